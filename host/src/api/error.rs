@@ -1,0 +1,129 @@
+//! The one map from errors to HTTP: a status for each name, and mongosync's body.
+
+use axum::Json;
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Response};
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use crate::model::input::InputError;
+use crate::model::{ErrorName, OperatorError};
+
+/// A refused call. A type of its own, so that `?` works in handlers.
+#[derive(Debug)]
+pub(super) struct Refusal(OperatorError);
+
+/// What a refused call answers.
+#[derive(Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct Failure {
+    /// Always false.
+    #[schema(example = false)]
+    success: bool,
+    /// A stable name; docs/errors has a page for each.
+    #[schema(example = "UnknownField")]
+    error: &'static str,
+    /// What happened, why, and what to do.
+    error_description: String,
+}
+
+impl Refusal {
+    pub(super) fn new(name: ErrorName, message: impl Into<String>) -> Self {
+        Self(OperatorError::new(name, message))
+    }
+}
+
+impl From<OperatorError> for Refusal {
+    fn from(error: OperatorError) -> Self {
+        Self(error)
+    }
+}
+
+impl From<InputError> for Refusal {
+    fn from(error: InputError) -> Self {
+        Self::new(
+            error.name(),
+            format!("The request body is refused: {error}."),
+        )
+    }
+}
+
+impl IntoResponse for Refusal {
+    fn into_response(self) -> Response {
+        let OperatorError { name, message } = self.0;
+        let failure = Failure {
+            success: false,
+            error: name.as_str(),
+            error_description: message,
+        };
+        (status(name), Json(failure)).into_response()
+    }
+}
+
+/// 4xx: the caller or an operator has to change something. 5xx: waiting or we
+/// ourselves have to.
+fn status(name: ErrorName) -> StatusCode {
+    use ErrorName as N;
+    match name {
+        N::InvalidJson
+        | N::UnknownField
+        | N::MissingField
+        | N::InvalidField
+        | N::InvalidRegex
+        | N::NotSupported => StatusCode::BAD_REQUEST,
+        N::HostNotAllowed => StatusCode::FORBIDDEN,
+        N::NotFound => StatusCode::NOT_FOUND,
+        N::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
+        N::BodyTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
+        N::ConnectionFailed | N::AuthenticationFailed => StatusCode::SERVICE_UNAVAILABLE,
+        N::InvalidConfig
+        | N::InvalidUri
+        | N::PortInUse
+        | N::LogPathNotWritable
+        | N::PluginFailed
+        | N::InternalError => StatusCode::INTERNAL_SERVER_ERROR,
+        // The state of the sync or of its clusters stands against the call.
+        _ => StatusCode::CONFLICT,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::path::Path;
+
+    use super::*;
+
+    #[test]
+    fn every_name_has_its_page_and_every_page_its_name() {
+        let pages = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/errors");
+        let mut found: Vec<String> = fs::read_dir(pages)
+            .expect("the pages")
+            .map(|entry| {
+                entry
+                    .expect("an entry")
+                    .file_name()
+                    .to_string_lossy()
+                    .into_owned()
+            })
+            .collect();
+        let mut wanted: Vec<String> = ErrorName::ALL
+            .iter()
+            .map(|name| format!("{name}.md"))
+            .collect();
+        found.sort();
+        wanted.sort();
+        assert_eq!(found, wanted);
+    }
+
+    #[test]
+    fn every_refusal_is_a_client_or_a_server_error() {
+        for name in ErrorName::ALL {
+            let status = status(*name);
+            assert!(
+                status.is_client_error() || status.is_server_error(),
+                "{name}: {status}"
+            );
+        }
+    }
+}

@@ -1,0 +1,95 @@
+//! The HTTP API: mongosync's calls, bodies and states, and a few of ours.
+//!
+//! Nothing else in the host knows HTTP. A request is read and checked here in
+//! full before the session hears of it, so what is refused has changed nothing.
+
+mod control;
+mod error;
+mod filter;
+mod guard;
+mod openapi;
+mod progress;
+mod routes;
+mod start;
+
+use std::future::Future;
+use std::io;
+use std::net::Ipv4Addr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::middleware;
+use axum::routing::{get, post};
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+
+use crate::model::{ErrorName, OperatorError};
+pub use control::{Control, Outcome};
+
+/// How long calls that are being answered may take once the host has to stop.
+const STOP_GRACE: Duration = Duration::from_secs(2);
+
+/// Takes the API's port. Only loopback: nothing else is protected in this release.
+pub async fn bind(port: u16) -> Result<TcpListener, OperatorError> {
+    TcpListener::bind((Ipv4Addr::LOCALHOST, port))
+        .await
+        .map_err(|error| {
+            OperatorError::new(
+                ErrorName::PortInUse,
+                format!(
+                    "The API cannot listen on 127.0.0.1:{port}: {error}. Stop what listens there, \
+                     or give another port with --port."
+                ),
+            )
+        })
+}
+
+/// Serves the API until `stop` is cancelled and the calls under way are answered,
+/// or their grace is over.
+pub async fn serve<C: Control>(
+    listener: TcpListener,
+    control: Arc<C>,
+    stop: CancellationToken,
+) -> io::Result<()> {
+    let served = axum::serve(listener, router(control))
+        .with_graceful_shutdown(stop.clone().cancelled_owned())
+        .into_future();
+    let grace_is_over = async {
+        stop.cancelled().await;
+        tokio::time::sleep(STOP_GRACE).await;
+    };
+    tokio::select! {
+        result = served => result,
+        () = grace_is_over => Ok(()),
+    }
+}
+
+/// The API as a service, for `serve` and for tests without a socket.
+fn router<C: Control>(control: Arc<C>) -> Router {
+    Router::new()
+        .route("/api/v1/start", post(routes::start::<C>))
+        .route("/api/v1/pause", post(routes::pause::<C>))
+        .route("/api/v1/resume", post(routes::resume::<C>))
+        .route("/api/v1/commit", post(routes::commit::<C>))
+        .route("/api/v1/reverse", post(routes::reverse::<C>))
+        .route("/api/v1/progress", get(routes::progress::<C>))
+        .route("/api/v1/openapi.json", get(openapi::document))
+        .route("/healthz", get(routes::healthz))
+        .route("/readyz", get(routes::readyz::<C>))
+        .fallback(routes::not_found)
+        .method_not_allowed_fallback(routes::method_not_allowed)
+        .layer(middleware::from_fn(guard::admit))
+        .with_state(control)
+}
+
+/// Runs a call to its end, even if the caller goes away meanwhile: a dropped
+/// connection must not leave a transition half done.
+async fn to_its_end<T: Send + 'static>(
+    call: impl Future<Output = T> + Send + 'static,
+) -> Result<T, tokio::task::JoinError> {
+    tokio::spawn(call).await
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,300 @@
+//! The body of `GET /progress`: mongosync's fields under mongosync's names, and
+//! ours, which no field of its could be mistaken for.
+//!
+//! In IDLE all fields but `state`, `canCommit`, `canWrite` and the ids are null.
+
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use crate::model::progress::{CollectionProgress, CopyProgress, Endpoint, IndexProgress};
+use crate::model::{ClusterTime, Progress, State};
+
+#[derive(Serialize, ToSchema)]
+pub(super) struct ProgressAnswer {
+    success: bool,
+    progress: ProgressBody,
+}
+
+#[derive(Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+struct ProgressBody {
+    /// IDLE, RUNNING, PAUSED, COMMITTING, COMMITTED or REVERSING.
+    state: String,
+    /// True when a commit would be accepted now.
+    can_commit: bool,
+    /// True once applications may write to the destination.
+    can_write: bool,
+    /// Why canCommit is false.
+    can_commit_reason: Option<String>,
+    /// The step of the work.
+    info: Option<&'static str>,
+    /// Newest source cluster time minus newest applied; null when PAUSED.
+    lag_time_seconds: Option<u32>,
+    lag: Option<Lag>,
+    /// Persisted: survives restarts.
+    total_events_applied: Option<u64>,
+    collection_copy: Option<CollectionCopy>,
+    index_building: Option<IndexBuilding>,
+    /// Seconds until change event application has caught up.
+    #[serde(rename = "estimatedSecondsToCEACatchup")]
+    estimated_seconds_to_cea_catchup: Option<u64>,
+    /// "12 hours", "45 minutes", "more than 72 hours", "less than 15 minutes".
+    estimated_oplog_time_remaining: Option<String>,
+    warnings: Option<Vec<String>>,
+    source: Option<Ping>,
+    destination: Option<Ping>,
+    direction_mapping: Option<DirectionMapping>,
+    #[serde(rename = "mongosyncID")]
+    mongosync_id: String,
+    #[serde(rename = "coordinatorID")]
+    coordinator_id: String,
+    positions: Option<Positions>,
+    /// Only with `?collections=true`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    collections: Option<Vec<Collection>>,
+}
+
+#[derive(Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+#[expect(clippy::struct_field_names, reason = "mongosync's names")]
+struct Lag {
+    overall_lag_seconds: u32,
+    crud_lag_seconds: u32,
+    ddl_lag_seconds: u32,
+}
+
+#[derive(Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+struct CollectionCopy {
+    estimated_total_bytes: u64,
+    estimated_copied_bytes: u64,
+}
+
+#[derive(Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+struct IndexBuilding {
+    indexes_built: u64,
+    total_indexes_to_build: u64,
+    collections_finished: u64,
+    collections_total: u64,
+}
+
+#[derive(Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+struct Ping {
+    /// Absent while there has been no answer.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    ping_latency_ms: Option<u64>,
+}
+
+#[derive(Serialize, ToSchema)]
+#[serde(rename_all = "PascalCase")]
+struct DirectionMapping {
+    /// "cluster0: host:port".
+    source: String,
+    destination: String,
+}
+
+#[derive(Serialize, ToSchema)]
+struct Positions {
+    /// What a restart resumes from.
+    safe: Position,
+    /// What is applied.
+    reported: Position,
+}
+
+#[derive(Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+struct Position {
+    cluster_time: Option<Time>,
+}
+
+#[derive(Serialize, ToSchema)]
+struct Time {
+    /// Seconds.
+    #[serde(rename = "T")]
+    seconds: u32,
+    /// Ordinal within the second.
+    #[serde(rename = "I")]
+    increment: u32,
+}
+
+#[derive(Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+struct Collection {
+    /// On the source.
+    namespace: String,
+    /// On the destination.
+    destination: String,
+    state: &'static str,
+    documents: u64,
+    bytes: u64,
+}
+
+impl ProgressAnswer {
+    pub(super) fn new(progress: Progress, with_collections: bool) -> Self {
+        Self {
+            success: true,
+            progress: ProgressBody::new(progress, with_collections),
+        }
+    }
+}
+
+impl ProgressBody {
+    fn new(progress: Progress, with_collections: bool) -> Self {
+        let mut body = Self {
+            state: progress.state.to_string(),
+            can_commit: progress.cannot_commit.is_none(),
+            can_write: progress.can_write,
+            can_commit_reason: None,
+            info: None,
+            lag_time_seconds: None,
+            lag: None,
+            total_events_applied: None,
+            collection_copy: None,
+            index_building: None,
+            estimated_seconds_to_cea_catchup: None,
+            estimated_oplog_time_remaining: None,
+            warnings: None,
+            source: None,
+            destination: None,
+            direction_mapping: None,
+            mongosync_id: progress.mongosync_id.clone(),
+            coordinator_id: progress.coordinator_id.clone(),
+            positions: None,
+            collections: None,
+        };
+        if progress.state != State::Idle {
+            body.describe(progress, with_collections);
+        }
+        body
+    }
+
+    fn describe(&mut self, progress: Progress, with_collections: bool) {
+        self.can_commit_reason = progress.cannot_commit;
+        self.info = progress.info;
+        self.lag_time_seconds = progress.lag_seconds;
+        self.lag = progress.lag_seconds.map(Lag::new);
+        self.total_events_applied = Some(progress.total_events_applied);
+        self.collection_copy = Some(progress.copy.into());
+        self.index_building = Some(progress.indexes.into());
+        self.estimated_seconds_to_cea_catchup = progress.seconds_to_catch_up;
+        self.estimated_oplog_time_remaining =
+            progress.oplog_seconds_remaining.map(oplog_time_remaining);
+        self.warnings = Some(progress.warnings);
+        self.direction_mapping = Some(DirectionMapping::new(
+            &progress.source,
+            &progress.destination,
+        ));
+        self.source = Some(Ping {
+            ping_latency_ms: progress.source.ping_ms,
+        });
+        self.destination = Some(Ping {
+            ping_latency_ms: progress.destination.ping_ms,
+        });
+        self.positions = Some(Positions {
+            safe: Position::new(progress.safe),
+            reported: Position::new(progress.reported),
+        });
+        self.collections =
+            with_collections.then(|| progress.collections.iter().map(Collection::new).collect());
+    }
+}
+
+impl Lag {
+    /// Documents and DDL come through one ordered stream, so they lag alike.
+    fn new(seconds: u32) -> Self {
+        Self {
+            overall_lag_seconds: seconds,
+            crud_lag_seconds: seconds,
+            ddl_lag_seconds: seconds,
+        }
+    }
+}
+
+impl From<CopyProgress> for CollectionCopy {
+    /// Copied never exceeds total, and total is never 0: scripts divide by it.
+    fn from(copy: CopyProgress) -> Self {
+        let total = copy.total_bytes.max(1);
+        Self {
+            estimated_total_bytes: total,
+            estimated_copied_bytes: copy.copied_bytes.min(total),
+        }
+    }
+}
+
+impl From<IndexProgress> for IndexBuilding {
+    fn from(indexes: IndexProgress) -> Self {
+        Self {
+            indexes_built: indexes.built,
+            total_indexes_to_build: indexes.total,
+            collections_finished: indexes.collections_finished,
+            collections_total: indexes.collections_total,
+        }
+    }
+}
+
+impl DirectionMapping {
+    fn new(source: &Endpoint, destination: &Endpoint) -> Self {
+        let form = |endpoint: &Endpoint| format!("{}: {}", endpoint.cluster, endpoint.address);
+        Self {
+            source: form(source),
+            destination: form(destination),
+        }
+    }
+}
+
+impl Position {
+    fn new(time: Option<ClusterTime>) -> Self {
+        Self {
+            cluster_time: time.map(|time| Time {
+                seconds: time.seconds,
+                increment: time.increment,
+            }),
+        }
+    }
+}
+
+impl Collection {
+    fn new(collection: &CollectionProgress) -> Self {
+        Self {
+            namespace: collection.namespace.to_string(),
+            destination: collection.destination.to_string(),
+            state: collection.state,
+            documents: collection.documents,
+            bytes: collection.bytes,
+        }
+    }
+}
+
+/// mongosync's wording of a time.
+fn oplog_time_remaining(seconds: u64) -> String {
+    const MINUTE: u64 = 60;
+    const HOUR: u64 = 60 * MINUTE;
+    match seconds {
+        s if s > 72 * HOUR => "more than 72 hours".to_owned(),
+        s if s >= 2 * HOUR => format!("{} hours", s / HOUR),
+        s if s >= 15 * MINUTE => format!("{} minutes", s / MINUTE),
+        _ => "less than 15 minutes".to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::oplog_time_remaining;
+
+    #[test]
+    fn oplog_time_is_worded_as_mongosync_does() {
+        for (seconds, words) in [
+            (0, "less than 15 minutes"),
+            (899, "less than 15 minutes"),
+            (900, "15 minutes"),
+            (7199, "119 minutes"),
+            (7200, "2 hours"),
+            (12 * 3600 + 59, "12 hours"),
+            (72 * 3600 + 1, "more than 72 hours"),
+        ] {
+            assert_eq!(oplog_time_remaining(seconds), words);
+        }
+    }
+}

@@ -1,0 +1,199 @@
+//! One handler a call: read, check, pass on, answer.
+
+use std::sync::Arc;
+
+use axum::Json;
+use axum::body::{self, Body};
+use axum::extract::State;
+use axum::http::{Method, StatusCode, Uri};
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+use utoipa::ToSchema;
+
+use super::error::{Failure, Refusal};
+use super::progress::ProgressAnswer;
+use super::start::StartRequest;
+use super::{Control, to_its_end};
+use crate::model::{ErrorName, OperatorError, input};
+
+/// Ample for filters that name thousands of collections.
+const BODY_LIMIT_BYTES: usize = 1024 * 1024;
+
+/// What an accepted call answers.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct Success {
+    /// Always true.
+    #[schema(example = true)]
+    success: bool,
+}
+
+/// The body of a call without options: absent or `{}`.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields, expecting = "an object")]
+pub(super) struct NoOptions {}
+
+type Answer = Result<Json<Success>, Refusal>;
+
+/// Begins the sync, or continues one that was begun with the same options.
+#[utoipa::path(
+    post, path = "/api/v1/start", tag = "control",
+    request_body = StartRequest,
+    responses((status = 200, body = Success), (status = "4XX", body = Failure), (status = "5XX", body = Failure)),
+)]
+pub(super) async fn start<C: Control>(State(control): State<Arc<C>>, body: Body) -> Answer {
+    let options = read::<StartRequest>(body).await?.into_options()?;
+    answer(to_its_end(async move { control.start(options).await }).await)
+}
+
+/// Pauses the sync; answers when its position is persisted.
+#[utoipa::path(
+    post, path = "/api/v1/pause", tag = "control",
+    request_body = Option<NoOptions>,
+    responses((status = 200, body = Success), (status = "4XX", body = Failure), (status = "5XX", body = Failure)),
+)]
+pub(super) async fn pause<C: Control>(State(control): State<Arc<C>>, body: Body) -> Answer {
+    read::<NoOptions>(body).await?;
+    answer(to_its_end(async move { control.pause().await }).await)
+}
+
+/// Resumes a paused sync.
+#[utoipa::path(
+    post, path = "/api/v1/resume", tag = "control",
+    request_body = Option<NoOptions>,
+    responses((status = 200, body = Success), (status = "4XX", body = Failure), (status = "5XX", body = Failure)),
+)]
+pub(super) async fn resume<C: Control>(State(control): State<Arc<C>>, body: Body) -> Answer {
+    read::<NoOptions>(body).await?;
+    answer(to_its_end(async move { control.resume().await }).await)
+}
+
+/// Begins the cutover; `/progress` says when it is done.
+#[utoipa::path(
+    post, path = "/api/v1/commit", tag = "control",
+    request_body = Option<NoOptions>,
+    responses((status = 200, body = Success), (status = "4XX", body = Failure), (status = "5XX", body = Failure)),
+)]
+pub(super) async fn commit<C: Control>(State(control): State<Arc<C>>, body: Body) -> Answer {
+    read::<NoOptions>(body).await?;
+    answer(to_its_end(async move { control.commit().await }).await)
+}
+
+/// Swaps the direction of a committed sync. Not in this release.
+#[utoipa::path(
+    post, path = "/api/v1/reverse", tag = "control",
+    request_body = Option<NoOptions>,
+    responses((status = 200, body = Success), (status = "4XX", body = Failure), (status = "5XX", body = Failure)),
+)]
+pub(super) async fn reverse<C: Control>(State(control): State<Arc<C>>, body: Body) -> Answer {
+    read::<NoOptions>(body).await?;
+    answer(to_its_end(async move { control.reverse().await }).await)
+}
+
+/// How far the sync is.
+#[utoipa::path(
+    get, path = "/api/v1/progress", tag = "control",
+    params(("collections" = Option<bool>, Query, description = "true: with an entry for each collection")),
+    responses((status = 200, body = ProgressAnswer), (status = "4XX", body = Failure)),
+)]
+pub(super) async fn progress<C: Control>(
+    State(control): State<Arc<C>>,
+    uri: Uri,
+) -> Result<Json<ProgressAnswer>, Refusal> {
+    let with_collections = wants_collections(uri.query().unwrap_or_default())?;
+    Ok(Json(ProgressAnswer::new(
+        control.progress().await,
+        with_collections,
+    )))
+}
+
+/// 200 while the process answers.
+#[utoipa::path(get, path = "/healthz", tag = "health", responses((status = 200)))]
+pub(super) async fn healthz() -> StatusCode {
+    StatusCode::OK
+}
+
+/// 200 when both clusters answered last time, else 503.
+#[utoipa::path(get, path = "/readyz", tag = "health", responses((status = 200), (status = 503)))]
+pub(super) async fn readyz<C: Control>(State(control): State<Arc<C>>) -> StatusCode {
+    if control.is_ready() {
+        StatusCode::OK
+    } else {
+        StatusCode::SERVICE_UNAVAILABLE
+    }
+}
+
+pub(super) async fn not_found(uri: Uri) -> Refusal {
+    let path = uri.path();
+    Refusal::new(
+        ErrorName::NotFound,
+        format!("There is no '{path}' here. The calls are listed at /api/v1/openapi.json."),
+    )
+}
+
+pub(super) async fn method_not_allowed(method: Method, uri: Uri) -> Refusal {
+    let path = uri.path();
+    Refusal::new(
+        ErrorName::MethodNotAllowed,
+        format!("'{path}' does not take {method}. The calls are listed at /api/v1/openapi.json."),
+    )
+}
+
+fn answer(result: Result<Result<(), OperatorError>, tokio::task::JoinError>) -> Answer {
+    match result {
+        Ok(Ok(())) => Ok(Json(Success { success: true })),
+        Ok(Err(error)) => Err(error.into()),
+        Err(error) => Err(Refusal::new(
+            ErrorName::InternalError,
+            format!(
+                "The call did not come to its end: {error}. The log says more; please report it."
+            ),
+        )),
+    }
+}
+
+/// Reads a JSON body, whatever its `Content-Type`: mongosync's documented curl
+/// lines send another. No body is an empty object.
+async fn read<T: DeserializeOwned>(body: Body) -> Result<T, Refusal> {
+    let bytes = body::to_bytes(body, BODY_LIMIT_BYTES)
+        .await
+        .map_err(|_too_long| {
+            Refusal::new(
+                ErrorName::BodyTooLarge,
+                format!(
+                    "The request body is not complete within {BODY_LIMIT_BYTES} bytes, the limit."
+                ),
+            )
+        })?;
+    let value = if bytes.trim_ascii().is_empty() {
+        Value::Object(Map::new())
+    } else {
+        serde_json::from_slice(&bytes).map_err(|error| {
+            Refusal::new(
+                ErrorName::InvalidJson,
+                format!("The request body is not JSON: {error}."),
+            )
+        })?
+    };
+    if !value.is_object() {
+        return Err(Refusal::new(
+            ErrorName::InvalidJson,
+            "The request body is JSON, but not an object. Send an object, or nothing.",
+        ));
+    }
+    Ok(input::read(value)?)
+}
+
+fn wants_collections(query: &str) -> Result<bool, Refusal> {
+    match query
+        .split('&')
+        .find_map(|pair| pair.strip_prefix("collections="))
+    {
+        None | Some("false") => Ok(false),
+        Some("true") => Ok(true),
+        Some(other) => Err(Refusal::new(
+            ErrorName::InvalidField,
+            format!("Query field 'collections' is '{other}'. Give true or false."),
+        )),
+    }
+}

@@ -1,0 +1,86 @@
+//! The golden bodies of `GET /progress`.
+
+use super::*;
+
+#[tokio::test]
+async fn progress_of_a_running_sync() {
+    let control = Scripted::new(State::Running);
+    let (status, answer) = call(&control, "GET", "/api/v1/progress?collections=true", "").await;
+    assert_eq!(status, StatusCode::OK);
+    assert_eq!(
+        answer,
+        json!({
+            "success": true,
+            "progress": {
+                "state": "RUNNING",
+                "canCommit": false,
+                "canWrite": false,
+                "canCommitReason": "Lag is 31 seconds.",
+                "info": "change event application",
+                "lagTimeSeconds": 31,
+                "lag": { "overallLagSeconds": 31, "crudLagSeconds": 31, "ddlLagSeconds": 31 },
+                "totalEventsApplied": 12,
+                "collectionCopy": { "estimatedTotalBytes": 694, "estimatedCopiedBytes": 694 },
+                "indexBuilding": {
+                    "indexesBuilt": 1,
+                    "totalIndexesToBuild": 2,
+                    "collectionsFinished": 3,
+                    "collectionsTotal": 4,
+                },
+                "estimatedSecondsToCEACatchup": 5,
+                "estimatedOplogTimeRemaining": "12 hours",
+                "warnings": ["Data is not verified."],
+                "source": { "pingLatencyMs": 2 },
+                "destination": {},
+                "directionMapping": {
+                    "Source": "cluster0: localhost:27017",
+                    "Destination": "cluster1: localhost:27018",
+                },
+                "mongosyncID": "coordinator",
+                "coordinatorID": "coordinator",
+                "positions": {
+                    "safe": { "clusterTime": { "T": 9, "I": 1 } },
+                    "reported": { "clusterTime": { "T": 10, "I": 2 } },
+                },
+                "collections": [{
+                    "namespace": "sales.EMEA",
+                    "destination": "sales.EMEA",
+                    "state": "copied",
+                    "documents": 7,
+                    "bytes": 694,
+                }],
+            },
+        })
+    );
+    let (_, without) = call(&control, "GET", "/api/v1/progress", "").await;
+    assert_eq!(without["progress"].get("collections"), None);
+}
+
+#[tokio::test]
+async fn progress_in_idle_is_null_but_for_the_state_and_the_ids() {
+    let (_, answer) = call(
+        &Scripted::new(State::Idle),
+        "GET",
+        "/api/v1/progress?collections=true",
+        "",
+    )
+    .await;
+    let fields = answer["progress"].as_object().expect("an object");
+    let set: Vec<&str> = fields
+        .iter()
+        .filter(|(_, value)| !value.is_null())
+        .map(|(name, _)| name.as_str())
+        .collect();
+    assert_eq!(
+        set,
+        [
+            "state",
+            "canCommit",
+            "canWrite",
+            "mongosyncID",
+            "coordinatorID"
+        ]
+    );
+    assert_eq!(fields["state"], "IDLE");
+    assert!(fields.contains_key("lagTimeSeconds") && fields.contains_key("warnings"));
+}

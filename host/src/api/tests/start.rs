@@ -1,0 +1,180 @@
+//! `POST /start`: mongosync's documented bodies, and every kind of bad one.
+
+use super::*;
+
+/// The bodies of mongosync's documented curl lines, verbatim.
+pub(super) const DOCUMENTED_START: &str = r#"
+   {
+      "source": "cluster0",
+      "destination": "cluster1"
+   }"#;
+const DOCUMENTED_FILTERED_START: &str = r#"
+   {
+      "source": "cluster0",
+      "destination": "cluster1",
+      "includeNamespaces": [
+         {
+             "database": "sales",
+             "collectionsRegex": {
+                "pattern": "^accounts_.+$",
+                "options": "i"
+             }
+         }, {
+            "database": "marketing"
+         }
+      ]
+   } "#;
+const DOCUMENTED_SHORT_START: &str = r#"{ "source": "cluster0", "destination": "cluster1" }"#;
+
+async fn start(body: impl Into<Body>) -> (StatusCode, Value, Vec<String>) {
+    let control = Scripted::new(State::Idle);
+    let (status, answer) = call(&control, "POST", "/api/v1/start", body).await;
+    (status, answer, control.heard())
+}
+
+#[tokio::test]
+async fn mongosyncs_documented_start_lines_work() {
+    for body in [DOCUMENTED_START, DOCUMENTED_SHORT_START] {
+        let (status, answer, heard) = start(body).await;
+        assert_eq!(
+            (status, answer),
+            (StatusCode::OK, json!({ "success": true }))
+        );
+        assert_eq!(heard.len(), 1);
+    }
+    let (status, answer, heard) = start(DOCUMENTED_FILTERED_START).await;
+    assert_eq!(
+        (status, answer),
+        (StatusCode::OK, json!({ "success": true }))
+    );
+    let options = heard[0].strip_prefix("start ").expect("a start");
+    let options: StartOptions = serde_json::from_str(options).expect("options");
+    let accounts = Regex {
+        pattern: "^accounts_.+$".to_owned(),
+        options: "i".to_owned(),
+    };
+    assert_eq!(
+        options.include_namespaces,
+        [
+            NamespaceFilter {
+                database: Some("sales".to_owned()),
+                collections_regex: Some(accounts),
+                ..Default::default()
+            },
+            NamespaceFilter {
+                database: Some("marketing".to_owned()),
+                ..Default::default()
+            },
+        ]
+    );
+    assert_eq!(options.build_indexes, BuildIndexes::AfterDataCopy);
+}
+
+/// A start with these fields beside source and destination.
+fn with(fields: &str) -> String {
+    format!(r#"{{ "source": "cluster0", "destination": "cluster1", {fields} }}"#)
+}
+
+fn with_filter(filter: &str) -> String {
+    with(&format!(r#""includeNamespaces": [{filter}]"#))
+}
+
+// The tables of refusals: error | what its description must hold | input.
+
+const BAD_BODIES: &str = r#"
+InvalidJson  | line 1                 | {
+InvalidJson  | not JSON               | source=cluster0
+InvalidJson  | not an object          | []
+InvalidJson  | not an object          | null
+MissingField | 'source'               |
+MissingField | 'destination'          | { "source": "cluster0" }
+InvalidField | 'source'               | { "source": 0, "destination": "cluster1" }
+InvalidField | 'cluster0', 'cluster1' | { "source": "cluster2", "destination": "cluster1" }
+InvalidField | same connection        | { "source": "cluster0", "destination": "cluster0" }
+"#;
+
+const BAD_FIELDS: &str = r#"
+UnknownField | did you mean 'includeNamespaces'?                     | "includeNamespace": []
+UnknownField | did you mean 'verification'?                          | "verifcation": {}
+UnknownField | 'verification.enable' (did you mean 'enabled'?)       | "verification": { "enable": false }
+InvalidField | 'includeNamespaces': expected an array                | "includeNamespaces": {}
+InvalidField | 'includeNamespaces[0]': expected an object            | "includeNamespaces": ["db"]
+InvalidField | 'includeNamespaces[0]': expected an object            | "includeNamespaces": [["db"]]
+InvalidField | 'afterDataCopy'                                       | "buildIndexes": "later"
+InvalidField | 'reversible': expected a boolean                      | "reversible": "yes"
+InvalidField | 'enableUserWriteBlocking'                             | "enableUserWriteBlocking": "some"
+InvalidField | a string or a boolean                                 | "enableUserWriteBlocking": 1
+NotSupported | 'reversible'                                          | "reversible": true
+NotSupported | 'verification.enabled'                                | "verification": { "enabled": true }
+NotSupported | 'enableUserWriteBlocking'                             | "enableUserWriteBlocking": true
+NotSupported | 'enableUserWriteBlocking'                             | "enableUserWriteBlocking": "destinationOnly"
+NotSupported | 'enableUserWriteBlocking'                             | "enableUserWriteBlocking": "sourceAndDestination"
+NotSupported | 'preExistingDestinationData'                          | "preExistingDestinationData": true
+NotSupported | 'sharding'                                            | "sharding": { "shardingEntries": [] }
+NotSupported | 'documentFilter'                                      | "documentFilter": { "field": "a", "matchValues": [1] }
+NotSupported | 'namespaceRemap'                                      | "namespaceRemap": [{ "from": { "database": "a" }, "to": { "database": "b" } }]
+NotSupported | 'plugins'                                             | "plugins": [{ "component": "x" }]
+NotSupported | 'copyInNaturalOrder'                                  | "copyInNaturalOrder": true
+NotSupported | 'buildIndexes'                                        | "buildIndexes": "excludeHashed"
+NotSupported | 'buildIndexes'                                        | "buildIndexes": "excludeHashedAfterCopy"
+"#;
+
+const BAD_FILTERS: &str = r#"
+InvalidField | 'database' or 'databaseRegex'                 | {}
+InvalidField | 'includeNamespaces[0]'                        | { "database": "a", "databaseRegex": { "pattern": "b" } }
+InvalidField | give one                                      | { "database": "a", "collections": ["b"], "collectionsRegex": { "pattern": "b" } }
+InvalidField | 'includeNamespaces[0].collections'            | { "database": "a", "collections": [] }
+InvalidField | 'includeNamespaces[0].collections[1]'         | { "database": "a", "collections": ["b", ""] }
+InvalidField | 'includeNamespaces[0].collections[1]'         | { "database": "a", "collections": ["b", 3] }
+InvalidField | never synced                                  | { "database": "a", "collections": ["system.views"] }
+InvalidField | never synced                                  | { "database": "admin" }
+InvalidField | never synced                                  | { "database": "mongosync_internal_x" }
+InvalidField | cannot be the name                            | { "database": "a.b" }
+UnknownField | [0].databse' (did you mean 'database'?)       | { "databse": "a" }
+InvalidField | 'includeNamespaces[0].databaseRegex'          | { "databaseRegex": "^a" }
+MissingField | 'includeNamespaces[0].databaseRegex.pattern'  | { "databaseRegex": {} }
+InvalidRegex | 'g'                                           | { "databaseRegex": { "pattern": "a", "options": "ig" } }
+"#;
+
+#[tokio::test]
+async fn a_bad_start_is_refused_by_name_and_reaches_nobody() {
+    let verbatim: fn(&str) -> String = str::to_owned;
+    for (table, wrap) in [
+        (BAD_BODIES, verbatim),
+        (BAD_FIELDS, with),
+        (BAD_FILTERS, with_filter),
+    ] {
+        for line in table.trim().lines() {
+            let cells: Vec<&str> = line.splitn(3, '|').map(str::trim).collect();
+            let [error, holds, input] = cells[..] else {
+                panic!("{line}")
+            };
+            let (status, answer, heard) = start(wrap(input)).await;
+            assert_eq!(status, StatusCode::BAD_REQUEST, "{line}: {answer}");
+            assert_eq!(answer["success"], false, "{line}");
+            assert_eq!(answer["error"], error, "{line}: {answer}");
+            let why = answer["errorDescription"].as_str().expect("a sentence");
+            assert!(why.contains(holds) && why.ends_with('.'), "{line}: {why}");
+            assert!(heard.is_empty(), "{line}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn values_that_ask_for_nothing_are_accepted() {
+    let (status, answer, heard) = start(with(
+        r#""reversible": false, "verification": { "enabled": false }, "enableUserWriteBlocking": "none",
+           "preExistingDestinationData": false, "sharding": null, "documentFilter": null,
+           "namespaceRemap": [], "plugins": [], "copyInNaturalOrder": false, "detectRandomId": true,
+           "skipDiskSpaceCheck": false, "includeNamespaces": [], "excludeNamespaces": null"#,
+    ))
+    .await;
+    assert_eq!(
+        (status, answer),
+        (StatusCode::OK, json!({ "success": true }))
+    );
+    let (_, _, plain) = start(DOCUMENTED_START).await;
+    assert_eq!(heard, plain, "the options are those of a plain start");
+    let (status, ..) = start(with(r#""enableUserWriteBlocking": false"#)).await;
+    assert_eq!(status, StatusCode::OK);
+}

@@ -1,0 +1,235 @@
+//! Flags, environment and configuration file, made into one checked [`Config`].
+//!
+//! Precedence: flag, environment, file, default. Every value is checked once,
+//! here, and refused with a sentence that holds the value, unless it is a
+//! secret. Nothing outside this room reads an environment variable of ours,
+//! failpoints apart.
+
+mod options;
+mod secret;
+
+use std::ffi::OsString;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use clap::Parser;
+use clap::error::ErrorKind;
+use tracing::level_filters::LevelFilter;
+
+use crate::model::input::{self, closest};
+use crate::model::{ErrorName, OperatorError};
+use options::{CommandLine, Options};
+pub use secret::{ConnectionString, mask_text};
+
+/// mongosync's port.
+const DEFAULT_PORT: u16 = 27182;
+const DEFAULT_LOAD_LEVEL: u8 = 3;
+/// What mongosync calls an instance that runs alone.
+const DEFAULT_ID: &str = "coordinator";
+const VERBOSITIES: [&str; 7] = ["TRACE", "DEBUG", "INFO", "WARN", "ERROR", "FATAL", "PANIC"];
+
+/// What the host runs with. `Debug` shows it with secrets masked.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Config {
+    pub cluster0: ConnectionString,
+    pub cluster1: ConnectionString,
+    pub port: u16,
+    pub log_path: Option<PathBuf>,
+    pub verbosity: LevelFilter,
+    pub load_level: u8,
+    pub id: String,
+    pub feature_set: Option<PathBuf>,
+}
+
+/// What the command line asks for.
+#[derive(Debug)]
+pub enum Request {
+    Run(Config),
+    /// Print this text and leave.
+    Print(String),
+}
+
+/// Reads the command line, the environment, and the configuration file that
+/// one of them names.
+pub fn load(args: impl IntoIterator<Item = OsString>) -> Result<Request, OperatorError> {
+    let command_line = match CommandLine::try_parse_from(args) {
+        Ok(command_line) => command_line,
+        Err(error) => return printed_or_refused(&error),
+    };
+    let file = match &command_line.config {
+        Some(path) => read_file(path)?,
+        None => Options::default(),
+    };
+    Config::check(command_line.options.or(file)).map(Request::Run)
+}
+
+fn printed_or_refused(error: &clap::Error) -> Result<Request, OperatorError> {
+    let text = error.render().to_string();
+    match error.kind() {
+        ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => Ok(Request::Print(text)),
+        _ => {
+            let text = text.trim_start_matches("error: ").replace("\n\n", "\n");
+            Err(invalid(mask_text(text.trim_end())))
+        }
+    }
+}
+
+fn read_file(path: &Path) -> Result<Options, OperatorError> {
+    let place = path.display();
+    let text = fs::read_to_string(path).map_err(|error| {
+        invalid(format!(
+            "The configuration file {place} cannot be read: {error}."
+        ))
+    })?;
+    let value: serde_json::Value = serde_saphyr::from_str(&text).map_err(|error| {
+        // The parser's own text quotes the file, and the file may hold secrets.
+        let line = error.location().map_or(0, |location| location.line());
+        invalid(format!(
+            "The configuration file {place} is not valid YAML near line {line}."
+        ))
+    })?;
+    if value.is_null() {
+        return Ok(Options::default());
+    }
+    input::read(value).map_err(|error| {
+        invalid(format!(
+            "The configuration file {place} is refused: {error}."
+        ))
+    })
+}
+
+impl Config {
+    fn check(options: Options) -> Result<Self, OperatorError> {
+        Ok(Self {
+            cluster0: connection_string("cluster0", options.cluster0, options.cluster0_file)?,
+            cluster1: connection_string("cluster1", options.cluster1, options.cluster1_file)?,
+            port: match options.port {
+                None => DEFAULT_PORT,
+                Some(port) => in_range("port", port, 0, u16::MAX)?,
+            },
+            log_path: options.log_path,
+            verbosity: match options.verbosity {
+                None => LevelFilter::INFO,
+                Some(level) => verbosity(&level)?,
+            },
+            load_level: match options.load_level {
+                None => DEFAULT_LOAD_LEVEL,
+                Some(level) => in_range("loadLevel", level, 1, 4)?,
+            },
+            id: options.id.unwrap_or_else(|| DEFAULT_ID.to_owned()),
+            feature_set: options.feature_set.map(existing_directory).transpose()?,
+        })
+    }
+
+    /// Logs what the host runs with, once, without secrets.
+    pub fn log(&self) {
+        tracing::info!(
+            cluster0 = %self.cluster0,
+            cluster1 = %self.cluster1,
+            port = self.port,
+            log_path = self.log_path.as_ref().map(|path| tracing::field::display(path.display())),
+            verbosity = %self.verbosity,
+            load_level = self.load_level,
+            id = self.id,
+            feature_set = self.feature_set.as_ref().map(|path| tracing::field::display(path.display())),
+            "effective configuration"
+        );
+    }
+}
+
+fn connection_string(
+    name: &str,
+    uri: Option<String>,
+    file: Option<PathBuf>,
+) -> Result<ConnectionString, OperatorError> {
+    let uri = match (uri, file) {
+        (Some(_), Some(_)) => {
+            return Err(invalid(format!(
+                "Both {name} and {name}File are given. Give one of them."
+            )));
+        }
+        (Some(uri), None) => uri,
+        (None, Some(path)) => read_uri(name, &path)?,
+        (None, None) => {
+            let variable = name.to_uppercase();
+            return Err(invalid(format!(
+                "The connection string {name} is missing. Give --{name}, --{name}File, \
+                 the environment variable TIDEGATE_{variable}, or {name} in the configuration file."
+            )));
+        }
+    };
+    if uri.starts_with("mongodb://") || uri.starts_with("mongodb+srv://") {
+        Ok(ConnectionString::new(uri))
+    } else {
+        Err(OperatorError::new(
+            ErrorName::InvalidUri,
+            format!(
+                "The connection string {name} does not begin with mongodb:// or mongodb+srv://."
+            ),
+        ))
+    }
+}
+
+fn read_uri(name: &str, path: &Path) -> Result<String, OperatorError> {
+    let text = fs::read_to_string(path).map_err(|error| {
+        invalid(format!(
+            "{name}File '{}' cannot be read: {error}.",
+            path.display()
+        ))
+    })?;
+    Ok(text.trim().to_owned())
+}
+
+fn in_range<T: TryFrom<i64> + Into<i64> + Copy>(
+    name: &str,
+    value: i64,
+    least: T,
+    most: T,
+) -> Result<T, OperatorError> {
+    let (least, most) = (least.into(), most.into());
+    T::try_from(value)
+        .ok()
+        .filter(|_| (least..=most).contains(&value))
+        .ok_or_else(|| {
+            invalid(format!(
+                "{name} is {value}. Give a whole number from {least} to {most}."
+            ))
+        })
+}
+
+/// mongosync's levels; its two above ERROR show what ERROR shows.
+fn verbosity(level: &str) -> Result<LevelFilter, OperatorError> {
+    match level.to_uppercase().as_str() {
+        "TRACE" => Ok(LevelFilter::TRACE),
+        "DEBUG" => Ok(LevelFilter::DEBUG),
+        "INFO" => Ok(LevelFilter::INFO),
+        "WARN" => Ok(LevelFilter::WARN),
+        "ERROR" | "FATAL" | "PANIC" => Ok(LevelFilter::ERROR),
+        _ => {
+            let hint = closest(level, &VERBOSITIES)
+                .map_or_else(String::new, |known| format!(" Did you mean {known}?"));
+            Err(invalid(format!(
+                "verbosity is '{level}', which is not one of {}.{hint}",
+                VERBOSITIES.join(", ")
+            )))
+        }
+    }
+}
+
+fn existing_directory(path: PathBuf) -> Result<PathBuf, OperatorError> {
+    if path.is_dir() {
+        Ok(path)
+    } else {
+        Err(invalid(format!(
+            "featureSet '{}' is not a directory.",
+            path.display()
+        )))
+    }
+}
+
+fn invalid(message: impl Into<String>) -> OperatorError {
+    OperatorError::new(ErrorName::InvalidConfig, message)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,145 @@
+//! The options as an operator gives them, before anything is checked.
+//!
+//! One table serves the command line, the environment and the configuration
+//! file, so that the three cannot differ.
+
+use std::path::PathBuf;
+
+use clap::{ArgAction, Args, Parser};
+use serde::Deserialize;
+
+use crate::observe::VERSION;
+
+/// Copies a live MongoDB cluster into another and keeps the two in step until cutover.
+#[derive(Debug, Parser)]
+#[command(name = "tidegate", version = VERSION, disable_version_flag = true, rename_all = "camelCase")]
+pub(super) struct CommandLine {
+    /// Configuration file (YAML, with these same names).
+    #[arg(long, value_name = "FILE", env = "TIDEGATE_CONFIG")]
+    pub(super) config: Option<PathBuf>,
+
+    #[command(flatten)]
+    pub(super) options: Options,
+
+    /// Print the version.
+    #[arg(short = 'v', long, action = ArgAction::Version)]
+    version: Option<bool>,
+}
+
+/// What one source of configuration says. Each option is here since v0.1.0.
+#[derive(Args, Debug, Default, Deserialize)]
+#[command(rename_all = "camelCase")]
+#[serde(
+    rename_all = "camelCase",
+    default,
+    deny_unknown_fields,
+    expecting = "an object"
+)]
+pub(super) struct Options {
+    /// Connection string of the first cluster.
+    #[arg(
+        long,
+        value_name = "URI",
+        env = "TIDEGATE_CLUSTER0",
+        hide_env_values = true
+    )]
+    pub(super) cluster0: Option<String>,
+
+    /// File that holds the connection string of the first cluster.
+    #[arg(long, value_name = "FILE", env = "TIDEGATE_CLUSTER0_FILE")]
+    pub(super) cluster0_file: Option<PathBuf>,
+
+    /// Connection string of the second cluster.
+    #[arg(
+        long,
+        value_name = "URI",
+        env = "TIDEGATE_CLUSTER1",
+        hide_env_values = true
+    )]
+    pub(super) cluster1: Option<String>,
+
+    /// File that holds the connection string of the second cluster.
+    #[arg(long, value_name = "FILE", env = "TIDEGATE_CLUSTER1_FILE")]
+    pub(super) cluster1_file: Option<PathBuf>,
+
+    /// Port of the HTTP API on 127.0.0.1 [default: 27182].
+    #[arg(
+        long,
+        value_name = "PORT",
+        env = "TIDEGATE_PORT",
+        allow_negative_numbers = true
+    )]
+    pub(super) port: Option<i64>,
+
+    /// Directory for log files; without it, logs go to standard output.
+    #[arg(long, value_name = "DIR", env = "TIDEGATE_LOG_PATH")]
+    pub(super) log_path: Option<PathBuf>,
+
+    /// TRACE, DEBUG, INFO, WARN or ERROR [default: INFO].
+    #[arg(long, value_name = "LEVEL", env = "TIDEGATE_VERBOSITY")]
+    pub(super) verbosity: Option<String>,
+
+    /// How hard the sync works both clusters, 1 to 4 [default: 3].
+    #[arg(
+        long,
+        value_name = "LEVEL",
+        env = "TIDEGATE_LOAD_LEVEL",
+        allow_negative_numbers = true
+    )]
+    pub(super) load_level: Option<i64>,
+
+    /// Name of this instance, shown as mongosyncID [default: coordinator].
+    #[arg(long, value_name = "ID", env = "TIDEGATE_ID")]
+    pub(super) id: Option<String>,
+
+    /// Directory to read the feature set from, in place of the built-in one.
+    #[arg(long, value_name = "DIR", env = "TIDEGATE_FEATURE_SET")]
+    pub(super) feature_set: Option<PathBuf>,
+
+    /// Accepted for mongosync's scripts; there is no disclaimer.
+    #[arg(long, num_args = 0..=1, default_missing_value = "true")]
+    pub(super) accept_disclaimer: Option<bool>,
+
+    /// Accepted for mongosync's scripts; there is no telemetry.
+    #[arg(long, num_args = 0..=1, default_missing_value = "true")]
+    pub(super) disable_telemetry: Option<bool>,
+}
+
+impl Options {
+    /// These options, and those of `other` where these say nothing. A
+    /// connection string and its file are one choice.
+    pub(super) fn or(self, other: Self) -> Self {
+        let (cluster0, cluster0_file) = either(
+            (self.cluster0, self.cluster0_file),
+            (other.cluster0, other.cluster0_file),
+        );
+        let (cluster1, cluster1_file) = either(
+            (self.cluster1, self.cluster1_file),
+            (other.cluster1, other.cluster1_file),
+        );
+        Self {
+            cluster0,
+            cluster0_file,
+            cluster1,
+            cluster1_file,
+            port: self.port.or(other.port),
+            log_path: self.log_path.or(other.log_path),
+            verbosity: self.verbosity.or(other.verbosity),
+            load_level: self.load_level.or(other.load_level),
+            id: self.id.or(other.id),
+            feature_set: self.feature_set.or(other.feature_set),
+            accept_disclaimer: self.accept_disclaimer.or(other.accept_disclaimer),
+            disable_telemetry: self.disable_telemetry.or(other.disable_telemetry),
+        }
+    }
+}
+
+type UriOrFile = (Option<String>, Option<PathBuf>);
+
+fn either(first: UriOrFile, second: UriOrFile) -> UriOrFile {
+    if first.0.is_some() || first.1.is_some() {
+        first
+    } else {
+        second
+    }
+}

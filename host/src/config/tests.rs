@@ -1,0 +1,228 @@
+//! Configuration, from arguments and files to `Config`. The environment is
+//! clap's to read; the suites that run the binary cover it.
+
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use super::*;
+
+const CLUSTERS: [&str; 4] = [
+    "--cluster0",
+    "mongodb://u:s3cret@a",
+    "--cluster1",
+    "mongodb://b",
+];
+
+fn run(args: &[&str]) -> Result<Config, OperatorError> {
+    let args = std::iter::once("tidegate").chain(args.iter().copied());
+    match load(args.map(OsString::from))? {
+        Request::Run(config) => Ok(config),
+        Request::Print(text) => panic!("printed {text}"),
+    }
+}
+
+fn with_clusters(args: &[&str]) -> Result<Config, OperatorError> {
+    run(&[&CLUSTERS, args].concat())
+}
+
+/// A file that lives as long as the value.
+struct TempFile(PathBuf);
+
+impl TempFile {
+    fn new(text: &str) -> Self {
+        static COUNT: AtomicU32 = AtomicU32::new(0);
+        let count = COUNT.fetch_add(1, Ordering::Relaxed);
+        let name = format!("tidegate-config-{}-{count}.yaml", std::process::id());
+        let path = std::env::temp_dir().join(name);
+        fs::write(&path, text).expect("write");
+        Self(path)
+    }
+
+    fn path(&self) -> &str {
+        self.0.to_str().expect("a path")
+    }
+}
+
+impl Drop for TempFile {
+    fn drop(&mut self) {
+        _ = fs::remove_file(&self.0);
+    }
+}
+
+fn refusal(result: Result<Config, OperatorError>) -> String {
+    result.expect_err("refused").to_string()
+}
+
+/// Changing a default is a change that operators notice: change it here too,
+/// and in docs/configuration.md.
+#[test]
+fn the_default_configuration() {
+    let config = with_clusters(&[]).expect("a configuration");
+    assert_eq!(
+        format!("{config:#?}"),
+        r#"Config {
+    cluster0: mongodb://****@a,
+    cluster1: mongodb://b,
+    port: 27182,
+    log_path: None,
+    verbosity: LevelFilter::INFO,
+    load_level: 3,
+    id: "coordinator",
+    feature_set: None,
+}"#
+    );
+}
+
+#[test]
+fn mongosyncs_documented_file_is_read() {
+    let file = TempFile::new(
+        "cluster0: \"mongodb://192.0.2.10:27017\"\ncluster1: \"mongodb://192.0.2.20:27017\"\n\
+         logPath: \"/var/log/mongosync\"\nverbosity: \"WARN\"\n",
+    );
+    let config = run(&["--config", file.path()]).expect("a configuration");
+    assert_eq!(config.cluster0.reveal(), "mongodb://192.0.2.10:27017");
+    assert_eq!(
+        config.log_path.as_deref(),
+        Some(Path::new("/var/log/mongosync"))
+    );
+    assert_eq!(config.verbosity, LevelFilter::WARN);
+}
+
+#[test]
+fn a_flag_wins_over_the_file() {
+    let uri = TempFile::new("mongodb://from-uri-file\n");
+    let file = TempFile::new(&format!(
+        "cluster0File: {}\ncluster1: mongodb://from-file\nport: 1\nloadLevel: 1\nid: x\n",
+        uri.path()
+    ));
+    let config = run(&[
+        "--config",
+        file.path(),
+        "--port",
+        "2",
+        "--cluster1",
+        "mongodb://flag",
+    ])
+    .expect("a configuration");
+    assert_eq!(
+        (config.port, config.load_level, config.id.as_str()),
+        (2, 1, "x")
+    );
+    assert_eq!(config.cluster0.reveal(), "mongodb://from-uri-file");
+    assert_eq!(config.cluster1.reveal(), "mongodb://flag");
+}
+
+#[test]
+fn bad_files_are_refused_by_name_without_their_secrets() {
+    for (text, reason) in [
+        ("prot: 1", "unknown field 'prot' (did you mean 'port'?"),
+        (
+            "cluster2: mongodb://u:s3cret@a",
+            "unknown field 'cluster2' (did you mean 'cluster",
+        ),
+        (
+            "port: soon",
+            "field 'port': expected a whole number, found a string",
+        ),
+        ("- 1", "expected an object, found an array"),
+        (
+            "cluster0: \"mongodb://u:s3cret@a\nport: 1",
+            "is not valid YAML near line",
+        ),
+    ] {
+        let file = TempFile::new(text);
+        let refusal = refusal(with_clusters(&["--config", file.path()]));
+        assert!(
+            refusal.starts_with("InvalidConfig: ") && refusal.contains(reason),
+            "{refusal}"
+        );
+        assert!(!refusal.contains("s3cret"), "{refusal}");
+    }
+    let refusal = refusal(with_clusters(&["--config", "/does/not/exist"]));
+    assert!(
+        refusal.contains("/does/not/exist cannot be read"),
+        "{refusal}"
+    );
+}
+
+#[test]
+fn bad_values_are_refused_with_the_value() {
+    for (args, reason) in [
+        (
+            ["--port", "70000"],
+            "InvalidConfig: port is 70000. Give a whole number from 0 to 65535.",
+        ),
+        (["--port", "-1"], "InvalidConfig: port is -1."),
+        (
+            ["--loadLevel", "5"],
+            "InvalidConfig: loadLevel is 5. Give a whole number from 1 to 4.",
+        ),
+        (["--verbosity", "WARM"], "Did you mean WARN?"),
+        (
+            ["--port", "x"],
+            "InvalidConfig: invalid value 'x' for '--port <PORT>'",
+        ),
+        (
+            ["--prot", "1"],
+            "InvalidConfig: unexpected argument '--prot' found",
+        ),
+        (
+            ["--featureSet", "/does/not/exist"],
+            "featureSet '/does/not/exist' is not a directory",
+        ),
+        (
+            ["--cluster0File", "/f"],
+            "Both cluster0 and cluster0File are given",
+        ),
+    ] {
+        let refusal = refusal(with_clusters(&args));
+        assert!(refusal.contains(reason), "{refusal}");
+    }
+}
+
+#[test]
+fn connection_strings_are_required_and_never_shown() {
+    let missing = refusal(run(&["--cluster0", "mongodb://a"]));
+    assert!(missing.contains("TIDEGATE_CLUSTER1"), "{missing}");
+    let scheme = refusal(run(&[
+        "--cluster0",
+        "u:s3cret@host",
+        "--cluster1",
+        "mongodb://b",
+    ]));
+    assert!(
+        scheme.starts_with("InvalidUri: ") && !scheme.contains("s3cret"),
+        "{scheme}"
+    );
+    let stray = refusal(with_clusters(&["mongodb://u:s3cret@host"]));
+    assert!(
+        stray.contains("mongodb://****@host") && !stray.contains("s3cret"),
+        "{stray}"
+    );
+}
+
+#[test]
+fn mongosyncs_other_flags_change_nothing() {
+    let plain = with_clusters(&[]).expect("a configuration");
+    for args in [
+        &["--acceptDisclaimer"][..],
+        &["--acceptDisclaimer", "true"],
+        &["--disableTelemetry"],
+    ] {
+        assert_eq!(with_clusters(args).expect("a configuration"), plain);
+    }
+}
+
+#[test]
+fn version_and_help_are_printed() {
+    for (flag, text) in [
+        ("--version", "tidegate "),
+        ("-v", "tidegate "),
+        ("--help", "--logPath <DIR>"),
+    ] {
+        let request = load(["tidegate", flag].map(OsString::from)).expect("a request");
+        assert!(
+            matches!(&request, Request::Print(printed) if printed.contains(text)),
+            "{request:?}"
+        );
+    }
+}

@@ -1,0 +1,99 @@
+//! `tidegate`: reads its configuration, opens the session and serves its API.
+//!
+//! Exit codes: 0 done or asked to stop, 1 a bug, 2 the command line or the host
+//! it runs on, 3 the clusters or the sync itself.
+
+use std::io::{self, Write};
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use anyhow::Context;
+use tidegate::api;
+use tidegate::config::{self, Config, Request};
+use tidegate::model::{ErrorName, OperatorError};
+use tidegate::observe::{self, field};
+use tidegate::session::{Session, Settings};
+use tokio::signal::unix::{SignalKind, signal};
+use tokio_util::sync::CancellationToken;
+
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+fn main() -> ExitCode {
+    let ended = match config::load(std::env::args_os()) {
+        Ok(Request::Print(text)) => io::stdout().write_all(text.as_bytes()).map_err(Into::into),
+        Ok(Request::Run(config)) => run(config),
+        Err(error) => Err(error.into()),
+    };
+    match ended {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            // Logging may not be up, and its files are not where a shell looks.
+            _ = writeln!(io::stderr(), "tidegate: {error:#}");
+            tracing::error!({ field::ERROR_CODE } = %name(&error), "ended: {error:#}");
+            exit_code(name(&error))
+        }
+    }
+}
+
+#[tokio::main]
+async fn run(config: Config) -> anyhow::Result<()> {
+    observe::start_logging(config.log_path.as_deref(), config.verbosity)?;
+    tracing::info!(version = observe::VERSION, "tidegate");
+    config.log();
+    let listener = api::bind(config.port).await?;
+    let address = listener.local_addr().context("read the bound address")?;
+    let stop = stop_on_signal()?;
+    let session = tokio::select! {
+        session = Session::open(settings(config)) => Arc::new(session?),
+        () = stop.cancelled() => return Ok(()),
+    };
+    tracing::info!(%address, "listening");
+    let served = api::serve(listener, Arc::clone(&session), stop)
+        .await
+        .context("serve the API");
+    session.shutdown().await;
+    tracing::info!("stopped");
+    served
+}
+
+/// A token that SIGTERM or SIGINT cancels.
+fn stop_on_signal() -> anyhow::Result<CancellationToken> {
+    let mut terminate = signal(SignalKind::terminate()).context("listen for SIGTERM")?;
+    let mut interrupt = signal(SignalKind::interrupt()).context("listen for SIGINT")?;
+    let stop = CancellationToken::new();
+    let stopped = stop.clone();
+    tokio::spawn(async move {
+        tokio::select! { _ = terminate.recv() => {}, _ = interrupt.recv() => {} }
+        tracing::info!("asked to stop");
+        stopped.cancel();
+    });
+    Ok(stop)
+}
+
+fn settings(config: Config) -> Settings {
+    Settings {
+        id: config.id,
+        cluster0: config.cluster0.reveal().to_owned(),
+        cluster1: config.cluster1.reveal().to_owned(),
+        load_level: config.load_level,
+        feature_set: config.feature_set,
+    }
+}
+
+fn name(error: &anyhow::Error) -> ErrorName {
+    error
+        .downcast_ref::<OperatorError>()
+        .map_or(ErrorName::InternalError, |error| error.name)
+}
+
+fn exit_code(name: ErrorName) -> ExitCode {
+    match name {
+        ErrorName::InternalError => ExitCode::from(1),
+        ErrorName::InvalidConfig
+        | ErrorName::InvalidUri
+        | ErrorName::PortInUse
+        | ErrorName::LogPathNotWritable => ExitCode::from(2),
+        _ => ExitCode::from(3),
+    }
+}

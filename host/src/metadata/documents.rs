@@ -1,0 +1,202 @@
+//! The shapes of metadata version 1.
+//!
+//! Reading rules: fields are added as optional, names are never reused, unknown
+//! fields are ignored.
+
+use bson::RawDocumentBuf;
+use serde::{Deserialize, Serialize};
+
+use crate::model::{ClusterTime, Namespace, Position, StartOptions, State, event::CollectionUuid};
+
+/// The shape of everything in this file. Strictly increasing.
+///
+/// - 1: tidegate 0.1.0
+pub const METADATA_VERSION: i32 = 1;
+
+/// How far a sync has come. Phases only go forward.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Phase {
+    CollectionCopy,
+    IndexBuild,
+    ChangeEventApplication,
+    /// Drained to the commit time; unique, TTL, hidden and capped settings are being restored.
+    Restore,
+    Done,
+}
+
+/// Collection `session`: one document.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct SessionDocument {
+    #[serde(rename = "_id")]
+    pub id: String,
+    pub metadata_version: i32,
+    /// The release that wrote the session first.
+    pub written_by: String,
+    pub state: State,
+    pub phase: Phase,
+    pub options: StartOptions,
+    /// What both clusters are recognised by after a restart.
+    pub source_id: String,
+    pub destination_id: String,
+    /// The cluster time at which the catalog was read and the change stream begins.
+    pub start_time: ClusterTime,
+    /// Bytes of documents to copy, estimated at start.
+    pub total_bytes: i64,
+    /// The source's cluster time of a commit: the sync ends there.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub commit_time: Option<ClusterTime>,
+    /// What commit could not restore, by name.
+    #[serde(default)]
+    pub not_restored: Vec<String>,
+    /// What the preflight warned of.
+    #[serde(default)]
+    pub warnings: Vec<String>,
+}
+
+impl SessionDocument {
+    pub const ID: &'static str = "session";
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum NamespaceKind {
+    Collection,
+    View,
+}
+
+/// How far the copy of one namespace has come. Only goes forward.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum CopyState {
+    /// Known; nothing is on the destination yet.
+    Pending,
+    /// Created on the destination; its partitions are persisted.
+    Copying,
+    /// All partitions are done.
+    Copied,
+    /// Indexes are built: change events may be applied.
+    Ready,
+}
+
+/// Collection `namespaces`: one a collection or view in scope. For a collection
+/// it mirrors the source's options and indexes as of the safe position.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct NamespaceDocument {
+    /// A collection's UUID on the source in hex; `view:` and the name for a view.
+    #[serde(rename = "_id")]
+    pub id: String,
+    pub kind: NamespaceKind,
+    pub source: Namespace,
+    pub destination: Namespace,
+    /// The collection's UUID on the destination: tells after a crash whether a
+    /// rename or drop has been done already.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub destination_uuid: Option<String>,
+    /// As `listCollections` gives them.
+    pub options: RawDocumentBuf,
+    /// As `listIndexes` gives them, without the `_id` index.
+    pub indexes: Vec<RawDocumentBuf>,
+    pub copy_state: CopyState,
+    pub documents: i64,
+    pub bytes: i64,
+}
+
+impl NamespaceDocument {
+    /// The source UUID, for collections.
+    pub fn uuid(&self) -> Option<CollectionUuid> {
+        uuid_from_hex(&self.id)
+    }
+
+    pub fn id_of_uuid(uuid: CollectionUuid) -> String {
+        uuid.iter().map(|byte| format!("{byte:02x}")).collect()
+    }
+
+    pub fn id_of_view(view: &Namespace) -> String {
+        format!("view:{view}")
+    }
+}
+
+fn uuid_from_hex(hex: &str) -> Option<CollectionUuid> {
+    let mut uuid = CollectionUuid::default();
+    if hex.len() != 2 * uuid.len() {
+        return None;
+    }
+    for (at, byte) in uuid.iter_mut().enumerate() {
+        *byte = u8::from_str_radix(hex.get(2 * at..2 * at + 2)?, 16).ok()?;
+    }
+    Some(uuid)
+}
+
+/// Collection `partitions`: one an `_id` range of one collection.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct PartitionDocument {
+    /// The namespace's id and the partition's number.
+    #[serde(rename = "_id")]
+    pub id: String,
+    pub namespace_id: String,
+    /// `{_id: value}`, inclusive; absent for the first.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lower: Option<RawDocumentBuf>,
+    /// `{_id: value}`, exclusive; absent for the last.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub upper: Option<RawDocumentBuf>,
+    /// `{_id: value}` of the last document that is durable on the destination.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_id: Option<RawDocumentBuf>,
+    pub documents: i64,
+    pub bytes: i64,
+    pub done: bool,
+}
+
+/// Collection `position`: one document.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct PositionDocument {
+    #[serde(rename = "_id")]
+    pub id: String,
+    /// The safe position: everything at or before it is durable on the destination.
+    #[serde(flatten)]
+    pub safe: Position,
+    /// Updates at or before this time may already be part of a document on the
+    /// destination: they are never applied as deltas.
+    pub exact_after: ClusterTime,
+    pub events_applied: i64,
+    /// True when the host stopped with nothing applied beyond `safe`.
+    pub clean: bool,
+}
+
+impl PositionDocument {
+    pub const ID: &'static str = "position";
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_uuid_survives_its_hex_form() {
+        let uuid = [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 254, 255];
+        assert_eq!(uuid_from_hex(&NamespaceDocument::id_of_uuid(uuid)), Some(uuid));
+        assert_eq!(uuid_from_hex("view:a.b"), None);
+    }
+
+    /// Metadata written by any 0.1.0 host: must parse for as long as version 1 is supported.
+    #[test]
+    fn a_position_of_version_1_parses() {
+        let document = bson::rawdoc! {
+            "_id": "position",
+            "resumeToken": { "_data": "826553F5A1000000032B" },
+            "clusterTime": bson::Timestamp { time: 0x6553_F5A1, increment: 3 },
+            "exactAfter": bson::Timestamp { time: 0x6553_F5A0, increment: 1 },
+            "eventsApplied": 12_i64,
+            "clean": true,
+        };
+        let position: PositionDocument = bson::deserialize_from_slice(document.as_bytes()).unwrap();
+        assert_eq!(position.safe.cluster_time, ClusterTime { seconds: 0x6553_F5A1, increment: 3 });
+        assert!(position.clean);
+    }
+}

@@ -1,0 +1,19 @@
+//! What a sync persists on the destination, and in which order.
+//!
+//! The host keeps nothing on disk: whatever must survive a crash is one of the
+//! documents here, in [`crate::model::namespace::METADATA_DATABASE`], written
+//! with majority write concern. Invariants kept by every writer:
+//!
+//! - the safe position is written only after everything at or before it is
+//!   durable on the destination;
+//! - a partition's `lastId` is written only after every document up to it is;
+//! - a namespace's document is written after the DDL that it tells of.
+
+mod documents;
+mod store;
+
+pub use documents::{
+    CopyState, METADATA_VERSION, NamespaceDocument, NamespaceKind, PartitionDocument, Phase, PositionDocument,
+    SessionDocument,
+};
+pub use store::{Storage, Store, VersionGate};

@@ -1,0 +1,146 @@
+//! Errors an operator can act on: a stable name and a sentence that says what,
+//! why and what to do. One page per name stands in `docs/errors/`.
+
+use std::fmt;
+
+/// What a caller should do about an error.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ErrorKind {
+    /// Passes by itself: try again.
+    Transient,
+    /// An operator has to change something.
+    Operator,
+    /// Ours.
+    Bug,
+}
+
+macro_rules! error_names {
+    ($($(#[doc = $doc:literal])+ $name:ident),+ $(,)?) => {
+        /// The stable names. They are part of the API: never renamed, never reused.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+        pub enum ErrorName { $($(#[doc = $doc])+ $name),+ }
+
+        impl ErrorName {
+            /// Every name, for the test that each has its page.
+            pub const ALL: &'static [Self] = &[$(Self::$name),+];
+
+            pub fn as_str(self) -> &'static str {
+                match self { $(Self::$name => stringify!($name)),+ }
+            }
+        }
+    };
+}
+
+error_names! {
+    // ---- requests
+    /// The body is not JSON, or not a JSON object.
+    InvalidJson,
+    /// A field that no release knows.
+    UnknownField,
+    /// A required field is missing.
+    MissingField,
+    /// A field has the wrong type or a value out of its range.
+    InvalidField,
+    /// A regular expression that does not compile, or unknown regex options.
+    InvalidRegex,
+    /// A documented option that this release does not have yet.
+    NotSupported,
+    /// The state does not allow the call.
+    InvalidStateTransition,
+    /// The sync was begun with other options.
+    OptionsMismatch,
+    /// Commit was asked for before `canCommit`.
+    CannotCommit,
+    /// No such path.
+    NotFound,
+    /// The path exists, the method does not.
+    MethodNotAllowed,
+    /// The body is larger than the limit.
+    BodyTooLarge,
+    /// The `Host` or `Origin` header is not this server's.
+    HostNotAllowed,
+    // ---- command line and start-up
+    /// A flag, environment variable or configuration file value is wrong.
+    InvalidConfig,
+    /// A connection string that the driver refuses.
+    InvalidUri,
+    /// The API's port is taken.
+    PortInUse,
+    /// The log path cannot be written.
+    LogPathNotWritable,
+    // ---- clusters
+    /// A cluster cannot be reached.
+    ConnectionFailed,
+    /// A cluster refuses the credentials.
+    AuthenticationFailed,
+    /// Both connection strings lead to the same cluster.
+    SameCluster,
+    /// The metadata belongs to a sync between other clusters.
+    ClustersMismatch,
+    /// A standalone server has no oplog to follow.
+    StandaloneNotSupported,
+    /// A sharded cluster.
+    ShardedClusterNotSupported,
+    /// A server version outside the supported range.
+    ServerVersionNotSupported,
+    /// A feature compatibility version outside the supported range.
+    FeatureCompatibilityVersionNotSupported,
+    /// A storage engine other than WiredTiger.
+    StorageEngineNotSupported,
+    /// The source cannot serve majority reads.
+    MajorityReadsNotSupported,
+    /// The destination holds data already.
+    DestinationNotEmpty,
+    /// The user lacks privileges, listed by name.
+    MissingPrivileges,
+    /// A time-series collection, which change streams do not carry.
+    TimeSeriesNotSupported,
+    /// A collection that cannot be copied faithfully.
+    CollectionNotSupported,
+    // ---- a running sync
+    /// The source's oplog no longer holds the safe position.
+    OplogRolledOver,
+    /// A change event too large for the server to deliver.
+    ChangeEventTooLarge,
+    /// A change event of a kind that this release cannot apply.
+    ChangeEventNotSupported,
+    /// A component failed: it trapped, ran out of time or memory, or broke the contract.
+    PluginFailed,
+    /// A component cannot be loaded by this host.
+    PluginNotSupported,
+    /// The metadata was written by a newer release.
+    MetadataVersionNotSupported,
+    /// A document or command that the destination refuses for good.
+    DestinationRefused,
+    /// A bug of ours.
+    InternalError,
+}
+
+impl fmt::Display for ErrorName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// An error to show to an operator as it stands.
+#[derive(Clone, Debug, thiserror::Error)]
+#[error("{name}: {message}")]
+pub struct OperatorError {
+    pub name: ErrorName,
+    /// One or two sentences: what, why, what to do. No credentials, no document contents.
+    pub message: String,
+}
+
+impl OperatorError {
+    pub fn new(name: ErrorName, message: impl Into<String>) -> Self {
+        Self { name, message: message.into() }
+    }
+
+    pub fn kind(&self) -> ErrorKind {
+        match self.name {
+            ErrorName::InternalError => ErrorKind::Bug,
+            ErrorName::ConnectionFailed => ErrorKind::Transient,
+            _ => ErrorKind::Operator,
+        }
+    }
+}

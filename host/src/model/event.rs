@@ -1,0 +1,163 @@
+//! Change events, read out of the raw documents of a change stream.
+//!
+//! A [`ChangeEvent`] borrows the event's bytes: nothing of a document is copied
+//! or decoded. Reading takes one walk over the event's top level.
+
+use super::{ClusterTime, raw};
+
+/// A collection's identity on the source; survives renames within a database.
+pub type CollectionUuid = [u8; 16];
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OpType {
+    Insert,
+    Update,
+    Replace,
+    Delete,
+    Create,
+    CreateIndexes,
+    DropIndexes,
+    Modify,
+    Rename,
+    Drop,
+    DropDatabase,
+    /// Events of sharded clusters and of later servers: never ignored, always named.
+    Other,
+}
+
+impl OpType {
+    fn parse(name: &str) -> Self {
+        match name {
+            "insert" => Self::Insert,
+            "update" => Self::Update,
+            "replace" => Self::Replace,
+            "delete" => Self::Delete,
+            "create" => Self::Create,
+            "createIndexes" => Self::CreateIndexes,
+            "dropIndexes" => Self::DropIndexes,
+            "modify" => Self::Modify,
+            "rename" => Self::Rename,
+            "drop" => Self::Drop,
+            "dropDatabase" => Self::DropDatabase,
+            _ => Self::Other,
+        }
+    }
+
+    /// True for changes of documents; false for DDL.
+    pub fn is_crud(self) -> bool {
+        matches!(self, Self::Insert | Self::Update | Self::Replace | Self::Delete)
+    }
+}
+
+/// One change event, borrowed from its batch.
+#[derive(Clone, Copy, Debug)]
+pub struct ChangeEvent<'a> {
+    pub op_type: OpType,
+    /// The operation's own word, for messages about [`OpType::Other`].
+    pub op_name: &'a str,
+    pub cluster_time: ClusterTime,
+    /// The event's `_id`: its resume token.
+    pub resume_token: &'a [u8],
+    pub database: &'a str,
+    /// Empty for database events.
+    pub collection: &'a str,
+    pub uuid: Option<CollectionUuid>,
+    /// The document's `_id`: BSON type and value bytes.
+    pub document_id: Option<(u8, &'a [u8])>,
+    pub full_document: Option<&'a [u8]>,
+    pub update_description: Option<&'a [u8]>,
+    pub operation_description: Option<&'a [u8]>,
+}
+
+impl<'a> ChangeEvent<'a> {
+    /// Reads the raw document of one change event (MongoDB manual, "Change Events").
+    pub fn parse(document: &'a [u8]) -> Result<Self, raw::Malformed> {
+        let mut event = Self {
+            op_type: OpType::Other,
+            op_name: "",
+            cluster_time: ClusterTime::default(),
+            resume_token: &[],
+            database: "",
+            collection: "",
+            uuid: None,
+            document_id: None,
+            full_document: None,
+            update_description: None,
+            operation_description: None,
+        };
+        for element in raw::elements(document)? {
+            event.read(element?)?;
+        }
+        if event.op_name.is_empty() || event.resume_token.is_empty() {
+            return Err(raw::Malformed);
+        }
+        Ok(event)
+    }
+
+    fn read(&mut self, element: raw::Element<'a>) -> Result<(), raw::Malformed> {
+        let malformed = raw::Malformed;
+        match element.name {
+            b"_id" => self.resume_token = element.as_document().ok_or(malformed)?,
+            b"operationType" => {
+                self.op_name = element.as_str().ok_or(malformed)?;
+                self.op_type = OpType::parse(self.op_name);
+            }
+            b"clusterTime" => self.cluster_time = element.as_timestamp().ok_or(malformed)?,
+            b"ns" => (self.database, self.collection) = namespace(element.value)?,
+            b"collectionUUID" => self.uuid = element.as_uuid(),
+            b"documentKey" => {
+                let id = raw::find(element.value, "_id")?.ok_or(malformed)?;
+                self.document_id = Some((id.kind, id.value));
+            }
+            b"fullDocument" => self.full_document = element.as_document(),
+            b"updateDescription" => self.update_description = element.as_document(),
+            b"operationDescription" => self.operation_description = element.as_document(),
+            _ => {}
+        }
+        Ok(())
+    }
+
+    /// The new name in a rename's description.
+    pub fn rename_to(&self) -> Result<(&'a str, &'a str), raw::Malformed> {
+        let description = self.operation_description.ok_or(raw::Malformed)?;
+        namespace(raw::find(description, "to")?.ok_or(raw::Malformed)?.value)
+    }
+}
+
+fn namespace(document: &[u8]) -> Result<(&str, &str), raw::Malformed> {
+    let text = |name| Ok(raw::find(document, name)?.and_then(|element| element.as_str()));
+    Ok((text("db")?.ok_or(raw::Malformed)?, text("coll")?.unwrap_or_default()))
+}
+
+#[cfg(test)]
+mod tests {
+    use bson::{Timestamp, rawdoc};
+
+    use super::*;
+
+    #[test]
+    fn an_update_is_read_without_copying() {
+        let document = rawdoc! {
+            "_id": { "_data": "82" },
+            "operationType": "update",
+            "clusterTime": Timestamp { time: 7, increment: 2 },
+            "ns": { "db": "app", "coll": "users" },
+            "documentKey": { "shard": 1, "_id": "u1" },
+            "updateDescription": { "updatedFields": { "a": 1 }, "removedFields": [], "truncatedArrays": [] },
+        };
+        let event = ChangeEvent::parse(document.as_bytes()).unwrap();
+        assert_eq!(event.op_type, OpType::Update);
+        assert_eq!((event.database, event.collection), ("app", "users"));
+        assert_eq!(event.cluster_time, ClusterTime { seconds: 7, increment: 2 });
+        assert_eq!(event.document_id.unwrap().0, raw::kind::STRING);
+        assert!(event.full_document.is_none() && event.update_description.is_some());
+    }
+
+    #[test]
+    fn an_unknown_operation_keeps_its_name() {
+        let document = rawdoc! { "_id": { "_data": "82" }, "operationType": "reshardCollection" };
+        let event = ChangeEvent::parse(document.as_bytes()).unwrap();
+        assert_eq!((event.op_type, event.op_name), (OpType::Other, "reshardCollection"));
+        assert!(ChangeEvent::parse(rawdoc! { "x": 1 }.as_bytes()).is_err());
+    }
+}

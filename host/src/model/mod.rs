@@ -1,0 +1,20 @@
+//! The words of the domain as plain values: no I/O, no tasks, no clock.
+//!
+//! Every other room may use this one; this one uses none of them.
+
+pub mod error_name;
+pub mod event;
+pub mod input;
+pub mod namespace;
+pub mod options;
+pub mod position;
+pub mod progress;
+pub mod raw;
+pub mod state;
+
+pub use error_name::{ErrorKind, ErrorName, OperatorError};
+pub use namespace::{Namespace, Route};
+pub use options::StartOptions;
+pub use position::{ClusterTime, Position};
+pub use progress::Progress;
+pub use state::State;

@@ -1,0 +1,66 @@
+//! A snapshot of a sync for `/progress`. Plain values; `api` gives them their
+//! wire form.
+
+use super::{ClusterTime, Namespace, State};
+
+#[derive(Clone, Debug)]
+pub struct Progress {
+    pub state: State,
+    /// The sub-step, mongosync's words ("collection copy", …).
+    pub info: Option<&'static str>,
+    /// `None`: commit is possible. `Some(why)`: it is not.
+    pub cannot_commit: Option<String>,
+    pub can_write: bool,
+    pub lag_seconds: Option<u32>,
+    pub total_events_applied: u64,
+    pub copy: CopyProgress,
+    pub indexes: IndexProgress,
+    /// Seconds until the stream has caught up, at the present rate.
+    pub seconds_to_catch_up: Option<u64>,
+    /// Seconds until the source's oplog rolls past the safe position, at its present rate.
+    pub oplog_seconds_remaining: Option<u64>,
+    pub warnings: Vec<String>,
+    pub source: Endpoint,
+    pub destination: Endpoint,
+    pub safe: Option<ClusterTime>,
+    pub reported: Option<ClusterTime>,
+    pub mongosync_id: String,
+    pub coordinator_id: String,
+    /// By source namespace.
+    pub collections: Vec<CollectionProgress>,
+}
+
+/// Bytes of uncompressed documents. `copied` never exceeds `total`.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct CopyProgress {
+    pub total_bytes: u64,
+    pub copied_bytes: u64,
+    pub copied_documents: u64,
+}
+
+#[derive(Clone, Copy, Debug, Default)]
+pub struct IndexProgress {
+    pub built: u64,
+    pub total: u64,
+    pub collections_finished: u64,
+    pub collections_total: u64,
+}
+
+/// One side of the sync: the connection's name and the host it speaks to.
+#[derive(Clone, Debug, Default)]
+pub struct Endpoint {
+    /// "cluster0" or "cluster1"; empty before start.
+    pub cluster: &'static str,
+    /// `host:port` of the primary.
+    pub address: String,
+    pub ping_ms: Option<u64>,
+}
+
+#[derive(Clone, Debug)]
+pub struct CollectionProgress {
+    pub namespace: Namespace,
+    pub destination: Namespace,
+    pub state: &'static str,
+    pub documents: u64,
+    pub bytes: u64,
+}

@@ -1,0 +1,286 @@
+//! Connects to a cluster and asks it the small questions.
+//!
+//! Nothing that leaves this module holds credentials: a message about a
+//! connection string is only ever made from a copy without them.
+
+use std::time::Instant;
+
+use bson::{Document, Timestamp, doc};
+use mongodb::Client;
+use mongodb::error::{Error, ErrorKind};
+use mongodb::options::{ClientOptions, ReadPreference, SelectionCriteria, WriteConcern};
+
+use super::Cluster;
+use crate::model::options::ClusterName;
+use crate::model::{ClusterTime, ErrorName, OperatorError};
+
+/// Connections that copying and applying may hold at once; the driver's own
+/// default is 10.
+const MIN_POOL_SIZE: u32 = 32;
+
+/// The server's code for a command that the user may not run.
+const UNAUTHORIZED: i32 = 13;
+/// The server's code for credentials it does not accept.
+const AUTHENTICATION_FAILED: i32 = 18;
+
+/// Options whose values are secrets, in lower case.
+const SECRET_OPTIONS: [&str; 3] = [
+    "authmechanismproperties",
+    "proxypassword",
+    "tlscertificatekeyfilepassword",
+];
+
+/// Connects to a cluster's primary and waits until it has answered. What the
+/// connection string says stands, except that reads go to the primary and
+/// writes wait for a majority.
+pub async fn connect(
+    name: ClusterName,
+    uri: &str,
+    app_name: &str,
+) -> Result<Cluster, OperatorError> {
+    let options = client_options(name, uri, app_name).await?;
+    let hosts: Vec<String> = options.hosts.iter().map(ToString::to_string).collect();
+    let client = Client::with_options(options)
+        .map_err(|error| invalid_uri(name, &error.kind.to_string()))?;
+    let cluster = Cluster { name, client };
+    match admin(&cluster, doc! { "hello": 1 }).await {
+        Ok(_) => Ok(cluster),
+        Err(error) => Err(refusal(name, &error, &format!(" at {}", hosts.join(", ")))),
+    }
+}
+
+/// How long the primary takes to answer a ping; `None` if it does not.
+pub async fn ping_ms(cluster: &Cluster) -> Option<u64> {
+    let asked = Instant::now();
+    admin(cluster, doc! { "ping": 1 }).await.ok()?;
+    u64::try_from(asked.elapsed().as_millis()).ok()
+}
+
+/// The cluster time of the newest write on the primary.
+pub async fn last_write(cluster: &Cluster) -> Result<ClusterTime, super::Error> {
+    let hello = admin(cluster, doc! { "hello": 1 }).await?;
+    newest_write(&hello)
+        .map(ClusterTime::from)
+        .ok_or(super::Error::Reply("lastWrite.opTime.ts"))
+}
+
+fn newest_write(hello: &Document) -> Option<Timestamp> {
+    let op_time = hello
+        .get_document("lastWrite")
+        .ok()?
+        .get_document("opTime")
+        .ok()?;
+    op_time.get_timestamp("ts").ok()
+}
+
+/// Runs a command on the primary's `admin` database.
+pub(super) async fn admin(cluster: &Cluster, command: Document) -> Result<Document, Error> {
+    cluster.client.database("admin").run_command(command).await
+}
+
+/// An error of the driver while a cluster was being looked at, for the operator.
+pub(super) fn refused(cluster: &Cluster, error: &Error) -> OperatorError {
+    refusal(cluster.name, error, "")
+}
+
+/// True if the server said that the user may not run the command.
+pub(super) fn is_unauthorized(error: &Error) -> bool {
+    matches!(*error.kind, ErrorKind::Command(ref reply) if reply.code == UNAUTHORIZED)
+}
+
+async fn client_options(
+    name: ClusterName,
+    uri: &str,
+    app_name: &str,
+) -> Result<ClientOptions, OperatorError> {
+    let mut options = ClientOptions::parse(uri)
+        .await
+        .map_err(|error| uri_refusal(name, uri, &error))?;
+    options.app_name.get_or_insert_with(|| app_name.to_owned());
+    options.max_pool_size = Some(options.max_pool_size.unwrap_or(0).max(MIN_POOL_SIZE));
+    options.selection_criteria = Some(SelectionCriteria::ReadPreference(ReadPreference::Primary));
+    options.read_concern = None;
+    options.write_concern = Some(WriteConcern::majority());
+    Ok(options)
+}
+
+fn uri_refusal(name: ClusterName, uri: &str, error: &Error) -> OperatorError {
+    if let ErrorKind::DnsResolve { message, .. } = &*error.kind {
+        return OperatorError::new(
+            ErrorName::ConnectionFailed,
+            format!(
+                "The host names of {} cannot be looked up: {message}. Check the host name of its \
+                 mongodb+srv connection string and the DNS of this machine.",
+                name.as_str()
+            ),
+        );
+    }
+    invalid_uri(name, &uri_fault(uri))
+}
+
+fn invalid_uri(name: ClusterName, fault: &str) -> OperatorError {
+    OperatorError::new(
+        ErrorName::InvalidUri,
+        format!(
+            "The connection string of {} is not valid: {fault}. Correct it; the form is \
+             mongodb://USER:PASSWORD@HOST:PORT,HOST:PORT/?replicaSet=NAME.",
+            name.as_str()
+        ),
+    )
+}
+
+/// What is wrong with a connection string. The driver's messages may quote the
+/// piece they stumble over, and in a malformed string any piece may be part of
+/// a password; so the driver is asked again about a copy without secrets.
+fn uri_fault(uri: &str) -> String {
+    let Some(public) = without_secrets(uri) else {
+        return "it begins with neither mongodb:// nor mongodb+srv://".to_owned();
+    };
+    match mongodb::options::ConnectionString::parse(public) {
+        Err(error) => match *error.kind {
+            ErrorKind::InvalidArgument { message, .. } => message,
+            other => other.to_string(),
+        },
+        Ok(_) => "its user name, password or another secret is malformed (characters other than \
+                  letters, digits and -._~ must be percent-encoded)"
+            .to_owned(),
+    }
+}
+
+fn without_secrets(uri: &str) -> Option<String> {
+    let (scheme, rest) = ["mongodb://", "mongodb+srv://"]
+        .into_iter()
+        .find_map(|scheme| Some((scheme, uri.strip_prefix(scheme)?)))?;
+    let rest = rest.rsplit_once('@').map_or(rest, |(_, hosts)| hosts);
+    let Some((hosts, options)) = rest.split_once('?') else {
+        return Some(format!("{scheme}{rest}"));
+    };
+    let options: Vec<&str> = options
+        .split('&')
+        .filter(|option| !is_secret(option))
+        .collect();
+    Some(format!("{scheme}{hosts}?{}", options.join("&")))
+}
+
+fn is_secret(option: &str) -> bool {
+    let key = option.split('=').next().unwrap_or_default().to_lowercase();
+    SECRET_OPTIONS.contains(&key.as_str())
+}
+
+fn refusal(name: ClusterName, error: &Error, place: &str) -> OperatorError {
+    let cluster = name.as_str();
+    let reason = error.kind.to_string();
+    let reason = reason.trim_end_matches('.');
+    match &*error.kind {
+        ErrorKind::Authentication { .. } => authentication_failed(cluster, place, reason),
+        ErrorKind::Command(reply) if reply.code == AUTHENTICATION_FAILED => {
+            authentication_failed(cluster, place, reason)
+        }
+        ErrorKind::Command(reply)
+            if reply.code == UNAUTHORIZED && reply.message.contains("requires authentication") =>
+        {
+            authentication_required(name)
+        }
+        ErrorKind::Command(reply) if reply.code == UNAUTHORIZED => OperatorError::new(
+            ErrorName::MissingPrivileges,
+            format!(
+                "The user of {cluster} lacks a privilege: {}. Grant it the role that \
+                 docs/preflight.md gives for its side.",
+                // The server goes on with the whole command.
+                reply
+                    .message
+                    .split(':')
+                    .next()
+                    .unwrap_or_default()
+                    .replace("{ ", "")
+            ),
+        ),
+        _ => OperatorError::new(
+            ErrorName::ConnectionFailed,
+            format!(
+                "The primary of {cluster}{place} does not answer: {reason}. Check the hosts and \
+                 options of its connection string, the network, and that the replica set has a \
+                 primary."
+            ),
+        ),
+    }
+}
+
+/// For a cluster with access control and a connection string without a user.
+pub(super) fn authentication_required(name: ClusterName) -> OperatorError {
+    OperatorError::new(
+        ErrorName::AuthenticationFailed,
+        format!(
+            "{0} has access control and its connection string names no user. Create a user for \
+             {0} as docs/preflight.md says and put it into the connection string.",
+            name.as_str()
+        ),
+    )
+}
+
+fn authentication_failed(cluster: &str, place: &str, reason: &str) -> OperatorError {
+    OperatorError::new(
+        ErrorName::AuthenticationFailed,
+        format!(
+            "{cluster}{place} refuses the credentials: {reason}. Check the user name, the \
+             password, authSource and authMechanism in its connection string."
+        ),
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn what_is_said_of_a_connection_string_holds_no_secret() {
+        for (uri, says) in [
+            ("db.example:27017", "begins with neither"),
+            ("hunter2@x/?y=mongodb://", "begins with neither"),
+            ("mongodb://u:hunter2@", "hostname"),
+            ("mongodb://u:hun?ter2@db.example", "percent-encoded"),
+            ("mongodb://u:hun/ter2@db.example", "percent-encoded"),
+            ("mongodb://u:hunter2%@db.example", "percent-encoded"),
+            ("mongodb://u:hunter2@db.example:port", "the port must be"),
+            (
+                "mongodb://u:hunter2@db.example/?tls=maybe",
+                "`tls` option must be a boolean",
+            ),
+            (
+                "mongodb://db.example/?authMechanismProperties=hunter2",
+                "percent-encoded",
+            ),
+            (
+                "mongodb+srv://u:hunter2@db.example:1",
+                "port cannot be specified",
+            ),
+        ] {
+            let refusal = connect(ClusterName::Cluster0, uri, "test")
+                .await
+                .err()
+                .expect(uri);
+            assert_eq!(refusal.name, ErrorName::InvalidUri, "{uri}");
+            assert!(refusal.message.contains(says), "{uri}: {refusal}");
+            assert!(!refusal.message.contains("hun"), "{uri}: {refusal}");
+            assert!(!refusal.message.contains("ter2"), "{uri}: {refusal}");
+        }
+    }
+
+    #[tokio::test]
+    async fn reads_and_writes_are_ours_and_the_pool_is_large_enough() {
+        let uri = "mongodb://h/?readPreference=secondary&w=1&readConcernLevel=local&maxPoolSize=";
+        for (size, pool) in [("5", 32), ("90", 90)] {
+            let options =
+                client_options(ClusterName::Cluster0, &format!("{uri}{size}"), "tidegate")
+                    .await
+                    .expect("a valid connection string");
+            assert_eq!(options.max_pool_size, Some(pool));
+            assert_eq!(options.write_concern, Some(WriteConcern::majority()));
+            assert_eq!(options.read_concern, None);
+            assert!(matches!(
+                options.selection_criteria,
+                Some(SelectionCriteria::ReadPreference(ReadPreference::Primary))
+            ));
+        }
+    }
+}

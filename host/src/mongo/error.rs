@@ -1,0 +1,103 @@
+//! What a server or the driver answers when it does not do what was asked.
+
+use crate::model::{ErrorKind, raw::Malformed};
+
+/// Server error codes that callers branch on (mongo: `src/mongo/base/error_codes.yml`).
+pub mod code {
+    pub const NAMESPACE_NOT_FOUND: i32 = 26;
+    pub const INDEX_NOT_FOUND: i32 = 27;
+    pub const CURSOR_NOT_FOUND: i32 = 43;
+    pub const NAMESPACE_EXISTS: i32 = 48;
+    pub const INDEX_OPTIONS_CONFLICT: i32 = 85;
+    pub const INDEX_KEY_SPECS_CONFLICT: i32 = 86;
+    pub const QUERY_PLAN_KILLED: i32 = 175;
+    pub const CHANGE_STREAM_FATAL: i32 = 280;
+    pub const CHANGE_STREAM_HISTORY_LOST: i32 = 286;
+    pub const CAPPED_POSITION_LOST: i32 = 136;
+    pub const COLLECTION_UUID_MISMATCH: i32 = 361;
+    /// A replacement with another `_id` than the document it matched.
+    pub const IMMUTABLE_FIELD: i32 = 66;
+    pub const BSON_OBJECT_TOO_LARGE: i32 = 10334;
+    pub const DUPLICATE_KEY: i32 = 11000;
+}
+
+/// Codes of conditions that pass: elections, shutdowns, lost cursors, conflicts.
+const TRANSIENT_CODES: [i32; 25] = [
+    6, 7, 43, 64, 89, 91, 112, 134, 175, 189, 237, 239, 246, 262, 314, 365, 9001, 10058, 10107, 11600, 11601, 11602,
+    13435, 13436, 50,
+];
+
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    #[error(transparent)]
+    Driver(#[from] mongodb::error::Error),
+    /// A write was done but is not yet durable on a majority.
+    #[error("the write concern was not satisfied: {message} (code {code})")]
+    WriteConcern { code: i32, message: String },
+    /// Some statements of a batch were refused.
+    #[error("the destination refused a write to {namespace}: {message} (code {code})")]
+    Refused { namespace: String, code: i32, message: String },
+    /// A read came from a time before what it had to see.
+    #[error("the source answered with an older state than it has shown before")]
+    Stale,
+    #[error("the server's reply has no `{0}`")]
+    Reply(&'static str),
+    #[error(transparent)]
+    Malformed(#[from] Malformed),
+    #[error("a document could not be read or written as BSON: {0}")]
+    Bson(#[from] bson::error::Error),
+}
+
+impl Error {
+    /// The server's error code, if a server answered.
+    pub fn code(&self) -> Option<i32> {
+        match self {
+            Self::Driver(error) => driver_code(error),
+            Self::WriteConcern { code, .. } | Self::Refused { code, .. } => Some(*code),
+            Self::Stale | Self::Reply(_) | Self::Malformed(_) | Self::Bson(_) => None,
+        }
+    }
+
+    pub fn has_code(&self, code: i32) -> bool {
+        self.code() == Some(code)
+    }
+
+    pub fn kind(&self) -> ErrorKind {
+        match self {
+            _ if self.code().is_some_and(|code| TRANSIENT_CODES.contains(&code)) => ErrorKind::Transient,
+            Self::Driver(error) if is_network(error) => ErrorKind::Transient,
+            Self::Stale => ErrorKind::Transient,
+            Self::Driver(_) | Self::WriteConcern { .. } | Self::Refused { .. } => ErrorKind::Operator,
+            Self::Reply(_) | Self::Malformed(_) | Self::Bson(_) => ErrorKind::Bug,
+        }
+    }
+
+    /// The namespace that a collection with the expected UUID has now, out of a
+    /// `CollectionUUIDMismatch`; `None` inside when the collection is gone.
+    pub fn actual_collection(&self) -> Option<Option<String>> {
+        let Self::Driver(error) = self else { return None };
+        if !self.has_code(code::COLLECTION_UUID_MISMATCH) {
+            return None;
+        }
+        let reply = error.server_response()?;
+        Some(reply.get_str("actualCollection").ok().map(str::to_owned))
+    }
+}
+
+fn is_network(error: &mongodb::error::Error) -> bool {
+    use mongodb::error::ErrorKind as Driver;
+    matches!(
+        error.kind.as_ref(),
+        Driver::Io(_) | Driver::ConnectionPoolCleared { .. } | Driver::ServerSelection { .. } | Driver::DnsResolve { .. }
+    ) || error.contains_label(mongodb::error::RETRYABLE_WRITE_ERROR)
+}
+
+fn driver_code(error: &mongodb::error::Error) -> Option<i32> {
+    use mongodb::error::{ErrorKind as Driver, WriteFailure};
+    match error.kind.as_ref() {
+        Driver::Command(command) => Some(command.code),
+        Driver::Write(WriteFailure::WriteError(write)) => Some(write.code),
+        Driver::Write(WriteFailure::WriteConcernError(concern)) => Some(concern.code),
+        _ => None,
+    }
+}

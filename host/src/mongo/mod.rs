@@ -1,0 +1,22 @@
+//! The only room that talks to the driver.
+
+use crate::model::options::ClusterName;
+
+pub mod connect;
+mod documents;
+mod error;
+pub mod preflight;
+pub mod listing;
+mod retry;
+pub mod write;
+
+pub use documents::Documents;
+pub use error::{Error, code};
+pub use retry::retry;
+
+/// One of the two clusters, connected.
+#[derive(Clone)]
+pub struct Cluster {
+    pub name: ClusterName,
+    pub client: mongodb::Client,
+}

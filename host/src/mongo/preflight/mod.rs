@@ -1,0 +1,129 @@
+//! What must hold of two clusters before a sync between them begins.
+//!
+//! Reads only: a refusal has changed nothing on either side. The cheapest and
+//! most telling checks come first, so that an operator is told of the mistake
+//! and not of what follows from it.
+
+use bson::{Document, doc};
+use serde::{Deserialize, Serialize};
+
+use super::Cluster;
+use crate::model::{ErrorName, OperatorError};
+
+mod destination;
+mod oplog;
+mod privileges;
+mod topology;
+mod version;
+
+pub use oplog::{oplog_warning, oplog_window_seconds};
+pub use topology::{Identity, identify};
+
+/// What [`check`] found out about two clusters that it does not refuse.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Preflight {
+    pub source: Identity,
+    pub destination: Identity,
+    /// Sentences for the operator: not refused, but worth knowing.
+    pub warnings: Vec<String>,
+}
+
+/// Refuses a pair of clusters that cannot be synced faithfully, or by these users.
+pub async fn check(source: &Cluster, destination: &Cluster) -> Result<Preflight, OperatorError> {
+    topology::require_replica_set(source).await?;
+    topology::require_replica_set(destination).await?;
+    privileges::require(source, destination).await?;
+
+    let source_identity = identify(source).await?;
+    let destination_identity = identify(destination).await?;
+    refuse_same_cluster(&source_identity, &destination_identity)?;
+    version::require_supported(
+        (source, source_identity.version),
+        (destination, destination_identity.version),
+    )
+    .await?;
+    require_storage(source).await?;
+    require_storage(destination).await?;
+    destination::require_empty(destination).await?;
+
+    Ok(Preflight {
+        source: source_identity,
+        destination: destination_identity,
+        warnings: oplog::warnings(source).await,
+    })
+}
+
+fn refuse_same_cluster(source: &Identity, destination: &Identity) -> Result<(), OperatorError> {
+    if source.replica_set_id != destination.replica_set_id {
+        return Ok(());
+    }
+    Err(OperatorError::new(
+        ErrorName::SameCluster,
+        format!(
+            "Source ({}) and destination ({}) are the same replica set, {}. Correct one of the two \
+             connection strings.",
+            source.primary, destination.primary, source.set_name
+        ),
+    ))
+}
+
+/// Requires WiredTiger and reads at majority read concern.
+async fn require_storage(cluster: &Cluster) -> Result<(), OperatorError> {
+    let status = topology::ask(cluster, doc! { "serverStatus": 1 }).await?;
+    let engine = status
+        .get_document("storageEngine")
+        .map_err(|_| topology::unexpected(cluster, "serverStatus", "storageEngine"))?;
+    storage_refusal(cluster.name.as_str(), engine).map_or(Ok(()), Err)
+}
+
+fn storage_refusal(name: &str, engine: &Document) -> Option<OperatorError> {
+    let engine_name = engine.get_str("name").unwrap_or("unknown");
+    if engine_name != "wiredTiger" {
+        return Some(OperatorError::new(
+            ErrorName::StorageEngineNotSupported,
+            format!(
+                "{name} uses the storage engine {engine_name}; tidegate needs wiredTiger. Move \
+                 {name}'s members to wiredTiger first."
+            ),
+        ));
+    }
+    if !engine.get_bool("supportsCommittedReads").unwrap_or(false) {
+        return Some(OperatorError::new(
+            ErrorName::MajorityReadsNotSupported,
+            format!(
+                "{name} does not serve reads at majority read concern, which change streams need. \
+                 Restart its members with enableMajorityReadConcern on."
+            ),
+        ));
+    }
+    None
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn wired_tiger_with_majority_reads_is_required() {
+        for (engine, refused) in [
+            (
+                doc! { "name": "wiredTiger", "supportsCommittedReads": true },
+                None,
+            ),
+            (
+                doc! { "name": "wiredTiger", "supportsCommittedReads": false },
+                Some(ErrorName::MajorityReadsNotSupported),
+            ),
+            (
+                doc! { "name": "inMemory", "supportsCommittedReads": true },
+                Some(ErrorName::StorageEngineNotSupported),
+            ),
+        ] {
+            assert_eq!(
+                storage_refusal("cluster0", &engine).map(|error| error.name),
+                refused
+            );
+        }
+    }
+}

@@ -1,0 +1,172 @@
+//! What kind of deployment a connection leads to, and which one it is.
+
+use bson::oid::ObjectId;
+use bson::{Document, doc};
+use serde::{Deserialize, Serialize};
+
+use super::super::Cluster;
+use super::super::connect::{admin, refused};
+use super::privileges;
+use crate::model::{ErrorName, OperatorError};
+
+/// Which replica set a connection leads to.
+///
+/// `replica_set_id` alone says whether two are the same: the server makes it
+/// when the set is initiated, and it never changes. The rest describes.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Identity {
+    pub set_name: String,
+    pub replica_set_id: ObjectId,
+    /// Major, minor and patch version of the primary.
+    pub version: (u32, u32, u32),
+    /// `host:port` of the primary, as the replica set's members know it.
+    pub primary: String,
+}
+
+/// Tells which replica set a connection leads to. Refuses anything but the
+/// primary of a replica set of its own, and a user who may not look.
+pub async fn identify(cluster: &Cluster) -> Result<Identity, OperatorError> {
+    let hello = require_replica_set(cluster).await?;
+    privileges::require_any_side(cluster).await?;
+    refuse_shard(cluster).await?;
+    Ok(Identity {
+        set_name: hello.get_str("setName").unwrap_or_default().to_owned(),
+        replica_set_id: replica_set_id(cluster).await?,
+        version: version(cluster).await?,
+        primary: hello.get_str("primary").unwrap_or_default().to_owned(),
+    })
+}
+
+/// Refuses what is not the primary of a replica set; answers its reply to
+/// `hello`. Needs no privileges.
+pub(super) async fn require_replica_set(cluster: &Cluster) -> Result<Document, OperatorError> {
+    let hello = ask(cluster, doc! { "hello": 1 }).await?;
+    match topology_refusal(cluster.name.as_str(), &hello) {
+        Some(refusal) => Err(refusal),
+        None => Ok(hello),
+    }
+}
+
+fn topology_refusal(name: &str, hello: &Document) -> Option<OperatorError> {
+    let is = |field| hello.get_bool(field).unwrap_or(false);
+    if hello.get_str("msg").is_ok_and(|msg| msg == "isdbgrid") {
+        return Some(sharded(name, "leads to a mongos"));
+    }
+    if !hello.contains_key("setName") {
+        return Some(OperatorError::new(
+            ErrorName::StandaloneNotSupported,
+            format!(
+                "{name} is a standalone server, which keeps no history to follow. Convert it to a \
+                 replica set; one with a single member is enough."
+            ),
+        ));
+    }
+    if is("isWritablePrimary") {
+        return None;
+    }
+    let member = if is("arbiterOnly") {
+        "an arbiter"
+    } else {
+        "a member that is not the primary"
+    };
+    Some(OperatorError::new(
+        ErrorName::ConnectionFailed,
+        format!(
+            "{name} leads to {member}. Take directConnection out of its connection string and name \
+             the members of the replica set that hold data."
+        ),
+    ))
+}
+
+async fn refuse_shard(cluster: &Cluster) -> Result<(), OperatorError> {
+    let options = ask(cluster, doc! { "getCmdLineOpts": 1 }).await?;
+    let role = options
+        .get_document("parsed")
+        .and_then(|parsed| parsed.get_document("sharding"))
+        .and_then(|sharding| sharding.get_str("clusterRole"));
+    match role {
+        Ok(role) => Err(sharded(
+            cluster.name.as_str(),
+            &format!("is a member of one ({role})"),
+        )),
+        Err(_) => Ok(()),
+    }
+}
+
+fn sharded(name: &str, what: &str) -> OperatorError {
+    OperatorError::new(
+        ErrorName::ShardedClusterNotSupported,
+        format!(
+            "Sharded clusters are not supported, and {name} {what}. Give the connection string of \
+             a replica set that is not part of a sharded cluster."
+        ),
+    )
+}
+
+async fn replica_set_id(cluster: &Cluster) -> Result<ObjectId, OperatorError> {
+    let reply = ask(cluster, doc! { "replSetGetConfig": 1 }).await?;
+    reply
+        .get_document("config")
+        .and_then(|config| config.get_document("settings"))
+        .and_then(|settings| settings.get_object_id("replicaSetId"))
+        .map_err(|_| unexpected(cluster, "replSetGetConfig", "settings.replicaSetId"))
+}
+
+async fn version(cluster: &Cluster) -> Result<(u32, u32, u32), OperatorError> {
+    let reply = ask(cluster, doc! { "buildInfo": 1 }).await?;
+    let text = reply.get_str("version").unwrap_or_default();
+    super::version::parse(text).ok_or_else(|| unexpected(cluster, "buildInfo", "version"))
+}
+
+/// Runs a command on `admin`, and says what went wrong in the operator's words.
+pub(super) async fn ask(cluster: &Cluster, command: Document) -> Result<Document, OperatorError> {
+    admin(cluster, command)
+        .await
+        .map_err(|error| refused(cluster, &error))
+}
+
+/// For a reply that lacks what every supported server sends.
+pub(super) fn unexpected(cluster: &Cluster, command: &str, field: &str) -> OperatorError {
+    OperatorError::new(
+        ErrorName::ServerVersionNotSupported,
+        format!(
+            "{}'s reply to {command} has no {field}. tidegate works with MongoDB servers only; \
+             check where the connection string leads.",
+            cluster.name.as_str()
+        ),
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_the_primary_of_a_replica_set_is_accepted() {
+        for (hello, refused) in [
+            (doc! { "setName": "rs", "isWritablePrimary": true }, None),
+            (
+                doc! { "isWritablePrimary": true },
+                Some(ErrorName::StandaloneNotSupported),
+            ),
+            (
+                doc! { "isWritablePrimary": true, "msg": "isdbgrid" },
+                Some(ErrorName::ShardedClusterNotSupported),
+            ),
+            (
+                doc! { "setName": "rs", "isWritablePrimary": false, "secondary": true },
+                Some(ErrorName::ConnectionFailed),
+            ),
+            (
+                doc! { "setName": "rs", "isWritablePrimary": false, "arbiterOnly": true },
+                Some(ErrorName::ConnectionFailed),
+            ),
+        ] {
+            assert_eq!(
+                topology_refusal("cluster0", &hello).map(|error| error.name),
+                refused
+            );
+        }
+    }
+}

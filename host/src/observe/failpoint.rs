@@ -1,0 +1,73 @@
+//! Named points at which a test can kill the process.
+//!
+//! `TIDEGATE_KILL_AT=name` kills at the first passage of the point `name`,
+//! `TIDEGATE_KILL_AT=name:n` at the n-th. The death is a SIGKILL to ourselves:
+//! no unwinding, no flush, no destructor, as when the machine goes away.
+//! Builds without debug assertions hold no trace of it.
+
+/// Dies here if `TIDEGATE_KILL_AT` says so; does nothing otherwise.
+#[cfg(debug_assertions)]
+pub fn failpoint(name: &str) {
+    armed::pass(name);
+}
+
+/// Nothing, in a release.
+#[cfg(not(debug_assertions))]
+#[inline(always)]
+pub fn failpoint(_name: &str) {}
+
+#[cfg(debug_assertions)]
+mod armed {
+    use std::sync::LazyLock;
+    use std::sync::atomic::{AtomicU32, Ordering};
+
+    use rustix::process::{Signal, getpid, kill_process};
+
+    static POINT: LazyLock<Option<KillPoint>> =
+        LazyLock::new(|| KillPoint::parse(&std::env::var("TIDEGATE_KILL_AT").ok()?));
+
+    pub(super) fn pass(name: &str) {
+        if POINT.as_ref().is_some_and(|point| point.is_due(name)) {
+            tracing::warn!(failpoint = name, "killed by TIDEGATE_KILL_AT");
+            _ = kill_process(getpid(), Signal::KILL);
+        }
+    }
+
+    struct KillPoint {
+        name: String,
+        passages_left: AtomicU32,
+    }
+
+    impl KillPoint {
+        fn parse(text: &str) -> Option<Self> {
+            let (name, count) = match text.split_once(':') {
+                Some((name, count)) => (name, count.parse().ok()?),
+                None => (text, 1),
+            };
+            Some(Self {
+                name: name.to_owned(),
+                passages_left: AtomicU32::new(count),
+            })
+        }
+
+        /// True at exactly one passage, whichever thread makes it.
+        fn is_due(&self, name: &str) -> bool {
+            self.name == name && self.passages_left.fetch_sub(1, Ordering::Relaxed) == 1
+        }
+    }
+
+    #[cfg(test)]
+    mod tests {
+        use super::KillPoint;
+
+        #[test]
+        fn the_nth_passage_is_due_and_no_other() {
+            let point = KillPoint::parse("copy.batch:3").expect("a point");
+            let due: Vec<bool> = (0..5).map(|_| point.is_due("copy.batch")).collect();
+            assert_eq!(due, [false, false, true, false, false]);
+            assert!(!KillPoint::parse("a").expect("a point").is_due("b"));
+            assert!(KillPoint::parse("a").expect("a point").is_due("a"));
+            assert!(KillPoint::parse("a:x").is_none());
+        }
+    }
+}

@@ -1,0 +1,14 @@
+//! What the host shows of itself: logs, field names, version, failpoints.
+//!
+//! Nothing here decides anything about a sync, and nothing here may hold or
+//! print credentials or document contents.
+
+mod failpoint;
+pub mod field;
+mod logging;
+
+pub use failpoint::failpoint;
+pub use logging::start as start_logging;
+
+/// This release.
+pub const VERSION: &str = env!("CARGO_PKG_VERSION");

@@ -1,0 +1,107 @@
+//! A sync that has begun, and the task that does its work while it is not paused.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use tokio::{
+    sync::{Mutex as AsyncMutex, watch},
+    task::JoinHandle,
+};
+use tokio_util::sync::CancellationToken;
+use tracing::Instrument;
+
+use super::Session;
+use crate::{
+    metadata::SessionDocument,
+    model::{ClusterTime, OperatorError, State},
+    mongo::Cluster,
+    sync::{self, Record, Status, Work, Workers},
+};
+
+pub(super) struct ActiveSync {
+    pub(super) source: Cluster,
+    pub(super) destination: Cluster,
+    pub(super) record: Arc<Record>,
+    pub(super) status: Arc<Status>,
+    pub(super) commit_time: watch::Sender<Option<ClusterTime>>,
+    task: AsyncMutex<Option<Task>>,
+    failure: Arc<Mutex<Option<OperatorError>>>,
+}
+
+struct Task {
+    cancel: CancellationToken,
+    handle: JoinHandle<()>,
+}
+
+impl ActiveSync {
+    pub(super) fn new(source: Cluster, destination: Cluster, record: Record, commit_time: Option<ClusterTime>) -> Self {
+        Self {
+            source,
+            destination,
+            record: Arc::new(record),
+            status: Arc::default(),
+            commit_time: watch::Sender::new(commit_time),
+            task: AsyncMutex::default(),
+            failure: Arc::default(),
+        }
+    }
+
+    /// The public state: a sync whose work has failed is paused.
+    pub(super) async fn state(&self) -> State {
+        let state = self.record.get().await.state;
+        match state {
+            State::Running | State::Committing if self.failure().is_some() => State::Paused,
+            state => state,
+        }
+    }
+
+    pub(super) fn failure(&self) -> Option<OperatorError> {
+        self.failure.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    pub(super) async fn update(&self, change: impl FnOnce(&mut SessionDocument)) -> Result<(), OperatorError> {
+        self.record.update(change).await.map_err(|error| sync::Error::from(error).into_operator())
+    }
+
+    /// Starts the work, from wherever it stands.
+    pub(super) async fn spawn(&self, session: &Session) -> Result<(), OperatorError> {
+        let mut task = self.task.lock().await;
+        let router = super::start::router(&session.features, self.record.get().await.options).await?;
+        let cancel = CancellationToken::new();
+        let work = Work {
+            source: self.source.clone(),
+            destination: self.destination.clone(),
+            router,
+            record: self.record.clone(),
+            status: self.status.clone(),
+            workers: Workers::of_load_level(session.settings.load_level),
+            cancel: cancel.clone(),
+            commit_time: self.commit_time.subscribe(),
+        };
+        self.status.reset();
+        *self.failure.lock().unwrap_or_else(PoisonError::into_inner) = None;
+        let failure = self.failure.clone();
+        let span = tracing::info_span!("sync", sync_id = session.settings.id);
+        let run = async move {
+            match sync::run(work).await {
+                Ok(end) => tracing::info!(?end, "the sync's work has ended"),
+                Err(error) => {
+                    let error = error.into_operator();
+                    tracing::error!(error = %error, error_code = error.name.as_str(), "the sync has stopped and can be resumed");
+                    *failure.lock().unwrap_or_else(PoisonError::into_inner) = Some(error);
+                }
+            }
+        };
+        *task = Some(Task { cancel, handle: tokio::spawn(run.instrument(span)) });
+        Ok(())
+    }
+
+    /// Stops the work; returns when its position is persisted.
+    pub(super) async fn stop(&self) {
+        if let Some(Task { cancel, handle }) = self.task.lock().await.take() {
+            cancel.cancel();
+            if let Err(error) = handle.await {
+                tracing::error!(error = %error, "the sync's task ended early");
+            }
+        }
+    }
+}

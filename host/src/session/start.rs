@@ -1,0 +1,61 @@
+//! Begins a sync: checks first, then one write that makes it so.
+
+use std::sync::Arc;
+
+use super::{ActiveSync, Session};
+use crate::{
+    metadata::{METADATA_VERSION, Phase, SessionDocument},
+    model::{ErrorName, OperatorError, StartOptions, State},
+    mongo::preflight::{self, oplog_warning, oplog_window_seconds},
+    plugin::{FeatureSet, Router},
+    sync::{self, Record, metadata_store},
+};
+
+/// The route components, configured. Compiling and configuring is done off the async threads.
+pub(super) async fn router(features: &Arc<FeatureSet>, options: StartOptions) -> Result<Router, OperatorError> {
+    let features = features.clone();
+    tokio::task::spawn_blocking(move || features.router(&options))
+        .await
+        .map_err(|error| sync::Error::from(error).into_operator())?
+}
+
+/// Checks everything, then persists the new sync. Until the last write nothing has changed.
+pub(super) async fn start(session: &Session, options: StartOptions) -> Result<Arc<ActiveSync>, OperatorError> {
+    if options.source == options.destination {
+        return Err(OperatorError::new(
+            ErrorName::InvalidField,
+            "source and destination name the same cluster: one must be cluster0 and the other cluster1.",
+        ));
+    }
+    let (source, destination) = (session.cluster(options.source), session.cluster(options.destination));
+    let router = router(&session.features, options.clone()).await?;
+    let checked = preflight::check(source, destination).await?;
+    let plan = sync::plan(source, router).await.map_err(sync::Error::into_operator)?;
+    let mut warnings = checked.warnings;
+    if let Some(window) = oplog_window_seconds(source).await {
+        warnings.extend(oplog_warning(window, plan.total_bytes));
+    }
+    for warning in &warnings {
+        tracing::info!(warning, "preflight");
+    }
+    let document = SessionDocument {
+        id: SessionDocument::ID.to_owned(),
+        metadata_version: METADATA_VERSION,
+        written_by: env!("CARGO_PKG_VERSION").to_owned(),
+        state: State::Running,
+        phase: Phase::CollectionCopy,
+        options,
+        source_id: checked.source.replica_set_id.to_hex(),
+        destination_id: checked.destination.replica_set_id.to_hex(),
+        start_time: plan.start_time(),
+        total_bytes: i64::try_from(plan.total_bytes).unwrap_or(i64::MAX),
+        commit_time: None,
+        not_restored: Vec::new(),
+        warnings,
+    };
+    let store = metadata_store(&destination.client);
+    sync::begin(&store, &plan, &document).await.map_err(|error| sync::Error::from(error).into_operator())?;
+    tracing::info!(cluster_time = %document.start_time, total_bytes = document.total_bytes, "sync begun");
+    let record = Record::new(store, document);
+    Ok(Arc::new(ActiveSync::new(source.clone(), destination.clone(), record, None)))
+}

@@ -1,0 +1,156 @@
+//! The source's catalog: every collection and view in scope, with options and indexes.
+//!
+//! [`capture`] gives a catalog that is exact at one cluster time: it is read,
+//! the time is taken, and it is read again until both readings are the same.
+//! A change stream from that time on then carries every later DDL operation,
+//! so that what is known at each event is exact too.
+
+use bson::RawDocumentBuf;
+use mongodb::Client;
+
+use super::{Error, scope::Scope};
+use crate::{
+    metadata::{CopyState, NamespaceDocument, NamespaceKind},
+    model::{ClusterTime, ErrorName, Namespace, OperatorError, event::CollectionUuid, namespace::is_internal_database},
+    mongo::{self, listing},
+};
+
+/// Readings of a catalog that DDL keeps changing, before we give up.
+const MAX_READINGS: usize = 100;
+
+/// One collection or view of the source that is in scope.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Entry {
+    pub(crate) kind: NamespaceKind,
+    pub(crate) source: Namespace,
+    pub(crate) destination: Namespace,
+    /// Absent for views.
+    pub(crate) uuid: Option<CollectionUuid>,
+    pub(crate) options: RawDocumentBuf,
+    /// Without the `_id` index.
+    pub(crate) indexes: Vec<RawDocumentBuf>,
+}
+
+#[derive(Clone, Debug)]
+pub(crate) struct Catalog {
+    pub(crate) time: ClusterTime,
+    pub(crate) entries: Vec<Entry>,
+}
+
+impl Entry {
+    pub(crate) fn document(&self) -> NamespaceDocument {
+        NamespaceDocument {
+            id: match self.uuid {
+                Some(uuid) => NamespaceDocument::id_of_uuid(uuid),
+                None => NamespaceDocument::id_of_view(&self.source),
+            },
+            kind: self.kind,
+            source: self.source.clone(),
+            destination: self.destination.clone(),
+            destination_uuid: None,
+            options: self.options.clone(),
+            indexes: self.indexes.clone(),
+            copy_state: CopyState::Pending,
+            documents: 0,
+            bytes: 0,
+        }
+    }
+}
+
+/// Reads the source's catalog, exact at the time it gives.
+pub(crate) async fn capture(source: &Client, scope: &Scope) -> Result<Catalog, Error> {
+    let mut before = read(source, scope).await?;
+    for _ in 0..MAX_READINGS {
+        let time = listing::operation_time(source).await?;
+        let after = read(source, scope).await?;
+        if before == after {
+            return Ok(Catalog { time, entries: after });
+        }
+        before = after;
+    }
+    Err(OperatorError::new(
+        ErrorName::CollectionNotSupported,
+        "The source's collections and indexes keep changing, so that no consistent list of them can be read. \
+         Stop creating, dropping and renaming collections for a moment and try again.",
+    )
+    .into())
+}
+
+/// One reading of everything in scope.
+pub(crate) async fn read(client: &Client, scope: &Scope) -> Result<Vec<Entry>, Error> {
+    let mut entries = Vec::new();
+    for name in listing::databases(client).await? {
+        if is_internal_database(&name) {
+            continue;
+        }
+        let database = client.database(&name);
+        for listed in listing::collections(&database).await? {
+            if let Some(mut entry) = entry(&name, &listed, scope)? {
+                if entry.kind == NamespaceKind::Collection {
+                    entry.indexes = secondary_indexes(&database, &entry.source.collection).await?;
+                }
+                entries.push(entry);
+            }
+        }
+    }
+    entries.sort_by(|a, b| a.source.cmp(&b.source));
+    Ok(entries)
+}
+
+/// The indexes of a collection but for the one on `_id`, by name.
+pub(crate) async fn secondary_indexes(
+    database: &mongodb::Database,
+    collection: &str,
+) -> Result<Vec<RawDocumentBuf>, mongo::Error> {
+    let mut indexes = listing::indexes(database, collection).await?;
+    indexes.retain(|index| index.get_str("name").ok() != Some("_id_") && listing::subdocument(index, "key").is_some());
+    indexes.sort_by(|a, b| a.get_str("name").ok().cmp(&b.get_str("name").ok()));
+    Ok(indexes)
+}
+
+fn entry(database: &str, listed: &RawDocumentBuf, scope: &Scope) -> Result<Option<Entry>, Error> {
+    let name = listed.get_str("name").map_err(|_absent| mongo::Error::Reply("name"))?;
+    let source = Namespace::new(database, name);
+    let Some(destination) = scope.destination(&source)? else { return Ok(None) };
+    let options = listing::subdocument(listed, "options").map(ToOwned::to_owned).unwrap_or_default();
+    let kind = match listed.get_str("type").ok() {
+        Some("view") => NamespaceKind::View,
+        Some("timeseries") => return Err(time_series(&source).into()),
+        _ => NamespaceKind::Collection,
+    };
+    let uuid = listing::subdocument(listed, "info")
+        .and_then(|info| info.get_binary("uuid").ok())
+        .and_then(|uuid| uuid.bytes.try_into().ok());
+    if kind == NamespaceKind::Collection && uuid.is_none() {
+        return Err(mongo::Error::Reply("info.uuid").into());
+    }
+    refuse_unfaithful(&source, &options)?;
+    Ok(Some(Entry { kind, source, destination, uuid, options, indexes: Vec::new() }))
+}
+
+/// Refuses what this release cannot copy faithfully.
+pub(crate) fn refuse_unfaithful(namespace: &Namespace, options: &bson::RawDocument) -> Result<(), OperatorError> {
+    if listing::subdocument(options, "timeseries").is_some() {
+        return Err(time_series(namespace));
+    }
+    for (option, what) in [("encryptedFields", "uses Queryable Encryption"), ("autoIndexId", "has no index on `_id`")] {
+        let asked = !matches!(options.get(option), Ok(None) | Ok(Some(bson::RawBsonRef::Boolean(true))) | Err(_));
+        if asked {
+            return Err(OperatorError::new(
+                ErrorName::CollectionNotSupported,
+                format!("The collection {namespace} {what}, which cannot be synced. Exclude it with excludeNamespaces."),
+            ));
+        }
+    }
+    Ok(())
+}
+
+fn time_series(namespace: &Namespace) -> OperatorError {
+    OperatorError::new(
+        ErrorName::TimeSeriesNotSupported,
+        format!(
+            "{namespace} is a time-series collection, whose changes change streams do not carry. \
+             Exclude it with excludeNamespaces, and move it by other means."
+        ),
+    )
+}

@@ -1,0 +1,95 @@
+//! Splits a collection into `_id` ranges of about the same size.
+//!
+//! Bounds are values of `_id` that the server has sorted, under the
+//! collection's own collation, so no order is defined here a second time. The
+//! first partition has no lower bound and the last no upper one: whatever type
+//! an `_id` is of, and whenever it was inserted, one partition has it. Bounds
+//! that are gone by the time they are used are still bounds.
+
+use bson::{RawArrayBuf, RawBsonRef, RawDocumentBuf, rawdoc};
+use mongodb::Client;
+
+use super::Error;
+use crate::{
+    metadata::{NamespaceDocument, PartitionDocument},
+    mongo::listing::{self, CollectionSize},
+};
+
+/// Partitions are not split below this size.
+const PARTITION_BYTES: u64 = 64 << 20;
+
+/// More partitions than this bring nothing but metadata.
+const MAX_PARTITIONS: u64 = 4_096;
+
+/// Samples that one bound is chosen from.
+const SAMPLES_A_PARTITION: u64 = 16;
+
+/// The partitions of a collection, in `_id` order. Capped collections are one
+/// partition, since they are copied in natural order.
+pub(super) async fn split(
+    source: &Client,
+    namespace: &NamespaceDocument,
+    size: CollectionSize,
+) -> Result<Vec<PartitionDocument>, Error> {
+    let wanted = (size.bytes / PARTITION_BYTES).clamp(1, MAX_PARTITIONS).min(size.documents.max(1));
+    let bounds = if is_capped(namespace) || wanted < 2 { Vec::new() } else { bounds(source, namespace, wanted).await? };
+    Ok(between(&namespace.id, bounds))
+}
+
+/// True if a namespace's documents are kept in insertion order.
+pub(super) fn is_capped(namespace: &NamespaceDocument) -> bool {
+    matches!(namespace.options.get("capped"), Ok(Some(RawBsonRef::Boolean(true))))
+}
+
+/// `wanted - 1` or fewer different `_id` values, in the server's order.
+async fn bounds(source: &Client, namespace: &NamespaceDocument, wanted: u64) -> Result<Vec<RawDocumentBuf>, Error> {
+    let samples = i64::try_from(wanted * SAMPLES_A_PARTITION).unwrap_or(i64::MAX);
+    let mut pipeline = RawArrayBuf::new();
+    pipeline.push(rawdoc! { "$sample": { "size": samples } });
+    pipeline.push(rawdoc! { "$project": { "_id": 1 } });
+    pipeline.push(rawdoc! { "$sort": { "_id": 1 } });
+    let database = source.database(&namespace.source.database);
+    let sampled = listing::aggregate(&database, &namespace.source.collection, pipeline).await?;
+    let step = usize::try_from(SAMPLES_A_PARTITION).unwrap_or(1);
+    let mut bounds: Vec<_> = sampled.into_iter().skip(step).step_by(step).collect();
+    bounds.dedup();
+    // Nothing sorts before MinKey, and the server refuses an empty range.
+    bounds.retain(|bound| !matches!(bound.get("_id"), Ok(Some(RawBsonRef::MinKey))));
+    Ok(bounds)
+}
+
+fn between(namespace_id: &str, bounds: Vec<RawDocumentBuf>) -> Vec<PartitionDocument> {
+    let lowers = std::iter::once(None).chain(bounds.iter().cloned().map(Some));
+    let uppers = bounds.iter().cloned().map(Some).chain(std::iter::once(None));
+    lowers
+        .zip(uppers)
+        .enumerate()
+        .map(|(number, (lower, upper))| PartitionDocument {
+            id: format!("{namespace_id}:{number}"),
+            namespace_id: namespace_id.to_owned(),
+            lower,
+            upper,
+            last_id: None,
+            documents: 0,
+            bytes: 0,
+            done: false,
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn partitions_meet_and_have_no_outer_bounds() {
+        let bounds = vec![rawdoc! { "_id": 5 }, rawdoc! { "_id": "x" }];
+        let partitions = between("n", bounds.clone());
+        assert_eq!(partitions.len(), 3);
+        assert!(partitions[0].lower.is_none() && partitions[2].upper.is_none());
+        for (pair, bound) in partitions.windows(2).zip(&bounds) {
+            assert_eq!((pair[0].upper.as_ref(), pair[1].lower.as_ref()), (Some(bound), Some(bound)));
+        }
+        assert_eq!(between("n", Vec::new()).len(), 1);
+    }
+}

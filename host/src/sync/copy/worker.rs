@@ -1,0 +1,224 @@
+//! Copies one partition: reads raw batches, writes them as they are.
+
+use std::{sync::Arc, time::Duration};
+
+use bson::{Binary, RawDocumentBuf, rawdoc, spec::BinarySubtype};
+use futures::StreamExt;
+use mongodb::raw_batch_cursor::{RawBatch, RawBatchCursor};
+use tokio::{
+    sync::{OwnedSemaphorePermit, Semaphore},
+    time::Instant,
+};
+
+use super::{Context, Error, partition::is_capped};
+use crate::{
+    metadata::{NamespaceDocument, PartitionDocument},
+    model::{
+        ClusterTime, ErrorKind, Namespace,
+        raw::{self, kind},
+    },
+    mongo::{
+        self, code,
+        write::{MAX_COMMAND_BYTES, WriteCommand},
+    },
+    observe::failpoint,
+};
+
+/// Bytes of documents that a batch aims at: large enough that the cost of a
+/// command does not count, small enough for memory (docs/performance.md).
+const BATCH_BYTES: u64 = 2 << 20;
+
+/// Documents in a batch at most; the server takes up to 100,000.
+const MAX_BATCH_DOCUMENTS: u64 = 20_000;
+
+/// The server's largest reply, in KiB.
+const REPLY_KIB: u32 = 16 * 1024 + 64;
+
+/// How often a partition's progress is persisted while it is copied.
+const PERSIST_EVERY: Duration = Duration::from_secs(1);
+
+/// Failures of a partition without any progress in between, before the copy fails.
+const MAX_IDLE_FAILURES: u32 = 8;
+
+pub(super) struct PartitionCopier<'a> {
+    pub(super) context: &'a Context,
+    pub(super) budget: &'a Arc<Semaphore>,
+    pub(super) namespace: NamespaceDocument,
+    pub(super) average_bytes: u64,
+    /// Reads see everything up to this time.
+    pub(super) after: ClusterTime,
+}
+
+/// A batch and its share of the byte budget.
+struct Batch {
+    reply: RawBatch,
+    _share: OwnedSemaphorePermit,
+}
+
+/// The source collection as it is called now.
+enum Opened {
+    Cursor(RawBatchCursor),
+    /// Dropped since the start; the change stream will say so.
+    Gone,
+}
+
+impl PartitionCopier<'_> {
+    /// Copies what is left of `partition` and gives it back done and persisted.
+    /// A cursor that dies is opened again behind the last durable document.
+    pub(super) async fn run(&self, mut partition: PartitionDocument) -> Result<PartitionDocument, Error> {
+        let mut failures = 0;
+        loop {
+            let before = partition.documents;
+            match self.copy(&mut partition).await {
+                Ok(()) => break,
+                Err(Error::Mongo(error)) if error.kind() == ErrorKind::Transient && failures < MAX_IDLE_FAILURES => {
+                    failures = if partition.documents > before { 0 } else { failures + 1 };
+                    tracing::info!(namespace = %self.namespace.source, error = %error, "reading on after an interruption");
+                }
+                Err(error) => {
+                    self.context.store.put_partition(&partition).await?;
+                    return Err(error);
+                }
+            }
+        }
+        partition.done = true;
+        self.context.store.put_partition(&partition).await?;
+        Ok(partition)
+    }
+
+    /// Reads the next batch while the last one is being written.
+    async fn copy(&self, partition: &mut PartitionDocument) -> Result<(), Error> {
+        let mut cursor = match self.open(partition).await? {
+            Opened::Cursor(cursor) => cursor,
+            Opened::Gone => return Ok(()),
+        };
+        let mut persisted = Instant::now();
+        let mut batch = self.read(&mut cursor).await?;
+        while let Some(current) = batch.take() {
+            self.context.check_cancelled()?;
+            let (written, next) = tokio::join!(self.write(&current, partition), self.read(&mut cursor));
+            written?;
+            drop(current);
+            failpoint("copy_batch_inserted");
+            if persisted.elapsed() > PERSIST_EVERY {
+                self.context.store.put_partition(partition).await?;
+                persisted = Instant::now();
+            }
+            batch = next?;
+        }
+        Ok(())
+    }
+
+    async fn read(&self, cursor: &mut RawBatchCursor) -> Result<Option<Batch>, Error> {
+        // The budget is never closed, so a permit always comes.
+        let Ok(mut share) = self.budget.clone().acquire_many_owned(REPLY_KIB).await else { return Ok(None) };
+        let Some(reply) = cursor.next().await else { return Ok(None) };
+        let reply = reply.map_err(mongo::Error::from)?;
+        let kib = reply.as_raw_document().as_bytes().len() / 1024 + 1;
+        drop(share.split(share.num_permits().saturating_sub(kib)));
+        Ok(Some(Batch { reply, _share: share }))
+    }
+
+    /// Writes a batch and, when it is durable, moves the partition's progress past it.
+    async fn write(&self, batch: &Batch, partition: &mut PartitionDocument) -> Result<(), Error> {
+        let array = batch.reply.doc_slices().map_err(mongo::Error::from)?.as_bytes();
+        let (mut count, mut last) = (0, None);
+        for document in raw::documents(array)? {
+            count += 1;
+            last = Some(document?);
+        }
+        let Some(last) = last else { return Ok(()) };
+        for command in commands(&self.namespace.destination, array, count)? {
+            let database = self.context.destination.database(&self.namespace.destination.database);
+            let outcome = command.send(&database).await?;
+            outcome.refuse_other_than(&[code::DUPLICATE_KEY], &self.namespace.destination)?;
+        }
+        let bytes = array.len() as u64;
+        partition.last_id = Some(id_document(last)?);
+        partition.documents += i64::try_from(count).unwrap_or_default();
+        partition.bytes += i64::try_from(bytes).unwrap_or_default();
+        self.context.status.copied(&self.namespace.source, count as u64, bytes);
+        Ok(())
+    }
+
+    /// Opens the collection by its UUID, whatever it is called by now.
+    async fn open(&self, partition: &PartitionDocument) -> Result<Opened, Error> {
+        let mut name = self.namespace.source.collection.clone();
+        let database = self.context.source.database(&self.namespace.source.database);
+        loop {
+            let command = self.find_command(&name, partition)?;
+            let batch_size = u32::try_from(self.batch_documents()).unwrap_or(u32::MAX);
+            match database.run_raw_cursor_command(command).batch_size(batch_size).batch().await {
+                Ok(cursor) => return Ok(Opened::Cursor(cursor)),
+                Err(error) => {
+                    let error = mongo::Error::from(error);
+                    match error.actual_collection() {
+                        Some(Some(actual)) if actual != name => name = actual,
+                        Some(_) => return Ok(Opened::Gone),
+                        None if error.has_code(code::NAMESPACE_NOT_FOUND) => return Ok(Opened::Gone),
+                        None => return Err(error.into()),
+                    }
+                }
+            }
+        }
+    }
+
+    /// `min` and `max` take bounds of any type, where comparisons would stay within one.
+    /// Capped collections are read in natural order, from the start.
+    fn find_command(&self, name: &str, partition: &PartitionDocument) -> Result<RawDocumentBuf, Error> {
+        let mut command = rawdoc! { "find": name };
+        if is_capped(&self.namespace) {
+            command.append(bson::cstr!("hint"), rawdoc! { "$natural": 1 });
+        } else {
+            command.append(bson::cstr!("hint"), rawdoc! { "_id": 1 });
+            if let Some(lower) = partition.last_id.as_ref().or(partition.lower.as_ref()) {
+                command.append(bson::cstr!("min"), lower.clone());
+            }
+            if let Some(upper) = &partition.upper {
+                command.append(bson::cstr!("max"), upper.clone());
+            }
+        }
+        let uuid = self.namespace.uuid().ok_or(mongo::Error::Reply("info.uuid"))?;
+        let uuid = Binary { subtype: BinarySubtype::Uuid, bytes: uuid.to_vec() };
+        command.append(bson::cstr!("collectionUUID"), uuid);
+        command.append(bson::cstr!("batchSize"), i64::try_from(self.batch_documents()).unwrap_or(i64::MAX));
+        command.append(
+            bson::cstr!("readConcern"),
+            rawdoc! { "level": "majority", "afterClusterTime": bson::Timestamp::from(self.after) },
+        );
+        Ok(command)
+    }
+
+    fn batch_documents(&self) -> u64 {
+        (BATCH_BYTES / self.average_bytes).clamp(1, MAX_BATCH_DOCUMENTS)
+    }
+}
+
+/// The insert commands for an array of documents: nearly always one, made by one copy of the array.
+fn commands(namespace: &Namespace, array: &[u8], count: usize) -> Result<Vec<WriteCommand>, Error> {
+    const FRAME: usize = 1024;
+    let mut command = WriteCommand::insert(&namespace.collection);
+    if count == 1 || array.len() + FRAME < MAX_COMMAND_BYTES {
+        command.push_array(array, count);
+        return Ok(vec![command]);
+    }
+    let mut commands = Vec::new();
+    for document in raw::documents(array)? {
+        let document = document?;
+        if !command.has_room_for(document.len()) {
+            commands.push(std::mem::replace(&mut command, WriteCommand::insert(&namespace.collection)));
+        }
+        command.push(document);
+    }
+    commands.push(command);
+    Ok(commands)
+}
+
+/// `{_id: value}` of a document.
+fn id_document(document: &[u8]) -> Result<RawDocumentBuf, Error> {
+    let id = raw::find(document, "_id")?.ok_or(raw::Malformed)?;
+    let mut writer = raw::Writer::continuing(RawDocumentBuf::new().into_bytes());
+    writer.value(id.kind, b"_id", id.value);
+    debug_assert_ne!(id.kind, kind::ARRAY, "the server refuses arrays as _id");
+    Ok(RawDocumentBuf::from_bytes(writer.finish()).map_err(mongo::Error::Bson)?)
+}

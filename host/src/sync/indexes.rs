@@ -1,0 +1,193 @@
+//! Collections and indexes as they are while the sync runs, and as they are after commit.
+//!
+//! Documents are applied out of order and late, so nothing on the destination
+//! may refuse, expire or evict them before commit: unique indexes are not
+//! unique, TTL indexes expire far away, hidden ones are visible (so that they
+//! can be made unique), capped collections are large. [`super::commit`] restores all.
+
+use bson::{RawBsonRef, RawDocument, RawDocumentBuf, rawdoc};
+use futures::{StreamExt, TryStreamExt, stream};
+use mongodb::Database;
+
+use super::{Context, Error};
+use crate::{
+    metadata::{CopyState, NamespaceDocument, NamespaceKind},
+    model::options::BuildIndexes,
+    mongo::{self, code, listing, retry},
+    observe::failpoint,
+};
+
+/// Collections whose indexes are built at the same time.
+const PARALLEL_BUILDS: usize = 2;
+
+/// The largest size that the server takes for a capped collection: 2^50 bytes.
+const LARGE_CAPPED_BYTES: i64 = 1 << 50;
+
+/// Index options that wait for commit.
+const RELAXED: [&str; 4] = ["unique", "prepareUnique", "hidden", "expireAfterSeconds"];
+
+/// The options of a `create` command for a collection or view while the sync runs.
+pub(super) fn create_command(name: &str, options: &RawDocument) -> Result<RawDocumentBuf, Error> {
+    let capped = matches!(options.get("capped"), Ok(Some(RawBsonRef::Boolean(true))));
+    let mut command = rawdoc! { "create": name };
+    for option in options {
+        let (key, value) = option.map_err(mongo::Error::Bson)?;
+        match key.as_str() {
+            "size" if capped => command.append(key, LARGE_CAPPED_BYTES),
+            "max" if capped => {}
+            "uuid" | "idIndex" | "autoIndexId" => {}
+            _ => command.append(key, value),
+        }
+    }
+    command.append(bson::cstr!("writeConcern"), rawdoc! { "w": "majority" });
+    Ok(command)
+}
+
+/// An index specification as it is built while the sync runs.
+pub(super) fn relaxed(index: &RawDocument) -> Result<RawDocumentBuf, Error> {
+    let mut spec = RawDocumentBuf::new();
+    for option in index {
+        let (key, value) = option.map_err(mongo::Error::Bson)?;
+        match key.as_str() {
+            "expireAfterSeconds" => spec.append(key, i32::MAX),
+            "unique" | "prepareUnique" | "hidden" | "ns" => {}
+            _ => spec.append(key, value),
+        }
+    }
+    Ok(spec)
+}
+
+/// True if commit has something to restore for an index.
+pub(super) fn is_relaxed(index: &RawDocument) -> bool {
+    RELAXED.iter().any(|option| !matches!(index.get(option), Ok(None) | Ok(Some(RawBsonRef::Boolean(false)))))
+}
+
+/// Builds `indexes` in their relaxed form. Building what is there already is harmless.
+pub(super) async fn build(database: &Database, collection: &str, indexes: &[RawDocumentBuf]) -> Result<(), Error> {
+    if indexes.is_empty() {
+        return Ok(());
+    }
+    let mut specs = bson::RawArrayBuf::new();
+    for index in indexes {
+        specs.push(relaxed(index)?);
+    }
+    let command = rawdoc! { "createIndexes": collection, "indexes": specs, "writeConcern": { "w": "majority" } };
+    run(database, command).await
+}
+
+/// Runs a DDL command that may be repeated.
+pub(super) async fn run(database: &Database, command: RawDocumentBuf) -> Result<(), Error> {
+    retry("run a command", || async {
+        database.run_raw_command(command.clone()).await?;
+        Ok(())
+    })
+    .await?;
+    Ok(())
+}
+
+/// Phase "index building": indexes of every copied collection, then views.
+/// A build that fails is tried again at commit, and reported there.
+pub(super) async fn build_all(context: &Context) -> Result<(), Error> {
+    let namespaces = context.store.namespaces().await?;
+    let after_copy = context.options.build_indexes == BuildIndexes::AfterDataCopy;
+    let pending: Vec<_> = namespaces.into_iter().filter(|n| n.copy_state == CopyState::Copied).collect();
+    let (views, collections): (Vec<_>, Vec<_>) = pending.into_iter().partition(|n| n.kind == NamespaceKind::View);
+    let total = collections.iter().map(|namespace| namespace.indexes.len() as u64).sum();
+    context.status.plan_indexes(collections.len() as u64, if after_copy { total } else { 0 });
+    stream::iter(collections)
+        .map(|namespace| async move {
+            context.check_cancelled()?;
+            if after_copy {
+                build_namespace(context, &namespace).await?;
+            }
+            finish(context, namespace).await
+        })
+        .buffer_unordered(PARALLEL_BUILDS)
+        .try_collect::<Vec<()>>()
+        .await?;
+    for view in views {
+        create_view(context, &view).await?;
+        finish(context, view).await?;
+    }
+    failpoint("indexes_built");
+    Ok(())
+}
+
+async fn finish(context: &Context, mut namespace: NamespaceDocument) -> Result<(), Error> {
+    namespace.copy_state = CopyState::Ready;
+    context.store.put_namespace(&namespace).await?;
+    context.status.with_collection(&namespace.source, |collection| collection.state = "ready");
+    Ok(())
+}
+
+/// Builds a collection's indexes together, or one by one where one of them fails.
+pub(super) async fn build_namespace(context: &Context, namespace: &NamespaceDocument) -> Result<(), Error> {
+    let database = context.destination.database(&namespace.destination.database);
+    let collection = &namespace.destination.collection;
+    if build(&database, collection, &namespace.indexes).await.is_err() {
+        for index in &namespace.indexes {
+            if let Err(error) = build(&database, collection, std::slice::from_ref(index)).await {
+                let index = index.get_str("name").unwrap_or_default();
+                tracing::warn!(namespace = %namespace.source, index, error = %error, "index not built; commit tries again");
+            }
+        }
+    }
+    context.status.indexes_built(namespace.indexes.len() as u64);
+    Ok(())
+}
+
+/// Creates a view; one that exists already is brought to the same definition.
+pub(super) async fn create_view(context: &Context, view: &NamespaceDocument) -> Result<(), Error> {
+    let database = context.destination.database(&view.destination.database);
+    match run(&database, create_command(&view.destination.collection, &view.options)?).await {
+        Err(Error::Mongo(error)) if error.has_code(code::NAMESPACE_EXISTS) => {
+            let mut command = rawdoc! { "collMod": view.destination.collection.as_str() };
+            for name in ["viewOn", "pipeline"] {
+                if let Ok(Some(value)) = view.options.get(name) {
+                    command.append(if name == "viewOn" { bson::cstr!("viewOn") } else { bson::cstr!("pipeline") }, value);
+                }
+            }
+            run(&database, command).await
+        }
+        other => other,
+    }
+}
+
+/// The UUID of a collection on the destination, in hex; `None` if it does not exist.
+pub(super) async fn destination_uuid(context: &Context, database: &str, collection: &str) -> Result<Option<String>, Error> {
+    let listed = listing::collections(&context.destination.database(database)).await?;
+    Ok(listed.iter().find(|entry| entry.get_str("name").ok() == Some(collection)).and_then(|entry| uuid_of(entry)))
+}
+
+/// The UUID in a `listCollections` entry, in hex.
+pub(super) fn uuid_of(entry: &RawDocument) -> Option<String> {
+    let uuid = listing::subdocument(entry, "info")?.get_binary("uuid").ok()?.bytes.try_into().ok()?;
+    Some(NamespaceDocument::id_of_uuid(uuid))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn relaxed_indexes_neither_refuse_nor_expire_nor_hide() {
+        let index = rawdoc! {
+            "v": 2, "key": { "b": 1, "a": -1 }, "name": "x", "unique": true, "hidden": true,
+            "expireAfterSeconds": 10, "partialFilterExpression": { "z": 1, "a": 1 },
+        };
+        let expected = rawdoc! {
+            "v": 2, "key": { "b": 1, "a": -1 }, "name": "x", "expireAfterSeconds": i32::MAX,
+            "partialFilterExpression": { "z": 1, "a": 1 },
+        };
+        assert_eq!(relaxed(&index).unwrap(), expected);
+        assert!(is_relaxed(&index) && !is_relaxed(&rawdoc! { "key": { "a": 1 }, "sparse": true }));
+    }
+
+    #[test]
+    fn capped_collections_are_created_large() {
+        let options = rawdoc! { "capped": true, "size": 4096, "max": 10, "validator": { "a": 1 } };
+        let command = create_command("c", &options).unwrap();
+        assert_eq!(command.get_i64("size").unwrap(), LARGE_CAPPED_BYTES);
+        assert!(command.get("max").unwrap().is_none() && command.get_document("validator").is_ok());
+    }
+}

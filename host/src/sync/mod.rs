@@ -1,0 +1,175 @@
+//! The work of one sync, from an empty destination to commit.
+//!
+//! Phases only go forward, and each is persisted before the next begins, so a
+//! host that takes over goes on where the last one stopped:
+//! collection copy, index build, change event application, restore, done.
+
+mod catalog;
+mod commit;
+mod context;
+mod copy;
+mod error;
+mod indexes;
+mod record;
+mod scope;
+mod status;
+mod stream;
+
+use std::sync::Arc;
+
+use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    metadata::{Phase, SessionDocument},
+    model::{ClusterTime, ErrorName, OperatorError, State},
+    mongo::{self, Cluster, listing},
+    observe::failpoint,
+    plugin::Router,
+};
+
+use context::Context;
+pub use context::{MetadataStore, Workers, metadata_store};
+pub use error::Error;
+pub use record::Record;
+pub use status::{Status, Step};
+
+/// How a sync's work ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum End {
+    Committed,
+    Stopped,
+}
+
+/// Everything a sync's work needs.
+pub struct Work {
+    pub source: Cluster,
+    pub destination: Cluster,
+    pub router: Router,
+    pub record: Arc<Record>,
+    pub status: Arc<Status>,
+    pub workers: Workers,
+    pub cancel: CancellationToken,
+    /// Set once, when commit is asked for.
+    pub commit_time: watch::Receiver<Option<ClusterTime>>,
+}
+
+/// What a start found: everything that is to be persisted before the work begins.
+pub struct Plan {
+    catalog: catalog::Catalog,
+    pub total_bytes: u64,
+}
+
+impl Plan {
+    pub fn start_time(&self) -> ClusterTime {
+        self.catalog.time
+    }
+}
+
+/// Reads what is in scope on the source and how large it is; changes nothing.
+pub async fn plan(source: &Cluster, router: Router) -> Result<Plan, Error> {
+    let scope = scope::Scope::new(router);
+    let catalog = catalog::capture(&source.client, &scope).await?;
+    refuse_collisions(&catalog)?;
+    let mut total_bytes = 0;
+    for entry in catalog.entries.iter().filter(|entry| entry.uuid.is_some()) {
+        total_bytes += listing::collection_size(&source.client, &entry.source).await?.bytes;
+    }
+    Ok(Plan { catalog, total_bytes })
+}
+
+/// Two namespaces must not meet under one name on the destination.
+fn refuse_collisions(catalog: &catalog::Catalog) -> Result<(), OperatorError> {
+    let mut seen = std::collections::HashMap::new();
+    for entry in &catalog.entries {
+        if let Some(other) = seen.insert(&entry.destination, &entry.source) {
+            return Err(OperatorError::new(
+                ErrorName::InvalidField,
+                format!("{other} and {} would both become {}.", entry.source, entry.destination),
+            ));
+        }
+    }
+    Ok(())
+}
+
+/// Persists a plan and then its session: with the session the sync has begun.
+pub async fn begin(store: &MetadataStore, plan: &Plan, session: &SessionDocument) -> Result<(), mongo::Error> {
+    store.clear().await?;
+    for entry in &plan.catalog.entries {
+        store.put_namespace(&entry.document()).await?;
+    }
+    store.put_session(session).await
+}
+
+/// Does the work from wherever it stands until commit is done, or it is told to stop.
+pub async fn run(work: Work) -> Result<End, Error> {
+    let Work { source, destination, router, record, status, workers, cancel, commit_time } = work;
+    let context = Arc::new(Context {
+        store: metadata_store(&destination.client),
+        source: source.client,
+        destination: destination.client,
+        scope: scope::Scope::new(router),
+        options: record.get().await.options,
+        workers,
+        status,
+        cancel,
+    });
+    match phases(&context, &record, commit_time).await {
+        Err(Error::Cancelled) => Ok(End::Stopped),
+        other => other,
+    }
+}
+
+async fn phases(
+    context: &Arc<Context>,
+    record: &Record,
+    commit_time: watch::Receiver<Option<ClusterTime>>,
+) -> Result<End, Error> {
+    let session = record.get().await;
+    context.status.set_total_bytes(u64::try_from(session.total_bytes).unwrap_or_default());
+    if session.phase == Phase::CollectionCopy {
+        context.status.set_step(Step::CollectionCopy);
+        copy::run(context, session.start_time).await?;
+        record.update(|session| session.phase = Phase::IndexBuild).await?;
+    } else {
+        copy::show_copied(context).await?;
+    }
+    if record.get().await.phase == Phase::IndexBuild {
+        context.status.set_step(Step::IndexBuild);
+        indexes::build_all(context).await?;
+        record.update(|session| session.phase = Phase::ChangeEventApplication).await?;
+    }
+    if record.get().await.phase == Phase::ChangeEventApplication {
+        context.status.set_step(Step::ChangeEventApplication);
+        match Box::pin(stream::run(context.clone(), session.start_time, commit_time)).await? {
+            stream::End::Stopped => return Ok(End::Stopped),
+            stream::End::Drained => record.update(|session| session.phase = Phase::Restore).await?,
+        }
+    }
+    if record.get().await.phase == Phase::Restore {
+        context.status.set_step(Step::Restoring);
+        failpoint("commit_started");
+        let not_restored = commit::restore(context).await?;
+        failpoint("commit_done");
+        record
+            .update(|session| {
+                session.phase = Phase::Done;
+                session.state = State::Committed;
+                session.not_restored = not_restored;
+            })
+            .await?;
+    }
+    context.status.set_step(Step::Committed);
+    Ok(End::Committed)
+}
+
+/// The source's cluster time now: everything acknowledged so far is at or before it. A note in
+/// the oplog, where the user may write one, moves an idle source past it at once.
+pub async fn take_commit_time(source: &Cluster) -> Result<ClusterTime, Error> {
+    let time = listing::operation_time(&source.client).await?;
+    let note = bson::doc! { "appendOplogNote": 1, "data": { "tidegate": "commit" } };
+    if let Err(error) = source.client.database("admin").run_command(note).await {
+        tracing::info!(error = %error, "no oplog note; an idle source moves on within ten seconds");
+    }
+    Ok(time)
+}

@@ -1,0 +1,370 @@
+//! Appliers: each takes its events of every round and writes them to the destination.
+//!
+//! An applier has all events of a document, in order. It writes a fold's
+//! inserts, then its updates, then its deletes, each as batched commands, and
+//! then what has to be looked up on the source. Inserts that meet a document
+//! that is there become replacements. Deltas are sent once: when a command that
+//! holds deltas fails, or does not match all of them, their documents are
+//! looked up, since a delta that is repeated may move a field.
+
+use std::{borrow::Cow, sync::Arc};
+
+use futures::future::try_join_all;
+use tokio::sync::{mpsc, oneshot};
+
+use super::{
+    Context, Error,
+    coalesce::{Base, Slot, coalesce},
+    freshness::{Exactness, Freshness},
+    lookup::LookUp,
+    round::{Applied, EventRef, Finished, Part, RoundBuilder},
+    targets::Target,
+};
+use crate::{
+    model::{
+        ErrorKind, Position,
+        event::OpType,
+        raw::{Writer, kind},
+    },
+    mongo::{
+        code,
+        write::{Outcome, WriteCommand},
+    },
+};
+
+/// Parts that wait for an applier; more would only take memory.
+const QUEUE: usize = 2;
+
+/// The applier tasks of one stream. They end when this is dropped.
+pub(super) struct Appliers {
+    queues: Vec<mpsc::Sender<Work>>,
+}
+
+struct Work {
+    part: Part,
+    done: oneshot::Sender<Result<(), Error>>,
+}
+
+impl Appliers {
+    pub(super) fn start(context: &Arc<Context>, exactness: &Arc<Exactness>) -> Self {
+        let queues = (0..context.workers.count())
+            .map(|_| {
+                let (queue, works) = mpsc::channel(QUEUE);
+                let applier = Applier::new(context.clone(), exactness.clone());
+                tokio::spawn(applier.run(works));
+                queue
+            })
+            .collect();
+        Self { queues }
+    }
+
+    pub(super) fn count(&self) -> usize {
+        self.queues.len()
+    }
+
+    /// Hands the parts of a round out; waits while an applier's queue is full.
+    pub(super) async fn submit(&self, round: RoundBuilder, position: Option<Position>) -> Result<Finished, Error> {
+        let events = round.events();
+        let mut parts = Vec::new();
+        for (queue, part) in self.queues.iter().zip(round.into_parts()) {
+            if part.events.is_empty() {
+                continue;
+            }
+            let (done, finished) = oneshot::channel();
+            queue.send(Work { part, done }).await.map_err(|_closed| Error::Cancelled)?;
+            parts.push(async { finished.await.map_err(|_dropped| Error::Cancelled)? });
+        }
+        Ok(Box::pin(async move {
+            try_join_all(parts).await?;
+            Ok(Applied { events, position })
+        }))
+    }
+}
+
+struct Applier {
+    context: Arc<Context>,
+    exactness: Arc<Exactness>,
+    freshness: Freshness,
+    look_up: LookUp,
+}
+
+/// Which statement of an update command belongs to which slot.
+struct Statement {
+    slot: usize,
+    is_delta: bool,
+}
+
+impl Applier {
+    fn new(context: Arc<Context>, exactness: Arc<Exactness>) -> Self {
+        let look_up = LookUp::new(context.source.clone());
+        Self { context, exactness, freshness: Freshness::default(), look_up }
+    }
+
+    /// Applies parts in order. After a failure nothing more is applied.
+    async fn run(mut self, mut works: mpsc::Receiver<Work>) {
+        while let Some(Work { part, done }) = works.recv().await {
+            let outcome = self.apply(&part).await;
+            let failed = outcome.is_err();
+            // Nobody waits any more when the stream has stopped.
+            let _ = done.send(outcome);
+            if failed {
+                return;
+            }
+        }
+    }
+
+    async fn apply(&mut self, part: &Part) -> Result<(), Error> {
+        if let Some(first) = part.events.first() {
+            self.freshness.forget_before(first.time);
+        }
+        for (target, events) in by_target(part) {
+            if target.serial {
+                for run in events.chunk_by(|a, b| same_section(a.op_type, b.op_type)) {
+                    self.apply_fold(part, target, run).await?;
+                }
+            } else {
+                self.apply_fold(part, target, &events).await?;
+            }
+        }
+        Ok(())
+    }
+
+    async fn apply_fold(&mut self, part: &Part, target: &Target, events: &[&EventRef]) -> Result<(), Error> {
+        let mut slots = coalesce(part, events, target, &self.exactness, &self.freshness)?;
+        self.insert(target, &mut slots).await?;
+        self.update(target, &mut slots).await?;
+        self.delete(target, &slots).await?;
+        let at_least = events.last().map(|event| event.time).unwrap_or_default();
+        let mut wanted: Vec<_> = slots.iter_mut().filter(|slot| slot.look_up).collect();
+        while !wanted.is_empty() {
+            let rest = wanted.split_off(self.look_up.chunk().min(wanted.len()));
+            let time = self.look_up.fill(target, &mut wanted, at_least).await?;
+            let mut found: Vec<Slot<'_>> = wanted.into_iter().map(Slot::take).collect();
+            self.update(target, &mut found).await?;
+            self.delete(target, &found).await?;
+            for slot in &found {
+                if let Some(time) = time {
+                    self.freshness.remember(&self.exactness, target.uuid, slot.id, time);
+                }
+            }
+            wanted = rest;
+        }
+        Ok(())
+    }
+
+    async fn insert(&self, target: &Target, slots: &mut [Slot<'_>]) -> Result<(), Error> {
+        let new = |slot: &Slot<'_>| match slot.base {
+            Base::Insert(document) if !slot.look_up => Some(document.len()),
+            _ => None,
+        };
+        let mut at = 0;
+        while at < slots.len() {
+            let mut command = WriteCommand::insert(&target.destination.collection);
+            let mut sent = Vec::new();
+            while let Some(slot) = slots.get(at) {
+                match (new(slot), &slot.base) {
+                    (Some(bytes), Base::Insert(document)) if command.has_room_for(bytes) => {
+                        command.push(document);
+                        sent.push(at);
+                    }
+                    (Some(_), _) => break,
+                    (None, _) => {}
+                }
+                at += 1;
+            }
+            let outcome = command.send(&self.database(target)).await?;
+            outcome.refuse_other_than(&[code::DUPLICATE_KEY], &target.destination)?;
+            for error in outcome.errors {
+                if let Some(slot) = sent.get(error.index).and_then(|at| slots.get_mut(*at)) {
+                    slot.put_instead();
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Sends replacements and deltas. Slots whose deltas may not have been applied are marked to be looked up.
+    async fn update(&self, target: &Target, slots: &mut [Slot<'_>]) -> Result<(), Error> {
+        let mut command = WriteCommand::update(&target.destination.collection);
+        let mut statements = Vec::new();
+        for at in 0..slots.len() {
+            let Some(slot) = slots.get(at).filter(|slot| !slot.look_up) else { continue };
+            let bytes = slot.update_bytes();
+            if !command.has_room_for(bytes) {
+                let full = std::mem::replace(&mut command, WriteCommand::update(&target.destination.collection));
+                self.send_updates(target, full, std::mem::take(&mut statements), slots).await?;
+            }
+            if let Some(slot) = slots.get(at) {
+                push_updates(&mut command, &mut statements, slot, at);
+            }
+        }
+        self.send_updates(target, command, statements, slots).await
+    }
+
+    async fn send_updates(
+        &self,
+        target: &Target,
+        command: WriteCommand,
+        statements: Vec<Statement>,
+        slots: &mut [Slot<'_>],
+    ) -> Result<(), Error> {
+        let database = self.database(target);
+        let expected = command.statements() as u64;
+        let outcome = if statements.iter().any(|statement| statement.is_delta) {
+            command.send_once(&database).await
+        } else {
+            command.send(&database).await
+        };
+        let mut outcome = match outcome {
+            Err(error) if error.kind() == ErrorKind::Transient => {
+                tracing::info!(error = %error, "looking documents up after an interrupted write");
+                mark(slots, statements.iter().map(|statement| statement.slot));
+                return Ok(());
+            }
+            other => other?,
+        };
+        self.replace_by_insert(target, &mut outcome, &statements, slots).await?;
+        let is_delta = |at: usize| statements.get(at).is_some_and(|statement| statement.is_delta);
+        outcome.errors.retain(|error| !is_delta(error.index));
+        outcome.refuse_other_than(&[], &target.destination)?;
+        if outcome.n < expected {
+            mark(slots, statements.iter().filter(|statement| statement.is_delta).map(|statement| statement.slot));
+        }
+        Ok(())
+    }
+
+    /// Under a collation two different `_id`s can be equal: a document then
+    /// stands in the way of another's replacement, and is deleted first.
+    async fn replace_by_insert(
+        &self,
+        target: &Target,
+        outcome: &mut Outcome,
+        statements: &[Statement],
+        slots: &[Slot<'_>],
+    ) -> Result<(), Error> {
+        for error in outcome.errors.extract_if(.., |error| error.code == code::IMMUTABLE_FIELD) {
+            let slot = statements.get(error.index).and_then(|statement| slots.get(statement.slot));
+            let Some(Slot { id_kind, id, base: Base::Put(document), .. }) = slot else { continue };
+            let mut delete = WriteCommand::delete(&target.destination.collection);
+            delete.push_with(|writer| write_delete(writer, *id_kind, id));
+            delete.send(&self.database(target)).await?;
+            let mut insert = WriteCommand::insert(&target.destination.collection);
+            insert.push(document);
+            insert.send(&self.database(target)).await?.refuse_other_than(&[code::DUPLICATE_KEY], &target.destination)?;
+        }
+        Ok(())
+    }
+
+    async fn delete(&self, target: &Target, slots: &[Slot<'_>]) -> Result<(), Error> {
+        let mut command = WriteCommand::delete(&target.destination.collection);
+        for slot in slots.iter().filter(|slot| !slot.look_up && matches!(slot.base, Base::Delete)) {
+            if !command.has_room_for(slot.id.len()) {
+                let full = std::mem::replace(&mut command, WriteCommand::delete(&target.destination.collection));
+                full.send(&self.database(target)).await?.refuse_other_than(&[], &target.destination)?;
+            }
+            command.push_with(|writer| write_delete(writer, slot.id_kind, slot.id));
+        }
+        command.send(&self.database(target)).await?.refuse_other_than(&[], &target.destination)?;
+        Ok(())
+    }
+
+    fn database(&self, target: &Target) -> mongodb::Database {
+        self.context.destination.database(&target.destination.database)
+    }
+}
+
+/// The events of each target, in order.
+fn by_target(part: &Part) -> Vec<(&Target, Vec<&EventRef>)> {
+    let mut groups: Vec<(&Target, Vec<&EventRef>)> = Vec::new();
+    let mut last = 0;
+    for event in &part.events {
+        let is_of = |group: &(&Target, Vec<&EventRef>)| std::ptr::eq(group.0, &raw const *event.target);
+        if !groups.get(last).is_some_and(is_of) {
+            last = groups.iter().position(is_of).unwrap_or(groups.len());
+        }
+        match groups.get_mut(last) {
+            Some((_, events)) => events.push(event),
+            None => groups.push((&event.target, vec![event])),
+        }
+    }
+    groups
+}
+
+/// True if two neighbouring events may be in one fold where order matters.
+fn same_section(a: OpType, b: OpType) -> bool {
+    let section = |op_type| match op_type {
+        OpType::Insert => 0,
+        OpType::Delete => 2,
+        _ => 1,
+    };
+    section(a) == section(b)
+}
+
+fn mark(slots: &mut [Slot<'_>], at: impl Iterator<Item = usize>) {
+    for at in at {
+        if let Some(slot) = slots.get_mut(at) {
+            slot.look_up = true;
+        }
+    }
+}
+
+fn push_updates(command: &mut WriteCommand, statements: &mut Vec<Statement>, slot: &Slot<'_>, at: usize) {
+    if let Base::Put(document) = &slot.base {
+        command.push_with(|writer| {
+            write_query(writer, slot.id_kind, slot.id);
+            writer.value(kind::DOCUMENT, b"u", document);
+            writer.value(kind::BOOLEAN, b"upsert", &[1]);
+        });
+        statements.push(Statement { slot: at, is_delta: false });
+    }
+    for delta in &slot.deltas {
+        for number in 0..delta.statements() {
+            command.push_with(|writer| {
+                write_query(writer, slot.id_kind, slot.id);
+                delta.write(number, writer);
+            });
+            statements.push(Statement { slot: at, is_delta: true });
+        }
+    }
+}
+
+fn write_query(writer: &mut Writer, id_kind: u8, id: &[u8]) {
+    let query = writer.begin(kind::DOCUMENT, b"q");
+    writer.value(id_kind, b"_id", id);
+    writer.end(query);
+}
+
+fn write_delete(writer: &mut Writer, id_kind: u8, id: &[u8]) {
+    write_query(writer, id_kind, id);
+    writer.value(kind::INT32, b"limit", &1_i32.to_le_bytes());
+}
+
+impl<'a> Slot<'a> {
+    /// Moves what is to be done out of a slot that stays behind empty.
+    fn take(&mut self) -> Slot<'a> {
+        Slot {
+            id_kind: self.id_kind,
+            id: self.id,
+            base: std::mem::replace(&mut self.base, Base::Unchanged),
+            deltas: std::mem::take(&mut self.deltas),
+            look_up: std::mem::take(&mut self.look_up),
+        }
+    }
+
+    /// The document is there already: an insert becomes a replacement.
+    fn put_instead(&mut self) {
+        if let Base::Insert(document) = self.base {
+            self.base = Base::Put(Cow::Borrowed(document));
+        }
+    }
+
+    /// About what its update statements take in a command.
+    fn update_bytes(&self) -> usize {
+        let whole = match &self.base {
+            Base::Put(document) => document.len(),
+            _ => 0,
+        };
+        let deltas: usize = self.deltas.iter().map(super::delta::Delta::bytes).sum();
+        whole + deltas + (self.id.len() + 64) * (1 + self.deltas.len())
+    }
+}

@@ -1,0 +1,101 @@
+//! Folds the events of one collection into what each document needs.
+//!
+//! Of several events of one document only the last whole one counts, and the
+//! deltas behind it. Different documents do not depend on one another, so a
+//! fold can be written as inserts, then updates, then deletes.
+
+use std::borrow::Cow;
+
+use rustc_hash::FxHashMap;
+
+use super::{
+    Error,
+    delta::Delta,
+    freshness::{Exactness, Freshness},
+    round::{EventRef, Part},
+    targets::Target,
+};
+use crate::model::{ClusterTime, event::OpType};
+
+/// What happens to a document before its deltas.
+#[derive(Debug)]
+pub(super) enum Base<'a> {
+    Unchanged,
+    /// New: written as an insert.
+    Insert(&'a [u8]),
+    /// Written whole, whether or not it is there.
+    Put(Cow<'a, [u8]>),
+    Delete,
+}
+
+/// One document and what is to be done with it.
+#[derive(Debug)]
+pub(super) struct Slot<'a> {
+    /// The type and the bytes of its `_id`.
+    pub(super) id_kind: u8,
+    pub(super) id: &'a [u8],
+    pub(super) base: Base<'a>,
+    pub(super) deltas: Vec<Delta<'a>>,
+    /// The source's current document is needed; nothing else of the slot counts.
+    pub(super) look_up: bool,
+}
+
+/// Folds `events`, all of `target`, in the order of the stream.
+pub(super) fn coalesce<'a>(
+    part: &'a Part,
+    events: &[&'a EventRef],
+    target: &Target,
+    exactness: &Exactness,
+    freshness: &Freshness,
+) -> Result<Vec<Slot<'a>>, Error> {
+    let mut slots: Vec<Slot<'a>> = Vec::with_capacity(events.len());
+    let mut by_id: FxHashMap<(u8, &[u8]), usize> = FxHashMap::default();
+    by_id.reserve(events.len());
+    for event in events {
+        let id = part.id(event)?;
+        if freshness.covers(target.uuid, id, event.time) {
+            continue;
+        }
+        let at = *by_id.entry((event.id_kind, id)).or_insert(slots.len());
+        if at == slots.len() {
+            slots.push(Slot { id_kind: event.id_kind, id, base: Base::Unchanged, deltas: Vec::new(), look_up: false });
+        }
+        if let Some(slot) = slots.get_mut(at) {
+            slot.fold(event.op_type, part.body(event)?, may_be_delta(target, exactness, event.time))?;
+        }
+    }
+    Ok(slots)
+}
+
+fn may_be_delta(target: &Target, exactness: &Exactness, time: ClusterTime) -> bool {
+    !target.serial && exactness.is_exact(time)
+}
+
+impl<'a> Slot<'a> {
+    fn fold(&mut self, op_type: OpType, body: &'a [u8], may_be_delta: bool) -> Result<(), Error> {
+        match op_type {
+            OpType::Insert if matches!(self.base, Base::Unchanged) && self.deltas.is_empty() => {
+                self.base = Base::Insert(body);
+            }
+            OpType::Insert | OpType::Replace => self.put(body),
+            OpType::Delete => {
+                self.base = Base::Delete;
+                self.deltas.clear();
+            }
+            _ => match may_be_delta.then(|| Delta::of(body)).transpose()?.flatten() {
+                Some(delta) if delta.statements() == 0 => {}
+                Some(delta) => self.deltas.push(delta),
+                None => self.look_up = true,
+            },
+        }
+        Ok(())
+    }
+
+    fn put(&mut self, document: &'a [u8]) {
+        self.deltas.clear();
+        self.base = match self.base {
+            Base::Insert(_) => Base::Insert(document),
+            _ => Base::Put(Cow::Borrowed(document)),
+        };
+    }
+}

@@ -1,0 +1,397 @@
+//! Applies DDL events. Everything before the event is applied when one gets here.
+//!
+//! A collection is known by its UUID on the source, so an event never hits
+//! another collection that has the same name by now. Each step can be repeated:
+//! a crash may lie between it and the write of what it did. Whether a rename or
+//! a drop has been done is told by the collection's UUID on the destination.
+
+use std::sync::Arc;
+
+use bson::{RawBsonRef, RawDocument, RawDocumentBuf, rawdoc};
+
+use super::{Context, Error, freshness::Exactness, targets::Targets};
+use crate::{
+    metadata::{CopyState, NamespaceDocument, NamespaceKind},
+    model::{
+        ErrorName, Namespace, OperatorError,
+        event::{ChangeEvent, CollectionUuid, OpType},
+        options::BuildIndexes,
+        raw::Malformed,
+    },
+    mongo::{self, code, listing},
+    sync::{catalog, copy, indexes},
+};
+
+/// Events that tell of nothing that has to be done.
+const PASSED_OVER: [&str; 4] = ["endOfTransaction", "startIndexBuild", "commitIndexBuild", "abortIndexBuild"];
+
+/// Applies one DDL event; gives false if it was out of scope.
+pub(super) async fn apply(
+    context: &Arc<Context>,
+    targets: &mut Targets,
+    exactness: &Exactness,
+    event: &ChangeEvent<'_>,
+) -> Result<bool, Error> {
+    let mut ddl = Ddl { context, targets, exactness, event };
+    let applied = match event.op_type {
+        OpType::Create => ddl.create().await?,
+        OpType::Drop => ddl.drop().await?,
+        OpType::Rename => ddl.rename().await?,
+        OpType::DropDatabase => ddl.drop_database().await?,
+        OpType::CreateIndexes => ddl.create_indexes().await?,
+        OpType::DropIndexes => ddl.drop_indexes().await?,
+        OpType::Modify => ddl.modify().await?,
+        OpType::Other if PASSED_OVER.contains(&event.op_name) => false,
+        OpType::Other | OpType::Insert | OpType::Update | OpType::Replace | OpType::Delete => return Err(unknown(event)),
+    };
+    if applied {
+        tracing::info!(op_type = event.op_name, namespace = %ddl.namespace(), cluster_time = %event.cluster_time, "DDL applied");
+    }
+    Ok(applied)
+}
+
+fn unknown(event: &ChangeEvent<'_>) -> Error {
+    OperatorError::new(
+        ErrorName::ChangeEventNotSupported,
+        format!(
+            "The source reports a `{}` on {}.{}, which this release cannot apply. Exclude the collection and start again.",
+            event.op_name, event.database, event.collection
+        ),
+    )
+    .into()
+}
+
+struct Ddl<'a, 'e> {
+    context: &'a Arc<Context>,
+    targets: &'a mut Targets,
+    exactness: &'a Exactness,
+    event: &'a ChangeEvent<'e>,
+}
+
+impl Ddl<'_, '_> {
+    fn namespace(&self) -> Namespace {
+        Namespace::new(self.event.database, self.event.collection)
+    }
+
+    fn description(&self) -> Result<&RawDocument, Error> {
+        let bytes = self.event.operation_description.ok_or(Malformed)?;
+        Ok(RawDocument::from_bytes(bytes).map_err(mongo::Error::Bson)?)
+    }
+
+    fn destination(&self, namespace: &Namespace) -> mongodb::Database {
+        self.context.destination.database(&namespace.database)
+    }
+
+    /// The document of the event's collection, if it is in scope.
+    async fn document(&self) -> Result<Option<NamespaceDocument>, Error> {
+        let Some(target) = self.targets.get(self.event.uuid) else { return Ok(None) };
+        let id = NamespaceDocument::id_of_uuid(target.uuid);
+        Ok(self.context.store.namespaces().await?.into_iter().find(|namespace| namespace.id == id))
+    }
+
+    async fn put(&mut self, namespace: &NamespaceDocument) -> Result<(), Error> {
+        self.context.store.put_namespace(namespace).await?;
+        self.targets.insert(namespace);
+        Ok(())
+    }
+
+    async fn create(&mut self) -> Result<bool, Error> {
+        let source = self.namespace();
+        let Some(destination) = self.context.scope.destination(&source)? else { return Ok(false) };
+        if self.targets.get(self.event.uuid).is_some() {
+            return Ok(false);
+        }
+        let options = self.description()?.to_owned();
+        catalog::refuse_unfaithful(&source, &options)?;
+        let entry = catalog::Entry {
+            kind: if self.event.uuid.is_some() { NamespaceKind::Collection } else { NamespaceKind::View },
+            source,
+            destination,
+            uuid: self.event.uuid,
+            options: without(&options, &["idIndex"])?,
+            indexes: Vec::new(),
+        };
+        let mut namespace = entry.document();
+        namespace.copy_state = CopyState::Ready;
+        if entry.kind == NamespaceKind::View {
+            indexes::create_view(self.context, &namespace).await?;
+            return Ok(true);
+        }
+        self.create_collection(&mut namespace).await?;
+        self.put(&namespace).await?;
+        Ok(true)
+    }
+
+    /// A collection that is there already is what a crashed attempt has made.
+    async fn create_collection(&self, namespace: &mut NamespaceDocument) -> Result<(), Error> {
+        let name = namespace.destination.clone();
+        let command = indexes::create_command(&name.collection, &namespace.options)?;
+        match indexes::run(&self.destination(&name), command).await {
+            Err(Error::Mongo(error)) if error.has_code(code::NAMESPACE_EXISTS) => {}
+            other => other?,
+        }
+        namespace.destination_uuid = indexes::destination_uuid(self.context, &name.database, &name.collection).await?;
+        Ok(())
+    }
+
+    async fn drop(&mut self) -> Result<bool, Error> {
+        if self.event.uuid.is_none() {
+            return self.drop_view().await;
+        }
+        let Some(namespace) = self.document().await? else { return Ok(false) };
+        self.drop_collection(&namespace).await?;
+        Ok(true)
+    }
+
+    async fn drop_view(&self) -> Result<bool, Error> {
+        let source = self.namespace();
+        let Some(destination) = self.context.scope.destination(&source)? else { return Ok(false) };
+        let database = self.destination(&destination);
+        let is_view = |entry: &RawDocumentBuf| {
+            entry.get_str("name").ok() == Some(destination.collection.as_str()) && entry.get_str("type").ok() == Some("view")
+        };
+        if listing::collections(&database).await.map_err(Error::from)?.iter().any(is_view) {
+            drop_namespace(&database, &destination.collection).await?;
+        }
+        self.context.store.remove_namespace(&NamespaceDocument::id_of_view(&source)).await?;
+        Ok(true)
+    }
+
+    /// Drops a collection on the destination, if it is still there, and forgets it.
+    async fn drop_collection(&mut self, namespace: &NamespaceDocument) -> Result<(), Error> {
+        if let Some(name) = self.current_name(namespace).await? {
+            drop_namespace(&self.destination(&namespace.destination), &name).await?;
+        }
+        self.forget(namespace).await
+    }
+
+    async fn forget(&mut self, namespace: &NamespaceDocument) -> Result<(), Error> {
+        self.context.store.remove_namespace(&namespace.id).await?;
+        self.context.status.remove_collection(&namespace.source);
+        if let Some(uuid) = namespace.uuid() {
+            self.targets.remove(uuid);
+        }
+        Ok(())
+    }
+
+    /// What the collection is called on the destination now; `None` if it is gone.
+    async fn current_name(&self, namespace: &NamespaceDocument) -> Result<Option<String>, Error> {
+        let listed = listing::collections(&self.destination(&namespace.destination)).await?;
+        let entry = listed.iter().find(|entry| indexes::uuid_of(entry) == namespace.destination_uuid);
+        Ok(entry.and_then(|entry| entry.get_str("name").ok()).map(str::to_owned))
+    }
+
+    async fn rename(&mut self) -> Result<bool, Error> {
+        let (database, collection) = self.event.rename_to()?;
+        let to = Namespace::new(database, collection);
+        let destination = self.context.scope.destination(&to)?;
+        let replaced = self.replaced_collection().await?;
+        match (self.document().await?, destination) {
+            (Some(namespace), Some(destination)) => self.rename_to(namespace, to, destination, replaced).await?,
+            (Some(namespace), None) => self.drop_collection(&namespace).await?,
+            (None, Some(destination)) => {
+                if let Some(replaced) = replaced {
+                    self.drop_collection(&replaced).await?;
+                }
+                return self.copy_late(to, destination).await;
+            }
+            (None, None) => return Ok(false),
+        }
+        Ok(true)
+    }
+
+    /// The collection in scope that a rename with `dropTarget` has dropped.
+    async fn replaced_collection(&self) -> Result<Option<NamespaceDocument>, Error> {
+        let Ok(dropped) = self.description()?.get_binary("dropTarget") else { return Ok(None) };
+        let uuid: CollectionUuid = dropped.bytes.try_into().map_err(|_length| Malformed)?;
+        let id = NamespaceDocument::id_of_uuid(uuid);
+        Ok(self.context.store.namespaces().await?.into_iter().find(|namespace| namespace.id == id))
+    }
+
+    async fn rename_to(
+        &mut self,
+        mut namespace: NamespaceDocument,
+        source: Namespace,
+        destination: Namespace,
+        replaced: Option<NamespaceDocument>,
+    ) -> Result<(), Error> {
+        let current = self.current_name(&namespace).await?;
+        if current.is_some() && namespace.destination != destination && current.as_ref() != Some(&destination.collection) {
+            let command = rawdoc! {
+                "renameCollection": namespace.destination.to_string(),
+                "to": destination.to_string(),
+                "dropTarget": replaced.is_some(),
+                "writeConcern": { "w": "majority" },
+            };
+            indexes::run(&self.context.destination.database("admin"), command).await?;
+        }
+        if let Some(replaced) = replaced {
+            self.forget(&replaced).await?;
+        }
+        self.context.status.remove_collection(&namespace.source);
+        namespace.source = source;
+        namespace.destination = destination;
+        self.put(&namespace).await
+    }
+
+    /// A collection that a rename brings into scope is copied now. Its documents
+    /// are newer than the event, so updates up to now are not deltas.
+    async fn copy_late(&mut self, source: Namespace, destination: Namespace) -> Result<bool, Error> {
+        let Some(mut namespace) = self.find_on_source(source, destination).await? else { return Ok(false) };
+        let after = self.event.cluster_time;
+        copy::copy_one(self.context, namespace.clone(), after).await?;
+        if self.context.options.build_indexes == BuildIndexes::AfterDataCopy {
+            indexes::build_namespace(self.context, &namespace).await?;
+        }
+        let destination = &namespace.destination;
+        namespace.destination_uuid =
+            indexes::destination_uuid(self.context, &destination.database, &destination.collection).await?;
+        namespace.copy_state = CopyState::Ready;
+        self.exactness.raise(listing::operation_time(&self.context.source).await?);
+        self.put(&namespace).await?;
+        Ok(true)
+    }
+
+    /// The event's collection as it is on the source now, whatever it is called.
+    async fn find_on_source(
+        &self,
+        source: Namespace,
+        destination: Namespace,
+    ) -> Result<Option<NamespaceDocument>, Error> {
+        let Some(uuid) = self.event.uuid else { return Ok(None) };
+        let database = self.context.source.database(&source.database);
+        let hex = NamespaceDocument::id_of_uuid(uuid);
+        let listed = listing::collections(&database).await?;
+        let Some(found) = listed.iter().find(|entry| indexes::uuid_of(entry).as_ref() == Some(&hex)) else {
+            return Ok(None);
+        };
+        let name = found.get_str("name").map_err(|_absent| mongo::Error::Reply("name"))?;
+        let options = listing::subdocument(found, "options").map(ToOwned::to_owned).unwrap_or_default();
+        catalog::refuse_unfaithful(&source, &options)?;
+        let indexes = catalog::secondary_indexes(&database, name).await?;
+        let entry =
+            catalog::Entry { kind: NamespaceKind::Collection, source, destination, uuid: Some(uuid), options, indexes };
+        Ok(Some(entry.document()))
+    }
+
+    /// The collections have gone by events of their own; views have not.
+    async fn drop_database(&mut self) -> Result<bool, Error> {
+        let database = self.context.destination.database(self.event.database);
+        let mut dropped = false;
+        for entry in listing::collections(&database).await? {
+            let Ok(name) = entry.get_str("name") else { continue };
+            let source = Namespace::new(self.event.database, name);
+            let is_view = entry.get_str("type").ok() == Some("view");
+            if is_view && self.context.scope.destination(&source)?.is_some() {
+                drop_namespace(&database, name).await?;
+                self.context.store.remove_namespace(&NamespaceDocument::id_of_view(&source)).await?;
+                dropped = true;
+            }
+        }
+        Ok(dropped)
+    }
+
+    async fn create_indexes(&mut self) -> Result<bool, Error> {
+        let Some(mut namespace) = self.document().await? else { return Ok(false) };
+        let created = index_specs(self.description()?)?;
+        if self.context.options.build_indexes != BuildIndexes::Never {
+            let database = self.destination(&namespace.destination);
+            if let Err(error) = indexes::build(&database, &namespace.destination.collection, &created).await {
+                tracing::warn!(namespace = %namespace.source, error = %error, "index not built; commit tries again");
+            }
+        }
+        for index in created {
+            namespace.indexes.retain(|known| known.get_str("name").ok() != index.get_str("name").ok());
+            namespace.indexes.push(index);
+        }
+        self.put(&namespace).await?;
+        Ok(true)
+    }
+
+    async fn drop_indexes(&mut self) -> Result<bool, Error> {
+        let Some(mut namespace) = self.document().await? else { return Ok(false) };
+        let database = self.destination(&namespace.destination);
+        for index in index_specs(self.description()?)? {
+            let name = index.get_str("name").map_err(|_absent| mongo::Error::Reply("name"))?;
+            let command = rawdoc! { "dropIndexes": namespace.destination.collection.as_str(), "index": name };
+            match indexes::run(&database, command).await {
+                Err(Error::Mongo(error))
+                    if error.has_code(code::INDEX_NOT_FOUND) || error.has_code(code::NAMESPACE_NOT_FOUND) => {}
+                other => other?,
+            }
+            namespace.indexes.retain(|known| known.get_str("name").ok() != Some(name));
+        }
+        self.put(&namespace).await?;
+        Ok(true)
+    }
+
+    /// Index settings and capped sizes wait for commit, which reads them from
+    /// the source. Everything else a collection's options hold is set now.
+    async fn modify(&mut self) -> Result<bool, Error> {
+        let description = self.description()?;
+        if self.event.uuid.is_none() {
+            return self.modify_view(description).await;
+        }
+        let Some(namespace) = self.document().await? else { return Ok(false) };
+        let mut command = rawdoc! { "collMod": namespace.destination.collection.as_str() };
+        let mut changes = false;
+        for option in description {
+            let (name, value) = option.map_err(mongo::Error::Bson)?;
+            if !["index", "cappedSize", "cappedMax"].contains(&name.as_str()) {
+                command.append(name, value);
+                changes = true;
+            }
+        }
+        if changes {
+            indexes::run(&self.destination(&namespace.destination), command).await?;
+        }
+        Ok(true)
+    }
+
+    async fn modify_view(&self, description: &RawDocument) -> Result<bool, Error> {
+        let source = self.namespace();
+        let Some(destination) = self.context.scope.destination(&source)? else { return Ok(false) };
+        let options = description.to_owned();
+        let entry = catalog::Entry {
+            kind: NamespaceKind::View,
+            source,
+            destination,
+            uuid: None,
+            options,
+            indexes: Vec::new(),
+        };
+        indexes::create_view(self.context, &entry.document()).await?;
+        Ok(true)
+    }
+}
+
+/// Drops a collection or view; one that is gone is dropped.
+async fn drop_namespace(database: &mongodb::Database, name: &str) -> Result<(), Error> {
+    match indexes::run(database, rawdoc! { "drop": name, "writeConcern": { "w": "majority" } }).await {
+        Err(Error::Mongo(error)) if error.has_code(code::NAMESPACE_NOT_FOUND) => Ok(()),
+        other => other,
+    }
+}
+
+/// The `indexes` of an index event's description.
+fn index_specs(description: &RawDocument) -> Result<Vec<RawDocumentBuf>, Error> {
+    let specs = description.get_array("indexes").map_err(|_absent| mongo::Error::Reply("indexes"))?;
+    let mut indexes = Vec::new();
+    for spec in specs {
+        if let RawBsonRef::Document(spec) = spec.map_err(mongo::Error::Bson)? {
+            indexes.push(spec.to_owned());
+        }
+    }
+    Ok(indexes)
+}
+
+fn without(document: &RawDocument, names: &[&str]) -> Result<RawDocumentBuf, Error> {
+    let mut kept = RawDocumentBuf::new();
+    for element in document {
+        let (name, value) = element.map_err(mongo::Error::Bson)?;
+        if !names.contains(&name.as_str()) {
+            kept.append(name, value);
+        }
+    }
+    Ok(kept)
+}

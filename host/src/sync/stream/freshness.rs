@@ -1,0 +1,130 @@
+//! Which documents on the destination may be newer than the event at hand.
+//!
+//! A delta is the same as the source's own update only on a document that is
+//! exactly as it was before the event. That does not hold
+//!
+//! - for events up to a cluster time, `exact_after`: documents may have been
+//!   copied, or events applied before a crash, later than the event; and
+//! - for documents that were looked up on the source at a cluster time *T*:
+//!   they are as of *T*, so events up to *T* are passed over.
+//!
+//! Invariant: forgetting a document's *T* without raising `exact_after` to it is
+//! never allowed. Raising `exact_after` is always safe: it makes updates be
+//! looked up that could have been deltas.
+
+use std::{
+    collections::HashMap,
+    sync::atomic::{AtomicU64, Ordering::SeqCst},
+};
+
+use crate::model::{ClusterTime, event::CollectionUuid};
+
+/// Looked-up documents that one applier remembers.
+const MAX_REMEMBERED: usize = 50_000;
+
+/// Shared by all appliers of a stream.
+#[derive(Debug)]
+pub(super) struct Exactness {
+    exact_after: AtomicU64,
+    /// The newest time at which any document was looked up.
+    newest_lookup: AtomicU64,
+}
+
+fn pack(time: ClusterTime) -> u64 {
+    u64::from(time.seconds) << 32 | u64::from(time.increment)
+}
+
+fn unpack(bits: u64) -> ClusterTime {
+    #[expect(clippy::cast_possible_truncation, reason = "the halves of a packed time")]
+    ClusterTime { seconds: (bits >> 32) as u32, increment: bits as u32 }
+}
+
+impl Exactness {
+    pub(super) fn new(exact_after: ClusterTime) -> Self {
+        Self { exact_after: AtomicU64::new(pack(exact_after)), newest_lookup: AtomicU64::new(0) }
+    }
+
+    /// True if an update at `time` may be applied as a delta, were its document not looked up.
+    pub(super) fn is_exact(&self, time: ClusterTime) -> bool {
+        pack(time) > self.exact_after.load(SeqCst)
+    }
+
+    pub(super) fn raise(&self, time: ClusterTime) {
+        self.exact_after.fetch_max(pack(time), SeqCst);
+    }
+
+    /// What `exact_after` is for a host that does not know what was looked up.
+    pub(super) fn after_restart(&self) -> ClusterTime {
+        unpack(self.exact_after.load(SeqCst).max(self.newest_lookup.load(SeqCst)))
+    }
+}
+
+/// One applier's looked-up documents.
+#[derive(Debug, Default)]
+pub(super) struct Freshness {
+    looked_up: HashMap<CollectionUuid, HashMap<Box<[u8]>, ClusterTime>>,
+    remembered: usize,
+}
+
+impl Freshness {
+    /// True if the document is already as of `time` or later.
+    pub(super) fn covers(&self, collection: CollectionUuid, id: &[u8], time: ClusterTime) -> bool {
+        self.remembered > 0
+            && self.looked_up.get(&collection).and_then(|ids| ids.get(id)).is_some_and(|looked_up| *looked_up >= time)
+    }
+
+    /// Remembers that a document is as of `time`.
+    pub(super) fn remember(&mut self, exactness: &Exactness, collection: CollectionUuid, id: &[u8], time: ClusterTime) {
+        exactness.newest_lookup.fetch_max(pack(time), SeqCst);
+        if self.remembered >= MAX_REMEMBERED {
+            exactness.raise(exactness.after_restart());
+            self.looked_up.clear();
+            self.remembered = 0;
+        }
+        if self.looked_up.entry(collection).or_default().insert(id.into(), time).is_none() {
+            self.remembered += 1;
+        }
+    }
+
+    /// Forgets what no event from `time` on can be older than.
+    pub(super) fn forget_before(&mut self, time: ClusterTime) {
+        if self.remembered == 0 {
+            return;
+        }
+        self.looked_up.retain(|_, ids| {
+            ids.retain(|_, looked_up| *looked_up >= time);
+            !ids.is_empty()
+        });
+        self.remembered = self.looked_up.values().map(HashMap::len).sum();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(seconds: u32) -> ClusterTime {
+        ClusterTime { seconds, increment: 1 }
+    }
+
+    #[test]
+    fn a_looked_up_document_covers_older_events_only() {
+        let (exactness, mut freshness) = (Exactness::new(at(1)), Freshness::default());
+        freshness.remember(&exactness, [1; 16], b"x", at(10));
+        assert!(freshness.covers([1; 16], b"x", at(10)) && !freshness.covers([1; 16], b"x", at(11)));
+        assert!(!freshness.covers([2; 16], b"x", at(5)) && !freshness.covers([1; 16], b"y", at(5)));
+        freshness.forget_before(at(11));
+        assert!(!freshness.covers([1; 16], b"x", at(5)));
+        assert_eq!(exactness.after_restart(), at(10));
+        assert!(exactness.is_exact(at(5)));
+    }
+
+    #[test]
+    fn forgetting_for_want_of_room_raises_exactness() {
+        let (exactness, mut freshness) = (Exactness::new(at(1)), Freshness::default());
+        for n in 0..=MAX_REMEMBERED {
+            freshness.remember(&exactness, [1; 16], &n.to_le_bytes(), at(10));
+        }
+        assert!(!exactness.is_exact(at(10)) && exactness.is_exact(at(11)));
+    }
+}

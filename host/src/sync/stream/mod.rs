@@ -1,0 +1,230 @@
+//! Change event application: one change stream, read in order, applied by several appliers.
+//!
+//! ```text
+//! reader -> rounds -> appliers (by hash of collection and document key) -> destination
+//! ```
+//!
+//! A batch of the stream becomes a *round*; each applier gets its events of the
+//! round. Rounds are finished in order, and only a finished round moves the
+//! safe position, so it never passes an unapplied event and never goes back.
+//! DDL events are barriers: every round before one is finished and its position
+//! is persisted, then it is applied, then the position behind it is persisted.
+//! So a replay after a crash never crosses a DDL event that has been applied.
+
+mod applier;
+mod coalesce;
+mod ddl;
+mod delta;
+mod freshness;
+mod lookup;
+mod reader;
+mod round;
+mod targets;
+
+use std::{sync::Arc, time::Duration};
+
+use futures::stream::{FuturesOrdered, StreamExt};
+use tokio::{sync::watch, time::MissedTickBehavior};
+
+use super::{Context, Error};
+use crate::{
+    metadata::PositionDocument,
+    model::{ClusterTime, Position, event::ChangeEvent},
+    mongo::listing,
+    observe::failpoint,
+};
+use applier::Appliers;
+use freshness::Exactness;
+use reader::{Reader, StreamBatch};
+use round::{Finished, RoundBuilder};
+use targets::Targets;
+
+/// Rounds that are being applied at once.
+const MAX_ROUNDS: usize = 3;
+
+/// How often the safe position is persisted.
+const PERSIST_EVERY: Duration = Duration::from_secs(1);
+
+/// Why [`run`] returned.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum End {
+    /// Everything up to the commit time is applied.
+    Drained,
+    /// The session asked the work to stop; the position is persisted.
+    Stopped,
+}
+
+/// Applies change events until `commit_time` is set and reached, or the work is cancelled.
+pub(super) async fn run(
+    context: Arc<Context>,
+    start_time: ClusterTime,
+    commit_time: watch::Receiver<Option<ClusterTime>>,
+) -> Result<End, Error> {
+    let mut stream = ChangeStream::open(context, start_time).await?;
+    let end = match stream.apply_until(commit_time).await {
+        Err(Error::Cancelled) => Ok(End::Stopped),
+        other => other,
+    };
+    // An applier that has failed takes nothing more, which looks like a stop: its own error counts.
+    let finished = stream.finish_rounds().await;
+    stream.persist(end.is_ok() && finished.is_ok()).await?;
+    finished.and(end)
+}
+
+struct ChangeStream {
+    context: Arc<Context>,
+    reader: Reader,
+    targets: Targets,
+    appliers: Appliers,
+    exactness: Arc<Exactness>,
+    rounds: FuturesOrdered<Finished>,
+    /// `None` until the first batch has been applied.
+    safe: Option<Position>,
+    persisted: Option<Position>,
+}
+
+impl ChangeStream {
+    async fn open(context: Arc<Context>, start_time: ClusterTime) -> Result<Self, Error> {
+        let position = context.store.position().await?;
+        let exact_after = match &position {
+            Some(position) if position.clean => position.exact_after,
+            _ => listing::operation_time(&context.source).await?,
+        };
+        let exactness = Arc::new(Exactness::new(exact_after));
+        if let Some(position) = &position {
+            context.status.set_events_applied(u64::try_from(position.events_applied).unwrap_or_default());
+            context.status.set_safe(position.safe.cluster_time);
+            context.status.set_reported(position.safe.cluster_time);
+        }
+        let safe = position.map(|position| position.safe);
+        let mut stream = Self {
+            reader: Reader::open(context.source.clone(), start_time, safe.clone()).await?,
+            targets: Targets::load(&context).await?,
+            appliers: Appliers::start(&context, &exactness),
+            exactness,
+            rounds: FuturesOrdered::new(),
+            persisted: None,
+            safe,
+            context,
+        };
+        // From here on something may be applied beyond the safe position.
+        stream.write_position(false).await?;
+        Ok(stream)
+    }
+
+    async fn apply_until(&mut self, mut commit_time: watch::Receiver<Option<ClusterTime>>) -> Result<End, Error> {
+        let mut ticks = tokio::time::interval(PERSIST_EVERY);
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let cancel = self.context.cancel.clone();
+        loop {
+            if self.has_reached(*commit_time.borrow_and_update()) {
+                return Ok(End::Drained);
+            }
+            tokio::select! {
+                biased;
+                () = cancel.cancelled() => return Err(Error::Cancelled),
+                Some(finished) = self.rounds.next(), if !self.rounds.is_empty() => self.finished(finished?),
+                _ = ticks.tick() => self.persist(false).await?,
+                changed = commit_time.changed() => changed.map_err(|_closed| Error::Cancelled)?,
+                batch = self.reader.next(), if self.rounds.len() < MAX_ROUNDS => self.take(batch?).await?,
+            }
+        }
+    }
+
+    /// A position *at* the commit time may still have events of that very time before it.
+    fn has_reached(&self, commit_time: Option<ClusterTime>) -> bool {
+        match (&self.safe, commit_time) {
+            (Some(safe), Some(commit_time)) => self.rounds.is_empty() && safe.cluster_time > commit_time,
+            _ => false,
+        }
+    }
+
+    /// Splits a batch into rounds at its DDL events and hands the rounds out.
+    async fn take(&mut self, batch: StreamBatch) -> Result<(), Error> {
+        let batch = Arc::new(batch);
+        let mut round = RoundBuilder::new(&batch, self.appliers.count());
+        for document in batch.events()? {
+            let event = ChangeEvent::parse(document?)?;
+            if event.op_type.is_crud() {
+                if let Some(target) = self.targets.get(event.uuid) {
+                    round.push(&event, target)?;
+                }
+                continue;
+            }
+            let before = std::mem::replace(&mut round, RoundBuilder::new(&batch, self.appliers.count()));
+            self.submit(before, None).await?;
+            self.apply_ddl(&event).await?;
+        }
+        self.submit(round, batch.position()).await
+    }
+
+    /// Hands a round out. `position` is where the stream stands behind it; a
+    /// round that ends at a DDL event has none and is followed by a barrier.
+    async fn submit(&mut self, round: RoundBuilder, position: Option<Position>) -> Result<(), Error> {
+        if round.is_empty() && position.is_none() {
+            return Ok(());
+        }
+        let finished = self.appliers.submit(round, position).await?;
+        self.rounds.push_back(finished);
+        Ok(())
+    }
+
+    async fn apply_ddl(&mut self, event: &ChangeEvent<'_>) -> Result<(), Error> {
+        self.finish_rounds().await?;
+        self.persist(false).await?;
+        let applied = ddl::apply(&self.context, &mut self.targets, &self.exactness, event).await?;
+        failpoint("ddl_applied");
+        self.context.status.add_events_applied(u64::from(applied));
+        let token = bson::RawDocumentBuf::from_bytes(event.resume_token.to_vec()).map_err(crate::mongo::Error::Bson)?;
+        self.safe = Position::from_token(token).or(self.safe.take());
+        self.show_position();
+        self.persist(false).await
+    }
+
+    async fn finish_rounds(&mut self) -> Result<(), Error> {
+        while let Some(finished) = self.rounds.next().await {
+            self.finished(finished?);
+        }
+        Ok(())
+    }
+
+    fn finished(&mut self, round: round::Applied) {
+        self.context.status.add_events_applied(round.events);
+        if round.position.is_some() {
+            self.safe = round.position;
+            self.show_position();
+        }
+        failpoint("events_applied");
+    }
+
+    fn show_position(&self) {
+        if let Some(safe) = &self.safe {
+            self.context.status.set_reported(safe.cluster_time);
+        }
+    }
+
+    /// Persists the safe position if it has moved, or if the work ends cleanly.
+    async fn persist(&mut self, clean: bool) -> Result<(), Error> {
+        if clean || self.safe != self.persisted {
+            self.write_position(clean).await?;
+            self.persisted.clone_from(&self.safe);
+            failpoint("position_persisted");
+        }
+        Ok(())
+    }
+
+    async fn write_position(&mut self, clean: bool) -> Result<(), Error> {
+        let Some(safe) = self.safe.clone() else { return Ok(()) };
+        let time = safe.cluster_time;
+        let position = PositionDocument {
+            id: PositionDocument::ID.to_owned(),
+            safe,
+            exact_after: self.exactness.after_restart(),
+            events_applied: i64::try_from(self.context.status.events_applied()).unwrap_or(i64::MAX),
+            clean,
+        };
+        self.context.store.put_position(&position).await?;
+        self.context.status.set_safe(time);
+        Ok(())
+    }
+}

@@ -1,0 +1,125 @@
+//! A round: the document events of one batch, shared out among the appliers.
+
+use std::{
+    hash::{Hash, Hasher},
+    ops::Range,
+    pin::Pin,
+    sync::Arc,
+};
+
+use rustc_hash::FxHasher;
+
+use super::{Error, reader::StreamBatch, targets::Target};
+use crate::model::{
+    ClusterTime, Position,
+    event::{ChangeEvent, OpType},
+    raw::Malformed,
+};
+
+/// A round that is being applied; ends when every applier is done with it.
+pub(super) type Finished = Pin<Box<dyn Future<Output = Result<Applied, Error>> + Send>>;
+
+/// What a finished round has done.
+#[derive(Debug)]
+pub(super) struct Applied {
+    pub(super) events: u64,
+    pub(super) position: Option<Position>,
+}
+
+/// One document event, as places in the bytes of its batch.
+#[derive(Debug)]
+pub(super) struct EventRef {
+    pub(super) op_type: OpType,
+    pub(super) time: ClusterTime,
+    pub(super) target: Arc<Target>,
+    pub(super) id_kind: u8,
+    id: Range<usize>,
+    /// The full document, or the update description of an update.
+    body: Range<usize>,
+}
+
+/// One applier's events of a round, in the order of the stream.
+pub(super) struct Part {
+    batch: Arc<StreamBatch>,
+    pub(super) events: Vec<EventRef>,
+}
+
+pub(super) struct RoundBuilder {
+    batch: Arc<StreamBatch>,
+    parts: Vec<Vec<EventRef>>,
+    events: u64,
+}
+
+impl RoundBuilder {
+    pub(super) fn new(batch: &Arc<StreamBatch>, appliers: usize) -> Self {
+        let parts = std::iter::repeat_with(Vec::new).take(appliers).collect();
+        Self { batch: batch.clone(), parts, events: 0 }
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.events == 0
+    }
+
+    pub(super) fn events(&self) -> u64 {
+        self.events
+    }
+
+    /// Adds an event of `target`. All events of one document go to one applier.
+    pub(super) fn push(&mut self, event: &ChangeEvent<'_>, target: &Arc<Target>) -> Result<(), Error> {
+        let bytes = self.batch.bytes()?;
+        let (id_kind, id) = event.document_id.ok_or(Malformed)?;
+        let body = match event.op_type {
+            OpType::Update => event.update_description.ok_or(Malformed)?,
+            OpType::Insert | OpType::Replace => event.full_document.ok_or(Malformed)?,
+            _ => &[],
+        };
+        let place = EventRef {
+            op_type: event.op_type,
+            time: event.cluster_time,
+            target: target.clone(),
+            id_kind,
+            id: range_in(bytes, id),
+            body: if body.is_empty() { 0..0 } else { range_in(bytes, body) },
+        };
+        let count = self.parts.len().max(1);
+        let part = self.parts.get_mut(applier_of(target, id, count)).ok_or(Malformed)?;
+        part.push(place);
+        self.events += 1;
+        Ok(())
+    }
+
+    /// The parts by applier; empty ones included.
+    pub(super) fn into_parts(self) -> impl Iterator<Item = Part> {
+        let batch = self.batch;
+        self.parts.into_iter().map(move |events| Part { batch: batch.clone(), events })
+    }
+}
+
+impl Part {
+    pub(super) fn id(&self, event: &EventRef) -> Result<&[u8], Error> {
+        self.slice(&event.id)
+    }
+
+    pub(super) fn body(&self, event: &EventRef) -> Result<&[u8], Error> {
+        self.slice(&event.body)
+    }
+
+    fn slice(&self, range: &Range<usize>) -> Result<&[u8], Error> {
+        Ok(self.batch.bytes()?.get(range.clone()).ok_or(Malformed)?)
+    }
+}
+
+fn applier_of(target: &Target, id: &[u8], appliers: usize) -> usize {
+    let mut hasher = FxHasher::default();
+    target.uuid.hash(&mut hasher);
+    if !target.serial {
+        id.hash(&mut hasher);
+    }
+    usize::try_from(hasher.finish() % appliers as u64).unwrap_or_default()
+}
+
+/// Where `part`, which borrows from `whole`, lies in it.
+fn range_in(whole: &[u8], part: &[u8]) -> Range<usize> {
+    let start = (part.as_ptr() as usize).wrapping_sub(whole.as_ptr() as usize);
+    start..start.wrapping_add(part.len())
+}

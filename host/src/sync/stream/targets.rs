@@ -1,0 +1,71 @@
+//! Where the events of each source collection go.
+
+use std::{collections::HashMap, sync::Arc};
+
+use bson::{RawBsonRef, RawDocument};
+
+use super::{Context, Error};
+use crate::{
+    metadata::{CopyState, NamespaceDocument, NamespaceKind},
+    model::{Namespace, event::CollectionUuid},
+};
+
+/// A collection in scope, as of the event that is being read.
+#[derive(Debug)]
+pub(super) struct Target {
+    pub(super) uuid: CollectionUuid,
+    /// Its name on the source.
+    pub(super) source: Namespace,
+    pub(super) destination: Namespace,
+    /// Events must be applied one after the other: natural order is part of the
+    /// data, or different `_id`s are equal under the collection's collation.
+    pub(super) serial: bool,
+}
+
+/// Every collection in scope, by its UUID on the source. A collection that is
+/// not here is out of scope, so its events are passed over.
+#[derive(Debug, Default)]
+pub(super) struct Targets {
+    by_uuid: HashMap<CollectionUuid, Arc<Target>>,
+}
+
+impl Targets {
+    pub(super) async fn load(context: &Context) -> Result<Self, Error> {
+        let mut targets = Self::default();
+        for namespace in context.store.namespaces().await? {
+            targets.insert(&namespace);
+        }
+        Ok(targets)
+    }
+
+    pub(super) fn get(&self, uuid: Option<CollectionUuid>) -> Option<&Arc<Target>> {
+        self.by_uuid.get(&uuid?)
+    }
+
+    /// Adds a collection, or puts its new name in place of its old one. One
+    /// that a crash has left half copied is not there until it is copied.
+    pub(super) fn insert(&mut self, namespace: &NamespaceDocument) {
+        if namespace.copy_state != CopyState::Ready || namespace.kind != NamespaceKind::Collection {
+            return;
+        }
+        if let Some(uuid) = namespace.uuid() {
+            let target = Target {
+                uuid,
+                source: namespace.source.clone(),
+                destination: namespace.destination.clone(),
+                serial: is_serial(&namespace.options),
+            };
+            self.by_uuid.insert(uuid, Arc::new(target));
+        }
+    }
+
+    pub(super) fn remove(&mut self, uuid: CollectionUuid) -> Option<Arc<Target>> {
+        self.by_uuid.remove(&uuid)
+    }
+}
+
+fn is_serial(options: &RawDocument) -> bool {
+    let capped = matches!(options.get("capped"), Ok(Some(RawBsonRef::Boolean(true))));
+    let collation = options.get_document("collation").and_then(|collation| collation.get_str("locale"));
+    capped || collation.is_ok_and(|locale| locale != "simple")
+}

@@ -1,0 +1,161 @@
+//! One entry of `includeNamespaces` or `excludeNamespaces`.
+
+use serde::Deserialize;
+use tidegate_plugin_sdk::{ConfigError, ConfigFault, Namespace};
+
+use crate::pcre::{Regex, TooManySteps};
+
+/// What to do about a pattern that runs into the step limit.
+pub(crate) const PATTERN_LIMIT: &str = "write its pattern without nested repeats such as `(a+)+`";
+
+/// Databases that are never synced, by name or prefix.
+const SYSTEM_DATABASES: [&str; 3] = ["admin", "local", "config"];
+const METADATA_PREFIXES: [&str; 3] = [
+    "mongosync_internal_",
+    "mongosync_reserved_",
+    "__mdb_internal",
+];
+
+/// An entry as the operator gives it.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub(crate) struct FilterConfig {
+    database: Option<String>,
+    database_regex: Option<RegexConfig>,
+    collections: Option<Vec<String>>,
+    collections_regex: Option<RegexConfig>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RegexConfig {
+    pattern: String,
+    #[serde(default)]
+    options: String,
+}
+
+/// An entry, compiled: takes a namespace when both parts match its names.
+#[derive(Debug)]
+pub(crate) struct Filter {
+    /// Where it stands in the configuration.
+    path: String,
+    database: Names,
+    collections: Names,
+}
+
+#[derive(Debug)]
+enum Names {
+    All,
+    These(Vec<String>),
+    Like(Regex),
+}
+
+impl Names {
+    fn take(&self, name: &str) -> Result<bool, TooManySteps> {
+        match self {
+            Self::All => Ok(true),
+            Self::These(names) => Ok(names.iter().any(|known| known == name)),
+            Self::Like(regex) => regex.is_match(name),
+        }
+    }
+}
+
+impl Filter {
+    pub(crate) fn new(config: FilterConfig, path: &str) -> Result<Self, ConfigError> {
+        Ok(Self {
+            path: path.to_owned(),
+            database: database(config.database, config.database_regex, path)?,
+            collections: collections(config.collections, config.collections_regex, path)?,
+        })
+    }
+
+    pub(crate) fn path(&self) -> &str {
+        &self.path
+    }
+
+    pub(crate) fn takes(&self, namespace: &Namespace) -> Result<bool, TooManySteps> {
+        Ok(self.database.take(&namespace.database)?
+            && self.collections.take(&namespace.collection)?)
+    }
+}
+
+fn database(
+    name: Option<String>,
+    regex: Option<RegexConfig>,
+    path: &str,
+) -> Result<Names, ConfigError> {
+    match (name, regex) {
+        (Some(_), Some(_)) => Err(both(path, "database", "databaseRegex")),
+        (None, None) => Err(ConfigError::new(
+            ConfigFault::MissingField,
+            path,
+            "a filter needs `database` or `databaseRegex`",
+        )),
+        (None, Some(regex)) => compile(&regex, &format!("{path}.databaseRegex")),
+        (Some(name), None) => {
+            check_database(&name, &format!("{path}.database"))?;
+            Ok(Names::These(vec![name]))
+        }
+    }
+}
+
+fn collections(
+    names: Option<Vec<String>>,
+    regex: Option<RegexConfig>,
+    path: &str,
+) -> Result<Names, ConfigError> {
+    match (names, regex) {
+        (Some(_), Some(_)) => Err(both(path, "collections", "collectionsRegex")),
+        (None, None) => Ok(Names::All),
+        (None, Some(regex)) => compile(&regex, &format!("{path}.collectionsRegex")),
+        (Some(names), None) if names.is_empty() => Err(ConfigError::new(
+            ConfigFault::InvalidValue,
+            format!("{path}.collections"),
+            "the list is empty; leave it out to take every collection of the database",
+        )),
+        (Some(names), None) => {
+            if let Some(position) = names.iter().position(String::is_empty) {
+                let path = format!("{path}.collections[{position}]");
+                return Err(ConfigError::new(
+                    ConfigFault::InvalidValue,
+                    path,
+                    "the name is empty",
+                ));
+            }
+            Ok(Names::These(names))
+        }
+    }
+}
+
+fn check_database(name: &str, path: &str) -> Result<(), ConfigError> {
+    let reason = if name.is_empty() {
+        "the name is empty".to_owned()
+    } else if SYSTEM_DATABASES.contains(&name) {
+        format!("`{name}` is a system database, which is never synced; leave it out")
+    } else if METADATA_PREFIXES
+        .iter()
+        .any(|prefix| name.starts_with(prefix))
+    {
+        format!("`{name}` holds a sync tool's metadata, which is never synced; leave it out")
+    } else {
+        return Ok(());
+    };
+    Err(ConfigError::new(ConfigFault::InvalidValue, path, reason))
+}
+
+fn both(path: &str, name: &str, regex: &str) -> ConfigError {
+    let reason = format!("a filter has `{name}` or `{regex}`, not both");
+    ConfigError::new(ConfigFault::InvalidValue, path, reason)
+}
+
+fn compile(regex: &RegexConfig, path: &str) -> Result<Names, ConfigError> {
+    Regex::new(&regex.pattern, &regex.options)
+        .map(Names::Like)
+        .map_err(|reason| {
+            let reason = format!(
+                "the regular expression `{}` is refused: {reason}",
+                regex.pattern
+            );
+            ConfigError::new(ConfigFault::InvalidRegex, path, reason)
+        })
+}

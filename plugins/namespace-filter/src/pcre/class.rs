@@ -1,0 +1,121 @@
+//! Sets of characters, and the named ones among them.
+
+use regex_syntax::hir::{Class, ClassUnicode, ClassUnicodeRange, HirKind};
+
+/// A set of characters.
+pub(super) type CharSet = ClassUnicode;
+
+pub(super) fn of_ranges(ranges: &[(char, char)]) -> CharSet {
+    ClassUnicode::new(
+        ranges
+            .iter()
+            .map(|&(from, to)| ClassUnicodeRange::new(from, to)),
+    )
+}
+
+pub(super) fn negated(mut set: CharSet) -> CharSet {
+    set.negate();
+    set
+}
+
+/// With every character that differs from one in the set by case alone.
+pub(super) fn case_folded(mut set: CharSet) -> CharSet {
+    // Fails only where the crate is built without its case tables; it is not.
+    let _ = set.try_case_fold_simple();
+    set
+}
+
+/// `\d`, `\w`, `\s`, `\h`, `\v`, `\N` and their opposites.
+pub(super) fn of_escape(escape: char, ucp: bool) -> Option<CharSet> {
+    let set = match escape.to_ascii_lowercase() {
+        'd' if ucp => of_property("Nd")?,
+        'w' if ucp => union(&[
+            of_property("L")?,
+            of_property("N")?,
+            of_ranges(&[('_', '_')]),
+        ]),
+        's' if ucp => union(&[of_property("Z")?, horizontal_space(), vertical_space()]),
+        'd' => of_ranges(&[('0', '9')]),
+        'w' => of_ranges(&[('0', '9'), ('A', 'Z'), ('_', '_'), ('a', 'z')]),
+        's' => of_ranges(&[('\t', '\r'), (' ', ' ')]),
+        'h' => horizontal_space(),
+        'v' => vertical_space(),
+        'n' if escape == 'N' => return Some(negated(of_ranges(&[('\n', '\n')]))),
+        _ => return None,
+    };
+    Some(if escape.is_ascii_uppercase() {
+        negated(set)
+    } else {
+        set
+    })
+}
+
+fn horizontal_space() -> CharSet {
+    of_ranges(&[
+        ('\t', '\t'),
+        (' ', ' '),
+        ('\u{a0}', '\u{a0}'),
+        ('\u{1680}', '\u{1680}'),
+        ('\u{180e}', '\u{180e}'),
+        ('\u{2000}', '\u{200a}'),
+        ('\u{202f}', '\u{202f}'),
+        ('\u{205f}', '\u{205f}'),
+        ('\u{3000}', '\u{3000}'),
+    ])
+}
+
+pub(super) fn vertical_space() -> CharSet {
+    of_ranges(&[('\n', '\r'), ('\u{85}', '\u{85}'), ('\u{2028}', '\u{2029}')])
+}
+
+/// What stands between `[:` and `:]`. ASCII, as without `(*UCP)` on the server.
+pub(super) fn of_posix(name: &str, ignore_case: bool) -> Option<CharSet> {
+    const LETTERS: [(char, char); 2] = [('A', 'Z'), ('a', 'z')];
+    Some(of_ranges(match name {
+        "alpha" => &LETTERS,
+        "upper" | "lower" if ignore_case => &LETTERS,
+        "upper" => &[('A', 'Z')],
+        "lower" => &[('a', 'z')],
+        "digit" => &[('0', '9')],
+        "alnum" => &[('0', '9'), ('A', 'Z'), ('a', 'z')],
+        "word" => &[('0', '9'), ('A', 'Z'), ('_', '_'), ('a', 'z')],
+        "xdigit" => &[('0', '9'), ('A', 'F'), ('a', 'f')],
+        "space" => &[('\t', '\r'), (' ', ' ')],
+        "blank" => &[('\t', '\t'), (' ', ' ')],
+        "cntrl" => &[('\0', '\u{1f}'), ('\u{7f}', '\u{7f}')],
+        "print" => &[(' ', '~')],
+        "graph" => &[('!', '~')],
+        "punct" => &[('!', '/'), (':', '@'), ('[', '`'), ('{', '~')],
+        "ascii" => &[('\0', '\u{7f}')],
+        _ => return None,
+    }))
+}
+
+/// `\p{name}`: a general category or a script.
+pub(super) fn of_property(name: &str) -> Option<CharSet> {
+    if name == "L&" {
+        return Some(union(&[
+            of_property("Lu")?,
+            of_property("Ll")?,
+            of_property("Lt")?,
+        ]));
+    }
+    if name.is_empty() || !name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_') {
+        return None;
+    }
+    let parsed = regex_syntax::Parser::new()
+        .parse(&format!(r"\p{{{name}}}"))
+        .ok()?;
+    match parsed.into_kind() {
+        HirKind::Class(Class::Unicode(set)) => Some(set),
+        _ => None,
+    }
+}
+
+fn union(sets: &[CharSet]) -> CharSet {
+    let mut all = CharSet::empty();
+    for set in sets {
+        all.union(set);
+    }
+    all
+}

@@ -1,0 +1,127 @@
+//! Everything that begins with a parenthesis.
+
+use super::{Flags, Node, Parser};
+
+impl Parser {
+    /// Behind the opening parenthesis.
+    pub(super) fn group(&mut self) -> Result<Node, String> {
+        if self.peek() == Some('*') {
+            return self.fail("control verbs such as `(*SKIP)` are not supported");
+        }
+        if !self.eat("?") {
+            return self.capture(None);
+        }
+        match self.next() {
+            Some(':') => self.enclosed(),
+            Some('>') => Ok(Node::Atomic(Box::new(self.enclosed()?))),
+            Some('=') => self.look(false, false),
+            Some('!') => self.look(false, true),
+            Some('<') if self.eat("=") => self.look(true, false),
+            Some('<') if self.eat("!") => self.look(true, true),
+            Some('<') => self.named_capture('>'),
+            Some('\'') => self.named_capture('\''),
+            Some('P') => self.python_group(),
+            Some('|') => self.fail("branch reset groups `(?|` are not supported"),
+            Some('(') => self.fail("conditional groups `(?(` are not supported"),
+            Some('C') => self.fail("callouts `(?C` are not supported"),
+            Some('R' | '&' | '+' | '0'..='9') => {
+                self.fail("recursion and subroutine calls are not supported")
+            }
+            Some('-') if self.peek().is_some_and(|c| c.is_ascii_digit()) => {
+                self.fail("recursion and subroutine calls are not supported")
+            }
+            Some(_) => {
+                self.at -= 1;
+                self.flags_group()
+            }
+            None => self.fail("a group is not closed by `)`"),
+        }
+    }
+
+    /// `(?P<name>…)` and `(?P=name)`.
+    fn python_group(&mut self) -> Result<Node, String> {
+        match self.next() {
+            Some('<') => self.named_capture('>'),
+            Some('=') => {
+                let name = self.until(')', "a reference")?;
+                self.reference_by_name(&name)
+            }
+            Some('>') => self.fail("recursion and subroutine calls are not supported"),
+            _ => self.fail("unknown group `(?P`"),
+        }
+    }
+
+    /// Up to the closing parenthesis. Flags that are switched inside end there.
+    fn enclosed(&mut self) -> Result<Node, String> {
+        let flags = self.flags;
+        let node = self.alternatives()?;
+        if !self.eat(")") {
+            return self.fail("a group is not closed by `)`");
+        }
+        self.flags = flags;
+        Ok(node)
+    }
+
+    fn look(&mut self, behind: bool, negate: bool) -> Result<Node, String> {
+        Ok(Node::Look {
+            behind,
+            negate,
+            node: Box::new(self.enclosed()?),
+        })
+    }
+
+    fn named_capture(&mut self, end: char) -> Result<Node, String> {
+        let name = self.until(end, "a group's name")?;
+        let mut letters = name.chars();
+        let starts = letters
+            .next()
+            .is_some_and(|c| c.is_ascii_alphabetic() || c == '_');
+        if !starts || !letters.all(|c| c.is_ascii_alphanumeric() || c == '_') {
+            return self.fail(&format!("`{name}` is not a group's name"));
+        }
+        if self.groups.names.iter().any(|(known, _)| *known == name) {
+            return self.fail(&format!("there are two groups `{name}`"));
+        }
+        self.capture(Some(name))
+    }
+
+    fn capture(&mut self, name: Option<String>) -> Result<Node, String> {
+        self.groups.count += 1;
+        let group = self.groups.count;
+        if let Some(name) = name {
+            self.groups.names.push((name, group));
+        }
+        Ok(Node::Capture(group, Box::new(self.enclosed()?)))
+    }
+
+    /// `(?i)`, `(?i-s)`, `(?^)`, and the same with `:…`.
+    fn flags_group(&mut self) -> Result<Node, String> {
+        let before = self.flags;
+        let mut flags = self.flags;
+        if self.eat("^") {
+            flags = Flags {
+                ucp: flags.ucp,
+                ..Flags::default()
+            };
+        }
+        let mut on = true;
+        loop {
+            match self.next() {
+                Some('-') if on => on = false,
+                Some(')') => {
+                    self.flags = flags;
+                    return Ok(Node::Empty);
+                }
+                Some(':') => {
+                    self.flags = flags;
+                    let node = self.enclosed();
+                    self.flags = before;
+                    return node;
+                }
+                Some(letter) if flags.set(letter, on) => {}
+                Some(c) => return self.fail(&format!("`{c}` is not known behind `(?`")),
+                None => return self.fail("a group is not closed by `)`"),
+            }
+        }
+    }
+}

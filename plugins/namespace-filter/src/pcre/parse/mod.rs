@@ -1,0 +1,413 @@
+//! A pattern into a syntax tree. Refuses what it does not know; a construct that
+//! PCRE has and the matcher does not is refused by its name.
+
+mod bracket;
+mod escape;
+mod group;
+
+use super::class::{self, CharSet};
+
+/// PCRE's own limits.
+const MAX_DEPTH: u32 = 250;
+const MAX_COUNT: u32 = 65_535;
+
+#[derive(Clone, Debug)]
+pub(super) enum Node {
+    Empty,
+    One(CharSet),
+    Assert(Assertion),
+    Concat(Vec<Node>),
+    Alternate(Vec<Node>),
+    Capture(usize, Box<Node>),
+    Atomic(Box<Node>),
+    Look {
+        behind: bool,
+        negate: bool,
+        node: Box<Node>,
+    },
+    Repeat {
+        node: Box<Node>,
+        min: u32,
+        max: Option<u32>,
+        greed: Greed,
+    },
+    Backreference {
+        group: usize,
+        ignore_case: bool,
+    },
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Assertion {
+    Start,
+    LineStart,
+    End,
+    LineEnd,
+    EndOrFinalNewline,
+    WordBoundary,
+    NotWordBoundary,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Greed {
+    Greedy,
+    Lazy,
+    Possessive,
+}
+
+/// What the options, `(?imsx)` and `(*UCP)` switch.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Flags {
+    pub(super) ignore_case: bool,
+    pub(super) multi_line: bool,
+    pub(super) dot_all: bool,
+    pub(super) extended: bool,
+    pub(super) ucp: bool,
+}
+
+impl Flags {
+    pub(super) fn from_options(options: &str) -> Result<Self, String> {
+        let mut flags = Self::default();
+        for option in options.chars() {
+            if !flags.set(option, true) {
+                return Err(format!(
+                    "`{option}` is not an option; there are i, m, s and x"
+                ));
+            }
+        }
+        Ok(flags)
+    }
+
+    /// False for a letter that is no flag.
+    fn set(&mut self, letter: char, on: bool) -> bool {
+        match letter {
+            'i' => self.ignore_case = on,
+            'm' => self.multi_line = on,
+            's' => self.dot_all = on,
+            'x' => self.extended = on,
+            _ => return false,
+        }
+        true
+    }
+}
+
+/// A whole pattern.
+pub(super) struct Parsed {
+    pub(super) node: Node,
+    /// The number of capturing groups.
+    pub(super) groups: usize,
+    /// The characters of words, to `\b`.
+    pub(super) word: CharSet,
+}
+
+/// The groups of a pattern, which references may name before they stand there.
+#[derive(Clone, Default)]
+struct Groups {
+    count: usize,
+    names: Vec<(String, usize)>,
+}
+
+pub(super) fn parse(pattern: &str, flags: Flags) -> Result<Parsed, String> {
+    let (pattern, flags) = leading_verbs(pattern, flags);
+    // The first pass is for the groups alone: references are looked up in the second.
+    let mut first = Parser::new(pattern, flags, None);
+    first.whole()?;
+    let mut second = Parser::new(pattern, flags, Some(first.groups));
+    let node = second.whole()?;
+    let word = class::of_escape('w', flags.ucp).ok_or("the word class is missing")?;
+    Ok(Parsed {
+        node,
+        groups: second.groups.count,
+        word,
+    })
+}
+
+fn leading_verbs(mut pattern: &str, mut flags: Flags) -> (&str, Flags) {
+    loop {
+        if let Some(rest) = pattern.strip_prefix("(*UCP)") {
+            flags.ucp = true;
+            pattern = rest;
+        } else if let Some(rest) = pattern
+            .strip_prefix("(*UTF8)")
+            .or_else(|| pattern.strip_prefix("(*UTF)"))
+        {
+            pattern = rest;
+        } else {
+            return (pattern, flags);
+        }
+    }
+}
+
+struct Parser {
+    pattern: Vec<char>,
+    at: usize,
+    flags: Flags,
+    depth: u32,
+    /// Between `\Q` and `\E`.
+    quoted: bool,
+    /// The groups opened up to here.
+    groups: Groups,
+    /// All groups, in the second pass.
+    all_groups: Option<Groups>,
+}
+
+impl Parser {
+    fn new(pattern: &str, flags: Flags, all_groups: Option<Groups>) -> Self {
+        Self {
+            pattern: pattern.chars().collect(),
+            at: 0,
+            flags,
+            depth: 0,
+            quoted: false,
+            groups: Groups::default(),
+            all_groups,
+        }
+    }
+
+    fn whole(&mut self) -> Result<Node, String> {
+        let node = self.alternatives()?;
+        match self.peek() {
+            None => Ok(node),
+            Some(_) => self.fail("a closing parenthesis without an opening one"),
+        }
+    }
+
+    fn peek(&self) -> Option<char> {
+        self.pattern.get(self.at).copied()
+    }
+
+    fn next(&mut self) -> Option<char> {
+        let c = self.peek()?;
+        self.at += 1;
+        Some(c)
+    }
+
+    /// Takes `text` if it stands here.
+    fn eat(&mut self, text: &str) -> bool {
+        let rest = self.pattern.get(self.at..).unwrap_or_default();
+        let found = text
+            .chars()
+            .enumerate()
+            .all(|(i, c)| rest.get(i) == Some(&c));
+        if found {
+            self.at += text.chars().count();
+        }
+        found
+    }
+
+    /// What stands before `end`, which is taken, too.
+    fn until(&mut self, end: char, what: &str) -> Result<String, String> {
+        let mut text = String::new();
+        loop {
+            match self.next() {
+                None => return self.fail(&format!("{what} is not closed by `{end}`")),
+                Some(c) if c == end => return Ok(text),
+                Some(c) => text.push(c),
+            }
+        }
+    }
+
+    fn fail<T>(&self, what: &str) -> Result<T, String> {
+        Err(format!("{what}, at character {}", self.at))
+    }
+
+    fn alternatives(&mut self) -> Result<Node, String> {
+        self.depth += 1;
+        if self.depth > MAX_DEPTH {
+            return self.fail("parentheses are nested too deeply");
+        }
+        let mut nodes = vec![self.sequence()?];
+        while self.eat("|") {
+            nodes.push(self.sequence()?);
+        }
+        self.depth -= 1;
+        Ok(if nodes.len() == 1 {
+            nodes.remove(0)
+        } else {
+            Node::Alternate(nodes)
+        })
+    }
+
+    fn sequence(&mut self) -> Result<Node, String> {
+        let mut nodes = Vec::new();
+        loop {
+            self.skip_ignored()?;
+            match self.peek() {
+                None => break,
+                Some(')' | '|') if !self.quoted => break,
+                Some(_) => {}
+            }
+            let mut node = self.atom()?;
+            while let Some((min, max)) = self.quantifier()? {
+                let greed = self.greed();
+                node = Node::Repeat {
+                    node: Box::new(node),
+                    min,
+                    max,
+                    greed,
+                };
+            }
+            nodes.push(node);
+        }
+        Ok(if nodes.len() == 1 {
+            nodes.remove(0)
+        } else {
+            Node::Concat(nodes)
+        })
+    }
+
+    /// Steps over `\Q`, `\E`, comments, and the white space of `x`.
+    fn skip_ignored(&mut self) -> Result<(), String> {
+        loop {
+            if self.eat("\\E") {
+                self.quoted = false;
+            } else if self.quoted {
+                return Ok(());
+            } else if self.eat("\\Q") {
+                self.quoted = true;
+            } else if self.eat("(?#") {
+                self.until(')', "a comment")?;
+            } else if self.flags.extended && self.peek().is_some_and(is_pattern_space) {
+                self.at += 1;
+            } else if self.flags.extended && self.eat("#") {
+                while self.next().is_some_and(|c| c != '\n') {}
+            } else {
+                return Ok(());
+            }
+        }
+    }
+
+    fn atom(&mut self) -> Result<Node, String> {
+        let quoted = self.quoted;
+        let start = self.at;
+        let Some(c) = self.next() else {
+            return Ok(Node::Empty);
+        };
+        if quoted {
+            return Ok(self.literal(c));
+        }
+        match c {
+            '.' if self.flags.dot_all => Ok(Node::One(class::of_ranges(&[('\0', char::MAX)]))),
+            '.' => Ok(Node::One(class::negated(class::of_ranges(&[('\n', '\n')])))),
+            '^' if self.flags.multi_line => Ok(Node::Assert(Assertion::LineStart)),
+            '^' => Ok(Node::Assert(Assertion::Start)),
+            '$' if self.flags.multi_line => Ok(Node::Assert(Assertion::LineEnd)),
+            '$' => Ok(Node::Assert(Assertion::EndOrFinalNewline)),
+            '[' => self.bracket(),
+            '(' => self.group(),
+            '\\' => self.escape(),
+            '*' | '+' | '?' => self.fail("there is nothing to repeat"),
+            '{' => {
+                self.at = start;
+                if self.quantifier()?.is_some() {
+                    return self.fail("there is nothing to repeat");
+                }
+                self.at = start + 1;
+                Ok(self.literal(c))
+            }
+            c => Ok(self.literal(c)),
+        }
+    }
+
+    fn literal(&self, c: char) -> Node {
+        let set = class::of_ranges(&[(c, c)]);
+        Node::One(if self.flags.ignore_case {
+            class::case_folded(set)
+        } else {
+            set
+        })
+    }
+
+    /// How often what stands before is repeated. A brace that counts nothing is a literal.
+    fn quantifier(&mut self) -> Result<Option<(u32, Option<u32>)>, String> {
+        self.skip_ignored()?;
+        if self.quoted {
+            return Ok(None);
+        }
+        let start = self.at;
+        let counts = match self.next() {
+            Some('*') => Some((0, None)),
+            Some('+') => Some((1, None)),
+            Some('?') => Some((0, Some(1))),
+            Some('{') => self.counts()?,
+            _ => None,
+        };
+        if counts.is_none() {
+            self.at = start;
+        }
+        Ok(counts)
+    }
+
+    /// `n}`, `n,}` or `n,m}`.
+    fn counts(&mut self) -> Result<Option<(u32, Option<u32>)>, String> {
+        let Some(min) = self.count()? else {
+            return Ok(None);
+        };
+        if self.eat("}") {
+            return Ok(Some((min, Some(min))));
+        }
+        if !self.eat(",") {
+            return Ok(None);
+        }
+        let max = self.count()?;
+        if !self.eat("}") {
+            return Ok(None);
+        }
+        if max.is_some_and(|max| max < min) {
+            return self.fail("the counts in braces are out of order");
+        }
+        Ok(Some((min, max)))
+    }
+
+    fn count(&mut self) -> Result<Option<u32>, String> {
+        let mut number = None;
+        while let Some(digit) = self.peek().and_then(|c| c.to_digit(10)) {
+            self.at += 1;
+            let value = number.unwrap_or(0) * 10 + digit;
+            if value > MAX_COUNT {
+                return self.fail("a count in braces is over 65535");
+            }
+            number = Some(value);
+        }
+        Ok(number)
+    }
+
+    fn greed(&mut self) -> Greed {
+        if self.eat("?") {
+            Greed::Lazy
+        } else if self.eat("+") {
+            Greed::Possessive
+        } else {
+            Greed::Greedy
+        }
+    }
+}
+
+/// What `x` leaves out.
+fn is_pattern_space(c: char) -> bool {
+    matches!(
+        c,
+        '\t'..='\r' | ' ' | '\u{85}' | '\u{200e}' | '\u{200f}' | '\u{2028}' | '\u{2029}'
+    )
+}
+
+impl Node {
+    /// The number of characters that every match of the node has.
+    pub(super) fn width(&self) -> Option<usize> {
+        match self {
+            Self::Empty | Self::Assert(_) | Self::Look { .. } => Some(0),
+            Self::One(_) => Some(1),
+            Self::Concat(nodes) => nodes.iter().map(Self::width).sum(),
+            Self::Alternate(nodes) => {
+                let mut widths = nodes.iter().map(Self::width);
+                let first = widths.next()??;
+                widths.all(|width| width == Some(first)).then_some(first)
+            }
+            Self::Capture(_, node) | Self::Atomic(node) => node.width(),
+            Self::Repeat { node, min, max, .. } if *max == Some(*min) => {
+                node.width()?.checked_mul(usize::try_from(*min).ok()?)
+            }
+            Self::Repeat { .. } | Self::Backreference { .. } => None,
+        }
+    }
+}

@@ -1,0 +1,86 @@
+//! The macro that turns a plugin type into a component's exports.
+
+/// Exports a plugin: `export!(MyPlugin: route)`, `export!(MyPlugin: transform)` or
+/// `export!(MyPlugin: route, transform)`. Once in a crate; does nothing in a
+/// native build, so that a plugin's tests run as any crate's.
+#[macro_export]
+macro_rules! export {
+    ($plugin:ty: $($interface:ident),+) => {
+        #[cfg(target_arch = "wasm32")]
+        const _: () = {
+            use $crate::bindings::describe::exports::tidegate::plugin::describe as wit;
+
+            struct Exported;
+
+            ::std::thread_local! {
+                static CONFIGURED: ::std::cell::OnceCell<$plugin> = const { ::std::cell::OnceCell::new() };
+            }
+
+            impl wit::Guest for Exported {
+                fn describe() -> wit::Description {
+                    let plugin = <$plugin as $crate::Plugin>::DESCRIPTION;
+                    wit::Description {
+                        name: plugin.name.to_owned(),
+                        version: plugin.version.to_owned(),
+                        semantics: plugin.semantics,
+                        scope: plugin.scope,
+                        config_schema: plugin.config_schema.to_owned(),
+                    }
+                }
+
+                fn configure(config: ::std::string::String) -> Result<(), wit::ConfigError> {
+                    let plugin = <$plugin as $crate::Plugin>::configure($crate::parse(&config)?)?;
+                    CONFIGURED.with(|configured| configured.set(plugin)).map_err(|_plugin| {
+                        wit::ConfigError::new(
+                            wit::ConfigFault::NotSupported,
+                            "",
+                            "an instance is configured once",
+                        )
+                    })
+                }
+            }
+
+            $crate::bindings::describe::export_describe!(Exported with_types_in $crate::bindings::describe);
+            $($crate::export_interface!($interface);)+
+        };
+    };
+}
+
+#[doc(hidden)]
+#[macro_export]
+macro_rules! export_interface {
+    (route) => {
+        impl $crate::bindings::route::exports::tidegate::plugin::route::Guest for Exported {
+            fn route(
+                namespace: $crate::Namespace,
+            ) -> Result<$crate::Decision, ::std::string::String> {
+                CONFIGURED.with(|configured| match configured.get() {
+                    Some(plugin) => $crate::Route::route(plugin, &namespace),
+                    None => Err("route was called before configure".to_owned()),
+                })
+            }
+        }
+        $crate::bindings::route::export_route!(Exported with_types_in $crate::bindings::route);
+    };
+    (transform) => {
+        impl $crate::bindings::transform::exports::tidegate::plugin::transform::Guest for Exported {
+            fn transform(
+                namespace: $crate::bindings::transform::exports::tidegate::plugin::transform::Namespace,
+                documents: ::std::vec::Vec<u8>,
+            ) -> Result<
+                $crate::bindings::transform::exports::tidegate::plugin::transform::Outcome,
+                $crate::bindings::transform::exports::tidegate::plugin::transform::Error,
+            > {
+                CONFIGURED.with(|configured| match configured.get() {
+                    Some(plugin) => $crate::transform_batch(plugin, namespace, &documents),
+                    None => Err(
+                        $crate::bindings::transform::exports::tidegate::plugin::transform::Error::Fatal(
+                            "transform was called before configure".to_owned(),
+                        ),
+                    ),
+                })
+            }
+        }
+        $crate::bindings::transform::export_transform!(Exported with_types_in $crate::bindings::transform);
+    };
+}

@@ -1,0 +1,91 @@
+//! The full comparison of two clusters: collections with their options, views,
+//! indexes, and every document as raw bytes, field order included.
+//!
+//! What is ignored: the server's own databases, metadata of sync tools, UUIDs,
+//! and the order of option fields at the top level of a collection's options
+//! or an index's spec. Nothing else: the order inside a key pattern, a validator
+//! or a view's pipeline counts.
+
+mod catalog;
+mod documents;
+
+use std::fmt;
+
+use anyhow::{Result, bail};
+use mongodb::Client;
+
+/// No more differences than this are looked for in one collection.
+const MOST_PER_COLLECTION: usize = 10;
+
+/// What two clusters have in common, and what not.
+#[derive(Clone, Debug, Default)]
+pub struct Comparison {
+    pub collections: u64,
+    pub indexes: u64,
+    pub documents: u64,
+    pub bytes: u64,
+    pub differences: Vec<Difference>,
+}
+
+/// One difference, readable.
+#[derive(Clone, Debug)]
+pub struct Difference {
+    pub namespace: String,
+    pub what: String,
+}
+
+impl fmt::Display for Difference {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.namespace, self.what)
+    }
+}
+
+impl Comparison {
+    pub fn is_equal(&self) -> bool {
+        self.differences.is_empty()
+    }
+
+    /// Fails with the differences.
+    pub fn into_result(self) -> Result<Self> {
+        if self.is_equal() {
+            return Ok(self);
+        }
+        let lines: Vec<String> = self.differences.iter().map(Difference::to_string).collect();
+        bail!("source and destination differ:\n{}", lines.join("\n"))
+    }
+
+    fn differs(&mut self, namespace: impl Into<String>, what: impl Into<String>) {
+        self.differences.push(Difference { namespace: namespace.into(), what: what.into() });
+    }
+}
+
+/// Compares what is in scope on the source with everything on the destination:
+/// anything there that is not in scope is a difference too.
+pub async fn compare(
+    source: &Client,
+    destination: &Client,
+    in_scope: impl Fn(&str, &str) -> bool,
+) -> Result<Comparison> {
+    let mut found = Comparison::default();
+    let mut expected = catalog::read(source).await?;
+    expected.retain(|namespace, _| in_scope(&namespace.0, &namespace.1));
+    let mut actual = catalog::read(destination).await?;
+    for (namespace, theirs) in &expected {
+        let name = format!("{}.{}", namespace.0, namespace.1);
+        let Some(ours) = actual.remove(namespace) else {
+            found.differs(name, "is not on the destination");
+            continue;
+        };
+        found.collections += 1;
+        found.indexes += theirs.indexes.len() as u64;
+        theirs.compare(&ours, &name, &mut found);
+        if theirs.kind == "collection" && ours.kind == "collection" {
+            let order = theirs.order();
+            documents::compare(source, destination, namespace, order, &mut found).await?;
+        }
+    }
+    for namespace in actual.keys() {
+        found.differs(format!("{}.{}", namespace.0, namespace.1), "is on the destination only");
+    }
+    Ok(found)
+}

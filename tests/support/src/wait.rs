@@ -1,0 +1,34 @@
+//! Waiting for a condition with a deadline.
+
+use std::time::{Duration, Instant};
+
+use anyhow::{Result, bail};
+
+/// How often a condition is looked at.
+const INTERVAL: Duration = Duration::from_millis(20);
+
+/// What a look at a condition found.
+pub enum Look<T> {
+    /// It holds.
+    Done(T),
+    /// It does not yet; the text says what was seen, for the message at the deadline.
+    NotYet(String),
+}
+
+/// Looks until the condition holds; fails at the deadline with what was seen last.
+/// An error of `look` ends the wait at once.
+pub async fn wait_until<T, F>(what: &str, deadline: Duration, mut look: F) -> Result<T>
+where
+    F: AsyncFnMut() -> Result<Look<T>>,
+{
+    let begun = Instant::now();
+    loop {
+        match look().await? {
+            Look::Done(value) => return Ok(value),
+            Look::NotYet(seen) if begun.elapsed() >= deadline => {
+                bail!("{what}: not within {} s; seen last: {seen}", deadline.as_secs())
+            }
+            Look::NotYet(_) => tokio::time::sleep(INTERVAL).await,
+        }
+    }
+}

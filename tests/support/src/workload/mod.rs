@@ -1,0 +1,9 @@
+//! A data set with one of everything, a loader for it, and a writer that keeps
+//! changing it. Seeded: a seed gives the same documents and the same choices.
+
+pub mod dataset;
+mod ddl;
+mod writer;
+
+pub use dataset::{Loaded, load};
+pub use writer::{Counts, Pace, Writer};

@@ -1,0 +1,125 @@
+//! The house's own rules, read from the host's source: a room uses only those to
+//! its right (`host/src/lib.rs`), and no file grows without end.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result, ensure};
+
+/// Each room and the rooms it may use, beside itself.
+const ROOMS: &[(&str, &[&str])] = &[
+    ("api", &["session", "sync", "mongo", "metadata", "plugin", "model", "config", "observe"]),
+    ("session", &["sync", "mongo", "metadata", "plugin", "model", "config", "observe"]),
+    ("sync", &["mongo", "metadata", "plugin", "model", "config", "observe"]),
+    ("mongo", &["model", "config", "observe"]),
+    ("metadata", &["model", "config", "observe"]),
+    ("plugin", &["model", "config", "observe"]),
+    ("config", &["model"]),
+    ("observe", &["model"]),
+    ("model", &[]),
+];
+
+const MOST_LINES: usize = 800;
+
+fn source() -> PathBuf {
+    support::mongod::workspace().join("host").join("src")
+}
+
+/// Every Rust file under a directory.
+fn files(directory: &Path, found: &mut Vec<PathBuf>) -> Result<()> {
+    for entry in directory.read_dir().with_context(|| format!("list {}", directory.display()))? {
+        let path = entry?.path();
+        if path.is_dir() {
+            files(&path, found)?;
+        } else if path.extension().is_some_and(|extension| extension == "rs") {
+            found.push(path);
+        }
+    }
+    Ok(())
+}
+
+/// The rooms that a text names as `crate::room` or in `use crate::{room, …}`.
+fn rooms_used(text: &str) -> Vec<String> {
+    let code: Vec<&str> = text.lines().filter(|line| !line.trim_start().starts_with("//")).collect();
+    let code = code.join("\n");
+    let mut rooms = Vec::new();
+    for (at, path) in code.match_indices("crate::") {
+        let rest = &code[at + path.len()..];
+        match rest.strip_prefix('{') {
+            Some(group) => rooms.extend(group_members(group)),
+            None => rooms.push(identifier(rest)),
+        }
+    }
+    rooms
+}
+
+/// The first names of `a::b, c::{d, e}, f}`.
+fn group_members(group: &str) -> Vec<String> {
+    let (mut members, mut depth, mut begins) = (Vec::new(), 0, true);
+    for (at, character) in group.char_indices() {
+        match character {
+            '{' => depth += 1,
+            '}' if depth == 0 => break,
+            '}' => depth -= 1,
+            ',' if depth == 0 => begins = true,
+            _ if begins && !character.is_whitespace() => {
+                members.push(identifier(&group[at..]));
+                begins = false;
+            }
+            _ => {}
+        }
+    }
+    members
+}
+
+fn identifier(text: &str) -> String {
+    text.chars().take_while(|c| c.is_alphanumeric() || *c == '_').collect()
+}
+
+#[test]
+fn no_import_runs_against_the_allowed_direction() -> Result<()> {
+    let mut wrong = Vec::new();
+    for (room, allowed) in ROOMS {
+        let mut found = Vec::new();
+        files(&source().join(room), &mut found)?;
+        for file in found {
+            let used = rooms_used(&std::fs::read_to_string(&file)?);
+            let known = used.iter().filter(|used| ROOMS.iter().any(|(room, _)| room == used));
+            for used in known.filter(|used| *used != room && !allowed.contains(&used.as_str())) {
+                wrong.push(format!("{}: {room} must not use {used}", file.display()));
+            }
+        }
+    }
+    ensure!(wrong.is_empty(), "{}", wrong.join("\n"));
+    Ok(())
+}
+
+#[test]
+fn every_room_is_listed() -> Result<()> {
+    for entry in source().read_dir()? {
+        let name = entry?.file_name().to_string_lossy().into_owned();
+        let listed = name.ends_with(".rs") || ROOMS.iter().any(|(room, _)| *room == name);
+        ensure!(listed, "host/src/{name} is a room without a rule: add it to ROOMS");
+    }
+    Ok(())
+}
+
+#[test]
+fn no_file_is_longer_than_the_limit() -> Result<()> {
+    let root = support::mongod::workspace();
+    let mut found = Vec::new();
+    for part in ["host", "plugins", "tests"] {
+        files(&root.join(part), &mut found)?;
+    }
+    for file in found {
+        let lines = std::fs::read_to_string(&file)?.lines().count();
+        ensure!(lines <= MOST_LINES, "{}: {lines} lines; split it", file.display());
+    }
+    Ok(())
+}
+
+#[test]
+fn imports_are_read_in_every_form() {
+    let text = "use crate::model::A;\nuse crate::{\n    sync::{x, y::Z},\n    mongo as m,\n};\n\
+                // use crate::api::No;\nfn f() -> crate::plugin::P {}";
+    assert_eq!(rooms_used(text), ["model", "sync", "mongo", "plugin"]);
+}

@@ -1,0 +1,202 @@
+//! kill -9 at random moments of every phase and at named points. After each the
+//! same command line goes on by itself, and the run ends with a commit and a full
+//! comparison.
+//!
+//! The seed is printed; `TIDEGATE_SEED` repeats a run.
+
+use std::time::Duration;
+
+use anyhow::{Context, Result, ensure};
+use rand::{Rng, SeedableRng, rngs::StdRng};
+use support::{
+    Rig, Writer,
+    host::{DEADLINE, number, text},
+    workload::{self, Pace, dataset},
+};
+
+const DOCUMENTS: u64 = 12_000;
+
+/// Where a host built for tests can kill itself.
+const POINTS: &[&str] = &[
+    "copy_batch_inserted",
+    "copy_batch_inserted:7",
+    "copy_partition_done",
+    "copy_partition_done:5",
+    "copy_done",
+    "indexes_built",
+    "events_applied",
+    "events_applied:5",
+    "position_persisted",
+    "ddl_applied",
+    "commit_started",
+    "commit_unique",
+    "commit_done",
+];
+
+/// When to kill: how far the sync is to be before a moment is drawn.
+#[derive(Clone, Copy, Debug)]
+enum Phase {
+    /// As soon as the start request is answered.
+    Copy,
+    /// Some time into the copy.
+    LateCopy,
+    /// Applying what happened during the copy.
+    CatchUp,
+    /// In step with the source.
+    Steady,
+    Commit,
+}
+
+fn seed() -> u64 {
+    let given = std::env::var("TIDEGATE_SEED").ok().and_then(|text| text.parse().ok());
+    given.unwrap_or_else(rand::random)
+}
+
+async fn kill_in(phase: Phase, runs: u64) -> Result<()> {
+    let seed = seed();
+    eprintln!("phase {phase:?}: TIDEGATE_SEED={seed}");
+    let mut rng = StdRng::seed_from_u64(seed);
+    let mut rig = Rig::start().await?;
+    rig.set_scope(dataset::in_scope);
+    workload::load(rig.source.client(), DOCUMENTS, seed).await?;
+    for run in 0..runs {
+        if run > 0 {
+            rig.begin_again(None).await?;
+        }
+        one_run(&mut rig, phase, &mut rng)
+            .await
+            .with_context(|| format!("phase {phase:?}, run {run}, TIDEGATE_SEED={seed}"))?;
+    }
+    rig.log.check()?;
+    rig.abandon();
+    Ok(())
+}
+
+/// One sync from start to commit, killed once or twice on its way.
+async fn one_run(rig: &mut Rig, phase: Phase, rng: &mut StdRng) -> Result<()> {
+    let writer = Writer::start(rig.source.client(), DOCUMENTS, rng.random(), Pace::default());
+    rig.host.start(dataset::filters()).await?;
+    reach(rig, phase).await?;
+    if !matches!(phase, Phase::Commit) {
+        for _ in 0..rng.random_range(1..3) {
+            wait_a_moment(rng, 400).await;
+            rig.host.kill()?;
+            rig.host.restart().await?;
+        }
+        rig.host.wait_can_commit().await?;
+        writer.stop().await?;
+    } else {
+        writer.stop().await?;
+        rig.host.wait_can_commit().await?;
+        rig.host.commit().await?;
+        wait_a_moment(rng, 150).await;
+        rig.host.kill()?;
+        rig.host.restart().await?;
+    }
+    end(rig).await
+}
+
+async fn reach(rig: &Rig, phase: Phase) -> Result<()> {
+    let what = format!("{phase:?}");
+    let reached = |progress: &serde_json::Value| match phase {
+        Phase::Copy => true,
+        Phase::LateCopy => {
+            let copied = number(progress, "/collectionCopy/estimatedCopiedBytes");
+            let total = number(progress, "/collectionCopy/estimatedTotalBytes");
+            copied * 2 > total || text(progress, "info") == "change event application"
+        }
+        Phase::CatchUp | Phase::Commit => text(progress, "info") == "change event application",
+        Phase::Steady => number(progress, "/totalEventsApplied") > 100,
+    };
+    rig.host.wait_until(&what, DEADLINE, reached).await?;
+    Ok(())
+}
+
+/// A kill comes at any moment: this one is drawn, not waited for.
+async fn wait_a_moment(rng: &mut StdRng, most_ms: u64) {
+    tokio::time::sleep(Duration::from_millis(rng.random_range(0..most_ms))).await;
+}
+
+/// Commits, if that has not been done, and compares.
+async fn end(rig: &Rig) -> Result<()> {
+    let state = rig.host.progress().await?;
+    match text(&state, "state") {
+        "COMMITTING" | "COMMITTED" => {
+            rig.host.wait_for_state("COMMITTED").await?;
+        }
+        _ => rig.commit().await?,
+    }
+    rig.compare().await?;
+    Ok(())
+}
+
+#[tokio::test]
+async fn killed_at_the_beginning_of_the_copy() -> Result<()> {
+    kill_in(Phase::Copy, 3).await
+}
+
+#[tokio::test]
+async fn killed_late_in_the_copy() -> Result<()> {
+    kill_in(Phase::LateCopy, 3).await
+}
+
+#[tokio::test]
+async fn killed_while_catching_up() -> Result<()> {
+    kill_in(Phase::CatchUp, 3).await
+}
+
+#[tokio::test]
+async fn killed_in_step() -> Result<()> {
+    kill_in(Phase::Steady, 2).await
+}
+
+#[tokio::test]
+async fn killed_during_commit() -> Result<()> {
+    kill_in(Phase::Commit, 3).await
+}
+
+#[tokio::test]
+async fn killed_at_every_named_point() -> Result<()> {
+    let seed = seed();
+    eprintln!("named points: TIDEGATE_SEED={seed}");
+    let mut rig = Rig::start().await?;
+    rig.set_scope(dataset::in_scope);
+    rig.allow_log("killed by TIDEGATE_KILL_AT");
+    workload::load(rig.source.client(), DOCUMENTS, seed).await?;
+    for point in POINTS {
+        rig.begin_again(Some(point)).await?;
+        killed_at(&mut rig, seed).await.with_context(|| format!("{point}, TIDEGATE_SEED={seed}"))?;
+    }
+    rig.log.check()?;
+    rig.abandon();
+    Ok(())
+}
+
+/// Goes through a whole sync until the point is met, wherever it lies.
+async fn killed_at(rig: &mut Rig, seed: u64) -> Result<()> {
+    let writer = Writer::start(rig.source.client(), DOCUMENTS, seed, Pace::default());
+    // The answer may be lost with the host.
+    let _ = rig.host.start(dataset::filters()).await;
+    let in_step = |progress: &serde_json::Value| {
+        support::host::can_commit(progress) && number(progress, "/totalEventsApplied") > 300
+    };
+    let mut met = rig.host.ends_before(DEADLINE, in_step).await?;
+    writer.stop().await?;
+    if !met {
+        rig.host.wait_can_commit().await?;
+        let _ = rig.host.commit().await;
+        let committed = |progress: &serde_json::Value| text(progress, "state") == "COMMITTED";
+        met = rig.host.ends_before(DEADLINE, committed).await?;
+    }
+    // The last point lies just after the state has been persisted.
+    if !met {
+        rig.host.wait_for_end().await?;
+        met = true;
+    }
+    ensure!(met, "the point was not met");
+    rig.host.restart().await?;
+    if text(&rig.host.progress().await?, "state") == "IDLE" {
+        rig.host.start(dataset::filters()).await?;
+    }
+    end(rig).await
+}

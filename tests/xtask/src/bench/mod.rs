@@ -1,0 +1,166 @@
+//! Speed and memory of the released host, against a floor measured in the same
+//! run: raw reads and raw writes with no bookkeeping, into a fresh destination
+//! with the same settings.
+//!
+//! Nothing here asserts a time: a benchmark reports.
+
+mod apply;
+mod copy;
+mod floor;
+mod load;
+mod sides;
+
+use anyhow::{Result, ensure};
+use clap::{Args, Subcommand};
+use serde_json::{Value, json};
+
+use crate::build::{self, Profile, command};
+
+#[derive(Subcommand)]
+pub(crate) enum Bench {
+    /// Collection copy: 1 GB of 1 KiB documents, 3,000,000 of 122 B
+    Copy(Options),
+    /// Change event application: 200,000 mixed events after a pause
+    Apply(Options),
+}
+
+#[derive(Args, Clone)]
+pub(crate) struct Options {
+    /// One JSON object on standard output
+    #[arg(long)]
+    json: bool,
+    /// Do each case this many times and report the median ratio's run
+    #[arg(long, default_value_t = 1)]
+    runs: u32,
+    /// Divide the amount of data by this, for a quick look
+    #[arg(long, default_value_t = 1)]
+    divide: u64,
+    /// Only cases whose name holds this
+    #[arg(long)]
+    only: Option<String>,
+}
+
+impl Options {
+    fn wants(&self, case: &str) -> bool {
+        self.only.as_deref().is_none_or(|only| case.contains(only))
+    }
+}
+
+/// How much a case moved.
+#[derive(Clone, Copy)]
+enum Amount {
+    Bytes(u64),
+    Events(u64),
+}
+
+/// One case, measured.
+#[derive(Clone)]
+struct Case {
+    name: &'static str,
+    amount: Amount,
+    floor_s: f64,
+    ours_s: f64,
+    cpu_s: f64,
+    peak_rss_mb: u64,
+}
+
+pub(crate) fn run(bench: &Bench) -> Result<()> {
+    if cfg!(debug_assertions) {
+        return in_release();
+    }
+    build::all(Profile::Release)?;
+    let (name, options) = match bench {
+        Bench::Copy(options) => ("copy", options),
+        Bench::Apply(options) => ("apply", options),
+    };
+    ensure!(options.runs > 0 && options.divide > 0, "--runs and --divide begin at 1");
+    let cases = crate::block_on(async {
+        match bench {
+            Bench::Copy(options) => copy::run(options).await,
+            Bench::Apply(options) => apply::run(options).await,
+        }
+    })?;
+    if options.json {
+        let cases: Vec<Value> = cases.iter().map(Case::to_json).collect();
+        println!("{}", json!({ "bench": name, "cases": cases }));
+    } else {
+        cases.iter().for_each(Case::print);
+    }
+    Ok(())
+}
+
+/// The floor has to be as fast as it can be: the same task, built for release.
+fn in_release() -> Result<()> {
+    let status = command()
+        .args(["run", "--quiet", "--locked", "--release", "--package", "xtask", "--"])
+        .args(std::env::args_os().skip(1))
+        .status()?;
+    ensure!(status.success(), "the benchmark failed: {status}");
+    Ok(())
+}
+
+/// Measures a case as often as asked and keeps the run with the median ratio.
+async fn median(options: &Options, measure: impl AsyncFn() -> Result<Case>) -> Result<Case> {
+    let mut runs = Vec::new();
+    for run in 1..=options.runs {
+        let case = measure().await?;
+        eprintln!("{} run {run}: ratio {:.2}", case.name, case.ratio());
+        runs.push(case);
+    }
+    runs.sort_by(|a, b| a.ratio().total_cmp(&b.ratio()));
+    let middle = runs.len() / 2;
+    Ok(runs.swap_remove(middle))
+}
+
+impl Case {
+    fn ratio(&self) -> f64 {
+        self.ours_s / self.floor_s
+    }
+
+    fn to_json(&self) -> Value {
+        let (amount, amount_value, per_name, per) = match self.amount {
+            Amount::Bytes(bytes) => {
+                let gb = bytes as f64 / 1e9;
+                ("gb", json!(round(gb)), "cpu_s_per_gb", self.cpu_s / gb)
+            }
+            Amount::Events(events) => {
+                ("events", json!(events), "cpu_s_per_million", self.cpu_s / (events as f64 / 1e6))
+            }
+        };
+        json!({
+            "name": self.name,
+            amount: amount_value,
+            "floor_s": round(self.floor_s),
+            "ours_s": round(self.ours_s),
+            "ratio": round(self.ratio()),
+            "cpu_s": round(self.cpu_s),
+            per_name: round(per),
+            "peak_rss_mb": self.peak_rss_mb,
+        })
+    }
+
+    fn print(&self) {
+        let (amount, cpu) = match self.amount {
+            Amount::Bytes(bytes) => {
+                let gb = bytes as f64 / 1e9;
+                (format!("{gb:.2} GB"), format!("{:.1} CPU s/GB", self.cpu_s / gb))
+            }
+            Amount::Events(events) => (
+                format!("{events} events"),
+                format!("{:.1} CPU s/million", self.cpu_s / (events as f64 / 1e6)),
+            ),
+        };
+        println!(
+            "{:16} {amount:>14}  floor {:6.2} s  ours {:6.2} s  ratio {:.2}  {cpu}  peak {} MB",
+            self.name,
+            self.floor_s,
+            self.ours_s,
+            self.ratio(),
+            self.peak_rss_mb
+        );
+    }
+}
+
+fn round(value: f64) -> f64 {
+    (value * 1000.0).round() / 1000.0
+}

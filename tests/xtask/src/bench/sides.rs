@@ -1,0 +1,42 @@
+//! The clusters of a benchmark and the host between them.
+
+use std::path::PathBuf;
+
+use anyhow::Result;
+use support::{
+    Host, ReplicaSet, TestDir,
+    host::{Arguments, release_binary},
+    replica_set::Options,
+};
+
+/// Large enough that the data of one case is not read from disk again.
+const CACHE_GB: f64 = 1.0;
+
+pub(super) async fn source(directory: &TestDir) -> Result<ReplicaSet> {
+    start("source", directory.path().join("source")).await
+}
+
+/// A fresh destination; `name` is its directory.
+pub(super) async fn destination(directory: &TestDir, name: &str) -> Result<ReplicaSet> {
+    start("destination", directory.path().join(name)).await
+}
+
+async fn start(name: &str, directory: PathBuf) -> Result<ReplicaSet> {
+    ReplicaSet::start(name, directory, Options { cache_gb: CACHE_GB, ..Options::default() }).await
+}
+
+/// The released host, running and idle.
+pub(super) async fn host(
+    directory: &TestDir,
+    source: &ReplicaSet,
+    destination: &ReplicaSet,
+) -> Result<Host> {
+    Host::spawn(Arguments {
+        binary: release_binary(),
+        cluster0: source.uri(),
+        cluster1: destination.uri(),
+        log_path: directory.path().join("log"),
+        more: Vec::new(),
+    })
+    .await
+}

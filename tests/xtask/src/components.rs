@@ -1,0 +1,232 @@
+//! Builds the components that a release ships, and the manifest that names them.
+//!
+//! `target/components` holds one `<name>.wasm` each and `featureset.toml`; the host
+//! embeds the folder. A file is written when its bytes change and not otherwise,
+//! so that an unchanged component does not build the host again.
+//!
+//! A component is any workspace package with `[package.metadata.tidegate]`.
+
+use std::fmt::Write as _;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::{Context, Result, bail, ensure};
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+use support::mongod::workspace;
+use wit_component::{ComponentEncoder, DecodedWasm};
+
+use crate::build::{cargo, command, succeed};
+
+const TARGET: &str = "wasm32-unknown-unknown";
+const PROFILE: &str = "component";
+
+/// The version of the metadata that this release's host writes.
+const METADATA_VERSION: u32 = 1;
+
+/// `featureset.toml`.
+#[derive(Serialize)]
+struct Manifest {
+    name: String,
+    version: String,
+    metadata_version: u32,
+    components: Vec<Component>,
+}
+
+#[derive(Serialize)]
+struct Component {
+    role: String,
+    name: String,
+    version: String,
+    digest: String,
+    abi: String,
+    semantics: u32,
+}
+
+/// What `cargo metadata` says, as far as it is read here.
+#[derive(Deserialize)]
+struct Workspace {
+    packages: Vec<Package>,
+    target_directory: PathBuf,
+}
+
+#[derive(Deserialize)]
+struct Package {
+    name: String,
+    version: String,
+    metadata: Option<PackageMetadata>,
+}
+
+#[derive(Deserialize)]
+struct PackageMetadata {
+    tidegate: Option<Stamp>,
+}
+
+/// `[package.metadata.tidegate]`.
+#[derive(Deserialize)]
+struct Stamp {
+    role: String,
+    semantics: u32,
+}
+
+/// Brings `target/components` up to date.
+pub(crate) fn build() -> Result<()> {
+    ensure_target()?;
+    let workspace = read_workspace()?;
+    let plugins: Vec<(&Package, &Stamp)> = workspace
+        .packages
+        .iter()
+        .filter_map(|p| Some((p, p.stamp()?)))
+        .collect();
+    compile(&plugins)?;
+
+    let built = workspace.target_directory.join(TARGET).join(PROFILE);
+    let folder = workspace.target_directory.join("components");
+    fs::create_dir_all(&folder).with_context(|| format!("create {}", folder.display()))?;
+    let mut components = Vec::new();
+    for (package, stamp) in plugins {
+        let module = built.join(format!("{}.wasm", package.name.replace('-', "_")));
+        components.push(componentize(package, stamp, &module, &folder)?);
+    }
+    let host = workspace
+        .packages
+        .iter()
+        .find(|package| package.name == "tidegate");
+    let host = host.context("there is no package `tidegate`")?;
+    let manifest = Manifest {
+        name: host.name.clone(),
+        version: host.version.clone(),
+        metadata_version: METADATA_VERSION,
+        components,
+    };
+    write_if_changed(
+        &folder.join("featureset.toml"),
+        toml::to_string(&manifest)?.as_bytes(),
+    )
+}
+
+impl Package {
+    fn stamp(&self) -> Option<&Stamp> {
+        self.metadata.as_ref()?.tidegate.as_ref()
+    }
+}
+
+/// Installs the standard library for the target, where it is not there.
+fn ensure_target() -> Result<()> {
+    let output = Command::new("rustc")
+        .args(["--print", "target-libdir", "--target", TARGET])
+        .output();
+    let output = output.context("run rustc")?;
+    let folder = PathBuf::from(String::from_utf8(output.stdout)?.trim());
+    if output.status.success() && has_std(&folder) {
+        return Ok(());
+    }
+    succeed(&mut Command::new(
+        workspace().join("tests/xtask/install-wasm-target"),
+    ))
+}
+
+fn has_std(folder: &Path) -> bool {
+    fs::read_dir(folder).is_ok_and(|files| {
+        files
+            .flatten()
+            .any(|file| file.file_name().to_string_lossy().starts_with("libstd-"))
+    })
+}
+
+fn read_workspace() -> Result<Workspace> {
+    let output = command()
+        .args(["metadata", "--no-deps", "--format-version", "1"])
+        .output()
+        .context("run cargo metadata")?;
+    ensure!(
+        output.status.success(),
+        "cargo metadata failed: {}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+    serde_json::from_slice(&output.stdout).context("read cargo metadata")
+}
+
+fn compile(plugins: &[(&Package, &Stamp)]) -> Result<()> {
+    let mut arguments = vec![
+        "build",
+        "--locked",
+        "--profile",
+        PROFILE,
+        "--target",
+        TARGET,
+    ];
+    for (package, _) in plugins {
+        arguments.extend(["--package", &package.name]);
+    }
+    cargo(&arguments)
+}
+
+/// Makes a component of a core module, and says what the manifest says of it.
+fn componentize(
+    package: &Package,
+    stamp: &Stamp,
+    module: &Path,
+    folder: &Path,
+) -> Result<Component> {
+    let core = fs::read(module).with_context(|| format!("read {}", module.display()))?;
+    let component = ComponentEncoder::default()
+        .validate(true)
+        .module(&core)
+        .and_then(|encoder| encoder.encode())
+        .with_context(|| format!("make a component of {}", package.name))?;
+    let abi = check(&component, &package.name, &stamp.role)?;
+    write_if_changed(&folder.join(format!("{}.wasm", package.name)), &component)?;
+    Ok(Component {
+        role: stamp.role.clone(),
+        name: package.name.clone(),
+        version: package.version.clone(),
+        digest: digest(&component),
+        abi,
+        semantics: stamp.semantics,
+    })
+}
+
+/// A shipped component imports nothing and exports its role; the version of the
+/// contract that it was built for.
+fn check(component: &[u8], name: &str, role: &str) -> Result<String> {
+    let DecodedWasm::Component(resolve, world) = wit_component::decode(component)? else {
+        bail!("{name} is a WIT package, not a component");
+    };
+    let world = resolve
+        .worlds
+        .get(world)
+        .context("a component has a world")?;
+    let imports: Vec<_> = world
+        .imports
+        .keys()
+        .map(|key| resolve.name_world_key(key))
+        .collect();
+    ensure!(
+        imports.is_empty(),
+        "{name} imports {}; a shipped component imports nothing",
+        imports.join(", ")
+    );
+    let prefix = format!("tidegate:plugin/{role}@");
+    let mut exports = world.exports.keys().map(|key| resolve.name_world_key(key));
+    let abi = exports.find_map(|export| Some(export.strip_prefix(&prefix)?.to_owned()));
+    abi.with_context(|| format!("{name} does not export {role}"))
+}
+
+fn digest(bytes: &[u8]) -> String {
+    Sha256::digest(bytes)
+        .iter()
+        .fold("sha256:".to_owned(), |mut text, byte| {
+            // Writing to a string cannot fail.
+            let _ = write!(text, "{byte:02x}");
+            text
+        })
+}
+
+fn write_if_changed(path: &Path, bytes: &[u8]) -> Result<()> {
+    if fs::read(path).is_ok_and(|found| found == bytes) {
+        return Ok(());
+    }
+    fs::write(path, bytes).with_context(|| format!("write {}", path.display()))
+}

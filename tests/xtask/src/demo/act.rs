@@ -1,0 +1,175 @@
+//! What happens in the demo, in order.
+
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, ensure};
+use serde_json::Value;
+use support::{
+    Comparison, Writer,
+    compare::compare,
+    host::{can_commit, number, text},
+    process::Usage,
+    wait::{Look, wait_until},
+    workload::{self, Counts, Pace, dataset},
+};
+
+use super::{
+    Options,
+    show::{Show, Summary, millions},
+    stage::Stage,
+};
+
+const DEADLINE: Duration = Duration::from_secs(180);
+
+pub(super) async fn play(stage: &mut Stage, options: &Options) -> Result<Summary> {
+    let mut show = Show::new();
+    show.title("tidegate: a live replica set copied into another, killed on the way");
+    show.done(&format!(
+        "two replica sets: {} → {}",
+        stage.source.address(),
+        stage.destination.address()
+    ));
+    let loaded = load(stage, &mut show, options).await?;
+    let client = stage.source.client();
+    let writer = Writer::start(client, options.documents, options.seed, Pace::default());
+    show.done("a writer changes the source all the while, transactions and DDL included");
+
+    let begun = Instant::now();
+    start(stage, &mut show).await?;
+    let downtime = kill_in_the_copy(stage, &mut show).await?;
+    reach_can_commit(stage, &mut show).await?;
+    pause_and_resume(stage, &mut show, &writer).await?;
+    let counts = stop(&mut show, writer).await?;
+    let usage = commit(stage, &mut show).await?;
+    let sync = begun.elapsed();
+    let events = number(&stage.host.progress().await?, "/totalEventsApplied");
+    let compared = compare_all(stage, &mut show).await?;
+    Ok(Summary { loaded, compared, counts, events, sync, usage, downtime })
+}
+
+async fn load(stage: &Stage, show: &mut Show, options: &Options) -> Result<workload::Loaded> {
+    let step = show.busy(&format!("loading {} documents", millions(options.documents)));
+    let loaded = workload::load(stage.source.client(), options.documents, options.seed).await?;
+    step.clear();
+    show.done(&format!(
+        "{} documents, {} MB, in {} collections of 3 databases; 3 more collections are filtered out",
+        millions(loaded.documents),
+        loaded.bytes / 1_000_000,
+        loaded.collections,
+    ));
+    Ok(loaded)
+}
+
+async fn start(stage: &Stage, show: &mut Show) -> Result<()> {
+    let filters = dataset::filters();
+    stage.host.start(filters.clone()).await?;
+    show.done(&format!("POST /api/v1/start on port {}", stage.host.port()));
+    for field in ["includeNamespaces", "excludeNamespaces"] {
+        show.detail(&format!("{field}: {}", filters.get(field).unwrap_or(&Value::Null)));
+    }
+    Ok(())
+}
+
+/// kill -9 when a third is copied; how long the sync was down.
+async fn kill_in_the_copy(stage: &mut Stage, show: &mut Show) -> Result<Duration> {
+    let bars = show.bars();
+    let a_third = |progress: &Value| {
+        bars.update(progress);
+        let copied = number(progress, "/collectionCopy/estimatedCopiedBytes");
+        let total = number(progress, "/collectionCopy/estimatedTotalBytes");
+        copied * 3 > total || is_past_copy(progress)
+    };
+    let before = stage.host.wait_until("a third is copied", DEADLINE, a_third).await?;
+    ensure!(!is_past_copy(&before), "the copy was over before it could be killed: more --documents");
+    let copied = number(&before, "/collectionCopy/estimatedCopiedBytes");
+    let killed = Instant::now();
+    stage.host.kill()?;
+    bars.clear();
+    show.done(&format!("kill -9 after {} MB of the copy", copied / 1_000_000));
+    stage.host.restart().await?;
+    stage.host.wait_for_state("RUNNING").await?;
+    let downtime = killed.elapsed();
+    let after = stage.host.progress().await?;
+    let kept = number(&after, "/collectionCopy/estimatedCopiedBytes");
+    show.done(&format!(
+        "the same command line again: RUNNING by itself after {} ms, {} MB still counted as copied",
+        downtime.as_millis(),
+        kept / 1_000_000
+    ));
+    Ok(downtime)
+}
+
+fn is_past_copy(progress: &Value) -> bool {
+    can_commit(progress) || text(progress, "info") == "change event application"
+}
+
+async fn reach_can_commit(stage: &Stage, show: &mut Show) -> Result<()> {
+    let bars = show.bars();
+    let reached = |progress: &Value| {
+        bars.update(progress);
+        can_commit(progress)
+    };
+    stage.host.wait_until("canCommit", DEADLINE, reached).await?;
+    bars.clear();
+    show.done("collection copy done, indexes built, change events applied: canCommit");
+    Ok(())
+}
+
+/// Pauses while the writer goes on, then catches up.
+async fn pause_and_resume(stage: &Stage, show: &mut Show, writer: &Writer) -> Result<()> {
+    const MEANWHILE: u64 = 1000;
+    stage.host.pause().await?;
+    let written = writer.counts().total();
+    let step = show.busy("PAUSED; the writer goes on");
+    wait_until("the writer writes while the sync is paused", DEADLINE, async || {
+        let more = writer.counts().total() - written;
+        Ok(if more >= MEANWHILE { Look::Done(()) } else { Look::NotYet(format!("{more} writes")) })
+    })
+    .await?;
+    stage.host.resume().await?;
+    stage.host.wait_until("lag of at most a second", DEADLINE, in_step).await?;
+    step.clear();
+    show.done(&format!("pause, {MEANWHILE} writes meanwhile, resume: caught up"));
+    Ok(())
+}
+
+fn in_step(progress: &Value) -> bool {
+    let lag = progress.get("lagTimeSeconds").and_then(Value::as_u64);
+    can_commit(progress) && lag.is_some_and(|seconds| seconds <= 1)
+}
+
+async fn stop(show: &mut Show, writer: Writer) -> Result<Counts> {
+    let counts = writer.stop().await.context("the writer failed")?;
+    show.done(&format!(
+        "writer stopped after {} inserts, {} updates, {} replaces, {} deletes, {} transactions, {} DDL",
+        counts.inserts, counts.updates, counts.replaces, counts.deletes, counts.transactions, counts.ddl
+    ));
+    Ok(counts)
+}
+
+async fn commit(stage: &Stage, show: &mut Show) -> Result<Usage> {
+    let begun = Instant::now();
+    stage.host.wait_can_commit().await?;
+    stage.host.commit().await?;
+    let committed = stage.host.wait_for_state("COMMITTED").await?;
+    show.done(&format!(
+        "POST /api/v1/commit: COMMITTED after {} ms, canWrite {}",
+        begun.elapsed().as_millis(),
+        committed.get("canWrite").unwrap_or(&Value::Null)
+    ));
+    Ok(stage.host.usage())
+}
+
+async fn compare_all(stage: &Stage, show: &mut Show) -> Result<Comparison> {
+    let step = show.busy("comparing every document, collection option, view and index");
+    let (source, destination) = (stage.source.client(), stage.destination.client());
+    let compared = compare(source, destination, dataset::in_scope).await?.into_result()?;
+    step.clear();
+    show.done(&format!(
+        "equal byte for byte: {} documents, {} collections, {} indexes",
+        millions(compared.documents),
+        compared.collections,
+        compared.indexes
+    ));
+    Ok(compared)
+}
