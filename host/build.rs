@@ -1,7 +1,5 @@
 //! Embeds `target/components`: a release is one file.
 
-#![expect(clippy::print_stdout, reason = "how a build script talks to cargo")]
-
 use std::error::Error;
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};

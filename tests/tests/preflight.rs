@@ -91,6 +91,16 @@ async fn two_fit_clusters_are_told_apart_and_measured() -> Result<()> {
         );
     }
     assert_eq!(found.source.set_name, "source");
+    pair.source
+        .db("app")
+        .collection("system.js")
+        .insert_one(doc! { "_id": "f" })
+        .await?;
+    let warned = pair.check().await?.warnings;
+    assert!(
+        matches!(warned.as_slice(), [one] if one.contains("app.system.js")),
+        "{warned:?}"
+    );
     assert!(found.source.version >= (6, 0, 0));
 
     let source = cluster(ClusterName::Cluster0, &pair.source.uri()).await?;

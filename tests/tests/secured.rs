@@ -48,10 +48,6 @@ async fn users_with_the_documented_roles_sync_over_tls() -> Result<()> {
     rig.host.restart().await?;
 
     workload::load(rig.source.client(), DOCUMENTS, SEED).await?;
-    let functions = rig.source_db("shop").collection("system.js");
-    functions
-        .insert_one(doc! { "_id": "tax", "value": "function (x) { return x * 1.19 }" })
-        .await?;
 
     let writer = Writer::start(rig.source.client(), DOCUMENTS, SEED, Pace::default());
     rig.host.start(dataset::filters()).await?;

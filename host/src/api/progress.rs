@@ -213,12 +213,12 @@ impl Lag {
 }
 
 impl From<CopyProgress> for CollectionCopy {
-    /// Copied never exceeds total, and total is never 0: scripts divide by it.
+    /// The total is an estimate: it gives way to what has been copied, and is
+    /// never 0, because scripts divide by it.
     fn from(copy: CopyProgress) -> Self {
-        let total = copy.total_bytes.max(1);
         Self {
-            estimated_total_bytes: total,
-            estimated_copied_bytes: copy.copied_bytes.min(total),
+            estimated_total_bytes: copy.total_bytes.max(copy.copied_bytes).max(1),
+            estimated_copied_bytes: copy.copied_bytes,
         }
     }
 }

@@ -67,11 +67,20 @@ fn printed_or_refused(error: &clap::Error) -> Result<Request, OperatorError> {
     let text = error.render().to_string();
     match error.kind() {
         ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => Ok(Request::Print(text)),
-        _ => {
-            let text = text.trim_start_matches("error: ").replace("\n\n", "\n");
-            Err(invalid(mask_text(text.trim_end())))
-        }
+        _ => Err(invalid(mask_text(&sentence(&text)))),
     }
+}
+
+/// What clap would print over several lines, as one sentence without the usage.
+fn sentence(text: &str) -> String {
+    let lines: Vec<&str> = text
+        .trim_start_matches("error: ")
+        .lines()
+        .map(str::trim)
+        .take_while(|line| !line.starts_with("Usage:") && !line.starts_with("For more"))
+        .filter(|line| !line.is_empty())
+        .collect();
+    format!("{}. --help lists the options.", lines.join("; "))
 }
 
 fn read_file(path: &Path) -> Result<Options, OperatorError> {

@@ -91,6 +91,15 @@ impl<S: Storage> Store<S> {
         self.storage.find(NAMESPACES, doc! {}).await
     }
 
+    pub async fn namespace(&self, id: &str) -> Result<Option<NamespaceDocument>, S::Error> {
+        Ok(self.storage.find(NAMESPACES, doc! { "_id": id }).await?.pop())
+    }
+
+    /// Writes namespaces of which none is there yet.
+    pub async fn insert_namespaces(&self, namespaces: &[NamespaceDocument]) -> Result<(), S::Error> {
+        self.storage.insert_all(NAMESPACES, namespaces).await
+    }
+
     pub async fn put_namespace(&self, namespace: &NamespaceDocument) -> Result<(), S::Error> {
         self.storage.replace(NAMESPACES, &namespace.id, namespace).await
     }

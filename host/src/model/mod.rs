@@ -2,6 +2,7 @@
 //!
 //! Every other room may use this one; this one uses none of them.
 
+pub mod document_key;
 pub mod error_name;
 pub mod event;
 pub mod input;

@@ -31,6 +31,12 @@ pub async fn collections(database: &Database) -> Result<Vec<RawDocumentBuf>, Err
     cursor_documents(database, rawdoc! { "listCollections": 1, "cursor": {} }).await
 }
 
+/// One collection or view, as `listCollections` gives it.
+pub async fn collection(database: &Database, name: &str) -> Result<Option<RawDocumentBuf>, Error> {
+    let command = rawdoc! { "listCollections": 1, "filter": { "name": name }, "cursor": {} };
+    Ok(cursor_documents(database, command).await?.pop())
+}
+
 /// All indexes of a collection, as `listIndexes` gives them; none if it does not exist.
 pub async fn indexes(database: &Database, collection: &str) -> Result<Vec<RawDocumentBuf>, Error> {
     let listed = cursor_documents(database, rawdoc! { "listIndexes": collection, "cursor": {} }).await;

@@ -48,6 +48,8 @@ where
 }
 
 fn files_in(path: &Path) -> Result<RollingFileAppender, OperatorError> {
+    // The appender looks for old files first, and would complain on its own.
+    std::fs::create_dir_all(path).map_err(|error| not_writable(path, &error))?;
     RollingFileAppender::builder()
         .rotation(Rotation::DAILY)
         .filename_prefix("tidegate")

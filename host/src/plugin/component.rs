@@ -4,6 +4,7 @@ use wasmtime::component::Linker;
 use wasmtime::{Store, Trap};
 
 use crate::model::{Namespace, Route};
+use crate::observe::field;
 
 use super::abi::Stamp;
 use super::abi::v1_0_0::{ConfigError, Description, RoutePlugin, RoutePluginPre};
@@ -124,7 +125,7 @@ impl Component {
             .map_err(|error| self.trapped(export, &instance.store, &error))
     }
 
-    /// The report of a trap. The backtrace goes to the log: it is for the author.
+    /// The report of a trap.
     fn trapped(
         &self,
         export: &'static str,
@@ -132,16 +133,19 @@ impl Component {
         error: &wasmtime::Error,
     ) -> Error {
         let trap = kind_of(error, store.data());
+        let backtrace = format!("{error:?}");
         tracing::warn!(
-            plugin = self.info.name,
-            plugin_digest = self.info.digest,
+            { field::PLUGIN } = self.info.name,
+            { field::PLUGIN_DIGEST } = self.info.digest,
+            { field::ABI } = self.info.abi,
+            { field::ERROR } = backtrace,
             export,
-            error = ?error,
             "a plugin trapped; its instance is thrown away"
         );
         Error::Trapped {
             call: Call::new(&self.info, export),
             trap,
+            backtrace,
         }
     }
 }

@@ -29,9 +29,13 @@ pub(super) enum Error {
     /// A call that the component answered with an error, or with nonsense.
     #[error("{call} failed: {reason}")]
     Failed { call: Call, reason: String },
-    /// A call that ended in a trap. The backtrace is in the log.
+    /// A call that ended in a trap. The backtrace is for the author: it goes to the log.
     #[error("{call} ended with {trap}; the sync stops, and can go on with a mended component")]
-    Trapped { call: Call, trap: TrapKind },
+    Trapped {
+        call: Call,
+        trap: TrapKind,
+        backtrace: String,
+    },
     /// The WebAssembly engine itself.
     #[error("the WebAssembly engine cannot be set up: {0:#}")]
     Engine(wasmtime::Error),

@@ -224,11 +224,14 @@ fn guest(body: &str, version: &str, import: &str) -> Vec<u8> {
         .select_world(&[package], Some("route-plugin"))
         .expect("the world");
     let mut module = wat::parse_str(core).expect("a module");
-    embed_component_metadata(&mut module, &resolve, world, StringEncoding::UTF8, false).expect("embed");
-    let encoder = ComponentEncoder::default()
+    embed_component_metadata(&mut module, &resolve, world, StringEncoding::UTF8, false)
+        .expect("embed");
+    let mut encoder = ComponentEncoder::default();
+    encoder
         .module(&module)
-        .expect("a guest");
-    encoder.validate(true).encode().expect("a component")
+        .expect("a guest")
+        .encode()
+        .expect("a component")
 }
 
 fn load(bytes: &[u8]) -> Result<Component> {
@@ -260,10 +263,16 @@ fn a_trap_is_named_and_the_next_call_gets_a_fresh_instance() {
         for _ in 0..3 {
             // The guest misbehaves where the database's name has three letters.
             let error = pool.route(&Namespace::new("bad", "c")).expect_err(body);
-            let Error::Trapped { call, trap, .. } = &error else {
+            let Error::Trapped {
+                call,
+                trap,
+                backtrace,
+            } = &error
+            else {
                 panic!("{body}: {error}")
             };
             assert_eq!((call.export, *trap), ("route", kind), "{body}");
+            assert!(backtrace.contains("misbehave"), "{backtrace}");
             let shown = OperatorError::from(error);
             assert_eq!(shown.name, ErrorName::PluginFailed);
             assert!(shown.message.contains("guest") && shown.message.contains("sha256:00"));

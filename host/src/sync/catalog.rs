@@ -103,7 +103,12 @@ pub(crate) async fn secondary_indexes(
     collection: &str,
 ) -> Result<Vec<RawDocumentBuf>, mongo::Error> {
     let mut indexes = listing::indexes(database, collection).await?;
-    indexes.retain(|index| index.get_str("name").ok() != Some("_id_") && listing::subdocument(index, "key").is_some());
+    // A clustered collection lists its key as an index too; `create` makes it.
+    indexes.retain(|index| {
+        index.get_str("name").ok() != Some("_id_")
+            && !index.get_bool("clustered").unwrap_or(false)
+            && listing::subdocument(index, "key").is_some()
+    });
     indexes.sort_by(|a, b| a.get_str("name").ok().cmp(&b.get_str("name").ok()));
     Ok(indexes)
 }

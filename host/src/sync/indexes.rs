@@ -155,8 +155,8 @@ pub(super) async fn create_view(context: &Context, view: &NamespaceDocument) -> 
 
 /// The UUID of a collection on the destination, in hex; `None` if it does not exist.
 pub(super) async fn destination_uuid(context: &Context, database: &str, collection: &str) -> Result<Option<String>, Error> {
-    let listed = listing::collections(&context.destination.database(database)).await?;
-    Ok(listed.iter().find(|entry| entry.get_str("name").ok() == Some(collection)).and_then(|entry| uuid_of(entry)))
+    let found = listing::collection(&context.destination.database(database), collection).await?;
+    Ok(found.and_then(|found| uuid_of(&found)))
 }
 
 /// The UUID in a `listCollections` entry, in hex.

@@ -95,9 +95,8 @@ fn refuse_collisions(catalog: &catalog::Catalog) -> Result<(), OperatorError> {
 /// Persists a plan and then its session: with the session the sync has begun.
 pub async fn begin(store: &MetadataStore, plan: &Plan, session: &SessionDocument) -> Result<(), mongo::Error> {
     store.clear().await?;
-    for entry in &plan.catalog.entries {
-        store.put_namespace(&entry.document()).await?;
-    }
+    let namespaces: Vec<_> = plan.catalog.entries.iter().map(catalog::Entry::document).collect();
+    store.insert_namespaces(&namespaces).await?;
     store.put_session(session).await
 }
 

@@ -73,9 +73,10 @@ pub fn binary() -> Result<PathBuf> {
     beside.context("the host is not built: run `cargo build`, or `cargo xtask test`")
 }
 
-/// The host's binary of the release profile.
+/// The host's binary of the release profile, or `TIDEGATE_BIN`.
 pub fn release_binary() -> PathBuf {
-    target_directory().join("release").join("tidegate")
+    let given = std::env::var_os("TIDEGATE_BIN").map(PathBuf::from);
+    given.unwrap_or_else(|| target_directory().join("release").join("tidegate"))
 }
 
 impl Host {

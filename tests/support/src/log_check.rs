@@ -26,7 +26,8 @@ impl LogCheck {
     /// Fails with the lines that are not allowed.
     pub fn check(&self) -> Result<()> {
         let bad: Vec<String> = self.lines()?.into_iter().filter(|line| self.is_bad(line)).collect();
-        let shown: Vec<&str> = bad.iter().take(20).map(String::as_str).collect();
+        let shown: Vec<String> =
+            bad.iter().take(20).map(|line| line.chars().take(600).collect()).collect();
         ensure!(bad.is_empty(), "{} log lines are not allowed:\n{}", bad.len(), shown.join("\n"));
         Ok(())
     }

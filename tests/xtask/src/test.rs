@@ -3,21 +3,25 @@
 use anyhow::Result;
 use support::mongod;
 
-use crate::build::{self, Profile, cargo, has_subcommand};
+use crate::build::{self, Profile, command, has_subcommand, succeed};
 
 pub(crate) fn run(arguments: &[String]) -> Result<()> {
     // Found or downloaded once, before the suites ask for it all at a time.
     eprintln!("mongod: {}", mongod::obtain()?.display());
     build::all(Profile::Dev)?;
-    let mut command = match has_subcommand("nextest") {
-        true => vec!["nextest", "run", "--workspace", "--locked"],
-        false => vec!["test", "--workspace", "--locked"],
-    };
-    command.extend(arguments.iter().map(String::as_str));
-    cargo(&command)?;
-    if arguments.is_empty() && has_subcommand("nextest") {
+    let nextest = has_subcommand("nextest");
+    let runner: &[&str] = if nextest { &["nextest", "run"] } else { &["test"] };
+    // An error's chain says where it comes from; a stack of futures does not.
+    succeed(
+        command()
+            .args(runner)
+            .args(["--workspace", "--locked"])
+            .args(arguments)
+            .env("RUST_BACKTRACE", "0"),
+    )?;
+    if nextest && arguments.is_empty() {
         // What nextest does not run: the examples in the documentation.
-        cargo(&["test", "--workspace", "--locked", "--doc"])?;
+        succeed(command().args(["test", "--workspace", "--locked", "--doc"]))?;
     }
     Ok(())
 }

@@ -20,7 +20,7 @@ async fn progress_of_a_running_sync() {
                 "lagTimeSeconds": 31,
                 "lag": { "overallLagSeconds": 31, "crudLagSeconds": 31, "ddlLagSeconds": 31 },
                 "totalEventsApplied": 12,
-                "collectionCopy": { "estimatedTotalBytes": 694, "estimatedCopiedBytes": 694 },
+                "collectionCopy": { "estimatedTotalBytes": 695, "estimatedCopiedBytes": 695 },
                 "indexBuilding": {
                     "indexesBuilt": 1,
                     "totalIndexesToBuild": 2,

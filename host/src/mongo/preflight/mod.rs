@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use super::Cluster;
 use crate::model::{ErrorName, OperatorError};
 
-mod destination;
+mod contents;
 mod oplog;
 mod privileges;
 mod topology;
@@ -45,12 +45,14 @@ pub async fn check(source: &Cluster, destination: &Cluster) -> Result<Preflight,
     .await?;
     require_storage(source).await?;
     require_storage(destination).await?;
-    destination::require_empty(destination).await?;
+    contents::require_empty(destination).await?;
 
+    let mut warnings = oplog::warnings(source).await;
+    warnings.extend(contents::stored_functions_warning(source).await?);
     Ok(Preflight {
         source: source_identity,
         destination: destination_identity,
-        warnings: oplog::warnings(source).await,
+        warnings,
     })
 }
 

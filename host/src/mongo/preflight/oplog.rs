@@ -7,7 +7,7 @@ use mongodb::error::Error;
 
 use super::super::Cluster;
 use super::super::connect::admin;
-use super::{destination, privileges};
+use super::{contents, privileges};
 
 /// A cautious guess at how fast a cluster is copied, in bytes a second.
 const COPY_BYTES_PER_SECOND: u64 = 20_000_000;
@@ -120,8 +120,10 @@ fn round(number: f64) -> u64 {
     number as u64
 }
 
-/// The seconds held now, carried on to the day on which the oplog is full.
+/// The seconds held now, carried on to the time at which the oplog is full.
 fn when_full(held_seconds: u64, size: u64, max_size: u64) -> u64 {
+    // Entries of the same second span up to one.
+    let held_seconds = held_seconds.max(1);
     if size == 0 || size >= max_size {
         return held_seconds;
     }
@@ -147,7 +149,7 @@ async fn retention_seconds(source: &Cluster) -> u64 {
 /// Bytes of uncompressed documents in the databases that a sync is about.
 async fn data_bytes(source: &Cluster) -> Result<u64, Error> {
     let mut total: u64 = 0;
-    for database in destination::user_databases(source).await? {
+    for database in contents::user_databases(source).await? {
         let stats = source
             .client
             .database(&database)
@@ -188,6 +190,7 @@ mod tests {
         assert_eq!(when_full(10, 1000, 1000), 10);
         assert_eq!(when_full(10, 1001, 1000), 10);
         assert_eq!(when_full(10, 0, 1000), 10);
+        assert_eq!(when_full(0, 10, 1000), 100);
         assert_eq!(when_full(u64::MAX, 1, 1000), u64::MAX);
     }
 }

@@ -30,10 +30,6 @@ const ALL_COLLECTIONS: Resource = Resource::Collections {
     db: "",
     collection: "",
 };
-const STORED_FUNCTIONS: Resource = Resource::Collections {
-    db: "",
-    collection: "system.js",
-};
 const OPLOG: Resource = Resource::Collections {
     db: "local",
     collection: "oplog.rs",
@@ -50,7 +46,7 @@ const ANY_SIDE: Required = (
     ],
 );
 
-const SOURCE: [Required; 3] = [
+const SOURCE: [Required; 2] = [
     ANY_SIDE,
     (
         ALL_COLLECTIONS,
@@ -63,10 +59,9 @@ const SOURCE: [Required; 3] = [
             "dbStats",
         ],
     ),
-    (STORED_FUNCTIONS, &["find", "listIndexes", "collStats"]),
 ];
 
-const DESTINATION: [Required; 3] = [
+const DESTINATION: [Required; 2] = [
     ANY_SIDE,
     (
         ALL_COLLECTIONS,
@@ -77,6 +72,7 @@ const DESTINATION: [Required; 3] = [
             "remove",
             "bypassDocumentValidation",
             "createCollection",
+            "convertToCapped",
             "dropCollection",
             "renameCollectionSameDB",
             "collMod",
@@ -84,19 +80,6 @@ const DESTINATION: [Required; 3] = [
             "dropIndex",
             "listCollections",
             "listIndexes",
-            "collStats",
-            "dbStats",
-        ],
-    ),
-    (
-        STORED_FUNCTIONS,
-        &[
-            "find",
-            "insert",
-            "update",
-            "remove",
-            "bypassDocumentValidation",
-            "createCollection",
         ],
     ),
 ];
@@ -288,6 +271,10 @@ mod tests {
 
     #[test]
     fn a_resource_is_within_what_the_server_says() {
+        let functions = Resource::Collections {
+            db: "",
+            collection: "system.js",
+        };
         for (resource, granted, within) in [
             (Resource::Cluster, doc! { "cluster": true }, true),
             (
@@ -307,7 +294,7 @@ mod tests {
                 doc! { "db": "", "collection": "system.js" },
                 false,
             ),
-            (STORED_FUNCTIONS, doc! { "db": "", "collection": "" }, false),
+            (functions, doc! { "db": "", "collection": "" }, false),
             (
                 STORED_FUNCTIONS,
                 doc! { "db": "", "collection": "system.js" },

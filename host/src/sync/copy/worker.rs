@@ -55,13 +55,6 @@ struct Batch {
     _share: OwnedSemaphorePermit,
 }
 
-/// The source collection as it is called now.
-enum Opened {
-    Cursor(RawBatchCursor),
-    /// Dropped since the start; the change stream will say so.
-    Gone,
-}
-
 impl PartitionCopier<'_> {
     /// Copies what is left of `partition` and gives it back done and persisted.
     /// A cursor that dies is opened again behind the last durable document.
@@ -71,7 +64,7 @@ impl PartitionCopier<'_> {
             let before = partition.documents;
             match self.copy(&mut partition).await {
                 Ok(()) => break,
-                Err(Error::Mongo(error)) if error.kind() == ErrorKind::Transient && failures < MAX_IDLE_FAILURES => {
+                Err(Error::Mongo(error)) if passes(&error) && failures < MAX_IDLE_FAILURES => {
                     failures = if partition.documents > before { 0 } else { failures + 1 };
                     tracing::info!(namespace = %self.namespace.source, error = %error, "reading on after an interruption");
                 }
@@ -88,10 +81,7 @@ impl PartitionCopier<'_> {
 
     /// Reads the next batch while the last one is being written.
     async fn copy(&self, partition: &mut PartitionDocument) -> Result<(), Error> {
-        let mut cursor = match self.open(partition).await? {
-            Opened::Cursor(cursor) => cursor,
-            Opened::Gone => return Ok(()),
-        };
+        let Some(mut cursor) = self.open(partition).await? else { return Ok(()) };
         let mut persisted = Instant::now();
         let mut batch = self.read(&mut cursor).await?;
         while let Some(current) = batch.take() {
@@ -141,21 +131,22 @@ impl PartitionCopier<'_> {
         Ok(())
     }
 
-    /// Opens the collection by its UUID, whatever it is called by now.
-    async fn open(&self, partition: &PartitionDocument) -> Result<Opened, Error> {
+    /// Opens the collection by its UUID, whatever it is called by now. `None` if
+    /// it was dropped since the start: the change stream will say so.
+    async fn open(&self, partition: &PartitionDocument) -> Result<Option<RawBatchCursor>, Error> {
         let mut name = self.namespace.source.collection.clone();
         let database = self.context.source.database(&self.namespace.source.database);
         loop {
             let command = self.find_command(&name, partition)?;
             let batch_size = u32::try_from(self.batch_documents()).unwrap_or(u32::MAX);
             match database.run_raw_cursor_command(command).batch_size(batch_size).batch().await {
-                Ok(cursor) => return Ok(Opened::Cursor(cursor)),
+                Ok(cursor) => return Ok(Some(cursor)),
                 Err(error) => {
                     let error = mongo::Error::from(error);
                     match error.actual_collection() {
                         Some(Some(actual)) if actual != name => name = actual,
-                        Some(_) => return Ok(Opened::Gone),
-                        None if error.has_code(code::NAMESPACE_NOT_FOUND) => return Ok(Opened::Gone),
+                        Some(_) => return Ok(None),
+                        None if error.has_code(code::NAMESPACE_NOT_FOUND) => return Ok(None),
                         None => return Err(error.into()),
                     }
                 }
@@ -192,6 +183,12 @@ impl PartitionCopier<'_> {
     fn batch_documents(&self) -> u64 {
         (BATCH_BYTES / self.average_bytes).clamp(1, MAX_BATCH_DOCUMENTS)
     }
+}
+
+/// True for what reading on behind the last document overcomes; a capped
+/// collection may have evicted the document that the cursor stood on.
+fn passes(error: &mongo::Error) -> bool {
+    error.kind() == ErrorKind::Transient || error.has_code(code::CAPPED_POSITION_LOST)
 }
 
 /// The insert commands for an array of documents: nearly always one, made by one copy of the array.

@@ -23,6 +23,7 @@ use super::{
 use crate::{
     model::{
         ErrorKind, Position,
+        document_key::DocumentKey,
         event::OpType,
         raw::{Writer, kind},
     },
@@ -118,7 +119,7 @@ impl Applier {
             self.freshness.forget_before(first.time);
         }
         for (target, events) in by_target(part) {
-            if target.serial {
+            if target.serial || has_ambiguous_key(part, &events)? {
                 for run in events.chunk_by(|a, b| same_section(a.op_type, b.op_type)) {
                     self.apply_fold(part, target, run).await?;
                 }
@@ -144,7 +145,7 @@ impl Applier {
             self.delete(target, &found).await?;
             for slot in &found {
                 if let Some(time) = time {
-                    self.freshness.remember(&self.exactness, target.uuid, slot.id, time);
+                    self.freshness.remember(&self.exactness, target.uuid, slot.key.clone(), time);
                 }
             }
             wanted = rest;
@@ -290,6 +291,17 @@ fn by_target(part: &Part) -> Vec<(&Target, Vec<&EventRef>)> {
     groups
 }
 
+/// True if different keys among the events can be one `_id`, so that their order matters.
+fn has_ambiguous_key(part: &Part, events: &[&EventRef]) -> Result<bool, Error> {
+    for event in events {
+        let (id_kind, id) = part.id(event)?;
+        if DocumentKey::can_be_ambiguous(id_kind) && DocumentKey::new(id_kind, id).is_ambiguous() {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
 /// True if two neighbouring events may be in one fold where order matters.
 fn same_section(a: OpType, b: OpType) -> bool {
     let section = |op_type| match op_type {
@@ -343,6 +355,7 @@ impl<'a> Slot<'a> {
     /// Moves what is to be done out of a slot that stays behind empty.
     fn take(&mut self) -> Slot<'a> {
         Slot {
+            key: self.key.clone(),
             id_kind: self.id_kind,
             id: self.id,
             base: std::mem::replace(&mut self.base, Base::Unchanged),

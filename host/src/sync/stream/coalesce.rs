@@ -15,7 +15,7 @@ use super::{
     round::{EventRef, Part},
     targets::Target,
 };
-use crate::model::{ClusterTime, event::OpType};
+use crate::model::{ClusterTime, document_key::DocumentKey, event::OpType};
 
 /// What happens to a document before its deltas.
 #[derive(Debug)]
@@ -31,7 +31,8 @@ pub(super) enum Base<'a> {
 /// One document and what is to be done with it.
 #[derive(Debug)]
 pub(super) struct Slot<'a> {
-    /// The type and the bytes of its `_id`.
+    pub(super) key: DocumentKey<'a>,
+    /// The type and the bytes of its `_id`, as in the last event.
     pub(super) id_kind: u8,
     pub(super) id: &'a [u8],
     pub(super) base: Base<'a>,
@@ -49,18 +50,20 @@ pub(super) fn coalesce<'a>(
     freshness: &Freshness,
 ) -> Result<Vec<Slot<'a>>, Error> {
     let mut slots: Vec<Slot<'a>> = Vec::with_capacity(events.len());
-    let mut by_id: FxHashMap<(u8, &[u8]), usize> = FxHashMap::default();
-    by_id.reserve(events.len());
+    let mut by_key: FxHashMap<DocumentKey<'a>, usize> = FxHashMap::default();
+    by_key.reserve(events.len());
     for event in events {
-        let id = part.id(event)?;
-        if freshness.covers(target.uuid, id, event.time) {
+        let (id_kind, id) = part.id(event)?;
+        let key = DocumentKey::new(id_kind, id);
+        if freshness.covers(target.uuid, &key, event.time) {
             continue;
         }
-        let at = *by_id.entry((event.id_kind, id)).or_insert(slots.len());
+        let at = *by_key.entry(key.clone()).or_insert(slots.len());
         if at == slots.len() {
-            slots.push(Slot { id_kind: event.id_kind, id, base: Base::Unchanged, deltas: Vec::new(), look_up: false });
+            slots.push(Slot { key, id_kind, id, base: Base::Unchanged, deltas: Vec::new(), look_up: false });
         }
         if let Some(slot) = slots.get_mut(at) {
+            (slot.id_kind, slot.id) = (id_kind, id);
             slot.fold(event.op_type, part.body(event)?, may_be_delta(target, exactness, event.time))?;
         }
     }

@@ -85,8 +85,7 @@ impl Ddl<'_, '_> {
     /// The document of the event's collection, if it is in scope.
     async fn document(&self) -> Result<Option<NamespaceDocument>, Error> {
         let Some(target) = self.targets.get(self.event.uuid) else { return Ok(None) };
-        let id = NamespaceDocument::id_of_uuid(target.uuid);
-        Ok(self.context.store.namespaces().await?.into_iter().find(|namespace| namespace.id == id))
+        Ok(self.context.store.namespace(&NamespaceDocument::id_of_uuid(target.uuid)).await?)
     }
 
     async fn put(&mut self, namespace: &NamespaceDocument) -> Result<(), Error> {
@@ -147,10 +146,8 @@ impl Ddl<'_, '_> {
         let source = self.namespace();
         let Some(destination) = self.context.scope.destination(&source)? else { return Ok(false) };
         let database = self.destination(&destination);
-        let is_view = |entry: &RawDocumentBuf| {
-            entry.get_str("name").ok() == Some(destination.collection.as_str()) && entry.get_str("type").ok() == Some("view")
-        };
-        if listing::collections(&database).await.map_err(Error::from)?.iter().any(is_view) {
+        let found = listing::collection(&database, &destination.collection).await?;
+        if found.is_some_and(|found| found.get_str("type").ok() == Some("view")) {
             drop_namespace(&database, &destination.collection).await?;
         }
         self.context.store.remove_namespace(&NamespaceDocument::id_of_view(&source)).await?;
@@ -204,8 +201,7 @@ impl Ddl<'_, '_> {
     async fn replaced_collection(&self) -> Result<Option<NamespaceDocument>, Error> {
         let Ok(dropped) = self.description()?.get_binary("dropTarget") else { return Ok(None) };
         let uuid: CollectionUuid = dropped.bytes.try_into().map_err(|_length| Malformed)?;
-        let id = NamespaceDocument::id_of_uuid(uuid);
-        Ok(self.context.store.namespaces().await?.into_iter().find(|namespace| namespace.id == id))
+        Ok(self.context.store.namespace(&NamespaceDocument::id_of_uuid(uuid)).await?)
     }
 
     async fn rename_to(

@@ -17,7 +17,11 @@ use std::{
     sync::atomic::{AtomicU64, Ordering::SeqCst},
 };
 
-use crate::model::{ClusterTime, event::CollectionUuid};
+use crate::model::{
+    ClusterTime,
+    document_key::{DocumentKey, OwnedDocumentKey},
+    event::CollectionUuid,
+};
 
 /// Looked-up documents that one applier remembers.
 const MAX_REMEMBERED: usize = 50_000;
@@ -62,40 +66,35 @@ impl Exactness {
 /// One applier's looked-up documents.
 #[derive(Debug, Default)]
 pub(super) struct Freshness {
-    looked_up: HashMap<CollectionUuid, HashMap<Box<[u8]>, ClusterTime>>,
-    remembered: usize,
+    looked_up: HashMap<(CollectionUuid, OwnedDocumentKey), ClusterTime>,
 }
 
 impl Freshness {
     /// True if the document is already as of `time` or later.
-    pub(super) fn covers(&self, collection: CollectionUuid, id: &[u8], time: ClusterTime) -> bool {
-        self.remembered > 0
-            && self.looked_up.get(&collection).and_then(|ids| ids.get(id)).is_some_and(|looked_up| *looked_up >= time)
+    pub(super) fn covers(&self, collection: CollectionUuid, key: &DocumentKey<'_>, time: ClusterTime) -> bool {
+        !self.looked_up.is_empty()
+            && self.looked_up.get(&(collection, key.clone().into_owned())).is_some_and(|looked_up| *looked_up >= time)
     }
 
     /// Remembers that a document is as of `time`.
-    pub(super) fn remember(&mut self, exactness: &Exactness, collection: CollectionUuid, id: &[u8], time: ClusterTime) {
+    pub(super) fn remember(
+        &mut self,
+        exactness: &Exactness,
+        collection: CollectionUuid,
+        key: DocumentKey<'_>,
+        time: ClusterTime,
+    ) {
         exactness.newest_lookup.fetch_max(pack(time), SeqCst);
-        if self.remembered >= MAX_REMEMBERED {
+        if self.looked_up.len() >= MAX_REMEMBERED {
             exactness.raise(exactness.after_restart());
             self.looked_up.clear();
-            self.remembered = 0;
         }
-        if self.looked_up.entry(collection).or_default().insert(id.into(), time).is_none() {
-            self.remembered += 1;
-        }
+        self.looked_up.insert((collection, key.into_owned()), time);
     }
 
     /// Forgets what no event from `time` on can be older than.
     pub(super) fn forget_before(&mut self, time: ClusterTime) {
-        if self.remembered == 0 {
-            return;
-        }
-        self.looked_up.retain(|_, ids| {
-            ids.retain(|_, looked_up| *looked_up >= time);
-            !ids.is_empty()
-        });
-        self.remembered = self.looked_up.values().map(HashMap::len).sum();
+        self.looked_up.retain(|_, looked_up| *looked_up >= time);
     }
 }
 
@@ -110,11 +109,12 @@ mod tests {
     #[test]
     fn a_looked_up_document_covers_older_events_only() {
         let (exactness, mut freshness) = (Exactness::new(at(1)), Freshness::default());
-        freshness.remember(&exactness, [1; 16], b"x", at(10));
-        assert!(freshness.covers([1; 16], b"x", at(10)) && !freshness.covers([1; 16], b"x", at(11)));
-        assert!(!freshness.covers([2; 16], b"x", at(5)) && !freshness.covers([1; 16], b"y", at(5)));
+        let (x, y) = (DocumentKey::Whole(1), DocumentKey::Whole(2));
+        freshness.remember(&exactness, [1; 16], x.clone(), at(10));
+        assert!(freshness.covers([1; 16], &x, at(10)) && !freshness.covers([1; 16], &x, at(11)));
+        assert!(!freshness.covers([2; 16], &x, at(5)) && !freshness.covers([1; 16], &y, at(5)));
         freshness.forget_before(at(11));
-        assert!(!freshness.covers([1; 16], b"x", at(5)));
+        assert!(!freshness.covers([1; 16], &x, at(5)));
         assert_eq!(exactness.after_restart(), at(10));
         assert!(exactness.is_exact(at(5)));
     }
@@ -122,8 +122,8 @@ mod tests {
     #[test]
     fn forgetting_for_want_of_room_raises_exactness() {
         let (exactness, mut freshness) = (Exactness::new(at(1)), Freshness::default());
-        for n in 0..=MAX_REMEMBERED {
-            freshness.remember(&exactness, [1; 16], &n.to_le_bytes(), at(10));
+        for n in 0..=i64::try_from(MAX_REMEMBERED).unwrap() {
+            freshness.remember(&exactness, [1; 16], DocumentKey::Whole(n), at(10));
         }
         assert!(!exactness.is_exact(at(10)) && exactness.is_exact(at(11)));
     }

@@ -19,6 +19,7 @@ use super::{
 use crate::{
     model::{
         ClusterTime,
+        document_key::DocumentKey,
         raw::{self, Writer, kind},
     },
     mongo::{self, code, retry},
@@ -60,14 +61,14 @@ impl LookUp {
             for document in raw::documents(batch.doc_slices().map_err(mongo::Error::from)?.as_bytes())? {
                 let document = document?;
                 let id = raw::find(document, "_id")?.ok_or(raw::Malformed)?;
-                documents.insert((id.kind, id.value), document);
+                documents.insert(DocumentKey::new(id.kind, id.value), document);
                 bytes += document.len();
             }
         }
         for slot in slots.iter_mut() {
             slot.look_up = false;
             slot.deltas.clear();
-            slot.base = match documents.get(&(slot.id_kind, slot.id)) {
+            slot.base = match documents.get(&slot.key) {
                 Some(document) => Base::Put(Cow::Owned(document.to_vec())),
                 None => Base::Delete,
             };

@@ -134,7 +134,7 @@ impl ChangeStream {
     /// A position *at* the commit time may still have events of that very time before it.
     fn has_reached(&self, commit_time: Option<ClusterTime>) -> bool {
         match (&self.safe, commit_time) {
-            (Some(safe), Some(commit_time)) => self.rounds.is_empty() && safe.cluster_time > commit_time,
+            (Some(safe), Some(commit_time)) => safe.cluster_time > commit_time,
             _ => false,
         }
     }

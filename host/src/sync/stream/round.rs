@@ -1,17 +1,15 @@
 //! A round: the document events of one batch, shared out among the appliers.
 
 use std::{
-    hash::{Hash, Hasher},
     ops::Range,
     pin::Pin,
     sync::Arc,
 };
 
-use rustc_hash::FxHasher;
-
 use super::{Error, reader::StreamBatch, targets::Target};
 use crate::model::{
     ClusterTime, Position,
+    document_key::DocumentKey,
     event::{ChangeEvent, OpType},
     raw::Malformed,
 };
@@ -32,7 +30,7 @@ pub(super) struct EventRef {
     pub(super) op_type: OpType,
     pub(super) time: ClusterTime,
     pub(super) target: Arc<Target>,
-    pub(super) id_kind: u8,
+    id_kind: u8,
     id: Range<usize>,
     /// The full document, or the update description of an update.
     body: Range<usize>,
@@ -81,8 +79,8 @@ impl RoundBuilder {
             id: range_in(bytes, id),
             body: if body.is_empty() { 0..0 } else { range_in(bytes, body) },
         };
-        let count = self.parts.len().max(1);
-        let part = self.parts.get_mut(applier_of(target, id, count)).ok_or(Malformed)?;
+        let applier = applier_of(target, &DocumentKey::new(id_kind, id), self.parts.len().max(1));
+        let part = self.parts.get_mut(applier).ok_or(Malformed)?;
         part.push(place);
         self.events += 1;
         Ok(())
@@ -96,8 +94,9 @@ impl RoundBuilder {
 }
 
 impl Part {
-    pub(super) fn id(&self, event: &EventRef) -> Result<&[u8], Error> {
-        self.slice(&event.id)
+    /// The type and the bytes of the document's `_id`.
+    pub(super) fn id(&self, event: &EventRef) -> Result<(u8, &[u8]), Error> {
+        Ok((event.id_kind, self.slice(&event.id)?))
     }
 
     pub(super) fn body(&self, event: &EventRef) -> Result<&[u8], Error> {
@@ -109,13 +108,10 @@ impl Part {
     }
 }
 
-fn applier_of(target: &Target, id: &[u8], appliers: usize) -> usize {
-    let mut hasher = FxHasher::default();
-    target.uuid.hash(&mut hasher);
-    if !target.serial {
-        id.hash(&mut hasher);
-    }
-    usize::try_from(hasher.finish() % appliers as u64).unwrap_or_default()
+/// Serial collections go to one applier whole. The high bits choose: the low ones of a hash are the poorer.
+fn applier_of(target: &Target, key: &DocumentKey<'_>, appliers: usize) -> usize {
+    let hash = if target.serial { DocumentKey::Bytes(0, &target.uuid).hash_for_order() } else { key.hash_for_order() };
+    usize::try_from((hash >> 32) % appliers as u64).unwrap_or_default()
 }
 
 /// Where `part`, which borrows from `whole`, lies in it.

@@ -38,6 +38,9 @@ pub(crate) struct Options {
     /// Only cases whose name holds this
     #[arg(long)]
     only: Option<String>,
+    /// Take the host as it is built already, or `TIDEGATE_BIN`
+    #[arg(long)]
+    no_build: bool,
 }
 
 impl Options {
@@ -68,11 +71,13 @@ pub(crate) fn run(bench: &Bench) -> Result<()> {
     if cfg!(debug_assertions) {
         return in_release();
     }
-    build::all(Profile::Release)?;
     let (name, options) = match bench {
         Bench::Copy(options) => ("copy", options),
         Bench::Apply(options) => ("apply", options),
     };
+    if !options.no_build {
+        build::all(Profile::Release)?;
+    }
     ensure!(options.runs > 0 && options.divide > 0, "--runs and --divide begin at 1");
     let cases = crate::block_on(async {
         match bench {

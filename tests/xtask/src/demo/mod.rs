@@ -22,10 +22,15 @@ pub(crate) struct Options {
     /// The seed of data and writes
     #[arg(long, default_value_t = 1)]
     seed: u64,
+    /// Take the host as it is built already, or `TIDEGATE_BIN`
+    #[arg(long)]
+    no_build: bool,
 }
 
 pub(crate) fn run(options: &Options) -> Result<()> {
-    build::all(Profile::Release)?;
+    if !options.no_build {
+        build::all(Profile::Release)?;
+    }
     eprintln!("mongod: {}", mongod::obtain()?.display());
     let begun = Instant::now();
     crate::block_on(async {

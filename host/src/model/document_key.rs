@@ -1,0 +1,200 @@
+//! When two `_id`s are the same to the server.
+//!
+//! `5`, `5.0` and `NumberLong(5)` are one `_id`, also inside an embedded
+//! document, though their bytes differ: a document can be deleted as one and
+//! inserted again as the other. Events of one document must stay in order, so
+//! whatever groups events by document groups by a [`DocumentKey`].
+
+use std::hash::{Hash, Hasher};
+
+use rustc_hash::FxHasher;
+
+use super::raw::{elements, kind};
+
+/// An `_id` as the server compares it under the simple collation.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum DocumentKey<'a> {
+    /// Any number that is a whole one.
+    Whole(i64),
+    /// Any other double, as its bits; one NaN for all.
+    Fraction(u64),
+    /// The type and bytes of a value of which there is one form only.
+    Bytes(u8, &'a [u8]),
+    /// An embedded document with its numbers in one form.
+    Document(Vec<u8>),
+}
+
+/// The type of decimals. One that is not whole can equal a double that is not: keys of both are
+/// put with one applier, but are not equal, so their events must be applied in order.
+const DECIMAL: u8 = 0x13;
+
+impl<'a> DocumentKey<'a> {
+    pub fn new(id_kind: u8, id: &'a [u8]) -> Self {
+        match id_kind {
+            kind::DOCUMENT | kind::ARRAY => Self::Document(canonical(id_kind, id)),
+            _ => number(id_kind, id).unwrap_or(Self::Bytes(id_kind, id)),
+        }
+    }
+
+    /// The same for all keys that can be equal to the server.
+    pub fn hash_for_order(&self) -> u64 {
+        let mut hasher = FxHasher::default();
+        match self {
+            Self::Bytes(DECIMAL, id) => Self::Fraction(decimal(id).unwrap_or_default().to_bits()).hash(&mut hasher),
+            other => other.hash(&mut hasher),
+        }
+        hasher.finish()
+    }
+
+    /// True if a key that is not equal to this one can still be the same `_id`.
+    pub fn is_ambiguous(&self) -> bool {
+        match self {
+            Self::Bytes(id_kind, _) => *id_kind == DECIMAL,
+            Self::Document(canonical) => canonical.first() == Some(&DECIMAL),
+            Self::Whole(_) | Self::Fraction(_) => false,
+        }
+    }
+
+    /// True for the types of which [`Self::is_ambiguous`] can be true.
+    pub fn can_be_ambiguous(id_kind: u8) -> bool {
+        matches!(id_kind, DECIMAL | kind::DOCUMENT)
+    }
+
+    pub fn into_owned(self) -> OwnedDocumentKey {
+        match self {
+            Self::Whole(n) => OwnedDocumentKey::Whole(n),
+            Self::Fraction(bits) => OwnedDocumentKey::Fraction(bits),
+            Self::Bytes(id_kind, id) => OwnedDocumentKey::Bytes(id_kind, id.into()),
+            Self::Document(canonical) => OwnedDocumentKey::Document(canonical.into()),
+        }
+    }
+}
+
+/// A key that is kept longer than its event.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum OwnedDocumentKey {
+    Whole(i64),
+    Fraction(u64),
+    Bytes(u8, Box<[u8]>),
+    Document(Box<[u8]>),
+}
+
+fn number(id_kind: u8, id: &[u8]) -> Option<DocumentKey<'static>> {
+    let double = match id_kind {
+        0x10 => return Some(DocumentKey::Whole(i64::from(i32::from_le_bytes(id.try_into().ok()?)))),
+        0x12 => return Some(DocumentKey::Whole(i64::from_le_bytes(id.try_into().ok()?))),
+        0x01 => f64::from_le_bytes(id.try_into().ok()?),
+        DECIMAL => return whole_decimal(id).map(DocumentKey::Whole),
+        _ => return None,
+    };
+    if double.is_nan() {
+        return Some(DocumentKey::Fraction(f64::NAN.to_bits()));
+    }
+    #[expect(clippy::cast_possible_truncation, reason = "whole and in range")]
+    #[expect(clippy::cast_precision_loss, reason = "the bounds are powers of two")]
+    if double.fract() == 0.0 && double >= i64::MIN as f64 && double < -(i64::MIN as f64) {
+        return Some(DocumentKey::Whole(double as i64));
+    }
+    Some(DocumentKey::Fraction(double.to_bits()))
+}
+
+fn decimal(id: &[u8]) -> Option<f64> {
+    bson::Decimal128::from_bytes(id.try_into().ok()?).to_string().parse().ok()
+}
+
+/// The value of a decimal that is a whole number of at most 64 bits.
+fn whole_decimal(id: &[u8]) -> Option<i64> {
+    let text = bson::Decimal128::from_bytes(id.try_into().ok()?).to_string();
+    let (digits, exponent) = text.split_once('E').unwrap_or((&text, "0"));
+    let (whole, fraction) = digits.split_once('.').unwrap_or((digits, ""));
+    let exponent: i32 = exponent.parse().ok()?;
+    let shift = exponent - i32::try_from(fraction.len()).ok()?;
+    let unscaled: i128 = format!("{whole}{fraction}").parse().ok()?;
+    let power = 10_i128.checked_pow(shift.unsigned_abs())?;
+    let value = if shift >= 0 { unscaled.checked_mul(power)? } else { divide_exactly(unscaled, power)? };
+    i64::try_from(value).ok()
+}
+
+fn divide_exactly(value: i128, by: i128) -> Option<i128> {
+    (value % by == 0).then_some(value / by)
+}
+
+/// Type, name and value of every element, numbers in one form. The first byte
+/// tells whether a decimal that is not whole is among them.
+fn canonical(id_kind: u8, document: &[u8]) -> Vec<u8> {
+    let mut bytes = vec![0, id_kind];
+    let mut ambiguous = false;
+    for element in elements(document).into_iter().flatten().flatten() {
+        bytes.extend_from_slice(element.name);
+        bytes.push(0);
+        let key = DocumentKey::new(element.kind, element.value);
+        ambiguous |= key.is_ambiguous();
+        let (form, value): (u8, &[u8]) = match &key {
+            DocumentKey::Whole(n) => (1, &n.to_le_bytes()),
+            DocumentKey::Fraction(bits) => (2, &bits.to_le_bytes()),
+            DocumentKey::Bytes(id_kind, value) => (*id_kind | 0x20, value),
+            DocumentKey::Document(canonical) => (3, canonical),
+        };
+        bytes.push(form);
+        bytes.extend_from_slice(&value.len().to_le_bytes());
+        bytes.extend_from_slice(value);
+    }
+    if let (true, Some(first)) = (ambiguous, bytes.first_mut()) {
+        *first = DECIMAL;
+    }
+    bytes
+}
+
+#[cfg(test)]
+mod tests {
+    use bson::{Bson, doc};
+
+    use super::*;
+    use crate::model::raw::find;
+
+    fn with_key<T>(id: impl Into<Bson>, read: impl FnOnce(DocumentKey<'_>) -> T) -> T {
+        let document = doc! { "_id": id.into() }.to_vec().unwrap();
+        let element = find(&document, "_id").unwrap().unwrap();
+        read(DocumentKey::new(element.kind, element.value))
+    }
+
+    fn key(id: impl Into<Bson>) -> OwnedDocumentKey {
+        with_key(id, |key| key.into_owned())
+    }
+
+    fn decimal(text: &str) -> Bson {
+        Bson::Decimal128(text.parse().unwrap())
+    }
+
+    #[test]
+    fn equal_numbers_of_different_types_are_one_key() {
+        for five in [Bson::Int64(5), Bson::Double(5.0), decimal("5"), decimal("5.00"), decimal("0.5E1")] {
+            assert_eq!(key(5), key(five));
+        }
+        assert_eq!(key(doc! { "a": 1, "b": { "c": 2 } }), key(doc! { "a": 1.0, "b": { "c": 2_i64 } }));
+        assert_eq!(key(-0.0), key(0));
+    }
+
+    #[test]
+    fn different_ids_are_different_keys() {
+        let ids: Vec<Bson> = vec![
+            5.into(), "5".into(), 5.5.into(), (1_i64 << 53).into(), ((1_i64 << 53) + 1).into(), f64::NAN.into(),
+            f64::INFINITY.into(), doc! { "a": 1 }.into(), doc! { "b": 1 }.into(), doc! { "a": "1" }.into(), true.into(),
+            Bson::Null, decimal("5.5"), decimal("1E+40"), Bson::DateTime(bson::DateTime::from_millis(5)),
+        ];
+        for (at, a) in ids.iter().enumerate() {
+            for b in &ids[at + 1..] {
+                assert_ne!(key(a.clone()), key(b.clone()), "{a} and {b}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_fraction_as_decimal_goes_with_the_double_and_says_so() {
+        let double = with_key(0.5, |key| key.hash_for_order());
+        let (hash, ambiguous) = with_key(decimal("0.50"), |key| (key.hash_for_order(), key.is_ambiguous()));
+        assert_eq!((double, true), (hash, ambiguous));
+        assert!(with_key(doc! { "a": decimal("0.5") }, |key| key.is_ambiguous()));
+        assert!(!with_key(doc! { "a": decimal("5") }, |key| key.is_ambiguous()));
+    }
+}
