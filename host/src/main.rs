@@ -74,8 +74,8 @@ fn stop_on_signal() -> anyhow::Result<CancellationToken> {
 fn settings(config: Config) -> Settings {
     Settings {
         id: config.id,
-        cluster0: config.cluster0.reveal().to_owned(),
-        cluster1: config.cluster1.reveal().to_owned(),
+        cluster0: config.cluster0,
+        cluster1: config.cluster1,
         load_level: config.load_level,
         feature_set: config.feature_set,
     }

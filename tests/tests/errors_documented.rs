@@ -13,13 +13,18 @@ fn every_error_has_its_page_and_every_page_its_error() -> Result<()> {
         .with_context(|| format!("list {}", directory.display()))?
         .map(|entry| Ok(entry?.file_name().to_string_lossy().into_owned()))
         .collect::<Result<_>>()?;
-    let mut expected: BTreeSet<String> =
-        ErrorName::ALL.iter().map(|name| format!("{name}.md")).collect();
+    let mut expected: BTreeSet<String> = ErrorName::ALL
+        .iter()
+        .map(|name| format!("{name}.md"))
+        .collect();
     // The index of the pages.
     expected.insert("README.md".to_owned());
     let missing: Vec<_> = expected.difference(&pages).collect();
     let stray: Vec<_> = pages.difference(&expected).collect();
-    assert!(missing.is_empty() && stray.is_empty(), "missing: {missing:?}; stray: {stray:?}");
+    assert!(
+        missing.is_empty() && stray.is_empty(),
+        "missing: {missing:?}; stray: {stray:?}"
+    );
     Ok(())
 }
 
@@ -29,7 +34,10 @@ fn every_page_is_titled_with_its_error() -> Result<()> {
     for name in ErrorName::ALL {
         let page = directory.join(format!("{name}.md"));
         let text = std::fs::read_to_string(&page).with_context(|| page.display().to_string())?;
-        assert!(text.starts_with(&format!("# {name}\n")), "{name}.md has another title");
+        assert!(
+            text.starts_with(&format!("# {name}\n")),
+            "{name}.md has another title"
+        );
     }
     Ok(())
 }

@@ -21,10 +21,22 @@ impl Pair {
     async fn start() -> Result<Self> {
         let directory = TestDir::new()?;
         let (source, destination) = tokio::try_join!(
-            ReplicaSet::start("source", directory.path().join("source"), Options::default()),
-            ReplicaSet::start("destination", directory.path().join("destination"), Options::default()),
+            ReplicaSet::start(
+                "source",
+                directory.path().join("source"),
+                Options::default()
+            ),
+            ReplicaSet::start(
+                "destination",
+                directory.path().join("destination"),
+                Options::default()
+            ),
         )?;
-        Ok(Self { source, destination, directory })
+        Ok(Self {
+            source,
+            destination,
+            directory,
+        })
     }
 
     async fn compare(&self) -> Result<Comparison> {
@@ -48,60 +60,110 @@ const CHANGES: &[Change] = &[
     Change {
         name: "a changed byte",
         seen_as: "title",
-        make: |db| run(db, doc! { "update": "products", "updates": [
-            { "q": { "_id": "product/000007" }, "u": { "$set": { "title": "changed" } } }] }),
+        make: |db| {
+            run(
+                db,
+                doc! { "update": "products", "updates": [
+                { "q": { "_id": "product/000007" }, "u": { "$set": { "title": "changed" } } }] },
+            )
+        },
     },
     Change {
         name: "another number type",
         seen_as: "attributes",
-        make: |db| run(db, doc! { "update": "products", "updates": [
-            { "q": { "_id": "product/000008" }, "u": { "$set": { "attributes.weight": 1_i64 } } }] }),
+        make: |db| {
+            run(
+                db,
+                doc! { "update": "products", "updates": [
+                { "q": { "_id": "product/000008" }, "u": { "$set": { "attributes.weight": 1_i64 } } }] },
+            )
+        },
     },
     Change {
         name: "another field order",
         seen_as: "sku",
-        make: |db| run(db, doc! { "update": "products", "updates": [
-            { "q": { "_id": "product/000009" },
-              "u": [{ "$replaceWith": { "$mergeObjects": [
-                { "_id": "$_id", "price": "$price", "sku": "$sku" }, "$$ROOT"] } }] }] }),
+        make: |db| {
+            run(
+                db,
+                doc! { "update": "products", "updates": [
+                { "q": { "_id": "product/000009" },
+                  "u": [{ "$replaceWith": { "$mergeObjects": [
+                    { "_id": "$_id", "price": "$price", "sku": "$sku" }, "$$ROOT"] } }] }] },
+            )
+        },
     },
     Change {
         name: "a missing document",
         seen_as: "is not on the destination",
-        make: |db| run(db, doc! { "delete": "products", "deletes": [
-            { "q": { "_id": "product/000010" }, "limit": 1 }] }),
+        make: |db| {
+            run(
+                db,
+                doc! { "delete": "products", "deletes": [
+                { "q": { "_id": "product/000010" }, "limit": 1 }] },
+            )
+        },
     },
     Change {
         name: "an extra document",
         seen_as: "is on the destination only",
-        make: |db| run(db, doc! { "insert": "products", "documents": [
-            { "_id": "product/000010x", "sku": "extra", "price": 1 }] }),
+        make: |db| {
+            run(
+                db,
+                doc! { "insert": "products", "documents": [
+                { "_id": "product/000010x", "sku": "extra", "price": 1 }] },
+            )
+        },
     },
     Change {
         name: "an extra document at the end",
         seen_as: "is on the destination only",
-        make: |db| run(db, doc! { "insert": "products", "documents": [
-            { "_id": "product/zzz", "sku": "extra2", "price": 1 }] }),
+        make: |db| {
+            run(
+                db,
+                doc! { "insert": "products", "documents": [
+                { "_id": "product/zzz", "sku": "extra2", "price": 1 }] },
+            )
+        },
     },
     Change {
         name: "an option",
         seen_as: "validationLevel",
-        make: |db| run(db, doc! { "collMod": "products", "validationLevel": "strict" }),
+        make: |db| {
+            run(
+                db,
+                doc! { "collMod": "products", "validationLevel": "strict" },
+            )
+        },
     },
     Change {
         name: "an index option",
         seen_as: "hidden",
-        make: |db| run(db, doc! { "collMod": "products", "index": { "name": "sku_1", "hidden": true } }),
+        make: |db| {
+            run(
+                db,
+                doc! { "collMod": "products", "index": { "name": "sku_1", "hidden": true } },
+            )
+        },
     },
     Change {
         name: "a missing index",
         seen_as: "index attributes",
-        make: |db| run(db, doc! { "dropIndexes": "products", "index": "attributes" }),
+        make: |db| {
+            run(
+                db,
+                doc! { "dropIndexes": "products", "index": "attributes" },
+            )
+        },
     },
     Change {
         name: "a view's pipeline",
         seen_as: "pipeline",
-        make: |db| run(db, doc! { "collMod": "expensive", "viewOn": "orders", "pipeline": [] }),
+        make: |db| {
+            run(
+                db,
+                doc! { "collMod": "expensive", "viewOn": "orders", "pipeline": [] },
+            )
+        },
     },
     Change {
         name: "an extra collection",
@@ -121,7 +183,10 @@ async fn the_comparison_sees_every_kind_of_difference() -> Result<()> {
     workload::load(pair.destination.client(), DOCUMENTS, 1).await?;
     // Carts hold the time of their making.
     for set in [&pair.source, &pair.destination] {
-        set.db("shop").collection::<Document>("carts").drop().await?;
+        set.db("shop")
+            .collection::<Document>("carts")
+            .drop()
+            .await?;
     }
     let equal = pair.compare().await?.into_result()?;
     assert!(equal.documents > DOCUMENTS * 9 / 10, "{equal:?}");
@@ -130,7 +195,10 @@ async fn the_comparison_sees_every_kind_of_difference() -> Result<()> {
             .map_err(|error| anyhow::anyhow!("{}: {error}", change.name))
             .await?;
         let found = pair.compare().await?;
-        let seen = found.differences.iter().any(|d| d.to_string().contains(change.seen_as));
+        let seen = found
+            .differences
+            .iter()
+            .any(|d| d.to_string().contains(change.seen_as));
         assert!(seen, "{} is not seen: {found:?}", change.name);
     }
     assert_eq!(pair.compare().await?.differences.len(), CHANGES.len());
@@ -147,15 +215,26 @@ async fn the_writer_keeps_writing_and_a_set_survives_kill_and_step_down() -> Res
         ddl_every: Some(std::time::Duration::from_millis(50)),
     };
     let writer = Writer::start(pair.source.client(), DOCUMENTS, 1, pace);
-    support::wait_until("every kind of write", std::time::Duration::from_secs(60), async || {
-        let counts = writer.counts();
-        let fewest = [counts.inserts, counts.updates, counts.replaces, counts.deletes, counts.transactions, counts.ddl];
-        Ok(if fewest.iter().all(|&count| count > 25) {
-            support::wait::Look::Done(())
-        } else {
-            support::wait::Look::NotYet(format!("{counts:?}"))
-        })
-    })
+    support::wait_until(
+        "every kind of write",
+        std::time::Duration::from_secs(60),
+        async || {
+            let counts = writer.counts();
+            let fewest = [
+                counts.inserts,
+                counts.updates,
+                counts.replaces,
+                counts.deletes,
+                counts.transactions,
+                counts.ddl,
+            ];
+            Ok(if fewest.iter().all(|&count| count > 25) {
+                support::wait::Look::Done(())
+            } else {
+                support::wait::Look::NotYet(format!("{counts:?}"))
+            })
+        },
+    )
     .await?;
     writer.stop().await?;
     pair.source.step_down().await?;
@@ -172,8 +251,12 @@ async fn the_writer_keeps_writing_and_a_set_survives_kill_and_step_down() -> Res
 #[tokio::test]
 async fn a_set_speaks_tls_and_asks_for_a_password() -> Result<()> {
     let directory = TestDir::new()?;
-    let set = ReplicaSet::start("secure", directory.path().join("secure"), Options::secure()).await?;
-    set.db("app").collection("c").insert_one(doc! { "_id": 1 }).await?;
+    let set =
+        ReplicaSet::start("secure", directory.path().join("secure"), Options::secure()).await?;
+    set.db("app")
+        .collection("c")
+        .insert_one(doc! { "_id": 1 })
+        .await?;
     let stranger = support::replica_set::client(&set.uri_of("root", "wrong")).await?;
     assert!(stranger.list_database_names().await.is_err());
     drop(set);

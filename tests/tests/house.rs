@@ -7,9 +7,22 @@ use anyhow::{Context, Result, ensure};
 
 /// Each room and the rooms it may use, beside itself.
 const ROOMS: &[(&str, &[&str])] = &[
-    ("api", &["session", "sync", "mongo", "metadata", "plugin", "model", "config", "observe"]),
-    ("session", &["sync", "mongo", "metadata", "plugin", "model", "config", "observe"]),
-    ("sync", &["mongo", "metadata", "plugin", "model", "config", "observe"]),
+    (
+        "api",
+        &[
+            "session", "sync", "mongo", "metadata", "plugin", "model", "config", "observe",
+        ],
+    ),
+    (
+        "session",
+        &[
+            "sync", "mongo", "metadata", "plugin", "model", "config", "observe",
+        ],
+    ),
+    (
+        "sync",
+        &["mongo", "metadata", "plugin", "model", "config", "observe"],
+    ),
     ("mongo", &["model", "config", "observe"]),
     ("metadata", &["model", "config", "observe"]),
     ("plugin", &["model", "config", "observe"]),
@@ -26,7 +39,10 @@ fn source() -> PathBuf {
 
 /// Every Rust file under a directory.
 fn files(directory: &Path, found: &mut Vec<PathBuf>) -> Result<()> {
-    for entry in directory.read_dir().with_context(|| format!("list {}", directory.display()))? {
+    for entry in directory
+        .read_dir()
+        .with_context(|| format!("list {}", directory.display()))?
+    {
         let path = entry?.path();
         if path.is_dir() {
             files(&path, found)?;
@@ -39,7 +55,10 @@ fn files(directory: &Path, found: &mut Vec<PathBuf>) -> Result<()> {
 
 /// The rooms that a text names as `crate::room` or in `use crate::{room, …}`.
 fn rooms_used(text: &str) -> Vec<String> {
-    let code: Vec<&str> = text.lines().filter(|line| !line.trim_start().starts_with("//")).collect();
+    let code: Vec<&str> = text
+        .lines()
+        .filter(|line| !line.trim_start().starts_with("//"))
+        .collect();
     let code = code.join("\n");
     let mut rooms = Vec::new();
     for (at, path) in code.match_indices("crate::") {
@@ -72,7 +91,9 @@ fn group_members(group: &str) -> Vec<String> {
 }
 
 fn identifier(text: &str) -> String {
-    text.chars().take_while(|c| c.is_alphanumeric() || *c == '_').collect()
+    text.chars()
+        .take_while(|c| c.is_alphanumeric() || *c == '_')
+        .collect()
 }
 
 #[test]
@@ -83,7 +104,9 @@ fn no_import_runs_against_the_allowed_direction() -> Result<()> {
         files(&source().join(room), &mut found)?;
         for file in found {
             let used = rooms_used(&std::fs::read_to_string(&file)?);
-            let known = used.iter().filter(|used| ROOMS.iter().any(|(room, _)| room == used));
+            let known = used
+                .iter()
+                .filter(|used| ROOMS.iter().any(|(room, _)| room == used));
             for used in known.filter(|used| *used != room && !allowed.contains(&used.as_str())) {
                 wrong.push(format!("{}: {room} must not use {used}", file.display()));
             }
@@ -98,7 +121,10 @@ fn every_room_is_listed() -> Result<()> {
     for entry in source().read_dir()? {
         let name = entry?.file_name().to_string_lossy().into_owned();
         let listed = name.ends_with(".rs") || ROOMS.iter().any(|(room, _)| *room == name);
-        ensure!(listed, "host/src/{name} is a room without a rule: add it to ROOMS");
+        ensure!(
+            listed,
+            "host/src/{name} is a room without a rule: add it to ROOMS"
+        );
     }
     Ok(())
 }
@@ -112,7 +138,11 @@ fn no_file_is_longer_than_the_limit() -> Result<()> {
     }
     for file in found {
         let lines = std::fs::read_to_string(&file)?.lines().count();
-        ensure!(lines <= MOST_LINES, "{}: {lines} lines; split it", file.display());
+        ensure!(
+            lines <= MOST_LINES,
+            "{}: {lines} lines; split it",
+            file.display()
+        );
     }
     Ok(())
 }

@@ -48,7 +48,9 @@ enum Phase {
 }
 
 fn seed() -> u64 {
-    let given = std::env::var("TIDEGATE_SEED").ok().and_then(|text| text.parse().ok());
+    let given = std::env::var("TIDEGATE_SEED")
+        .ok()
+        .and_then(|text| text.parse().ok());
     given.unwrap_or_else(rand::random)
 }
 
@@ -74,7 +76,12 @@ async fn kill_in(phase: Phase, runs: u64) -> Result<()> {
 
 /// One sync from start to commit, killed once or twice on its way.
 async fn one_run(rig: &mut Rig, phase: Phase, rng: &mut StdRng) -> Result<()> {
-    let writer = Writer::start(rig.source.client(), DOCUMENTS, rng.random(), Pace::default());
+    let writer = Writer::start(
+        rig.source.client(),
+        DOCUMENTS,
+        rng.random(),
+        Pace::default(),
+    );
     rig.host.start(dataset::filters()).await?;
     reach(rig, phase).await?;
     if !matches!(phase, Phase::Commit) {
@@ -165,7 +172,9 @@ async fn killed_at_every_named_point() -> Result<()> {
     workload::load(rig.source.client(), DOCUMENTS, seed).await?;
     for point in POINTS {
         rig.begin_again(Some(point)).await?;
-        killed_at(&mut rig, seed).await.with_context(|| format!("{point}, TIDEGATE_SEED={seed}"))?;
+        killed_at(&mut rig, seed)
+            .await
+            .with_context(|| format!("{point}, TIDEGATE_SEED={seed}"))?;
     }
     rig.log.check()?;
     rig.abandon();

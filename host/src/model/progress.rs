@@ -30,7 +30,7 @@ pub struct Progress {
     pub collections: Vec<CollectionProgress>,
 }
 
-/// Bytes of uncompressed documents. `copied` never exceeds `total`.
+/// Bytes of uncompressed documents. The total is an estimate: more can be copied.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct CopyProgress {
     pub total_bytes: u64,

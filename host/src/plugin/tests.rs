@@ -198,7 +198,7 @@ fn guest(body: &str, version: &str, import: &str) -> Vec<u8> {
                 (global.set $top (i32.add (global.get $top) (i32.and (i32.add (local.get 3) (i32.const 15)) (i32.const -8)))))
             (func (export "tidegate:plugin/describe@{version}#describe") (result i32) (i32.const 16))
             (func (export "tidegate:plugin/describe@{version}#configure") (param i32 i32) (result i32) (i32.const 512))
-            (func $deeper (param i32) (result i32) (i32.add (call $deeper (i32.add (local.get 0) (i32.const 1))) (i32.const 1)))
+            (func $misbehave_deeper (param i32) (result i32) (i32.add (call $misbehave_deeper (i32.add (local.get 0) (i32.const 1))) (i32.const 1)))
             (func $misbehave (export "tidegate:plugin/route@{version}#route") (param i32 i32 i32 i32) (result i32)
                 (if (i32.eq (local.get 1) (i32.const 3)) (then {body}))
                 (i32.const 512)))"#
@@ -251,7 +251,10 @@ fn a_trap_is_named_and_the_next_call_gets_a_fresh_instance() {
     for (body, kind) in [
         ("(loop $again (br $again))", TrapKind::Deadline),
         ("(unreachable)", TrapKind::Panic),
-        ("(drop (call $deeper (i32.const 0)))", TrapKind::Stack),
+        (
+            "(drop (call $misbehave_deeper (i32.const 0)))",
+            TrapKind::Stack,
+        ),
         ("(drop (i32.load (i32.const -1)))", TrapKind::Other),
         (
             "(if (i32.eq (memory.grow (i32.const 1000)) (i32.const -1)) (then (unreachable)))",

@@ -16,6 +16,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 use tokio::sync::Mutex;
 
 use crate::{
+    config::ConnectionString,
     model::{ErrorName, OperatorError, Progress, StartOptions, State, options::ClusterName, state::Call},
     mongo::Cluster,
     plugin::FeatureSet,
@@ -29,8 +30,8 @@ use monitor::Monitor;
 pub struct Settings {
     /// Instance id (`--id`), reported as `mongosyncID`.
     pub id: String,
-    pub cluster0: String,
-    pub cluster1: String,
+    pub cluster0: ConnectionString,
+    pub cluster1: ConnectionString,
     /// 1 to 4: how hard the sync works both clusters (mongosync's `loadLevel`).
     pub load_level: u8,
     /// A folder to read the feature set from, in place of the embedded one.
@@ -115,7 +116,7 @@ impl Session {
         if let Some(reason) = progress::cannot_commit(&active, &self.monitor).await {
             return Err(OperatorError::new(
                 ErrorName::CannotCommit,
-                format!("Commit is not possible yet: {reason}. Wait until /progress shows canCommit true."),
+                format!("Commit is not possible yet. {reason} Wait until /progress shows canCommit true."),
             ));
         }
         let time = sync::take_commit_time(&active.source).await.map_err(sync::Error::into_operator)?;

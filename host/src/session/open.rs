@@ -21,8 +21,8 @@ use crate::{
 pub(super) async fn open(settings: Settings) -> Result<Session, OperatorError> {
     let app_name = format!("tidegate {}", env!("CARGO_PKG_VERSION"));
     let (cluster0, cluster1) = tokio::try_join!(
-        connect(ClusterName::Cluster0, &settings.cluster0, &app_name),
-        connect(ClusterName::Cluster1, &settings.cluster1, &app_name),
+        connect(ClusterName::Cluster0, settings.cluster0.reveal(), &app_name),
+        connect(ClusterName::Cluster1, settings.cluster1.reveal(), &app_name),
     )?;
     let directory = settings.feature_set.clone();
     let features = tokio::task::spawn_blocking(move || FeatureSet::load(directory.as_deref()))

@@ -21,15 +21,15 @@ const NOT_BLOCKED: &str = "Writes to the destination are not blocked. Make sure 
 pub(super) async fn cannot_commit(active: &ActiveSync, monitor: &Monitor) -> Option<String> {
     let session = active.record.get().await;
     match active.state().await {
-        State::Running if session.phase < Phase::ChangeEventApplication => Some("the initial sync is running".to_owned()),
+        State::Running if session.phase < Phase::ChangeEventApplication => Some("The initial sync is running.".to_owned()),
         State::Running => match lag_seconds(active, monitor) {
-            None => Some("no change event position is known yet".to_owned()),
+            None => Some("No change event position is known yet.".to_owned()),
             Some(lag) if lag > MAX_COMMIT_LAG_SECONDS => {
-                Some(format!("the lag is {lag} seconds, more than {MAX_COMMIT_LAG_SECONDS}"))
+                Some(format!("The lag is {lag} seconds, more than {MAX_COMMIT_LAG_SECONDS}."))
             }
             Some(_) => None,
         },
-        state => Some(format!("the state is {state}")),
+        state => Some(format!("The state is {state}.")),
     }
 }
 
@@ -49,7 +49,7 @@ fn idle(session: &Session) -> Progress {
     Progress {
         state: State::Idle,
         info: None,
-        cannot_commit: Some("no sync has been started".to_owned()),
+        cannot_commit: Some("No sync has been started.".to_owned()),
         can_write: false,
         lag_seconds: None,
         total_events_applied: 0,
@@ -73,7 +73,7 @@ async fn of(session: &Session, active: &ActiveSync) -> Progress {
     let seen = session.monitor.seen();
     let status = &active.status;
     let lag_seconds = if state == State::Paused { None } else { lag_seconds(active, &session.monitor) };
-    let behind = status.safe().zip(seen.newest).map(|(safe, newest)| u64::from(safe.seconds_behind(newest)));
+    let behind = (state == State::Running).then(|| status.safe()).flatten().zip(seen.newest).map(|(safe, newest)| u64::from(safe.seconds_behind(newest)));
     Progress {
         state,
         info: info(state, status.step()),

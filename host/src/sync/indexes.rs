@@ -90,10 +90,9 @@ pub(super) async fn run(database: &Database, command: RawDocumentBuf) -> Result<
 pub(super) async fn build_all(context: &Context) -> Result<(), Error> {
     let namespaces = context.store.namespaces().await?;
     let after_copy = context.options.build_indexes == BuildIndexes::AfterDataCopy;
+    plan(context, &namespaces);
     let pending: Vec<_> = namespaces.into_iter().filter(|n| n.copy_state == CopyState::Copied).collect();
     let (views, collections): (Vec<_>, Vec<_>) = pending.into_iter().partition(|n| n.kind == NamespaceKind::View);
-    let total = collections.iter().map(|namespace| namespace.indexes.len() as u64).sum();
-    context.status.plan_indexes(collections.len() as u64, if after_copy { total } else { 0 });
     stream::iter(collections)
         .map(|namespace| async move {
             context.check_cancelled()?;
@@ -113,9 +112,30 @@ pub(super) async fn build_all(context: &Context) -> Result<(), Error> {
     Ok(())
 }
 
+/// Shows how many indexes there are to build, and those of finished collections as built.
+pub(super) fn plan(context: &Context, namespaces: &[NamespaceDocument]) {
+    let collections = || namespaces.iter().filter(|namespace| namespace.kind == NamespaceKind::Collection);
+    let indexes = collections().map(|namespace| wanted(context, namespace)).sum();
+    context.status.plan_indexes(collections().count() as u64, indexes);
+    for namespace in collections().filter(|namespace| namespace.copy_state == CopyState::Ready) {
+        context.status.indexes_built(wanted(context, namespace));
+    }
+}
+
+/// Indexes that are built for a collection before change events are applied.
+fn wanted(context: &Context, namespace: &NamespaceDocument) -> u64 {
+    match context.options.build_indexes {
+        BuildIndexes::Never => 0,
+        BuildIndexes::AfterDataCopy | BuildIndexes::BeforeDataCopy => namespace.indexes.len() as u64,
+    }
+}
+
 async fn finish(context: &Context, mut namespace: NamespaceDocument) -> Result<(), Error> {
     namespace.copy_state = CopyState::Ready;
     context.store.put_namespace(&namespace).await?;
+    if namespace.kind == NamespaceKind::Collection {
+        context.status.indexes_built(wanted(context, &namespace));
+    }
     context.status.with_collection(&namespace.source, |collection| collection.state = "ready");
     Ok(())
 }
@@ -132,7 +152,6 @@ pub(super) async fn build_namespace(context: &Context, namespace: &NamespaceDocu
             }
         }
     }
-    context.status.indexes_built(namespace.indexes.len() as u64);
     Ok(())
 }
 

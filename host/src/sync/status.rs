@@ -167,12 +167,10 @@ impl Status {
         unpack(self.reported.load(Relaxed))
     }
 
-    /// Copied bytes are shown as at most the estimated total.
     pub fn copy(&self) -> CopyProgress {
-        let total_bytes = self.total_bytes.load(Relaxed).max(1);
         CopyProgress {
-            total_bytes,
-            copied_bytes: self.copied_bytes.load(Relaxed).min(total_bytes),
+            total_bytes: self.total_bytes.load(Relaxed).max(1),
+            copied_bytes: self.copied_bytes.load(Relaxed),
             copied_documents: self.copied_documents.load(Relaxed),
         }
     }

@@ -11,7 +11,9 @@ use std::{
 use anyhow::{Context, Result, bail, ensure};
 use serde_json::{Value, json};
 
+pub use crate::api::{Answer, can_commit, number, text};
 use crate::{
+    api::request,
     mongod::target_directory,
     process::{Process, Usage, free_port},
     wait::{Look, wait_until},
@@ -23,20 +25,6 @@ pub const DEADLINE: Duration = Duration::from_secs(120);
 /// Names the point at which a host built for tests kills itself: `name`, or
 /// `name:n` for the n-th passage.
 const KILL_AT: &str = "TIDEGATE_KILL_AT";
-
-/// An answer of the API.
-#[derive(Clone, Debug)]
-pub struct Answer {
-    pub status: u16,
-    pub body: Value,
-}
-
-impl Answer {
-    /// The stable name of a refusal.
-    pub fn error(&self) -> &str {
-        self.body.get("error").and_then(Value::as_str).unwrap_or_default()
-    }
-}
 
 /// How a host is started: everything a restart repeats.
 #[derive(Clone, Debug)]
@@ -69,7 +57,11 @@ pub fn binary() -> Result<PathBuf> {
         return Ok(PathBuf::from(path));
     }
     let here = std::env::current_exe().context("find the running program")?;
-    let beside = here.ancestors().skip(1).map(|dir| dir.join("tidegate")).find(|file| file.is_file());
+    let beside = here
+        .ancestors()
+        .skip(1)
+        .map(|dir| dir.join("tidegate"))
+        .find(|file| file.is_file());
     beside.context("the host is not built: run `cargo build`, or `cargo xtask test`")
 }
 
@@ -126,7 +118,12 @@ impl Host {
     /// The `progress` object.
     pub async fn progress(&self) -> Result<Value> {
         let answer = self.call("GET", "/api/v1/progress", "").await?;
-        ensure!(answer.status == 200, "progress answers {}: {}", answer.status, answer.body);
+        ensure!(
+            answer.status == 200,
+            "progress answers {}: {}",
+            answer.status,
+            answer.body
+        );
         Ok(answer.body.get("progress").cloned().unwrap_or(Value::Null))
     }
 
@@ -153,7 +150,12 @@ impl Host {
 
     async fn post(&self, call: &str, body: &str) -> Result<()> {
         let answer = self.call("POST", &format!("/api/v1/{call}"), body).await?;
-        ensure!(answer.status == 200, "{call} answers {}: {}", answer.status, answer.body);
+        ensure!(
+            answer.status == 200,
+            "{call} answers {}: {}",
+            answer.status,
+            answer.body
+        );
         Ok(())
     }
 
@@ -205,14 +207,22 @@ impl Host {
     ) -> Result<bool> {
         let begun = Instant::now();
         loop {
-            if self.process.as_mut().context("the host is not running")?.ended()?.is_some() {
+            if self
+                .process
+                .as_mut()
+                .context("the host is not running")?
+                .ended()?
+                .is_some()
+            {
                 self.process = None;
                 self.count_ended();
                 return Ok(true);
             }
             match self.progress().await {
                 Ok(progress) if pleases(&progress) => return Ok(false),
-                _ if begun.elapsed() > deadline => bail!("neither ended nor as expected in {deadline:?}"),
+                _ if begun.elapsed() > deadline => {
+                    bail!("neither ended nor as expected in {deadline:?}")
+                }
                 _ => tokio::time::sleep(Duration::from_millis(10)).await,
             }
         }
@@ -223,7 +233,10 @@ impl Host {
     /// kill -9.
     pub fn kill(&mut self) -> Result<()> {
         self.look_at_usage();
-        self.process.take().context("the host is not running")?.kill()?;
+        self.process
+            .take()
+            .context("the host is not running")?
+            .kill()?;
         self.count_ended();
         Ok(())
     }
@@ -233,7 +246,9 @@ impl Host {
         self.look_at_usage();
         let mut process = self.process.take().context("the host is not running")?;
         process.terminate()?;
-        let status = process.wait("the host after SIGTERM", Duration::from_secs(30)).await;
+        let status = process
+            .wait("the host after SIGTERM", Duration::from_secs(30))
+            .await;
         self.count_ended();
         status
     }
@@ -278,7 +293,10 @@ impl Host {
     }
 
     fn command(&self) -> Result<Command> {
-        let stderr = std::fs::File::options().create(true).append(true).open(self.stderr());
+        let stderr = std::fs::File::options()
+            .create(true)
+            .append(true)
+            .open(self.stderr());
         let mut command = Command::new(&self.arguments.binary);
         command
             .args(["--cluster0", &self.arguments.cluster0])
@@ -307,11 +325,16 @@ impl Host {
     }
 
     fn look_at_usage(&self) {
-        let Some(usage) = self.process.as_ref().and_then(|process| Usage::of(process.id())) else {
+        let Some(usage) = self
+            .process
+            .as_ref()
+            .and_then(|process| Usage::of(process.id()))
+        else {
             return;
         };
         self.seen_cpu_ms.fetch_max(usage.cpu_ms, Ordering::Relaxed);
-        self.seen_peak_kb.fetch_max(usage.peak_rss_kb, Ordering::Relaxed);
+        self.seen_peak_kb
+            .fetch_max(usage.peak_rss_kb, Ordering::Relaxed);
     }
 
     fn seen(&self) -> Usage {
@@ -326,37 +349,4 @@ impl Host {
         self.seen_cpu_ms = AtomicU64::new(0);
         self.seen_peak_kb = AtomicU64::new(0);
     }
-}
-
-pub fn can_commit(progress: &Value) -> bool {
-    progress.get("canCommit") == Some(&Value::Bool(true))
-}
-
-/// A text field of the progress; empty if it is not there.
-pub fn text<'a>(progress: &'a Value, field: &str) -> &'a str {
-    progress.get(field).and_then(Value::as_str).unwrap_or_default()
-}
-
-/// A number of the progress by JSON pointer; 0 if it is not there.
-pub fn number(progress: &Value, pointer: &str) -> u64 {
-    progress.pointer(pointer).and_then(Value::as_u64).unwrap_or(0)
-}
-
-/// One request on a connection of its own: the other end may have died since the last.
-fn request(method: &str, url: &str, body: &str) -> Result<Answer> {
-    let agent: ureq::Agent = ureq::Agent::config_builder()
-        .http_status_as_error(false)
-        .timeout_global(Some(DEADLINE))
-        .max_idle_connections(0)
-        .build()
-        .into();
-    let request = ureq::http::Request::builder().method(method).uri(url);
-    let answered = match body {
-        "" => agent.run(request.body(())?),
-        body => agent.run(request.body(body.to_owned())?),
-    };
-    let mut response = answered.with_context(|| format!("{method} {url}"))?;
-    let text = response.body_mut().read_to_string().context("read an answer")?;
-    let body = serde_json::from_str(&text).unwrap_or(Value::String(text));
-    Ok(Answer { status: response.status().as_u16(), body })
 }

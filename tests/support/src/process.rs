@@ -17,7 +17,9 @@ pub struct Process {
 
 impl Process {
     pub fn spawn(command: &mut Command) -> Result<Self> {
-        let child = command.spawn().with_context(|| format!("start {command:?}"))?;
+        let child = command
+            .spawn()
+            .with_context(|| format!("start {command:?}"))?;
         Ok(Self { child })
     }
 

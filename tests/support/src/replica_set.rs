@@ -40,19 +40,29 @@ pub struct Options {
 
 impl Default for Options {
     fn default() -> Self {
-        Self { cache_gb: 0.5, secure: false, replicated: true, arguments: Vec::new() }
+        Self {
+            cache_gb: 0.5,
+            secure: false,
+            replicated: true,
+            arguments: Vec::new(),
+        }
     }
 }
 
 impl Options {
     /// With keyFile, users and TLS.
     pub fn secure() -> Self {
-        Self { secure: true, ..Self::default() }
+        Self {
+            secure: true,
+            ..Self::default()
+        }
     }
 
     /// With the server's own fail points (`configureFailPoint`).
     pub fn with_fail_points() -> Self {
-        Self::default().argument("--setParameter").argument("enableTestCommands=1")
+        Self::default()
+            .argument("--setParameter")
+            .argument("enableTestCommands=1")
     }
 
     pub fn argument(mut self, argument: impl Into<String>) -> Self {
@@ -76,7 +86,10 @@ impl ReplicaSet {
     /// when this returns.
     pub async fn start(name: &str, directory: PathBuf, options: Options) -> Result<Self> {
         std::fs::create_dir_all(directory.join("db")).context("create a dbPath")?;
-        let certificates = options.secure.then(|| Certificates::create(&directory)).transpose()?;
+        let certificates = options
+            .secure
+            .then(|| Certificates::create(&directory))
+            .transpose()?;
         if options.secure {
             write_key_file(&directory.join("key"))?;
         }
@@ -90,7 +103,9 @@ impl ReplicaSet {
             process: None,
         };
         set.spawn().await?;
-        set.initiate().await.with_context(|| format!("initiate the replica set {name}"))?;
+        set.initiate()
+            .await
+            .with_context(|| format!("initiate the replica set {name}"))?;
         set.client = client(&set.uri()).await?;
         set.wait_for_primary().await?;
         Ok(set)
@@ -106,7 +121,11 @@ impl ReplicaSet {
 
     /// The connection string of a user in `admin`, on a set with access control.
     pub fn uri_of(&self, user: &str, password: &str) -> String {
-        format!("mongodb://{user}:{password}@127.0.0.1:{}/?{}", self.port, self.uri_options())
+        format!(
+            "mongodb://{user}:{password}@127.0.0.1:{}/?{}",
+            self.port,
+            self.uri_options()
+        )
     }
 
     pub fn address(&self) -> String {
@@ -124,12 +143,18 @@ impl ReplicaSet {
     /// Runs a command on `admin`.
     pub async fn admin(&self, command: Document) -> Result<Document> {
         let what = command.keys().next().cloned().unwrap_or_default();
-        self.db("admin").run_command(command).await.with_context(|| format!("run {what}"))
+        self.db("admin")
+            .run_command(command)
+            .await
+            .with_context(|| format!("run {what}"))
     }
 
     /// What the server process used so far.
     pub fn usage(&self) -> Usage {
-        self.process.as_ref().map(Process::usage).unwrap_or_default()
+        self.process
+            .as_ref()
+            .map(Process::usage)
+            .unwrap_or_default()
     }
 
     /// The server's process, to be frozen and thawed by signals.
@@ -139,15 +164,22 @@ impl ReplicaSet {
 
     /// kill -9.
     pub fn kill(&mut self) -> Result<()> {
-        self.process.take().context("the server is not running")?.kill()
+        self.process
+            .take()
+            .context("the server is not running")?
+            .kill()
     }
 
     /// A clean shutdown.
     pub async fn stop(&mut self) -> Result<()> {
         let mut process = self.process.take().context("the server is not running")?;
         // The server closes the connection instead of answering.
-        let _ = self.admin(doc! { "shutdown": 1, "force": true, "timeoutSecs": 0 }).await;
-        process.wait(&format!("mongod {}", self.name), DEADLINE).await?;
+        let _ = self
+            .admin(doc! { "shutdown": 1, "force": true, "timeoutSecs": 0 })
+            .await;
+        process
+            .wait(&format!("mongod {}", self.name), DEADLINE)
+            .await?;
         Ok(())
     }
 
@@ -168,7 +200,10 @@ impl ReplicaSet {
     pub async fn drop_all(&self) -> Result<()> {
         for name in self.client.list_database_names().await? {
             if !["admin", "config", "local"].contains(&name.as_str()) {
-                self.db(&name).drop().await.with_context(|| format!("drop {name}"))?;
+                self.db(&name)
+                    .drop()
+                    .await
+                    .with_context(|| format!("drop {name}"))?;
             }
         }
         Ok(())
@@ -204,7 +239,10 @@ impl ReplicaSet {
         let what = format!("mongod {} listens on port {}", self.name, self.port);
         wait_until(&what, DEADLINE, async || {
             if let Some(status) = process.ended()? {
-                bail!("mongod ended with {status}; see {}", self.directory.display());
+                bail!(
+                    "mongod ended with {status}; see {}",
+                    self.directory.display()
+                );
             }
             let answer = tokio::net::TcpStream::connect(("127.0.0.1", self.port)).await;
             Ok(answer.map_or_else(|error| Look::NotYet(error.to_string()), |_| Look::Done(())))
@@ -223,7 +261,11 @@ impl ReplicaSet {
             .arg(self.directory.join("db"))
             .arg("--logpath")
             .arg(self.directory.join("mongod.log"))
-            .args(["--logappend", "--wiredTigerCacheSizeGB", &self.options.cache_gb.to_string()])
+            .args([
+                "--logappend",
+                "--wiredTigerCacheSizeGB",
+                &self.options.cache_gb.to_string(),
+            ])
             .args(["--setParameter", "diagnosticDataCollectionEnabled=false"])
             .stdin(Stdio::null())
             .stdout(Stdio::null());
@@ -234,7 +276,11 @@ impl ReplicaSet {
             command
                 .arg("--keyFile")
                 .arg(self.directory.join("key"))
-                .args(["--tlsMode", "requireTLS", "--tlsAllowConnectionsWithoutCertificates"])
+                .args([
+                    "--tlsMode",
+                    "requireTLS",
+                    "--tlsAllowConnectionsWithoutCertificates",
+                ])
                 .arg("--tlsCAFile")
                 .arg(&certificates.authority)
                 .arg("--tlsCertificateKeyFile")
@@ -247,13 +293,18 @@ impl ReplicaSet {
     /// Makes a set of the fresh server and, with access control, its first user:
     /// both are allowed from the loopback address while there is no user.
     async fn initiate(&self) -> Result<()> {
-        let options = self.uri_options().replace(&format!("replicaSet={}", self.name), "directConnection=true");
+        let options = self.uri_options().replace(
+            &format!("replicaSet={}", self.name),
+            "directConnection=true",
+        );
         let direct = client(&format!("mongodb://127.0.0.1:{}/?{options}", self.port)).await?;
         let admin = direct.database("admin");
         if self.options.replicated {
             let member = doc! { "_id": 0, "host": self.address() };
             let config = doc! { "_id": &self.name, "members": [member] };
-            admin.run_command(doc! { "replSetInitiate": config }).await?;
+            admin
+                .run_command(doc! { "replSetInitiate": config })
+                .await?;
         }
         if self.options.secure {
             self.create_first_user(&admin).await?;
@@ -274,7 +325,9 @@ impl ReplicaSet {
 
 /// A client that gives up on an absent server soon enough for a test.
 pub async fn client(uri: &str) -> Result<Client> {
-    let mut options = ClientOptions::parse(uri).await.context("parse a connection string")?;
+    let mut options = ClientOptions::parse(uri)
+        .await
+        .context("parse a connection string")?;
     options.server_selection_timeout = Some(Duration::from_secs(10));
     Ok(Client::with_options(options)?)
 }

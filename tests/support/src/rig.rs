@@ -32,7 +32,11 @@ impl Options {
     /// Both clusters with keyFile, users and TLS.
     pub fn secure() -> Self {
         let secure = replica_set::Options::secure;
-        Self { source: secure(), destination: secure(), ..Self::default() }
+        Self {
+            source: secure(),
+            destination: secure(),
+            ..Self::default()
+        }
     }
 }
 
@@ -69,8 +73,20 @@ impl Rig {
         let log = LogCheck::new(&arguments.log_path);
         let host = Host::spawn_to_be_killed(arguments, options.kill_at.as_deref())
             .await
-            .with_context(|| format!("start the host; files are in {}", directory.path().display()))?;
-        Ok(Self { source, destination, host, log, scope: Box::new(|_, _| true), directory })
+            .with_context(|| {
+                format!(
+                    "start the host; files are in {}",
+                    directory.path().display()
+                )
+            })?;
+        Ok(Self {
+            source,
+            destination,
+            host,
+            log,
+            scope: Box::new(|_, _| true),
+            directory,
+        })
     }
 
     /// Compare only these namespaces of the source: database, collection.
@@ -101,7 +117,9 @@ impl Rig {
 
     /// Compares both clusters; fails on a difference.
     pub async fn compare(&self) -> Result<Comparison> {
-        compare(self.source.client(), self.destination.client(), &self.scope).await?.into_result()
+        compare(self.source.client(), self.destination.client(), &self.scope)
+            .await?
+            .into_result()
     }
 
     /// Commits, compares, checks the log, stops everything and removes the files.
@@ -130,7 +148,13 @@ impl Rig {
 
     /// Ends without a comparison: for tests in which no sync comes to its end.
     pub fn abandon(self) {
-        let Self { source, destination, host, directory, .. } = self;
+        let Self {
+            source,
+            destination,
+            host,
+            directory,
+            ..
+        } = self;
         drop((source, destination, host));
         directory.remove();
     }

@@ -37,10 +37,16 @@ impl TestDir {
 }
 
 impl Drop for TestDir {
-    #[expect(clippy::print_stderr, reason = "a failed test says where its files are")]
+    #[expect(
+        clippy::print_stderr,
+        reason = "a failed test says where its files are"
+    )]
     fn drop(&mut self) {
         if self.keep {
-            eprintln!("the test did not pass; its files are in {}", self.path().display());
+            eprintln!(
+                "the test did not pass; its files are in {}",
+                self.path().display()
+            );
         }
     }
 }

@@ -18,11 +18,17 @@ pub struct Certificates {
 impl Certificates {
     pub fn create(directory: &Path) -> Result<Self> {
         let issuer = authority()?;
-        let mut params = CertificateParams::new(vec!["localhost".to_owned(), "127.0.0.1".to_owned()])?;
-        params.distinguished_name.push(rcgen::DnType::CommonName, "tidegate test server");
+        let mut params =
+            CertificateParams::new(vec!["localhost".to_owned(), "127.0.0.1".to_owned()])?;
+        params
+            .distinguished_name
+            .push(rcgen::DnType::CommonName, "tidegate test server");
         let key = KeyPair::generate()?;
         let certificate = params.signed_by(&key, &issuer)?;
-        let files = Self { authority: directory.join("ca.pem"), server: directory.join("server.pem") };
+        let files = Self {
+            authority: directory.join("ca.pem"),
+            server: directory.join("server.pem"),
+        };
         std::fs::write(&files.authority, issuer.pem()).context("write ca.pem")?;
         std::fs::write(&files.server, certificate.pem() + &key.serialize_pem())
             .context("write server.pem")?;
@@ -32,7 +38,9 @@ impl Certificates {
 
 fn authority() -> Result<CertifiedIssuer<'static, KeyPair>> {
     let mut params = CertificateParams::new(Vec::new())?;
-    params.distinguished_name.push(rcgen::DnType::CommonName, "tidegate test authority");
+    params
+        .distinguished_name
+        .push(rcgen::DnType::CommonName, "tidegate test authority");
     params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
     params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
     Ok(CertifiedIssuer::self_signed(params, KeyPair::generate()?)?)

@@ -4,8 +4,10 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Result, bail};
 
-/// How often a condition is looked at.
-const INTERVAL: Duration = Duration::from_millis(20);
+/// A condition is looked at often at first, less often in a long wait: looking
+/// costs the one that is looked at.
+const SHORTEST: Duration = Duration::from_millis(10);
+const LONGEST: Duration = Duration::from_millis(50);
 
 /// What a look at a condition found.
 pub enum Look<T> {
@@ -26,9 +28,14 @@ where
         match look().await? {
             Look::Done(value) => return Ok(value),
             Look::NotYet(seen) if begun.elapsed() >= deadline => {
-                bail!("{what}: not within {} s; seen last: {seen}", deadline.as_secs())
+                bail!(
+                    "{what}: not within {} s; seen last: {seen}",
+                    deadline.as_secs()
+                )
             }
-            Look::NotYet(_) => tokio::time::sleep(INTERVAL).await,
+            Look::NotYet(_) => {
+                tokio::time::sleep((begun.elapsed() / 50).clamp(SHORTEST, LONGEST)).await;
+            }
         }
     }
 }

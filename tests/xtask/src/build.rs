@@ -45,17 +45,27 @@ pub(crate) fn command() -> Command {
 /// Shows the command, runs it, and fails if it fails. Standard output is left to
 /// the task's own result.
 pub(crate) fn succeed(command: &mut Command) -> Result<()> {
-    let arguments: Vec<_> = command.get_args().map(|a| a.to_string_lossy().into_owned()).collect();
+    let arguments: Vec<_> = command
+        .get_args()
+        .map(|a| a.to_string_lossy().into_owned())
+        .collect();
     let program = command.get_program().to_string_lossy().into_owned();
     let program = program.rsplit('/').next().unwrap_or_default().to_owned();
     eprintln!("$ {program} {}", arguments.join(" "));
     let status = command.stdout(std::io::stderr()).status();
     let status = status.with_context(|| format!("run {program}"))?;
-    ensure!(status.success(), "`{program} {}` failed: {status}", arguments.join(" "));
+    ensure!(
+        status.success(),
+        "`{program} {}` failed: {status}",
+        arguments.join(" ")
+    );
     Ok(())
 }
 
 /// True if cargo has this subcommand.
 pub(crate) fn has_subcommand(name: &str) -> bool {
-    command().args([name, "--version"]).output().is_ok_and(|output| output.status.success())
+    command()
+        .args([name, "--version"])
+        .output()
+        .is_ok_and(|output| output.status.success())
 }

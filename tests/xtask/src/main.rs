@@ -1,7 +1,11 @@
 //! `cargo xtask`: everything that is done to this workspace, each command doing
 //! all its own set-up.
 
-#![expect(clippy::print_stdout, clippy::print_stderr, reason = "a task talks to the person who runs it")]
+#![expect(
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "a task talks to the person who runs it"
+)]
 
 mod bench;
 mod build;
@@ -15,7 +19,10 @@ use anyhow::Result;
 use clap::{Parser, Subcommand};
 
 #[derive(Parser)]
-#[command(name = "cargo xtask", about = "Builds, demo, tests and benchmarks of tidegate")]
+#[command(
+    name = "cargo xtask",
+    about = "Builds, demo, tests and benchmarks of tidegate"
+)]
 struct Arguments {
     #[command(subcommand)]
     task: Task,
@@ -59,5 +66,8 @@ fn main() -> Result<()> {
 
 /// Runs a task that speaks to clusters.
 fn block_on<T>(task: impl Future<Output = Result<T>>) -> Result<T> {
-    tokio::runtime::Builder::new_multi_thread().enable_all().build()?.block_on(task)
+    tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()?
+        .block_on(task)
 }

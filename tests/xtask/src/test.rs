@@ -10,7 +10,11 @@ pub(crate) fn run(arguments: &[String]) -> Result<()> {
     eprintln!("mongod: {}", mongod::obtain()?.display());
     build::all(Profile::Dev)?;
     let nextest = has_subcommand("nextest");
-    let runner: &[&str] = if nextest { &["nextest", "run"] } else { &["test"] };
+    let runner: &[&str] = if nextest {
+        &["nextest", "run"]
+    } else {
+        &["test"]
+    };
     // An error's chain says where it comes from; a stack of futures does not.
     succeed(
         command()

@@ -75,7 +75,7 @@ async fn require_storage(cluster: &Cluster) -> Result<(), OperatorError> {
     let status = topology::ask(cluster, doc! { "serverStatus": 1 }).await?;
     let engine = status
         .get_document("storageEngine")
-        .map_err(|_| topology::unexpected(cluster, "serverStatus", "storageEngine"))?;
+        .map_err(|_absent| topology::unexpected(cluster, "serverStatus", "storageEngine"))?;
     storage_refusal(cluster.name.as_str(), engine).map_or(Ok(()), Err)
 }
 

@@ -170,7 +170,7 @@ async fn auth_info(cluster: &Cluster) -> Result<Option<AuthInfo>, OperatorError>
     .await?;
     let info = reply.get_document("authInfo").cloned().unwrap_or_default();
     let info: AuthInfo = bson::deserialize_from_document(info)
-        .map_err(|_| unexpected(cluster, "connectionStatus", "authInfo"))?;
+        .map_err(|_malformed| unexpected(cluster, "connectionStatus", "authInfo"))?;
     match admin(cluster, doc! { "getCmdLineOpts": 1 }).await {
         Ok(options) if !has_access_control(&options) => Ok(None),
         Err(error) if !is_unauthorized(&error) => Err(refused(cluster, &error)),
@@ -296,7 +296,7 @@ mod tests {
             ),
             (functions, doc! { "db": "", "collection": "" }, false),
             (
-                STORED_FUNCTIONS,
+                functions,
                 doc! { "db": "", "collection": "system.js" },
                 true,
             ),

@@ -110,7 +110,7 @@ async fn replica_set_id(cluster: &Cluster) -> Result<ObjectId, OperatorError> {
         .get_document("config")
         .and_then(|config| config.get_document("settings"))
         .and_then(|settings| settings.get_object_id("replicaSetId"))
-        .map_err(|_| unexpected(cluster, "replSetGetConfig", "settings.replicaSetId"))
+        .map_err(|_absent| unexpected(cluster, "replSetGetConfig", "settings.replicaSetId"))
 }
 
 async fn version(cluster: &Cluster) -> Result<(u32, u32, u32), OperatorError> {

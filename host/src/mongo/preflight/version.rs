@@ -86,7 +86,7 @@ async fn fcv(cluster: &Cluster) -> Result<(u32, u32), OperatorError> {
     let field = "featureCompatibilityVersion";
     let fcv = reply
         .get_document(field)
-        .map_err(|_| unexpected(cluster, "getParameter", field))?;
+        .map_err(|_absent| unexpected(cluster, "getParameter", field))?;
     if let Ok(target) = fcv.get_str("targetVersion") {
         return Err(OperatorError::new(
             ErrorName::FeatureCompatibilityVersionNotSupported,

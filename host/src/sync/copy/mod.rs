@@ -70,6 +70,7 @@ pub(super) async fn show_copied(context: &Context) -> Result<(), Error> {
     for namespace in &namespaces {
         context.status.copied(&namespace.source, to_u64(namespace.documents), to_u64(namespace.bytes));
     }
+    indexes::plan(context, &namespaces);
     Ok(())
 }
 

@@ -13,8 +13,11 @@ use super::{Comparison, documents::Order};
 pub(super) type Name = (String, String);
 
 const SERVER_DATABASES: [&str; 3] = ["admin", "config", "local"];
-const METADATA_PREFIXES: [&str; 3] =
-    ["mongosync_internal_", "mongosync_reserved_", "__mdb_internal"];
+const METADATA_PREFIXES: [&str; 3] = [
+    "mongosync_internal_",
+    "mongosync_reserved_",
+    "__mdb_internal",
+];
 
 /// A collection or view.
 pub(super) struct Entry {
@@ -34,7 +37,13 @@ impl Entry {
 
     pub(super) fn compare(&self, other: &Self, name: &str, found: &mut Comparison) {
         if self.kind != other.kind {
-            found.differs(name, format!("{} on the source, {} on the destination", self.kind, other.kind));
+            found.differs(
+                name,
+                format!(
+                    "{} on the source, {} on the destination",
+                    self.kind, other.kind
+                ),
+            );
         }
         for what in fields_that_differ(&self.options, &other.options) {
             found.differs(name, format!("option {what}"));
@@ -49,7 +58,11 @@ impl Entry {
                 }
             }
         }
-        for index in other.indexes.keys().filter(|index| !self.indexes.contains_key(*index)) {
+        for index in other
+            .indexes
+            .keys()
+            .filter(|index| !self.indexes.contains_key(*index))
+        {
             found.differs(name, format!("index {index} is on the destination only"));
         }
     }
@@ -58,15 +71,24 @@ impl Entry {
 /// Every collection and view that is not the server's or a sync tool's own.
 pub(super) async fn read(client: &Client) -> Result<BTreeMap<Name, Entry>> {
     let mut entries = BTreeMap::new();
-    for database in client.list_database_names().await.context("list databases")? {
+    for database in client
+        .list_database_names()
+        .await
+        .context("list databases")?
+    {
         if SERVER_DATABASES.contains(&database.as_str())
-            || METADATA_PREFIXES.iter().any(|prefix| database.starts_with(prefix))
+            || METADATA_PREFIXES
+                .iter()
+                .any(|prefix| database.starts_with(prefix))
         {
             continue;
         }
         let handle = client.database(&database);
         for listed in list(&handle, doc! { "listCollections": 1 }).await? {
-            let name = listed.get_str("name").context("a collection without a name")?.to_owned();
+            let name = listed
+                .get_str("name")
+                .context("a collection without a name")?
+                .to_owned();
             if name.starts_with("system.") && name != "system.js" {
                 continue;
             }
@@ -83,17 +105,25 @@ async fn read_entry(database: &Database, name: &str, listed: &Document) -> Resul
     let mut indexes = BTreeMap::new();
     if kind == "collection" {
         for spec in list(database, doc! { "listIndexes": name }).await? {
-            let index = spec.get_str("name").context("an index without a name")?.to_owned();
+            let index = spec
+                .get_str("name")
+                .context("an index without a name")?
+                .to_owned();
             indexes.insert(index, spec.into_iter().collect());
         }
     }
-    Ok(Entry { kind, options: options.into_iter().collect(), indexes })
+    Ok(Entry {
+        kind,
+        options: options.into_iter().collect(),
+        indexes,
+    })
 }
 
 async fn list(database: &Database, command: Document) -> Result<Vec<Document>> {
     let what = command.keys().next().cloned().unwrap_or_default();
     let cursor = database.run_cursor_command(command).await;
-    cursor.with_context(|| format!("{what} in {}", database.name()))?
+    cursor
+        .with_context(|| format!("{what} in {}", database.name()))?
         .try_collect()
         .await
         .with_context(|| format!("{what} in {}", database.name()))

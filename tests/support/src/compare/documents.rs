@@ -9,7 +9,10 @@ use std::collections::VecDeque;
 use anyhow::{Context, Result, anyhow};
 use bson::{RawBsonRef, RawDocument, RawDocumentBuf, doc, rawdoc};
 use futures::StreamExt;
-use mongodb::{Client, Database, raw_batch_cursor::{RawBatch, RawBatchCursor}};
+use mongodb::{
+    Client, Database,
+    raw_batch_cursor::{RawBatch, RawBatchCursor},
+};
 use tokio::sync::mpsc;
 
 use super::{Comparison, MOST_PER_COLLECTION, catalog::Name};
@@ -64,7 +67,10 @@ pub(super) async fn compare(
                 }
             }
             (None, Some(other)) => {
-                found.differs(&name, format!("{} is on the destination only", id(document(other)?)?));
+                found.differs(
+                    &name,
+                    format!("{} is on the destination only", id(document(other)?)?),
+                );
                 theirs.advance();
             }
         }
@@ -90,11 +96,19 @@ impl Reader {
         let command = rawdoc! {
             "find": collection, "sort": sort, "batchSize": 50_000, "noCursorTimeout": true,
         };
-        let cursor = database.run_raw_cursor_command(command).batch_size(50_000).batch().await;
+        let cursor = database
+            .run_raw_cursor_command(command)
+            .batch_size(50_000)
+            .batch()
+            .await;
         let cursor = cursor.with_context(|| format!("read {}.{collection}", database.name()))?;
         let (sender, batches) = mpsc::channel(1);
         tokio::spawn(read_ahead(cursor, sender));
-        Ok(Self { batches, batch: Vec::new(), left: VecDeque::new() })
+        Ok(Self {
+            batches,
+            batch: Vec::new(),
+            left: VecDeque::new(),
+        })
     }
 
     /// The next document's bytes; `None` at the end.
@@ -105,7 +119,10 @@ impl Reader {
                 Some(batch) => self.take(&batch?)?,
             }
         }
-        Ok(self.left.front().and_then(|&(from, to)| self.batch.get(from..to)))
+        Ok(self
+            .left
+            .front()
+            .and_then(|&(from, to)| self.batch.get(from..to)))
     }
 
     fn advance(&mut self) {
@@ -162,7 +179,10 @@ fn same_id(one: &[u8], other: &[u8]) -> Result<bool> {
 }
 
 fn id(document: &RawDocument) -> Result<String> {
-    Ok(format!("_id {:?}", document.get("_id")?.context("a document without _id")?))
+    Ok(format!(
+        "_id {:?}",
+        document.get("_id")?.context("a document without _id")?
+    ))
 }
 
 /// Names the first field at which two documents of one `_id` part.
@@ -182,7 +202,10 @@ fn differing(one: &[u8], other: &[u8]) -> Result<String> {
         };
         let (our, their) = (shown(our), shown(their));
         if our != their {
-            return Ok(format!("{}: {our} on the source, {their} on the destination", id(one)?));
+            return Ok(format!(
+                "{}: {our} on the source, {their} on the destination",
+                id(one)?
+            ));
         }
     }
 }

@@ -55,7 +55,10 @@ impl Comparison {
     }
 
     fn differs(&mut self, namespace: impl Into<String>, what: impl Into<String>) {
-        self.differences.push(Difference { namespace: namespace.into(), what: what.into() });
+        self.differences.push(Difference {
+            namespace: namespace.into(),
+            what: what.into(),
+        });
     }
 }
 
@@ -85,7 +88,10 @@ pub async fn compare(
         }
     }
     for namespace in actual.keys() {
-        found.differs(format!("{}.{}", namespace.0, namespace.1), "is on the destination only");
+        found.differs(
+            format!("{}.{}", namespace.0, namespace.1),
+            "is on the destination only",
+        );
     }
     Ok(found)
 }

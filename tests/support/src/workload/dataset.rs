@@ -5,12 +5,15 @@
 //! document without reading it.
 
 use anyhow::{Context, Result};
-use bson::{
-    Binary, Bson, DateTime, Decimal128, Document, Timestamp, doc, oid::ObjectId, spec::BinarySubtype,
-};
+use bson::{Binary, Bson, DateTime, Document, doc, spec::BinarySubtype};
 use futures::{StreamExt, TryStreamExt};
 use mongodb::Client;
-use rand::{Rng, SeedableRng, rngs::StdRng, seq::IndexedRandom};
+use rand::{SeedableRng, rngs::StdRng};
+
+use super::{
+    fields::{audit, cart, customer, device, note, order, product, reading},
+    values::{int, mixed_id, object_id},
+};
 
 /// One collection of the set.
 pub struct Collection {
@@ -74,9 +77,14 @@ pub fn filters() -> serde_json::Value {
 pub async fn load(client: &Client, documents: u64, seed: u64) -> Result<Loaded> {
     let mut loaded = Loaded::default();
     for (position, collection) in COLLECTIONS.iter().enumerate() {
-        let bytes = fill(client, collection, collection.count(documents), seed + position as u64)
-            .await
-            .with_context(|| format!("load {}.{}", collection.database, collection.name))?;
+        let bytes = fill(
+            client,
+            collection,
+            collection.count(documents),
+            seed + position as u64,
+        )
+        .await
+        .with_context(|| format!("load {}.{}", collection.database, collection.name))?;
         if in_scope(collection.database, collection.name) {
             loaded.collections += 1;
             loaded.documents += collection.count(documents);
@@ -94,7 +102,11 @@ async fn create_view(client: &Client) -> Result<()> {
         doc! { "$project": { "customer": 1, "total": 1, "lines.sku": 1 } },
     ];
     let command = doc! { "create": "expensive", "viewOn": "orders", "pipeline": pipeline };
-    client.database("shop").run_command(command).await.context("create a view")?;
+    client
+        .database("shop")
+        .run_command(command)
+        .await
+        .context("create a view")?;
     Ok(())
 }
 
@@ -113,10 +125,15 @@ async fn fill(client: &Client, collection: &Collection, count: u64, seed: u64) -
             let mut rng = StdRng::seed_from_u64(seed.wrapping_mul(1_000_003) + batch);
             let numbers = batch * BATCH..((batch + 1) * BATCH).min(count);
             let documents: Vec<_> = numbers
-                .map(|number| bson::RawDocumentBuf::try_from(&collection.document(&mut rng, number)))
+                .map(|number| {
+                    bson::RawDocumentBuf::try_from(&collection.document(&mut rng, number))
+                })
                 .collect::<Result<_, _>>()?;
             let bytes: u64 = documents.iter().map(|d| d.as_bytes().len() as u64).sum();
-            target.insert_many(documents).ordered(!collection.updatable).await?;
+            target
+                .insert_many(documents)
+                .ordered(!collection.updatable)
+                .await?;
             anyhow::Ok(bytes)
         }
     });
@@ -127,7 +144,10 @@ async fn fill(client: &Client, collection: &Collection, count: u64, seed: u64) -
     let indexes = (collection.indexes)();
     if !indexes.is_empty() {
         let command = doc! { "createIndexes": collection.name, "indexes": indexes };
-        database.run_command(command).await.context("createIndexes")?;
+        database
+            .run_command(command)
+            .await
+            .context("createIndexes")?;
     }
     Ok(bytes)
 }
@@ -156,8 +176,8 @@ pub static COLLECTIONS: &[Collection] = &[
         share: 80,
         options: || {
             doc! { "validator": { "$jsonSchema": { "required": ["sku", "price"],
-                    "properties": { "sku": { "bsonType": "string" }, "price": { "minimum": 0 } } } },
-                "validationLevel": "moderate", "validationAction": "error" }
+                "properties": { "sku": { "bsonType": "string" }, "price": { "minimum": 0 } } } },
+            "validationLevel": "moderate", "validationAction": "error" }
         },
         indexes: || {
             vec![
@@ -175,7 +195,9 @@ pub static COLLECTIONS: &[Collection] = &[
         share: 60,
         options: Document::new,
         indexes: || {
-            vec![doc! { "key": { "touched": 1 }, "name": "expiry", "expireAfterSeconds": 7_776_000 }]
+            vec![
+                doc! { "key": { "touched": 1 }, "name": "expiry", "expireAfterSeconds": 7_776_000 },
+            ]
         },
         id: |number| Bson::Int64(i64::try_from(number).unwrap_or(0) << 20),
         fields: cart,
@@ -204,7 +226,9 @@ pub static COLLECTIONS: &[Collection] = &[
         share: 80,
         options: Document::new,
         indexes: || vec![doc! { "key": { "tags": 1 }, "name": "tags_1" }],
-        id: |number| Bson::Document(doc! { "customer": int(number / 8), "sequence": int(number % 8) }),
+        id: |number| {
+            Bson::Document(doc! { "customer": int(number / 8), "sequence": int(number % 8) })
+        },
         fields: note,
         updatable: true,
     },
@@ -239,7 +263,12 @@ pub static COLLECTIONS: &[Collection] = &[
                 doc! { "key": { "place": "2dsphere" }, "name": "place", "2dsphereIndexVersion": 3 },
             ]
         },
-        id: |number| Bson::Binary(Binary { subtype: BinarySubtype::Generic, bytes: number.to_be_bytes().to_vec() }),
+        id: |number| {
+            Bson::Binary(Binary {
+                subtype: BinarySubtype::Generic,
+                bytes: number.to_be_bytes().to_vec(),
+            })
+        },
         fields: device,
         updatable: true,
     },
@@ -249,7 +278,12 @@ pub static COLLECTIONS: &[Collection] = &[
         share: 10,
         options: || doc! { "collation": { "locale": "en", "strength": 2 } },
         indexes: || vec![doc! { "key": { "label": 1 }, "name": "label_1" }],
-        id: |number| Bson::String(format!("{}{number}", if number % 2 == 0 { "Label" } else { "label" })),
+        id: |number| {
+            Bson::String(format!(
+                "{}{number}",
+                if number % 2 == 0 { "Label" } else { "label" }
+            ))
+        },
         fields: |_, number| doc! { "label": format!("Label {number}") },
         updatable: true,
     },
@@ -259,7 +293,11 @@ pub static COLLECTIONS: &[Collection] = &[
         share: 10,
         options: || doc! { "clusteredIndex": { "key": { "_id": 1 }, "unique": true, "name": "by id" } },
         indexes: Vec::new,
-        id: |number| Bson::DateTime(DateTime::from_millis(1_600_000_000_000 + i64::from(int(number)) * 1000)),
+        id: |number| {
+            Bson::DateTime(DateTime::from_millis(
+                1_600_000_000_000 + i64::from(int(number)) * 1000,
+            ))
+        },
         fields: reading,
         updatable: true,
     },
@@ -294,149 +332,3 @@ pub static COLLECTIONS: &[Collection] = &[
         updatable: true,
     },
 ];
-
-fn order(rng: &mut StdRng, number: u64) -> Document {
-    let lines: Vec<Document> = (0..rng.random_range(1..12))
-        .map(|line| {
-            doc! { "line": line, "sku": format!("SKU-{:05}", rng.random_range(0..99_999)),
-            "quantity": rng.random_range(1..9), "price": price(rng), "note": words(rng, 4) }
-        })
-        .collect();
-    doc! {
-        "number": int(number),
-        "customer": rng.random_range(0..50_000),
-        "placed": date(rng),
-        "status": *["open", "paid", "shipped", "returned"].choose(rng).unwrap_or(&"open"),
-        "total": rng.random_range(1..1500),
-        "lines": lines,
-        "ship": { "to": { "street": words(rng, 3), "city": words(rng, 1), "zip": rng.random_range(10_000..99_999) },
-            "window": [date(rng), date(rng)] },
-        "comment": words(rng, 30),
-    }
-}
-
-fn product(rng: &mut StdRng, number: u64) -> Document {
-    doc! {
-        "sku": format!("SKU-{number:06}"),
-        "price": rng.random_range(1..10_000),
-        "title": words(rng, 6),
-        "description": words(rng, 90),
-        "attributes": { "colour": words(rng, 1), "weight": rng.random::<f64>(), "sizes": ["S", "M", "L"] },
-        "": "an empty field name",
-        "stock": { "0": rng.random_range(0..50), "1": rng.random_range(0..50) },
-    }
-}
-
-fn cart(rng: &mut StdRng, number: u64) -> Document {
-    let items: Vec<Bson> = (0..rng.random_range(0..20)).map(|_| price(rng)).collect();
-    doc! { "touched": DateTime::now(), "session": int(number), "items": items, "blob": blob(rng, 200) }
-}
-
-fn customer(rng: &mut StdRng, number: u64) -> Document {
-    let mut document = doc! {
-        "name": { "first": words(rng, 1), "last": words(rng, 1) },
-        "city": words(rng, 1),
-        "since": date(rng),
-        "about": words(rng, 70),
-        "limits": { "low": f64::NEG_INFINITY, "zero": -0.0_f64, "unknown": f64::NAN, "none": Bson::Null },
-    };
-    if !number.is_multiple_of(3) {
-        document.insert("email", format!("customer{number}@example.org"));
-    }
-    document
-}
-
-fn note(rng: &mut StdRng, _number: u64) -> Document {
-    let tags: Vec<String> = (0..rng.random_range(0..6)).map(|_| words(rng, 1)).collect();
-    doc! { "tags": tags, "matrix": [[1, 2, [3]], [], [doc! {}]], "text": words(rng, 80) }
-}
-
-fn audit(rng: &mut StdRng, number: u64) -> Document {
-    doc! { "at": date(rng), "who": int(number), "what": words(rng, 20) }
-}
-
-fn reading(rng: &mut StdRng, number: u64) -> Document {
-    doc! { "device": rng.random_range(0..5000), "at": date(rng), "value": rng.random::<f64>(),
-    "ok": !number.is_multiple_of(7), "raw": blob(rng, 40) }
-}
-
-fn device(rng: &mut StdRng, number: u64) -> Document {
-    let place = [rng.random_range(-170.0..170.0), rng.random_range(-80.0..80.0)];
-    doc! { "serial": int(number), "place": { "type": "Point", "coordinates": place.to_vec() },
-    "firmware": { "version": words(rng, 1), "image": blob(rng, 600) },
-    "clock": Timestamp { time: 1_600_000_000, increment: 7 } }
-}
-
-/// Every type an `_id` may have, the odd values first.
-fn mixed_id(number: u64) -> Bson {
-    let small = int(number);
-    match number {
-        0 => Bson::Null,
-        1 => Bson::MinKey,
-        2 => Bson::MaxKey,
-        3 => Bson::Double(f64::NAN),
-        4 => Bson::Boolean(true),
-        5 => Bson::Double(f64::NEG_INFINITY),
-        _ => match number % 10 {
-            0 => Bson::Int32(small),
-            1 => Bson::Int64(i64::from(small) << 32),
-            2 => Bson::Double(f64::from(small) + 0.5),
-            3 => Bson::String(small.to_string()),
-            4 => Bson::ObjectId(object_id(number)),
-            5 => Bson::DateTime(DateTime::from_millis(i64::from(small) * 1000)),
-            6 => Bson::Document(doc! { "region": small % 5, "customer": small }),
-            7 => Bson::Decimal128(decimal(number)),
-            8 => Bson::Timestamp(Timestamp { time: 1_500_000_000, increment: small.unsigned_abs() }),
-            _ => Bson::Binary(Binary { subtype: BinarySubtype::Uuid, bytes: u128::from(number).to_be_bytes().to_vec() }),
-        },
-    }
-}
-
-/// The decimal `number` and three quarters.
-fn decimal(number: u64) -> Decimal128 {
-    format!("{number}.75").parse().unwrap_or_else(|_| Decimal128::from_bytes([0; 16]))
-}
-
-fn object_id(number: u64) -> ObjectId {
-    let mut bytes = [0x65; 12];
-    bytes[4..].copy_from_slice(&number.to_be_bytes());
-    ObjectId::from_bytes(bytes)
-}
-
-fn int(number: u64) -> i32 {
-    i32::try_from(number).unwrap_or(i32::MAX)
-}
-
-fn price(rng: &mut StdRng) -> Bson {
-    match rng.random_range(0..4) {
-        0 => Bson::Int32(rng.random_range(1..1000)),
-        1 => Bson::Decimal128(decimal(rng.random_range(1..1000))),
-        _ => Bson::Double(f64::from(rng.random_range(100..100_000)) / 100.0),
-    }
-}
-
-fn date(rng: &mut StdRng) -> Bson {
-    Bson::DateTime(DateTime::from_millis(rng.random_range(1_500_000_000_000..1_700_000_000_000)))
-}
-
-fn blob(rng: &mut StdRng, length: usize) -> Bson {
-    let mut bytes = vec![0; length];
-    rng.fill(bytes.as_mut_slice());
-    Bson::Binary(Binary { subtype: BinarySubtype::Generic, bytes })
-}
-
-fn words(rng: &mut StdRng, count: usize) -> String {
-    const WORDS: [&str; 24] = [
-        "tide", "gate", "water", "harbour", "ebb", "flow", "moon", "lock", "quay", "river", "delta",
-        "salt", "basin", "Straße", "été", "潮", "anchor", "buoy", "shoal", "reef", "strait", "sound",
-        "mole", "weir",
-    ];
-    let mut text = String::with_capacity(count * 7);
-    for position in 0..count {
-        if position > 0 {
-            text.push(' ');
-        }
-        text.push_str(WORDS.choose(rng).unwrap_or(&""));
-    }
-    text
-}

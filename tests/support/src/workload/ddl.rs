@@ -37,24 +37,50 @@ pub(super) async fn run(
 
 /// A collection's life, told in commands; what is left of it at the end varies.
 fn story(run: u64, number: u64, rng: &mut StdRng) -> Vec<(&'static str, Document)> {
-    let (first, second) = (format!("ddl_{run}_{number}"), format!("ddl_renamed_{}", number % 3));
-    let documents: Vec<Document> =
-        (0..rng.random_range(1..30)).map(|n| doc! { "_id": n, "k": n % 5, "at": number.to_string() }).collect();
+    let (first, second) = (
+        format!("ddl_{run}_{number}"),
+        format!("ddl_renamed_{}", number % 3),
+    );
+    let documents: Vec<Document> = (0..rng.random_range(1..30))
+        .map(|n| doc! { "_id": n, "k": n % 5, "at": number.to_string() })
+        .collect();
     let rename = doc! { "renameCollection": format!("crm.{first}"), "to": format!("crm.{second}"),
-        "dropTarget": true };
+    "dropTarget": true };
     let validator = doc! { "k": { "$gte": rng.random_range(-9..0) } };
     let mut story = vec![
-        ("crm", doc! { "create": &first, "validator": { "k": { "$exists": true } } }),
+        (
+            "crm",
+            doc! { "create": &first, "validator": { "k": { "$exists": true } } },
+        ),
         ("crm", doc! { "insert": &first, "documents": documents }),
         ("crm", create_index(&first, "k_1", doc! { "unique": false })),
         ("admin", rename),
-        ("crm", create_index(&second, "k_2", doc! { "partialFilterExpression": { "k": { "$gt": 1 } } })),
-        ("crm", doc! { "collMod": &second, "validator": validator, "validationLevel": "moderate" }),
-        ("crm", doc! { "collMod": &second, "index": { "name": "k_1", "hidden": true } }),
-        ("crm", doc! { "insert": &second, "documents": [doc! { "_id": "late", "k": 7 }] }),
+        (
+            "crm",
+            create_index(
+                &second,
+                "k_2",
+                doc! { "partialFilterExpression": { "k": { "$gt": 1 } } },
+            ),
+        ),
+        (
+            "crm",
+            doc! { "collMod": &second, "validator": validator, "validationLevel": "moderate" },
+        ),
+        (
+            "crm",
+            doc! { "collMod": &second, "index": { "name": "k_1", "hidden": true } },
+        ),
+        (
+            "crm",
+            doc! { "insert": &second, "documents": [doc! { "_id": "late", "k": 7 }] },
+        ),
         ("crm", doc! { "dropIndexes": &second, "index": "k_2" }),
         ("telemetry", create_index("readings", "at_1", doc! {})),
-        ("telemetry", doc! { "dropIndexes": "readings", "index": "at_1" }),
+        (
+            "telemetry",
+            doc! { "dropIndexes": "readings", "index": "at_1" },
+        ),
     ];
     if number % 4 == 3 {
         story.push(("crm", doc! { "drop": &second }));

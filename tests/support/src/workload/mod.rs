@@ -3,6 +3,8 @@
 
 pub mod dataset;
 mod ddl;
+mod fields;
+mod values;
 mod writer;
 
 pub use dataset::{Loaded, load};

@@ -33,7 +33,10 @@ pub struct Pace {
 
 impl Default for Pace {
     fn default() -> Self {
-        Self { operations_per_second: 300, ddl_every: Some(Duration::from_millis(400)) }
+        Self {
+            operations_per_second: 300,
+            ddl_every: Some(Duration::from_millis(400)),
+        }
     }
 }
 
@@ -144,9 +147,15 @@ impl Worker {
     }
 
     async fn write(&mut self) -> Result<()> {
-        let Some(collection) = COLLECTIONS.choose(&mut self.rng) else { return Ok(()) };
+        let Some(collection) = COLLECTIONS.choose(&mut self.rng) else {
+            return Ok(());
+        };
         if !collection.updatable {
-            return if self.writes_capped { self.insert(collection).await } else { Ok(()) };
+            return if self.writes_capped {
+                self.insert(collection).await
+            } else {
+                Ok(())
+            };
         }
         match self.rng.random_range(0..100) {
             0..30 => self.insert(collection).await,
@@ -159,7 +168,10 @@ impl Worker {
 
     async fn insert(&mut self, collection: &Collection) -> Result<()> {
         let document = self.new_document(collection);
-        self.handle(collection).insert_one(document).await.context("insert")?;
+        self.handle(collection)
+            .insert_one(document)
+            .await
+            .context("insert")?;
         self.tally.inserts.fetch_add(1, Relaxed);
         Ok(())
     }
@@ -168,20 +180,31 @@ impl Worker {
         let (filter, handle) = (self.any(collection), self.handle(collection));
         // A pipeline, a many-document update, or one of the operators.
         let updated = match self.rng.random_range(0..10) {
-            0 => handle.update_one(filter, pipeline()).await.context("update by pipeline"),
+            0 => handle
+                .update_one(filter, pipeline())
+                .await
+                .context("update by pipeline"),
             1 => {
                 let set = doc! { "$set": { "swept": self.rng.random_range(0..100) } };
-                handle.update_many(self.any_few(collection), set).await.context("update many")
+                handle
+                    .update_many(self.any_few(collection), set)
+                    .await
+                    .context("update many")
             }
             _ => {
                 let (also, update) = operators(&mut self.rng);
                 let mut filter = filter;
                 filter.extend(also);
                 let shown = update.to_string();
-                handle.update_one(filter, update).await.with_context(|| format!("update {shown}"))
+                handle
+                    .update_one(filter, update)
+                    .await
+                    .with_context(|| format!("update {shown}"))
             }
         }?;
-        self.tally.updates.fetch_add(updated.modified_count, Relaxed);
+        self.tally
+            .updates
+            .fetch_add(updated.modified_count, Relaxed);
         Ok(())
     }
 
@@ -190,21 +213,34 @@ impl Worker {
         let document = collection.document(&mut self.rng, number);
         let filter = doc! { "_id": { "$eq": (collection.id)(number) } };
         let replaced = self.handle(collection).replace_one(filter, document).await;
-        self.tally.replaces.fetch_add(replaced.context("replace")?.modified_count, Relaxed);
+        self.tally
+            .replaces
+            .fetch_add(replaced.context("replace")?.modified_count, Relaxed);
         Ok(())
     }
 
     async fn delete(&mut self, collection: &Collection) -> Result<()> {
         let filter = self.any(collection);
-        let deleted = self.handle(collection).delete_one(filter).await.context("delete")?;
+        let deleted = self
+            .handle(collection)
+            .delete_one(filter)
+            .await
+            .context("delete")?;
         self.tally.deletes.fetch_add(deleted.deleted_count, Relaxed);
         Ok(())
     }
 
     /// An insert, two updates and a delete over three collections, together or not at all.
     async fn transaction(&mut self) -> Result<()> {
-        let mut session = self.client.start_session().await.context("start a session")?;
-        session.start_transaction().await.context("start a transaction")?;
+        let mut session = self
+            .client
+            .start_session()
+            .await
+            .context("start a session")?;
+        session
+            .start_transaction()
+            .await
+            .context("start a transaction")?;
         let wrote = self.write_together(&mut session).await;
         let aborted = match wrote {
             // One in eight is taken back.
@@ -218,7 +254,10 @@ impl Worker {
             Err(error) => return Err(error).context("write in a transaction"),
         };
         if aborted {
-            session.abort_transaction().await.context("abort a transaction")?;
+            session
+                .abort_transaction()
+                .await
+                .context("abort a transaction")?;
         } else {
             self.tally.transactions.fetch_add(1, Relaxed);
         }
@@ -228,22 +267,35 @@ impl Worker {
     async fn write_together(&mut self, session: &mut ClientSession) -> mongodb::error::Result<()> {
         let updatable: Vec<&Collection> = COLLECTIONS.iter().filter(|c| c.updatable).collect();
         for step in 0..4 {
-            let Some(collection) = updatable.choose(&mut self.rng) else { return Ok(()) };
+            let Some(collection) = updatable.choose(&mut self.rng) else {
+                return Ok(());
+            };
             let handle = self.handle(collection);
             if step == 0 {
-                handle.insert_one(self.new_document(collection)).session(&mut *session).await?;
+                handle
+                    .insert_one(self.new_document(collection))
+                    .session(&mut *session)
+                    .await?;
             } else if step == 3 {
-                handle.delete_one(self.any(collection)).session(&mut *session).await?;
+                handle
+                    .delete_one(self.any(collection))
+                    .session(&mut *session)
+                    .await?;
             } else {
                 let update = doc! { "$inc": { "revision": 1 } };
-                handle.update_one(self.any(collection), update).session(&mut *session).await?;
+                handle
+                    .update_one(self.any(collection), update)
+                    .session(&mut *session)
+                    .await?;
             }
         }
         Ok(())
     }
 
     fn handle(&self, collection: &Collection) -> mongodb::Collection<Document> {
-        self.client.database(collection.database).collection(collection.name)
+        self.client
+            .database(collection.database)
+            .collection(collection.name)
     }
 
     fn new_document(&mut self, collection: &Collection) -> Document {
@@ -274,17 +326,32 @@ fn operators(rng: &mut StdRng) -> (Document, Document) {
     let has_history = doc! { "history.0": { "$exists": true } };
     match rng.random_range(0..9) {
         0 => (doc! {}, doc! { "$set": { "score": value } }),
-        1 => (doc! {}, doc! { "$set": { "score": value, "extra.deep.value": value, "mark": "x" } }),
+        1 => (
+            doc! {},
+            doc! { "$set": { "score": value, "extra.deep.value": value, "mark": "x" } },
+        ),
         2 => (doc! {}, doc! { "$inc": { "revision": 1 } }),
-        3 => (doc! {}, doc! { "$push": { "history": { "n": value, "by": [1, value] } } }),
+        3 => (
+            doc! {},
+            doc! { "$push": { "history": { "n": value, "by": [1, value] } } },
+        ),
         4 => (doc! {}, doc! { "$unset": { "score": 1, "extra.deep": 1 } }),
         5 => {
             let push = doc! { "history": { "$each": [doc! { "n": value }], "$slice": -4 } };
-            (doc! {}, doc! { "$push": push, "$set": { "mark": "sliced" } })
+            (
+                doc! {},
+                doc! { "$push": push, "$set": { "mark": "sliced" } },
+            )
         }
-        6 => (has_history, doc! { "$set": { "history.0.n": value }, "$inc": { "revision": 2 } }),
+        6 => (
+            has_history,
+            doc! { "$set": { "history.0.n": value }, "$inc": { "revision": 2 } },
+        ),
         7 => (has_history, doc! { "$pop": { "history": -1 } }),
-        _ => (doc! {}, doc! { "$set": { "extra": { "0": { "a": value }, "10": [value] } } }),
+        _ => (
+            doc! {},
+            doc! { "$set": { "extra": { "0": { "a": value }, "10": [value] } } },
+        ),
     }
 }
 

@@ -19,7 +19,9 @@ pub(super) async fn run(options: &Options) -> Result<Vec<Case>> {
     if !options.wants(NAME) {
         return Ok(Vec::new());
     }
-    Ok(vec![median(options, async || measure(options.divide).await).await?])
+    Ok(vec![
+        median(options, async || measure(options.divide).await).await?,
+    ])
 }
 
 /// Both destinations get the base documents; then the events happen; then each
@@ -76,11 +78,16 @@ async fn apply(host: &Host, last: Timestamp, events: u64) -> Result<Case> {
 /// The newest time of the source.
 async fn operation_time(source: &ReplicaSet) -> Result<Timestamp> {
     let reply = source.admin(doc! { "ping": 1 }).await?;
-    reply.get_timestamp("operationTime").context("a reply without operationTime")
+    reply
+        .get_timestamp("operationTime")
+        .context("a reply without operationTime")
 }
 
 fn next(time: Timestamp) -> Timestamp {
-    Timestamp { time: time.time, increment: time.increment + 1 }
+    Timestamp {
+        time: time.time,
+        increment: time.increment + 1,
+    }
 }
 
 /// The newest cluster time that the host says is applied.
@@ -89,5 +96,8 @@ fn reported(progress: &Value) -> Timestamp {
         let value = number(progress, &format!("/positions/reported/clusterTime/{name}"));
         u32::try_from(value).unwrap_or(u32::MAX)
     };
-    Timestamp { time: part("T"), increment: part("I") }
+    Timestamp {
+        time: part("T"),
+        increment: part("I"),
+    }
 }

@@ -11,8 +11,10 @@ use super::{Amount, Case, Options, floor, load, median, sides};
 const DEADLINE: Duration = Duration::from_secs(600);
 
 /// Name, documents, bytes a document.
-const CASES: [(&str, u64, usize); 2] =
-    [("documents_1kib", 1_000_000, 1024), ("documents_122b", 3_000_000, 122)];
+const CASES: [(&str, u64, usize); 2] = [
+    ("documents_1kib", 1_000_000, 1024),
+    ("documents_122b", 3_000_000, 122),
+];
 
 pub(super) async fn run(options: &Options) -> Result<Vec<Case>> {
     let mut cases = Vec::new();
@@ -57,7 +59,8 @@ async fn ours(directory: &TestDir, source: &ReplicaSet) -> Result<Case> {
     let before = host.usage();
     let begun = Instant::now();
     host.start(json!({})).await?;
-    host.wait_until("the copy is done", DEADLINE, can_commit).await?;
+    host.wait_until("the copy is done", DEADLINE, can_commit)
+        .await?;
     let ours_s = begun.elapsed().as_secs_f64();
     let after = host.usage();
     drop(host);

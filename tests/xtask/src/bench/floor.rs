@@ -36,7 +36,9 @@ pub(super) async fn copy(source: &Client, destination: &Client) -> Result<Durati
         let (receiver, database) = (Arc::clone(&receiver), destination.database(DATABASE));
         writers.spawn(async move {
             loop {
-                let Some(documents) = receiver.lock().await.recv().await else { return anyhow::Ok(()) };
+                let Some(documents) = receiver.lock().await.recv().await else {
+                    return anyhow::Ok(());
+                };
                 write(&database, "insert", "documents", documents).await?;
             }
         });
@@ -51,16 +53,25 @@ async fn read_batches(source: &Client, sender: mpsc::Sender<RawArrayBuf>) -> Res
         "find": COLLECTION, "hint": { "$natural": 1 }, "batchSize": COPY_BATCH_DOCUMENTS,
     };
     let batch_size = COPY_BATCH_DOCUMENTS.unsigned_abs();
-    let mut cursor =
-        source.database(DATABASE).run_raw_cursor_command(find).batch_size(batch_size).batch().await?;
+    let mut cursor = source
+        .database(DATABASE)
+        .run_raw_cursor_command(find)
+        .batch_size(batch_size)
+        .batch()
+        .await?;
     let (mut documents, mut bytes) = (RawArrayBuf::new(), 0);
     while let Some(batch) = cursor.next().await {
         for value in batch?.doc_slices()? {
-            let RawBsonRef::Document(document) = value? else { continue };
+            let RawBsonRef::Document(document) = value? else {
+                continue;
+            };
             bytes += document.as_bytes().len();
             documents.push(document.to_owned());
             if bytes >= COPY_BATCH_BYTES {
-                sender.send(std::mem::take(&mut documents)).await.context("the writers ended")?;
+                sender
+                    .send(std::mem::take(&mut documents))
+                    .await
+                    .context("the writers ended")?;
                 bytes = 0;
             }
         }
@@ -103,14 +114,20 @@ async fn read_events(
         "pipeline": [{ "$changeStream": { "startAtOperationTime": after } }],
         "cursor": { "batchSize": 10_000 },
     };
-    let mut cursor =
-        source.database(DATABASE).run_raw_cursor_command(command).batch_size(10_000).batch().await?;
+    let mut cursor = source
+        .database(DATABASE)
+        .run_raw_cursor_command(command)
+        .batch_size(10_000)
+        .batch()
+        .await?;
     let mut seen = 0;
     while seen < count {
         let batch = cursor.next().await.context("the stream ended")??;
         let mut shares = vec![Vec::new(); WRITERS];
         for value in batch.doc_slices()? {
-            let RawBsonRef::Document(event) = value? else { continue };
+            let RawBsonRef::Document(event) = value? else {
+                continue;
+            };
             seen += 1;
             let share = shares.get_mut(worker_of(event)?).context("a worker")?;
             share.push(event.to_owned());
@@ -179,7 +196,9 @@ impl Applier {
         self.operations += 1;
         let key = event.get_document("documentKey")?.to_owned();
         match event.get_str("operationType")? {
-            "insert" => self.inserts.push(event.get_document("fullDocument")?.to_owned()),
+            "insert" => self
+                .inserts
+                .push(event.get_document("fullDocument")?.to_owned()),
             "replace" => {
                 let document = event.get_document("fullDocument")?.to_owned();
                 self.updates.push(rawdoc! { "q": key, "u": document });
@@ -194,8 +213,20 @@ impl Applier {
     async fn flush(&mut self) -> Result<()> {
         let inserts = std::mem::take(&mut self.inserts);
         write(&self.database, "insert", "documents", inserts).await?;
-        write(&self.database, "update", "updates", std::mem::take(&mut self.updates)).await?;
-        write(&self.database, "delete", "deletes", std::mem::take(&mut self.deletes)).await?;
+        write(
+            &self.database,
+            "update",
+            "updates",
+            std::mem::take(&mut self.updates),
+        )
+        .await?;
+        write(
+            &self.database,
+            "delete",
+            "deletes",
+            std::mem::take(&mut self.deletes),
+        )
+        .await?;
         self.keys.clear();
         self.operations = 0;
         Ok(())
@@ -212,7 +243,9 @@ fn delta(event: &RawDocument) -> Result<RawDocumentBuf> {
     }
     let mut unset = RawDocumentBuf::new();
     for field in description.get_array("removedFields")? {
-        let RawBsonRef::String(field) = field? else { continue };
+        let RawBsonRef::String(field) = field? else {
+            continue;
+        };
         unset.append(bson::raw::CString::try_from(field)?, 1);
     }
     if !unset.is_empty() {
@@ -221,7 +254,12 @@ fn delta(event: &RawDocument) -> Result<RawDocumentBuf> {
     Ok(update)
 }
 
-async fn write(database: &Database, command: &str, field: &str, operations: RawArrayBuf) -> Result<()> {
+async fn write(
+    database: &Database,
+    command: &str,
+    field: &str,
+    operations: RawArrayBuf,
+) -> Result<()> {
     if operations.is_empty() {
         return Ok(());
     }
@@ -230,7 +268,13 @@ async fn write(database: &Database, command: &str, field: &str, operations: RawA
     body.append(cstr!("ordered"), false);
     body.append(cstr!("writeConcern"), rawdoc! { "w": "majority" });
     body.append(bson::raw::CString::try_from(field)?, operations);
-    let reply = database.run_raw_command(body).await.with_context(|| command.to_owned())?;
-    ensure!(!reply.contains_key("writeErrors"), "{command} failed: {reply}");
+    let reply = database
+        .run_raw_command(body)
+        .await
+        .with_context(|| command.to_owned())?;
+    ensure!(
+        !reply.contains_key("writeErrors"),
+        "{command} failed: {reply}"
+    );
     Ok(())
 }

@@ -13,7 +13,9 @@ const BATCH: u64 = 2000;
 
 /// Inserts `count` documents with ids from 0; answers their bytes.
 pub(super) async fn documents(client: &Client, count: u64, size: usize) -> Result<u64> {
-    let collection = client.database(DATABASE).collection::<RawDocumentBuf>(COLLECTION);
+    let collection = client
+        .database(DATABASE)
+        .collection::<RawDocumentBuf>(COLLECTION);
     let batches = (0..count.div_ceil(BATCH)).map(|batch| {
         let collection = collection.clone();
         async move {
@@ -21,7 +23,11 @@ pub(super) async fn documents(client: &Client, count: u64, size: usize) -> Resul
             let ids = batch * BATCH..((batch + 1) * BATCH).min(count);
             let documents: Vec<_> = ids.map(|id| document(&mut rng, id, size)).collect();
             let bytes: u64 = documents.iter().map(|d| d.as_bytes().len() as u64).sum();
-            collection.insert_many(documents).ordered(false).await.context("load")?;
+            collection
+                .insert_many(documents)
+                .ordered(false)
+                .await
+                .context("load")?;
             anyhow::Ok(bytes)
         }
     });
@@ -62,7 +68,10 @@ pub(super) async fn events(client: &Client, base: u64, wanted: u64, size: usize)
         for _ in 0..rounds {
             for command in script.round() {
                 let reply = database.run_command(command).await?;
-                anyhow::ensure!(reply.get("writeErrors").is_none(), "a write failed: {reply}");
+                anyhow::ensure!(
+                    reply.get("writeErrors").is_none(),
+                    "a write failed: {reply}"
+                );
             }
         }
         anyhow::Ok(rounds * ROUND)
@@ -85,7 +94,12 @@ impl Script {
         let id = |id: u64| i64::try_from(id).unwrap_or(i64::MAX);
         let mut living: Vec<i64> = (writer * share..(writer + 1) * share).map(id).collect();
         living.shuffle(&mut rng);
-        Self { rng, living, next: id(next), size }
+        Self {
+            rng,
+            living,
+            next: id(next),
+            size,
+        }
     }
 
     fn round(&mut self) -> [Document; 3] {

@@ -38,7 +38,7 @@ pub(crate) struct Options {
     /// Only cases whose name holds this
     #[arg(long)]
     only: Option<String>,
-    /// Take the host as it is built already, or `TIDEGATE_BIN`
+    /// Take this task and the host (or `TIDEGATE_BIN`) as they are built already
     #[arg(long)]
     no_build: bool,
 }
@@ -68,17 +68,20 @@ struct Case {
 }
 
 pub(crate) fn run(bench: &Bench) -> Result<()> {
-    if cfg!(debug_assertions) {
-        return in_release();
-    }
     let (name, options) = match bench {
         Bench::Copy(options) => ("copy", options),
         Bench::Apply(options) => ("apply", options),
     };
     if !options.no_build {
+        if cfg!(debug_assertions) {
+            return in_release();
+        }
         build::all(Profile::Release)?;
     }
-    ensure!(options.runs > 0 && options.divide > 0, "--runs and --divide begin at 1");
+    ensure!(
+        options.runs > 0 && options.divide > 0,
+        "--runs and --divide begin at 1"
+    );
     let cases = crate::block_on(async {
         match bench {
             Bench::Copy(options) => copy::run(options).await,
@@ -97,7 +100,15 @@ pub(crate) fn run(bench: &Bench) -> Result<()> {
 /// The floor has to be as fast as it can be: the same task, built for release.
 fn in_release() -> Result<()> {
     let status = command()
-        .args(["run", "--quiet", "--locked", "--release", "--package", "xtask", "--"])
+        .args([
+            "run",
+            "--quiet",
+            "--locked",
+            "--release",
+            "--package",
+            "xtask",
+            "--",
+        ])
         .args(std::env::args_os().skip(1))
         .status()?;
     ensure!(status.success(), "the benchmark failed: {status}");
@@ -128,9 +139,12 @@ impl Case {
                 let gb = bytes as f64 / 1e9;
                 ("gb", json!(round(gb)), "cpu_s_per_gb", self.cpu_s / gb)
             }
-            Amount::Events(events) => {
-                ("events", json!(events), "cpu_s_per_million", self.cpu_s / (events as f64 / 1e6))
-            }
+            Amount::Events(events) => (
+                "events",
+                json!(events),
+                "cpu_s_per_million",
+                self.cpu_s / (events as f64 / 1e6),
+            ),
         };
         json!({
             "name": self.name,
@@ -148,7 +162,10 @@ impl Case {
         let (amount, cpu) = match self.amount {
             Amount::Bytes(bytes) => {
                 let gb = bytes as f64 / 1e9;
-                (format!("{gb:.2} GB"), format!("{:.1} CPU s/GB", self.cpu_s / gb))
+                (
+                    format!("{gb:.2} GB"),
+                    format!("{:.1} CPU s/GB", self.cpu_s / gb),
+                )
             }
             Amount::Events(events) => (
                 format!("{events} events"),

@@ -22,7 +22,15 @@ pub(super) async fn destination(directory: &TestDir, name: &str) -> Result<Repli
 }
 
 async fn start(name: &str, directory: PathBuf) -> Result<ReplicaSet> {
-    ReplicaSet::start(name, directory, Options { cache_gb: CACHE_GB, ..Options::default() }).await
+    ReplicaSet::start(
+        name,
+        directory,
+        Options {
+            cache_gb: CACHE_GB,
+            ..Options::default()
+        },
+    )
+    .await
 }
 
 /// The released host, running and idle.

@@ -28,7 +28,11 @@ pub(super) struct Show {
 impl Show {
     pub(super) fn new() -> Self {
         let terminal = std::io::stderr().is_terminal() && std::io::stdout().is_terminal();
-        Self { begun: Instant::now(), multi: MultiProgress::new(), terminal }
+        Self {
+            begun: Instant::now(),
+            multi: MultiProgress::new(),
+            terminal,
+        }
     }
 
     pub(super) fn title(&self, text: &str) {
@@ -74,7 +78,12 @@ impl Show {
         );
         let events = self.multi.add(ProgressBar::new_spinner());
         events.set_style(style("{elapsed:>8.dim}  {spinner:.cyan} {msg}"));
-        Bars { copy, events, lines: None, begun: self.begun }
+        Bars {
+            copy,
+            events,
+            lines: None,
+            begun: self.begun,
+        }
     }
 }
 
@@ -116,7 +125,11 @@ impl Bars {
                 last.set(Some(Instant::now()));
                 let mb = |bytes: u64| bytes / 1_000_000;
                 let seconds = self.begun.elapsed().as_secs_f64();
-                println!("{seconds:6.1} s    copied {} of {} MB; {message}", mb(copied), mb(total));
+                println!(
+                    "{seconds:6.1} s    copied {} of {} MB; {message}",
+                    mb(copied),
+                    mb(total)
+                );
             }
             Some(_) => {}
         }
@@ -147,18 +160,44 @@ pub(super) struct Summary {
 impl Summary {
     pub(super) fn print(&self, wall: Duration, log: &Path) {
         let rows = [
-            ("documents compared, equal", millions(self.compared.documents)),
-            ("bytes compared, equal", format!("{} MB", self.compared.bytes / 1_000_000)),
-            ("collections and indexes, equal",
-                format!("{} and {}", self.compared.collections, self.compared.indexes)),
-            ("documents at the beginning", millions(self.loaded.documents)),
+            (
+                "documents compared, equal",
+                millions(self.compared.documents),
+            ),
+            (
+                "bytes compared, equal",
+                format!("{} MB", self.compared.bytes / 1_000_000),
+            ),
+            (
+                "collections and indexes, equal",
+                format!(
+                    "{} and {}",
+                    self.compared.collections, self.compared.indexes
+                ),
+            ),
+            (
+                "documents at the beginning",
+                millions(self.loaded.documents),
+            ),
             ("writes meanwhile", millions(self.counts.total())),
             ("change events applied", millions(self.events)),
-            ("start to COMMITTED", format!("{:.1} s", self.sync.as_secs_f64())),
-            ("the whole demo, after the build", format!("{:.1} s", wall.as_secs_f64())),
+            (
+                "start to COMMITTED",
+                format!("{:.1} s", self.sync.as_secs_f64()),
+            ),
+            (
+                "the whole demo, after the build",
+                format!("{:.1} s", wall.as_secs_f64()),
+            ),
             ("our CPU", format!("{:.2} s", self.usage.cpu_seconds())),
-            ("our peak memory", format!("{} MB", self.usage.peak_rss_mb())),
-            ("downtime of the kill -9", format!("{} ms", self.downtime.as_millis())),
+            (
+                "our peak memory",
+                format!("{} MB", self.usage.peak_rss_mb()),
+            ),
+            (
+                "downtime of the kill -9",
+                format!("{} ms", self.downtime.as_millis()),
+            ),
         ];
         let (left, right) = (
             rows.iter().map(|(name, _)| name.len()).max().unwrap_or(0),
@@ -170,7 +209,10 @@ impl Summary {
             println!("│ {name:left$} │ {value:>right$} │");
         }
         println!("{}", line('└', '┴', '┘'));
-        println!("\nSource and destination are equal. Logs of the host: {}", log.display());
+        println!(
+            "\nSource and destination are equal. Logs of the host: {}",
+            log.display()
+        );
     }
 }
 

@@ -26,7 +26,11 @@ impl Stage {
         }
         let (source, destination) = tokio::try_join!(
             ReplicaSet::start("source", directory.join("source"), Options::default()),
-            ReplicaSet::start("destination", directory.join("destination"), Options::default()),
+            ReplicaSet::start(
+                "destination",
+                directory.join("destination"),
+                Options::default()
+            ),
         )?;
         let host = Host::spawn(Arguments {
             binary: release_binary(),
@@ -36,7 +40,12 @@ impl Stage {
             more: Vec::new(),
         })
         .await?;
-        Ok(Self { directory, source, destination, host })
+        Ok(Self {
+            directory,
+            source,
+            destination,
+            host,
+        })
     }
 
     pub(super) fn log_path(&self) -> PathBuf {
@@ -45,7 +54,12 @@ impl Stage {
 
     /// Stops everything; the logs stay, the data goes.
     pub(super) fn clear(self) {
-        let Self { directory, source, destination, host } = self;
+        let Self {
+            directory,
+            source,
+            destination,
+            host,
+        } = self;
         drop((source, destination, host));
         for cluster in ["source", "destination"] {
             remove_data(&directory.join(cluster));

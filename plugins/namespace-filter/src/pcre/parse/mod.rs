@@ -4,56 +4,15 @@
 mod bracket;
 mod escape;
 mod group;
+mod node;
+
+pub(super) use node::{Assertion, Greed, Node};
 
 use super::class::{self, CharSet};
 
 /// PCRE's own limits.
 const MAX_DEPTH: u32 = 250;
 const MAX_COUNT: u32 = 65_535;
-
-#[derive(Clone, Debug)]
-pub(super) enum Node {
-    Empty,
-    One(CharSet),
-    Assert(Assertion),
-    Concat(Vec<Node>),
-    Alternate(Vec<Node>),
-    Capture(usize, Box<Node>),
-    Atomic(Box<Node>),
-    Look {
-        behind: bool,
-        negate: bool,
-        node: Box<Node>,
-    },
-    Repeat {
-        node: Box<Node>,
-        min: u32,
-        max: Option<u32>,
-        greed: Greed,
-    },
-    Backreference {
-        group: usize,
-        ignore_case: bool,
-    },
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Assertion {
-    Start,
-    LineStart,
-    End,
-    LineEnd,
-    EndOrFinalNewline,
-    WordBoundary,
-    NotWordBoundary,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Greed {
-    Greedy,
-    Lazy,
-    Possessive,
-}
 
 /// What the options, `(?imsx)` and `(*UCP)` switch.
 #[derive(Clone, Copy, Debug, Default)]
@@ -389,25 +348,4 @@ fn is_pattern_space(c: char) -> bool {
         c,
         '\t'..='\r' | ' ' | '\u{85}' | '\u{200e}' | '\u{200f}' | '\u{2028}' | '\u{2029}'
     )
-}
-
-impl Node {
-    /// The number of characters that every match of the node has.
-    pub(super) fn width(&self) -> Option<usize> {
-        match self {
-            Self::Empty | Self::Assert(_) | Self::Look { .. } => Some(0),
-            Self::One(_) => Some(1),
-            Self::Concat(nodes) => nodes.iter().map(Self::width).sum(),
-            Self::Alternate(nodes) => {
-                let mut widths = nodes.iter().map(Self::width);
-                let first = widths.next()??;
-                widths.all(|width| width == Some(first)).then_some(first)
-            }
-            Self::Capture(_, node) | Self::Atomic(node) => node.width(),
-            Self::Repeat { node, min, max, .. } if *max == Some(*min) => {
-                node.width()?.checked_mul(usize::try_from(*min).ok()?)
-            }
-            Self::Repeat { .. } | Self::Backreference { .. } => None,
-        }
-    }
 }

@@ -1,0 +1,68 @@
+//! The syntax tree.
+
+use super::class::CharSet;
+
+#[derive(Clone, Debug)]
+pub(in super::super) enum Node {
+    Empty,
+    One(CharSet),
+    Assert(Assertion),
+    Concat(Vec<Node>),
+    Alternate(Vec<Node>),
+    Capture(usize, Box<Node>),
+    Atomic(Box<Node>),
+    Look {
+        behind: bool,
+        negate: bool,
+        node: Box<Node>,
+    },
+    Repeat {
+        node: Box<Node>,
+        min: u32,
+        max: Option<u32>,
+        greed: Greed,
+    },
+    Backreference {
+        group: usize,
+        ignore_case: bool,
+    },
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in super::super) enum Assertion {
+    Start,
+    LineStart,
+    End,
+    LineEnd,
+    EndOrFinalNewline,
+    WordBoundary,
+    NotWordBoundary,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in super::super) enum Greed {
+    Greedy,
+    Lazy,
+    Possessive,
+}
+
+impl Node {
+    /// The number of characters that every match of the node has.
+    pub(in super::super) fn width(&self) -> Option<usize> {
+        match self {
+            Self::Empty | Self::Assert(_) | Self::Look { .. } => Some(0),
+            Self::One(_) => Some(1),
+            Self::Concat(nodes) => nodes.iter().map(Self::width).sum(),
+            Self::Alternate(nodes) => {
+                let mut widths = nodes.iter().map(Self::width);
+                let first = widths.next()??;
+                widths.all(|width| width == Some(first)).then_some(first)
+            }
+            Self::Capture(_, node) | Self::Atomic(node) => node.width(),
+            Self::Repeat { node, min, max, .. } if *max == Some(*min) => {
+                node.width()?.checked_mul(usize::try_from(*min).ok()?)
+            }
+            Self::Repeat { .. } | Self::Backreference { .. } => None,
+        }
+    }
+}

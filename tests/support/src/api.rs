@@ -1,0 +1,71 @@
+//! The host's HTTP API as the tests call it, and its progress as they read it.
+
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+use serde_json::Value;
+
+/// No call takes longer.
+const TIMEOUT: Duration = Duration::from_secs(120);
+
+/// An answer of the API.
+#[derive(Clone, Debug)]
+pub struct Answer {
+    pub status: u16,
+    pub body: Value,
+}
+
+impl Answer {
+    /// The stable name of a refusal.
+    pub fn error(&self) -> &str {
+        self.body
+            .get("error")
+            .and_then(Value::as_str)
+            .unwrap_or_default()
+    }
+}
+
+pub fn can_commit(progress: &Value) -> bool {
+    progress.get("canCommit") == Some(&Value::Bool(true))
+}
+
+/// A text field of the progress; empty if it is not there.
+pub fn text<'a>(progress: &'a Value, field: &str) -> &'a str {
+    progress
+        .get(field)
+        .and_then(Value::as_str)
+        .unwrap_or_default()
+}
+
+/// A number of the progress by JSON pointer; 0 if it is not there.
+pub fn number(progress: &Value, pointer: &str) -> u64 {
+    progress
+        .pointer(pointer)
+        .and_then(Value::as_u64)
+        .unwrap_or(0)
+}
+
+/// One request on a connection of its own: the other end may have died since the last.
+pub(crate) fn request(method: &str, url: &str, body: &str) -> Result<Answer> {
+    let agent: ureq::Agent = ureq::Agent::config_builder()
+        .http_status_as_error(false)
+        .timeout_global(Some(TIMEOUT))
+        .max_idle_connections(0)
+        .build()
+        .into();
+    let request = ureq::http::Request::builder().method(method).uri(url);
+    let answered = match body {
+        "" => agent.run(request.body(())?),
+        body => agent.run(request.body(body.to_owned())?),
+    };
+    let mut response = answered.with_context(|| format!("{method} {url}"))?;
+    let text = response
+        .body_mut()
+        .read_to_string()
+        .context("read an answer")?;
+    let body = serde_json::from_str(&text).unwrap_or(Value::String(text));
+    Ok(Answer {
+        status: response.status().as_u16(),
+        body,
+    })
+}
