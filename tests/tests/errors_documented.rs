@@ -12,13 +12,12 @@ fn every_error_has_its_page_and_every_page_its_error() -> Result<()> {
         .read_dir()
         .with_context(|| format!("list {}", directory.display()))?
         .map(|entry| Ok(entry?.file_name().to_string_lossy().into_owned()))
+        .filter(|name| !matches!(name, Ok(name) if name == "README.md"))
         .collect::<Result<_>>()?;
-    let mut expected: BTreeSet<String> = ErrorName::ALL
+    let expected: BTreeSet<String> = ErrorName::ALL
         .iter()
         .map(|name| format!("{name}.md"))
         .collect();
-    // The index of the pages.
-    expected.insert("README.md".to_owned());
     let missing: Vec<_> = expected.difference(&pages).collect();
     let stray: Vec<_> = pages.difference(&expected).collect();
     assert!(

@@ -29,7 +29,8 @@ const TRANSIENT_CODES: [i32; 25] = [
 
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    #[error(transparent)]
+    /// Shown without the command and the reply: those can hold documents.
+    #[error("{}", .0.kind)]
     Driver(#[from] mongodb::error::Error),
     /// A write was done but is not yet durable on a majority.
     #[error("the write concern was not satisfied: {message} (code {code})")]
