@@ -47,16 +47,19 @@ enum Phase {
     Commit,
 }
 
-fn seed() -> u64 {
-    let given = std::env::var("TIDEGATE_SEED")
-        .ok()
-        .and_then(|text| text.parse().ok());
-    given.unwrap_or_else(rand::random)
+/// The seed that was asked for, or a random one; shown, so that a run can be repeated.
+#[expect(clippy::print_stderr, reason = "a run is repeated by its seed")]
+fn seed(what: &str) -> u64 {
+    let given = std::env::var("TIDEGATE_SEED").ok();
+    let seed = given
+        .and_then(|text| text.parse().ok())
+        .unwrap_or_else(rand::random);
+    eprintln!("{what}: TIDEGATE_SEED={seed}");
+    seed
 }
 
 async fn kill_in(phase: Phase, runs: u64) -> Result<()> {
-    let seed = seed();
-    eprintln!("phase {phase:?}: TIDEGATE_SEED={seed}");
+    let seed = seed(&format!("phase {phase:?}"));
     let mut rng = StdRng::seed_from_u64(seed);
     let mut rig = Rig::start().await?;
     rig.set_scope(dataset::in_scope);
@@ -164,8 +167,7 @@ async fn killed_during_commit() -> Result<()> {
 
 #[tokio::test]
 async fn killed_at_every_named_point() -> Result<()> {
-    let seed = seed();
-    eprintln!("named points: TIDEGATE_SEED={seed}");
+    let seed = seed("named points");
     let mut rig = Rig::start().await?;
     rig.set_scope(dataset::in_scope);
     rig.allow_log("killed by TIDEGATE_KILL_AT");

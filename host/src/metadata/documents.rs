@@ -180,7 +180,10 @@ mod tests {
     #[test]
     fn a_uuid_survives_its_hex_form() {
         let uuid = [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 254, 255];
-        assert_eq!(uuid_from_hex(&NamespaceDocument::id_of_uuid(uuid)), Some(uuid));
+        assert_eq!(
+            uuid_from_hex(&NamespaceDocument::id_of_uuid(uuid)),
+            Some(uuid)
+        );
         assert_eq!(uuid_from_hex("view:a.b"), None);
     }
 
@@ -196,7 +199,13 @@ mod tests {
             "clean": true,
         };
         let position: PositionDocument = bson::deserialize_from_slice(document.as_bytes()).unwrap();
-        assert_eq!(position.safe.cluster_time, ClusterTime { seconds: 0x6553_F5A1, increment: 3 });
+        assert_eq!(
+            position.safe.cluster_time,
+            ClusterTime {
+                seconds: 0x6553_F5A1,
+                increment: 3
+            }
+        );
         assert!(position.clean);
     }
 }

@@ -13,7 +13,7 @@ mod documents;
 mod store;
 
 pub use documents::{
-    CopyState, METADATA_VERSION, NamespaceDocument, NamespaceKind, PartitionDocument, Phase, PositionDocument,
-    SessionDocument,
+    CopyState, METADATA_VERSION, NamespaceDocument, NamespaceKind, PartitionDocument, Phase,
+    PositionDocument, SessionDocument,
 };
 pub use store::{Storage, Store, VersionGate};

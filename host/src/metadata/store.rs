@@ -3,7 +3,9 @@
 use bson::{Document, doc};
 use serde::{Serialize, de::DeserializeOwned};
 
-use super::documents::{METADATA_VERSION, NamespaceDocument, PartitionDocument, PositionDocument, SessionDocument};
+use super::documents::{
+    METADATA_VERSION, NamespaceDocument, PartitionDocument, PositionDocument, SessionDocument,
+};
 
 const SESSION: &str = "session";
 const NAMESPACES: &str = "namespaces";
@@ -66,21 +68,35 @@ impl<S: Storage> Store<S> {
 
     /// Looks at nothing but the version: everything else may have another shape.
     pub async fn version(&self) -> Result<VersionGate, S::Error> {
-        let found: Vec<Document> = self.storage.find(SESSION, doc! { "_id": SessionDocument::ID }).await?;
+        let found: Vec<Document> = self
+            .storage
+            .find(SESSION, doc! { "_id": SessionDocument::ID })
+            .await?;
         Ok(match found.first() {
             None => VersionGate::Empty,
-            Some(session) if session.get_i32("metadataVersion").is_ok_and(|version| version == METADATA_VERSION) => {
+            Some(session)
+                if session
+                    .get_i32("metadataVersion")
+                    .is_ok_and(|version| version == METADATA_VERSION) =>
+            {
                 VersionGate::Ours
             }
             Some(session) => VersionGate::Other {
                 version: session.get_i32("metadataVersion").unwrap_or_default(),
-                written_by: session.get_str("writtenBy").unwrap_or("an unknown release").to_owned(),
+                written_by: session
+                    .get_str("writtenBy")
+                    .unwrap_or("an unknown release")
+                    .to_owned(),
             },
         })
     }
 
     pub async fn session(&self) -> Result<Option<SessionDocument>, S::Error> {
-        Ok(self.storage.find(SESSION, doc! { "_id": SessionDocument::ID }).await?.pop())
+        Ok(self
+            .storage
+            .find(SESSION, doc! { "_id": SessionDocument::ID })
+            .await?
+            .pop())
     }
 
     pub async fn put_session(&self, session: &SessionDocument) -> Result<(), S::Error> {
@@ -92,21 +108,32 @@ impl<S: Storage> Store<S> {
     }
 
     pub async fn namespace(&self, id: &str) -> Result<Option<NamespaceDocument>, S::Error> {
-        Ok(self.storage.find(NAMESPACES, doc! { "_id": id }).await?.pop())
+        Ok(self
+            .storage
+            .find(NAMESPACES, doc! { "_id": id })
+            .await?
+            .pop())
     }
 
     /// Writes namespaces of which none is there yet.
-    pub async fn insert_namespaces(&self, namespaces: &[NamespaceDocument]) -> Result<(), S::Error> {
+    pub async fn insert_namespaces(
+        &self,
+        namespaces: &[NamespaceDocument],
+    ) -> Result<(), S::Error> {
         self.storage.insert_all(NAMESPACES, namespaces).await
     }
 
     pub async fn put_namespace(&self, namespace: &NamespaceDocument) -> Result<(), S::Error> {
-        self.storage.replace(NAMESPACES, &namespace.id, namespace).await
+        self.storage
+            .replace(NAMESPACES, &namespace.id, namespace)
+            .await
     }
 
     /// Forgets a namespace and its partitions.
     pub async fn remove_namespace(&self, id: &str) -> Result<(), S::Error> {
-        self.storage.remove(PARTITIONS, doc! { "namespaceId": id }).await?;
+        self.storage
+            .remove(PARTITIONS, doc! { "namespaceId": id })
+            .await?;
         self.storage.remove(NAMESPACES, doc! { "_id": id }).await
     }
 
@@ -119,21 +146,35 @@ impl<S: Storage> Store<S> {
     }
 
     pub async fn partitions(&self, namespace_id: &str) -> Result<Vec<PartitionDocument>, S::Error> {
-        self.storage.find(PARTITIONS, doc! { "namespaceId": namespace_id }).await
+        self.storage
+            .find(PARTITIONS, doc! { "namespaceId": namespace_id })
+            .await
     }
 
     /// Writes a namespace's partitions for the first time.
-    pub async fn put_partitions(&self, namespace_id: &str, partitions: &[PartitionDocument]) -> Result<(), S::Error> {
-        self.storage.remove(PARTITIONS, doc! { "namespaceId": namespace_id }).await?;
+    pub async fn put_partitions(
+        &self,
+        namespace_id: &str,
+        partitions: &[PartitionDocument],
+    ) -> Result<(), S::Error> {
+        self.storage
+            .remove(PARTITIONS, doc! { "namespaceId": namespace_id })
+            .await?;
         self.storage.insert_all(PARTITIONS, partitions).await
     }
 
     pub async fn put_partition(&self, partition: &PartitionDocument) -> Result<(), S::Error> {
-        self.storage.replace(PARTITIONS, &partition.id, partition).await
+        self.storage
+            .replace(PARTITIONS, &partition.id, partition)
+            .await
     }
 
     pub async fn position(&self) -> Result<Option<PositionDocument>, S::Error> {
-        Ok(self.storage.find(POSITION, doc! { "_id": PositionDocument::ID }).await?.pop())
+        Ok(self
+            .storage
+            .find(POSITION, doc! { "_id": PositionDocument::ID })
+            .await?
+            .pop())
     }
 
     pub async fn put_position(&self, position: &PositionDocument) -> Result<(), S::Error> {

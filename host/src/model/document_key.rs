@@ -40,7 +40,9 @@ impl<'a> DocumentKey<'a> {
     pub fn hash_for_order(&self) -> u64 {
         let mut hasher = FxHasher::default();
         match self {
-            Self::Bytes(DECIMAL, id) => Self::Fraction(decimal(id).unwrap_or_default().to_bits()).hash(&mut hasher),
+            Self::Bytes(DECIMAL, id) => {
+                Self::Fraction(decimal(id).unwrap_or_default().to_bits()).hash(&mut hasher)
+            }
             other => other.hash(&mut hasher),
         }
         hasher.finish()
@@ -81,7 +83,11 @@ pub enum OwnedDocumentKey {
 
 fn number(id_kind: u8, id: &[u8]) -> Option<DocumentKey<'static>> {
     let double = match id_kind {
-        0x10 => return Some(DocumentKey::Whole(i64::from(i32::from_le_bytes(id.try_into().ok()?)))),
+        0x10 => {
+            return Some(DocumentKey::Whole(i64::from(i32::from_le_bytes(
+                id.try_into().ok()?,
+            ))));
+        }
         0x12 => return Some(DocumentKey::Whole(i64::from_le_bytes(id.try_into().ok()?))),
         0x01 => f64::from_le_bytes(id.try_into().ok()?),
         DECIMAL => return whole_decimal(id).map(DocumentKey::Whole),
@@ -99,7 +105,10 @@ fn number(id_kind: u8, id: &[u8]) -> Option<DocumentKey<'static>> {
 }
 
 fn decimal(id: &[u8]) -> Option<f64> {
-    bson::Decimal128::from_bytes(id.try_into().ok()?).to_string().parse().ok()
+    bson::Decimal128::from_bytes(id.try_into().ok()?)
+        .to_string()
+        .parse()
+        .ok()
 }
 
 /// The value of a decimal that is a whole number of at most 64 bits.
@@ -111,7 +120,11 @@ fn whole_decimal(id: &[u8]) -> Option<i64> {
     let shift = exponent - i32::try_from(fraction.len()).ok()?;
     let unscaled: i128 = format!("{whole}{fraction}").parse().ok()?;
     let power = 10_i128.checked_pow(shift.unsigned_abs())?;
-    let value = if shift >= 0 { unscaled.checked_mul(power)? } else { divide_exactly(unscaled, power)? };
+    let value = if shift >= 0 {
+        unscaled.checked_mul(power)?
+    } else {
+        divide_exactly(unscaled, power)?
+    };
     i64::try_from(value).ok()
 }
 
@@ -168,19 +181,40 @@ mod tests {
 
     #[test]
     fn equal_numbers_of_different_types_are_one_key() {
-        for five in [Bson::Int64(5), Bson::Double(5.0), decimal("5"), decimal("5.00"), decimal("0.5E1")] {
+        for five in [
+            Bson::Int64(5),
+            Bson::Double(5.0),
+            decimal("5"),
+            decimal("5.00"),
+            decimal("0.5E1"),
+        ] {
             assert_eq!(key(5), key(five));
         }
-        assert_eq!(key(doc! { "a": 1, "b": { "c": 2 } }), key(doc! { "a": 1.0, "b": { "c": 2_i64 } }));
+        assert_eq!(
+            key(doc! { "a": 1, "b": { "c": 2 } }),
+            key(doc! { "a": 1.0, "b": { "c": 2_i64 } })
+        );
         assert_eq!(key(-0.0), key(0));
     }
 
     #[test]
     fn different_ids_are_different_keys() {
         let ids: Vec<Bson> = vec![
-            5.into(), "5".into(), 5.5.into(), (1_i64 << 53).into(), ((1_i64 << 53) + 1).into(), f64::NAN.into(),
-            f64::INFINITY.into(), doc! { "a": 1 }.into(), doc! { "b": 1 }.into(), doc! { "a": "1" }.into(), true.into(),
-            Bson::Null, decimal("5.5"), decimal("1E+40"), Bson::DateTime(bson::DateTime::from_millis(5)),
+            5.into(),
+            "5".into(),
+            5.5.into(),
+            (1_i64 << 53).into(),
+            ((1_i64 << 53) + 1).into(),
+            f64::NAN.into(),
+            f64::INFINITY.into(),
+            doc! { "a": 1 }.into(),
+            doc! { "b": 1 }.into(),
+            doc! { "a": "1" }.into(),
+            true.into(),
+            Bson::Null,
+            decimal("5.5"),
+            decimal("1E+40"),
+            Bson::DateTime(bson::DateTime::from_millis(5)),
         ];
         for (at, a) in ids.iter().enumerate() {
             for b in &ids[at + 1..] {
@@ -192,7 +226,9 @@ mod tests {
     #[test]
     fn a_fraction_as_decimal_goes_with_the_double_and_says_so() {
         let double = with_key(0.5, |key| key.hash_for_order());
-        let (hash, ambiguous) = with_key(decimal("0.50"), |key| (key.hash_for_order(), key.is_ambiguous()));
+        let (hash, ambiguous) = with_key(decimal("0.50"), |key| {
+            (key.hash_for_order(), key.is_ambiguous())
+        });
         assert_eq!((double, true), (hash, ambiguous));
         assert!(with_key(doc! { "a": decimal("0.5") }, |key| key.is_ambiguous()));
         assert!(!with_key(doc! { "a": decimal("5") }, |key| key.is_ambiguous()));

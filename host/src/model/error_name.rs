@@ -133,7 +133,10 @@ pub struct OperatorError {
 
 impl OperatorError {
     pub fn new(name: ErrorName, message: impl Into<String>) -> Self {
-        Self { name, message: message.into() }
+        Self {
+            name,
+            message: message.into(),
+        }
     }
 
     pub fn kind(&self) -> ErrorKind {

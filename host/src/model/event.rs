@@ -45,7 +45,10 @@ impl OpType {
 
     /// True for changes of documents; false for DDL.
     pub fn is_crud(self) -> bool {
-        matches!(self, Self::Insert | Self::Update | Self::Replace | Self::Delete)
+        matches!(
+            self,
+            Self::Insert | Self::Update | Self::Replace | Self::Delete
+        )
     }
 }
 
@@ -126,7 +129,10 @@ impl<'a> ChangeEvent<'a> {
 
 fn namespace(document: &[u8]) -> Result<(&str, &str), raw::Malformed> {
     let text = |name| Ok(raw::find(document, name)?.and_then(|element| element.as_str()));
-    Ok((text("db")?.ok_or(raw::Malformed)?, text("coll")?.unwrap_or_default()))
+    Ok((
+        text("db")?.ok_or(raw::Malformed)?,
+        text("coll")?.unwrap_or_default(),
+    ))
 }
 
 #[cfg(test)]
@@ -148,7 +154,13 @@ mod tests {
         let event = ChangeEvent::parse(document.as_bytes()).unwrap();
         assert_eq!(event.op_type, OpType::Update);
         assert_eq!((event.database, event.collection), ("app", "users"));
-        assert_eq!(event.cluster_time, ClusterTime { seconds: 7, increment: 2 });
+        assert_eq!(
+            event.cluster_time,
+            ClusterTime {
+                seconds: 7,
+                increment: 2
+            }
+        );
         assert_eq!(event.document_id.unwrap().0, raw::kind::STRING);
         assert!(event.full_document.is_none() && event.update_description.is_some());
     }
@@ -157,7 +169,10 @@ mod tests {
     fn an_unknown_operation_keeps_its_name() {
         let document = rawdoc! { "_id": { "_data": "82" }, "operationType": "reshardCollection" };
         let event = ChangeEvent::parse(document.as_bytes()).unwrap();
-        assert_eq!((event.op_type, event.op_name), (OpType::Other, "reshardCollection"));
+        assert_eq!(
+            (event.op_type, event.op_name),
+            (OpType::Other, "reshardCollection")
+        );
         assert!(ChangeEvent::parse(rawdoc! { "x": 1 }.as_bytes()).is_err());
     }
 }

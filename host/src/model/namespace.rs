@@ -8,8 +8,11 @@ use serde::{Deserialize, Serialize};
 pub const SYSTEM_DATABASES: [&str; 3] = ["admin", "local", "config"];
 
 /// Name prefixes of databases that hold a sync tool's own metadata; never synced.
-pub const METADATA_PREFIXES: [&str; 3] =
-    ["mongosync_internal_", "mongosync_reserved_", "__mdb_internal"];
+pub const METADATA_PREFIXES: [&str; 3] = [
+    "mongosync_internal_",
+    "mongosync_reserved_",
+    "__mdb_internal",
+];
 
 /// The database on the destination that holds tidegate's metadata.
 pub const METADATA_DATABASE: &str = "mongosync_internal_tidegate";
@@ -23,21 +26,25 @@ pub struct Namespace {
 
 impl Namespace {
     pub fn new(database: impl Into<String>, collection: impl Into<String>) -> Self {
-        Self { database: database.into(), collection: collection.into() }
+        Self {
+            database: database.into(),
+            collection: collection.into(),
+        }
     }
 
     /// True for what no sync ever touches: system databases, metadata of sync
     /// tools, and `system.` collections, which change streams do not carry.
     pub fn is_internal(&self) -> bool {
-        is_internal_database(&self.database)
-            || self.collection.starts_with("system.")
+        is_internal_database(&self.database) || self.collection.starts_with("system.")
     }
 }
 
 /// True for databases that are never synced.
 pub fn is_internal_database(database: &str) -> bool {
     SYSTEM_DATABASES.contains(&database)
-        || METADATA_PREFIXES.iter().any(|prefix| database.starts_with(prefix))
+        || METADATA_PREFIXES
+            .iter()
+            .any(|prefix| database.starts_with(prefix))
 }
 
 impl fmt::Display for Namespace {

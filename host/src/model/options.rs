@@ -74,8 +74,14 @@ impl StartOptions {
         [
             ("source", self.source != other.source),
             ("destination", self.destination != other.destination),
-            ("includeNamespaces", self.include_namespaces != other.include_namespaces),
-            ("excludeNamespaces", self.exclude_namespaces != other.exclude_namespaces),
+            (
+                "includeNamespaces",
+                self.include_namespaces != other.include_namespaces,
+            ),
+            (
+                "excludeNamespaces",
+                self.exclude_namespaces != other.exclude_namespaces,
+            ),
             ("buildIndexes", self.build_indexes != other.build_indexes),
         ]
         .into_iter()

@@ -24,13 +24,19 @@ impl ClusterTime {
 
 impl From<Timestamp> for ClusterTime {
     fn from(t: Timestamp) -> Self {
-        Self { seconds: t.time, increment: t.increment }
+        Self {
+            seconds: t.time,
+            increment: t.increment,
+        }
     }
 }
 
 impl From<ClusterTime> for Timestamp {
     fn from(t: ClusterTime) -> Self {
-        Self { time: t.seconds, increment: t.increment }
+        Self {
+            time: t.seconds,
+            increment: t.increment,
+        }
     }
 }
 
@@ -76,7 +82,10 @@ impl Position {
         let hex = data.strip_prefix("82")?;
         let seconds = u32::from_str_radix(hex.get(..8)?, 16).ok()?;
         let increment = u32::from_str_radix(hex.get(8..16)?, 16).ok()?;
-        Some(Self { cluster_time: ClusterTime { seconds, increment }, resume_token })
+        Some(Self {
+            cluster_time: ClusterTime { seconds, increment },
+            resume_token,
+        })
     }
 }
 
@@ -90,14 +99,29 @@ mod tests {
     fn a_tokens_cluster_time_is_read_from_its_data() {
         let token = rawdoc! { "_data": "826553F5A1000000032B0229296E04" };
         let position = Position::from_token(token).expect("a token");
-        assert_eq!(position.cluster_time, ClusterTime { seconds: 0x6553_F5A1, increment: 3 });
+        assert_eq!(
+            position.cluster_time,
+            ClusterTime {
+                seconds: 0x6553_F5A1,
+                increment: 3
+            }
+        );
         assert!(Position::from_token(rawdoc! { "_data": "00" }).is_none());
         assert!(Position::from_token(rawdoc! { "_data": "82zz53F5A100000003" }).is_none());
     }
 
     #[test]
     fn cluster_times_order_by_seconds_first() {
-        let (a, b) = (ClusterTime { seconds: 1, increment: 9 }, ClusterTime { seconds: 2, increment: 1 });
+        let (a, b) = (
+            ClusterTime {
+                seconds: 1,
+                increment: 9,
+            },
+            ClusterTime {
+                seconds: 2,
+                increment: 1,
+            },
+        );
         assert!(a < b);
         assert_eq!(a.seconds_behind(b), 1);
         assert_eq!(b.seconds_behind(a), 0);

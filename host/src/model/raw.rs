@@ -39,14 +39,20 @@ pub struct Elements<'a> {
 /// Walks the elements of `document` (length prefix and final NUL included).
 pub fn elements(document: &[u8]) -> Result<Elements<'_>, Malformed> {
     let length = length_of(document)?;
-    let inner = document.get(4..length.checked_sub(1).ok_or(Malformed)?).ok_or(Malformed)?;
+    let inner = document
+        .get(4..length.checked_sub(1).ok_or(Malformed)?)
+        .ok_or(Malformed)?;
     Ok(Elements { rest: inner })
 }
 
 /// The length that a document's first four bytes state; never more than `bytes` holds.
 pub fn length_of(bytes: &[u8]) -> Result<usize, Malformed> {
     let length = usize::try_from(read_i32(bytes)?).map_err(|_negative| Malformed)?;
-    if length < 5 || length > bytes.len() { Err(Malformed) } else { Ok(length) }
+    if length < 5 || length > bytes.len() {
+        Err(Malformed)
+    } else {
+        Ok(length)
+    }
 }
 
 /// The first element called `name`, if there is one.
@@ -61,9 +67,15 @@ pub fn find<'a>(document: &'a [u8], name: &str) -> Result<Option<Element<'a>>, M
 }
 
 /// The documents of a BSON array, as bytes.
-pub fn documents(array: &[u8]) -> Result<impl Iterator<Item = Result<&[u8], Malformed>>, Malformed> {
+pub fn documents(
+    array: &[u8],
+) -> Result<impl Iterator<Item = Result<&[u8], Malformed>>, Malformed> {
     Ok(elements(array)?.map(|element| match element? {
-        Element { kind: kind::DOCUMENT, value, .. } => Ok(value),
+        Element {
+            kind: kind::DOCUMENT,
+            value,
+            ..
+        } => Ok(value),
         _ => Err(Malformed),
     }))
 }
@@ -72,7 +84,11 @@ impl<'a> Element<'a> {
     /// The text of a string element.
     pub fn as_str(&self) -> Option<&'a str> {
         let text = self.value.get(4..self.value.len().checked_sub(1)?)?;
-        if self.kind == kind::STRING { std::str::from_utf8(text).ok() } else { None }
+        if self.kind == kind::STRING {
+            std::str::from_utf8(text).ok()
+        } else {
+            None
+        }
     }
 
     /// The bytes of a document element.
@@ -110,7 +126,9 @@ fn split_element(kind: u8, bytes: &[u8]) -> Result<(Element<'_>, &[u8]), Malform
     let end = bytes.iter().position(|&byte| byte == 0).ok_or(Malformed)?;
     let (name, after) = bytes.split_at_checked(end).ok_or(Malformed)?;
     let after = after.get(1..).ok_or(Malformed)?;
-    let (value, rest) = after.split_at_checked(value_length(kind, after)?).ok_or(Malformed)?;
+    let (value, rest) = after
+        .split_at_checked(value_length(kind, after)?)
+        .ok_or(Malformed)?;
     Ok((Element { kind, name, value }, rest))
 }
 
@@ -128,7 +146,10 @@ fn value_length(kind: u8, bytes: &[u8]) -> Result<usize, Malformed> {
         0x0C => prefixed(bytes, 16)?,
         0x03 | 0x04 | 0x0F => prefixed(bytes, 0)?,
         0x0B => {
-            let mut ends = bytes.iter().enumerate().filter_map(|(at, &byte)| (byte == 0).then_some(at));
+            let mut ends = bytes
+                .iter()
+                .enumerate()
+                .filter_map(|(at, &byte)| (byte == 0).then_some(at));
             ends.nth(1).ok_or(Malformed)? + 1
         }
         _ => return Err(Malformed),
@@ -141,7 +162,10 @@ fn prefixed(bytes: &[u8], extra: usize) -> Result<usize, Malformed> {
 }
 
 fn read_i32(bytes: &[u8]) -> Result<i32, Malformed> {
-    let prefix: [u8; 4] = bytes.get(..4).and_then(|p| p.try_into().ok()).ok_or(Malformed)?;
+    let prefix: [u8; 4] = bytes
+        .get(..4)
+        .and_then(|p| p.try_into().ok())
+        .ok_or(Malformed)?;
     Ok(i32::from_le_bytes(prefix))
 }
 
@@ -185,7 +209,9 @@ impl Writer {
 
     /// Appends the elements of `document`, without its frame.
     pub fn splice(&mut self, document: &[u8]) {
-        let inner = document.get(4..document.len().saturating_sub(1)).unwrap_or_default();
+        let inner = document
+            .get(4..document.len().saturating_sub(1))
+            .unwrap_or_default();
         self.bytes.extend_from_slice(inner);
     }
 
@@ -222,7 +248,10 @@ impl Writer {
 
 #[cfg(test)]
 mod tests {
-    use bson::{Binary, DateTime, Decimal128, Regex, Timestamp, doc, oid::ObjectId, rawdoc, spec::BinarySubtype};
+    use bson::{
+        Binary, DateTime, Decimal128, Regex, Timestamp, doc, oid::ObjectId, rawdoc,
+        spec::BinarySubtype,
+    };
 
     use super::*;
 
@@ -270,10 +299,17 @@ mod tests {
 
     #[test]
     fn values_are_read_by_type() {
-        let document = rawdoc! { "s": "text", "t": Timestamp { time: 5, increment: 6 }, "d": { "x": 1 } };
+        let document =
+            rawdoc! { "s": "text", "t": Timestamp { time: 5, increment: 6 }, "d": { "x": 1 } };
         let find = |name| find(document.as_bytes(), name).unwrap().unwrap();
         assert_eq!(find("s").as_str(), Some("text"));
-        assert_eq!(find("t").as_timestamp(), Some(crate::model::ClusterTime { seconds: 5, increment: 6 }));
+        assert_eq!(
+            find("t").as_timestamp(),
+            Some(crate::model::ClusterTime {
+                seconds: 5,
+                increment: 6
+            })
+        );
         assert!(find("d").as_document().is_some() && find("d").as_str().is_none());
     }
 
@@ -285,6 +321,9 @@ mod tests {
         writer.value(kind::INT32, b"x", &7_i32.to_le_bytes());
         writer.end(first);
         writer.end(array);
-        assert_eq!(writer.finish(), rawdoc! { "update": "c", "updates": [{ "x": 7 }] }.into_bytes());
+        assert_eq!(
+            writer.finish(),
+            rawdoc! { "update": "c", "updates": [{ "x": 7 }] }.into_bytes()
+        );
     }
 }

@@ -4,7 +4,10 @@ use bson::{Document, doc};
 use futures::TryStreamExt;
 use mongodb::{
     Client, Database,
-    options::{Acknowledgment, DatabaseOptions, ReadConcern, ReadPreference, SelectionCriteria, WriteConcern},
+    options::{
+        Acknowledgment, DatabaseOptions, ReadConcern, ReadPreference, SelectionCriteria,
+        WriteConcern,
+    },
 };
 use serde::{Serialize, de::DeserializeOwned};
 
@@ -20,42 +23,75 @@ impl Documents {
     /// failover sees what was written before it.
     pub fn new(client: &Client, database: &str) -> Self {
         let options = DatabaseOptions::builder()
-            .write_concern(WriteConcern::builder().w(Acknowledgment::Majority).journal(true).build())
+            .write_concern(
+                WriteConcern::builder()
+                    .w(Acknowledgment::Majority)
+                    .journal(true)
+                    .build(),
+            )
             .read_concern(ReadConcern::majority())
             .selection_criteria(SelectionCriteria::ReadPreference(ReadPreference::Primary))
             .build();
-        Self { database: client.database_with_options(database, options) }
+        Self {
+            database: client.database_with_options(database, options),
+        }
     }
 
-    pub async fn find<T: DeserializeOwned + Send + Sync>(&self, collection: &str, filter: Document) -> Result<Vec<T>, Error> {
+    pub async fn find<T: DeserializeOwned + Send + Sync>(
+        &self,
+        collection: &str,
+        filter: Document,
+    ) -> Result<Vec<T>, Error> {
         retry("read metadata", || async {
-            let cursor = self.database.collection::<T>(collection).find(filter.clone()).await?;
+            let cursor = self
+                .database
+                .collection::<T>(collection)
+                .find(filter.clone())
+                .await?;
             Ok(cursor.try_collect().await?)
         })
         .await
     }
 
-    pub async fn replace<T: Serialize + Send + Sync>(&self, collection: &str, id: &str, document: &T) -> Result<(), Error> {
+    pub async fn replace<T: Serialize + Send + Sync>(
+        &self,
+        collection: &str,
+        id: &str,
+        document: &T,
+    ) -> Result<(), Error> {
         retry("write metadata", || async {
             let collection = self.database.collection::<T>(collection);
-            collection.replace_one(doc! { "_id": id }, document).upsert(true).await?;
+            collection
+                .replace_one(doc! { "_id": id }, document)
+                .upsert(true)
+                .await?;
             Ok(())
         })
         .await
     }
 
     /// Inserts documents that are not there yet.
-    pub async fn insert_all<T: Serialize + Send + Sync>(&self, collection: &str, documents: &[T]) -> Result<(), Error> {
+    pub async fn insert_all<T: Serialize + Send + Sync>(
+        &self,
+        collection: &str,
+        documents: &[T],
+    ) -> Result<(), Error> {
         if documents.is_empty() {
             return Ok(());
         }
-        self.database.collection::<T>(collection).insert_many(documents).await?;
+        self.database
+            .collection::<T>(collection)
+            .insert_many(documents)
+            .await?;
         Ok(())
     }
 
     pub async fn remove(&self, collection: &str, filter: Document) -> Result<(), Error> {
         retry("remove metadata", || async {
-            self.database.collection::<Document>(collection).delete_many(filter.clone()).await?;
+            self.database
+                .collection::<Document>(collection)
+                .delete_many(filter.clone())
+                .await?;
             Ok(())
         })
         .await

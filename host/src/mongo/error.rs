@@ -23,8 +23,8 @@ pub mod code {
 
 /// Codes of conditions that pass: elections, shutdowns, lost cursors, conflicts.
 const TRANSIENT_CODES: [i32; 25] = [
-    6, 7, 43, 64, 89, 91, 112, 134, 175, 189, 237, 239, 246, 262, 314, 365, 9001, 10058, 10107, 11600, 11601, 11602,
-    13435, 13436, 50,
+    6, 7, 43, 64, 89, 91, 112, 134, 175, 189, 237, 239, 246, 262, 314, 365, 9001, 10058, 10107,
+    11600, 11601, 11602, 13435, 13436, 50,
 ];
 
 #[derive(Debug, thiserror::Error)]
@@ -37,7 +37,11 @@ pub enum Error {
     WriteConcern { code: i32, message: String },
     /// Some statements of a batch were refused.
     #[error("the destination refused a write to {namespace}: {message} (code {code})")]
-    Refused { namespace: String, code: i32, message: String },
+    Refused {
+        namespace: String,
+        code: i32,
+        message: String,
+    },
     /// A read came from a time before what it had to see.
     #[error("the source answered with an older state than it has shown before")]
     Stale,
@@ -65,10 +69,17 @@ impl Error {
 
     pub fn kind(&self) -> ErrorKind {
         match self {
-            _ if self.code().is_some_and(|code| TRANSIENT_CODES.contains(&code)) => ErrorKind::Transient,
+            _ if self
+                .code()
+                .is_some_and(|code| TRANSIENT_CODES.contains(&code)) =>
+            {
+                ErrorKind::Transient
+            }
             Self::Driver(error) if is_network(error) => ErrorKind::Transient,
             Self::Stale => ErrorKind::Transient,
-            Self::Driver(_) | Self::WriteConcern { .. } | Self::Refused { .. } => ErrorKind::Operator,
+            Self::Driver(_) | Self::WriteConcern { .. } | Self::Refused { .. } => {
+                ErrorKind::Operator
+            }
             Self::Reply(_) | Self::Malformed(_) | Self::Bson(_) => ErrorKind::Bug,
         }
     }
@@ -76,7 +87,9 @@ impl Error {
     /// The namespace that a collection with the expected UUID has now, out of a
     /// `CollectionUUIDMismatch`; `None` inside when the collection is gone.
     pub fn actual_collection(&self) -> Option<Option<String>> {
-        let Self::Driver(error) = self else { return None };
+        let Self::Driver(error) = self else {
+            return None;
+        };
         if !self.has_code(code::COLLECTION_UUID_MISMATCH) {
             return None;
         }
@@ -89,7 +102,10 @@ fn is_network(error: &mongodb::error::Error) -> bool {
     use mongodb::error::ErrorKind as Driver;
     matches!(
         error.kind.as_ref(),
-        Driver::Io(_) | Driver::ConnectionPoolCleared { .. } | Driver::ServerSelection { .. } | Driver::DnsResolve { .. }
+        Driver::Io(_)
+            | Driver::ConnectionPoolCleared { .. }
+            | Driver::ServerSelection { .. }
+            | Driver::DnsResolve { .. }
     ) || error.contains_label(mongodb::error::RETRYABLE_WRITE_ERROR)
 }
 

@@ -39,7 +39,11 @@ pub async fn collection(database: &Database, name: &str) -> Result<Option<RawDoc
 
 /// All indexes of a collection, as `listIndexes` gives them; none if it does not exist.
 pub async fn indexes(database: &Database, collection: &str) -> Result<Vec<RawDocumentBuf>, Error> {
-    let listed = cursor_documents(database, rawdoc! { "listIndexes": collection, "cursor": {} }).await;
+    let listed = cursor_documents(
+        database,
+        rawdoc! { "listIndexes": collection, "cursor": {} },
+    )
+    .await;
     match listed {
         Err(error) if error.has_code(code::NAMESPACE_NOT_FOUND) => Ok(Vec::new()),
         other => other,
@@ -47,17 +51,27 @@ pub async fn indexes(database: &Database, collection: &str) -> Result<Vec<RawDoc
 }
 
 /// The result of `pipeline` over a collection, as raw documents.
-pub async fn aggregate(database: &Database, collection: &str, pipeline: bson::RawArrayBuf) -> Result<Vec<RawDocumentBuf>, Error> {
+pub async fn aggregate(
+    database: &Database,
+    collection: &str,
+    pipeline: bson::RawArrayBuf,
+) -> Result<Vec<RawDocumentBuf>, Error> {
     let command = rawdoc! { "aggregate": collection, "pipeline": pipeline, "cursor": {}, "allowDiskUse": true };
     cursor_documents(database, command).await
 }
 
-async fn cursor_documents(database: &Database, command: RawDocumentBuf) -> Result<Vec<RawDocumentBuf>, Error> {
+async fn cursor_documents(
+    database: &Database,
+    command: RawDocumentBuf,
+) -> Result<Vec<RawDocumentBuf>, Error> {
     let mut batches = database.run_raw_cursor_command(command).batch().await?;
     let mut documents = Vec::new();
     while let Some(batch) = batches.next().await {
         for document in batch?.doc_slices()? {
-            let document = document.map_err(Error::Bson)?.as_document().ok_or(Error::Reply("document"))?;
+            let document = document
+                .map_err(Error::Bson)?
+                .as_document()
+                .ok_or(Error::Reply("document"))?;
             documents.push(document.to_owned());
         }
     }
@@ -65,25 +79,47 @@ async fn cursor_documents(database: &Database, command: RawDocumentBuf) -> Resul
 }
 
 /// Count and size from `$collStats`; zero if the collection does not exist.
-pub async fn collection_size(client: &Client, namespace: &Namespace) -> Result<CollectionSize, Error> {
+pub async fn collection_size(
+    client: &Client,
+    namespace: &Namespace,
+) -> Result<CollectionSize, Error> {
     let database = client.database(&namespace.database);
     let mut pipeline = bson::RawArrayBuf::new();
     pipeline.push(rawdoc! { "$collStats": { "storageStats": {} } });
     let stats = match aggregate(&database, &namespace.collection, pipeline).await {
-        Err(error) if error.has_code(code::NAMESPACE_NOT_FOUND) => return Ok(CollectionSize::default()),
+        Err(error) if error.has_code(code::NAMESPACE_NOT_FOUND) => {
+            return Ok(CollectionSize::default());
+        }
         other => other?,
     };
-    let Some(first) = stats.first() else { return Ok(CollectionSize::default()) };
+    let Some(first) = stats.first() else {
+        return Ok(CollectionSize::default());
+    };
     let document: bson::Document = bson::deserialize_from_slice(first.as_bytes())?;
-    let storage = document.get_document("storageStats").map_err(|_absent| Error::Reply("storageStats"))?;
-    let number = |name| bson_number(storage, name).and_then(|n| u64::try_from(n).ok()).unwrap_or_default();
-    Ok(CollectionSize { documents: number("count"), bytes: number("size") })
+    let storage = document
+        .get_document("storageStats")
+        .map_err(|_absent| Error::Reply("storageStats"))?;
+    let number = |name| {
+        bson_number(storage, name)
+            .and_then(|n| u64::try_from(n).ok())
+            .unwrap_or_default()
+    };
+    Ok(CollectionSize {
+        documents: number("count"),
+        bytes: number("size"),
+    })
 }
 
 /// The cluster's newest operation time, as its primary knows it.
 pub async fn operation_time(client: &Client) -> Result<ClusterTime, Error> {
-    let reply = client.database("admin").run_command(doc! { "ping": 1 }).await?;
-    reply.get_timestamp("operationTime").map(ClusterTime::from).map_err(|_absent| Error::Reply("operationTime"))
+    let reply = client
+        .database("admin")
+        .run_command(doc! { "ping": 1 })
+        .await?;
+    reply
+        .get_timestamp("operationTime")
+        .map(ClusterTime::from)
+        .map_err(|_absent| Error::Reply("operationTime"))
 }
 
 /// A field of a raw document, if it is an embedded document.

@@ -5,8 +5,8 @@ use crate::model::options::ClusterName;
 pub mod connect;
 mod documents;
 mod error;
-pub mod preflight;
 pub mod listing;
+pub mod preflight;
 mod retry;
 pub mod write;
 

@@ -55,25 +55,38 @@ impl WriteCommand {
 
     /// Deletes do not know `bypassDocumentValidation`.
     pub fn delete(collection: &str) -> Self {
-        let head = rawdoc! { "delete": collection, "ordered": false, "writeConcern": { "w": "majority" } };
+        let head =
+            rawdoc! { "delete": collection, "ordered": false, "writeConcern": { "w": "majority" } };
         Self::new(head, b"deletes")
     }
 
     fn new(head: RawDocumentBuf, array: &[u8]) -> Self {
         let mut writer = Writer::continuing(head.into_bytes());
         let array = writer.begin(kind::ARRAY, array);
-        Self { writer, array, statements: 0, number: itoa::Buffer::new() }
+        Self {
+            writer,
+            array,
+            statements: 0,
+            number: itoa::Buffer::new(),
+        }
     }
 
     /// Appends a document that is already BSON.
     pub fn push(&mut self, document: &[u8]) {
-        self.writer.value(kind::DOCUMENT, self.number.format(self.statements).as_bytes(), document);
+        self.writer.value(
+            kind::DOCUMENT,
+            self.number.format(self.statements).as_bytes(),
+            document,
+        );
         self.statements += 1;
     }
 
     /// Appends a statement that `write` fills in.
     pub fn push_with(&mut self, write: impl FnOnce(&mut Writer)) {
-        let mark = self.writer.begin(kind::DOCUMENT, self.number.format(self.statements).as_bytes());
+        let mark = self.writer.begin(
+            kind::DOCUMENT,
+            self.number.format(self.statements).as_bytes(),
+        );
         write(&mut self.writer);
         self.writer.end(mark);
         self.statements += 1;
@@ -93,7 +106,8 @@ impl WriteCommand {
     pub fn has_room_for(&self, bytes: usize) -> bool {
         const FRAME: usize = 64;
         self.statements == 0
-            || (self.statements < MAX_STATEMENTS && self.writer.len() + bytes + FRAME < MAX_COMMAND_BYTES)
+            || (self.statements < MAX_STATEMENTS
+                && self.writer.len() + bytes + FRAME < MAX_COMMAND_BYTES)
     }
 
     /// Sends the command once: for statements that must not be repeated.
@@ -111,11 +125,16 @@ impl WriteCommand {
             return Ok(Outcome::default());
         }
         let command = self.into_command()?;
-        super::retry("write", || async { outcome(&database.run_raw_command(command.clone()).await?) }).await
+        super::retry("write", || async {
+            outcome(&database.run_raw_command(command.clone()).await?)
+        })
+        .await
     }
 
     fn into_command(self) -> Result<RawDocumentBuf, Error> {
-        let Self { mut writer, array, .. } = self;
+        let Self {
+            mut writer, array, ..
+        } = self;
         writer.end(array);
         Ok(RawDocumentBuf::from_bytes(writer.finish())?)
     }
@@ -123,7 +142,11 @@ impl WriteCommand {
 
 fn head(command: &str, collection: &str) -> RawDocumentBuf {
     let mut head = RawDocumentBuf::new();
-    let name = if command == "insert" { bson::cstr!("insert") } else { bson::cstr!("update") };
+    let name = if command == "insert" {
+        bson::cstr!("insert")
+    } else {
+        bson::cstr!("update")
+    };
     head.append(name, collection);
     head.append(bson::cstr!("ordered"), false);
     head.append(bson::cstr!("bypassDocumentValidation"), true);
@@ -136,13 +159,17 @@ fn outcome(reply: &Document) -> Result<Outcome, Error> {
     let number = |document: &Document, name| bson_number(document, name).ok_or(Error::Reply(name));
     let errors = match reply.get_array("writeErrors") {
         Err(_absent) => Vec::new(),
-        Ok(errors) => errors.iter().filter_map(|error| error.as_document()).map(|error| {
-            Ok(StatementError {
-                index: usize::try_from(number(error, "index")?).unwrap_or_default(),
-                code: i32::try_from(number(error, "code")?).unwrap_or_default(),
-                message: error.get_str("errmsg").unwrap_or_default().to_owned(),
+        Ok(errors) => errors
+            .iter()
+            .filter_map(|error| error.as_document())
+            .map(|error| {
+                Ok(StatementError {
+                    index: usize::try_from(number(error, "index")?).unwrap_or_default(),
+                    code: i32::try_from(number(error, "code")?).unwrap_or_default(),
+                    message: error.get_str("errmsg").unwrap_or_default().to_owned(),
+                })
             })
-        }).collect::<Result<_, Error>>()?,
+            .collect::<Result<_, Error>>()?,
     };
     if let Ok(concern) = reply.get_document("writeConcernError") {
         return Err(Error::WriteConcern {
@@ -150,7 +177,10 @@ fn outcome(reply: &Document) -> Result<Outcome, Error> {
             message: concern.get_str("errmsg").unwrap_or_default().to_owned(),
         });
     }
-    Ok(Outcome { n: u64::try_from(number(reply, "n")?).unwrap_or_default(), errors })
+    Ok(Outcome {
+        n: u64::try_from(number(reply, "n")?).unwrap_or_default(),
+        errors,
+    })
 }
 
 /// A number of any BSON type, as the server mixes them in replies.
@@ -158,7 +188,10 @@ pub fn bson_number(document: &Document, name: &str) -> Option<i64> {
     match document.get(name)? {
         bson::Bson::Int32(n) => Some(i64::from(*n)),
         bson::Bson::Int64(n) => Some(*n),
-        #[expect(clippy::cast_possible_truncation, reason = "server counters are whole numbers below 2^53")]
+        #[expect(
+            clippy::cast_possible_truncation,
+            reason = "server counters are whole numbers below 2^53"
+        )]
         bson::Bson::Double(n) => Some(*n as i64),
         _ => None,
     }
@@ -167,7 +200,11 @@ pub fn bson_number(document: &Document, name: &str) -> Option<i64> {
 impl Outcome {
     /// Refused statements other than those with `expected` codes are an error that names `namespace`.
     pub fn refuse_other_than(&self, expected: &[i32], namespace: &Namespace) -> Result<(), Error> {
-        match self.errors.iter().find(|error| !expected.contains(&error.code)) {
+        match self
+            .errors
+            .iter()
+            .find(|error| !expected.contains(&error.code))
+        {
             None => Ok(()),
             Some(error) => Err(Error::Refused {
                 namespace: namespace.to_string(),

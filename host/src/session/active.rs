@@ -33,7 +33,12 @@ struct Task {
 }
 
 impl ActiveSync {
-    pub(super) fn new(source: Cluster, destination: Cluster, record: Record, commit_time: Option<ClusterTime>) -> Self {
+    pub(super) fn new(
+        source: Cluster,
+        destination: Cluster,
+        record: Record,
+        commit_time: Option<ClusterTime>,
+    ) -> Self {
         Self {
             source,
             destination,
@@ -55,17 +60,27 @@ impl ActiveSync {
     }
 
     pub(super) fn failure(&self) -> Option<OperatorError> {
-        self.failure.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.failure
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
     }
 
-    pub(super) async fn update(&self, change: impl FnOnce(&mut SessionDocument)) -> Result<(), OperatorError> {
-        self.record.update(change).await.map_err(|error| sync::Error::from(error).into_operator())
+    pub(super) async fn update(
+        &self,
+        change: impl FnOnce(&mut SessionDocument),
+    ) -> Result<(), OperatorError> {
+        self.record
+            .update(change)
+            .await
+            .map_err(|error| sync::Error::from(error).into_operator())
     }
 
     /// Starts the work, from wherever it stands.
     pub(super) async fn spawn(&self, session: &Session) -> Result<(), OperatorError> {
         let mut task = self.task.lock().await;
-        let router = super::start::router(&session.features, self.record.get().await.options).await?;
+        let router =
+            super::start::router(&session.features, self.record.get().await.options).await?;
         let cancel = CancellationToken::new();
         let work = Work {
             source: self.source.clone(),
@@ -91,7 +106,10 @@ impl ActiveSync {
                 }
             }
         };
-        *task = Some(Task { cancel, handle: tokio::spawn(run.instrument(span)) });
+        *task = Some(Task {
+            cancel,
+            handle: tokio::spawn(run.instrument(span)),
+        });
         Ok(())
     }
 

@@ -17,7 +17,9 @@ use tokio::sync::Mutex;
 
 use crate::{
     config::ConnectionString,
-    model::{ErrorName, OperatorError, Progress, StartOptions, State, options::ClusterName, state::Call},
+    model::{
+        ErrorName, OperatorError, Progress, StartOptions, State, options::ClusterName, state::Call,
+    },
     mongo::Cluster,
     plugin::FeatureSet,
     sync,
@@ -103,7 +105,11 @@ impl Session {
         let active = self.active_for(Call::Resume).await?;
         active
             .update(|session| {
-                session.state = if session.commit_time.is_some() { State::Committing } else { State::Running };
+                session.state = if session.commit_time.is_some() {
+                    State::Committing
+                } else {
+                    State::Running
+                };
             })
             .await?;
         active.spawn(self).await
@@ -116,10 +122,14 @@ impl Session {
         if let Some(reason) = progress::cannot_commit(&active, &self.monitor).await {
             return Err(OperatorError::new(
                 ErrorName::CannotCommit,
-                format!("Commit is not possible yet. {reason} Wait until /progress shows canCommit true."),
+                format!(
+                    "Commit is not possible yet. {reason} Wait until /progress shows canCommit true."
+                ),
             ));
         }
-        let time = sync::take_commit_time(&active.source).await.map_err(sync::Error::into_operator)?;
+        let time = sync::take_commit_time(&active.source)
+            .await
+            .map_err(sync::Error::into_operator)?;
         active
             .update(|session| {
                 session.state = State::Committing;
@@ -171,7 +181,10 @@ impl Session {
     }
 
     fn active(&self) -> Option<Arc<ActiveSync>> {
-        self.active.read().unwrap_or_else(PoisonError::into_inner).clone()
+        self.active
+            .read()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
     }
 
     fn set_active(&self, active: Arc<ActiveSync>) {
@@ -188,15 +201,29 @@ impl Session {
 
     async fn allow(&self, active: &ActiveSync, call: Call) -> Result<(), OperatorError> {
         let state = active.state().await;
-        if state.allows(call) { Ok(()) } else { Err(refuse(state, call)) }
+        if state.allows(call) {
+            Ok(())
+        } else {
+            Err(refuse(state, call))
+        }
     }
 }
 
 fn refuse(state: State, call: Call) -> OperatorError {
-    let allowed: Vec<_> = state.allowed_calls().iter().map(ToString::to_string).collect();
-    let allowed = if allowed.is_empty() { "none".to_owned() } else { allowed.join(", ") };
+    let allowed: Vec<_> = state
+        .allowed_calls()
+        .iter()
+        .map(ToString::to_string)
+        .collect();
+    let allowed = if allowed.is_empty() {
+        "none".to_owned()
+    } else {
+        allowed.join(", ")
+    };
     OperatorError::new(
         ErrorName::InvalidStateTransition,
-        format!("{call} is not possible in state {state}. Calls that are: {allowed}. See GET /api/v1/progress."),
+        format!(
+            "{call} is not possible in state {state}. Calls that are: {allowed}. See GET /api/v1/progress."
+        ),
     )
 }

@@ -48,7 +48,10 @@ impl Monitor {
         let monitor = Arc::new(Self {
             clusters,
             addresses: identities.map(|identity| identity.primary),
-            seen: Mutex::new(Seen { ping_ms: [Some(0), Some(0)], ..Seen::default() }),
+            seen: Mutex::new(Seen {
+                ping_ms: [Some(0), Some(0)],
+                ..Seen::default()
+            }),
             active: Mutex::default(),
             stop: CancellationToken::new(),
         });
@@ -66,7 +69,10 @@ impl Monitor {
     }
 
     pub(super) fn seen(&self) -> Seen {
-        self.seen.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.seen
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
     }
 
     pub(super) fn is_ready(&self) -> bool {
@@ -76,7 +82,11 @@ impl Monitor {
     /// `host:port` of a cluster's primary, as of the connection.
     pub(super) fn address(&self, name: ClusterName) -> String {
         let [address0, address1] = &self.addresses;
-        if name == ClusterName::Cluster0 { address0.clone() } else { address1.clone() }
+        if name == ClusterName::Cluster0 {
+            address0.clone()
+        } else {
+            address1.clone()
+        }
     }
 
     async fn run(self: Arc<Self>) {
@@ -96,7 +106,11 @@ impl Monitor {
     async fn look(&self, round: u32, last: &mut Option<(Instant, ClusterTime)>) {
         let [cluster0, cluster1] = &self.clusters;
         let (ping0, ping1) = tokio::join!(ping_ms(cluster0), ping_ms(cluster1));
-        let active = self.active.lock().unwrap_or_else(PoisonError::into_inner).upgrade();
+        let active = self
+            .active
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .upgrade();
         let mut seen = self.seen();
         seen.ping_ms = [ping0, ping1];
         if let Some(active) = active {
@@ -107,7 +121,8 @@ impl Monitor {
             if let Some(reported) = active.status.reported() {
                 let before = last.replace((Instant::now(), reported));
                 seen.rate = before.map(|(at, time)| {
-                    f64::from(time.seconds_behind(reported)) / at.elapsed().as_secs_f64().max(f64::EPSILON)
+                    f64::from(time.seconds_behind(reported))
+                        / at.elapsed().as_secs_f64().max(f64::EPSILON)
                 });
             }
         }

@@ -59,24 +59,45 @@ async fn go_on(session: &Session, active: Arc<ActiveSync>) -> Result<(), Operato
     Ok(())
 }
 
-async fn find(clusters: &[Cluster; 2], identities: &[Identity; 2]) -> Result<Option<ActiveSync>, OperatorError> {
+async fn find(
+    clusters: &[Cluster; 2],
+    identities: &[Identity; 2],
+) -> Result<Option<ActiveSync>, OperatorError> {
     for (cluster, identity) in clusters.iter().zip(identities) {
         let store = metadata_store(&cluster.client);
         let failed = |error| sync::Error::Mongo(error).into_operator();
         match store.version().await.map_err(failed)? {
             VersionGate::Empty => continue,
-            VersionGate::Other { version, written_by } => return Err(other_version(version, &written_by)),
+            VersionGate::Other {
+                version,
+                written_by,
+            } => return Err(other_version(version, &written_by)),
             VersionGate::Ours => {}
         }
-        let Some(document) = store.session().await.map_err(failed)? else { continue };
+        let Some(document) = store.session().await.map_err(failed)? else {
+            continue;
+        };
         let [cluster0, cluster1] = clusters;
-        let source = if cluster.name == ClusterName::Cluster0 { cluster1 } else { cluster0 };
+        let source = if cluster.name == ClusterName::Cluster0 {
+            cluster1
+        } else {
+            cluster0
+        };
         let [identity0, identity1] = identities;
-        let source_identity = if cluster.name == ClusterName::Cluster0 { identity1 } else { identity0 };
+        let source_identity = if cluster.name == ClusterName::Cluster0 {
+            identity1
+        } else {
+            identity0
+        };
         refuse_other_clusters(&document, cluster.name, source_identity, identity)?;
         let commit_time = document.commit_time;
         let record = Record::new(store, document);
-        return Ok(Some(ActiveSync::new(source.clone(), cluster.clone(), record, commit_time)));
+        return Ok(Some(ActiveSync::new(
+            source.clone(),
+            cluster.clone(),
+            record,
+            commit_time,
+        )));
     }
     Ok(None)
 }

@@ -14,19 +14,23 @@ use crate::{
 /// The most lag with which a commit is allowed (mongosync's documentation of `canCommit`).
 const MAX_COMMIT_LAG_SECONDS: u32 = 30;
 
-const NOT_VERIFIED: &str = "Copied data is not verified by this release. Compare both clusters before you rely on it.";
-const NOT_BLOCKED: &str = "Writes to the destination are not blocked. Make sure that nothing else writes to it.";
+const NOT_VERIFIED: &str =
+    "Copied data is not verified by this release. Compare both clusters before you rely on it.";
+const NOT_BLOCKED: &str =
+    "Writes to the destination are not blocked. Make sure that nothing else writes to it.";
 
 /// Why commit is not possible now; `None` if it is.
 pub(super) async fn cannot_commit(active: &ActiveSync, monitor: &Monitor) -> Option<String> {
     let session = active.record.get().await;
     match active.state().await {
-        State::Running if session.phase < Phase::ChangeEventApplication => Some("The initial sync is running.".to_owned()),
+        State::Running if session.phase < Phase::ChangeEventApplication => {
+            Some("The initial sync is running.".to_owned())
+        }
         State::Running => match lag_seconds(active, monitor) {
             None => Some("No change event position is known yet.".to_owned()),
-            Some(lag) if lag > MAX_COMMIT_LAG_SECONDS => {
-                Some(format!("The lag is {lag} seconds, more than {MAX_COMMIT_LAG_SECONDS}."))
-            }
+            Some(lag) if lag > MAX_COMMIT_LAG_SECONDS => Some(format!(
+                "The lag is {lag} seconds, more than {MAX_COMMIT_LAG_SECONDS}."
+            )),
             Some(_) => None,
         },
         state => Some(format!("The state is {state}.")),
@@ -35,7 +39,12 @@ pub(super) async fn cannot_commit(active: &ActiveSync, monitor: &Monitor) -> Opt
 
 /// Source time between the newest write and the newest applied event.
 fn lag_seconds(active: &ActiveSync, monitor: &Monitor) -> Option<u32> {
-    Some(active.status.reported()?.seconds_behind(monitor.seen().newest?))
+    Some(
+        active
+            .status
+            .reported()?
+            .seconds_behind(monitor.seen().newest?),
+    )
 }
 
 pub(super) async fn snapshot(session: &Session) -> Progress {
@@ -72,8 +81,16 @@ async fn of(session: &Session, active: &ActiveSync) -> Progress {
     let (document, state) = (active.record.get().await, active.state().await);
     let seen = session.monitor.seen();
     let status = &active.status;
-    let lag_seconds = if state == State::Paused { None } else { lag_seconds(active, &session.monitor) };
-    let behind = (state == State::Running).then(|| status.safe()).flatten().zip(seen.newest).map(|(safe, newest)| u64::from(safe.seconds_behind(newest)));
+    let lag_seconds = if state == State::Paused {
+        None
+    } else {
+        lag_seconds(active, &session.monitor)
+    };
+    let behind = (state == State::Running)
+        .then(|| status.safe())
+        .flatten()
+        .zip(seen.newest)
+        .map(|(safe, newest)| u64::from(safe.seconds_behind(newest)));
     Progress {
         state,
         info: info(state, status.step()),
@@ -83,8 +100,13 @@ async fn of(session: &Session, active: &ActiveSync) -> Progress {
         total_events_applied: status.events_applied(),
         copy: status.copy(),
         indexes: status.indexes(),
-        seconds_to_catch_up: lag_seconds.zip(seen.rate).and_then(|(lag, rate)| catch_up(lag, rate)),
-        oplog_seconds_remaining: seen.window_seconds.zip(behind).map(|(window, behind)| window.saturating_sub(behind)),
+        seconds_to_catch_up: lag_seconds
+            .zip(seen.rate)
+            .and_then(|(lag, rate)| catch_up(lag, rate)),
+        oplog_seconds_remaining: seen
+            .window_seconds
+            .zip(behind)
+            .map(|(window, behind)| window.saturating_sub(behind)),
         warnings: warnings(active, &document),
         source: endpoint(session, document.options.source),
         destination: endpoint(session, document.options.destination),
@@ -109,7 +131,11 @@ fn info(state: State, step: Step) -> Option<&'static str> {
 fn catch_up(lag: u32, rate: f64) -> Option<u64> {
     match lag {
         0 | 1 => Some(0),
-        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "positive, and shown rounded")]
+        #[expect(
+            clippy::cast_possible_truncation,
+            clippy::cast_sign_loss,
+            reason = "positive, and shown rounded"
+        )]
         _ if rate > 1.0 => Some((f64::from(lag) / (rate - 1.0)).ceil() as u64),
         _ => None,
     }
@@ -117,7 +143,12 @@ fn catch_up(lag: u32, rate: f64) -> Option<u64> {
 
 fn warnings(active: &ActiveSync, document: &SessionDocument) -> Vec<String> {
     let mut warnings: Vec<_> = active.failure().iter().map(ToString::to_string).collect();
-    warnings.extend(document.not_restored.iter().map(|what| format!("Not restored on the destination: {what}")));
+    warnings.extend(
+        document
+            .not_restored
+            .iter()
+            .map(|what| format!("Not restored on the destination: {what}")),
+    );
     warnings.extend(document.warnings.iter().cloned());
     warnings.extend([NOT_VERIFIED, NOT_BLOCKED].map(str::to_owned));
     warnings
@@ -128,6 +159,10 @@ fn endpoint(session: &Session, name: ClusterName) -> Endpoint {
     Endpoint {
         cluster: name.as_str(),
         address: session.monitor.address(name),
-        ping_ms: if name == ClusterName::Cluster0 { ping0 } else { ping1 },
+        ping_ms: if name == ClusterName::Cluster0 {
+            ping0
+        } else {
+            ping1
+        },
     }
 }

@@ -12,7 +12,10 @@ use crate::{
 };
 
 /// The route components, configured. Compiling and configuring is done off the async threads.
-pub(super) async fn router(features: &Arc<FeatureSet>, options: StartOptions) -> Result<Router, OperatorError> {
+pub(super) async fn router(
+    features: &Arc<FeatureSet>,
+    options: StartOptions,
+) -> Result<Router, OperatorError> {
     let features = features.clone();
     tokio::task::spawn_blocking(move || features.router(&options))
         .await
@@ -20,17 +23,25 @@ pub(super) async fn router(features: &Arc<FeatureSet>, options: StartOptions) ->
 }
 
 /// Checks everything, then persists the new sync. Until the last write nothing has changed.
-pub(super) async fn start(session: &Session, options: StartOptions) -> Result<Arc<ActiveSync>, OperatorError> {
+pub(super) async fn start(
+    session: &Session,
+    options: StartOptions,
+) -> Result<Arc<ActiveSync>, OperatorError> {
     if options.source == options.destination {
         return Err(OperatorError::new(
             ErrorName::InvalidField,
             "source and destination name the same cluster: one must be cluster0 and the other cluster1.",
         ));
     }
-    let (source, destination) = (session.cluster(options.source), session.cluster(options.destination));
+    let (source, destination) = (
+        session.cluster(options.source),
+        session.cluster(options.destination),
+    );
     let router = router(&session.features, options.clone()).await?;
     let checked = preflight::check(source, destination).await?;
-    let plan = sync::plan(source, router).await.map_err(sync::Error::into_operator)?;
+    let plan = sync::plan(source, router)
+        .await
+        .map_err(sync::Error::into_operator)?;
     let mut warnings = checked.warnings;
     if let Some(window) = oplog_window_seconds(source).await {
         warnings.extend(oplog_warning(window, plan.total_bytes));
@@ -54,8 +65,15 @@ pub(super) async fn start(session: &Session, options: StartOptions) -> Result<Ar
         warnings,
     };
     let store = metadata_store(&destination.client);
-    sync::begin(&store, &plan, &document).await.map_err(|error| sync::Error::from(error).into_operator())?;
+    sync::begin(&store, &plan, &document)
+        .await
+        .map_err(|error| sync::Error::from(error).into_operator())?;
     tracing::info!(cluster_time = %document.start_time, total_bytes = document.total_bytes, "sync begun");
     let record = Record::new(store, document);
-    Ok(Arc::new(ActiveSync::new(source.clone(), destination.clone(), record, None)))
+    Ok(Arc::new(ActiveSync::new(
+        source.clone(),
+        destination.clone(),
+        record,
+        None,
+    )))
 }

@@ -11,7 +11,10 @@ use mongodb::Client;
 use super::{Error, scope::Scope};
 use crate::{
     metadata::{CopyState, NamespaceDocument, NamespaceKind},
-    model::{ClusterTime, ErrorName, Namespace, OperatorError, event::CollectionUuid, namespace::is_internal_database},
+    model::{
+        ClusterTime, ErrorName, Namespace, OperatorError, event::CollectionUuid,
+        namespace::is_internal_database,
+    },
     mongo::{self, listing},
 };
 
@@ -64,7 +67,10 @@ pub(crate) async fn capture(source: &Client, scope: &Scope) -> Result<Catalog, E
         let time = listing::operation_time(source).await?;
         let after = read(source, scope).await?;
         if before == after {
-            return Ok(Catalog { time, entries: after });
+            return Ok(Catalog {
+                time,
+                entries: after,
+            });
         }
         before = after;
     }
@@ -114,10 +120,16 @@ pub(crate) async fn secondary_indexes(
 }
 
 fn entry(database: &str, listed: &RawDocumentBuf, scope: &Scope) -> Result<Option<Entry>, Error> {
-    let name = listed.get_str("name").map_err(|_absent| mongo::Error::Reply("name"))?;
+    let name = listed
+        .get_str("name")
+        .map_err(|_absent| mongo::Error::Reply("name"))?;
     let source = Namespace::new(database, name);
-    let Some(destination) = scope.destination(&source)? else { return Ok(None) };
-    let options = listing::subdocument(listed, "options").map(ToOwned::to_owned).unwrap_or_default();
+    let Some(destination) = scope.destination(&source)? else {
+        return Ok(None);
+    };
+    let options = listing::subdocument(listed, "options")
+        .map(ToOwned::to_owned)
+        .unwrap_or_default();
     let kind = match listed.get_str("type").ok() {
         Some("view") => NamespaceKind::View,
         Some("timeseries") => return Err(time_series(&source).into()),
@@ -130,20 +142,38 @@ fn entry(database: &str, listed: &RawDocumentBuf, scope: &Scope) -> Result<Optio
         return Err(mongo::Error::Reply("info.uuid").into());
     }
     refuse_unfaithful(&source, &options)?;
-    Ok(Some(Entry { kind, source, destination, uuid, options, indexes: Vec::new() }))
+    Ok(Some(Entry {
+        kind,
+        source,
+        destination,
+        uuid,
+        options,
+        indexes: Vec::new(),
+    }))
 }
 
 /// Refuses what this release cannot copy faithfully.
-pub(crate) fn refuse_unfaithful(namespace: &Namespace, options: &bson::RawDocument) -> Result<(), OperatorError> {
+pub(crate) fn refuse_unfaithful(
+    namespace: &Namespace,
+    options: &bson::RawDocument,
+) -> Result<(), OperatorError> {
     if listing::subdocument(options, "timeseries").is_some() {
         return Err(time_series(namespace));
     }
-    for (option, what) in [("encryptedFields", "uses Queryable Encryption"), ("autoIndexId", "has no index on `_id`")] {
-        let asked = !matches!(options.get(option), Ok(None) | Ok(Some(bson::RawBsonRef::Boolean(true))) | Err(_));
+    for (option, what) in [
+        ("encryptedFields", "uses Queryable Encryption"),
+        ("autoIndexId", "has no index on `_id`"),
+    ] {
+        let asked = !matches!(
+            options.get(option),
+            Ok(None) | Ok(Some(bson::RawBsonRef::Boolean(true))) | Err(_)
+        );
         if asked {
             return Err(OperatorError::new(
                 ErrorName::CollectionNotSupported,
-                format!("The collection {namespace} {what}, which cannot be synced. Exclude it with excludeNamespaces."),
+                format!(
+                    "The collection {namespace} {what}, which cannot be synced. Exclude it with excludeNamespaces."
+                ),
             ));
         }
     }

@@ -17,12 +17,7 @@ use super::{
     catalog::{self, Entry},
     indexes,
 };
-use crate::{
-    metadata::NamespaceKind,
-    model::options::BuildIndexes,
-    mongo,
-    observe::failpoint,
-};
+use crate::{metadata::NamespaceKind, model::options::BuildIndexes, mongo, observe::failpoint};
 
 /// Collections that are restored at the same time.
 const PARALLEL: usize = 2;
@@ -34,16 +29,28 @@ type NotRestored = Vec<String>;
 pub(super) async fn restore(context: &Context) -> Result<NotRestored, Error> {
     let catalog = catalog::capture(&context.source, &context.scope).await?;
     let known = context.store.namespaces().await?;
-    let known: HashMap<_, _> = known.iter().map(|namespace| (namespace.id.as_str(), namespace)).collect();
-    let (views, collections): (Vec<_>, Vec<_>) =
-        catalog.entries.into_iter().partition(|entry| entry.kind == NamespaceKind::View);
+    let known: HashMap<_, _> = known
+        .iter()
+        .map(|namespace| (namespace.id.as_str(), namespace))
+        .collect();
+    let (views, collections): (Vec<_>, Vec<_>) = catalog
+        .entries
+        .into_iter()
+        .partition(|entry| entry.kind == NamespaceKind::View);
     let mut not_restored = stream::iter(collections)
         .map(|entry| {
-            let synced = known.get(entry.document().id.as_str()).map(|namespace| namespace.destination.clone());
+            let synced = known
+                .get(entry.document().id.as_str())
+                .map(|namespace| namespace.destination.clone());
             async move {
                 match synced {
-                    Some(destination) if destination == entry.destination => Collection::new(context, entry).restore().await,
-                    _ => Ok(vec![format!("{} has changed on the source after commit", entry.source)]),
+                    Some(destination) if destination == entry.destination => {
+                        Collection::new(context, entry).restore().await
+                    }
+                    _ => Ok(vec![format!(
+                        "{} has changed on the source after commit",
+                        entry.source
+                    )]),
                 }
             }
         })
@@ -75,7 +82,12 @@ struct Collection<'a> {
 impl<'a> Collection<'a> {
     fn new(context: &'a Context, entry: Entry) -> Self {
         let database = context.destination.database(&entry.destination.database);
-        Self { context, entry, database, not_restored: Vec::new() }
+        Self {
+            context,
+            entry,
+            database,
+            not_restored: Vec::new(),
+        }
     }
 
     async fn restore(mut self) -> Result<NotRestored, Error> {
@@ -100,7 +112,8 @@ impl<'a> Collection<'a> {
         let name = index.get_str("name").unwrap_or_default();
         match error {
             Error::Mongo(error) if error.kind() == ErrorKind::Operator => {
-                self.not_restored.push(format!("{what} {name} of {}: {error}", self.entry.source));
+                self.not_restored
+                    .push(format!("{what} {name} of {}: {error}", self.entry.source));
                 Ok(())
             }
             other => Err(mongo_stopped(other)),
@@ -111,7 +124,12 @@ impl<'a> Collection<'a> {
     async fn drop_others(&self) -> Result<(), Error> {
         for index in self.destination_indexes().await? {
             let name = index.get_str("name").unwrap_or_default();
-            if !self.entry.indexes.iter().any(|wanted| is_same_index(wanted, &index)) {
+            if !self
+                .entry
+                .indexes
+                .iter()
+                .any(|wanted| is_same_index(wanted, &index))
+            {
                 let command = rawdoc! { "dropIndexes": self.entry.destination.collection.as_str(), "index": name };
                 indexes::run(&self.database, command).await?;
             }
@@ -129,16 +147,25 @@ impl<'a> Collection<'a> {
         if !indexes::is_relaxed(wanted) {
             return Ok(());
         }
-        let name = wanted.get_str("name").map_err(|_absent| mongo::Error::Reply("name"))?;
+        let name = wanted
+            .get_str("name")
+            .map_err(|_absent| mongo::Error::Reply("name"))?;
         let current = self.destination_indexes().await?;
-        let current = current.iter().find(|index| index.get_str("name").ok() == Some(name));
-        let Some(current) = current else { return Err(mongo::Error::Reply("name").into()) };
-        let is_set = |index: &RawDocument, option| matches!(index.get(option), Ok(Some(RawBsonRef::Boolean(true))));
+        let current = current
+            .iter()
+            .find(|index| index.get_str("name").ok() == Some(name));
+        let Some(current) = current else {
+            return Err(mongo::Error::Reply("name").into());
+        };
+        let is_set = |index: &RawDocument, option| {
+            matches!(index.get(option), Ok(Some(RawBsonRef::Boolean(true))))
+        };
         let lacks = |option| is_set(wanted, option) && !is_set(current, option);
         if lacks("unique") {
             self.make_unique(name).await?;
         } else if lacks("prepareUnique") {
-            self.modify_index(rawdoc! { "name": name, "prepareUnique": true }).await?;
+            self.modify_index(rawdoc! { "name": name, "prepareUnique": true })
+                .await?;
         }
         if let Ok(Some(expiry)) = wanted.get("expireAfterSeconds") {
             let mut change = rawdoc! { "name": name };
@@ -146,7 +173,8 @@ impl<'a> Collection<'a> {
             self.modify_index(change).await?;
         }
         if lacks("hidden") {
-            self.modify_index(rawdoc! { "name": name, "hidden": true }).await?;
+            self.modify_index(rawdoc! { "name": name, "hidden": true })
+                .await?;
         }
         Ok(())
     }
@@ -154,11 +182,15 @@ impl<'a> Collection<'a> {
     /// MongoDB manual, "Convert an Existing Index to a Unique Index". When
     /// documents violate it, the index goes back to taking writes as before.
     async fn make_unique(&self, name: &str) -> Result<(), Error> {
-        self.modify_index(rawdoc! { "name": name, "prepareUnique": true }).await?;
+        self.modify_index(rawdoc! { "name": name, "prepareUnique": true })
+            .await?;
         failpoint("commit_unique");
-        let converted = self.modify_index(rawdoc! { "name": name, "unique": true }).await;
+        let converted = self
+            .modify_index(rawdoc! { "name": name, "unique": true })
+            .await;
         if converted.is_err() {
-            self.modify_index(rawdoc! { "name": name, "prepareUnique": false }).await?;
+            self.modify_index(rawdoc! { "name": name, "prepareUnique": false })
+                .await?;
         }
         converted
     }
@@ -174,7 +206,9 @@ impl<'a> Collection<'a> {
 
     async fn restore_capped(&self) -> Result<(), Error> {
         let mut command = rawdoc! { "collMod": self.entry.destination.collection.as_str() };
-        let Ok(Some(size)) = self.entry.options.get("size") else { return Ok(()) };
+        let Ok(Some(size)) = self.entry.options.get("size") else {
+            return Ok(());
+        };
         command.append(bson::cstr!("cappedSize"), size);
         if let Ok(Some(max)) = self.entry.options.get("max") {
             command.append(bson::cstr!("cappedMax"), max);
@@ -203,7 +237,11 @@ fn options_of(index: &RawDocumentBuf) -> Option<std::collections::BTreeMap<Strin
     index
         .iter()
         .filter(|option| !matches!(option, Ok((name, _)) if name.as_str() == "expireAfterSeconds"))
-        .map(|option| option.ok().map(|(name, value)| (name.as_str().to_owned(), value.into())))
+        .map(|option| {
+            option
+                .ok()
+                .map(|(name, value)| (name.as_str().to_owned(), value.into()))
+        })
         .collect()
 }
 
@@ -214,9 +252,13 @@ mod tests {
     #[test]
     fn indexes_that_differ_in_relaxed_settings_are_the_same() {
         let source = rawdoc! { "v": 2, "unique": true, "key": { "a": 1 }, "name": "a", "expireAfterSeconds": 5 };
-        let relaxed = rawdoc! { "v": 2, "key": { "a": 1 }, "name": "a", "expireAfterSeconds": i32::MAX };
+        let relaxed =
+            rawdoc! { "v": 2, "key": { "a": 1 }, "name": "a", "expireAfterSeconds": i32::MAX };
         assert!(is_same_index(&source, &relaxed));
         let other_order = rawdoc! { "v": 2, "key": { "b": 1, "a": 1 }, "name": "a" };
-        assert!(!is_same_index(&rawdoc! { "v": 2, "key": { "a": 1, "b": 1 }, "name": "a" }, &other_order));
+        assert!(!is_same_index(
+            &rawdoc! { "v": 2, "key": { "a": 1, "b": 1 }, "name": "a" },
+            &other_order
+        ));
     }
 }

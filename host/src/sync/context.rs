@@ -23,7 +23,10 @@ pub type MetadataStore = Store<DestinationStorage>;
 
 /// Opens the metadata store on a destination.
 pub fn metadata_store(destination: &Client) -> MetadataStore {
-    Store::new(DestinationStorage(Documents::new(destination, METADATA_DATABASE)))
+    Store::new(DestinationStorage(Documents::new(
+        destination,
+        METADATA_DATABASE,
+    )))
 }
 
 impl Storage for DestinationStorage {
@@ -94,6 +97,10 @@ pub(crate) struct Context {
 
 impl Context {
     pub(crate) fn check_cancelled(&self) -> Result<(), Error> {
-        if self.cancel.is_cancelled() { Err(Error::Cancelled) } else { Ok(()) }
+        if self.cancel.is_cancelled() {
+            Err(Error::Cancelled)
+        } else {
+            Ok(())
+        }
     }
 }

@@ -30,7 +30,9 @@ impl Error {
         match self {
             Self::Operator(error) => error,
             Self::Mongo(error) => from_mongo(&error),
-            Self::Task(_) | Self::Cancelled => OperatorError::new(ErrorName::InternalError, self.to_string()),
+            Self::Task(_) | Self::Cancelled => {
+                OperatorError::new(ErrorName::InternalError, self.to_string())
+            }
         }
     }
 }
@@ -49,8 +51,14 @@ fn from_mongo(error: &mongo::Error) -> OperatorError {
             "A change event on the source is larger than 16 MB, which this server version cannot deliver. \
              Exclude the collection that it comes from, and start again.",
         ),
-        Some(13) => (ErrorName::MissingPrivileges, "Grant what is missing and resume."),
-        Some(18) => (ErrorName::AuthenticationFailed, "Check the user and its password, and restart."),
+        Some(13) => (
+            ErrorName::MissingPrivileges,
+            "Grant what is missing and resume.",
+        ),
+        Some(18) => (
+            ErrorName::AuthenticationFailed,
+            "Check the user and its password, and restart.",
+        ),
         _ if error.kind() == ErrorKind::Transient => (
             ErrorName::ConnectionFailed,
             "The cluster did not answer for ten minutes. Bring it back and resume.",
@@ -59,7 +67,10 @@ fn from_mongo(error: &mongo::Error) -> OperatorError {
             ErrorName::DestinationRefused,
             "The server refused an operation that the sync needs. Mend the cause that it names and resume.",
         ),
-        None => (ErrorName::InternalError, "Please report this with the log. The sync can be resumed."),
+        None => (
+            ErrorName::InternalError,
+            "Please report this with the log. The sync can be resumed.",
+        ),
     };
     OperatorError::new(name, format!("{remedy} The server or driver said: {error}"))
 }

@@ -59,11 +59,20 @@ pub(super) fn relaxed(index: &RawDocument) -> Result<RawDocumentBuf, Error> {
 
 /// True if commit has something to restore for an index.
 pub(super) fn is_relaxed(index: &RawDocument) -> bool {
-    RELAXED.iter().any(|option| !matches!(index.get(option), Ok(None) | Ok(Some(RawBsonRef::Boolean(false)))))
+    RELAXED.iter().any(|option| {
+        !matches!(
+            index.get(option),
+            Ok(None) | Ok(Some(RawBsonRef::Boolean(false)))
+        )
+    })
 }
 
 /// Builds `indexes` in their relaxed form. Building what is there already is harmless.
-pub(super) async fn build(database: &Database, collection: &str, indexes: &[RawDocumentBuf]) -> Result<(), Error> {
+pub(super) async fn build(
+    database: &Database,
+    collection: &str,
+    indexes: &[RawDocumentBuf],
+) -> Result<(), Error> {
     if indexes.is_empty() {
         return Ok(());
     }
@@ -91,8 +100,13 @@ pub(super) async fn build_all(context: &Context) -> Result<(), Error> {
     let namespaces = context.store.namespaces().await?;
     let after_copy = context.options.build_indexes == BuildIndexes::AfterDataCopy;
     plan(context, &namespaces);
-    let pending: Vec<_> = namespaces.into_iter().filter(|n| n.copy_state == CopyState::Copied).collect();
-    let (views, collections): (Vec<_>, Vec<_>) = pending.into_iter().partition(|n| n.kind == NamespaceKind::View);
+    let pending: Vec<_> = namespaces
+        .into_iter()
+        .filter(|n| n.copy_state == CopyState::Copied)
+        .collect();
+    let (views, collections): (Vec<_>, Vec<_>) = pending
+        .into_iter()
+        .partition(|n| n.kind == NamespaceKind::View);
     stream::iter(collections)
         .map(|namespace| async move {
             context.check_cancelled()?;
@@ -114,9 +128,17 @@ pub(super) async fn build_all(context: &Context) -> Result<(), Error> {
 
 /// Shows how many indexes there are to build, and those of finished collections as built.
 pub(super) fn plan(context: &Context, namespaces: &[NamespaceDocument]) {
-    let collections = || namespaces.iter().filter(|namespace| namespace.kind == NamespaceKind::Collection);
-    let indexes = collections().map(|namespace| wanted(context, namespace)).sum();
-    context.status.plan_indexes(collections().count() as u64, indexes);
+    let collections = || {
+        namespaces
+            .iter()
+            .filter(|namespace| namespace.kind == NamespaceKind::Collection)
+    };
+    let indexes = collections()
+        .map(|namespace| wanted(context, namespace))
+        .sum();
+    context
+        .status
+        .plan_indexes(collections().count() as u64, indexes);
     for namespace in collections().filter(|namespace| namespace.copy_state == CopyState::Ready) {
         context.status.indexes_built(wanted(context, namespace));
     }
@@ -126,7 +148,9 @@ pub(super) fn plan(context: &Context, namespaces: &[NamespaceDocument]) {
 fn wanted(context: &Context, namespace: &NamespaceDocument) -> u64 {
     match context.options.build_indexes {
         BuildIndexes::Never => 0,
-        BuildIndexes::AfterDataCopy | BuildIndexes::BeforeDataCopy => namespace.indexes.len() as u64,
+        BuildIndexes::AfterDataCopy | BuildIndexes::BeforeDataCopy => {
+            namespace.indexes.len() as u64
+        }
     }
 }
 
@@ -136,15 +160,25 @@ async fn finish(context: &Context, mut namespace: NamespaceDocument) -> Result<(
     if namespace.kind == NamespaceKind::Collection {
         context.status.indexes_built(wanted(context, &namespace));
     }
-    context.status.with_collection(&namespace.source, |collection| collection.state = "ready");
+    context
+        .status
+        .with_collection(&namespace.source, |collection| collection.state = "ready");
     Ok(())
 }
 
 /// Builds a collection's indexes together, or one by one where one of them fails.
-pub(super) async fn build_namespace(context: &Context, namespace: &NamespaceDocument) -> Result<(), Error> {
-    let database = context.destination.database(&namespace.destination.database);
+pub(super) async fn build_namespace(
+    context: &Context,
+    namespace: &NamespaceDocument,
+) -> Result<(), Error> {
+    let database = context
+        .destination
+        .database(&namespace.destination.database);
     let collection = &namespace.destination.collection;
-    if build(&database, collection, &namespace.indexes).await.is_err() {
+    if build(&database, collection, &namespace.indexes)
+        .await
+        .is_err()
+    {
         for index in &namespace.indexes {
             if let Err(error) = build(&database, collection, std::slice::from_ref(index)).await {
                 let index = index.get_str("name").unwrap_or_default();
@@ -158,12 +192,24 @@ pub(super) async fn build_namespace(context: &Context, namespace: &NamespaceDocu
 /// Creates a view; one that exists already is brought to the same definition.
 pub(super) async fn create_view(context: &Context, view: &NamespaceDocument) -> Result<(), Error> {
     let database = context.destination.database(&view.destination.database);
-    match run(&database, create_command(&view.destination.collection, &view.options)?).await {
+    match run(
+        &database,
+        create_command(&view.destination.collection, &view.options)?,
+    )
+    .await
+    {
         Err(Error::Mongo(error)) if error.has_code(code::NAMESPACE_EXISTS) => {
             let mut command = rawdoc! { "collMod": view.destination.collection.as_str() };
             for name in ["viewOn", "pipeline"] {
                 if let Ok(Some(value)) = view.options.get(name) {
-                    command.append(if name == "viewOn" { bson::cstr!("viewOn") } else { bson::cstr!("pipeline") }, value);
+                    command.append(
+                        if name == "viewOn" {
+                            bson::cstr!("viewOn")
+                        } else {
+                            bson::cstr!("pipeline")
+                        },
+                        value,
+                    );
                 }
             }
             run(&database, command).await
@@ -173,14 +219,23 @@ pub(super) async fn create_view(context: &Context, view: &NamespaceDocument) -> 
 }
 
 /// The UUID of a collection on the destination, in hex; `None` if it does not exist.
-pub(super) async fn destination_uuid(context: &Context, database: &str, collection: &str) -> Result<Option<String>, Error> {
+pub(super) async fn destination_uuid(
+    context: &Context,
+    database: &str,
+    collection: &str,
+) -> Result<Option<String>, Error> {
     let found = listing::collection(&context.destination.database(database), collection).await?;
     Ok(found.and_then(|found| uuid_of(&found)))
 }
 
 /// The UUID in a `listCollections` entry, in hex.
 pub(super) fn uuid_of(entry: &RawDocument) -> Option<String> {
-    let uuid = listing::subdocument(entry, "info")?.get_binary("uuid").ok()?.bytes.try_into().ok()?;
+    let uuid = listing::subdocument(entry, "info")?
+        .get_binary("uuid")
+        .ok()?
+        .bytes
+        .try_into()
+        .ok()?;
     Some(NamespaceDocument::id_of_uuid(uuid))
 }
 

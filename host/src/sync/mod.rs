@@ -73,9 +73,14 @@ pub async fn plan(source: &Cluster, router: Router) -> Result<Plan, Error> {
     refuse_collisions(&catalog)?;
     let mut total_bytes = 0;
     for entry in catalog.entries.iter().filter(|entry| entry.uuid.is_some()) {
-        total_bytes += listing::collection_size(&source.client, &entry.source).await?.bytes;
+        total_bytes += listing::collection_size(&source.client, &entry.source)
+            .await?
+            .bytes;
     }
-    Ok(Plan { catalog, total_bytes })
+    Ok(Plan {
+        catalog,
+        total_bytes,
+    })
 }
 
 /// Two namespaces must not meet under one name on the destination.
@@ -85,7 +90,10 @@ fn refuse_collisions(catalog: &catalog::Catalog) -> Result<(), OperatorError> {
         if let Some(other) = seen.insert(&entry.destination, &entry.source) {
             return Err(OperatorError::new(
                 ErrorName::InvalidField,
-                format!("{other} and {} would both become {}.", entry.source, entry.destination),
+                format!(
+                    "{other} and {} would both become {}.",
+                    entry.source, entry.destination
+                ),
             ));
         }
     }
@@ -93,16 +101,34 @@ fn refuse_collisions(catalog: &catalog::Catalog) -> Result<(), OperatorError> {
 }
 
 /// Persists a plan and then its session: with the session the sync has begun.
-pub async fn begin(store: &MetadataStore, plan: &Plan, session: &SessionDocument) -> Result<(), mongo::Error> {
+pub async fn begin(
+    store: &MetadataStore,
+    plan: &Plan,
+    session: &SessionDocument,
+) -> Result<(), mongo::Error> {
     store.clear().await?;
-    let namespaces: Vec<_> = plan.catalog.entries.iter().map(catalog::Entry::document).collect();
+    let namespaces: Vec<_> = plan
+        .catalog
+        .entries
+        .iter()
+        .map(catalog::Entry::document)
+        .collect();
     store.insert_namespaces(&namespaces).await?;
     store.put_session(session).await
 }
 
 /// Does the work from wherever it stands until commit is done, or it is told to stop.
 pub async fn run(work: Work) -> Result<End, Error> {
-    let Work { source, destination, router, record, status, workers, cancel, commit_time } = work;
+    let Work {
+        source,
+        destination,
+        router,
+        record,
+        status,
+        workers,
+        cancel,
+        commit_time,
+    } = work;
     let context = Arc::new(Context {
         store: metadata_store(&destination.client),
         source: source.client,
@@ -125,24 +151,40 @@ async fn phases(
     commit_time: watch::Receiver<Option<ClusterTime>>,
 ) -> Result<End, Error> {
     let session = record.get().await;
-    context.status.set_total_bytes(u64::try_from(session.total_bytes).unwrap_or_default());
+    context
+        .status
+        .set_total_bytes(u64::try_from(session.total_bytes).unwrap_or_default());
     if session.phase == Phase::CollectionCopy {
         context.status.set_step(Step::CollectionCopy);
         copy::run(context, session.start_time).await?;
-        record.update(|session| session.phase = Phase::IndexBuild).await?;
+        record
+            .update(|session| session.phase = Phase::IndexBuild)
+            .await?;
     } else {
         copy::show_copied(context).await?;
     }
     if record.get().await.phase == Phase::IndexBuild {
         context.status.set_step(Step::IndexBuild);
         indexes::build_all(context).await?;
-        record.update(|session| session.phase = Phase::ChangeEventApplication).await?;
+        record
+            .update(|session| session.phase = Phase::ChangeEventApplication)
+            .await?;
     }
     if record.get().await.phase == Phase::ChangeEventApplication {
         context.status.set_step(Step::ChangeEventApplication);
-        match Box::pin(stream::run(context.clone(), session.start_time, commit_time)).await? {
+        match Box::pin(stream::run(
+            context.clone(),
+            session.start_time,
+            commit_time,
+        ))
+        .await?
+        {
             stream::End::Stopped => return Ok(End::Stopped),
-            stream::End::Drained => record.update(|session| session.phase = Phase::Restore).await?,
+            stream::End::Drained => {
+                record
+                    .update(|session| session.phase = Phase::Restore)
+                    .await?
+            }
         }
     }
     if record.get().await.phase == Phase::Restore {

@@ -14,7 +14,10 @@ pub struct Record {
 impl Record {
     /// A record of a session that is persisted already.
     pub fn new(store: MetadataStore, document: SessionDocument) -> Self {
-        Self { store, document: Mutex::new(document) }
+        Self {
+            store,
+            document: Mutex::new(document),
+        }
     }
 
     pub async fn get(&self) -> SessionDocument {
@@ -22,7 +25,10 @@ impl Record {
     }
 
     /// Persists a change; if that fails, nothing has changed.
-    pub async fn update(&self, change: impl FnOnce(&mut SessionDocument)) -> Result<(), mongo::Error> {
+    pub async fn update(
+        &self,
+        change: impl FnOnce(&mut SessionDocument),
+    ) -> Result<(), mongo::Error> {
         let mut document = self.document.lock().await;
         let mut changed = document.clone();
         change(&mut changed);

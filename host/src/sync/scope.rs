@@ -23,15 +23,26 @@ pub(crate) struct Scope {
 
 impl Scope {
     pub(crate) fn new(router: Router) -> Self {
-        Self { router: Arc::new(router), answers: RwLock::default() }
+        Self {
+            router: Arc::new(router),
+            answers: RwLock::default(),
+        }
     }
 
     /// The name that `source` has on the destination; `None` if it is not synced.
-    pub(crate) fn destination(&self, source: &Namespace) -> Result<Option<Namespace>, OperatorError> {
+    pub(crate) fn destination(
+        &self,
+        source: &Namespace,
+    ) -> Result<Option<Namespace>, OperatorError> {
         if source.is_internal() {
             return Ok(None);
         }
-        if let Some(answer) = self.answers.read().ok().and_then(|answers| answers.get(source).cloned()) {
+        if let Some(answer) = self
+            .answers
+            .read()
+            .ok()
+            .and_then(|answers| answers.get(source).cloned())
+        {
             return Ok(answer);
         }
         let answer = match self.router.route(source)? {

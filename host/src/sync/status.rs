@@ -93,7 +93,10 @@ impl Status {
         ] {
             counter.store(0, Relaxed);
         }
-        self.collections.lock().unwrap_or_else(PoisonError::into_inner).clear();
+        self.collections
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clear();
     }
 
     pub fn set_total_bytes(&self, bytes: u64) {
@@ -110,23 +113,41 @@ impl Status {
     }
 
     pub fn set_collection(&self, progress: CollectionProgress) {
-        let mut collections = self.collections.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut collections = self
+            .collections
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
         collections.insert(progress.namespace.clone(), progress);
     }
 
-    pub fn with_collection(&self, namespace: &Namespace, change: impl FnOnce(&mut CollectionProgress)) {
-        let mut collections = self.collections.lock().unwrap_or_else(PoisonError::into_inner);
+    pub fn with_collection(
+        &self,
+        namespace: &Namespace,
+        change: impl FnOnce(&mut CollectionProgress),
+    ) {
+        let mut collections = self
+            .collections
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
         if let Some(collection) = collections.get_mut(namespace) {
             change(collection);
         }
     }
 
     pub fn remove_collection(&self, namespace: &Namespace) {
-        self.collections.lock().unwrap_or_else(PoisonError::into_inner).remove(namespace);
+        self.collections
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .remove(namespace);
     }
 
     pub fn collections(&self) -> Vec<CollectionProgress> {
-        self.collections.lock().unwrap_or_else(PoisonError::into_inner).values().cloned().collect()
+        self.collections
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .values()
+            .cloned()
+            .collect()
     }
 
     pub fn plan_indexes(&self, collections: u64, indexes: u64) {

@@ -8,22 +8,37 @@ use serde_json::json;
 use support::{Rig, replica_set, rig::Options};
 
 use crate::steps::{
-    self, fail_command, find, go_on_and_die, insert, rig_with_death, run, start_and_die, update, wait_in_step,
+    self, fail_command, find, go_on_and_die, insert, rig_with_death, run, start_and_die, update,
+    wait_in_step,
 };
 
 const COLLECTIONS: [&str; 3] = ["by_size", "by_count", "by_both"];
 
 async fn create(source: &Database) -> Result<()> {
-    run(source, doc! { "create": "by_size", "capped": true, "size": 6 << 20 }).await?;
-    run(source, doc! { "create": "by_count", "capped": true, "size": 64 << 20, "max": 60 }).await?;
-    run(source, doc! { "create": "by_both", "capped": true, "size": 5 << 20, "max": 45 }).await?;
+    run(
+        source,
+        doc! { "create": "by_size", "capped": true, "size": 6 << 20 },
+    )
+    .await?;
+    run(
+        source,
+        doc! { "create": "by_count", "capped": true, "size": 64 << 20, "max": 60 },
+    )
+    .await?;
+    run(
+        source,
+        doc! { "create": "by_both", "capped": true, "size": 5 << 20, "max": 45 },
+    )
+    .await?;
     Ok(())
 }
 
 /// Inserts in an order that is not that of the `_id`s; older documents go.
 async fn append(source: &Database, range: std::ops::Range<i32>) -> Result<()> {
     for collection in COLLECTIONS {
-        let documents = range.clone().map(|n| doc! { "_id": (n * 7919) % 100_003, "n": n, "filler": "x".repeat(100_000) });
+        let documents = range
+            .clone()
+            .map(|n| doc! { "_id": (n * 7919) % 100_003, "n": n, "filler": "x".repeat(100_000) });
         insert(source, collection, documents.collect()).await?;
     }
     Ok(())
@@ -32,14 +47,23 @@ async fn append(source: &Database, range: std::ops::Range<i32>) -> Result<()> {
 /// Changes documents without changing their size, which is all that the server allows.
 async fn change(source: &Database, n: i32, mark: i32) -> Result<()> {
     for collection in COLLECTIONS {
-        update(source, collection, (n * 7919) % 100_003, doc! { "$set": { "n": mark } }).await?;
+        update(
+            source,
+            collection,
+            (n * 7919) % 100_003,
+            doc! { "$set": { "n": mark } },
+        )
+        .await?;
     }
     Ok(())
 }
 
 #[tokio::test]
 async fn s_capped_natural_order() -> Result<()> {
-    let options = Options { host_arguments: vec!["--loadLevel".into(), "1".into()], ..Options::default() };
+    let options = Options {
+        host_arguments: vec!["--loadLevel".into(), "1".into()],
+        ..Options::default()
+    };
     let mut rig = rig_with_death(options, "copy_batch_inserted:2").await?;
     let source = rig.source_db("app");
     create(&source).await?;
@@ -74,11 +98,25 @@ async fn s_capped_natural_order() -> Result<()> {
 /// An `_id` that is used again, for a document of another size, at another place.
 #[tokio::test]
 async fn s_capped_id_used_again() -> Result<()> {
-    let options = Options { host_arguments: vec!["--loadLevel".into(), "1".into()], ..Options::default() };
+    let options = Options {
+        host_arguments: vec!["--loadLevel".into(), "1".into()],
+        ..Options::default()
+    };
     let mut rig = rig_with_death(options, "copy_batch_inserted").await?;
     let source = rig.source_db("app");
-    run(&source, doc! { "create": "c", "capped": true, "size": 1 << 20, "max": 4 }).await?;
-    insert(&source, "first", (0..100).map(|n| doc! { "_id": n, "filler": "x".repeat(10_000) }).collect()).await?;
+    run(
+        &source,
+        doc! { "create": "c", "capped": true, "size": 1 << 20, "max": 4 },
+    )
+    .await?;
+    insert(
+        &source,
+        "first",
+        (0..100)
+            .map(|n| doc! { "_id": n, "filler": "x".repeat(10_000) })
+            .collect(),
+    )
+    .await?;
     let one = |id: i32, bytes: usize| vec![doc! { "_id": id, "filler": "y".repeat(bytes) }];
     for id in 0..4 {
         insert(&source, "c", one(id, 10)).await?;
@@ -94,7 +132,10 @@ async fn s_capped_id_used_again() -> Result<()> {
     rig.host.restart().await?;
     rig.host.wait_can_commit().await?;
     wait_in_step(&rig).await?;
-    rig.compare().await.err().context("sizes are restored at commit only, so there is a difference before")?;
+    rig.compare()
+        .await
+        .err()
+        .context("sizes are restored at commit only, so there is a difference before")?;
     rig.host.pause().await?;
     for bytes in [30, 3] {
         for id in [1, 2, 3, 10, 11] {
@@ -110,7 +151,10 @@ async fn s_capped_id_used_again() -> Result<()> {
 /// The copy's cursor falls off the end of the collection: it is read again from its start.
 #[tokio::test]
 async fn s_capped_position_lost() -> Result<()> {
-    let options = Options { source: replica_set::Options::with_fail_points(), ..Options::default() };
+    let options = Options {
+        source: replica_set::Options::with_fail_points(),
+        ..Options::default()
+    };
     let rig = Rig::with(options).await?;
     let source = rig.source_db("app");
     create(&source).await?;
@@ -132,22 +176,45 @@ async fn s_capped_sizes_are_restored() -> Result<()> {
     create(&source).await?;
     append(&source, 0..10).await?;
     let _ = rig.host.start(json!({})).await;
-    run(&source, doc! { "create": "later", "capped": true, "size": 4096, "max": 5 }).await?;
+    run(
+        &source,
+        doc! { "create": "later", "capped": true, "size": 4096, "max": 5 },
+    )
+    .await?;
     rig.host.wait_for_end().await?;
-    insert(&source, "later", (0..12).map(|n| doc! { "_id": -n }).collect()).await?;
-    run(&source, doc! { "collMod": "by_count", "cappedMax": 25, "cappedSize": 8 << 20 }).await?;
+    insert(
+        &source,
+        "later",
+        (0..12).map(|n| doc! { "_id": -n }).collect(),
+    )
+    .await?;
+    run(
+        &source,
+        doc! { "collMod": "by_count", "cappedMax": 25, "cappedSize": 8 << 20 },
+    )
+    .await?;
     append(&source, 10..40).await?;
     rig.host.restart().await?;
     rig.host.wait_can_commit().await?;
     wait_in_step(&rig).await?;
     for (collection, left) in [("later", 5), ("by_count", 25)] {
-        ensure!(steps::count(&rig.destination_db("app"), collection).await? == left, "{collection}");
+        ensure!(
+            steps::count(&rig.destination_db("app"), collection).await? == left,
+            "{collection}"
+        );
     }
-    ensure!(find(&rig.destination_db("app"), "later", 0).await?.is_none());
+    ensure!(
+        find(&rig.destination_db("app"), "later", 0)
+            .await?
+            .is_none()
+    );
     rig.commit().await?;
     // The destination evicts by itself from now on, as the source would.
     for database in [&source, &rig.destination_db("app")] {
-        database.collection::<Document>("later").insert_one(doc! { "_id": "after" }).await?;
+        database
+            .collection::<Document>("later")
+            .insert_one(doc! { "_id": "after" })
+            .await?;
         ensure!(steps::count(database, "later").await? == 5);
     }
     rig.close().await?;

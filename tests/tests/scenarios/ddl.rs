@@ -7,16 +7,21 @@ use serde_json::{Value, json};
 use support::{Rig, rig::Options};
 
 use crate::steps::{
-    self, delete, go_on_and_die, insert, names, rig_to_die_at, rig_with_death, run, start_and_die, update, wait_in_step,
+    self, delete, go_on_and_die, insert, names, rig_to_die_at, rig_with_death, run, start_and_die,
+    update, wait_in_step,
 };
 
 async fn rename(rig: &Rig, from: &str, to: &str, drop_target: bool) -> Result<()> {
-    rig.source.admin(doc! { "renameCollection": from, "to": to, "dropTarget": drop_target }).await?;
+    rig.source
+        .admin(doc! { "renameCollection": from, "to": to, "dropTarget": drop_target })
+        .await?;
     Ok(())
 }
 
 fn documents(mark: &str) -> Vec<Document> {
-    (0..30).map(|n| doc! { "_id": format!("{mark} {n}"), "n": n, "mark": mark }).collect()
+    (0..30)
+        .map(|n| doc! { "_id": format!("{mark} {n}"), "n": n, "mark": mark })
+        .collect()
 }
 
 /// a -> b -> c with inserts after each, one over another, into another database, and round in a ring.
@@ -28,21 +33,43 @@ async fn chain(rig: &Rig, mark: &str) -> Result<()> {
     insert(&app, "a", vec![doc! { "_id": format!("{mark} a again") }]).await?;
     rename(rig, "app.b", "app.c", true).await?;
     insert(&app, "c", vec![doc! { "_id": format!("{mark} in c") }]).await?;
-    update(&app, "c", format!("{mark} 3"), doc! { "$set": { "z": mark, "b": 1 } }).await?;
+    update(
+        &app,
+        "c",
+        format!("{mark} 3"),
+        doc! { "$set": { "z": mark, "b": 1 } },
+    )
+    .await?;
     insert(&app, "victim", documents(mark)).await?;
     rename(rig, "app.a", "app.victim", true).await?;
-    update(&app, "victim", format!("{mark} a again"), doc! { "$set": { "z": 1 } }).await?;
+    update(
+        &app,
+        "victim",
+        format!("{mark} a again"),
+        doc! { "$set": { "z": 1 } },
+    )
+    .await?;
 
     // Into another database: the server makes it of a copy.
     run(&app, doc! { "createIndexes": "c", "indexes": [{ "key": { "n": 1 }, "name": "n", "partialFilterExpression": { "n": { "$gt": 3 } } }] })
         .await?;
     rename(rig, "app.c", "other.c", true).await?;
-    insert(&other, "c", vec![doc! { "_id": format!("{mark} in other") }]).await?;
+    insert(
+        &other,
+        "c",
+        vec![doc! { "_id": format!("{mark} in other") }],
+    )
+    .await?;
     delete(&other, "c", format!("{mark} 5")).await?;
 
     // Two change names.
     for name in ["x", "y"] {
-        insert(&app, name, vec![doc! { "_id": format!("{mark} was {name}"), "n": name }]).await?;
+        insert(
+            &app,
+            name,
+            vec![doc! { "_id": format!("{mark} was {name}"), "n": name }],
+        )
+        .await?;
     }
     rename(rig, "app.x", "app.between", false).await?;
     rename(rig, "app.y", "app.x", false).await?;
@@ -53,12 +80,27 @@ async fn chain(rig: &Rig, mark: &str) -> Result<()> {
 
 #[tokio::test]
 async fn s41_rename_chains() -> Result<()> {
-    let options = Options { host_arguments: vec!["--loadLevel".into(), "1".into()], ..Options::default() };
+    let options = Options {
+        host_arguments: vec!["--loadLevel".into(), "1".into()],
+        ..Options::default()
+    };
     let mut rig = rig_with_death(options, "copy_batch_inserted").await?;
     let app = rig.source_db("app");
-    insert(&app, "first", (0..200).map(|n| doc! { "_id": n, "filler": "x".repeat(2000) }).collect()).await?;
+    insert(
+        &app,
+        "first",
+        (0..200)
+            .map(|n| doc! { "_id": n, "filler": "x".repeat(2000) })
+            .collect(),
+    )
+    .await?;
     for name in ["a", "b", "c", "victim", "x", "y"] {
-        insert(&app, name, vec![doc! { "_id": format!("of {name}"), "filler": "x".repeat(500) }]).await?;
+        insert(
+            &app,
+            name,
+            vec![doc! { "_id": format!("of {name}"), "filler": "x".repeat(500) }],
+        )
+        .await?;
     }
     start_and_die(&mut rig, json!({})).await?;
     chain(&rig, "copy").await?;
@@ -90,16 +132,32 @@ async fn again(rig: &Rig, name: &str, mark: &str) -> Result<()> {
     run(&app, options).await?;
     insert(&app, name, documents(mark)).await?;
     run(&app, doc! { "createIndexes": name, "indexes": [{ "key": { "mark": 1, "n": 1 }, "name": "m", "unique": true }] }).await?;
-    update(&app, name, format!("{mark} 1"), doc! { "$set": { "z": 1, "b": 2 } }).await?;
+    update(
+        &app,
+        name,
+        format!("{mark} 1"),
+        doc! { "$set": { "z": 1, "b": 2 } },
+    )
+    .await?;
     Ok(())
 }
 
 #[tokio::test]
 async fn s42_dropped_and_created_again() -> Result<()> {
-    let options = Options { host_arguments: vec!["--loadLevel".into(), "1".into()], ..Options::default() };
+    let options = Options {
+        host_arguments: vec!["--loadLevel".into(), "1".into()],
+        ..Options::default()
+    };
     let mut rig = rig_with_death(options, "copy_batch_inserted").await?;
     let app = rig.source_db("app");
-    insert(&app, "copied", (0..30).map(|n| doc! { "_id": n, "filler": "x".repeat(200_000) }).collect()).await?;
+    insert(
+        &app,
+        "copied",
+        (0..30)
+            .map(|n| doc! { "_id": n, "filler": "x".repeat(200_000) })
+            .collect(),
+    )
+    .await?;
     insert(&app, "waiting", vec![doc! { "_id": "old" }]).await?;
     insert(&app, "goes", vec![doc! { "_id": "old" }]).await?;
     insert(&app, "Case", vec![doc! { "_id": "old" }]).await?;
@@ -169,7 +227,13 @@ async fn s_rename_into_and_out_of_filter() -> Result<()> {
     // While copying: in and out, over one another, and several times.
     rename(&rig, "app.out_a", "app.in_new", false).await?;
     insert(&app, "in_new", documents("in now")).await?;
-    update(&app, "in_new", "out_a 1", doc! { "$set": { "z": 1, "b": 1 } }).await?;
+    update(
+        &app,
+        "in_new",
+        "out_a 1",
+        doc! { "$set": { "z": 1, "b": 1 } },
+    )
+    .await?;
     rename(&rig, "app.in_a", "app.out_new", false).await?;
     insert(&app, "out_new", documents("out now")).await?;
     rename(&rig, "app.out_b", "app.in_b", true).await?;
@@ -179,7 +243,13 @@ async fn s_rename_into_and_out_of_filter() -> Result<()> {
     insert(&app, "in_back", documents("back")).await?;
     // One late copy dies half-way.
     go_on_and_die(&mut rig, "copy_partition_done:2").await?;
-    update(&app, "in_new", "out_a 2", doc! { "$set": { "z": 2, "b": 2 } }).await?;
+    update(
+        &app,
+        "in_new",
+        "out_a 2",
+        doc! { "$set": { "z": 2, "b": 2 } },
+    )
+    .await?;
     rename(&rig, "app.in_new", "app.in_newer", false).await?;
     for point in ["copy_batch_inserted", "ddl_applied", "ddl_applied:2"] {
         go_on_and_die(&mut rig, point).await?;
@@ -191,7 +261,13 @@ async fn s_rename_into_and_out_of_filter() -> Result<()> {
 
     rename(&rig, "app.out_d", "app.in_d", false).await?;
     for n in 0..30 {
-        update(&app, "in_d", format!("out_d {n}"), doc! { "$set": { "z": n, "b": n }, "$push": { "list": n } }).await?;
+        update(
+            &app,
+            "in_d",
+            format!("out_d {n}"),
+            doc! { "$set": { "z": n, "b": n }, "$push": { "list": n } },
+        )
+        .await?;
     }
     rename(&rig, "app.in_b", "app.out_b", false).await?;
     insert(&app, "in_b", documents("anew")).await?;
@@ -209,11 +285,19 @@ async fn s43_out_and_merge() -> Result<()> {
     let app = rig.source_db("app");
     insert(&app, "in_a", documents("a")).await?;
     insert(&app, "in_out", documents("old")).await?;
-    run(&app, doc! { "createIndexes": "in_out", "indexes": [{ "key": { "n": 1 }, "name": "n" }] }).await?;
+    run(
+        &app,
+        doc! { "createIndexes": "in_out", "indexes": [{ "key": { "n": 1 }, "name": "n" }] },
+    )
+    .await?;
     start_and_die(&mut rig, filter()).await?;
     let aggregate = async |stage: Document| {
         let set = doc! { "$set": { "z": "$n", "b": 1 } };
-        run(&app, doc! { "aggregate": "in_a", "pipeline": [set, stage], "cursor": {} }).await
+        run(
+            &app,
+            doc! { "aggregate": "in_a", "pipeline": [set, stage], "cursor": {} },
+        )
+        .await
     };
     aggregate(doc! { "$out": "in_out" }).await?;
     aggregate(doc! { "$merge": { "into": "in_merged" } }).await?;

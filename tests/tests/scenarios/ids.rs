@@ -1,14 +1,17 @@
 //! `_id` values of every kind: none is lost, merged or mistaken for another.
 
 use anyhow::{Result, ensure};
-use bson::{Binary, Bson, DateTime, Decimal128, Document, Timestamp, bson, doc, oid::ObjectId, spec::BinarySubtype};
+use bson::{
+    Binary, Bson, DateTime, Decimal128, Document, Timestamp, bson, doc, oid::ObjectId,
+    spec::BinarySubtype,
+};
 use mongodb::Database;
 use serde_json::json;
 use support::{Rig, host::number, replica_set, rig::Options};
 
 use crate::steps::{
-    self, delete, fail_command, find, go_on_and_die, heal, insert, rig_to_die_at, rig_with_death, run, start_and_die, update,
-    wait_for_document, wait_in_step,
+    self, delete, fail_command, find, go_on_and_die, heal, insert, rig_to_die_at, rig_with_death,
+    run, start_and_die, update, wait_for_document, wait_in_step,
 };
 
 const MIB: usize = 1 << 20;
@@ -18,7 +21,10 @@ fn decimal(text: &str) -> Bson {
 }
 
 fn binary(subtype: BinarySubtype, bytes: &[u8]) -> Bson {
-    Bson::Binary(Binary { subtype, bytes: bytes.to_vec() })
+    Bson::Binary(Binary {
+        subtype,
+        bytes: bytes.to_vec(),
+    })
 }
 
 /// One `_id` of each type and of each odd value that the server keeps apart.
@@ -63,8 +69,14 @@ fn one_of_each() -> Vec<Bson> {
         Bson::DateTime(DateTime::MIN),
         Bson::DateTime(DateTime::from_millis(-1)),
         Bson::DateTime(DateTime::from_millis(0)),
-        Bson::Timestamp(Timestamp { time: 0, increment: 1 }),
-        Bson::Timestamp(Timestamp { time: u32::MAX, increment: u32::MAX }),
+        Bson::Timestamp(Timestamp {
+            time: 0,
+            increment: 1,
+        }),
+        Bson::Timestamp(Timestamp {
+            time: u32::MAX,
+            increment: u32::MAX,
+        }),
         Bson::JavaScriptCode("f".to_owned()),
         Bson::MaxKey,
     ]
@@ -76,10 +88,21 @@ async fn change_all(database: &Database, collection: &str, mark: &str) -> Result
         if at % 3 == 0 {
             continue;
         }
-        update(database, collection, id.clone(), doc! { "$set": { "z": mark, "at": mark } }).await?;
+        update(
+            database,
+            collection,
+            id.clone(),
+            doc! { "$set": { "z": mark, "at": mark } },
+        )
+        .await?;
         if at % 3 == 1 {
             delete(database, collection, id.clone()).await?;
-            insert(database, collection, vec![doc! { "_id": id, "again": mark }]).await?;
+            insert(
+                database,
+                collection,
+                vec![doc! { "_id": id, "again": mark }],
+            )
+            .await?;
         }
     }
     Ok(())
@@ -90,19 +113,44 @@ async fn s17_mixed_id_types() -> Result<()> {
     let mut rig = rig_to_die_at("copy_batch_inserted").await?;
     let source = rig.source_db("app");
     for collection in ["small", "dropped"] {
-        insert(&source, collection, one_of_each().into_iter().map(|id| doc! { "_id": id, "n": 1 }).collect()).await?;
+        insert(
+            &source,
+            collection,
+            one_of_each()
+                .into_iter()
+                .map(|id| doc! { "_id": id, "n": 1 })
+                .collect(),
+        )
+        .await?;
     }
     // NaN is one value to the server, whatever its type.
-    insert(&source, "decimals", ["NaN", "-Infinity", "Infinity", "0E-10", "1E+10"].map(|id| doc! { "_id": decimal(id) }).into())
-        .await?;
+    insert(
+        &source,
+        "decimals",
+        ["NaN", "-Infinity", "Infinity", "0E-10", "1E+10"]
+            .map(|id| doc! { "_id": decimal(id) })
+            .into(),
+    )
+    .await?;
     let clustered = doc! { "create": "clustered", "clusteredIndex": { "key": { "_id": 1 }, "unique": true, "name": "by id" } };
     run(&source, clustered).await?;
-    insert(&source, "clustered", one_of_each().into_iter().map(|id| doc! { "_id": id, "n": 1 }).collect()).await?;
+    insert(
+        &source,
+        "clustered",
+        one_of_each()
+            .into_iter()
+            .map(|id| doc! { "_id": id, "n": 1 })
+            .collect(),
+    )
+    .await?;
     start_and_die(&mut rig, json!({})).await?;
     for collection in ["small", "clustered"] {
         change_all(&source, collection, "copy").await?;
     }
-    source.collection::<Document>("dropped").delete_many(doc! {}).await?;
+    source
+        .collection::<Document>("dropped")
+        .delete_many(doc! {})
+        .await?;
     delete(&source, "decimals", decimal("NaN")).await?;
     insert(&source, "decimals", vec![doc! { "_id": f64::NAN }]).await?;
     go_on_and_die(&mut rig, "events_applied").await?;
@@ -113,7 +161,10 @@ async fn s17_mixed_id_types() -> Result<()> {
     wait_in_step(&rig).await?;
     let each = one_of_each().len() as u64;
     for collection in ["small", "clustered"] {
-        ensure!(steps::count(&rig.destination_db("app"), collection).await? == each, "{collection}: one of each");
+        ensure!(
+            steps::count(&rig.destination_db("app"), collection).await? == each,
+            "{collection}: one of each"
+        );
     }
     ensure!(steps::count(&rig.destination_db("app"), "dropped").await? == 0);
     rig.finish().await?;
@@ -127,16 +178,31 @@ async fn s17_mixed_id_types_in_partitions() -> Result<()> {
     let source = rig.source_db("app");
     let mut ids = one_of_each();
     for n in 0..25 {
-        ids.extend([bson!(n * 10 + 100), bson!(f64::from(n) + 1000.5), bson!(format!("id {n}")), bson!({ "k": n })]);
+        ids.extend([
+            bson!(n * 10 + 100),
+            bson!(f64::from(n) + 1000.5),
+            bson!(format!("id {n}")),
+            bson!({ "k": n }),
+        ]);
         ids.push(Bson::DateTime(DateTime::from_millis(1000 + i64::from(n))));
     }
     let filler = "x".repeat(MIB);
     for ids in ids.chunks(20) {
-        insert(&source, "large", ids.iter().map(|id| doc! { "_id": id, "filler": &filler }).collect()).await?;
+        insert(
+            &source,
+            "large",
+            ids.iter()
+                .map(|id| doc! { "_id": id, "filler": &filler })
+                .collect(),
+        )
+        .await?;
     }
     start_and_die(&mut rig, json!({})).await?;
     let partitions = steps::metadata(&rig, "partitions").await?;
-    ensure!(partitions.len() >= 2, "one partition proves nothing: {partitions:?}");
+    ensure!(
+        partitions.len() >= 2,
+        "one partition proves nothing: {partitions:?}"
+    );
     change_all(&source, "large", "copy").await?;
     rig.host.restart().await?;
     let compared = rig.finish().await?;
@@ -151,14 +217,42 @@ async fn s17_equal_ids_of_other_types() -> Result<()> {
     let rig = Rig::start().await?;
     let source = rig.source_db("app");
     let forms = |n: i32| {
-        [Bson::Int32(n), Bson::Int64(n.into()), Bson::Double(n.into()), decimal(&n.to_string()), decimal(&format!("{n}.0"))]
+        [
+            Bson::Int32(n),
+            Bson::Int64(n.into()),
+            Bson::Double(n.into()),
+            decimal(&n.to_string()),
+            decimal(&format!("{n}.0")),
+        ]
     };
     let nested = |n: i32| forms(n).map(|form| bson!({ "k": [form, { "j": "x" }] }));
-    let special = |one: f64, other: &str| vec![Bson::Double(one), decimal(other), Bson::Double(one)];
-    insert(&source, "c", (0..20).map(|n| doc! { "_id": n, "form": 0 }).collect()).await?;
-    insert(&source, "nested", (0..20).map(|n| doc! { "_id": { "k": [n, { "j": "x" }] }, "form": 0 }).collect()).await?;
-    insert(&source, "special", vec![doc! { "_id": f64::NAN }, doc! { "_id": f64::INFINITY }, doc! { "_id": -0.0 }, doc! { "_id": "s" }])
-        .await?;
+    let special =
+        |one: f64, other: &str| vec![Bson::Double(one), decimal(other), Bson::Double(one)];
+    insert(
+        &source,
+        "c",
+        (0..20).map(|n| doc! { "_id": n, "form": 0 }).collect(),
+    )
+    .await?;
+    insert(
+        &source,
+        "nested",
+        (0..20)
+            .map(|n| doc! { "_id": { "k": [n, { "j": "x" }] }, "form": 0 })
+            .collect(),
+    )
+    .await?;
+    insert(
+        &source,
+        "special",
+        vec![
+            doc! { "_id": f64::NAN },
+            doc! { "_id": f64::INFINITY },
+            doc! { "_id": -0.0 },
+            doc! { "_id": "s" },
+        ],
+    )
+    .await?;
     rig.host.start(json!({})).await?;
     rig.host.wait_can_commit().await?;
     wait_in_step(&rig).await?;
@@ -167,19 +261,39 @@ async fn s17_equal_ids_of_other_types() -> Result<()> {
         for (collection, forms) in [("c", forms(n)), ("nested", nested(n))] {
             for (number, form) in forms.iter().take(1 + n as usize % 5).enumerate() {
                 delete(&source, collection, form.clone()).await?;
-                insert(&source, collection, vec![doc! { "_id": form, "form": number as i32 }]).await?;
-                update(&source, collection, form.clone(), doc! { "$set": { "z": 1, "a": number as i32 } }).await?;
+                insert(
+                    &source,
+                    collection,
+                    vec![doc! { "_id": form, "form": number as i32 }],
+                )
+                .await?;
+                update(
+                    &source,
+                    collection,
+                    form.clone(),
+                    doc! { "$set": { "z": 1, "a": number as i32 } },
+                )
+                .await?;
             }
         }
     }
-    for forms in [special(f64::NAN, "NaN"), special(f64::INFINITY, "Infinity"), vec![bson!(0), decimal("-0"), bson!(0.0)]] {
+    for forms in [
+        special(f64::NAN, "NaN"),
+        special(f64::INFINITY, "Infinity"),
+        vec![bson!(0), decimal("-0"), bson!(0.0)],
+    ] {
         for form in forms {
             delete(&source, "special", form.clone()).await?;
             insert(&source, "special", vec![doc! { "_id": form }]).await?;
         }
     }
     delete(&source, "special", "s").await?;
-    insert(&source, "special", vec![doc! { "_id": Bson::Symbol("s".to_owned()) }]).await?;
+    insert(
+        &source,
+        "special",
+        vec![doc! { "_id": Bson::Symbol("s".to_owned()) }],
+    )
+    .await?;
     rig.host.resume().await?;
     wait_in_step(&rig).await?;
     rig.finish().await?;
@@ -220,10 +334,21 @@ async fn s18_ids_with_the_same_text() -> Result<()> {
         bson!("\u{e9}"),
         bson!("e\u{301}"),
     ];
-    insert(&source, "c", ids.iter().map(|id| doc! { "_id": id, "n": 0 }).collect()).await?;
+    insert(
+        &source,
+        "c",
+        ids.iter().map(|id| doc! { "_id": id, "n": 0 }).collect(),
+    )
+    .await?;
     start_and_die(&mut rig, json!({})).await?;
     for (at, id) in ids.iter().enumerate() {
-        update(&source, "c", id.clone(), doc! { "$set": { "n": at as i32 } }).await?;
+        update(
+            &source,
+            "c",
+            id.clone(),
+            doc! { "$set": { "n": at as i32 } },
+        )
+        .await?;
     }
     rig.host.restart().await?;
     rig.host.wait_can_commit().await?;
@@ -246,15 +371,33 @@ async fn s18_ids_with_the_same_text() -> Result<()> {
 async fn s19_ids_under_a_collation() -> Result<()> {
     let collations = [
         ("case", doc! { "locale": "en", "strength": 2 }),
-        ("accents", doc! { "locale": "fr", "strength": 1, "backwards": true }),
-        ("numbers", doc! { "locale": "en", "numericOrdering": true, "strength": 1 }),
+        (
+            "accents",
+            doc! { "locale": "fr", "strength": 1, "backwards": true },
+        ),
+        (
+            "numbers",
+            doc! { "locale": "en", "numericOrdering": true, "strength": 1 },
+        ),
     ];
-    let forms = |n: i32| [format!("key {n} é"), format!("KEY {n} é"), format!("Key {n} É")];
+    let forms = |n: i32| {
+        [
+            format!("key {n} é"),
+            format!("KEY {n} é"),
+            format!("Key {n} É"),
+        ]
+    };
     let mut rig = rig_to_die_at("copy_batch_inserted").await?;
     let source = rig.source_db("app");
     for (collection, collation) in &collations {
-        run(&source, doc! { "create": *collection, "collation": collation }).await?;
-        let mut documents: Vec<_> = (0..60).map(|n| doc! { "_id": &forms(n)[0], "form": 0, "filler": "x".repeat(100_000) }).collect();
+        run(
+            &source,
+            doc! { "create": *collection, "collation": collation },
+        )
+        .await?;
+        let mut documents: Vec<_> = (0..60)
+            .map(|n| doc! { "_id": &forms(n)[0], "form": 0, "filler": "x".repeat(100_000) })
+            .collect();
         documents.extend([doc! { "_id": 1 }, doc! { "_id": { "k": "v" } }]);
         insert(&source, collection, documents).await?;
     }
@@ -262,12 +405,35 @@ async fn s19_ids_under_a_collation() -> Result<()> {
         for (collection, _) in &collations {
             for n in (0..60).skip(part).step_by(3) {
                 let (old, new) = (&forms(n)[from], &forms(n)[to]);
-                update(&source, collection, old.as_str(), doc! { "$set": { "z": to as i32, "b": n } }).await?;
+                update(
+                    &source,
+                    collection,
+                    old.as_str(),
+                    doc! { "$set": { "z": to as i32, "b": n } },
+                )
+                .await?;
                 delete(&source, collection, old.as_str()).await?;
-                insert(&source, collection, vec![doc! { "_id": new, "form": to as i32 }]).await?;
-                update(&source, collection, new.as_str(), doc! { "$set": { "z": to as i32, "b": n } }).await?;
+                insert(
+                    &source,
+                    collection,
+                    vec![doc! { "_id": new, "form": to as i32 }],
+                )
+                .await?;
+                update(
+                    &source,
+                    collection,
+                    new.as_str(),
+                    doc! { "$set": { "z": to as i32, "b": n } },
+                )
+                .await?;
             }
-            update(&source, collection, bson!({ "k": "v" }), doc! { "$inc": { "n": 1 } }).await?;
+            update(
+                &source,
+                collection,
+                bson!({ "k": "v" }),
+                doc! { "$inc": { "n": 1 } },
+            )
+            .await?;
         }
         anyhow::Ok(())
     };
@@ -290,32 +456,66 @@ async fn s19_ids_under_a_collation() -> Result<()> {
 /// The lowest `_id`, and every `_id` that is a bound, goes while bounds are computed and used.
 #[tokio::test]
 async fn s21_lowest_id_and_bounds_deleted() -> Result<()> {
-    let options = Options { source: replica_set::Options::with_fail_points(), ..Options::default() };
+    let options = Options {
+        source: replica_set::Options::with_fail_points(),
+        ..Options::default()
+    };
     let mut rig = rig_with_death(options, "copy_batch_inserted:3").await?;
     let source = rig.source_db("app");
     let filler = "x".repeat(MIB);
     for tens in 0..14 {
-        insert(&source, "c", (0..10).map(|n| doc! { "_id": 1000 + tens * 10 + n, "filler": &filler }).collect()).await?;
+        insert(
+            &source,
+            "c",
+            (0..10)
+                .map(|n| doc! { "_id": 1000 + tens * 10 + n, "filler": &filler })
+                .collect(),
+        )
+        .await?;
     }
     // The samples of the bounds take a second: time for changes in between.
     let slow = doc! { "failCommands": ["aggregate"], "namespace": "app.c", "blockConnection": true, "blockTimeMS": 1000 };
     fail_command(&rig.source, doc! { "skip": 1 }, slow).await?;
     let _ = rig.host.start(json!({})).await;
     delete(&source, "c", 1000).await?;
-    insert(&source, "c", vec![doc! { "_id": 999 }, doc! { "_id": Bson::MinKey }, doc! { "_id": Bson::MaxKey }]).await?;
+    insert(
+        &source,
+        "c",
+        vec![
+            doc! { "_id": 999 },
+            doc! { "_id": Bson::MinKey },
+            doc! { "_id": Bson::MaxKey },
+        ],
+    )
+    .await?;
     rig.host.wait_for_end().await?;
     heal(&rig.source).await?;
 
     let partitions = steps::metadata(&rig, "partitions").await?;
     ensure!(partitions.len() >= 2, "one partition proves nothing");
-    for bound in partitions.iter().filter_map(|partition| partition.get_document("lower").ok()) {
-        if find(&source, "c", bound.get("_id").cloned()).await?.is_some() {
+    for bound in partitions
+        .iter()
+        .filter_map(|partition| partition.get_document("lower").ok())
+    {
+        if find(&source, "c", bound.get("_id").cloned())
+            .await?
+            .is_some()
+        {
             delete(&source, "c", bound.get("_id").cloned()).await?;
         }
     }
     delete(&source, "c", Bson::MinKey).await?;
     delete(&source, "c", 999).await?;
-    insert(&source, "c", vec![doc! { "_id": Bson::Null }, doc! { "_id": -1 }, doc! { "_id": "after all numbers" }]).await?;
+    insert(
+        &source,
+        "c",
+        vec![
+            doc! { "_id": Bson::Null },
+            doc! { "_id": -1 },
+            doc! { "_id": "after all numbers" },
+        ],
+    )
+    .await?;
     rig.host.restart().await?;
     rig.finish().await?;
     Ok(())
@@ -326,7 +526,10 @@ async fn s21_lowest_id_and_bounds_deleted() -> Result<()> {
 #[tokio::test]
 async fn s23_change_inside_a_range_being_copied() -> Result<()> {
     const DOCUMENTS: i32 = 60;
-    let options = Options { source: replica_set::Options::with_fail_points(), ..Options::default() };
+    let options = Options {
+        source: replica_set::Options::with_fail_points(),
+        ..Options::default()
+    };
     let rig = Rig::with(options).await?;
     let source = rig.source_db("app");
     let document = |n: i32| doc! { "_id": n, "n": 0, "list": [0], "filler": "x".repeat(200_000) };
@@ -337,15 +540,32 @@ async fn s23_change_inside_a_range_being_copied() -> Result<()> {
     wait_for_document(&rig, "app", "c", 1).await?;
     let changed = [0, 1, 2, DOCUMENTS / 2, DOCUMENTS - 2, DOCUMENTS - 1];
     for id in changed {
-        update(&source, "c", id, doc! { "$inc": { "n": 1 }, "$push": { "list": 1 } }).await?;
+        update(
+            &source,
+            "c",
+            id,
+            doc! { "$inc": { "n": 1 }, "$push": { "list": 1 } },
+        )
+        .await?;
     }
     delete(&source, "c", 3).await?;
     delete(&source, "c", DOCUMENTS - 3).await?;
-    insert(&source, "c", vec![doc! { "_id": -1 }, doc! { "_id": DOCUMENTS }]).await?;
+    insert(
+        &source,
+        "c",
+        vec![doc! { "_id": -1 }, doc! { "_id": DOCUMENTS }],
+    )
+    .await?;
     let step = rig.host.progress().await?;
-    ensure!(step["info"] == "collection copy", "the changes came too late: {step}");
+    ensure!(
+        step["info"] == "collection copy",
+        "the changes came too late: {step}"
+    );
     let progress = wait_in_step(&rig).await?;
-    ensure!(number(&progress, "/totalEventsApplied") == changed.len() as u64 + 4, "{progress}");
+    ensure!(
+        number(&progress, "/totalEventsApplied") == changed.len() as u64 + 4,
+        "{progress}"
+    );
     let destination = rig.destination_db("app");
     for id in -1..=DOCUMENTS {
         let found = find(&destination, "c", id).await?;
@@ -353,7 +573,11 @@ async fn s23_change_inside_a_range_being_copied() -> Result<()> {
         ensure!(found.is_none() == deleted, "{id}: {}", found.is_some());
         let once = i32::from(changed.contains(&id));
         if let Some(document) = found.filter(|document| document.contains_key("list")) {
-            ensure!(document.get_i32("n")? == once && document.get_array("list")?.len() == 1 + once as usize, "{id}");
+            ensure!(
+                document.get_i32("n")? == once
+                    && document.get_array("list")?.len() == 1 + once as usize,
+                "{id}"
+            );
         }
     }
     rig.finish().await?;

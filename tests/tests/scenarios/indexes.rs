@@ -8,20 +8,36 @@ use serde_json::json;
 use support::{Rig, compare};
 
 use crate::steps::{
-    self, delete, go_on_and_die, insert, metadata, rig_to_die_at, run, start_and_die, update, wait_in_step,
+    self, delete, go_on_and_die, insert, metadata, rig_to_die_at, run, start_and_die, update,
+    wait_in_step,
 };
 
-async fn create_indexes(database: &Database, collection: &str, indexes: Vec<Document>) -> Result<()> {
-    run(database, doc! { "createIndexes": collection, "indexes": indexes }).await?;
+async fn create_indexes(
+    database: &Database,
+    collection: &str,
+    indexes: Vec<Document>,
+) -> Result<()> {
+    run(
+        database,
+        doc! { "createIndexes": collection, "indexes": indexes },
+    )
+    .await?;
     Ok(())
 }
 
 async fn indexes(database: &Database, collection: &str) -> Result<Vec<Document>> {
-    Ok(database.run_cursor_command(doc! { "listIndexes": collection }).await?.try_collect().await?)
+    Ok(database
+        .run_cursor_command(doc! { "listIndexes": collection })
+        .await?
+        .try_collect()
+        .await?)
 }
 
 async fn has_index(database: &Database, collection: &str, name: &str) -> Result<bool> {
-    Ok(indexes(database, collection).await?.iter().any(|index| index.get_str("name").is_ok_and(|its| its == name)))
+    Ok(indexes(database, collection)
+        .await?
+        .iter()
+        .any(|index| index.get_str("name").is_ok_and(|its| its == name)))
 }
 
 /// One index of every kind.
@@ -31,13 +47,13 @@ fn every_kind() -> Vec<Document> {
         doc! { "key": { "u": -1 }, "name": "not unique on the same field" },
         doc! { "key": { "u": 1, "s": -1 }, "name": "unique of two", "unique": true, "sparse": true },
         doc! { "key": { "p": 1 }, "name": "partial and unique", "unique": true,
-               "partialFilterExpression": { "z": { "$gt": 5 }, "a": { "$exists": true } } },
+        "partialFilterExpression": { "z": { "$gt": 5 }, "a": { "$exists": true } } },
         doc! { "key": { "at": 1 }, "name": "ttl", "expireAfterSeconds": 100_000 },
         doc! { "key": { "at2": 1 }, "name": "ttl, at once", "expireAfterSeconds": 0, "hidden": true },
         doc! { "key": { "h": 1 }, "name": "hidden", "hidden": true },
         doc! { "key": { "hu": 1 }, "name": "hidden and unique", "hidden": true, "unique": true },
         doc! { "key": { "t": "text", "s": "text" }, "name": "text", "weights": { "t": 3, "s": 9 },
-               "default_language": "german", "language_override": "lang" },
+        "default_language": "german", "language_override": "lang" },
         doc! { "key": { "g": "2dsphere" }, "name": "sphere", "2dsphereIndexVersion": 2 },
         doc! { "key": { "g2": "2d" }, "name": "plane", "min": -500.0, "max": 500.0, "bits": 20 },
         doc! { "key": { "_id": "hashed" }, "name": "hashed id" },
@@ -80,12 +96,18 @@ async fn s_indexes_of_every_kind() -> Result<()> {
         doc! { "key": { "hu": 1 }, "name": "hidden and unique", "partialFilterExpression": { "hu": { "$gt": 3 } } },
     ])
     .await?;
-    let modify = async |index: Document| run(&source, doc! { "collMod": "changed", "index": index }).await;
-    modify(doc! { "name": "ttl, at once", "hidden": false, "expireAfterSeconds": 1_000_000 }).await?;
+    let modify =
+        async |index: Document| run(&source, doc! { "collMod": "changed", "index": index }).await;
+    modify(doc! { "name": "ttl, at once", "hidden": false, "expireAfterSeconds": 1_000_000 })
+        .await?;
     modify(doc! { "name": "the same without", "hidden": true }).await?;
     modify(doc! { "keyPattern": { "h": 1 }, "hidden": false }).await?;
     go_on_and_die(&mut rig, "ddl_applied:3").await?;
-    run(&source, doc! { "dropIndexes": "during", "index": ["ttl", "nested"] }).await?;
+    run(
+        &source,
+        doc! { "dropIndexes": "during", "index": ["ttl", "nested"] },
+    )
+    .await?;
     create_indexes(&source, "new", every_kind()).await?;
     insert(&source, "new", (0..5).map(document).collect()).await?;
     run(&source, doc! { "dropIndexes": "new", "index": "*" }).await?;
@@ -97,8 +119,16 @@ async fn s_indexes_of_every_kind() -> Result<()> {
     for collection in ["before", "during", "changed", "new"] {
         for index in indexes(&rig.destination_db("app"), collection).await? {
             let relaxed = !index.contains_key("unique") || index.get_bool("clustered").is_ok();
-            ensure!(relaxed && !index.contains_key("hidden"), "{collection}: {index}");
-            ensure!(index.get("expireAfterSeconds").is_none_or(|after| *after == Bson::Int32(i32::MAX)), "{index}");
+            ensure!(
+                relaxed && !index.contains_key("hidden"),
+                "{collection}: {index}"
+            );
+            ensure!(
+                index
+                    .get("expireAfterSeconds")
+                    .is_none_or(|after| *after == Bson::Int32(i32::MAX)),
+                "{index}"
+            );
         }
     }
     let compared = rig.finish().await?;
@@ -113,7 +143,10 @@ async fn s_indexes_before_the_copy() -> Result<()> {
     insert(&source, "c", (0..50).map(document).collect()).await?;
     create_indexes(&source, "c", every_kind()).await?;
     start_and_die(&mut rig, json!({ "buildIndexes": "beforeDataCopy" })).await?;
-    ensure!(has_index(&rig.destination_db("app"), "c", "text").await?, "not built before the copy");
+    ensure!(
+        has_index(&rig.destination_db("app"), "c", "text").await?,
+        "not built before the copy"
+    );
     run(&source, doc! { "dropIndexes": "c", "index": "plane" }).await?;
     insert(&source, "more", (0..50).map(document).collect()).await?;
     create_indexes(&source, "more", every_kind()).await?;
@@ -135,11 +168,20 @@ async fn s_indexes_never() -> Result<()> {
     create_indexes(&source, "later", every_kind()).await?;
     run(&source, doc! { "dropIndexes": "later", "index": "text" }).await?;
     rig.commit().await?;
-    let found = compare::compare(rig.source.client(), rig.destination.client(), |_, _| true).await?;
-    let missing = |what: &str| what.starts_with("index ") && what.ends_with(" is not on the destination");
-    let others: Vec<_> = found.differences.iter().filter(|difference| !missing(&difference.what)).collect();
+    let found =
+        compare::compare(rig.source.client(), rig.destination.client(), |_, _| true).await?;
+    let missing =
+        |what: &str| what.starts_with("index ") && what.ends_with(" is not on the destination");
+    let others: Vec<_> = found
+        .differences
+        .iter()
+        .filter(|difference| !missing(&difference.what))
+        .collect();
     ensure!(others.is_empty(), "more than indexes differs: {others:?}");
-    ensure!(found.differences.len() == 2 * every_kind().len() - 1, "{found:?}");
+    ensure!(
+        found.differences.len() == 2 * every_kind().len() - 1,
+        "{found:?}"
+    );
     for collection in ["c", "later"] {
         ensure!(indexes(&rig.destination_db("app"), collection).await?.len() == 1);
     }
@@ -153,7 +195,14 @@ async fn s_indexes_never() -> Result<()> {
 async fn s29_unique_values_swapped() -> Result<()> {
     let mut rig = rig_to_die_at("copy_batch_inserted").await?;
     let source = rig.source_db("app");
-    insert(&source, "c", (0..40).map(|n| doc! { "_id": n, "u": n, "v": format!("v{n}") }).collect()).await?;
+    insert(
+        &source,
+        "c",
+        (0..40)
+            .map(|n| doc! { "_id": n, "u": n, "v": format!("v{n}") })
+            .collect(),
+    )
+    .await?;
     create_indexes(&source, "c", vec![
         doc! { "key": { "u": 1 }, "name": "u", "unique": true },
         doc! { "key": { "v": 1 }, "name": "v", "unique": true, "collation": { "locale": "en", "strength": 2 } },
@@ -162,19 +211,46 @@ async fn s29_unique_values_swapped() -> Result<()> {
     let swap = async |step: i32| {
         for n in (0..40).step_by(2) {
             let other = (n + step) % 40;
-            let read = async |id: i32| steps::find(&source, "c", id).await.map(Option::unwrap_or_default);
+            let read = async |id: i32| {
+                steps::find(&source, "c", id)
+                    .await
+                    .map(Option::unwrap_or_default)
+            };
             let (ours, theirs) = (read(n).await?, read(other).await?);
             let (u, w) = (ours.get_i32("u")?, theirs.get_i32("u")?);
-            update(&source, "c", n, doc! { "$set": { "u": -1, "v": "between" } }).await?;
-            update(&source, "c", other, doc! { "$set": { "u": u, "v": format!("V{u}") } }).await?;
-            update(&source, "c", n, doc! { "$set": { "u": w, "v": format!("v{w}") } }).await?;
+            update(
+                &source,
+                "c",
+                n,
+                doc! { "$set": { "u": -1, "v": "between" } },
+            )
+            .await?;
+            update(
+                &source,
+                "c",
+                other,
+                doc! { "$set": { "u": u, "v": format!("V{u}") } },
+            )
+            .await?;
+            update(
+                &source,
+                "c",
+                n,
+                doc! { "$set": { "u": w, "v": format!("v{w}") } },
+            )
+            .await?;
         }
         anyhow::Ok(())
     };
     start_and_die(&mut rig, json!({})).await?;
     swap(1).await?;
     delete(&source, "c", 0).await?;
-    insert(&source, "c", vec![doc! { "_id": "again", "u": 1, "v": "V1" }]).await?;
+    insert(
+        &source,
+        "c",
+        vec![doc! { "_id": "again", "u": 1, "v": "V1" }],
+    )
+    .await?;
     go_on_and_die(&mut rig, "events_applied").await?;
     delete(&source, "c", "again").await?;
     insert(&source, "c", vec![doc! { "_id": 0, "u": 1, "v": "v1" }]).await?;
@@ -188,9 +264,17 @@ async fn s29_unique_values_swapped() -> Result<()> {
     rig.host.restart().await?;
     rig.host.wait_for_state("COMMITTED").await?;
     // Unique is unique again: the destination refuses a second one.
-    let second = rig.destination_db("app").collection::<Document>("c").insert_one(doc! { "_id": "x", "u": 1 }).await;
+    let second = rig
+        .destination_db("app")
+        .collection::<Document>("c")
+        .insert_one(doc! { "_id": "x", "u": 1 })
+        .await;
     ensure!(second.is_err(), "the index is not unique");
-    ensure!(metadata(&rig, "session").await?[0].get_array("notRestored")?.is_empty());
+    ensure!(
+        metadata(&rig, "session").await?[0]
+            .get_array("notRestored")?
+            .is_empty()
+    );
     rig.close().await?;
     Ok(())
 }
@@ -210,24 +294,44 @@ async fn s30_unique_violation_is_reported_by_name() -> Result<()> {
     let mut rig = Rig::start().await?;
     rig.allow_log("not restored");
     let source = rig.source_db("app");
-    insert(&source, "c", (0..5).map(|n| doc! { "_id": n, "u": n, "v": n }).collect()).await?;
+    insert(
+        &source,
+        "c",
+        (0..5).map(|n| doc! { "_id": n, "u": n, "v": n }).collect(),
+    )
+    .await?;
     let unique = |field: &str| doc! { "key": { field: 1 }, "name": field, "unique": true };
     create_indexes(&source, "c", vec![unique("u"), unique("v")]).await?;
     rig.host.start(json!({})).await?;
     rig.host.wait_can_commit().await?;
     // Somebody writes to the destination.
-    insert(&rig.destination_db("app"), "c", vec![doc! { "_id": "extra", "u": 1, "v": 100 }]).await?;
+    insert(
+        &rig.destination_db("app"),
+        "c",
+        vec![doc! { "_id": "extra", "u": 1, "v": 100 }],
+    )
+    .await?;
     rig.commit().await?;
     let warnings = rig.host.progress().await?["warnings"].to_string();
-    ensure!(warnings.contains("index u of app.c") && !warnings.contains("index v of app.c"), "{warnings}");
+    ensure!(
+        warnings.contains("index u of app.c") && !warnings.contains("index v of app.c"),
+        "{warnings}"
+    );
     let unique = async |name: &str| {
         let all = indexes(&rig.destination_db("app"), "c").await?;
-        let named = all.iter().find(|index| index.get_str("name").is_ok_and(|its| its == name));
+        let named = all
+            .iter()
+            .find(|index| index.get_str("name").is_ok_and(|its| its == name));
         anyhow::Ok(named.is_some_and(|index| index.get_bool("unique").unwrap_or(false)))
     };
     ensure!(unique("v").await? && !unique("u").await?);
     // It takes writes as before.
-    insert(&rig.destination_db("app"), "c", vec![doc! { "_id": "another", "u": 1, "v": 101 }]).await?;
+    insert(
+        &rig.destination_db("app"),
+        "c",
+        vec![doc! { "_id": "another", "u": 1, "v": 101 }],
+    )
+    .await?;
     rig.log.check()?;
     rig.abandon();
     Ok(())

@@ -15,8 +15,8 @@ use support::{
 };
 
 use crate::steps::{
-    self, delete, fail_command, find, go_on_and_die, heal, insert, position, refused, rig_to_die_at, run, source_time,
-    start_and_die, update, wait_for_document, wait_in_step,
+    self, delete, fail_command, find, go_on_and_die, heal, insert, position, refused,
+    rig_to_die_at, run, source_time, start_and_die, update, wait_for_document, wait_in_step,
 };
 
 /// Makes every write to one document of the destination wait until [`release`].
@@ -24,7 +24,10 @@ async fn hold(rig: &Rig, collection: &str, id: i32) -> Result<ClientSession> {
     let mut session = rig.destination.client().start_session().await?;
     session.start_transaction().await?;
     let held = rig.destination_db("app").collection::<Document>(collection);
-    let reply = held.update_one(doc! { "_id": id }, doc! { "$set": { "held": true } }).session(&mut session).await?;
+    let reply = held
+        .update_one(doc! { "_id": id }, doc! { "$set": { "held": true } })
+        .session(&mut session)
+        .await?;
     ensure!(reply.matched_count == 1, "nothing to hold");
     Ok(session)
 }
@@ -39,11 +42,20 @@ fn documents(range: std::ops::Range<i32>) -> Vec<Document> {
 
 async fn persisted_time(rig: &Rig) -> Result<bson::Timestamp> {
     let position = steps::metadata(rig, "position").await?;
-    Ok(position.first().context("no position")?.get_timestamp("clusterTime")?)
+    Ok(position
+        .first()
+        .context("no position")?
+        .get_timestamp("clusterTime")?)
 }
 
-const POINTS: [&str; 6] =
-    ["copy_batch_inserted", "copy_partition_done", "copy_done", "indexes_built", "events_applied", "position_persisted"];
+const POINTS: [&str; 6] = [
+    "copy_batch_inserted",
+    "copy_partition_done",
+    "copy_done",
+    "indexes_built",
+    "events_applied",
+    "position_persisted",
+];
 
 /// Whatever phase it dies in, commit is refused until the initial sync is done, and is not done
 /// before everything from before it is applied.
@@ -53,12 +65,18 @@ async fn s56_killed_in_every_phase() -> Result<()> {
     let source = rig.source_db("app");
     insert(&source, "c", documents(0..500)).await?;
     insert(&source, "d", documents(0..10)).await?;
-    run(&source, doc! { "createIndexes": "c", "indexes": [{ "key": { "n": 1 }, "name": "n" }] }).await?;
+    run(
+        &source,
+        doc! { "createIndexes": "c", "indexes": [{ "key": { "n": 1 }, "name": "n" }] },
+    )
+    .await?;
     for (round, point) in POINTS.iter().enumerate() {
         if round > 0 {
             rig.begin_again(Some(point)).await?;
         }
-        one_death(&mut rig, round as i32).await.with_context(|| (*point).to_owned())?;
+        one_death(&mut rig, round as i32)
+            .await
+            .with_context(|| (*point).to_owned())?;
     }
     rig.log.check()?;
     rig.abandon();
@@ -77,10 +95,24 @@ async fn one_death(rig: &mut Rig, round: i32) -> Result<()> {
         let before = rig.host.progress().await?;
         let answer = rig.host.call("POST", "/api/v1/commit", "{}").await?;
         let initial = ["collection copy", "index building"].contains(&text(&before, "info"));
-        ensure!(before["canWrite"] == false, "writable before commit: {before}");
-        ensure!(answer.status == 200 || answer.error() == "CannotCommit", "{}", answer.body);
-        ensure!(!initial || before["canCommit"] == false, "can commit in the initial sync: {before}");
-        Ok(if answer.status == 200 { Look::Done(()) } else { Look::NotYet(answer.body.to_string()) })
+        ensure!(
+            before["canWrite"] == false,
+            "writable before commit: {before}"
+        );
+        ensure!(
+            answer.status == 200 || answer.error() == "CannotCommit",
+            "{}",
+            answer.body
+        );
+        ensure!(
+            !initial || before["canCommit"] == false,
+            "can commit in the initial sync: {before}"
+        );
+        Ok(if answer.status == 200 {
+            Look::Done(())
+        } else {
+            Look::NotYet(answer.body.to_string())
+        })
     })
     .await?;
     let done = rig.host.wait_for_state("COMMITTED").await?;
@@ -102,13 +134,20 @@ async fn s56_killed_while_commit_drains() -> Result<()> {
     update(&source, "c", 7, doc! { "$set": { "n": 1 } }).await?;
     rig.host.commit().await?;
     let committing = |progress: &Value| {
-        progress["state"] == "COMMITTING" && progress["canWrite"] == false && progress["canCommit"] == false
+        progress["state"] == "COMMITTING"
+            && progress["canWrite"] == false
+            && progress["canCommit"] == false
     };
-    rig.host.wait_until("committing", DEADLINE, committing).await?;
+    rig.host
+        .wait_until("committing", DEADLINE, committing)
+        .await?;
     refused(&rig, "commit", json!({}), "InvalidStateTransition").await?;
     refused(&rig, "pause", json!({}), "InvalidStateTransition").await?;
     rig.host.restart().await?;
-    ensure!(committing(&rig.host.progress().await?), "not committing after a crash");
+    ensure!(
+        committing(&rig.host.progress().await?),
+        "not committing after a crash"
+    );
     refused(&rig, "commit", json!({}), "InvalidStateTransition").await?;
     ensure!(find(&rig.destination_db("app"), "c", 7).await? == Some(doc! { "_id": 7, "n": 0 }));
     release(held).await?;
@@ -126,21 +165,35 @@ async fn s57_idle_and_filtered_sources() -> Result<()> {
     let (source, other) = (rig.source_db("app"), rig.source_db("other"));
     insert(&source, "c", documents(0..10)).await?;
     insert(&other, "c", documents(0..10)).await?;
-    rig.host.start(json!({ "includeNamespaces": [{ "database": "app" }] })).await?;
+    rig.host
+        .start(json!({ "includeNamespaces": [{ "database": "app" }] }))
+        .await?;
     rig.host.wait_can_commit().await?;
     let begun = wait_in_step(&rig).await?;
     let events = number(&begun, "/totalEventsApplied");
 
     // Idle: nothing but the note of `wait_in_step`.
     let idle = wait_in_step(&rig).await?;
-    ensure!(position(&idle, "safe") > position(&begun, "safe"), "idle: {idle}");
+    ensure!(
+        position(&idle, "safe") > position(&begun, "safe"),
+        "idle: {idle}"
+    );
     insert(&other, "c", documents(10..2000)).await?;
     run(&other, doc! { "create": "more" }).await?;
     run(&other, doc! { "drop": "more" }).await?;
     let filtered = wait_in_step(&rig).await?;
-    ensure!(position(&filtered, "safe") > position(&idle, "safe"), "filtered: {filtered}");
-    ensure!(number(&filtered, "/totalEventsApplied") == events, "events of other databases count: {filtered}");
-    ensure!(Some(persisted_time(&rig).await?) >= position(&filtered, "safe"), "shown as safe and not persisted");
+    ensure!(
+        position(&filtered, "safe") > position(&idle, "safe"),
+        "filtered: {filtered}"
+    );
+    ensure!(
+        number(&filtered, "/totalEventsApplied") == events,
+        "events of other databases count: {filtered}"
+    );
+    ensure!(
+        Some(persisted_time(&rig).await?) >= position(&filtered, "safe"),
+        "shown as safe and not persisted"
+    );
 
     // A crash goes on from there, and meets events in the first batch.
     let before = persisted_time(&rig).await?;
@@ -153,7 +206,11 @@ async fn s57_idle_and_filtered_sources() -> Result<()> {
         let safe = position(&progress, "safe").context("no position after a restart")?;
         ensure!(safe >= before, "went back from {before:?} to {safe:?}");
         let applied = number(&progress, "/totalEventsApplied") == events + 1;
-        Ok(if applied { Look::Done(()) } else { Look::NotYet(progress.to_string()) })
+        Ok(if applied {
+            Look::Done(())
+        } else {
+            Look::NotYet(progress.to_string())
+        })
     })
     .await?;
     rig.finish().await?;
@@ -173,25 +230,50 @@ async fn s58_position_never_passes_an_unapplied_event() -> Result<()> {
     update(&source, "c", 7, doc! { "$set": { "n": 1, "z": 1, "b": 1 } }).await?;
     let stuck = source_time(&rig).await?;
     insert(&source, "c", documents(100..200)).await?;
-    wait_until("others go on, and two rounds of persisting", DEADLINE, async || {
-        rig.source.admin(doc! { "appendOplogNote": 1, "data": {} }).await?;
-        let others = destination.collection::<Document>("c").count_documents(doc! { "_id": { "$gte": 100 } }).await?;
-        let progress = rig.host.progress().await?;
-        for which in ["safe", "reported"] {
-            ensure!(position(&progress, which) < Some(stuck), "{which} has passed the stuck event: {progress}");
-        }
-        let lag = number(&progress, "/lagTimeSeconds");
-        Ok(if others >= 20 && lag >= 3 { Look::Done(()) } else { Look::NotYet(format!("{others} others, lag {lag}")) })
-    })
+    wait_until(
+        "others go on, and two rounds of persisting",
+        DEADLINE,
+        async || {
+            rig.source
+                .admin(doc! { "appendOplogNote": 1, "data": {} })
+                .await?;
+            let others = destination
+                .collection::<Document>("c")
+                .count_documents(doc! { "_id": { "$gte": 100 } })
+                .await?;
+            let progress = rig.host.progress().await?;
+            for which in ["safe", "reported"] {
+                ensure!(
+                    position(&progress, which) < Some(stuck),
+                    "{which} has passed the stuck event: {progress}"
+                );
+            }
+            let lag = number(&progress, "/lagTimeSeconds");
+            Ok(if others >= 20 && lag >= 3 {
+                Look::Done(())
+            } else {
+                Look::NotYet(format!("{others} others, lag {lag}"))
+            })
+        },
+    )
     .await?;
     let persisted = persisted_time(&rig).await?;
-    ensure!(persisted < stuck, "persisted {persisted:?}, stuck at {stuck:?}");
+    ensure!(
+        persisted < stuck,
+        "persisted {persisted:?}, stuck at {stuck:?}"
+    );
     rig.host.kill()?;
     release(held).await?;
-    ensure!(find(&destination, "c", 7).await? == Some(doc! { "_id": 7, "n": 0 }), "the update was not held");
+    ensure!(
+        find(&destination, "c", 7).await? == Some(doc! { "_id": 7, "n": 0 }),
+        "the update was not held"
+    );
     rig.host.restart().await?;
     wait_in_step(&rig).await?;
-    ensure!(find(&destination, "c", 7).await? == find(&source, "c", 7).await?, "the held update is lost");
+    ensure!(
+        find(&destination, "c", 7).await? == find(&source, "c", 7).await?,
+        "the held update is lost"
+    );
     rig.finish().await?;
     Ok(())
 }
@@ -201,9 +283,21 @@ async fn s58_position_never_passes_an_unapplied_event() -> Result<()> {
 async fn s58_replays_never_bring_back_an_older_state() -> Result<()> {
     let mut rig = rig_to_die_at("copy_done").await?;
     let source = rig.source_db("app");
-    insert(&source, "c", (0..20).map(|n| doc! { "_id": n, "n": 0, "list": [] }).collect()).await?;
+    insert(
+        &source,
+        "c",
+        (0..20)
+            .map(|n| doc! { "_id": n, "n": 0, "list": [] })
+            .collect(),
+    )
+    .await?;
     start_and_die(&mut rig, json!({})).await?;
-    for point in ["events_applied", "events_applied:2", "position_persisted", "position_persisted:2"] {
+    for point in [
+        "events_applied",
+        "events_applied:2",
+        "position_persisted",
+        "position_persisted:2",
+    ] {
         for n in 0..20 {
             for _ in 0..5 {
                 let change = doc! { "$inc": { "n": 1, (point.replace(':', "_")): 1 }, "$push": { "list": n } };
@@ -211,7 +305,12 @@ async fn s58_replays_never_bring_back_an_older_state() -> Result<()> {
             }
             if n % 4 == 0 {
                 delete(&source, "c", n).await?;
-                insert(&source, "c", vec![doc! { "_id": n, "n": 0, "list": [point] }]).await?;
+                insert(
+                    &source,
+                    "c",
+                    vec![doc! { "_id": n, "n": 0, "list": [point] }],
+                )
+                .await?;
             }
         }
         go_on_and_die(&mut rig, point).await?;
@@ -239,13 +338,20 @@ async fn s63_paused_means_paused() -> Result<()> {
     insert(&source, "c", documents(100..140)).await?;
     wait_until("the others are applied", DEADLINE, async || {
         let arrived = steps::count(&destination, "c").await?;
-        Ok(if arrived > 50 { Look::Done(()) } else { Look::NotYet(arrived.to_string()) })
+        Ok(if arrived > 50 {
+            Look::Done(())
+        } else {
+            Look::NotYet(arrived.to_string())
+        })
     })
     .await?;
     let looks = async {
         for _ in 0..20 {
             let progress = rig.host.progress().await?;
-            ensure!(progress["state"] == "RUNNING", "shown while a write is under way: {progress}");
+            ensure!(
+                progress["state"] == "RUNNING",
+                "shown while a write is under way: {progress}"
+            );
         }
         anyhow::Ok(())
     };
@@ -266,13 +372,25 @@ async fn s63_paused_means_paused() -> Result<()> {
     ensure!(find(&destination, "c", 7).await? == Some(doc! { "_id": 7, "n": 1 }));
 
     rig.host.pause().await?;
-    let (progress, position) = (rig.host.progress().await?, steps::metadata(&rig, "position").await?);
-    ensure!(progress["state"] == "PAUSED" && progress["lagTimeSeconds"].is_null(), "{progress}");
+    let (progress, position) = (
+        rig.host.progress().await?,
+        steps::metadata(&rig, "position").await?,
+    );
+    ensure!(
+        progress["state"] == "PAUSED" && progress["lagTimeSeconds"].is_null(),
+        "{progress}"
+    );
     refused(&rig, "pause", json!({}), "InvalidStateTransition").await?;
     insert(&source, "c", documents(200..210)).await?;
     source_time(&rig).await?;
-    ensure!(steps::metadata(&rig, "position").await? == position, "a paused sync has moved");
-    ensure!(steps::count(&destination, "c").await? == 90, "a paused sync has written");
+    ensure!(
+        steps::metadata(&rig, "position").await? == position,
+        "a paused sync has moved"
+    );
+    ensure!(
+        steps::count(&destination, "c").await? == 90,
+        "a paused sync has written"
+    );
     rig.host.resume().await?;
     rig.finish().await?;
     Ok(())
@@ -281,10 +399,20 @@ async fn s63_paused_means_paused() -> Result<()> {
 /// Pause and resume in the middle of the copy, and a commit that is asked for twice.
 #[tokio::test]
 async fn s63_pause_in_the_copy_and_commit_twice() -> Result<()> {
-    let options = Options { source: replica_set::Options::with_fail_points(), ..Options::default() };
+    let options = Options {
+        source: replica_set::Options::with_fail_points(),
+        ..Options::default()
+    };
     let mut rig = Rig::with(options).await?;
     let source = rig.source_db("app");
-    insert(&source, "c", (0..60).map(|n| doc! { "_id": n, "filler": "x".repeat(200_000) }).collect()).await?;
+    insert(
+        &source,
+        "c",
+        (0..60)
+            .map(|n| doc! { "_id": n, "filler": "x".repeat(200_000) })
+            .collect(),
+    )
+    .await?;
     let slow = doc! { "failCommands": ["getMore"], "namespace": "app.c", "blockConnection": true, "blockTimeMS": 500 };
     fail_command(&rig.source, "alwaysOn", slow).await?;
     rig.host.start(json!({})).await?;
@@ -294,7 +422,10 @@ async fn s63_pause_in_the_copy_and_commit_twice() -> Result<()> {
     ensure!(copied < 60, "paused after the copy");
     let partition = steps::metadata(&rig, "partitions").await?;
     let partition = partition.first().context("no partition")?;
-    ensure!(partition.get_i64("documents")? == i64::try_from(copied)?, "the place is not persisted: {partition}");
+    ensure!(
+        partition.get_i64("documents")? == i64::try_from(copied)?,
+        "the place is not persisted: {partition}"
+    );
     refused(&rig, "commit", json!({}), "InvalidStateTransition").await?;
     update(&source, "c", 1, doc! { "$set": { "z": 1 } }).await?;
     delete(&source, "c", 59).await?;
@@ -304,8 +435,16 @@ async fn s63_pause_in_the_copy_and_commit_twice() -> Result<()> {
     rig.host.resume().await?;
     rig.host.wait_can_commit().await?;
     wait_in_step(&rig).await?;
-    ensure!(find(&rig.destination_db("app"), "c", 0).await?.is_none(), "copied a second time");
-    insert(&rig.destination_db("app"), "c", find(&source, "c", 0).await?.into_iter().collect()).await?;
+    ensure!(
+        find(&rig.destination_db("app"), "c", 0).await?.is_none(),
+        "copied a second time"
+    );
+    insert(
+        &rig.destination_db("app"),
+        "c",
+        find(&source, "c", 0).await?.into_iter().collect(),
+    )
+    .await?;
 
     rig.host.commit().await?;
     refused(&rig, "commit", json!({}), "InvalidStateTransition").await?;
@@ -313,7 +452,10 @@ async fn s63_pause_in_the_copy_and_commit_twice() -> Result<()> {
     refused(&rig, "commit", json!({}), "InvalidStateTransition").await?;
     rig.host.restart().await?;
     let progress = rig.host.progress().await?;
-    ensure!(progress["state"] == "COMMITTED" && progress["canWrite"] == true, "{progress}");
+    ensure!(
+        progress["state"] == "COMMITTED" && progress["canWrite"] == true,
+        "{progress}"
+    );
     refused(&rig, "commit", json!({}), "InvalidStateTransition").await?;
     rig.close().await?;
     Ok(())
@@ -330,27 +472,68 @@ async fn s65_resumed_copy_meets_its_own_documents() -> Result<()> {
     };
     let mut rig = steps::rig_with_death(options, "copy_partition_done").await?;
     let (source, destination) = (rig.source_db("app"), rig.destination_db("app"));
-    insert(&source, "large", (0..300).map(|n| doc! { "_id": n, "filler": "x".repeat(1000) }).collect()).await?;
+    insert(
+        &source,
+        "large",
+        (0..300)
+            .map(|n| doc! { "_id": n, "filler": "x".repeat(1000) })
+            .collect(),
+    )
+    .await?;
     insert(&source, "small", documents(0..10)).await?;
     let filler = "x".repeat(3000);
-    insert(&source, "middle", (0..70).map(|n| doc! { "_id": n, "filler": &filler }).collect()).await?;
+    insert(
+        &source,
+        "middle",
+        (0..70)
+            .map(|n| doc! { "_id": n, "filler": &filler })
+            .collect(),
+    )
+    .await?;
     start_and_die(&mut rig, json!({})).await?;
-    ensure!(steps::count(&destination, "large").await? == 300, "the largest is copied first");
-    ensure!(steps::count(&destination, "small").await? == 0, "nothing else is");
+    ensure!(
+        steps::count(&destination, "large").await? == 300,
+        "the largest is copied first"
+    );
+    ensure!(
+        steps::count(&destination, "small").await? == 0,
+        "nothing else is"
+    );
     // It is persisted as copied: a document that is gone from it is not copied again.
     delete(&destination, "large", 5).await?;
     // Documents that an earlier attempt has copied without persisting it, and changes of them.
-    insert(&destination, "middle", (0..30).map(|n| doc! { "_id": n, "filler": &filler }).collect()).await?;
+    insert(
+        &destination,
+        "middle",
+        (0..30)
+            .map(|n| doc! { "_id": n, "filler": &filler })
+            .collect(),
+    )
+    .await?;
     update(&source, "middle", 3, doc! { "$set": { "z": 1, "b": 2 } }).await?;
     delete(&source, "middle", 4).await?;
-    update(&source, "large", 6, doc! { "$unset": { "filler": 1 }, "$set": { "z": 1 } }).await?;
+    update(
+        &source,
+        "large",
+        6,
+        doc! { "$unset": { "filler": 1 }, "$set": { "z": 1 } },
+    )
+    .await?;
     go_on_and_die(&mut rig, "copy_batch_inserted").await?;
     go_on_and_die(&mut rig, "copy_batch_inserted:2").await?;
     rig.host.restart().await?;
     rig.host.wait_can_commit().await?;
     wait_in_step(&rig).await?;
-    ensure!(find(&destination, "large", 5).await?.is_none(), "a finished partition was copied again");
-    insert(&destination, "large", find(&source, "large", 5).await?.into_iter().collect()).await?;
+    ensure!(
+        find(&destination, "large", 5).await?.is_none(),
+        "a finished partition was copied again"
+    );
+    insert(
+        &destination,
+        "large",
+        find(&source, "large", 5).await?.into_iter().collect(),
+    )
+    .await?;
     rig.finish().await?;
     Ok(())
 }
@@ -358,18 +541,38 @@ async fn s65_resumed_copy_meets_its_own_documents() -> Result<()> {
 /// In the middle of a partition: the copy goes on behind the last persisted `_id`.
 #[tokio::test]
 async fn s65_resumed_behind_the_last_id() -> Result<()> {
-    let options = Options { source: replica_set::Options::with_fail_points(), ..Options::default() };
+    let options = Options {
+        source: replica_set::Options::with_fail_points(),
+        ..Options::default()
+    };
     let mut rig = Rig::with(options).await?;
     let (source, destination) = (rig.source_db("app"), rig.destination_db("app"));
-    insert(&source, "c", (0..80).map(|n| doc! { "_id": n, "filler": "x".repeat(200_000) }).collect()).await?;
+    insert(
+        &source,
+        "c",
+        (0..80)
+            .map(|n| doc! { "_id": n, "filler": "x".repeat(200_000) })
+            .collect(),
+    )
+    .await?;
     let slow = doc! { "failCommands": ["getMore"], "namespace": "app.c", "blockConnection": true, "blockTimeMS": 700 };
     fail_command(&rig.source, "alwaysOn", slow).await?;
     rig.host.start(json!({})).await?;
-    wait_until("the place in the partition is persisted", DEADLINE, async || {
-        let partitions = steps::metadata(&rig, "partitions").await?;
-        let there = partitions.first().is_some_and(|partition| partition.contains_key("lastId"));
-        Ok(if there { Look::Done(()) } else { Look::NotYet(format!("{partitions:?}")) })
-    })
+    wait_until(
+        "the place in the partition is persisted",
+        DEADLINE,
+        async || {
+            let partitions = steps::metadata(&rig, "partitions").await?;
+            let there = partitions
+                .first()
+                .is_some_and(|partition| partition.contains_key("lastId"));
+            Ok(if there {
+                Look::Done(())
+            } else {
+                Look::NotYet(format!("{partitions:?}"))
+            })
+        },
+    )
     .await?;
     rig.host.kill()?;
     heal(&rig.source).await?;
@@ -384,8 +587,16 @@ async fn s65_resumed_behind_the_last_id() -> Result<()> {
     rig.host.restart().await?;
     rig.host.wait_can_commit().await?;
     wait_in_step(&rig).await?;
-    ensure!(find(&destination, "c", 0).await?.is_none(), "copied from the beginning again");
-    insert(&destination, "c", find(&source, "c", 0).await?.into_iter().collect()).await?;
+    ensure!(
+        find(&destination, "c", 0).await?.is_none(),
+        "copied from the beginning again"
+    );
+    insert(
+        &destination,
+        "c",
+        find(&source, "c", 0).await?.into_iter().collect(),
+    )
+    .await?;
     rig.finish().await?;
     Ok(())
 }

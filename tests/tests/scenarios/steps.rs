@@ -19,7 +19,11 @@ pub(crate) async fn rig_to_die_at(point: &str) -> Result<Rig> {
 }
 
 pub(crate) async fn rig_with_death(options: Options, point: &str) -> Result<Rig> {
-    let mut rig = Rig::with(Options { kill_at: Some(point.to_owned()), ..options }).await?;
+    let mut rig = Rig::with(Options {
+        kill_at: Some(point.to_owned()),
+        ..options
+    })
+    .await?;
     rig.allow_log(DEATH);
     Ok(rig)
 }
@@ -30,7 +34,10 @@ pub(crate) async fn start_and_die(rig: &mut Rig, options: Value) -> Result<()> {
     // The answer may be lost with the host.
     let _ = rig.host.start(options).await;
     rig.host.wait_for_end().await?;
-    ensure!(self::deaths(rig)? == deaths + 1, "the host ended, but not at its point");
+    ensure!(
+        self::deaths(rig)? == deaths + 1,
+        "the host ended, but not at its point"
+    );
     Ok(())
 }
 
@@ -42,49 +49,98 @@ pub(crate) async fn go_on_and_die(rig: &mut Rig, point: &str) -> Result<()> {
     if rig.host.restart_to_be_killed(Some(point)).await.is_ok() {
         rig.host.wait_for_end().await?;
     }
-    ensure!(self::deaths(rig)? == deaths + 1, "the host ended, but not at {point}");
+    ensure!(
+        self::deaths(rig)? == deaths + 1,
+        "the host ended, but not at {point}"
+    );
     Ok(())
 }
 
 fn deaths(rig: &Rig) -> Result<usize> {
-    Ok(rig.log.lines()?.iter().filter(|line| line.contains(DEATH)).count())
+    Ok(rig
+        .log
+        .lines()?
+        .iter()
+        .filter(|line| line.contains(DEATH))
+        .count())
 }
 
 pub(crate) async fn run(database: &Database, command: Document) -> Result<Document> {
     let shown = command.to_string().chars().take(300).collect::<String>();
-    database.run_command(command).await.with_context(|| format!("run {shown} on {}", database.name()))
+    database
+        .run_command(command)
+        .await
+        .with_context(|| format!("run {shown} on {}", database.name()))
 }
 
-pub(crate) async fn insert(database: &Database, collection: &str, documents: Vec<Document>) -> Result<()> {
-    database.collection::<Document>(collection).insert_many(documents).await.context("insert")?;
+pub(crate) async fn insert(
+    database: &Database,
+    collection: &str,
+    documents: Vec<Document>,
+) -> Result<()> {
+    database
+        .collection::<Document>(collection)
+        .insert_many(documents)
+        .await
+        .context("insert")?;
     Ok(())
 }
 
 /// Updates exactly one document; `update` is an update document or a pipeline.
-pub(crate) async fn update(database: &Database, collection: &str, id: impl Into<Bson>, update: impl Into<Bson>) -> Result<()> {
+pub(crate) async fn update(
+    database: &Database,
+    collection: &str,
+    id: impl Into<Bson>,
+    update: impl Into<Bson>,
+) -> Result<()> {
     let (id, update): (Bson, Bson) = (id.into(), update.into());
     let statement = doc! { "q": { "_id": { "$eq": &id } }, "u": update };
-    let reply = run(database, doc! { "update": collection, "updates": [statement] }).await?;
-    ensure!(reply.get_i32("nModified")? == 1, "the update of {id} changed nothing: {reply}");
+    let reply = run(
+        database,
+        doc! { "update": collection, "updates": [statement] },
+    )
+    .await?;
+    ensure!(
+        reply.get_i32("nModified")? == 1,
+        "the update of {id} changed nothing: {reply}"
+    );
     Ok(())
 }
 
 /// Deletes exactly one document.
-pub(crate) async fn delete(database: &Database, collection: &str, id: impl Into<Bson>) -> Result<()> {
+pub(crate) async fn delete(
+    database: &Database,
+    collection: &str,
+    id: impl Into<Bson>,
+) -> Result<()> {
     let id: Bson = id.into();
     let statement = doc! { "q": { "_id": { "$eq": &id } }, "limit": 1 };
-    let reply = run(database, doc! { "delete": collection, "deletes": [statement] }).await?;
+    let reply = run(
+        database,
+        doc! { "delete": collection, "deletes": [statement] },
+    )
+    .await?;
     ensure!(reply.get_i32("n")? == 1, "there was no {id} to delete");
     Ok(())
 }
 
-pub(crate) async fn find(database: &Database, collection: &str, id: impl Into<Bson>) -> Result<Option<Document>> {
+pub(crate) async fn find(
+    database: &Database,
+    collection: &str,
+    id: impl Into<Bson>,
+) -> Result<Option<Document>> {
     let id: Bson = id.into();
-    Ok(database.collection::<Document>(collection).find_one(doc! { "_id": { "$eq": id } }).await?)
+    Ok(database
+        .collection::<Document>(collection)
+        .find_one(doc! { "_id": { "$eq": id } })
+        .await?)
 }
 
 pub(crate) async fn count(database: &Database, collection: &str) -> Result<u64> {
-    Ok(database.collection::<Document>(collection).count_documents(doc! {}).await?)
+    Ok(database
+        .collection::<Document>(collection)
+        .count_documents(doc! {})
+        .await?)
 }
 
 /// Names of a database's collections and views, in order.
@@ -97,14 +153,24 @@ pub(crate) async fn names(database: &Database) -> Result<Vec<String>> {
 
 /// The documents of a metadata collection.
 pub(crate) async fn metadata(rig: &Rig, collection: &str) -> Result<Vec<Document>> {
-    let cursor = rig.destination_db(METADATA).collection::<Document>(collection).find(doc! {}).await?;
+    let cursor = rig
+        .destination_db(METADATA)
+        .collection::<Document>(collection)
+        .find(doc! {})
+        .await?;
     Ok(cursor.try_collect().await?)
 }
 
 /// The source's newest cluster time. The note in the oplog takes an idle source past everything before.
 pub(crate) async fn source_time(rig: &Rig) -> Result<Timestamp> {
-    let time = rig.source.admin(doc! { "ping": 1 }).await?.get_timestamp("operationTime")?;
-    rig.source.admin(doc! { "appendOplogNote": 1, "data": { "test": "moves on" } }).await?;
+    let time = rig
+        .source
+        .admin(doc! { "ping": 1 })
+        .await?
+        .get_timestamp("operationTime")?;
+    rig.source
+        .admin(doc! { "appendOplogNote": 1, "data": { "test": "moves on" } })
+        .await?;
     Ok(time)
 }
 
@@ -112,7 +178,10 @@ pub(crate) async fn source_time(rig: &Rig) -> Result<Timestamp> {
 pub(crate) fn position(progress: &Value, which: &str) -> Option<Timestamp> {
     let time = progress.pointer(&format!("/positions/{which}/clusterTime"))?;
     let number = |name| u32::try_from(time.get(name)?.as_u64()?).ok();
-    Some(Timestamp { time: number("T")?, increment: number("I")? })
+    Some(Timestamp {
+        time: number("T")?,
+        increment: number("I")?,
+    })
 }
 
 /// Waits until everything that is on the source now is applied and persisted.
@@ -126,33 +195,58 @@ pub(crate) async fn wait_in_step(rig: &Rig) -> Result<Value> {
 }
 
 /// Waits until a document is on the destination.
-pub(crate) async fn wait_for_document(rig: &Rig, database: &str, collection: &str, id: impl Into<Bson>) -> Result<Document> {
+pub(crate) async fn wait_for_document(
+    rig: &Rig,
+    database: &str,
+    collection: &str,
+    id: impl Into<Bson>,
+) -> Result<Document> {
     let id: Bson = id.into();
     wait_until("a document arrives", DEADLINE, async || {
-        Ok(match find(&rig.destination_db(database), collection, id.clone()).await? {
-            Some(document) => Look::Done(document),
-            None => Look::NotYet(format!("no {id} in {database}.{collection}")),
-        })
+        Ok(
+            match find(&rig.destination_db(database), collection, id.clone()).await? {
+                Some(document) => Look::Done(document),
+                None => Look::NotYet(format!("no {id} in {database}.{collection}")),
+            },
+        )
     })
     .await
 }
 
 /// Makes a server misbehave in commands; see the server's `failCommand`.
-pub(crate) async fn fail_command(set: &support::ReplicaSet, mode: impl Into<Bson>, data: Document) -> Result<()> {
-    set.admin(doc! { "configureFailPoint": "failCommand", "mode": mode, "data": data }).await?;
+pub(crate) async fn fail_command(
+    set: &support::ReplicaSet,
+    mode: impl Into<Bson>,
+    data: Document,
+) -> Result<()> {
+    set.admin(doc! { "configureFailPoint": "failCommand", "mode": mode, "data": data })
+        .await?;
     Ok(())
 }
 
 pub(crate) async fn heal(set: &support::ReplicaSet) -> Result<()> {
-    set.admin(doc! { "configureFailPoint": "failCommand", "mode": "off" }).await?;
+    set.admin(doc! { "configureFailPoint": "failCommand", "mode": "off" })
+        .await?;
     Ok(())
 }
 
 /// A start request's answer must be this error.
 pub(crate) async fn refused(rig: &Rig, call: &str, body: Value, error: &str) -> Result<()> {
-    let answer = rig.host.call("POST", &format!("/api/v1/{call}"), &body.to_string()).await?;
-    ensure!(answer.error() == error, "{call} answers {}: {}", answer.status, answer.body);
-    ensure!(answer.status >= 400, "{call} is refused with status {}", answer.status);
+    let answer = rig
+        .host
+        .call("POST", &format!("/api/v1/{call}"), &body.to_string())
+        .await?;
+    ensure!(
+        answer.error() == error,
+        "{call} answers {}: {}",
+        answer.status,
+        answer.body
+    );
+    ensure!(
+        answer.status >= 400,
+        "{call} is refused with status {}",
+        answer.status
+    );
     Ok(())
 }
 

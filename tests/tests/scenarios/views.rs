@@ -9,7 +9,11 @@ use serde_json::json;
 use crate::steps::{go_on_and_die, insert, names, rig_to_die_at, run, start_and_die, wait_in_step};
 
 async fn view(database: &Database, name: &str, on: &str, pipeline: Bson) -> Result<()> {
-    run(database, doc! { "create": name, "viewOn": on, "pipeline": pipeline }).await?;
+    run(
+        database,
+        doc! { "create": name, "viewOn": on, "pipeline": pipeline },
+    )
+    .await?;
     Ok(())
 }
 
@@ -18,19 +22,31 @@ fn stage(number: i32) -> Bson {
 }
 
 async fn content(database: &Database, name: &str) -> Result<Vec<Document>> {
-    Ok(database.collection::<Document>(name).find(doc! {}).await?.try_collect().await?)
+    Ok(database
+        .collection::<Document>(name)
+        .find(doc! {})
+        .await?
+        .try_collect()
+        .await?)
 }
 
 #[tokio::test]
 async fn s_views() -> Result<()> {
     let mut rig = rig_to_die_at("copy_batch_inserted").await?;
     let source = rig.source_db("app");
-    insert(&source, "c", (0..20).map(|n| doc! { "_id": n, "z": n, "a": 1, "s": if n % 2 == 0 { "A" } else { "a" } }).collect()).await?;
+    insert(
+        &source,
+        "c",
+        (0..20)
+            .map(|n| doc! { "_id": n, "z": n, "a": 1, "s": if n % 2 == 0 { "A" } else { "a" } })
+            .collect(),
+    )
+    .await?;
     view(&source, "plain", "c", stage(3)).await?;
     view(&source, "a on plain", "plain", bson!([{ "$limit": 3 }])).await?;
     view(&source, "of nothing", "missing", bson!([])).await?;
     let collated = doc! { "create": "collated", "viewOn": "c", "pipeline": [{ "$match": { "s": "a" } }],
-        "collation": { "locale": "en", "strength": 2 } };
+    "collation": { "locale": "en", "strength": 2 } };
     run(&source, collated.clone()).await?;
     for name in ["dropped", "changed", "replaced", "becomes a collection"] {
         view(&source, name, "c", stage(1)).await?;
@@ -40,7 +56,11 @@ async fn s_views() -> Result<()> {
 
     let change_all = async |round: i32| {
         run(&source, doc! { "drop": "dropped" }).await?;
-        run(&source, doc! { "collMod": "changed", "viewOn": "plain", "pipeline": stage(10 + round) }).await?;
+        run(
+            &source,
+            doc! { "collMod": "changed", "viewOn": "plain", "pipeline": stage(10 + round) },
+        )
+        .await?;
         run(&source, doc! { "drop": "replaced" }).await?;
         let again = doc! { "create": "replaced", "viewOn": "c", "pipeline": stage(round), "collation": { "locale": "fr" } };
         run(&source, again).await?;
@@ -74,9 +94,15 @@ async fn s_views() -> Result<()> {
     let destination = rig.destination_db("app");
     ensure!(names(&destination).await? == names(&source).await?);
     for name in ["plain", "a on plain", "collated", "changed", "new 1"] {
-        ensure!(content(&destination, name).await? == content(&source, name).await?, "{name}");
+        ensure!(
+            content(&destination, name).await? == content(&source, name).await?,
+            "{name}"
+        );
     }
-    ensure!(content(&destination, "collated").await?.len() == 20, "without its collation");
+    ensure!(
+        content(&destination, "collated").await?.len() == 20,
+        "without its collation"
+    );
     rig.finish().await?;
     Ok(())
 }
@@ -86,12 +112,21 @@ async fn s_views() -> Result<()> {
 async fn s_views_in_place_of_collections_that_are_not_copied_yet() -> Result<()> {
     let mut rig = rig_to_die_at("copy_batch_inserted").await?;
     let source = rig.source_db("app");
-    insert(&source, "large", (0..100).map(|n| doc! { "_id": n, "filler": "x".repeat(50_000) }).collect()).await?;
+    insert(
+        &source,
+        "large",
+        (0..100)
+            .map(|n| doc! { "_id": n, "filler": "x".repeat(50_000) })
+            .collect(),
+    )
+    .await?;
     insert(&source, "small", vec![doc! { "_id": 1 }]).await?;
     view(&source, "v", "large", bson!([])).await?;
     start_and_die(&mut rig, json!({})).await?;
     for name in ["large", "small"] {
-        rig.source.admin(doc! { "renameCollection": format!("app.{name}"), "to": format!("app.{name}2") }).await?;
+        rig.source
+            .admin(doc! { "renameCollection": format!("app.{name}"), "to": format!("app.{name}2") })
+            .await?;
         view(&source, name, &format!("{name}2"), bson!([{ "$limit": 2 }])).await?;
     }
     run(&source, doc! { "drop": "small2" }).await?;

@@ -68,16 +68,30 @@ pub(super) async fn show_copied(context: &Context) -> Result<(), Error> {
     let namespaces = context.store.namespaces().await?;
     show(context, &namespaces);
     for namespace in &namespaces {
-        context.status.copied(&namespace.source, to_u64(namespace.documents), to_u64(namespace.bytes));
+        context.status.copied(
+            &namespace.source,
+            to_u64(namespace.documents),
+            to_u64(namespace.bytes),
+        );
     }
     indexes::plan(context, &namespaces);
     Ok(())
 }
 
 /// Copies one collection that has come into scope while the stream runs.
-pub(super) async fn copy_one(context: &Arc<Context>, namespace: NamespaceDocument, after: ClusterTime) -> Result<(), Error> {
+pub(super) async fn copy_one(
+    context: &Arc<Context>,
+    namespace: NamespaceDocument,
+    after: ClusterTime,
+) -> Result<(), Error> {
     let queue = Mutex::new(plan(context, vec![namespace]).await?);
-    work(context, &queue, &Arc::new(Semaphore::new(BUDGET_KIB)), after).await
+    work(
+        context,
+        &queue,
+        &Arc::new(Semaphore::new(BUDGET_KIB)),
+        after,
+    )
+    .await
 }
 
 struct Job {
@@ -114,7 +128,10 @@ fn state_name(state: CopyState) -> &'static str {
 }
 
 /// Creates what is pending and lists the partitions that are not done, largest collections first.
-async fn plan(context: &Arc<Context>, namespaces: Vec<NamespaceDocument>) -> Result<VecDeque<Job>, Error> {
+async fn plan(
+    context: &Arc<Context>,
+    namespaces: Vec<NamespaceDocument>,
+) -> Result<VecDeque<Job>, Error> {
     let mut collections = Vec::new();
     for mut namespace in namespaces {
         context.check_cancelled()?;
@@ -123,7 +140,11 @@ async fn plan(context: &Arc<Context>, namespaces: Vec<NamespaceDocument>) -> Res
             continue;
         }
         if namespace.copy_state >= CopyState::Copied {
-            context.status.copied(&namespace.source, to_u64(namespace.documents), to_u64(namespace.bytes));
+            context.status.copied(
+                &namespace.source,
+                to_u64(namespace.documents),
+                to_u64(namespace.bytes),
+            );
             continue;
         }
         let size = listing::collection_size(&context.source, &namespace.source).await?;
@@ -140,32 +161,64 @@ async fn plan(context: &Arc<Context>, namespaces: Vec<NamespaceDocument>) -> Res
     Ok(jobs)
 }
 
-async fn jobs_of(context: &Context, mut namespace: NamespaceDocument, size: listing::CollectionSize) -> Result<Vec<Job>, Error> {
+async fn jobs_of(
+    context: &Context,
+    mut namespace: NamespaceDocument,
+    size: listing::CollectionSize,
+) -> Result<Vec<Job>, Error> {
     let partitions = context.store.partitions(&namespace.id).await?;
     for partition in &partitions {
-        context.status.copied(&namespace.source, to_u64(partition.documents), to_u64(partition.bytes));
+        context.status.copied(
+            &namespace.source,
+            to_u64(partition.documents),
+            to_u64(partition.bytes),
+        );
     }
-    namespace.documents = partitions.iter().filter(|p| p.done).map(|p| p.documents).sum();
+    namespace.documents = partitions
+        .iter()
+        .filter(|p| p.done)
+        .map(|p| p.documents)
+        .sum();
     namespace.bytes = partitions.iter().filter(|p| p.done).map(|p| p.bytes).sum();
-    let unfinished: Vec<_> = partitions.into_iter().filter(|partition| !partition.done).collect();
+    let unfinished: Vec<_> = partitions
+        .into_iter()
+        .filter(|partition| !partition.done)
+        .collect();
     if unfinished.is_empty() {
         mark_copied(context, &mut namespace).await?;
     }
-    let collection =
-        Arc::new(Collection { namespace: Mutex::new(namespace), unfinished: Mutex::new(unfinished.len()), size });
-    Ok(unfinished.into_iter().map(|partition| Job { collection: collection.clone(), partition }).collect())
+    let collection = Arc::new(Collection {
+        namespace: Mutex::new(namespace),
+        unfinished: Mutex::new(unfinished.len()),
+        size,
+    });
+    Ok(unfinished
+        .into_iter()
+        .map(|partition| Job {
+            collection: collection.clone(),
+            partition,
+        })
+        .collect())
 }
 
 /// Creates a collection on the destination and persists its partitions. The
 /// destination was empty at the start, so a collection that stands in the way
 /// of a pending one is what a crashed attempt has left.
-async fn create(context: &Context, namespace: &mut NamespaceDocument, size: listing::CollectionSize) -> Result<(), Error> {
+async fn create(
+    context: &Context,
+    namespace: &mut NamespaceDocument,
+    size: listing::CollectionSize,
+) -> Result<(), Error> {
     let name = &namespace.destination;
     let database = context.destination.database(&name.database);
     let command = indexes::create_command(&name.collection, &namespace.options)?;
     match indexes::run(&database, command.clone()).await {
         Err(Error::Mongo(error)) if error.has_code(code::NAMESPACE_EXISTS) => {
-            indexes::run(&database, bson::rawdoc! { "drop": name.collection.as_str() }).await?;
+            indexes::run(
+                &database,
+                bson::rawdoc! { "drop": name.collection.as_str() },
+            )
+            .await?;
             indexes::run(&database, command).await?;
         }
         other => other?,
@@ -173,12 +226,18 @@ async fn create(context: &Context, namespace: &mut NamespaceDocument, size: list
     if context.options.build_indexes == BuildIndexes::BeforeDataCopy {
         indexes::build_namespace(context, namespace).await?;
     }
-    namespace.destination_uuid = indexes::destination_uuid(context, &name.database, &name.collection).await?;
+    namespace.destination_uuid =
+        indexes::destination_uuid(context, &name.database, &name.collection).await?;
     let partitions = partition::split(&context.source, namespace, size).await?;
-    context.store.put_partitions(&namespace.id, &partitions).await?;
+    context
+        .store
+        .put_partitions(&namespace.id, &partitions)
+        .await?;
     namespace.copy_state = CopyState::Copying;
     context.store.put_namespace(namespace).await?;
-    context.status.with_collection(&namespace.source, |collection| collection.state = "copying");
+    context
+        .status
+        .with_collection(&namespace.source, |collection| collection.state = "copying");
     Ok(())
 }
 
@@ -187,7 +246,9 @@ async fn mark_copied(context: &Context, namespace: &mut NamespaceDocument) -> Re
         namespace.copy_state = CopyState::Copied;
         context.store.put_namespace(namespace).await?;
     }
-    context.status.with_collection(&namespace.source, |collection| collection.state = "copied");
+    context
+        .status
+        .with_collection(&namespace.source, |collection| collection.state = "copied");
     Ok(())
 }
 
@@ -200,7 +261,13 @@ async fn work(
 ) -> Result<(), Error> {
     loop {
         context.check_cancelled()?;
-        let Some(Job { collection, partition }) = queue.lock().await.pop_front() else { return Ok(()) };
+        let Some(Job {
+            collection,
+            partition,
+        }) = queue.lock().await.pop_front()
+        else {
+            return Ok(());
+        };
         let copier = PartitionCopier {
             context,
             budget,

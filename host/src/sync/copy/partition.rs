@@ -31,18 +31,31 @@ pub(super) async fn split(
     namespace: &NamespaceDocument,
     size: CollectionSize,
 ) -> Result<Vec<PartitionDocument>, Error> {
-    let wanted = (size.bytes / PARTITION_BYTES).clamp(1, MAX_PARTITIONS).min(size.documents.max(1));
-    let bounds = if is_capped(namespace) || wanted < 2 { Vec::new() } else { bounds(source, namespace, wanted).await? };
+    let wanted = (size.bytes / PARTITION_BYTES)
+        .clamp(1, MAX_PARTITIONS)
+        .min(size.documents.max(1));
+    let bounds = if is_capped(namespace) || wanted < 2 {
+        Vec::new()
+    } else {
+        bounds(source, namespace, wanted).await?
+    };
     Ok(between(&namespace.id, bounds))
 }
 
 /// True if a namespace's documents are kept in insertion order.
 pub(super) fn is_capped(namespace: &NamespaceDocument) -> bool {
-    matches!(namespace.options.get("capped"), Ok(Some(RawBsonRef::Boolean(true))))
+    matches!(
+        namespace.options.get("capped"),
+        Ok(Some(RawBsonRef::Boolean(true)))
+    )
 }
 
 /// `wanted - 1` or fewer different `_id` values, in the server's order.
-async fn bounds(source: &Client, namespace: &NamespaceDocument, wanted: u64) -> Result<Vec<RawDocumentBuf>, Error> {
+async fn bounds(
+    source: &Client,
+    namespace: &NamespaceDocument,
+    wanted: u64,
+) -> Result<Vec<RawDocumentBuf>, Error> {
     let samples = i64::try_from(wanted * SAMPLES_A_PARTITION).unwrap_or(i64::MAX);
     let mut pipeline = RawArrayBuf::new();
     pipeline.push(rawdoc! { "$sample": { "size": samples } });
@@ -60,7 +73,11 @@ async fn bounds(source: &Client, namespace: &NamespaceDocument, wanted: u64) -> 
 
 fn between(namespace_id: &str, bounds: Vec<RawDocumentBuf>) -> Vec<PartitionDocument> {
     let lowers = std::iter::once(None).chain(bounds.iter().cloned().map(Some));
-    let uppers = bounds.iter().cloned().map(Some).chain(std::iter::once(None));
+    let uppers = bounds
+        .iter()
+        .cloned()
+        .map(Some)
+        .chain(std::iter::once(None));
     lowers
         .zip(uppers)
         .enumerate()
@@ -88,7 +105,10 @@ mod tests {
         assert_eq!(partitions.len(), 3);
         assert!(partitions[0].lower.is_none() && partitions[2].upper.is_none());
         for (pair, bound) in partitions.windows(2).zip(&bounds) {
-            assert_eq!((pair[0].upper.as_ref(), pair[1].lower.as_ref()), (Some(bound), Some(bound)));
+            assert_eq!(
+                (pair[0].upper.as_ref(), pair[1].lower.as_ref()),
+                (Some(bound), Some(bound))
+            );
         }
         assert_eq!(between("n", Vec::new()).len(), 1);
     }

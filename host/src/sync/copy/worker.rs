@@ -58,14 +58,21 @@ struct Batch {
 impl PartitionCopier<'_> {
     /// Copies what is left of `partition` and gives it back done and persisted.
     /// A cursor that dies is opened again behind the last durable document.
-    pub(super) async fn run(&self, mut partition: PartitionDocument) -> Result<PartitionDocument, Error> {
+    pub(super) async fn run(
+        &self,
+        mut partition: PartitionDocument,
+    ) -> Result<PartitionDocument, Error> {
         let mut failures = 0;
         loop {
             let before = partition.documents;
             match self.copy(&mut partition).await {
                 Ok(()) => break,
                 Err(Error::Mongo(error)) if passes(&error) && failures < MAX_IDLE_FAILURES => {
-                    failures = if partition.documents > before { 0 } else { failures + 1 };
+                    failures = if partition.documents > before {
+                        0
+                    } else {
+                        failures + 1
+                    };
                     tracing::info!(namespace = %self.namespace.source, error = %error, "reading on after an interruption");
                 }
                 Err(error) => {
@@ -81,12 +88,15 @@ impl PartitionCopier<'_> {
 
     /// Reads the next batch while the last one is being written.
     async fn copy(&self, partition: &mut PartitionDocument) -> Result<(), Error> {
-        let Some(mut cursor) = self.open(partition).await? else { return Ok(()) };
+        let Some(mut cursor) = self.open(partition).await? else {
+            return Ok(());
+        };
         let mut persisted = Instant::now();
         let mut batch = self.read(&mut cursor).await?;
         while let Some(current) = batch.take() {
             self.context.check_cancelled()?;
-            let (written, next) = tokio::join!(self.write(&current, partition), self.read(&mut cursor));
+            let (written, next) =
+                tokio::join!(self.write(&current, partition), self.read(&mut cursor));
             written?;
             drop(current);
             failpoint("copy_batch_inserted");
@@ -101,17 +111,28 @@ impl PartitionCopier<'_> {
 
     async fn read(&self, cursor: &mut RawBatchCursor) -> Result<Option<Batch>, Error> {
         // The budget is never closed, so a permit always comes.
-        let Ok(mut share) = self.budget.clone().acquire_many_owned(REPLY_KIB).await else { return Ok(None) };
-        let Some(reply) = cursor.next().await else { return Ok(None) };
+        let Ok(mut share) = self.budget.clone().acquire_many_owned(REPLY_KIB).await else {
+            return Ok(None);
+        };
+        let Some(reply) = cursor.next().await else {
+            return Ok(None);
+        };
         let reply = reply.map_err(mongo::Error::from)?;
         let kib = reply.as_raw_document().as_bytes().len() / 1024 + 1;
         drop(share.split(share.num_permits().saturating_sub(kib)));
-        Ok(Some(Batch { reply, _share: share }))
+        Ok(Some(Batch {
+            reply,
+            _share: share,
+        }))
     }
 
     /// Writes a batch and, when it is durable, moves the partition's progress past it.
     async fn write(&self, batch: &Batch, partition: &mut PartitionDocument) -> Result<(), Error> {
-        let array = batch.reply.doc_slices().map_err(mongo::Error::from)?.as_bytes();
+        let array = batch
+            .reply
+            .doc_slices()
+            .map_err(mongo::Error::from)?
+            .as_bytes();
         let (mut count, mut last) = (0, None);
         for document in raw::documents(array)? {
             count += 1;
@@ -119,7 +140,10 @@ impl PartitionCopier<'_> {
         }
         let Some(last) = last else { return Ok(()) };
         for command in commands(&self.namespace.destination, array, count)? {
-            let database = self.context.destination.database(&self.namespace.destination.database);
+            let database = self
+                .context
+                .destination
+                .database(&self.namespace.destination.database);
             let outcome = command.send(&database).await?;
             outcome.refuse_other_than(&[code::DUPLICATE_KEY], &self.namespace.destination)?;
         }
@@ -127,7 +151,9 @@ impl PartitionCopier<'_> {
         partition.last_id = Some(id_document(last)?);
         partition.documents += i64::try_from(count).unwrap_or_default();
         partition.bytes += i64::try_from(bytes).unwrap_or_default();
-        self.context.status.copied(&self.namespace.source, count as u64, bytes);
+        self.context
+            .status
+            .copied(&self.namespace.source, count as u64, bytes);
         Ok(())
     }
 
@@ -135,11 +161,19 @@ impl PartitionCopier<'_> {
     /// it was dropped since the start: the change stream will say so.
     async fn open(&self, partition: &PartitionDocument) -> Result<Option<RawBatchCursor>, Error> {
         let mut name = self.namespace.source.collection.clone();
-        let database = self.context.source.database(&self.namespace.source.database);
+        let database = self
+            .context
+            .source
+            .database(&self.namespace.source.database);
         loop {
             let command = self.find_command(&name, partition)?;
             let batch_size = u32::try_from(self.batch_documents()).unwrap_or(u32::MAX);
-            match database.run_raw_cursor_command(command).batch_size(batch_size).batch().await {
+            match database
+                .run_raw_cursor_command(command)
+                .batch_size(batch_size)
+                .batch()
+                .await
+            {
                 Ok(cursor) => return Ok(Some(cursor)),
                 Err(error) => {
                     let error = mongo::Error::from(error);
@@ -156,7 +190,11 @@ impl PartitionCopier<'_> {
 
     /// `min` and `max` take bounds of any type, where comparisons would stay within one.
     /// Capped collections are read in natural order, from the start.
-    fn find_command(&self, name: &str, partition: &PartitionDocument) -> Result<RawDocumentBuf, Error> {
+    fn find_command(
+        &self,
+        name: &str,
+        partition: &PartitionDocument,
+    ) -> Result<RawDocumentBuf, Error> {
         let mut command = rawdoc! { "find": name };
         if is_capped(&self.namespace) {
             command.append(bson::cstr!("hint"), rawdoc! { "$natural": 1 });
@@ -169,10 +207,19 @@ impl PartitionCopier<'_> {
                 command.append(bson::cstr!("max"), upper.clone());
             }
         }
-        let uuid = self.namespace.uuid().ok_or(mongo::Error::Reply("info.uuid"))?;
-        let uuid = Binary { subtype: BinarySubtype::Uuid, bytes: uuid.to_vec() };
+        let uuid = self
+            .namespace
+            .uuid()
+            .ok_or(mongo::Error::Reply("info.uuid"))?;
+        let uuid = Binary {
+            subtype: BinarySubtype::Uuid,
+            bytes: uuid.to_vec(),
+        };
         command.append(bson::cstr!("collectionUUID"), uuid);
-        command.append(bson::cstr!("batchSize"), i64::try_from(self.batch_documents()).unwrap_or(i64::MAX));
+        command.append(
+            bson::cstr!("batchSize"),
+            i64::try_from(self.batch_documents()).unwrap_or(i64::MAX),
+        );
         command.append(
             bson::cstr!("readConcern"),
             rawdoc! { "level": "majority", "afterClusterTime": bson::Timestamp::from(self.after) },
@@ -203,7 +250,10 @@ fn commands(namespace: &Namespace, array: &[u8], count: usize) -> Result<Vec<Wri
     for document in raw::documents(array)? {
         let document = document?;
         if !command.has_room_for(document.len()) {
-            commands.push(std::mem::replace(&mut command, WriteCommand::insert(&namespace.collection)));
+            commands.push(std::mem::replace(
+                &mut command,
+                WriteCommand::insert(&namespace.collection),
+            ));
         }
         command.push(document);
     }

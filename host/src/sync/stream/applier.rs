@@ -64,7 +64,11 @@ impl Appliers {
     }
 
     /// Hands the parts of a round out; waits while an applier's queue is full.
-    pub(super) async fn submit(&self, round: RoundBuilder, position: Option<Position>) -> Result<Finished, Error> {
+    pub(super) async fn submit(
+        &self,
+        round: RoundBuilder,
+        position: Option<Position>,
+    ) -> Result<Finished, Error> {
         let events = round.events();
         let mut parts = Vec::new();
         for (queue, part) in self.queues.iter().zip(round.into_parts()) {
@@ -72,7 +76,10 @@ impl Appliers {
                 continue;
             }
             let (done, finished) = oneshot::channel();
-            queue.send(Work { part, done }).await.map_err(|_closed| Error::Cancelled)?;
+            queue
+                .send(Work { part, done })
+                .await
+                .map_err(|_closed| Error::Cancelled)?;
             parts.push(async { finished.await.map_err(|_dropped| Error::Cancelled)? });
         }
         Ok(Box::pin(async move {
@@ -98,7 +105,12 @@ struct Statement {
 impl Applier {
     fn new(context: Arc<Context>, exactness: Arc<Exactness>) -> Self {
         let look_up = LookUp::new(context.source.clone());
-        Self { context, exactness, freshness: Freshness::default(), look_up }
+        Self {
+            context,
+            exactness,
+            freshness: Freshness::default(),
+            look_up,
+        }
     }
 
     /// Applies parts in order. After a failure nothing more is applied.
@@ -130,7 +142,12 @@ impl Applier {
         Ok(())
     }
 
-    async fn apply_fold(&mut self, part: &Part, target: &Target, events: &[&EventRef]) -> Result<(), Error> {
+    async fn apply_fold(
+        &mut self,
+        part: &Part,
+        target: &Target,
+        events: &[&EventRef],
+    ) -> Result<(), Error> {
         let mut slots = coalesce(part, events, target, &self.exactness, &self.freshness)?;
         self.insert(target, &mut slots).await?;
         self.update(target, &mut slots).await?;
@@ -145,7 +162,8 @@ impl Applier {
             self.delete(target, &found).await?;
             for slot in &found {
                 if let Some(time) = time {
-                    self.freshness.remember(&self.exactness, target.uuid, slot.key.clone(), time);
+                    self.freshness
+                        .remember(&self.exactness, target.uuid, slot.key.clone(), time);
                 }
             }
             wanted = rest;
@@ -189,11 +207,17 @@ impl Applier {
         let mut command = WriteCommand::update(&target.destination.collection);
         let mut statements = Vec::new();
         for at in 0..slots.len() {
-            let Some(slot) = slots.get(at).filter(|slot| !slot.look_up) else { continue };
+            let Some(slot) = slots.get(at).filter(|slot| !slot.look_up) else {
+                continue;
+            };
             let bytes = slot.update_bytes();
             if !command.has_room_for(bytes) {
-                let full = std::mem::replace(&mut command, WriteCommand::update(&target.destination.collection));
-                self.send_updates(target, full, std::mem::take(&mut statements), slots).await?;
+                let full = std::mem::replace(
+                    &mut command,
+                    WriteCommand::update(&target.destination.collection),
+                );
+                self.send_updates(target, full, std::mem::take(&mut statements), slots)
+                    .await?;
             }
             if let Some(slot) = slots.get(at) {
                 push_updates(&mut command, &mut statements, slot, at);
@@ -224,12 +248,23 @@ impl Applier {
             }
             other => other?,
         };
-        self.replace_by_insert(target, &mut outcome, &statements, slots).await?;
-        let is_delta = |at: usize| statements.get(at).is_some_and(|statement| statement.is_delta);
+        self.replace_by_insert(target, &mut outcome, &statements, slots)
+            .await?;
+        let is_delta = |at: usize| {
+            statements
+                .get(at)
+                .is_some_and(|statement| statement.is_delta)
+        };
         outcome.errors.retain(|error| !is_delta(error.index));
         outcome.refuse_other_than(&[], &target.destination)?;
         if outcome.n < expected {
-            mark(slots, statements.iter().filter(|statement| statement.is_delta).map(|statement| statement.slot));
+            mark(
+                slots,
+                statements
+                    .iter()
+                    .filter(|statement| statement.is_delta)
+                    .map(|statement| statement.slot),
+            );
         }
         Ok(())
     }
@@ -243,34 +278,63 @@ impl Applier {
         statements: &[Statement],
         slots: &[Slot<'_>],
     ) -> Result<(), Error> {
-        for error in outcome.errors.extract_if(.., |error| error.code == code::IMMUTABLE_FIELD) {
-            let slot = statements.get(error.index).and_then(|statement| slots.get(statement.slot));
-            let Some(Slot { id_kind, id, base: Base::Put(document), .. }) = slot else { continue };
+        for error in outcome
+            .errors
+            .extract_if(.., |error| error.code == code::IMMUTABLE_FIELD)
+        {
+            let slot = statements
+                .get(error.index)
+                .and_then(|statement| slots.get(statement.slot));
+            let Some(Slot {
+                id_kind,
+                id,
+                base: Base::Put(document),
+                ..
+            }) = slot
+            else {
+                continue;
+            };
             let mut delete = WriteCommand::delete(&target.destination.collection);
             delete.push_with(|writer| write_delete(writer, *id_kind, id));
             delete.send(&self.database(target)).await?;
             let mut insert = WriteCommand::insert(&target.destination.collection);
             insert.push(document);
-            insert.send(&self.database(target)).await?.refuse_other_than(&[code::DUPLICATE_KEY], &target.destination)?;
+            insert
+                .send(&self.database(target))
+                .await?
+                .refuse_other_than(&[code::DUPLICATE_KEY], &target.destination)?;
         }
         Ok(())
     }
 
     async fn delete(&self, target: &Target, slots: &[Slot<'_>]) -> Result<(), Error> {
         let mut command = WriteCommand::delete(&target.destination.collection);
-        for slot in slots.iter().filter(|slot| !slot.look_up && matches!(slot.base, Base::Delete)) {
+        for slot in slots
+            .iter()
+            .filter(|slot| !slot.look_up && matches!(slot.base, Base::Delete))
+        {
             if !command.has_room_for(slot.id.len()) {
-                let full = std::mem::replace(&mut command, WriteCommand::delete(&target.destination.collection));
-                full.send(&self.database(target)).await?.refuse_other_than(&[], &target.destination)?;
+                let full = std::mem::replace(
+                    &mut command,
+                    WriteCommand::delete(&target.destination.collection),
+                );
+                full.send(&self.database(target))
+                    .await?
+                    .refuse_other_than(&[], &target.destination)?;
             }
             command.push_with(|writer| write_delete(writer, slot.id_kind, slot.id));
         }
-        command.send(&self.database(target)).await?.refuse_other_than(&[], &target.destination)?;
+        command
+            .send(&self.database(target))
+            .await?
+            .refuse_other_than(&[], &target.destination)?;
         Ok(())
     }
 
     fn database(&self, target: &Target) -> mongodb::Database {
-        self.context.destination.database(&target.destination.database)
+        self.context
+            .destination
+            .database(&target.destination.database)
     }
 }
 
@@ -279,7 +343,8 @@ fn by_target(part: &Part) -> Vec<(&Target, Vec<&EventRef>)> {
     let mut groups: Vec<(&Target, Vec<&EventRef>)> = Vec::new();
     let mut last = 0;
     for event in &part.events {
-        let is_of = |group: &(&Target, Vec<&EventRef>)| std::ptr::eq(group.0, &raw const *event.target);
+        let is_of =
+            |group: &(&Target, Vec<&EventRef>)| std::ptr::eq(group.0, &raw const *event.target);
         if !groups.get(last).is_some_and(is_of) {
             last = groups.iter().position(is_of).unwrap_or(groups.len());
         }
@@ -320,14 +385,22 @@ fn mark(slots: &mut [Slot<'_>], at: impl Iterator<Item = usize>) {
     }
 }
 
-fn push_updates(command: &mut WriteCommand, statements: &mut Vec<Statement>, slot: &Slot<'_>, at: usize) {
+fn push_updates(
+    command: &mut WriteCommand,
+    statements: &mut Vec<Statement>,
+    slot: &Slot<'_>,
+    at: usize,
+) {
     if let Base::Put(document) = &slot.base {
         command.push_with(|writer| {
             write_query(writer, slot.id_kind, slot.id);
             writer.value(kind::DOCUMENT, b"u", document);
             writer.value(kind::BOOLEAN, b"upsert", &[1]);
         });
-        statements.push(Statement { slot: at, is_delta: false });
+        statements.push(Statement {
+            slot: at,
+            is_delta: false,
+        });
     }
     for delta in &slot.deltas {
         for number in 0..delta.statements() {
@@ -335,7 +408,10 @@ fn push_updates(command: &mut WriteCommand, statements: &mut Vec<Statement>, slo
                 write_query(writer, slot.id_kind, slot.id);
                 delta.write(number, writer);
             });
-            statements.push(Statement { slot: at, is_delta: true });
+            statements.push(Statement {
+                slot: at,
+                is_delta: true,
+            });
         }
     }
 }

@@ -60,11 +60,22 @@ pub(super) fn coalesce<'a>(
         }
         let at = *by_key.entry(key.clone()).or_insert(slots.len());
         if at == slots.len() {
-            slots.push(Slot { key, id_kind, id, base: Base::Unchanged, deltas: Vec::new(), look_up: false });
+            slots.push(Slot {
+                key,
+                id_kind,
+                id,
+                base: Base::Unchanged,
+                deltas: Vec::new(),
+                look_up: false,
+            });
         }
         if let Some(slot) = slots.get_mut(at) {
             (slot.id_kind, slot.id) = (id_kind, id);
-            slot.fold(event.op_type, part.body(event)?, may_be_delta(target, exactness, event.time))?;
+            slot.fold(
+                event.op_type,
+                part.body(event)?,
+                may_be_delta(target, exactness, event.time),
+            )?;
         }
     }
     Ok(slots)

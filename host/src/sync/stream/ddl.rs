@@ -23,7 +23,12 @@ use crate::{
 };
 
 /// Events that tell of nothing that has to be done.
-const PASSED_OVER: [&str; 4] = ["endOfTransaction", "startIndexBuild", "commitIndexBuild", "abortIndexBuild"];
+const PASSED_OVER: [&str; 4] = [
+    "endOfTransaction",
+    "startIndexBuild",
+    "commitIndexBuild",
+    "abortIndexBuild",
+];
 
 /// Applies one DDL event; gives false if it was out of scope.
 pub(super) async fn apply(
@@ -32,7 +37,12 @@ pub(super) async fn apply(
     exactness: &Exactness,
     event: &ChangeEvent<'_>,
 ) -> Result<bool, Error> {
-    let mut ddl = Ddl { context, targets, exactness, event };
+    let mut ddl = Ddl {
+        context,
+        targets,
+        exactness,
+        event,
+    };
     let applied = match event.op_type {
         OpType::Create => ddl.create().await?,
         OpType::Drop => ddl.drop().await?,
@@ -42,7 +52,9 @@ pub(super) async fn apply(
         OpType::DropIndexes => ddl.drop_indexes().await?,
         OpType::Modify => ddl.modify().await?,
         OpType::Other if PASSED_OVER.contains(&event.op_name) => false,
-        OpType::Other | OpType::Insert | OpType::Update | OpType::Replace | OpType::Delete => return Err(unknown(event)),
+        OpType::Other | OpType::Insert | OpType::Update | OpType::Replace | OpType::Delete => {
+            return Err(unknown(event));
+        }
     };
     if applied {
         tracing::info!(op_type = event.op_name, namespace = %ddl.namespace(), cluster_time = %event.cluster_time, "DDL applied");
@@ -84,8 +96,14 @@ impl Ddl<'_, '_> {
 
     /// The document of the event's collection, if it is in scope.
     async fn document(&self) -> Result<Option<NamespaceDocument>, Error> {
-        let Some(target) = self.targets.get(self.event.uuid) else { return Ok(None) };
-        Ok(self.context.store.namespace(&NamespaceDocument::id_of_uuid(target.uuid)).await?)
+        let Some(target) = self.targets.get(self.event.uuid) else {
+            return Ok(None);
+        };
+        Ok(self
+            .context
+            .store
+            .namespace(&NamespaceDocument::id_of_uuid(target.uuid))
+            .await?)
     }
 
     async fn put(&mut self, namespace: &NamespaceDocument) -> Result<(), Error> {
@@ -96,14 +114,20 @@ impl Ddl<'_, '_> {
 
     async fn create(&mut self) -> Result<bool, Error> {
         let source = self.namespace();
-        let Some(destination) = self.context.scope.destination(&source)? else { return Ok(false) };
+        let Some(destination) = self.context.scope.destination(&source)? else {
+            return Ok(false);
+        };
         if self.targets.get(self.event.uuid).is_some() {
             return Ok(false);
         }
         let options = self.description()?.to_owned();
         catalog::refuse_unfaithful(&source, &options)?;
         let entry = catalog::Entry {
-            kind: if self.event.uuid.is_some() { NamespaceKind::Collection } else { NamespaceKind::View },
+            kind: if self.event.uuid.is_some() {
+                NamespaceKind::Collection
+            } else {
+                NamespaceKind::View
+            },
             source,
             destination,
             uuid: self.event.uuid,
@@ -129,7 +153,8 @@ impl Ddl<'_, '_> {
             Err(Error::Mongo(error)) if error.has_code(code::NAMESPACE_EXISTS) => {}
             other => other?,
         }
-        namespace.destination_uuid = indexes::destination_uuid(self.context, &name.database, &name.collection).await?;
+        namespace.destination_uuid =
+            indexes::destination_uuid(self.context, &name.database, &name.collection).await?;
         Ok(())
     }
 
@@ -137,20 +162,27 @@ impl Ddl<'_, '_> {
         if self.event.uuid.is_none() {
             return self.drop_view().await;
         }
-        let Some(namespace) = self.document().await? else { return Ok(false) };
+        let Some(namespace) = self.document().await? else {
+            return Ok(false);
+        };
         self.drop_collection(&namespace).await?;
         Ok(true)
     }
 
     async fn drop_view(&self) -> Result<bool, Error> {
         let source = self.namespace();
-        let Some(destination) = self.context.scope.destination(&source)? else { return Ok(false) };
+        let Some(destination) = self.context.scope.destination(&source)? else {
+            return Ok(false);
+        };
         let database = self.destination(&destination);
         let found = listing::collection(&database, &destination.collection).await?;
         if found.is_some_and(|found| found.get_str("type").ok() == Some("view")) {
             drop_namespace(&database, &destination.collection).await?;
         }
-        self.context.store.remove_namespace(&NamespaceDocument::id_of_view(&source)).await?;
+        self.context
+            .store
+            .remove_namespace(&NamespaceDocument::id_of_view(&source))
+            .await?;
         Ok(true)
     }
 
@@ -174,8 +206,12 @@ impl Ddl<'_, '_> {
     /// What the collection is called on the destination now; `None` if it is gone.
     async fn current_name(&self, namespace: &NamespaceDocument) -> Result<Option<String>, Error> {
         let listed = listing::collections(&self.destination(&namespace.destination)).await?;
-        let entry = listed.iter().find(|entry| indexes::uuid_of(entry) == namespace.destination_uuid);
-        Ok(entry.and_then(|entry| entry.get_str("name").ok()).map(str::to_owned))
+        let entry = listed
+            .iter()
+            .find(|entry| indexes::uuid_of(entry) == namespace.destination_uuid);
+        Ok(entry
+            .and_then(|entry| entry.get_str("name").ok())
+            .map(str::to_owned))
     }
 
     async fn rename(&mut self) -> Result<bool, Error> {
@@ -184,7 +220,9 @@ impl Ddl<'_, '_> {
         let destination = self.context.scope.destination(&to)?;
         let replaced = self.replaced_collection().await?;
         match (self.document().await?, destination) {
-            (Some(namespace), Some(destination)) => self.rename_to(namespace, to, destination, replaced).await?,
+            (Some(namespace), Some(destination)) => {
+                self.rename_to(namespace, to, destination, replaced).await?
+            }
             (Some(namespace), None) => self.drop_collection(&namespace).await?,
             (None, Some(destination)) => {
                 if let Some(replaced) = replaced {
@@ -199,9 +237,15 @@ impl Ddl<'_, '_> {
 
     /// The collection in scope that a rename with `dropTarget` has dropped.
     async fn replaced_collection(&self) -> Result<Option<NamespaceDocument>, Error> {
-        let Ok(dropped) = self.description()?.get_binary("dropTarget") else { return Ok(None) };
+        let Ok(dropped) = self.description()?.get_binary("dropTarget") else {
+            return Ok(None);
+        };
         let uuid: CollectionUuid = dropped.bytes.try_into().map_err(|_length| Malformed)?;
-        Ok(self.context.store.namespace(&NamespaceDocument::id_of_uuid(uuid)).await?)
+        Ok(self
+            .context
+            .store
+            .namespace(&NamespaceDocument::id_of_uuid(uuid))
+            .await?)
     }
 
     async fn rename_to(
@@ -212,7 +256,10 @@ impl Ddl<'_, '_> {
         replaced: Option<NamespaceDocument>,
     ) -> Result<(), Error> {
         let current = self.current_name(&namespace).await?;
-        if current.is_some() && namespace.destination != destination && current.as_ref() != Some(&destination.collection) {
+        if current.is_some()
+            && namespace.destination != destination
+            && current.as_ref() != Some(&destination.collection)
+        {
             let command = rawdoc! {
                 "renameCollection": namespace.destination.to_string(),
                 "to": destination.to_string(),
@@ -232,8 +279,14 @@ impl Ddl<'_, '_> {
 
     /// A collection that a rename brings into scope is copied now. Its documents
     /// are newer than the event, so updates up to now are not deltas.
-    async fn copy_late(&mut self, source: Namespace, destination: Namespace) -> Result<bool, Error> {
-        let Some(mut namespace) = self.find_on_source(source, destination).await? else { return Ok(false) };
+    async fn copy_late(
+        &mut self,
+        source: Namespace,
+        destination: Namespace,
+    ) -> Result<bool, Error> {
+        let Some(mut namespace) = self.find_on_source(source, destination).await? else {
+            return Ok(false);
+        };
         let after = self.event.cluster_time;
         copy::copy_one(self.context, namespace.clone(), after).await?;
         if self.context.options.build_indexes == BuildIndexes::AfterDataCopy {
@@ -241,9 +294,11 @@ impl Ddl<'_, '_> {
         }
         let destination = &namespace.destination;
         namespace.destination_uuid =
-            indexes::destination_uuid(self.context, &destination.database, &destination.collection).await?;
+            indexes::destination_uuid(self.context, &destination.database, &destination.collection)
+                .await?;
         namespace.copy_state = CopyState::Ready;
-        self.exactness.raise(listing::operation_time(&self.context.source).await?);
+        self.exactness
+            .raise(listing::operation_time(&self.context.source).await?);
         self.put(&namespace).await?;
         Ok(true)
     }
@@ -254,19 +309,34 @@ impl Ddl<'_, '_> {
         source: Namespace,
         destination: Namespace,
     ) -> Result<Option<NamespaceDocument>, Error> {
-        let Some(uuid) = self.event.uuid else { return Ok(None) };
+        let Some(uuid) = self.event.uuid else {
+            return Ok(None);
+        };
         let database = self.context.source.database(&source.database);
         let hex = NamespaceDocument::id_of_uuid(uuid);
         let listed = listing::collections(&database).await?;
-        let Some(found) = listed.iter().find(|entry| indexes::uuid_of(entry).as_ref() == Some(&hex)) else {
+        let Some(found) = listed
+            .iter()
+            .find(|entry| indexes::uuid_of(entry).as_ref() == Some(&hex))
+        else {
             return Ok(None);
         };
-        let name = found.get_str("name").map_err(|_absent| mongo::Error::Reply("name"))?;
-        let options = listing::subdocument(found, "options").map(ToOwned::to_owned).unwrap_or_default();
+        let name = found
+            .get_str("name")
+            .map_err(|_absent| mongo::Error::Reply("name"))?;
+        let options = listing::subdocument(found, "options")
+            .map(ToOwned::to_owned)
+            .unwrap_or_default();
         catalog::refuse_unfaithful(&source, &options)?;
         let indexes = catalog::secondary_indexes(&database, name).await?;
-        let entry =
-            catalog::Entry { kind: NamespaceKind::Collection, source, destination, uuid: Some(uuid), options, indexes };
+        let entry = catalog::Entry {
+            kind: NamespaceKind::Collection,
+            source,
+            destination,
+            uuid: Some(uuid),
+            options,
+            indexes,
+        };
         Ok(Some(entry.document()))
     }
 
@@ -275,12 +345,17 @@ impl Ddl<'_, '_> {
         let database = self.context.destination.database(self.event.database);
         let mut dropped = false;
         for entry in listing::collections(&database).await? {
-            let Ok(name) = entry.get_str("name") else { continue };
+            let Ok(name) = entry.get_str("name") else {
+                continue;
+            };
             let source = Namespace::new(self.event.database, name);
             let is_view = entry.get_str("type").ok() == Some("view");
             if is_view && self.context.scope.destination(&source)?.is_some() {
                 drop_namespace(&database, name).await?;
-                self.context.store.remove_namespace(&NamespaceDocument::id_of_view(&source)).await?;
+                self.context
+                    .store
+                    .remove_namespace(&NamespaceDocument::id_of_view(&source))
+                    .await?;
                 dropped = true;
             }
         }
@@ -288,16 +363,22 @@ impl Ddl<'_, '_> {
     }
 
     async fn create_indexes(&mut self) -> Result<bool, Error> {
-        let Some(mut namespace) = self.document().await? else { return Ok(false) };
+        let Some(mut namespace) = self.document().await? else {
+            return Ok(false);
+        };
         let created = index_specs(self.description()?)?;
         if self.context.options.build_indexes != BuildIndexes::Never {
             let database = self.destination(&namespace.destination);
-            if let Err(error) = indexes::build(&database, &namespace.destination.collection, &created).await {
+            if let Err(error) =
+                indexes::build(&database, &namespace.destination.collection, &created).await
+            {
                 tracing::warn!(namespace = %namespace.source, error = %error, "index not built; commit tries again");
             }
         }
         for index in created {
-            namespace.indexes.retain(|known| known.get_str("name").ok() != index.get_str("name").ok());
+            namespace
+                .indexes
+                .retain(|known| known.get_str("name").ok() != index.get_str("name").ok());
             namespace.indexes.push(index);
         }
         self.put(&namespace).await?;
@@ -305,17 +386,25 @@ impl Ddl<'_, '_> {
     }
 
     async fn drop_indexes(&mut self) -> Result<bool, Error> {
-        let Some(mut namespace) = self.document().await? else { return Ok(false) };
+        let Some(mut namespace) = self.document().await? else {
+            return Ok(false);
+        };
         let database = self.destination(&namespace.destination);
         for index in index_specs(self.description()?)? {
-            let name = index.get_str("name").map_err(|_absent| mongo::Error::Reply("name"))?;
-            let command = rawdoc! { "dropIndexes": namespace.destination.collection.as_str(), "index": name };
+            let name = index
+                .get_str("name")
+                .map_err(|_absent| mongo::Error::Reply("name"))?;
+            let command =
+                rawdoc! { "dropIndexes": namespace.destination.collection.as_str(), "index": name };
             match indexes::run(&database, command).await {
                 Err(Error::Mongo(error))
-                    if error.has_code(code::INDEX_NOT_FOUND) || error.has_code(code::NAMESPACE_NOT_FOUND) => {}
+                    if error.has_code(code::INDEX_NOT_FOUND)
+                        || error.has_code(code::NAMESPACE_NOT_FOUND) => {}
                 other => other?,
             }
-            namespace.indexes.retain(|known| known.get_str("name").ok() != Some(name));
+            namespace
+                .indexes
+                .retain(|known| known.get_str("name").ok() != Some(name));
         }
         self.put(&namespace).await?;
         Ok(true)
@@ -328,7 +417,9 @@ impl Ddl<'_, '_> {
         if self.event.uuid.is_none() {
             return self.modify_view(description).await;
         }
-        let Some(namespace) = self.document().await? else { return Ok(false) };
+        let Some(namespace) = self.document().await? else {
+            return Ok(false);
+        };
         let mut command = rawdoc! { "collMod": namespace.destination.collection.as_str() };
         let mut changes = false;
         for option in description {
@@ -346,7 +437,9 @@ impl Ddl<'_, '_> {
 
     async fn modify_view(&self, description: &RawDocument) -> Result<bool, Error> {
         let source = self.namespace();
-        let Some(destination) = self.context.scope.destination(&source)? else { return Ok(false) };
+        let Some(destination) = self.context.scope.destination(&source)? else {
+            return Ok(false);
+        };
         let options = description.to_owned();
         let entry = catalog::Entry {
             kind: NamespaceKind::View,
@@ -363,7 +456,12 @@ impl Ddl<'_, '_> {
 
 /// Drops a collection or view; one that is gone is dropped.
 async fn drop_namespace(database: &mongodb::Database, name: &str) -> Result<(), Error> {
-    match indexes::run(database, rawdoc! { "drop": name, "writeConcern": { "w": "majority" } }).await {
+    match indexes::run(
+        database,
+        rawdoc! { "drop": name, "writeConcern": { "w": "majority" } },
+    )
+    .await
+    {
         Err(Error::Mongo(error)) if error.has_code(code::NAMESPACE_NOT_FOUND) => Ok(()),
         other => other,
     }
@@ -371,7 +469,9 @@ async fn drop_namespace(database: &mongodb::Database, name: &str) -> Result<(), 
 
 /// The `indexes` of an index event's description.
 fn index_specs(description: &RawDocument) -> Result<Vec<RawDocumentBuf>, Error> {
-    let specs = description.get_array("indexes").map_err(|_absent| mongo::Error::Reply("indexes"))?;
+    let specs = description
+        .get_array("indexes")
+        .map_err(|_absent| mongo::Error::Reply("indexes"))?;
     let mut indexes = Vec::new();
     for spec in specs {
         if let RawBsonRef::Document(spec) = spec.map_err(mongo::Error::Bson)? {

@@ -37,15 +37,22 @@ impl<'a> Delta<'a> {
                 _ => return Ok(None),
             }
         }
-        let is_empty = |document: Option<&[u8]>| document.is_none_or(|document| document.len() <= 5);
+        let is_empty =
+            |document: Option<&[u8]>| document.is_none_or(|document| document.len() <= 5);
         if !is_empty(truncated) || !is_empty(ambiguous) {
             return Ok(None);
         }
-        let (Some(updated), Some(removed)) = (updated, removed) else { return Ok(None) };
+        let (Some(updated), Some(removed)) = (updated, removed) else {
+            return Ok(None);
+        };
         Self::read(updated, removed, ambiguous.is_some())
     }
 
-    fn read(updated: &'a [u8], removed: &'a [u8], dots_are_paths: bool) -> Result<Option<Self>, Malformed> {
+    fn read(
+        updated: &'a [u8],
+        removed: &'a [u8],
+        dots_are_paths: bool,
+    ) -> Result<Option<Self>, Malformed> {
         let mut delta = Self::default();
         let mut names = HashSet::new();
         for element in elements(updated)? {
@@ -55,13 +62,18 @@ impl<'a> Delta<'a> {
             }
             names.insert(element.name);
             match delta.runs.last_mut() {
-                Some(run) if run.last().is_some_and(|last| last.name < element.name) => run.push(element),
+                Some(run) if run.last().is_some_and(|last| last.name < element.name) => {
+                    run.push(element)
+                }
                 _ => delta.runs.push(vec![element]),
             }
         }
         for element in elements(removed)? {
             let name = element?.as_str().ok_or(Malformed)?.as_bytes();
-            if !is_plain(name, dots_are_paths) || names.contains(name) || dots_are_paths && name.contains(&b'.') {
+            if !is_plain(name, dots_are_paths)
+                || names.contains(name)
+                || dots_are_paths && name.contains(&b'.')
+            {
                 return Ok(None);
             }
             delta.removed.push(name);
@@ -71,7 +83,12 @@ impl<'a> Delta<'a> {
 
     /// About what its statements take in a command.
     pub(super) fn bytes(&self) -> usize {
-        let set: usize = self.runs.iter().flatten().map(|element| element.name.len() + element.value.len() + 2).sum();
+        let set: usize = self
+            .runs
+            .iter()
+            .flatten()
+            .map(|element| element.name.len() + element.value.len() + 2)
+            .sum();
         let unset: usize = self.removed.iter().map(|name| name.len() + 3).sum();
         set + unset + 64 * self.statements()
     }
@@ -104,7 +121,10 @@ impl<'a> Delta<'a> {
 
 /// True if `$set` on this path can mean one thing only.
 fn is_plain(path: &[u8], dots_are_paths: bool) -> bool {
-    let plain_name = |name: &[u8]| name.first().is_some_and(|first| *first != b'$' && !first.is_ascii_digit());
+    let plain_name = |name: &[u8]| {
+        name.first()
+            .is_some_and(|first| *first != b'$' && !first.is_ascii_digit())
+    };
     match path.contains(&b'.') {
         false => plain_name(path),
         true => dots_are_paths && path.split(|byte| *byte == b'.').all(plain_name),
@@ -137,9 +157,13 @@ mod tests {
 
     #[test]
     fn other_orders_are_set_in_the_order_of_the_event() {
-        let update = rawdoc! { "updatedFields": { "z": 1, "b": 2, "m": 3, "a": 4 }, "removedFields": [] };
-        let expected =
-            [rawdoc! { "$set": { "z": 1 } }, rawdoc! { "$set": { "b": 2, "m": 3 } }, rawdoc! { "$set": { "a": 4 } }];
+        let update =
+            rawdoc! { "updatedFields": { "z": 1, "b": 2, "m": 3, "a": 4 }, "removedFields": [] };
+        let expected = [
+            rawdoc! { "$set": { "z": 1 } },
+            rawdoc! { "$set": { "b": 2, "m": 3 } },
+            rawdoc! { "$set": { "a": 4 } },
+        ];
         assert_eq!(statements(&update).unwrap(), expected);
     }
 
@@ -163,6 +187,9 @@ mod tests {
     #[test]
     fn dotted_paths_are_deltas_when_the_server_says_that_they_are_paths() {
         let update = rawdoc! { "updatedFields": { "a.b": 1, "a.c": 2 }, "removedFields": [], "disambiguatedPaths": {} };
-        assert_eq!(statements(&update).unwrap(), [rawdoc! { "$set": { "a.b": 1, "a.c": 2 } }]);
+        assert_eq!(
+            statements(&update).unwrap(),
+            [rawdoc! { "$set": { "a.b": 1, "a.c": 2 } }]
+        );
     }
 }

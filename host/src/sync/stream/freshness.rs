@@ -39,13 +39,22 @@ fn pack(time: ClusterTime) -> u64 {
 }
 
 fn unpack(bits: u64) -> ClusterTime {
-    #[expect(clippy::cast_possible_truncation, reason = "the halves of a packed time")]
-    ClusterTime { seconds: (bits >> 32) as u32, increment: bits as u32 }
+    #[expect(
+        clippy::cast_possible_truncation,
+        reason = "the halves of a packed time"
+    )]
+    ClusterTime {
+        seconds: (bits >> 32) as u32,
+        increment: bits as u32,
+    }
 }
 
 impl Exactness {
     pub(super) fn new(exact_after: ClusterTime) -> Self {
-        Self { exact_after: AtomicU64::new(pack(exact_after)), newest_lookup: AtomicU64::new(0) }
+        Self {
+            exact_after: AtomicU64::new(pack(exact_after)),
+            newest_lookup: AtomicU64::new(0),
+        }
     }
 
     /// True if an update at `time` may be applied as a delta, were its document not looked up.
@@ -59,7 +68,11 @@ impl Exactness {
 
     /// What `exact_after` is for a host that does not know what was looked up.
     pub(super) fn after_restart(&self) -> ClusterTime {
-        unpack(self.exact_after.load(SeqCst).max(self.newest_lookup.load(SeqCst)))
+        unpack(
+            self.exact_after
+                .load(SeqCst)
+                .max(self.newest_lookup.load(SeqCst)),
+        )
     }
 }
 
@@ -71,9 +84,17 @@ pub(super) struct Freshness {
 
 impl Freshness {
     /// True if the document is already as of `time` or later.
-    pub(super) fn covers(&self, collection: CollectionUuid, key: &DocumentKey<'_>, time: ClusterTime) -> bool {
+    pub(super) fn covers(
+        &self,
+        collection: CollectionUuid,
+        key: &DocumentKey<'_>,
+        time: ClusterTime,
+    ) -> bool {
         !self.looked_up.is_empty()
-            && self.looked_up.get(&(collection, key.clone().into_owned())).is_some_and(|looked_up| *looked_up >= time)
+            && self
+                .looked_up
+                .get(&(collection, key.clone().into_owned()))
+                .is_some_and(|looked_up| *looked_up >= time)
     }
 
     /// Remembers that a document is as of `time`.
@@ -103,7 +124,10 @@ mod tests {
     use super::*;
 
     fn at(seconds: u32) -> ClusterTime {
-        ClusterTime { seconds, increment: 1 }
+        ClusterTime {
+            seconds,
+            increment: 1,
+        }
     }
 
     #[test]

@@ -58,7 +58,9 @@ impl LookUp {
         let mut documents = HashMap::with_capacity(ids.len());
         let mut bytes = 0;
         for batch in &batches {
-            for document in raw::documents(batch.doc_slices().map_err(mongo::Error::from)?.as_bytes())? {
+            for document in
+                raw::documents(batch.doc_slices().map_err(mongo::Error::from)?.as_bytes())?
+            {
                 let document = document?;
                 let id = raw::find(document, "_id")?.ok_or(raw::Malformed)?;
                 documents.insert(DocumentKey::new(id.kind, id.value), document);
@@ -101,8 +103,14 @@ impl LookUp {
                 while let Some(batch) = cursor.next().await {
                     batches.push(batch?);
                 }
-                let time = batches.first().and_then(|batch| at_cluster_time(batch.as_raw_document()));
-                if time.is_some_and(|time| time < at_least) { Err(mongo::Error::Stale) } else { Ok((batches, time)) }
+                let time = batches
+                    .first()
+                    .and_then(|batch| at_cluster_time(batch.as_raw_document()));
+                if time.is_some_and(|time| time < at_least) {
+                    Err(mongo::Error::Stale)
+                } else {
+                    Ok((batches, time))
+                }
             })
             .await;
             match found {
@@ -110,7 +118,9 @@ impl LookUp {
                     Some(Some(actual)) if actual != name => name = actual,
                     // Dropped since: the event that says so will come.
                     Some(_) => return Ok((Vec::new(), None)),
-                    None if error.has_code(code::NAMESPACE_NOT_FOUND) => return Ok((Vec::new(), None)),
+                    None if error.has_code(code::NAMESPACE_NOT_FOUND) => {
+                        return Ok((Vec::new(), None));
+                    }
                     None => return Err(error),
                 },
                 found => return found,
@@ -119,8 +129,16 @@ impl LookUp {
     }
 }
 
-fn find_command(name: &str, target: &Target, ids: &[(u8, &[u8])]) -> Result<RawDocumentBuf, mongo::Error> {
-    let level = if target.serial { "majority" } else { "snapshot" };
+fn find_command(
+    name: &str,
+    target: &Target,
+    ids: &[(u8, &[u8])],
+) -> Result<RawDocumentBuf, mongo::Error> {
+    let level = if target.serial {
+        "majority"
+    } else {
+        "snapshot"
+    };
     let head = rawdoc! {
         "find": name,
         "collectionUUID": Binary { subtype: BinarySubtype::Uuid, bytes: target.uuid.to_vec() },
@@ -142,5 +160,10 @@ fn find_command(name: &str, target: &Target, ids: &[(u8, &[u8])]) -> Result<RawD
 }
 
 fn at_cluster_time(reply: &RawDocument) -> Option<ClusterTime> {
-    reply.get_document("cursor").ok()?.get_timestamp("atClusterTime").ok().map(ClusterTime::from)
+    reply
+        .get_document("cursor")
+        .ok()?
+        .get_timestamp("atClusterTime")
+        .ok()
+        .map(ClusterTime::from)
 }

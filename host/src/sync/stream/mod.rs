@@ -92,7 +92,9 @@ impl ChangeStream {
         };
         let exactness = Arc::new(Exactness::new(exact_after));
         if let Some(position) = &position {
-            context.status.set_events_applied(u64::try_from(position.events_applied).unwrap_or_default());
+            context
+                .status
+                .set_events_applied(u64::try_from(position.events_applied).unwrap_or_default());
             context.status.set_safe(position.safe.cluster_time);
             context.status.set_reported(position.safe.cluster_time);
         }
@@ -112,7 +114,10 @@ impl ChangeStream {
         Ok(stream)
     }
 
-    async fn apply_until(&mut self, mut commit_time: watch::Receiver<Option<ClusterTime>>) -> Result<End, Error> {
+    async fn apply_until(
+        &mut self,
+        mut commit_time: watch::Receiver<Option<ClusterTime>>,
+    ) -> Result<End, Error> {
         let mut ticks = tokio::time::interval(PERSIST_EVERY);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let cancel = self.context.cancel.clone();
@@ -151,7 +156,8 @@ impl ChangeStream {
                 }
                 continue;
             }
-            let before = std::mem::replace(&mut round, RoundBuilder::new(&batch, self.appliers.count()));
+            let before =
+                std::mem::replace(&mut round, RoundBuilder::new(&batch, self.appliers.count()));
             self.submit(before, None).await?;
             self.apply_ddl(&event).await?;
         }
@@ -160,7 +166,11 @@ impl ChangeStream {
 
     /// Hands a round out. `position` is where the stream stands behind it; a
     /// round that ends at a DDL event has none and is followed by a barrier.
-    async fn submit(&mut self, round: RoundBuilder, position: Option<Position>) -> Result<(), Error> {
+    async fn submit(
+        &mut self,
+        round: RoundBuilder,
+        position: Option<Position>,
+    ) -> Result<(), Error> {
         if round.is_empty() && position.is_none() {
             return Ok(());
         }
@@ -175,7 +185,8 @@ impl ChangeStream {
         let applied = ddl::apply(&self.context, &mut self.targets, &self.exactness, event).await?;
         failpoint("ddl_applied");
         self.context.status.add_events_applied(u64::from(applied));
-        let token = bson::RawDocumentBuf::from_bytes(event.resume_token.to_vec()).map_err(crate::mongo::Error::Bson)?;
+        let token = bson::RawDocumentBuf::from_bytes(event.resume_token.to_vec())
+            .map_err(crate::mongo::Error::Bson)?;
         self.safe = Position::from_token(token).or(self.safe.take());
         self.show_position();
         self.persist(false).await
@@ -214,7 +225,9 @@ impl ChangeStream {
     }
 
     async fn write_position(&mut self, clean: bool) -> Result<(), Error> {
-        let Some(safe) = self.safe.clone() else { return Ok(()) };
+        let Some(safe) = self.safe.clone() else {
+            return Ok(());
+        };
         let time = safe.cluster_time;
         let position = PositionDocument {
             id: PositionDocument::ID.to_owned(),

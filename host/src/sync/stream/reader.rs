@@ -44,7 +44,12 @@ impl Reader {
         start_time: ClusterTime,
         position: Option<Position>,
     ) -> Result<Self, Error> {
-        let mut reader = Self { source, start_time, behind: position, cursor: None };
+        let mut reader = Self {
+            source,
+            start_time,
+            behind: position,
+            cursor: None,
+        };
         reader.cursor = Some(reader.reopen().await?);
         Ok(reader)
     }
@@ -55,7 +60,9 @@ impl Reader {
             if self.cursor.is_none() {
                 self.cursor = Some(self.reopen().await?);
             }
-            let Some(cursor) = self.cursor.as_mut() else { continue };
+            let Some(cursor) = self.cursor.as_mut() else {
+                continue;
+            };
             match cursor.next().await {
                 Some(Ok(reply)) => return self.batch(reply),
                 None => self.cursor = None,
@@ -101,8 +108,13 @@ impl Reader {
     fn command(&self) -> RawDocumentBuf {
         let mut stage = rawdoc! { "allChangesForCluster": true, "showExpandedEvents": true };
         match &self.behind {
-            Some(position) => stage.append(bson::cstr!("resumeAfter"), position.resume_token.clone()),
-            None => stage.append(bson::cstr!("startAtOperationTime"), bson::Timestamp::from(self.start_time)),
+            Some(position) => {
+                stage.append(bson::cstr!("resumeAfter"), position.resume_token.clone())
+            }
+            None => stage.append(
+                bson::cstr!("startAtOperationTime"),
+                bson::Timestamp::from(self.start_time),
+            ),
         }
         let mut pipeline = RawArrayBuf::new();
         pipeline.push(rawdoc! { "$changeStream": stage });

@@ -1,10 +1,6 @@
 //! A round: the document events of one batch, shared out among the appliers.
 
-use std::{
-    ops::Range,
-    pin::Pin,
-    sync::Arc,
-};
+use std::{ops::Range, pin::Pin, sync::Arc};
 
 use super::{Error, reader::StreamBatch, targets::Target};
 use crate::model::{
@@ -51,7 +47,11 @@ pub(super) struct RoundBuilder {
 impl RoundBuilder {
     pub(super) fn new(batch: &Arc<StreamBatch>, appliers: usize) -> Self {
         let parts = std::iter::repeat_with(Vec::new).take(appliers).collect();
-        Self { batch: batch.clone(), parts, events: 0 }
+        Self {
+            batch: batch.clone(),
+            parts,
+            events: 0,
+        }
     }
 
     pub(super) fn is_empty(&self) -> bool {
@@ -63,7 +63,11 @@ impl RoundBuilder {
     }
 
     /// Adds an event of `target`. All events of one document go to one applier.
-    pub(super) fn push(&mut self, event: &ChangeEvent<'_>, target: &Arc<Target>) -> Result<(), Error> {
+    pub(super) fn push(
+        &mut self,
+        event: &ChangeEvent<'_>,
+        target: &Arc<Target>,
+    ) -> Result<(), Error> {
         let bytes = self.batch.bytes()?;
         let (id_kind, id) = event.document_id.ok_or(Malformed)?;
         let body = match event.op_type {
@@ -77,9 +81,17 @@ impl RoundBuilder {
             target: target.clone(),
             id_kind,
             id: range_in(bytes, id),
-            body: if body.is_empty() { 0..0 } else { range_in(bytes, body) },
+            body: if body.is_empty() {
+                0..0
+            } else {
+                range_in(bytes, body)
+            },
         };
-        let applier = applier_of(target, &DocumentKey::new(id_kind, id), self.parts.len().max(1));
+        let applier = applier_of(
+            target,
+            &DocumentKey::new(id_kind, id),
+            self.parts.len().max(1),
+        );
         let part = self.parts.get_mut(applier).ok_or(Malformed)?;
         part.push(place);
         self.events += 1;
@@ -89,7 +101,10 @@ impl RoundBuilder {
     /// The parts by applier; empty ones included.
     pub(super) fn into_parts(self) -> impl Iterator<Item = Part> {
         let batch = self.batch;
-        self.parts.into_iter().map(move |events| Part { batch: batch.clone(), events })
+        self.parts.into_iter().map(move |events| Part {
+            batch: batch.clone(),
+            events,
+        })
     }
 }
 
@@ -110,7 +125,11 @@ impl Part {
 
 /// Serial collections go to one applier whole. The high bits choose: the low ones of a hash are the poorer.
 fn applier_of(target: &Target, key: &DocumentKey<'_>, appliers: usize) -> usize {
-    let hash = if target.serial { DocumentKey::Bytes(0, &target.uuid).hash_for_order() } else { key.hash_for_order() };
+    let hash = if target.serial {
+        DocumentKey::Bytes(0, &target.uuid).hash_for_order()
+    } else {
+        key.hash_for_order()
+    };
     usize::try_from((hash >> 32) % appliers as u64).unwrap_or_default()
 }
 

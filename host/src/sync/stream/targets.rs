@@ -66,6 +66,8 @@ impl Targets {
 
 fn is_serial(options: &RawDocument) -> bool {
     let capped = matches!(options.get("capped"), Ok(Some(RawBsonRef::Boolean(true))));
-    let collation = options.get_document("collation").and_then(|collation| collation.get_str("locale"));
+    let collation = options
+        .get_document("collation")
+        .and_then(|collation| collation.get_str("locale"));
     capped || collation.is_ok_and(|locale| locale != "simple")
 }
