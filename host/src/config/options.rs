@@ -8,11 +8,9 @@ use std::path::PathBuf;
 use clap::{ArgAction, Args, Parser};
 use serde::Deserialize;
 
-use crate::observe::VERSION;
-
 /// Copies a live MongoDB cluster into another and keeps the two in step until cutover.
 #[derive(Debug, Parser)]
-#[command(name = "tidegate", version = VERSION, disable_version_flag = true, rename_all = "camelCase")]
+#[command(name = "tidegate", version = env!("CARGO_PKG_VERSION"), disable_version_flag = true, rename_all = "camelCase")]
 pub(super) struct CommandLine {
     /// Configuration file (YAML, with these same names).
     #[arg(long, value_name = "FILE", env = "TIDEGATE_CONFIG")]

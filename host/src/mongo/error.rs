@@ -30,13 +30,16 @@ const TRANSIENT_CODES: [i32; 25] = [
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// Shown without the command and the reply: those can hold documents.
-    #[error("{}", .0.kind)]
+    #[error("{}", shown(.0))]
     Driver(#[from] mongodb::error::Error),
     /// A write was done but is not yet durable on a majority.
     #[error("the write concern was not satisfied: {message} (code {code})")]
     WriteConcern { code: i32, message: String },
     /// Some statements of a batch were refused.
-    #[error("the destination refused a write to {namespace}: {message} (code {code})")]
+    #[error(
+        "the destination refused a write to {namespace}: {} (code {code})",
+        without_values(message)
+    )]
     Refused {
         namespace: String,
         code: i32,
@@ -96,6 +99,26 @@ impl Error {
         let reply = error.server_response()?;
         Some(reply.get_str("actualCollection").ok().map(str::to_owned))
     }
+}
+
+fn shown(error: &mongodb::error::Error) -> String {
+    match error.kind.as_ref() {
+        mongodb::error::ErrorKind::Command(command) => {
+            format!(
+                "{} (code {})",
+                without_values(&command.message),
+                command.code
+            )
+        }
+        other => other.to_string(),
+    }
+}
+
+/// A server's message without the values of keys that it quotes at its end.
+fn without_values(message: &str) -> &str {
+    message
+        .split_once(" dup key:")
+        .map_or(message, |(before, _)| before)
 }
 
 fn is_network(error: &mongodb::error::Error) -> bool {

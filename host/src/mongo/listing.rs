@@ -122,6 +122,17 @@ pub async fn operation_time(client: &Client) -> Result<ClusterTime, Error> {
         .map_err(|_absent| Error::Reply("operationTime"))
 }
 
+/// A time of the cluster of which everything at or before it has happened: an
+/// operation time can be ahead of operations that are still being committed
+/// ("oplog holes"), and a majority read after it waits for them.
+pub async fn settled_time(client: &Client) -> Result<ClusterTime, Error> {
+    let time = operation_time(client).await?;
+    let after = rawdoc! { "level": "majority", "afterClusterTime": bson::Timestamp::from(time) };
+    let command = rawdoc! { "find": "barrier", "limit": 1, "readConcern": after };
+    cursor_documents(&client.database("tidegate"), command).await?;
+    Ok(time)
+}
+
 /// A field of a raw document, if it is an embedded document.
 pub fn subdocument<'a>(document: &'a RawDocument, name: &str) -> Option<&'a RawDocument> {
     document.get_document(name).ok()

@@ -64,7 +64,7 @@ impl Entry {
 pub(crate) async fn capture(source: &Client, scope: &Scope) -> Result<Catalog, Error> {
     let mut before = read(source, scope).await?;
     for _ in 0..MAX_READINGS {
-        let time = listing::operation_time(source).await?;
+        let time = listing::settled_time(source).await?;
         let after = read(source, scope).await?;
         if before == after {
             return Ok(Catalog {

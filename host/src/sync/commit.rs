@@ -141,26 +141,28 @@ impl<'a> Collection<'a> {
         Ok(catalog::secondary_indexes(&self.database, &self.entry.destination.collection).await?)
     }
 
+    async fn index_named(&self, name: &str) -> Result<Option<RawDocumentBuf>, Error> {
+        let indexes = self.destination_indexes().await?;
+        Ok(indexes
+            .into_iter()
+            .find(|index| index.get_str("name").ok() == Some(name)))
+    }
+
     async fn restore_index(&self, wanted: &RawDocumentBuf) -> Result<(), Error> {
-        let collection = &self.entry.destination.collection;
-        indexes::build(&self.database, collection, std::slice::from_ref(wanted)).await?;
-        if !indexes::is_relaxed(wanted) {
-            return Ok(());
-        }
         let name = wanted
             .get_str("name")
             .map_err(|_absent| mongo::Error::Reply("name"))?;
-        let current = self.destination_indexes().await?;
-        let current = current
-            .iter()
-            .find(|index| index.get_str("name").ok() == Some(name));
-        let Some(current) = current else {
-            return Err(mongo::Error::Reply("name").into());
-        };
+        let mut current = self.index_named(name).await?;
+        if current.is_none() {
+            let collection = &self.entry.destination.collection;
+            indexes::build(&self.database, collection, std::slice::from_ref(wanted)).await?;
+            current = self.index_named(name).await?;
+        }
+        let current = current.ok_or(mongo::Error::Reply("indexes"))?;
         let is_set = |index: &RawDocument, option| {
             matches!(index.get(option), Ok(Some(RawBsonRef::Boolean(true))))
         };
-        let lacks = |option| is_set(wanted, option) && !is_set(current, option);
+        let lacks = |option| is_set(wanted, option) && !is_set(&current, option);
         if lacks("unique") {
             self.make_unique(name).await?;
         } else if lacks("prepareUnique") {

@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use bson::{Binary, RawDocumentBuf, rawdoc, spec::BinarySubtype};
+use bson::{Binary, RawBson, RawBsonRef, RawDocumentBuf, rawdoc, spec::BinarySubtype};
 use futures::StreamExt;
 use mongodb::raw_batch_cursor::{RawBatch, RawBatchCursor};
 use tokio::{
@@ -49,6 +49,16 @@ pub(super) struct PartitionCopier<'a> {
     pub(super) after: ClusterTime,
 }
 
+/// One way in which documents of a partition are read.
+#[derive(Clone, Copy)]
+enum Read {
+    /// Of a capped collection: all, in the order of insertion, from the start.
+    Natural,
+    /// From the last document, or the lower bound, to the upper bound.
+    Range,
+    MaxKey,
+}
+
 /// A batch and its share of the byte budget.
 struct Batch {
     reply: RawBatch,
@@ -86,9 +96,32 @@ impl PartitionCopier<'_> {
         Ok(partition)
     }
 
-    /// Reads the next batch while the last one is being written.
     async fn copy(&self, partition: &mut PartitionDocument) -> Result<(), Error> {
-        let Some(mut cursor) = self.open(partition).await? else {
+        for read in self.reads(partition) {
+            self.copy_read(read, partition).await?;
+        }
+        Ok(())
+    }
+
+    /// What is left to read. Bounds without an upper end leave a document with
+    /// the `_id` MaxKey out, so it is asked for by itself.
+    fn reads(&self, partition: &PartitionDocument) -> Vec<Read> {
+        if is_capped(&self.namespace) {
+            return vec![Read::Natural];
+        }
+        let from = partition.last_id.as_ref().or(partition.lower.as_ref());
+        let is_max =
+            |bound: &RawDocumentBuf| matches!(bound.get("_id"), Ok(Some(RawBsonRef::MaxKey)));
+        match (from, &partition.upper) {
+            (Some(from), _) if is_max(from) => Vec::new(),
+            (Some(_), None) => vec![Read::Range, Read::MaxKey],
+            _ => vec![Read::Range],
+        }
+    }
+
+    /// Reads the next batch while the last one is being written.
+    async fn copy_read(&self, read: Read, partition: &mut PartitionDocument) -> Result<(), Error> {
+        let Some(mut cursor) = self.open(read, partition).await? else {
             return Ok(());
         };
         let mut persisted = Instant::now();
@@ -159,14 +192,18 @@ impl PartitionCopier<'_> {
 
     /// Opens the collection by its UUID, whatever it is called by now. `None` if
     /// it was dropped since the start: the change stream will say so.
-    async fn open(&self, partition: &PartitionDocument) -> Result<Option<RawBatchCursor>, Error> {
+    async fn open(
+        &self,
+        read: Read,
+        partition: &PartitionDocument,
+    ) -> Result<Option<RawBatchCursor>, Error> {
         let mut name = self.namespace.source.collection.clone();
         let database = self
             .context
             .source
             .database(&self.namespace.source.database);
         loop {
-            let command = self.find_command(&name, partition)?;
+            let command = self.find_command(&name, read, partition)?;
             let batch_size = u32::try_from(self.batch_documents()).unwrap_or(u32::MAX);
             match database
                 .run_raw_cursor_command(command)
@@ -189,22 +226,26 @@ impl PartitionCopier<'_> {
     }
 
     /// `min` and `max` take bounds of any type, where comparisons would stay within one.
-    /// Capped collections are read in natural order, from the start.
     fn find_command(
         &self,
         name: &str,
+        read: Read,
         partition: &PartitionDocument,
     ) -> Result<RawDocumentBuf, Error> {
         let mut command = rawdoc! { "find": name };
-        if is_capped(&self.namespace) {
-            command.append(bson::cstr!("hint"), rawdoc! { "$natural": 1 });
-        } else {
-            command.append(bson::cstr!("hint"), rawdoc! { "_id": 1 });
-            if let Some(lower) = partition.last_id.as_ref().or(partition.lower.as_ref()) {
-                command.append(bson::cstr!("min"), lower.clone());
+        match read {
+            Read::Natural => command.append(bson::cstr!("hint"), rawdoc! { "$natural": 1 }),
+            Read::MaxKey => {
+                command.append(bson::cstr!("filter"), rawdoc! { "_id": RawBson::MaxKey })
             }
-            if let Some(upper) = &partition.upper {
-                command.append(bson::cstr!("max"), upper.clone());
+            Read::Range => {
+                command.append(bson::cstr!("hint"), rawdoc! { "_id": 1 });
+                if let Some(lower) = partition.last_id.as_ref().or(partition.lower.as_ref()) {
+                    command.append(bson::cstr!("min"), lower.clone());
+                }
+                if let Some(upper) = &partition.upper {
+                    command.append(bson::cstr!("max"), upper.clone());
+                }
             }
         }
         let uuid = self
