@@ -23,9 +23,6 @@ const PARALLEL_BUILDS: usize = 2;
 /// The largest size that the server takes for a capped collection: 2^50 bytes.
 const LARGE_CAPPED_BYTES: i64 = 1 << 50;
 
-/// Index options that wait for commit.
-const RELAXED: [&str; 4] = ["unique", "prepareUnique", "hidden", "expireAfterSeconds"];
-
 /// The options of a `create` command for a collection or view while the sync runs.
 pub(super) fn create_command(name: &str, options: &RawDocument) -> Result<RawDocumentBuf, Error> {
     let capped = matches!(options.get("capped"), Ok(Some(RawBsonRef::Boolean(true))));
@@ -55,16 +52,6 @@ pub(super) fn relaxed(index: &RawDocument) -> Result<RawDocumentBuf, Error> {
         }
     }
     Ok(spec)
-}
-
-/// True if commit has something to restore for an index.
-pub(super) fn is_relaxed(index: &RawDocument) -> bool {
-    RELAXED.iter().any(|option| {
-        !matches!(
-            index.get(option),
-            Ok(None) | Ok(Some(RawBsonRef::Boolean(false)))
-        )
-    })
 }
 
 /// Builds `indexes` in their relaxed form. Building what is there already is harmless.
@@ -254,7 +241,6 @@ mod tests {
             "partialFilterExpression": { "z": 1, "a": 1 },
         };
         assert_eq!(relaxed(&index).unwrap(), expected);
-        assert!(is_relaxed(&index) && !is_relaxed(&rawdoc! { "key": { "a": 1 }, "sparse": true }));
     }
 
     #[test]

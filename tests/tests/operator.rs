@@ -1,0 +1,183 @@
+//! What an operator meets: connection strings without argv, and bad input of
+//! every kind, answered with a stable name and with nothing changed.
+
+use std::{net::TcpListener, path::Path, process::Command};
+
+use anyhow::{Context, Result};
+use serde_json::{Value, json};
+use support::{Rig, host};
+
+/// A host that has ended: its exit code and what it printed.
+struct Ended {
+    code: Option<i32>,
+    printed: String,
+}
+
+fn run(arguments: &[&str], environment: &[(&str, &str)]) -> Result<Ended> {
+    let output = Command::new(host::binary()?)
+        .args(arguments)
+        .envs(environment.iter().copied())
+        .output()
+        .context("run the host")?;
+    Ok(Ended {
+        code: output.status.code(),
+        printed: String::from_utf8_lossy(&output.stderr).into_owned(),
+    })
+}
+
+#[test]
+fn bad_start_ups_end_with_a_stable_name() -> Result<()> {
+    let taken = TcpListener::bind("127.0.0.1:0")?;
+    let port = taken.local_addr()?.port().to_string();
+    let (uri, nobody) = (
+        "mongodb://u:secret@127.0.0.1:1",
+        "127.0.0.1:1/?serverSelectionTimeoutMS=300",
+    );
+    let nobody = format!("mongodb://u:secret@{nobody}");
+    let with = |more: &[&'static str]| [&["--cluster0", uri, "--cluster1", uri], more].concat();
+    let cases: Vec<(Vec<&str>, &str, i32)> = vec![
+        (
+            vec!["--cluster0", "http://u:secret@x", "--cluster1", uri],
+            "InvalidUri",
+            2,
+        ),
+        (vec!["--cluster0", uri], "InvalidConfig", 2),
+        (with(&["--loadLevel", "9"]), "InvalidConfig", 2),
+        (with(&["--loadlevell", "1"]), "InvalidConfig", 2),
+        (
+            with(&["--config", "/nowhere/tidegate.yaml"]),
+            "InvalidConfig",
+            2,
+        ),
+        (
+            with(&["--logPath", "/proc/nowhere"]),
+            "LogPathNotWritable",
+            2,
+        ),
+        (
+            vec!["--cluster0", uri, "--cluster1", uri, "--port", &port],
+            "PortInUse",
+            2,
+        ),
+        (
+            vec!["--cluster0", &nobody, "--cluster1", &nobody, "--port", "0"],
+            "ConnectionFailed",
+            3,
+        ),
+    ];
+    for (arguments, name, code) in cases {
+        let ended = run(&arguments, &[])?;
+        assert!(
+            ended.printed.contains(name),
+            "{arguments:?} printed {}",
+            ended.printed
+        );
+        assert_eq!(
+            ended.code,
+            Some(code),
+            "{arguments:?} printed {}",
+            ended.printed
+        );
+        assert!(
+            !ended.printed.contains("secret"),
+            "a password is printed: {}",
+            ended.printed
+        );
+    }
+    Ok(())
+}
+
+#[test]
+fn uris_come_from_the_environment_and_from_files() -> Result<()> {
+    let directory = support::TestDir::new()?;
+    let file = directory.path().join("cluster1");
+    std::fs::write(
+        &file,
+        "mongodb://127.0.0.1:1/?serverSelectionTimeoutMS=300\n",
+    )?;
+    let environment = [
+        (
+            "TIDEGATE_CLUSTER0",
+            "mongodb://127.0.0.1:1/?serverSelectionTimeoutMS=300",
+        ),
+        ("TIDEGATE_CLUSTER1_FILE", path(&file)?),
+    ];
+    let ended = run(&["--port", "0"], &environment)?;
+    assert!(
+        ended.printed.contains("ConnectionFailed"),
+        "{}",
+        ended.printed
+    );
+    directory.remove();
+    Ok(())
+}
+
+fn path(path: &Path) -> Result<&str> {
+    path.to_str().context("a path in UTF-8")
+}
+
+#[tokio::test]
+async fn bad_requests_change_nothing() -> Result<()> {
+    let rig = Rig::start().await?;
+    let start = |more: Value| {
+        let mut body = json!({ "source": "cluster0", "destination": "cluster1" });
+        if let (Some(body), Value::Object(more)) = (body.as_object_mut(), more) {
+            body.extend(more);
+        }
+        body.to_string()
+    };
+    let regex = |pattern: &str| json!({ "includeNamespaces": [{ "databaseRegex": { "pattern": pattern } }] });
+    for (body, name) in [
+        ("{".to_owned(), "InvalidJson"),
+        ("[]".to_owned(), "InvalidJson"),
+        ("{}".to_owned(), "MissingField"),
+        (start(json!({ "buildIndex": "never" })), "UnknownField"),
+        (start(json!({ "buildIndexes": 7 })), "InvalidField"),
+        (start(json!({ "source": "cluster1" })), "InvalidField"),
+        (
+            start(json!({ "includeNamespaces": [{ "database": "admin" }] })),
+            "InvalidField",
+        ),
+        (start(regex("(")), "InvalidRegex"),
+        (start(regex("(?R)")), "InvalidRegex"),
+        (start(json!({ "reversible": true })), "NotSupported"),
+        (
+            start(json!({ "verification": { "enabled": true } })),
+            "NotSupported",
+        ),
+        (
+            start(json!({ "documentFilter": { "field": "a", "matchValues": [1] } })),
+            "NotSupported",
+        ),
+    ] {
+        let answer = rig.host.call("POST", "/api/v1/start", &body).await?;
+        assert_eq!(answer.error(), name, "{body} answers {}", answer.body);
+        assert!(
+            (400..500).contains(&answer.status),
+            "{body} answers {}",
+            answer.status
+        );
+    }
+    for call in ["pause", "resume", "commit", "reverse"] {
+        let answer = rig
+            .host
+            .call("POST", &format!("/api/v1/{call}"), "")
+            .await?;
+        assert_eq!(
+            (answer.status, answer.error()),
+            (409, "InvalidStateTransition"),
+            "{call}"
+        );
+    }
+    assert_eq!(rig.host.progress().await?["state"], "IDLE");
+    let databases = rig.destination.client().list_database_names().await?;
+    assert!(
+        !databases
+            .iter()
+            .any(|name| name.starts_with("mongosync_internal_")),
+        "{databases:?}"
+    );
+    rig.log.check()?;
+    rig.abandon();
+    Ok(())
+}
