@@ -24,6 +24,9 @@ pub enum DocumentKey<'a> {
     Document(Vec<u8>),
 }
 
+/// The type of symbols, which are strings to the server.
+const SYMBOL: u8 = 0x0E;
+
 /// The type of decimals. One that is not whole can equal a double that is not: keys of both are
 /// put with one applier, but are not equal, so their events must be applied in order.
 const DECIMAL: u8 = 0x13;
@@ -32,6 +35,7 @@ impl<'a> DocumentKey<'a> {
     pub fn new(id_kind: u8, id: &'a [u8]) -> Self {
         match id_kind {
             kind::DOCUMENT | kind::ARRAY => Self::Document(canonical(id_kind, id)),
+            SYMBOL => Self::Bytes(kind::STRING, id),
             _ => number(id_kind, id).unwrap_or(Self::Bytes(id_kind, id)),
         }
     }
@@ -195,6 +199,15 @@ mod tests {
             key(doc! { "a": 1.0, "b": { "c": 2_i64 } })
         );
         assert_eq!(key(-0.0), key(0));
+    }
+
+    #[test]
+    fn a_symbol_is_the_same_key_as_its_text() {
+        assert_eq!(key(Bson::Symbol("s".to_owned())), key("s"));
+        assert_eq!(
+            key(doc! { "a": Bson::Symbol("s".to_owned()) }),
+            key(doc! { "a": "s" })
+        );
     }
 
     #[test]

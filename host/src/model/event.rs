@@ -68,6 +68,7 @@ pub struct ChangeEvent<'a> {
     /// The document's `_id`: BSON type and value bytes.
     pub document_id: Option<(u8, &'a [u8])>,
     pub full_document: Option<&'a [u8]>,
+    /// The oplog's own description of an update (`showRawUpdateDescription`).
     pub update_description: Option<&'a [u8]>,
     pub operation_description: Option<&'a [u8]>,
 }
@@ -113,7 +114,7 @@ impl<'a> ChangeEvent<'a> {
                 self.document_id = Some((id.kind, id.value));
             }
             b"fullDocument" => self.full_document = element.as_document(),
-            b"updateDescription" => self.update_description = element.as_document(),
+            b"rawUpdateDescription" => self.update_description = element.as_document(),
             b"operationDescription" => self.operation_description = element.as_document(),
             _ => {}
         }
@@ -149,7 +150,7 @@ mod tests {
             "clusterTime": Timestamp { time: 7, increment: 2 },
             "ns": { "db": "app", "coll": "users" },
             "documentKey": { "shard": 1, "_id": "u1" },
-            "updateDescription": { "updatedFields": { "a": 1 }, "removedFields": [], "truncatedArrays": [] },
+            "rawUpdateDescription": { "$v": 2, "diff": { "u": { "a": 1 } } },
         };
         let event = ChangeEvent::parse(document.as_bytes()).unwrap();
         assert_eq!(event.op_type, OpType::Update);

@@ -14,9 +14,11 @@ pub mod code {
     pub const CHANGE_STREAM_FATAL: i32 = 280;
     pub const CHANGE_STREAM_HISTORY_LOST: i32 = 286;
     pub const CAPPED_POSITION_LOST: i32 = 136;
+    pub const COMMAND_NOT_SUPPORTED_ON_VIEW: i32 = 166;
     pub const COLLECTION_UUID_MISMATCH: i32 = 361;
-    /// A replacement with another `_id` than the document it matched.
-    pub const IMMUTABLE_FIELD: i32 = 66;
+    /// A replacement with another `_id` than the document it matched, with a field whose name
+    /// begins with a dollar, or of another size than a capped collection's document.
+    pub const NOT_AS_REPLACEMENT: [i32; 3] = [66, 52, 10003];
     pub const BSON_OBJECT_TOO_LARGE: i32 = 10334;
     pub const DUPLICATE_KEY: i32 = 11000;
 }

@@ -78,7 +78,7 @@ async fn cursor_documents(
     Ok(documents)
 }
 
-/// Count and size from `$collStats`; zero if the collection does not exist.
+/// Count and size from `$collStats`; zero if the collection does not exist, or a view has its name.
 pub async fn collection_size(
     client: &Client,
     namespace: &Namespace,
@@ -87,7 +87,10 @@ pub async fn collection_size(
     let mut pipeline = bson::RawArrayBuf::new();
     pipeline.push(rawdoc! { "$collStats": { "storageStats": {} } });
     let stats = match aggregate(&database, &namespace.collection, pipeline).await {
-        Err(error) if error.has_code(code::NAMESPACE_NOT_FOUND) => {
+        Err(error)
+            if error.has_code(code::NAMESPACE_NOT_FOUND)
+                || error.has_code(code::COMMAND_NOT_SUPPORTED_ON_VIEW) =>
+        {
             return Ok(CollectionSize::default());
         }
         other => other?,

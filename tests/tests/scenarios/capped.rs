@@ -1,7 +1,7 @@
 //! Capped collections: natural order and exactly the documents that are left,
 //! through copy, replay, crash and commit.
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Result, ensure};
 use bson::{Document, doc};
 use mongodb::Database;
 use serde_json::json;
@@ -132,13 +132,9 @@ async fn s_capped_id_used_again() -> Result<()> {
     rig.host.restart().await?;
     rig.host.wait_can_commit().await?;
     wait_in_step(&rig).await?;
-    rig.compare()
-        .await
-        .err()
-        .context("sizes are restored at commit only, so there is a difference before")?;
     rig.host.pause().await?;
     for bytes in [30, 3] {
-        for id in [1, 2, 3, 10, 11] {
+        for id in [20, 21, 22, 23, 10, 1, 2, 3] {
             insert(&source, "c", one(id, bytes)).await?;
         }
     }

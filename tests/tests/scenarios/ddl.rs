@@ -131,7 +131,11 @@ async fn again(rig: &Rig, name: &str, mark: &str) -> Result<()> {
     let options = doc! { "create": name, "validator": { "mark": { "$ne": "bad" } }, "validationLevel": "moderate" };
     run(&app, options).await?;
     insert(&app, name, documents(mark)).await?;
-    run(&app, doc! { "createIndexes": name, "indexes": [{ "key": { "mark": 1, "n": 1 }, "name": "m", "unique": true }] }).await?;
+    run(
+        &app,
+        doc! { "createIndexes": name, "indexes": [{ "key": { "mark": 1, "n": 1 }, "name": "m" }] },
+    )
+    .await?;
     update(
         &app,
         name,
@@ -221,7 +225,7 @@ async fn s_rename_into_and_out_of_filter() -> Result<()> {
     for name in ["in_a", "in_b", "in_c", "out_a", "out_b", "out_c", "out_d"] {
         insert(&app, name, documents(name)).await?;
     }
-    run(&app, doc! { "createIndexes": "out_b", "indexes": [{ "key": { "n": 1, "mark": 1 }, "name": "u", "unique": true }] }).await?;
+    run(&app, doc! { "createIndexes": "out_b", "indexes": [{ "key": { "n": 1, "mark": 1 }, "name": "u" }] }).await?;
     start_and_die(&mut rig, filter()).await?;
 
     // While copying: in and out, over one another, and several times.

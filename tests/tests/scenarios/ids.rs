@@ -11,7 +11,7 @@ use support::{Rig, host::number, replica_set, rig::Options};
 
 use crate::steps::{
     self, delete, fail_command, find, go_on_and_die, heal, insert, rig_to_die_at, rig_with_death,
-    run, start_and_die, update, wait_for_document, wait_in_step,
+    run, source_time, start_and_die, update, wait_for_document, wait_in_step,
 };
 
 const MIB: usize = 1 << 20;
@@ -82,10 +82,20 @@ fn one_of_each() -> Vec<Bson> {
     ]
 }
 
+/// In a clustered collection the server itself does not know these for their own duplicates.
+fn is_beyond_64_bits(id: &Bson) -> bool {
+    match id {
+        Bson::Double(number) => number.is_nan() || number.abs() > 1e18,
+        Bson::Decimal128(number) => number.to_string().contains('E'),
+        Bson::Int64(number) => *number == i64::MIN,
+        _ => false,
+    }
+}
+
 /// Changes every document of a collection but for each third one.
 async fn change_all(database: &Database, collection: &str, mark: &str) -> Result<()> {
     for (at, id) in one_of_each().into_iter().enumerate() {
-        if at % 3 == 0 {
+        if at % 3 == 0 || find(database, collection, id.clone()).await?.is_none() {
             continue;
         }
         update(
@@ -134,15 +144,12 @@ async fn s17_mixed_id_types() -> Result<()> {
     .await?;
     let clustered = doc! { "create": "clustered", "clusteredIndex": { "key": { "_id": 1 }, "unique": true, "name": "by id" } };
     run(&source, clustered).await?;
-    insert(
-        &source,
-        "clustered",
-        one_of_each()
-            .into_iter()
-            .map(|id| doc! { "_id": id, "n": 1 })
-            .collect(),
-    )
-    .await?;
+    let in_clustered: Vec<_> = one_of_each()
+        .into_iter()
+        .filter(|id| !is_beyond_64_bits(id))
+        .collect();
+    let clustered = in_clustered.iter().map(|id| doc! { "_id": id, "n": 1 });
+    insert(&source, "clustered", clustered.collect()).await?;
     start_and_die(&mut rig, json!({})).await?;
     for collection in ["small", "clustered"] {
         change_all(&source, collection, "copy").await?;
@@ -160,9 +167,9 @@ async fn s17_mixed_id_types() -> Result<()> {
     rig.host.restart().await?;
     wait_in_step(&rig).await?;
     let each = one_of_each().len() as u64;
-    for collection in ["small", "clustered"] {
+    for (collection, expected) in [("small", each), ("clustered", in_clustered.len() as u64)] {
         ensure!(
-            steps::count(&rig.destination_db("app"), collection).await? == each,
+            steps::count(&rig.destination_db("app"), collection).await? == expected,
             "{collection}: one of each"
         );
     }
@@ -346,7 +353,7 @@ async fn s18_ids_with_the_same_text() -> Result<()> {
             &source,
             "c",
             id.clone(),
-            doc! { "$set": { "n": at as i32 } },
+            doc! { "$set": { "n": 1 + at as i32 } },
         )
         .await?;
     }
@@ -371,10 +378,7 @@ async fn s18_ids_with_the_same_text() -> Result<()> {
 async fn s19_ids_under_a_collation() -> Result<()> {
     let collations = [
         ("case", doc! { "locale": "en", "strength": 2 }),
-        (
-            "accents",
-            doc! { "locale": "fr", "strength": 1, "backwards": true },
-        ),
+        ("accents", doc! { "locale": "fr", "strength": 1 }),
         (
             "numbers",
             doc! { "locale": "en", "numericOrdering": true, "strength": 1 },
@@ -536,6 +540,8 @@ async fn s23_change_inside_a_range_being_copied() -> Result<()> {
     insert(&source, "c", (0..DOCUMENTS).map(document).collect()).await?;
     let slow = doc! { "failCommands": ["getMore"], "namespace": "app.c", "blockConnection": true, "blockTimeMS": 1500 };
     fail_command(&rig.source, doc! { "times": 2 }, slow).await?;
+    // So that no event is at the start time itself, which the stream includes.
+    source_time(&rig).await?;
     rig.host.start(json!({})).await?;
     wait_for_document(&rig, "app", "c", 1).await?;
     let changed = [0, 1, 2, DOCUMENTS / 2, DOCUMENTS - 2, DOCUMENTS - 1];

@@ -7,6 +7,15 @@
 //! host kills itself at a named point, the source is written to, and the host is
 //! started again.
 
+#![expect(
+    clippy::unwrap_used,
+    clippy::cast_possible_truncation,
+    clippy::cast_possible_wrap,
+    clippy::cast_sign_loss,
+    clippy::indexing_slicing,
+    reason = "small numbers, literals and JSON of the tests' own"
+)]
+
 mod capped;
 mod ddl;
 mod faults;

@@ -120,6 +120,7 @@ async fn s64_restart_with_swapped_or_other_clusters() -> Result<()> {
 #[tokio::test]
 async fn s64_copied_metadata_is_refused() -> Result<()> {
     let mut rig = begun().await?;
+    wait_in_step(&rig).await?;
     rig.host.kill()?;
     let directory = TestDir::new()?;
     let stranger = ReplicaSet::start(

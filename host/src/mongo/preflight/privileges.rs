@@ -74,6 +74,7 @@ const DESTINATION: [Required; 2] = [
             "createCollection",
             "convertToCapped",
             "dropCollection",
+            "dropDatabase",
             "renameCollectionSameDB",
             "collMod",
             "createIndex",

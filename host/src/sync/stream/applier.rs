@@ -269,8 +269,9 @@ impl Applier {
         Ok(())
     }
 
-    /// Under a collation two different `_id`s can be equal: a document then
-    /// stands in the way of another's replacement, and is deleted first.
+    /// Deletes and inserts what the server does not take as a replacement: a
+    /// document with another `_id` that is equal under the collation, one of
+    /// another size in a capped collection, and names that begin with a dollar.
     async fn replace_by_insert(
         &self,
         target: &Target,
@@ -280,7 +281,7 @@ impl Applier {
     ) -> Result<(), Error> {
         for error in outcome
             .errors
-            .extract_if(.., |error| error.code == code::IMMUTABLE_FIELD)
+            .extract_if(.., |error| code::NOT_AS_REPLACEMENT.contains(&error.code))
         {
             let slot = statements
                 .get(error.index)
@@ -403,16 +404,14 @@ fn push_updates(
         });
     }
     for delta in &slot.deltas {
-        for number in 0..delta.statements() {
-            command.push_with(|writer| {
-                write_query(writer, slot.id_kind, slot.id);
-                delta.write(number, writer);
-            });
-            statements.push(Statement {
-                slot: at,
-                is_delta: true,
-            });
-        }
+        command.push_with(|writer| {
+            write_query(writer, slot.id_kind, slot.id);
+            delta.write(writer);
+        });
+        statements.push(Statement {
+            slot: at,
+            is_delta: true,
+        });
     }
 }
 

@@ -97,7 +97,7 @@ impl<'a> Slot<'a> {
                 self.deltas.clear();
             }
             _ => match may_be_delta.then(|| Delta::of(body)).transpose()?.flatten() {
-                Some(delta) if delta.statements() == 0 => {}
+                Some(delta) if delta.is_empty() => {}
                 Some(delta) => self.deltas.push(delta),
                 None => self.look_up = true,
             },

@@ -340,10 +340,12 @@ impl Ddl<'_, '_> {
         Ok(Some(entry.document()))
     }
 
-    /// The collections have gone by events of their own; views have not.
+    /// The collections have gone by events of their own; views have not. What is left is the name,
+    /// which stands in the way of the same name in other letters.
     async fn drop_database(&mut self) -> Result<bool, Error> {
         let database = self.context.destination.database(self.event.database);
         let mut dropped = false;
+        let mut is_empty = true;
         for entry in listing::collections(&database).await? {
             let Ok(name) = entry.get_str("name") else {
                 continue;
@@ -357,7 +359,13 @@ impl Ddl<'_, '_> {
                     .remove_namespace(&NamespaceDocument::id_of_view(&source))
                     .await?;
                 dropped = true;
+            } else {
+                is_empty &= name == "system.views";
             }
+        }
+        if is_empty {
+            let command = rawdoc! { "dropDatabase": 1, "writeConcern": { "w": "majority" } };
+            indexes::run(&database, command).await?;
         }
         Ok(dropped)
     }

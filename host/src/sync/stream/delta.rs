@@ -1,195 +1,176 @@
-//! Turns an update event into update statements that give the same bytes.
+//! Turns an update event into an update statement that gives the same bytes.
 //!
-//! The event does not say which of its fields are new. The server appends new
-//! fields in the order of their names, and an update on the source may have
-//! appended them in another. So the fields are set in runs of ascending names,
-//! in the order of the event: within a run both orders agree, and a field that
-//! existed stays where it is.
+//! The stream carries the source's own oplog entry of an update
+//! (`showRawUpdateDescription`): the difference of two documents. Unlike the
+//! public `updateDescription` it tells fields that are new, or moved to the end,
+//! from those that changed in place, array elements from fields with numeric
+//! names, and paths from names that hold a dot. The server applies it to a
+//! document in `$_internalApplyOplogUpdate`, as a secondary does, so nothing is
+//! interpreted here.
 //!
-//! Everything that could be read in two ways is left to a look-up of the
-//! document: dotted paths unless the server says that none is ambiguous
-//! (`disambiguatedPaths`, from 6.1 on), numeric names, names that an update
-//! operator would not take, truncated arrays, and a field both removed and set.
+//! The most frequent differences, fields that changed in place and fields that
+//! were removed, are written as `$set` and `$unset`, which say the same and cost
+//! the destination a quarter less.
 
-use std::collections::HashSet;
+use crate::model::raw::{Malformed, Writer, elements, find, kind};
 
-use crate::model::raw::{Element, Malformed, Writer, elements, kind};
+/// The format of oplog updates from 5.0 on.
+const OPLOG_VERSION: [u8; 4] = 2_i32.to_le_bytes();
 
-/// An update as statements, or `None` if only a look-up gives the same document.
-#[derive(Debug, Default)]
-pub(super) struct Delta<'a> {
-    removed: Vec<&'a [u8]>,
-    /// Each run becomes one statement.
-    runs: Vec<Vec<Element<'a>>>,
+/// An update that gives the same document as on the source.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Delta<'a> {
+    /// Top-level fields that changed in place, and those that were removed.
+    Operators {
+        changed: Option<&'a [u8]>,
+        removed: Option<&'a [u8]>,
+    },
+    /// Anything else: the oplog entry.
+    Oplog(&'a [u8]),
 }
 
 impl<'a> Delta<'a> {
-    /// Reads an update description (MongoDB manual, "update Event").
+    /// Reads a raw update description, `{$v: 2, diff: {…}}`; `None` if only a look-up gives the
+    /// same document.
     pub(super) fn of(description: &'a [u8]) -> Result<Option<Self>, Malformed> {
-        let (mut updated, mut removed, mut truncated, mut ambiguous) = (None, None, None, None);
-        for element in elements(description)? {
-            let element = element?;
-            match element.name {
-                b"updatedFields" => updated = Some(element.value),
-                b"removedFields" => removed = Some(element.value),
-                b"truncatedArrays" => truncated = Some(element.value),
-                b"disambiguatedPaths" => ambiguous = Some(element.value),
-                _ => return Ok(None),
-            }
-        }
-        let is_empty =
-            |document: Option<&[u8]>| document.is_none_or(|document| document.len() <= 5);
-        if !is_empty(truncated) || !is_empty(ambiguous) {
+        let version = find(description, "$v")?;
+        if version
+            .is_none_or(|version| version.kind != kind::INT32 || version.value != OPLOG_VERSION)
+        {
             return Ok(None);
         }
-        let (Some(updated), Some(removed)) = (updated, removed) else {
-            return Ok(None);
-        };
-        Self::read(updated, removed, ambiguous.is_some())
-    }
-
-    fn read(
-        updated: &'a [u8],
-        removed: &'a [u8],
-        dots_are_paths: bool,
-    ) -> Result<Option<Self>, Malformed> {
-        let mut delta = Self::default();
-        let mut names = HashSet::new();
-        for element in elements(updated)? {
-            let element = element?;
-            if !is_plain(element.name, dots_are_paths) {
-                return Ok(None);
-            }
-            names.insert(element.name);
-            match delta.runs.last_mut() {
-                Some(run) if run.last().is_some_and(|last| last.name < element.name) => {
-                    run.push(element)
-                }
-                _ => delta.runs.push(vec![element]),
+        let difference = find(description, "diff")?.and_then(|difference| difference.as_document());
+        let (mut changed, mut removed) = (None, None);
+        for section in elements(difference.ok_or(Malformed)?)? {
+            let section = section?;
+            match section.name {
+                b"u" if are_plain(section.value)? => changed = Some(section.value),
+                b"d" if are_plain(section.value)? => removed = Some(section.value),
+                _ => return Ok(Some(Self::Oplog(description))),
             }
         }
-        for element in elements(removed)? {
-            let name = element?.as_str().ok_or(Malformed)?.as_bytes();
-            if !is_plain(name, dots_are_paths)
-                || names.contains(name)
-                || dots_are_paths && name.contains(&b'.')
-            {
-                return Ok(None);
-            }
-            delta.removed.push(name);
-        }
-        Ok(Some(delta))
+        Ok(Some(Self::Operators { changed, removed }))
     }
 
-    /// About what its statements take in a command.
+    /// True if the update changed nothing.
+    pub(super) fn is_empty(&self) -> bool {
+        matches!(
+            self,
+            Self::Operators {
+                changed: None,
+                removed: None
+            }
+        )
+    }
+
+    /// About what its statement takes in a command.
     pub(super) fn bytes(&self) -> usize {
-        let set: usize = self
-            .runs
-            .iter()
-            .flatten()
-            .map(|element| element.name.len() + element.value.len() + 2)
-            .sum();
-        let unset: usize = self.removed.iter().map(|name| name.len() + 3).sum();
-        set + unset + 64 * self.statements()
+        const FRAME: usize = 96;
+        let length = |part: &Option<&[u8]>| part.map_or(0, <[u8]>::len);
+        FRAME
+            + match self {
+                Self::Operators { changed, removed } => length(changed) + length(removed),
+                Self::Oplog(description) => description.len(),
+            }
     }
 
-    /// The number of statements; 0 if the update changed nothing.
-    pub(super) fn statements(&self) -> usize {
-        self.runs.len().max(usize::from(!self.removed.is_empty()))
-    }
-
-    /// Writes the update document of statement `number`: removals go with the first.
-    pub(super) fn write(&self, number: usize, writer: &mut Writer) {
-        let update = writer.begin(kind::DOCUMENT, b"u");
-        if number == 0 && !self.removed.is_empty() {
-            let unset = writer.begin(kind::DOCUMENT, b"$unset");
-            for name in &self.removed {
-                writer.value(kind::BOOLEAN, name, &[1]);
+    /// Writes the update, `u`, of its statement.
+    pub(super) fn write(&self, writer: &mut Writer) {
+        match self {
+            Self::Operators { changed, removed } => {
+                let update = writer.begin(kind::DOCUMENT, b"u");
+                for (operator, fields) in [(b"$set".as_slice(), changed), (b"$unset", removed)] {
+                    if let Some(fields) = fields {
+                        writer.value(kind::DOCUMENT, operator, fields);
+                    }
+                }
+                writer.end(update);
             }
-            writer.end(unset);
-        }
-        if let Some(run) = self.runs.get(number) {
-            let set = writer.begin(kind::DOCUMENT, b"$set");
-            for element in run {
-                writer.value(element.kind, element.name, element.value);
+            Self::Oplog(description) => {
+                let pipeline = writer.begin(kind::ARRAY, b"u");
+                let element = writer.begin(kind::DOCUMENT, b"0");
+                let stage = writer.begin(kind::DOCUMENT, b"$_internalApplyOplogUpdate");
+                writer.value(kind::DOCUMENT, b"oplogUpdate", description);
+                writer.end(stage);
+                writer.end(element);
+                writer.end(pipeline);
             }
-            writer.end(set);
         }
-        writer.end(update);
     }
 }
 
-/// True if `$set` on this path can mean one thing only.
-fn is_plain(path: &[u8], dots_are_paths: bool) -> bool {
-    let plain_name = |name: &[u8]| {
-        name.first()
-            .is_some_and(|first| *first != b'$' && !first.is_ascii_digit())
-    };
-    match path.contains(&b'.') {
-        false => plain_name(path),
-        true => dots_are_paths && path.split(|byte| *byte == b'.').all(plain_name),
+/// True if an update operator takes each of these names for itself, not for a path.
+fn are_plain(fields: &[u8]) -> Result<bool, Malformed> {
+    for field in elements(fields)? {
+        let name = field?.name;
+        if name.is_empty() || name.starts_with(b"$") || name.contains(&b'.') {
+            return Ok(false);
+        }
     }
+    Ok(true)
 }
 
 #[cfg(test)]
 mod tests {
-    use bson::{RawDocumentBuf, rawdoc};
+    use bson::{Document, RawDocumentBuf, doc, rawdoc};
 
     use super::*;
 
-    fn statements(description: &RawDocumentBuf) -> Option<Vec<RawDocumentBuf>> {
-        let delta = Delta::of(description.as_bytes()).unwrap()?;
-        let written = (0..delta.statements()).map(|number| {
-            let mut writer = Writer::continuing(RawDocumentBuf::new().into_bytes());
-            delta.write(number, &mut writer);
-            let statement = RawDocumentBuf::from_bytes(writer.finish()).unwrap();
-            statement.get_document("u").unwrap().to_owned()
-        });
-        Some(written.collect())
+    fn statement(difference: RawDocumentBuf) -> Document {
+        let description = rawdoc! { "$v": 2, "diff": difference };
+        let delta = Delta::of(description.as_bytes()).unwrap().unwrap();
+        let mut writer = Writer::continuing(RawDocumentBuf::new().into_bytes());
+        delta.write(&mut writer);
+        bson::deserialize_from_slice(&writer.finish()).unwrap()
     }
 
     #[test]
-    fn ascending_names_are_one_statement() {
-        let update = rawdoc! { "updatedFields": { "a": 1, "b": [1] }, "removedFields": ["c"], "truncatedArrays": [] };
-        let expected = rawdoc! { "$unset": { "c": true }, "$set": { "a": 1, "b": [1] } };
-        assert_eq!(statements(&update).unwrap(), [expected]);
+    fn fields_changed_in_place_and_removed_are_operators() {
+        assert_eq!(
+            statement(rawdoc! { "u": { "z": 1, "a": [1], "0": 2 } }),
+            doc! { "u": { "$set": { "z": 1, "a": [1], "0": 2 } } }
+        );
+        assert_eq!(
+            statement(rawdoc! { "d": { "c": false }, "u": { "a": 1 } }),
+            doc! { "u": { "$set": { "a": 1 }, "$unset": { "c": false } } }
+        );
     }
 
     #[test]
-    fn other_orders_are_set_in_the_order_of_the_event() {
-        let update =
-            rawdoc! { "updatedFields": { "z": 1, "b": 2, "m": 3, "a": 4 }, "removedFields": [] };
-        let expected = [
-            rawdoc! { "$set": { "z": 1 } },
-            rawdoc! { "$set": { "b": 2, "m": 3 } },
-            rawdoc! { "$set": { "a": 4 } },
-        ];
-        assert_eq!(statements(&update).unwrap(), expected);
-    }
-
-    #[test]
-    fn what_can_be_read_in_two_ways_is_looked_up() {
-        for update in [
-            rawdoc! { "updatedFields": { "a.b": 1 }, "removedFields": [] },
-            rawdoc! { "updatedFields": { "0": 1 }, "removedFields": [] },
-            rawdoc! { "updatedFields": { "$x": 1 }, "removedFields": [] },
-            rawdoc! { "updatedFields": { "": 1 }, "removedFields": [] },
-            rawdoc! { "updatedFields": { "a": 1 }, "removedFields": ["a"] },
-            rawdoc! { "updatedFields": { "a.0": 1 }, "removedFields": [], "disambiguatedPaths": {} },
-            rawdoc! { "updatedFields": { "a.b": 1 }, "removedFields": [], "disambiguatedPaths": { "a.b": ["a.b"] } },
-            rawdoc! { "updatedFields": {}, "removedFields": [], "truncatedArrays": [{ "field": "a", "newSize": 1 }] },
-            rawdoc! { "updatedFields": {}, "removedFields": [], "somethingNew": 1 },
+    fn everything_else_is_the_oplog_entry() {
+        for difference in [
+            rawdoc! { "i": { "a": 1 } },
+            rawdoc! { "u": { "a": 1 }, "i": { "b": 1 } },
+            rawdoc! { "u": { "a.b": 1 } },
+            rawdoc! { "u": { "": 1 } },
+            rawdoc! { "d": { "$x": false } },
+            rawdoc! { "sn": { "u": { "x": 1 } } },
+            rawdoc! { "sv": { "a": true, "l": 3 } },
         ] {
-            assert_eq!(statements(&update), None, "{update:?}");
+            let stage = doc! { "oplogUpdate": { "$v": 2, "diff": Document::try_from(&difference).unwrap() } };
+            assert_eq!(
+                statement(difference),
+                doc! { "u": [{ "$_internalApplyOplogUpdate": stage }] }
+            );
         }
     }
 
     #[test]
-    fn dotted_paths_are_deltas_when_the_server_says_that_they_are_paths() {
-        let update = rawdoc! { "updatedFields": { "a.b": 1, "a.c": 2 }, "removedFields": [], "disambiguatedPaths": {} };
+    fn a_difference_of_nothing_is_empty_and_other_versions_are_looked_up() {
+        let delta = |description: &RawDocumentBuf| {
+            Delta::of(description.as_bytes())
+                .unwrap()
+                .map(|delta| delta.is_empty())
+        };
+        assert_eq!(delta(&rawdoc! { "$v": 2, "diff": {} }), Some(true));
         assert_eq!(
-            statements(&update).unwrap(),
-            [rawdoc! { "$set": { "a.b": 1, "a.c": 2 } }]
+            delta(&rawdoc! { "$v": 2, "diff": { "u": { "a": 1 } } }),
+            Some(false)
         );
+        assert_eq!(
+            delta(&rawdoc! { "$v": 3, "diff": { "u": { "a": 1 } } }),
+            None
+        );
+        assert_eq!(delta(&rawdoc! { "$set": { "a": 1 } }), None);
     }
 }

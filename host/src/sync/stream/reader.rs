@@ -106,7 +106,11 @@ impl Reader {
     }
 
     fn command(&self) -> RawDocumentBuf {
-        let mut stage = rawdoc! { "allChangesForCluster": true, "showExpandedEvents": true };
+        let mut stage = rawdoc! {
+            "allChangesForCluster": true,
+            "showExpandedEvents": true,
+            "showRawUpdateDescription": true,
+        };
         match &self.behind {
             Some(position) => {
                 stage.append(bson::cstr!("resumeAfter"), position.resume_token.clone())

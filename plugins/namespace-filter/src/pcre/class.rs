@@ -25,6 +25,13 @@ pub(super) fn case_folded(mut set: CharSet) -> CharSet {
     set
 }
 
+/// True for characters that differ by case alone.
+pub(super) fn same_letter(a: char, b: char) -> bool {
+    case_folded(of_ranges(&[(a, a)]))
+        .iter()
+        .any(|range| range.start() <= b && b <= range.end())
+}
+
 /// `\d`, `\w`, `\s`, `\h`, `\v`, `\N` and their opposites.
 pub(super) fn of_escape(escape: char, ucp: bool) -> Option<CharSet> {
     let set = match escape.to_ascii_lowercase() {
@@ -91,7 +98,15 @@ pub(super) fn of_posix(name: &str, ignore_case: bool) -> Option<CharSet> {
     }))
 }
 
-/// `\p{name}`: a general category or a script.
+/// The general categories, as `\p` writes them. Scripts are not among them: which
+/// characters one has depends on the server's version.
+const CATEGORIES: &[&str] = &[
+    "Any", "C", "Cc", "Cf", "Cn", "Co", "Cs", "L", "Ll", "Lm", "Lo", "Lt", "Lu", "M", "Mc", "Me",
+    "Mn", "N", "Nd", "Nl", "No", "P", "Pc", "Pd", "Pe", "Pf", "Pi", "Po", "Ps", "S", "Sc", "Sk",
+    "Sm", "So", "Z", "Zl", "Zp", "Zs",
+];
+
+/// `\p{name}`: a general category.
 pub(super) fn of_property(name: &str) -> Option<CharSet> {
     if name == "L&" {
         return Some(union(&[
@@ -100,7 +115,7 @@ pub(super) fn of_property(name: &str) -> Option<CharSet> {
             of_property("Lt")?,
         ]));
     }
-    if name.is_empty() || !name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_') {
+    if !CATEGORIES.contains(&name) {
         return None;
     }
     let parsed = regex_syntax::Parser::new()

@@ -2,6 +2,7 @@
 //! limit of steps. Depth of recursion is that of nested look-arounds alone.
 
 use super::TooManySteps;
+use super::class;
 use super::parse::Assertion;
 use super::program::{Inst, Program};
 
@@ -188,12 +189,7 @@ impl<'a> Matcher<'a> {
             .get(self.slot(2 * group)?..self.slot(2 * group + 1)?)?;
         let end = at + captured.len();
         let here = self.text.get(at..end)?;
-        let same = |(a, b): (&char, &char)| {
-            a == b
-                || (ignore_case
-                    && (a.to_lowercase().eq(b.to_lowercase())
-                        || a.to_uppercase().eq(b.to_uppercase())))
-        };
+        let same = |(a, b): (&char, &char)| a == b || (ignore_case && class::same_letter(*a, *b));
         captured.iter().zip(here).all(same).then_some(end)
     }
 

@@ -6,7 +6,8 @@
 //! most 255 bytes, so a plain backtracking matcher is all that is needed; its
 //! step limit is what PCRE's match limit is to the server. What PCRE can do and
 //! this cannot (recursion, conditions, callouts, control verbs) is refused by
-//! name when the pattern is compiled, never read in another way.
+//! name when the pattern is compiled, never read in another way; so is what one
+//! version of the server reads unlike another (scripts, unknown escapes, `\8`).
 
 mod class;
 mod exec;

@@ -119,11 +119,10 @@ impl Program {
                 self.push(Inst::Save(2 * group + 1))?;
             }
             Node::Atomic(node) => self.emit_enclosed(node, |end| Inst::Atomic { end })?,
-            Node::Look {
-                behind,
-                negate,
-                node,
-            } => self.emit_look(*behind, *negate, node)?,
+            Node::Look { back, negate, node } => {
+                let (back, negate) = (*back, *negate);
+                self.emit_enclosed(node, |end| Inst::Look { back, negate, end })?;
+            }
             Node::Repeat {
                 node,
                 min,
@@ -175,48 +174,6 @@ impl Program {
         self.emit(node)?;
         self.push(Inst::Accept)?;
         self.patch(at, head(self.code.len()));
-        Ok(())
-    }
-
-    /// Each alternative of a look-behind has a width of its own.
-    fn emit_look(&mut self, behind: bool, negate: bool, node: &Node) -> Result<(), String> {
-        if !behind {
-            return self.emit_enclosed(node, |end| Inst::Look {
-                back: 0,
-                negate,
-                end,
-            });
-        }
-        let alternatives = match node {
-            Node::Alternate(nodes) => nodes.as_slice(),
-            node => std::slice::from_ref(node),
-        };
-        let widths: Option<Vec<usize>> = alternatives.iter().map(Node::width).collect();
-        let widths = widths.ok_or("a look-behind needs a fixed length in each alternative")?;
-        // (?<!a|bc) is (?<!a)(?<!bc); (?<=a|bc) is (?:(?<=a)|(?<=bc)).
-        let mut jumps = Vec::new();
-        for (position, (node, back)) in alternatives.iter().zip(widths).enumerate() {
-            let choose = !negate && position + 1 < alternatives.len();
-            let split = if choose {
-                Some(self.push(Inst::Accept)?)
-            } else {
-                None
-            };
-            self.emit_enclosed(node, |end| Inst::Look { back, negate, end })?;
-            if let Some(split) = split {
-                jumps.push(self.push(Inst::Accept)?);
-                self.patch(
-                    split,
-                    Inst::Split {
-                        first: split + 1,
-                        second: self.code.len(),
-                    },
-                );
-            }
-        }
-        for jump in jumps {
-            self.patch(jump, Inst::Jump(self.code.len()));
-        }
         Ok(())
     }
 

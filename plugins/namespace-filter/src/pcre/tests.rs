@@ -85,12 +85,13 @@ fn classes_are_ascii_as_on_the_server() {
         ("^[[]$", "", &["["], &["]"]),
         (r"^[\Qa]\E]$", "", &["a", "]"], &["Q", "\\"]),
         (r"^[^\W_]$", "", &["a", "1"], &["_", "-"]),
-        (
-            r"^\p{Greek}\pL\P{L}\p{^Lu}$",
-            "",
-            &["αé1a"],
-            &["aé1a", "αé1A"],
-        ),
+        (r"^[\Qa\E-c]$", "", &["b"], &["-"]),
+        (r"^[a\E-c]$", "", &["b"], &["-"]),
+        (r"^[a\Q-c\E]$", "", &["a", "-", "c"], &["b"]),
+        (r"^[\E^a]$", "", &["b", "^"], &["a"]),
+        ("^[[:alpha]$", "", &[":", "["], &["b"]),
+        ("[[:<:]]ab[[:>:]]", "", &["ab", "-ab."], &["abb", "aab"]),
+        (r"^\p{Ll}\pL\P{L}\p{^Lu}$", "", &["αé1a"], &["Aé1a", "αé1A"]),
     ]);
 }
 
@@ -106,9 +107,9 @@ fn case() {
         ("(a(?i)b)c", "", &["aBc"], &["aBC"]),
         ("(?:a(?i)b|c)d", "", &["aBd", "Cd"], &["CD"]),
         ("(?i)a(?-i)b", "", &["Ab"], &["AB"]),
-        ("(?^:a)b", "i", &["aB"], &["Ab"]),
         ("(?ms)^b.", "", &["a\nb\n"], &["ab\n"]),
         (r"^(a)\1$", "i", &["aA"], &["ab"]),
+        (r"^(.)\1$", "i", &["iI", "Kk", "σς"], &["iı", "iİ", "ssß"]),
     ]);
 }
 
@@ -119,6 +120,8 @@ fn extended() {
         (r"a\ b[ ]c", "x", &["a b c"], &["abc"]),
         (r"a \Q b#\E +", "x", &["a b#", "a b##"], &["ab"]),
         ("a +", "x", &["aa"], &["b"]),
+        ("^a + +a", "x", &[], &["aaa"]),
+        ("^a + #\n ?$", "x", &["aa"], &[""]),
         ("(?x) a b (?-x) c", "", &["ab c"], &["abc"]),
         ("a(?# not\nthis)b", "", &["ab"], &["a"]),
         ("a #b", "", &["a #b"], &["a"]),
@@ -133,6 +136,8 @@ fn repeats() {
         ("^a{2,}b{0}$", "", &["aaaaa"], &["a", "aab"]),
         ("^a{,2}$", "", &["a{,2}"], &["a"]),
         ("^a{x}{$", "", &["a{x}{"], &["a"]),
+        ("^a{70000$", "", &["a{70000"], &["a"]),
+        (r"^(?:\b)+a", "", &["a"], &["b"]),
         ("^(ab?c|d)*$", "", &["", "abcacd"], &["ab"]),
         ("^(a*)*$", "", &["", "aaa"], &["b"]),
         ("^(a?){3}b$", "", &["b", "aab"], &["aaaab"]),
@@ -155,6 +160,7 @@ fn look_around() {
         ("(?<!a|bc)d", "", &["cd", "d", "abd"], &["ad", "bcd"]),
         ("^(?!.*_(?:tmp|bak)$).*$", "", &["orders"], &["orders_tmp"]),
         (r"(?<=^|_)x", "", &["x", "a_x"], &["ax"]),
+        (r"(?<=(b)|(ab))\2", "", &[], &["abab"]),
         (r"^(?=(a+))\1b", "", &["aab"], &["aac"]),
         (r"(?<!\w{2})z$", "", &["az", "z"], &["abz"]),
     ]);
@@ -181,6 +187,12 @@ fn references() {
             &["abcdefghij\u{8}"],
         ),
         (r"^(a)\11$", "", &["a\t"], &["aa1"]),
+        (
+            r"^\11|(a)(b)(c)(d)(e)(f)(g)(h)(i)(j)(k)",
+            "",
+            &["\t"],
+            &["a"],
+        ),
     ]);
 }
 
@@ -195,7 +207,7 @@ fn escapes() {
         ),
         (r"^\.\*\$\^\[\(\_\-\/$", "", &[".*$^[(_-/"], &["a"]),
         (r"^\Qa.b\E.$", "", &["a.bc"], &["axbc"]),
-        (r"^a\Q.*", "", &["a.*"], &["axx"]),
+        (r"^a\Q.*\E", "", &["a.*"], &["axx"]),
         (r"^a\E+$", "", &["aa"], &["b"]),
     ]);
 }
@@ -220,6 +232,34 @@ fn what_does_not_compile_is_refused() {
         ("(?<n>a)(?<n>b)", "", "two groups"),
         ("(?<1>a)", "", "not a group's name"),
         ("(?<=a+)b", "", "fixed length"),
+        ("(?<=(?:a|bc))d", "", "fixed length"),
+        ("(?<=a+){0}b", "", "fixed length"),
+        ("a**", "", "nothing to repeat"),
+        ("a{2}{2}", "", "nothing to repeat"),
+        ("^*a", "", "nothing to repeat"),
+        (r"\b+a", "", "nothing to repeat"),
+        ("(?i)+a", "", "nothing to repeat"),
+        (r"a\Q.", "", "`\\E`"),
+        ("a #b", "x", "comment"),
+        ("a\u{85}b", "x", "some servers"),
+        (r"[a-\d]", "", "end with a character"),
+        ("[a-[:digit:]]", "", "end with a character"),
+        ("[:alpha:]", "", "brackets of its own"),
+        ("[[:foo-bar:]]", "", "not a known class"),
+        ("[[:<:]a]", "", "not a known class"),
+        ("(*UCP)[[:alpha:]]", "", "(*UCP)"),
+        (
+            "(?<abcdefghijklmnopqrstuvwxyzabcdefg>a)",
+            "",
+            "not a group's name",
+        ),
+        (r"(a)\g{+1}", "", "no group `+1`"),
+        (r"(a)\8", "", "no group 8"),
+        (r"(a|b\1)+", "", "stands in"),
+        ("(?^i)a", "", "`^`"),
+        (r"\N{U+41}", "", "not supported"),
+        (r"\p{Greek}", "", "property"),
+        (r"\p{letter}", "", "property"),
         ("(?z)a", "", "`z`"),
         (r"\y", "", "not an escape"),
         (r"\p{Nope}", "", "property"),

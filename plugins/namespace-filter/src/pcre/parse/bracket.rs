@@ -1,7 +1,7 @@
 //! Character classes in brackets.
 
 use super::super::class::{self, CharSet};
-use super::{Node, Parser};
+use super::{Assertion, Node, Parser};
 
 /// One member of a class.
 enum Item {
@@ -12,7 +12,13 @@ enum Item {
 impl Parser {
     /// Behind the opening bracket.
     pub(super) fn bracket(&mut self) -> Result<Node, String> {
-        let negate = self.eat("^");
+        if let Some(ahead) = self.word_edge() {
+            return self.unrepeated(word_edge(ahead, self.flags.ucp));
+        }
+        if self.posix_end().is_some() {
+            return self.fail("a class such as `[:alpha:]` needs brackets of its own around it");
+        }
+        let negate = self.negation();
         // Case is folded for what is written as characters, not for named sets.
         let mut chars = CharSet::empty();
         let mut sets = CharSet::empty();
@@ -38,17 +44,32 @@ impl Parser {
         }))
     }
 
-    /// The next member; nothing at the closing bracket.
-    fn bracket_item(&mut self, first: bool) -> Result<Option<Item>, String> {
+    /// `[[:<:]]` and `[[:>:]]`; true for the first. Nothing else may be in the class.
+    fn word_edge(&mut self) -> Option<bool> {
+        if self.eat("[:<:]]") {
+            Some(true)
+        } else if self.eat("[:>:]]") {
+            Some(false)
+        } else {
+            None
+        }
+    }
+
+    /// A leading `^`, also behind quotes of nothing.
+    fn negation(&mut self) -> bool {
+        let mut negate = false;
         loop {
-            if self.eat("\\E") {
-                self.quoted = false;
-            } else if !self.quoted && self.eat("\\Q") {
-                self.quoted = true;
-            } else {
-                break;
+            if !negate && self.eat("^") {
+                negate = true;
+            } else if !self.eat("\\E") && !self.eat("\\Q\\E") {
+                return negate;
             }
         }
+    }
+
+    /// The next member; nothing at the closing bracket.
+    fn bracket_item(&mut self, first: bool) -> Result<Option<Item>, String> {
+        self.skip_quotes();
         let Some(c) = self.next() else {
             return self.fail("a character class is not closed by `]`");
         };
@@ -64,25 +85,38 @@ impl Parser {
         }))
     }
 
+    fn skip_quotes(&mut self) {
+        loop {
+            if self.eat("\\E") {
+                self.quoted = false;
+            } else if !self.quoted && self.eat("\\Q") {
+                self.quoted = true;
+            } else {
+                return;
+            }
+        }
+    }
+
     /// The end of a range that begins with `from`, or `from` itself where the
     /// hyphen is a literal.
     fn range_end(&mut self, from: char) -> Result<char, String> {
+        while self.eat("\\E") {
+            self.quoted = false;
+        }
         if self.quoted || self.peek() != Some('-') {
             return Ok(from);
         }
         let hyphen = self.at;
         self.at += 1;
-        if self.peek() == Some(']') {
+        self.skip_quotes();
+        if !self.quoted && self.peek() == Some(']') {
             self.at = hyphen;
             return Ok(from);
         }
         match self.bracket_item(false)? {
             Some(Item::Char(to)) if to >= from => Ok(to),
             Some(Item::Char(_)) => self.fail("a range in brackets is out of order"),
-            _ => {
-                self.at = hyphen;
-                Ok(from)
-            }
+            _ => self.fail("a range in brackets does not end with a character"),
         }
     }
 
@@ -108,24 +142,53 @@ impl Parser {
 
     /// `[:name:]`, behind its opening bracket. Anything else is a literal bracket.
     fn posix(&mut self) -> Result<Option<CharSet>, String> {
-        let start = self.at;
-        let Some(mark @ (':' | '.' | '=')) = self.next() else {
-            self.at = start;
+        let Some(end) = self.posix_end() else {
             return Ok(None);
         };
+        if self.flags.ucp {
+            return self.fail("classes such as `[:alpha:]` are not supported under `(*UCP)`");
+        }
+        let known = self.eat(":");
         let negate = self.eat("^");
-        let mut name = String::new();
-        while let Some(c) = self.peek().filter(char::is_ascii_alphanumeric) {
-            self.at += 1;
-            name.push(c);
-        }
-        if !self.eat(&format!("{mark}]")) {
-            self.at = start;
-            return Ok(None);
-        }
+        let name: String = self
+            .pattern
+            .get(self.at..end)
+            .unwrap_or_default()
+            .iter()
+            .collect();
+        self.at = end + 2;
         match class::of_posix(&name, self.flags.ignore_case) {
-            Some(set) if mark == ':' => Ok(Some(if negate { class::negated(set) } else { set })),
-            _ => self.fail(&format!("`[{mark}{name}{mark}]` is not a known class")),
+            Some(set) if known => Ok(Some(if negate { class::negated(set) } else { set })),
+            _ => self.fail(&format!("`{name}` is not a known class")),
         }
     }
+
+    /// Where the closing mark of `[:name:]`, `[.name.]` or `[=name=]` stands.
+    fn posix_end(&self) -> Option<usize> {
+        let mark = self.peek().filter(|c| matches!(c, ':' | '.' | '='))?;
+        let mut at = self.at + 1;
+        loop {
+            match (*self.pattern.get(at)?, self.pattern.get(at + 1).copied()) {
+                ('\\', Some('\\' | ']')) => at += 1,
+                (']', _) => return None,
+                ('[', Some(next)) if next == mark => return None,
+                (c, Some(']')) if c == mark => return Some(at),
+                _ => {}
+            }
+            at += 1;
+        }
+    }
+}
+
+/// A word begins (`ahead`) or ends here.
+fn word_edge(ahead: bool, ucp: bool) -> Node {
+    let word = class::of_escape('w', ucp).unwrap_or_else(CharSet::empty);
+    Node::Concat(vec![
+        Node::Assert(Assertion::WordBoundary),
+        Node::Look {
+            back: usize::from(!ahead),
+            negate: false,
+            node: Box::new(Node::One(word)),
+        },
+    ])
 }

@@ -3,23 +3,25 @@
 use super::super::class;
 use super::{Assertion, Node, Parser};
 
+/// Numbers over this are an error even where they would be octal.
+const MAX_REFERENCE: usize = 2_147_483_647;
+
 impl Parser {
     /// Behind the backslash, outside of brackets.
     pub(super) fn escape(&mut self) -> Result<Node, String> {
         let Some(c) = self.next() else {
             return self.fail("the pattern ends with a backslash");
         };
+        if c == 'N' && self.names_character()? {
+            return self.fail("`\\N{…}` is not supported");
+        }
         if let Some(set) = class::of_escape(c, self.flags.ucp) {
             return Ok(Node::One(set));
         }
+        if let Some(node) = position(c) {
+            return self.unrepeated(node);
+        }
         Ok(match c {
-            'A' | 'G' => Node::Assert(Assertion::Start),
-            'z' => Node::Assert(Assertion::End),
-            'Z' => Node::Assert(Assertion::EndOrFinalNewline),
-            'b' => Node::Assert(Assertion::WordBoundary),
-            'B' => Node::Assert(Assertion::NotWordBoundary),
-            // It moves where the match begins, which nobody asks for here.
-            'K' => Node::Empty,
             'R' => line_break(),
             'p' | 'P' => Node::One(self.property(c == 'P')?),
             'k' => return self.name_reference(),
@@ -30,6 +32,14 @@ impl Parser {
                 None => return self.unknown_escape(c),
             },
         })
+    }
+
+    /// True at a brace that is no quantifier.
+    fn names_character(&mut self) -> Result<bool, String> {
+        let start = self.at;
+        let names = self.eat("{") && self.counts()?.is_none();
+        self.at = start;
+        Ok(names)
     }
 
     pub(super) fn unknown_escape<T>(&self, c: char) -> Result<T, String> {
@@ -103,7 +113,7 @@ impl Parser {
         }
     }
 
-    /// `\pL`, `\p{Lu}`, `\p{^Greek}`.
+    /// `\pL`, `\p{Lu}`, `\p{^Lu}`.
     pub(super) fn property(&mut self, negate: bool) -> Result<class::CharSet, String> {
         let name = match self.next() {
             Some('{') => self.until('}', "`\\p{`")?,
@@ -141,17 +151,17 @@ impl Parser {
             return self.fail("recursion and subroutine calls are not supported");
         } else {
             let sign = if self.eat("-") { "-" } else { "" };
-            match self.count()? {
+            match self.digits() {
                 Some(number) => format!("{sign}{number}"),
                 None => return self.fail("`\\g` needs a group"),
             }
         };
         match text.parse::<i32>() {
-            Ok(number) => match self.absolute(number) {
+            Ok(number) if !text.starts_with('+') => match self.absolute(number) {
                 Some(group) => self.reference(group),
                 None => self.fail(&format!("there is no group {number}")),
             },
-            Err(_) => self.reference_by_name(&text),
+            _ => self.reference_by_name(&text),
         }
     }
 
@@ -167,20 +177,19 @@ impl Parser {
         }
     }
 
-    /// `\1` to `\9` are groups always; longer numbers if there are as many, and
-    /// octal if not.
+    /// `\1` to `\7` are groups always; higher numbers if there are as many up to
+    /// here, and octal if not. An `\8` or `\9` that is neither is refused: some
+    /// servers read it as a digit, some do not compile it.
     fn number_reference(&mut self, first: char) -> Result<Node, String> {
         let start = self.at;
         self.at -= 1;
-        let number = self
-            .count()?
-            .map_or(0, |number| usize::try_from(number).unwrap_or(0));
-        let known = self
-            .all_groups
-            .as_ref()
-            .map_or(usize::MAX, |groups| groups.count);
-        if number < 10 || number <= known {
+        let number = self.digits().map_or(Ok(0), usize::try_from);
+        let number = number.unwrap_or(usize::MAX);
+        if number < 8 || number <= self.groups.count {
             return self.reference(number);
+        }
+        if number > MAX_REFERENCE {
+            return self.fail(&format!("there is no group {number}"));
         }
         self.at = start;
         match first.to_digit(8) {
@@ -193,6 +202,9 @@ impl Parser {
     }
 
     fn reference(&self, group: usize) -> Result<Node, String> {
+        if self.open.contains(&group) {
+            return self.fail("a reference to the group that it stands in is not supported");
+        }
         match &self.all_groups {
             Some(all) if group > all.count => self.fail(&format!("there is no group {group}")),
             _ => Ok(Node::Backreference {
@@ -204,13 +216,27 @@ impl Parser {
 
     pub(super) fn reference_by_name(&self, name: &str) -> Result<Node, String> {
         let Some(all) = &self.all_groups else {
-            return Ok(Node::Empty);
+            return self.reference(0);
         };
         match all.names.iter().find(|(known, _)| known == name) {
             Some((_, group)) => self.reference(*group),
             None => self.fail(&format!("there is no group `{name}`")),
         }
     }
+}
+
+/// What an escape says of the position, rather than of a character.
+fn position(escape: char) -> Option<Node> {
+    Some(Node::Assert(match escape {
+        'A' | 'G' => Assertion::Start,
+        'z' => Assertion::End,
+        'Z' => Assertion::EndOrFinalNewline,
+        'b' => Assertion::WordBoundary,
+        'B' => Assertion::NotWordBoundary,
+        // It moves where the match begins, which nobody asks for here.
+        'K' => return Some(Node::Empty),
+        _ => return None,
+    }))
 }
 
 /// `\R`: any line break, `\r\n` as one.

@@ -1,6 +1,9 @@
 //! Everything that begins with a parenthesis.
 
-use super::{Flags, Node, Parser};
+use super::{Node, Parser, one_of};
+
+/// The longest name of a group.
+const MAX_NAME: usize = 32;
 
 impl Parser {
     /// Behind the opening parenthesis.
@@ -14,10 +17,10 @@ impl Parser {
         match self.next() {
             Some(':') => self.enclosed(),
             Some('>') => Ok(Node::Atomic(Box::new(self.enclosed()?))),
-            Some('=') => self.look(false, false),
-            Some('!') => self.look(false, true),
-            Some('<') if self.eat("=") => self.look(true, false),
-            Some('<') if self.eat("!") => self.look(true, true),
+            Some('=') => self.look_ahead(false),
+            Some('!') => self.look_ahead(true),
+            Some('<') if self.eat("=") => self.look_behind(false),
+            Some('<') if self.eat("!") => self.look_behind(true),
             Some('<') => self.named_capture('>'),
             Some('\'') => self.named_capture('\''),
             Some('P') => self.python_group(),
@@ -53,20 +56,45 @@ impl Parser {
 
     /// Up to the closing parenthesis. Flags that are switched inside end there.
     fn enclosed(&mut self) -> Result<Node, String> {
+        Ok(one_of(self.enclosed_alternatives()?))
+    }
+
+    fn enclosed_alternatives(&mut self) -> Result<Vec<Node>, String> {
         let flags = self.flags;
-        let node = self.alternatives()?;
+        let nodes = self.alternatives()?;
         if !self.eat(")") {
             return self.fail("a group is not closed by `)`");
         }
         self.flags = flags;
-        Ok(node)
+        Ok(nodes)
     }
 
-    fn look(&mut self, behind: bool, negate: bool) -> Result<Node, String> {
+    fn look_ahead(&mut self, negate: bool) -> Result<Node, String> {
         Ok(Node::Look {
-            behind,
+            back: 0,
             negate,
             node: Box::new(self.enclosed()?),
+        })
+    }
+
+    /// Each alternative has a width of its own: `(?<!a|bc)` is `(?<!a)(?<!bc)`, and
+    /// `(?<=a|bc)` is `(?>(?<=a)|(?<=bc))`.
+    fn look_behind(&mut self, negate: bool) -> Result<Node, String> {
+        let mut looks = Vec::new();
+        for node in self.enclosed_alternatives()? {
+            let Some(back) = node.width() else {
+                return self.fail("a look-behind needs a fixed length in each alternative");
+            };
+            looks.push(Node::Look {
+                back,
+                negate,
+                node: Box::new(node),
+            });
+        }
+        Ok(if negate {
+            Node::Concat(looks)
+        } else {
+            Node::Atomic(Box::new(one_of(looks)))
         })
     }
 
@@ -76,7 +104,8 @@ impl Parser {
         let starts = letters
             .next()
             .is_some_and(|c| c.is_ascii_alphabetic() || c == '_');
-        if !starts || !letters.all(|c| c.is_ascii_alphanumeric() || c == '_') {
+        let goes_on = letters.all(|c| c.is_ascii_alphanumeric() || c == '_');
+        if !starts || !goes_on || name.len() > MAX_NAME {
             return self.fail(&format!("`{name}` is not a group's name"));
         }
         if self.groups.names.iter().any(|(known, _)| *known == name) {
@@ -91,26 +120,23 @@ impl Parser {
         if let Some(name) = name {
             self.groups.names.push((name, group));
         }
-        Ok(Node::Capture(group, Box::new(self.enclosed()?)))
+        self.open.push(group);
+        let node = self.enclosed()?;
+        self.open.pop();
+        Ok(Node::Capture(group, Box::new(node)))
     }
 
-    /// `(?i)`, `(?i-s)`, `(?^)`, and the same with `:…`.
+    /// `(?i)`, `(?i-s)`, and the same with `:…`.
     fn flags_group(&mut self) -> Result<Node, String> {
         let before = self.flags;
         let mut flags = self.flags;
-        if self.eat("^") {
-            flags = Flags {
-                ucp: flags.ucp,
-                ..Flags::default()
-            };
-        }
         let mut on = true;
         loop {
             match self.next() {
                 Some('-') if on => on = false,
                 Some(')') => {
                     self.flags = flags;
-                    return Ok(Node::Empty);
+                    return self.unrepeated(Node::Empty);
                 }
                 Some(':') => {
                     self.flags = flags;

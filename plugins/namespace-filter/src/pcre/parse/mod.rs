@@ -106,6 +106,8 @@ struct Parser {
     quoted: bool,
     /// The groups opened up to here.
     groups: Groups,
+    /// Those of them that are not closed yet.
+    open: Vec<usize>,
     /// All groups, in the second pass.
     all_groups: Option<Groups>,
 }
@@ -119,13 +121,16 @@ impl Parser {
             depth: 0,
             quoted: false,
             groups: Groups::default(),
+            open: Vec::new(),
             all_groups,
         }
     }
 
     fn whole(&mut self) -> Result<Node, String> {
-        let node = self.alternatives()?;
+        let node = one_of(self.alternatives()?);
         match self.peek() {
+            // The server before 6.1 does not compile it.
+            None if self.quoted => self.fail("`\\Q` is not closed by `\\E`"),
             None => Ok(node),
             Some(_) => self.fail("a closing parenthesis without an opening one"),
         }
@@ -170,7 +175,7 @@ impl Parser {
         Err(format!("{what}, at character {}", self.at))
     }
 
-    fn alternatives(&mut self) -> Result<Node, String> {
+    fn alternatives(&mut self) -> Result<Vec<Node>, String> {
         self.depth += 1;
         if self.depth > MAX_DEPTH {
             return self.fail("parentheses are nested too deeply");
@@ -180,11 +185,7 @@ impl Parser {
             nodes.push(self.sequence()?);
         }
         self.depth -= 1;
-        Ok(if nodes.len() == 1 {
-            nodes.remove(0)
-        } else {
-            Node::Alternate(nodes)
-        })
+        Ok(nodes)
     }
 
     fn sequence(&mut self) -> Result<Node, String> {
@@ -197,8 +198,8 @@ impl Parser {
                 Some(_) => {}
             }
             let mut node = self.atom()?;
-            while let Some((min, max)) = self.quantifier()? {
-                let greed = self.greed();
+            if let Some((min, max)) = self.quantifier()? {
+                let greed = self.greed()?;
                 node = Node::Repeat {
                     node: Box::new(node),
                     min,
@@ -215,9 +216,10 @@ impl Parser {
         })
     }
 
-    /// Steps over `\Q`, `\E`, comments, and the white space of `x`.
+    /// Steps over `\Q`, `\E`, comments, and what `x` leaves out.
     fn skip_ignored(&mut self) -> Result<(), String> {
         loop {
+            self.skip_extended()?;
             if self.eat("\\E") {
                 self.quoted = false;
             } else if self.quoted {
@@ -226,14 +228,28 @@ impl Parser {
                 self.quoted = true;
             } else if self.eat("(?#") {
                 self.until(')', "a comment")?;
-            } else if self.flags.extended && self.peek().is_some_and(is_pattern_space) {
-                self.at += 1;
-            } else if self.flags.extended && self.eat("#") {
-                while self.next().is_some_and(|c| c != '\n') {}
             } else {
                 return Ok(());
             }
         }
+    }
+
+    /// Steps over the white space and the comments of `x`.
+    fn skip_extended(&mut self) -> Result<(), String> {
+        while self.flags.extended && !self.quoted {
+            match self.peek() {
+                Some('\t'..='\r' | ' ') => self.at += 1,
+                // The server before 6.1 does not compile a comment without its newline.
+                Some('#') => {
+                    self.until('\n', "a comment")?;
+                }
+                Some(c) if is_later_pattern_space(c) => {
+                    return self.fail("white space that `x` leaves out on some servers only");
+                }
+                _ => break,
+            }
+        }
+        Ok(())
     }
 
     fn atom(&mut self) -> Result<Node, String> {
@@ -248,10 +264,10 @@ impl Parser {
         match c {
             '.' if self.flags.dot_all => Ok(Node::One(class::of_ranges(&[('\0', char::MAX)]))),
             '.' => Ok(Node::One(class::negated(class::of_ranges(&[('\n', '\n')])))),
-            '^' if self.flags.multi_line => Ok(Node::Assert(Assertion::LineStart)),
-            '^' => Ok(Node::Assert(Assertion::Start)),
-            '$' if self.flags.multi_line => Ok(Node::Assert(Assertion::LineEnd)),
-            '$' => Ok(Node::Assert(Assertion::EndOrFinalNewline)),
+            '^' if self.flags.multi_line => self.unrepeated(Node::Assert(Assertion::LineStart)),
+            '^' => self.unrepeated(Node::Assert(Assertion::Start)),
+            '$' if self.flags.multi_line => self.unrepeated(Node::Assert(Assertion::LineEnd)),
+            '$' => self.unrepeated(Node::Assert(Assertion::EndOrFinalNewline)),
             '[' => self.bracket(),
             '(' => self.group(),
             '\\' => self.escape(),
@@ -265,6 +281,14 @@ impl Parser {
                 Ok(self.literal(c))
             }
             c => Ok(self.literal(c)),
+        }
+    }
+
+    /// Refuses a quantifier behind what can have none.
+    fn unrepeated(&mut self, node: Node) -> Result<Node, String> {
+        match self.quantifier()? {
+            Some(_) => self.fail("there is nothing to repeat"),
+            None => Ok(node),
         }
     }
 
@@ -299,18 +323,19 @@ impl Parser {
 
     /// `n}`, `n,}` or `n,m}`.
     fn counts(&mut self) -> Result<Option<(u32, Option<u32>)>, String> {
-        let Some(min) = self.count()? else {
+        let Some(min) = self.digits() else {
             return Ok(None);
         };
-        if self.eat("}") {
-            return Ok(Some((min, Some(min))));
-        }
-        if !self.eat(",") {
-            return Ok(None);
-        }
-        let max = self.count()?;
+        let max = if self.eat(",") {
+            self.digits()
+        } else {
+            Some(min)
+        };
         if !self.eat("}") {
             return Ok(None);
+        }
+        if min.max(max.unwrap_or(0)) > MAX_COUNT {
+            return self.fail("a count in braces is over 65535");
         }
         if max.is_some_and(|max| max < min) {
             return self.fail("the counts in braces are out of order");
@@ -318,34 +343,42 @@ impl Parser {
         Ok(Some((min, max)))
     }
 
-    fn count(&mut self) -> Result<Option<u32>, String> {
+    /// A decimal number; the largest there is for one that is too large.
+    fn digits(&mut self) -> Option<u32> {
         let mut number = None;
         while let Some(digit) = self.peek().and_then(|c| c.to_digit(10)) {
             self.at += 1;
-            let value = number.unwrap_or(0) * 10 + digit;
-            if value > MAX_COUNT {
-                return self.fail("a count in braces is over 65535");
-            }
-            number = Some(value);
+            let before = number.unwrap_or(0_u32);
+            number = Some(before.saturating_mul(10).saturating_add(digit));
         }
-        Ok(number)
+        number
     }
 
-    fn greed(&mut self) -> Greed {
-        if self.eat("?") {
+    fn greed(&mut self) -> Result<Greed, String> {
+        self.skip_extended()?;
+        Ok(if self.eat("?") {
             Greed::Lazy
         } else if self.eat("+") {
             Greed::Possessive
         } else {
             Greed::Greedy
-        }
+        })
     }
 }
 
-/// What `x` leaves out.
-fn is_pattern_space(c: char) -> bool {
+/// Any of the alternatives.
+fn one_of(mut nodes: Vec<Node>) -> Node {
+    if nodes.len() == 1 {
+        nodes.remove(0)
+    } else {
+        Node::Alternate(nodes)
+    }
+}
+
+/// What `x` leaves out on servers from 6.1 on, and earlier ones read as it stands.
+fn is_later_pattern_space(c: char) -> bool {
     matches!(
         c,
-        '\t'..='\r' | ' ' | '\u{85}' | '\u{200e}' | '\u{200f}' | '\u{2028}' | '\u{2029}'
+        '\u{85}' | '\u{200e}' | '\u{200f}' | '\u{2028}' | '\u{2029}'
     )
 }

@@ -11,8 +11,9 @@ pub(in super::super) enum Node {
     Alternate(Vec<Node>),
     Capture(usize, Box<Node>),
     Atomic(Box<Node>),
+    /// Looks on from here, or from `back` characters before.
     Look {
-        behind: bool,
+        back: usize,
         negate: bool,
         node: Box<Node>,
     },
