@@ -193,11 +193,10 @@ fn names(random: &mut StdRng) -> Vec<String> {
     let drawn = (0..RANDOM_NAMES).map(|_| {
         let count = random.random_range(1..9);
         // Few letters make repeats, many make variety.
-        let some = if random.random() {
-            &LETTERS[..5]
-        } else {
-            LETTERS
-        };
+        let few = random.random();
+        let some = LETTERS
+            .get(..if few { 5 } else { LETTERS.len() })
+            .unwrap_or(LETTERS);
         (0..count)
             .filter_map(|_| some.choose(random).copied())
             .collect()

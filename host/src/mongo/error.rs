@@ -20,7 +20,9 @@ pub mod code {
     /// begins with a dollar, or of another size than a capped collection's document.
     pub const NOT_AS_REPLACEMENT: [i32; 3] = [66, 52, 10003];
     pub const BSON_OBJECT_TOO_LARGE: i32 = 10334;
-    pub const DUPLICATE_KEY: i32 = 11000;
+    /// A document with this `_id` is there already; the last two are what clustered collections
+    /// answer for an `_id` that is a NaN, an infinity or a large number.
+    pub const DUPLICATE_KEY: [i32; 3] = [11000, 50819, 50826];
 }
 
 /// Codes of conditions that pass: elections, shutdowns, lost cursors, conflicts.

@@ -178,7 +178,7 @@ impl PartitionCopier<'_> {
                 .destination
                 .database(&self.namespace.destination.database);
             let outcome = command.send(&database).await?;
-            outcome.refuse_other_than(&[code::DUPLICATE_KEY], &self.namespace.destination)?;
+            outcome.refuse_other_than(&code::DUPLICATE_KEY, &self.namespace.destination)?;
         }
         let bytes = array.len() as u64;
         partition.last_id = Some(id_document(last)?);

@@ -7,7 +7,7 @@
 //! holds deltas fails, or does not match all of them, their documents are
 //! looked up, since a delta that is repeated may move a field.
 
-use std::{borrow::Cow, sync::Arc};
+use std::sync::Arc;
 
 use futures::future::try_join_all;
 use tokio::sync::{mpsc, oneshot};
@@ -18,15 +18,11 @@ use super::{
     freshness::{Exactness, Freshness},
     lookup::LookUp,
     round::{Applied, EventRef, Finished, Part, RoundBuilder},
+    statement::{Statement, push_updates, write_delete},
     targets::Target,
 };
 use crate::{
-    model::{
-        ErrorKind, Position,
-        document_key::DocumentKey,
-        event::OpType,
-        raw::{Writer, kind},
-    },
+    model::{ErrorKind, Position, document_key::DocumentKey, event::OpType},
     mongo::{
         code,
         write::{Outcome, WriteCommand},
@@ -94,12 +90,6 @@ struct Applier {
     exactness: Arc<Exactness>,
     freshness: Freshness,
     look_up: LookUp,
-}
-
-/// Which statement of an update command belongs to which slot.
-struct Statement {
-    slot: usize,
-    is_delta: bool,
 }
 
 impl Applier {
@@ -192,7 +182,7 @@ impl Applier {
                 at += 1;
             }
             let outcome = command.send(&self.database(target)).await?;
-            outcome.refuse_other_than(&[code::DUPLICATE_KEY], &target.destination)?;
+            outcome.refuse_other_than(&code::DUPLICATE_KEY, &target.destination)?;
             for error in outcome.errors {
                 if let Some(slot) = sent.get(error.index).and_then(|at| slots.get_mut(*at)) {
                     slot.put_instead();
@@ -303,7 +293,7 @@ impl Applier {
             insert
                 .send(&self.database(target))
                 .await?
-                .refuse_other_than(&[code::DUPLICATE_KEY], &target.destination)?;
+                .refuse_other_than(&code::DUPLICATE_KEY, &target.destination)?;
         }
         Ok(())
     }
@@ -383,76 +373,5 @@ fn mark(slots: &mut [Slot<'_>], at: impl Iterator<Item = usize>) {
         if let Some(slot) = slots.get_mut(at) {
             slot.look_up = true;
         }
-    }
-}
-
-fn push_updates(
-    command: &mut WriteCommand,
-    statements: &mut Vec<Statement>,
-    slot: &Slot<'_>,
-    at: usize,
-) {
-    if let Base::Put(document) = &slot.base {
-        command.push_with(|writer| {
-            write_query(writer, slot.id_kind, slot.id);
-            writer.value(kind::DOCUMENT, b"u", document);
-            writer.value(kind::BOOLEAN, b"upsert", &[1]);
-        });
-        statements.push(Statement {
-            slot: at,
-            is_delta: false,
-        });
-    }
-    for delta in &slot.deltas {
-        command.push_with(|writer| {
-            write_query(writer, slot.id_kind, slot.id);
-            delta.write(writer);
-        });
-        statements.push(Statement {
-            slot: at,
-            is_delta: true,
-        });
-    }
-}
-
-fn write_query(writer: &mut Writer, id_kind: u8, id: &[u8]) {
-    let query = writer.begin(kind::DOCUMENT, b"q");
-    writer.value(id_kind, b"_id", id);
-    writer.end(query);
-}
-
-fn write_delete(writer: &mut Writer, id_kind: u8, id: &[u8]) {
-    write_query(writer, id_kind, id);
-    writer.value(kind::INT32, b"limit", &1_i32.to_le_bytes());
-}
-
-impl<'a> Slot<'a> {
-    /// Moves what is to be done out of a slot that stays behind empty.
-    fn take(&mut self) -> Slot<'a> {
-        Slot {
-            key: self.key.clone(),
-            id_kind: self.id_kind,
-            id: self.id,
-            base: std::mem::replace(&mut self.base, Base::Unchanged),
-            deltas: std::mem::take(&mut self.deltas),
-            look_up: std::mem::take(&mut self.look_up),
-        }
-    }
-
-    /// The document is there already: an insert becomes a replacement.
-    fn put_instead(&mut self) {
-        if let Base::Insert(document) = self.base {
-            self.base = Base::Put(Cow::Borrowed(document));
-        }
-    }
-
-    /// About what its update statements take in a command.
-    fn update_bytes(&self) -> usize {
-        let whole = match &self.base {
-            Base::Put(document) => document.len(),
-            _ => 0,
-        };
-        let deltas: usize = self.deltas.iter().map(super::delta::Delta::bytes).sum();
-        whole + deltas + (self.id.len() + 64) * (1 + self.deltas.len())
     }
 }

@@ -113,3 +113,34 @@ impl<'a> Slot<'a> {
         };
     }
 }
+
+impl<'a> Slot<'a> {
+    /// Moves what is to be done out of a slot that stays behind empty.
+    pub(super) fn take(&mut self) -> Slot<'a> {
+        Slot {
+            key: self.key.clone(),
+            id_kind: self.id_kind,
+            id: self.id,
+            base: std::mem::replace(&mut self.base, Base::Unchanged),
+            deltas: std::mem::take(&mut self.deltas),
+            look_up: std::mem::take(&mut self.look_up),
+        }
+    }
+
+    /// The document is there already: an insert becomes a replacement.
+    pub(super) fn put_instead(&mut self) {
+        if let Base::Insert(document) = self.base {
+            self.base = Base::Put(Cow::Borrowed(document));
+        }
+    }
+
+    /// About what its update statements take in a command.
+    pub(super) fn update_bytes(&self) -> usize {
+        let whole = match &self.base {
+            Base::Put(document) => document.len(),
+            _ => 0,
+        };
+        let deltas: usize = self.deltas.iter().map(Delta::bytes).sum();
+        whole + deltas + (self.id.len() + 64) * (1 + self.deltas.len())
+    }
+}

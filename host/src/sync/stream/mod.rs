@@ -19,6 +19,7 @@ mod freshness;
 mod lookup;
 mod reader;
 mod round;
+mod statement;
 mod targets;
 
 use std::{sync::Arc, time::Duration};

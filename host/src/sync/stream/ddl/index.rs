@@ -1,0 +1,74 @@
+//! Indexes that come and go while the stream runs.
+
+use bson::{RawBsonRef, RawDocument, RawDocumentBuf, rawdoc};
+
+use super::Ddl;
+use crate::{
+    model::options::BuildIndexes,
+    mongo::{self, code},
+    sync::{Error, indexes},
+};
+
+impl Ddl<'_, '_> {
+    pub(super) async fn create_indexes(&mut self) -> Result<bool, Error> {
+        let Some(mut namespace) = self.document().await? else {
+            return Ok(false);
+        };
+        let created = index_specs(self.description()?)?;
+        if self.context.options.build_indexes != BuildIndexes::Never {
+            let database = self.destination(&namespace.destination);
+            if let Err(error) =
+                indexes::build(&database, &namespace.destination.collection, &created).await
+            {
+                tracing::warn!(namespace = %namespace.source, error = %error, "index not built; commit tries again");
+            }
+        }
+        for index in created {
+            namespace
+                .indexes
+                .retain(|known| known.get_str("name").ok() != index.get_str("name").ok());
+            namespace.indexes.push(index);
+        }
+        self.put(&namespace).await?;
+        Ok(true)
+    }
+
+    pub(super) async fn drop_indexes(&mut self) -> Result<bool, Error> {
+        let Some(mut namespace) = self.document().await? else {
+            return Ok(false);
+        };
+        let database = self.destination(&namespace.destination);
+        for index in index_specs(self.description()?)? {
+            let name = index
+                .get_str("name")
+                .map_err(|_absent| mongo::Error::Reply("name"))?;
+            let command =
+                rawdoc! { "dropIndexes": namespace.destination.collection.as_str(), "index": name };
+            match indexes::run(&database, command).await {
+                Err(Error::Mongo(error))
+                    if error.has_code(code::INDEX_NOT_FOUND)
+                        || error.has_code(code::NAMESPACE_NOT_FOUND) => {}
+                other => other?,
+            }
+            namespace
+                .indexes
+                .retain(|known| known.get_str("name").ok() != Some(name));
+        }
+        self.put(&namespace).await?;
+        Ok(true)
+    }
+}
+
+/// The `indexes` of an index event's description.
+fn index_specs(description: &RawDocument) -> Result<Vec<RawDocumentBuf>, Error> {
+    let specs = description
+        .get_array("indexes")
+        .map_err(|_absent| mongo::Error::Reply("indexes"))?;
+    let mut indexes = Vec::new();
+    for spec in specs {
+        if let RawBsonRef::Document(spec) = spec.map_err(mongo::Error::Bson)? {
+            indexes.push(spec.to_owned());
+        }
+    }
+    Ok(indexes)
+}
