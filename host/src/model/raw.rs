@@ -6,6 +6,8 @@
 //! validation of what is in it, and appending elements to a growing command.
 //! Input comes from a server: malformed bytes are an error, never a panic.
 
+use std::ops::Range;
+
 /// Bytes that are not a BSON document.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("malformed BSON")]
@@ -78,6 +80,12 @@ pub fn documents(
         } => Ok(value),
         _ => Err(Malformed),
     }))
+}
+
+/// Where `part`, which borrows from `whole`, lies in it.
+pub fn range_in(whole: &[u8], part: &[u8]) -> Range<usize> {
+    let start = (part.as_ptr() as usize).wrapping_sub(whole.as_ptr() as usize);
+    start..start.wrapping_add(part.len())
 }
 
 impl<'a> Element<'a> {
@@ -186,6 +194,11 @@ impl Writer {
         let mut bytes = head;
         bytes.pop();
         Self { bytes }
+    }
+
+    /// Makes room for `bytes` more: growing step by step would copy what is there each time.
+    pub fn reserve(&mut self, bytes: usize) {
+        self.bytes.reserve(bytes);
     }
 
     /// Begins an embedded document or array called `name`.

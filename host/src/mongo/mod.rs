@@ -12,7 +12,7 @@ pub mod write;
 
 pub use documents::Documents;
 pub use error::{Error, code};
-pub use retry::retry;
+pub use retry::{OUTAGE, retry};
 
 /// One of the two clusters, connected.
 #[derive(Clone)]

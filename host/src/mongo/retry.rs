@@ -8,7 +8,7 @@ use super::Error;
 use crate::model::ErrorKind;
 
 /// How long an outage of either cluster is sat out before the sync pauses (mongosync: 10 minutes).
-const OUTAGE: Duration = Duration::from_secs(600);
+pub const OUTAGE: Duration = Duration::from_secs(600);
 
 /// Runs `operation` until it succeeds, fails for good, or [`OUTAGE`] is over.
 /// Every attempt must be safe to repeat.

@@ -71,6 +71,12 @@ impl WriteCommand {
         }
     }
 
+    /// Makes room for about `bytes` of statements at once.
+    pub fn expecting(mut self, bytes: usize) -> Self {
+        self.writer.reserve(bytes.min(MAX_COMMAND_BYTES));
+        self
+    }
+
     /// Appends a document that is already BSON.
     pub fn push(&mut self, document: &[u8]) {
         self.writer.value(

@@ -14,7 +14,7 @@ use wasmtime::{
 use super::error::{Error, Result};
 
 /// How often deadlines are looked at.
-const TICK: Duration = Duration::from_millis(20);
+const TICK: Duration = Duration::from_millis(100);
 
 /// More than the workers of any host.
 const MAX_INSTANCES: u32 = 128;

@@ -15,8 +15,8 @@ use crate::{
     mongo::listing::{self, CollectionSize},
 };
 
-/// Partitions are not split below this size.
-const PARTITION_BYTES: u64 = 64 << 20;
+/// Partitions are not split below this size. Small ones keep all workers busy to the end.
+const PARTITION_BYTES: u64 = 16 << 20;
 
 /// More partitions than this bring nothing but metadata.
 const MAX_PARTITIONS: u64 = 4_096;

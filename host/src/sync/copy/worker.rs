@@ -18,7 +18,7 @@ use crate::{
         raw::{self, kind},
     },
     mongo::{
-        self, code,
+        self, OUTAGE, code,
         write::{MAX_COMMAND_BYTES, WriteCommand},
     },
     observe::failpoint,
@@ -37,8 +37,9 @@ const REPLY_KIB: u32 = 16 * 1024 + 64;
 /// How often a partition's progress is persisted while it is copied.
 const PERSIST_EVERY: Duration = Duration::from_secs(1);
 
-/// Failures of a partition without any progress in between, before the copy fails.
-const MAX_IDLE_FAILURES: u32 = 8;
+/// Pauses between attempts of a copy that does not move.
+const FIRST_PAUSE: Duration = Duration::from_millis(50);
+const LAST_PAUSE: Duration = Duration::from_secs(5);
 
 pub(super) struct PartitionCopier<'a> {
     pub(super) context: &'a Context,
@@ -67,23 +68,27 @@ struct Batch {
 
 impl PartitionCopier<'_> {
     /// Copies what is left of `partition` and gives it back done and persisted.
-    /// A cursor that dies is opened again behind the last durable document.
+    /// A cursor or a write that breaks is begun again behind the last durable
+    /// document, until nothing has moved for as long as an outage may take.
     pub(super) async fn run(
         &self,
         mut partition: PartitionDocument,
     ) -> Result<PartitionDocument, Error> {
-        let mut failures = 0;
+        let (mut moved, mut pause) = (Instant::now(), FIRST_PAUSE);
         loop {
             let before = partition.documents;
-            match self.copy(&mut partition).await {
+            let copied = self.copy(&mut partition).await;
+            if partition.documents > before {
+                (moved, pause) = (Instant::now(), FIRST_PAUSE);
+            }
+            match copied {
                 Ok(()) => break,
-                Err(Error::Mongo(error)) if passes(&error) && failures < MAX_IDLE_FAILURES => {
-                    failures = if partition.documents > before {
-                        0
-                    } else {
-                        failures + 1
-                    };
-                    tracing::info!(namespace = %self.namespace.source, error = %error, "reading on after an interruption");
+                Err(Error::Mongo(error)) if passes(&error) && moved.elapsed() < OUTAGE => {
+                    tracing::info!(namespace = %self.namespace.source, error = %error, "copying on after an interruption");
+                    let stopped =
+                        tokio::time::timeout(pause, self.context.cancel.cancelled()).await;
+                    stopped.map_or(Ok(()), |()| self.context.check_cancelled())?;
+                    pause = (pause * 2).min(LAST_PAUSE);
                 }
                 Err(error) => {
                     self.context.store.put_partition(&partition).await?;
@@ -177,7 +182,7 @@ impl PartitionCopier<'_> {
                 .context
                 .destination
                 .database(&self.namespace.destination.database);
-            let outcome = command.send(&database).await?;
+            let outcome = command.send_once(&database).await?;
             outcome.refuse_other_than(&code::DUPLICATE_KEY, &self.namespace.destination)?;
         }
         let bytes = array.len() as u64;
@@ -282,7 +287,7 @@ fn passes(error: &mongo::Error) -> bool {
 /// The insert commands for an array of documents: nearly always one, made by one copy of the array.
 fn commands(namespace: &Namespace, array: &[u8], count: usize) -> Result<Vec<WriteCommand>, Error> {
     const FRAME: usize = 1024;
-    let mut command = WriteCommand::insert(&namespace.collection);
+    let mut command = WriteCommand::insert(&namespace.collection).expecting(array.len() + FRAME);
     if count == 1 || array.len() + FRAME < MAX_COMMAND_BYTES {
         command.push_array(array, count);
         return Ok(vec![command]);

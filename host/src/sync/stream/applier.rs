@@ -25,9 +25,12 @@ use crate::{
     model::{ErrorKind, Position, document_key::DocumentKey, event::OpType},
     mongo::{
         code,
-        write::{Outcome, WriteCommand},
+        write::{Outcome, StatementError, WriteCommand},
     },
 };
+
+/// About what a statement takes beside its document.
+const FRAME: usize = 16;
 
 /// Parts that wait for an applier; more would only take memory.
 const QUEUE: usize = 2;
@@ -166,9 +169,15 @@ impl Applier {
             Base::Insert(document) if !slot.look_up => Some(document.len()),
             _ => None,
         };
+        let expected = slots
+            .iter()
+            .filter_map(new)
+            .map(|bytes| bytes + FRAME)
+            .sum();
         let mut at = 0;
         while at < slots.len() {
-            let mut command = WriteCommand::insert(&target.destination.collection);
+            let mut command =
+                WriteCommand::insert(&target.destination.collection).expecting(expected);
             let mut sent = Vec::new();
             while let Some(slot) = slots.get(at) {
                 match (new(slot), &slot.base) {
@@ -181,10 +190,18 @@ impl Applier {
                 }
                 at += 1;
             }
-            let outcome = command.send(&self.database(target)).await?;
-            outcome.refuse_other_than(&code::DUPLICATE_KEY, &target.destination)?;
-            for error in outcome.errors {
-                if let Some(slot) = sent.get(error.index).and_then(|at| slots.get_mut(*at)) {
+            let refused: Vec<usize> = match command.send_once(&self.database(target)).await {
+                // Replacements can be repeated, whatever was done.
+                Err(error) if error.kind() == ErrorKind::Transient => sent,
+                outcome => {
+                    let outcome = outcome?;
+                    outcome.refuse_other_than(&code::DUPLICATE_KEY, &target.destination)?;
+                    let sent = |error: &StatementError| sent.get(error.index).copied();
+                    outcome.errors.iter().filter_map(sent).collect()
+                }
+            };
+            for at in refused {
+                if let Some(slot) = slots.get_mut(at) {
                     slot.put_instead();
                 }
             }
@@ -194,7 +211,11 @@ impl Applier {
 
     /// Sends replacements and deltas. Slots whose deltas may not have been applied are marked to be looked up.
     async fn update(&self, target: &Target, slots: &mut [Slot<'_>]) -> Result<(), Error> {
-        let mut command = WriteCommand::update(&target.destination.collection);
+        let mut expected = 0;
+        for slot in slots.iter().filter(|slot| !slot.look_up) {
+            expected += slot.update_bytes();
+        }
+        let mut command = WriteCommand::update(&target.destination.collection).expecting(expected);
         let mut statements = Vec::new();
         for at in 0..slots.len() {
             let Some(slot) = slots.get(at).filter(|slot| !slot.look_up) else {

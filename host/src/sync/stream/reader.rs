@@ -1,6 +1,6 @@
 //! Reads the source's change stream as raw batches, and opens it again when it breaks.
 
-use std::time::Duration;
+use std::{ops::Range, time::Duration};
 
 use bson::{RawArrayBuf, RawDocumentBuf, rawdoc};
 use futures::StreamExt;
@@ -12,7 +12,7 @@ use mongodb::{
 use crate::{
     model::{
         ClusterTime, ErrorKind, Position,
-        raw::{self, Malformed},
+        raw::{self, Malformed, range_in},
     },
     mongo::{Error, retry},
 };
@@ -34,6 +34,8 @@ pub(super) struct Reader {
 /// One reply of the stream.
 pub(super) struct StreamBatch {
     reply: RawBatch,
+    /// The place of the array of events in the reply.
+    events: Range<usize>,
     position: Option<Position>,
 }
 
@@ -88,7 +90,15 @@ impl Reader {
         if position.is_some() {
             self.behind.clone_from(&position);
         }
-        Ok(StreamBatch { reply, position })
+        let events = range_in(
+            reply.as_raw_document().as_bytes(),
+            reply.doc_slices()?.as_bytes(),
+        );
+        Ok(StreamBatch {
+            reply,
+            events,
+            position,
+        })
     }
 
     async fn reopen(&mut self) -> Result<RawBatchCursor, Error> {
@@ -133,12 +143,13 @@ impl Reader {
 
 impl StreamBatch {
     /// All bytes of the batch's array of events.
-    pub(super) fn bytes(&self) -> Result<&[u8], Error> {
-        Ok(self.reply.doc_slices()?.as_bytes())
+    pub(super) fn bytes(&self) -> &[u8] {
+        let reply = self.reply.as_raw_document().as_bytes();
+        reply.get(self.events.clone()).unwrap_or_default()
     }
 
     pub(super) fn events(&self) -> Result<impl Iterator<Item = Result<&[u8], Malformed>>, Error> {
-        Ok(raw::documents(self.bytes()?)?)
+        Ok(raw::documents(self.bytes())?)
     }
 
     /// Where the stream stands behind the batch.

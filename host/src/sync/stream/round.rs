@@ -7,7 +7,7 @@ use crate::model::{
     ClusterTime, Position,
     document_key::DocumentKey,
     event::{ChangeEvent, OpType},
-    raw::Malformed,
+    raw::{Malformed, range_in},
 };
 
 /// A round that is being applied; ends when every applier is done with it.
@@ -68,7 +68,7 @@ impl RoundBuilder {
         event: &ChangeEvent<'_>,
         target: &Arc<Target>,
     ) -> Result<(), Error> {
-        let bytes = self.batch.bytes()?;
+        let bytes = self.batch.bytes();
         let (id_kind, id) = event.document_id.ok_or(Malformed)?;
         let body = match event.op_type {
             OpType::Update => event.update_description.ok_or(Malformed)?,
@@ -119,7 +119,7 @@ impl Part {
     }
 
     fn slice(&self, range: &Range<usize>) -> Result<&[u8], Error> {
-        Ok(self.batch.bytes()?.get(range.clone()).ok_or(Malformed)?)
+        Ok(self.batch.bytes().get(range.clone()).ok_or(Malformed)?)
     }
 }
 
@@ -131,10 +131,4 @@ fn applier_of(target: &Target, key: &DocumentKey<'_>, appliers: usize) -> usize 
         key.hash_for_order()
     };
     usize::try_from((hash >> 32) % appliers as u64).unwrap_or_default()
-}
-
-/// Where `part`, which borrows from `whole`, lies in it.
-fn range_in(whole: &[u8], part: &[u8]) -> Range<usize> {
-    let start = (part.as_ptr() as usize).wrapping_sub(whole.as_ptr() as usize);
-    start..start.wrapping_add(part.len())
 }
