@@ -20,9 +20,10 @@ pub mod code {
     /// begins with a dollar, or of another size than a capped collection's document.
     pub const NOT_AS_REPLACEMENT: [i32; 3] = [66, 52, 10003];
     pub const BSON_OBJECT_TOO_LARGE: i32 = 10334;
-    /// A document with this `_id` is there already; the last two are what clustered collections
-    /// answer for an `_id` that is a NaN, an infinity or a large number.
-    pub const DUPLICATE_KEY: [i32; 3] = [11000, 50819, 50826];
+    pub const DUPLICATE_KEY: i32 = 11000;
+    /// What a clustered collection can answer for a duplicate `_id` that is a number: the server
+    /// fails to print the key that it found ("KeyString format error").
+    pub const KEY_STRING_FORMAT: std::ops::RangeInclusive<i32> = 50810..=50831;
 }
 
 /// Codes of conditions that pass: elections, shutdowns, lost cursors, conflicts.

@@ -6,7 +6,7 @@
 use bson::{Document, RawDocumentBuf, rawdoc};
 use mongodb::Database;
 
-use super::Error;
+use super::{Error, code};
 use crate::model::{
     Namespace,
     raw::{Writer, kind},
@@ -204,19 +204,33 @@ pub fn bson_number(document: &Document, name: &str) -> Option<i64> {
 }
 
 impl Outcome {
-    /// Refused statements other than those with `expected` codes are an error that names `namespace`.
-    pub fn refuse_other_than(&self, expected: &[i32], namespace: &Namespace) -> Result<(), Error> {
-        match self
-            .errors
-            .iter()
-            .find(|error| !expected.contains(&error.code))
-        {
-            None => Ok(()),
-            Some(error) => Err(Error::Refused {
-                namespace: namespace.to_string(),
-                code: error.code,
-                message: error.message.clone(),
-            }),
-        }
+    /// A refused statement is an error that names `namespace`.
+    pub fn refuse_any(&self, namespace: &Namespace) -> Result<(), Error> {
+        refuse(self.errors.first(), namespace)
+    }
+
+    /// A statement that was refused for any reason but a duplicate `_id` is an error.
+    pub fn refuse_but_duplicates(&self, namespace: &Namespace) -> Result<(), Error> {
+        refuse(
+            self.errors.iter().find(|error| !error.is_duplicate()),
+            namespace,
+        )
+    }
+}
+
+impl StatementError {
+    fn is_duplicate(&self) -> bool {
+        self.code == code::DUPLICATE_KEY || code::KEY_STRING_FORMAT.contains(&self.code)
+    }
+}
+
+fn refuse(error: Option<&StatementError>, namespace: &Namespace) -> Result<(), Error> {
+    match error {
+        None => Ok(()),
+        Some(error) => Err(Error::Refused {
+            namespace: namespace.to_string(),
+            code: error.code,
+            message: error.message.clone(),
+        }),
     }
 }

@@ -195,7 +195,7 @@ impl Applier {
                 Err(error) if error.kind() == ErrorKind::Transient => sent,
                 outcome => {
                     let outcome = outcome?;
-                    outcome.refuse_other_than(&code::DUPLICATE_KEY, &target.destination)?;
+                    outcome.refuse_but_duplicates(&target.destination)?;
                     let sent = |error: &StatementError| sent.get(error.index).copied();
                     outcome.errors.iter().filter_map(sent).collect()
                 }
@@ -267,7 +267,7 @@ impl Applier {
                 .is_some_and(|statement| statement.is_delta)
         };
         outcome.errors.retain(|error| !is_delta(error.index));
-        outcome.refuse_other_than(&[], &target.destination)?;
+        outcome.refuse_any(&target.destination)?;
         if outcome.n < expected {
             mark(
                 slots,
@@ -314,7 +314,7 @@ impl Applier {
             insert
                 .send(&self.database(target))
                 .await?
-                .refuse_other_than(&code::DUPLICATE_KEY, &target.destination)?;
+                .refuse_but_duplicates(&target.destination)?;
         }
         Ok(())
     }
@@ -332,14 +332,14 @@ impl Applier {
                 );
                 full.send(&self.database(target))
                     .await?
-                    .refuse_other_than(&[], &target.destination)?;
+                    .refuse_any(&target.destination)?;
             }
             command.push_with(|writer| write_delete(writer, slot.id_kind, slot.id));
         }
         command
             .send(&self.database(target))
             .await?
-            .refuse_other_than(&[], &target.destination)?;
+            .refuse_any(&target.destination)?;
         Ok(())
     }
 
