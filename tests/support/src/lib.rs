@@ -11,7 +11,8 @@
 //! let rig = Rig::start().await?;
 //! rig.source_db("app").collection("users").insert_one(doc! { "_id": 1 }).await?;
 //! rig.host.start(json!({})).await?;
-//! rig.finish().await // waits for canCommit, commits, compares, checks the log
+//! rig.finish().await?; // waits for canCommit, commits, compares, checks the log
+//! # Ok(())
 //! # }
 //! ```
 //!
