@@ -16,6 +16,20 @@ pub struct ClusterTime {
 }
 
 impl ClusterTime {
+    /// The time as one number that orders as times do: BSON's own form of a timestamp.
+    pub fn to_bits(self) -> u64 {
+        u64::from(self.seconds) << 32 | u64::from(self.increment)
+    }
+
+    /// The time of a number from [`Self::to_bits`].
+    #[expect(clippy::cast_possible_truncation, reason = "the halves of the number")]
+    pub fn from_bits(bits: u64) -> Self {
+        Self {
+            seconds: (bits >> 32) as u32,
+            increment: bits as u32,
+        }
+    }
+
     /// Seconds by which `newer` is ahead; 0 if it is not.
     pub fn seconds_behind(self, newer: Self) -> u32 {
         newer.seconds.saturating_sub(self.seconds)

@@ -107,9 +107,7 @@ impl<'a> Element<'a> {
     /// A timestamp element as seconds and increment.
     pub fn as_timestamp(&self) -> Option<super::ClusterTime> {
         let bits = u64::from_le_bytes(self.value.try_into().ok()?);
-        let seconds = u32::try_from(bits >> 32).ok()?;
-        let increment = u32::try_from(bits & u64::from(u32::MAX)).ok()?;
-        (self.kind == kind::TIMESTAMP).then_some(super::ClusterTime { seconds, increment })
+        (self.kind == kind::TIMESTAMP).then(|| super::ClusterTime::from_bits(bits))
     }
 
     /// A UUID element (binary subtype 4).

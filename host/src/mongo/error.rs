@@ -6,12 +6,7 @@ use crate::model::{ErrorKind, raw::Malformed};
 pub mod code {
     pub const NAMESPACE_NOT_FOUND: i32 = 26;
     pub const INDEX_NOT_FOUND: i32 = 27;
-    pub const CURSOR_NOT_FOUND: i32 = 43;
     pub const NAMESPACE_EXISTS: i32 = 48;
-    pub const INDEX_OPTIONS_CONFLICT: i32 = 85;
-    pub const INDEX_KEY_SPECS_CONFLICT: i32 = 86;
-    pub const QUERY_PLAN_KILLED: i32 = 175;
-    pub const CHANGE_STREAM_FATAL: i32 = 280;
     pub const CHANGE_STREAM_HISTORY_LOST: i32 = 286;
     pub const CAPPED_POSITION_LOST: i32 = 136;
     pub const COMMAND_NOT_SUPPORTED_ON_VIEW: i32 = 166;
@@ -61,6 +56,15 @@ pub enum Error {
     Bson(#[from] bson::error::Error),
 }
 
+/// What has become of a collection that is not under the name it was asked for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Whereabouts {
+    /// It has this name now, in the same database.
+    Renamed(String),
+    /// It was dropped, or renamed into another database, which makes it another collection.
+    Gone,
+}
+
 impl Error {
     /// The server's error code, if a server answered.
     pub fn code(&self) -> Option<i32> {
@@ -92,17 +96,22 @@ impl Error {
         }
     }
 
-    /// The namespace that a collection with the expected UUID has now, out of a
-    /// `CollectionUUIDMismatch`; `None` inside when the collection is gone.
-    pub fn actual_collection(&self) -> Option<Option<String>> {
+    /// Where a collection that was asked for by UUID and under the name `asked`
+    /// is now; `None` if the error says nothing about that.
+    pub fn whereabouts(&self, asked: &str) -> Option<Whereabouts> {
+        if self.has_code(code::NAMESPACE_NOT_FOUND) {
+            return Some(Whereabouts::Gone);
+        }
         let Self::Driver(error) = self else {
             return None;
         };
         if !self.has_code(code::COLLECTION_UUID_MISMATCH) {
             return None;
         }
-        let reply = error.server_response()?;
-        Some(reply.get_str("actualCollection").ok().map(str::to_owned))
+        match error.server_response()?.get_str("actualCollection") {
+            Ok(actual) if actual != asked => Some(Whereabouts::Renamed(actual.to_owned())),
+            _ => Some(Whereabouts::Gone),
+        }
     }
 }
 

@@ -11,7 +11,7 @@ mod retry;
 pub mod write;
 
 pub use documents::Documents;
-pub use error::{Error, code};
+pub use error::{Error, Whereabouts, code};
 pub use retry::{OUTAGE, retry};
 
 /// One of the two clusters, connected.

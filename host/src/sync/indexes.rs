@@ -23,9 +23,14 @@ const PARALLEL_BUILDS: usize = 2;
 /// The largest size that the server takes for a capped collection: 2^50 bytes.
 const LARGE_CAPPED_BYTES: i64 = 1 << 50;
 
+/// True if a collection's options make it a capped one: its natural order is data.
+pub(super) fn is_capped(options: &RawDocument) -> bool {
+    matches!(options.get("capped"), Ok(Some(RawBsonRef::Boolean(true))))
+}
+
 /// The options of a `create` command for a collection or view while the sync runs.
 pub(super) fn create_command(name: &str, options: &RawDocument) -> Result<RawDocumentBuf, Error> {
-    let capped = matches!(options.get("capped"), Ok(Some(RawBsonRef::Boolean(true))));
+    let capped = is_capped(options);
     let mut command = rawdoc! { "create": name };
     for option in options {
         let (key, value) = option.map_err(mongo::Error::Bson)?;

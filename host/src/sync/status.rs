@@ -58,14 +58,10 @@ pub struct Status {
     reported: AtomicU64,
 }
 
-fn pack(time: ClusterTime) -> u64 {
-    u64::from(time.seconds) << 32 | u64::from(time.increment)
-}
-
-fn unpack(bits: u64) -> Option<ClusterTime> {
-    let seconds = u32::try_from(bits >> 32).ok()?;
-    let increment = u32::try_from(bits & u64::from(u32::MAX)).ok()?;
-    (bits != 0).then_some(ClusterTime { seconds, increment })
+/// A time that was stored; `None` while none has been.
+fn stored(time: &AtomicU64) -> Option<ClusterTime> {
+    let bits = time.load(Relaxed);
+    (bits != 0).then(|| ClusterTime::from_bits(bits))
 }
 
 impl Status {
@@ -173,19 +169,19 @@ impl Status {
     }
 
     pub fn set_safe(&self, time: ClusterTime) {
-        self.safe.store(pack(time), Relaxed);
+        self.safe.store(time.to_bits(), Relaxed);
     }
 
     pub fn set_reported(&self, time: ClusterTime) {
-        self.reported.store(pack(time), Relaxed);
+        self.reported.store(time.to_bits(), Relaxed);
     }
 
     pub fn safe(&self) -> Option<ClusterTime> {
-        unpack(self.safe.load(Relaxed))
+        stored(&self.safe)
     }
 
     pub fn reported(&self) -> Option<ClusterTime> {
-        unpack(self.reported.load(Relaxed))
+        stored(&self.reported)
     }
 
     pub fn copy(&self) -> CopyProgress {

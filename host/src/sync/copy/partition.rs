@@ -9,7 +9,7 @@
 use bson::{RawArrayBuf, RawBsonRef, RawDocumentBuf, rawdoc};
 use mongodb::Client;
 
-use super::Error;
+use super::{Error, indexes};
 use crate::{
     metadata::{NamespaceDocument, PartitionDocument},
     mongo::listing::{self, CollectionSize},
@@ -34,20 +34,12 @@ pub(super) async fn split(
     let wanted = (size.bytes / PARTITION_BYTES)
         .clamp(1, MAX_PARTITIONS)
         .min(size.documents.max(1));
-    let bounds = if is_capped(namespace) || wanted < 2 {
+    let bounds = if indexes::is_capped(&namespace.options) || wanted < 2 {
         Vec::new()
     } else {
         bounds(source, namespace, wanted).await?
     };
     Ok(between(&namespace.id, bounds))
-}
-
-/// True if a namespace's documents are kept in insertion order.
-pub(super) fn is_capped(namespace: &NamespaceDocument) -> bool {
-    matches!(
-        namespace.options.get("capped"),
-        Ok(Some(RawBsonRef::Boolean(true)))
-    )
 }
 
 /// `wanted - 1` or fewer different `_id` values, in the server's order.

@@ -10,7 +10,7 @@ use tokio::{
     time::Instant,
 };
 
-use super::{Context, Error, partition::is_capped};
+use super::{Context, Error, indexes::is_capped};
 use crate::{
     metadata::{NamespaceDocument, PartitionDocument},
     model::{
@@ -18,7 +18,7 @@ use crate::{
         raw::{self, kind},
     },
     mongo::{
-        self, OUTAGE, code,
+        self, OUTAGE, Whereabouts, code,
         write::{MAX_COMMAND_BYTES, WriteCommand},
     },
     observe::failpoint,
@@ -111,7 +111,7 @@ impl PartitionCopier<'_> {
     /// What is left to read. Bounds without an upper end leave a document with
     /// the `_id` MaxKey out, so it is asked for by itself.
     fn reads(&self, partition: &PartitionDocument) -> Vec<Read> {
-        if is_capped(&self.namespace) {
+        if is_capped(&self.namespace.options) {
             return vec![Read::Natural];
         }
         let from = partition.last_id.as_ref().or(partition.lower.as_ref());
@@ -219,10 +219,9 @@ impl PartitionCopier<'_> {
                 Ok(cursor) => return Ok(Some(cursor)),
                 Err(error) => {
                     let error = mongo::Error::from(error);
-                    match error.actual_collection() {
-                        Some(Some(actual)) if actual != name => name = actual,
-                        Some(_) => return Ok(None),
-                        None if error.has_code(code::NAMESPACE_NOT_FOUND) => return Ok(None),
+                    match error.whereabouts(&name) {
+                        Some(Whereabouts::Renamed(actual)) => name = actual,
+                        Some(Whereabouts::Gone) => return Ok(None),
                         None => return Err(error.into()),
                     }
                 }
@@ -230,7 +229,7 @@ impl PartitionCopier<'_> {
         }
     }
 
-    /// `min` and `max` take bounds of any type, where comparisons would stay within one.
+    /// The `find` for one read, by the `_id` index or in natural order.
     fn find_command(
         &self,
         name: &str,

@@ -34,41 +34,26 @@ pub(super) struct Exactness {
     newest_lookup: AtomicU64,
 }
 
-fn pack(time: ClusterTime) -> u64 {
-    u64::from(time.seconds) << 32 | u64::from(time.increment)
-}
-
-fn unpack(bits: u64) -> ClusterTime {
-    #[expect(
-        clippy::cast_possible_truncation,
-        reason = "the halves of a packed time"
-    )]
-    ClusterTime {
-        seconds: (bits >> 32) as u32,
-        increment: bits as u32,
-    }
-}
-
 impl Exactness {
     pub(super) fn new(exact_after: ClusterTime) -> Self {
         Self {
-            exact_after: AtomicU64::new(pack(exact_after)),
+            exact_after: AtomicU64::new(exact_after.to_bits()),
             newest_lookup: AtomicU64::new(0),
         }
     }
 
     /// True if an update at `time` may be applied as a delta, were its document not looked up.
     pub(super) fn is_exact(&self, time: ClusterTime) -> bool {
-        pack(time) > self.exact_after.load(SeqCst)
+        time.to_bits() > self.exact_after.load(SeqCst)
     }
 
     pub(super) fn raise(&self, time: ClusterTime) {
-        self.exact_after.fetch_max(pack(time), SeqCst);
+        self.exact_after.fetch_max(time.to_bits(), SeqCst);
     }
 
     /// What `exact_after` is for a host that does not know what was looked up.
     pub(super) fn after_restart(&self) -> ClusterTime {
-        unpack(
+        ClusterTime::from_bits(
             self.exact_after
                 .load(SeqCst)
                 .max(self.newest_lookup.load(SeqCst)),
@@ -105,7 +90,7 @@ impl Freshness {
         key: DocumentKey<'_>,
         time: ClusterTime,
     ) {
-        exactness.newest_lookup.fetch_max(pack(time), SeqCst);
+        exactness.newest_lookup.fetch_max(time.to_bits(), SeqCst);
         if self.looked_up.len() >= MAX_REMEMBERED {
             exactness.raise(exactness.after_restart());
             self.looked_up.clear();

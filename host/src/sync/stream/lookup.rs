@@ -22,7 +22,7 @@ use crate::{
         document_key::DocumentKey,
         raw::{self, Writer, kind},
     },
-    mongo::{self, code, retry},
+    mongo::{self, Whereabouts, retry},
 };
 
 /// Documents of one look-up are aimed at this size together.
@@ -114,13 +114,10 @@ impl LookUp {
             })
             .await;
             match found {
-                Err(error) => match error.actual_collection() {
-                    Some(Some(actual)) if actual != name => name = actual,
-                    // Dropped since: the event that says so will come.
-                    Some(_) => return Ok((Vec::new(), None)),
-                    None if error.has_code(code::NAMESPACE_NOT_FOUND) => {
-                        return Ok((Vec::new(), None));
-                    }
+                Err(error) => match error.whereabouts(&name) {
+                    Some(Whereabouts::Renamed(actual)) => name = actual,
+                    // The event that says so will come.
+                    Some(Whereabouts::Gone) => return Ok((Vec::new(), None)),
                     None => return Err(error),
                 },
                 found => return found,

@@ -2,12 +2,13 @@
 
 use std::{collections::HashMap, sync::Arc};
 
-use bson::{RawBsonRef, RawDocument};
+use bson::RawDocument;
 
 use super::{Context, Error};
 use crate::{
     metadata::{CopyState, NamespaceDocument, NamespaceKind},
     model::{Namespace, event::CollectionUuid},
+    sync::indexes,
 };
 
 /// A collection in scope, as of the event that is being read.
@@ -65,9 +66,8 @@ impl Targets {
 }
 
 fn is_serial(options: &RawDocument) -> bool {
-    let capped = matches!(options.get("capped"), Ok(Some(RawBsonRef::Boolean(true))));
     let collation = options
         .get_document("collation")
         .and_then(|collation| collation.get_str("locale"));
-    capped || collation.is_ok_and(|locale| locale != "simple")
+    indexes::is_capped(options) || collation.is_ok_and(|locale| locale != "simple")
 }
