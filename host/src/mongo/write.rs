@@ -220,7 +220,10 @@ impl Outcome {
 
 impl StatementError {
     fn is_duplicate(&self) -> bool {
-        self.code == code::DUPLICATE_KEY || code::KEY_STRING_FORMAT.contains(&self.code)
+        self.code == code::DUPLICATE_KEY
+            || code::KEY_STRING_FORMAT.contains(&self.code)
+            || (self.code == code::OVERFLOW
+                && self.message.starts_with("buffer size too small to read"))
     }
 }
 
