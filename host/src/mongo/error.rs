@@ -16,11 +16,6 @@ pub mod code {
     pub const NOT_AS_REPLACEMENT: [i32; 3] = [66, 52, 10003];
     pub const BSON_OBJECT_TOO_LARGE: i32 = 10334;
     pub const DUPLICATE_KEY: i32 = 11000;
-    /// A read past the end of a buffer, among others.
-    pub const OVERFLOW: i32 = 15;
-    /// What a clustered collection can answer for a duplicate `_id` that is a number: the server
-    /// fails to print the key that it found ("KeyString format error", or [`OVERFLOW`]).
-    pub const KEY_STRING_FORMAT: std::ops::RangeInclusive<i32> = 50810..=50831;
 }
 
 /// Codes of conditions that pass: elections, shutdowns, lost cursors, conflicts.

@@ -98,6 +98,15 @@ impl WriteCommand {
         self.statements += 1;
     }
 
+    /// Appends an update statement that writes `document` whole, whether or not it is there.
+    pub fn push_replacement(&mut self, id_kind: u8, id: &[u8], document: &[u8]) {
+        self.push_with(|writer| {
+            write_query(writer, id_kind, id);
+            writer.value(kind::DOCUMENT, b"u", document);
+            writer.value(kind::BOOLEAN, b"upsert", &[1]);
+        });
+    }
+
     /// Takes all of `array` (a BSON array of `count` documents) in one copy; only as the first.
     pub fn push_array(&mut self, array: &[u8], count: usize) {
         self.writer.splice(array);
@@ -144,6 +153,13 @@ impl WriteCommand {
         writer.end(array);
         Ok(RawDocumentBuf::from_bytes(writer.finish())?)
     }
+}
+
+/// The `q` of a statement for the document with this `_id`.
+pub fn write_query(writer: &mut Writer, id_kind: u8, id: &[u8]) {
+    let query = writer.begin(kind::DOCUMENT, b"q");
+    writer.value(id_kind, b"_id", id);
+    writer.end(query);
 }
 
 fn head(command: &str, collection: &str) -> RawDocumentBuf {
@@ -221,9 +237,6 @@ impl Outcome {
 impl StatementError {
     fn is_duplicate(&self) -> bool {
         self.code == code::DUPLICATE_KEY
-            || code::KEY_STRING_FORMAT.contains(&self.code)
-            || (self.code == code::OVERFLOW
-                && self.message.starts_with("buffer size too small to read"))
     }
 }
 

@@ -28,6 +28,13 @@ pub(super) fn is_capped(options: &RawDocument) -> bool {
     matches!(options.get("capped"), Ok(Some(RawBsonRef::Boolean(true))))
 }
 
+/// True for a collection that is stored by its `_id`, without an index of it. Server 6.0.5 answers
+/// a duplicate `_id` there with any of several errors when it fails to print the key, so no code
+/// tells a duplicate from another refusal: writing the document as a replacement does.
+pub(super) fn is_clustered(options: &RawDocument) -> bool {
+    matches!(options.get("clusteredIndex"), Ok(Some(_)))
+}
+
 /// The options of a `create` command for a collection or view while the sync runs.
 pub(super) fn create_command(name: &str, options: &RawDocument) -> Result<RawDocumentBuf, Error> {
     let capped = is_capped(options);

@@ -4,13 +4,19 @@ use std::{sync::Arc, time::Duration};
 
 use bson::{Binary, RawBson, RawBsonRef, RawDocumentBuf, rawdoc, spec::BinarySubtype};
 use futures::StreamExt;
-use mongodb::raw_batch_cursor::{RawBatch, RawBatchCursor};
+use mongodb::{
+    Database,
+    raw_batch_cursor::{RawBatch, RawBatchCursor},
+};
 use tokio::{
     sync::{OwnedSemaphorePermit, Semaphore},
     time::Instant,
 };
 
-use super::{Context, Error, indexes::is_capped};
+use super::{
+    Context, Error,
+    indexes::{is_capped, is_clustered},
+};
 use crate::{
     metadata::{NamespaceDocument, PartitionDocument},
     model::{
@@ -19,7 +25,7 @@ use crate::{
     },
     mongo::{
         self, OUTAGE, Whereabouts, code,
-        write::{MAX_COMMAND_BYTES, WriteCommand},
+        write::{MAX_COMMAND_BYTES, Outcome, WriteCommand},
     },
     observe::failpoint,
 };
@@ -177,13 +183,13 @@ impl PartitionCopier<'_> {
             last = Some(document?);
         }
         let Some(last) = last else { return Ok(()) };
+        let mut first = 0;
         for command in commands(&self.namespace.destination, array, count)? {
-            let database = self
-                .context
-                .destination
-                .database(&self.namespace.destination.database);
-            let outcome = command.send_once(&database).await?;
-            outcome.refuse_but_duplicates(&self.namespace.destination)?;
+            let statements = command.statements();
+            let outcome = command.send_once(&self.database()).await?;
+            self.settle(&outcome, raw::documents(array)?.skip(first))
+                .await?;
+            first += statements;
         }
         let bytes = array.len() as u64;
         partition.last_id = Some(id_document(last)?);
@@ -193,6 +199,36 @@ impl PartitionCopier<'_> {
             .status
             .copied(&self.namespace.source, count as u64, bytes);
         Ok(())
+    }
+
+    /// Passes over duplicates: what a repeated range finds there already.
+    async fn settle<'a>(
+        &self,
+        outcome: &Outcome,
+        sent: impl Iterator<Item = Result<&'a [u8], raw::Malformed>>,
+    ) -> Result<(), Error> {
+        let destination = &self.namespace.destination;
+        if !is_clustered(&self.namespace.options) {
+            return Ok(outcome.refuse_but_duplicates(destination)?);
+        }
+        let mut refused = outcome.errors.iter().peekable();
+        for (index, document) in sent.enumerate() {
+            if refused.next_if(|error| error.index == index).is_some() {
+                let document = document?;
+                let id = raw::find(document, "_id")?.ok_or(raw::Malformed)?;
+                let mut command = WriteCommand::update(&destination.collection);
+                command.push_replacement(id.kind, id.value, document);
+                let outcome = command.send(&self.database()).await?;
+                outcome.refuse_any(destination)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn database(&self) -> Database {
+        self.context
+            .destination
+            .database(&self.namespace.destination.database)
     }
 
     /// Opens the collection by its UUID, whatever it is called by now. `None` if

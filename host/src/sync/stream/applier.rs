@@ -195,7 +195,9 @@ impl Applier {
                 Err(error) if error.kind() == ErrorKind::Transient => sent,
                 outcome => {
                     let outcome = outcome?;
-                    outcome.refuse_but_duplicates(&target.destination)?;
+                    if !target.clustered {
+                        outcome.refuse_but_duplicates(&target.destination)?;
+                    }
                     let sent = |error: &StatementError| sent.get(error.index).copied();
                     outcome.errors.iter().filter_map(sent).collect()
                 }

@@ -3,7 +3,7 @@
 use super::coalesce::{Base, Slot};
 use crate::{
     model::raw::{Writer, kind},
-    mongo::write::WriteCommand,
+    mongo::write::{WriteCommand, write_query},
 };
 
 /// Which statement of an update command belongs to which slot.
@@ -19,11 +19,7 @@ pub(super) fn push_updates(
     at: usize,
 ) {
     if let Base::Put(document) = &slot.base {
-        command.push_with(|writer| {
-            write_query(writer, slot.id_kind, slot.id);
-            writer.value(kind::DOCUMENT, b"u", document);
-            writer.value(kind::BOOLEAN, b"upsert", &[1]);
-        });
+        command.push_replacement(slot.id_kind, slot.id, document);
         statements.push(Statement {
             slot: at,
             is_delta: false,
@@ -39,12 +35,6 @@ pub(super) fn push_updates(
             is_delta: true,
         });
     }
-}
-
-fn write_query(writer: &mut Writer, id_kind: u8, id: &[u8]) {
-    let query = writer.begin(kind::DOCUMENT, b"q");
-    writer.value(id_kind, b"_id", id);
-    writer.end(query);
 }
 
 pub(super) fn write_delete(writer: &mut Writer, id_kind: u8, id: &[u8]) {

@@ -21,6 +21,8 @@ pub(super) struct Target {
     /// Events must be applied one after the other: natural order is part of the
     /// data, or different `_id`s are equal under the collection's collation.
     pub(super) serial: bool,
+    /// See [`indexes::is_clustered`].
+    pub(super) clustered: bool,
 }
 
 /// Every collection in scope, by its UUID on the source. A collection that is
@@ -55,6 +57,7 @@ impl Targets {
                 source: namespace.source.clone(),
                 destination: namespace.destination.clone(),
                 serial: is_serial(&namespace.options),
+                clustered: indexes::is_clustered(&namespace.options),
             };
             self.by_uuid.insert(uuid, Arc::new(target));
         }
