@@ -10,6 +10,10 @@ fn main() -> Result<(), Box<dyn Error>> {
     let folder = root.join("target/components");
     let manifest = folder.join("featureset.toml");
     println!("cargo::rerun-if-changed={}", manifest.display());
+    // What `plugin new` writes is embedded by a macro, which sees no new file.
+    for path in ["plugins/templates", "plugins/sdk/src", "raw-bson/src", "wit"] {
+        println!("cargo::rerun-if-changed={}", root.join(path).display());
+    }
     if !manifest.exists() {
         println!("cargo::error=the components are not built yet: run `cargo xtask build` once");
         return Ok(());

@@ -5,6 +5,7 @@
 //!
 //! ```text
 //! main -> api -> session -> sync -> {mongo, metadata, plugin} -> model
+//! main -> author -> {mongo, plugin} -> model
 //! ```
 //!
 //! `mongo`, `metadata` and `plugin` do not know one another: `sync` joins them.
@@ -12,6 +13,7 @@
 //! `tests/tests/house.rs` fails on an import that runs the other way.
 
 pub mod api;
+pub mod author;
 pub mod config;
 pub mod metadata;
 pub mod model;

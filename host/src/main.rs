@@ -1,4 +1,6 @@
-//! `tidegate`: reads its configuration, opens the session and serves its API.
+//! `tidegate`: reads its configuration, opens the session and serves its API; or
+//! runs the tools for authors of plugins (`tidegate plugin`), which have exit
+//! codes of their own.
 //!
 //! Exit codes: 0 done or asked to stop, 1 a bug, 2 the command line or the host
 //! it runs on, 3 the clusters or the sync itself.
@@ -8,7 +10,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use anyhow::Context;
-use tidegate::api;
+use tidegate::{api, author};
 use tidegate::config::{self, Config, Request};
 use tidegate::model::{ErrorName, OperatorError};
 use tidegate::observe::{self, field};
@@ -23,6 +25,7 @@ fn main() -> ExitCode {
     let ended = match config::load(std::env::args_os()) {
         Ok(Request::Print(text)) => io::stdout().write_all(text.as_bytes()).map_err(Into::into),
         Ok(Request::Run(config)) => run(config),
+        Ok(Request::Plugin(arguments)) => return author::run(arguments),
         Err(error) => Err(error.into()),
     };
     match ended {
@@ -78,6 +81,7 @@ fn settings(config: Config) -> Settings {
         cluster1: config.cluster1,
         load_level: config.load_level,
         feature_set: config.feature_set,
+        refuse_wasi: config.refuse_wasi,
     }
 }
 

@@ -23,6 +23,7 @@ const ROOMS: &[(&str, &[&str])] = &[
         "sync",
         &["mongo", "metadata", "plugin", "model", "config", "observe"],
     ),
+    ("author", &["mongo", "plugin", "model", "config", "observe"]),
     ("mongo", &["model", "config", "observe"]),
     ("metadata", &["model", "config", "observe"]),
     ("plugin", &["model", "config", "observe"]),

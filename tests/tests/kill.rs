@@ -8,10 +8,11 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 use rand::{Rng, SeedableRng, rngs::StdRng};
+use serde_json::Value;
 use support::{
     Rig, Writer,
     host::{DEADLINE, number, text},
-    workload::{self, Pace, dataset},
+    workload::{self, Pace, dataset, plugins},
 };
 
 const DOCUMENTS: u64 = 12_000;
@@ -59,16 +60,21 @@ fn seed(what: &str) -> u64 {
 }
 
 async fn kill_in(phase: Phase, runs: u64) -> Result<()> {
-    let seed = seed(&format!("phase {phase:?}"));
-    let mut rng = StdRng::seed_from_u64(seed);
     let mut rig = Rig::start().await?;
     rig.set_scope(dataset::in_scope);
+    kill(rig, &dataset::filters(), phase, runs).await
+}
+
+/// Kills syncs that are started with `options`.
+async fn kill(mut rig: Rig, options: &Value, phase: Phase, runs: u64) -> Result<()> {
+    let seed = seed(&format!("phase {phase:?}"));
+    let mut rng = StdRng::seed_from_u64(seed);
     workload::load(rig.source.client(), DOCUMENTS, seed).await?;
     for run in 0..runs {
         if run > 0 {
             rig.begin_again(None).await?;
         }
-        one_run(&mut rig, phase, &mut rng)
+        one_run(&mut rig, options, phase, &mut rng)
             .await
             .with_context(|| format!("phase {phase:?}, run {run}, TIDEGATE_SEED={seed}"))?;
     }
@@ -78,14 +84,19 @@ async fn kill_in(phase: Phase, runs: u64) -> Result<()> {
 }
 
 /// One sync from start to commit, killed once or twice on its way.
-async fn one_run(rig: &mut Rig, phase: Phase, rng: &mut StdRng) -> Result<()> {
+async fn one_run(
+    rig: &mut Rig,
+    options: &Value,
+    phase: Phase,
+    rng: &mut StdRng,
+) -> Result<()> {
     let writer = Writer::start(
         rig.source.client(),
         DOCUMENTS,
         rng.random(),
         Pace::default(),
     );
-    rig.host.start(dataset::filters()).await?;
+    rig.host.start(options.clone()).await?;
     reach(rig, phase).await?;
     if !matches!(phase, Phase::Commit) {
         for _ in 0..rng.random_range(1..3) {
@@ -108,7 +119,7 @@ async fn one_run(rig: &mut Rig, phase: Phase, rng: &mut StdRng) -> Result<()> {
 
 async fn reach(rig: &Rig, phase: Phase) -> Result<()> {
     let what = format!("{phase:?}");
-    let reached = |progress: &serde_json::Value| match phase {
+    let reached = |progress: &Value| match phase {
         Phase::Copy => true,
         Phase::LateCopy => {
             let copied = number(progress, "/collectionCopy/estimatedCopiedBytes");
@@ -165,6 +176,17 @@ async fn killed_during_commit() -> Result<()> {
     kill_in(Phase::Commit, 3).await
 }
 
+/// A replay gives every document the answer that it had before.
+#[tokio::test]
+async fn killed_with_plugins() -> Result<()> {
+    for phase in [Phase::Copy, Phase::Steady] {
+        let mut rig = Rig::start().await?;
+        rig.expect(plugins::expected()?);
+        kill(rig, &plugins::filters(), phase, 2).await?;
+    }
+    Ok(())
+}
+
 #[tokio::test]
 async fn killed_at_every_named_point() -> Result<()> {
     let seed = seed("named points");
@@ -188,7 +210,7 @@ async fn killed_at(rig: &mut Rig, seed: u64) -> Result<()> {
     let writer = Writer::start(rig.source.client(), DOCUMENTS, seed, Pace::default());
     // The answer may be lost with the host.
     let _ = rig.host.start(dataset::filters()).await;
-    let in_step = |progress: &serde_json::Value| {
+    let in_step = |progress: &Value| {
         support::host::can_commit(progress) && number(progress, "/totalEventsApplied") > 300
     };
     let mut met = rig.host.ends_before(DEADLINE, in_step).await?;
@@ -196,7 +218,7 @@ async fn killed_at(rig: &mut Rig, seed: u64) -> Result<()> {
     if !met {
         rig.host.wait_can_commit().await?;
         let _ = rig.host.commit().await;
-        let committed = |progress: &serde_json::Value| text(progress, "state") == "COMMITTED";
+        let committed = |progress: &Value| text(progress, "state") == "COMMITTED";
         met = rig.host.ends_before(DEADLINE, committed).await?;
     }
     // The last point lies just after the state has been persisted.

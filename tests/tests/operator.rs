@@ -145,9 +145,19 @@ async fn bad_requests_change_nothing() -> Result<()> {
             start(json!({ "verification": { "enabled": true } })),
             "NotSupported",
         ),
+        (start(json!({ "documentFilter": [] })), "InvalidField"),
+        (start(json!({ "documentFilter": {} })), "InvalidField"),
         (
-            start(json!({ "documentFilter": { "field": "a", "matchValues": [1] } })),
-            "NotSupported",
+            start(json!({ "plugins": [{ "component": "nowhere" }] })),
+            "PluginNotFound",
+        ),
+        (
+            start(json!({ "plugins": [{ "component": "field-mask", "onEror": "stop" }] })),
+            "UnknownField",
+        ),
+        (
+            start(json!({ "plugins": [{ "component": "field-mask", "config": {} }] })),
+            "MissingField",
         ),
     ] {
         let answer = rig.host.call("POST", "/api/v1/start", &body).await?;
@@ -158,10 +168,18 @@ async fn bad_requests_change_nothing() -> Result<()> {
             answer.status
         );
     }
-    for call in ["pause", "resume", "commit", "reverse"] {
+    let swap = r#"{ "components": [{ "name": "field-mask", "digest": "sha256:0" }] }"#;
+    for (call, body) in [
+        ("pause", ""),
+        ("resume", ""),
+        ("commit", ""),
+        ("reverse", ""),
+        ("upgrade", swap),
+        ("quarantine/retry", ""),
+    ] {
         let answer = rig
             .host
-            .call("POST", &format!("/api/v1/{call}"), "")
+            .call("POST", &format!("/api/v1/{call}"), body)
             .await?;
         assert_eq!(
             (answer.status, answer.error()),
@@ -169,6 +187,13 @@ async fn bad_requests_change_nothing() -> Result<()> {
             "{call}"
         );
     }
+    let answer = rig.host.call("POST", "/api/v1/plugins", "{}").await?;
+    assert_eq!(
+        (answer.status, answer.error()),
+        (400, "PluginNotSupported"),
+        "{}",
+        answer.body
+    );
     assert_eq!(rig.host.progress().await?["state"], "IDLE");
     let databases = rig.destination.client().list_database_names().await?;
     assert!(

@@ -11,9 +11,9 @@ use futures::TryStreamExt;
 use mongodb::{Collection, error::ErrorKind};
 use rand::{Rng, SeedableRng, rngs::StdRng, seq::IndexedRandom};
 use support::{Document, ReplicaSet, TestDir, doc, replica_set};
-use tidegate::model::options::{BuildIndexes, ClusterName, NamespaceFilter, Regex};
+use tidegate::model::options::{ClusterName, NamespaceFilter, Regex};
 use tidegate::model::{ErrorName, Namespace, Route, StartOptions};
-use tidegate::plugin::FeatureSet;
+use tidegate::plugin::{Registry, WasiPolicy};
 
 const SEED: u64 = 1_905;
 const RANDOM_NAMES: usize = 300;
@@ -347,7 +347,7 @@ fn is_refusal(error: &mongodb::error::Error) -> bool {
 
 /// The component's answer.
 fn component(
-    features: &FeatureSet,
+    registry: &Registry,
     names: &[String],
     pattern: &str,
     options: &str,
@@ -361,13 +361,11 @@ fn component(
         collections_regex: Some(regex),
         ..NamespaceFilter::default()
     };
-    let router = match features.router(&StartOptions {
-        source: ClusterName::Cluster0,
-        destination: ClusterName::Cluster1,
+    let options = StartOptions {
         include_namespaces: vec![filter],
-        exclude_namespaces: Vec::new(),
-        build_indexes: BuildIndexes::default(),
-    }) {
+        ..StartOptions::between(ClusterName::Cluster0, ClusterName::Cluster1)
+    };
+    let router = match registry.router(&options) {
         Ok(router) => router,
         Err(error) if error.name == ErrorName::InvalidRegex => return Ok(None),
         Err(error) => return Err(error.into()),
@@ -450,9 +448,9 @@ async fn patterns_match_as_the_server_does() -> Result<()> {
 }
 
 fn component_answers(names: &[String], asked: &[(String, String)]) -> Result<Vec<Answer>> {
-    let features = FeatureSet::load(None)?;
+    let registry = Registry::load(None, WasiPolicy::Refuse)?;
     let answer = |(pattern, options): &(String, String)| {
-        component(&features, names, pattern, options)
+        component(&registry, names, pattern, options)
             .with_context(|| format!("/{pattern:?}/{options}"))
     };
     asked.iter().map(answer).collect()

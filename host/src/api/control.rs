@@ -2,6 +2,7 @@
 
 use std::future::Future;
 
+use crate::model::plugins::{InstalledPlugin, QuarantinedDocument, Retried, Swap};
 use crate::model::{OperatorError, Progress, StartOptions};
 use crate::session::Session;
 
@@ -15,12 +16,27 @@ pub trait Control: Send + Sync + 'static {
     fn progress(&self) -> impl Future<Output = Progress> + Send;
     /// True when the sync's clusters answered last time.
     fn is_ready(&self) -> bool;
+
+    fn plugins(&self) -> impl Answer<Vec<InstalledPlugin>>;
+    /// Checks and stores a component; activates nothing.
+    fn add_plugin(&self, bytes: Vec<u8>) -> impl Answer<InstalledPlugin>;
+    /// Swaps components of the sync.
+    fn upgrade(&self, components: Vec<Swap>) -> impl Outcome;
+    /// Documents in quarantine behind `after` (an id, or empty).
+    fn quarantined(&self, after: String, limit: u32) -> impl Answer<Vec<QuarantinedDocument>>;
+    /// Tries every document in quarantine once more.
+    fn retry_quarantined(&self) -> impl Answer<Retried>;
 }
 
-/// How a state-changing call ends.
-pub trait Outcome: Future<Output = Result<(), OperatorError>> + Send {}
+/// How a call that answers something ends.
+pub trait Answer<T>: Future<Output = Result<T, OperatorError>> + Send {}
 
-impl<F: Future<Output = Result<(), OperatorError>> + Send> Outcome for F {}
+impl<T, F: Future<Output = Result<T, OperatorError>> + Send> Answer<T> for F {}
+
+/// How a state-changing call ends.
+pub trait Outcome: Answer<()> {}
+
+impl<F: Answer<()>> Outcome for F {}
 
 impl Control for Session {
     fn start(&self, options: StartOptions) -> impl Outcome {
@@ -49,5 +65,25 @@ impl Control for Session {
 
     fn is_ready(&self) -> bool {
         Self::is_ready(self)
+    }
+
+    fn plugins(&self) -> impl Answer<Vec<InstalledPlugin>> {
+        Self::plugins(self)
+    }
+
+    fn add_plugin(&self, bytes: Vec<u8>) -> impl Answer<InstalledPlugin> {
+        Self::add_plugin(self, bytes)
+    }
+
+    fn upgrade(&self, components: Vec<Swap>) -> impl Outcome {
+        Self::upgrade(self, components)
+    }
+
+    fn quarantined(&self, after: String, limit: u32) -> impl Answer<Vec<QuarantinedDocument>> {
+        Self::quarantined(self, after, limit)
+    }
+
+    fn retry_quarantined(&self) -> impl Answer<Retried> {
+        Self::retry_quarantined(self)
     }
 }

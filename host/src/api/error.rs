@@ -70,9 +70,10 @@ fn status(name: ErrorName) -> StatusCode {
         | N::MissingField
         | N::InvalidField
         | N::InvalidRegex
-        | N::NotSupported => StatusCode::BAD_REQUEST,
+        | N::NotSupported
+        | N::PluginNotSupported => StatusCode::BAD_REQUEST,
         N::HostNotAllowed => StatusCode::FORBIDDEN,
-        N::NotFound => StatusCode::NOT_FOUND,
+        N::NotFound | N::PluginNotFound => StatusCode::NOT_FOUND,
         N::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
         N::BodyTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
         N::ConnectionFailed | N::AuthenticationFailed => StatusCode::SERVICE_UNAVAILABLE,
@@ -81,6 +82,7 @@ fn status(name: ErrorName) -> StatusCode {
         | N::PortInUse
         | N::LogPathNotWritable
         | N::PluginFailed
+        | N::PluginTrapped
         | N::InternalError => StatusCode::INTERNAL_SERVER_ERROR,
         // The state of the sync or of its clusters stands against the call.
         _ => StatusCode::CONFLICT,

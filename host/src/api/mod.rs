@@ -3,16 +3,20 @@
 //! Nothing else in the host knows HTTP. A request is read and checked here in
 //! full before the session hears of it, so what is refused has changed nothing.
 
+mod chain;
 mod control;
 mod error;
 mod filter;
 mod guard;
+mod metrics;
 mod openapi;
+mod plugins;
 mod progress;
+mod quarantine;
+mod request;
 mod routes;
 mod start;
 
-use std::future::Future;
 use std::io;
 use std::net::Ipv4Addr;
 use std::sync::Arc;
@@ -25,7 +29,9 @@ use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
 use crate::model::{ErrorName, OperatorError};
+use control::Answer;
 pub use control::{Control, Outcome};
+use error::Refusal;
 
 /// How long calls that are being answered may take once the host has to stop.
 const STOP_GRACE: Duration = Duration::from_secs(2);
@@ -74,7 +80,15 @@ fn router<C: Control>(control: Arc<C>) -> Router {
         .route("/api/v1/commit", post(routes::commit::<C>))
         .route("/api/v1/reverse", post(routes::reverse::<C>))
         .route("/api/v1/progress", get(routes::progress::<C>))
+        .route(
+            "/api/v1/plugins",
+            get(plugins::list::<C>).post(plugins::add::<C>),
+        )
+        .route("/api/v1/upgrade", post(plugins::upgrade::<C>))
+        .route("/api/v1/quarantine", get(quarantine::list::<C>))
+        .route("/api/v1/quarantine/retry", post(quarantine::retry::<C>))
         .route("/api/v1/openapi.json", get(openapi::document))
+        .route("/metrics", get(metrics::scrape::<C>))
         .route("/healthz", get(routes::healthz))
         .route("/readyz", get(routes::readyz::<C>))
         .fallback(routes::not_found)
@@ -85,10 +99,16 @@ fn router<C: Control>(control: Arc<C>) -> Router {
 
 /// Runs a call to its end, even if the caller goes away meanwhile: a dropped
 /// connection must not leave a transition half done.
-async fn to_its_end<T: Send + 'static>(
-    call: impl Future<Output = T> + Send + 'static,
-) -> Result<T, tokio::task::JoinError> {
-    tokio::spawn(call).await
+async fn to_its_end<T: Send + 'static>(call: impl Answer<T> + 'static) -> Result<T, Refusal> {
+    match tokio::spawn(call).await {
+        Ok(result) => Ok(result?),
+        Err(error) => Err(Refusal::new(
+            ErrorName::InternalError,
+            format!(
+                "The call did not come to its end: {error}. The log says more; please report it."
+            ),
+        )),
+    }
 }
 
 #[cfg(test)]

@@ -6,7 +6,7 @@ use axum::http::header;
 use axum::response::IntoResponse;
 use utoipa::OpenApi;
 
-use super::routes;
+use super::{metrics, plugins, quarantine, routes};
 
 #[derive(OpenApi)]
 #[openapi(
@@ -21,8 +21,14 @@ use super::routes;
         routes::commit,
         routes::reverse,
         routes::progress,
+        plugins::list,
+        plugins::add,
+        plugins::upgrade,
+        quarantine::list,
+        quarantine::retry,
         routes::healthz,
         routes::readyz,
+        metrics::scrape,
         document,
     )
 )]

@@ -6,6 +6,7 @@
 use serde::Serialize;
 use utoipa::ToSchema;
 
+use crate::model::plugins::PluginProgress;
 use crate::model::progress::{CollectionProgress, CopyProgress, Endpoint, IndexProgress};
 use crate::model::{ClusterTime, Progress, State};
 
@@ -49,6 +50,10 @@ struct ProgressBody {
     #[serde(rename = "coordinatorID")]
     coordinator_id: String,
     positions: Option<Positions>,
+    /// Documents that are in quarantine now.
+    quarantined: Option<u64>,
+    /// The chain, in order; what each stage has done since the host started.
+    plugins: Option<Vec<Plugin>>,
     /// Only with `?collections=true`.
     #[serde(skip_serializing_if = "Option::is_none")]
     collections: Option<Vec<Collection>>,
@@ -121,6 +126,29 @@ struct Time {
 
 #[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
+#[schema(as = PluginProgress)]
+struct Plugin {
+    name: String,
+    digest: String,
+    /// Documents that it was given.
+    documents: u64,
+    kept: u64,
+    dropped: u64,
+    replaced: u64,
+    quarantined: u64,
+    /// Documents and batches that it answered with an error, or with nonsense.
+    errors: u64,
+    /// Calls that ended in a trap.
+    traps: u64,
+    bytes_in: u64,
+    bytes_out: u64,
+    /// Of one batch.
+    p50_micros: u64,
+    p99_micros: u64,
+}
+
+#[derive(Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
 struct Collection {
     /// On the source.
     namespace: String,
@@ -162,6 +190,8 @@ impl ProgressBody {
             mongosync_id: progress.mongosync_id.clone(),
             coordinator_id: progress.coordinator_id.clone(),
             positions: None,
+            quarantined: None,
+            plugins: None,
             collections: None,
         };
         if progress.state != State::Idle {
@@ -196,6 +226,8 @@ impl ProgressBody {
             safe: Position::new(progress.safe),
             reported: Position::new(progress.reported),
         });
+        self.quarantined = Some(progress.quarantined);
+        self.plugins = Some(progress.plugins.into_iter().map(Plugin::from).collect());
         self.collections =
             with_collections.then(|| progress.collections.iter().map(Collection::new).collect());
     }
@@ -251,6 +283,26 @@ impl Position {
                 seconds: time.seconds,
                 increment: time.increment,
             }),
+        }
+    }
+}
+
+impl From<PluginProgress> for Plugin {
+    fn from(plugin: PluginProgress) -> Self {
+        Self {
+            name: plugin.name,
+            digest: plugin.digest,
+            documents: plugin.documents,
+            kept: plugin.kept,
+            dropped: plugin.dropped,
+            replaced: plugin.replaced,
+            quarantined: plugin.quarantined,
+            errors: plugin.errors,
+            traps: plugin.traps,
+            bytes_in: plugin.bytes_in,
+            bytes_out: plugin.bytes_out,
+            p50_micros: plugin.p50_us,
+            p99_micros: plugin.p99_us,
         }
     }
 }

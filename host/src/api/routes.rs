@@ -3,22 +3,18 @@
 use std::sync::Arc;
 
 use axum::Json;
-use axum::body::{self, Body};
+use axum::body::Body;
 use axum::extract::State;
 use axum::http::{Method, StatusCode, Uri};
-use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value};
 use utoipa::ToSchema;
 
 use super::error::{Failure, Refusal};
 use super::progress::ProgressAnswer;
+use super::request::read;
 use super::start::StartRequest;
 use super::{Control, to_its_end};
-use crate::model::{ErrorName, OperatorError, input};
-
-/// Ample for filters that name thousands of collections.
-const BODY_LIMIT_BYTES: usize = 1024 * 1024;
+use crate::model::ErrorName;
 
 /// What an accepted call answers.
 #[derive(Debug, Serialize, ToSchema)]
@@ -33,7 +29,14 @@ pub(super) struct Success {
 #[serde(deny_unknown_fields, expecting = "an object")]
 pub(super) struct NoOptions {}
 
-type Answer = Result<Json<Success>, Refusal>;
+/// How a call that answers nothing more ends.
+pub(super) type Done = Result<Json<Success>, Refusal>;
+
+impl Success {
+    pub(super) fn of((): ()) -> Json<Self> {
+        Json(Self { success: true })
+    }
+}
 
 /// Begins the sync, or continues one that was begun with the same options.
 #[utoipa::path(
@@ -41,9 +44,11 @@ type Answer = Result<Json<Success>, Refusal>;
     request_body = StartRequest,
     responses((status = 200, body = Success), (status = "4XX", body = Failure), (status = "5XX", body = Failure)),
 )]
-pub(super) async fn start<C: Control>(State(control): State<Arc<C>>, body: Body) -> Answer {
+pub(super) async fn start<C: Control>(State(control): State<Arc<C>>, body: Body) -> Done {
     let options = read::<StartRequest>(body).await?.into_options()?;
-    answer(to_its_end(async move { control.start(options).await }).await)
+    to_its_end(async move { control.start(options).await })
+        .await
+        .map(Success::of)
 }
 
 /// Pauses the sync; answers when its position is persisted.
@@ -52,9 +57,11 @@ pub(super) async fn start<C: Control>(State(control): State<Arc<C>>, body: Body)
     request_body = Option<NoOptions>,
     responses((status = 200, body = Success), (status = "4XX", body = Failure), (status = "5XX", body = Failure)),
 )]
-pub(super) async fn pause<C: Control>(State(control): State<Arc<C>>, body: Body) -> Answer {
+pub(super) async fn pause<C: Control>(State(control): State<Arc<C>>, body: Body) -> Done {
     read::<NoOptions>(body).await?;
-    answer(to_its_end(async move { control.pause().await }).await)
+    to_its_end(async move { control.pause().await })
+        .await
+        .map(Success::of)
 }
 
 /// Resumes a paused sync.
@@ -63,9 +70,11 @@ pub(super) async fn pause<C: Control>(State(control): State<Arc<C>>, body: Body)
     request_body = Option<NoOptions>,
     responses((status = 200, body = Success), (status = "4XX", body = Failure), (status = "5XX", body = Failure)),
 )]
-pub(super) async fn resume<C: Control>(State(control): State<Arc<C>>, body: Body) -> Answer {
+pub(super) async fn resume<C: Control>(State(control): State<Arc<C>>, body: Body) -> Done {
     read::<NoOptions>(body).await?;
-    answer(to_its_end(async move { control.resume().await }).await)
+    to_its_end(async move { control.resume().await })
+        .await
+        .map(Success::of)
 }
 
 /// Begins the cutover; `/progress` says when it is done.
@@ -74,9 +83,11 @@ pub(super) async fn resume<C: Control>(State(control): State<Arc<C>>, body: Body
     request_body = Option<NoOptions>,
     responses((status = 200, body = Success), (status = "4XX", body = Failure), (status = "5XX", body = Failure)),
 )]
-pub(super) async fn commit<C: Control>(State(control): State<Arc<C>>, body: Body) -> Answer {
+pub(super) async fn commit<C: Control>(State(control): State<Arc<C>>, body: Body) -> Done {
     read::<NoOptions>(body).await?;
-    answer(to_its_end(async move { control.commit().await }).await)
+    to_its_end(async move { control.commit().await })
+        .await
+        .map(Success::of)
 }
 
 /// Swaps the direction of a committed sync. Not in this release.
@@ -85,9 +96,11 @@ pub(super) async fn commit<C: Control>(State(control): State<Arc<C>>, body: Body
     request_body = Option<NoOptions>,
     responses((status = 200, body = Success), (status = "4XX", body = Failure), (status = "5XX", body = Failure)),
 )]
-pub(super) async fn reverse<C: Control>(State(control): State<Arc<C>>, body: Body) -> Answer {
+pub(super) async fn reverse<C: Control>(State(control): State<Arc<C>>, body: Body) -> Done {
     read::<NoOptions>(body).await?;
-    answer(to_its_end(async move { control.reverse().await }).await)
+    to_its_end(async move { control.reverse().await })
+        .await
+        .map(Success::of)
 }
 
 /// How far the sync is.
@@ -137,51 +150,6 @@ pub(super) async fn method_not_allowed(method: Method, uri: Uri) -> Refusal {
         ErrorName::MethodNotAllowed,
         format!("'{path}' does not take {method}. The calls are listed at /api/v1/openapi.json."),
     )
-}
-
-fn answer(result: Result<Result<(), OperatorError>, tokio::task::JoinError>) -> Answer {
-    match result {
-        Ok(Ok(())) => Ok(Json(Success { success: true })),
-        Ok(Err(error)) => Err(error.into()),
-        Err(error) => Err(Refusal::new(
-            ErrorName::InternalError,
-            format!(
-                "The call did not come to its end: {error}. The log says more; please report it."
-            ),
-        )),
-    }
-}
-
-/// Reads a JSON body, whatever its `Content-Type`: mongosync's documented curl
-/// lines send another. No body is an empty object.
-async fn read<T: DeserializeOwned>(body: Body) -> Result<T, Refusal> {
-    let bytes = body::to_bytes(body, BODY_LIMIT_BYTES)
-        .await
-        .map_err(|_too_long| {
-            Refusal::new(
-                ErrorName::BodyTooLarge,
-                format!(
-                    "The request body is not complete within {BODY_LIMIT_BYTES} bytes, the limit."
-                ),
-            )
-        })?;
-    let value = if bytes.trim_ascii().is_empty() {
-        Value::Object(Map::new())
-    } else {
-        serde_json::from_slice(&bytes).map_err(|error| {
-            Refusal::new(
-                ErrorName::InvalidJson,
-                format!("The request body is not JSON: {error}."),
-            )
-        })?
-    };
-    if !value.is_object() {
-        return Err(Refusal::new(
-            ErrorName::InvalidJson,
-            "The request body is JSON, but not an object. Send an object, or nothing.",
-        ));
-    }
-    Ok(input::read(value)?)
 }
 
 fn wants_collections(query: &str) -> Result<bool, Refusal> {

@@ -8,9 +8,10 @@ use std::fmt;
 
 use serde::Deserialize;
 use serde::de::{self, Deserializer, Visitor};
-use serde_json::Value;
+use serde_json::{Map, Value};
 use utoipa::ToSchema;
 
+use super::chain::{self, PluginField, RemapField};
 use super::error::Refusal;
 use super::filter::{self, FilterField};
 use crate::model::options::{BuildIndexes, ClusterName};
@@ -44,15 +45,14 @@ pub(super) struct StartRequest {
     /// Not in this release: absent.
     #[schema(value_type = Option<Object>)]
     sharding: Option<Value>,
-    /// Not in this release: absent.
+    /// Which documents to sync: `{"field": …, "matchValues": […]}`, or `{"filter": {…}}`, as the
+    /// component document-filter has it.
     #[schema(value_type = Option<Object>)]
-    document_filter: Option<Value>,
-    /// Not in this release: absent or empty.
-    #[schema(value_type = Option<Vec<Object>>)]
-    namespace_remap: Option<Vec<Value>>,
-    /// Not in this release: absent or empty.
-    #[schema(value_type = Option<Vec<Object>>)]
-    plugins: Option<Vec<Value>>,
+    document_filter: Option<Map<String, Value>>,
+    /// New names on the destination; those of the source if absent or empty.
+    namespace_remap: Option<Vec<RemapField>>,
+    /// The components that every document goes through, in this order.
+    plugins: Option<Vec<PluginField>>,
     /// Not in this release: absent or false.
     copy_in_natural_order: Option<bool>,
     /// Changes nothing here: collections are never copied in the order of random ids.
@@ -106,6 +106,9 @@ impl StartRequest {
             include_namespaces: filter::check("includeNamespaces", self.include_namespaces)?,
             exclude_namespaces: filter::check("excludeNamespaces", self.exclude_namespaces)?,
             build_indexes: build_indexes(self.build_indexes)?,
+            document_filter: chain::document_filter(self.document_filter),
+            namespace_remap: chain::namespace_remap(self.namespace_remap),
+            plugins: chain::stages(self.plugins)?,
         })
     }
 
@@ -139,17 +142,6 @@ impl StartRequest {
             ),
             ("sharding", self.sharding.is_some(), "leave it out"),
             (
-                "documentFilter",
-                self.document_filter.is_some(),
-                "leave it out",
-            ),
-            (
-                "namespaceRemap",
-                asks(self.namespace_remap.as_deref()),
-                "leave it out",
-            ),
-            ("plugins", asks(self.plugins.as_deref()), "leave it out"),
-            (
                 "copyInNaturalOrder",
                 self.copy_in_natural_order == Some(true),
                 "leave it out or give false",
@@ -160,10 +152,6 @@ impl StartRequest {
             None => Ok(()),
         }
     }
-}
-
-fn asks(entries: Option<&[Value]>) -> bool {
-    entries.is_some_and(|entries| !entries.is_empty())
 }
 
 fn not_supported(field: &str, remedy: &str) -> Refusal {

@@ -1,8 +1,6 @@
 //! The API over a scripted sync: what it passes on, what it answers, and that a
 //! refused call reaches nobody.
 
-use std::sync::{Mutex, PoisonError};
-
 use axum::body::{Body, to_bytes};
 use axum::http::{Request, StatusCode, header};
 use axum::response::Response;
@@ -10,132 +8,21 @@ use serde_json::{Value, json};
 use tower::ServiceExt;
 
 use super::*;
-use crate::model::options::{BuildIndexes, NamespaceFilter, Regex};
-use crate::model::progress::{CollectionProgress, CopyProgress, Endpoint, IndexProgress};
 use crate::model::state::Call;
-use crate::model::{
-    ClusterTime, ErrorName, Namespace, OperatorError, Progress, StartOptions, State,
-};
+use crate::model::{StartOptions, State};
 
+mod metrics;
+mod plugins;
 mod progress;
+mod quarantine;
+mod scripted;
 mod start;
 
+use scripted::Scripted;
 use start::DOCUMENTED_START;
 
 /// mongosync's documented body of the calls without options, verbatim.
 const DOCUMENTED_EMPTY: &str = "{ }";
-
-/// Stands in for the session: allows what its state allows, and writes down
-/// what it was asked.
-struct Scripted {
-    state: State,
-    heard: Mutex<Vec<String>>,
-}
-
-impl Scripted {
-    fn new(state: State) -> Arc<Self> {
-        Arc::new(Self {
-            state,
-            heard: Mutex::default(),
-        })
-    }
-
-    fn hear(&self, call: Call, what: &str) -> Result<(), OperatorError> {
-        if !self.state.allows(call) {
-            let why = format!("{call} is not allowed in state {}.", self.state);
-            return Err(OperatorError::new(ErrorName::InvalidStateTransition, why));
-        }
-        self.heard
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .push(format!("{call}{what}"));
-        Ok(())
-    }
-
-    fn heard(&self) -> Vec<String> {
-        self.heard
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clone()
-    }
-}
-
-impl Control for Scripted {
-    async fn start(&self, options: StartOptions) -> Result<(), OperatorError> {
-        let options = serde_json::to_string(&options).expect("options");
-        self.hear(Call::Start, &format!(" {options}"))
-    }
-    async fn pause(&self) -> Result<(), OperatorError> {
-        self.hear(Call::Pause, "")
-    }
-    async fn resume(&self) -> Result<(), OperatorError> {
-        self.hear(Call::Resume, "")
-    }
-    async fn commit(&self) -> Result<(), OperatorError> {
-        self.hear(Call::Commit, "")
-    }
-    async fn reverse(&self) -> Result<(), OperatorError> {
-        self.hear(Call::Reverse, "")
-    }
-    async fn progress(&self) -> Progress {
-        sample_progress(self.state)
-    }
-    fn is_ready(&self) -> bool {
-        self.state == State::Running
-    }
-}
-
-fn sample_progress(state: State) -> Progress {
-    Progress {
-        state,
-        info: Some("change event application"),
-        cannot_commit: Some("Lag is 31 seconds.".to_owned()),
-        can_write: false,
-        lag_seconds: Some(31),
-        total_events_applied: 12,
-        copy: CopyProgress {
-            total_bytes: 694,
-            copied_bytes: 695,
-            copied_documents: 7,
-        },
-        indexes: IndexProgress {
-            built: 1,
-            total: 2,
-            collections_finished: 3,
-            collections_total: 4,
-        },
-        seconds_to_catch_up: Some(5),
-        oplog_seconds_remaining: Some(12 * 3600),
-        warnings: vec!["Data is not verified.".to_owned()],
-        source: Endpoint {
-            cluster: "cluster0",
-            address: "localhost:27017".to_owned(),
-            ping_ms: Some(2),
-        },
-        destination: Endpoint {
-            cluster: "cluster1",
-            address: "localhost:27018".to_owned(),
-            ping_ms: None,
-        },
-        safe: Some(ClusterTime {
-            seconds: 9,
-            increment: 1,
-        }),
-        reported: Some(ClusterTime {
-            seconds: 10,
-            increment: 2,
-        }),
-        mongosync_id: "coordinator".to_owned(),
-        coordinator_id: "coordinator".to_owned(),
-        collections: vec![CollectionProgress {
-            namespace: Namespace::new("sales", "EMEA"),
-            destination: Namespace::new("sales", "EMEA"),
-            state: "copied",
-            documents: 7,
-            bytes: 694,
-        }],
-    }
-}
 
 fn request(method: &str, path: &str, body: impl Into<Body>) -> Request<Body> {
     Request::builder()
@@ -161,7 +48,10 @@ async fn call(
     path: &str,
     body: impl Into<Body>,
 ) -> (StatusCode, Value) {
-    let response = respond(control, request(method, path, body)).await;
+    answer_of(respond(control, request(method, path, body)).await).await
+}
+
+async fn answer_of(response: Response) -> (StatusCode, Value) {
     let status = response.status();
     let bytes = to_bytes(response.into_body(), usize::MAX)
         .await
@@ -217,7 +107,7 @@ async fn each_state_allows_its_calls_and_no_other() {
 
 #[tokio::test]
 async fn calls_without_options_take_none() {
-    for name in ["pause", "resume", "commit", "reverse"] {
+    for name in ["pause", "resume", "commit", "reverse", "quarantine/retry"] {
         let control = Scripted::new(State::Running);
         let path = format!("/api/v1/{name}");
         let (status, answer) = call(&control, "POST", &path, r#"{ "force": true }"#).await;
@@ -257,6 +147,11 @@ async fn bodies_paths_methods_and_hosts_out_of_bounds_are_refused_in_the_same_sh
             "NotFound",
         ),
         (
+            request("GET", "/api/v1/upgrade", ""),
+            StatusCode::METHOD_NOT_ALLOWED,
+            "MethodNotAllowed",
+        ),
+        (
             request("GET", "/api/v1/progress?collections=1", ""),
             StatusCode::BAD_REQUEST,
             "InvalidField",
@@ -272,12 +167,8 @@ async fn bodies_paths_methods_and_hosts_out_of_bounds_are_refused_in_the_same_sh
             "HostNotAllowed",
         ),
     ] {
-        let response = respond(&control, request).await;
-        assert_eq!(response.status(), status, "{error}");
-        let bytes = to_bytes(response.into_body(), usize::MAX)
-            .await
-            .expect("a body");
-        let answer: Value = serde_json::from_slice(&bytes).expect("JSON");
+        let (found, answer) = answer_of(respond(&control, request).await).await;
+        assert_eq!(found, status, "{error}");
         assert_eq!(
             (&answer["success"], &answer["error"]),
             (&json!(false), &json!(error))
@@ -314,7 +205,13 @@ async fn the_openapi_document_describes_every_call() {
         ("/api/v1/commit", "post"),
         ("/api/v1/reverse", "post"),
         ("/api/v1/progress", "get"),
+        ("/api/v1/plugins", "get"),
+        ("/api/v1/plugins", "post"),
+        ("/api/v1/upgrade", "post"),
+        ("/api/v1/quarantine", "get"),
+        ("/api/v1/quarantine/retry", "post"),
         ("/api/v1/openapi.json", "get"),
+        ("/metrics", "get"),
         ("/healthz", "get"),
         ("/readyz", "get"),
     ] {
@@ -326,7 +223,14 @@ async fn the_openapi_document_describes_every_call() {
     let schemas = &document["components"]["schemas"];
     for (schema, field) in [
         ("StartRequest", "excludeNamespaces"),
+        ("StartRequest", "documentFilter"),
         ("NamespaceFilter", "databaseRegex"),
+        ("NamespaceRemap", "from"),
+        ("Plugin", "onError"),
+        ("InstalledPlugin", "configSchema"),
+        ("UpgradeRequest", "onIncompatible"),
+        ("QuarantinedDocument", "documentId"),
+        ("PluginProgress", "p99Micros"),
         ("ProgressBody", "estimatedSecondsToCEACatchup"),
         ("ProgressBody", "mongosyncID"),
         ("Failure", "errorDescription"),
@@ -336,4 +240,19 @@ async fn the_openapi_document_describes_every_call() {
             "{schema}.{field}: {schemas}"
         );
     }
+    let upload = &document["paths"]["/api/v1/plugins"]["post"]["requestBody"]["content"];
+    assert!(upload["application/wasm"].is_object(), "{upload}");
+}
+
+#[tokio::test]
+async fn no_two_calls_of_the_openapi_document_have_one_name() {
+    let control = Scripted::new(State::Idle);
+    let (_, document) = call(&control, "GET", "/api/v1/openapi.json", "").await;
+    let calls = document["paths"].as_object().expect("paths").values();
+    let calls = calls.flat_map(|path| path.as_object().expect("calls").values());
+    let mut names: Vec<&str> = calls
+        .map(|call| call["operationId"].as_str().expect("a name"))
+        .collect();
+    names.sort_unstable();
+    assert!(names.is_sorted_by(|one, next| one < next), "{names:?}");
 }

@@ -18,7 +18,7 @@ use tracing::level_filters::LevelFilter;
 
 use crate::model::input::{self, closest};
 use crate::model::{ErrorName, OperatorError};
-use options::{CommandLine, Options};
+use options::{CommandLine, Options, Tools};
 pub use secret::{ConnectionString, mask_text};
 
 /// mongosync's port.
@@ -39,12 +39,16 @@ pub struct Config {
     pub load_level: u8,
     pub id: String,
     pub feature_set: Option<PathBuf>,
+    /// Plugins that import WASI are refused, rather than run against one that grants nothing.
+    pub refuse_wasi: bool,
 }
 
 /// What the command line asks for.
 #[derive(Debug)]
 pub enum Request {
     Run(Config),
+    /// Run the tools for authors of plugins with these arguments.
+    Plugin(Vec<OsString>),
     /// Print this text and leave.
     Print(String),
 }
@@ -56,6 +60,9 @@ pub fn load(args: impl IntoIterator<Item = OsString>) -> Result<Request, Operato
         Ok(command_line) => command_line,
         Err(error) => return printed_or_refused(&error),
     };
+    if let Some(Tools::Plugin { arguments }) = command_line.tools {
+        return Ok(Request::Plugin(arguments));
+    }
     let file = match &command_line.config {
         Some(path) => read_file(path)?,
         None => Options::default(),
@@ -127,6 +134,7 @@ impl Config {
             },
             id: options.id.unwrap_or_else(|| DEFAULT_ID.to_owned()),
             feature_set: options.feature_set.map(existing_directory).transpose()?,
+            refuse_wasi: refuses_wasi(options.plugin_wasi.as_deref())?,
         })
     }
 
@@ -141,8 +149,19 @@ impl Config {
             load_level = self.load_level,
             id = self.id,
             feature_set = self.feature_set.as_ref().map(|path| tracing::field::display(path.display())),
+            plugin_wasi = if self.refuse_wasi { "refuse" } else { "deny" },
             "effective configuration"
         );
+    }
+}
+
+fn refuses_wasi(policy: Option<&str>) -> Result<bool, OperatorError> {
+    match policy {
+        None | Some("deny") => Ok(false),
+        Some("refuse") => Ok(true),
+        Some(other) => Err(invalid(format!(
+            "plugin-wasi '{other}' is neither deny nor refuse."
+        ))),
     }
 }
 

@@ -3,14 +3,16 @@
 //! One table serves the command line, the environment and the configuration
 //! file, so that the three cannot differ.
 
+use std::ffi::OsString;
 use std::path::PathBuf;
 
-use clap::{ArgAction, Args, Parser};
+use clap::{ArgAction, Args, Parser, Subcommand};
 use serde::Deserialize;
 
 /// Copies a live MongoDB cluster into another and keeps the two in step until cutover.
 #[derive(Debug, Parser)]
 #[command(name = "tidegate", version = env!("CARGO_PKG_VERSION"), disable_version_flag = true, rename_all = "camelCase")]
+#[command(args_conflicts_with_subcommands = true, disable_help_subcommand = true)]
 pub(super) struct CommandLine {
     /// Configuration file (YAML, with these same names).
     #[arg(long, value_name = "FILE", env = "TIDEGATE_CONFIG")]
@@ -22,9 +24,23 @@ pub(super) struct CommandLine {
     /// Print the version.
     #[arg(short = 'v', long, action = ArgAction::Version)]
     version: Option<bool>,
+
+    #[command(subcommand)]
+    pub(super) tools: Option<Tools>,
 }
 
-/// What one source of configuration says. Each option is here since v0.1.0.
+/// What the binary does beside running a host.
+#[derive(Debug, Subcommand)]
+pub(super) enum Tools {
+    /// Make, check, try out and upload plugins: see `tidegate plugin --help`. Since v0.2.0.
+    #[command(disable_help_flag = true)]
+    Plugin {
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true, hide = true)]
+        arguments: Vec<OsString>,
+    },
+}
+
+/// What one source of configuration says. Since v0.1.0, but for those that say otherwise.
 #[derive(Args, Debug, Default, Deserialize)]
 #[command(rename_all = "camelCase")]
 #[serde(
@@ -94,6 +110,16 @@ pub(super) struct Options {
     #[arg(long, value_name = "DIR", env = "TIDEGATE_FEATURE_SET")]
     pub(super) feature_set: Option<PathBuf>,
 
+    /// Plugins that import WASI, as those in Python and JavaScript do: "deny" runs them against
+    /// a WASI that grants nothing, "refuse" does not run them [default: deny]. Since v0.2.0.
+    #[arg(
+        long = "plugin-wasi",
+        alias = "pluginWasi",
+        value_name = "POLICY",
+        env = "TIDEGATE_PLUGIN_WASI"
+    )]
+    pub(super) plugin_wasi: Option<String>,
+
     /// Accepted for mongosync's scripts; there is no disclaimer.
     #[arg(long, num_args = 0..=1, default_missing_value = "true")]
     pub(super) accept_disclaimer: Option<bool>,
@@ -126,6 +152,7 @@ impl Options {
             load_level: self.load_level.or(other.load_level),
             id: self.id.or(other.id),
             feature_set: self.feature_set.or(other.feature_set),
+            plugin_wasi: self.plugin_wasi.or(other.plugin_wasi),
             accept_disclaimer: self.accept_disclaimer.or(other.accept_disclaimer),
             disable_telemetry: self.disable_telemetry.or(other.disable_telemetry),
         }

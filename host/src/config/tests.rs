@@ -17,6 +17,7 @@ fn run(args: &[&str]) -> Result<Config, OperatorError> {
     match load(args.map(OsString::from))? {
         Request::Run(config) => Ok(config),
         Request::Print(text) => panic!("printed {text}"),
+        Request::Plugin(arguments) => panic!("the tools were asked for {arguments:?}"),
     }
 }
 
@@ -68,6 +69,7 @@ fn the_default_configuration() {
     load_level: 3,
     id: "coordinator",
     feature_set: None,
+    refuse_wasi: false,
 }"#
     );
 }
@@ -166,6 +168,10 @@ fn bad_values_are_refused_with_the_value() {
             "InvalidConfig: unexpected argument '--prot' found",
         ),
         (
+            ["--plugin-wasi", "allow"],
+            "plugin-wasi 'allow' is neither deny nor refuse",
+        ),
+        (
             ["--featureSet", "/does/not/exist"],
             "featureSet '/does/not/exist' is not a directory",
         ),
@@ -212,12 +218,25 @@ fn mongosyncs_other_flags_change_nothing() {
     }
 }
 
+/// They have a grammar of their own, and no clusters.
+#[test]
+fn what_stands_behind_plugin_is_left_to_the_authors_tools() {
+    let arguments = ["tidegate", "plugin", "run", "--in", "x.json", "--help"].map(OsString::from);
+    match load(arguments.clone()).expect("a request") {
+        Request::Plugin(passed) => assert_eq!(passed, arguments[2..]),
+        other => panic!("{other:?}"),
+    }
+    let both = refusal(with_clusters(&["plugin", "inspect"]));
+    assert!(both.contains("plugin"), "{both}");
+}
+
 #[test]
 fn version_and_help_are_printed() {
     for (flag, text) in [
         ("--version", "tidegate "),
         ("-v", "tidegate "),
         ("--help", "--logPath <DIR>"),
+        ("--help", "tidegate plugin --help"),
     ] {
         let request = load(["tidegate", flag].map(OsString::from)).expect("a request");
         assert!(

@@ -47,6 +47,9 @@ pub struct SessionDocument {
     /// The source's cluster time of a commit: the sync ends there.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub commit_time: Option<ClusterTime>,
+    /// The components that the chain runs on, one for each of the options' `plugins`.
+    #[serde(default)]
+    pub pinned: Vec<PinnedComponent>,
     /// What commit could not restore, by name.
     #[serde(default)]
     pub not_restored: Vec<String>,
@@ -57,6 +60,62 @@ pub struct SessionDocument {
 
 impl SessionDocument {
     pub const ID: &'static str = "session";
+}
+
+/// A component that a sync goes on with, whatever else is installed by its name.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct PinnedComponent {
+    pub name: String,
+    pub version: String,
+    pub digest: String,
+    pub semantics: i64,
+}
+
+/// Collection `quarantine`: one a document that a plugin could not handle.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct QuarantineDocument {
+    /// The namespace's id and a digest of the document's `_id`.
+    #[serde(rename = "_id")]
+    pub id: String,
+    pub namespace_id: String,
+    pub source: Namespace,
+    /// `{_id: value}` of the document on the source.
+    pub document_id: RawDocumentBuf,
+    /// The document as it was on the source; absent where it is too large to be kept here.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub document: Option<RawDocumentBuf>,
+    pub component: String,
+    pub digest: String,
+    pub export: String,
+    /// What the component did, and why.
+    pub reason: String,
+}
+
+/// Collection `components`: one an uploaded component.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ComponentDocument {
+    /// `sha256:` and the digest of its bytes.
+    #[serde(rename = "_id")]
+    pub digest: String,
+    pub name: String,
+    pub version: String,
+    pub bytes: i64,
+    pub chunks: i32,
+}
+
+/// Collection `componentChunks`: a component's bytes in order; a document holds 16 MiB at most.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ComponentChunkDocument {
+    /// The component's digest and the chunk's number.
+    #[serde(rename = "_id")]
+    pub id: String,
+    pub digest: String,
+    pub number: i32,
+    pub bytes: bson::Binary,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -107,7 +166,12 @@ pub struct NamespaceDocument {
 impl NamespaceDocument {
     /// The source UUID, for collections.
     pub fn uuid(&self) -> Option<CollectionUuid> {
-        uuid_from_hex(&self.id)
+        Self::uuid_of_id(&self.id)
+    }
+
+    /// The source UUID in a collection's id.
+    pub fn uuid_of_id(id: &str) -> Option<CollectionUuid> {
+        uuid_from_hex(id)
     }
 
     pub fn id_of_uuid(uuid: CollectionUuid) -> String {

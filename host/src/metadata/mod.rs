@@ -9,11 +9,15 @@
 //! - a partition's `lastId` is written only after every document up to it is;
 //! - a namespace's document is written after the DDL that it tells of.
 
+mod components;
 mod documents;
+mod quarantine;
 mod store;
 
 pub use documents::{
-    CopyState, METADATA_VERSION, NamespaceDocument, NamespaceKind, PartitionDocument, Phase,
-    PositionDocument, SessionDocument,
+    ComponentChunkDocument, ComponentDocument, CopyState, METADATA_VERSION, NamespaceDocument,
+    NamespaceKind, PartitionDocument, Phase, PinnedComponent, PositionDocument, QuarantineDocument,
+    SessionDocument,
 };
+pub use quarantine::QuarantinedId;
 pub use store::{Storage, Store, VersionGate};

@@ -11,6 +11,7 @@ const SESSION: &str = "session";
 const NAMESPACES: &str = "namespaces";
 const PARTITIONS: &str = "partitions";
 const POSITION: &str = "position";
+pub(super) const QUARANTINE: &str = "quarantine";
 
 /// A database for documents keyed by string ids. Every write is durable on a
 /// majority when it returns, and reads see every earlier write.
@@ -21,6 +22,15 @@ pub trait Storage: Send + Sync {
         &self,
         collection: &'static str,
         filter: Document,
+    ) -> impl Future<Output = Result<Vec<T>, Self::Error>> + Send;
+
+    /// Documents by ascending `_id`, with the fields that `projection` lets through.
+    fn page<T: DeserializeOwned + Send + Sync>(
+        &self,
+        collection: &'static str,
+        filter: Document,
+        projection: Document,
+        limit: Option<u32>,
     ) -> impl Future<Output = Result<Vec<T>, Self::Error>> + Send;
 
     /// Writes the whole document, whether or not there was one.
@@ -58,7 +68,7 @@ pub enum VersionGate {
 /// The metadata database of one destination.
 #[derive(Clone)]
 pub struct Store<S> {
-    storage: S,
+    pub(super) storage: S,
 }
 
 impl<S: Storage> Store<S> {
@@ -129,17 +139,19 @@ impl<S: Storage> Store<S> {
             .await
     }
 
-    /// Forgets a namespace and its partitions.
+    /// Forgets a namespace, its partitions and its quarantined documents.
     pub async fn remove_namespace(&self, id: &str) -> Result<(), S::Error> {
-        self.storage
-            .remove(PARTITIONS, doc! { "namespaceId": id })
-            .await?;
+        for collection in [PARTITIONS, QUARANTINE] {
+            self.storage
+                .remove(collection, doc! { "namespaceId": id })
+                .await?;
+        }
         self.storage.remove(NAMESPACES, doc! { "_id": id }).await
     }
 
     /// Forgets what a start that was cut short has left: called before the session is written.
     pub async fn clear(&self) -> Result<(), S::Error> {
-        for collection in [NAMESPACES, PARTITIONS, POSITION] {
+        for collection in [NAMESPACES, PARTITIONS, POSITION, QUARANTINE] {
             self.storage.remove(collection, doc! {}).await?;
         }
         Ok(())

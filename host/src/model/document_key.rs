@@ -66,6 +66,17 @@ impl<'a> DocumentKey<'a> {
         matches!(id_kind, DECIMAL | kind::DOCUMENT)
     }
 
+    /// Bytes that are the same for equal keys, today and after a restart.
+    pub fn to_bytes(&self) -> Vec<u8> {
+        let (tag, bytes): (u8, &[u8]) = match self {
+            Self::Whole(n) => (0x12, &n.to_le_bytes()),
+            Self::Fraction(bits) => (0x01, &bits.to_le_bytes()),
+            Self::Bytes(id_kind, id) => (*id_kind, id),
+            Self::Document(canonical) => (kind::DOCUMENT, canonical),
+        };
+        [&[tag], bytes].concat()
+    }
+
     pub fn into_owned(self) -> OwnedDocumentKey {
         match self {
             Self::Whole(n) => OwnedDocumentKey::Whole(n),

@@ -97,6 +97,8 @@ error_names! {
     TimeSeriesNotSupported,
     /// A collection that cannot be copied faithfully.
     CollectionNotSupported,
+    /// Two namespaces would have one name on the destination.
+    NamespaceCollision,
     // ---- a running sync
     /// The source's oplog no longer holds the safe position.
     OplogRolledOver,
@@ -104,10 +106,16 @@ error_names! {
     ChangeEventTooLarge,
     /// A change event of a kind that this release cannot apply.
     ChangeEventNotSupported,
-    /// A component failed: it trapped, ran out of time or memory, or broke the contract.
+    /// A component answered with an error, or with what the contract does not allow.
     PluginFailed,
+    /// A call of a component did not end well: a panic, a passed deadline or cap.
+    PluginTrapped,
     /// A component cannot be loaded by this host.
     PluginNotSupported,
+    /// No component has this name or digest.
+    PluginNotFound,
+    /// A component cannot take the place of the one in use.
+    IncompatiblePlugin,
     /// The metadata was written by a newer release.
     MetadataVersionNotSupported,
     /// A document or command that the destination refuses for good.

@@ -106,7 +106,10 @@ impl<'a> ChangeEvent<'a> {
                 self.op_name = element.as_str().ok_or(malformed)?;
                 self.op_type = OpType::parse(self.op_name);
             }
-            b"clusterTime" => self.cluster_time = element.as_timestamp().ok_or(malformed)?,
+            b"clusterTime" => self.cluster_time = element
+                    .as_timestamp()
+                    .map(ClusterTime::from_bits)
+                    .ok_or(malformed)?,
             b"ns" => (self.database, self.collection) = namespace(element.value)?,
             b"collectionUUID" => self.uuid = element.as_uuid(),
             b"documentKey" => {

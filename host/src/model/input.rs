@@ -161,6 +161,7 @@ fn plain(expected: &dyn Expected) -> String {
     match expected.to_string().as_str() {
         "i64" | "u64" => "a whole number".to_owned(),
         "a sequence" => "an array".to_owned(),
+        "a map" => "an object".to_owned(),
         other => other.to_owned(),
     }
 }

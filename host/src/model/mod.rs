@@ -8,9 +8,9 @@ pub mod event;
 pub mod input;
 pub mod namespace;
 pub mod options;
+pub mod plugins;
 pub mod position;
 pub mod progress;
-pub mod raw;
 pub mod state;
 
 pub use error_name::{ErrorKind, ErrorName, OperatorError};
@@ -18,4 +18,5 @@ pub use namespace::{Namespace, Route};
 pub use options::StartOptions;
 pub use position::{ClusterTime, Position};
 pub use progress::Progress;
+pub use raw_bson as raw;
 pub use state::State;

@@ -1,7 +1,7 @@
 //! A snapshot of a sync for `/progress`. Plain values; `api` gives them their
 //! wire form.
 
-use super::{ClusterTime, Namespace, State};
+use super::{ClusterTime, Namespace, State, plugins::PluginProgress};
 
 #[derive(Clone, Debug)]
 pub struct Progress {
@@ -28,6 +28,10 @@ pub struct Progress {
     pub coordinator_id: String,
     /// By source namespace.
     pub collections: Vec<CollectionProgress>,
+    /// Documents that are in quarantine now.
+    pub quarantined: u64,
+    /// The chain, in order; empty while no work is done.
+    pub plugins: Vec<PluginProgress>,
 }
 
 /// Bytes of uncompressed documents. The total is an estimate: more can be copied.

@@ -38,13 +38,23 @@ pub async fn connect(
     uri: &str,
     app_name: &str,
 ) -> Result<Cluster, OperatorError> {
+    let client = client(name.as_str(), uri, app_name).await?;
+    Ok(Cluster { name, client })
+}
+
+/// The same for a cluster that errors call `name`.
+pub(super) async fn client(
+    name: &str,
+    uri: &str,
+    app_name: &str,
+) -> Result<Client, OperatorError> {
     let options = client_options(name, uri, app_name).await?;
     let hosts: Vec<String> = options.hosts.iter().map(ToString::to_string).collect();
     let client = Client::with_options(options)
         .map_err(|error| invalid_uri(name, &error.kind.to_string()))?;
-    let cluster = Cluster { name, client };
-    match admin(&cluster, doc! { "hello": 1 }).await {
-        Ok(_) => Ok(cluster),
+    let hello = client.database("admin").run_command(doc! { "hello": 1 }).await;
+    match hello {
+        Ok(_) => Ok(client),
         Err(error) => Err(refusal(name, &error, &format!(" at {}", hosts.join(", ")))),
     }
 }
@@ -80,7 +90,7 @@ pub(super) async fn admin(cluster: &Cluster, command: Document) -> Result<Docume
 
 /// An error of the driver while a cluster was being looked at, for the operator.
 pub(super) fn refused(cluster: &Cluster, error: &Error) -> OperatorError {
-    refusal(cluster.name, error, "")
+    refusal(cluster.name.as_str(), error, "")
 }
 
 /// True if the server said that the user may not run the command.
@@ -89,7 +99,7 @@ pub(super) fn is_unauthorized(error: &Error) -> bool {
 }
 
 async fn client_options(
-    name: ClusterName,
+    name: &str,
     uri: &str,
     app_name: &str,
 ) -> Result<ClientOptions, OperatorError> {
@@ -104,27 +114,27 @@ async fn client_options(
     Ok(options)
 }
 
-fn uri_refusal(name: ClusterName, uri: &str, error: &Error) -> OperatorError {
+fn uri_refusal(name: &str, uri: &str, error: &Error) -> OperatorError {
     if let ErrorKind::DnsResolve { message, .. } = &*error.kind {
         return OperatorError::new(
             ErrorName::ConnectionFailed,
             format!(
                 "The host names of {} cannot be looked up: {message}. Check the host name of its \
                  mongodb+srv connection string and the DNS of this machine.",
-                name.as_str()
+                name
             ),
         );
     }
     invalid_uri(name, &uri_fault(uri))
 }
 
-fn invalid_uri(name: ClusterName, fault: &str) -> OperatorError {
+fn invalid_uri(name: &str, fault: &str) -> OperatorError {
     OperatorError::new(
         ErrorName::InvalidUri,
         format!(
             "The connection string of {} is not valid: {fault}. Correct it; the form is \
              mongodb://USER:PASSWORD@HOST:PORT,HOST:PORT/?replicaSet=NAME.",
-            name.as_str()
+            name
         ),
     )
 }
@@ -167,8 +177,8 @@ fn is_secret(option: &str) -> bool {
     SECRET_OPTIONS.contains(&key.as_str())
 }
 
-fn refusal(name: ClusterName, error: &Error, place: &str) -> OperatorError {
-    let cluster = name.as_str();
+/// What an operator is told of an error of the driver.
+pub(super) fn refusal(cluster: &str, error: &Error, place: &str) -> OperatorError {
     let reason = error.kind.to_string();
     let reason = reason.trim_end_matches('.');
     match &*error.kind {
@@ -179,7 +189,7 @@ fn refusal(name: ClusterName, error: &Error, place: &str) -> OperatorError {
         ErrorKind::Command(reply)
             if reply.code == UNAUTHORIZED && reply.message.contains("requires authentication") =>
         {
-            authentication_required(name)
+            authentication_required(cluster)
         }
         ErrorKind::Command(reply) if reply.code == UNAUTHORIZED => OperatorError::new(
             ErrorName::MissingPrivileges,
@@ -207,13 +217,12 @@ fn refusal(name: ClusterName, error: &Error, place: &str) -> OperatorError {
 }
 
 /// For a cluster with access control and a connection string without a user.
-pub(super) fn authentication_required(name: ClusterName) -> OperatorError {
+pub(super) fn authentication_required(cluster: &str) -> OperatorError {
     OperatorError::new(
         ErrorName::AuthenticationFailed,
         format!(
-            "{0} has access control and its connection string names no user. Create a user for \
-             {0} as docs/preflight.md says and put it into the connection string.",
-            name.as_str()
+            "{cluster} has access control and its connection string names no user. Create a user for \
+             {cluster} as docs/preflight.md says and put it into the connection string."
         ),
     )
 }
@@ -271,7 +280,7 @@ mod tests {
         let uri = "mongodb://h/?readPreference=secondary&w=1&readConcernLevel=local&maxPoolSize=";
         for (size, pool) in [("5", 32), ("90", 90)] {
             let options =
-                client_options(ClusterName::Cluster0, &format!("{uri}{size}"), "tidegate")
+                client_options("cluster0", &format!("{uri}{size}"), "tidegate")
                     .await
                     .expect("a valid connection string");
             assert_eq!(options.max_pool_size, Some(pool));

@@ -53,6 +53,28 @@ impl Documents {
         .await
     }
 
+    /// Documents by ascending `_id`, with the fields that `projection` lets through.
+    pub async fn page<T: DeserializeOwned + Send + Sync>(
+        &self,
+        collection: &str,
+        filter: Document,
+        projection: Document,
+        limit: Option<u32>,
+    ) -> Result<Vec<T>, Error> {
+        retry("read metadata", || async {
+            let cursor = self
+                .database
+                .collection::<T>(collection)
+                .find(filter.clone())
+                .projection(projection.clone())
+                .sort(doc! { "_id": 1 })
+                .limit(limit.map_or(0, i64::from))
+                .await?;
+            Ok(cursor.try_collect().await?)
+        })
+        .await
+    }
+
     pub async fn replace<T: Serialize + Send + Sync>(
         &self,
         collection: &str,

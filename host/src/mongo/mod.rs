@@ -8,6 +8,7 @@ mod error;
 pub mod listing;
 pub mod preflight;
 mod retry;
+pub mod sample;
 pub mod write;
 
 pub use documents::Documents;

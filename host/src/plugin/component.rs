@@ -1,92 +1,103 @@
 //! One component: compiled once, and its instances.
 
-use wasmtime::component::Linker;
-use wasmtime::{Store, Trap};
+use wasmtime::Store;
+use wasmtime::component::InstancePre;
 
 use crate::model::{Namespace, Route};
-use crate::observe::field;
 
 use super::abi::Stamp;
-use super::abi::v1_0_0::{ConfigError, Description, RoutePlugin, RoutePluginPre};
-use super::engine::{Engine, Guest};
-use super::error::{Call, Error, Result, TrapKind};
+use super::abi::v1_0_0::{ConfigError, Description, Exports, Indices, transform};
+use super::config::Schema;
+use super::engine::{Engine, Engines, Guest};
+use super::error::{Call, Error, Result};
 use super::featureset::ComponentInfo;
+use super::registry::Installed;
+use super::trap::Trap;
+use super::wasi::WasiPolicy;
 
-/// A route component, checked against its manifest entry and compiled.
+/// The largest component; Python's have 18 MB.
+const COMPONENT_BYTES: usize = 64 << 20;
+
+/// A component, checked and compiled.
 pub(super) struct Component {
-    info: ComponentInfo,
+    installed: Installed,
+    schema: Schema,
     engine: Engine,
-    blueprint: RoutePluginPre<Guest>,
+    blueprint: InstancePre<Guest>,
+    indices: Indices,
 }
 
 impl Component {
-    /// Compiles `bytes` and asks the component what it is.
-    pub(super) fn load(engine: &Engine, info: ComponentInfo, bytes: &[u8]) -> Result<Self> {
+    /// Compiles `bytes` and asks the component what it is. A component of the
+    /// feature set has to be what `manifest` says.
+    pub(super) fn load(
+        engines: &Engines,
+        wasi: WasiPolicy,
+        digest: &str,
+        bytes: &[u8],
+        manifest: Option<&ComponentInfo>,
+    ) -> Result<Self> {
         let refuse = |reason| Error::NotSupported {
-            component: info.name.clone(),
+            component: manifest.map_or(digest, |info| &info.name).to_owned(),
             reason,
         };
-        let stamp = Stamp::read(bytes).map_err(refuse)?;
-        for interface in ["describe", "route"] {
-            if !stamp.interfaces.contains(interface) {
-                return Err(refuse(format!("it does not export {interface}")));
-            }
-        }
-        let component = wasmtime::component::Component::from_binary(engine.wasmtime(), bytes)
-            .map_err(|error| refuse(format!("it does not compile: {error:#}")))?;
-        let blueprint = Linker::new(engine.wasmtime())
-            .instantiate_pre(&component)
-            .and_then(RoutePluginPre::new)
-            .map_err(|error| refuse(format!("it does not fit the contract: {error:#}")))?;
-        let component = Self {
-            info,
+        let stamp = admit(bytes, wasi).map_err(refuse)?;
+        let engine = engines.of(bytes, stamp.wasi);
+        let (blueprint, indices) = compile(engine, &stamp, bytes).map_err(refuse)?;
+        let description = describe(engine, &blueprint, &indices).map_err(refuse)?;
+        let schema = Schema::new(&description.config_schema).map_err(refuse)?;
+        let installed = Installed {
+            info: info(digest, &stamp, &description, manifest)?,
+            exports: stamp.interfaces.into_iter().collect(),
+            scope: description.scope.into(),
+            config_schema: description.config_schema,
+            wasi: stamp.wasi,
+            shipped: manifest.is_some(),
+            bytes: bytes.len(),
+        };
+        Ok(Self {
+            installed,
+            schema,
             engine: engine.clone(),
             blueprint,
-        };
-        component.check(&stamp)?;
-        Ok(component)
+            indices,
+        })
+    }
+
+    pub(super) fn info(&self) -> &ComponentInfo {
+        &self.installed.info
+    }
+
+    /// What an operator is told of it.
+    pub(super) fn installed(&self) -> &Installed {
+        &self.installed
+    }
+
+    pub(super) fn schema(&self) -> &Schema {
+        &self.schema
+    }
+
+    /// True if the component has the interface.
+    pub(super) fn exports(&self, interface: &str) -> bool {
+        self.installed.exports.iter().any(|name| name == interface)
     }
 
     pub(super) fn instantiate(&self) -> Result<Instance> {
         let mut store = self.engine.store();
-        match self.blueprint.instantiate(&mut store) {
-            Ok(plugin) => Ok(Instance { store, plugin }),
-            Err(error) => Err(self.trapped("instantiate", &store, &error)),
+        let exports = self
+            .blueprint
+            .instantiate(&mut store)
+            .and_then(|instance| self.indices.load(&mut store, &instance));
+        match exports {
+            Ok(exports) => Ok(Instance { store, exports }),
+            Err(error) => Err(self.trapped("instantiate", &error, &mut store)),
         }
-    }
-
-    /// What the component says of itself is what the manifest says of it.
-    fn check(&self, stamp: &Stamp) -> Result<()> {
-        let said = self.describe()?;
-        let manifest = (
-            &self.info.name,
-            &self.info.version,
-            &self.info.abi,
-            self.info.semantics,
-        );
-        let abi = stamp.version.to_string();
-        let component = (&said.name, &said.version, &abi, said.semantics);
-        if manifest == component {
-            return Ok(());
-        }
-        Err(Error::FeatureSet(format!(
-            "featureset.toml says (name, version, abi, semantics) {manifest:?}, and the component {component:?}"
-        )))
-    }
-
-    fn describe(&self) -> Result<Description> {
-        let mut instance = self.instantiate()?;
-        self.call(&mut instance, "describe", |plugin, store| {
-            plugin.tidegate_plugin_describe().call_describe(store)
-        })
     }
 
     /// Sets an instance up; nothing else may be called before.
     pub(super) fn configure(&self, instance: &mut Instance, config: &str) -> Result<()> {
-        let answer = self.call(instance, "configure", |plugin, store| {
-            plugin
-                .tidegate_plugin_describe()
-                .call_configure(store, config)
+        let answer = self.call(instance, "configure", |exports, store| {
+            exports.describe.call_configure(store, config)
         })?;
         answer.map_err(|error| {
             let name = error.name();
@@ -97,13 +108,12 @@ impl Component {
 
     /// Asks a configured instance about one namespace.
     pub(super) fn route(&self, instance: &mut Instance, namespace: &Namespace) -> Result<Route> {
-        let answer = self.call(instance, "route", |plugin, store| {
-            plugin
-                .tidegate_plugin_route()
-                .call_route(store, &namespace.into())
+        let answer = self.call(instance, "route", |exports, store| {
+            let route = exports.route.as_ref().ok_or_else(not_there)?;
+            route.call_route(store, &namespace.into())
         })?;
         let failed = |reason| Error::Failed {
-            call: Call::new(&self.info, "route"),
+            call: Call::new(self.info(), "route"),
             reason,
         };
         match answer.map_err(failed)?.into() {
@@ -114,40 +124,155 @@ impl Component {
         }
     }
 
+    /// Gives a configured instance one batch of raw BSON.
+    pub(super) fn transform(
+        &self,
+        instance: &mut Instance,
+        namespace: &transform::Namespace,
+        documents: &[u8],
+    ) -> Result<std::result::Result<transform::Outcome, transform::Error>> {
+        self.call(instance, "transform", |exports, store| {
+            let transform = exports.transform.as_ref().ok_or_else(not_there)?;
+            transform.call_transform(store, namespace, documents)
+        })
+    }
+
     fn call<T>(
         &self,
         instance: &mut Instance,
         export: &'static str,
-        function: impl FnOnce(&RoutePlugin, &mut Store<Guest>) -> wasmtime::Result<T>,
+        function: impl FnOnce(&Exports, &mut Store<Guest>) -> wasmtime::Result<T>,
     ) -> Result<T> {
         self.engine.begin_call(&mut instance.store);
-        function(&instance.plugin, &mut instance.store)
-            .map_err(|error| self.trapped(export, &instance.store, &error))
+        function(&instance.exports, &mut instance.store)
+            .map_err(|error| self.trapped(export, &error, &mut instance.store))
     }
 
-    /// The report of a trap.
     fn trapped(
         &self,
         export: &'static str,
-        store: &Store<Guest>,
         error: &wasmtime::Error,
+        store: &mut Store<Guest>,
     ) -> Error {
-        let trap = kind_of(error, store.data());
-        let backtrace = format!("{error:?}");
-        tracing::warn!(
-            { field::PLUGIN } = self.info.name,
-            { field::PLUGIN_DIGEST } = self.info.digest,
-            { field::ABI } = self.info.abi,
-            { field::ERROR } = backtrace,
-            export,
-            "a plugin trapped; its instance is thrown away"
-        );
         Error::Trapped {
-            call: Call::new(&self.info, export),
-            trap,
-            backtrace,
+            call: Call::new(self.info(), export),
+            trap: Box::new(Trap::read(error, store)),
         }
     }
+}
+
+/// What can be seen without compiling. Errors here and below are clauses for the
+/// operator.
+fn admit(bytes: &[u8], wasi: WasiPolicy) -> std::result::Result<Stamp, String> {
+    if bytes.len() > COMPONENT_BYTES {
+        return Err(format!(
+            "it has {} bytes, and {COMPONENT_BYTES} are allowed",
+            bytes.len()
+        ));
+    }
+    let stamp = Stamp::read(bytes)?;
+    if stamp.wasi && wasi == WasiPolicy::Refuse {
+        return Err(
+            "it imports WASI, which this host was told to refuse (--plugin-wasi); build it without"
+                .to_owned(),
+        );
+    }
+    Ok(stamp)
+}
+
+fn compile(
+    engine: &Engine,
+    stamp: &Stamp,
+    bytes: &[u8],
+) -> std::result::Result<(InstancePre<Guest>, Indices), String> {
+    let component = wasmtime::component::Component::from_binary(engine.wasmtime(), bytes)
+        .map_err(|error| format!("it does not compile: {error:#}"))?;
+    let blueprint = engine.linker().instantiate_pre(&component).map_err(unfit)?;
+    let indices = Indices::new(stamp, &blueprint).map_err(unfit)?;
+    Ok((blueprint, indices))
+}
+
+fn describe(
+    engine: &Engine,
+    blueprint: &InstancePre<Guest>,
+    indices: &Indices,
+) -> std::result::Result<Description, String> {
+    let mut store = engine.store();
+    let exports = blueprint
+        .instantiate(&mut store)
+        .and_then(|instance| indices.load(&mut store, &instance))
+        .map_err(unfit)?;
+    let description = exports.describe.call_describe(&mut store);
+    description.map_err(|error| format!("describe ended with {}", Trap::read(&error, &mut store)))
+}
+
+fn unfit(error: wasmtime::Error) -> String {
+    format!("it does not fit the contract: {error:#}")
+}
+
+/// What the component says of itself, which is what the manifest says of it.
+fn info(
+    digest: &str,
+    stamp: &Stamp,
+    description: &Description,
+    manifest: Option<&ComponentInfo>,
+) -> Result<ComponentInfo> {
+    let role = stamp
+        .interfaces
+        .iter()
+        .find(|interface| *interface != "describe");
+    let said = check(ComponentInfo {
+        role: manifest.map_or_else(
+            || role.cloned().unwrap_or_default(),
+            |info| info.role.clone(),
+        ),
+        name: description.name.clone(),
+        version: description.version.clone(),
+        digest: digest.to_owned(),
+        abi: stamp.version.to_string(),
+        semantics: description.semantics,
+    })?;
+    match manifest {
+        Some(manifest) if *manifest != said => Err(Error::FeatureSet(format!(
+            "featureset.toml says {manifest:?}, and the component {said:?}"
+        ))),
+        Some(manifest) if !stamp.interfaces.contains(&manifest.role) => Err(Error::FeatureSet(
+            format!("{} does not export its role, {}", said.name, manifest.role),
+        )),
+        _ => Ok(said),
+    }
+}
+
+/// The name goes into errors, metrics and commands, the version is compared.
+fn check(info: ComponentInfo) -> Result<ComponentInfo> {
+    let refuse = |reason| Error::NotSupported {
+        component: info.digest.clone(),
+        reason,
+    };
+    let is_word = |word: &str| {
+        let mut letters = word.bytes();
+        !word.is_empty() && letters.all(|b| b.is_ascii_lowercase() || b.is_ascii_digit())
+    };
+    if info.name.len() > 64 || !info.name.split('-').all(is_word) {
+        let name = info.name.chars().take(64).collect::<String>();
+        return Err(refuse(format!(
+            "its name {name:?} is not lower-case words joined by hyphens, of 64 characters at most"
+        )));
+    }
+    if let Err(error) = semver::Version::parse(&info.version) {
+        return Err(refuse(format!(
+            "its version {:?} is not a semantic version: {error}",
+            info.version
+        )));
+    }
+    if info.semantics == 0 {
+        return Err(refuse("its semantics is 0, and counts from 1".to_owned()));
+    }
+    Ok(info)
+}
+
+fn not_there() -> wasmtime::Error {
+    wasmtime::Error::msg("the component does not export it")
 }
 
 /// A name that a namespace can have on the destination.
@@ -155,20 +280,15 @@ fn is_usable(namespace: &Namespace) -> bool {
     !namespace.database.is_empty() && !namespace.collection.is_empty() && !namespace.is_internal()
 }
 
-/// Rust guests end an allocation that fails with a panic, so the limiter is asked
-/// before the trap.
-fn kind_of(error: &wasmtime::Error, guest: &Guest) -> TrapKind {
-    match error.downcast_ref::<Trap>() {
-        Some(Trap::Interrupt) => TrapKind::Deadline,
-        Some(Trap::StackOverflow) => TrapKind::Stack,
-        _ if guest.wanted_more() => TrapKind::Memory,
-        Some(Trap::UnreachableCodeReached) => TrapKind::Panic,
-        _ => TrapKind::Other,
-    }
-}
-
 /// A running component with a store of its own. After a trap it is of no use.
 pub(super) struct Instance {
     store: Store<Guest>,
-    plugin: RoutePlugin,
+    exports: Exports,
+}
+
+impl Instance {
+    /// What its memories have grown to.
+    pub(super) fn memory_bytes(&self) -> usize {
+        self.store.data().memory_bytes()
+    }
 }

@@ -3,8 +3,10 @@
 use std::fmt;
 
 use crate::model::{ErrorName, OperatorError};
+use crate::observe::field;
 
 use super::featureset::ComponentInfo;
+use super::trap::Trap;
 
 /// The result of this room's inner functions.
 pub(super) type Result<T> = std::result::Result<T, Error>;
@@ -16,10 +18,16 @@ pub(super) enum Error {
         "the feature set cannot be used: {0}; give the folder of a complete release to --featureSet"
     )]
     FeatureSet(String),
+    /// A component that nobody has given to this host.
+    #[error("there is no component {wanted}; {hint}")]
+    NotFound { wanted: String, hint: String },
     /// A component that this host cannot run.
     #[error("the component {component} cannot be loaded: {reason}")]
     NotSupported { component: String, reason: String },
-    /// A configuration that the component refuses: the operator's to correct.
+    /// A component that cannot take another's place.
+    #[error("{component} cannot be swapped in: {reason}")]
+    Incompatible { component: String, reason: String },
+    /// A configuration that is refused: the operator's to correct.
     #[error("{}{}{reason}", path, if path.is_empty() { "" } else { ": " })]
     Refused {
         name: ErrorName,
@@ -29,24 +37,74 @@ pub(super) enum Error {
     /// A call that the component answered with an error, or with nonsense.
     #[error("{call} failed: {reason}")]
     Failed { call: Call, reason: String },
-    /// A call that ended in a trap. The backtrace is for the author: it goes to the log.
+    /// A call that ended in a trap.
     #[error("{call} ended with {trap}; the sync stops, and can go on with a mended component")]
-    Trapped {
-        call: Call,
-        trap: TrapKind,
-        backtrace: String,
-    },
+    Trapped { call: Call, trap: Box<Trap> },
+    /// A bug of ours.
+    #[error("{0}")]
+    Internal(String),
     /// The WebAssembly engine itself.
     #[error("the WebAssembly engine cannot be set up: {0:#}")]
     Engine(wasmtime::Error),
 }
 
-/// Who was called.
+impl Error {
+    /// Puts the path of the configuration as a whole before the path within it.
+    pub(super) fn within(mut self, prefix: &str) -> Self {
+        if let Self::Refused { path, .. } = &mut self {
+            *path = join(prefix, path);
+        }
+        self
+    }
+
+    /// For the operator; a trap goes to the log as well, for the author.
+    pub(super) fn reported(self) -> OperatorError {
+        self.log();
+        self.into()
+    }
+
+    /// Writes a trap to the log: once, where it is known what it was about.
+    pub(super) fn log(&self) {
+        if let Self::Trapped { call, trap } = self {
+            tracing::warn!(
+                { field::PLUGIN } = call.component,
+                { field::PLUGIN_DIGEST } = call.digest,
+                { field::ERROR } = trap.backtrace,
+                export = call.export,
+                document = call.document,
+                trap = %trap,
+                "a plugin trapped; its instance is thrown away"
+            );
+        }
+    }
+
+    /// Names the document that the call was about.
+    pub(super) fn about(mut self, document: &str) -> Self {
+        if let Self::Failed { call, .. } | Self::Trapped { call, .. } = &mut self {
+            call.document = Some(document.to_owned());
+        }
+        self
+    }
+}
+
+/// `plugins[1].config` and `rules[0].path`, or `[0]`, or nothing.
+fn join(prefix: &str, path: &str) -> String {
+    match (prefix, path) {
+        ("", path) => path.to_owned(),
+        (prefix, "") => prefix.to_owned(),
+        (prefix, path) if path.starts_with('[') => format!("{prefix}{path}"),
+        (prefix, path) => format!("{prefix}.{path}"),
+    }
+}
+
+/// Who was called, and about what.
 #[derive(Clone, Debug)]
 pub(super) struct Call {
     pub(super) component: String,
     pub(super) digest: String,
     pub(super) export: &'static str,
+    /// The namespace and `_id` of the document, where one is known.
+    pub(super) document: Option<String>,
 }
 
 impl Call {
@@ -55,39 +113,24 @@ impl Call {
             component: info.name.clone(),
             digest: info.digest.clone(),
             export,
+            document: None,
         }
     }
 }
 
 impl fmt::Display for Call {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            f,
-            "`{}` of the component {} ({})",
-            self.export, self.component, self.digest
-        )
-    }
-}
-
-/// How a guest ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum TrapKind {
-    Deadline,
-    Memory,
-    Stack,
-    Panic,
-    Other,
-}
-
-impl fmt::Display for TrapKind {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Deadline => "a passed deadline",
-            Self::Memory => "its memory cap reached",
-            Self::Stack => "a stack overflow",
-            Self::Panic => "a panic",
-            Self::Other => "an invalid operation",
-        })
+        let Self {
+            component,
+            digest,
+            export,
+            document,
+        } = self;
+        write!(f, "`{export}` of the component {component} ({digest})")?;
+        match document {
+            Some(document) => write!(f, ", on {document},"),
+            None => Ok(()),
+        }
     }
 }
 
@@ -95,10 +138,13 @@ impl From<Error> for OperatorError {
     fn from(error: Error) -> Self {
         let name = match &error {
             Error::FeatureSet(_) => ErrorName::InvalidConfig,
+            Error::NotFound { .. } => ErrorName::PluginNotFound,
             Error::NotSupported { .. } => ErrorName::PluginNotSupported,
+            Error::Incompatible { .. } => ErrorName::IncompatiblePlugin,
             Error::Refused { name, .. } => *name,
-            Error::Failed { .. } | Error::Trapped { .. } => ErrorName::PluginFailed,
-            Error::Engine(_) => ErrorName::InternalError,
+            Error::Failed { .. } => ErrorName::PluginFailed,
+            Error::Trapped { .. } => ErrorName::PluginTrapped,
+            Error::Internal(_) | Error::Engine(_) => ErrorName::InternalError,
         };
         Self::new(name, error.to_string())
     }

@@ -6,32 +6,30 @@
 use std::borrow::Cow;
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use crate::model::{OperatorError, StartOptions};
-
-use super::component::Component;
-use super::engine::{Engine, Limits};
 use super::error::{Error, Result};
-use super::router::Router;
 
 include!(concat!(env!("OUT_DIR"), "/featureset.rs"));
 
-/// `featureset.toml`; fields of later releases are passed over.
+/// The interfaces that a host uses a shipped component for.
+const ROLES: [&str; 3] = ["route", "transform", "migrate"];
+
+/// What a release ships. Read from `featureset.toml`; fields of later releases are
+/// passed over.
 #[derive(Clone, Debug, Deserialize)]
-struct Manifest {
+pub struct FeatureSet {
     name: String,
     version: String,
     components: Vec<ComponentInfo>,
 }
 
-/// What a manifest says of one component.
+/// Which component it is: what a manifest says of it, and a sync is pinned to.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ComponentInfo {
-    /// What the release uses it for.
+    /// The interface that it is used for.
     pub role: String,
     pub name: String,
     pub version: String,
@@ -43,66 +41,49 @@ pub struct ComponentInfo {
     pub semantics: u32,
 }
 
-/// The components of a feature set, compiled.
-pub struct FeatureSet {
-    manifest: Manifest,
-    route: Arc<Component>,
-}
-
-/// Where the files of a feature set are.
-enum Source {
-    Embedded,
-    Folder(PathBuf),
-}
+/// The bytes of a component.
+pub(super) type Bytes = Cow<'static, [u8]>;
 
 impl FeatureSet {
-    /// Loads the embedded feature set, or the one in `dir`. Compiles, which may
-    /// take a second: call it off the async threads.
-    pub fn load(dir: Option<&Path>) -> std::result::Result<Self, OperatorError> {
-        let source = dir.map_or(Source::Embedded, |dir| Source::Folder(dir.to_owned()));
-        Ok(Self::load_within(&source, Limits::default())?)
-    }
-
-    /// Configures the route component with the filters of `options`; refuses bad
-    /// regular expressions.
-    pub fn router(&self, options: &StartOptions) -> std::result::Result<Router, OperatorError> {
-        Ok(Router::new(Arc::clone(&self.route), options)?)
-    }
-
     pub fn name(&self) -> &str {
-        &self.manifest.name
+        &self.name
     }
 
     pub fn version(&self) -> &str {
-        &self.manifest.version
+        &self.version
     }
 
     /// What a sync that begins now is pinned to.
     pub fn components(&self) -> &[ComponentInfo] {
-        &self.manifest.components
+        &self.components
     }
 
-    fn load_within(source: &Source, limits: Limits) -> Result<Self> {
-        let manifest: Manifest = toml::from_str(&source.manifest()?)
+    /// Reads the embedded feature set, or the one in `dir`, and checks every digest.
+    pub(super) fn read(dir: Option<&Path>) -> Result<(Self, Vec<Bytes>)> {
+        let source = dir.map_or(Source::Embedded, |dir| Source::Folder(dir.to_owned()));
+        let set: Self = toml::from_str(&source.manifest()?)
             .map_err(|error| Error::FeatureSet(format!("featureset.toml: {}", error.message())))?;
-        let [info] = manifest.components.as_slice() else {
-            let reason = "it needs one component, of the role `route`".to_owned();
-            return Err(Error::FeatureSet(reason));
-        };
-        if info.role != "route" {
+        if let Some(info) = set
+            .components
+            .iter()
+            .find(|info| !ROLES.contains(&info.role.as_str()))
+        {
             let reason = format!("this host has no use for the role `{}`", info.role);
             return Err(Error::NotSupported {
                 component: info.name.clone(),
                 reason,
             });
         }
-        let bytes = source.component(info)?;
-        let route = Component::load(&Engine::new(limits)?, info.clone(), &bytes)?;
-        Ok(Self {
-            manifest,
-            route: Arc::new(route),
-        })
+        let bytes = set.components.iter().map(|info| source.component(info));
+        let bytes = bytes.collect::<Result<_>>()?;
+        Ok((set, bytes))
     }
+}
+
+/// Where the files of a feature set are.
+enum Source {
+    Embedded,
+    Folder(PathBuf),
 }
 
 impl Source {
@@ -119,7 +100,7 @@ impl Source {
     }
 
     /// The bytes of a component, which have the digest that they should have.
-    fn component(&self, info: &ComponentInfo) -> Result<Cow<'static, [u8]>> {
+    fn component(&self, info: &ComponentInfo) -> Result<Bytes> {
         let bytes = match self {
             Self::Embedded => COMPONENTS
                 .iter()
@@ -148,7 +129,8 @@ fn unreadable(path: &Path, error: &std::io::Error) -> Error {
     Error::FeatureSet(format!("{} cannot be read ({error})", path.display()))
 }
 
-fn digest(bytes: &[u8]) -> String {
+/// What a component is told apart by.
+pub(super) fn digest(bytes: &[u8]) -> String {
     Sha256::digest(bytes)
         .iter()
         .fold("sha256:".to_owned(), |mut text, byte| {

@@ -1,20 +1,35 @@
-//! WebAssembly components: loading, limits, and calls into them.
+//! WebAssembly components: which there are, the box that each runs in, and the
+//! two lines that a sync puts them in: the router for namespaces, the chain for
+//! documents.
 //!
-//! A component is pure and boxed in: it imports nothing, each call has a deadline
+//! A component is pure and boxed in: it has nothing to ask, each call has a deadline
 //! and each instance a memory cap, and an instance that trapped is thrown away.
 //! Nothing here is async: loading compiles and belongs off the async threads
-//! (`spawn_blocking`); a call takes microseconds and may be made anywhere.
+//! (`spawn_blocking`), and so do calls (`block_in_place`), which take microseconds
+//! but may take as long as their deadline.
 
 mod abi;
+mod chain;
 mod component;
+mod config;
 mod engine;
 mod error;
 mod featureset;
+mod metrics;
 mod pool;
+mod registry;
 mod router;
+mod trap;
+mod usage;
+mod wasi;
 
+pub use chain::{Chain, Fault, FaultKind, NamespaceChain, Outcome, Transformed};
 pub use featureset::{ComponentInfo, FeatureSet};
+pub use metrics::PluginMetrics;
+pub use registry::{Installed, Registry, Scope};
 pub use router::Router;
+pub use trap::TrapKind;
+pub use wasi::WasiPolicy;
 
 #[cfg(test)]
 mod tests;

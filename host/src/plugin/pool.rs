@@ -5,8 +5,6 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
-use crate::model::{Namespace, Route};
-
 use super::component::{Component, Instance};
 use super::error::{Error, Result};
 
@@ -29,16 +27,41 @@ impl Pool {
         Ok(pool)
     }
 
-    pub(super) fn route(&self, namespace: &Namespace) -> Result<Route> {
+    pub(super) fn component(&self) -> &Component {
+        &self.component
+    }
+
+    /// Calls a warm instance, or a fresh one if all are busy.
+    pub(super) fn call<T>(
+        &self,
+        function: impl FnOnce(&Component, &mut Instance) -> Result<T>,
+    ) -> Result<T> {
         let mut instance = match self.take() {
             Some(instance) => instance,
             None => self.fresh()?,
         };
-        let answer = self.component.route(&mut instance, namespace);
+        let answer = function(&self.component, &mut instance);
         if !matches!(answer, Err(Error::Trapped { .. })) {
             self.put_back(instance);
         }
         answer
+    }
+
+    /// Calls an instance that has never been called, and never is again.
+    pub(super) fn call_fresh<T>(
+        &self,
+        function: impl FnOnce(&Component, &mut Instance) -> Result<T>,
+    ) -> Result<T> {
+        function(&self.component, &mut self.fresh()?)
+    }
+
+    /// The memory of the largest warm instance.
+    pub(super) fn memory_bytes(&self) -> usize {
+        let warm = self.warm.lock().unwrap_or_else(PoisonError::into_inner);
+        warm.iter()
+            .map(Instance::memory_bytes)
+            .max()
+            .unwrap_or_default()
     }
 
     fn fresh(&self) -> Result<Instance> {

@@ -3,18 +3,19 @@
 use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::{
-    sync::{Mutex as AsyncMutex, watch},
+    sync::{Mutex as AsyncMutex, mpsc, watch},
     task::JoinHandle,
 };
 use tokio_util::sync::CancellationToken;
 use tracing::Instrument;
 
-use super::Session;
+use super::{Session, plugins};
 use crate::{
     metadata::SessionDocument,
     model::{ClusterTime, OperatorError, State},
     mongo::Cluster,
-    sync::{self, Record, Status, Work, Workers},
+    plugin::Chain,
+    sync::{self, Record, Retry, Status, Work, Workers},
 };
 
 pub(super) struct ActiveSync {
@@ -25,11 +26,14 @@ pub(super) struct ActiveSync {
     pub(super) commit_time: watch::Sender<Option<ClusterTime>>,
     task: AsyncMutex<Option<Task>>,
     failure: Arc<Mutex<Option<OperatorError>>>,
+    /// The chain of the work that was started last.
+    chain: Mutex<Option<Arc<Chain>>>,
 }
 
 struct Task {
     cancel: CancellationToken,
     handle: JoinHandle<()>,
+    retries: mpsc::Sender<Retry>,
 }
 
 impl ActiveSync {
@@ -47,6 +51,7 @@ impl ActiveSync {
             commit_time: watch::Sender::new(commit_time),
             task: AsyncMutex::default(),
             failure: Arc::default(),
+            chain: Mutex::default(),
         }
     }
 
@@ -76,21 +81,50 @@ impl ActiveSync {
             .map_err(|error| sync::Error::from(error).into_operator())
     }
 
+    pub(super) fn chain(&self) -> Option<Arc<Chain>> {
+        self.chain
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
+    }
+
+    /// Asks the work to try quarantined documents again. What cannot be asked is not answered.
+    pub(super) async fn retry(&self, answer: Retry) {
+        if let Some(task) = self.task.lock().await.as_ref() {
+            // A closed channel drops the wish, and its asker hears of that.
+            let _ = task.retries.send(answer).await;
+        }
+    }
+
     /// Starts the work, from wherever it stands.
     pub(super) async fn spawn(&self, session: &Session) -> Result<(), OperatorError> {
         let mut task = self.task.lock().await;
-        let router =
-            super::start::router(&session.features, self.record.get().await.options).await?;
+        let SessionDocument {
+            options, pinned, ..
+        } = self.record.get().await;
+        let configured =
+            plugins::configure(&session.registry, options, pinned.clone()).await?;
+        if configured.pinned != pinned {
+            let pinned = configured.pinned;
+            self.update(|session| session.pinned = pinned).await?;
+        }
+        // The chain of an earlier run has its counters, and whatever was swapped in since.
+        let chain = self
+            .chain()
+            .unwrap_or_else(|| Arc::new(configured.chain));
+        let (retries, wishes) = mpsc::channel(1);
         let cancel = CancellationToken::new();
         let work = Work {
             source: self.source.clone(),
             destination: self.destination.clone(),
-            router,
+            router: configured.router,
+            chain: chain.clone(),
             record: self.record.clone(),
             status: self.status.clone(),
             workers: Workers::of_load_level(session.settings.load_level),
             cancel: cancel.clone(),
             commit_time: self.commit_time.subscribe(),
+            retries: wishes,
         };
         self.status.reset();
         *self.failure.lock().unwrap_or_else(PoisonError::into_inner) = None;
@@ -109,13 +143,15 @@ impl ActiveSync {
         *task = Some(Task {
             cancel,
             handle: tokio::spawn(run.instrument(span)),
+            retries,
         });
+        *self.chain.lock().unwrap_or_else(PoisonError::into_inner) = Some(chain);
         Ok(())
     }
 
     /// Stops the work; returns when its position is persisted.
     pub(super) async fn stop(&self) {
-        if let Some(Task { cancel, handle }) = self.task.lock().await.take() {
+        if let Some(Task { cancel, handle, .. }) = self.task.lock().await.take() {
             cancel.cancel();
             if let Err(error) = handle.await {
                 tracing::error!(error = %error, "the sync's task ended early");

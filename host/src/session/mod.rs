@@ -8,7 +8,9 @@
 mod active;
 mod monitor;
 mod open;
+mod plugins;
 mod progress;
+mod quarantine;
 mod start;
 
 use std::sync::{Arc, PoisonError, RwLock};
@@ -21,11 +23,12 @@ use crate::{
         ErrorName, OperatorError, Progress, StartOptions, State, options::ClusterName, state::Call,
     },
     mongo::Cluster,
-    plugin::FeatureSet,
+    plugin::Registry,
     sync,
 };
 use active::ActiveSync;
 use monitor::Monitor;
+use plugins::Uploads;
 
 /// What the session needs of the configuration.
 #[derive(Clone, Debug)]
@@ -38,13 +41,16 @@ pub struct Settings {
     pub load_level: u8,
     /// A folder to read the feature set from, in place of the embedded one.
     pub feature_set: Option<std::path::PathBuf>,
+    /// Plugins that import WASI are refused.
+    pub refuse_wasi: bool,
 }
 
 /// One sync: the handle that `api` calls.
 pub struct Session {
     settings: Settings,
     clusters: [Cluster; 2],
-    features: Arc<FeatureSet>,
+    registry: Arc<Registry>,
+    uploads: Uploads,
     monitor: Arc<Monitor>,
     active: RwLock<Option<Arc<ActiveSync>>>,
     /// Held by the call that is being carried out.

@@ -14,7 +14,7 @@ use crate::{
         connect::connect,
         preflight::{Identity, identify},
     },
-    plugin::FeatureSet,
+    plugin::{Registry, WasiPolicy},
     sync::{self, Record, metadata_store},
 };
 
@@ -25,9 +25,15 @@ pub(super) async fn open(settings: Settings) -> Result<Session, OperatorError> {
         connect(ClusterName::Cluster1, settings.cluster1.reveal(), &app_name),
     )?;
     let directory = settings.feature_set.clone();
-    let features = tokio::task::spawn_blocking(move || FeatureSet::load(directory.as_deref()))
-        .await
-        .map_err(|error| sync::Error::from(error).into_operator())??;
+    let wasi = if settings.refuse_wasi {
+        WasiPolicy::Refuse
+    } else {
+        WasiPolicy::GrantNothing
+    };
+    let registry =
+        tokio::task::spawn_blocking(move || Registry::load(directory.as_deref(), wasi))
+            .await
+            .map_err(|error| sync::Error::from(error).into_operator())??;
     let clusters = [cluster0, cluster1];
     let identities = [identify(&clusters[0]).await?, identify(&clusters[1]).await?];
     let found = find(&clusters, &identities).await?;
@@ -35,14 +41,33 @@ pub(super) async fn open(settings: Settings) -> Result<Session, OperatorError> {
         monitor: Monitor::start(clusters.clone(), identities),
         settings,
         clusters,
-        features: Arc::new(features),
+        registry: Arc::new(registry),
+        uploads: Default::default(),
         active: Default::default(),
         calls: Default::default(),
     };
     if let Some(active) = found {
+        load_uploads(&session, &active).await?;
         go_on(&session, Arc::new(active)).await?;
     }
     Ok(session)
+}
+
+/// The components that were uploaded to the destination.
+async fn load_uploads(session: &Session, active: &ActiveSync) -> Result<(), OperatorError> {
+    let components = active.record.store().components().await;
+    let components = components.map_err(|error| sync::Error::from(error).into_operator())?;
+    let registry = session.registry.clone();
+    let add_all = move || {
+        for bytes in components {
+            if let Err(error) = registry.add(&bytes) {
+                tracing::warn!(error = %error, "an uploaded component cannot be used");
+            }
+        }
+    };
+    tokio::task::spawn_blocking(add_all)
+        .await
+        .map_err(|error| sync::Error::from(error).into_operator())
 }
 
 /// Continues a sync as it was: what ran runs, what was paused stays so.

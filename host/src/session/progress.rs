@@ -74,6 +74,8 @@ fn idle(session: &Session) -> Progress {
         mongosync_id: session.settings.id.clone(),
         coordinator_id: session.settings.id.clone(),
         collections: Vec::new(),
+        quarantined: 0,
+        plugins: Vec::new(),
     }
 }
 
@@ -115,6 +117,8 @@ async fn of(session: &Session, active: &ActiveSync) -> Progress {
         mongosync_id: session.settings.id.clone(),
         coordinator_id: session.settings.id.clone(),
         collections: status.collections(),
+        quarantined: status.quarantined(),
+        plugins: super::plugins::progress(active),
     }
 }
 
@@ -149,6 +153,12 @@ fn warnings(active: &ActiveSync, document: &SessionDocument) -> Vec<String> {
             .iter()
             .map(|what| format!("Not restored on the destination: {what}")),
     );
+    match active.status.quarantined() {
+        0 => {}
+        held => warnings.push(format!(
+            "Documents in quarantine, and not on the destination: {held}. See GET /api/v1/quarantine."
+        )),
+    }
     warnings.extend(document.warnings.iter().cloned());
     warnings.extend([NOT_VERIFIED, NOT_BLOCKED].map(str::to_owned));
     warnings

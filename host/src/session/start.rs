@@ -2,25 +2,16 @@
 
 use std::sync::Arc;
 
-use super::{ActiveSync, Session};
+use super::{
+    ActiveSync, Session,
+    plugins::{self, Configured},
+};
 use crate::{
     metadata::{METADATA_VERSION, Phase, SessionDocument},
     model::{ErrorName, OperatorError, StartOptions, State},
     mongo::preflight::{self, oplog_warning, oplog_window_seconds},
-    plugin::{FeatureSet, Router},
     sync::{self, Record, metadata_store},
 };
-
-/// The route components, configured. Compiling and configuring is done off the async threads.
-pub(super) async fn router(
-    features: &Arc<FeatureSet>,
-    options: StartOptions,
-) -> Result<Router, OperatorError> {
-    let features = features.clone();
-    tokio::task::spawn_blocking(move || features.router(&options))
-        .await
-        .map_err(|error| sync::Error::from(error).into_operator())?
-}
 
 /// Checks everything, then persists the new sync. Until the last write nothing has changed.
 pub(super) async fn start(
@@ -37,7 +28,11 @@ pub(super) async fn start(
         session.cluster(options.source),
         session.cluster(options.destination),
     );
-    let router = router(&session.features, options.clone()).await?;
+    let Configured {
+        router,
+        chain: _,
+        pinned,
+    } = plugins::configure(&session.registry, options.clone(), Vec::new()).await?;
     let checked = preflight::check(source, destination).await?;
     let plan = sync::plan(source, router)
         .await
@@ -61,10 +56,12 @@ pub(super) async fn start(
         start_time: plan.start_time(),
         total_bytes: i64::try_from(plan.total_bytes).unwrap_or(i64::MAX),
         commit_time: None,
+        pinned,
         not_restored: Vec::new(),
         warnings,
     };
     let store = metadata_store(&destination.client);
+    session.uploads.store(&store).await?;
     sync::begin(&store, &plan, &document)
         .await
         .map_err(|error| sync::Error::from(error).into_operator())?;

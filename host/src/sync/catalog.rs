@@ -8,7 +8,7 @@
 use bson::RawDocumentBuf;
 use mongodb::Client;
 
-use super::{Error, scope::Scope};
+use super::{Error, scope::Scope, views};
 use crate::{
     metadata::{CopyState, NamespaceDocument, NamespaceKind},
     model::{
@@ -142,6 +142,11 @@ fn entry(database: &str, listed: &RawDocumentBuf, scope: &Scope) -> Result<Optio
         return Err(mongo::Error::Reply("info.uuid").into());
     }
     refuse_unfaithful(&source, &options)?;
+    let options = if kind == NamespaceKind::View {
+        views::on_destination(scope, &source, &destination, &options)?
+    } else {
+        options
+    };
     Ok(Some(Entry {
         kind,
         source,

@@ -7,11 +7,12 @@ use mongodb::Client;
 use serde::{Serialize, de::DeserializeOwned};
 use tokio_util::sync::CancellationToken;
 
-use super::{Error, scope::Scope, status::Status};
+use super::{Error, quarantine::Quarantine, scope::Scope, status::Status};
 use crate::{
     metadata::{Storage, Store},
     model::{StartOptions, namespace::METADATA_DATABASE},
     mongo::{self, Documents},
+    plugin::Chain,
 };
 
 /// The metadata storage: a database of the destination.
@@ -38,6 +39,16 @@ impl Storage for DestinationStorage {
         filter: Document,
     ) -> Result<Vec<T>, Self::Error> {
         self.0.find(collection, filter).await
+    }
+
+    async fn page<T: DeserializeOwned + Send + Sync>(
+        &self,
+        collection: &'static str,
+        filter: Document,
+        projection: Document,
+        limit: Option<u32>,
+    ) -> Result<Vec<T>, Self::Error> {
+        self.0.page(collection, filter, projection, limit).await
     }
 
     async fn replace<T: Serialize + Send + Sync>(
@@ -88,6 +99,8 @@ pub(crate) struct Context {
     pub(crate) destination: Client,
     pub(crate) store: MetadataStore,
     pub(crate) scope: Scope,
+    pub(crate) chain: Arc<Chain>,
+    pub(crate) quarantine: Quarantine,
     pub(crate) options: StartOptions,
     pub(crate) workers: Workers,
     pub(crate) status: Arc<Status>,

@@ -10,29 +10,35 @@ mod context;
 mod copy;
 mod error;
 mod indexes;
+mod names;
+mod pipeline;
+mod quarantine;
 mod record;
 mod scope;
 mod status;
 mod stream;
+mod views;
 
 use std::sync::Arc;
 
-use tokio::sync::watch;
+use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
     metadata::{Phase, SessionDocument},
-    model::{ClusterTime, ErrorName, OperatorError, State},
+    model::{ClusterTime, State},
     mongo::{self, Cluster, listing},
     observe::failpoint,
-    plugin::Router,
+    plugin::{Chain, Router},
 };
 
 use context::Context;
+use names::Names;
 pub use context::{MetadataStore, Workers, metadata_store};
 pub use error::Error;
 pub use record::Record;
 pub use status::{Status, Step};
+pub use stream::Retry;
 
 /// How a sync's work ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -46,12 +52,15 @@ pub struct Work {
     pub source: Cluster,
     pub destination: Cluster,
     pub router: Router,
+    pub chain: Arc<Chain>,
     pub record: Arc<Record>,
     pub status: Arc<Status>,
     pub workers: Workers,
     pub cancel: CancellationToken,
     /// Set once, when commit is asked for.
     pub commit_time: watch::Receiver<Option<ClusterTime>>,
+    /// Wishes to try quarantined documents again; taken once the initial sync is over.
+    pub retries: mpsc::Receiver<Retry>,
 }
 
 /// What a start found: everything that is to be persisted before the work begins.
@@ -70,7 +79,10 @@ impl Plan {
 pub async fn plan(source: &Cluster, router: Router) -> Result<Plan, Error> {
     let scope = scope::Scope::new(router);
     let catalog = catalog::capture(&source.client, &scope).await?;
-    refuse_collisions(&catalog)?;
+    let names = catalog.entries.iter();
+    names
+        .map(|entry| (&entry.source, &entry.destination))
+        .try_fold(Names::default(), Names::take)?;
     let mut total_bytes = 0;
     for entry in catalog.entries.iter().filter(|entry| entry.uuid.is_some()) {
         total_bytes += listing::collection_size(&source.client, &entry.source)
@@ -81,23 +93,6 @@ pub async fn plan(source: &Cluster, router: Router) -> Result<Plan, Error> {
         catalog,
         total_bytes,
     })
-}
-
-/// Two namespaces must not meet under one name on the destination.
-fn refuse_collisions(catalog: &catalog::Catalog) -> Result<(), OperatorError> {
-    let mut seen = std::collections::HashMap::new();
-    for entry in &catalog.entries {
-        if let Some(other) = seen.insert(&entry.destination, &entry.source) {
-            return Err(OperatorError::new(
-                ErrorName::InvalidField,
-                format!(
-                    "{other} and {} would both become {}.",
-                    entry.source, entry.destination
-                ),
-            ));
-        }
-    }
-    Ok(())
 }
 
 /// Persists a plan and then its session: with the session the sync has begun.
@@ -123,14 +118,19 @@ pub async fn run(work: Work) -> Result<End, Error> {
         source,
         destination,
         router,
+        chain,
         record,
         status,
         workers,
         cancel,
         commit_time,
+        mut retries,
     } = work;
+    let store = metadata_store(&destination.client);
     let context = Arc::new(Context {
-        store: metadata_store(&destination.client),
+        quarantine: quarantine::Quarantine::load(store.clone(), &status).await?,
+        chain,
+        store,
         source: source.client,
         destination: destination.client,
         scope: scope::Scope::new(router),
@@ -139,7 +139,7 @@ pub async fn run(work: Work) -> Result<End, Error> {
         status,
         cancel,
     });
-    match phases(&context, &record, commit_time).await {
+    match phases(&context, &record, commit_time, &mut retries).await {
         Err(Error::Cancelled) => Ok(End::Stopped),
         other => other,
     }
@@ -149,6 +149,7 @@ async fn phases(
     context: &Arc<Context>,
     record: &Record,
     commit_time: watch::Receiver<Option<ClusterTime>>,
+    retries: &mut mpsc::Receiver<Retry>,
 ) -> Result<End, Error> {
     let session = record.get().await;
     context
@@ -176,6 +177,7 @@ async fn phases(
             context.clone(),
             session.start_time,
             commit_time,
+            retries,
         ))
         .await?
         {

@@ -20,6 +20,10 @@ impl Record {
         }
     }
 
+    pub fn store(&self) -> &MetadataStore {
+        &self.store
+    }
+
     pub async fn get(&self) -> SessionDocument {
         self.document.lock().await.clone()
     }

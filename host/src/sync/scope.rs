@@ -45,7 +45,7 @@ impl Scope {
         {
             return Ok(answer);
         }
-        let answer = match self.router.route(source)? {
+        let answer = match tokio::task::block_in_place(|| self.router.route(source))? {
             Route::Skip => None,
             Route::Keep => Some(source.clone()),
             Route::Rename(destination) => Some(destination),

@@ -54,6 +54,7 @@ pub struct Status {
     index_collections_finished: AtomicU64,
     index_collections_total: AtomicU64,
     events_applied: AtomicU64,
+    quarantined: AtomicU64,
     safe: AtomicU64,
     reported: AtomicU64,
 }
@@ -166,6 +167,15 @@ impl Status {
 
     pub fn add_events_applied(&self, events: u64) {
         self.events_applied.fetch_add(events, Relaxed);
+    }
+
+    /// Documents that are in quarantine now.
+    pub fn set_quarantined(&self, documents: u64) {
+        self.quarantined.store(documents, Relaxed);
+    }
+
+    pub fn quarantined(&self) -> u64 {
+        self.quarantined.load(Relaxed)
     }
 
     pub fn set_safe(&self, time: ClusterTime) {

@@ -36,3 +36,15 @@ pub mod transform {
         default_bindings_module: "::tidegate_plugin_sdk::bindings::transform",
     });
 }
+
+/// The bindings of `migrate`.
+pub mod migrate {
+    wit_bindgen::generate!({
+        inline: "package tidegate:sdk-migrate; world migrates { export tidegate:plugin/migrate@1.0.0; }",
+        path: "../../wit/since-v1.0.0",
+        runtime_path: "::tidegate_plugin_sdk::wit_bindgen::rt",
+        pub_export_macro: true,
+        export_macro_name: "export_migrate",
+        default_bindings_module: "::tidegate_plugin_sdk::bindings::migrate",
+    });
+}

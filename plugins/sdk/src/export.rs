@@ -1,8 +1,9 @@
 //! The macro that turns a plugin type into a component's exports.
 
-/// Exports a plugin: `export!(MyPlugin: route)`, `export!(MyPlugin: transform)` or
-/// `export!(MyPlugin: route, transform)`. Once in a crate; does nothing in a
-/// native build, so that a plugin's tests run as any crate's.
+/// Exports a plugin: `export!(MyPlugin: route)`, `export!(MyPlugin: transform)`,
+/// `export!(MyPlugin: migrate)` or several, as in `export!(MyPlugin: route, transform)`.
+/// Once in a crate; does nothing in a native build, so that a plugin's tests run
+/// as any crate's.
 #[macro_export]
 macro_rules! export {
     ($plugin:ty: $($interface:ident),+) => {
@@ -41,7 +42,7 @@ macro_rules! export {
             }
 
             $crate::bindings::describe::export_describe!(Exported with_types_in $crate::bindings::describe);
-            $($crate::export_interface!($interface);)+
+            $($crate::export_interface!($plugin: $interface);)+
         };
     };
 }
@@ -49,7 +50,7 @@ macro_rules! export {
 #[doc(hidden)]
 #[macro_export]
 macro_rules! export_interface {
-    (route) => {
+    ($plugin:ty: route) => {
         impl $crate::bindings::route::exports::tidegate::plugin::route::Guest for Exported {
             fn route(
                 namespace: $crate::Namespace,
@@ -62,25 +63,49 @@ macro_rules! export_interface {
         }
         $crate::bindings::route::export_route!(Exported with_types_in $crate::bindings::route);
     };
-    (transform) => {
-        impl $crate::bindings::transform::exports::tidegate::plugin::transform::Guest for Exported {
-            fn transform(
-                namespace: $crate::bindings::transform::exports::tidegate::plugin::transform::Namespace,
-                documents: ::std::vec::Vec<u8>,
-            ) -> Result<
-                $crate::bindings::transform::exports::tidegate::plugin::transform::Outcome,
-                $crate::bindings::transform::exports::tidegate::plugin::transform::Error,
-            > {
-                CONFIGURED.with(|configured| match configured.get() {
-                    Some(plugin) => $crate::transform_batch(plugin, namespace, &documents),
-                    None => Err(
-                        $crate::bindings::transform::exports::tidegate::plugin::transform::Error::Fatal(
+    ($plugin:ty: transform) => {
+        const _: () = {
+            use $crate::bindings::transform::exports::tidegate::plugin::transform as wit;
+
+            impl wit::Guest for Exported {
+                fn transform(
+                    namespace: wit::Namespace,
+                    documents: ::std::vec::Vec<u8>,
+                ) -> Result<wit::Outcome, wit::Error> {
+                    CONFIGURED.with(|configured| match configured.get() {
+                        Some(plugin) => $crate::transform_batch(plugin, namespace, &documents),
+                        None => Err(wit::Error::Fatal(
                             "transform was called before configure".to_owned(),
-                        ),
-                    ),
-                })
+                        )),
+                    })
+                }
             }
-        }
+        };
         $crate::bindings::transform::export_transform!(Exported with_types_in $crate::bindings::transform);
+    };
+    ($plugin:ty: migrate) => {
+        const _: () = {
+            use $crate::bindings::migrate::exports::tidegate::plugin::migrate as wit;
+
+            impl wit::Guest for Exported {
+                fn which_step() -> wit::Step {
+                    $crate::step_of::<$plugin>()
+                }
+
+                fn migrate(
+                    direction: wit::Direction,
+                    session: ::std::vec::Vec<u8>,
+                    batch: wit::Documents,
+                ) -> Result<::std::vec::Vec<wit::Documents>, wit::Error> {
+                    CONFIGURED.with(|configured| match configured.get() {
+                        Some(plugin) => $crate::migrate_batch(plugin, direction, &session, &batch),
+                        None => Err(wit::Error::Refused(
+                            "migrate was called before configure".to_owned(),
+                        )),
+                    })
+                }
+            }
+        };
+        $crate::bindings::migrate::export_migrate!(Exported with_types_in $crate::bindings::migrate);
     };
 }

@@ -1,8 +1,9 @@
 //! What a tidegate plugin is written with.
 //!
 //! A plugin is a type that implements [`Plugin`] and [`Route`], [`Transform`] or
-//! both, and one line that exports it. This one syncs nothing but one tenant's
-//! databases, and takes the prefix off their names:
+//! both, and one line that exports it. Documents are raw bytes, read and written
+//! with [`bson`]; [`Transform`] has two examples. This plugin syncs nothing but
+//! one tenant's databases, and takes the prefix off their names:
 //!
 //! ```
 //! use tidegate_plugin_sdk::{ConfigError, Decision, Description, Namespace, Plugin, Route, Scope};
@@ -46,6 +47,15 @@
 //! }
 //!
 //! tidegate_plugin_sdk::export!(OneTenant: route);
+//!
+//! // A test needs no component: a plugin is a type like any other.
+//! use tidegate_plugin_sdk::parse;
+//!
+//! let plugin = OneTenant::configure(parse(r#"{"tenant": "acme"}"#)?)?;
+//! let other = Namespace { database: "umbrella_shop".to_owned(), collection: "c".to_owned() };
+//! assert!(matches!(plugin.route(&other), Ok(Decision::Skip)));
+//! assert!(parse::<Config>(r#"{"tenent": "acme"}"#).is_err());
+//! # Ok::<(), ConfigError>(())
 //! ```
 //!
 //! The crate is a `cdylib`, built for `wasm32-unknown-unknown`; a plugin imports
@@ -60,8 +70,14 @@
 
 extern crate self as tidegate_plugin_sdk;
 
+pub mod date;
+pub mod decimal;
+pub mod edit;
+
+mod batch;
 mod config;
 mod export;
+mod migrate;
 mod transform;
 
 #[doc(hidden)]
@@ -71,9 +87,9 @@ mod transform;
 )]
 pub mod bindings;
 #[doc(hidden)]
-pub use config::parse;
+pub use batch::transform_batch;
 #[doc(hidden)]
-pub use transform::transform_batch;
+pub use migrate::{migrate_batch, step_of};
 #[doc(hidden)]
 pub use wit_bindgen;
 
@@ -81,7 +97,10 @@ pub use bindings::describe::exports::tidegate::plugin::describe::{
     ConfigError, ConfigFault, Scope,
 };
 pub use bindings::route::exports::tidegate::plugin::route::{Decision, Namespace};
-pub use transform::{DocumentFailure, Verdict};
+pub use config::parse;
+pub use migrate::{Context, Direction, Migrate, Step, Written};
+pub use raw_bson as bson;
+pub use transform::{DocumentFailure, Outcome, Transform, Verdict, transform_one};
 
 /// What a plugin says of itself; the fields are those of `description` in
 /// `describe.wit`.
@@ -116,19 +135,4 @@ pub trait Plugin: Sized {
 pub trait Route: Plugin {
     /// An error is one sentence for the operator, and stops the sync.
     fn route(&self, namespace: &Namespace) -> Result<Decision, String>;
-}
-
-/// Keeps, drops and rewrites documents.
-pub trait Transform: Plugin {
-    /// Decides about one document, given as raw BSON.
-    ///
-    /// For [`Verdict::Replace`], append the new document, as raw BSON and with
-    /// the same `_id`, to `replacement`; for the other verdicts, and for errors,
-    /// what was appended is taken off again.
-    fn transform(
-        &self,
-        namespace: &Namespace,
-        document: &[u8],
-        replacement: &mut Vec<u8>,
-    ) -> Result<Verdict, DocumentFailure>;
 }

@@ -1,8 +1,156 @@
-//! A batch, as the host hands it over, taken apart into documents and the
-//! answers put together again. A batch of which all is kept answers with nothing.
+//! What a plugin that keeps, drops and rewrites documents implements.
 
-use crate::bindings::transform::exports::tidegate::plugin::transform as wit;
-use crate::{Namespace, Transform};
+use raw_bson::Malformed;
+
+use crate::{Namespace, Plugin};
+
+/// Keeps, drops and rewrites documents.
+///
+/// A plugin that drops documents by a field:
+///
+/// ```
+/// use tidegate_plugin_sdk::bson::{compare::canonical_type, find, kind};
+/// use tidegate_plugin_sdk::{
+///     ConfigError, Description, DocumentFailure, Namespace, Plugin, Scope, Transform, Verdict,
+/// };
+///
+/// #[derive(serde::Deserialize)]
+/// #[serde(deny_unknown_fields)]
+/// struct Config {
+///     region: String,
+/// }
+///
+/// struct OneRegion {
+///     region: String,
+/// }
+///
+/// impl Plugin for OneRegion {
+///     type Config = Config;
+///
+///     const DESCRIPTION: Description = Description {
+///         name: "one-region",
+///         version: "1.0.0",
+///         semantics: 1,
+///         scope: Scope::Document,
+///         config_schema: r#"{"type": "object", "required": ["region"]}"#,
+///     };
+///
+///     fn configure(config: Config) -> Result<Self, ConfigError> {
+///         Ok(Self { region: config.region })
+///     }
+/// }
+///
+/// impl Transform for OneRegion {
+///     fn transform(
+///         &self,
+///         _namespace: &Namespace,
+///         document: &[u8],
+///         _replacement: &mut Vec<u8>,
+///     ) -> Result<Verdict, DocumentFailure> {
+///         let region = find(document, "region")?.and_then(|field| field.as_str());
+///         Ok(if region == Some(&self.region) { Verdict::Keep } else { Verdict::Drop })
+///     }
+/// }
+///
+/// tidegate_plugin_sdk::export!(OneRegion: transform);
+///
+/// // A test needs no component: a plugin is a type like any other.
+/// use tidegate_plugin_sdk::{Outcome, bson::Writer, parse, transform_one};
+///
+/// let plugin = OneRegion::configure(parse(r#"{"region": "EU"}"#)?)?;
+/// let orders = Namespace { database: "shop".to_owned(), collection: "orders".to_owned() };
+/// let order_from = |region| {
+///     let mut writer = Writer::new();
+///     writer.string(b"region", region);
+///     writer.finish()
+/// };
+/// assert_eq!(transform_one(&plugin, &orders, &order_from("EU"))?, Outcome::Keep);
+/// assert_eq!(transform_one(&plugin, &orders, &order_from("US"))?, Outcome::Drop);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+///
+/// One that rewrites a field, and copies all others as they are. It looks at
+/// one top-level field at a time, so an update of some fields is enough for it
+/// (`Scope::Delta`):
+///
+/// ```
+/// use tidegate_plugin_sdk::bson::{DocumentWriter, elements, kind};
+/// use tidegate_plugin_sdk::{
+///     ConfigError, Description, DocumentFailure, Namespace, Plugin, Scope, Transform, Verdict,
+/// };
+///
+/// #[derive(serde::Deserialize)]
+/// #[serde(deny_unknown_fields)]
+/// struct Config {}
+///
+/// struct HideMail;
+///
+/// impl Plugin for HideMail {
+///     type Config = Config;
+///
+///     const DESCRIPTION: Description = Description {
+///         name: "hide-mail",
+///         version: "1.0.0",
+///         semantics: 1,
+///         scope: Scope::Delta,
+///         config_schema: r#"{"type": "object", "additionalProperties": false}"#,
+///     };
+///
+///     fn configure(_config: Config) -> Result<Self, ConfigError> {
+///         Ok(Self)
+///     }
+/// }
+///
+/// impl Transform for HideMail {
+///     fn transform(
+///         &self,
+///         _namespace: &Namespace,
+///         document: &[u8],
+///         replacement: &mut Vec<u8>,
+///     ) -> Result<Verdict, DocumentFailure> {
+///         let mut walk = elements(document)?;
+///         let fields = walk.rest();
+///         let Some(mail) = walk.find_name(b"mail")? else {
+///             return Ok(Verdict::Keep);
+///         };
+///         let mut writer = DocumentWriter::append_to(replacement);
+///         writer.copy_until(fields, &mail);
+///         writer.string(b"mail", "hidden");
+///         writer.raw(walk.rest());
+///         writer.finish();
+///         Ok(Verdict::Replace)
+///     }
+/// }
+///
+/// tidegate_plugin_sdk::export!(HideMail: transform);
+///
+/// use tidegate_plugin_sdk::{Outcome, bson::{Writer, find}, parse, transform_one};
+///
+/// let plugin = HideMail::configure(parse("{}")?)?;
+/// let people = Namespace { database: "shop".to_owned(), collection: "people".to_owned() };
+/// let mut writer = Writer::new();
+/// writer.value(kind::INT32, b"_id", &1_i32.to_le_bytes());
+/// writer.string(b"mail", "ann@example.com");
+/// let Outcome::Replace(hidden) = transform_one(&plugin, &people, &writer.finish())? else {
+///     unreachable!()
+/// };
+/// assert_eq!(find(&hidden, "mail")?.and_then(|mail| mail.as_str()), Some("hidden"));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+pub trait Transform: Plugin {
+    /// Decides about one document, given as raw BSON.
+    ///
+    /// For [`Verdict::Replace`], append the new document, as raw BSON and with
+    /// the same `_id`, to `replacement`, which may hold those of other documents
+    /// already: a [`DocumentWriter`](crate::bson::DocumentWriter) appends. For the
+    /// other verdicts, and for errors, what was appended is taken off again.
+    fn transform(
+        &self,
+        namespace: &Namespace,
+        document: &[u8],
+        replacement: &mut Vec<u8>,
+    ) -> Result<Verdict, DocumentFailure>;
+}
 
 /// What becomes of one document.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -15,7 +163,8 @@ pub enum Verdict {
     Replace,
 }
 
-/// Why a document has no verdict. Each holds one sentence for the operator.
+/// Why a document has no verdict. Each holds one sentence for the operator,
+/// which says nothing of the document's contents.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum DocumentFailure {
     /// This document is at fault; others may be fine.
@@ -24,161 +173,45 @@ pub enum DocumentFailure {
     Fatal(String),
 }
 
-impl Verdict {
-    fn byte(self) -> u8 {
+impl std::fmt::Display for DocumentFailure {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
-            Self::Keep => 0,
-            Self::Drop => 1,
-            Self::Replace => 2,
+            Self::Document(reason) | Self::Fatal(reason) => f.write_str(reason),
         }
     }
 }
 
-/// Runs a plugin over one batch.
-pub fn transform_batch<P: Transform>(
-    plugin: &P,
-    namespace: wit::Namespace,
-    documents: &[u8],
-) -> Result<wit::Outcome, wit::Error> {
-    let namespace = Namespace {
-        database: namespace.database,
-        collection: namespace.collection,
-    };
-    let mut answers = wit::Outcome {
-        verdicts: Vec::new(),
-        replacements: Vec::new(),
-    };
-    let mut rest = documents;
-    let mut index = 0;
-    while !rest.is_empty() {
-        let (document, behind) = split_document(rest).ok_or_else(|| {
-            wit::Error::Fatal(format!("the batch is not raw BSON behind document {index}"))
-        })?;
-        decide(plugin, &namespace, document, index, &mut answers)?;
-        rest = behind;
-        index += 1;
+impl std::error::Error for DocumentFailure {}
+
+impl From<Malformed> for DocumentFailure {
+    fn from(_malformed: Malformed) -> Self {
+        Self::Document("the document is not well-formed BSON".to_owned())
     }
-    if answers
-        .verdicts
-        .iter()
-        .all(|verdict| *verdict == Verdict::Keep.byte())
-    {
-        answers.verdicts.clear();
-    }
-    Ok(answers)
 }
 
-fn decide<P: Transform>(
+/// What became of one document, with the new one if there is one.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// [`Verdict::Keep`].
+    Keep,
+    /// [`Verdict::Drop`].
+    Drop,
+    /// [`Verdict::Replace`], by this document.
+    Replace(Vec<u8>),
+}
+
+/// Runs a plugin over one document, as a test does.
+pub fn transform_one<P: Transform>(
     plugin: &P,
     namespace: &Namespace,
     document: &[u8],
-    index: u32,
-    answers: &mut wit::Outcome,
-) -> Result<(), wit::Error> {
-    let before = answers.replacements.len();
-    let verdict = plugin
-        .transform(namespace, document, &mut answers.replacements)
-        .map_err(|failure| match failure {
-            DocumentFailure::Document(reason) => {
-                wit::Error::Document(wit::DocumentError { index, reason })
-            }
-            DocumentFailure::Fatal(reason) => wit::Error::Fatal(reason),
-        })?;
-    if verdict != Verdict::Replace {
-        answers.replacements.truncate(before);
-    }
-    answers.verdicts.push(verdict.byte());
-    Ok(())
-}
-
-/// The first document of a batch, and what stands behind it.
-fn split_document(batch: &[u8]) -> Option<(&[u8], &[u8])> {
-    let length = i32::from_le_bytes(*batch.first_chunk()?);
-    batch.split_at_checked(usize::try_from(length).ok().filter(|length| *length >= 5)?)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::{ConfigError, Description, Plugin, Scope};
-
-    /// Decides by the length of a document: 5 keep, 6 drop, 7 replace, 8 refuse.
-    struct ByLength;
-
-    impl Plugin for ByLength {
-        type Config = ();
-        const DESCRIPTION: Description = Description {
-            name: "by-length",
-            version: "1.0.0",
-            semantics: 1,
-            scope: Scope::Document,
-            config_schema: "{}",
-        };
-        fn configure((): ()) -> Result<Self, ConfigError> {
-            Ok(Self)
-        }
-    }
-
-    impl Transform for ByLength {
-        fn transform(
-            &self,
-            _namespace: &Namespace,
-            document: &[u8],
-            replacement: &mut Vec<u8>,
-        ) -> Result<Verdict, DocumentFailure> {
-            replacement.extend_from_slice(b"new");
-            match document.len() {
-                5 => Ok(Verdict::Keep),
-                6 => Ok(Verdict::Drop),
-                7 => Ok(Verdict::Replace),
-                _ => Err(DocumentFailure::Document("too long".to_owned())),
-            }
-        }
-    }
-
-    fn run(lengths: &[u8]) -> Result<wit::Outcome, wit::Error> {
-        let mut batch = Vec::new();
-        for length in lengths {
-            batch.extend_from_slice(&[*length, 0, 0, 0]);
-            batch.resize(batch.len() + usize::from(*length) - 4, 0);
-        }
-        let namespace = wit::Namespace {
-            database: "d".to_owned(),
-            collection: "c".to_owned(),
-        };
-        transform_batch(&ByLength, namespace, &batch)
-    }
-
-    #[test]
-    fn verdicts_stand_in_document_order_and_only_replacements_are_written() {
-        let outcome = run(&[7, 5, 6, 7]).expect("no failure");
-        assert_eq!(outcome.verdicts, [2, 0, 1, 2]);
-        assert_eq!(outcome.replacements, b"newnew");
-    }
-
-    #[test]
-    fn keeping_all_answers_with_nothing() {
-        let outcome = run(&[5, 5]).expect("no failure");
-        assert!(outcome.verdicts.is_empty() && outcome.replacements.is_empty());
-    }
-
-    #[test]
-    fn a_failure_names_its_document() {
-        let Err(wit::Error::Document(error)) = run(&[5, 8]) else {
-            panic!("document error")
-        };
-        assert_eq!((error.index, error.reason.as_str()), (1, "too long"));
-    }
-
-    #[test]
-    fn a_batch_that_is_no_bson_is_fatal() {
-        let namespace = wit::Namespace {
-            database: "d".to_owned(),
-            collection: "c".to_owned(),
-        };
-        for batch in [&[9, 0, 0, 0, 0][..], &[4, 0, 0, 0], &[0xff; 8], &[1]] {
-            let answer = transform_batch(&ByLength, namespace.clone(), batch);
-            assert!(matches!(answer, Err(wit::Error::Fatal(_))), "{batch:?}");
-        }
-    }
+) -> Result<Outcome, DocumentFailure> {
+    let mut replacement = Vec::new();
+    Ok(
+        match plugin.transform(namespace, document, &mut replacement)? {
+            Verdict::Keep => Outcome::Keep,
+            Verdict::Drop => Outcome::Drop,
+            Verdict::Replace => Outcome::Replace(replacement),
+        },
+    )
 }

@@ -46,7 +46,7 @@ pub fn number(progress: &Value, pointer: &str) -> u64 {
 }
 
 /// One request on a connection of its own: the other end may have died since the last.
-pub(crate) fn request(method: &str, url: &str, body: &str) -> Result<Answer> {
+pub(crate) fn request(method: &str, url: &str, body: Vec<u8>) -> Result<Answer> {
     let agent: ureq::Agent = ureq::Agent::config_builder()
         .http_status_as_error(false)
         .timeout_global(Some(TIMEOUT))
@@ -54,9 +54,10 @@ pub(crate) fn request(method: &str, url: &str, body: &str) -> Result<Answer> {
         .build()
         .into();
     let request = ureq::http::Request::builder().method(method).uri(url);
-    let answered = match body {
-        "" => agent.run(request.body(())?),
-        body => agent.run(request.body(body.to_owned())?),
+    let answered = if body.is_empty() {
+        agent.run(request.body(())?)
+    } else {
+        agent.run(request.body(body)?)
     };
     let mut response = answered.with_context(|| format!("{method} {url}"))?;
     let text = response

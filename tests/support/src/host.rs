@@ -111,8 +111,14 @@ impl Host {
     pub async fn call(&self, method: &str, path: &str, body: &str) -> Result<Answer> {
         self.look_at_usage();
         let url = format!("http://127.0.0.1:{}{path}", self.port);
-        let (method, body) = (method.to_owned(), body.to_owned());
-        tokio::task::spawn_blocking(move || request(&method, &url, &body)).await?
+        let (method, body) = (method.to_owned(), body.to_owned().into_bytes());
+        tokio::task::spawn_blocking(move || request(&method, &url, body)).await?
+    }
+
+    /// Posts bytes.
+    pub async fn upload(&self, path: &str, body: Vec<u8>) -> Result<Answer> {
+        let url = format!("http://127.0.0.1:{}{path}", self.port);
+        tokio::task::spawn_blocking(move || request("POST", &url, body)).await?
     }
 
     /// The `progress` object.

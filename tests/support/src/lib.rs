@@ -20,6 +20,7 @@
 //! deadline and a message that says what was seen last.
 
 mod api;
+pub mod chain;
 pub mod compare;
 pub mod host;
 pub mod log_check;

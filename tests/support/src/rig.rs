@@ -7,13 +7,10 @@ use mongodb::Database;
 
 use crate::{
     Comparison, Host, LogCheck, ReplicaSet, TestDir,
-    compare::compare,
+    compare::{Expectation, compare},
     host::{self, Arguments},
     replica_set,
 };
-
-/// Which namespaces a comparison takes from the source: database, collection.
-type Scope = Box<dyn Fn(&str, &str) -> bool + Send + Sync>;
 
 /// How a rig is to be started.
 #[derive(Clone, Debug, Default)]
@@ -47,7 +44,7 @@ pub struct Rig {
     pub destination: ReplicaSet,
     pub host: Host,
     pub log: LogCheck,
-    scope: Scope,
+    expectation: Box<dyn Expectation>,
     directory: TestDir,
 }
 
@@ -84,14 +81,19 @@ impl Rig {
             destination,
             host,
             log,
-            scope: Box::new(|_, _| true),
+            expectation: Box::new(|_: &str, _: &str| true),
             directory,
         })
     }
 
     /// Compare only these namespaces of the source: database, collection.
     pub fn set_scope(&mut self, scope: impl Fn(&str, &str) -> bool + Send + Sync + 'static) {
-        self.scope = Box::new(scope);
+        self.expectation = Box::new(scope);
+    }
+
+    /// Expect this of the destination.
+    pub fn expect(&mut self, expectation: impl Expectation + 'static) {
+        self.expectation = Box::new(expectation);
     }
 
     /// Lets log lines of level ERROR or WARN pass that hold this text.
@@ -117,7 +119,8 @@ impl Rig {
 
     /// Compares both clusters; fails on a difference.
     pub async fn compare(&self) -> Result<Comparison> {
-        compare(self.source.client(), self.destination.client(), &self.scope)
+        let (source, destination) = (self.source.client(), self.destination.client());
+        compare(source, destination, &*self.expectation)
             .await?
             .into_result()
     }

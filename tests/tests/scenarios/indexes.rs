@@ -169,7 +169,7 @@ async fn s_indexes_never() -> Result<()> {
     run(&source, doc! { "dropIndexes": "later", "index": "text" }).await?;
     rig.commit().await?;
     let found =
-        compare::compare(rig.source.client(), rig.destination.client(), |_, _| true).await?;
+        compare::compare(rig.source.client(), rig.destination.client(), &|_: &str, _: &str| true).await?;
     let missing =
         |what: &str| what.starts_with("index ") && what.ends_with(" is not on the destination");
     let others: Vec<_> = found

@@ -21,6 +21,7 @@ mod ddl;
 mod faults;
 mod ids;
 mod indexes;
+mod plugins;
 mod resume;
 mod state;
 mod steps;

@@ -4,15 +4,14 @@ use anyhow::Result;
 
 use crate::{
     build::{cargo, command, has_subcommand, succeed},
-    components,
+    components, wit,
 };
 
 const WASM_TARGET: &str = "wasm32-unknown-unknown";
-/// What runs inside the sandbox.
-const GUESTS: [&str; 2] = ["tidegate-plugin-sdk", "namespace-filter"];
 
 pub(crate) fn run() -> Result<()> {
     cargo(&["fmt", "--all", "--check"])?;
+    wit::check()?;
     // The host embeds the components: they have to be there to be linted with it.
     components::build()?;
     cargo(&[
@@ -42,7 +41,8 @@ pub(crate) fn run() -> Result<()> {
 /// The components once more, for the target they are built for.
 fn clippy_components() -> Result<()> {
     let mut arguments = vec!["clippy", "--locked", "--target", WASM_TARGET];
-    for package in GUESTS {
+    let packages = components::packages()?;
+    for package in &packages {
         arguments.extend(["--package", package]);
     }
     arguments.extend(["--", "-D", "warnings"]);

@@ -4,7 +4,9 @@
 //! embeds the folder. A file is written when its bytes change and not otherwise,
 //! so that an unchanged component does not build the host again.
 //!
-//! A component is any workspace package with `[package.metadata.tidegate]`.
+//! A component is any workspace package with `[package.metadata.tidegate]`. One that
+//! says `guest = true` there is for tests alone: it goes to `target/guests`, and
+//! no manifest names it.
 
 use std::fmt::Write as _;
 use std::fs;
@@ -65,7 +67,17 @@ struct PackageMetadata {
 
 /// `[package.metadata.tidegate]`.
 #[derive(Deserialize)]
-struct Stamp {
+#[serde(untagged)]
+enum Stamp {
+    Shipped(Shipped),
+    Guest {
+        #[expect(dead_code, reason = "its being there says it all")]
+        guest: bool,
+    },
+}
+
+#[derive(Deserialize)]
+struct Shipped {
     role: String,
     semantics: u32,
 }
@@ -82,12 +94,18 @@ pub(crate) fn build() -> Result<()> {
     compile(&plugins)?;
 
     let built = workspace.target_directory.join(TARGET).join(PROFILE);
-    let folder = workspace.target_directory.join("components");
-    fs::create_dir_all(&folder).with_context(|| format!("create {}", folder.display()))?;
+    let [folder, guests] = ["components", "guests"].map(|name| workspace.target_directory.join(name));
+    for folder in [&folder, &guests] {
+        fs::create_dir_all(folder).with_context(|| format!("create {}", folder.display()))?;
+    }
     let mut components = Vec::new();
     for (package, stamp) in plugins {
         let module = built.join(format!("{}.wasm", package.name.replace('-', "_")));
-        components.push(componentize(package, stamp, &module, &folder)?);
+        let component = componentize(package, &module)?;
+        match stamp {
+            Stamp::Shipped(stamp) => components.push(ship(package, stamp, &component, &folder)?),
+            Stamp::Guest { .. } => write_if_changed(&file(&guests, package), &component)?,
+        }
     }
     let host = workspace
         .packages
@@ -104,6 +122,15 @@ pub(crate) fn build() -> Result<()> {
         &folder.join("featureset.toml"),
         toml::to_string(&manifest)?.as_bytes(),
     )
+}
+
+/// The names of all packages that run inside the sandbox, and of what they are made with.
+pub(crate) fn packages() -> Result<Vec<String>> {
+    let workspace = read_workspace()?;
+    let plugins = workspace.packages.into_iter().filter(|package| {
+        package.stamp().is_some() || ["tidegate-plugin-sdk", "raw-bson"].contains(&&*package.name)
+    });
+    Ok(plugins.map(|package| package.name).collect())
 }
 
 impl Package {
@@ -163,29 +190,37 @@ fn compile(plugins: &[(&Package, &Stamp)]) -> Result<()> {
     cargo(&arguments)
 }
 
-/// Makes a component of a core module, and says what the manifest says of it.
-fn componentize(
-    package: &Package,
-    stamp: &Stamp,
-    module: &Path,
-    folder: &Path,
-) -> Result<Component> {
+/// Makes a component of a core module.
+fn componentize(package: &Package, module: &Path) -> Result<Vec<u8>> {
     let core = fs::read(module).with_context(|| format!("read {}", module.display()))?;
-    let component = ComponentEncoder::default()
+    ComponentEncoder::default()
         .validate(true)
         .module(&core)
         .and_then(|encoder| encoder.encode())
-        .with_context(|| format!("make a component of {}", package.name))?;
-    let abi = check(&component, &package.name, &stamp.role)?;
-    write_if_changed(&folder.join(format!("{}.wasm", package.name)), &component)?;
+        .with_context(|| format!("make a component of {}", package.name))
+}
+
+/// Puts a component into the feature set, and says what the manifest says of it.
+fn ship(
+    package: &Package,
+    stamp: &Shipped,
+    component: &[u8],
+    folder: &Path,
+) -> Result<Component> {
+    let abi = check(component, &package.name, &stamp.role)?;
+    write_if_changed(&file(folder, package), component)?;
     Ok(Component {
         role: stamp.role.clone(),
         name: package.name.clone(),
         version: package.version.clone(),
-        digest: digest(&component),
+        digest: digest(component),
         abi,
         semantics: stamp.semantics,
     })
+}
+
+fn file(folder: &Path, package: &Package) -> PathBuf {
+    folder.join(format!("{}.wasm", package.name))
 }
 
 /// A shipped component imports nothing and exports its role; the version of the

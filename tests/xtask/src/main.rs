@@ -14,6 +14,7 @@ mod clusters;
 mod components;
 mod demo;
 mod test;
+mod wit;
 
 use anyhow::Result;
 use clap::{Parser, Subcommand};
@@ -49,6 +50,8 @@ enum Task {
         #[command(subcommand)]
         bench: bench::Bench,
     },
+    /// Freeze the released folders of wit/ that are not frozen yet
+    FreezeWit,
     /// Start two replica sets, print their URIs and keep them until ctrl-c
     Clusters,
 }
@@ -57,6 +60,7 @@ fn main() -> Result<()> {
     match Arguments::parse().task {
         Task::Build { release } => build::all(build::Profile::of(release)),
         Task::Check => check::run(),
+        Task::FreezeWit => wit::freeze(),
         Task::Test { arguments } => test::run(&arguments),
         Task::Demo(options) => demo::run(&options),
         Task::Bench { bench } => bench::run(&bench),

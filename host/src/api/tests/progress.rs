@@ -2,6 +2,24 @@
 
 use super::*;
 
+fn stage(first: u64) -> Value {
+    json!({
+        "name": "field-mask",
+        "digest": "sha256:ab",
+        "documents": first,
+        "kept": first + 1,
+        "dropped": first + 2,
+        "replaced": first + 3,
+        "quarantined": first + 4,
+        "errors": first + 5,
+        "traps": first + 6,
+        "bytesIn": first + 7,
+        "bytesOut": first + 8,
+        "p50Micros": first + 9,
+        "p99Micros": first + 10,
+    })
+}
+
 #[tokio::test]
 async fn progress_of_a_running_sync() {
     let control = Scripted::new(State::Running);
@@ -42,6 +60,8 @@ async fn progress_of_a_running_sync() {
                     "safe": { "clusterTime": { "T": 9, "I": 1 } },
                     "reported": { "clusterTime": { "T": 10, "I": 2 } },
                 },
+                "quarantined": 5,
+                "plugins": [stage(100), stage(200)],
                 "collections": [{
                     "namespace": "sales.EMEA",
                     "destination": "sales.EMEA",
@@ -82,5 +102,5 @@ async fn progress_in_idle_is_null_but_for_the_state_and_the_ids() {
         ]
     );
     assert_eq!(fields["state"], "IDLE");
-    assert!(fields.contains_key("lagTimeSeconds") && fields.contains_key("warnings"));
+    assert!(fields.contains_key("lagTimeSeconds") && fields.contains_key("plugins"));
 }

@@ -1,6 +1,7 @@
 //! `POST /start`: mongosync's documented bodies, and every kind of bad one.
 
 use super::*;
+use crate::model::options::{BuildIndexes, Json, NamespaceFilter, OnError, PluginOptions, Regex};
 
 /// The bodies of mongosync's documented curl lines, verbatim.
 pub(super) const DOCUMENTED_START: &str = r#"
@@ -32,6 +33,13 @@ async fn start(body: impl Into<Body>) -> (StatusCode, Value, Vec<String>) {
     (status, answer, control.heard())
 }
 
+/// What the one start that was heard asks for.
+fn options(heard: &[String]) -> StartOptions {
+    let [start] = heard else { panic!("{heard:?}") };
+    let options = start.strip_prefix("start ").expect("a start");
+    serde_json::from_str(options).expect("options")
+}
+
 #[tokio::test]
 async fn mongosyncs_documented_start_lines_work() {
     for body in [DOCUMENTED_START, DOCUMENTED_SHORT_START] {
@@ -47,8 +55,7 @@ async fn mongosyncs_documented_start_lines_work() {
         (status, answer),
         (StatusCode::OK, json!({ "success": true }))
     );
-    let options = heard[0].strip_prefix("start ").expect("a start");
-    let options: StartOptions = serde_json::from_str(options).expect("options");
+    let options = options(&heard);
     let accounts = Regex {
         pattern: "^accounts_.+$".to_owned(),
         options: "i".to_owned(),
@@ -111,9 +118,6 @@ NotSupported | 'enableUserWriteBlocking'                             | "enableUs
 NotSupported | 'enableUserWriteBlocking'                             | "enableUserWriteBlocking": "sourceAndDestination"
 NotSupported | 'preExistingDestinationData'                          | "preExistingDestinationData": true
 NotSupported | 'sharding'                                            | "sharding": { "shardingEntries": [] }
-NotSupported | 'documentFilter'                                      | "documentFilter": { "field": "a", "matchValues": [1] }
-NotSupported | 'namespaceRemap'                                      | "namespaceRemap": [{ "from": { "database": "a" }, "to": { "database": "b" } }]
-NotSupported | 'plugins'                                             | "plugins": [{ "component": "x" }]
 NotSupported | 'copyInNaturalOrder'                                  | "copyInNaturalOrder": true
 NotSupported | 'buildIndexes'                                        | "buildIndexes": "excludeHashed"
 NotSupported | 'buildIndexes'                                        | "buildIndexes": "excludeHashedAfterCopy"
@@ -136,6 +140,25 @@ MissingField | 'includeNamespaces[0].databaseRegex.pattern'  | { "databaseRegex"
 InvalidRegex | 'g'                                           | { "databaseRegex": { "pattern": "a", "options": "ig" } }
 "#;
 
+const BAD_CHAINS: &str = r#"
+InvalidField | 'documentFilter': expected an object, found an array  | "documentFilter": [{ "field": "a" }]
+InvalidField | 'documentFilter': expected an object, found a string  | "documentFilter": "a"
+InvalidField | 'namespaceRemap': expected an array                   | "namespaceRemap": { "from": "a" }
+MissingField | 'namespaceRemap[0].to'                                | "namespaceRemap": [{ "from": { "database": "a" } }]
+MissingField | 'namespaceRemap[0].to.database'                       | "namespaceRemap": [{ "from": { "database": "a" }, "to": {} }]
+UnknownField | 'namespaceRemap[0].from.databse' (did you mean 'database'?) | "namespaceRemap": [{ "from": { "databse": "a" } }]
+InvalidField | 'namespaceRemap[0].from.collection': expected a string | "namespaceRemap": [{ "from": { "database": "a", "collection": 1 } }]
+InvalidField | 'plugins': expected an array                          | "plugins": "field-mask"
+InvalidField | 'plugins[0]': expected an object                      | "plugins": ["field-mask"]
+MissingField | 'plugins[0].component'                                | "plugins": [{ "config": {} }]
+UnknownField | 'plugins[1].onEror' (did you mean 'onError'?)         | "plugins": [{ "component": "a" }, { "component": "b", "onEror": "stop" }]
+InvalidField | 'plugins[0].onError': 'ignore' is not one of 'stop', 'quarantine' | "plugins": [{ "component": "a", "onError": "ignore" }]
+InvalidField | 'plugins[0].config': expected an object               | "plugins": [{ "component": "a", "config": [] }]
+InvalidField | 'plugins[0].namespaces[0]': either                    | "plugins": [{ "component": "a", "namespaces": [{}] }]
+InvalidField | 'plugins[0].namespaces[0].database'                   | "plugins": [{ "component": "a", "namespaces": [{ "database": "admin" }] }]
+UnknownField | 'plugins[0].namespaces[0].databases'                  | "plugins": [{ "component": "a", "namespaces": [{ "databases": "b" }] }]
+"#;
+
 #[tokio::test]
 async fn a_bad_start_is_refused_by_name_and_reaches_nobody() {
     let verbatim: fn(&str) -> String = str::to_owned;
@@ -143,6 +166,7 @@ async fn a_bad_start_is_refused_by_name_and_reaches_nobody() {
         (BAD_BODIES, verbatim),
         (BAD_FIELDS, with),
         (BAD_FILTERS, with_filter),
+        (BAD_CHAINS, with),
     ] {
         for line in table.trim().lines() {
             let cells: Vec<&str> = line.splitn(3, '|').map(str::trim).collect();
@@ -177,4 +201,53 @@ async fn values_that_ask_for_nothing_are_accepted() {
     assert_eq!(heard, plain, "the options are those of a plain start");
     let (status, ..) = start(with(r#""enableUserWriteBlocking": false"#)).await;
     assert_eq!(status, StatusCode::OK);
+}
+
+#[tokio::test]
+async fn the_chain_is_passed_on_as_given() {
+    let filter = json!({ "field": "a.b", "matchValues": [1, -2.5, "x", { "$oid": "507f1f77bcf86cd799439011" }] });
+    let remap = json!([
+        { "from": { "database": "a" }, "to": { "database": "b" } },
+        { "from": { "database": "a", "collection": "c" }, "to": { "database": "d", "collection": "e" } },
+    ]);
+    let config = json!({ "paths": [{ "path": "$.name", "action": "drop" }], "": null });
+    let fields = json!({
+        "source": "cluster0",
+        "destination": "cluster1",
+        "documentFilter": filter,
+        "namespaceRemap": remap,
+        "plugins": [
+            { "component": "field-mask", "config": config, "namespaces": [{ "database": "a" }], "onError": "quarantine" },
+            { "component": "sha256:ab" },
+        ],
+    });
+    let (status, answer, heard) = start(fields.to_string()).await;
+    assert_eq!(
+        (status, answer),
+        (StatusCode::OK, json!({ "success": true }))
+    );
+    let options = options(&heard);
+    assert_eq!(options.document_filter, Some(Json(filter)));
+    assert_eq!(options.namespace_remap, Some(Json(remap)));
+    let database = NamespaceFilter {
+        database: Some("a".to_owned()),
+        ..Default::default()
+    };
+    assert_eq!(
+        options.plugins,
+        [
+            PluginOptions {
+                component: "field-mask".to_owned(),
+                config: Json(config),
+                namespaces: vec![database],
+                on_error: OnError::Quarantine,
+            },
+            PluginOptions {
+                component: "sha256:ab".to_owned(),
+                config: Json(json!({})),
+                namespaces: Vec::new(),
+                on_error: OnError::Stop,
+            },
+        ]
+    );
 }

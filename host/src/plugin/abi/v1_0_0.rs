@@ -1,16 +1,89 @@
 //! `tidegate:plugin@1.0.0`: the generated bindings, and the types of the host in
 //! place of theirs. No behaviour.
 
+use wasmtime::component::{Instance, InstancePre};
+use wasmtime::{Result, Store};
+
 use crate::model::{ErrorName, Namespace, Route};
 
+use super::super::engine::Guest;
+use super::super::registry::Scope;
+use super::Stamp;
+
 mod bindings {
-    wasmtime::component::bindgen!({ path: "../wit/since-v1.0.0", world: "route-plugin" });
+    wasmtime::component::bindgen!({
+        path: "../wit/since-v1.0.0",
+        inline: "package tidegate:host;
+            world every {
+                export tidegate:plugin/describe@1.0.0;
+                export tidegate:plugin/route@1.0.0;
+                export tidegate:plugin/transform@1.0.0;
+                export tidegate:plugin/migrate@1.0.0;
+            }",
+        world: "tidegate:host/every",
+    });
 }
 
-use bindings::exports::tidegate::plugin::{describe, route};
+use bindings::exports::tidegate::plugin::{describe, migrate, route};
 
-pub(in super::super) use bindings::{RoutePlugin, RoutePluginPre};
+pub(in super::super) use bindings::exports::tidegate::plugin::transform;
 pub(in super::super) use describe::{ConfigError, Description};
+
+/// Where a component's exports are; an interface that it has not is `None`.
+pub(in super::super) struct Indices {
+    describe: describe::GuestIndices,
+    route: Option<route::GuestIndices>,
+    transform: Option<transform::GuestIndices>,
+    migrate: Option<migrate::GuestIndices>,
+}
+
+/// The exports of one instance.
+pub(in super::super) struct Exports {
+    pub(in super::super) describe: describe::Guest,
+    pub(in super::super) route: Option<route::Guest>,
+    pub(in super::super) transform: Option<transform::Guest>,
+}
+
+impl Indices {
+    /// Looks up the interfaces that the stamp names.
+    pub(in super::super) fn new(stamp: &Stamp, blueprint: &InstancePre<Guest>) -> Result<Self> {
+        let has = |interface| stamp.interfaces.contains(interface);
+        Ok(Self {
+            describe: describe::GuestIndices::new(blueprint)?,
+            route: has("route")
+                .then(|| route::GuestIndices::new(blueprint))
+                .transpose()?,
+            transform: has("transform")
+                .then(|| transform::GuestIndices::new(blueprint))
+                .transpose()?,
+            migrate: has("migrate")
+                .then(|| migrate::GuestIndices::new(blueprint))
+                .transpose()?,
+        })
+    }
+
+    /// Compares the types of the exports with the contract, and gives them.
+    pub(in super::super) fn load(
+        &self,
+        store: &mut Store<Guest>,
+        instance: &Instance,
+    ) -> Result<Exports> {
+        if let Some(migrate) = &self.migrate {
+            migrate.load(&mut *store, instance)?;
+        }
+        let route = self.route.as_ref();
+        let transform = self.transform.as_ref();
+        Ok(Exports {
+            describe: self.describe.load(&mut *store, instance)?,
+            route: route
+                .map(|route| route.load(&mut *store, instance))
+                .transpose()?,
+            transform: transform
+                .map(|transform| transform.load(&mut *store, instance))
+                .transpose()?,
+        })
+    }
+}
 
 impl ConfigError {
     /// The stable name for what the component calls a fault.
@@ -25,7 +98,25 @@ impl ConfigError {
     }
 }
 
+impl From<describe::Scope> for Scope {
+    fn from(scope: describe::Scope) -> Self {
+        match scope {
+            describe::Scope::Document => Self::Document,
+            describe::Scope::Delta => Self::Delta,
+        }
+    }
+}
+
 impl From<&Namespace> for route::Namespace {
+    fn from(namespace: &Namespace) -> Self {
+        Self {
+            database: namespace.database.clone(),
+            collection: namespace.collection.clone(),
+        }
+    }
+}
+
+impl From<&Namespace> for transform::Namespace {
     fn from(namespace: &Namespace) -> Self {
         Self {
             database: namespace.database.clone(),

@@ -268,10 +268,12 @@ async fn work(
         else {
             return Ok(());
         };
+        let namespace = collection.namespace.lock().await.clone();
         let copier = PartitionCopier {
             context,
             budget,
-            namespace: collection.namespace.lock().await.clone(),
+            chain: context.chain.of(&namespace.source)?,
+            namespace,
             average_bytes: collection.size.average(),
             after,
         };

@@ -13,21 +13,24 @@ use tokio::{
     time::Instant,
 };
 
-use super::{
-    Context, Error,
-    indexes::{is_capped, is_clustered},
-};
+use super::{Context, Error};
 use crate::{
     metadata::{NamespaceDocument, PartitionDocument},
     model::{
         ClusterTime, ErrorKind, Namespace,
-        raw::{self, kind},
+        raw,
     },
     mongo::{
         self, OUTAGE, Whereabouts, code,
-        write::{MAX_COMMAND_BYTES, Outcome, WriteCommand},
+        write::{self, MAX_COMMAND_BYTES, WriteCommand},
     },
     observe::failpoint,
+    plugin::{NamespaceChain, Outcome},
+    sync::{
+        indexes::{is_capped, is_clustered},
+        pipeline,
+        quarantine::{Origin, id_document},
+    },
 };
 
 /// Bytes of documents that a batch aims at: large enough that the cost of a
@@ -51,6 +54,8 @@ pub(super) struct PartitionCopier<'a> {
     pub(super) context: &'a Context,
     pub(super) budget: &'a Arc<Semaphore>,
     pub(super) namespace: NamespaceDocument,
+    /// The plugins that see the collection's documents; `None` if none does.
+    pub(super) chain: Option<NamespaceChain>,
     pub(super) average_bytes: u64,
     /// Reads see everything up to this time.
     pub(super) after: ClusterTime,
@@ -177,50 +182,82 @@ impl PartitionCopier<'_> {
             .doc_slices()
             .map_err(mongo::Error::from)?
             .as_bytes();
-        let (mut count, mut last) = (0, None);
-        for document in raw::documents(array)? {
-            count += 1;
-            last = Some(document?);
+        let documents: Vec<&[u8]> = raw::documents(array)?.collect::<Result<_, _>>()?;
+        let Some(last) = documents.last() else {
+            return Ok(());
+        };
+        match &self.chain {
+            Some(chain) => self.write_transformed(chain, array, &documents).await?,
+            None => self.insert(&documents, Some(array)).await?,
         }
-        let Some(last) = last else { return Ok(()) };
-        let mut first = 0;
-        for command in commands(&self.namespace.destination, array, count)? {
-            let statements = command.statements();
-            let outcome = command.send_once(&self.database()).await?;
-            self.settle(&outcome, raw::documents(array)?.skip(first))
-                .await?;
-            first += statements;
-        }
-        let bytes = array.len() as u64;
-        partition.last_id = Some(id_document(last)?);
+        let (count, bytes) = (documents.len() as u64, array.len() as u64);
+        let id = raw::find(last, "_id")?.ok_or(raw::Malformed)?;
+        partition.last_id = Some(id_document(id.kind, id.value)?);
         partition.documents += i64::try_from(count).unwrap_or_default();
         partition.bytes += i64::try_from(bytes).unwrap_or_default();
         self.context
             .status
-            .copied(&self.namespace.source, count as u64, bytes);
+            .copied(&self.namespace.source, count, bytes);
+        Ok(())
+    }
+
+    async fn write_transformed(
+        &self,
+        chain: &NamespaceChain,
+        array: &[u8],
+        documents: &[&[u8]],
+    ) -> Result<(), Error> {
+        let transformed = pipeline::transform(chain, documents)?;
+        if transformed.is_unchanged() {
+            return self.insert(documents, Some(array)).await;
+        }
+        let mut kept = Vec::with_capacity(documents.len());
+        for (document, outcome) in documents.iter().zip(transformed.outcomes()) {
+            match outcome {
+                Outcome::Keep => kept.push(*document),
+                Outcome::Replaced(replacement) => kept.push(replacement),
+                Outcome::Drop => {}
+                Outcome::Quarantined(fault) => {
+                    let origin = Origin {
+                        namespace_id: &self.namespace.id,
+                        source: &self.namespace.source,
+                    };
+                    let context = self.context;
+                    let quarantine = &context.quarantine;
+                    quarantine
+                        .put(&context.status, origin, document, fault)
+                        .await?;
+                }
+            }
+        }
+        self.insert(&kept, None).await
+    }
+
+    /// Inserts documents; `array` is the BSON array of just these, where there is one.
+    async fn insert(&self, documents: &[&[u8]], array: Option<&[u8]>) -> Result<(), Error> {
+        for (command, sent) in commands(&self.namespace.destination, documents, array) {
+            let outcome = command.send_once(&self.database()).await?;
+            self.settle(&outcome, sent).await?;
+        }
         Ok(())
     }
 
     /// Passes over duplicates: what a repeated range finds there already.
-    async fn settle<'a>(
-        &self,
-        outcome: &Outcome,
-        sent: impl Iterator<Item = Result<&'a [u8], raw::Malformed>>,
-    ) -> Result<(), Error> {
+    async fn settle(&self, outcome: &write::Outcome, sent: &[&[u8]]) -> Result<(), Error> {
         let destination = &self.namespace.destination;
         if !is_clustered(&self.namespace.options) {
             return Ok(outcome.refuse_but_duplicates(destination)?);
         }
-        let mut refused = outcome.errors.iter().peekable();
-        for (index, document) in sent.enumerate() {
-            if refused.next_if(|error| error.index == index).is_some() {
-                let document = document?;
-                let id = raw::find(document, "_id")?.ok_or(raw::Malformed)?;
-                let mut command = WriteCommand::update(&destination.collection);
-                command.push_replacement(id.kind, id.value, document);
-                let outcome = command.send(&self.database()).await?;
-                outcome.refuse_any(destination)?;
-            }
+        for document in outcome
+            .errors
+            .iter()
+            .filter_map(|error| sent.get(error.index))
+        {
+            let id = raw::find(document, "_id")?.ok_or(raw::Malformed)?;
+            let mut command = WriteCommand::update(&destination.collection);
+            command.push_replacement(id.kind, id.value, document);
+            let outcome = command.send(&self.database()).await?;
+            outcome.refuse_any(destination)?;
         }
         Ok(())
     }
@@ -355,34 +392,33 @@ fn passes(error: &mongo::Error) -> bool {
     error.kind() == ErrorKind::Transient || error.has_code(code::CAPPED_POSITION_LOST)
 }
 
-/// The insert commands for an array of documents: nearly always one, made by one copy of the array.
-fn commands(namespace: &Namespace, array: &[u8], count: usize) -> Result<Vec<WriteCommand>, Error> {
+/// The insert commands for `documents` and what each holds: nearly always one, made by one copy
+/// of the array where there is one.
+fn commands<'d>(
+    namespace: &Namespace,
+    documents: &'d [&'d [u8]],
+    array: Option<&[u8]>,
+) -> Vec<(WriteCommand, &'d [&'d [u8]])> {
     const FRAME: usize = 1024;
-    let mut command = WriteCommand::insert(&namespace.collection).expecting(array.len() + FRAME);
-    if count == 1 || array.len() + FRAME < MAX_COMMAND_BYTES {
+    let count = documents.len();
+    let insert = || WriteCommand::insert(&namespace.collection);
+    if let Some(array) = array.filter(|array| count == 1 || array.len() + FRAME < MAX_COMMAND_BYTES)
+    {
+        let mut command = insert().expecting(array.len() + FRAME);
         command.push_array(array, count);
-        return Ok(vec![command]);
+        return vec![(command, documents)];
     }
-    let mut commands = Vec::new();
-    for document in raw::documents(array)? {
-        let document = document?;
+    let bytes = documents.iter().map(|document| document.len() + 16).sum();
+    let mut command = insert().expecting(bytes);
+    let (mut commands, mut rest) = (Vec::new(), documents);
+    for document in documents {
         if !command.has_room_for(document.len()) {
-            commands.push(std::mem::replace(
-                &mut command,
-                WriteCommand::insert(&namespace.collection),
-            ));
+            let (sent, behind) = rest.split_at(command.statements());
+            commands.push((std::mem::replace(&mut command, insert()), sent));
+            rest = behind;
         }
         command.push(document);
     }
-    commands.push(command);
-    Ok(commands)
-}
-
-/// `{_id: value}` of a document.
-fn id_document(document: &[u8]) -> Result<RawDocumentBuf, Error> {
-    let id = raw::find(document, "_id")?.ok_or(raw::Malformed)?;
-    let mut writer = raw::Writer::continuing(RawDocumentBuf::new().into_bytes());
-    writer.value(id.kind, b"_id", id.value);
-    debug_assert_ne!(id.kind, kind::ARRAY, "the server refuses arrays as _id");
-    Ok(RawDocumentBuf::from_bytes(writer.finish()).map_err(mongo::Error::Bson)?)
+    commands.push((command, rest));
+    commands
 }

@@ -1,4 +1,4 @@
-//! Appliers: each takes its events of every round and writes them to the destination.
+//! An applier takes its events of every round and writes them to the destination.
 //!
 //! An applier has all events of a document, in order. It writes a fold's
 //! inserts, then its updates, then its deletes, each as batched commands, and
@@ -9,86 +9,30 @@
 
 use std::sync::Arc;
 
-use futures::future::try_join_all;
-use tokio::sync::{mpsc, oneshot};
-
 use super::{
     Context, Error,
     coalesce::{Base, Slot, coalesce},
     freshness::{Exactness, Freshness},
     lookup::LookUp,
-    round::{Applied, EventRef, Finished, Part, RoundBuilder},
+    round::{EventRef, Part},
     statement::{Statement, push_updates, write_delete},
     targets::Target,
 };
 use crate::{
-    model::{ErrorKind, Position, document_key::DocumentKey, event::OpType},
+    model::{ClusterTime, ErrorKind, document_key::DocumentKey, event::OpType},
     mongo::{
         code,
-        write::{Outcome, StatementError, WriteCommand},
+        write::{self, StatementError, WriteCommand},
     },
+    plugin::Outcome,
+    sync::{pipeline, quarantine::Origin},
 };
 
 /// About what a statement takes beside its document.
 const FRAME: usize = 16;
 
-/// Parts that wait for an applier; more would only take memory.
-const QUEUE: usize = 2;
-
-/// The applier tasks of one stream. They end when this is dropped.
-pub(super) struct Appliers {
-    queues: Vec<mpsc::Sender<Work>>,
-}
-
-struct Work {
-    part: Part,
-    done: oneshot::Sender<Result<(), Error>>,
-}
-
-impl Appliers {
-    pub(super) fn start(context: &Arc<Context>, exactness: &Arc<Exactness>) -> Self {
-        let queues = (0..context.workers.count())
-            .map(|_| {
-                let (queue, works) = mpsc::channel(QUEUE);
-                let applier = Applier::new(context.clone(), exactness.clone());
-                tokio::spawn(applier.run(works));
-                queue
-            })
-            .collect();
-        Self { queues }
-    }
-
-    pub(super) fn count(&self) -> usize {
-        self.queues.len()
-    }
-
-    /// Hands the parts of a round out; waits while an applier's queue is full.
-    pub(super) async fn submit(
-        &self,
-        round: RoundBuilder,
-        position: Option<Position>,
-    ) -> Result<Finished, Error> {
-        let events = round.events();
-        let mut parts = Vec::new();
-        for (queue, part) in self.queues.iter().zip(round.into_parts()) {
-            if part.events.is_empty() {
-                continue;
-            }
-            let (done, finished) = oneshot::channel();
-            queue
-                .send(Work { part, done })
-                .await
-                .map_err(|_closed| Error::Cancelled)?;
-            parts.push(async { finished.await.map_err(|_dropped| Error::Cancelled)? });
-        }
-        Ok(Box::pin(async move {
-            try_join_all(parts).await?;
-            Ok(Applied { events, position })
-        }))
-    }
-}
-
-struct Applier {
+/// Applies events of its documents; also what a retry looks up anew.
+pub(super) struct Applier {
     context: Arc<Context>,
     exactness: Arc<Exactness>,
     freshness: Freshness,
@@ -96,7 +40,7 @@ struct Applier {
 }
 
 impl Applier {
-    fn new(context: Arc<Context>, exactness: Arc<Exactness>) -> Self {
+    pub(super) fn new(context: Arc<Context>, exactness: Arc<Exactness>) -> Self {
         let look_up = LookUp::new(context.source.clone());
         Self {
             context,
@@ -106,20 +50,7 @@ impl Applier {
         }
     }
 
-    /// Applies parts in order. After a failure nothing more is applied.
-    async fn run(mut self, mut works: mpsc::Receiver<Work>) {
-        while let Some(Work { part, done }) = works.recv().await {
-            let outcome = self.apply(&part).await;
-            let failed = outcome.is_err();
-            // Nobody waits any more when the stream has stopped.
-            let _ = done.send(outcome);
-            if failed {
-                return;
-            }
-        }
-    }
-
-    async fn apply(&mut self, part: &Part) -> Result<(), Error> {
+    pub(super) async fn apply(&mut self, part: &Part) -> Result<(), Error> {
         if let Some(first) = part.events.first() {
             self.freshness.forget_before(first.time);
         }
@@ -142,15 +73,27 @@ impl Applier {
         events: &[&EventRef],
     ) -> Result<(), Error> {
         let mut slots = coalesce(part, events, target, &self.exactness, &self.freshness)?;
+        self.transform(target, &mut slots).await?;
         self.insert(target, &mut slots).await?;
         self.update(target, &mut slots).await?;
         self.delete(target, &slots).await?;
         let at_least = events.last().map(|event| event.time).unwrap_or_default();
+        self.look_up(target, &mut slots, at_least).await
+    }
+
+    /// Writes what the source holds now for the slots that ask for it.
+    pub(super) async fn look_up(
+        &mut self,
+        target: &Target,
+        slots: &mut [Slot<'_>],
+        at_least: ClusterTime,
+    ) -> Result<(), Error> {
         let mut wanted: Vec<_> = slots.iter_mut().filter(|slot| slot.look_up).collect();
         while !wanted.is_empty() {
             let rest = wanted.split_off(self.look_up.chunk().min(wanted.len()));
             let time = self.look_up.fill(target, &mut wanted, at_least).await?;
             let mut found: Vec<Slot<'_>> = wanted.into_iter().map(Slot::take).collect();
+            self.transform(target, &mut found).await?;
             self.update(target, &mut found).await?;
             self.delete(target, &found).await?;
             for slot in &found {
@@ -164,8 +107,46 @@ impl Applier {
         Ok(())
     }
 
+    /// Asks the collection's plugins about every document that is to be written whole.
+    async fn transform(&self, target: &Target, slots: &mut [Slot<'_>]) -> Result<(), Error> {
+        let Some(chain) = &target.chain else {
+            return Ok(());
+        };
+        let (quarantine, status) = (&self.context.quarantine, &self.context.status);
+        let namespace_id = target.namespace_id();
+        let judged = slots.iter().filter(|slot| !slot.look_up);
+        let keys = judged.map(|slot| &slot.key);
+        quarantine.release(status, &namespace_id, keys).await?;
+        let (places, documents): (Vec<_>, Vec<_>) = slots
+            .iter()
+            .enumerate()
+            .filter_map(|(at, slot)| slot.whole().map(|document| (at, document)))
+            .unzip();
+        let transformed = pipeline::transform(chain, &documents)?;
+        for (at, outcome) in places.into_iter().zip(transformed.outcomes()) {
+            let Some(slot) = slots.get_mut(at) else {
+                continue;
+            };
+            match outcome {
+                Outcome::Keep => {}
+                Outcome::Replaced(replacement) => slot.replace(replacement),
+                Outcome::Drop => slot.leave_out(),
+                Outcome::Quarantined(fault) => {
+                    let origin = Origin {
+                        namespace_id: &namespace_id,
+                        source: &target.source,
+                    };
+                    let document = slot.whole().unwrap_or_default();
+                    quarantine.put(status, origin, document, fault).await?;
+                    slot.leave_out();
+                }
+            }
+        }
+        Ok(())
+    }
+
     async fn insert(&self, target: &Target, slots: &mut [Slot<'_>]) -> Result<(), Error> {
-        let new = |slot: &Slot<'_>| match slot.base {
+        let new = |slot: &Slot<'_>| match &slot.base {
             Base::Insert(document) if !slot.look_up => Some(document.len()),
             _ => None,
         };
@@ -248,13 +229,14 @@ impl Applier {
     ) -> Result<(), Error> {
         let database = self.database(target);
         let expected = command.statements() as u64;
-        let outcome = if statements.iter().any(|statement| statement.is_delta) {
+        let has_deltas = statements.iter().any(|statement| statement.is_delta);
+        let outcome = if has_deltas {
             command.send_once(&database).await
         } else {
             command.send(&database).await
         };
         let mut outcome = match outcome {
-            Err(error) if error.kind() == ErrorKind::Transient => {
+            Err(error) if has_deltas && error.kind() == ErrorKind::Transient => {
                 tracing::info!(error = %error, "looking documents up after an interrupted write");
                 mark(slots, statements.iter().map(|statement| statement.slot));
                 return Ok(());
@@ -288,7 +270,7 @@ impl Applier {
     async fn replace_by_insert(
         &self,
         target: &Target,
-        outcome: &mut Outcome,
+        outcome: &mut write::Outcome,
         statements: &[Statement],
         slots: &[Slot<'_>],
     ) -> Result<(), Error> {

@@ -22,7 +22,7 @@ use crate::model::{ClusterTime, document_key::DocumentKey, event::OpType};
 pub(super) enum Base<'a> {
     Unchanged,
     /// New: written as an insert.
-    Insert(&'a [u8]),
+    Insert(Cow<'a, [u8]>),
     /// Written whole, whether or not it is there.
     Put(Cow<'a, [u8]>),
     Delete,
@@ -82,14 +82,14 @@ pub(super) fn coalesce<'a>(
 }
 
 fn may_be_delta(target: &Target, exactness: &Exactness, time: ClusterTime) -> bool {
-    !target.serial && exactness.is_exact(time)
+    !target.serial && target.chain.is_none() && exactness.is_exact(time)
 }
 
 impl<'a> Slot<'a> {
     fn fold(&mut self, op_type: OpType, body: &'a [u8], may_be_delta: bool) -> Result<(), Error> {
         match op_type {
             OpType::Insert if matches!(self.base, Base::Unchanged) && self.deltas.is_empty() => {
-                self.base = Base::Insert(body);
+                self.base = Base::Insert(Cow::Borrowed(body));
             }
             OpType::Insert | OpType::Replace => self.put(body),
             OpType::Delete => {
@@ -108,7 +108,7 @@ impl<'a> Slot<'a> {
     fn put(&mut self, document: &'a [u8]) {
         self.deltas.clear();
         self.base = match self.base {
-            Base::Insert(_) => Base::Insert(document),
+            Base::Insert(_) => Base::Insert(Cow::Borrowed(document)),
             _ => Base::Put(Cow::Borrowed(document)),
         };
     }
@@ -129,9 +129,33 @@ impl<'a> Slot<'a> {
 
     /// The document is there already: an insert becomes a replacement.
     pub(super) fn put_instead(&mut self) {
-        if let Base::Insert(document) = self.base {
-            self.base = Base::Put(Cow::Borrowed(document));
+        if let Base::Insert(document) = &mut self.base {
+            self.base = Base::Put(std::mem::take(document));
         }
+    }
+
+    /// The document that is to be written whole, if it is known.
+    pub(super) fn whole(&self) -> Option<&[u8]> {
+        match &self.base {
+            Base::Insert(document) | Base::Put(document) if !self.look_up => Some(document),
+            _ => None,
+        }
+    }
+
+    /// Writes `document` in place of the one that was to be written.
+    pub(super) fn replace(&mut self, document: &[u8]) {
+        if let Base::Insert(whole) | Base::Put(whole) = &mut self.base {
+            *whole = Cow::Owned(document.to_vec());
+        }
+    }
+
+    /// The document is not to be on the destination. One that was inserted was not there before
+    /// the event, and whatever is there now came from later on: it is left to its own events.
+    pub(super) fn leave_out(&mut self) {
+        self.base = match self.base {
+            Base::Insert(_) => Base::Unchanged,
+            _ => Base::Delete,
+        };
     }
 
     /// About what its update statements take in a command.

@@ -12,12 +12,14 @@
 //! So a replay after a crash never crosses a DDL event that has been applied.
 
 mod applier;
+mod appliers;
 mod coalesce;
 mod ddl;
 mod delta;
 mod freshness;
 mod lookup;
 mod reader;
+mod retry;
 mod round;
 mod statement;
 mod targets;
@@ -25,16 +27,19 @@ mod targets;
 use std::{sync::Arc, time::Duration};
 
 use futures::stream::{FuturesOrdered, StreamExt};
-use tokio::{sync::watch, time::MissedTickBehavior};
+use tokio::{
+    sync::{mpsc, oneshot, watch},
+    time::MissedTickBehavior,
+};
 
 use super::{Context, Error};
 use crate::{
     metadata::PositionDocument,
-    model::{ClusterTime, Position, event::ChangeEvent},
+    model::{ClusterTime, OperatorError, Position, event::ChangeEvent},
     mongo::listing,
     observe::failpoint,
 };
-use applier::Appliers;
+use appliers::Appliers;
 use freshness::Exactness;
 use reader::{Reader, StreamBatch};
 use round::{Finished, RoundBuilder};
@@ -55,14 +60,18 @@ pub(super) enum End {
     Stopped,
 }
 
+/// A wish to try quarantined documents again, and where to answer.
+pub type Retry = oneshot::Sender<Result<(), OperatorError>>;
+
 /// Applies change events until `commit_time` is set and reached, or the work is cancelled.
 pub(super) async fn run(
     context: Arc<Context>,
     start_time: ClusterTime,
     commit_time: watch::Receiver<Option<ClusterTime>>,
+    retries: &mut mpsc::Receiver<Retry>,
 ) -> Result<End, Error> {
     let mut stream = ChangeStream::open(context, start_time).await?;
-    let end = match stream.apply_until(commit_time).await {
+    let end = match stream.apply_until(commit_time, retries).await {
         Err(Error::Cancelled) => Ok(End::Stopped),
         other => other,
     };
@@ -118,6 +127,7 @@ impl ChangeStream {
     async fn apply_until(
         &mut self,
         mut commit_time: watch::Receiver<Option<ClusterTime>>,
+        retries: &mut mpsc::Receiver<Retry>,
     ) -> Result<End, Error> {
         let mut ticks = tokio::time::interval(PERSIST_EVERY);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -131,6 +141,7 @@ impl ChangeStream {
                 () = cancel.cancelled() => return Err(Error::Cancelled),
                 Some(finished) = self.rounds.next(), if !self.rounds.is_empty() => self.finished(finished?),
                 _ = ticks.tick() => self.persist(false).await?,
+                Some(answer) = retries.recv() => self.retry(answer).await?,
                 changed = commit_time.changed() => changed.map_err(|_closed| Error::Cancelled)?,
                 batch = self.reader.next(), if self.rounds.len() < MAX_ROUNDS => self.take(batch?).await?,
             }
@@ -191,6 +202,18 @@ impl ChangeStream {
         self.safe = Position::from_token(token).or(self.safe.take());
         self.show_position();
         self.persist(false).await
+    }
+
+    /// Everything before is applied first, so that no applier holds an older version.
+    async fn retry(&mut self, answer: Retry) -> Result<(), Error> {
+        self.finish_rounds().await?;
+        let at_least = self.safe.as_ref().map(|safe| safe.cluster_time);
+        let at_least = at_least.unwrap_or_default();
+        let retried =
+            retry::all(&self.context, &self.targets, &self.exactness, at_least).await;
+        // Nobody waits any more when the call was cut off.
+        let _ = answer.send(retried.map_err(Error::into_operator));
+        Ok(())
     }
 
     async fn finish_rounds(&mut self) -> Result<(), Error> {

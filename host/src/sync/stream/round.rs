@@ -21,7 +21,6 @@ pub(super) struct Applied {
 }
 
 /// One document event, as places in the bytes of its batch.
-#[derive(Debug)]
 pub(super) struct EventRef {
     pub(super) op_type: OpType,
     pub(super) time: ClusterTime,

@@ -8,11 +8,11 @@ use super::{Context, Error};
 use crate::{
     metadata::{CopyState, NamespaceDocument, NamespaceKind},
     model::{Namespace, event::CollectionUuid},
+    plugin::NamespaceChain,
     sync::indexes,
 };
 
 /// A collection in scope, as of the event that is being read.
-#[derive(Debug)]
 pub(super) struct Target {
     pub(super) uuid: CollectionUuid,
     /// Its name on the source.
@@ -23,20 +23,29 @@ pub(super) struct Target {
     pub(super) serial: bool,
     /// See [`indexes::is_clustered`].
     pub(super) clustered: bool,
+    /// The plugins that see its documents: they get whole ones, so its updates are never deltas.
+    pub(super) chain: Option<NamespaceChain>,
 }
 
 /// Every collection in scope, by its UUID on the source. A collection that is
 /// not here is out of scope, so its events are passed over.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub(super) struct Targets {
     by_uuid: HashMap<CollectionUuid, Arc<Target>>,
+}
+
+impl Target {
+    /// The id of its namespace's document.
+    pub(super) fn namespace_id(&self) -> String {
+        NamespaceDocument::id_of_uuid(self.uuid)
+    }
 }
 
 impl Targets {
     pub(super) async fn load(context: &Context) -> Result<Self, Error> {
         let mut targets = Self::default();
         for namespace in context.store.namespaces().await? {
-            targets.insert(&namespace);
+            targets.insert(context, &namespace)?;
         }
         Ok(targets)
     }
@@ -47,9 +56,13 @@ impl Targets {
 
     /// Adds a collection, or puts its new name in place of its old one. One
     /// that a crash has left half copied is not there until it is copied.
-    pub(super) fn insert(&mut self, namespace: &NamespaceDocument) {
+    pub(super) fn insert(
+        &mut self,
+        context: &Context,
+        namespace: &NamespaceDocument,
+    ) -> Result<(), Error> {
         if namespace.copy_state != CopyState::Ready || namespace.kind != NamespaceKind::Collection {
-            return;
+            return Ok(());
         }
         if let Some(uuid) = namespace.uuid() {
             let target = Target {
@@ -58,9 +71,18 @@ impl Targets {
                 destination: namespace.destination.clone(),
                 serial: is_serial(&namespace.options),
                 clustered: indexes::is_clustered(&namespace.options),
+                chain: context.chain.of(&namespace.source)?,
             };
             self.by_uuid.insert(uuid, Arc::new(target));
         }
+        Ok(())
+    }
+
+    /// True if any collection has another name on the destination.
+    pub(super) fn has_renamed(&self) -> bool {
+        self.by_uuid
+            .values()
+            .any(|target| target.source != target.destination)
     }
 
     pub(super) fn remove(&mut self, uuid: CollectionUuid) -> Option<Arc<Target>> {

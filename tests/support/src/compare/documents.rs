@@ -4,7 +4,7 @@
 //! they part the destination is asked for the source's `_id`, which tells a
 //! missing document from an extra one.
 
-use std::collections::VecDeque;
+use std::{borrow::Cow, collections::VecDeque};
 
 use anyhow::{Context, Result, anyhow};
 use bson::{RawBsonRef, RawDocument, RawDocumentBuf, doc, rawdoc};
@@ -15,7 +15,7 @@ use mongodb::{
 };
 use tokio::sync::mpsc;
 
-use super::{Comparison, MOST_PER_COLLECTION, catalog::Name};
+use super::{Comparison, Expectation, Expected, MOST_PER_COLLECTION, catalog::Name};
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Order {
@@ -25,20 +25,73 @@ pub(super) enum Order {
     Natural,
 }
 
-pub(super) async fn compare(
-    source: &Client,
-    destination: &Client,
-    (database, collection): &Name,
+/// One collection on both sides.
+pub(super) struct Sides<'a> {
+    pub(super) source: &'a Client,
+    pub(super) destination: &'a Client,
+    /// Its name on the source.
+    pub(super) namespace: &'a Name,
+    /// Its name on the destination.
+    pub(super) expected: &'a Name,
+    pub(super) expectation: &'a dyn Expectation,
+}
+
+impl Sides<'_> {
+    pub(super) async fn compare(&self, order: Order, found: &mut Comparison) -> Result<()> {
+        let (database, collection) = self.expected;
+        let name = format!("{database}.{collection}");
+        let destination = self.destination.database(database);
+        let theirs = Reader::open(&destination, collection, order).await?;
+        let source = self.source.database(&self.namespace.0);
+        let ours = Reader::open(&source, &self.namespace.1, order).await?;
+        let ours = Ours {
+            reader: ours,
+            sides: self,
+        };
+        side_by_side(&destination, collection, &name, order, (ours, theirs), found).await
+    }
+}
+
+/// The source's documents as they are expected on the destination.
+struct Ours<'a> {
+    reader: Reader,
+    sides: &'a Sides<'a>,
+}
+
+impl Ours<'_> {
+    async fn peek(&mut self) -> Result<Option<Cow<'_, [u8]>>> {
+        let (database, collection) = self.sides.namespace;
+        loop {
+            let Some(document) = self.reader.peek().await? else {
+                return Ok(None);
+            };
+            let expectation = self.sides.expectation;
+            match expectation.document(database, collection, document)? {
+                Expected::Same => break,
+                Expected::Changed(changed) => return Ok(Some(Cow::Owned(changed))),
+                Expected::Absent => self.reader.advance(),
+            }
+        }
+        Ok(self.reader.peek().await?.map(Cow::Borrowed))
+    }
+
+    fn advance(&mut self) {
+        self.reader.advance();
+    }
+}
+
+async fn side_by_side(
+    destination: &Database,
+    collection: &str,
+    name: &str,
     order: Order,
+    (mut ours, mut theirs): (Ours<'_>, Reader),
     found: &mut Comparison,
 ) -> Result<()> {
-    let name = format!("{database}.{collection}");
-    let (source, destination) = (source.database(database), destination.database(database));
-    let mut ours = Reader::open(&source, collection, order).await?;
-    let mut theirs = Reader::open(&destination, collection, order).await?;
     let begun_with = found.differences.len();
     while found.differences.len() < begun_with + MOST_PER_COLLECTION {
-        match (ours.peek().await?, theirs.peek().await?) {
+        let one = ours.peek().await?;
+        match (one.as_deref(), theirs.peek().await?) {
             (None, None) => return Ok(()),
             (Some(one), Some(other)) if one == other => {
                 found.documents += 1;
@@ -47,14 +100,14 @@ pub(super) async fn compare(
                 theirs.advance();
             }
             (Some(one), Some(other)) if same_id(one, other)? => {
-                found.differs(&name, differing(one, other)?);
+                found.differs(name, differing(one, other)?);
                 ours.advance();
                 theirs.advance();
             }
             (Some(one), other) => {
                 let one = document(one)?;
-                if other.is_none() || find(&destination, collection, one).await?.is_none() {
-                    found.differs(&name, format!("{} is not on the destination", id(one)?));
+                if other.is_none() || find(destination, collection, one).await?.is_none() {
+                    found.differs(name, format!("{} is not on the destination", id(one)?));
                     ours.advance();
                 } else {
                     let other = document(other.context("checked above")?)?;
@@ -62,20 +115,20 @@ pub(super) async fn compare(
                         Order::Id => "is on the destination only",
                         Order::Natural => "is elsewhere in the natural order",
                     };
-                    found.differs(&name, format!("{} {text}", id(other)?));
+                    found.differs(name, format!("{} {text}", id(other)?));
                     theirs.advance();
                 }
             }
             (None, Some(other)) => {
                 found.differs(
-                    &name,
+                    name,
                     format!("{} is on the destination only", id(document(other)?)?),
                 );
                 theirs.advance();
             }
         }
     }
-    found.differs(&name, "more differences are not looked for");
+    found.differs(name, "more differences are not looked for");
     Ok(())
 }
 

@@ -8,11 +8,14 @@
 
 mod catalog;
 mod documents;
+mod expectation;
 
 use std::fmt;
 
 use anyhow::{Result, bail};
 use mongodb::Client;
+
+pub use expectation::{Expectation, Expected};
 
 /// No more differences than this are looked for in one collection.
 const MOST_PER_COLLECTION: usize = 10;
@@ -62,20 +65,21 @@ impl Comparison {
     }
 }
 
-/// Compares what is in scope on the source with everything on the destination:
-/// anything there that is not in scope is a difference too.
+/// Compares what is expected of the source with everything on the destination:
+/// anything there that is not expected is a difference too.
 pub async fn compare(
     source: &Client,
     destination: &Client,
-    in_scope: impl Fn(&str, &str) -> bool,
+    expectation: &dyn Expectation,
 ) -> Result<Comparison> {
     let mut found = Comparison::default();
-    let mut expected = catalog::read(source).await?;
-    expected.retain(|namespace, _| in_scope(&namespace.0, &namespace.1));
     let mut actual = catalog::read(destination).await?;
-    for (namespace, theirs) in &expected {
-        let name = format!("{}.{}", namespace.0, namespace.1);
-        let Some(ours) = actual.remove(namespace) else {
+    for (namespace, theirs) in catalog::read(source).await? {
+        let Some(expected) = expectation.name(&namespace.0, &namespace.1) else {
+            continue;
+        };
+        let name = format!("{}.{}", expected.0, expected.1);
+        let Some(ours) = actual.remove(&expected) else {
             found.differs(name, "is not on the destination");
             continue;
         };
@@ -83,8 +87,14 @@ pub async fn compare(
         found.indexes += theirs.indexes.len() as u64;
         theirs.compare(&ours, &name, &mut found);
         if theirs.kind == "collection" && ours.kind == "collection" {
-            let order = theirs.order();
-            documents::compare(source, destination, namespace, order, &mut found).await?;
+            let sides = documents::Sides {
+                source,
+                destination,
+                namespace: &namespace,
+                expected: &expected,
+                expectation,
+            };
+            sides.compare(theirs.order(), &mut found).await?;
         }
     }
     for namespace in actual.keys() {

@@ -4,6 +4,7 @@
 pub mod dataset;
 mod ddl;
 mod fields;
+pub mod plugins;
 mod values;
 mod writer;
 

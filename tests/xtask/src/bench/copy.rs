@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
-use serde_json::json;
+use serde_json::{Value, json};
 use support::{ReplicaSet, TestDir, host::can_commit};
 
 use super::{Amount, Case, Options, floor, load, median, sides};
@@ -33,7 +33,7 @@ async fn case(options: &Options, name: &'static str, documents: u64, size: usize
     let bytes = load::documents(source.client(), documents, size).await?;
     let measured = median(options, async || {
         let floor_s = floor(&directory, &source).await?;
-        let mut case = ours(&directory, &source).await?;
+        let mut case = ours(&directory, &source, json!({})).await?;
         (case.name, case.amount, case.floor_s) = (name, Amount::Bytes(bytes), floor_s);
         Ok(case)
     })
@@ -52,13 +52,18 @@ async fn floor(directory: &TestDir, source: &ReplicaSet) -> Result<f64> {
     Ok(took.as_secs_f64())
 }
 
-async fn ours(directory: &TestDir, source: &ReplicaSet) -> Result<Case> {
+/// A whole sync with these options of `/start`, up to `canCommit`.
+pub(super) async fn ours(
+    directory: &TestDir,
+    source: &ReplicaSet,
+    options: Value,
+) -> Result<Case> {
     let destination = sides::destination(directory, "ours").await?;
     let host = sides::host(directory, source, &destination).await?;
     load::warm(source.client()).await?;
     let before = host.usage();
     let begun = Instant::now();
-    host.start(json!({})).await?;
+    host.start(options).await?;
     host.wait_until("the copy is done", DEADLINE, can_commit)
         .await?;
     let ours_s = begun.elapsed().as_secs_f64();

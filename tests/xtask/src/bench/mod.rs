@@ -8,6 +8,7 @@ mod apply;
 mod copy;
 mod floor;
 mod load;
+mod plugin;
 mod sides;
 
 use anyhow::{Result, ensure};
@@ -22,6 +23,8 @@ pub(crate) enum Bench {
     Copy(Options),
     /// Change event application: 200,000 mixed events after a pause
     Apply(Options),
+    /// Plugins: a document against native code, and a copy with and without them
+    Plugin(Options),
 }
 
 #[derive(Args, Clone)]
@@ -56,6 +59,21 @@ enum Amount {
     Events(u64),
 }
 
+/// What a benchmark reports.
+enum Report {
+    Moved(Vec<Case>),
+    Other(Vec<Value>),
+}
+
+impl Report {
+    fn to_json(&self) -> Vec<Value> {
+        match self {
+            Self::Moved(cases) => cases.iter().map(Case::to_json).collect(),
+            Self::Other(cases) => cases.clone(),
+        }
+    }
+}
+
 /// One case, measured.
 #[derive(Clone)]
 struct Case {
@@ -71,6 +89,7 @@ pub(crate) fn run(bench: &Bench) -> Result<()> {
     let (name, options) = match bench {
         Bench::Copy(options) => ("copy", options),
         Bench::Apply(options) => ("apply", options),
+        Bench::Plugin(options) => ("plugin", options),
     };
     if !options.no_build {
         if cfg!(debug_assertions) {
@@ -84,15 +103,15 @@ pub(crate) fn run(bench: &Bench) -> Result<()> {
     );
     let cases = crate::block_on(async {
         match bench {
-            Bench::Copy(options) => copy::run(options).await,
-            Bench::Apply(options) => apply::run(options).await,
+            Bench::Copy(options) => Ok(Report::Moved(copy::run(options).await?)),
+            Bench::Apply(options) => Ok(Report::Moved(apply::run(options).await?)),
+            Bench::Plugin(options) => plugin::run(options).await.map(Report::Other),
         }
     })?;
-    if options.json {
-        let cases: Vec<Value> = cases.iter().map(Case::to_json).collect();
-        println!("{}", json!({ "bench": name, "cases": cases }));
-    } else {
-        cases.iter().for_each(Case::print);
+    match (cases, options.json) {
+        (Report::Moved(cases), false) => cases.iter().for_each(Case::print),
+        (Report::Other(cases), false) => cases.iter().for_each(|case| println!("{case}")),
+        (cases, true) => println!("{}", json!({ "bench": name, "cases": cases.to_json() })),
     }
     Ok(())
 }

@@ -10,7 +10,7 @@ use support::{
     host::{can_commit, number, text},
     process::Usage,
     wait::{Look, wait_until},
-    workload::{self, Counts, Pace, dataset},
+    workload::{self, Counts, Pace, plugins},
 };
 
 use super::{
@@ -72,7 +72,7 @@ async fn load(stage: &Stage, show: &mut Show, options: &Options) -> Result<workl
 }
 
 async fn start(stage: &Stage, show: &mut Show) -> Result<()> {
-    let filters = dataset::filters();
+    let filters = plugins::filters();
     stage.host.start(filters.clone()).await?;
     show.done(&format!("POST /api/v1/start on port {}", stage.host.port()));
     for field in ["includeNamespaces", "excludeNamespaces"] {
@@ -80,6 +80,9 @@ async fn start(stage: &Stage, show: &mut Show) -> Result<()> {
             "{field}: {}",
             filters.get(field).unwrap_or(&Value::Null)
         ));
+    }
+    for plugin in filters.get("plugins").and_then(Value::as_array).into_iter().flatten() {
+        show.detail(&format!("plugin: {plugin}"));
     }
     Ok(())
 }
@@ -208,12 +211,12 @@ async fn commit(stage: &Stage, show: &mut Show) -> Result<Usage> {
 async fn compare_all(stage: &Stage, show: &mut Show) -> Result<Comparison> {
     let step = show.busy("comparing every document, collection option, view and index");
     let (source, destination) = (stage.source.client(), stage.destination.client());
-    let compared = compare(source, destination, dataset::in_scope)
+    let compared = compare(source, destination, &plugins::expected()?)
         .await?
         .into_result()?;
     step.clear();
     show.done(&format!(
-        "equal byte for byte: {} documents, {} collections, {} indexes",
+        "equal byte for byte, masked and filtered as asked: {} documents, {} collections, {} indexes",
         millions(compared.documents),
         compared.collections,
         compared.indexes

@@ -8,7 +8,7 @@
 mod index;
 mod rename;
 
-use std::sync::Arc;
+use std::{collections::HashSet, sync::Arc};
 
 use bson::{RawDocument, RawDocumentBuf, rawdoc};
 
@@ -21,7 +21,7 @@ use crate::{
         raw::Malformed,
     },
     mongo::{self, code, listing},
-    sync::{catalog, indexes},
+    sync::{catalog, indexes, names::Names, views},
 };
 
 /// Events that tell of nothing that has to be done.
@@ -110,8 +110,7 @@ impl Ddl<'_, '_> {
 
     async fn put(&mut self, namespace: &NamespaceDocument) -> Result<(), Error> {
         self.context.store.put_namespace(namespace).await?;
-        self.targets.insert(namespace);
-        Ok(())
+        self.targets.insert(self.context, namespace)
     }
 
     async fn create(&mut self) -> Result<bool, Error> {
@@ -122,29 +121,69 @@ impl Ddl<'_, '_> {
         if self.targets.get(self.event.uuid).is_some() {
             return Ok(false);
         }
-        let options = self.description()?.to_owned();
-        catalog::refuse_unfaithful(&source, &options)?;
+        self.refuse_collision(&source, &destination).await?;
+        let options = self.description()?;
+        catalog::refuse_unfaithful(&source, options)?;
+        if self.event.uuid.is_none() {
+            return self.put_view(source, destination, options).await;
+        }
         let entry = catalog::Entry {
-            kind: if self.event.uuid.is_some() {
-                NamespaceKind::Collection
-            } else {
-                NamespaceKind::View
-            },
+            kind: NamespaceKind::Collection,
             source,
             destination,
             uuid: self.event.uuid,
-            options: without(&options, &["idIndex"])?,
+            options: without(options, &["idIndex"])?,
             indexes: Vec::new(),
         };
         let mut namespace = entry.document();
         namespace.copy_state = CopyState::Ready;
-        if entry.kind == NamespaceKind::View {
-            indexes::create_view(self.context, &namespace).await?;
-            return Ok(true);
-        }
         self.create_collection(&mut namespace).await?;
         self.put(&namespace).await?;
         Ok(true)
+    }
+
+    /// Creates a view, or brings it to another definition.
+    async fn put_view(
+        &self,
+        source: Namespace,
+        destination: Namespace,
+        options: &RawDocument,
+    ) -> Result<bool, Error> {
+        let scope = &self.context.scope;
+        let entry = catalog::Entry {
+            kind: NamespaceKind::View,
+            options: views::on_destination(scope, &source, &destination, options)?,
+            source,
+            destination,
+            uuid: None,
+            indexes: Vec::new(),
+        };
+        let mut view = entry.document();
+        view.copy_state = CopyState::Ready;
+        indexes::create_view(self.context, &view).await?;
+        self.context.store.put_namespace(&view).await?;
+        Ok(true)
+    }
+
+    /// Refuses a name that another namespace has on the destination by now. Names can only meet
+    /// where some are changed.
+    async fn refuse_collision(
+        &self,
+        source: &Namespace,
+        destination: &Namespace,
+    ) -> Result<(), Error> {
+        if source == destination && !self.targets.has_renamed() {
+            return Ok(());
+        }
+        let own = self.event.uuid.map(NamespaceDocument::id_of_uuid);
+        let known = self.context.store.namespaces().await?;
+        known
+            .iter()
+            .filter(|other| other.source != *source && Some(&other.id) != own.as_ref())
+            .map(|other| (&other.source, &other.destination))
+            .chain([(source, destination)])
+            .try_fold(Names::default(), Names::take)?;
+        Ok(())
     }
 
     /// A collection that is there already is what a crashed attempt has made.
@@ -198,7 +237,9 @@ impl Ddl<'_, '_> {
 
     async fn forget(&mut self, namespace: &NamespaceDocument) -> Result<(), Error> {
         self.context.store.remove_namespace(&namespace.id).await?;
-        self.context.status.remove_collection(&namespace.source);
+        let status = &self.context.status;
+        self.context.quarantine.forget(status, &namespace.id);
+        status.remove_collection(&namespace.source);
         if let Some(uuid) = namespace.uuid() {
             self.targets.remove(uuid);
         }
@@ -219,31 +260,44 @@ impl Ddl<'_, '_> {
     /// The collections have gone by events of their own; views have not. What is left is the name,
     /// which stands in the way of the same name in other letters.
     async fn drop_database(&mut self) -> Result<bool, Error> {
-        let database = self.context.destination.database(self.event.database);
+        let known = self.context.store.namespaces().await?;
+        let views = known.iter().filter(|known| {
+            known.kind == NamespaceKind::View && known.source.database == self.event.database
+        });
+        let mut names = HashSet::from([self.event.database.to_owned()]);
         let mut dropped = false;
-        let mut is_empty = true;
-        for entry in listing::collections(&database).await? {
-            let Ok(name) = entry.get_str("name") else {
-                continue;
-            };
-            let source = Namespace::new(self.event.database, name);
-            let is_view = entry.get_str("type").ok() == Some("view");
-            if is_view && self.context.scope.destination(&source)?.is_some() {
-                drop_namespace(&database, name).await?;
-                self.context
-                    .store
-                    .remove_namespace(&NamespaceDocument::id_of_view(&source))
-                    .await?;
-                dropped = true;
-            } else {
-                is_empty &= name == "system.views";
-            }
+        for view in views {
+            let database = self.destination(&view.destination);
+            drop_namespace(&database, &view.destination.collection).await?;
+            self.context.store.remove_namespace(&view.id).await?;
+            names.insert(view.destination.database.clone());
+            dropped = true;
         }
+        names.extend(self.renamed_database()?);
+        for name in names {
+            self.drop_if_empty(&name).await?;
+        }
+        Ok(dropped)
+    }
+
+    /// Where the event's database goes as a whole, whatever its collections are called.
+    fn renamed_database(&self) -> Result<Option<String>, Error> {
+        let any = Namespace::new(self.event.database, "any");
+        let destination = self.context.scope.destination(&any)?;
+        Ok(destination.map(|destination| destination.database))
+    }
+
+    async fn drop_if_empty(&self, name: &str) -> Result<(), Error> {
+        let database = self.context.destination.database(name);
+        let left = listing::collections(&database).await?;
+        let is_empty = left
+            .iter()
+            .all(|entry| entry.get_str("name").ok() == Some("system.views"));
         if is_empty {
             let command = rawdoc! { "dropDatabase": 1, "writeConcern": { "w": "majority" } };
             indexes::run(&database, command).await?;
         }
-        Ok(dropped)
+        Ok(())
     }
 
     /// Index settings and capped sizes wait for commit, which reads them from
@@ -273,20 +327,10 @@ impl Ddl<'_, '_> {
 
     async fn modify_view(&self, description: &RawDocument) -> Result<bool, Error> {
         let source = self.namespace();
-        let Some(destination) = self.context.scope.destination(&source)? else {
-            return Ok(false);
-        };
-        let options = description.to_owned();
-        let entry = catalog::Entry {
-            kind: NamespaceKind::View,
-            source,
-            destination,
-            uuid: None,
-            options,
-            indexes: Vec::new(),
-        };
-        indexes::create_view(self.context, &entry.document()).await?;
-        Ok(true)
+        match self.context.scope.destination(&source)? {
+            Some(destination) => self.put_view(source, destination, description).await,
+            None => Ok(false),
+        }
     }
 }
 

@@ -15,21 +15,34 @@ impl Ddl<'_, '_> {
         let (database, collection) = self.event.rename_to()?;
         let to = Namespace::new(database, collection);
         let destination = self.context.scope.destination(&to)?;
+        if let Some(destination) = &destination {
+            self.refuse_collision(&to, destination).await?;
+        }
         let replaced = self.replaced_collection().await?;
         match (self.document().await?, destination) {
-            (Some(namespace), Some(destination)) => {
-                self.rename_to(namespace, to, destination, replaced).await?
+            (Some(namespace), Some(destination)) if !self.is_transformed(&namespace, &to)? => {
+                self.rename_to(namespace, to, destination, replaced).await?;
+                Ok(true)
             }
-            (Some(namespace), None) => self.drop_collection(&namespace).await?,
-            (None, Some(destination)) => {
-                if let Some(replaced) = replaced {
-                    self.drop_collection(&replaced).await?;
+            (namespace, Some(destination)) => {
+                for gone in namespace.iter().chain(&replaced) {
+                    self.drop_collection(gone).await?;
                 }
-                return self.copy_late(to, destination).await;
+                self.copy_late(to, destination).await
             }
-            (None, None) => return Ok(false),
+            (Some(namespace), None) => {
+                self.drop_collection(&namespace).await?;
+                Ok(true)
+            }
+            (None, None) => Ok(false),
         }
-        Ok(true)
+    }
+
+    /// True if plugins see the collection under its old name or its new one: its documents are
+    /// then to be what they make of them under the new one, so it is copied again.
+    fn is_transformed(&self, namespace: &NamespaceDocument, to: &Namespace) -> Result<bool, Error> {
+        let chain = &self.context.chain;
+        Ok(chain.of(&namespace.source)?.is_some() || chain.of(to)?.is_some())
     }
 
     /// The collection in scope that a rename with `dropTarget` has dropped.
@@ -74,7 +87,7 @@ impl Ddl<'_, '_> {
         self.put(&namespace).await
     }
 
-    /// A collection that a rename brings into scope is copied now. Its documents
+    /// A collection that a rename brings into scope, or before other plugins, is copied now. Its documents
     /// are newer than the event, so updates up to now are not deltas.
     async fn copy_late(
         &mut self,

@@ -1,0 +1,190 @@
+//! Components: those that this host can run, a new one, and the swap of those
+//! that the sync runs on.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+
+use axum::Json;
+use axum::body::Body;
+use axum::extract::State;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use utoipa::ToSchema;
+
+use super::error::{Failure, Refusal};
+use super::request::{bytes, read};
+use super::routes::{Done, Success};
+use super::{Control, to_its_end};
+use crate::model::ErrorName;
+use crate::model::plugins::{InstalledPlugin, Swap};
+
+/// Above what the engine takes: whoever sends too large a component reads why.
+pub(super) const COMPONENT_LIMIT_BYTES: usize = 128 * 1024 * 1024;
+
+#[derive(Serialize, ToSchema)]
+pub(super) struct PluginsAnswer {
+    success: bool,
+    plugins: Vec<PluginBody>,
+}
+
+#[derive(Serialize, ToSchema)]
+pub(super) struct PluginAnswer {
+    success: bool,
+    plugin: PluginBody,
+}
+
+/// A component that this host can run.
+#[derive(Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+#[schema(as = InstalledPlugin)]
+struct PluginBody {
+    name: String,
+    version: String,
+    /// `sha256:` and hex.
+    digest: String,
+    /// The version of the plugin contract that it was built for.
+    abi: String,
+    /// Counts up when the component answers the same input differently.
+    semantics: u32,
+    /// The interfaces of the contract that it exports.
+    exports: Vec<String>,
+    /// "document" or "delta".
+    scope: &'static str,
+    /// The JSON Schema of its configuration.
+    #[schema(value_type = Object)]
+    config_schema: Value,
+    /// It imports WASI, and runs against one that grants nothing.
+    wasi: bool,
+    /// It came with this release; otherwise it was uploaded.
+    shipped: bool,
+    bytes: u64,
+    /// The sync runs on it.
+    in_use: bool,
+}
+
+/// The components that this host can run.
+#[utoipa::path(
+    get, path = "/api/v1/plugins", tag = "plugins", operation_id = "listPlugins",
+    responses((status = 200, body = PluginsAnswer), (status = "4XX", body = Failure), (status = "5XX", body = Failure)),
+)]
+pub(super) async fn list<C: Control>(
+    State(control): State<Arc<C>>,
+) -> Result<Json<PluginsAnswer>, Refusal> {
+    let plugins = control.plugins().await?;
+    Ok(Json(PluginsAnswer {
+        success: true,
+        plugins: plugins.into_iter().map(PluginBody::from).collect(),
+    }))
+}
+
+/// Checks a component and stores it by its digest. Activates nothing.
+#[utoipa::path(
+    post, path = "/api/v1/plugins", tag = "plugins", operation_id = "addPlugin",
+    request_body(content_type = "application/wasm", description = "The component, of at most 128 MiB."),
+    responses((status = 200, body = PluginAnswer), (status = "4XX", body = Failure), (status = "5XX", body = Failure)),
+)]
+pub(super) async fn add<C: Control>(
+    State(control): State<Arc<C>>,
+    body: Body,
+) -> Result<Json<PluginAnswer>, Refusal> {
+    let component = bytes(body, COMPONENT_LIMIT_BYTES).await?.into();
+    let plugin = to_its_end(async move { control.add_plugin(component).await }).await?;
+    Ok(Json(PluginAnswer {
+        success: true,
+        plugin: plugin.into(),
+    }))
+}
+
+impl From<InstalledPlugin> for PluginBody {
+    fn from(plugin: InstalledPlugin) -> Self {
+        Self {
+            name: plugin.name,
+            version: plugin.version,
+            digest: plugin.digest,
+            abi: plugin.abi,
+            semantics: plugin.semantics,
+            exports: plugin.exports,
+            scope: plugin.scope,
+            // A component whose schema is not JSON is not installed.
+            config_schema: serde_json::from_str(&plugin.config_schema).unwrap_or_default(),
+            wasi: plugin.wasi,
+            shipped: plugin.shipped,
+            bytes: plugin.bytes,
+            in_use: plugin.in_use,
+        }
+    }
+}
+
+/// Which components take the place of those that the sync runs on.
+#[derive(Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, expecting = "an object")]
+pub(super) struct UpgradeRequest {
+    components: Vec<SwapField>,
+    /// What happens when a component would give other answers; "refuse" if absent.
+    on_incompatible: Option<OnIncompatibleField>,
+}
+
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields, expecting = "an object")]
+#[schema(as = Swap)]
+struct SwapField {
+    /// The name under which the sync runs on a component.
+    #[schema(example = "field-mask")]
+    name: String,
+    /// The component that takes its place: `sha256:` and hex.
+    digest: String,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Deserialize, ToSchema)]
+#[serde(rename_all = "lowercase", expecting = "a string")]
+#[schema(as = OnIncompatible)]
+enum OnIncompatibleField {
+    Refuse,
+    /// Not in this release.
+    Recopy,
+}
+
+/// Swaps components of the running sync, between two batches.
+#[utoipa::path(
+    post, path = "/api/v1/upgrade", tag = "plugins",
+    request_body = UpgradeRequest,
+    responses((status = 200, body = Success), (status = "4XX", body = Failure), (status = "5XX", body = Failure)),
+)]
+pub(super) async fn upgrade<C: Control>(State(control): State<Arc<C>>, body: Body) -> Done {
+    let swaps = read::<UpgradeRequest>(body).await?.into_swaps()?;
+    to_its_end(async move { control.upgrade(swaps).await })
+        .await
+        .map(Success::of)
+}
+
+impl UpgradeRequest {
+    /// The swaps of this request, each of another component.
+    fn into_swaps(self) -> Result<Vec<Swap>, Refusal> {
+        if self.on_incompatible == Some(OnIncompatibleField::Recopy) {
+            return Err(Refusal::new(
+                ErrorName::NotSupported,
+                "This release does not have what 'onIncompatible' asks for: \
+                 leave it out or give refuse.",
+            ));
+        }
+        if self.components.is_empty() {
+            return Err(Refusal::new(
+                ErrorName::InvalidField,
+                "Field 'components': the array is empty; name at least one component.",
+            ));
+        }
+        let mut names = HashSet::new();
+        let twice = self
+            .components
+            .iter()
+            .position(|swap| !names.insert(&swap.name));
+        if let Some(index) = twice {
+            return Err(Refusal::new(
+                ErrorName::InvalidField,
+                format!("Field 'components[{index}].name': the component is named twice."),
+            ));
+        }
+        let swap = |SwapField { name, digest }| Swap { name, digest };
+        Ok(self.components.into_iter().map(swap).collect())
+    }
+}

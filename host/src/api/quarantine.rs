@@ -1,0 +1,162 @@
+//! Documents that a plugin could not handle: a list in pages, without their
+//! contents, and one more try of all.
+
+use std::sync::Arc;
+
+use axum::Json;
+use axum::body::Body;
+use axum::extract::State;
+use axum::http::Uri;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use utoipa::ToSchema;
+
+use super::error::{Failure, Refusal};
+use super::request::{query, read};
+use super::routes::NoOptions;
+use super::{Control, to_its_end};
+use crate::model::plugins::QuarantinedDocument;
+
+const DEFAULT_LIMIT: u32 = 100;
+const MAX_LIMIT: u32 = 1000;
+
+/// Which part of the list is asked for.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Page {
+    after: Option<String>,
+    limit: Option<Limit>,
+}
+
+#[derive(Deserialize)]
+#[serde(try_from = "String")]
+struct Limit(u32);
+
+impl TryFrom<String> for Limit {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, String> {
+        match text.parse() {
+            Ok(limit @ 1..=MAX_LIMIT) => Ok(Self(limit)),
+            _ => Err(format!(
+                "expected a whole number from 1 to {MAX_LIMIT}, found '{text}'"
+            )),
+        }
+    }
+}
+
+#[derive(Serialize, ToSchema)]
+pub(super) struct QuarantineAnswer {
+    success: bool,
+    quarantine: QuarantineBody,
+}
+
+#[derive(Serialize, ToSchema)]
+struct QuarantineBody {
+    documents: Vec<QuarantinedBody>,
+    /// Documents that are in quarantine now, on this page or not.
+    total: u64,
+    /// Give it as `after` for the next page; null on the last.
+    next: Option<String>,
+}
+
+/// A document that a plugin could not handle.
+#[derive(Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+#[schema(as = QuarantinedDocument)]
+struct QuarantinedBody {
+    /// Of this entry, not of the document.
+    id: String,
+    /// On the source.
+    #[schema(example = "sales.EMEA")]
+    namespace: String,
+    /// The document's `_id`, as relaxed Extended JSON.
+    document_id: Value,
+    component: String,
+    digest: String,
+    /// The function that failed.
+    export: String,
+    reason: String,
+}
+
+#[derive(Serialize, ToSchema)]
+pub(super) struct RetriedAnswer {
+    success: bool,
+    /// Documents that were in quarantine before.
+    tried: u64,
+    /// Documents that are in quarantine now.
+    left: u64,
+}
+
+/// The documents in quarantine.
+#[utoipa::path(
+    get, path = "/api/v1/quarantine", tag = "plugins", operation_id = "listQuarantine",
+    params(
+        ("after" = Option<String>, Query, description = "the `next` of the page before"),
+        ("limit" = Option<u32>, Query, minimum = 1, maximum = 1000, description = "documents on a page; 100 if absent"),
+    ),
+    responses((status = 200, body = QuarantineAnswer), (status = "4XX", body = Failure), (status = "5XX", body = Failure)),
+)]
+pub(super) async fn list<C: Control>(
+    State(control): State<Arc<C>>,
+    uri: Uri,
+) -> Result<Json<QuarantineAnswer>, Refusal> {
+    let Page { after, limit } = query(&uri)?;
+    let limit = limit.map_or(DEFAULT_LIMIT, |Limit(limit)| limit);
+    // One more than is shown: it tells whether this page is the last.
+    let documents = control
+        .quarantined(after.unwrap_or_default(), limit + 1)
+        .await?;
+    let total = control.progress().await.quarantined;
+    Ok(Json(QuarantineAnswer {
+        success: true,
+        quarantine: QuarantineBody::new(documents, limit, total),
+    }))
+}
+
+/// Tries every document in quarantine once more; answers when all are through.
+#[utoipa::path(
+    post, path = "/api/v1/quarantine/retry", tag = "plugins", operation_id = "retryQuarantine",
+    request_body = Option<NoOptions>,
+    responses((status = 200, body = RetriedAnswer), (status = "4XX", body = Failure), (status = "5XX", body = Failure)),
+)]
+pub(super) async fn retry<C: Control>(
+    State(control): State<Arc<C>>,
+    body: Body,
+) -> Result<Json<RetriedAnswer>, Refusal> {
+    read::<NoOptions>(body).await?;
+    let retried = to_its_end(async move { control.retry_quarantined().await }).await?;
+    Ok(Json(RetriedAnswer {
+        success: true,
+        tried: retried.tried,
+        left: retried.left,
+    }))
+}
+
+impl QuarantineBody {
+    fn new(mut documents: Vec<QuarantinedDocument>, limit: u32, total: u64) -> Self {
+        let limit = limit as usize;
+        let goes_on = documents.len() > limit;
+        documents.truncate(limit);
+        let last = documents.last().filter(|_| goes_on);
+        Self {
+            next: last.map(|document| document.id.clone()),
+            documents: documents.into_iter().map(QuarantinedBody::from).collect(),
+            total,
+        }
+    }
+}
+
+impl From<QuarantinedDocument> for QuarantinedBody {
+    fn from(document: QuarantinedDocument) -> Self {
+        Self {
+            id: document.id,
+            namespace: document.namespace.to_string(),
+            document_id: document.document_id,
+            component: document.component,
+            digest: document.digest,
+            export: document.export,
+            reason: document.reason,
+        }
+    }
+}

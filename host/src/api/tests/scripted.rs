@@ -1,0 +1,210 @@
+//! Stands in for the session.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use crate::api::Control;
+use crate::model::plugins::{InstalledPlugin, PluginProgress, QuarantinedDocument, Retried, Swap};
+use crate::model::progress::{CollectionProgress, CopyProgress, Endpoint, IndexProgress};
+use crate::model::state::Call;
+use crate::model::{
+    ClusterTime, ErrorName, Namespace, OperatorError, Progress, StartOptions, State,
+};
+
+/// Allows what its state allows, and writes down what it was asked.
+pub(super) struct Scripted {
+    state: State,
+    heard: Mutex<Vec<String>>,
+}
+
+impl Scripted {
+    pub(super) fn new(state: State) -> Arc<Self> {
+        Arc::new(Self {
+            state,
+            heard: Mutex::default(),
+        })
+    }
+
+    fn hear(&self, call: Call, what: &str) -> Result<(), OperatorError> {
+        if !self.state.allows(call) {
+            let why = format!("{call} is not allowed in state {}.", self.state);
+            return Err(OperatorError::new(ErrorName::InvalidStateTransition, why));
+        }
+        self.write_down(format!("{call}{what}"));
+        Ok(())
+    }
+
+    fn write_down(&self, what: String) {
+        self.heard
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .push(what);
+    }
+
+    pub(super) fn heard(&self) -> Vec<String> {
+        self.heard
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
+    }
+}
+
+impl Control for Scripted {
+    async fn start(&self, options: StartOptions) -> Result<(), OperatorError> {
+        let options = serde_json::to_string(&options).expect("options");
+        self.hear(Call::Start, &format!(" {options}"))
+    }
+    async fn pause(&self) -> Result<(), OperatorError> {
+        self.hear(Call::Pause, "")
+    }
+    async fn resume(&self) -> Result<(), OperatorError> {
+        self.hear(Call::Resume, "")
+    }
+    async fn commit(&self) -> Result<(), OperatorError> {
+        self.hear(Call::Commit, "")
+    }
+    async fn reverse(&self) -> Result<(), OperatorError> {
+        self.hear(Call::Reverse, "")
+    }
+    async fn progress(&self) -> Progress {
+        sample_progress(self.state)
+    }
+    fn is_ready(&self) -> bool {
+        self.state == State::Running
+    }
+
+    async fn plugins(&self) -> Result<Vec<InstalledPlugin>, OperatorError> {
+        Ok(vec![sample_plugin(4)])
+    }
+    async fn add_plugin(&self, bytes: Vec<u8>) -> Result<InstalledPlugin, OperatorError> {
+        self.write_down(format!("add {} bytes", bytes.len()));
+        Ok(sample_plugin(bytes.len() as u64))
+    }
+    async fn upgrade(&self, components: Vec<Swap>) -> Result<(), OperatorError> {
+        for Swap { name, digest } in components {
+            self.write_down(format!("upgrade {name} to {digest}"));
+        }
+        Ok(())
+    }
+    /// Has five documents in quarantine.
+    async fn quarantined(
+        &self,
+        after: String,
+        limit: u32,
+    ) -> Result<Vec<QuarantinedDocument>, OperatorError> {
+        let ids = ["a:1", "a:2", "b&c:3", "b&c:4", "b&c:5"].into_iter();
+        let behind = ids.filter(|id| *id > after.as_str());
+        Ok(behind
+            .take(limit as usize)
+            .map(sample_quarantined)
+            .collect())
+    }
+    async fn retry_quarantined(&self) -> Result<Retried, OperatorError> {
+        self.write_down("retry".to_owned());
+        Ok(Retried { tried: 5, left: 2 })
+    }
+}
+
+fn sample_plugin(bytes: u64) -> InstalledPlugin {
+    InstalledPlugin {
+        name: "field-mask".to_owned(),
+        version: "1.0.0".to_owned(),
+        digest: "sha256:ab".to_owned(),
+        abi: "1.0.0".to_owned(),
+        semantics: 1,
+        exports: vec!["describe".to_owned(), "transform".to_owned()],
+        scope: "document",
+        config_schema: r#"{ "type": "object" }"#.to_owned(),
+        wasi: false,
+        shipped: true,
+        bytes,
+        in_use: false,
+    }
+}
+
+fn sample_quarantined(id: &str) -> QuarantinedDocument {
+    QuarantinedDocument {
+        id: id.to_owned(),
+        namespace: Namespace::new("sales", "EMEA"),
+        document_id: serde_json::json!({ "$oid": "507f1f77bcf86cd799439011" }),
+        component: "field-mask".to_owned(),
+        digest: "sha256:ab".to_owned(),
+        export: "transform".to_owned(),
+        reason: "it answered 2 verdicts for 3 documents".to_owned(),
+    }
+}
+
+/// A stage whose numbers all differ.
+fn sample_stage(name: &str, first: u64) -> PluginProgress {
+    PluginProgress {
+        name: name.to_owned(),
+        digest: "sha256:ab".to_owned(),
+        documents: first,
+        kept: first + 1,
+        dropped: first + 2,
+        replaced: first + 3,
+        quarantined: first + 4,
+        errors: first + 5,
+        traps: first + 6,
+        bytes_in: first + 7,
+        bytes_out: first + 8,
+        p50_us: first + 9,
+        p99_us: first + 10,
+    }
+}
+
+fn sample_progress(state: State) -> Progress {
+    Progress {
+        state,
+        info: Some("change event application"),
+        cannot_commit: Some("Lag is 31 seconds.".to_owned()),
+        can_write: false,
+        lag_seconds: Some(31),
+        total_events_applied: 12,
+        copy: CopyProgress {
+            total_bytes: 694,
+            copied_bytes: 695,
+            copied_documents: 7,
+        },
+        indexes: IndexProgress {
+            built: 1,
+            total: 2,
+            collections_finished: 3,
+            collections_total: 4,
+        },
+        seconds_to_catch_up: Some(5),
+        oplog_seconds_remaining: Some(12 * 3600),
+        warnings: vec!["Data is not verified.".to_owned()],
+        source: Endpoint {
+            cluster: "cluster0",
+            address: "localhost:27017".to_owned(),
+            ping_ms: Some(2),
+        },
+        destination: Endpoint {
+            cluster: "cluster1",
+            address: "localhost:27018".to_owned(),
+            ping_ms: None,
+        },
+        safe: Some(ClusterTime {
+            seconds: 9,
+            increment: 1,
+        }),
+        reported: Some(ClusterTime {
+            seconds: 10,
+            increment: 2,
+        }),
+        mongosync_id: "coordinator".to_owned(),
+        coordinator_id: "coordinator".to_owned(),
+        collections: vec![CollectionProgress {
+            namespace: Namespace::new("sales", "EMEA"),
+            destination: Namespace::new("sales", "EMEA"),
+            state: "copied",
+            documents: 7,
+            bytes: 694,
+        }],
+        quarantined: 5,
+        plugins: vec![
+            sample_stage("field-mask", 100),
+            sample_stage("field-mask", 200),
+        ],
+    }
+}

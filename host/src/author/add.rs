@@ -1,0 +1,53 @@
+//! `tidegate plugin add`: gives a plugin to a running tidegate, which checks and
+//! stores it. Nothing is activated.
+
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+use serde_json::Value;
+
+use super::console::Console;
+use super::{Ended, command, subject};
+
+/// Compiling a component that brings a language's runtime along takes many seconds.
+const TIMEOUT: Duration = Duration::from_secs(300);
+
+pub(super) fn execute(arguments: &command::Add, console: &mut Console) -> Result<Ended> {
+    let component = subject::read(&arguments.file)?;
+    let answer = post(&arguments.host, arguments.port, &component)?;
+    let text = |pointer: &str| answer.pointer(pointer).and_then(Value::as_str);
+    let plugin = (
+        text("/plugin/name"),
+        text("/plugin/version"),
+        text("/plugin/digest"),
+    );
+    if let (Some(name), Some(version), Some(digest)) = plugin {
+        console.line(format!("{name} {version} {digest}"))?;
+        return Ok(Ended::Well);
+    }
+    match (text("/error"), text("/errorDescription")) {
+        (Some(error), Some(description)) => anyhow::bail!("{error}: {description}"),
+        _ => anyhow::bail!(
+            "what answers at {}:{} is no tidegate that takes plugins; check --host and --port",
+            arguments.host,
+            arguments.port
+        ),
+    }
+}
+
+fn post(host: &str, port: u16, component: &[u8]) -> Result<Value> {
+    let agent: ureq::Agent = ureq::Agent::config_builder()
+        .http_status_as_error(false)
+        .timeout_global(Some(TIMEOUT))
+        .build()
+        .into();
+    let mut response = agent
+        .post(format!("http://{host}:{port}/api/v1/plugins"))
+        .content_type("application/wasm")
+        .send(component)
+        .with_context(|| {
+            format!("no tidegate answers at {host}:{port}; start one, or give --host and --port")
+        })?;
+    let text = response.body_mut().read_to_string().context("read the answer")?;
+    Ok(serde_json::from_str(&text).unwrap_or_default())
+}

@@ -1,0 +1,149 @@
+//! `tidegate plugin build`: runs the build of the plugin's language, and says
+//! where the component is.
+
+use std::io::ErrorKind;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use anyhow::{Context, Result, bail, ensure};
+use serde_json::Value;
+use wit_component::ComponentEncoder;
+
+use super::command::{self, Language};
+use super::console::{Console, size};
+use super::{Ended, misused};
+
+const TARGET: &str = "wasm32-unknown-unknown";
+const WORLD: &str = "transform-plugin";
+
+pub(super) fn execute(arguments: &command::Build, console: &mut Console) -> Result<Ended> {
+    let folder = arguments.folder.as_path();
+    let component = match language(folder)? {
+        Language::Rust => rust(folder),
+        Language::Python => python(folder),
+        Language::Javascript => javascript(folder),
+    }?;
+    let bytes = std::fs::read(&component).with_context(|| format!("read {}", component.display()))?;
+    let place = component.strip_prefix(".").unwrap_or(&component);
+    console.line(format!("{} ({})", place.display(), size(bytes.len())))?;
+    Ok(Ended::Well)
+}
+
+/// Told by the file that the language's own tools look for.
+fn language(folder: &Path) -> Result<Language> {
+    [
+        ("Cargo.toml", Language::Rust),
+        ("plugin.py", Language::Python),
+        ("package.json", Language::Javascript),
+    ]
+    .into_iter()
+    .find_map(|(file, language)| folder.join(file).is_file().then_some(language))
+    .ok_or_else(|| {
+        misused(format!(
+            "{} holds no plugin: there is no Cargo.toml, plugin.py or package.json.",
+            folder.display()
+        ))
+    })
+}
+
+/// A core module by cargo, and a component of it.
+fn rust(folder: &Path) -> Result<PathBuf> {
+    let mut cargo = Command::new("cargo");
+    cargo
+        .args(["build", "--release", "--target", TARGET])
+        .args(["--message-format", "json-render-diagnostics"])
+        .current_dir(folder)
+        .stdout(Stdio::piped());
+    let messages = output(cargo, "cargo", "install Rust, from rustup.rs")?;
+    let module = module_of(&messages)
+        .context("cargo built no cdylib; Cargo.toml needs crate-type = [\"cdylib\", \"rlib\"]")?;
+    let core = std::fs::read(&module).with_context(|| format!("read {}", module.display()))?;
+    let component = ComponentEncoder::default()
+        .validate(true)
+        .module(&core)
+        .and_then(|encoder| encoder.encode())
+        .context("make a component of the module; is there a line export!(…) in src/lib.rs?")?;
+    let stem = module.file_stem().unwrap_or_default().to_string_lossy();
+    let file = folder.join(format!("{}.wasm", stem.replace('_', "-")));
+    std::fs::write(&file, component).with_context(|| format!("write {}", file.display()))?;
+    Ok(file)
+}
+
+/// The core module that cargo names last: the crates before it are its dependencies.
+fn module_of(messages: &str) -> Option<PathBuf> {
+    let messages = messages.lines().rev();
+    let mut messages = messages.filter_map(|line| serde_json::from_str::<Value>(line).ok());
+    messages.find_map(|message| {
+        let files = message.get("filenames")?.as_array()?;
+        let mut files = files.iter().filter_map(Value::as_str);
+        files.find(|file| file.ends_with(".wasm")).map(PathBuf::from)
+    })
+}
+
+fn python(folder: &Path) -> Result<PathBuf> {
+    let tool = folder.join(".venv/bin/componentize-py");
+    let tool = if tool.is_file() {
+        tool.canonicalize().context("find componentize-py")?
+    } else {
+        PathBuf::from("componentize-py")
+    };
+    let file = PathBuf::from(format!("{}.wasm", name_of(folder)?));
+    let mut componentize = Command::new(tool);
+    componentize
+        .args(["--wit-path", "wit", "--world", WORLD, "componentize", "--stub-wasi", "component"])
+        .arg("--output")
+        .arg(&file)
+        .current_dir(folder)
+        .stdout(Stdio::null());
+    let remedy = "install it into the plugin's folder: \
+                  python3 -m venv .venv && .venv/bin/pip install -r requirements.txt";
+    output(componentize, "componentize-py", remedy)?;
+    Ok(folder.join(file))
+}
+
+fn javascript(folder: &Path) -> Result<PathBuf> {
+    let remedy = "run npm install in the plugin's folder";
+    if !folder.join("node_modules/.bin/componentize-qjs").exists() {
+        bail!("componentize-qjs is not installed; {remedy}");
+    }
+    let mut npm = Command::new("npm");
+    npm.args(["run", "--silent", "build"]).current_dir(folder).stdout(Stdio::null());
+    output(npm, "npm", "install Node.js")?;
+    let manifest = std::fs::read_to_string(folder.join("package.json"))?;
+    let manifest: Value = serde_json::from_str(&manifest).context("read package.json")?;
+    let name = manifest.get("name").and_then(Value::as_str).context("package.json has no name")?;
+    Ok(folder.join(format!("{name}.wasm")))
+}
+
+/// The folder's own name, also of `.`.
+fn name_of(folder: &Path) -> Result<String> {
+    let folder = folder.canonicalize().with_context(|| format!("find {}", folder.display()))?;
+    let name = folder.file_name().context("the plugin's folder has no name")?;
+    Ok(name.to_string_lossy().into_owned())
+}
+
+/// Runs a tool to its end; what it says goes to standard error.
+fn output(mut command: Command, tool: &str, remedy: &str) -> Result<String> {
+    let child = command.stderr(Stdio::inherit()).spawn();
+    let child = child.map_err(|error| match error.kind() {
+        ErrorKind::NotFound => anyhow::anyhow!("{tool} is not installed; {remedy}"),
+        _ => anyhow::Error::new(error).context(format!("run {tool}")),
+    })?;
+    let output = child.wait_with_output().with_context(|| format!("run {tool}"))?;
+    ensure!(output.status.success(), "{tool} failed: {}", output.status);
+    Ok(String::from_utf8_lossy(&output.stdout).into_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_last_module_is_the_plugins() {
+        let messages = "{\"reason\":\"compiler-artifact\",\"filenames\":[\"/t/libsdk.rlib\"]}\n\
+                        {\"reason\":\"compiler-artifact\",\"filenames\":[\"/t/mask.wasm\",\"/t/libmask.rlib\"]}\n\
+                        {\"reason\":\"build-finished\",\"success\":true}\n";
+        assert_eq!(module_of(messages), Some(PathBuf::from("/t/mask.wasm")));
+        assert_eq!(module_of("{\"reason\":\"build-finished\"}\n"), None);
+    }
+}

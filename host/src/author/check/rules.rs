@@ -1,0 +1,269 @@
+//! The self-test: documents of every BSON type, asked about in every company.
+//!
+//! A plugin may refuse a document. It may not answer with what cannot be written,
+//! nor end in a trap, nor answer differently the second time.
+
+use anyhow::Result;
+use bson::raw::cstr;
+use bson::{RawDocument, RawDocumentBuf};
+use serde_json::{Value, json};
+
+use crate::model::options::OnError;
+use crate::model::{ErrorName, Namespace, OperatorError};
+use crate::plugin::{FaultKind, NamespaceChain, Outcome, Scope};
+
+use super::super::compare::compact;
+use super::super::run::{id_of, joined};
+use super::super::samples;
+use super::super::subject::Subject;
+use super::{Report, message};
+
+/// What became of one document.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Answer {
+    Kept,
+    Dropped,
+    Replaced(Vec<u8>),
+    /// The plugin cannot handle the document, which is its right.
+    Refused(String),
+    /// What no plugin may do.
+    Broken(String),
+}
+
+impl Answer {
+    fn of(outcome: Outcome<'_>) -> Self {
+        match outcome {
+            Outcome::Keep => Self::Kept,
+            Outcome::Drop => Self::Dropped,
+            Outcome::Replaced(document) => Self::Replaced(document.to_vec()),
+            Outcome::Quarantined(fault) if fault.kind == FaultKind::Document => {
+                Self::Refused(fault.reason.clone())
+            }
+            Outcome::Quarantined(fault) => Self::Broken(fault.reason.clone()),
+        }
+    }
+}
+
+/// Configures the plugin, with `{}` if there is no configuration, and asks it.
+pub(super) fn try_out(subject: &Subject, config: Option<Value>, report: &mut Report) -> Result<()> {
+    if !subject.exports("transform") && !subject.exports("route") {
+        report.skipped("self-test", "it has neither route nor transform");
+        return Ok(());
+    }
+    let given = config.is_some();
+    let config = config.unwrap_or_else(|| json!({}));
+    if let Err(error) = configure(subject, &config) {
+        if !given && is_about_config(&error) {
+            report.skipped(
+                "configure",
+                format!("{{}} is not enough ({}): give --config to try it out", message(&error)),
+            );
+        } else {
+            report.failed("configure", message(&error));
+        }
+        return Ok(());
+    }
+    report.ok("configure", if given { "with --config" } else { "with {}" });
+    if subject.exports("route") {
+        route(subject, &config, report);
+    }
+    if subject.exports("transform") {
+        transform(subject, &config, report)?;
+    }
+    Ok(())
+}
+
+/// Makes an instance for each use that a sync would have for it.
+fn configure(subject: &Subject, config: &Value) -> Result<()> {
+    if subject.exports("route") {
+        subject.router(config)?;
+    }
+    if subject.exports("transform") {
+        subject.chain(config, OnError::Stop, &namespace())?;
+    }
+    Ok(())
+}
+
+/// The namespace that the samples are said to be of.
+fn namespace() -> Namespace {
+    Namespace::new("test", "documents")
+}
+
+fn is_about_config(error: &anyhow::Error) -> bool {
+    let name = error.downcast_ref::<OperatorError>().map(|error| error.name);
+    matches!(
+        name,
+        Some(
+            ErrorName::UnknownField
+                | ErrorName::MissingField
+                | ErrorName::InvalidField
+                | ErrorName::InvalidRegex
+                | ErrorName::NotSupported
+        )
+    )
+}
+
+fn route(subject: &Subject, config: &Value, report: &mut Report) {
+    let namespaces = [
+        namespace(),
+        Namespace::new("Sales", "orders.2024"),
+        Namespace::new("a-b_c", "ünï 𝄞"),
+    ];
+    let ask = || -> Result<Vec<_>> {
+        let router = subject.router(config)?;
+        namespaces.iter().map(|namespace| Ok(router.route(namespace)?)).collect()
+    };
+    match (ask(), ask()) {
+        (Ok(first), Ok(second)) if first == second => {
+            report.ok("route", format!("{} namespaces, twice the same answers", namespaces.len()));
+        }
+        (Ok(_), Ok(_)) => report.failed("route", "it answers differently the second time"),
+        (Err(error), _) | (_, Err(error)) => report.failed("route", message(&error)),
+    }
+}
+
+fn transform(subject: &Subject, config: &Value, report: &mut Report) -> Result<()> {
+    let documents = samples::of_every_type(config)?;
+    let chain = || subject.chain(config, OnError::Quarantine, &namespace());
+    let warm = chain()?;
+    let answers = match ask(&warm, &documents) {
+        Ok(answers) => answers,
+        Err(error) => {
+            report.failed("transform", message(&error));
+            return Ok(());
+        }
+    };
+    if let Some((document, reason)) = first_broken(&documents, &answers) {
+        let document = compact(document, 300);
+        report.failed("transform", format!("{reason}; on the document {document}"));
+        return Ok(());
+    }
+    let (count, counts) = (documents.len(), counts(&answers));
+    report.ok("transform", format!("{count} documents of every BSON type: {counts}"));
+    determinism(&warm, &chain()?, &documents, &answers, report)?;
+    if warm.scope() == Scope::Delta {
+        delta(&warm, &documents, &answers, report)?;
+    }
+    Ok(())
+}
+
+/// Asks the instance again that has seen them all, and another one for one after the other.
+fn determinism(
+    warm: &NamespaceChain,
+    fresh: &NamespaceChain,
+    documents: &[RawDocumentBuf],
+    answers: &[Answer],
+    report: &mut Report,
+) -> Result<()> {
+    let again = ask(warm, documents)?;
+    let mut alone = Vec::new();
+    for document in documents {
+        alone.extend(ask(fresh, std::slice::from_ref(document))?);
+    }
+    for (other, how) in [(again, "the second time"), (alone, "when a document comes alone")] {
+        if let Some(id) = first_different(documents, answers, &other) {
+            report.failed("determinism", format!("it answers differently {how}: _id {id}"));
+            return Ok(());
+        }
+    }
+    report.ok("determinism", "the same answers again, and one by one");
+    Ok(())
+}
+
+fn ask(chain: &NamespaceChain, documents: &[RawDocumentBuf]) -> Result<Vec<Answer>> {
+    let transformed = chain.transform(&joined(documents))?;
+    Ok(transformed.outcomes().map(Answer::of).collect())
+}
+
+fn first_broken<'a>(
+    documents: &'a [RawDocumentBuf],
+    answers: &'a [Answer],
+) -> Option<(&'a RawDocument, &'a str)> {
+    let mut pairs = documents.iter().zip(answers);
+    pairs.find_map(|(document, answer)| match answer {
+        Answer::Broken(reason) => Some((document.as_ref(), reason.as_str())),
+        _ => None,
+    })
+}
+
+fn first_different(
+    documents: &[RawDocumentBuf],
+    answers: &[Answer],
+    others: &[Answer],
+) -> Option<String> {
+    let mut pairs = documents.iter().zip(answers.iter().zip(others));
+    let (document, _) = pairs.find(|(_, (answer, other))| answer != other)?;
+    Some(id_of(document))
+}
+
+fn counts(answers: &[Answer]) -> String {
+    let count = |is: fn(&Answer) -> bool| answers.iter().filter(|answer| is(answer)).count();
+    format!(
+        "{} kept, {} dropped, {} replaced, {} refused",
+        count(|answer| matches!(answer, Answer::Kept)),
+        count(|answer| matches!(answer, Answer::Dropped)),
+        count(|answer| matches!(answer, Answer::Replaced(_))),
+        count(|answer| matches!(answer, Answer::Refused(_))),
+    )
+}
+
+/// A plugin that says `delta` decides field by field: of `_id` and one field it
+/// makes what it makes of that field in the whole document, and it drops nothing.
+fn delta(
+    chain: &NamespaceChain,
+    documents: &[RawDocumentBuf],
+    answers: &[Answer],
+    report: &mut Report,
+) -> Result<()> {
+    for (document, answer) in documents.iter().zip(answers) {
+        let whole = match answer {
+            Answer::Kept => document.as_ref(),
+            Answer::Replaced(bytes) => RawDocument::from_bytes(bytes)?,
+            Answer::Dropped => {
+                report.failed("scope", format!("it says delta, and drops a document: _id {}", id_of(document)));
+                return Ok(());
+            }
+            Answer::Refused(_) | Answer::Broken(_) => continue,
+        };
+        if let Some(field) = first_dependent_field(chain, document, whole)? {
+            report.failed(
+                "scope",
+                format!(
+                    "it says delta, and the field {field:?} becomes something else without the others: _id {}",
+                    id_of(document)
+                ),
+            );
+            return Ok(());
+        }
+    }
+    report.ok("scope", "delta: each field the same without the others");
+    Ok(())
+}
+
+fn first_dependent_field(
+    chain: &NamespaceChain,
+    document: &RawDocument,
+    whole: &RawDocument,
+) -> Result<Option<String>> {
+    let id = document.get("_id")?;
+    for element in document {
+        let (name, value) = element?;
+        if name == cstr!("_id") {
+            continue;
+        }
+        let mut part = RawDocumentBuf::new();
+        if let Some(id) = id {
+            part.append(bson::cstr!("_id"), id);
+        }
+        part.append(name, value);
+        let field = match ask(chain, std::slice::from_ref(&part))?.pop() {
+            Some(Answer::Kept) => part,
+            Some(Answer::Replaced(bytes)) => RawDocumentBuf::from_bytes(bytes)?,
+            _ => return Ok(Some(name.to_string())),
+        };
+        if field.get(name)? != whole.get(name)? {
+            return Ok(Some(name.to_string()));
+        }
+    }
+    Ok(None)
+}

@@ -1,0 +1,88 @@
+//! Where a command prints, and whether in colour.
+
+use std::io::{self, IsTerminal, Write};
+
+use clap::ValueEnum;
+
+/// When colours are used.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub(super) enum Color {
+    /// On a terminal.
+    #[default]
+    Auto,
+    Always,
+    Never,
+}
+
+/// The colours that are used.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Paint {
+    Red,
+    Green,
+    Yellow,
+    Faint,
+}
+
+/// Standard output, or a test's buffer.
+pub(super) struct Console {
+    out: Box<dyn Write>,
+    terminal: bool,
+    colored: bool,
+}
+
+impl Console {
+    pub(super) fn of_process() -> Self {
+        let stdout = io::stdout();
+        let terminal = stdout.is_terminal();
+        Self {
+            out: Box::new(io::BufWriter::new(stdout)),
+            terminal,
+            colored: terminal,
+        }
+    }
+
+    pub(super) fn set_color(&mut self, color: Color) {
+        self.colored = match color {
+            Color::Auto => self.terminal,
+            Color::Always => true,
+            Color::Never => false,
+        };
+    }
+
+    pub(super) fn line(&mut self, text: impl AsRef<str>) -> io::Result<()> {
+        writeln!(self.out, "{}", text.as_ref())
+    }
+
+    /// The text in a colour, where there are colours.
+    pub(super) fn paint(&self, paint: Paint, text: &str) -> String {
+        if !self.colored {
+            return text.to_owned();
+        }
+        let code = match paint {
+            Paint::Red => 31,
+            Paint::Green => 32,
+            Paint::Yellow => 33,
+            Paint::Faint => 2,
+        };
+        format!("\x1b[{code}m{text}\x1b[0m")
+    }
+}
+
+/// A number of bytes as one reads it.
+pub(super) fn size(bytes: usize) -> String {
+    let kib = bytes as f64 / 1024.0;
+    if bytes < 1024 {
+        format!("{bytes} B")
+    } else if kib < 1024.0 {
+        format!("{kib:.1} KiB")
+    } else {
+        format!("{:.1} MiB", kib / 1024.0)
+    }
+}
+
+impl Drop for Console {
+    fn drop(&mut self) {
+        // A reader that has gone misses nothing.
+        _ = self.out.flush();
+    }
+}

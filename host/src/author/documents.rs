@@ -1,0 +1,218 @@
+//! The documents that a plugin is tried on: from a file, or the first of a
+//! collection, which is read and nothing else.
+
+use std::fs::File;
+use std::io::{BufReader, Read};
+use std::path::Path;
+
+use anyhow::{Context, Result};
+use bson::{Document, RawDocumentBuf};
+use serde_json::Value;
+
+use crate::config::ConnectionString;
+use crate::model::Namespace;
+use crate::mongo;
+
+use super::misused;
+
+/// A server takes no larger one, but for a few of its own.
+const DOCUMENT_BYTES: u32 = (16 << 20) + (16 << 10);
+
+/// Documents, and where they are said to come from.
+#[derive(Debug)]
+pub(super) struct Documents {
+    pub(super) namespace: Namespace,
+    pub(super) documents: Vec<RawDocumentBuf>,
+}
+
+/// Reads at most `limit` documents.
+pub(super) fn read(input: &str, limit: usize) -> Result<Documents> {
+    let read = if input.starts_with("mongodb://") || input.starts_with("mongodb+srv://") {
+        from_collection(input, limit)?
+    } else {
+        from_file(Path::new(input), limit)?
+    };
+    if read.documents.is_empty() {
+        let place = ConnectionString::new(input);
+        return Err(misused(format!("There are no documents in {place}.")));
+    }
+    Ok(read)
+}
+
+/// Reads `db.coll`; the collection may hold dots.
+pub(super) fn namespace(text: &str) -> Result<Namespace> {
+    match text.split_once('.') {
+        Some((database, collection)) if !database.is_empty() && !collection.is_empty() => {
+            Ok(Namespace::new(database, collection))
+        }
+        _ => Err(misused(format!(
+            "'{text}' is not a namespace; the form is DATABASE.COLLECTION."
+        ))),
+    }
+}
+
+fn from_file(path: &Path, limit: usize) -> Result<Documents> {
+    let place = path.display();
+    let file = File::open(path).map_err(|error| {
+        misused(format!("{place} cannot be read: {error}. --in takes a file, or mongodb://…"))
+    })?;
+    let reader = BufReader::new(file);
+    let documents = if path.extension().is_some_and(|extension| extension == "bson") {
+        from_bson(reader, limit)
+    } else {
+        from_json(reader, limit)
+    };
+    Ok(Documents {
+        namespace: Namespace::new("test", "documents"),
+        documents: documents.map_err(|error| misused(format!("{place}: {error:#}.")))?,
+    })
+}
+
+/// Raw documents one behind the other, as mongodump writes them.
+fn from_bson(mut reader: impl Read, limit: usize) -> Result<Vec<RawDocumentBuf>> {
+    let mut documents = Vec::new();
+    while documents.len() < limit {
+        let position = documents.len();
+        let Some(bytes) = next_bson(&mut reader)
+            .with_context(|| format!("document {position} (from 0) is not BSON"))?
+        else {
+            break;
+        };
+        let document = RawDocumentBuf::from_bytes(bytes)
+            .with_context(|| format!("document {position} (from 0) is not BSON"))?;
+        documents.push(document);
+    }
+    Ok(documents)
+}
+
+fn next_bson(reader: &mut impl Read) -> Result<Option<Vec<u8>>> {
+    let mut bytes = Vec::new();
+    reader.by_ref().take(4).read_to_end(&mut bytes)?;
+    if bytes.is_empty() {
+        return Ok(None);
+    }
+    let length = bytes.first_chunk().map_or(0, |length| u32::from_le_bytes(*length));
+    anyhow::ensure!(
+        (5..=DOCUMENT_BYTES).contains(&length),
+        "its length cannot be {length}"
+    );
+    reader.by_ref().take(u64::from(length) - 4).read_to_end(&mut bytes)?;
+    anyhow::ensure!(bytes.len() as u64 == u64::from(length), "the file ends within it");
+    Ok(Some(bytes))
+}
+
+/// Arrays and objects, one behind the other: so an array of documents, or one a line.
+pub(super) fn from_json(reader: impl Read, limit: usize) -> Result<Vec<RawDocumentBuf>> {
+    let mut documents = Vec::new();
+    for value in serde_json::Deserializer::from_reader(reader).into_iter::<Value>() {
+        match value.context("it is not JSON")? {
+            Value::Array(values) => documents.extend(values),
+            value => documents.push(value),
+        }
+        if documents.len() >= limit {
+            break;
+        }
+    }
+    documents.truncate(limit);
+    let document = |(position, value)| {
+        document(value).with_context(|| {
+            format!("document {position} (from 0) is not a document in Extended JSON")
+        })
+    };
+    documents.into_iter().enumerate().map(document).collect()
+}
+
+fn document(value: Value) -> Result<RawDocumentBuf> {
+    let Value::Object(fields) = value else {
+        anyhow::bail!("it is no object");
+    };
+    let document = Document::try_from(fields)?;
+    Ok(RawDocumentBuf::try_from(&document)?)
+}
+
+fn from_collection(uri: &str, limit: usize) -> Result<Documents> {
+    let Some((uri, path)) = without_path(uri) else {
+        return Err(misused(
+            "The connection string of --in names no collection; \
+             the form is mongodb://HOST:PORT/DATABASE.COLLECTION?replicaSet=NAME.",
+        ));
+    };
+    let namespace = namespace(path)?;
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .context("start a runtime")?;
+    let documents = runtime.block_on(mongo::sample::first(&uri, &namespace, limit))?;
+    Ok(Documents {
+        namespace,
+        documents,
+    })
+}
+
+/// A connection string without its path, and the path.
+fn without_path(uri: &str) -> Option<(String, &str)> {
+    let (scheme, rest) = uri.split_once("://")?;
+    let (authority, rest) = rest.split_once('/')?;
+    let (path, mark, options) = match rest.split_once('?') {
+        Some((path, options)) => (path, "?", options),
+        None => (rest, "", ""),
+    };
+    let uri = format!("{scheme}://{authority}/{mark}{options}");
+    (!path.is_empty()).then_some((uri, path))
+}
+
+#[cfg(test)]
+mod tests {
+    use bson::{doc, rawdoc};
+
+    use super::*;
+
+    fn json(text: &str) -> Result<Vec<Document>> {
+        let documents = from_json(text.as_bytes(), 3)?;
+        Ok(documents.iter().map(|d| Document::try_from(&**d)).collect::<Result<_, _>>()?)
+    }
+
+    #[test]
+    fn json_is_an_array_or_one_document_after_the_other() -> Result<()> {
+        let two = [doc! { "_id": 1 }, doc! { "_id": 2_i64, "b": bson::oid::ObjectId::from_bytes([1; 12]) }];
+        let oid = r#"{"$oid": "010101010101010101010101"}"#;
+        let second = format!(r#"{{"_id": {{"$numberLong": "2"}}, "b": {oid}}}"#);
+        assert_eq!(json(&format!(r#"[{{"_id": 1}}, {second}]"#))?, two);
+        assert_eq!(json(&format!("{{\"_id\": 1}}\n{second}\n"))?, two);
+        assert_eq!(json(r#"[{"a": 1}, {"a": 2}, {"a": 3}, {"a": 4}]"#)?.len(), 3);
+        assert_eq!(json("")?.len(), 0);
+        for (text, says) in [("[1]", "document 0"), ("{\"a\": 1} x", "not JSON"), (r#"[{}, {"a": {"$oid": 1}}]"#, "document 1")] {
+            let error = json(text).expect_err(text);
+            assert!(format!("{error:#}").contains(says), "{error:#}");
+        }
+        Ok(())
+    }
+
+    #[test]
+    fn a_dump_is_read_up_to_the_limit_and_to_its_end() -> Result<()> {
+        let documents: Vec<RawDocumentBuf> = (0..3).map(|n| rawdoc! { "_id": n, "s": "x" }).collect();
+        let mut dump: Vec<u8> = documents.iter().flat_map(|d| d.as_bytes().to_vec()).collect();
+        assert_eq!(from_bson(&dump[..], 9)?, documents);
+        assert_eq!(from_bson(&dump[..], 2)?, documents[..2]);
+        dump.pop();
+        let cut = from_bson(&dump[..], 9).expect_err("cut short");
+        assert!(format!("{cut:#}").contains("document 2"), "{cut:#}");
+        assert!(from_bson(&b"\x02\0\0\0"[..], 9).is_err());
+        assert!(from_bson(&b"\xff\xff\xff\x7f"[..], 9).is_err());
+        Ok(())
+    }
+
+    #[test]
+    fn the_collection_stands_where_the_database_would() {
+        for (uri, connection, path) in [
+            ("mongodb://a:1,b:2/db.coll.x?replicaSet=r", "mongodb://a:1,b:2/?replicaSet=r", "db.coll.x"),
+            ("mongodb+srv://u:p%2F@h/db.c", "mongodb+srv://u:p%2F@h/", "db.c"),
+        ] {
+            assert_eq!(without_path(uri), Some((connection.to_owned(), path)));
+        }
+        for uri in ["mongodb://a", "mongodb://a/", "mongodb://a/?x=y"] {
+            assert_eq!(without_path(uri), None, "{uri}");
+        }
+        assert!(namespace("db").is_err() && namespace(".c").is_err() && namespace("db.").is_err());
+    }
+}

@@ -1,0 +1,99 @@
+//! `tidegate plugin …`: what an author of plugins needs, from the first file to
+//! the upload. Runs a component exactly as a sync would, and nothing else: no
+//! command here changes a cluster, and [`add`] alone talks to a running host.
+//!
+//! Exit codes: 0 done, 1 the plugin (or whoever refused it) is at fault, 2 the
+//! command line is.
+
+mod add;
+mod bench;
+mod build;
+mod check;
+mod command;
+mod compare;
+mod console;
+mod documents;
+mod inspect;
+mod new;
+mod run;
+mod samples;
+mod subject;
+mod traps;
+
+use std::ffi::OsString;
+use std::io::{self, Write};
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use crate::config::mask_text;
+use crate::model::{ErrorName, OperatorError};
+use command::{Command, CommandLine};
+use console::Console;
+
+/// Whether the plugin is as it should be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Ended {
+    Well,
+    Badly,
+}
+
+/// Runs the command that stands behind `tidegate plugin`, to its exit code.
+pub fn run(arguments: Vec<OsString>) -> ExitCode {
+    let program = std::iter::once(OsString::from("tidegate plugin"));
+    let command = match CommandLine::try_parse_from(program.chain(arguments)) {
+        Ok(command_line) => command_line.command,
+        Err(error) => return explain(&error),
+    };
+    traps::show();
+    match execute(command, &mut Console::of_process()) {
+        Ok(Ended::Well) => ExitCode::SUCCESS,
+        Ok(Ended::Badly) => ExitCode::from(1),
+        Err(error) if is_closed_pipe(&error) => ExitCode::SUCCESS,
+        Err(error) => {
+            _ = writeln!(io::stderr(), "tidegate: {error:#}");
+            ExitCode::from(if is_misuse(&error) { 2 } else { 1 })
+        }
+    }
+}
+
+fn execute(command: Command, console: &mut Console) -> anyhow::Result<Ended> {
+    match command {
+        Command::New(arguments) => new::execute(&arguments, console),
+        Command::Build(arguments) => build::execute(&arguments, console),
+        Command::Check(arguments) => check::execute(&arguments, console),
+        Command::Run(arguments) => run::execute(&arguments, console),
+        Command::Bench(arguments) => bench::execute(&arguments, console),
+        Command::Inspect(arguments) => inspect::execute(&arguments, console),
+        Command::Add(arguments) => add::execute(&arguments, console),
+    }
+}
+
+/// Help goes where output goes; what is wrong with the arguments does not, and
+/// is shown without the secrets of connection strings.
+fn explain(error: &clap::Error) -> ExitCode {
+    let text = error.render().to_string();
+    if error.use_stderr() {
+        _ = write!(io::stderr(), "{}", mask_text(&text));
+        ExitCode::from(2)
+    } else {
+        _ = write!(io::stdout(), "{text}");
+        ExitCode::SUCCESS
+    }
+}
+
+/// An error about what stands on the command line.
+fn misused(message: impl Into<String>) -> anyhow::Error {
+    OperatorError::new(ErrorName::InvalidConfig, message).into()
+}
+
+fn is_misuse(error: &anyhow::Error) -> bool {
+    let name = error.downcast_ref::<OperatorError>().map(|error| error.name);
+    matches!(name, Some(ErrorName::InvalidConfig | ErrorName::InvalidUri))
+}
+
+/// True if the reader of what is printed has gone, as `head` does.
+fn is_closed_pipe(error: &anyhow::Error) -> bool {
+    let cause = error.downcast_ref::<io::Error>();
+    cause.is_some_and(|error| error.kind() == io::ErrorKind::BrokenPipe)
+}

@@ -1,0 +1,108 @@
+//! `tidegate plugin run`: what a plugin makes of documents.
+
+use std::time::Instant;
+
+use anyhow::{Context, Result};
+use bson::{Bson, RawDocument, RawDocumentBuf};
+
+use crate::model::options::OnError;
+use crate::plugin::Outcome;
+
+use super::compare::{compact, difference};
+use super::console::{Console, Paint};
+use super::documents::{self, Documents};
+use super::subject::{self, Subject};
+use super::{Ended, command};
+
+/// How much of a document stands on the line that says what became of it.
+const WIDTH: usize = 100;
+
+/// How many documents came to which end.
+#[derive(Debug, Default)]
+struct Counts {
+    kept: usize,
+    dropped: usize,
+    replaced: usize,
+    errors: usize,
+}
+
+pub(super) fn execute(arguments: &command::Run, console: &mut Console) -> Result<Ended> {
+    console.set_color(arguments.color);
+    let subject = Subject::open(&arguments.subject.file)?;
+    let config = subject::config_or_empty(&arguments.subject)?;
+    let Documents {
+        mut namespace,
+        documents,
+    } = documents::read(&arguments.input, usize::try_from(arguments.limit)?)?;
+    if let Some(given) = &arguments.namespace {
+        namespace = documents::namespace(given)?;
+    }
+    // Every document is shown, also behind one that the plugin cannot handle.
+    let chain = subject.chain(&config, OnError::Quarantine, &namespace)?;
+    let batch = joined(&documents);
+    let begun = Instant::now();
+    let transformed = chain.transform(&batch)?;
+    let elapsed = begun.elapsed();
+
+    let mut counts = Counts::default();
+    for (document, outcome) in documents.iter().zip(transformed.outcomes()) {
+        show(arguments.diff, document, outcome, &mut counts, console)?;
+    }
+    let micros = elapsed.as_secs_f64() * 1e6 / documents.len() as f64;
+    console.line(format!(
+        "{} documents of {namespace}: {} kept, {} dropped, {} replaced, {} errors; {micros:.1} µs a document",
+        documents.len(),
+        counts.kept,
+        counts.dropped,
+        counts.replaced,
+        counts.errors,
+    ))?;
+    Ok(if counts.errors == 0 { Ended::Well } else { Ended::Badly })
+}
+
+/// Documents one behind the other, as a plugin is given them.
+pub(super) fn joined(documents: &[RawDocumentBuf]) -> Vec<u8> {
+    documents.iter().flat_map(|document| document.as_bytes()).copied().collect()
+}
+
+fn show(
+    style: command::Style,
+    document: &RawDocument,
+    outcome: Outcome<'_>,
+    counts: &mut Counts,
+    console: &mut Console,
+) -> Result<()> {
+    let line = match outcome {
+        Outcome::Keep => {
+            counts.kept += 1;
+            format!("kept      {}", compact(document, WIDTH))
+        }
+        Outcome::Drop => {
+            counts.dropped += 1;
+            let text = format!("dropped   {}", compact(document, WIDTH));
+            console.paint(Paint::Red, &text)
+        }
+        Outcome::Quarantined(fault) => {
+            counts.errors += 1;
+            let text = format!("error     _id {}: {fault}", id_of(document));
+            console.paint(Paint::Yellow, &text)
+        }
+        Outcome::Replaced(after) => {
+            counts.replaced += 1;
+            console.line(console.paint(Paint::Green, &format!("replaced  _id {}", id_of(document))))?;
+            let after = RawDocument::from_bytes(after).context("read a replacement")?;
+            for line in difference(console, style, document, after) {
+                console.line(line)?;
+            }
+            return Ok(());
+        }
+    };
+    Ok(console.line(line)?)
+}
+
+/// The `_id` as relaxed Extended JSON.
+pub(super) fn id_of(document: &RawDocument) -> String {
+    let id = document.get("_id").ok().flatten();
+    let id = id.and_then(|id| Bson::try_from(id).ok());
+    id.map_or_else(|| "none".to_owned(), |id| id.into_relaxed_extjson().to_string())
+}

@@ -1,0 +1,137 @@
+//! The plugin that a command is about, taken in as a host does it.
+
+use std::path::Path;
+
+use anyhow::{Context, Result};
+use serde_json::{Value, json};
+
+use crate::model::options::{ClusterName, Json, OnError, PluginOptions};
+use crate::model::{Namespace, OperatorError, StartOptions};
+use crate::plugin::{Installed, NamespaceChain, Registry, Router, Scope, WasiPolicy};
+
+use super::{command, misused};
+
+/// A plugin that this host can run.
+pub(super) struct Subject {
+    pub(super) plugin: Installed,
+    registry: Registry,
+}
+
+impl Subject {
+    /// The component in a file, or one that comes with this release.
+    pub(super) fn open(file: &str) -> Result<Self> {
+        let registry = Registry::load(None, WasiPolicy::ShowOutput)?;
+        let path = Path::new(file);
+        let plugin = if path.is_file() {
+            registry.add(&read(path)?)?
+        } else {
+            let shipped = registry.feature_set().components().iter();
+            let names: Vec<&str> = shipped.map(|info| info.name.as_str()).collect();
+            if !names.contains(&file) {
+                return Err(misused(format!(
+                    "There is no file {file}, and no plugin of that name comes with tidegate; \
+                     these do: {}.",
+                    names.join(", ")
+                )));
+            }
+            registry.find(file)?
+        };
+        Ok(Self {
+            plugin,
+            registry,
+        })
+    }
+
+    pub(super) fn exports(&self, interface: &str) -> bool {
+        self.plugin.exports.iter().any(|name| name == interface)
+    }
+
+    /// The plugin alone, configured; what it has to say of the documents of `namespace`.
+    pub(super) fn chain(
+        &self,
+        config: &Value,
+        on_error: OnError,
+        namespace: &Namespace,
+    ) -> Result<NamespaceChain> {
+        let chain = self.registry.chain(&self.options(config, on_error)).map_err(unprefixed)?;
+        let of_namespace = chain.of(namespace)?;
+        of_namespace.with_context(|| {
+            format!(
+                "{} has no transform, so it says nothing of documents",
+                self.plugin.info.name
+            )
+        })
+    }
+
+    /// The plugin alone, configured; what it has to say of namespaces.
+    pub(super) fn router(&self, config: &Value) -> Result<Router> {
+        let router = self.registry.router(&self.options(config, OnError::Stop));
+        Ok(router.map_err(unprefixed)?)
+    }
+
+    fn options(&self, config: &Value, on_error: OnError) -> StartOptions {
+        StartOptions {
+            source: ClusterName::Cluster0,
+            destination: ClusterName::Cluster1,
+            include_namespaces: Vec::new(),
+            exclude_namespaces: Vec::new(),
+            build_indexes: Default::default(),
+            document_filter: None,
+            namespace_remap: None,
+            plugins: vec![PluginOptions {
+                component: self.plugin.info.digest.clone(),
+                config: Json(config.clone()),
+                namespaces: Vec::new(),
+                on_error,
+            }],
+        }
+    }
+}
+
+/// There is one plugin and one configuration here: which of `/start`'s it is does not help.
+fn unprefixed(error: OperatorError) -> OperatorError {
+    OperatorError::new(error.name, error.message.replace("plugins[0].config", "config"))
+}
+
+/// The word of the contract.
+pub(super) fn scope(scope: Scope) -> &'static str {
+    match scope {
+        Scope::Document => "document",
+        Scope::Delta => "delta",
+    }
+}
+
+/// The bytes of a component.
+pub(super) fn read(file: &Path) -> Result<Vec<u8>> {
+    std::fs::read(file)
+        .map_err(|error| misused(format!("{} cannot be read: {error}.", file.display())))
+}
+
+/// The configuration that `--config` gives, if it is there.
+pub(super) fn config(subject: &command::Subject) -> Result<Option<Value>> {
+    let Some(given) = subject.config.as_deref() else {
+        return Ok(None);
+    };
+    let (place, text) = if given.trim_start().starts_with('{') {
+        ("The configuration".to_owned(), given.to_owned())
+    } else {
+        let text = std::fs::read_to_string(given).map_err(|error| {
+            misused(format!(
+                "The configuration file {given} cannot be read: {error}. Give a file, or a JSON object."
+            ))
+        })?;
+        (format!("The configuration file {given}"), text)
+    };
+    let value: Value = serde_json::from_str(&text)
+        .map_err(|error| misused(format!("{place} is not JSON: {error}.")))?;
+    if value.is_object() {
+        Ok(Some(value))
+    } else {
+        Err(misused(format!("{place} is not a JSON object.")))
+    }
+}
+
+/// The same, and `{}` if there is none.
+pub(super) fn config_or_empty(subject: &command::Subject) -> Result<Value> {
+    Ok(config(subject)?.unwrap_or_else(|| json!({})))
+}

@@ -1,0 +1,64 @@
+//! Uploaded components: their bytes in chunks, then the document that makes them one.
+
+use bson::{Binary, doc, spec::BinarySubtype};
+
+use super::{
+    documents::{ComponentChunkDocument, ComponentDocument},
+    store::{Storage, Store},
+};
+
+const COMPONENTS: &str = "components";
+const CHUNKS: &str = "componentChunks";
+
+/// Well below what a document holds.
+const CHUNK_BYTES: usize = 8 << 20;
+
+impl<S: Storage> Store<S> {
+    /// Stores a component; one that is there already stays as it is.
+    pub async fn put_component(
+        &self,
+        name: &str,
+        version: &str,
+        digest: &str,
+        bytes: &[u8],
+    ) -> Result<(), S::Error> {
+        let mut chunks = 0;
+        for chunk in bytes.chunks(CHUNK_BYTES) {
+            let document = ComponentChunkDocument {
+                id: format!("{digest}:{chunks}"),
+                digest: digest.to_owned(),
+                number: chunks,
+                bytes: Binary {
+                    subtype: BinarySubtype::Generic,
+                    bytes: chunk.to_vec(),
+                },
+            };
+            self.storage.replace(CHUNKS, &document.id, &document).await?;
+            chunks += 1;
+        }
+        let document = ComponentDocument {
+            digest: digest.to_owned(),
+            name: name.to_owned(),
+            version: version.to_owned(),
+            bytes: i64::try_from(bytes.len()).unwrap_or(i64::MAX),
+            chunks,
+        };
+        self.storage.replace(COMPONENTS, digest, &document).await
+    }
+
+    /// The bytes of every stored component. Whoever uses them checks their digest.
+    pub async fn components(&self) -> Result<Vec<Vec<u8>>, S::Error> {
+        let listed: Vec<ComponentDocument> = self.storage.find(COMPONENTS, doc! {}).await?;
+        let mut components = Vec::new();
+        for component in listed {
+            let mut chunks: Vec<ComponentChunkDocument> = self
+                .storage
+                .find(CHUNKS, doc! { "digest": &component.digest })
+                .await?;
+            chunks.sort_by_key(|chunk| chunk.number);
+            let bytes = chunks.into_iter().map(|chunk| chunk.bytes.bytes);
+            components.push(bytes.collect::<Vec<_>>().concat());
+        }
+        Ok(components)
+    }
+}

@@ -1,0 +1,59 @@
+//! Documents that a plugin could not handle, put aside.
+
+use bson::doc;
+use serde::Deserialize;
+
+use super::{
+    documents::QuarantineDocument,
+    store::{QUARANTINE, Storage, Store},
+};
+
+/// What is kept in memory of a quarantined document.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct QuarantinedId {
+    #[serde(rename = "_id")]
+    pub id: String,
+    pub namespace_id: String,
+}
+
+impl<S: Storage> Store<S> {
+    pub async fn quarantined_ids(&self) -> Result<Vec<QuarantinedId>, S::Error> {
+        self.storage
+            .page(
+                QUARANTINE,
+                doc! {},
+                doc! { "_id": 1, "namespaceId": 1 },
+                None,
+            )
+            .await
+    }
+
+    /// Quarantined documents behind `after`, without their contents.
+    pub async fn quarantined(
+        &self,
+        after: &str,
+        limit: u32,
+    ) -> Result<Vec<QuarantineDocument>, S::Error> {
+        self.storage
+            .page(
+                QUARANTINE,
+                doc! { "_id": { "$gt": after } },
+                doc! { "document": 0 },
+                Some(limit),
+            )
+            .await
+    }
+
+    pub async fn put_quarantined(&self, document: &QuarantineDocument) -> Result<(), S::Error> {
+        self.storage
+            .replace(QUARANTINE, &document.id, document)
+            .await
+    }
+
+    pub async fn remove_quarantined(&self, ids: &[String]) -> Result<(), S::Error> {
+        self.storage
+            .remove(QUARANTINE, doc! { "_id": { "$in": ids } })
+            .await
+    }
+}

@@ -1,0 +1,78 @@
+//! Plugins as an operator sees them. Plain values; `api` gives them their wire form.
+
+use super::Namespace;
+
+/// A component that the host can run.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct InstalledPlugin {
+    pub name: String,
+    pub version: String,
+    /// `sha256:` and hex.
+    pub digest: String,
+    /// The version of the plugin contract that it was built for.
+    pub abi: String,
+    pub semantics: u32,
+    /// The interfaces of the contract that it exports.
+    pub exports: Vec<String>,
+    /// "document" or "delta".
+    pub scope: &'static str,
+    /// JSON Schema, as text.
+    pub config_schema: String,
+    /// It imports WASI, and runs against one that grants nothing.
+    pub wasi: bool,
+    /// It is of the feature set; otherwise it was uploaded.
+    pub shipped: bool,
+    pub bytes: u64,
+    /// The sync runs on it.
+    pub in_use: bool,
+}
+
+/// What one stage of the chain has done since the host started.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct PluginProgress {
+    pub name: String,
+    pub digest: String,
+    pub documents: u64,
+    pub kept: u64,
+    pub dropped: u64,
+    pub replaced: u64,
+    pub quarantined: u64,
+    /// Documents and batches that the plugin answered with an error, or with nonsense.
+    pub errors: u64,
+    pub traps: u64,
+    pub bytes_in: u64,
+    pub bytes_out: u64,
+    /// Of one batch.
+    pub p50_us: u64,
+    pub p99_us: u64,
+}
+
+/// A document that a plugin could not handle.
+#[derive(Clone, Debug, PartialEq)]
+pub struct QuarantinedDocument {
+    /// Lists are in this order, and go on behind one.
+    pub id: String,
+    pub namespace: Namespace,
+    /// The document's `_id`, as relaxed Extended JSON.
+    pub document_id: serde_json::Value,
+    pub component: String,
+    pub digest: String,
+    pub export: String,
+    pub reason: String,
+}
+
+/// What a retry has left.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Retried {
+    /// Documents that were in quarantine before.
+    pub tried: u64,
+    /// Documents that are in quarantine now.
+    pub left: u64,
+}
+
+/// A component that is to take the place of the one that runs under the same name.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Swap {
+    pub name: String,
+    pub digest: String,
+}

@@ -1,0 +1,106 @@
+//! What a guest answers for one batch, checked before anything of it is used.
+
+use crate::model::raw;
+
+use super::super::abi::v1_0_0::transform::Outcome;
+use super::batch::Batch;
+use super::transformed::{Answer, Place, Transformed};
+
+/// The largest document that a server stores.
+const DOCUMENT_BYTES: usize = 16 << 20;
+
+/// Why an answer cannot be used.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Flaw {
+    /// The document at fault; `None` if it is the answer as a whole.
+    pub(super) index: Option<usize>,
+    pub(super) reason: String,
+}
+
+impl Flaw {
+    fn of(index: usize, reason: impl Into<String>) -> Self {
+        Self {
+            index: Some(index),
+            reason: reason.into(),
+        }
+    }
+
+    fn whole(reason: String) -> Self {
+        Self {
+            index: None,
+            reason,
+        }
+    }
+}
+
+/// Reads the answer for `batch`.
+pub(super) fn read(batch: Batch<'_>, outcome: Outcome) -> Result<Transformed, Flaw> {
+    let Outcome {
+        verdicts,
+        replacements,
+    } = outcome;
+    let count = batch.count;
+    if !verdicts.is_empty() && verdicts.len() != count {
+        return Err(Flaw::whole(format!(
+            "it gave {} verdicts for {count} documents",
+            verdicts.len()
+        )));
+    }
+    let mut answers = Vec::with_capacity(verdicts.len());
+    let mut start = 0;
+    for (index, (document, verdict)) in batch.documents().zip(&verdicts).enumerate() {
+        answers.push(match verdict {
+            0 => Answer::Keep,
+            1 => Answer::Drop,
+            2 => {
+                let rest = replacements.get(start..).unwrap_or_default();
+                let length = check(document, rest).map_err(|reason| Flaw::of(index, reason))?;
+                let range = start..start + length;
+                start = range.end;
+                Answer::Replaced(Place { buffer: 0, range })
+            }
+            other => {
+                return Err(Flaw::of(
+                    index,
+                    format!("it gave the unknown verdict {other}"),
+                ));
+            }
+        });
+    }
+    if start != replacements.len() {
+        return Err(Flaw::whole(format!(
+            "it gave {} bytes of replacements more than its verdicts ask for",
+            replacements.len() - start
+        )));
+    }
+    if answers.iter().all(|answer| matches!(answer, Answer::Keep)) {
+        return Ok(Transformed::kept(count));
+    }
+    Ok(Transformed::of(answers, replacements))
+}
+
+/// The length of the replacement at the head of `rest`, which may stand for `document`.
+fn check(document: &[u8], rest: &[u8]) -> Result<usize, String> {
+    if rest.is_empty() {
+        return Err("it gave no replacement".to_owned());
+    }
+    let stated = rest
+        .first_chunk::<4>()
+        .map(|length| i32::from_le_bytes(*length));
+    if stated.is_some_and(|length| usize::try_from(length).is_ok_and(|l| l > DOCUMENT_BYTES)) {
+        return Err("it gave a replacement of more than 16 MiB".to_owned());
+    }
+    let invalid = |_malformed| "it gave a replacement that is not BSON".to_owned();
+    let length = raw::length_of(rest).map_err(invalid)?;
+    let replacement = rest.get(..length).unwrap_or_default();
+    raw::validate_layout(replacement).map_err(invalid)?;
+    let id = |document| {
+        let id = raw::find(document, "_id").map_err(invalid)?;
+        Ok::<_, String>(id.map(|id| (id.kind, id.value)))
+    };
+    match (id(document)?, id(replacement)?) {
+        (before, after) if before == after => Ok(length),
+        (_, None) => Err("it gave a replacement without _id".to_owned()),
+        _ => Err("it changed the _id".to_owned()),
+    }
+}

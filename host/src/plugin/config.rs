@@ -1,0 +1,78 @@
+//! A configuration against the JSON Schema that its component gives, with the
+//! path of the field that does not fit.
+//!
+//! Values are not quoted: a configuration may hold a key.
+
+use jsonschema::Validator;
+use jsonschema::error::{ValidationError, ValidationErrorKind as Kind};
+use jsonschema::paths::{Location, LocationSegment};
+use serde_json::Value;
+
+use crate::model::ErrorName;
+
+use super::error::{Error, Result};
+
+/// A component's schema, compiled.
+pub(super) struct Schema(Validator);
+
+impl Schema {
+    /// The error is a clause for the operator.
+    pub(super) fn new(text: &str) -> std::result::Result<Self, String> {
+        let schema: Value = serde_json::from_str(text)
+            .map_err(|error| format!("its configuration schema is not JSON: {error}"))?;
+        jsonschema::options()
+            .offline()
+            .build(&schema)
+            .map(Self)
+            .map_err(|error| format!("its configuration schema is no JSON Schema: {error}"))
+    }
+
+    /// Refuses the first field that does not fit.
+    pub(super) fn check(&self, config: &Value) -> Result<()> {
+        self.0.validate(config).map_err(|error| refusal(&error))
+    }
+}
+
+fn refusal(error: &ValidationError<'_>) -> Error {
+    // Of several forms of which none fits, the operator meant the one that fits furthest.
+    if let Kind::OneOfNotValid { context } | Kind::AnyOf { context } = error.kind() {
+        let furthest = context.iter().flatten().max_by_key(|inner| depth(inner));
+        if let Some(inner) = furthest.filter(|inner| depth(inner) > depth(error)) {
+            return refusal(inner);
+        }
+    }
+    let path = path(error.instance_path());
+    let (name, path, reason) = match error.kind() {
+        Kind::AdditionalProperties { unexpected } | Kind::UnevaluatedProperties { unexpected } => {
+            let field = unexpected.first().cloned().unwrap_or_default();
+            let dot = if path.is_empty() { "" } else { "." };
+            let reason = "the plugin does not know this field; leave it out".to_owned();
+            (
+                ErrorName::UnknownField,
+                format!("{path}{dot}{field}"),
+                reason,
+            )
+        }
+        Kind::Required { property } => {
+            let reason = format!("the field {property} is missing");
+            (ErrorName::MissingField, path, reason)
+        }
+        _ => (ErrorName::InvalidField, path, error.masked().to_string()),
+    };
+    Error::Refused { name, path, reason }
+}
+
+fn depth(error: &ValidationError<'_>) -> usize {
+    error.instance_path().segments().count()
+}
+
+/// `rules[0].path`, from the top of the configuration.
+fn path(location: &Location) -> String {
+    location
+        .segments()
+        .fold(String::new(), |path, segment| match segment {
+            LocationSegment::Index(index) => format!("{path}[{index}]"),
+            LocationSegment::Property(name) if path.is_empty() => name.to_string(),
+            LocationSegment::Property(name) => format!("{path}.{name}"),
+        })
+}

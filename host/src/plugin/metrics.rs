@@ -1,0 +1,127 @@
+//! Counters of one stage of the chain, shared by all workers: atomics, and one lock
+//! a batch. They are this process's: a restart begins at zero.
+
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use hdrhistogram::Histogram;
+
+use super::error::{Error, Result};
+use super::featureset::ComponentInfo;
+
+/// What one stage of the chain has done so far.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PluginMetrics {
+    pub component: String,
+    pub digest: String,
+    pub documents: u64,
+    pub kept: u64,
+    pub dropped: u64,
+    pub replaced: u64,
+    pub quarantined: u64,
+    /// Calls that were answered with an error, or with nonsense.
+    pub errors: u64,
+    pub traps: u64,
+    pub bytes_in: u64,
+    pub bytes_out: u64,
+    /// Of the calls, each with one batch.
+    pub latency_p50_us: u64,
+    pub latency_p99_us: u64,
+}
+
+/// The documents of one batch by what became of them.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Tally {
+    pub(super) kept: usize,
+    pub(super) dropped: usize,
+    pub(super) replaced: usize,
+    pub(super) quarantined: usize,
+    pub(super) bytes_in: usize,
+    pub(super) bytes_out: usize,
+}
+
+/// The counters of one stage.
+pub(super) struct Meters {
+    kept: AtomicU64,
+    dropped: AtomicU64,
+    replaced: AtomicU64,
+    quarantined: AtomicU64,
+    errors: AtomicU64,
+    traps: AtomicU64,
+    bytes_in: AtomicU64,
+    bytes_out: AtomicU64,
+    latency_us: Mutex<Histogram<u64>>,
+}
+
+impl Meters {
+    pub(super) fn new() -> Result<Self> {
+        let latency = Histogram::new(2).map_err(|error| Error::Internal(error.to_string()))?;
+        Ok(Self {
+            kept: AtomicU64::default(),
+            dropped: AtomicU64::default(),
+            replaced: AtomicU64::default(),
+            quarantined: AtomicU64::default(),
+            errors: AtomicU64::default(),
+            traps: AtomicU64::default(),
+            bytes_in: AtomicU64::default(),
+            bytes_out: AtomicU64::default(),
+            latency_us: Mutex::new(latency),
+        })
+    }
+
+    pub(super) fn called(&self, elapsed: Duration) {
+        let elapsed_us = u64::try_from(elapsed.as_micros()).unwrap_or(u64::MAX);
+        let mut latency = self
+            .latency_us
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        // Fails beyond what a histogram can hold, which no deadline allows.
+        let _ = latency.record(elapsed_us);
+    }
+
+    pub(super) fn failed(&self, trapped: bool) {
+        let counter = if trapped { &self.traps } else { &self.errors };
+        counter.fetch_add(1, Relaxed);
+    }
+
+    pub(super) fn done(&self, tally: Tally) {
+        for (counter, more) in [
+            (&self.kept, tally.kept),
+            (&self.dropped, tally.dropped),
+            (&self.replaced, tally.replaced),
+            (&self.quarantined, tally.quarantined),
+            (&self.bytes_in, tally.bytes_in),
+            (&self.bytes_out, tally.bytes_out),
+        ] {
+            if more > 0 {
+                counter.fetch_add(more as u64, Relaxed);
+            }
+        }
+    }
+
+    pub(super) fn read(&self, info: &ComponentInfo) -> PluginMetrics {
+        let [kept, dropped, replaced, quarantined] =
+            [&self.kept, &self.dropped, &self.replaced, &self.quarantined]
+                .map(|counter| counter.load(Relaxed));
+        let latency = self
+            .latency_us
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        PluginMetrics {
+            component: info.name.clone(),
+            digest: info.digest.clone(),
+            documents: kept + dropped + replaced + quarantined,
+            kept,
+            dropped,
+            replaced,
+            quarantined,
+            errors: self.errors.load(Relaxed),
+            traps: self.traps.load(Relaxed),
+            bytes_in: self.bytes_in.load(Relaxed),
+            bytes_out: self.bytes_out.load(Relaxed),
+            latency_p50_us: latency.value_at_quantile(0.5),
+            latency_p99_us: latency.value_at_quantile(0.99),
+        }
+    }
+}

@@ -1,0 +1,245 @@
+//! Every component that this host can run: those of its feature set, and those
+//! that users have added. Nothing here is used by a sync before its options name it.
+//!
+//! A component is compiled when it is first needed, once a digest.
+
+use std::path::Path;
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
+
+use semver::Version;
+
+use crate::model::{OperatorError, StartOptions, plugins::InstalledPlugin};
+
+use super::chain::Chain;
+use super::component::Component;
+use super::engine::{Engines, Limits};
+use super::error::{Error, Result};
+use super::featureset::{Bytes, ComponentInfo, FeatureSet, digest};
+use super::router::Router;
+use super::wasi::WasiPolicy;
+
+/// How much of a document a plugin has to see.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Scope {
+    /// All of it: an update is looked up first.
+    Document,
+    /// Its top-level fields one by one: an update can be handed over as it is.
+    Delta,
+}
+
+/// A component that this host can run.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Installed {
+    pub info: ComponentInfo,
+    /// Its interfaces: `describe` and `route`, `transform` or `migrate`.
+    pub exports: Vec<String>,
+    pub scope: Scope,
+    /// A JSON Schema, as text.
+    pub config_schema: String,
+    /// True if it imports WASI, of which it is granted nothing.
+    pub wasi: bool,
+    /// True for those of the feature set.
+    pub shipped: bool,
+    /// The size of the component.
+    pub bytes: usize,
+}
+
+impl From<Installed> for InstalledPlugin {
+    /// As an operator sees it; in use is what a session says.
+    fn from(installed: Installed) -> Self {
+        let info = installed.info;
+        Self {
+            name: info.name,
+            version: info.version,
+            digest: info.digest,
+            abi: info.abi,
+            semantics: info.semantics,
+            exports: installed.exports,
+            scope: match installed.scope {
+                Scope::Document => "document",
+                Scope::Delta => "delta",
+            },
+            config_schema: installed.config_schema,
+            wasi: installed.wasi,
+            shipped: installed.shipped,
+            bytes: installed.bytes as u64,
+            in_use: false,
+        }
+    }
+}
+
+/// Every component that this host can run. Shared by all tasks.
+pub struct Registry {
+    engines: Engines,
+    wasi: WasiPolicy,
+    features: FeatureSet,
+    entries: RwLock<Vec<Arc<Entry>>>,
+}
+
+/// One component, compiled or not yet.
+struct Entry {
+    digest: String,
+    /// What the feature set says of it, if it is from there.
+    manifest: Option<ComponentInfo>,
+    bytes: Bytes,
+    compiled: Mutex<Option<Arc<Component>>>,
+}
+
+impl Registry {
+    /// Reads the embedded feature set, or the one in `dir`. Compiles nothing yet.
+    pub fn load(dir: Option<&Path>, wasi: WasiPolicy) -> std::result::Result<Self, OperatorError> {
+        Ok(Self::load_within(dir, wasi, Limits::default())?)
+    }
+
+    pub(super) fn load_within(
+        dir: Option<&Path>,
+        wasi: WasiPolicy,
+        limits: Limits,
+    ) -> Result<Self> {
+        let (features, bytes) = FeatureSet::read(dir)?;
+        let entry = |(info, bytes): (&ComponentInfo, Bytes)| {
+            Arc::new(Entry {
+                digest: info.digest.clone(),
+                manifest: Some(info.clone()),
+                bytes,
+                compiled: Mutex::new(None),
+            })
+        };
+        let entries = features.components().iter().zip(bytes).map(entry).collect();
+        Ok(Self {
+            engines: Engines::new(limits, wasi)?,
+            wasi,
+            features,
+            entries: RwLock::new(entries),
+        })
+    }
+
+    /// What this release ships.
+    pub fn feature_set(&self) -> &FeatureSet {
+        &self.features
+    }
+
+    /// Takes a component in, after all checks; again is fine. Compiles, which takes
+    /// some seconds for one with a language's runtime.
+    pub fn add(&self, bytes: &[u8]) -> std::result::Result<Installed, OperatorError> {
+        let digest = digest(bytes);
+        let known = self
+            .entries()
+            .into_iter()
+            .find(|entry| entry.digest == digest);
+        let entry = known.unwrap_or_else(|| {
+            Arc::new(Entry {
+                digest,
+                manifest: None,
+                bytes: bytes.to_vec().into(),
+                compiled: Mutex::new(None),
+            })
+        });
+        let component = self.compiled(&entry)?;
+        let mut entries = self.entries.write().unwrap_or_else(PoisonError::into_inner);
+        if !entries.iter().any(|known| known.digest == entry.digest) {
+            entries.push(entry);
+        }
+        Ok(component.installed().clone())
+    }
+
+    /// All of them, the feature set's first. Compiles what is not compiled yet.
+    pub fn list(&self) -> std::result::Result<Vec<Installed>, OperatorError> {
+        self.entries()
+            .iter()
+            .map(|entry| Ok(self.compiled(entry)?.installed().clone()))
+            .collect()
+    }
+
+    /// The component of that name or digest. Of one name the feature set's goes
+    /// before those that were added, and among these the newest version.
+    pub fn find(&self, name_or_digest: &str) -> std::result::Result<Installed, OperatorError> {
+        Ok(self.component(name_or_digest)?.installed().clone())
+    }
+
+    /// Configures everything that decides about the namespaces of a sync.
+    pub fn router(&self, options: &StartOptions) -> std::result::Result<Router, OperatorError> {
+        Router::new(self, options).map_err(Error::reported)
+    }
+
+    /// Configures everything that decides about the documents of a sync.
+    pub fn chain(&self, options: &StartOptions) -> std::result::Result<Chain, OperatorError> {
+        Chain::new(self, options).map_err(Error::reported)
+    }
+
+    pub(super) fn component(&self, name_or_digest: &str) -> Result<Arc<Component>> {
+        let entries = self.entries();
+        let exact = entries.iter().find(|entry| {
+            entry.digest == name_or_digest
+                || entry
+                    .manifest
+                    .as_ref()
+                    .is_some_and(|info| info.name == name_or_digest)
+        });
+        if let Some(entry) = exact {
+            return self.compiled(entry);
+        }
+        let added = entries.iter().filter(|entry| entry.manifest.is_none());
+        let added = added
+            .map(|entry| self.compiled(entry))
+            .collect::<Result<Vec<_>>>()?;
+        added
+            .iter()
+            .filter(|component| component.info().name == name_or_digest)
+            .max_by_key(|component| Version::parse(&component.info().version).ok())
+            .cloned()
+            .ok_or_else(|| not_found(name_or_digest, &entries, &added))
+    }
+
+    fn entries(&self) -> Vec<Arc<Entry>> {
+        self.entries
+            .read()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
+    }
+
+    fn compiled(&self, entry: &Entry) -> Result<Arc<Component>> {
+        let mut compiled = entry
+            .compiled
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        if let Some(component) = &*compiled {
+            return Ok(Arc::clone(component));
+        }
+        let component = Component::load(
+            &self.engines,
+            self.wasi,
+            &entry.digest,
+            &entry.bytes,
+            entry.manifest.as_ref(),
+        )?;
+        Ok(Arc::clone(compiled.insert(Arc::new(component))))
+    }
+}
+
+fn not_found(wanted: &str, entries: &[Arc<Entry>], added: &[Arc<Component>]) -> Error {
+    let shipped = entries.iter().filter_map(|entry| entry.manifest.as_ref());
+    let added = added.iter().map(|component| component.info());
+    let mut names: Vec<&str> = shipped
+        .chain(added)
+        .map(|info| info.name.as_str())
+        .collect();
+    names.sort_unstable();
+    names.dedup();
+    let closest = names
+        .iter()
+        .map(|name| (strsim::damerau_levenshtein(wanted, name), name))
+        .min()
+        .filter(|(distance, name)| distance * 3 <= name.len());
+    let hint = match closest {
+        Some((_, name)) => format!("did you mean {name}? "),
+        None => String::new(),
+    };
+    Error::NotFound {
+        wanted: wanted.to_owned(),
+        hint: format!(
+            "{hint}this host has {}; others have to be added first, with `tidegate plugin add`",
+            names.join(", ")
+        ),
+    }
+}

@@ -1,0 +1,76 @@
+//! Names on the destination: no two namespaces meet under one.
+//!
+//! MongoDB takes no two databases whose names differ in case alone (manual,
+//! "Database Name Case Sensitivity"); collections may.
+
+use std::collections::HashMap;
+
+use crate::model::{ErrorName, Namespace, OperatorError};
+
+/// The names that are taken, and by which source namespace.
+#[derive(Default)]
+pub(super) struct Names<'a> {
+    namespaces: HashMap<&'a Namespace, &'a Namespace>,
+    /// By the name in lower case: the name itself.
+    databases: HashMap<String, (&'a str, &'a Namespace)>,
+}
+
+impl<'a> Names<'a> {
+    /// Takes a name; refuses one that is taken.
+    pub(super) fn take(
+        mut self,
+        (source, destination): (&'a Namespace, &'a Namespace),
+    ) -> Result<Self, OperatorError> {
+        if let Some(other) = self.namespaces.insert(destination, source) {
+            return Err(collision(format!(
+                "{other} and {source} would both become {destination}"
+            )));
+        }
+        let database = destination.database.as_str();
+        let lower = database.to_lowercase();
+        let (taken, other) = *self.databases.entry(lower).or_insert((database, source));
+        if taken != database {
+            return Err(collision(format!(
+                "{other} and {source} would go to the databases {taken} and {database}, whose names differ in case alone"
+            )));
+        }
+        Ok(self)
+    }
+}
+
+fn collision(what: String) -> OperatorError {
+    OperatorError::new(
+        ErrorName::NamespaceCollision,
+        format!("{what}. Rename or exclude one of them, or change the remap."),
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn all(names: &[(&str, &str)]) -> Result<(), OperatorError> {
+        let namespace = |name: &str| {
+            let (database, collection) = name.split_once('.').unwrap();
+            Namespace::new(database, collection)
+        };
+        let names: Vec<_> = names
+            .iter()
+            .map(|(source, destination)| (namespace(source), namespace(destination)))
+            .collect();
+        let mut pairs = names.iter().map(|(source, destination)| (source, destination));
+        pairs.try_fold(Names::default(), Names::take).map(|_| ())
+    }
+
+    #[test]
+    fn names_meet_when_equal_and_databases_in_any_case() {
+        assert!(all(&[("a.x", "b.x"), ("a.y", "b.y"), ("a.Y", "b.Y")]).is_ok());
+        for names in [
+            [("a.x", "b.x"), ("b.x", "b.x")],
+            [("a.x", "b.x"), ("c.x", "B.y")],
+        ] {
+            let error = all(&names).unwrap_err();
+            assert_eq!(error.name, ErrorName::NamespaceCollision);
+        }
+    }
+}

@@ -1,0 +1,147 @@
+//! Documents that a plugin could not handle, put aside on the destination.
+//!
+//! Invariants:
+//! - an entry is durable before the position, or the partition's progress, moves
+//!   past its document;
+//! - a document is in quarantine or on the destination, as of the event that was
+//!   applied last: what a later event makes of it, or a retry, takes its entry away.
+
+use std::{
+    collections::{HashMap, HashSet},
+    sync::{Mutex, MutexGuard, PoisonError},
+};
+
+use bson::RawDocumentBuf;
+use sha2::{Digest, Sha256};
+
+use super::{Error, MetadataStore, status::Status};
+use crate::{
+    metadata::QuarantineDocument,
+    model::{
+        Namespace,
+        document_key::DocumentKey,
+        raw::{self, Writer},
+    },
+    mongo,
+    plugin::Fault,
+};
+
+/// A document above this is not kept in its entry, which could not hold it: a retry reads the source.
+const MAX_KEPT_BYTES: usize = 15 << 20;
+
+/// What is in quarantine, by the namespace's id. Only ids are in memory.
+pub(crate) struct Quarantine {
+    store: MetadataStore,
+    ids: Mutex<HashMap<String, HashSet<String>>>,
+}
+
+/// The collection whose documents are judged.
+#[derive(Clone, Copy)]
+pub(super) struct Origin<'a> {
+    pub(super) namespace_id: &'a str,
+    pub(super) source: &'a Namespace,
+}
+
+impl Quarantine {
+    /// Reads what an earlier run has put aside.
+    pub(crate) async fn load(store: MetadataStore, status: &Status) -> Result<Self, Error> {
+        let mut ids: HashMap<String, HashSet<String>> = HashMap::new();
+        for entry in store.quarantined_ids().await? {
+            ids.entry(entry.namespace_id).or_default().insert(entry.id);
+        }
+        let quarantine = Self {
+            store,
+            ids: Mutex::new(ids),
+        };
+        quarantine.show(status);
+        Ok(quarantine)
+    }
+
+    /// Puts a document aside; returns when it is durable.
+    pub(super) async fn put(
+        &self,
+        status: &Status,
+        origin: Origin<'_>,
+        document: &[u8],
+        fault: &Fault,
+    ) -> Result<(), Error> {
+        let id = raw::find(document, "_id")?.ok_or(raw::Malformed)?;
+        let kept = (document.len() <= MAX_KEPT_BYTES).then(|| to_document(document.to_vec()));
+        let entry = QuarantineDocument {
+            id: entry_id(origin.namespace_id, &DocumentKey::new(id.kind, id.value)),
+            namespace_id: origin.namespace_id.to_owned(),
+            source: origin.source.clone(),
+            document_id: id_document(id.kind, id.value)?,
+            document: kept.transpose()?,
+            component: fault.component.clone(),
+            digest: fault.digest.clone(),
+            export: fault.export.to_owned(),
+            reason: fault.reason.clone(),
+        };
+        self.store.put_quarantined(&entry).await?;
+        self.ids()
+            .entry(entry.namespace_id)
+            .or_default()
+            .insert(entry.id);
+        self.show(status);
+        Ok(())
+    }
+
+    /// Takes away the entries of documents that have been judged anew.
+    pub(super) async fn release<'k>(
+        &self,
+        status: &Status,
+        namespace_id: &str,
+        keys: impl Iterator<Item = &'k DocumentKey<'k>>,
+    ) -> Result<(), Error> {
+        let released: Vec<_> = match self.ids().get(namespace_id) {
+            None => return Ok(()),
+            Some(held) => keys
+                .map(|key| entry_id(namespace_id, key))
+                .filter(|id| held.contains(id))
+                .collect(),
+        };
+        if released.is_empty() {
+            return Ok(());
+        }
+        self.store.remove_quarantined(&released).await?;
+        if let Some(held) = self.ids().get_mut(namespace_id) {
+            held.retain(|id| !released.contains(id));
+        }
+        self.show(status);
+        Ok(())
+    }
+
+    /// Forgets the entries of a namespace whose documents are removed with it.
+    pub(super) fn forget(&self, status: &Status, namespace_id: &str) {
+        self.ids().remove(namespace_id);
+        self.show(status);
+    }
+
+    fn show(&self, status: &Status) {
+        let held: usize = self.ids().values().map(HashSet::len).sum();
+        status.set_quarantined(held as u64);
+    }
+
+    fn ids(&self) -> MutexGuard<'_, HashMap<String, HashSet<String>>> {
+        self.ids.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The namespace's id and a digest of the document's key.
+fn entry_id(namespace_id: &str, key: &DocumentKey<'_>) -> String {
+    let digest = Sha256::digest(key.to_bytes());
+    let hex: String = digest.iter().map(|byte| format!("{byte:02x}")).collect();
+    format!("{namespace_id}:{hex}")
+}
+
+/// `{_id: value}`.
+pub(super) fn id_document(id_kind: u8, id: &[u8]) -> Result<RawDocumentBuf, Error> {
+    let mut writer = Writer::continuing(RawDocumentBuf::new().into_bytes());
+    writer.value(id_kind, b"_id", id);
+    to_document(writer.finish())
+}
+
+fn to_document(bytes: Vec<u8>) -> Result<RawDocumentBuf, Error> {
+    Ok(RawDocumentBuf::from_bytes(bytes).map_err(mongo::Error::Bson)?)
+}

@@ -1,0 +1,84 @@
+//! The applier tasks: rounds are handed out to them, each its own documents.
+
+use std::sync::Arc;
+
+use futures::future::try_join_all;
+use tokio::sync::{mpsc, oneshot};
+
+use super::{
+    Context, Error,
+    applier::Applier,
+    freshness::Exactness,
+    round::{Applied, Finished, Part, RoundBuilder},
+};
+use crate::model::Position;
+
+/// Parts that wait for an applier; more would only take memory.
+const QUEUE: usize = 2;
+
+/// The applier tasks of one stream. They end when this is dropped.
+pub(super) struct Appliers {
+    queues: Vec<mpsc::Sender<Work>>,
+}
+
+struct Work {
+    part: Part,
+    done: oneshot::Sender<Result<(), Error>>,
+}
+
+impl Appliers {
+    pub(super) fn start(context: &Arc<Context>, exactness: &Arc<Exactness>) -> Self {
+        let queues = (0..context.workers.count())
+            .map(|_| {
+                let (queue, works) = mpsc::channel(QUEUE);
+                let applier = Applier::new(context.clone(), exactness.clone());
+                tokio::spawn(run(applier, works));
+                queue
+            })
+            .collect();
+        Self { queues }
+    }
+
+    pub(super) fn count(&self) -> usize {
+        self.queues.len()
+    }
+
+    /// Hands the parts of a round out; waits while an applier's queue is full.
+    pub(super) async fn submit(
+        &self,
+        round: RoundBuilder,
+        position: Option<Position>,
+    ) -> Result<Finished, Error> {
+        let events = round.events();
+        let mut parts = Vec::new();
+        for (queue, part) in self.queues.iter().zip(round.into_parts()) {
+            if part.events.is_empty() {
+                continue;
+            }
+            let (done, finished) = oneshot::channel();
+            queue
+                .send(Work { part, done })
+                .await
+                .map_err(|_closed| Error::Cancelled)?;
+            parts.push(async { finished.await.map_err(|_dropped| Error::Cancelled)? });
+        }
+        Ok(Box::pin(async move {
+            try_join_all(parts).await?;
+            Ok(Applied { events, position })
+        }))
+    }
+}
+
+/// Applies parts in order. After a failure nothing more is applied.
+async fn run(mut applier: Applier, mut works: mpsc::Receiver<Work>) {
+    while let Some(Work { part, done }) = works.recv().await {
+        let outcome = applier.apply(&part).await;
+        let failed = outcome.is_err();
+        // Nobody waits any more when the stream has stopped.
+        let _ = done.send(outcome);
+        if failed {
+            return;
+        }
+    }
+}
+

@@ -1,0 +1,72 @@
+//! Tries quarantined documents again: each is looked up on the source as it is
+//! now, and goes through its plugins like any other.
+//!
+//! Called between rounds. What is written here is newer than the events at
+//! hand; those are whole documents, since a collection with plugins takes no
+//! deltas, so the newest version is the last one to be written.
+
+use std::sync::Arc;
+
+use super::{
+    Context, Error,
+    applier::Applier,
+    coalesce::{Base, Slot},
+    freshness::Exactness,
+    targets::{Target, Targets},
+};
+use crate::{
+    metadata::{NamespaceDocument, QuarantineDocument},
+    model::{ClusterTime, document_key::DocumentKey, raw},
+};
+
+/// Entries that are read at once.
+const PAGE: u32 = 1_000;
+
+/// Tries every quarantined document once. Those that fail again stay.
+pub(super) async fn all(
+    context: &Arc<Context>,
+    targets: &Targets,
+    exactness: &Arc<Exactness>,
+    at_least: ClusterTime,
+) -> Result<(), Error> {
+    let mut applier = Applier::new(context.clone(), exactness.clone());
+    let mut after = String::new();
+    loop {
+        let page = context.store.quarantined(&after, PAGE).await?;
+        let Some(last) = page.last() else {
+            return Ok(());
+        };
+        for entries in page.chunk_by(|a, b| a.namespace_id == b.namespace_id) {
+            if let Some(target) = target_of(targets, entries) {
+                look_up(&mut applier, target, entries, at_least).await?;
+            }
+        }
+        after.clone_from(&last.id);
+    }
+}
+
+fn target_of<'t>(targets: &'t Targets, entries: &[QuarantineDocument]) -> Option<&'t Arc<Target>> {
+    let namespace_id = &entries.first()?.namespace_id;
+    targets.get(NamespaceDocument::uuid_of_id(namespace_id))
+}
+
+async fn look_up(
+    applier: &mut Applier,
+    target: &Target,
+    entries: &[QuarantineDocument],
+    at_least: ClusterTime,
+) -> Result<(), Error> {
+    let mut slots = Vec::with_capacity(entries.len());
+    for entry in entries {
+        let id = raw::find(entry.document_id.as_bytes(), "_id")?.ok_or(raw::Malformed)?;
+        slots.push(Slot {
+            key: DocumentKey::new(id.kind, id.value),
+            id_kind: id.kind,
+            id: id.value,
+            base: Base::Unchanged,
+            deltas: Vec::new(),
+            look_up: true,
+        });
+    }
+    applier.look_up(target, &mut slots, at_least).await
+}

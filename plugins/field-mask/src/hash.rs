@@ -1,0 +1,133 @@
+//! Keyed hashes: HMAC-SHA256 of a value's bytes, in a value of the same type.
+//!
+//! The hash depends on the value and the key alone, not on where it stands: what
+//! could be joined before can be joined afterwards.
+
+use hmac::{Hmac, KeyInit, Mac};
+use sha2::Sha256;
+use tidegate_plugin_sdk::bson::{Value, kind};
+use tidegate_plugin_sdk::{ConfigError, ConfigFault};
+
+/// As many characters as an ordinary key of 128 bits has in hexadecimal digits.
+const MIN_KEY_CHARACTERS: usize = 32;
+const HASH_BYTES: usize = 32;
+
+/// Binaries with a form inside that a hash would break: encrypted values,
+/// compressed columns, vectors.
+const FORMED_SUBTYPES: [u8; 3] = [6, 7, 9];
+/// Its bytes begin with a length of their own.
+const OLD_BINARY: u8 = 2;
+
+/// The key, set up once.
+#[derive(Clone)]
+pub(crate) struct Key(Hmac<Sha256>);
+
+impl std::fmt::Debug for Key {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Key(****)")
+    }
+}
+
+impl Key {
+    pub(crate) fn new(text: &str) -> Result<Self, ConfigError> {
+        let refuse = |reason| ConfigError::new(ConfigFault::InvalidValue, "key", reason);
+        if text.chars().count() < MIN_KEY_CHARACTERS {
+            return Err(refuse(format!(
+                "the key is shorter than {MIN_KEY_CHARACTERS} characters; make one with `openssl rand -hex 32`"
+            )));
+        }
+        Hmac::new_from_slice(text.as_bytes())
+            .map(Self)
+            .map_err(|error| refuse(error.to_string()))
+    }
+
+    fn hash(&self, parts: &[&[u8]]) -> [u8; HASH_BYTES] {
+        let mut mac = self.0.clone();
+        parts.iter().for_each(|part| mac.update(part));
+        mac.finalize().into_bytes().into()
+    }
+
+    /// The first bytes of the hash of `bytes`.
+    fn take<const N: usize>(&self, bytes: &[u8]) -> [u8; N] {
+        let hash = self.hash(&[bytes]);
+        std::array::from_fn(|at| hash.get(at).copied().unwrap_or_default())
+    }
+
+    /// As many bytes as `bytes` has: the hash, and behind it the hashes of the
+    /// hash and a count from 1.
+    fn append_as_long(&self, bytes: &[u8], out: &mut Vec<u8>) {
+        let first = self.hash(&[bytes]);
+        let end = out.len() + bytes.len();
+        out.extend_from_slice(&first);
+        let mut count = 0_u32;
+        while out.len() < end {
+            count += 1;
+            out.extend_from_slice(&self.hash(&[&first, &count.to_le_bytes()]));
+        }
+        out.truncate(end);
+    }
+}
+
+/// A hash rule: the key, and how long the hash of a string is.
+#[derive(Clone, Debug)]
+pub(crate) struct Hasher {
+    pub(crate) key: Key,
+    /// In hexadecimal digits, at most 64.
+    pub(crate) digits: usize,
+}
+
+impl Hasher {
+    /// Appends the hashed value; false for a type that cannot be hashed.
+    pub(crate) fn write(&self, value: Value<'_>, out: &mut Vec<u8>) -> bool {
+        let key = &self.key;
+        match value.kind {
+            kind::STRING => match value.as_string_bytes() {
+                Some(text) => self.write_digits(text, out),
+                None => return false,
+            },
+            kind::INT32 => {
+                let hash = i32::from_le_bytes(key.take(value.bytes)) & i32::MAX;
+                out.extend_from_slice(&hash.to_le_bytes());
+            }
+            kind::INT64 => {
+                let hash = i64::from_le_bytes(key.take(value.bytes)) & i64::MAX;
+                out.extend_from_slice(&hash.to_le_bytes());
+            }
+            kind::OBJECT_ID => out.extend_from_slice(&key.take::<12>(value.bytes)),
+            kind::BINARY => return self.write_binary(value, out),
+            _ => return false,
+        }
+        true
+    }
+
+    fn write_digits(&self, text: &[u8], out: &mut Vec<u8>) {
+        const DIGITS: &[u8; 16] = b"0123456789abcdef";
+        let hash = self.key.hash(&[text]);
+        let length = i32::try_from(self.digits + 1).unwrap_or(i32::MAX);
+        out.extend_from_slice(&length.to_le_bytes());
+        let digits = hash.iter().flat_map(|byte| [byte >> 4, byte & 15]);
+        out.extend(
+            digits
+                .take(self.digits)
+                .filter_map(|digit| DIGITS.get(usize::from(digit))),
+        );
+        out.push(0);
+    }
+
+    fn write_binary(&self, value: Value<'_>, out: &mut Vec<u8>) -> bool {
+        let Some((subtype, bytes)) = value.as_binary() else {
+            return false;
+        };
+        let head = if subtype == OLD_BINARY { 9 } else { 5 };
+        let Some((head, _)) = value.bytes.split_at_checked(head) else {
+            return false;
+        };
+        if FORMED_SUBTYPES.contains(&subtype) {
+            return false;
+        }
+        out.extend_from_slice(head);
+        self.key
+            .append_as_long(bytes.get(head.len() - 5..).unwrap_or_default(), out);
+        true
+    }
+}

@@ -1,0 +1,96 @@
+//! Masks fields of documents, as a transform component.
+//!
+//! A rule names a path and what becomes of the values there. The configuration:
+//!
+//! ```json
+//! {
+//!   "key": "6f1c2a…64 hexadecimal digits…",
+//!   "rules": [
+//!     {"path": "email", "action": "hash", "length": 24},
+//!     {"path": "cards.number", "action": "keepLast", "count": 4},
+//!     {"path": "born", "action": "truncateDate", "to": "year", "otherwise": "null"},
+//!     {"path": "notes", "action": "drop"}
+//!   ]
+//! }
+//! ```
+//!
+//! A path goes into every element of an array on its way. What no rule reaches is
+//! copied byte for byte, in its order; `_id` is out of reach. A value of a type
+//! that a rule is not for fails the document, unless the rule says otherwise.
+
+mod action;
+mod constant;
+mod date;
+mod hash;
+mod rules;
+mod tree;
+mod walk;
+
+use hash::Key;
+use rules::{Rule, RuleConfig};
+use tidegate_plugin_sdk::{
+    ConfigError, Description, DocumentFailure, Namespace, Plugin, Scope, Transform, Verdict,
+};
+use tree::Branch;
+
+/// The rules, as the operator gives them.
+#[derive(Debug, serde::Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Config {
+    key: Option<String>,
+    rules: Vec<RuleConfig>,
+}
+
+/// The rules, as one tree over the parts of their paths.
+#[derive(Debug)]
+pub struct FieldMask {
+    rules: Branch,
+}
+
+impl Plugin for FieldMask {
+    type Config = Config;
+
+    const DESCRIPTION: Description = Description {
+        name: env!("CARGO_PKG_NAME"),
+        version: env!("CARGO_PKG_VERSION"),
+        semantics: 1,
+        scope: Scope::Document,
+        config_schema: include_str!("schema.json"),
+    };
+
+    fn configure(config: Config) -> Result<Self, ConfigError> {
+        let key = config.key.as_deref().map(Key::new).transpose()?;
+        let rules = config
+            .rules
+            .into_iter()
+            .enumerate()
+            .map(|(position, rule)| Rule::new(rule, position, key.as_ref()))
+            .collect::<Result<Vec<_>, _>>()?;
+        rules::check(&rules, key.is_some())?;
+        Ok(Self {
+            rules: Branch::new(rules),
+        })
+    }
+}
+
+impl Transform for FieldMask {
+    fn transform(
+        &self,
+        _namespace: &Namespace,
+        document: &[u8],
+        replacement: &mut Vec<u8>,
+    ) -> Result<Verdict, DocumentFailure> {
+        let changed = walk::mask(&self.rules, document, replacement)
+            .map_err(|failure| DocumentFailure::Document(failure.to_string()))?;
+        Ok(if changed {
+            Verdict::Replace
+        } else {
+            Verdict::Keep
+        })
+    }
+}
+
+tidegate_plugin_sdk::export!(FieldMask: transform);
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,167 @@
+//! Rules as the operator gives them, and what is refused.
+
+use serde::Deserialize;
+use tidegate_plugin_sdk::bson::path::Path;
+use tidegate_plugin_sdk::{ConfigError, ConfigFault};
+
+use crate::Rule;
+use crate::convert::{Convert, Lossy, OnError, OnNull, Target};
+use crate::place::{Names, Place};
+use crate::rename::Rename;
+use crate::walk;
+
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) enum RuleConfig {
+    Rename(FromTo),
+    Move(FromTo),
+    Copy(FromTo),
+    Convert(ConvertConfig),
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub(crate) struct FromTo {
+    from: String,
+    to: String,
+    #[serde(default)]
+    if_exists: IfExists,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub(crate) struct ConvertConfig {
+    path: String,
+    to: Target,
+    #[serde(default)]
+    on_error: OnError,
+    #[serde(default)]
+    on_null: OnNull,
+    #[serde(default)]
+    lossy: Lossy,
+}
+
+/// What happens where the destination of a field exists.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) enum IfExists {
+    #[default]
+    Fail,
+    /// The field that exists gives way.
+    Replace,
+    /// The field that exists stays, and the rule does nothing.
+    Keep,
+}
+
+impl RuleConfig {
+    /// Compiles the rule that stands at `at`.
+    pub(crate) fn compile(self, at: &str) -> Result<Rule, ConfigError> {
+        Ok(match self {
+            Self::Rename(rule) => Rule::Rename(rename(rule, &format!("{at}.rename"))?),
+            Self::Move(rule) => Rule::Place(place(rule, &format!("{at}.move"), true)?),
+            Self::Copy(rule) => Rule::Place(place(rule, &format!("{at}.copy"), false)?),
+            Self::Convert(rule) => Rule::Convert(convert(&rule, &format!("{at}.convert"))?),
+        })
+    }
+}
+
+fn rename(rule: FromTo, at: &str) -> Result<Rename, ConfigError> {
+    let from = changeable(&rule.from, &format!("{at}.from"))?;
+    let at = format!("{at}.to");
+    if rule.to.contains('.') {
+        let reason = format!(
+            "`{}` is a path; a rename gives a field a new name where it is, so give the name alone, or use `move`",
+            rule.to
+        );
+        return Err(ConfigError::new(ConfigFault::InvalidValue, at, reason));
+    }
+    let to_path = match rule.from.rsplit_once('.') {
+        Some((parents, _name)) => format!("{parents}.{}", rule.to),
+        None => rule.to.clone(),
+    };
+    destination(&to_path, &at)?;
+    differ(&rule.from, &to_path, &at)?;
+    let mut parts = walk::parts(&from);
+    // A path has at least one part.
+    let last = parts.pop().ok_or_else(|| not_a_path(&at))?;
+    Ok(Rename {
+        parents: parts,
+        from: last,
+        to: rule.to,
+        from_path: rule.from,
+        to_path,
+        if_exists: rule.if_exists,
+    })
+}
+
+fn place(rule: FromTo, at: &str, moves: bool) -> Result<Place, ConfigError> {
+    let from_at = format!("{at}.from");
+    let from = if moves {
+        changeable(&rule.from, &from_at)?
+    } else {
+        parse(&rule.from, &from_at)?
+    };
+    let at = format!("{at}.to");
+    let to = destination(&rule.to, &at)?;
+    differ(&rule.from, &rule.to, &at)?;
+    let names = |path: &Path| Names {
+        path: path.as_str().to_owned(),
+        parts: path.parts().to_vec(),
+    };
+    Ok(Place {
+        from: names(&from),
+        to: names(&to),
+        moves,
+        if_exists: rule.if_exists,
+    })
+}
+
+fn convert(rule: &ConvertConfig, at: &str) -> Result<Convert, ConfigError> {
+    let path = changeable(&rule.path, &format!("{at}.path"))?;
+    Ok(Convert {
+        parts: walk::parts(&path),
+        path: rule.path.clone(),
+        to: rule.to,
+        on_error: rule.on_error,
+        on_null: rule.on_null,
+        lossy: rule.lossy,
+    })
+}
+
+fn parse(path: &str, at: &str) -> Result<Path, ConfigError> {
+    Path::parse(path).map_err(|reason| ConfigError::new(ConfigFault::InvalidValue, at, reason))
+}
+
+/// A path to something that a plugin may change.
+fn changeable(path: &str, at: &str) -> Result<Path, ConfigError> {
+    let parsed = parse(path, at)?;
+    if parsed.parts().first().is_some_and(|part| part == "_id") {
+        let reason = format!("`{path}` is of the `_id`, which a plugin cannot change");
+        return Err(ConfigError::new(ConfigFault::NotSupported, at, reason));
+    }
+    Ok(parsed)
+}
+
+/// A path that a field can be put at. The server does not store every name.
+fn destination(path: &str, at: &str) -> Result<Path, ConfigError> {
+    let parsed = changeable(path, at)?;
+    if let Some(part) = parsed.parts().iter().find(|part| part.starts_with('$')) {
+        let reason =
+            format!("`{part}` begins with `$`, which names of fields do not; give another name");
+        return Err(ConfigError::new(ConfigFault::InvalidValue, at, reason));
+    }
+    Ok(parsed)
+}
+
+fn differ(from: &str, to: &str, at: &str) -> Result<(), ConfigError> {
+    if from == to {
+        let reason =
+            format!("`{to}` is where the field is; give another place, or leave the rule out");
+        return Err(ConfigError::new(ConfigFault::InvalidValue, at, reason));
+    }
+    Ok(())
+}
+
+fn not_a_path(at: &str) -> ConfigError {
+    ConfigError::new(ConfigFault::InvalidValue, at, "it is not a path")
+}

@@ -1,0 +1,173 @@
+//! Values of one type into another.
+
+mod value;
+
+#[cfg(test)]
+mod tests;
+
+use serde::Deserialize;
+use tidegate_plugin_sdk::bson::kind;
+
+pub(crate) use value::Refusal;
+
+use crate::failure::Failure;
+use crate::walk::{Holder, Part, Place, Walk, check_depth, write_head};
+
+#[derive(Debug)]
+pub(crate) struct Convert {
+    pub(crate) path: String,
+    pub(crate) parts: Vec<Part>,
+    pub(crate) to: Target,
+    pub(crate) on_error: OnError,
+    pub(crate) on_null: OnNull,
+    pub(crate) lossy: Lossy,
+}
+
+/// What a value is converted to, by the names of `$convert`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) enum Target {
+    String,
+    Int,
+    Long,
+    Double,
+    Decimal,
+    Bool,
+    Date,
+    ObjectId,
+}
+
+/// What becomes of a value that cannot be converted.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) enum OnError {
+    #[default]
+    Fail,
+    Keep,
+    Null,
+    Drop,
+}
+
+/// What becomes of null.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) enum OnNull {
+    #[default]
+    Keep,
+    Fail,
+    Drop,
+}
+
+/// Whether a conversion may lose digits.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) enum Lossy {
+    /// Then the value cannot be converted.
+    #[default]
+    Fail,
+    /// They are lost, as with `$convert`.
+    Allow,
+}
+
+impl Target {
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::String => "string",
+            Self::Int => "int",
+            Self::Long => "long",
+            Self::Double => "double",
+            Self::Decimal => "decimal",
+            Self::Bool => "bool",
+            Self::Date => "date",
+            Self::ObjectId => "objectId",
+        }
+    }
+
+    fn kind(self) -> u8 {
+        match self {
+            Self::String => kind::STRING,
+            Self::Int => kind::INT32,
+            Self::Long => kind::INT64,
+            Self::Double => kind::DOUBLE,
+            Self::Decimal => kind::DECIMAL128,
+            Self::Bool => kind::BOOLEAN,
+            Self::Date => kind::DATE,
+            Self::ObjectId => kind::OBJECT_ID,
+        }
+    }
+}
+
+impl Convert {
+    pub(crate) fn apply(&self, document: &[u8], out: &mut Vec<u8>) -> Result<bool, Failure> {
+        let mut walk = Walk::new(document, out);
+        walk.fields(document, &self.parts, 1, &mut |walk, place| {
+            self.value(walk, place)
+        })?;
+        Ok(walk.edit.finish())
+    }
+
+    /// Converts a value; of an array, each element.
+    fn value<'a>(&self, walk: &mut Walk<'a>, place: Place<'a>) -> Result<(), Failure> {
+        check_depth(place.depth)?;
+        match place.element.kind {
+            kind::ARRAY => walk.within(place.element.value, |walk, _position, element| {
+                let (holder, depth) = (Holder::Array, place.depth + 1);
+                self.value(
+                    walk,
+                    Place {
+                        element,
+                        holder,
+                        depth,
+                    },
+                )
+            }),
+            kind::NULL | kind::UNDEFINED => self.null(walk, place),
+            _ => self.scalar(walk, place),
+        }
+    }
+
+    fn null<'a>(&self, walk: &mut Walk<'a>, place: Place<'a>) -> Result<(), Failure> {
+        match self.on_null {
+            OnNull::Keep => {}
+            OnNull::Drop => walk.drop_value(&place.element, place.holder),
+            OnNull::Fail => {
+                return Err(Failure::IsNull {
+                    path: self.path.clone(),
+                });
+            }
+        }
+        Ok(())
+    }
+
+    fn scalar<'a>(&self, walk: &mut Walk<'a>, place: Place<'a>) -> Result<(), Failure> {
+        let element = place.element;
+        let mut refused = None;
+        walk.replace(&element, |out| {
+            write_head(self.to.kind(), element.name, out);
+            refused = value::write(element.as_value(), self.to, self.lossy, out).err();
+            refused.is_none()
+        });
+        let Some(refusal) = refused else {
+            return Ok(());
+        };
+        match self.on_error {
+            OnError::Keep => {}
+            OnError::Drop => walk.drop_value(&element, place.holder),
+            OnError::Null => {
+                walk.replace(&element, |out| {
+                    write_head(kind::NULL, element.name, out);
+                    true
+                });
+            }
+            OnError::Fail => {
+                return Err(Failure::NotConverted {
+                    path: self.path.clone(),
+                    kind: element.kind,
+                    to: self.to,
+                    refusal,
+                });
+            }
+        }
+        Ok(())
+    }
+}

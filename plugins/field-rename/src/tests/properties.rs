@@ -1,0 +1,95 @@
+//! What holds for every document: untouched bytes stay, and answers repeat.
+
+use bson::{Bson, DateTime, Document, oid::ObjectId};
+use proptest::prelude::*;
+use tidegate_plugin_sdk::bson::{elements, validate};
+use tidegate_plugin_sdk::decimal::Decimal;
+use tidegate_plugin_sdk::{DocumentFailure, Outcome};
+
+use super::{run, with_rules};
+
+const RULES: &str = r#"[
+    {"rename": {"from": "a.b", "to": "longer", "ifExists": "replace"}},
+    {"convert": {"path": "b", "to": "string", "onError": "drop"}},
+    {"move": {"from": "a.c", "to": "e.f", "ifExists": "replace"}},
+    {"copy": {"from": "_id", "to": "g.h", "ifExists": "keep"}}
+]"#;
+
+/// Values of every shape, over few names, so that rules often meet them.
+fn value() -> impl Strategy<Value = Bson> {
+    let leaf = prop_oneof![
+        any::<i32>().prop_map(Bson::Int32),
+        any::<i64>().prop_map(Bson::Int64),
+        any::<f64>().prop_map(Bson::Double),
+        any::<i64>().prop_map(|ms| Bson::DateTime(DateTime::from_millis(ms))),
+        any::<[u8; 12]>().prop_map(|bytes| Bson::ObjectId(ObjectId::from_bytes(bytes))),
+        "\\PC{0,12}".prop_map(Bson::String),
+        Just(Bson::Null),
+    ];
+    leaf.prop_recursive(4, 48, 5, |inner| {
+        prop_oneof![
+            prop::collection::vec(inner.clone(), 0..4).prop_map(Bson::Array),
+            document(inner).prop_map(Bson::Document),
+        ]
+    })
+}
+
+fn document(value: impl Strategy<Value = Bson>) -> impl Strategy<Value = Document> {
+    prop::collection::vec(("[a-d01]|_id|longer", value), 0..6)
+        .prop_map(|fields| fields.into_iter().collect())
+}
+
+/// The top-level elements that no rule is about, as stored.
+fn untouched(document: &[u8]) -> Vec<&[u8]> {
+    elements(document)
+        .expect("BSON")
+        .map(|element| element.expect("BSON"))
+        .filter(|element| !matches!(element.name, b"a" | b"b" | b"e" | b"g"))
+        .map(|element| element.raw)
+        .collect()
+}
+
+proptest! {
+    #[test]
+    fn what_no_rule_reaches_stays_as_it_is(document in document(value())) {
+        let plugin = with_rules(RULES);
+        let before = document.to_vec().expect("BSON");
+        let outcome = run(&plugin, &before);
+        prop_assert_eq!(&run(&plugin, &before), &outcome);
+        match outcome {
+            Ok(Outcome::Replace(after)) => {
+                prop_assert_eq!(validate(&after), Ok(()));
+                prop_assert_eq!(untouched(&before), untouched(&after));
+                prop_assert_ne!(before, after);
+            }
+            Ok(outcome) => prop_assert_eq!(outcome, Outcome::Keep),
+            Err(DocumentFailure::Document(reason)) => {
+                prop_assert!(reason.contains("array is on the way"), "{}", reason);
+            }
+            Err(failure) => prop_assert!(false, "{:?}", failure),
+        }
+    }
+
+    #[test]
+    fn decimals_are_read_and_written_as_the_driver_does(bits in any::<u128>(), exponent in 6_000_u128..6_400) {
+        // Any bits, a zero, and a number near 1, whose text has no exponent.
+        for bits in [bits, exponent << 113, (exponent << 113) | (bits >> 64)] {
+            let driver = bson::Decimal128::from_bytes(bits.to_le_bytes()).to_string();
+            let ours = Decimal::from_le_bytes(bits.to_le_bytes());
+            prop_assert_eq!(ours.to_string(), driver.clone());
+            let parsed = Decimal::parse(&driver).map(|parsed| parsed.value.to_le_bytes());
+            let driver = driver.parse::<bson::Decimal128>().map(|decimal| decimal.bytes());
+            prop_assert_eq!(parsed, driver.ok());
+        }
+    }
+
+    #[test]
+    fn a_document_without_the_paths_is_kept(document in document(value())) {
+        let plugin = with_rules(
+            r#"[{"rename": {"from": "x", "to": "y"}}, {"move": {"from": "x.y", "to": "y"}},
+                {"convert": {"path": "a.x.b", "to": "int"}}]"#,
+        );
+        let bytes = document.to_vec().expect("BSON");
+        prop_assert_eq!(run(&plugin, &bytes), Ok(Outcome::Keep));
+    }
+}

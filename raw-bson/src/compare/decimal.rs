@@ -1,0 +1,243 @@
+//! Decimal128 by value. Encoding: IEEE 754-2008, binary integer decimal.
+
+use std::cmp::Ordering;
+
+const EXPONENT_BIAS: i32 = 6176;
+const MAX_COEFFICIENT: u128 = 10_u128.pow(34) - 1;
+
+/// A decoded number.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Decimal {
+    NotANumber,
+    Infinite {
+        negative: bool,
+    },
+    /// `coefficient * 10^exponent`, with at most 34 digits.
+    Finite {
+        negative: bool,
+        coefficient: u128,
+        exponent: i32,
+    },
+}
+
+use Decimal::{Finite, Infinite, NotANumber};
+
+impl Decimal {
+    pub(super) fn from_bits(bits: u128) -> Self {
+        let negative = bits >> 127 == 1;
+        match (bits >> 122) & 0b1_1111 {
+            0b1_1111 => NotANumber,
+            0b1_1110 => Infinite { negative },
+            // This form is for coefficients of more than 34 digits, which stand for zero.
+            0b1_1000.. => Finite {
+                negative,
+                coefficient: 0,
+                exponent: 0,
+            },
+            _ => {
+                let coefficient = bits & ((1 << 113) - 1);
+                let exponent = i32::try_from((bits >> 113) & 0x3FFF).unwrap_or(0) - EXPONENT_BIAS;
+                Finite {
+                    negative,
+                    coefficient: if coefficient > MAX_COEFFICIENT {
+                        0
+                    } else {
+                        coefficient
+                    },
+                    exponent,
+                }
+            }
+        }
+    }
+
+    pub(super) fn from_integer(integer: i64) -> Self {
+        Finite {
+            negative: integer < 0,
+            coefficient: integer.unsigned_abs().into(),
+            exponent: 0,
+        }
+    }
+
+    pub(super) fn compare(&self, other: &Self) -> Ordering {
+        self.sign().cmp(&other.sign()).then_with(|| {
+            let magnitudes = match (*self, *other) {
+                (
+                    Finite {
+                        coefficient: l,
+                        exponent: le,
+                        ..
+                    },
+                    Finite {
+                        coefficient: r,
+                        exponent: re,
+                        ..
+                    },
+                ) => compare_scaled((l, le), (r, re)),
+                _ => self.is_infinite().cmp(&other.is_infinite()),
+            };
+            self.directed(magnitudes)
+        })
+    }
+
+    /// Compares with a double, of which every digit counts.
+    pub(super) fn compare_to_double(&self, double: f64) -> Ordering {
+        self.sign().cmp(&sign(double)).then_with(|| {
+            let magnitudes = match *self {
+                Finite {
+                    coefficient,
+                    exponent,
+                    ..
+                } if double.is_finite() => compare_with_binary(coefficient, exponent, double.abs()),
+                _ => self.is_infinite().cmp(&double.is_infinite()),
+            };
+            self.directed(magnitudes)
+        })
+    }
+
+    /// -2 for NaN, which is below all, then as the number's own sign.
+    fn sign(&self) -> i8 {
+        match *self {
+            NotANumber => -2,
+            Finite { coefficient: 0, .. } => 0,
+            Infinite { negative } | Finite { negative, .. } => {
+                if negative {
+                    -1
+                } else {
+                    1
+                }
+            }
+        }
+    }
+
+    fn is_infinite(&self) -> bool {
+        matches!(self, Infinite { .. })
+    }
+
+    /// The order of two numbers of this one's sign, by the order of their magnitudes.
+    fn directed(&self, magnitudes: Ordering) -> Ordering {
+        if self.sign() == -1 {
+            magnitudes.reverse()
+        } else {
+            magnitudes
+        }
+    }
+}
+
+/// The sign of a double as [`Decimal::sign`] has it.
+fn sign(double: f64) -> i8 {
+    if double.is_nan() {
+        -2
+    } else {
+        i8::from(double > 0.0) - i8::from(double < 0.0)
+    }
+}
+
+/// Compares `coefficient * 10^exponent` of two numbers.
+fn compare_scaled((l, l_exponent): (u128, i32), (r, r_exponent): (u128, i32)) -> Ordering {
+    let (Some(l_digits), Some(r_digits)) = (l.checked_ilog10(), r.checked_ilog10()) else {
+        return l.cmp(&r);
+    };
+    let l_size = i64::from(l_digits) + i64::from(l_exponent);
+    let r_size = i64::from(r_digits) + i64::from(r_exponent);
+    // Numbers of one size have their last digits at most 33 places apart.
+    let scaled = |coefficient: u128, exponent: i32, other: i32| {
+        let places = u32::try_from(exponent.saturating_sub(other)).unwrap_or(0);
+        coefficient.saturating_mul(10_u128.saturating_pow(places))
+    };
+    l_size
+        .cmp(&r_size)
+        .then_with(|| scaled(l, l_exponent, r_exponent).cmp(&scaled(r, r_exponent, l_exponent)))
+}
+
+/// Compares `coefficient * 10^exponent` with a double; neither is negative.
+fn compare_with_binary(coefficient: u128, exponent: i32, double: f64) -> Ordering {
+    let Some(digits) = coefficient.checked_ilog10() else {
+        return 0.0_f64.total_cmp(&double);
+    };
+    match i64::from(digits) + i64::from(exponent) {
+        309.. => return Ordering::Greater,
+        ..-324 => return Ordering::Less,
+        _ => {}
+    }
+    // 10^e is 5^e * 2^e: powers of five multiply whichever side keeps both whole,
+    // and so do those of two, all together.
+    let (mantissa, power) = binary_parts(double);
+    let mut left = Natural::from(coefficient);
+    let mut right = Natural::from(u128::from(mantissa));
+    for (base, power) in [(5, exponent), (2, exponent - power)] {
+        let side = if power >= 0 { &mut left } else { &mut right };
+        side.multiply_by_power(base, power.unsigned_abs());
+    }
+    left.cmp(&right)
+}
+
+/// The two numbers of `mantissa * 2^power` for a finite double that is not negative.
+fn binary_parts(double: f64) -> (u64, i32) {
+    let bits = double.to_bits();
+    let fraction = bits & ((1 << 52) - 1);
+    match i32::try_from(bits >> 52).unwrap_or(0) {
+        0 => (fraction, -1074),
+        biased => (fraction | 1 << 52, biased - 1075),
+    }
+}
+
+/// A whole number without bound: its digits to the base 2^32, the lowest first,
+/// and none of them zero at the top.
+#[derive(PartialEq, Eq)]
+struct Natural(Vec<u32>);
+
+impl From<u128> for Natural {
+    fn from(number: u128) -> Self {
+        let mut digits = Vec::new();
+        let mut rest = number;
+        while rest != 0 {
+            digits.push(low(rest));
+            rest >>= 32;
+        }
+        Self(digits)
+    }
+}
+
+impl Natural {
+    fn multiply_by_power(&mut self, base: u32, exponent: u32) {
+        // As many at once as fit a digit: 5^13 and 2^31 do.
+        let step = if base == 2 { 31 } else { 13 };
+        for _ in 0..exponent / step {
+            self.multiply_by(base.pow(step));
+        }
+        self.multiply_by(base.pow(exponent % step));
+    }
+
+    fn multiply_by(&mut self, factor: u32) {
+        let mut carry = 0_u128;
+        for digit in &mut self.0 {
+            carry += u128::from(*digit) * u128::from(factor);
+            *digit = low(carry);
+            carry >>= 32;
+        }
+        if carry != 0 {
+            self.0.push(low(carry));
+        }
+    }
+}
+
+impl Ord for Natural {
+    fn cmp(&self, other: &Self) -> Ordering {
+        let by_length = self.0.len().cmp(&other.0.len());
+        by_length.then_with(|| self.0.iter().rev().cmp(other.0.iter().rev()))
+    }
+}
+
+impl PartialOrd for Natural {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+#[expect(
+    clippy::cast_possible_truncation,
+    reason = "the low half is what is asked for"
+)]
+fn low(number: u128) -> u32 {
+    number as u32
+}

@@ -1,0 +1,223 @@
+//! Walking the elements of one document, in order, without looking into values.
+//!
+//! What is walked over is known to lie within the document; whether it is what
+//! its type says is for [`validate`](crate::validate()).
+
+use crate::scan::{find_nul, same};
+use crate::{Malformed, Value, kind};
+
+/// One element: its type, its name without the final NUL, and its value's bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Element<'a> {
+    pub kind: u8,
+    pub name: &'a [u8],
+    pub value: &'a [u8],
+    /// The whole element as it is stored: type, name with its NUL, value.
+    pub raw: &'a [u8],
+}
+
+/// The elements of one document or array, in order.
+#[derive(Clone, Debug)]
+pub struct Elements<'a> {
+    rest: &'a [u8],
+}
+
+/// Walks the elements of `document` (length prefix and final NUL included).
+#[inline]
+pub fn elements(document: &[u8]) -> Result<Elements<'_>, Malformed> {
+    let length = length_of(document)?;
+    let inner = document.get(4..length.wrapping_sub(1)).ok_or(Malformed)?;
+    Ok(Elements { rest: inner })
+}
+
+/// The length that a document's first four bytes state; never more than `bytes` holds.
+#[inline]
+pub fn length_of(bytes: &[u8]) -> Result<usize, Malformed> {
+    let length = read_length(bytes)?;
+    if length < 5 || length > bytes.len() {
+        Err(Malformed)
+    } else {
+        Ok(length)
+    }
+}
+
+/// The first element called `name`, if there is one.
+#[inline]
+pub fn find<'a>(document: &'a [u8], name: &str) -> Result<Option<Element<'a>>, Malformed> {
+    elements(document)?.find_name(name.as_bytes())
+}
+
+/// Documents that lie one behind the other without anything between, as in a
+/// batch of the plugin contract. Malformed bytes end the sequence.
+#[derive(Clone, Debug)]
+pub struct Sequence<'a> {
+    rest: &'a [u8],
+}
+
+/// Walks over documents that lie one behind the other.
+#[inline]
+pub fn sequence(documents: &[u8]) -> Sequence<'_> {
+    Sequence { rest: documents }
+}
+
+impl<'a> Sequence<'a> {
+    /// The bytes that are not yet walked over.
+    #[inline]
+    pub fn rest(&self) -> &'a [u8] {
+        self.rest
+    }
+}
+
+impl<'a> Iterator for Sequence<'a> {
+    type Item = Result<&'a [u8], Malformed>;
+
+    #[inline]
+    fn next(&mut self) -> Option<Self::Item> {
+        if self.rest.is_empty() {
+            return None;
+        }
+        let split = length_of(self.rest)
+            .and_then(|length| self.rest.split_at_checked(length).ok_or(Malformed));
+        self.rest = split.map_or(&[], |(_, rest)| rest);
+        Some(split.map(|(document, _)| document))
+    }
+}
+
+/// The documents of a BSON array, as bytes.
+pub fn documents(
+    array: &[u8],
+) -> Result<impl Iterator<Item = Result<&[u8], Malformed>>, Malformed> {
+    Ok(elements(array)?.map(|element| element?.as_document().ok_or(Malformed)))
+}
+
+impl<'a> Element<'a> {
+    /// The value without its name.
+    #[inline]
+    pub fn as_value(&self) -> Value<'a> {
+        Value {
+            kind: self.kind,
+            bytes: self.value,
+        }
+    }
+
+    /// Whether the element is called `name`.
+    #[inline]
+    pub fn is_named(&self, name: &[u8]) -> bool {
+        same(self.name, name)
+    }
+
+    /// The text of a string element.
+    pub fn as_str(&self) -> Option<&'a str> {
+        self.as_value().as_str()
+    }
+
+    /// The bytes of a document element.
+    #[inline]
+    pub fn as_document(&self) -> Option<&'a [u8]> {
+        self.as_value().as_document()
+    }
+
+    /// A timestamp element as its 64 bits: seconds above, increment below.
+    pub fn as_timestamp(&self) -> Option<u64> {
+        self.as_value().as_timestamp()
+    }
+
+    /// A UUID element (binary subtype 4).
+    pub fn as_uuid(&self) -> Option<[u8; 16]> {
+        self.as_value().as_uuid()
+    }
+}
+
+impl<'a> Elements<'a> {
+    /// The elements that are not yet walked, as they are stored. Taken before
+    /// and after a few steps, what lies between is the elements walked.
+    #[inline]
+    pub fn rest(&self) -> &'a [u8] {
+        self.rest
+    }
+
+    /// Walks on to the first element called `name`, if there is one.
+    #[inline]
+    pub fn find_name(&mut self, name: &[u8]) -> Result<Option<Element<'a>>, Malformed> {
+        for element in self {
+            let element = element?;
+            if element.is_named(name) {
+                return Ok(Some(element));
+            }
+        }
+        Ok(None)
+    }
+}
+
+impl<'a> Iterator for Elements<'a> {
+    type Item = Result<Element<'a>, Malformed>;
+
+    #[inline]
+    fn next(&mut self) -> Option<Self::Item> {
+        if self.rest.is_empty() {
+            return None;
+        }
+        let element = split_element(self.rest);
+        self.rest = element.map_or(&[], |(_, rest)| rest);
+        Some(element.map(|(element, _)| element))
+    }
+}
+
+#[inline]
+fn split_element(bytes: &[u8]) -> Result<(Element<'_>, &[u8]), Malformed> {
+    let (&kind, behind_kind) = bytes.split_first().ok_or(Malformed)?;
+    let name_length = find_nul(behind_kind).ok_or(Malformed)?;
+    let (name, behind_name) = behind_kind.split_at_checked(name_length).ok_or(Malformed)?;
+    let behind_name = behind_name.get(1..).ok_or(Malformed)?;
+    let (value, rest) = behind_name
+        .split_at_checked(value_length(kind, behind_name)?)
+        .ok_or(Malformed)?;
+    let raw = bytes
+        .get(..bytes.len().wrapping_sub(rest.len()))
+        .ok_or(Malformed)?;
+    let element = Element {
+        kind,
+        name,
+        value,
+        raw,
+    };
+    Ok((element, rest))
+}
+
+/// The bytes that a value of `kind` at the head of `bytes` takes (bsonspec.org).
+#[inline]
+fn value_length(kind: u8, bytes: &[u8]) -> Result<usize, Malformed> {
+    Ok(match kind {
+        kind::STRING | kind::JAVASCRIPT | kind::SYMBOL => prefixed(bytes, 4)?,
+        kind::DOCUMENT | kind::ARRAY | kind::SCOPED_JAVASCRIPT => prefixed(bytes, 0)?,
+        kind::BINARY => prefixed(bytes, 5)?,
+        kind::DB_POINTER => prefixed(bytes, 16)?,
+        kind::UNDEFINED | kind::NULL | kind::MIN_KEY | kind::MAX_KEY => 0,
+        kind::BOOLEAN => 1,
+        kind::INT32 => 4,
+        kind::DOUBLE | kind::DATE | kind::TIMESTAMP | kind::INT64 => 8,
+        kind::OBJECT_ID => 12,
+        kind::DECIMAL128 => 16,
+        kind::REGEX => regex_length(bytes)?,
+        _ => return Err(Malformed),
+    })
+}
+
+/// A pattern and its options, each with its NUL.
+fn regex_length(bytes: &[u8]) -> Result<usize, Malformed> {
+    let pattern = find_nul(bytes).ok_or(Malformed)? + 1;
+    let options = find_nul(bytes.get(pattern..).ok_or(Malformed)?).ok_or(Malformed)? + 1;
+    Ok(pattern + options)
+}
+
+#[inline]
+fn prefixed(bytes: &[u8], extra: usize) -> Result<usize, Malformed> {
+    read_length(bytes)?.checked_add(extra).ok_or(Malformed)
+}
+
+/// The length in the first four bytes.
+#[inline]
+pub(crate) fn read_length(bytes: &[u8]) -> Result<usize, Malformed> {
+    let prefix = bytes.first_chunk().ok_or(Malformed)?;
+    usize::try_from(i32::from_le_bytes(*prefix)).map_err(|_negative| Malformed)
+}

@@ -1,0 +1,40 @@
+//! The build of `faulty` in which everything is mended: it keeps every document.
+
+use tidegate_plugin_sdk::{
+    ConfigError, Description, DocumentFailure, Namespace, Plugin, Scope, Transform, Verdict,
+};
+
+#[derive(serde::Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Config {}
+
+pub struct Mended;
+
+impl Plugin for Mended {
+    type Config = Config;
+
+    const DESCRIPTION: Description = Description {
+        name: "faulty",
+        version: "1.0.1",
+        semantics: 1,
+        scope: Scope::Document,
+        config_schema: r#"{"type": "object", "additionalProperties": false}"#,
+    };
+
+    fn configure(Config {}: Config) -> Result<Self, ConfigError> {
+        Ok(Self)
+    }
+}
+
+impl Transform for Mended {
+    fn transform(
+        &self,
+        _namespace: &Namespace,
+        _document: &[u8],
+        _replacement: &mut Vec<u8>,
+    ) -> Result<Verdict, DocumentFailure> {
+        Ok(Verdict::Keep)
+    }
+}
+
+tidegate_plugin_sdk::export!(Mended: transform);

@@ -1,0 +1,53 @@
+//! The components that these tests upload: each of `tests/guests`, built with the
+//! shipped ones by `cargo xtask build`.
+
+use anyhow::{Context, Result, ensure};
+use serde_json::{Value, json};
+use support::{Rig, mongod::workspace};
+
+/// One constant for each guest program. One without a constant here, or a
+/// constant that no test uses, does not compile: see `tests/build.rs`.
+macro_rules! guests {
+    ($($name:ident = $file:literal),+ $(,)?) => {
+        $(pub(crate) const $name: &str = $file;)+
+        const GUESTS: &[&str] = &[$($file),+];
+    };
+}
+
+guests! {
+    FAULTY = "faulty",
+    MENDED = "mended",
+}
+
+include!(concat!(env!("OUT_DIR"), "/guests.rs"));
+
+/// A guest's component.
+pub(crate) fn component(name: &str) -> Result<Vec<u8>> {
+    let file = workspace().join("target/guests").join(format!("{name}.wasm"));
+    std::fs::read(&file)
+        .with_context(|| format!("read {}: run `cargo xtask build` once", file.display()))
+}
+
+/// Uploads a component; gives what the host says of it.
+pub(crate) async fn upload(rig: &Rig, component: Vec<u8>) -> Result<Value> {
+    let answer = rig.host.upload("/api/v1/plugins", component).await?;
+    ensure!(answer.status == 200, "the upload answers {}", answer.body);
+    answer.body.get("plugin").cloned().context("a plugin")
+}
+
+/// Uploads a guest and gives its digest.
+pub(crate) async fn upload_guest(rig: &Rig, name: &str) -> Result<String> {
+    let plugin = upload(rig, component(name)?).await?;
+    Ok(plugin["digest"].as_str().context("a digest")?.to_owned())
+}
+
+/// Puts the component with this digest in the place of the one called `name`.
+pub(crate) async fn swap(rig: &Rig, name: &str, digest: &str) -> Result<()> {
+    let body = json!({ "components": [{ "name": name, "digest": digest }] });
+    let answer = rig
+        .host
+        .call("POST", "/api/v1/upgrade", &body.to_string())
+        .await?;
+    ensure!(answer.status == 200, "the upgrade answers {}", answer.body);
+    Ok(())
+}

@@ -1,0 +1,65 @@
+//! What becomes of a document in quarantine.
+
+use anyhow::{Result, ensure};
+use bson::doc;
+use serde_json::json;
+use support::{Rig, host::DEADLINE};
+
+use super::guests::{FAULTY, MENDED, swap, upload_guest};
+use crate::steps::{delete, find, insert, metadata, run, update, wait_in_step};
+
+async fn wait_for_held(rig: &Rig, held: u64) -> Result<()> {
+    rig.host
+        .wait_until("the number in quarantine", DEADLINE, |progress| {
+            progress["quarantined"] == held
+        })
+        .await?;
+    Ok(())
+}
+
+/// An entry goes when its document can be handled, is deleted, or its collection is dropped;
+/// it is kept over restarts, and it is not on the destination meanwhile.
+#[tokio::test]
+async fn entries_go_with_what_becomes_of_their_documents() -> Result<()> {
+    let mut rig = Rig::start().await?;
+    rig.allow_log("a plugin trapped");
+    let source = rig.source_db("app");
+    let refused = |id: i32| doc! { "_id": id, "fault": "refuse" };
+    insert(&source, "c", (0..4).map(refused).collect()).await?;
+    insert(&source, "gone", vec![refused(0)]).await?;
+    insert(&source, "c", vec![doc! { "_id": 10, "sound": true }]).await?;
+    let digest = upload_guest(&rig, FAULTY).await?;
+    let plugins = json!([{ "component": digest, "onError": "quarantine" }]);
+    rig.host.start(json!({ "plugins": plugins })).await?;
+    rig.host.wait_can_commit().await?;
+    wait_for_held(&rig, 5).await?;
+
+    // An update that makes it sound, a delete, and a drop.
+    update(&source, "c", 0, doc! { "$unset": { "fault": 1 } }).await?;
+    delete(&source, "c", 1).await?;
+    run(&source, doc! { "drop": "gone" }).await?;
+    wait_for_held(&rig, 2).await?;
+    // One that was sound and is not any more is taken off the destination.
+    update(&source, "c", 10, doc! { "$set": { "fault": "panic" } }).await?;
+    wait_for_held(&rig, 3).await?;
+    wait_in_step(&rig).await?;
+    let destination = rig.destination_db("app");
+    ensure!(find(&destination, "c", 0).await?.is_some());
+    ensure!(find(&destination, "c", 10).await?.is_none());
+
+    rig.host.kill()?;
+    rig.host.restart().await?;
+    wait_for_held(&rig, 3).await?;
+    ensure!(metadata(&rig, "quarantine").await?.len() == 3);
+    // With the same plugin a retry changes nothing; with a mended one everything is there.
+    wait_in_step(&rig).await?;
+    let retry = async || rig.host.call("POST", "/api/v1/quarantine/retry", "").await;
+    let answer = retry().await?;
+    ensure!(answer.body["left"] == 3, "{}", answer.body);
+    let mended = upload_guest(&rig, MENDED).await?;
+    swap(&rig, "faulty", &mended).await?;
+    let answer = retry().await?;
+    ensure!(answer.body["left"] == 0, "{}", answer.body);
+    rig.finish().await?;
+    Ok(())
+}

@@ -1,0 +1,191 @@
+//! Filters in Python and JavaScript, built from the templates of `tidegate plugin
+//! new` with the tools that their READMEs name.
+//!
+//! In `target/languages`, a folder holds each rendered template and its tools, and
+//! `<language>-filter.wasm` beside it is what comes of them: there if, and only if,
+//! it was built of just these files by just these steps. A machine without the
+//! language, or without a way to get its tools, goes without, and the reason is
+//! printed; with the tools in place, a test or a build that fails is a failure.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::{Context, Result};
+use support::mongod::{target_directory, workspace};
+
+use crate::build::succeed;
+
+/// A program and its arguments, run in the plugin's folder.
+type Step = &'static [&'static str];
+
+#[derive(Debug)]
+struct Language {
+    name: &'static str,
+    /// Gets the tools. A machine may be unable to, and should say so soon.
+    tools: &'static [Step],
+    /// Tests the plugin, and builds it into `plugin.wasm`.
+    build: &'static [Step],
+}
+
+const PYTHON: Language = Language {
+    name: "python",
+    tools: &[
+        &["python3", "-m", "venv", ".venv"],
+        &[
+            ".venv/bin/pip",
+            "install",
+            "--quiet",
+            "--retries=1",
+            "--requirement",
+            "requirements.txt",
+        ],
+    ],
+    build: &[
+        &["python3", "-m", "unittest", "--quiet"],
+        &[
+            ".venv/bin/componentize-py",
+            "--wit-path",
+            "wit",
+            "--world",
+            "transform-plugin",
+            "componentize",
+            "component",
+            "--stub-wasi",
+            "--output",
+            "python-filter.wasm",
+        ],
+    ],
+};
+
+const JAVASCRIPT: Language = Language {
+    name: "javascript",
+    tools: &[&[
+        "npm",
+        "install",
+        "--silent",
+        "--no-audit",
+        "--no-fund",
+        "--fetch-retries=1",
+    ]],
+    build: &[
+        &["npm", "test", "--silent"],
+        &["npm", "run", "build", "--silent"],
+    ],
+};
+
+/// Builds what is not built yet; the components that there are in the end.
+pub(crate) fn build() -> Result<Vec<PathBuf>> {
+    let mut components = Vec::new();
+    for language in [PYTHON, JAVASCRIPT] {
+        components.extend(language.build()?);
+    }
+    Ok(components)
+}
+
+impl Language {
+    /// The component, unless the machine cannot have the tools.
+    fn build(&self) -> Result<Option<PathBuf>> {
+        let plugin = format!("{}-filter", self.name);
+        let languages = std::path::absolute(target_directory())?.join("languages");
+        let component = languages.join(&plugin).with_extension("wasm");
+        let folder = languages.join(self.name);
+        if self.render(&folder, &plugin)? {
+            remove(&component)?;
+        }
+        if component.exists() {
+            return Ok(Some(component));
+        }
+        if let Err(reason) = run_all(self.tools, &folder) {
+            eprintln!("{plugin} is not built, for lack of its tools: {reason:#}");
+            return Ok(None);
+        }
+        run_all(self.build, &folder)?;
+        let built = folder.join(&plugin).with_extension("wasm");
+        fs::rename(&built, &component)
+            .with_context(|| format!("no {} was built", built.display()))?;
+        Ok(Some(component))
+    }
+
+    /// Brings the folder up to date; true if anything was written.
+    fn render(&self, folder: &Path, plugin: &str) -> Result<bool> {
+        let template = workspace().join("plugins/templates").join(self.name);
+        let contract = workspace().join("wit/since-v1.0.0");
+        let mut written = write_if_changed(&folder.join("steps"), &format!("{self:#?}\n"))?;
+        for (from, to) in [
+            (template, folder.to_owned()),
+            (contract, folder.join("wit")),
+        ] {
+            let files = fs::read_dir(&from).with_context(|| format!("list {}", from.display()))?;
+            for file in files {
+                let file = file?;
+                if file.file_type()?.is_file() {
+                    let text = fs::read_to_string(file.path())
+                        .with_context(|| format!("read {}", file.path().display()))?;
+                    let text = text.replace("{{name}}", plugin);
+                    written |= write_if_changed(&to.join(file.file_name()), &text)?;
+                }
+            }
+        }
+        Ok(written)
+    }
+}
+
+fn run_all(steps: &[Step], folder: &Path) -> Result<()> {
+    for step in steps {
+        let (program, arguments) = step.split_first().context("a step has a program")?;
+        let program = if program.contains('/') {
+            folder.join(program)
+        } else {
+            program.into()
+        };
+        succeed(Command::new(program).args(arguments).current_dir(folder))?;
+    }
+    Ok(())
+}
+
+fn write_if_changed(path: &Path, text: &str) -> Result<bool> {
+    if fs::read_to_string(path).is_ok_and(|found| found == text) {
+        return Ok(false);
+    }
+    let folder = path.parent().context("a file is in a folder")?;
+    fs::create_dir_all(folder).with_context(|| format!("create {}", folder.display()))?;
+    fs::write(path, text).with_context(|| format!("write {}", path.display()))?;
+    Ok(true)
+}
+
+fn remove(path: &Path) -> Result<()> {
+    match fs::remove_file(path) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+            Err(error).with_context(|| format!("remove {}", path.display()))
+        }
+        _ => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What the SDK's crates take from their workspace is the same in both.
+    #[test]
+    fn the_rust_template_depends_on_what_the_sdk_was_tested_with() -> Result<()> {
+        let read = |path: &str| -> Result<toml::Table> {
+            Ok(fs::read_to_string(workspace().join(path))?.parse()?)
+        };
+        let ours = read("Cargo.toml")?;
+        let theirs = read("plugins/templates/rust/Cargo.toml")?;
+        let (ours, theirs) = (&ours["workspace"], &theirs["workspace"]);
+        assert_eq!(
+            ours["package"]["rust-version"],
+            theirs["package"]["rust-version"]
+        );
+        let dependencies = theirs["dependencies"].as_table().context("a table")?;
+        for (name, dependency) in dependencies {
+            if dependency.get("path").is_none() {
+                assert_eq!(ours["dependencies"][name], *dependency, "{name}");
+            }
+        }
+        Ok(())
+    }
+}
