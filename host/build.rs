@@ -11,7 +11,12 @@ fn main() -> Result<(), Box<dyn Error>> {
     let manifest = folder.join("featureset.toml");
     println!("cargo::rerun-if-changed={}", manifest.display());
     // What `plugin new` writes is embedded by a macro, which sees no new file.
-    for path in ["plugins/templates", "plugins/sdk/src", "raw-bson/src", "wit"] {
+    for path in [
+        "plugins/templates",
+        "plugins/sdk/src",
+        "raw-bson/src",
+        "wit",
+    ] {
         println!("cargo::rerun-if-changed={}", root.join(path).display());
     }
     if !manifest.exists() {

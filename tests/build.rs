@@ -15,6 +15,9 @@ fn main() -> Result<(), Box<dyn Error>> {
         "const _: () = {{\n    const PROGRAMS: &[&str] = &{names:?};\n    \
          assert!(PROGRAMS.len() == GUESTS.len(), \"a guest program has no constant here, or the other way round\");\n}};\n"
     );
-    fs::write(PathBuf::from(env::var("OUT_DIR")?).join("guests.rs"), source)?;
+    fs::write(
+        PathBuf::from(env::var("OUT_DIR")?).join("guests.rs"),
+        source,
+    )?;
     Ok(())
 }

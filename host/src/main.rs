@@ -10,11 +10,11 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use anyhow::Context;
-use tidegate::{api, author};
 use tidegate::config::{self, Config, Request};
 use tidegate::model::{ErrorName, OperatorError};
 use tidegate::observe::{self, field};
 use tidegate::session::{Session, Settings};
+use tidegate::{api, author};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 

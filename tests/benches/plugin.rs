@@ -25,7 +25,7 @@ use tidegate::{
     },
     plugin::{Registry, WasiPolicy},
 };
-use tidegate_plugin_sdk::{self as sdk, Plugin, Transform, transform_batch};
+use tidegate_plugin_sdk::{self as sdk, Transform, transform_batch};
 
 const BATCHES: [usize; 4] = [1, 16, 128, 1024];
 const SIZES: [usize; 2] = [200, 1024];
@@ -151,7 +151,10 @@ fn document(number: usize, size: usize) -> RawDocumentBuf {
         for field in ["street", "city", "notes", "comment", "history"] {
             filler(field, 150);
         }
-        document.append(bson::cstr!("since"), DateTime::from_millis(1_600_000_000_000));
+        document.append(
+            bson::cstr!("since"),
+            DateTime::from_millis(1_600_000_000_000),
+        );
         document.append(bson::cstr!("score"), 12.5);
     } else {
         filler("note", 50);

@@ -41,13 +41,17 @@ fn blocks(page: &str) -> Vec<Block<'_>> {
 
 /// The page as one script, so that `cd` and variables last.
 fn script(blocks: &[Block<'_>]) -> Result<String> {
-    let mut script = "set -euo pipefail\ntrap 'kill $(jobs -p) 2>/dev/null || true' EXIT\n".to_owned();
+    let mut script =
+        "set -euo pipefail\ntrap 'kill $(jobs -p) 2>/dev/null || true' EXIT\n".to_owned();
     for block in blocks {
         match block {
             Block::Console(text) => {
                 for command in text.lines().filter_map(|line| line.strip_prefix("$ ")) {
                     // What it prints is found under its name when the test fails.
-                    writeln!(script, "cat >&2 <<'COMMAND'\n$ {command}\nCOMMAND\n{command}")?;
+                    writeln!(
+                        script,
+                        "cat >&2 <<'COMMAND'\n$ {command}\nCOMMAND\n{command}"
+                    )?;
                 }
             }
             Block::File { path, text } => {
@@ -70,12 +74,17 @@ fn folder() -> Result<PathBuf> {
 }
 
 fn tidegate(arguments: &[&str]) -> Result<Output> {
-    let output = Command::new(host::binary()?).arg("plugin").args(arguments).output();
+    let output = Command::new(host::binary()?)
+        .arg("plugin")
+        .args(arguments)
+        .output();
     output.context("run tidegate plugin")
 }
 
 fn said(output: &Output) -> String {
-    [&output.stdout, &output.stderr].map(|bytes| String::from_utf8_lossy(bytes)).concat()
+    [&output.stdout, &output.stderr]
+        .map(|bytes| String::from_utf8_lossy(bytes))
+        .concat()
 }
 
 #[tokio::test]
@@ -83,9 +92,19 @@ async fn the_guide_leads_to_a_masked_sync() -> Result<()> {
     let page = fs::read_to_string(workspace().join("docs/plugins.md")).context("read the guide")?;
     let blocks = blocks(&page);
     let directory = TestDir::new()?;
-    let cluster = |name| ReplicaSet::start(name, directory.path().join(name), replica_set::Options::default());
+    let cluster = |name| {
+        ReplicaSet::start(
+            name,
+            directory.path().join(name),
+            replica_set::Options::default(),
+        )
+    };
     let (source, destination) = tokio::try_join!(cluster("source"), cluster("destination"))?;
-    source.db("shop").collection("people").insert_many(people(&blocks)?).await?;
+    source
+        .db("shop")
+        .collection("people")
+        .insert_many(people(&blocks)?)
+        .await?;
 
     let folder = folder()?;
     let path = format!(
@@ -104,7 +123,13 @@ async fn the_guide_leads_to_a_masked_sync() -> Result<()> {
         .env("TIDEGATE_PORT", free_port()?.to_string())
         .kill_on_drop(true);
     let output = bash.output().await.context("run bash")?;
-    ensure!(output.status.success(), "a command of docs/plugins.md failed:\n{}", said(&output));
+    // For whoever writes the page: what its commands print.
+    fs::write(folder.join("output"), said(&output))?;
+    ensure!(
+        output.status.success(),
+        "a command of docs/plugins.md failed:\n{}",
+        said(&output)
+    );
 
     let people = destination.db("shop").collection::<Document>("people");
     let mut found: Vec<Document> = Vec::new();
@@ -120,7 +145,11 @@ async fn the_guide_leads_to_a_masked_sync() -> Result<()> {
         person(3, "Cem", "***@example.net", "************3333"),
         person(4, "Dee", "by letter only", "************6666"),
     ];
-    ensure!(found == expected, "the destination holds {found:#?}\n{}", said(&output));
+    ensure!(
+        found == expected,
+        "the destination holds {found:#?}\n{}",
+        said(&output)
+    );
     drop((source, destination));
     directory.remove();
     Ok(())
@@ -129,7 +158,10 @@ async fn the_guide_leads_to_a_masked_sync() -> Result<()> {
 /// The documents of the page's `people.json`.
 fn people(blocks: &[Block<'_>]) -> Result<Vec<Document>> {
     let text = blocks.iter().find_map(|block| match block {
-        Block::File { path: "people.json", text } => Some(*text),
+        Block::File {
+            path: "people.json",
+            text,
+        } => Some(*text),
         _ => None,
     });
     let people: Vec<Value> = serde_json::from_str(text.context("the guide has no people.json")?)?;
@@ -143,14 +175,21 @@ fn people(blocks: &[Block<'_>]) -> Result<Vec<Document>> {
 /// What a release ships keeps to the rules that its authors' tools check.
 #[test]
 fn every_shipped_plugin_passes_the_check() -> Result<()> {
-    let rules = r#"{"rules": [{"path": "a.b", "action": "keepLast", "count": 2, "otherwise": "null"}]}"#;
+    let rules =
+        r#"{"rules": [{"path": "a.b", "action": "keepLast", "count": 2, "otherwise": "null"}]}"#;
     let filter = r#"{"field": "status", "matchValues": ["active", 7]}"#;
     for (name, config) in [
         ("namespace-filter", "{}"),
-        ("namespace-remap", r#"{"namespaceRemap": [{"from": {"database": "test"}, "to": {"database": "new"}}]}"#),
+        (
+            "namespace-remap",
+            r#"{"namespaceRemap": [{"from": {"database": "test"}, "to": {"database": "new"}}]}"#,
+        ),
         ("document-filter", filter),
         ("field-mask", rules),
-        ("field-rename", r#"{"rules": [{"rename": {"from": "a.b", "to": "c"}}]}"#),
+        (
+            "field-rename",
+            r#"{"rules": [{"rename": {"from": "a.b", "to": "c"}}]}"#,
+        ),
     ] {
         let output = tidegate(&["check", name, "--config", config, "--json"])?;
         ensure!(output.status.success(), "{name}: {}", said(&output));
@@ -168,7 +207,10 @@ fn what_is_wrong_is_said_with_an_exit_code() -> Result<()> {
         fs::write(&path, text)?;
         Ok(path.to_string_lossy().into_owned())
     };
-    let (junk, documents) = (file("junk.wasm", b"junk")?, file("in.json", b"{\"_id\": 1}")?);
+    let (junk, documents) = (
+        file("junk.wasm", b"junk")?,
+        file("in.json", b"{\"_id\": 1}")?,
+    );
     let uri = "mongodb://u:secret@127.0.0.1:1/db.c?serverSelectionTimeoutMS=100";
     let into = directory.path().to_string_lossy().into_owned();
     fs::create_dir(directory.path().join("taken"))?;
@@ -178,18 +220,45 @@ fn what_is_wrong_is_said_with_an_exit_code() -> Result<()> {
         (&["new", "Bad Name"], 2, "lower-case words"),
         (&["new", "taken", "--into", &into], 2, "exists already"),
         (&["build", &into], 2, "holds no plugin"),
-        (&["run", "field-mask", "--in", &documents], 1, "rules is missing"),
-        (&["run", "field-mask", "--config", "[]", "--in", &documents], 2, "cannot be read"),
-        (&["run", "document-filter", "--config", "{\"filter\": {}}", "--in", uri], 1, "ConnectionFailed"),
+        (
+            &["run", "field-mask", "--in", &documents],
+            1,
+            "\"rules\" is missing",
+        ),
+        (
+            &["run", "field-mask", "--config", "[]", "--in", &documents],
+            2,
+            "cannot be read",
+        ),
+        (
+            &[
+                "run",
+                "document-filter",
+                "--config",
+                "{\"filter\": {}}",
+                "--in",
+                uri,
+            ],
+            1,
+            "ConnectionFailed",
+        ),
         (&["run", "--in", uri, "--inn", uri], 2, "--inn"),
-        (&["add", &junk, "--port", "1"], 1, "no tidegate answers at 127.0.0.1:1"),
+        (
+            &["add", &junk, "--port", "1"],
+            1,
+            "no tidegate answers at 127.0.0.1:1",
+        ),
         (&[], 2, "Usage"),
         (&["--help"], 0, "docs/plugins.md"),
         (&["run", "--help"], 0, "--limit <N>"),
     ] {
         let output = tidegate(arguments)?;
         let said = said(&output);
-        ensure!(output.status.code() == Some(code), "{arguments:?}: {:?} {said}", output.status);
+        ensure!(
+            output.status.code() == Some(code),
+            "{arguments:?}: {:?} {said}",
+            output.status
+        );
         ensure!(said.contains(says), "{arguments:?}: {said}");
         ensure!(!said.contains("secret"), "{arguments:?}: {said}");
     }

@@ -102,17 +102,28 @@ fn components_of_1_0_0_run() -> Result<()> {
     ensure!(masked.context("kept")?.get_str("name")? == "G****");
 
     let rules = json!([{ "rename": { "from": "n", "to": "number" } }]);
-    let renamed = answer(&registry, &digest("field-rename")?, json!({ "rules": rules }))?;
+    let renamed = answer(
+        &registry,
+        &digest("field-rename")?,
+        json!({ "rules": rules }),
+    )?;
     ensure!(renamed.context("kept")?.get_i32("number")? == 7);
 
     let remap = json!([{ "from": { "database": "app" }, "to": { "database": "new" } }]);
-    let remap = options(&digest("namespace-remap")?, json!({ "namespaceRemap": remap }));
-    let route = registry.router(&remap)?.route(&Namespace::new("app", "people"))?;
+    let remap = options(
+        &digest("namespace-remap")?,
+        json!({ "namespaceRemap": remap }),
+    );
+    let route = registry
+        .router(&remap)?
+        .route(&Namespace::new("app", "people"))?;
     ensure!(route == Route::Rename(Namespace::new("new", "people")));
 
     let exclude = json!({ "excludeNamespaces": [{ "databaseRegex": { "pattern": "^ap" } }] });
     let filter = options(&digest("namespace-filter")?, exclude);
-    let route = registry.router(&filter)?.route(&Namespace::new("app", "people"))?;
+    let route = registry
+        .router(&filter)?
+        .route(&Namespace::new("app", "people"))?;
     ensure!(route == Route::Skip);
     Ok(())
 }

@@ -278,7 +278,9 @@ fn ejson(value: &Bson) -> Json {
             bytes,
         }) => {
             let mut json = ejson(&binary(0x80, bytes));
-            json["$binary"]["subType"] = "00".into();
+            if let Some(subtype) = json.pointer_mut("/$binary/subType") {
+                *subtype = "00".into();
+            }
             json
         }
         Bson::Array(values) => values.iter().map(ejson).collect(),

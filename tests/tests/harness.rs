@@ -40,7 +40,12 @@ impl Pair {
     }
 
     async fn compare(&self) -> Result<Comparison> {
-        compare(self.source.client(), self.destination.client(), &|_: &str, _: &str| true).await
+        compare(
+            self.source.client(),
+            self.destination.client(),
+            &|_: &str, _: &str| true,
+        )
+        .await
     }
 
     fn pass(self) {
@@ -242,7 +247,12 @@ async fn the_writer_keeps_writing_and_a_set_survives_kill_and_step_down() -> Res
     pair.source.restart().await?;
     pair.source.stop().await?;
     pair.source.restart().await?;
-    let compared = compare(pair.source.client(), pair.source.client(), &|_: &str, _: &str| true).await?;
+    let compared = compare(
+        pair.source.client(),
+        pair.source.client(),
+        &|_: &str, _: &str| true,
+    )
+    .await?;
     assert!(compared.into_result()?.documents > DOCUMENTS);
     pair.pass();
     Ok(())

@@ -84,12 +84,7 @@ async fn kill(mut rig: Rig, options: &Value, phase: Phase, runs: u64) -> Result<
 }
 
 /// One sync from start to commit, killed once or twice on its way.
-async fn one_run(
-    rig: &mut Rig,
-    options: &Value,
-    phase: Phase,
-    rng: &mut StdRng,
-) -> Result<()> {
+async fn one_run(rig: &mut Rig, options: &Value, phase: Phase, rng: &mut StdRng) -> Result<()> {
     let writer = Writer::start(
         rig.source.client(),
         DOCUMENTS,

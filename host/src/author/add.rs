@@ -48,6 +48,9 @@ fn post(host: &str, port: u16, component: &[u8]) -> Result<Value> {
         .with_context(|| {
             format!("no tidegate answers at {host}:{port}; start one, or give --host and --port")
         })?;
-    let text = response.body_mut().read_to_string().context("read the answer")?;
+    let text = response
+        .body_mut()
+        .read_to_string()
+        .context("read the answer")?;
     Ok(serde_json::from_str(&text).unwrap_or_default())
 }

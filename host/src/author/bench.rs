@@ -77,9 +77,15 @@ fn measure(
         let per_document = fastest_pass(&chain, documents, batch)? / documents.len() as f64;
         batches.push((batch, per_document));
     }
-    let bytes: usize = documents.iter().map(|document| document.as_bytes().len()).sum();
+    let bytes: usize = documents
+        .iter()
+        .map(|document| document.as_bytes().len())
+        .sum();
     Ok(Figures {
-        plugin: format!("{} {}", subject.plugin.info.name, subject.plugin.info.version),
+        plugin: format!(
+            "{} {}",
+            subject.plugin.info.name, subject.plugin.info.version
+        ),
         documents: documents.len(),
         document_bytes: bytes / documents.len(),
         instantiate,
@@ -127,7 +133,10 @@ impl Figures {
             self.instantiate.as_secs_f64() * 1e6,
             size(self.memory_bytes)
         ))?;
-        console.line(format!("{:>6}  {:>12}  {:>8}", "batch", "ns/document", "MB/s"))?;
+        console.line(format!(
+            "{:>6}  {:>12}  {:>8}",
+            "batch", "ns/document", "MB/s"
+        ))?;
         for (batch, ns) in &self.batches {
             let megabytes = self.document_bytes as f64 * 1e3 / ns;
             console.line(format!("{batch:>6}  {ns:>12.0}  {megabytes:>8.0}"))?;

@@ -23,7 +23,8 @@ pub(super) fn execute(arguments: &command::Build, console: &mut Console) -> Resu
         Language::Python => python(folder),
         Language::Javascript => javascript(folder),
     }?;
-    let bytes = std::fs::read(&component).with_context(|| format!("read {}", component.display()))?;
+    let bytes =
+        std::fs::read(&component).with_context(|| format!("read {}", component.display()))?;
     let place = component.strip_prefix(".").unwrap_or(&component);
     console.line(format!("{} ({})", place.display(), size(bytes.len())))?;
     Ok(Ended::Well)
@@ -76,7 +77,9 @@ fn module_of(messages: &str) -> Option<PathBuf> {
     messages.find_map(|message| {
         let files = message.get("filenames")?.as_array()?;
         let mut files = files.iter().filter_map(Value::as_str);
-        files.find(|file| file.ends_with(".wasm")).map(PathBuf::from)
+        files
+            .find(|file| file.ends_with(".wasm"))
+            .map(PathBuf::from)
     })
 }
 
@@ -90,7 +93,15 @@ fn python(folder: &Path) -> Result<PathBuf> {
     let file = PathBuf::from(format!("{}.wasm", name_of(folder)?));
     let mut componentize = Command::new(tool);
     componentize
-        .args(["--wit-path", "wit", "--world", WORLD, "componentize", "--stub-wasi", "component"])
+        .args([
+            "--wit-path",
+            "wit",
+            "--world",
+            WORLD,
+            "componentize",
+            "--stub-wasi",
+            "component",
+        ])
         .arg("--output")
         .arg(&file)
         .current_dir(folder)
@@ -107,18 +118,27 @@ fn javascript(folder: &Path) -> Result<PathBuf> {
         bail!("componentize-qjs is not installed; {remedy}");
     }
     let mut npm = Command::new("npm");
-    npm.args(["run", "--silent", "build"]).current_dir(folder).stdout(Stdio::null());
+    npm.args(["run", "--silent", "build"])
+        .current_dir(folder)
+        .stdout(Stdio::null());
     output(npm, "npm", "install Node.js")?;
     let manifest = std::fs::read_to_string(folder.join("package.json"))?;
     let manifest: Value = serde_json::from_str(&manifest).context("read package.json")?;
-    let name = manifest.get("name").and_then(Value::as_str).context("package.json has no name")?;
+    let name = manifest
+        .get("name")
+        .and_then(Value::as_str)
+        .context("package.json has no name")?;
     Ok(folder.join(format!("{name}.wasm")))
 }
 
 /// The folder's own name, also of `.`.
 fn name_of(folder: &Path) -> Result<String> {
-    let folder = folder.canonicalize().with_context(|| format!("find {}", folder.display()))?;
-    let name = folder.file_name().context("the plugin's folder has no name")?;
+    let folder = folder
+        .canonicalize()
+        .with_context(|| format!("find {}", folder.display()))?;
+    let name = folder
+        .file_name()
+        .context("the plugin's folder has no name")?;
     Ok(name.to_string_lossy().into_owned())
 }
 
@@ -129,7 +149,9 @@ fn output(mut command: Command, tool: &str, remedy: &str) -> Result<String> {
         ErrorKind::NotFound => anyhow::anyhow!("{tool} is not installed; {remedy}"),
         _ => anyhow::Error::new(error).context(format!("run {tool}")),
     })?;
-    let output = child.wait_with_output().with_context(|| format!("run {tool}"))?;
+    let output = child
+        .wait_with_output()
+        .with_context(|| format!("run {tool}"))?;
     ensure!(output.status.success(), "{tool} failed: {}", output.status);
     Ok(String::from_utf8_lossy(&output.stdout).into_owned())
 }

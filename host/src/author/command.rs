@@ -139,7 +139,12 @@ pub(super) struct Add {
     #[arg(long, value_name = "HOST", default_value = "127.0.0.1")]
     pub(super) host: String,
 
-    #[arg(long, value_name = "PORT", default_value_t = 27182, env = "TIDEGATE_PORT")]
+    #[arg(
+        long,
+        value_name = "PORT",
+        default_value_t = 27182,
+        env = "TIDEGATE_PORT"
+    )]
     pub(super) port: u16,
 }
 

@@ -65,7 +65,8 @@ fn unified(console: &Console, diff: &TextDiff<'_, '_, str>) -> Vec<String> {
 }
 
 fn side_by_side(console: &Console, before: &str, after: &str, ops: &[DiffOp]) -> Vec<String> {
-    let (before, after): (Vec<&str>, Vec<&str>) = (before.lines().collect(), after.lines().collect());
+    let (before, after): (Vec<&str>, Vec<&str>) =
+        (before.lines().collect(), after.lines().collect());
     let longest = before.iter().map(|line| line.chars().count()).max();
     let width = longest.unwrap_or_default().min(COLUMN);
     let mut lines = Vec::new();
@@ -144,9 +145,14 @@ mod tests {
     fn side_by_side() {
         assert_eq!(
             lines(Style::SideBySide, Color::Never),
-            "  {                              {\n    \"_id\": 1,                      \"_id\": 1,\n    \
-             \"email\": \"ann@example.com\", |   \"email\": \"***\",\n    \"age\": 40                  \
-             |   \"n\": 9\n  }                              }"
+            [
+                "  {                               {",
+                "    \"_id\": 1,                       \"_id\": 1,",
+                "    \"email\": \"ann@example.com\", |   \"email\": \"***\",",
+                "    \"age\": 40                   |   \"n\": 9",
+                "  }                               }",
+            ]
+            .join("\n")
         );
     }
 

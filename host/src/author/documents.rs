@@ -54,10 +54,15 @@ pub(super) fn namespace(text: &str) -> Result<Namespace> {
 fn from_file(path: &Path, limit: usize) -> Result<Documents> {
     let place = path.display();
     let file = File::open(path).map_err(|error| {
-        misused(format!("{place} cannot be read: {error}. --in takes a file, or mongodb://…"))
+        misused(format!(
+            "{place} cannot be read: {error}. --in takes a file, or mongodb://…"
+        ))
     })?;
     let reader = BufReader::new(file);
-    let documents = if path.extension().is_some_and(|extension| extension == "bson") {
+    let documents = if path
+        .extension()
+        .is_some_and(|extension| extension == "bson")
+    {
         from_bson(reader, limit)
     } else {
         from_json(reader, limit)
@@ -91,13 +96,21 @@ fn next_bson(reader: &mut impl Read) -> Result<Option<Vec<u8>>> {
     if bytes.is_empty() {
         return Ok(None);
     }
-    let length = bytes.first_chunk().map_or(0, |length| u32::from_le_bytes(*length));
+    let length = bytes
+        .first_chunk()
+        .map_or(0, |length| u32::from_le_bytes(*length));
     anyhow::ensure!(
         (5..=DOCUMENT_BYTES).contains(&length),
         "its length cannot be {length}"
     );
-    reader.by_ref().take(u64::from(length) - 4).read_to_end(&mut bytes)?;
-    anyhow::ensure!(bytes.len() as u64 == u64::from(length), "the file ends within it");
+    reader
+        .by_ref()
+        .take(u64::from(length) - 4)
+        .read_to_end(&mut bytes)?;
+    anyhow::ensure!(
+        bytes.len() as u64 == u64::from(length),
+        "the file ends within it"
+    );
     Ok(Some(bytes))
 }
 
@@ -169,19 +182,32 @@ mod tests {
 
     fn json(text: &str) -> Result<Vec<Document>> {
         let documents = from_json(text.as_bytes(), 3)?;
-        Ok(documents.iter().map(|d| Document::try_from(&**d)).collect::<Result<_, _>>()?)
+        Ok(documents
+            .iter()
+            .map(|d| Document::try_from(&**d))
+            .collect::<Result<_, _>>()?)
     }
 
     #[test]
     fn json_is_an_array_or_one_document_after_the_other() -> Result<()> {
-        let two = [doc! { "_id": 1 }, doc! { "_id": 2_i64, "b": bson::oid::ObjectId::from_bytes([1; 12]) }];
+        let two = [
+            doc! { "_id": 1 },
+            doc! { "_id": 2_i64, "b": bson::oid::ObjectId::from_bytes([1; 12]) },
+        ];
         let oid = r#"{"$oid": "010101010101010101010101"}"#;
         let second = format!(r#"{{"_id": {{"$numberLong": "2"}}, "b": {oid}}}"#);
         assert_eq!(json(&format!(r#"[{{"_id": 1}}, {second}]"#))?, two);
         assert_eq!(json(&format!("{{\"_id\": 1}}\n{second}\n"))?, two);
-        assert_eq!(json(r#"[{"a": 1}, {"a": 2}, {"a": 3}, {"a": 4}]"#)?.len(), 3);
+        assert_eq!(
+            json(r#"[{"a": 1}, {"a": 2}, {"a": 3}, {"a": 4}]"#)?.len(),
+            3
+        );
         assert_eq!(json("")?.len(), 0);
-        for (text, says) in [("[1]", "document 0"), ("{\"a\": 1} x", "not JSON"), (r#"[{}, {"a": {"$oid": 1}}]"#, "document 1")] {
+        for (text, says) in [
+            ("[1]", "document 0"),
+            ("{\"a\": 1} x", "not JSON"),
+            (r#"[{}, {"a": {"$oid": 1}}]"#, "document 1"),
+        ] {
             let error = json(text).expect_err(text);
             assert!(format!("{error:#}").contains(says), "{error:#}");
         }
@@ -190,8 +216,12 @@ mod tests {
 
     #[test]
     fn a_dump_is_read_up_to_the_limit_and_to_its_end() -> Result<()> {
-        let documents: Vec<RawDocumentBuf> = (0..3).map(|n| rawdoc! { "_id": n, "s": "x" }).collect();
-        let mut dump: Vec<u8> = documents.iter().flat_map(|d| d.as_bytes().to_vec()).collect();
+        let documents: Vec<RawDocumentBuf> =
+            (0..3).map(|n| rawdoc! { "_id": n, "s": "x" }).collect();
+        let mut dump: Vec<u8> = documents
+            .iter()
+            .flat_map(|d| d.as_bytes().to_vec())
+            .collect();
         assert_eq!(from_bson(&dump[..], 9)?, documents);
         assert_eq!(from_bson(&dump[..], 2)?, documents[..2]);
         dump.pop();
@@ -205,8 +235,16 @@ mod tests {
     #[test]
     fn the_collection_stands_where_the_database_would() {
         for (uri, connection, path) in [
-            ("mongodb://a:1,b:2/db.coll.x?replicaSet=r", "mongodb://a:1,b:2/?replicaSet=r", "db.coll.x"),
-            ("mongodb+srv://u:p%2F@h/db.c", "mongodb+srv://u:p%2F@h/", "db.c"),
+            (
+                "mongodb://a:1,b:2/db.coll.x?replicaSet=r",
+                "mongodb://a:1,b:2/?replicaSet=r",
+                "db.coll.x",
+            ),
+            (
+                "mongodb+srv://u:p%2F@h/db.c",
+                "mongodb+srv://u:p%2F@h/",
+                "db.c",
+            ),
         ] {
             assert_eq!(without_path(uri), Some((connection.to_owned(), path)));
         }

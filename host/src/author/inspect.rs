@@ -43,5 +43,9 @@ fn imports(component: &[u8]) -> Result<Vec<String>> {
     };
     let world = resolve.worlds.get(world);
     let imports = world.map(|world| world.imports.keys());
-    Ok(imports.into_iter().flatten().map(|key| resolve.name_world_key(key)).collect())
+    Ok(imports
+        .into_iter()
+        .flatten()
+        .map(|key| resolve.name_world_key(key))
+        .collect())
 }

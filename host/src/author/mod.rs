@@ -88,7 +88,9 @@ fn misused(message: impl Into<String>) -> anyhow::Error {
 }
 
 fn is_misuse(error: &anyhow::Error) -> bool {
-    let name = error.downcast_ref::<OperatorError>().map(|error| error.name);
+    let name = error
+        .downcast_ref::<OperatorError>()
+        .map(|error| error.name);
     matches!(name, Some(ErrorName::InvalidConfig | ErrorName::InvalidUri))
 }
 

@@ -39,7 +39,9 @@ pub(super) fn execute(arguments: &command::New, console: &mut Console) -> Result
         write(&folder.join(path), &bytes)?;
     }
     let folder = folder.strip_prefix(".").unwrap_or(&folder).display();
-    console.line(format!("{folder} holds a plugin that keeps or drops documents. Next:\n"))?;
+    console.line(format!(
+        "{folder} holds a plugin that keeps or drops documents. Next:\n"
+    ))?;
     console.line(format!("  cd {folder}"))?;
     for command in next(arguments.lang) {
         console.line(format!("  {command}"))?;
@@ -61,7 +63,10 @@ fn next(language: Language) -> [&'static str; 2] {
 /// The name is a crate's, a folder's, and what an operator calls the plugin by.
 fn check_name(name: &str) -> Result<()> {
     let is_word = |word: &str| {
-        !word.is_empty() && word.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit())
+        !word.is_empty()
+            && word
+                .bytes()
+                .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit())
     };
     let begins_well = name.starts_with(|c: char| c.is_ascii_lowercase());
     if begins_well && name.len() <= LONGEST_NAME && name.split('-').all(is_word) {
@@ -88,7 +93,10 @@ fn files(language: Language, name: &str) -> Vec<(PathBuf, Vec<u8>)> {
     if language == Language::Rust {
         let vendor = Path::new("vendor");
         files.push((vendor.join("plugins/sdk/Cargo.toml"), SDK_MANIFEST.to_vec()));
-        files.push((vendor.join("raw-bson/Cargo.toml"), RAW_BSON_MANIFEST.to_vec()));
+        files.push((
+            vendor.join("raw-bson/Cargo.toml"),
+            RAW_BSON_MANIFEST.to_vec(),
+        ));
         collect(&SDK, &vendor.join("plugins/sdk/src"), &mut files);
         collect(&RAW_BSON, &vendor.join("raw-bson/src"), &mut files);
         collect(&WIT, &vendor.join("wit/since-v1.0.0"), &mut files);
@@ -108,7 +116,9 @@ fn collect(dir: &Dir<'_>, below: &Path, files: &mut Vec<(PathBuf, Vec<u8>)>) {
 }
 
 fn render(template: &[u8], name: &str) -> Vec<u8> {
-    String::from_utf8_lossy(template).replace(NAME, name).into_bytes()
+    String::from_utf8_lossy(template)
+        .replace(NAME, name)
+        .into_bytes()
 }
 
 fn write(path: &Path, bytes: &[u8]) -> Result<()> {
@@ -128,7 +138,19 @@ mod tests {
             assert!(check_name(name).is_ok(), "{name}");
         }
         let long = "x".repeat(LONGEST_NAME + 1);
-        for name in ["", "-", "mask-", "-mask", "a--b", "Mask", "mask_mail", "1mask", "../x", "é", &long] {
+        for name in [
+            "",
+            "-",
+            "mask-",
+            "-mask",
+            "a--b",
+            "Mask",
+            "mask_mail",
+            "1mask",
+            "../x",
+            "é",
+            &long,
+        ] {
             let error = check_name(name).expect_err(name).to_string();
             assert!(error.starts_with("InvalidConfig: "), "{error}");
         }
@@ -137,17 +159,45 @@ mod tests {
     #[test]
     fn every_language_has_its_files_and_its_name() {
         for (language, expected) in [
-            (Language::Rust, &["Cargo.toml", ".gitignore", "src/lib.rs", "vendor/plugins/sdk/src/lib.rs", "vendor/raw-bson/Cargo.toml", "vendor/wit/since-v1.0.0/worlds.wit"][..]),
-            (Language::Python, &["plugin.py", "requirements.txt", "wit/worlds.wit"]),
-            (Language::Javascript, &["package.json", "plugin.js", "wit/transform.wit"]),
+            (
+                Language::Rust,
+                &[
+                    "Cargo.toml",
+                    ".gitignore",
+                    "src/lib.rs",
+                    "vendor/plugins/sdk/src/lib.rs",
+                    "vendor/raw-bson/Cargo.toml",
+                    "vendor/wit/since-v1.0.0/worlds.wit",
+                ][..],
+            ),
+            (
+                Language::Python,
+                &["plugin.py", "requirements.txt", "wit/worlds.wit"],
+            ),
+            (
+                Language::Javascript,
+                &["package.json", "plugin.js", "wit/transform.wit"],
+            ),
         ] {
             let files = files(language, "mask-mail");
             for path in expected {
-                assert!(files.iter().any(|(found, _)| found == Path::new(path)), "{language:?}: {path}");
+                assert!(
+                    files.iter().any(|(found, _)| found == Path::new(path)),
+                    "{language:?}: {path}"
+                );
             }
-            let texts: Vec<_> = files.iter().map(|(_, bytes)| String::from_utf8_lossy(bytes)).collect();
-            assert!(texts.iter().all(|text| !text.contains(NAME)), "{language:?}");
-            assert!(texts.iter().any(|text| text.contains("mask-mail")), "{language:?}");
+            let texts: Vec<_> = files
+                .iter()
+                .map(|(_, bytes)| String::from_utf8_lossy(bytes))
+                .collect();
+            assert!(
+                texts.iter().all(|text| !text.contains(NAME)),
+                "{language:?}"
+            );
+            assert!(
+                texts.iter().any(|text| text.contains("mask-mail")),
+                "{language:?}"
+            );
         }
     }
 }

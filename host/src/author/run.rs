@@ -57,12 +57,20 @@ pub(super) fn execute(arguments: &command::Run, console: &mut Console) -> Result
         counts.replaced,
         counts.errors,
     ))?;
-    Ok(if counts.errors == 0 { Ended::Well } else { Ended::Badly })
+    Ok(if counts.errors == 0 {
+        Ended::Well
+    } else {
+        Ended::Badly
+    })
 }
 
 /// Documents one behind the other, as a plugin is given them.
 pub(super) fn joined(documents: &[RawDocumentBuf]) -> Vec<u8> {
-    documents.iter().flat_map(|document| document.as_bytes()).copied().collect()
+    documents
+        .iter()
+        .flat_map(|document| document.as_bytes())
+        .copied()
+        .collect()
 }
 
 fn show(
@@ -89,7 +97,8 @@ fn show(
         }
         Outcome::Replaced(after) => {
             counts.replaced += 1;
-            console.line(console.paint(Paint::Green, &format!("replaced  _id {}", id_of(document))))?;
+            console
+                .line(console.paint(Paint::Green, &format!("replaced  _id {}", id_of(document))))?;
             let after = RawDocument::from_bytes(after).context("read a replacement")?;
             for line in difference(console, style, document, after) {
                 console.line(line)?;
@@ -104,5 +113,8 @@ fn show(
 pub(super) fn id_of(document: &RawDocument) -> String {
     let id = document.get("_id").ok().flatten();
     let id = id.and_then(|id| Bson::try_from(id).ok());
-    id.map_or_else(|| "none".to_owned(), |id| id.into_relaxed_extjson().to_string())
+    id.map_or_else(
+        || "none".to_owned(),
+        |id| id.into_relaxed_extjson().to_string(),
+    )
 }

@@ -36,10 +36,7 @@ impl Subject {
             }
             registry.find(file)?
         };
-        Ok(Self {
-            plugin,
-            registry,
-        })
+        Ok(Self { plugin, registry })
     }
 
     pub(super) fn exports(&self, interface: &str) -> bool {
@@ -53,7 +50,10 @@ impl Subject {
         on_error: OnError,
         namespace: &Namespace,
     ) -> Result<NamespaceChain> {
-        let chain = self.registry.chain(&self.options(config, on_error)).map_err(unprefixed)?;
+        let chain = self
+            .registry
+            .chain(&self.options(config, on_error))
+            .map_err(unprefixed)?;
         let of_namespace = chain.of(namespace)?;
         of_namespace.with_context(|| {
             format!(
@@ -90,7 +90,10 @@ impl Subject {
 
 /// There is one plugin and one configuration here: which of `/start`'s it is does not help.
 fn unprefixed(error: OperatorError) -> OperatorError {
-    OperatorError::new(error.name, error.message.replace("plugins[0].config", "config"))
+    OperatorError::new(
+        error.name,
+        error.message.replace("plugins[0].config", "config"),
+    )
 }
 
 /// The word of the contract.

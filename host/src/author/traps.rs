@@ -15,7 +15,9 @@ use crate::observe::field;
 /// From now on, the first trap's backtrace goes to standard error.
 pub(super) fn show() {
     // Somebody else's log is as good a place.
-    _ = tracing_subscriber::registry().with(FirstBacktrace(Once::new())).try_init();
+    _ = tracing_subscriber::registry()
+        .with(FirstBacktrace(Once::new()))
+        .try_init();
 }
 
 /// One is enough: a plugin that traps does so on document after document.

@@ -33,7 +33,9 @@ impl<S: Storage> Store<S> {
                     bytes: chunk.to_vec(),
                 },
             };
-            self.storage.replace(CHUNKS, &document.id, &document).await?;
+            self.storage
+                .replace(CHUNKS, &document.id, &document)
+                .await?;
             chunks += 1;
         }
         let document = ComponentDocument {

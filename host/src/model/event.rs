@@ -106,10 +106,12 @@ impl<'a> ChangeEvent<'a> {
                 self.op_name = element.as_str().ok_or(malformed)?;
                 self.op_type = OpType::parse(self.op_name);
             }
-            b"clusterTime" => self.cluster_time = element
+            b"clusterTime" => {
+                self.cluster_time = element
                     .as_timestamp()
                     .map(ClusterTime::from_bits)
-                    .ok_or(malformed)?,
+                    .ok_or(malformed)?
+            }
             b"ns" => (self.database, self.collection) = namespace(element.value)?,
             b"collectionUUID" => self.uuid = element.as_uuid(),
             b"documentKey" => {

@@ -68,7 +68,9 @@ impl Serialize for Json {
 impl<'de> Deserialize<'de> for Json {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let text = String::deserialize(deserializer)?;
-        serde_json::from_str(&text).map(Self).map_err(de::Error::custom)
+        serde_json::from_str(&text)
+            .map(Self)
+            .map_err(de::Error::custom)
     }
 }
 

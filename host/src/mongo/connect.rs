@@ -43,16 +43,15 @@ pub async fn connect(
 }
 
 /// The same for a cluster that errors call `name`.
-pub(super) async fn client(
-    name: &str,
-    uri: &str,
-    app_name: &str,
-) -> Result<Client, OperatorError> {
+pub(super) async fn client(name: &str, uri: &str, app_name: &str) -> Result<Client, OperatorError> {
     let options = client_options(name, uri, app_name).await?;
     let hosts: Vec<String> = options.hosts.iter().map(ToString::to_string).collect();
     let client = Client::with_options(options)
         .map_err(|error| invalid_uri(name, &error.kind.to_string()))?;
-    let hello = client.database("admin").run_command(doc! { "hello": 1 }).await;
+    let hello = client
+        .database("admin")
+        .run_command(doc! { "hello": 1 })
+        .await;
     match hello {
         Ok(_) => Ok(client),
         Err(error) => Err(refusal(name, &error, &format!(" at {}", hosts.join(", ")))),
@@ -119,9 +118,8 @@ fn uri_refusal(name: &str, uri: &str, error: &Error) -> OperatorError {
         return OperatorError::new(
             ErrorName::ConnectionFailed,
             format!(
-                "The host names of {} cannot be looked up: {message}. Check the host name of its \
-                 mongodb+srv connection string and the DNS of this machine.",
-                name
+                "The host names of {name} cannot be looked up: {message}. Check the host name of its \
+                 mongodb+srv connection string and the DNS of this machine."
             ),
         );
     }
@@ -132,9 +130,8 @@ fn invalid_uri(name: &str, fault: &str) -> OperatorError {
     OperatorError::new(
         ErrorName::InvalidUri,
         format!(
-            "The connection string of {} is not valid: {fault}. Correct it; the form is \
-             mongodb://USER:PASSWORD@HOST:PORT,HOST:PORT/?replicaSet=NAME.",
-            name
+            "The connection string of {name} is not valid: {fault}. Correct it; the form is \
+             mongodb://USER:PASSWORD@HOST:PORT,HOST:PORT/?replicaSet=NAME."
         ),
     )
 }
@@ -279,10 +276,9 @@ mod tests {
     async fn reads_and_writes_are_ours_and_the_pool_is_large_enough() {
         let uri = "mongodb://h/?readPreference=secondary&w=1&readConcernLevel=local&maxPoolSize=";
         for (size, pool) in [("5", 32), ("90", 90)] {
-            let options =
-                client_options("cluster0", &format!("{uri}{size}"), "tidegate")
-                    .await
-                    .expect("a valid connection string");
+            let options = client_options("cluster0", &format!("{uri}{size}"), "tidegate")
+                .await
+                .expect("a valid connection string");
             assert_eq!(options.max_pool_size, Some(pool));
             assert_eq!(options.write_concern, Some(WriteConcern::majority()));
             assert_eq!(options.read_concern, None);

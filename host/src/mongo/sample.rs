@@ -21,7 +21,12 @@ pub async fn first(
         .collection::<RawDocumentBuf>(&namespace.collection);
     let found = async {
         let limit = i64::try_from(limit).unwrap_or(i64::MAX);
-        collection.find(doc! {}).limit(limit).await?.try_collect().await
+        collection
+            .find(doc! {})
+            .limit(limit)
+            .await?
+            .try_collect()
+            .await
     };
     found.await.map_err(|error| refusal(PLACE, &error, ""))
 }

@@ -44,7 +44,7 @@ impl Default for Limits {
     fn default() -> Self {
         Self {
             deadline: Duration::from_secs(10),
-            memory_bytes: 64 << 20,
+            memory_bytes: 128 << 20,
             runtime_memory_bytes: 512 << 20,
             output_bytes: 64 << 20,
         }

@@ -102,16 +102,13 @@ impl ActiveSync {
         let SessionDocument {
             options, pinned, ..
         } = self.record.get().await;
-        let configured =
-            plugins::configure(&session.registry, options, pinned.clone()).await?;
+        let configured = plugins::configure(&session.registry, options, pinned.clone()).await?;
         if configured.pinned != pinned {
             let pinned = configured.pinned;
             self.update(|session| session.pinned = pinned).await?;
         }
         // The chain of an earlier run has its counters, and whatever was swapped in since.
-        let chain = self
-            .chain()
-            .unwrap_or_else(|| Arc::new(configured.chain));
+        let chain = self.chain().unwrap_or_else(|| Arc::new(configured.chain));
         let (retries, wishes) = mpsc::channel(1);
         let cancel = CancellationToken::new();
         let work = Work {

@@ -30,10 +30,9 @@ pub(super) async fn open(settings: Settings) -> Result<Session, OperatorError> {
     } else {
         WasiPolicy::GrantNothing
     };
-    let registry =
-        tokio::task::spawn_blocking(move || Registry::load(directory.as_deref(), wasi))
-            .await
-            .map_err(|error| sync::Error::from(error).into_operator())??;
+    let registry = tokio::task::spawn_blocking(move || Registry::load(directory.as_deref(), wasi))
+        .await
+        .map_err(|error| sync::Error::from(error).into_operator())??;
     let clusters = [cluster0, cluster1];
     let identities = [identify(&clusters[0]).await?, identify(&clusters[1]).await?];
     let found = find(&clusters, &identities).await?;

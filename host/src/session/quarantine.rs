@@ -63,10 +63,11 @@ fn refusal(why: &str) -> OperatorError {
 }
 
 fn shown(document: QuarantineDocument) -> QuarantinedDocument {
-    let document_id = bson::deserialize_from_slice::<bson::Document>(document.document_id.as_bytes())
-        .ok()
-        .and_then(|id| id.get("_id").cloned())
-        .map_or(serde_json::Value::Null, bson::Bson::into_relaxed_extjson);
+    let document_id =
+        bson::deserialize_from_slice::<bson::Document>(document.document_id.as_bytes())
+            .ok()
+            .and_then(|id| id.get("_id").cloned())
+            .map_or(serde_json::Value::Null, bson::Bson::into_relaxed_extjson);
     QuarantinedDocument {
         id: document.id,
         namespace: document.source,

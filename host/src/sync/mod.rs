@@ -33,9 +33,9 @@ use crate::{
 };
 
 use context::Context;
-use names::Names;
 pub use context::{MetadataStore, Workers, metadata_store};
 pub use error::Error;
+use names::Names;
 pub use record::Record;
 pub use status::{Status, Step};
 pub use stream::Retry;

@@ -58,7 +58,9 @@ mod tests {
             .iter()
             .map(|(source, destination)| (namespace(source), namespace(destination)))
             .collect();
-        let mut pairs = names.iter().map(|(source, destination)| (source, destination));
+        let mut pairs = names
+            .iter()
+            .map(|(source, destination)| (source, destination));
         pairs.try_fold(Names::default(), Names::take).map(|_| ())
     }
 

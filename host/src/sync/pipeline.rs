@@ -9,12 +9,8 @@ use super::Error;
 use crate::plugin::{NamespaceChain, Transformed};
 
 /// Runs `documents`, concatenated raw BSON, through a collection's plugins.
-pub(super) fn transform(
-    chain: &NamespaceChain,
-    documents: &[&[u8]],
-) -> Result<Transformed, Error> {
+pub(super) fn transform(chain: &NamespaceChain, documents: &[&[u8]]) -> Result<Transformed, Error> {
     let batch = documents.concat();
-    let transformed =
-        tokio::task::block_in_place(|| chain.transform(&batch))?;
+    let transformed = tokio::task::block_in_place(|| chain.transform(&batch))?;
     Ok(transformed)
 }

@@ -20,7 +20,8 @@ pub fn parse<C: DeserializeOwned>(config: &str) -> Result<C, ConfigError> {
     let mut text = serde_json::Deserializer::from_str(config);
     serde_path_to_error::deserialize(&mut text).map_err(|error| {
         let path = match error.path().to_string() {
-            root if root == "." => String::new(),
+            // `?` is what stands for a place in text that is not JSON.
+            root if root == "." || root == "?" => String::new(),
             path => path,
         };
         let reason = error.inner().to_string();
@@ -73,6 +74,7 @@ mod tests {
             (r#"{}"#, ConfigFault::MissingField, ""),
             (r#"[1]"#, ConfigFault::InvalidValue, "[0]"),
             ("", ConfigFault::InvalidValue, ""),
+            ("{", ConfigFault::InvalidValue, ""),
         ] {
             let error = parse::<Config>(config).expect_err(config);
             assert_eq!(

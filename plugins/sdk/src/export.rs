@@ -30,6 +30,7 @@ macro_rules! export {
                 }
 
                 fn configure(config: ::std::string::String) -> Result<(), wit::ConfigError> {
+                    $crate::panic::remember_panics();
                     let plugin = <$plugin as $crate::Plugin>::configure($crate::parse(&config)?)?;
                     CONFIGURED.with(|configured| configured.set(plugin)).map_err(|_plugin| {
                         wit::ConfigError::new(

@@ -78,6 +78,8 @@ mod batch;
 mod config;
 mod export;
 mod migrate;
+#[doc(hidden)]
+pub mod panic;
 mod transform;
 
 #[doc(hidden)]

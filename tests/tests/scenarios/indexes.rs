@@ -168,8 +168,12 @@ async fn s_indexes_never() -> Result<()> {
     create_indexes(&source, "later", every_kind()).await?;
     run(&source, doc! { "dropIndexes": "later", "index": "text" }).await?;
     rig.commit().await?;
-    let found =
-        compare::compare(rig.source.client(), rig.destination.client(), &|_: &str, _: &str| true).await?;
+    let found = compare::compare(
+        rig.source.client(),
+        rig.destination.client(),
+        &|_: &str, _: &str| true,
+    )
+    .await?;
     let missing =
         |what: &str| what.starts_with("index ") && what.ends_with(" is not on the destination");
     let others: Vec<_> = found

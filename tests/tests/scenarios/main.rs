@@ -13,7 +13,8 @@
     clippy::cast_possible_wrap,
     clippy::cast_sign_loss,
     clippy::indexing_slicing,
-    reason = "small numbers, literals and JSON of the tests' own"
+    clippy::print_stderr,
+    reason = "small numbers, literals and JSON of the tests' own, and what they have measured"
 )]
 
 mod capped;

@@ -94,7 +94,8 @@ pub(crate) fn build() -> Result<()> {
     compile(&plugins)?;
 
     let built = workspace.target_directory.join(TARGET).join(PROFILE);
-    let [folder, guests] = ["components", "guests"].map(|name| workspace.target_directory.join(name));
+    let [folder, guests] =
+        ["components", "guests"].map(|name| workspace.target_directory.join(name));
     for folder in [&folder, &guests] {
         fs::create_dir_all(folder).with_context(|| format!("create {}", folder.display()))?;
     }
@@ -201,12 +202,7 @@ fn componentize(package: &Package, module: &Path) -> Result<Vec<u8>> {
 }
 
 /// Puts a component into the feature set, and says what the manifest says of it.
-fn ship(
-    package: &Package,
-    stamp: &Shipped,
-    component: &[u8],
-    folder: &Path,
-) -> Result<Component> {
+fn ship(package: &Package, stamp: &Shipped, component: &[u8], folder: &Path) -> Result<Component> {
     let abi = check(component, &package.name, &stamp.role)?;
     write_if_changed(&file(folder, package), component)?;
     Ok(Component {

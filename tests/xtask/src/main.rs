@@ -13,6 +13,7 @@ mod check;
 mod clusters;
 mod components;
 mod demo;
+mod languages;
 mod test;
 mod wit;
 

@@ -3,12 +3,16 @@
 use anyhow::Result;
 use support::mongod;
 
-use crate::build::{self, Profile, command, has_subcommand, succeed};
+use crate::{
+    build::{self, Profile, command, has_subcommand, succeed},
+    languages,
+};
 
 pub(crate) fn run(arguments: &[String]) -> Result<()> {
     // Found or downloaded once, before the suites ask for it all at a time.
     eprintln!("mongod: {}", mongod::obtain()?.display());
     build::all(Profile::Dev)?;
+    languages::build()?;
     let nextest = has_subcommand("nextest");
     let runner: &[&str] = if nextest {
         &["nextest", "run"]

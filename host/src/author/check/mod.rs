@@ -50,14 +50,15 @@ impl Report {
     }
 
     fn ended(&self) -> Ended {
-        let failed = self.checks.iter().any(|(_, finding, _)| *finding == Finding::Failed);
+        let failed = self
+            .checks
+            .iter()
+            .any(|(_, finding, _)| *finding == Finding::Failed);
         if failed { Ended::Badly } else { Ended::Well }
     }
 
     fn to_json(&self) -> Value {
-        let check = |(name, finding, detail): &(&str, Finding, String)| {
-            json!({ "check": name, "result": finding.as_str(), "detail": detail })
-        };
+        let check = |(name, finding, detail): &(&str, Finding, String)| json!({ "check": name, "result": finding.as_str(), "detail": detail });
         let checks: Vec<Value> = self.checks.iter().map(check).collect();
         json!({ "ok": self.ended() == Ended::Well, "checks": checks })
     }
@@ -98,9 +99,15 @@ pub(super) fn execute(arguments: &command::Check, console: &mut Console) -> Resu
 /// What has been found right, or the component would not have been taken in.
 fn look_at(subject: &Subject, report: &mut Report) {
     let (plugin, info) = (&subject.plugin, &subject.plugin.info);
-    report.ok("component", format!("{}, {}", size(plugin.bytes), info.digest));
+    report.ok(
+        "component",
+        format!("{}, {}", size(plugin.bytes), info.digest),
+    );
     report.ok("exports", plugin.exports.join(", "));
-    report.ok("abi", format!("tidegate:plugin {}, which this host supports", info.abi));
+    report.ok(
+        "abi",
+        format!("tidegate:plugin {}, which this host supports", info.abi),
+    );
     report.ok(
         "imports",
         if plugin.wasi {

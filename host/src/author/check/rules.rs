@@ -56,7 +56,10 @@ pub(super) fn try_out(subject: &Subject, config: Option<Value>, report: &mut Rep
         if !given && is_about_config(&error) {
             report.skipped(
                 "configure",
-                format!("{{}} is not enough ({}): give --config to try it out", message(&error)),
+                format!(
+                    "{{}} is not enough ({}): give --config to try it out",
+                    message(&error)
+                ),
             );
         } else {
             report.failed("configure", message(&error));
@@ -90,7 +93,9 @@ fn namespace() -> Namespace {
 }
 
 fn is_about_config(error: &anyhow::Error) -> bool {
-    let name = error.downcast_ref::<OperatorError>().map(|error| error.name);
+    let name = error
+        .downcast_ref::<OperatorError>()
+        .map(|error| error.name);
     matches!(
         name,
         Some(
@@ -111,11 +116,17 @@ fn route(subject: &Subject, config: &Value, report: &mut Report) {
     ];
     let ask = || -> Result<Vec<_>> {
         let router = subject.router(config)?;
-        namespaces.iter().map(|namespace| Ok(router.route(namespace)?)).collect()
+        namespaces
+            .iter()
+            .map(|namespace| Ok(router.route(namespace)?))
+            .collect()
     };
     match (ask(), ask()) {
         (Ok(first), Ok(second)) if first == second => {
-            report.ok("route", format!("{} namespaces, twice the same answers", namespaces.len()));
+            report.ok(
+                "route",
+                format!("{} namespaces, twice the same answers", namespaces.len()),
+            );
         }
         (Ok(_), Ok(_)) => report.failed("route", "it answers differently the second time"),
         (Err(error), _) | (_, Err(error)) => report.failed("route", message(&error)),
@@ -139,7 +150,10 @@ fn transform(subject: &Subject, config: &Value, report: &mut Report) -> Result<(
         return Ok(());
     }
     let (count, counts) = (documents.len(), counts(&answers));
-    report.ok("transform", format!("{count} documents of every BSON type: {counts}"));
+    report.ok(
+        "transform",
+        format!("{count} documents of every BSON type: {counts}"),
+    );
     determinism(&warm, &chain()?, &documents, &answers, report)?;
     if warm.scope() == Scope::Delta {
         delta(&warm, &documents, &answers, report)?;
@@ -160,9 +174,15 @@ fn determinism(
     for document in documents {
         alone.extend(ask(fresh, std::slice::from_ref(document))?);
     }
-    for (other, how) in [(again, "the second time"), (alone, "when a document comes alone")] {
+    for (other, how) in [
+        (again, "the second time"),
+        (alone, "when a document comes alone"),
+    ] {
         if let Some(id) = first_different(documents, answers, &other) {
-            report.failed("determinism", format!("it answers differently {how}: _id {id}"));
+            report.failed(
+                "determinism",
+                format!("it answers differently {how}: _id {id}"),
+            );
             return Ok(());
         }
     }
@@ -220,7 +240,13 @@ fn delta(
             Answer::Kept => document.as_ref(),
             Answer::Replaced(bytes) => RawDocument::from_bytes(bytes)?,
             Answer::Dropped => {
-                report.failed("scope", format!("it says delta, and drops a document: _id {}", id_of(document)));
+                report.failed(
+                    "scope",
+                    format!(
+                        "it says delta, and drops a document: _id {}",
+                        id_of(document)
+                    ),
+                );
                 return Ok(());
             }
             Answer::Refused(_) | Answer::Broken(_) => continue,

@@ -175,7 +175,9 @@ async fn auth_info(cluster: &Cluster) -> Result<Option<AuthInfo>, OperatorError>
     match admin(cluster, doc! { "getCmdLineOpts": 1 }).await {
         Ok(options) if !has_access_control(&options) => Ok(None),
         Err(error) if !is_unauthorized(&error) => Err(refused(cluster, &error)),
-        _ if info.authenticated_users.is_empty() => Err(authentication_required(cluster.name.as_str())),
+        _ if info.authenticated_users.is_empty() => {
+            Err(authentication_required(cluster.name.as_str()))
+        }
         _ => Ok(Some(info)),
     }
 }

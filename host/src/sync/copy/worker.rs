@@ -16,10 +16,7 @@ use tokio::{
 use super::{Context, Error};
 use crate::{
     metadata::{NamespaceDocument, PartitionDocument},
-    model::{
-        ClusterTime, ErrorKind, Namespace,
-        raw,
-    },
+    model::{ClusterTime, ErrorKind, Namespace, raw},
     mongo::{
         self, OUTAGE, Whereabouts, code,
         write::{self, MAX_COMMAND_BYTES, WriteCommand},

@@ -81,4 +81,3 @@ async fn run(mut applier: Applier, mut works: mpsc::Receiver<Work>) {
         }
     }
 }
-

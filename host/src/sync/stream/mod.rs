@@ -209,8 +209,7 @@ impl ChangeStream {
         self.finish_rounds().await?;
         let at_least = self.safe.as_ref().map(|safe| safe.cluster_time);
         let at_least = at_least.unwrap_or_default();
-        let retried =
-            retry::all(&self.context, &self.targets, &self.exactness, at_least).await;
+        let retried = retry::all(&self.context, &self.targets, &self.exactness, at_least).await;
         // Nobody waits any more when the call was cut off.
         let _ = answer.send(retried.map_err(Error::into_operator));
         Ok(())

@@ -81,9 +81,7 @@ fn commit(fault: &str, document: &[u8], index: u32, outcome: &mut Outcome) -> Re
         "stack" => {
             recurse(0);
         }
-        "few-verdicts" => {
-            outcome.verdicts.pop();
-        }
+        "miscount" => outcome.verdicts.push(0),
         "unknown-verdict" => set_verdict(outcome, 7),
         "no-replacement" => set_verdict(outcome, 2),
         "invalid-bson" => replace(outcome, &[9, 0, 0, 0, 0x10, b'x', 0, 0, 0]),
@@ -99,8 +97,12 @@ fn commit(fault: &str, document: &[u8], index: u32, outcome: &mut Outcome) -> Re
     Ok(())
 }
 
+/// Deeper than any stack.
 fn recurse(depth: u64) -> u64 {
-    std::hint::black_box(recurse(std::hint::black_box(depth) + 1)) + 1
+    if std::hint::black_box(depth) == u64::MAX {
+        return depth;
+    }
+    std::hint::black_box(recurse(depth + 1)) + 1
 }
 
 fn set_verdict(outcome: &mut Outcome, verdict: u8) {
@@ -124,7 +126,10 @@ fn other_id() -> Vec<u8> {
 /// The document, and a binary field that makes it too large.
 fn oversize(document: &[u8]) -> Vec<u8> {
     let mut writer = bson::Writer::continuing(document.to_vec());
-    let mut value = i32::try_from(OVERSIZE).unwrap_or_default().to_le_bytes().to_vec();
+    let mut value = i32::try_from(OVERSIZE)
+        .unwrap_or_default()
+        .to_le_bytes()
+        .to_vec();
     value.resize(OVERSIZE + 5, 0);
     writer.value(bson::kind::BINARY, b"padding", &value);
     writer.finish()

@@ -48,7 +48,15 @@ impl Sides<'_> {
             reader: ours,
             sides: self,
         };
-        side_by_side(&destination, collection, &name, order, (ours, theirs), found).await
+        side_by_side(
+            &destination,
+            collection,
+            &name,
+            order,
+            (ours, theirs),
+            found,
+        )
+        .await
     }
 }
 

@@ -34,13 +34,16 @@ fn addresses() -> Value {
 
 /// [`dataset::filters`] and a chain of plugins.
 pub fn filters() -> Value {
-    let mut options = dataset::filters();
     let of = |database: &str, collection: &str| json!([{ "database": database, "collections": [collection] }]);
-    options["plugins"] = json!([
+    let plugins = json!([
         { "component": "document-filter", "config": not_returned(), "namespaces": of("shop", "orders") },
         { "component": "field-mask", "config": people(), "namespaces": of("crm", "customers") },
         { "component": "field-mask", "config": addresses(), "namespaces": of("shop", "orders") },
     ]);
+    let mut options = dataset::filters();
+    if let Some(options) = options.as_object_mut() {
+        options.insert("plugins".to_owned(), plugins);
+    }
     options
 }
 

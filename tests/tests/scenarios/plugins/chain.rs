@@ -33,7 +33,13 @@ async fn s77_updates_move_documents_in_and_out_of_a_filter() -> Result<()> {
     change(&rig, 10).await?;
     wait_in_step(&rig).await?;
     let destination = rig.destination_db("app");
-    for (id, is_there) in [(10, false), (30, true), (11, false), (32, true), (33, false)] {
+    for (id, is_there) in [
+        (10, false),
+        (30, true),
+        (11, false),
+        (32, true),
+        (33, false),
+    ] {
         let found = find(&destination, "c", id).await?.is_some();
         ensure!(found == is_there, "{id} there: {found}");
     }
@@ -47,7 +53,13 @@ async fn change(rig: &Rig, by: i32) -> Result<()> {
     update(&source, "c", by, set("US")).await?;
     update(&source, "c", 20 + by, set("EU")).await?;
     update(&source, "c", 1 + by, doc! { "$unset": { "region": 1 } }).await?;
-    update(&source, "c", 21 + by, doc! { "$set": { "region": ["US", 7] } }).await?;
+    update(
+        &source,
+        "c",
+        21 + by,
+        doc! { "$set": { "region": ["US", 7] } },
+    )
+    .await?;
     update(&source, "c", 22 + by, document(22 + by, "EU")).await?;
     update(&source, "c", 2 + by, document(2 + by, "US")).await?;
     update(&source, "c", 3 + by, doc! { "$inc": { "n": 5 } }).await?;
@@ -59,7 +71,12 @@ async fn change(rig: &Rig, by: i32) -> Result<()> {
     delete(&source, "c", 25 + by).await?;
     delete(&source, "c", 5 + by).await?;
     insert(&source, "c", vec![document(5 + by, "US")]).await?;
-    insert(&source, "c", vec![document(100 + by, "US"), document(200 + by, "EU")]).await?;
+    insert(
+        &source,
+        "c",
+        vec![document(100 + by, "US"), document(200 + by, "EU")],
+    )
+    .await?;
     Ok(())
 }
 
@@ -86,14 +103,30 @@ async fn plugins_run_in_order_and_see_their_namespaces() -> Result<()> {
     ]);
     let source = rig.source_db("app");
     for collection in ["masked", "bare", "seen"] {
-        insert(&source, collection, (0..20).map(|n| document(n, "EU")).collect()).await?;
+        insert(
+            &source,
+            collection,
+            (0..20).map(|n| document(n, "EU")).collect(),
+        )
+        .await?;
     }
     rig.host.start(json!({ "plugins": plugins })).await?;
     rig.host.wait_can_commit().await?;
     for collection in ["masked", "bare", "seen"] {
-        insert(&source, collection, (20..40).map(|n| document(n, "EU")).collect()).await?;
+        insert(
+            &source,
+            collection,
+            (20..40).map(|n| document(n, "EU")).collect(),
+        )
+        .await?;
         update(&source, collection, 1, doc! { "$set": { "n": 50 } }).await?;
-        update(&source, collection, 2, doc! { "$set": { "name": "hidden" } }).await?;
+        update(
+            &source,
+            collection,
+            2,
+            doc! { "$set": { "name": "hidden" } },
+        )
+        .await?;
     }
     wait_in_step(&rig).await?;
     ensure!(find(&rig.destination_db("app"), "bare", 2).await?.is_some());
@@ -114,8 +147,18 @@ async fn a_renamed_collection_is_judged_under_its_new_name() -> Result<()> {
     let plugins = json!([{ "component": "field-mask", "config": mask,
         "namespaces": [{ "database": "app", "collections": ["masked"] }] }]);
     let source = rig.source_db("app");
-    insert(&source, "draft", (0..20).map(|n| document(n, "EU")).collect()).await?;
-    insert(&source, "masked", (0..20).map(|n| document(n, "EU")).collect()).await?;
+    insert(
+        &source,
+        "draft",
+        (0..20).map(|n| document(n, "EU")).collect(),
+    )
+    .await?;
+    insert(
+        &source,
+        "masked",
+        (0..20).map(|n| document(n, "EU")).collect(),
+    )
+    .await?;
     rig.host.start(json!({ "plugins": plugins })).await?;
     rig.host.wait_can_commit().await?;
     let rename = |from: &str, to: &str| {

@@ -15,7 +15,7 @@ const FAULTS: [(&str, &str); 11] = [
     ("loop", "PluginTrapped"),
     ("memory", "PluginTrapped"),
     ("stack", "PluginTrapped"),
-    ("few-verdicts", "PluginFailed"),
+    ("miscount", "PluginFailed"),
     ("unknown-verdict", "PluginFailed"),
     ("no-replacement", "PluginFailed"),
     ("invalid-bson", "PluginFailed"),
@@ -33,7 +33,9 @@ fn faulty(fault: &str) -> Document {
 }
 
 fn sound(from: i32) -> Vec<Document> {
-    (from..from + 50).map(|n| doc! { "_id": n, "n": n }).collect()
+    (from..from + 50)
+        .map(|n| doc! { "_id": n, "n": n })
+        .collect()
 }
 
 /// Waits for the stop, and checks what the operator reads.
@@ -41,10 +43,16 @@ async fn stopped(rig: &Rig, fault: &str, error: &str) -> Result<()> {
     let progress = rig.host.wait_for_state("PAUSED").await?;
     let warning = progress["warnings"][0].as_str().context("a warning")?;
     ensure!(warning.starts_with(error), "{fault}: {warning}");
-    ensure!(warning.contains("faulty"), "{fault}: no component in {warning}");
-    ensure!(warning.contains("sha256:"), "{fault}: no digest in {warning}");
     ensure!(
-        fault == "few-verdicts" || warning.contains(&format!("asks for {fault}")),
+        warning.contains("faulty"),
+        "{fault}: no component in {warning}"
+    );
+    ensure!(
+        warning.contains("sha256:"),
+        "{fault}: no digest in {warning}"
+    );
+    ensure!(
+        fault == "miscount" || warning.contains(&format!("asks for {fault}")),
         "{fault}: no _id in {warning}"
     );
     ensure!(!warning.contains("never shown"), "{fault}: {warning}");
@@ -53,7 +61,10 @@ async fn stopped(rig: &Rig, fault: &str, error: &str) -> Result<()> {
 
 /// Lets the errors of a faulty plugin stand in the log.
 fn allow_faults(rig: &mut Rig) {
-    for text in ["the sync has stopped and can be resumed", "a plugin trapped"] {
+    for text in [
+        "the sync has stopped and can be resumed",
+        "a plugin trapped",
+    ] {
         rig.allow_log(text);
     }
 }
@@ -98,12 +109,18 @@ async fn s76_a_fault_stops_change_event_application() -> Result<()> {
     rig.host.wait_can_commit().await?;
     for (fault, error) in FAULTS {
         wait_in_step(&rig).await?;
-        insert(&source, "c", vec![faulty(fault)]).await?;
-        let of_fault = steps::source_time(&rig).await?;
+        let inserted = doc! { "insert": "c", "documents": [faulty(fault)] };
+        let of_fault = steps::run(&source, inserted)
+            .await?
+            .get_timestamp("operationTime")?;
         stopped(&rig, fault, error).await?;
         let progress = rig.host.progress().await?;
         let safe = steps::position(&progress, "safe").context("a safe position")?;
-        ensure!(safe < of_fault, "{fault}: the position is past the document");
+        // A position at a time is before the events of that time.
+        ensure!(
+            safe <= of_fault,
+            "{fault}: the position is past the document"
+        );
         ensure!(
             steps::find(&rig.destination_db("app"), "c", format!("asks for {fault}"))
                 .await?
@@ -132,7 +149,7 @@ async fn s76_faults_are_quarantined() -> Result<()> {
     let source = rig.source_db("app");
     // A plugin that miscounts cannot be asked about any document: it always stops.
     let faults = FAULTS.map(|(fault, _)| fault);
-    let faults = || faults.into_iter().filter(|fault| *fault != "few-verdicts");
+    let faults = || faults.into_iter().filter(|fault| *fault != "miscount");
     insert(&source, "c", sound(0)).await?;
     insert(&source, "c", faults().map(faulty).collect()).await?;
     let digest = upload_guest(&rig, FAULTY).await?;
@@ -161,7 +178,10 @@ async fn s76_faults_are_quarantined() -> Result<()> {
     }
     let mended = upload_guest(&rig, MENDED).await?;
     swap(&rig, "faulty", &mended).await?;
-    let answer = rig.host.call("POST", "/api/v1/quarantine/retry", "").await?;
+    let answer = rig
+        .host
+        .call("POST", "/api/v1/quarantine/retry", "")
+        .await?;
     ensure!(
         answer.body["tried"] == held && answer.body["left"] == 0,
         "{}",
@@ -181,7 +201,7 @@ async fn s76_a_fatal_error_stops_whatever_the_policy() -> Result<()> {
     let digest = upload_guest(&rig, FAULTY).await?;
     rig.host.start(with_faulty(&digest, "quarantine")).await?;
     rig.host.wait_can_commit().await?;
-    for fault in ["fatal", "few-verdicts"] {
+    for fault in ["fatal", "miscount"] {
         insert(&source, "c", vec![faulty(fault)]).await?;
         let progress = rig.host.wait_for_state("PAUSED").await?;
         let warning = progress["warnings"][0].as_str().context("a warning")?;

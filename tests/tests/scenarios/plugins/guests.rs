@@ -23,7 +23,9 @@ include!(concat!(env!("OUT_DIR"), "/guests.rs"));
 
 /// A guest's component.
 pub(crate) fn component(name: &str) -> Result<Vec<u8>> {
-    let file = workspace().join("target/guests").join(format!("{name}.wasm"));
+    let file = workspace()
+        .join("target/guests")
+        .join(format!("{name}.wasm"));
     std::fs::read(&file)
         .with_context(|| format!("read {}: run `cargo xtask build` once", file.display()))
 }

@@ -27,7 +27,10 @@ async fn filters_a_sync(language: &str) -> Result<()> {
     };
     insert(&source, "c", documents(0)).await?;
     let plugin = upload(&rig, component).await?;
-    ensure!(plugin["wasi"] == true || plugin["exports"].is_array(), "{plugin}");
+    ensure!(
+        plugin["wasi"] == true || plugin["exports"].is_array(),
+        "{plugin}"
+    );
     let config = json!({ "field": "region", "values": ["EU"] });
     let plugins = json!([{ "component": plugin["digest"], "config": config }]);
     rig.host.start(json!({ "plugins": plugins })).await?;

@@ -31,8 +31,11 @@ async fn namespaces_arrive_under_other_names() -> Result<()> {
     rig.host.wait_can_commit().await?;
     update(&app, "users", 1, doc! { "$inc": { "n": 1 } }).await?;
     insert(&rig.source_db("old"), "later", vec![doc! { "_id": 2 }]).await?;
-    run(&app, doc! { "createIndexes": "users", "indexes": [{ "key": { "n": 1 }, "name": "n" }] })
-        .await?;
+    run(
+        &app,
+        doc! { "createIndexes": "users", "indexes": [{ "key": { "n": 1 }, "name": "n" }] },
+    )
+    .await?;
     let expected = Chain::of(|_, _| true)
         .renamed(("app", "users"), ("people", "all"))
         .renamed(("old", "x"), ("new", "x"))
@@ -65,17 +68,31 @@ async fn views_and_drops_follow_a_remapped_database() -> Result<()> {
 async fn s79_names_that_meet_at_the_start_are_refused() -> Result<()> {
     let rig = Rig::start().await?;
     for (database, collection) in [("app", "a"), ("app", "b"), ("other", "a")] {
-        insert(&rig.source_db(database), collection, vec![doc! { "_id": 1 }]).await?;
+        insert(
+            &rig.source_db(database),
+            collection,
+            vec![doc! { "_id": 1 }],
+        )
+        .await?;
     }
     for rules in [
         json!([rule(("app", "a"), ("app", "b"))]),
         json!([{ "from": { "database": "other" }, "to": { "database": "APP" } }]),
         json!([{ "from": { "database": "other" }, "to": { "database": "app" } }]),
     ] {
-        refused(&rig, "start", start_body(remap(rules)), "NamespaceCollision").await?;
+        refused(
+            &rig,
+            "start",
+            start_body(remap(rules)),
+            "NamespaceCollision",
+        )
+        .await?;
     }
     // What meets among the rules themselves is the component's to refuse.
-    let both = json!([rule(("app", "a"), ("x", "y")), rule(("app", "b"), ("x", "y"))]);
+    let both = json!([
+        rule(("app", "a"), ("x", "y")),
+        rule(("app", "b"), ("x", "y"))
+    ]);
     refused(&rig, "start", start_body(remap(both)), "InvalidField").await?;
     ensure!(names(&rig.destination_db("app")).await?.is_empty());
     rig.host.start(json!({})).await?;
@@ -103,8 +120,17 @@ async fn s79_names_that_meet_later_stop_the_sync() -> Result<()> {
     let progress = rig.host.wait_for_state("PAUSED").await?;
     let warning = progress["warnings"][0].as_str().context("a warning")?;
     ensure!(warning.starts_with("NamespaceCollision"), "{warning}");
-    let taken = rig.destination_db("app").collection::<bson::Document>("taken");
-    ensure!(taken.find_one(doc! {}).await?.context("a document")?.get_str("of")? == "a");
+    let taken = rig
+        .destination_db("app")
+        .collection::<bson::Document>("taken");
+    ensure!(
+        taken
+            .find_one(doc! {})
+            .await?
+            .context("a document")?
+            .get_str("of")?
+            == "a"
+    );
     rig.abandon();
     Ok(())
 }

@@ -29,7 +29,10 @@ async fn an_upload_is_kept_and_not_activated() -> Result<()> {
     let shipped = plugins(&rig).await?;
     ensure!(shipped.iter().all(|plugin| plugin["shipped"] == true));
     let faulty = upload_guest(&rig, FAULTY).await?;
-    ensure!(faulty == upload_guest(&rig, FAULTY).await?, "uploading twice is once");
+    ensure!(
+        faulty == upload_guest(&rig, FAULTY).await?,
+        "uploading twice is once"
+    );
     let options = json!({ "plugins": [{ "component": "faulty" }] });
     rig.host.start(options.clone()).await?;
     let mended = upload_guest(&rig, MENDED).await?;
@@ -40,7 +43,10 @@ async fn an_upload_is_kept_and_not_activated() -> Result<()> {
     rig.host.wait_can_commit().await?;
     rig.host.restart().await?;
     let listed = plugins(&rig).await?;
-    ensure!(in_use(&listed, &faulty) == Some(true), "the newer build was not asked for");
+    ensure!(
+        in_use(&listed, &faulty) == Some(true),
+        "the newer build was not asked for"
+    );
     ensure!(in_use(&listed, &mended) == Some(false));
     rig.host.start(options).await?;
     swap(&rig, "faulty", &mended).await?;
@@ -65,7 +71,11 @@ async fn s75_components_that_do_not_fit_are_refused() -> Result<()> {
     insert(&rig.source_db("app"), "c", vec![doc! { "_id": 1 }]).await?;
     let newer = newer_build()?;
     for (bytes, name, holds) in [
-        (b"no component".to_vec(), "PluginNotSupported", "not a component"),
+        (
+            b"no component".to_vec(),
+            "PluginNotSupported",
+            "not a component",
+        ),
         (newer, "PluginNotSupported", "1.9.0"),
     ] {
         let answer = rig.host.upload("/api/v1/plugins", bytes).await?;
@@ -74,11 +84,26 @@ async fn s75_components_that_do_not_fit_are_refused() -> Result<()> {
     }
     for (plugins, error) in [
         (json!([{ "component": "not-there" }]), "PluginNotFound"),
-        (json!([{ "component": "field-mask", "config": { "rules": 1 } }]), "InvalidField"),
-        (json!([{ "component": "field-mask", "onEror": "stop" }]), "UnknownField"),
-        (json!([{ "component": "field-mask", "onError": "skip" }]), "InvalidField"),
+        (
+            json!([{ "component": "field-mask", "config": { "rules": 1 } }]),
+            "InvalidField",
+        ),
+        (
+            json!([{ "component": "field-mask", "onEror": "stop" }]),
+            "UnknownField",
+        ),
+        (
+            json!([{ "component": "field-mask", "onError": "skip" }]),
+            "InvalidField",
+        ),
     ] {
-        refused(&rig, "start", start_body(json!({ "plugins": plugins })), error).await?;
+        refused(
+            &rig,
+            "start",
+            start_body(json!({ "plugins": plugins })),
+            error,
+        )
+        .await?;
     }
     rig.host.start(json!({})).await?;
     upload(&rig, component(FAULTY)?).await?;

@@ -53,11 +53,7 @@ async fn floor(directory: &TestDir, source: &ReplicaSet) -> Result<f64> {
 }
 
 /// A whole sync with these options of `/start`, up to `canCommit`.
-pub(super) async fn ours(
-    directory: &TestDir,
-    source: &ReplicaSet,
-    options: Value,
-) -> Result<Case> {
+pub(super) async fn ours(directory: &TestDir, source: &ReplicaSet, options: Value) -> Result<Case> {
     let destination = sides::destination(directory, "ours").await?;
     let host = sides::host(directory, source, &destination).await?;
     load::warm(source.client()).await?;

@@ -33,16 +33,19 @@ fn documents() -> Result<Vec<Value>> {
         .stderr(Stdio::inherit())
         .output()
         .context("run cargo bench")?;
-    ensure!(output.status.success(), "the benchmark failed: {}", output.status);
+    ensure!(
+        output.status.success(),
+        "the benchmark failed: {}",
+        output.status
+    );
     let report: Value = serde_json::from_slice(&output.stdout).context("read the report")?;
-    Ok(report["cases"].as_array().cloned().unwrap_or_default())
+    let cases = report.get("cases").and_then(Value::as_array).cloned();
+    cases.context("the report has no cases")
 }
 
 /// The start options of each copy: none comes first, and the others are compared with it.
 fn plugins() -> [(&'static str, Value); 3] {
-    let chain = |component: &str, config: Value| {
-        json!({ "plugins": [{ "component": component, "config": config }] })
-    };
+    let chain = |component: &str, config: Value| json!({ "plugins": [{ "component": component, "config": config }] });
     let keep = json!({ "filter": { "number": { "$gte": 0 } } });
     let mask = json!({ "rules": [
         { "path": "number", "action": "set", "value": 0 },
@@ -59,31 +62,53 @@ async fn copies(options: &Options) -> Result<Vec<Value>> {
     let directory = TestDir::new()?;
     let source = sides::source(&directory).await?;
     load::documents(source.client(), DOCUMENTS / options.divide, SIZE).await?;
-    let mut walls: [Vec<f64>; 3] = Default::default();
-    let mut cpus: [Vec<f64>; 3] = Default::default();
-    // In turn, so that a slow minute of the machine hits all three.
+    let mut series = plugins().map(|(name, start)| Series {
+        name,
+        start,
+        walls: Vec::new(),
+        cpus: Vec::new(),
+    });
+    // In turn, so that a slow minute of the machine hits all of them.
     for run in 1..=options.runs {
-        for (at, (name, start)) in plugins().into_iter().enumerate() {
-            let case = copy::ours(&directory, &source, start).await?;
-            eprintln!("{name} run {run}: {:.2} s, CPU {:.2} s", case.ours_s, case.cpu_s);
-            walls[at].push(case.ours_s);
-            cpus[at].push(case.cpu_s);
+        for one in &mut series {
+            let case = copy::ours(&directory, &source, one.start.clone()).await?;
+            eprintln!(
+                "{} run {run}: {:.2} s, CPU {:.2} s",
+                one.name, case.ours_s, case.cpu_s
+            );
+            one.walls.push(case.ours_s);
+            one.cpus.push(case.cpu_s);
         }
     }
     drop(source);
     directory.remove();
-    let walls = walls.map(median);
-    let cpus = cpus.map(median);
-    let cases = plugins().into_iter().enumerate().map(|(at, (name, _))| {
-        json!({
-            "name": name, "wall_s": round(walls[at]), "ratio": round(walls[at] / walls[0]),
-            "cpu_s": round(cpus[at]),
-        })
-    });
-    Ok(cases.collect())
+    let [none, ..] = &series;
+    let floor_s = median(&none.walls);
+    Ok(series.iter().map(|one| one.to_json(floor_s)).collect())
 }
 
-fn median(mut values: Vec<f64>) -> f64 {
+/// The runs of one way to copy.
+struct Series {
+    name: &'static str,
+    start: Value,
+    walls: Vec<f64>,
+    cpus: Vec<f64>,
+}
+
+impl Series {
+    fn to_json(&self, floor_s: f64) -> Value {
+        let wall_s = median(&self.walls);
+        json!({
+            "name": self.name,
+            "wall_s": round(wall_s),
+            "ratio": round(wall_s / floor_s),
+            "cpu_s": round(median(&self.cpus)),
+        })
+    }
+}
+
+fn median(values: &[f64]) -> f64 {
+    let mut values = values.to_vec();
     values.sort_by(f64::total_cmp);
-    values[values.len() / 2]
+    values.get(values.len() / 2).copied().unwrap_or_default()
 }

@@ -81,7 +81,12 @@ async fn start(stage: &Stage, show: &mut Show) -> Result<()> {
             filters.get(field).unwrap_or(&Value::Null)
         ));
     }
-    for plugin in filters.get("plugins").and_then(Value::as_array).into_iter().flatten() {
+    for plugin in filters
+        .get("plugins")
+        .and_then(Value::as_array)
+        .into_iter()
+        .flatten()
+    {
         show.detail(&format!("plugin: {plugin}"));
     }
     Ok(())
