@@ -1,5 +1,6 @@
 //! Raw BSON as bytes: a walker over elements, a writer of documents, and what
-//! MongoDB itself does with values: comparing them and following paths to them.
+//! MongoDB itself does with values: comparing them, converting decimals, and
+//! following paths.
 //!
 //! The hot paths move documents from socket to socket, and through plugins,
 //! without building values. They need what the `bson` crate does not give
@@ -35,6 +36,7 @@
 //! ```
 
 pub mod compare;
+pub mod decimal;
 pub mod kind;
 pub mod path;
 

@@ -12,8 +12,7 @@ use tidegate_plugin_sdk::bson::{
     compare::{canonical_type, compare},
     kind,
 };
-
-use crate::ejson::Literal;
+use tidegate_plugin_sdk::ejson::Literal;
 
 #[derive(Debug)]
 pub(crate) enum Condition {

@@ -15,9 +15,9 @@
 //! ```
 
 mod condition;
-mod ejson;
 mod filter;
 mod query;
+mod types;
 
 use filter::Filter;
 use serde_json::Value as Json;

@@ -6,11 +6,12 @@
 
 use serde_json::{Map, Value as Json};
 use tidegate_plugin_sdk::bson::{kind, path::Path};
+use tidegate_plugin_sdk::ejson::{self, Literal};
 use tidegate_plugin_sdk::{ConfigError, ConfigFault};
 
 use crate::condition::{Comparison, Condition, Set};
-use crate::ejson::{self, Literal};
 use crate::filter::Filter;
+use crate::types::{as_number, types_called};
 
 const ON_FIELDS: [&str; 11] = [
     "$eq", "$ne", "$gt", "$gte", "$lt", "$lte", "$in", "$nin", "$exists", "$type", "$not",
@@ -136,7 +137,7 @@ fn operator(path: &Path, name: &str, value: &Json, at: &str) -> Result<Filter, C
 
 fn truth(value: &Json, at: &str) -> Result<bool, ConfigError> {
     let literal = ejson::read(value, at)?;
-    let number = || literal.as_number().map(|number| number != 0.0);
+    let number = || as_number(&literal).map(|number| number != 0.0);
     let truth = literal.value().as_bool().or_else(number);
     truth.ok_or_else(|| invalid(at, "this takes true or false"))
 }
@@ -180,7 +181,7 @@ fn types(value: &Json, at: &str) -> Result<Vec<u8>, ConfigError> {
     let mut kinds = Vec::new();
     for name in types {
         let literal = ejson::read(name, at)?;
-        kinds.extend_from_slice(ejson::types_called(&literal).ok_or_else(|| {
+        kinds.extend_from_slice(types_called(&literal).ok_or_else(|| {
             invalid(
                 at,
                 format!("{name} is neither the name of a type nor its number"),

@@ -1,8 +1,8 @@
 //! What becomes of one value.
 
 use tidegate_plugin_sdk::bson::Value;
+use tidegate_plugin_sdk::ejson::Literal;
 
-use crate::constant::Constant;
 use crate::date::Unit;
 use crate::hash::Hasher;
 
@@ -10,7 +10,7 @@ use crate::hash::Hasher;
 #[derive(Clone, Debug)]
 pub(crate) enum Action {
     Drop,
-    Set(Constant),
+    Set(Literal),
     Each(Change),
 }
 

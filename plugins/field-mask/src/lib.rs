@@ -19,7 +19,6 @@
 //! that a rule is not for fails the document, unless the rule says otherwise.
 
 mod action;
-mod constant;
 mod date;
 mod hash;
 mod rules;

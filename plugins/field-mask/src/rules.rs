@@ -3,12 +3,12 @@
 use std::sync::Arc;
 
 use serde::Deserialize;
-use serde_json::Value as Json;
+use serde_json::{Number, Value as Json};
 use tidegate_plugin_sdk::bson::path::Path;
+use tidegate_plugin_sdk::ejson::{self, Literal};
 use tidegate_plugin_sdk::{ConfigError, ConfigFault};
 
 use crate::action::{Action, Change, Kept, Side};
-use crate::constant::Constant;
 use crate::date::Unit;
 use crate::hash::{Hasher, Key};
 
@@ -146,9 +146,7 @@ fn action(config: &RuleConfig, at: &str, key: Option<&Key>) -> Result<Action, Co
                 .value
                 .as_ref()
                 .ok_or_else(|| missing(at, "set", "value"))?;
-            Action::Set(Constant::parse(value).map_err(|reason| {
-                ConfigError::new(ConfigFault::InvalidValue, format!("{at}.value"), reason)
-            })?)
+            Action::Set(constant(value, &format!("{at}.value"))?)
         }
         ActionName::Hash => Action::Each(Change::Hash(hasher(config, at, key)?)),
         ActionName::KeepFirst => Action::Each(Change::Keep(kept(config, at, Side::First)?)),
@@ -158,6 +156,24 @@ fn action(config: &RuleConfig, at: &str, key: Option<&Key>) -> Result<Action, Co
             Action::Each(Change::Truncate(unit))
         }
     })
+}
+
+fn constant(json: &Json, at: &str) -> Result<Literal, ConfigError> {
+    if let Some(number) = too_large(json) {
+        let reason = format!("{number} is too large for a long");
+        return Err(ConfigError::new(ConfigFault::InvalidValue, at, reason));
+    }
+    ejson::read(json, at)
+}
+
+/// An integer in `json` that would become a double, which is another number.
+fn too_large(json: &Json) -> Option<&Number> {
+    match json {
+        Json::Number(number) => (number.is_u64() && !number.is_i64()).then_some(number),
+        Json::Array(values) => values.iter().find_map(too_large),
+        Json::Object(fields) => fields.values().find_map(too_large),
+        _ => None,
+    }
 }
 
 fn hasher(config: &RuleConfig, at: &str, key: Option<&Key>) -> Result<Hasher, ConfigError> {

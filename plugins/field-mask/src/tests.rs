@@ -124,6 +124,10 @@ fn set_puts_a_constant_of_any_type() {
             r#"{"$oid": "5ab9cbfa31c2ab715d42129e"}"#,
             Bson::ObjectId(ObjectId::parse_str(oid).expect("an ObjectId")),
         ),
+        (
+            r#"{"$uuid": "07070707-0707-0707-0707-070707070707"}"#,
+            Bson::from(Uuid::from_bytes([7; 16])),
+        ),
         (r#"{"b": [1, {}]}"#, Bson::Document(doc! { "b": [1, {}] })),
         ("[]", Bson::Array(Vec::new())),
     ] {

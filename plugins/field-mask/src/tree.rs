@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use tidegate_plugin_sdk::bson::Element;
+
 use crate::rules::Rule;
 
 /// Where a path has led.
@@ -89,11 +91,14 @@ impl Branch {
 
     /// What is next for a field of a document.
     #[inline]
-    pub(crate) fn field(&self, name: &[u8]) -> Option<&Node> {
-        if self.lengths & length_bit(name) == 0 {
+    pub(crate) fn field(&self, element: &Element<'_>) -> Option<&Node> {
+        if self.lengths & length_bit(element.name) == 0 {
             return None;
         }
-        let found = self.fields.iter().find(|(known, _)| same(known, name));
+        let found = self
+            .fields
+            .iter()
+            .find(|(known, _)| element.is_named(known));
         found.map(|(_, node)| node)
     }
 
@@ -138,11 +143,6 @@ impl Node {
 
 fn length_bit(name: &[u8]) -> u64 {
     1 << name.len().min(63)
-}
-
-#[inline]
-fn same(known: &[u8], name: &[u8]) -> bool {
-    known.len() == name.len() && known == name
 }
 
 /// The position that a part of a path is, as arrays write theirs.

@@ -3,12 +3,17 @@
 use std::ops::Range;
 
 use tidegate_plugin_sdk::bson::path::Path;
-use tidegate_plugin_sdk::bson::{Element, MAX_DEPTH, Malformed, elements, kind, range_in};
+use tidegate_plugin_sdk::bson::{Element, MAX_DEPTH, Malformed, Value, elements, kind, range_in};
 use tidegate_plugin_sdk::edit::Edit;
 
 use crate::action::{Action, Change};
 use crate::rules::{Otherwise, Rule};
 use crate::tree::{Branch, Node};
+
+const NULL: Value<'_> = Value {
+    kind: kind::NULL,
+    bytes: &[],
+};
 
 /// Why a document cannot be masked. Says where and what type, never what.
 #[derive(Debug)]
@@ -71,7 +76,7 @@ impl<'a> Walk<'a> {
         let entered = self.edit.enter(range.start);
         for element in elements(document)? {
             let element = element?;
-            if let Some(node) = branch.field(element.name) {
+            if let Some(node) = branch.field(&element) {
                 self.node(node, &element, Holder::Document, depth)?;
             }
         }
@@ -137,7 +142,7 @@ impl<'a> Walk<'a> {
     ) -> Result<(), Failure> {
         match &rule.action {
             Action::Drop => self.drop_value(element, holder),
-            Action::Set(constant) => self.put(element, constant.kind, &constant.value),
+            Action::Set(constant) => self.put(element, constant.value()),
             Action::Each(change) => return self.change(rule, change, element, holder, depth),
         }
         Ok(())
@@ -173,7 +178,7 @@ impl<'a> Walk<'a> {
         match rule.otherwise {
             Otherwise::Keep => {}
             Otherwise::Drop => self.drop_value(element, holder),
-            Otherwise::Null => self.put(element, kind::NULL, &[]),
+            Otherwise::Null => self.put(element, NULL),
             Otherwise::Fail => {
                 return Err(Failure::WrongType {
                     path: rule.path.clone(),
@@ -190,17 +195,17 @@ impl<'a> Walk<'a> {
     fn drop_value(&mut self, element: &Element<'a>, holder: Holder) {
         match holder {
             Holder::Document => self.edit.remove(self.range(element)),
-            Holder::Array => self.put(element, kind::NULL, &[]),
+            Holder::Array => self.put(element, NULL),
         }
     }
 
     /// Puts another value in place of an element's, under the same name.
-    fn put(&mut self, element: &Element<'a>, kind: u8, value: &[u8]) {
+    fn put(&mut self, element: &Element<'a>, value: Value<'_>) {
         self.edit.replace(self.range(element), |out| {
-            out.push(kind);
+            out.push(value.kind);
             out.extend_from_slice(element.name);
             out.push(0);
-            out.extend_from_slice(value);
+            out.extend_from_slice(value.bytes);
             true
         });
     }

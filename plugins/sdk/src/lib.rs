@@ -71,8 +71,8 @@
 extern crate self as tidegate_plugin_sdk;
 
 pub mod date;
-pub mod decimal;
 pub mod edit;
+pub mod ejson;
 
 mod batch;
 mod config;
@@ -102,6 +102,7 @@ pub use bindings::route::exports::tidegate::plugin::route::{Decision, Namespace}
 pub use config::parse;
 pub use migrate::{Context, Direction, Migrate, Step, Written};
 pub use raw_bson as bson;
+pub use raw_bson::decimal;
 pub use transform::{DocumentFailure, Outcome, Transform, Verdict, transform_one};
 
 /// What a plugin says of itself; the fields are those of `description` in

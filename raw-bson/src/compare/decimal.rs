@@ -1,63 +1,11 @@
-//! Decimal128 by value. Encoding: IEEE 754-2008, binary integer decimal.
+//! Decimal128 by value, exactly.
 
 use std::cmp::Ordering;
 
-const EXPONENT_BIAS: i32 = 6176;
-const MAX_COEFFICIENT: u128 = 10_u128.pow(34) - 1;
-
-/// A decoded number.
-#[derive(Clone, Copy, Debug)]
-pub(super) enum Decimal {
-    NotANumber,
-    Infinite {
-        negative: bool,
-    },
-    /// `coefficient * 10^exponent`, with at most 34 digits.
-    Finite {
-        negative: bool,
-        coefficient: u128,
-        exponent: i32,
-    },
-}
-
-use Decimal::{Finite, Infinite, NotANumber};
+use crate::decimal::Decimal::{self, Finite, Infinite, NotANumber};
 
 impl Decimal {
-    pub(super) fn from_bits(bits: u128) -> Self {
-        let negative = bits >> 127 == 1;
-        match (bits >> 122) & 0b1_1111 {
-            0b1_1111 => NotANumber,
-            0b1_1110 => Infinite { negative },
-            // This form is for coefficients of more than 34 digits, which stand for zero.
-            0b1_1000.. => Finite {
-                negative,
-                coefficient: 0,
-                exponent: 0,
-            },
-            _ => {
-                let coefficient = bits & ((1 << 113) - 1);
-                let exponent = i32::try_from((bits >> 113) & 0x3FFF).unwrap_or(0) - EXPONENT_BIAS;
-                Finite {
-                    negative,
-                    coefficient: if coefficient > MAX_COEFFICIENT {
-                        0
-                    } else {
-                        coefficient
-                    },
-                    exponent,
-                }
-            }
-        }
-    }
-
-    pub(super) fn from_integer(integer: i64) -> Self {
-        Finite {
-            negative: integer < 0,
-            coefficient: integer.unsigned_abs().into(),
-            exponent: 0,
-        }
-    }
-
+    /// Compares by value.
     pub(super) fn compare(&self, other: &Self) -> Ordering {
         self.sign().cmp(&other.sign()).then_with(|| {
             let magnitudes = match (*self, *other) {

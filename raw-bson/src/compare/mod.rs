@@ -12,7 +12,7 @@ mod number;
 
 use std::cmp::Ordering;
 
-use crate::scan::find_nul;
+use crate::scan::{find_nul, order};
 use crate::walk::read_length;
 use crate::{Malformed, Value, elements, kind};
 
@@ -61,19 +61,19 @@ fn compare_values(left: Value<'_>, right: Value<'_>, depth: usize) -> Result<Ord
         kind::DOUBLE | kind::INT32 | kind::INT64 | kind::DECIMAL128 => {
             number::compare(left, right)?
         }
-        kind::STRING | kind::SYMBOL | kind::JAVASCRIPT => text(l)?.cmp(text(r)?),
+        kind::STRING | kind::SYMBOL | kind::JAVASCRIPT => order(text(l)?, text(r)?),
         kind::DOCUMENT => compare_documents(l, r, Names::Count, depth)?,
         kind::ARRAY => compare_documents(l, r, Names::Ignored, depth)?,
         // The bytes that are left begin with the subtype.
-        kind::BINARY => by_length(l, r).then(l.get(4..).cmp(&r.get(4..))),
-        kind::OBJECT_ID | kind::BOOLEAN => l.cmp(r),
+        kind::BINARY => by_length(l, r).then_with(|| order(behind_prefix(l), behind_prefix(r))),
+        kind::OBJECT_ID | kind::BOOLEAN => order(l, r),
         kind::DATE => i64::from_le_bytes(array(l)?).cmp(&i64::from_le_bytes(array(r)?)),
         kind::TIMESTAMP => u64::from_le_bytes(array(l)?).cmp(&u64::from_le_bytes(array(r)?)),
         kind::REGEX => regex(l)?.cmp(&regex(r)?),
-        kind::DB_POINTER => by_length(l, r).then_with(|| l.cmp(r)),
+        kind::DB_POINTER => by_length(l, r).then_with(|| order(l, r)),
         kind::SCOPED_JAVASCRIPT => {
             let ((code, scope), (other, other_scope)) = (scoped(l)?, scoped(r)?);
-            match text(code)?.cmp(text(other)?) {
+            match order(text(code)?, text(other)?) {
                 Ordering::Equal => compare_documents(scope, other_scope, Names::Count, depth)?,
                 unequal => unequal,
             }
@@ -107,7 +107,7 @@ fn compare_documents(
         };
         let by_type = canonical_type(l.kind).cmp(&canonical_type(r.kind));
         let by_name = match names {
-            Names::Count => l.name.cmp(r.name),
+            Names::Count => order(l.name, r.name),
             Names::Ignored => Ordering::Equal,
         };
         let unequal = match by_type.then(by_name) {
@@ -138,6 +138,11 @@ fn scoped(value: &[u8]) -> Result<(&[u8], &[u8]), Malformed> {
     let behind = value.get(4..).ok_or(Malformed)?;
     let code = read_length(behind)?.checked_add(4).ok_or(Malformed)?;
     behind.split_at_checked(code).ok_or(Malformed)
+}
+
+/// What stands behind a length.
+fn behind_prefix(value: &[u8]) -> &[u8] {
+    value.get(4..).unwrap_or_default()
 }
 
 fn by_length(left: &[u8], right: &[u8]) -> Ordering {

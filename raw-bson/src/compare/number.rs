@@ -4,7 +4,7 @@
 use std::cmp::Ordering;
 
 use super::array;
-use super::decimal::Decimal;
+use crate::decimal::Decimal;
 use crate::{Malformed, Value, kind};
 
 enum Number {
@@ -21,8 +21,8 @@ pub(super) fn compare(left: Value<'_>, right: Value<'_>) -> Result<Ordering, Mal
         (Number::Integer(l), Number::Double(r)) => integer_to_double(l, r),
         (Number::Double(l), Number::Integer(r)) => integer_to_double(r, l).reverse(),
         (Number::Decimal(l), Number::Decimal(r)) => l.compare(&r),
-        (Number::Decimal(l), Number::Integer(r)) => l.compare(&Decimal::from_integer(r)),
-        (Number::Integer(l), Number::Decimal(r)) => Decimal::from_integer(l).compare(&r),
+        (Number::Decimal(l), Number::Integer(r)) => l.compare(&Decimal::from_i64(r)),
+        (Number::Integer(l), Number::Decimal(r)) => Decimal::from_i64(l).compare(&r),
         (Number::Decimal(l), Number::Double(r)) => l.compare_to_double(r),
         (Number::Double(l), Number::Decimal(r)) => r.compare_to_double(l).reverse(),
     })
@@ -34,7 +34,7 @@ fn read(value: Value<'_>) -> Result<Number, Malformed> {
         kind::INT32 => Number::Integer(i32::from_le_bytes(array(bytes)?).into()),
         kind::INT64 => Number::Integer(i64::from_le_bytes(array(bytes)?)),
         kind::DOUBLE => Number::Double(f64::from_le_bytes(array(bytes)?)),
-        kind::DECIMAL128 => Number::Decimal(Decimal::from_bits(u128::from_le_bytes(array(bytes)?))),
+        kind::DECIMAL128 => Number::Decimal(Decimal::from_le_bytes(array(bytes)?)),
         _ => return Err(Malformed),
     })
 }

@@ -11,6 +11,7 @@
 //! is durable. A killed copy goes on from there; what it had copied beyond is
 //! copied again, and refused as duplicates, which is harmless.
 
+mod find;
 mod partition;
 mod worker;
 

@@ -2,7 +2,6 @@
 
 use std::{sync::Arc, time::Duration};
 
-use bson::{Binary, RawBson, RawBsonRef, RawDocumentBuf, rawdoc, spec::BinarySubtype};
 use futures::StreamExt;
 use mongodb::{
     Database,
@@ -13,7 +12,10 @@ use tokio::{
     time::Instant,
 };
 
-use super::{Context, Error};
+use super::{
+    Context, Error,
+    find::{Find, Read},
+};
 use crate::{
     metadata::{NamespaceDocument, PartitionDocument},
     model::{ClusterTime, ErrorKind, Namespace, raw},
@@ -58,16 +60,6 @@ pub(super) struct PartitionCopier<'a> {
     pub(super) after: ClusterTime,
 }
 
-/// One way in which documents of a partition are read.
-#[derive(Clone, Copy)]
-enum Read {
-    /// Of a capped collection: all, in the order of insertion, from the start.
-    Natural,
-    /// From the last document, or the lower bound, to the upper bound.
-    Range,
-    MaxKey,
-}
-
 /// A batch and its share of the byte budget.
 struct Batch {
     reply: RawBatch,
@@ -110,26 +102,10 @@ impl PartitionCopier<'_> {
     }
 
     async fn copy(&self, partition: &mut PartitionDocument) -> Result<(), Error> {
-        for read in self.reads(partition) {
+        for read in Read::all(is_capped(&self.namespace.options), partition) {
             self.copy_read(read, partition).await?;
         }
         Ok(())
-    }
-
-    /// What is left to read. Bounds without an upper end leave a document with
-    /// the `_id` MaxKey out, so it is asked for by itself.
-    fn reads(&self, partition: &PartitionDocument) -> Vec<Read> {
-        if is_capped(&self.namespace.options) {
-            return vec![Read::Natural];
-        }
-        let from = partition.last_id.as_ref().or(partition.lower.as_ref());
-        let is_max =
-            |bound: &RawDocumentBuf| matches!(bound.get("_id"), Ok(Some(RawBsonRef::MaxKey)));
-        match (from, &partition.upper) {
-            (Some(from), _) if is_max(from) => Vec::new(),
-            (Some(_), None) => vec![Read::Range, Read::MaxKey],
-            _ => vec![Read::Range],
-        }
     }
 
     /// Reads the next batch while the last one is being written.
@@ -277,8 +253,16 @@ impl PartitionCopier<'_> {
             .context
             .source
             .database(&self.namespace.source.database);
+        let find = Find {
+            uuid: self
+                .namespace
+                .uuid()
+                .ok_or(mongo::Error::Reply("info.uuid"))?,
+            after: self.after,
+            batch_documents: self.batch_documents(),
+        };
         loop {
-            let command = self.find_command(&name, read, partition)?;
+            let command = find.command(&name, read, partition);
             let batch_size = u32::try_from(self.batch_documents()).unwrap_or(u32::MAX);
             match database
                 .run_raw_cursor_command(command)
@@ -299,87 +283,8 @@ impl PartitionCopier<'_> {
         }
     }
 
-    /// The `find` for one read, by the `_id` index or in natural order.
-    fn find_command(
-        &self,
-        name: &str,
-        read: Read,
-        partition: &PartitionDocument,
-    ) -> Result<RawDocumentBuf, Error> {
-        let mut command = rawdoc! { "find": name };
-        match read {
-            Read::Natural => command.append(bson::cstr!("hint"), rawdoc! { "$natural": 1 }),
-            Read::MaxKey => {
-                command.append(bson::cstr!("filter"), rawdoc! { "_id": RawBson::MaxKey })
-            }
-            Read::Range => {
-                let from = partition.last_id.as_ref().or(partition.lower.as_ref());
-                command.append(bson::cstr!("hint"), rawdoc! { "_id": 1 });
-                append_bounds(&mut command, from, partition.upper.as_ref());
-            }
-        }
-        let uuid = self
-            .namespace
-            .uuid()
-            .ok_or(mongo::Error::Reply("info.uuid"))?;
-        let uuid = Binary {
-            subtype: BinarySubtype::Uuid,
-            bytes: uuid.to_vec(),
-        };
-        command.append(bson::cstr!("collectionUUID"), uuid);
-        command.append(
-            bson::cstr!("batchSize"),
-            i64::try_from(self.batch_documents()).unwrap_or(i64::MAX),
-        );
-        command.append(
-            bson::cstr!("readConcern"),
-            rawdoc! { "level": "majority", "afterClusterTime": bson::Timestamp::from(self.after) },
-        );
-        Ok(command)
-    }
-
     fn batch_documents(&self) -> u64 {
         (BATCH_BYTES / self.average_bytes).clamp(1, MAX_BATCH_DOCUMENTS)
-    }
-}
-
-/// Bounds a scan of the `_id` index. `min` and `max` take bounds of any type,
-/// where comparisons stay within one; between two bounds of one type there is
-/// no other, and comparisons cost the source a fifth less.
-fn append_bounds(
-    command: &mut RawDocumentBuf,
-    from: Option<&RawDocumentBuf>,
-    upper: Option<&RawDocumentBuf>,
-) {
-    let value = |bound: &RawDocumentBuf| bound.get("_id").ok().flatten().map(RawBson::from);
-    if let (Some(from), Some(upper)) = (from.and_then(value), upper.and_then(value))
-        && is_of_one_type(&from, &upper)
-    {
-        let range = rawdoc! { "$gte": from, "$lt": upper };
-        command.append(bson::cstr!("filter"), rawdoc! { "_id": range });
-        return;
-    }
-    if let Some(from) = from {
-        command.append(bson::cstr!("min"), from.clone());
-    }
-    if let Some(upper) = upper {
-        command.append(bson::cstr!("max"), upper.clone());
-    }
-}
-
-/// True for the common types of `_id` when comparisons between two such values
-/// leave nothing out: both ends are of it, and neither is a NaN.
-fn is_of_one_type(a: &RawBson, b: &RawBson) -> bool {
-    let number = |value: &RawBson| match value {
-        RawBson::Int32(_) | RawBson::Int64(_) => true,
-        RawBson::Double(double) => !double.is_nan(),
-        _ => false,
-    };
-    match (a, b) {
-        (RawBson::ObjectId(_), RawBson::ObjectId(_)) | (RawBson::String(_), RawBson::String(_)) => {
-            true
-        }
-        _ => number(a) && number(b),
     }
 }
 

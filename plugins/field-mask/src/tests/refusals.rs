@@ -73,6 +73,12 @@ fn a_rule_has_what_its_action_needs() {
             InvalidValue,
             ".value",
         ),
+        (
+            set,
+            r#", "value": {"b": [9223372036854775808]}"#,
+            InvalidValue,
+            ".value",
+        ),
         (hash, r#", "length": 7"#, InvalidValue, ".length"),
         (hash, r#", "length": 65"#, InvalidValue, ".length"),
         (hash, r#", "count": 1"#, InvalidValue, ".count"),

@@ -1,9 +1,11 @@
 //! The types that Extended JSON writes as an object with a `$` name.
 
 use serde_json::Value as Json;
-use tidegate_plugin_sdk::bson::kind;
 
-use super::{date, decimal, text};
+use super::text;
+use crate::bson::kind;
+use crate::date;
+use crate::decimal::Decimal;
 
 /// One such type.
 pub(super) struct Form {
@@ -22,7 +24,7 @@ pub(super) const FORMS: [Form; 17] = [
     Form { name: "$numberInt", kind: kind::INT32, takes: "a 32-bit integer, as a string", read: |json| Some(number::<i32>(json)?.to_le_bytes().into()) },
     Form { name: "$numberLong", kind: kind::INT64, takes: "a 64-bit integer, as a string", read: |json| Some(number::<i64>(json)?.to_le_bytes().into()) },
     Form { name: "$numberDouble", kind: kind::DOUBLE, takes: "a number, Infinity, -Infinity or NaN, as a string", read: double },
-    Form { name: "$numberDecimal", kind: kind::DECIMAL128, takes: "a decimal number of at most 34 digits, Infinity, -Infinity or NaN, as a string", read: |json| Some(decimal::parse(json.as_str()?)?.to_le_bytes().into()) },
+    Form { name: "$numberDecimal", kind: kind::DECIMAL128, takes: "a decimal number of at most 34 digits, Infinity, -Infinity or NaN, as a string", read: decimal },
     Form { name: "$binary", kind: kind::BINARY, takes: "{\"base64\": \"bytes\", \"subType\": \"one or two hexadecimal digits\"}", read: binary },
     Form { name: "$uuid", kind: kind::BINARY, takes: "a UUID, as in \"c8edabc3-f738-4ca3-b68d-ab92a91478a3\"", read: uuid },
     Form { name: "$timestamp", kind: kind::TIMESTAMP, takes: "{\"t\": seconds, \"i\": ordinal}, integers of 32 bits", read: timestamp },
@@ -56,10 +58,34 @@ fn object_id(json: &Json) -> Option<Vec<u8>> {
 
 fn date(json: &Json) -> Option<Vec<u8>> {
     let millis = match json {
-        Json::String(text) => date::parse(text)?,
+        Json::String(text) => internet_date(text)?,
         _ => number(only(json, "$numberLong")?)?,
     };
     Some(millis.to_le_bytes().into())
+}
+
+/// A date as RFC 3339 has it, with at most three digits of a fraction: not all
+/// that [`date::parse`] takes.
+fn internet_date(text: &str) -> Option<i64> {
+    let shape = text.replace(|c: char| c.is_ascii_digit(), "0");
+    let behind = shape.strip_prefix("0000-00-00T00:00:00")?;
+    let fractions = [".000", ".00", ".0"];
+    let zone = fractions.iter().find_map(|part| behind.strip_prefix(part));
+    let is_known = matches!(zone.unwrap_or(behind), "Z" | "+00:00" | "-00:00");
+    date::parse(text)
+        .filter(|_| is_known)
+        .map(|parsed| parsed.date)
+}
+
+/// Nothing is rounded. NaN keeps its sign, as drivers write it.
+fn decimal(json: &Json) -> Option<Vec<u8>> {
+    let text = json.as_str()?;
+    let number = Decimal::parse(text).filter(|number| number.is_exact)?;
+    let mut bytes = number.value.to_le_bytes();
+    if let (true, Some(high)) = (text.starts_with('-'), bytes.last_mut()) {
+        *high |= 0x80;
+    }
+    Some(bytes.into())
 }
 
 fn number<N: std::str::FromStr>(json: &Json) -> Option<N> {

@@ -1,29 +1,42 @@
 //! MongoDB Extended JSON, version 2, into raw BSON: canonical and relaxed.
 //!
-//! An object with one of the `$` names of [`forms`] is a value of a type that
-//! JSON does not have, any other object a document, whose order of fields counts.
-//! A `$` name that is neither is refused: it would be compared with a field of
-//! that name, which nobody wants.
+//! What an operator writes into a configuration as a value of MongoDB. An object
+//! with a `$` name of one of the types that JSON does not have is a value of that
+//! type, any other object a document, whose order of fields counts. A `$` name
+//! that is neither is refused: it would become a field of that name, which nobody
+//! wants. What is read is well-formed BSON.
+//!
+//! ```
+//! use serde_json::json;
+//! use tidegate_plugin_sdk::{bson::kind, ejson};
+//!
+//! let since = ejson::read(&json!({"$date": "1970-01-01T00:00:01Z"}), "since")?;
+//! assert_eq!(since.value().as_date(), Some(1_000));
+//!
+//! let price = ejson::read(&json!({"amount": {"$numberDecimal": "9.90"}}), "price")?;
+//! assert_eq!(price.value().kind, kind::DOCUMENT);
+//!
+//! // A refusal names the place in the configuration.
+//! let error = ejson::read(&json!({"ids": [{"$oid": "5a"}]}), "only").unwrap_err();
+//! assert_eq!(error.path, "only.ids[0]");
+//! # Ok::<(), tidegate_plugin_sdk::ConfigError>(())
+//! ```
 
-mod date;
-mod decimal;
 mod forms;
 mod text;
-mod types;
 
 use serde_json::{Map, Number, Value as Json};
-use tidegate_plugin_sdk::bson::{Value, Writer, kind};
-use tidegate_plugin_sdk::{ConfigError, ConfigFault};
 
+use crate::bson::{Value, Writer, kind};
+use crate::{ConfigError, ConfigFault};
 use forms::{FORMS, Form};
-pub(crate) use types::types_called;
 
 /// The fields of a reference to a document, a DBRef.
 const REFERENCE: [&str; 3] = ["$ref", "$id", "$db"];
 
-/// A value that a filter holds: well-formed BSON.
+/// A value as it is stored: well-formed BSON.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Literal {
+pub struct Literal {
     kind: u8,
     bytes: Vec<u8>,
 }
@@ -34,15 +47,9 @@ impl Literal {
         Self { kind, bytes }
     }
 
-    /// The value of a number, decimals apart.
-    pub(crate) fn as_number(&self) -> Option<f64> {
-        let value = self.value();
-        let integer = value.as_i32().map(i64::from).or_else(|| value.as_i64());
-        value.as_f64().or_else(|| Some(integer? as f64))
-    }
-
+    /// Its type and bytes.
     #[inline]
-    pub(crate) fn value(&self) -> Value<'_> {
+    pub fn value(&self) -> Value<'_> {
         Value {
             kind: self.kind,
             bytes: &self.bytes,
@@ -51,7 +58,7 @@ impl Literal {
 }
 
 /// True for an object that stands for a value of some type.
-pub(crate) fn is_typed(object: &Map<String, Json>) -> bool {
+pub fn is_typed(object: &Map<String, Json>) -> bool {
     object
         .keys()
         .next()
@@ -59,12 +66,13 @@ pub(crate) fn is_typed(object: &Map<String, Json>) -> bool {
 }
 
 /// True for a DBRef: a document, although its names begin with `$`.
-pub(crate) fn is_reference(object: &Map<String, Json>) -> bool {
+pub fn is_reference(object: &Map<String, Json>) -> bool {
     object.contains_key("$ref") && object.contains_key("$id")
 }
 
-/// Reads the value that stands at `at` in the configuration.
-pub(crate) fn read(json: &Json, at: &str) -> Result<Literal, ConfigError> {
+/// Reads the value that stands at `at` in the configuration. An integer takes the
+/// type of the width it needs, and one past a long is a double.
+pub fn read(json: &Json, at: &str) -> Result<Literal, ConfigError> {
     Ok(match json {
         Json::Null => Literal::new(kind::NULL, []),
         Json::Bool(truth) => Literal::new(kind::BOOLEAN, [u8::from(*truth)]),

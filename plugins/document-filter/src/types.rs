@@ -1,8 +1,7 @@
 //! The types by the names and numbers that `$type` knows them by.
 
 use tidegate_plugin_sdk::bson::kind;
-
-use super::Literal;
+use tidegate_plugin_sdk::ejson::Literal;
 
 #[rustfmt::skip]
 const TYPES: [(&str, Option<i32>, &[u8]); 22] = [
@@ -30,10 +29,17 @@ const TYPES: [(&str, Option<i32>, &[u8]); 22] = [
     ("number", None, &[kind::DOUBLE, kind::INT32, kind::INT64, kind::DECIMAL128]),
 ];
 
+/// The value of a number, decimals apart.
+pub(crate) fn as_number(literal: &Literal) -> Option<f64> {
+    let value = literal.value();
+    let integer = value.as_i32().map(i64::from).or_else(|| value.as_i64());
+    value.as_f64().or_else(|| Some(integer? as f64))
+}
+
 /// The types of a name or number.
 pub(crate) fn types_called(literal: &Literal) -> Option<&'static [u8]> {
     let name = literal.value().as_str();
-    let number = literal.as_number();
+    let number = as_number(literal);
     let (_, _, kinds) = TYPES.iter().find(|(known, code, _)| {
         name == Some(known) || (number.is_some() && number == code.map(f64::from))
     })?;

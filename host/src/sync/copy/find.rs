@@ -1,0 +1,125 @@
+//! The `find` commands of a partition's copy: by the `_id` index between the
+//! partition's bounds, or in natural order.
+
+use bson::{Binary, RawBson, RawBsonRef, RawDocumentBuf, rawdoc, spec::BinarySubtype};
+
+use crate::{
+    metadata::PartitionDocument,
+    model::{ClusterTime, event::CollectionUuid},
+};
+
+/// One way in which documents of a partition are read.
+#[derive(Clone, Copy)]
+pub(super) enum Read {
+    /// Of a capped collection: all, in the order of insertion, from the start.
+    Natural,
+    /// From the last document, or the lower bound, to the upper bound.
+    Range,
+    MaxKey,
+}
+
+impl Read {
+    /// What is left to read of a partition. Bounds without an upper end leave a document with
+    /// the `_id` MaxKey out, so it is asked for by itself.
+    pub(super) fn all(is_capped: bool, partition: &PartitionDocument) -> Vec<Self> {
+        if is_capped {
+            return vec![Self::Natural];
+        }
+        let is_max =
+            |bound: &RawDocumentBuf| matches!(bound.get("_id"), Ok(Some(RawBsonRef::MaxKey)));
+        match (from(partition), &partition.upper) {
+            (Some(from), _) if is_max(from) => Vec::new(),
+            (Some(_), None) => vec![Self::Range, Self::MaxKey],
+            _ => vec![Self::Range],
+        }
+    }
+}
+
+/// The last document that was copied, or the lower bound.
+fn from(partition: &PartitionDocument) -> Option<&RawDocumentBuf> {
+    partition.last_id.as_ref().or(partition.lower.as_ref())
+}
+
+/// The reads of one collection.
+pub(super) struct Find {
+    pub(super) uuid: CollectionUuid,
+    /// Reads see everything up to this time.
+    pub(super) after: ClusterTime,
+    pub(super) batch_documents: u64,
+}
+
+impl Find {
+    /// The command for one read of the collection, which is called `name` by now.
+    pub(super) fn command(
+        &self,
+        name: &str,
+        read: Read,
+        partition: &PartitionDocument,
+    ) -> RawDocumentBuf {
+        let mut command = rawdoc! { "find": name };
+        match read {
+            Read::Natural => command.append(bson::cstr!("hint"), rawdoc! { "$natural": 1 }),
+            Read::MaxKey => {
+                command.append(bson::cstr!("filter"), rawdoc! { "_id": RawBson::MaxKey })
+            }
+            Read::Range => {
+                command.append(bson::cstr!("hint"), rawdoc! { "_id": 1 });
+                append_bounds(&mut command, from(partition), partition.upper.as_ref());
+            }
+        }
+        let uuid = Binary {
+            subtype: BinarySubtype::Uuid,
+            bytes: self.uuid.to_vec(),
+        };
+        command.append(bson::cstr!("collectionUUID"), uuid);
+        command.append(
+            bson::cstr!("batchSize"),
+            i64::try_from(self.batch_documents).unwrap_or(i64::MAX),
+        );
+        command.append(
+            bson::cstr!("readConcern"),
+            rawdoc! { "level": "majority", "afterClusterTime": bson::Timestamp::from(self.after) },
+        );
+        command
+    }
+}
+
+/// Bounds a scan of the `_id` index. `min` and `max` take bounds of any type,
+/// where comparisons stay within one; between two bounds of one type there is
+/// no other, and comparisons cost the source a fifth less.
+fn append_bounds(
+    command: &mut RawDocumentBuf,
+    from: Option<&RawDocumentBuf>,
+    upper: Option<&RawDocumentBuf>,
+) {
+    let value = |bound: &RawDocumentBuf| bound.get("_id").ok().flatten().map(RawBson::from);
+    if let (Some(from), Some(upper)) = (from.and_then(value), upper.and_then(value))
+        && is_of_one_type(&from, &upper)
+    {
+        let range = rawdoc! { "$gte": from, "$lt": upper };
+        command.append(bson::cstr!("filter"), rawdoc! { "_id": range });
+        return;
+    }
+    if let Some(from) = from {
+        command.append(bson::cstr!("min"), from.clone());
+    }
+    if let Some(upper) = upper {
+        command.append(bson::cstr!("max"), upper.clone());
+    }
+}
+
+/// True for the common types of `_id` when comparisons between two such values
+/// leave nothing out: both ends are of it, and neither is a NaN.
+fn is_of_one_type(a: &RawBson, b: &RawBson) -> bool {
+    let number = |value: &RawBson| match value {
+        RawBson::Int32(_) | RawBson::Int64(_) => true,
+        RawBson::Double(double) => !double.is_nan(),
+        _ => false,
+    };
+    match (a, b) {
+        (RawBson::ObjectId(_), RawBson::ObjectId(_)) | (RawBson::String(_), RawBson::String(_)) => {
+            true
+        }
+        _ => number(a) && number(b),
+    }
+}

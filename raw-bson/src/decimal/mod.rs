@@ -1,0 +1,91 @@
+//! Decimal128: the number behind the bytes, as text, and beside the other types
+//! of numbers.
+//!
+//! The encoding is IEEE 754-2008's binary integer decimal. A coefficient has at
+//! most 34 digits, and an exponent is one that can be stored: every [`Decimal`]
+//! that is made here keeps to that. How decimals are ordered is in
+//! [`compare`](crate::compare).
+
+mod convert;
+mod text;
+
+const EXPONENT_BIAS: i32 = 6176;
+const MAX_COEFFICIENT: u128 = 10_u128.pow(34) - 1;
+const NAN: u128 = 0b1_1111 << 122;
+const INFINITY: u128 = 0b1_1110 << 122;
+
+/// A number of at most 34 digits, as BSON stores it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Decimal {
+    NotANumber,
+    Infinite {
+        negative: bool,
+    },
+    /// `coefficient * 10^exponent`.
+    Finite {
+        negative: bool,
+        coefficient: u128,
+        exponent: i32,
+    },
+}
+
+use Decimal::{Finite, Infinite, NotANumber};
+
+/// A value in another form, and whether it is the same value exactly.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Converted<T> {
+    pub value: T,
+    pub is_exact: bool,
+}
+
+impl Decimal {
+    /// Reads the 16 bytes of a value.
+    pub fn from_le_bytes(bytes: [u8; 16]) -> Self {
+        let bits = u128::from_le_bytes(bytes);
+        let negative = bits >> 127 == 1;
+        match (bits >> 122) & 0b1_1111 {
+            0b1_1111 => NotANumber,
+            0b1_1110 => Infinite { negative },
+            kind => {
+                // From 0b1_1000 on, the exponent stands two bits lower, and the
+                // coefficient has more than 34 digits, which stands for zero.
+                let is_large = kind >= 0b1_1000;
+                let shift = if is_large { 111 } else { 113 };
+                let coefficient = bits & ((1 << 113) - 1);
+                let is_zero = is_large || coefficient > MAX_COEFFICIENT;
+                Finite {
+                    negative,
+                    coefficient: if is_zero { 0 } else { coefficient },
+                    exponent: i32::try_from((bits >> shift) & 0x3FFF).unwrap_or(0) - EXPONENT_BIAS,
+                }
+            }
+        }
+    }
+
+    /// The 16 bytes of a value.
+    pub fn to_le_bytes(self) -> [u8; 16] {
+        let (negative, bits) = match self {
+            NotANumber => (false, NAN),
+            Infinite { negative } => (negative, INFINITY),
+            Finite {
+                negative,
+                coefficient,
+                exponent,
+            } => {
+                let exponent = u128::try_from(exponent + EXPONENT_BIAS).unwrap_or(0);
+                (negative, exponent << 113 | coefficient)
+            }
+        };
+        (bits | u128::from(negative) << 127).to_le_bytes()
+    }
+}
+
+fn exact<T>(value: T) -> Converted<T> {
+    Converted {
+        value,
+        is_exact: true,
+    }
+}
+
+#[cfg(test)]
+mod tests;
