@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use futures::future::try_join_all;
+use futures::future::join_all;
 use tokio::sync::{mpsc, oneshot};
 
 use super::{
@@ -63,7 +63,9 @@ impl Appliers {
             parts.push(async { finished.await.map_err(|_dropped| Error::Cancelled)? });
         }
         Ok(Box::pin(async move {
-            try_join_all(parts).await?;
+            // All of them, also behind a failure: whoever hears of it may begin anew.
+            let outcomes = join_all(parts).await;
+            outcomes.into_iter().collect::<Result<(), Error>>()?;
             Ok(Applied { events, position })
         }))
     }

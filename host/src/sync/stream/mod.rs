@@ -6,7 +6,8 @@
 //!
 //! A batch of the stream becomes a *round*; each applier gets its events of the
 //! round. Rounds are finished in order, and only a finished round moves the
-//! safe position, so it never passes an unapplied event and never goes back.
+//! safe position, and none behind a failed one, so it never passes an unapplied
+//! event and never goes back.
 //! DDL events are barriers: every round before one is finished and its position
 //! is persisted, then it is applied, then the position behind it is persisted.
 //! So a replay after a crash never crosses a DDL event that has been applied.
@@ -71,14 +72,20 @@ pub(super) async fn run(
     retries: &mut mpsc::Receiver<Retry>,
 ) -> Result<End, Error> {
     let mut stream = ChangeStream::open(context, start_time).await?;
-    let end = match stream.apply_until(commit_time, retries).await {
-        Err(Error::Cancelled) => Ok(End::Stopped),
-        other => other,
-    };
-    // An applier that has failed takes nothing more, which looks like a stop: its own error counts.
+    let ended = stream.apply_until(commit_time, retries).await;
     let finished = stream.finish_rounds().await;
-    stream.persist(end.is_ok() && finished.is_ok()).await?;
-    finished.and(end)
+    stream.persist(is_clean(&ended) && finished.is_ok()).await?;
+    match (ended, finished) {
+        // An applier that has failed takes nothing more, which looks like a stop: its own error counts.
+        (Err(Error::Cancelled), Err(failure)) => Err(failure),
+        (Err(Error::Cancelled), Ok(())) => Ok(End::Stopped),
+        (Ok(_), Err(failure)) => Err(failure),
+        (ended, _) => ended,
+    }
+}
+
+fn is_clean(ended: &Result<End, Error>) -> bool {
+    matches!(ended, Ok(_) | Err(Error::Cancelled))
 }
 
 struct ChangeStream {
@@ -88,6 +95,8 @@ struct ChangeStream {
     appliers: Appliers,
     exactness: Arc<Exactness>,
     rounds: FuturesOrdered<Finished>,
+    /// A round has failed: those behind it are finished too, but move no position.
+    failed: bool,
     /// `None` until the first batch has been applied.
     safe: Option<Position>,
     persisted: Option<Position>,
@@ -115,6 +124,7 @@ impl ChangeStream {
             appliers: Appliers::start(&context, &exactness),
             exactness,
             rounds: FuturesOrdered::new(),
+            failed: false,
             persisted: None,
             safe,
             context,
@@ -139,7 +149,7 @@ impl ChangeStream {
             tokio::select! {
                 biased;
                 () = cancel.cancelled() => return Err(Error::Cancelled),
-                Some(finished) = self.rounds.next(), if !self.rounds.is_empty() => self.finished(finished?),
+                Some(finished) = self.rounds.next(), if !self.rounds.is_empty() => self.finished(finished)?,
                 _ = ticks.tick() => self.persist(false).await?,
                 Some(answer) = retries.recv() => self.retry(answer).await?,
                 changed = commit_time.changed() => changed.map_err(|_closed| Error::Cancelled)?,
@@ -215,20 +225,28 @@ impl ChangeStream {
         Ok(())
     }
 
+    /// Waits for all rounds, so that nothing is written any more; gives the first failure.
     async fn finish_rounds(&mut self) -> Result<(), Error> {
+        let mut outcome = Ok(());
         while let Some(finished) = self.rounds.next().await {
-            self.finished(finished?);
+            let finished = self.finished(finished);
+            outcome = match outcome {
+                Ok(()) | Err(Error::Cancelled) => finished.and(outcome),
+                failure => failure,
+            };
         }
-        Ok(())
+        outcome
     }
 
-    fn finished(&mut self, round: round::Applied) {
+    fn finished(&mut self, round: Result<round::Applied, Error>) -> Result<(), Error> {
+        let round = round.inspect_err(|_| self.failed = true)?;
         self.context.status.add_events_applied(round.events);
-        if round.position.is_some() {
+        if round.position.is_some() && !self.failed {
             self.safe = round.position;
             self.show_position();
         }
         failpoint("events_applied");
+        Ok(())
     }
 
     fn show_position(&self) {
