@@ -1,6 +1,6 @@
 //! `tidegate plugin …`: what an author of plugins needs, from the first file to
 //! the upload. Runs a component exactly as a sync would, and nothing else: no
-//! command here changes a cluster, and [`add`] alone talks to a running host.
+//! command here changes a cluster, and `add` alone talks to a running host.
 //!
 //! Exit codes: 0 done, 1 the plugin (or whoever refused it) is at fault, 2 the
 //! command line is.

@@ -8,7 +8,7 @@
 //! {"field": "tenant.region", "matchValues": ["eu", "uk"]}
 //! ```
 //!
-//! or MongoDB's own query syntax, of which [`query`] says how much is known:
+//! or MongoDB's own query syntax, of which `query` says how much is known:
 //!
 //! ```json
 //! {"filter": {"status": {"$ne": "closed"}, "created": {"$gte": {"$date": "2024-01-01T00:00:00Z"}}}}
