@@ -4,7 +4,8 @@
 use std::path::PathBuf;
 
 use anyhow::{Context, Result, anyhow, ensure};
-use bson::rawdoc;
+use bson::{Bson, RawDocumentBuf, doc, rawdoc};
+use rand::{Rng, SeedableRng, rngs::StdRng, seq::IndexedRandom};
 use serde_json::{Value, json};
 use support::mongod::workspace;
 use tidegate::{
@@ -125,5 +126,133 @@ fn components_of_1_0_0_run() -> Result<()> {
         .router(&filter)?
         .route(&Namespace::new("app", "people"))?;
     ensure!(route == Route::Skip);
+    Ok(())
+}
+
+/// A document of random fields, some of which the configurations below name.
+fn random_document(rng: &mut StdRng, number: i32) -> RawDocumentBuf {
+    const FIELDS: [&str; 6] = ["name", "region", "n", "at", "list", "x"];
+    let mut document = doc! { "_id": number };
+    for _ in 0..rng.random_range(0..8) {
+        let Some(field) = FIELDS.choose(rng) else {
+            continue;
+        };
+        document.insert(*field, random_value(rng, 0));
+    }
+    RawDocumentBuf::try_from(&document).unwrap_or_default()
+}
+
+fn random_value(rng: &mut StdRng, depth: u32) -> Bson {
+    match rng.random_range(0..if depth < 3 { 10 } else { 8 }) {
+        0 => Bson::Int32(rng.random()),
+        1 => Bson::Int64(rng.random()),
+        2 => Bson::Double(rng.random::<f64>() * 1e6),
+        3 => Bson::String("text ".repeat(rng.random_range(0..20))),
+        4 => Bson::Boolean(rng.random()),
+        5 => Bson::DateTime(bson::DateTime::from_millis(
+            rng.random_range(-1 << 40..1 << 40),
+        )),
+        6 => Bson::Null,
+        7 => Bson::ObjectId(bson::oid::ObjectId::from_bytes(rng.random())),
+        8 => (0..rng.random_range(0..4))
+            .map(|_| random_value(rng, depth + 1))
+            .collect(),
+        _ => Bson::Document(
+            doc! { "name": random_value(rng, depth + 1), "x": random_value(rng, depth + 1) },
+        ),
+    }
+}
+
+/// What a shipped transform makes of documents, given to it in batches of this size.
+fn judged(
+    registry: &Registry,
+    (component, config): (&str, &Value),
+    documents: &[RawDocumentBuf],
+    batch: usize,
+) -> Result<Vec<Option<Vec<u8>>>> {
+    let mut options = options(component, config.clone());
+    for plugin in &mut options.plugins {
+        plugin.on_error = OnError::Quarantine;
+    }
+    let chain = registry.chain(&options)?;
+    let chain = chain
+        .of(&Namespace::new("app", "people"))?
+        .context("a stage")?;
+    let mut judged = Vec::new();
+    for batch in documents.chunks(batch) {
+        let bytes: Vec<u8> = batch
+            .iter()
+            .flat_map(|document| document.as_bytes().to_vec())
+            .collect();
+        let transformed = chain.transform(&bytes)?;
+        for (document, outcome) in batch.iter().zip(transformed.outcomes()) {
+            judged.push(match outcome {
+                Outcome::Keep => Some(document.as_bytes().to_vec()),
+                Outcome::Replaced(bytes) => Some(bytes.to_vec()),
+                Outcome::Drop => None,
+                Outcome::Quarantined(fault) => Some(fault.reason.clone().into_bytes()),
+            });
+        }
+    }
+    Ok(judged)
+}
+
+/// Same input, same output: in other instances, in other company, and again.
+#[test]
+fn shipped_components_answer_the_same_twice() -> Result<()> {
+    let registry = Registry::load(None, WasiPolicy::Refuse)?;
+    let mut rng = StdRng::seed_from_u64(5);
+    let documents: Vec<_> = (0..2_000).map(|n| random_document(&mut rng, n)).collect();
+    for (component, config) in [
+        (
+            "document-filter",
+            json!({ "filter": { "$or": [{ "n": { "$gt": 0 } }, { "list.x": null }] } }),
+        ),
+        (
+            "field-mask",
+            json!({ "key": "0123456789abcdef0123456789abcdef", "rules": [
+            { "path": "name", "action": "hash", "otherwise": "keep" },
+            { "path": "list.name", "action": "drop" },
+            { "path": "at", "action": "truncateDate", "to": "day" },
+        ] }),
+        ),
+        (
+            "field-rename",
+            json!({ "rules": [
+            { "rename": { "from": "region", "to": "area" } },
+            { "convert": { "path": "n", "to": "string" } },
+        ] }),
+        ),
+    ] {
+        let judge = |batch| judged(&registry, (component, &config), &documents, batch);
+        let first = judge(128)?;
+        ensure!(
+            first == judge(128)? && first == judge(1)? && first == judge(2_000)?,
+            "{component}"
+        );
+        ensure!(
+            first
+                .iter()
+                .any(|one| *one != first.first().cloned().flatten()),
+            "{component} did something"
+        );
+    }
+    for (component, config) in [
+        (
+            "namespace-filter",
+            json!({ "includeNamespaces": [{ "databaseRegex": { "pattern": "^[a-m]" } }] }),
+        ),
+        (
+            "namespace-remap",
+            json!({ "namespaceRemap": [{ "from": { "database": "b" }, "to": { "database": "c" } }] }),
+        ),
+    ] {
+        let answers = || -> Result<Vec<Route>> {
+            let router = registry.router(&options(component, config.clone()))?;
+            let names = ('a'..='z').map(|letter| Namespace::new(letter, "x"));
+            names.map(|name| Ok(router.route(&name)?)).collect()
+        };
+        ensure!(answers()? == answers()?, "{component}");
+    }
     Ok(())
 }
