@@ -7,28 +7,10 @@ use std::time::Duration;
 
 use hdrhistogram::Histogram;
 
+use crate::model::plugins::PluginProgress;
+
 use super::error::{Error, Result};
 use super::featureset::ComponentInfo;
-
-/// What one stage of the chain has done so far.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct PluginMetrics {
-    pub component: String,
-    pub digest: String,
-    pub documents: u64,
-    pub kept: u64,
-    pub dropped: u64,
-    pub replaced: u64,
-    pub quarantined: u64,
-    /// Calls that were answered with an error, or with nonsense.
-    pub errors: u64,
-    pub traps: u64,
-    pub bytes_in: u64,
-    pub bytes_out: u64,
-    /// Of the calls, each with one batch.
-    pub latency_p50_us: u64,
-    pub latency_p99_us: u64,
-}
 
 /// The documents of one batch by what became of them.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -100,7 +82,7 @@ impl Meters {
         }
     }
 
-    pub(super) fn read(&self, info: &ComponentInfo) -> PluginMetrics {
+    pub(super) fn read(&self, info: &ComponentInfo) -> PluginProgress {
         let [kept, dropped, replaced, quarantined] =
             [&self.kept, &self.dropped, &self.replaced, &self.quarantined]
                 .map(|counter| counter.load(Relaxed));
@@ -108,8 +90,8 @@ impl Meters {
             .latency_us
             .lock()
             .unwrap_or_else(PoisonError::into_inner);
-        PluginMetrics {
-            component: info.name.clone(),
+        PluginProgress {
+            name: info.name.clone(),
             digest: info.digest.clone(),
             documents: kept + dropped + replaced + quarantined,
             kept,
@@ -120,8 +102,8 @@ impl Meters {
             traps: self.traps.load(Relaxed),
             bytes_in: self.bytes_in.load(Relaxed),
             bytes_out: self.bytes_out.load(Relaxed),
-            latency_p50_us: latency.value_at_quantile(0.5),
-            latency_p99_us: latency.value_at_quantile(0.99),
+            p50_us: latency.value_at_quantile(0.5),
+            p99_us: latency.value_at_quantile(0.99),
         }
     }
 }

@@ -25,7 +25,6 @@ mod wasi;
 
 pub use chain::{Chain, Fault, FaultKind, NamespaceChain, Outcome, Transformed};
 pub use featureset::{ComponentInfo, FeatureSet};
-pub use metrics::PluginMetrics;
 pub use registry::{Installed, Registry, Scope};
 pub use router::Router;
 pub use trap::TrapKind;

@@ -7,14 +7,14 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
-use super::{ActiveSync, Session};
+use super::Session;
 use crate::{
     metadata::PinnedComponent,
     model::{
         ErrorName, OperatorError, StartOptions, State,
-        plugins::{InstalledPlugin, PluginProgress, Swap},
+        plugins::{InstalledPlugin, Swap},
     },
-    plugin::{Chain, ComponentInfo, Installed, PluginMetrics, Registry, Router},
+    plugin::{Chain, ComponentInfo, Installed, Registry, Router},
     sync::{self, MetadataStore},
 };
 
@@ -121,27 +121,6 @@ fn pin(info: &ComponentInfo) -> PinnedComponent {
         digest: info.digest.clone(),
         semantics: i64::from(info.semantics),
     }
-}
-
-/// What the chain of a sync has done since the host started.
-pub(super) fn progress(active: &ActiveSync) -> Vec<PluginProgress> {
-    let metrics = active.chain().map(|chain| chain.metrics());
-    let shown = |stage: PluginMetrics| PluginProgress {
-        name: stage.component,
-        digest: stage.digest,
-        documents: stage.documents,
-        kept: stage.kept,
-        dropped: stage.dropped,
-        replaced: stage.replaced,
-        quarantined: stage.quarantined,
-        errors: stage.errors,
-        traps: stage.traps,
-        bytes_in: stage.bytes_in,
-        bytes_out: stage.bytes_out,
-        p50_us: stage.latency_p50_us,
-        p99_us: stage.latency_p99_us,
-    };
-    metrics.unwrap_or_default().into_iter().map(shown).collect()
 }
 
 fn shown(installed: Installed, pinned: &[PinnedComponent]) -> InstalledPlugin {

@@ -118,7 +118,10 @@ async fn of(session: &Session, active: &ActiveSync) -> Progress {
         coordinator_id: session.settings.id.clone(),
         collections: status.collections(),
         quarantined: status.quarantined(),
-        plugins: super::plugins::progress(active),
+        plugins: active
+            .chain()
+            .map(|chain| chain.metrics())
+            .unwrap_or_default(),
     }
 }
 

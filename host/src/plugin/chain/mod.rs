@@ -12,11 +12,11 @@ mod transformed;
 
 use std::sync::Arc;
 
+use crate::model::plugins::PluginProgress;
 use crate::model::{Namespace, OperatorError, StartOptions};
 
 use super::component::Component;
 use super::error::{Error, Result};
-use super::metrics::PluginMetrics;
 use super::registry::{Registry, Scope};
 use super::usage::{Plugin, Usage, plugins};
 use batch::{Batch, cut};
@@ -77,7 +77,7 @@ impl Chain {
     }
 
     /// What each stage has done, in the order of the chain.
-    pub fn metrics(&self) -> Vec<PluginMetrics> {
+    pub fn metrics(&self) -> Vec<PluginProgress> {
         self.stages.iter().map(|stage| stage.metrics()).collect()
     }
 

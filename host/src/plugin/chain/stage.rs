@@ -9,11 +9,12 @@ use std::time::Instant;
 
 use crate::model::Namespace;
 use crate::model::options::OnError;
+use crate::model::plugins::PluginProgress;
 
 use super::super::abi::v1_0_0::transform;
 use super::super::component::{Component, Instance};
 use super::super::error::{Call, Error, Result};
-use super::super::metrics::{Meters, PluginMetrics};
+use super::super::metrics::Meters;
 use super::super::pool::Pool;
 use super::super::usage::{Plugin, Seen, Usage, is_seen};
 use super::batch::{Batch, cut};
@@ -77,7 +78,7 @@ impl Stage {
         Arc::clone(&self.pool.read().unwrap_or_else(PoisonError::into_inner))
     }
 
-    pub(super) fn metrics(&self) -> PluginMetrics {
+    pub(super) fn metrics(&self) -> PluginProgress {
         self.meters.read(self.pool().component().info())
     }
 
