@@ -10,7 +10,7 @@ use crate::model::{ClusterTime, Namespace, Position, StartOptions, State, event:
 
 /// The shape of everything in this file. Strictly increasing.
 ///
-/// - 1: tidegate 0.1.0
+/// - 1: tidegate 0.1.0 and 0.1.1
 pub const METADATA_VERSION: i32 = 1;
 
 /// How far a sync has come. Phases only go forward.
