@@ -9,12 +9,20 @@ use tidegate_plugin_sdk::{
 use crate::compare::{Expectation, Expected};
 
 type InScope = Box<dyn Fn(&str, &str) -> bool + Send + Sync>;
-type Stage = Box<dyn Fn(&Namespace, &[u8]) -> Result<Outcome, DocumentFailure> + Send + Sync>;
+type Transformation =
+    Box<dyn Fn(&Namespace, &[u8]) -> Result<Outcome, DocumentFailure> + Send + Sync>;
+
+struct Stage {
+    sees: InScope,
+    transform: Transformation,
+    /// What it cannot handle is in quarantine, not on the destination.
+    quarantines: bool,
+}
 
 /// An expectation: everything in scope, as a chain of plugins leaves it.
 pub struct Chain {
     in_scope: InScope,
-    stages: Vec<(InScope, Stage)>,
+    stages: Vec<Stage>,
     /// Source and destination names, where they differ.
     renames: Vec<[(String, String); 2]>,
 }
@@ -35,14 +43,36 @@ impl Chain {
 
     /// Adds a plugin that sees the documents of some namespaces of the source.
     pub fn then_in<P: Transform + Send + Sync + 'static>(
-        mut self,
+        self,
         config: &Value,
         sees: impl Fn(&str, &str) -> bool + Send + Sync + 'static,
     ) -> Result<Self> {
+        self.add::<P>(config, Box::new(sees), false)
+    }
+
+    /// The same, of a plugin that quarantines what it cannot handle.
+    pub fn then_or_absent_in<P: Transform + Send + Sync + 'static>(
+        self,
+        config: &Value,
+        sees: impl Fn(&str, &str) -> bool + Send + Sync + 'static,
+    ) -> Result<Self> {
+        self.add::<P>(config, Box::new(sees), true)
+    }
+
+    fn add<P: Transform + Send + Sync + 'static>(
+        mut self,
+        config: &Value,
+        sees: InScope,
+        quarantines: bool,
+    ) -> Result<Self> {
         let plugin = configure::<P>(config)?;
-        let stage: Stage =
-            Box::new(move |namespace, document| transform_one(&plugin, namespace, document));
-        self.stages.push((Box::new(sees), stage));
+        self.stages.push(Stage {
+            sees,
+            transform: Box::new(move |namespace, document| {
+                transform_one(&plugin, namespace, document)
+            }),
+            quarantines,
+        });
         Ok(self)
     }
 
@@ -75,16 +105,19 @@ impl Expectation for Chain {
             collection: collection.to_owned(),
         };
         let mut expected = Expected::Same;
-        for (sees, stage) in &self.stages {
-            if !sees(database, collection) {
+        for stage in &self.stages {
+            if !(stage.sees)(database, collection) {
                 continue;
             }
             let input = match &expected {
                 Expected::Changed(changed) => changed,
                 _ => document,
             };
-            let outcome = stage(&namespace, input);
-            match outcome.map_err(|failure| anyhow!("{namespace:?}: {failure:?}"))? {
+            let outcome = match (stage.transform)(&namespace, input) {
+                Err(DocumentFailure::Document(_)) if stage.quarantines => Outcome::Drop,
+                outcome => outcome.map_err(|failure| anyhow!("{namespace:?}: {failure:?}"))?,
+            };
+            match outcome {
                 Outcome::Keep => {}
                 Outcome::Drop => return Ok(Expected::Absent),
                 Outcome::Replace(changed) => expected = Expected::Changed(changed),

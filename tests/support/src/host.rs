@@ -101,6 +101,10 @@ impl Host {
         &self.arguments.log_path
     }
 
+    pub fn arguments(&self) -> &Arguments {
+        &self.arguments
+    }
+
     pub fn arguments_mut(&mut self) -> &mut Arguments {
         &mut self.arguments
     }

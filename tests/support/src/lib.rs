@@ -24,12 +24,15 @@ pub mod chain;
 pub mod compare;
 pub mod host;
 pub mod log_check;
+pub mod metadata;
 pub mod mongod;
 pub mod process;
+pub mod release;
 pub mod replica_set;
 pub mod rig;
 pub mod test_dir;
 pub mod tls;
+pub mod upgrade;
 pub mod wait;
 pub mod workload;
 

@@ -3,21 +3,9 @@
 use std::process::Command;
 
 use anyhow::{Context, Result, ensure};
-use support::mongod::workspace;
+use support::{mongod::workspace, release::Profile};
 
 use crate::components;
-
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Profile {
-    Dev,
-    Release,
-}
-
-impl Profile {
-    pub(crate) fn of(release: bool) -> Self {
-        if release { Self::Release } else { Self::Dev }
-    }
-}
 
 /// The components first: the host embeds them.
 pub(crate) fn all(profile: Profile) -> Result<()> {

@@ -125,6 +125,12 @@ pub(crate) fn build() -> Result<()> {
     )
 }
 
+/// The names of all packages of this workspace.
+pub(crate) fn members() -> Result<Vec<String>> {
+    let packages = read_workspace()?.packages.into_iter();
+    Ok(packages.map(|package| package.name).collect())
+}
+
 /// The names of all packages that run inside the sandbox, and of what they are made with.
 pub(crate) fn packages() -> Result<Vec<String>> {
     let workspace = read_workspace()?;

@@ -9,16 +9,20 @@
 
 mod bench;
 mod build;
+mod capture;
 mod check;
 mod clusters;
 mod components;
 mod demo;
 mod languages;
+mod releases;
 mod test;
+mod upgrade_matrix;
 mod wit;
 
 use anyhow::Result;
 use clap::{Parser, Subcommand};
+use support::release::Profile;
 
 #[derive(Parser)]
 #[command(
@@ -51,6 +55,20 @@ enum Task {
         #[command(subcommand)]
         bench: bench::Bench,
     },
+    /// Build the hosts of earlier releases, from their commits
+    Release {
+        /// One of tests/releases.toml; without it, all that are older than this one
+        version: Option<String>,
+        #[arg(long)]
+        release: bool,
+    },
+    /// Write what a release persists in each phase to tests/fixtures/metadata
+    CaptureMetadata {
+        /// One of tests/releases.toml
+        version: String,
+    },
+    /// Upgrade every earlier release to this build, in every phase of a sync
+    UpgradeMatrix(upgrade_matrix::Options),
     /// Freeze the released folders of wit/ that are not frozen yet
     FreezeWit,
     /// Start two replica sets, print their URIs and keep them until ctrl-c
@@ -59,8 +77,13 @@ enum Task {
 
 fn main() -> Result<()> {
     match Arguments::parse().task {
-        Task::Build { release } => build::all(build::Profile::of(release)),
+        Task::Build { release } => build::all(Profile::of(release)),
         Task::Check => check::run(),
+        Task::Release { version, release } => {
+            releases::run(version.as_deref(), Profile::of(release))
+        }
+        Task::CaptureMetadata { version } => capture::run(&version),
+        Task::UpgradeMatrix(options) => upgrade_matrix::run(&options),
         Task::FreezeWit => wit::freeze(),
         Task::Test { arguments } => test::run(&arguments),
         Task::Demo(options) => demo::run(&options),

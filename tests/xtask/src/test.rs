@@ -1,11 +1,11 @@
 //! All tests: unit tests beside the code and the suites on real clusters.
 
 use anyhow::Result;
-use support::mongod;
+use support::{mongod, release::Profile};
 
 use crate::{
-    build::{self, Profile, command, has_subcommand, succeed},
-    languages,
+    build::{self, command, has_subcommand, succeed},
+    languages, releases,
 };
 
 pub(crate) fn run(arguments: &[String]) -> Result<()> {
@@ -13,6 +13,7 @@ pub(crate) fn run(arguments: &[String]) -> Result<()> {
     eprintln!("mongod: {}", mongod::obtain()?.display());
     build::all(Profile::Dev)?;
     languages::build()?;
+    releases::previous()?;
     let nextest = has_subcommand("nextest");
     let runner: &[&str] = if nextest {
         &["nextest", "run"]

@@ -1,4 +1,4 @@
-//! The data set: ten collections and a view in three databases that a sync
+//! The data set: eleven collections and a view in three databases that a sync
 //! takes, and a few namespaces that [`in_scope`] leaves out.
 //!
 //! A document's `_id` is a function of its number, so that a writer can name any
@@ -11,7 +11,7 @@ use mongodb::Client;
 use rand::{SeedableRng, rngs::StdRng};
 
 use super::{
-    fields::{audit, cart, customer, device, note, order, product, reading},
+    fields::{audit, cart, customer, device, note, order, product, reading, review},
     values::{int, mixed_id, object_id},
 };
 
@@ -204,6 +204,16 @@ pub static COLLECTIONS: &[Collection] = &[
         updatable: true,
     },
     Collection {
+        database: "shop",
+        name: "reviews",
+        share: 20,
+        options: Document::new,
+        indexes: || vec![doc! { "key": { "stars": -1 }, "name": "stars" }],
+        id: |number| Bson::Int32(int(number)),
+        fields: review,
+        updatable: true,
+    },
+    Collection {
         database: "crm",
         name: "customers",
         share: 160,
@@ -245,7 +255,7 @@ pub static COLLECTIONS: &[Collection] = &[
     Collection {
         database: "telemetry",
         name: "readings",
-        share: 220,
+        share: 200,
         options: Document::new,
         indexes: || vec![doc! { "key": { "device": 1, "at": 1 }, "name": "device_1_at_1" }],
         id: |number| Bson::Int64(i64::try_from(number).unwrap_or(0)),

@@ -32,28 +32,60 @@ fn addresses() -> Value {
     })
 }
 
-/// [`dataset::filters`] and a chain of plugins.
-pub fn filters() -> Value {
-    let of = |database: &str, collection: &str| json!([{ "database": database, "collections": [collection] }]);
-    let plugins = json!([
-        { "component": "document-filter", "config": not_returned(), "namespaces": of("shop", "orders") },
-        { "component": "field-mask", "config": people(), "namespaces": of("crm", "customers") },
-        { "component": "field-mask", "config": addresses(), "namespaces": of("shop", "orders") },
-    ]);
+/// Fails every review whose author is not a name.
+fn authors() -> Value {
+    json!({ "rules": [{ "path": "author", "action": "keepLast", "count": 2 }] })
+}
+
+fn of(database: &str, collection: &str) -> Value {
+    json!([{ "database": database, "collections": [collection] }])
+}
+
+fn chain() -> Vec<Value> {
+    vec![
+        json!({ "component": "document-filter", "config": not_returned(), "namespaces": of("shop", "orders") }),
+        json!({ "component": "field-mask", "config": people(), "namespaces": of("crm", "customers") }),
+        json!({ "component": "field-mask", "config": addresses(), "namespaces": of("shop", "orders") }),
+    ]
+}
+
+fn with_plugins(plugins: Vec<Value>) -> Value {
     let mut options = dataset::filters();
     if let Some(options) = options.as_object_mut() {
-        options.insert("plugins".to_owned(), plugins);
+        options.insert("plugins".to_owned(), Value::Array(plugins));
     }
     options
 }
 
+/// [`dataset::filters`] and a chain of plugins.
+pub fn filters() -> Value {
+    with_plugins(chain())
+}
+
+/// [`filters`], and a plugin whose failures go into quarantine.
+pub fn quarantining() -> Value {
+    let mut plugins = chain();
+    plugins.push(json!({ "component": "field-mask", "config": authors(),
+        "namespaces": of("shop", "reviews"), "onError": "quarantine" }));
+    with_plugins(plugins)
+}
+
+fn is(
+    database: &'static str,
+    collection: &'static str,
+) -> impl Fn(&str, &str) -> bool + Send + Sync {
+    move |of, name| (of, name) == (database, collection)
+}
+
 /// What [`filters`] make of the set.
 pub fn expected() -> Result<Chain> {
-    let is = |database: &'static str, collection: &'static str| {
-        move |of: &str, name: &str| (of, name) == (database, collection)
-    };
     Chain::of(dataset::in_scope)
         .then_in::<DocumentFilter>(&not_returned(), is("shop", "orders"))?
         .then_in::<FieldMask>(&people(), is("crm", "customers"))?
         .then_in::<FieldMask>(&addresses(), is("shop", "orders"))
+}
+
+/// What [`quarantining`] makes of the set.
+pub fn expected_with_quarantine() -> Result<Chain> {
+    expected()?.then_or_absent_in::<FieldMask>(&authors(), is("shop", "reviews"))
 }

@@ -10,12 +10,14 @@ mod floor;
 mod load;
 mod plugin;
 mod sides;
+mod upgrade;
 
 use anyhow::{Result, ensure};
 use clap::{Args, Subcommand};
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
+use support::release::Profile;
 
-use crate::build::{self, Profile, command};
+use crate::build::{self, command};
 
 #[derive(Subcommand)]
 pub(crate) enum Bench {
@@ -25,6 +27,8 @@ pub(crate) enum Bench {
     Apply(Options),
     /// Plugins: a document against native code, and a copy with and without them
     Plugin(Options),
+    /// Live upgrades under 2,000 writes a second: handovers, takeovers, swaps, a migration
+    Upgrade(Options),
 }
 
 #[derive(Args, Clone)]
@@ -63,14 +67,24 @@ enum Amount {
 enum Report {
     Moved(Vec<Case>),
     Other(Vec<Value>),
+    /// Cases, and the figures that come of them.
+    Figures(Vec<Value>, Map<String, Value>),
 }
 
 impl Report {
     fn to_json(&self) -> Vec<Value> {
         match self {
             Self::Moved(cases) => cases.iter().map(Case::to_json).collect(),
-            Self::Other(cases) => cases.clone(),
+            Self::Other(cases) | Self::Figures(cases, _) => cases.clone(),
         }
+    }
+
+    fn as_one_object(&self, name: &str) -> Value {
+        let mut object = json!({ "bench": name, "cases": self.to_json() });
+        if let (Some(object), Self::Figures(_, figures)) = (object.as_object_mut(), self) {
+            object.extend(figures.clone());
+        }
+        object
     }
 }
 
@@ -90,6 +104,7 @@ pub(crate) fn run(bench: &Bench) -> Result<()> {
         Bench::Copy(options) => ("copy", options),
         Bench::Apply(options) => ("apply", options),
         Bench::Plugin(options) => ("plugin", options),
+        Bench::Upgrade(options) => ("upgrade", options),
     };
     if !options.no_build {
         if cfg!(debug_assertions) {
@@ -106,12 +121,17 @@ pub(crate) fn run(bench: &Bench) -> Result<()> {
             Bench::Copy(options) => Ok(Report::Moved(copy::run(options).await?)),
             Bench::Apply(options) => Ok(Report::Moved(apply::run(options).await?)),
             Bench::Plugin(options) => plugin::run(options).await.map(Report::Other),
+            Bench::Upgrade(options) => Box::pin(upgrade::run(options)).await,
         }
     })?;
     match (cases, options.json) {
         (Report::Moved(cases), false) => cases.iter().for_each(Case::print),
         (Report::Other(cases), false) => cases.iter().for_each(|case| println!("{case}")),
-        (cases, true) => println!("{}", json!({ "bench": name, "cases": cases.to_json() })),
+        (Report::Figures(cases, figures), false) => {
+            cases.iter().for_each(|case| println!("{case}"));
+            println!("{}", Value::Object(figures));
+        }
+        (cases, true) => println!("{}", cases.as_one_object(name)),
     }
     Ok(())
 }

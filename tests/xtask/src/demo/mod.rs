@@ -10,9 +10,9 @@ use std::time::Instant;
 
 use anyhow::Result;
 use clap::Args;
-use support::mongod;
+use support::{mongod, release::Profile};
 
-use crate::build::{self, Profile};
+use crate::build;
 
 #[derive(Args, Clone)]
 pub(crate) struct Options {

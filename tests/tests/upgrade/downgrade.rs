@@ -1,0 +1,38 @@
+//! The previous release on metadata of this one: refused, and nothing is written.
+
+use anyhow::{Result, ensure};
+use support::{
+    host,
+    metadata::dump,
+    upgrade::{Persisted, Phase},
+};
+
+use super::course;
+
+#[tokio::test]
+async fn the_previous_release_refuses_newer_metadata() -> Result<()> {
+    let mut course = course().await?;
+    for phase in ["copy half done", "in step, paused", "commit, drained"] {
+        course
+            .reach_with(&host::binary()?, Phase::named(phase)?)
+            .await?;
+        course.end().await?;
+        let before = dump(&course.rig.destination).await?;
+        let refused = course.start_old().await;
+        let Err(error) = refused else {
+            anyhow::bail!("{phase}: the previous release goes on with newer metadata");
+        };
+        let shown = format!("{error:#}");
+        ensure!(shown.contains("MetadataVersionNotSupported"), "{shown}");
+        for version in ["version 2", "version 1", env!("CARGO_PKG_VERSION")] {
+            ensure!(shown.contains(version), "no {version} in: {shown}");
+        }
+        ensure!(
+            dump(&course.rig.destination).await? == before,
+            "{phase}: the previous release has changed newer metadata"
+        );
+        course.start_new(None).await?;
+        course.finish(&Persisted::of(&before)?).await?;
+    }
+    course.close()
+}

@@ -1,0 +1,100 @@
+//! kill -9 before and after every write of a takeover, a migration and a handover. The
+//! new host goes on from there; the old one goes on, too, or refuses by name with nothing
+//! changed.
+
+use anyhow::{Context, Result, ensure};
+use support::{
+    Host, host,
+    metadata::dump,
+    upgrade::{Course, Persisted, Phase},
+};
+
+use super::course;
+
+/// Of a takeover of a sync that is of the previous metadata version.
+const OF_A_TAKEOVER: &[&str] = &[
+    "lease_taking",
+    "lease_taken",
+    "migration_begun",
+    "migration_written",
+    "migration_done",
+    "upgrade_recorded",
+];
+
+/// Of a handover from one host of this release to another.
+const OF_A_HANDOVER: &[&str] = &["handover_drained", "lease_released"];
+
+/// A sync of the previous release that has been stopped, and then a new host that has died
+/// at the point.
+async fn died_at(course: &mut Course, point: &str) -> Result<()> {
+    course.reach(Phase::named("in step")?).await?;
+    course.end().await?;
+    course.start_new_to_die_at(point).await
+}
+
+#[tokio::test]
+async fn the_new_host_goes_on_from_every_point_of_a_takeover() -> Result<()> {
+    let mut course = course().await?;
+    for point in OF_A_TAKEOVER {
+        let gone_on = async {
+            died_at(&mut course, point).await?;
+            let before = dump(&course.rig.destination).await?;
+            course.start_new(None).await?;
+            course.finish(&Persisted::of(&before)?).await
+        };
+        gone_on.await.with_context(|| (*point).to_owned())?;
+    }
+    course.close()
+}
+
+#[tokio::test]
+async fn the_old_host_goes_on_or_refuses_at_every_point_of_a_takeover() -> Result<()> {
+    let mut course = course().await?;
+    for point in OF_A_TAKEOVER {
+        let gone_on = async {
+            died_at(&mut course, point).await?;
+            let before = dump(&course.rig.destination).await?;
+            match course.start_old().await {
+                Ok(()) => {
+                    course.wait_in_step().await?;
+                    course.end().await?;
+                }
+                Err(error) => {
+                    let shown = format!("{error:#}");
+                    ensure!(shown.contains("MetadataVersionNotSupported"), "{shown}");
+                    let after = dump(&course.rig.destination).await?;
+                    ensure!(after == before, "a refused host has changed metadata");
+                }
+            }
+            course.start_new(None).await?;
+            course.finish(&Persisted::of(&before)?).await
+        };
+        gone_on.await.with_context(|| (*point).to_owned())?;
+    }
+    course.close()
+}
+
+#[tokio::test]
+async fn the_standby_goes_on_from_every_point_of_a_handover() -> Result<()> {
+    let mut course = course().await?;
+    for point in OF_A_HANDOVER {
+        let gone_on = async {
+            let new = host::binary()?;
+            course.reach_with(&new, Phase::named("in step")?).await?;
+            // The same sync again, by a host that dies when it hands it over.
+            course.end().await?;
+            course.start_new(Some(point)).await?;
+            course.wait_in_step().await?;
+            let standby = Host::spawn(course.rig.host.arguments().clone()).await?;
+            let before = dump(&course.rig.destination).await?;
+            let mut active = std::mem::replace(&mut course.rig.host, standby);
+            // The answer may be lost with the host.
+            let _ = active.call("POST", "/api/v1/handover", "").await;
+            active.wait_for_end().await?;
+            course.wait_in_step().await?;
+            course.finish(&Persisted::of(&before)?).await
+        };
+        gone_on.await.with_context(|| (*point).to_owned())?;
+    }
+    course.close()
+}

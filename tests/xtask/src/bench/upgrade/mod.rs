@@ -1,0 +1,205 @@
+//! Live upgrades: for how long no event is applied, under 2,000 writes a second.
+//!
+//! A gap is measured twice, and the larger figure counts: as the new host says
+//! (`pausedMs`), and from outside, by what `/progress` of both hosts shows.
+
+mod migration;
+mod pause;
+mod swap;
+mod writer;
+
+use anyhow::{Context, Result, ensure};
+use serde_json::{Map, Value, json};
+use support::{
+    Host, ReplicaSet, TestDir,
+    host::{Arguments, release_binary},
+};
+
+use super::{Options, Report, load, round, sides};
+use pause::{Applied, in_step};
+use writer::Writer;
+
+const HANDOVERS: u64 = 20;
+const TAKEOVERS: u64 = 10;
+const SWAPS: u64 = 20;
+const WRITES_A_SECOND: u32 = 2000;
+const BASE_DOCUMENTS: u64 = 50_000;
+const DOCUMENT_BYTES: usize = 500;
+
+pub(super) async fn run(options: &Options) -> Result<Report> {
+    let mut figures = Map::new();
+    let mut cases = Vec::new();
+    if options.wants("handover") || options.wants("takeover") {
+        let stage = Stage::set().await?;
+        let done = Box::pin(stage.change_hosts(options)).await?;
+        cases.extend(done);
+    }
+    if options.wants("swap") {
+        cases.push(Box::pin(swap::run(options)).await?);
+    }
+    for case in &cases {
+        let (median, max) = (case.median(), case.max());
+        figures.insert(
+            format!("{}_ms", case.name),
+            json!({ "median": median, "max": max }),
+        );
+    }
+    let mut shown: Vec<Value> = cases.iter().map(Case::to_json).collect();
+    if options.wants("migration") {
+        let case = migration::run().await?;
+        let elapsed = case.get("migration_ms").cloned().unwrap_or_default();
+        figures.insert("migration_ms_10000_partitions".to_owned(), elapsed);
+        shown.push(case);
+    }
+    Ok(Report::Figures(shown, figures))
+}
+
+/// The gaps of one way to go on.
+struct Case {
+    name: &'static str,
+    /// As the hosts say and as it was seen; whichever is larger.
+    gaps_ms: Vec<f64>,
+    writes_a_second: f64,
+}
+
+impl Case {
+    fn median(&self) -> f64 {
+        let mut gaps = self.gaps_ms.clone();
+        gaps.sort_by(f64::total_cmp);
+        gaps.get(gaps.len() / 2).copied().map_or(0.0, round)
+    }
+
+    fn max(&self) -> f64 {
+        round(self.gaps_ms.iter().copied().fold(0.0, f64::max))
+    }
+
+    fn to_json(&self) -> Value {
+        json!({
+            "name": self.name,
+            "runs": self.gaps_ms.len(),
+            "median_ms": self.median(),
+            "max_ms": self.max(),
+            "writes_a_second": round(self.writes_a_second),
+        })
+    }
+}
+
+/// Two clusters, and a sync between them that is in step with a writer.
+struct Stage {
+    directory: TestDir,
+    source: ReplicaSet,
+    destination: ReplicaSet,
+    active: Host,
+    writer: Writer,
+    hosts: u64,
+}
+
+impl Stage {
+    async fn set() -> Result<Self> {
+        Self::set_with(json!({})).await
+    }
+
+    /// `start`: the options of the sync.
+    async fn set_with(start: Value) -> Result<Self> {
+        let directory = TestDir::new()?;
+        let source = sides::source(&directory).await?;
+        let destination = sides::destination(&directory, "destination").await?;
+        load::documents(source.client(), BASE_DOCUMENTS, DOCUMENT_BYTES).await?;
+        let active = sides::host(&directory, &source, &destination).await?;
+        active.start(start).await?;
+        active.wait_can_commit().await?;
+        let writer = Writer::start(source.client(), BASE_DOCUMENTS, WRITES_A_SECOND);
+        in_step(&active).await?;
+        Ok(Self {
+            directory,
+            source,
+            destination,
+            active,
+            writer,
+            hosts: 1,
+        })
+    }
+
+    /// Handovers, then kill -9: a standby goes on each time.
+    async fn change_hosts(mut self, options: &Options) -> Result<Vec<Case>> {
+        let mut cases = Vec::new();
+        for (name, runs, kill) in [
+            ("handover", HANDOVERS, false),
+            ("takeover", TAKEOVERS, true),
+        ] {
+            if !options.wants(name) {
+                continue;
+            }
+            let mut gaps_ms = Vec::new();
+            for run in 1..=(runs / options.divide).max(1) {
+                let gap = self.change_host(kill).await;
+                let gap = gap.with_context(|| {
+                    format!(
+                        "{name} {run}; files are in {}",
+                        self.directory.path().display()
+                    )
+                })?;
+                eprintln!("{name} {run}: {gap:.0} ms");
+                gaps_ms.push(gap);
+            }
+            cases.push(Case {
+                name,
+                gaps_ms,
+                writes_a_second: self.writer.a_second(),
+            });
+        }
+        self.close().await?;
+        Ok(cases)
+    }
+
+    /// Puts a standby beside the active host and makes it the active one; the gap in ms.
+    async fn change_host(&mut self, kill: bool) -> Result<f64> {
+        let standby = self.standby().await?;
+        let before = Applied::settle(&self.active).await?;
+        let mut old = std::mem::replace(&mut self.active, standby);
+        let gap = if kill {
+            old.kill()?;
+            before.until_goes_on(&self.active).await?
+        } else {
+            let told = async {
+                let answer = old.call("POST", "/api/v1/handover", "").await?;
+                ensure!(answer.status == 200, "handover answers {}", answer.body);
+                Ok(())
+            };
+            let (told, gap) = tokio::join!(told, before.until_handed_over(&old, &self.active));
+            told?;
+            ensure!(old.wait_for_end().await?.success(), "the old host failed");
+            gap?
+        };
+        in_step(&self.active).await?;
+        Ok(gap)
+    }
+
+    async fn standby(&mut self) -> Result<Host> {
+        self.hosts += 1;
+        Host::spawn(Arguments {
+            binary: release_binary(),
+            cluster0: self.source.uri(),
+            cluster1: self.destination.uri(),
+            log_path: self.directory.path().join(format!("log{}", self.hosts)),
+            more: Vec::new(),
+        })
+        .await
+    }
+
+    /// Every write is on the destination in the end, too.
+    async fn close(self) -> Result<()> {
+        self.writer.stop().await?;
+        self.active.wait_can_commit().await?;
+        self.active.commit().await?;
+        self.active.wait_for_state("COMMITTED").await?;
+        let all = |_: &str, _: &str| true;
+        let (source, destination) = (self.source.client(), self.destination.client());
+        support::compare::compare(source, destination, &all)
+            .await?
+            .into_result()?;
+        drop((self.active, self.source, self.destination));
+        self.directory.remove();
+        Ok(())
+    }
+}

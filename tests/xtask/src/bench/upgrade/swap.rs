@@ -1,0 +1,79 @@
+//! Swaps of a component under load: between two builds that give the same answers.
+
+use anyhow::{Context, Result, ensure};
+use serde_json::{Value, json};
+use support::{Host, mongod::target_directory};
+
+use super::{Case, Options, SWAPS, Stage, pause::Applied};
+
+const NAME: &str = "field-mask";
+
+pub(super) async fn run(options: &Options) -> Result<Case> {
+    let mask = json!({ "rules": [{ "path": "flags", "action": "set", "value": "hidden" }] });
+    let plugins = json!([{ "component": NAME, "config": mask }]);
+    let stage = Stage::set_with(json!({ "plugins": plugins })).await?;
+    let shipped = target_directory().join("components").join(NAME);
+    let shipped = std::fs::read(shipped.with_extension("wasm")).context("read a component")?;
+    let mut digests = Vec::new();
+    for build in ["one build", "another build"] {
+        digests.push(upload(&stage.active, with_section(&shipped, build)).await?);
+    }
+    let mut gaps_ms = Vec::new();
+    for (run, digest) in (1..=(SWAPS / options.divide).max(1)).zip(digests.iter().cycle()) {
+        let gap = swap(&stage.active, digest).await?;
+        eprintln!("swap {run}: {gap:.0} ms");
+        gaps_ms.push(gap);
+    }
+    let writes_a_second = stage.writer.a_second();
+    stage.writer.stop().await?;
+    drop((stage.active, stage.source, stage.destination));
+    stage.directory.remove();
+    Ok(Case {
+        name: "swap",
+        gaps_ms,
+        writes_a_second,
+    })
+}
+
+async fn upload(host: &Host, component: Vec<u8>) -> Result<String> {
+    let answer = host.upload("/api/v1/plugins", component).await?;
+    ensure!(answer.status == 200, "the upload answers {}", answer.body);
+    let digest = answer
+        .body
+        .pointer("/plugin/digest")
+        .and_then(Value::as_str);
+    Ok(digest.context("a digest")?.to_owned())
+}
+
+/// The longest time between two growths of what is applied, from before the swap until
+/// its answer and the growth after that.
+async fn swap(host: &Host, digest: &str) -> Result<f64> {
+    let mut last = Applied::settle(host).await?;
+    let body = json!({ "components": [{ "name": NAME, "digest": digest }] }).to_string();
+    let mut asked = Box::pin(host.call("POST", "/api/v1/upgrade", &body));
+    let (mut longest, mut answered) = (0.0_f64, false);
+    while !answered {
+        tokio::select! {
+            biased;
+            answer = &mut asked => {
+                let answer = answer?;
+                ensure!(answer.status == 200, "the upgrade answers {}", answer.body);
+                answered = true;
+            }
+            next = last.next(host) => {
+                let next = next?;
+                longest = longest.max(last.ms_to(next));
+                last = next;
+            }
+        }
+    }
+    let next = last.next(host).await?;
+    Ok(longest.max(last.ms_to(next)))
+}
+
+/// The component with one more custom section: other bytes, the same code.
+fn with_section(component: &[u8], text: &str) -> Vec<u8> {
+    const NAME: &[u8] = b"build";
+    let contents = [&[NAME.len() as u8], NAME, text.as_bytes()].concat();
+    [component, &[0, contents.len() as u8], &contents].concat()
+}

@@ -1,0 +1,204 @@
+//! Builds the hosts of earlier releases, each from its own commit and by its own
+//! `cargo xtask build`.
+//!
+//! `target/releases/<version>/<debug or release>` holds `tidegate` and the name of the
+//! `commit` that it was built from; the binary is moved in last. An old tree is built
+//! in a folder of its own, which begins with links to what this workspace has compiled
+//! of its dependencies: what both have in common is not compiled again. The two
+//! never write to one folder, since cargo takes packages of one name, version and
+//! place in their workspace for the same.
+
+use std::collections::HashSet;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::time::Instant;
+
+use anyhow::{Context, Result, ensure};
+use support::{
+    mongod::{target_directory, workspace},
+    release::{self, Profile, Release},
+};
+
+use crate::build::{command, succeed};
+use crate::components;
+
+/// Builds the release before this one, for the tests.
+pub(crate) fn previous() -> Result<()> {
+    build(&release::previous()?, Profile::Dev)
+}
+
+/// Builds the release of that version, or all that are older than this one.
+pub(crate) fn run(version: Option<&str>, profile: Profile) -> Result<()> {
+    let releases = match version {
+        Some(version) => vec![Release::of(version)?],
+        None => release::earlier()?,
+    };
+    for release in releases {
+        build(&release, profile)?;
+        println!("{}", release.binary(profile)?.display());
+    }
+    Ok(())
+}
+
+/// Builds the release's host, unless it is there.
+pub(crate) fn build(release: &Release, profile: Profile) -> Result<()> {
+    if release.is_built(profile) {
+        return Ok(());
+    }
+    eprintln!("building release {}", release.version);
+    let begun = Instant::now();
+    let folder = std::path::absolute(release.folder(profile))?;
+    let work = folder.with_extension("work");
+    remove(&work)?;
+    let target = work.join("target");
+    unpack(release, &work)?;
+    link_dependencies(&std::path::absolute(target_directory())?, &target)?;
+    let mut cargo = command();
+    cargo.current_dir(&work).args(["xtask", "build"]);
+    if profile == Profile::Release {
+        cargo.arg("--release");
+    }
+    // Nothing of the old tree is compiled a second time.
+    cargo
+        .env("CARGO_TARGET_DIR", &target)
+        .env("CARGO_INCREMENTAL", "0");
+    succeed(&mut cargo).with_context(|| format!("build release {}", release.version))?;
+
+    remove(&folder)?;
+    fs::create_dir_all(&folder).with_context(|| format!("create {}", folder.display()))?;
+    fs::write(folder.join("commit"), &release.commit)?;
+    let built = target.join(profile.folder()).join("tidegate");
+    fs::rename(&built, folder.join("tidegate"))
+        .with_context(|| format!("no {} was built", built.display()))?;
+    remove(&work)?;
+    eprintln!(
+        "release {} is built after {} s",
+        release.version,
+        begun.elapsed().as_secs()
+    );
+    Ok(())
+}
+
+/// Puts the sources of a release into a folder.
+fn unpack(release: &Release, folder: &Path) -> Result<()> {
+    fs::create_dir_all(folder).with_context(|| format!("create {}", folder.display()))?;
+    let mut archive = Command::new("git")
+        .args(["archive", "--format=tar", &release.commit])
+        .current_dir(workspace())
+        .stdout(Stdio::piped())
+        .spawn()
+        .context("run git")?;
+    let sources = archive.stdout.take().context("git has an output")?;
+    let unpacked = Command::new("tar")
+        .args(["--extract", "--file=-"])
+        .current_dir(folder)
+        .stdin(sources)
+        .status()
+        .context("run tar")?;
+    let archived = archive.wait().context("wait for git")?;
+    ensure!(
+        archived.success() && unpacked.success(),
+        "the sources of release {} cannot be had: is commit {} in this clone, and the clone not a shallow one?",
+        release.version,
+        release.commit
+    );
+    Ok(())
+}
+
+/// The folders below a target directory in which cargo keeps what it compiles.
+const COMPILED: [&str; 4] = [
+    "debug",
+    "release",
+    "component",
+    "wasm32-unknown-unknown/component",
+];
+
+/// Links what is compiled of dependencies in one target directory into another.
+fn link_dependencies(from: &Path, to: &Path) -> Result<()> {
+    let ours: HashSet<String> = components::members()?.into_iter().collect();
+    for profile in COMPILED {
+        let (from, to) = (from.join(profile), to.join(profile));
+        let mut hashes = HashSet::new();
+        for entry in entries(&from.join(".fingerprint"))? {
+            let Some((package, hash)) = split_hash(&entry) else {
+                continue;
+            };
+            if ours.contains(package) {
+                continue;
+            }
+            hashes.insert(hash.to_owned());
+            // Written in place by cargo, so of its own; small.
+            copy(&from, &to, &Path::new(".fingerprint").join(&entry))?;
+        }
+        for folder in ["build", "deps"] {
+            for entry in entries(&from.join(folder))? {
+                if split_hash(&entry).is_some_and(|(_, hash)| hashes.contains(hash)) {
+                    link(&from, &to, &Path::new(folder).join(&entry))?;
+                }
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Name and hash of `name-hash` or `name-hash.extension`.
+fn split_hash(entry: &str) -> Option<(&str, &str)> {
+    let (name, hash) = entry.rsplit_once('-')?;
+    Some((name, hash.split('.').next().unwrap_or(hash)))
+}
+
+/// Links a file, or the files of a folder.
+fn link(from: &Path, to: &Path, path: &Path) -> Result<()> {
+    each_file(from, to, path, &|from, to| fs::hard_link(from, to))
+}
+
+/// Copies a file, or the files of a folder, with their times: cargo compares them.
+fn copy(from: &Path, to: &Path, path: &Path) -> Result<()> {
+    each_file(from, to, path, &|from, to| {
+        fs::copy(from, to)?;
+        let modified = fs::metadata(from)?.modified()?;
+        fs::File::options()
+            .write(true)
+            .open(to)?
+            .set_modified(modified)
+    })
+}
+
+fn each_file(
+    from: &Path,
+    to: &Path,
+    path: &Path,
+    give: &dyn Fn(&Path, &Path) -> std::io::Result<()>,
+) -> Result<()> {
+    let (source, target) = (from.join(path), to.join(path));
+    if source.is_dir() {
+        fs::create_dir_all(&target).with_context(|| format!("create {}", target.display()))?;
+        for entry in entries(&source)? {
+            each_file(from, to, &path.join(entry), give)?;
+        }
+        return Ok(());
+    }
+    if let Some(folder) = target.parent() {
+        fs::create_dir_all(folder).with_context(|| format!("create {}", folder.display()))?;
+    }
+    give(&source, &target).with_context(|| format!("give {}", source.display()))
+}
+
+/// The names in a folder; none if it is not there.
+fn entries(folder: &Path) -> Result<Vec<String>> {
+    if !folder.exists() {
+        return Ok(Vec::new());
+    }
+    let entries = fs::read_dir(folder).with_context(|| format!("list {}", folder.display()))?;
+    entries
+        .map(|entry| Ok(entry?.file_name().to_string_lossy().into_owned()))
+        .collect()
+}
+
+fn remove(folder: &PathBuf) -> Result<()> {
+    if folder.exists() {
+        fs::remove_dir_all(folder).with_context(|| format!("remove {}", folder.display()))?;
+    }
+    Ok(())
+}
