@@ -5,6 +5,7 @@
 //!
 //! ```text
 //! main -> api -> session -> sync -> {mongo, metadata, plugin} -> model
+//! main -> upkeep -> session -> …
 //! main -> author -> {mongo, plugin} -> model
 //! ```
 //!
@@ -22,3 +23,4 @@ pub mod observe;
 pub mod plugin;
 pub mod session;
 pub mod sync;
+pub mod upkeep;

@@ -3,7 +3,7 @@
 use std::future::Future;
 
 use crate::model::plugins::{InstalledPlugin, QuarantinedDocument, Retried, Swap};
-use crate::model::{OperatorError, Progress, StartOptions};
+use crate::model::{OperatorError, Progress, Readiness, StartOptions};
 use crate::session::Session;
 
 /// A sync under control. A refused call has changed nothing.
@@ -14,8 +14,9 @@ pub trait Control: Send + Sync + 'static {
     fn commit(&self) -> impl Outcome;
     fn reverse(&self) -> impl Outcome;
     fn progress(&self) -> impl Future<Output = Progress> + Send;
-    /// True when the sync's clusters answered last time.
-    fn is_ready(&self) -> bool;
+    fn readiness(&self) -> Readiness;
+    /// Gives the sync to whoever wants it; the process ends then.
+    fn handover(&self) -> impl Outcome;
 
     fn plugins(&self) -> impl Answer<Vec<InstalledPlugin>>;
     /// Checks and stores a component; activates nothing.
@@ -63,8 +64,12 @@ impl Control for Session {
         Self::progress(self)
     }
 
-    fn is_ready(&self) -> bool {
-        Self::is_ready(self)
+    fn readiness(&self) -> Readiness {
+        Self::readiness(self)
+    }
+
+    fn handover(&self) -> impl Outcome {
+        Self::handover(self)
     }
 
     fn plugins(&self) -> impl Answer<Vec<InstalledPlugin>> {

@@ -3,12 +3,15 @@
 //!
 //! In IDLE all fields but `state`, `canCommit`, `canWrite` and the ids are null.
 
+mod upgrade;
+
 use serde::Serialize;
 use utoipa::ToSchema;
 
 use crate::model::plugins::PluginProgress;
 use crate::model::progress::{CollectionProgress, CopyProgress, Endpoint, IndexProgress};
 use crate::model::{ClusterTime, Progress, State};
+use upgrade::{LeaseBody, UpgradeBody};
 
 #[derive(Serialize, ToSchema)]
 pub(super) struct ProgressAnswer {
@@ -54,6 +57,9 @@ struct ProgressBody {
     quarantined: Option<u64>,
     /// The chain, in order; what each stage has done since the host started.
     plugins: Option<Vec<Plugin>>,
+    /// Which host works on the sync.
+    lease: Option<LeaseBody>,
+    upgrade: Option<UpgradeBody>,
     /// Only with `?collections=true`.
     #[serde(skip_serializing_if = "Option::is_none")]
     collections: Option<Vec<Collection>>,
@@ -192,6 +198,8 @@ impl ProgressBody {
             positions: None,
             quarantined: None,
             plugins: None,
+            lease: None,
+            upgrade: None,
             collections: None,
         };
         if progress.state != State::Idle {
@@ -227,6 +235,8 @@ impl ProgressBody {
             reported: Position::new(progress.reported),
         });
         self.quarantined = Some(progress.quarantined);
+        self.lease = progress.lease.map(LeaseBody::from);
+        self.upgrade = Some(progress.upgrade.into());
         self.plugins = Some(progress.plugins.into_iter().map(Plugin::from).collect());
         self.collections =
             with_collections.then(|| progress.collections.iter().map(Collection::new).collect());

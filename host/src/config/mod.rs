@@ -11,6 +11,7 @@ mod secret;
 use std::ffi::OsString;
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use clap::Parser;
 use clap::error::ErrorKind;
@@ -18,12 +19,16 @@ use tracing::level_filters::LevelFilter;
 
 use crate::model::input::{self, closest};
 use crate::model::{ErrorName, OperatorError};
+pub use options::MetadataTask;
 use options::{CommandLine, Options, Tools};
 pub use secret::{ConnectionString, mask_text};
 
 /// mongosync's port.
 const DEFAULT_PORT: u16 = 27182;
 const DEFAULT_LOAD_LEVEL: u8 = 3;
+const DEFAULT_LEASE_SECONDS: u16 = 5;
+/// The shortest lease that a busy machine can keep, and the longest that anybody would wait for.
+const LEASE_SECONDS: (u16, u16) = (2, 300);
 /// What mongosync calls an instance that runs alone.
 const DEFAULT_ID: &str = "coordinator";
 const VERBOSITIES: [&str; 7] = ["TRACE", "DEBUG", "INFO", "WARN", "ERROR", "FATAL", "PANIC"];
@@ -41,6 +46,16 @@ pub struct Config {
     pub feature_set: Option<PathBuf>,
     /// Plugins that import WASI are refused, rather than run against one that grants nothing.
     pub refuse_wasi: bool,
+    /// How long the lease on the sync lasts without a renewal.
+    pub lease: Duration,
+}
+
+/// `tidegate metadata`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct MetadataCommand {
+    pub task: MetadataTask,
+    /// Print JSON, where there is a choice.
+    pub json: bool,
 }
 
 /// What the command line asks for.
@@ -49,6 +64,8 @@ pub enum Request {
     Run(Config),
     /// Run the tools for authors of plugins with these arguments.
     Plugin(Vec<OsString>),
+    /// Look at, or take back, what a sync persists.
+    Metadata(MetadataCommand, Config),
     /// Print this text and leave.
     Print(String),
 }
@@ -60,14 +77,25 @@ pub fn load(args: impl IntoIterator<Item = OsString>) -> Result<Request, Operato
         Ok(command_line) => command_line,
         Err(error) => return printed_or_refused(&error),
     };
-    if let Some(Tools::Plugin { arguments }) = command_line.tools {
-        return Ok(Request::Plugin(arguments));
+    match command_line.tools {
+        None => checked(command_line.options, command_line.config.as_deref()).map(Request::Run),
+        Some(Tools::Plugin { arguments }) => Ok(Request::Plugin(arguments)),
+        Some(Tools::Metadata {
+            task,
+            json,
+            config,
+            options,
+        }) => {
+            let config = checked(*options, config.as_deref())?;
+            Ok(Request::Metadata(MetadataCommand { task, json }, config))
+        }
     }
-    let file = match &command_line.config {
-        Some(path) => read_file(path)?,
-        None => Options::default(),
-    };
-    Config::check(command_line.options.or(file)).map(Request::Run)
+}
+
+/// The options, and behind them the file's.
+fn checked(options: Options, file: Option<&Path>) -> Result<Config, OperatorError> {
+    let file = file.map(read_file).transpose()?.unwrap_or_default();
+    Config::check(options.or(file))
 }
 
 fn printed_or_refused(error: &clap::Error) -> Result<Request, OperatorError> {
@@ -135,6 +163,7 @@ impl Config {
             id: options.id.unwrap_or_else(|| DEFAULT_ID.to_owned()),
             feature_set: options.feature_set.map(existing_directory).transpose()?,
             refuse_wasi: refuses_wasi(options.plugin_wasi.as_deref())?,
+            lease: lease(options.lease_seconds)?,
         })
     }
 
@@ -150,9 +179,19 @@ impl Config {
             id = self.id,
             feature_set = self.feature_set.as_ref().map(|path| tracing::field::display(path.display())),
             plugin_wasi = if self.refuse_wasi { "refuse" } else { "deny" },
+            lease_seconds = self.lease.as_secs(),
             "effective configuration"
         );
     }
+}
+
+fn lease(seconds: Option<i64>) -> Result<Duration, OperatorError> {
+    let (least, most) = LEASE_SECONDS;
+    let seconds = match seconds {
+        None => DEFAULT_LEASE_SECONDS,
+        Some(seconds) => in_range("leaseSeconds", seconds, least, most)?,
+    };
+    Ok(Duration::from_secs(seconds.into()))
 }
 
 fn refuses_wasi(policy: Option<&str>) -> Result<bool, OperatorError> {

@@ -17,6 +17,7 @@ fn run(args: &[&str]) -> Result<Config, OperatorError> {
     match load(args.map(OsString::from))? {
         Request::Run(config) => Ok(config),
         Request::Print(text) => panic!("printed {text}"),
+        Request::Metadata(command, _) => panic!("{command:?} was asked for"),
         Request::Plugin(arguments) => panic!("the tools were asked for {arguments:?}"),
     }
 }
@@ -70,6 +71,7 @@ fn the_default_configuration() {
     id: "coordinator",
     feature_set: None,
     refuse_wasi: false,
+    lease: 5s,
 }"#
     );
 }

@@ -4,7 +4,7 @@ use bson::{Binary, doc, spec::BinarySubtype};
 
 use super::{
     documents::{ComponentChunkDocument, ComponentDocument},
-    store::{Storage, Store},
+    store::{Reader, Storage, Store},
 };
 
 const COMPONENTS: &str = "components";
@@ -33,9 +33,8 @@ impl<S: Storage> Store<S> {
                     bytes: chunk.to_vec(),
                 },
             };
-            self.storage
-                .replace(CHUNKS, &document.id, &document)
-                .await?;
+            let chunk = self.put(CHUNKS, &document.id, &document)?;
+            self.commit(vec![chunk]).await?;
             chunks += 1;
         }
         let document = ComponentDocument {
@@ -45,9 +44,12 @@ impl<S: Storage> Store<S> {
             bytes: i64::try_from(bytes.len()).unwrap_or(i64::MAX),
             chunks,
         };
-        self.storage.replace(COMPONENTS, digest, &document).await
+        self.commit(vec![self.put(COMPONENTS, digest, &document)?])
+            .await
     }
+}
 
+impl<S: Storage> Reader<S> {
     /// The bytes of every stored component. Whoever uses them checks their digest.
     pub async fn components(&self) -> Result<Vec<Vec<u8>>, S::Error> {
         let listed: Vec<ComponentDocument> = self.storage.find(COMPONENTS, doc! {}).await?;

@@ -2,6 +2,7 @@
 //!
 //! Every other room may use this one; this one uses none of them.
 
+mod change;
 pub mod document_key;
 pub mod error_name;
 pub mod event;
@@ -13,10 +14,11 @@ pub mod position;
 pub mod progress;
 pub mod state;
 
+pub use change::{Change, Guard};
 pub use error_name::{ErrorKind, ErrorName, OperatorError};
 pub use namespace::{Namespace, Route};
 pub use options::StartOptions;
 pub use position::{ClusterTime, Position};
-pub use progress::Progress;
+pub use progress::{Progress, Readiness};
 pub use raw_bson as raw;
 pub use state::State;

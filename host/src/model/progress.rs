@@ -32,6 +32,56 @@ pub struct Progress {
     pub quarantined: u64,
     /// The chain, in order; empty while no work is done.
     pub plugins: Vec<PluginProgress>,
+    /// Who works on the sync; `None` before start.
+    pub lease: Option<LeaseProgress>,
+    pub upgrade: UpgradeProgress,
+}
+
+/// Which host works on the sync, and since when for whom it was taken over.
+#[derive(Clone, Debug, Default)]
+pub struct LeaseProgress {
+    /// True if it is this host.
+    pub ours: bool,
+    /// `--id` of the host that works on the sync.
+    pub instance: String,
+    /// The id of its process.
+    pub holder: String,
+    pub release: String,
+    pub term: i64,
+    /// From what the host before applied last to what this one applied first; `None` until then.
+    pub paused_ms: Option<i64>,
+}
+
+/// What live upgrades a sync has been through.
+#[derive(Clone, Debug, Default)]
+pub struct UpgradeProgress {
+    /// `None` before start.
+    pub metadata_version: Option<i32>,
+    pub binary_version: &'static str,
+    /// Oldest first.
+    pub history: Vec<Upgrade>,
+}
+
+/// One live upgrade.
+#[derive(Clone, Debug)]
+pub struct Upgrade {
+    /// RFC 3339, by the destination's clock.
+    pub at: String,
+    pub from_binary: String,
+    pub to_binary: String,
+    pub from_metadata: i32,
+    pub to_metadata: i32,
+    pub paused_ms: Option<i64>,
+    pub outcome: String,
+}
+
+/// Whether a host can do its work, and which that is.
+#[derive(Clone, Copy, Debug)]
+pub struct Readiness {
+    /// Both clusters answered last time.
+    pub ready: bool,
+    /// "active", "standby", or "idle" where no sync has begun.
+    pub role: &'static str,
 }
 
 /// Bytes of uncompressed documents. The total is an estimate: more can be copied.

@@ -73,6 +73,15 @@ pub async fn last_write(cluster: &Cluster) -> Result<ClusterTime, super::Error> 
         .ok_or(super::Error::Reply("lastWrite.opTime.ts"))
 }
 
+/// The primary's wall clock.
+pub async fn local_time(cluster: &Cluster) -> Result<bson::DateTime, super::Error> {
+    let hello = admin(cluster, doc! { "hello": 1 }).await?;
+    hello
+        .get_datetime("localTime")
+        .copied()
+        .map_err(|_absent| super::Error::Reply("localTime"))
+}
+
 fn newest_write(hello: &Document) -> Option<Timestamp> {
     let op_time = hello
         .get_document("lastWrite")
@@ -105,7 +114,8 @@ async fn client_options(
     let mut options = ClientOptions::parse(uri)
         .await
         .map_err(|error| uri_refusal(name, uri, &error))?;
-    options.app_name.get_or_insert_with(|| app_name.to_owned());
+    // Not the connection string's own: hosts find one another's operations by it.
+    options.app_name = Some(app_name.to_owned());
     options.max_pool_size = Some(options.max_pool_size.unwrap_or(0).max(MIN_POOL_SIZE));
     options.selection_criteria = Some(SelectionCriteria::ReadPreference(ReadPreference::Primary));
     options.read_concern = None;

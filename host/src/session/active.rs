@@ -1,6 +1,6 @@
 //! A sync that has begun, and the task that does its work while it is not paused.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use tokio::{
     sync::{Mutex as AsyncMutex, mpsc, watch},
@@ -9,18 +9,19 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 use tracing::Instrument;
 
-use super::{Session, plugins};
+use super::{Session, lease::Lease, plugins};
 use crate::{
     metadata::SessionDocument,
     model::{ClusterTime, OperatorError, State},
-    mongo::Cluster,
+    mongo::{self, Cluster},
     plugin::Chain,
     sync::{self, Record, Retry, Status, Work, Workers},
 };
 
 pub(super) struct ActiveSync {
     pub(super) source: Cluster,
-    pub(super) destination: Cluster,
+    destination: Cluster,
+    pub(super) lease: Lease,
     pub(super) record: Arc<Record>,
     pub(super) status: Arc<Status>,
     pub(super) commit_time: watch::Sender<Option<ClusterTime>>,
@@ -28,6 +29,8 @@ pub(super) struct ActiveSync {
     failure: Arc<Mutex<Option<OperatorError>>>,
     /// The chain of the work that was started last.
     chain: Mutex<Option<Arc<Chain>>>,
+    /// For how long nothing was applied when this host took the sync over.
+    paused_ms: OnceLock<i64>,
 }
 
 struct Task {
@@ -38,21 +41,33 @@ struct Task {
 
 impl ActiveSync {
     pub(super) fn new(
-        source: Cluster,
-        destination: Cluster,
+        (source, destination): (Cluster, Cluster),
+        lease: Lease,
         record: Record,
+        status: Arc<Status>,
         commit_time: Option<ClusterTime>,
     ) -> Self {
         Self {
             source,
             destination,
+            lease,
             record: Arc::new(record),
-            status: Arc::default(),
+            status,
             commit_time: watch::Sender::new(commit_time),
             task: AsyncMutex::default(),
             failure: Arc::default(),
             chain: Mutex::default(),
+            paused_ms: OnceLock::new(),
         }
+    }
+
+    pub(super) fn paused_ms(&self) -> Option<i64> {
+        self.paused_ms.get().copied()
+    }
+
+    pub(super) fn set_paused_ms(&self, milliseconds: i64) {
+        // Measured once a takeover.
+        let _ = self.paused_ms.set(milliseconds);
     }
 
     /// The public state: a sync whose work has failed is paused.
@@ -113,7 +128,7 @@ impl ActiveSync {
         let cancel = CancellationToken::new();
         let work = Work {
             source: self.source.clone(),
-            destination: self.destination.clone(),
+            destination: self.lease.destination(&self.destination.client),
             router: configured.router,
             chain: chain.clone(),
             record: self.record.clone(),
@@ -125,11 +140,15 @@ impl ActiveSync {
         };
         self.status.reset();
         *self.failure.lock().unwrap_or_else(PoisonError::into_inner) = None;
-        let failure = self.failure.clone();
+        let (failure, lost) = (self.failure.clone(), self.lease.lost().clone());
         let span = tracing::info_span!("sync", sync_id = session.settings.id);
         let run = async move {
             match sync::run(work).await {
                 Ok(end) => tracing::info!(?end, "the sync's work has ended"),
+                Err(sync::Error::Mongo(mongo::Error::Fenced)) => {
+                    tracing::info!("the sync's work has ended: another host has taken it over");
+                    lost.cancel();
+                }
                 Err(error) => {
                     let error = error.into_operator();
                     tracing::error!(error = %error, error_code = error.name.as_str(), "the sync has stopped and can be resumed");

@@ -53,6 +53,22 @@ async fn put(
         .map_err(|error| sync::Error::from(error).into_operator())
 }
 
+/// Takes the components that are stored on the destination into the registry.
+pub(super) async fn settle(session: &Session, store: &MetadataStore) -> Result<(), OperatorError> {
+    let components = store.components().await;
+    let components = components.map_err(|error| sync::Error::from(error).into_operator())?;
+    let registry = session.registry.clone();
+    blocking(move || {
+        for bytes in components {
+            if let Err(error) = registry.add(&bytes) {
+                tracing::warn!(error = %error, "a stored component cannot be used");
+            }
+        }
+        Ok(())
+    })
+    .await
+}
+
 /// What routes and transforms for one sync.
 pub(super) struct Configured {
     pub(super) router: Router,
@@ -71,9 +87,10 @@ pub(super) async fn configure(
     blocking(move || {
         let mut in_force = Vec::new();
         for (at, plugin) in options.plugins.iter_mut().enumerate() {
-            let component = match pinned.get(at) {
+            let slot = format!("plugins[{at}]");
+            let component = match pinned.iter().find(|pinned| pinned.slot == slot) {
                 Some(pinned) => succeed(&registry, pinned)?,
-                None => pin(&registry.find(&plugin.component)?.info),
+                None => pin(&slot, &registry.find(&plugin.component)?.info),
             };
             plugin.component.clone_from(&component.digest);
             in_force.push(component);
@@ -95,7 +112,7 @@ fn succeed(
     if registry.find(&pinned.digest).is_ok() {
         return Ok(pinned.clone());
     }
-    let installed = pin(&registry.find(&pinned.name)?.info);
+    let installed = pin(&pinned.slot, &registry.find(&pinned.name)?.info);
     if installed.semantics == pinned.semantics {
         tracing::info!(
             plugin = pinned.name,
@@ -114,8 +131,12 @@ fn succeed(
     ))
 }
 
-fn pin(info: &ComponentInfo) -> PinnedComponent {
+fn pin(slot: &str, info: &ComponentInfo) -> PinnedComponent {
     PinnedComponent {
+        slot: slot.to_owned(),
+        role: info.role.clone(),
+        abi: info.abi.clone(),
+        since: None,
         name: info.name.clone(),
         version: info.version.clone(),
         digest: info.digest.clone(),
@@ -161,6 +182,9 @@ impl Session {
     /// cluster is the destination: it is then held in memory until the start.
     pub async fn add_plugin(&self, bytes: Vec<u8>) -> Result<InstalledPlugin, OperatorError> {
         let _calls = self.calls.lock().await;
+        if let Some(standby) = self.standby() {
+            return Err(standby.refusal());
+        }
         let bytes: Arc<[u8]> = bytes.into();
         let (registry, given) = (self.registry.clone(), bytes.clone());
         let plugin = blocking(move || registry.add(&given)).await?;
@@ -179,6 +203,9 @@ impl Session {
     /// Swaps components of the sync, between two batches of a running one.
     pub async fn upgrade(&self, components: Vec<Swap>) -> Result<(), OperatorError> {
         let _calls = self.calls.lock().await;
+        if let Some(standby) = self.standby() {
+            return Err(standby.refusal());
+        }
         let Some(active) = self.active() else {
             return Err(nothing_to_upgrade(State::Idle));
         };
@@ -194,7 +221,7 @@ impl Session {
                 blocking(move || chain.swap(&swap.name, &registry, &swap.digest)).await?;
             }
             for own in pinned.iter_mut().filter(|own| own.name == swap.name) {
-                *own = pin(&installed);
+                *own = pin(&own.slot, &installed);
             }
         }
         active.update(|session| session.pinned = pinned).await

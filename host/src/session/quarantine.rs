@@ -30,6 +30,9 @@ impl Session {
     /// Looks every quarantined document up on the source and runs it through its plugins again.
     pub async fn retry_quarantined(&self) -> Result<Retried, OperatorError> {
         let _calls = self.calls.lock().await;
+        if let Some(standby) = self.standby() {
+            return Err(standby.refusal());
+        }
         let Some(active) = self.active() else {
             return Err(refusal("no sync has begun"));
         };

@@ -10,6 +10,7 @@ mod context;
 mod copy;
 mod error;
 mod indexes;
+mod migrate;
 mod names;
 mod pipeline;
 mod quarantine;
@@ -27,14 +28,15 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     metadata::{Phase, SessionDocument},
     model::{ClusterTime, State},
-    mongo::{self, Cluster, listing},
+    mongo::{self, Cluster, Destination, listing},
     observe::failpoint,
     plugin::{Chain, Router},
 };
 
 use context::Context;
-pub use context::{MetadataStore, Workers, metadata_store};
+pub use context::{MetadataReader, MetadataStore, Workers, metadata_reader, metadata_store};
 pub use error::Error;
+pub use migrate::migrate;
 use names::Names;
 pub use record::Record;
 pub use status::{Status, Step};
@@ -50,7 +52,7 @@ pub enum End {
 /// Everything a sync's work needs.
 pub struct Work {
     pub source: Cluster,
-    pub destination: Cluster,
+    pub destination: Destination,
     pub router: Router,
     pub chain: Arc<Chain>,
     pub record: Arc<Record>,
@@ -95,21 +97,15 @@ pub async fn plan(source: &Cluster, router: Router) -> Result<Plan, Error> {
     })
 }
 
-/// Persists a plan and then its session: with the session the sync has begun.
+/// Persists a plan and its session, together: with that the sync has begun.
 pub async fn begin(
     store: &MetadataStore,
     plan: &Plan,
     session: &SessionDocument,
 ) -> Result<(), mongo::Error> {
-    store.clear().await?;
-    let namespaces: Vec<_> = plan
-        .catalog
-        .entries
-        .iter()
-        .map(catalog::Entry::document)
-        .collect();
-    store.insert_namespaces(&namespaces).await?;
-    store.put_session(session).await
+    let entries = plan.catalog.entries.iter();
+    let namespaces: Vec<_> = entries.map(catalog::Entry::document).collect();
+    store.begin(session, &namespaces).await
 }
 
 /// Does the work from wherever it stands until commit is done, or it is told to stop.
@@ -126,13 +122,13 @@ pub async fn run(work: Work) -> Result<End, Error> {
         commit_time,
         mut retries,
     } = work;
-    let store = metadata_store(&destination.client);
+    let store = record.store().clone();
     let context = Arc::new(Context {
         quarantine: quarantine::Quarantine::load(store.clone(), &status).await?,
         chain,
         store,
         source: source.client,
-        destination: destination.client,
+        destination,
         scope: scope::Scope::new(router),
         options: record.get().await.options,
         workers,

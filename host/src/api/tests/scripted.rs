@@ -7,7 +7,7 @@ use crate::model::plugins::{InstalledPlugin, PluginProgress, QuarantinedDocument
 use crate::model::progress::{CollectionProgress, CopyProgress, Endpoint, IndexProgress};
 use crate::model::state::Call;
 use crate::model::{
-    ClusterTime, ErrorName, Namespace, OperatorError, Progress, StartOptions, State,
+    ClusterTime, ErrorName, Namespace, OperatorError, Progress, Readiness, StartOptions, State,
 };
 
 /// Allows what its state allows, and writes down what it was asked.
@@ -68,8 +68,15 @@ impl Control for Scripted {
     async fn progress(&self) -> Progress {
         sample_progress(self.state)
     }
-    fn is_ready(&self) -> bool {
-        self.state == State::Running
+    fn readiness(&self) -> Readiness {
+        Readiness {
+            ready: self.state == State::Running,
+            role: "active",
+        }
+    }
+    async fn handover(&self) -> Result<(), OperatorError> {
+        self.write_down("handover".to_owned());
+        Ok(())
     }
 
     async fn plugins(&self) -> Result<Vec<InstalledPlugin>, OperatorError> {

@@ -230,12 +230,8 @@ async fn create(
     namespace.destination_uuid =
         indexes::destination_uuid(context, &name.database, &name.collection).await?;
     let partitions = partition::split(&context.source, namespace, size).await?;
-    context
-        .store
-        .put_partitions(&namespace.id, &partitions)
-        .await?;
     namespace.copy_state = CopyState::Copying;
-    context.store.put_namespace(namespace).await?;
+    context.store.put_partitions(namespace, &partitions).await?;
     context
         .status
         .with_collection(&namespace.source, |collection| collection.state = "copying");

@@ -241,6 +241,7 @@ impl ChangeStream {
     fn finished(&mut self, round: Result<round::Applied, Error>) -> Result<(), Error> {
         let round = round.inspect_err(|_| self.failed = true)?;
         self.context.status.add_events_applied(round.events);
+        self.context.status.has_moved();
         if round.position.is_some() && !self.failed {
             self.safe = round.position;
             self.show_position();
@@ -269,15 +270,16 @@ impl ChangeStream {
         let Some(safe) = self.safe.clone() else {
             return Ok(());
         };
-        let time = safe.cluster_time;
+        let (time, events) = (safe.cluster_time, self.context.status.events_applied());
         let position = PositionDocument {
             id: PositionDocument::ID.to_owned(),
             safe,
             exact_after: self.exactness.after_restart(),
-            events_applied: i64::try_from(self.context.status.events_applied()).unwrap_or(i64::MAX),
+            events_applied: i64::try_from(events).unwrap_or(i64::MAX),
             clean,
         };
         self.context.store.put_position(&position).await?;
+        self.context.status.show_events(events);
         self.context.status.set_safe(time);
         Ok(())
     }
