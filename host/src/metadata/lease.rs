@@ -110,6 +110,7 @@ impl<S: Storage> Reader<S> {
     }
 
     /// Takes the lease, if it is free, or if `dead` holds it. `None`: somebody else has it.
+    /// Nothing may be written before [`Self::begin_term`].
     pub async fn take_lease(
         &self,
         claim: &Claim,
@@ -140,15 +141,11 @@ impl<S: Storage> Reader<S> {
             "takenAt": "$$NOW",
             "expiresAt": { "$add": ["$$NOW", milliseconds(claim.duration)] },
         } };
-        let Some(lease) = self.changed(filter, vec![remember, take]).await? else {
-            return Ok(None);
-        };
-        self.begin_term(lease.term).await?;
-        Ok(Some(lease))
+        self.changed(filter, vec![remember, take]).await
     }
 
-    /// From here on, a transaction of an older term writes nothing.
-    async fn begin_term(&self, term: i64) -> Result<(), S::Error> {
+    /// From here on, a transaction of an older term writes nothing. Waits for one that is open.
+    pub async fn begin_term(&self, term: i64) -> Result<(), S::Error> {
         let none = doc! { "term": 0_i64 };
         self.storage.insert_if_absent(LEASE, TERM_ID, none).await?;
         let older = doc! { "_id": TERM_ID, "term": { "$lt": term } };

@@ -120,6 +120,8 @@ error_names! {
     MetadataVersionNotSupported,
     /// Another host works on the sync.
     StandbyInstance,
+    /// The metadata cannot be taken to another version.
+    MigrationFailed,
     /// A document or command that the destination refuses for good.
     DestinationRefused,
     /// A bug of ours.

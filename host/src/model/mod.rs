@@ -13,6 +13,7 @@ pub mod plugins;
 pub mod position;
 pub mod progress;
 pub mod state;
+pub mod succession;
 
 pub use change::{Change, Guard};
 pub use error_name::{ErrorKind, ErrorName, OperatorError};

@@ -7,12 +7,14 @@
 
 use std::{sync::Arc, time::Duration};
 
+use mongodb::Client;
 use tokio::{task::JoinHandle, time::timeout};
 use tokio_util::sync::CancellationToken;
 
+use super::app_name;
 use crate::{
     metadata::{Claim, LeaseDocument},
-    mongo::{self, Destination, Fence, FenceKeeper, Moment},
+    mongo::{self, Destination, Fence, FenceKeeper, Moment, end_writes},
     observe::failpoint,
     sync::{MetadataReader, MetadataStore, Status, metadata_store},
 };
@@ -38,17 +40,26 @@ pub(super) struct Taken {
     pub(super) at: Moment,
 }
 
-/// Takes the lease, if it is free or held by `dead`.
+/// Takes the lease, if it is free or held by `dead`, and begins its term. A holder that has not
+/// given it back may have left writes behind: they end first.
 pub(super) async fn take(
+    destination: &Client,
     reader: &MetadataReader,
     claim: &Claim,
     dead: Option<&str>,
 ) -> Result<Option<Taken>, mongo::Error> {
     failpoint("lease_taking");
     let at = Moment::now();
-    let taken = reader.take_lease(claim, dead).await?;
+    let Some(document) = reader.take_lease(claim, dead).await? else {
+        return Ok(None);
+    };
     failpoint("lease_taken");
-    Ok(taken.map(|document| Taken { document, at }))
+    if let Some(before) = document.predecessor.as_ref().filter(|one| !one.released) {
+        end_writes(destination, &app_name(&before.release, &before.holder)).await?;
+    }
+    reader.begin_term(document.term).await?;
+    failpoint("term_begun");
+    Ok(Some(Taken { document, at }))
 }
 
 impl Lease {
@@ -98,12 +109,12 @@ impl Lease {
     }
 
     /// What the holder writes metadata with.
-    pub(super) fn store(&self, client: &mongodb::Client) -> MetadataStore {
+    pub(super) fn store(&self, client: &Client) -> MetadataStore {
         metadata_store(client, self.fence(), self.document.key())
     }
 
     /// What the holder writes documents with.
-    pub(super) fn destination(&self, client: &mongodb::Client) -> Destination {
+    pub(super) fn destination(&self, client: &Client) -> Destination {
         Destination::new(client.clone(), self.fence())
     }
 

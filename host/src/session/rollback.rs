@@ -33,10 +33,10 @@ pub async fn rollback(settings: Settings) -> Result<Rolled, OperatorError> {
         return Err(no_way_back(from));
     }
     let claim = session.claim();
-    let taken = lease::take(&found.reader, &claim, None).await;
+    let client = &found.destination.client;
+    let taken = lease::take(client, &found.reader, &claim, None).await;
     let taken = taken.map_err(operator)?.ok_or_else(in_use)?;
     let lease = Lease::hold(found.reader, taken, claim.duration, Arc::default());
-    let client = &found.destination.client;
     let key = lease.document().key();
     let migrated = sync::migrate(client, &lease.fence(), &key, &session.registry, (from, to)).await;
     if let Err(error) = migrated {

@@ -47,9 +47,11 @@ impl Why {
                 "This host is a standby: {} (release {}) works on the sync, in term {}.",
                 lease.instance, lease.release, lease.term
             ),
-            Self::WithoutLease => "This host is a standby: a host of a release before 0.2.0 works on the sync. Stop \
+            Self::WithoutLease => {
+                "This host is a standby: a host of a release before 0.2.0 works on the sync. Stop \
                                    it, and this one goes on by itself."
-                .to_owned(),
+                    .to_owned()
+            }
         }
     }
 }
@@ -58,7 +60,10 @@ impl Standby {
     pub(super) fn refusal(&self) -> OperatorError {
         OperatorError::new(
             ErrorName::StandbyInstance,
-            format!("{} Call that one, or hand its sync over.", self.why.sentence()),
+            format!(
+                "{} Call that one, or hand its sync over.",
+                self.why.sentence()
+            ),
         )
     }
 }
@@ -136,7 +141,9 @@ async fn show_persisted(
     });
     let copied = reader.copied().await?;
     progress.copy = CopyProgress {
-        total_bytes: u64::try_from(standing.total_bytes).unwrap_or_default().max(1),
+        total_bytes: u64::try_from(standing.total_bytes)
+            .unwrap_or_default()
+            .max(1),
         copied_bytes: u64::try_from(copied.bytes).unwrap_or_default(),
         copied_documents: u64::try_from(copied.documents).unwrap_or_default(),
     };
@@ -180,7 +187,8 @@ impl Session {
                 self.set_role(Role::Standby(Arc::new(standby)));
             }
             Attempt::TakenOver(active) => {
-                self.continues.store(true, std::sync::atomic::Ordering::Relaxed);
+                self.continues
+                    .store(true, std::sync::atomic::Ordering::Relaxed);
                 self.set_role(Role::Active(active));
             }
         }

@@ -65,6 +65,7 @@ pub(super) async fn start(
         commit_time: None,
         pinned,
         features: Vec::new(),
+        upgrades: Vec::new(),
         swaps: Vec::new(),
         recopy: Vec::new(),
         not_restored: Vec::new(),
@@ -92,7 +93,7 @@ async fn lease(
 ) -> Result<Lease, OperatorError> {
     let reader = metadata_reader(&destination.client);
     let claim = session.claim();
-    let taken = lease::take(&reader, &claim, None)
+    let taken = lease::take(&destination.client, &reader, &claim, None)
         .await
         .map_err(takeover::operator)?
         .ok_or_else(begun_elsewhere)?;

@@ -2,9 +2,9 @@
 //!
 //! The cluster that holds the metadata is the destination. Nothing is written before the
 //! lease is ours, and nothing at all where the metadata is a newer release's or the sync
-//! one between other clusters. Once the lease is ours: what the holder before has still
-//! running on the destination ends, metadata is brought to this release's version, and
-//! the session is told who works on it now. A failure gives the lease back.
+//! one between other clusters. Once the lease is ours, metadata is brought to this
+//! release's version, and the session is told who works on it now. A failure gives the
+//! lease back.
 
 use std::sync::Arc;
 
@@ -18,7 +18,7 @@ use super::{
 use crate::{
     metadata::{Heading, LeaseDocument, METADATA_VERSION, SessionDocument, UpgradeDocument},
     model::{ErrorName, OperatorError, State, options::ClusterName},
-    mongo::{self, Cluster, is_connected, preflight::Identity, wait_until_idle},
+    mongo::{self, Cluster, is_connected, preflight::Identity},
     observe::{self, failpoint},
     sync::{self, MetadataReader, Record, Status, metadata_reader},
 };
@@ -64,7 +64,8 @@ pub(super) async fn attempt(session: &Session, patient: bool) -> Result<Attempt,
     if let Some(held) = lease.filter(|lease| !lease.released && dead.is_none() && !patient) {
         return Ok(Attempt::Wait(found, Why::Held(Box::new(held))));
     }
-    match lease::take(&found.reader, &session.claim(), dead.as_deref()).await {
+    let client = &found.destination.client;
+    match lease::take(client, &found.reader, &session.claim(), dead.as_deref()).await {
         Ok(Some(taken)) => take_over(session, found, taken)
             .await
             .map(Attempt::TakenOver),
@@ -122,12 +123,6 @@ async fn go_on(
     lease: &Lease,
 ) -> Result<SessionDocument, OperatorError> {
     let client = &found.destination.client;
-    if let Some(before) = &lease.document().predecessor
-        && !before.released
-    {
-        let name = super::app_name(&before.release, &before.holder);
-        wait_until_idle(client, &name).await.map_err(operator)?;
-    }
     let version = found.heading.metadata_version;
     if version < FIRST_WITH_LEASE && found.is_worked_on_without_lease().await? {
         return Err(still_there());
@@ -166,7 +161,13 @@ async fn resume(
     }
     let record = Record::new(lease.store(&found.destination.client), document);
     let clusters = (found.source.clone(), found.destination.clone());
-    let active = Arc::new(ActiveSync::new(clusters, lease, record, status, commit_time));
+    let active = Arc::new(ActiveSync::new(
+        clusters,
+        lease,
+        record,
+        status,
+        commit_time,
+    ));
     if matches!(state, State::Running | State::Committing) {
         if let Err(error) = active.spawn(session).await {
             active.lease.release().await;

@@ -129,7 +129,7 @@ impl Step {
             if found.is_empty() {
                 continue;
             }
-            let batch = found.iter().map(RawDocumentBuf::as_bytes);
+            let batch = found.iter().map(|document| document.as_bytes());
             let batch = batch.collect::<Vec<_>>().concat();
             let migrate = || {
                 self.migrator

@@ -86,7 +86,10 @@ impl Check<'_> {
 
     async fn raw(&self, collection: &str) -> anyhow::Result<Vec<RawDocumentBuf>> {
         let documents = &self.metadata.documents;
-        Ok(documents.find(collection, doc! {}).await.map_err(operator)?)
+        Ok(documents
+            .find(collection, doc! {})
+            .await
+            .map_err(operator)?)
     }
 
     /// No document is of a term that has not begun.
@@ -116,7 +119,8 @@ impl Check<'_> {
         for partition in partitions {
             if !known.contains(partition.namespace_id.as_str()) {
                 let id = &partition.id;
-                self.found.push(format!("partitions: {id}: of no namespace"));
+                self.found
+                    .push(format!("partitions: {id}: of no namespace"));
             }
             if !partition.done {
                 *unfinished.entry(&partition.namespace_id).or_default() += 1;
@@ -150,7 +154,9 @@ impl Check<'_> {
 }
 
 fn id(document: &RawDocumentBuf) -> &str {
-    document.get_str("_id").unwrap_or("a document without an id")
+    document
+        .get_str("_id")
+        .unwrap_or("a document without an id")
 }
 
 fn digest(bytes: &[u8]) -> String {

@@ -21,7 +21,7 @@ const DOCUMENTS: u64 = 6_000;
 /// A second host with the same arguments.
 async fn second(rig: &mut Rig, name: &str) -> Result<Host> {
     let mut arguments = rig.host.arguments_mut().clone();
-    arguments.log_path = arguments.log_path.join(name);
+    arguments.log_path = arguments.log_path.with_file_name(format!("log-{name}"));
     arguments.more.extend(["--id".to_owned(), name.to_owned()]);
     Host::spawn(arguments).await
 }
@@ -75,13 +75,22 @@ async fn s62_a_standby_takes_over_at_a_handover() -> Result<()> {
     let shown = standby.progress().await?;
     ensure!(!is_ours(&shown), "two hosts work: {shown:#}");
     ensure!(role(&standby).await? == "standby" && role(&rig.host).await? == "active");
-    for call in ["start", "pause", "resume", "commit", "upgrade", "quarantine/retry"] {
+    for call in [
+        "start",
+        "pause",
+        "resume",
+        "commit",
+        "upgrade",
+        "quarantine/retry",
+    ] {
         let body = match call {
             "start" => steps::start_body(dataset::filters()).to_string(),
             "upgrade" => json!({ "components": [{ "name": "a", "digest": "b" }] }).to_string(),
             _ => "{}".to_owned(),
         };
-        let answer = standby.call("POST", &format!("/api/v1/{call}"), &body).await?;
+        let answer = standby
+            .call("POST", &format!("/api/v1/{call}"), &body)
+            .await?;
         ensure!(
             answer.status == 409 && text(&answer.body, "error") == "StandbyInstance",
             "{call} answers {}: {}",
@@ -101,7 +110,10 @@ async fn s62_a_standby_takes_over_at_a_handover() -> Result<()> {
     ensure!(status.success(), "the old host ended with {status}");
     let after = wait_for_ours(&standby).await?;
     ensure!(text(&after, "state") == "RUNNING" && term(&after) == term(&before) + 1);
-    for counter in ["/totalEventsApplied", "/collectionCopy/estimatedCopiedBytes"] {
+    for counter in [
+        "/totalEventsApplied",
+        "/collectionCopy/estimatedCopiedBytes",
+    ] {
         ensure!(
             number(&after, counter) >= number(&before, counter),
             "{counter} went back: {before:#} {after:#}"
@@ -109,7 +121,9 @@ async fn s62_a_standby_takes_over_at_a_handover() -> Result<()> {
     }
     standby
         .wait_until("the pause is measured", DEADLINE, |progress| {
-            progress.pointer("/lease/pausedMs").is_some_and(Value::is_u64)
+            progress
+                .pointer("/lease/pausedMs")
+                .is_some_and(Value::is_u64)
         })
         .await?;
     writer.stop().await?;
@@ -196,7 +210,10 @@ async fn s58_an_older_term_writes_nothing() -> Result<()> {
             is_ours(progress) && term(progress) == term(&before) + 1
         })
         .await?;
-    ensure!(rig.log.has("another host has taken it over")?, "it wrote on");
+    ensure!(
+        rig.log.has("another host has taken it over")?,
+        "it wrote on"
+    );
     rig.finish().await.map(drop)
 }
 

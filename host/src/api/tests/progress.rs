@@ -62,6 +62,27 @@ async fn progress_of_a_running_sync() {
                 },
                 "quarantined": 5,
                 "plugins": [stage(100), stage(200)],
+                "lease": {
+                    "ours": true,
+                    "instance": "coordinator",
+                    "holder": "d9b2",
+                    "release": "0.2.0",
+                    "term": 3,
+                    "pausedMs": 140,
+                },
+                "upgrade": {
+                    "metadataVersion": 2,
+                    "binaryVersion": "0.2.0",
+                    "history": [{
+                        "at": "2026-11-26T11:00:00Z",
+                        "fromBinary": "0.1.1",
+                        "toBinary": "0.2.0",
+                        "fromMetadata": 1,
+                        "toMetadata": 2,
+                        "pausedMs": null,
+                        "outcome": "handed over",
+                    }],
+                },
                 "collections": [{
                     "namespace": "sales.EMEA",
                     "destination": "sales.EMEA",
