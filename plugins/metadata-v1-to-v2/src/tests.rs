@@ -3,7 +3,7 @@
 mod documents;
 mod refusals;
 
-use bson::{Bson, Document, RawDocumentBuf, doc};
+use bson::{Bson, Document, RawDocument, RawDocumentBuf, doc};
 use tidegate_plugin_sdk::{
     ConfigFault, Context, Direction, DocumentFailure, Migrate, Plugin, Written, parse,
 };
@@ -29,7 +29,9 @@ fn migrate(
 
 fn forward(collection: &str, document: &[u8]) -> Document {
     let bytes = migrate(Direction::Forward, collection, document).expect(collection);
-    bson::deserialize_from_slice(&bytes).expect("BSON")
+    RawDocument::from_bytes(&bytes)
+        .and_then(Document::try_from)
+        .expect("BSON")
 }
 
 /// Every document of version 1 that the step wants to see.
