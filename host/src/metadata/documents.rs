@@ -47,9 +47,18 @@ pub struct SessionDocument {
     /// The source's cluster time of a commit: the sync ends there.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub commit_time: Option<ClusterTime>,
-    /// The components that the chain runs on, one for each of the options' `plugins`.
+    /// The components that the sync runs on, one for each use.
     #[serde(default)]
     pub pinned: Vec<PinnedComponent>,
+    /// The native features that the sync was begun with, or that a migration has turned on.
+    #[serde(default)]
+    pub features: Vec<String>,
+    /// Every component that took the place of another, oldest first.
+    #[serde(default)]
+    pub swaps: Vec<SwapDocument>,
+    /// Namespaces, by id, that a swap wants copied again and that are not marked so yet.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub recopy: Vec<String>,
     /// What commit could not restore, by name.
     #[serde(default)]
     pub not_restored: Vec<String>,
@@ -66,10 +75,41 @@ impl SessionDocument {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct PinnedComponent {
+    /// What the sync uses it for: `namespaceFilter`, `namespaceRemap`, `documentFilter`, or
+    /// `plugins[0]` and so on.
+    pub slot: String,
+    /// `route` or `transform`.
+    pub role: String,
     pub name: String,
     pub version: String,
     pub digest: String,
+    pub abi: String,
     pub semantics: i64,
+    /// The source's cluster time from which a component that was swapped in applies; absent for
+    /// one that the sync began with.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub since: Option<ClusterTime>,
+}
+
+/// A component that took the place of another one in a slot.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct SwapDocument {
+    /// By the destination's clock.
+    pub at: bson::DateTime,
+    pub slot: String,
+    pub name: String,
+    pub from_version: String,
+    pub from_digest: String,
+    pub from_semantics: i64,
+    pub to_version: String,
+    pub to_digest: String,
+    pub to_semantics: i64,
+    /// The source's cluster time from which the new one applies.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cluster_time: Option<ClusterTime>,
+    /// The namespaces that the slot sees were copied again.
+    pub recopied: bool,
 }
 
 /// Collection `quarantine`: one a document that a plugin could not handle.

@@ -17,7 +17,7 @@ mod store;
 pub use documents::{
     ComponentChunkDocument, ComponentDocument, CopyState, METADATA_VERSION, NamespaceDocument,
     NamespaceKind, PartitionDocument, Phase, PinnedComponent, PositionDocument, QuarantineDocument,
-    SessionDocument,
+    SessionDocument, SwapDocument,
 };
 pub use quarantine::QuarantinedId;
 pub use store::{Storage, Store, VersionGate};

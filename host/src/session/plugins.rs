@@ -71,9 +71,10 @@ pub(super) async fn configure(
     blocking(move || {
         let mut in_force = Vec::new();
         for (at, plugin) in options.plugins.iter_mut().enumerate() {
-            let component = match pinned.get(at) {
+            let slot = format!("plugins[{at}]");
+            let component = match pinned.iter().find(|pinned| pinned.slot == slot) {
                 Some(pinned) => succeed(&registry, pinned)?,
-                None => pin(&registry.find(&plugin.component)?.info),
+                None => pin(&slot, &registry.find(&plugin.component)?.info),
             };
             plugin.component.clone_from(&component.digest);
             in_force.push(component);
@@ -95,7 +96,7 @@ fn succeed(
     if registry.find(&pinned.digest).is_ok() {
         return Ok(pinned.clone());
     }
-    let installed = pin(&registry.find(&pinned.name)?.info);
+    let installed = pin(&pinned.slot, &registry.find(&pinned.name)?.info);
     if installed.semantics == pinned.semantics {
         tracing::info!(
             plugin = pinned.name,
@@ -114,8 +115,12 @@ fn succeed(
     ))
 }
 
-fn pin(info: &ComponentInfo) -> PinnedComponent {
+fn pin(slot: &str, info: &ComponentInfo) -> PinnedComponent {
     PinnedComponent {
+        slot: slot.to_owned(),
+        role: info.role.clone(),
+        abi: info.abi.clone(),
+        since: None,
         name: info.name.clone(),
         version: info.version.clone(),
         digest: info.digest.clone(),
@@ -194,7 +199,7 @@ impl Session {
                 blocking(move || chain.swap(&swap.name, &registry, &swap.digest)).await?;
             }
             for own in pinned.iter_mut().filter(|own| own.name == swap.name) {
-                *own = pin(&installed);
+                *own = pin(&own.slot, &installed);
             }
         }
         active.update(|session| session.pinned = pinned).await

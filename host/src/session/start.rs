@@ -57,6 +57,9 @@ pub(super) async fn start(
         total_bytes: i64::try_from(plan.total_bytes).unwrap_or(i64::MAX),
         commit_time: None,
         pinned,
+        features: Vec::new(),
+        swaps: Vec::new(),
+        recopy: Vec::new(),
         not_restored: Vec::new(),
         warnings,
     };
