@@ -133,7 +133,7 @@ pub struct QuarantineDocument {
     pub reason: String,
 }
 
-/// Collection `components`: one an uploaded component.
+/// Collection `components`: one a component that the sync is pinned to, or that was uploaded.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct ComponentDocument {

@@ -51,6 +51,13 @@ impl<S: Storage> Store<S> {
             .await
     }
 
+    /// Takes away all entries of a namespace.
+    pub async fn remove_quarantined_of(&self, namespace_id: &str) -> Result<(), S::Error> {
+        self.storage
+            .remove(QUARANTINE, doc! { "namespaceId": namespace_id })
+            .await
+    }
+
     pub async fn remove_quarantined(&self, ids: &[String]) -> Result<(), S::Error> {
         self.storage
             .remove(QUARANTINE, doc! { "_id": { "$in": ids } })

@@ -5,6 +5,7 @@
 pub mod document_key;
 pub mod error_name;
 pub mod event;
+pub mod feature;
 pub mod input;
 pub mod namespace;
 pub mod options;

@@ -23,6 +23,8 @@ const ROLES: [&str; 3] = ["route", "transform", "migrate"];
 pub struct FeatureSet {
     name: String,
     version: String,
+    /// There may be none: a sync that has begun has its own.
+    #[serde(default)]
     components: Vec<ComponentInfo>,
 }
 

@@ -16,17 +16,23 @@ mod engine;
 mod error;
 mod featureset;
 mod metrics;
+mod pins;
 mod pool;
 mod registry;
 mod router;
+mod succession;
+mod swap;
 mod trap;
 mod usage;
 mod wasi;
 
 pub use chain::{Chain, Fault, FaultKind, NamespaceChain, Outcome, Transformed};
 pub use featureset::{ComponentInfo, FeatureSet};
+pub use pins::{Pins, Slot};
 pub use registry::{Installed, Registry, Scope};
 pub use router::Router;
+pub use succession::{Succession, succession};
+pub use swap::{Answers, Change, Successors, self_check};
 pub use trap::TrapKind;
 pub use wasi::WasiPolicy;
 

@@ -6,12 +6,16 @@
 //! position is safe, and `resume`, or a restart, tries again.
 
 mod active;
+mod feature_set;
 mod monitor;
 mod open;
+mod pins;
 mod plugins;
 mod progress;
 mod quarantine;
 mod start;
+mod swap;
+mod takeover;
 
 use std::sync::{Arc, PoisonError, RwLock};
 

@@ -5,7 +5,7 @@
 
 use std::sync::Arc;
 
-use super::{ActiveSync, Calls, Monitor, Session, Settings};
+use super::{ActiveSync, Calls, Monitor, Session, Settings, pins};
 use crate::{
     metadata::{METADATA_VERSION, SessionDocument, VersionGate},
     model::{ErrorName, OperatorError, State, options::ClusterName},
@@ -46,37 +46,26 @@ pub(super) async fn open(settings: Settings) -> Result<Session, OperatorError> {
         calls: Default::default(),
     };
     if let Some(active) = found {
-        load_uploads(&session, &active).await?;
         go_on(&session, Arc::new(active)).await?;
     }
     Ok(session)
 }
 
-/// The components that were uploaded to the destination.
-async fn load_uploads(session: &Session, active: &ActiveSync) -> Result<(), OperatorError> {
-    let components = active.record.store().components().await;
-    let components = components.map_err(|error| sync::Error::from(error).into_operator())?;
-    let registry = session.registry.clone();
-    let add_all = move || {
-        for bytes in components {
-            if let Err(error) = registry.add(&bytes) {
-                tracing::warn!(error = %error, "an uploaded component cannot be used");
-            }
-        }
-    };
-    tokio::task::spawn_blocking(add_all)
-        .await
-        .map_err(|error| sync::Error::from(error).into_operator())
-}
-
-/// Continues a sync as it was: what ran runs, what was paused stays so.
+/// Continues a sync as it was: what ran runs, what was paused stays so. One whose components
+/// are not to be had waits for them, as one whose work has failed.
 async fn go_on(session: &Session, active: Arc<ActiveSync>) -> Result<(), OperatorError> {
     let state = active.record.get().await.state;
     tracing::info!(state = %state, "found a sync");
-    if matches!(state, State::Running | State::Committing) {
-        active.spawn(session).await?;
-    } else if state == State::Committed {
-        active.status.set_step(sync::Step::Committed);
+    let taken_over = match state {
+        State::Running | State::Committing => active.spawn(session).await,
+        State::Committed => {
+            active.status.set_step(sync::Step::Committed);
+            pins::load(session, active.record.store()).await
+        }
+        _ => active.configured(session).await.map(|_| ()),
+    };
+    if let Err(error) = taken_over {
+        active.fail(error);
     }
     session.set_active(active);
     *session.calls.lock().await = Calls { continues: true };

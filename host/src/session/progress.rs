@@ -1,6 +1,6 @@
 //! Makes the snapshot that `/progress` shows.
 
-use super::{ActiveSync, Monitor, Session};
+use super::{ActiveSync, Monitor, Session, feature_set};
 use crate::{
     metadata::{Phase, SessionDocument},
     model::{
@@ -25,6 +25,9 @@ pub(super) async fn cannot_commit(active: &ActiveSync, monitor: &Monitor) -> Opt
     match active.state().await {
         State::Running if session.phase < Phase::ChangeEventApplication => {
             Some("The initial sync is running.".to_owned())
+        }
+        State::Running if active.status.step() == Step::Recopy => {
+            Some("Collections are copied again after a swap.".to_owned())
         }
         State::Running => match lag_seconds(active, monitor) {
             None => Some("No change event position is known yet.".to_owned()),
@@ -76,6 +79,7 @@ fn idle(session: &Session) -> Progress {
         collections: Vec::new(),
         quarantined: 0,
         plugins: Vec::new(),
+        feature_set: feature_set::snapshot(session, None),
     }
 }
 
@@ -119,9 +123,10 @@ async fn of(session: &Session, active: &ActiveSync) -> Progress {
         collections: status.collections(),
         quarantined: status.quarantined(),
         plugins: active
-            .chain()
-            .map(|chain| chain.metrics())
+            .in_use()
+            .map(|configured| configured.chain.metrics())
             .unwrap_or_default(),
+        feature_set: feature_set::snapshot(session, Some(&document)),
     }
 }
 
@@ -156,6 +161,7 @@ fn warnings(active: &ActiveSync, document: &SessionDocument) -> Vec<String> {
             .iter()
             .map(|what| format!("Not restored on the destination: {what}")),
     );
+    warnings.extend(active.refused());
     match active.status.quarantined() {
         0 => {}
         held => warnings.push(format!(

@@ -2,13 +2,10 @@
 
 use std::sync::Arc;
 
-use super::{
-    ActiveSync, Session,
-    plugins::{self, Configured},
-};
+use super::{ActiveSync, Session, pins};
 use crate::{
     metadata::{METADATA_VERSION, Phase, SessionDocument},
-    model::{ErrorName, OperatorError, StartOptions, State},
+    model::{ErrorName, OperatorError, StartOptions, State, feature},
     mongo::preflight::{self, oplog_warning, oplog_window_seconds},
     sync::{self, Record, metadata_store},
 };
@@ -28,13 +25,9 @@ pub(super) async fn start(
         session.cluster(options.source),
         session.cluster(options.destination),
     );
-    let Configured {
-        router,
-        chain: _,
-        pinned,
-    } = plugins::configure(&session.registry, options.clone(), Vec::new()).await?;
+    let (configured, pinned) = pins::begin(&session.registry, options.clone()).await?;
     let checked = preflight::check(source, destination).await?;
-    let plan = sync::plan(source, router)
+    let plan = sync::plan(source, configured.router.clone())
         .await
         .map_err(sync::Error::into_operator)?;
     let mut warnings = checked.warnings;
@@ -57,7 +50,7 @@ pub(super) async fn start(
         total_bytes: i64::try_from(plan.total_bytes).unwrap_or(i64::MAX),
         commit_time: None,
         pinned,
-        features: Vec::new(),
+        features: feature::names(),
         swaps: Vec::new(),
         recopy: Vec::new(),
         not_restored: Vec::new(),
@@ -65,15 +58,13 @@ pub(super) async fn start(
     };
     let store = metadata_store(&destination.client);
     session.uploads.store(&store).await?;
+    pins::store(&session.registry, &store, &document.pinned).await?;
     sync::begin(&store, &plan, &document)
         .await
         .map_err(|error| sync::Error::from(error).into_operator())?;
     tracing::info!(cluster_time = %document.start_time, total_bytes = document.total_bytes, "sync begun");
     let record = Record::new(store, document);
-    Ok(Arc::new(ActiveSync::new(
-        source.clone(),
-        destination.clone(),
-        record,
-        None,
-    )))
+    let active = ActiveSync::new(source.clone(), destination.clone(), record, None);
+    active.set_configured(Arc::new(configured));
+    Ok(Arc::new(active))
 }

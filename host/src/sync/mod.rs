@@ -13,11 +13,13 @@ mod indexes;
 mod names;
 mod pipeline;
 mod quarantine;
+mod recopy;
 mod record;
 mod scope;
 mod status;
 mod stream;
 mod views;
+mod wish;
 
 use std::sync::Arc;
 
@@ -38,7 +40,7 @@ pub use error::Error;
 use names::Names;
 pub use record::Record;
 pub use status::{Status, Step};
-pub use stream::Retry;
+pub use wish::{Boundary, Wish};
 
 /// How a sync's work ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -51,7 +53,7 @@ pub enum End {
 pub struct Work {
     pub source: Cluster,
     pub destination: Cluster,
-    pub router: Router,
+    pub router: Arc<Router>,
     pub chain: Arc<Chain>,
     pub record: Arc<Record>,
     pub status: Arc<Status>,
@@ -59,8 +61,8 @@ pub struct Work {
     pub cancel: CancellationToken,
     /// Set once, when commit is asked for.
     pub commit_time: watch::Receiver<Option<ClusterTime>>,
-    /// Wishes to try quarantined documents again; taken once the initial sync is over.
-    pub retries: mpsc::Receiver<Retry>,
+    /// What the session asks of the work while it runs.
+    pub wishes: mpsc::Receiver<Wish>,
 }
 
 /// What a start found: everything that is to be persisted before the work begins.
@@ -76,7 +78,7 @@ impl Plan {
 }
 
 /// Reads what is in scope on the source and how large it is; changes nothing.
-pub async fn plan(source: &Cluster, router: Router) -> Result<Plan, Error> {
+pub async fn plan(source: &Cluster, router: Arc<Router>) -> Result<Plan, Error> {
     let scope = scope::Scope::new(router);
     let catalog = catalog::capture(&source.client, &scope).await?;
     let names = catalog.entries.iter();
@@ -124,9 +126,10 @@ pub async fn run(work: Work) -> Result<End, Error> {
         workers,
         cancel,
         commit_time,
-        mut retries,
+        mut wishes,
     } = work;
     let store = metadata_store(&destination.client);
+    recopy::mark(&record).await?;
     let context = Arc::new(Context {
         quarantine: quarantine::Quarantine::load(store.clone(), &status).await?,
         chain,
@@ -135,11 +138,12 @@ pub async fn run(work: Work) -> Result<End, Error> {
         destination: destination.client,
         scope: scope::Scope::new(router),
         options: record.get().await.options,
+        record: record.clone(),
         workers,
         status,
         cancel,
     });
-    match phases(&context, &record, commit_time, &mut retries).await {
+    match phases(&context, &record, commit_time, &mut wishes).await {
         Err(Error::Cancelled) => Ok(End::Stopped),
         other => other,
     }
@@ -149,7 +153,7 @@ async fn phases(
     context: &Arc<Context>,
     record: &Record,
     commit_time: watch::Receiver<Option<ClusterTime>>,
-    retries: &mut mpsc::Receiver<Retry>,
+    wishes: &mut mpsc::Receiver<Wish>,
 ) -> Result<End, Error> {
     let session = record.get().await;
     context
@@ -157,7 +161,8 @@ async fn phases(
         .set_total_bytes(u64::try_from(session.total_bytes).unwrap_or_default());
     if session.phase == Phase::CollectionCopy {
         context.status.set_step(Step::CollectionCopy);
-        copy::run(context, session.start_time).await?;
+        let copy = copy::run(context, session.start_time);
+        wish::while_copying(context, wishes, None, copy).await?;
         record
             .update(|session| session.phase = Phase::IndexBuild)
             .await?;
@@ -166,7 +171,8 @@ async fn phases(
     }
     if record.get().await.phase == Phase::IndexBuild {
         context.status.set_step(Step::IndexBuild);
-        indexes::build_all(context).await?;
+        let build = indexes::build_all(context);
+        wish::while_copying(context, wishes, None, build).await?;
         record
             .update(|session| session.phase = Phase::ChangeEventApplication)
             .await?;
@@ -177,7 +183,7 @@ async fn phases(
             context.clone(),
             session.start_time,
             commit_time,
-            retries,
+            wishes,
         ))
         .await?
         {
