@@ -9,7 +9,7 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 use tracing::Instrument;
 
-use super::{Session, pins::Configured, takeover};
+use super::{Session, pins::Configured, succession};
 use crate::{
     metadata::SessionDocument,
     model::{ClusterTime, OperatorError, State},
@@ -104,7 +104,7 @@ impl ActiveSync {
         if let Some(configured) = self.in_use() {
             return Ok(configured);
         }
-        let configured = takeover::take_over(session, self).await?;
+        let configured = succession::take_over(session, self).await?;
         self.set_configured(configured.clone());
         Ok(configured)
     }

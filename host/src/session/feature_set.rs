@@ -2,7 +2,7 @@
 
 use super::{
     Session,
-    takeover::{info, installed},
+    succession::{info, installed},
 };
 use crate::{
     metadata::{PinnedComponent, SessionDocument, SwapDocument},

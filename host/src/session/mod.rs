@@ -14,8 +14,8 @@ mod plugins;
 mod progress;
 mod quarantine;
 mod start;
+mod succession;
 mod swap;
-mod takeover;
 
 use std::sync::{Arc, PoisonError, RwLock};
 

@@ -15,7 +15,7 @@ use std::{collections::HashSet, time::Instant};
 use super::{
     ActiveSync, Session,
     pins::{self, Configured, blocking},
-    takeover::{local_time, swapped, time_at_rest},
+    succession::{local_time, swapped, time_at_rest},
 };
 use crate::{
     metadata::{NamespaceKind, PinnedComponent, SessionDocument, SwapDocument},

@@ -22,7 +22,7 @@ wit_bindgen::generate!({
 use exports::tidegate::plugin::{
     describe::{self, ConfigError, Description, Scope},
     route::{self, Decision},
-    transform::{self, Error, Namespace, Outcome},
+    transform::{self, DocumentError, Error, Namespace, Outcome},
 };
 
 /// A mark to find it by, ten characters of version, one of semantics, twelve of stamp and
@@ -81,8 +81,13 @@ impl transform::Guest for Stamp {
             verdicts: Vec::new(),
             replacements: Vec::new(),
         };
-        let mut rest = documents.as_slice();
+        let (mut rest, mut index) = (documents.as_slice(), 0);
         while let Some((document, behind)) = first(rest) {
+            if build(MANNER) == "deny" && matches!(bson::find(document, "denied"), Ok(Some(_))) {
+                let reason = "this build denies it".to_owned();
+                return Err(Error::Document(DocumentError { index, reason }));
+            }
+            index += 1;
             outcome.verdicts.push(2);
             let mut stamped = bson::Writer::continuing(document.to_vec());
             stamped.string(b"stamp", build(STAMP));

@@ -32,7 +32,7 @@ pub(crate) struct Build {
     pub(crate) version: &'static str,
     pub(crate) semantics: u8,
     pub(crate) stamp: &'static str,
-    /// `keep`, `trap` or `move`; see the guest.
+    /// `keep`, `trap`, `deny` or `move`; see the guest.
     pub(crate) manner: &'static str,
 }
 

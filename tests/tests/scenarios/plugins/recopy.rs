@@ -194,7 +194,41 @@ async fn in_the_first_copy_it_is_part_of_it() -> Result<()> {
     Ok(())
 }
 
-/// Only what the component sees is copied again, and what it has put aside is judged anew.
+/// What the old one has put aside is judged anew, and so is what the new one puts aside.
+#[tokio::test]
+async fn the_quarantine_is_what_the_new_one_makes_it() -> Result<()> {
+    let mut rig = Rig::start().await?;
+    let source = rig.source_db("app");
+    let denied = |id: i32| doc! { "_id": id, "denied": true };
+    insert(&source, "c", vec![denied(1), doc! { "_id": 2 }]).await?;
+    upload(&rig, FIRST).await?;
+    let plugins = json!([{ "component": "stamp", "onError": "quarantine" }]);
+    rig.host.start(json!({ "plugins": plugins })).await?;
+    rig.host.wait_can_commit().await?;
+    let denying = Build {
+        manner: "deny",
+        ..OTHER
+    };
+    let third = Build {
+        version: "9.0.0",
+        semantics: 3,
+        ..FIRST
+    };
+    for (build, held) in [(denying, 2), (third, 0)] {
+        let digest = upload(&rig, build).await?;
+        upgraded(&rig, &digest, "recopy").await?;
+        insert(&source, "c", vec![denied(held + 3)]).await?;
+        rig.host.wait_can_commit().await?;
+        let progress = wait_in_step(&rig).await?;
+        ensure!(progress["quarantined"] == held, "{}", progress["quarantined"]);
+        ensure!(metadata(&rig, "quarantine").await?.len() as i32 == held);
+    }
+    rig.expect(AllStamped(FIRST.stamp));
+    rig.finish().await?;
+    Ok(())
+}
+
+/// Only what the component sees is copied again.
 #[tokio::test]
 async fn what_it_does_not_see_is_not_copied_again() -> Result<()> {
     let mut rig = Rig::start().await?;

@@ -4,14 +4,14 @@
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
-use bson::doc;
+use bson::{Timestamp, doc};
 use serde_json::json;
 use support::{Rig, host::DEADLINE};
 
 use super::{
     builds::{
         AllStamped, Build, FIRST, FIXED, Load, OTHER, Timeline, Times, pinned, since, stamped,
-        upgrade, upgraded, upload, write_one,
+        time, upgrade, upgraded, upload, write_one,
     },
     guests::{FAULTY, MENDED, upload_guest},
 };
@@ -114,8 +114,8 @@ async fn s72_a_swap_in_the_copy_lies_between_two_batches() -> Result<()> {
         insert(&source, "c", documents.collect()).await?;
     }
     upload(&rig, FIRST).await?;
-    let fixed = upload(&rig, FIXED).await?;
     rig.host.start(stamped()).await?;
+    let fixed = upload(&rig, FIXED).await?;
     rig.host
         .wait_until("some is copied", DEADLINE, |progress| {
             progress["collectionCopy"]["estimatedCopiedBytes"].as_u64() > Some(10 << 20)
@@ -184,25 +184,23 @@ async fn a_paused_sync_is_swapped_at_rest() -> Result<()> {
         ensure!(document.get_str("stamp")? == stamp, "{document}");
     }
     rig.host.resume().await?;
-    let last = times[&50];
-    rig.expect(
-        Timeline::of(
-            &rig,
-            times,
-            FIRST.stamp,
-            vec![(before(last), FIXED.stamp), (last, FIRST.stamp)],
-        )
-        .await?,
-    );
+    let swaps = swaps(&rig, &[FIXED.stamp, FIRST.stamp]).await?;
+    rig.expect(Timeline::of(&rig, times, FIRST.stamp, swaps).await?);
     rig.finish().await?;
     Ok(())
 }
 
-fn before(time: bson::Timestamp) -> bson::Timestamp {
-    bson::Timestamp {
-        time: time.time - 1,
-        ..time
-    }
+/// When the swaps of the sync were, with the stamps that they brought.
+async fn swaps(rig: &Rig, stamps: &[&'static str]) -> Result<Vec<(Timestamp, &'static str)>> {
+    let progress = rig.host.progress().await?;
+    let swaps = progress["featureSet"]["swaps"]
+        .as_array()
+        .context("swaps")?;
+    ensure!(swaps.len() == stamps.len(), "{swaps:?}");
+    let swaps = swaps.iter().zip(stamps);
+    swaps
+        .map(|(swap, stamp)| Ok((time(&swap["clusterTime"]).context("a time")?, *stamp)))
+        .collect()
 }
 
 /// Whatever is wrong with one of them: none is swapped, and the sync goes on as it was.
@@ -325,8 +323,8 @@ fn swap_times(rig: &Rig) -> Result<Vec<Duration>> {
     let mut times = Vec::new();
     for line in rig.log.lines()? {
         let line: serde_json::Value = serde_json::from_str(&line)?;
-        if line["fields"]["message"] == "components swapped" {
-            let elapsed = line["fields"]["elapsed_ms"].as_u64().context("a time")?;
+        if line["message"] == "components swapped" {
+            let elapsed = line["elapsed_ms"].as_u64().context("a time")?;
             times.push(Duration::from_millis(elapsed));
         }
     }
