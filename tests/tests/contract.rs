@@ -64,7 +64,8 @@ fn options(digest: &str, config: Value) -> StartOptions {
 
 /// What a component of a release did with one document of `app.people`.
 fn answer(registry: &Registry, digest: &str, config: Value) -> Result<Option<bson::Document>> {
-    let chain = registry.chain(&options(digest, config))?;
+    let options = options(digest, config);
+    let chain = registry.chain(&options, &registry.pins(&options)?)?;
     let chain = chain.of(&Namespace::new("app", "people"))?;
     let document = rawdoc! { "_id": 1, "name": "Grace", "region": "EU", "n": 7 };
     let transformed = chain.context("a stage")?.transform(document.as_bytes())?;
@@ -116,14 +117,14 @@ fn components_of_1_0_0_run() -> Result<()> {
         json!({ "namespaceRemap": remap }),
     );
     let route = registry
-        .router(&remap)?
+        .router(&remap, &registry.pins(&remap)?)?
         .route(&Namespace::new("app", "people"))?;
     ensure!(route == Route::Rename(Namespace::new("new", "people")));
 
     let exclude = json!({ "excludeNamespaces": [{ "databaseRegex": { "pattern": "^ap" } }] });
     let filter = options(&digest("namespace-filter")?, exclude);
     let route = registry
-        .router(&filter)?
+        .router(&filter, &registry.pins(&filter)?)?
         .route(&Namespace::new("app", "people"))?;
     ensure!(route == Route::Skip);
     Ok(())
@@ -174,7 +175,7 @@ fn judged(
     for plugin in &mut options.plugins {
         plugin.on_error = OnError::Quarantine;
     }
-    let chain = registry.chain(&options)?;
+    let chain = registry.chain(&options, &registry.pins(&options)?)?;
     let chain = chain
         .of(&Namespace::new("app", "people"))?
         .context("a stage")?;
@@ -248,7 +249,8 @@ fn shipped_components_answer_the_same_twice() -> Result<()> {
         ),
     ] {
         let answers = || -> Result<Vec<Route>> {
-            let router = registry.router(&options(component, config.clone()))?;
+            let options = options(component, config.clone());
+            let router = registry.router(&options, &registry.pins(&options)?)?;
             let names = ('a'..='z').map(|letter| Namespace::new(letter, "x"));
             names.map(|name| Ok(router.route(&name)?)).collect()
         };

@@ -2,7 +2,7 @@
 
 use std::future::Future;
 
-use crate::model::plugins::{InstalledPlugin, QuarantinedDocument, Retried, Swap};
+use crate::model::plugins::{InstalledPlugin, QuarantinedDocument, Retried, Upgrade};
 use crate::model::{OperatorError, Progress, Readiness, StartOptions};
 use crate::session::Session;
 
@@ -22,7 +22,7 @@ pub trait Control: Send + Sync + 'static {
     /// Checks and stores a component; activates nothing.
     fn add_plugin(&self, bytes: Vec<u8>) -> impl Answer<InstalledPlugin>;
     /// Swaps components of the sync.
-    fn upgrade(&self, components: Vec<Swap>) -> impl Outcome;
+    fn upgrade(&self, upgrade: Upgrade) -> impl Outcome;
     /// Documents in quarantine behind `after` (an id, or empty).
     fn quarantined(&self, after: String, limit: u32) -> impl Answer<Vec<QuarantinedDocument>>;
     /// Tries every document in quarantine once more.
@@ -80,8 +80,8 @@ impl Control for Session {
         Self::add_plugin(self, bytes)
     }
 
-    fn upgrade(&self, components: Vec<Swap>) -> impl Outcome {
-        Self::upgrade(self, components)
+    fn upgrade(&self, upgrade: Upgrade) -> impl Outcome {
+        Self::upgrade(self, upgrade)
     }
 
     fn quarantined(&self, after: String, limit: u32) -> impl Answer<Vec<QuarantinedDocument>> {

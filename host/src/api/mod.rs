@@ -6,6 +6,7 @@
 mod chain;
 mod control;
 mod error;
+mod feature_set;
 mod filter;
 mod guard;
 mod metrics;

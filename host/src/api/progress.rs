@@ -8,6 +8,7 @@ mod upgrade;
 use serde::Serialize;
 use utoipa::ToSchema;
 
+use super::feature_set::FeatureSet;
 use crate::model::plugins::PluginProgress;
 use crate::model::progress::{CollectionProgress, CopyProgress, Endpoint, IndexProgress};
 use crate::model::{ClusterTime, Progress, State};
@@ -60,6 +61,7 @@ struct ProgressBody {
     /// Which host works on the sync.
     lease: Option<LeaseBody>,
     upgrade: Option<UpgradeBody>,
+    feature_set: Option<FeatureSet>,
     /// Only with `?collections=true`.
     #[serde(skip_serializing_if = "Option::is_none")]
     collections: Option<Vec<Collection>>,
@@ -121,7 +123,7 @@ struct Position {
 }
 
 #[derive(Serialize, ToSchema)]
-struct Time {
+pub(super) struct Time {
     /// Seconds.
     #[serde(rename = "T")]
     seconds: u32,
@@ -200,6 +202,7 @@ impl ProgressBody {
             plugins: None,
             lease: None,
             upgrade: None,
+            feature_set: None,
             collections: None,
         };
         if progress.state != State::Idle {
@@ -238,6 +241,7 @@ impl ProgressBody {
         self.lease = progress.lease.map(LeaseBody::from);
         self.upgrade = Some(progress.upgrade.into());
         self.plugins = Some(progress.plugins.into_iter().map(Plugin::from).collect());
+        self.feature_set = Some(progress.feature_set.into());
         self.collections =
             with_collections.then(|| progress.collections.iter().map(Collection::new).collect());
     }
@@ -289,10 +293,16 @@ impl DirectionMapping {
 impl Position {
     fn new(time: Option<ClusterTime>) -> Self {
         Self {
-            cluster_time: time.map(|time| Time {
-                seconds: time.seconds,
-                increment: time.increment,
-            }),
+            cluster_time: time.map(Time::from),
+        }
+    }
+}
+
+impl From<ClusterTime> for Time {
+    fn from(time: ClusterTime) -> Self {
+        Self {
+            seconds: time.seconds,
+            increment: time.increment,
         }
     }
 }

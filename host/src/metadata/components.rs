@@ -1,4 +1,4 @@
-//! Uploaded components: their bytes in chunks, then the document that makes them one.
+//! Components of the sync and uploaded ones: their bytes in chunks, then the document that makes them one.
 
 use bson::{Binary, doc, spec::BinarySubtype};
 
@@ -50,19 +50,21 @@ impl<S: Storage> Store<S> {
 }
 
 impl<S: Storage> Reader<S> {
-    /// The bytes of every stored component. Whoever uses them checks their digest.
-    pub async fn components(&self) -> Result<Vec<Vec<u8>>, S::Error> {
+    /// The digests of all stored components.
+    pub async fn component_digests(&self) -> Result<Vec<String>, S::Error> {
         let listed: Vec<ComponentDocument> = self.storage.find(COMPONENTS, doc! {}).await?;
-        let mut components = Vec::new();
-        for component in listed {
-            let mut chunks: Vec<ComponentChunkDocument> = self
-                .storage
-                .find(CHUNKS, doc! { "digest": &component.digest })
-                .await?;
-            chunks.sort_by_key(|chunk| chunk.number);
-            let bytes = chunks.into_iter().map(|chunk| chunk.bytes.bytes);
-            components.push(bytes.collect::<Vec<_>>().concat());
-        }
-        Ok(components)
+        Ok(listed
+            .into_iter()
+            .map(|component| component.digest)
+            .collect())
+    }
+
+    /// The bytes of a stored component. Whoever uses them checks their digest.
+    pub async fn component(&self, digest: &str) -> Result<Vec<u8>, S::Error> {
+        let mut chunks: Vec<ComponentChunkDocument> =
+            self.storage.find(CHUNKS, doc! { "digest": digest }).await?;
+        chunks.sort_by_key(|chunk| chunk.number);
+        let bytes = chunks.into_iter().map(|chunk| chunk.bytes.bytes);
+        Ok(bytes.collect::<Vec<_>>().concat())
     }
 }

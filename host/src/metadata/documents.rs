@@ -158,7 +158,7 @@ pub struct QuarantineDocument {
     pub reason: String,
 }
 
-/// Collection `components`: one a component that the sync runs on, or that was uploaded.
+/// Collection `components`: one a component that the sync is pinned to, or that was uploaded.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct ComponentDocument {

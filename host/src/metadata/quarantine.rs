@@ -52,6 +52,12 @@ impl<S: Storage> Store<S> {
             .await
     }
 
+    /// Takes away all entries of a namespace.
+    pub async fn remove_quarantined_of(&self, namespace_id: &str) -> Result<(), S::Error> {
+        let all = remove(QUARANTINE, doc! { "namespaceId": namespace_id });
+        self.commit(vec![all]).await
+    }
+
     pub async fn remove_quarantined(&self, ids: &[String]) -> Result<(), S::Error> {
         self.commit(vec![remove(QUARANTINE, doc! { "_id": { "$in": ids } })])
             .await

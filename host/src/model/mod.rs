@@ -6,6 +6,7 @@ mod change;
 pub mod document_key;
 pub mod error_name;
 pub mod event;
+pub mod feature;
 pub mod input;
 pub mod namespace;
 pub mod options;

@@ -73,15 +73,6 @@ pub async fn last_write(cluster: &Cluster) -> Result<ClusterTime, super::Error> 
         .ok_or(super::Error::Reply("lastWrite.opTime.ts"))
 }
 
-/// The primary's wall clock.
-pub async fn local_time(cluster: &Cluster) -> Result<bson::DateTime, super::Error> {
-    let hello = admin(cluster, doc! { "hello": 1 }).await?;
-    hello
-        .get_datetime("localTime")
-        .copied()
-        .map_err(|_absent| super::Error::Reply("localTime"))
-}
-
 fn newest_write(hello: &Document) -> Option<Timestamp> {
     let op_time = hello
         .get_document("lastWrite")

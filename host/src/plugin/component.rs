@@ -80,7 +80,7 @@ impl Component {
 
     /// True if the component has the interface.
     pub(super) fn exports(&self, interface: &str) -> bool {
-        self.installed.exports.iter().any(|name| name == interface)
+        self.installed.exports(interface)
     }
 
     pub(super) fn instantiate(&self) -> Result<Instance> {

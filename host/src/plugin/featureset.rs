@@ -30,6 +30,8 @@ pub struct FeatureSet {
     name: String,
     version: String,
     metadata_version: u32,
+    /// There may be none: a sync that has begun has its own.
+    #[serde(default)]
     components: Vec<ComponentInfo>,
 }
 

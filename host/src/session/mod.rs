@@ -10,10 +10,12 @@
 //! this one takes it over when that one leaves ([`standby`], [`takeover`]).
 
 mod active;
+mod feature_set;
 mod lease;
 mod monitor;
 mod open;
 mod pause;
+mod pins;
 mod plugins;
 mod process;
 mod progress;
@@ -21,6 +23,8 @@ mod quarantine;
 mod rollback;
 mod standby;
 mod start;
+mod succession;
+mod swap;
 mod takeover;
 
 use std::{

@@ -10,7 +10,7 @@ use super::ActiveSync;
 use crate::{
     metadata::{LeaseDocument, UpgradeDocument},
     model::State,
-    mongo::{Moment, connect::local_time},
+    mongo::{Moment, listing::local_time},
 };
 
 /// Measures in the background, and puts the result where `/progress` and the session show it.
@@ -53,7 +53,7 @@ async fn silent_before(active: &ActiveSync, lease: &LeaseDocument) -> Duration {
         return Duration::from_millis(silent.unwrap_or_default());
     }
     let position = active.record.store().position().await;
-    let (Ok(Some(position)), Ok(now)) = (position, local_time(&active.source).await) else {
+    let (Ok(Some(position)), Ok(now)) = (position, local_time(&active.source.client).await) else {
         return Duration::ZERO;
     };
     let applied = i64::from(position.safe.cluster_time.seconds) * 1_000;

@@ -1,6 +1,6 @@
 //! Makes the snapshot that `/progress` shows.
 
-use super::{ActiveSync, Monitor, Role, Session, standby};
+use super::{ActiveSync, Monitor, Role, Session, feature_set, standby};
 use crate::{
     metadata::{LeaseDocument, Phase, SessionDocument, UpgradeDocument},
     model::{
@@ -28,6 +28,9 @@ pub(super) async fn cannot_commit(active: &ActiveSync, monitor: &Monitor) -> Opt
     match active.state().await {
         State::Running if session.phase < Phase::ChangeEventApplication => {
             Some("The initial sync is running.".to_owned())
+        }
+        State::Running if active.status.step() == Step::Recopy => {
+            Some("Collections are copied again after a swap.".to_owned())
         }
         State::Running => match lag_seconds(active, monitor) {
             None => Some("No change event position is known yet.".to_owned()),
@@ -80,6 +83,7 @@ pub(super) fn idle(session: &Session) -> Progress {
         collections: Vec::new(),
         quarantined: 0,
         plugins: Vec::new(),
+        feature_set: feature_set::snapshot(session, None),
         lease: None,
         upgrade: UpgradeProgress {
             binary_version: observe::VERSION,
@@ -128,9 +132,10 @@ async fn of(session: &Session, active: &ActiveSync) -> Progress {
         collections: status.collections(),
         quarantined: status.quarantined(),
         plugins: active
-            .chain()
-            .map(|chain| chain.metrics())
+            .in_use()
+            .map(|configured| configured.chain.metrics())
             .unwrap_or_default(),
+        feature_set: feature_set::snapshot(session, Some(&document)),
         lease: Some(LeaseProgress {
             ours: true,
             paused_ms: active.paused_ms(),
@@ -199,6 +204,7 @@ fn warnings(active: &ActiveSync, document: &SessionDocument) -> Vec<String> {
             .iter()
             .map(|what| format!("Not restored on the destination: {what}")),
     );
+    warnings.extend(active.refused());
     match active.status.quarantined() {
         0 => {}
         held => warnings.push(format!(

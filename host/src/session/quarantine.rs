@@ -9,7 +9,7 @@ use crate::{
         ErrorName, OperatorError, State,
         plugins::{QuarantinedDocument, Retried},
     },
-    sync,
+    sync::{self, Wish},
 };
 
 impl Session {
@@ -45,7 +45,7 @@ impl Session {
         }
         let tried = active.status.quarantined();
         let (answer, answered) = oneshot::channel();
-        active.retry(answer).await;
+        active.wish(Wish::RetryQuarantined(answer)).await;
         answered
             .await
             .map_err(|_stopped| refusal("the sync has stopped meanwhile"))??;

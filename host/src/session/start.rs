@@ -5,12 +5,11 @@ use std::sync::Arc;
 use super::{
     ActiveSync, Session,
     lease::{self, Lease},
-    plugins::{self, Configured},
-    takeover,
+    pins, takeover,
 };
 use crate::{
     metadata::{METADATA_VERSION, Phase, SessionDocument},
-    model::{ErrorName, OperatorError, StartOptions, State},
+    model::{ErrorName, OperatorError, StartOptions, State, feature},
     mongo::{
         Cluster,
         preflight::{self, oplog_warning, oplog_window_seconds},
@@ -34,13 +33,9 @@ pub(super) async fn start(
         session.cluster(options.source),
         session.cluster(options.destination),
     );
-    let Configured {
-        router,
-        chain: _,
-        pinned,
-    } = plugins::configure(&session.registry, options.clone(), Vec::new()).await?;
+    let (configured, pinned) = pins::begin(&session.registry, options.clone()).await?;
     let checked = preflight::check(source, destination).await?;
-    let plan = sync::plan(source, router)
+    let plan = sync::plan(source, configured.router.clone())
         .await
         .map_err(sync::Error::into_operator)?;
     let mut warnings = checked.warnings;
@@ -64,7 +59,7 @@ pub(super) async fn start(
         total_bytes: i64::try_from(plan.total_bytes).unwrap_or(i64::MAX),
         commit_time: None,
         pinned,
-        features: Vec::new(),
+        features: feature::names(),
         upgrades: Vec::new(),
         swaps: Vec::new(),
         recopy: Vec::new(),
@@ -80,9 +75,9 @@ pub(super) async fn start(
     tracing::info!(cluster_time = %document.start_time, total_bytes = document.total_bytes, "sync begun");
     let record = Record::new(lease.store(&destination.client), document);
     let clusters = (source.clone(), destination.clone());
-    Ok(Arc::new(ActiveSync::new(
-        clusters, lease, record, status, None,
-    )))
+    let active = ActiveSync::new(clusters, lease, record, status, None);
+    active.set_configured(Arc::new(configured));
+    Ok(Arc::new(active))
 }
 
 /// Takes the lease on a sync that is about to begin, unless another host has begun one.
@@ -121,6 +116,7 @@ async fn begin(
 ) -> Result<(), OperatorError> {
     let store = lease.store(&destination.client);
     session.uploads.store(&store).await?;
+    pins::store(&session.registry, &store, &document.pinned).await?;
     sync::begin(&store, plan, document)
         .await
         .map_err(takeover::operator)

@@ -11,7 +11,7 @@ use std::sync::Arc;
 use super::{
     ActiveSync, Session,
     lease::{self, Lease, Taken},
-    pause, plugins,
+    pause, pins,
     process::is_dead,
     standby::Why,
 };
@@ -139,13 +139,13 @@ async fn go_on(
     let mut document = persisted.ok_or_else(|| operator(mongo::Error::Reply("session")))?;
     document.upgrades.extend(found.upgrade(lease.document()));
     document.host_version = observe::VERSION.to_owned();
-    plugins::settle(session, &store).await?;
     store.put_session(&document).await.map_err(operator)?;
     failpoint("upgrade_recorded");
     Ok(document)
 }
 
-/// Continues a sync as it was: what ran runs, what was paused stays so.
+/// Continues a sync as it was: what ran runs, what was paused stays so. One whose components
+/// are not to be had waits for them, as one whose work has failed.
 async fn resume(
     session: &Session,
     found: &Found,
@@ -168,13 +168,16 @@ async fn resume(
         status,
         commit_time,
     ));
-    if matches!(state, State::Running | State::Committing) {
-        if let Err(error) = active.spawn(session).await {
-            active.lease.release().await;
-            return Err(error);
+    let gone_on = match state {
+        State::Running | State::Committing => active.spawn(session).await,
+        State::Committed => {
+            active.status.set_step(sync::Step::Committed);
+            pins::load(session, active.record.store()).await
         }
-    } else if state == State::Committed {
-        active.status.set_step(sync::Step::Committed);
+        _ => active.configured(session).await.map(drop),
+    };
+    if let Err(error) = gone_on {
+        active.fail(error);
     }
     Ok(active)
 }

@@ -7,7 +7,7 @@ use mongodb::Client;
 use serde::{Serialize, de::DeserializeOwned};
 use tokio_util::sync::CancellationToken;
 
-use super::{Error, quarantine::Quarantine, scope::Scope, status::Status};
+use super::{Error, Record, quarantine::Quarantine, scope::Scope, status::Status};
 use crate::{
     metadata::{LeaseKey, Reader, Storage, Store},
     model::{Change, Guard, StartOptions, namespace::METADATA_DATABASE},
@@ -134,6 +134,7 @@ pub(crate) struct Context {
     pub(crate) chain: Arc<Chain>,
     pub(crate) quarantine: Quarantine,
     pub(crate) options: StartOptions,
+    pub(crate) record: Arc<Record>,
     pub(crate) workers: Workers,
     pub(crate) status: Arc<Status>,
     /// Asks all work to stop at the next safe place.

@@ -14,11 +14,13 @@ mod migrate;
 mod names;
 mod pipeline;
 mod quarantine;
+mod recopy;
 mod record;
 mod scope;
 mod status;
 mod stream;
 mod views;
+mod wish;
 
 use std::sync::Arc;
 
@@ -40,7 +42,7 @@ pub use migrate::migrate;
 use names::Names;
 pub use record::Record;
 pub use status::{Status, Step};
-pub use stream::Retry;
+pub use wish::{Boundary, Wish};
 
 /// How a sync's work ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -53,7 +55,7 @@ pub enum End {
 pub struct Work {
     pub source: Cluster,
     pub destination: Destination,
-    pub router: Router,
+    pub router: Arc<Router>,
     pub chain: Arc<Chain>,
     pub record: Arc<Record>,
     pub status: Arc<Status>,
@@ -61,8 +63,8 @@ pub struct Work {
     pub cancel: CancellationToken,
     /// Set once, when commit is asked for.
     pub commit_time: watch::Receiver<Option<ClusterTime>>,
-    /// Wishes to try quarantined documents again; taken once the initial sync is over.
-    pub retries: mpsc::Receiver<Retry>,
+    /// What the session asks of the work while it runs.
+    pub wishes: mpsc::Receiver<Wish>,
 }
 
 /// What a start found: everything that is to be persisted before the work begins.
@@ -78,7 +80,7 @@ impl Plan {
 }
 
 /// Reads what is in scope on the source and how large it is; changes nothing.
-pub async fn plan(source: &Cluster, router: Router) -> Result<Plan, Error> {
+pub async fn plan(source: &Cluster, router: Arc<Router>) -> Result<Plan, Error> {
     let scope = scope::Scope::new(router);
     let catalog = catalog::capture(&source.client, &scope).await?;
     let names = catalog.entries.iter();
@@ -120,8 +122,9 @@ pub async fn run(work: Work) -> Result<End, Error> {
         workers,
         cancel,
         commit_time,
-        mut retries,
+        mut wishes,
     } = work;
+    recopy::mark(&record).await?;
     let store = record.store().clone();
     let context = Arc::new(Context {
         quarantine: quarantine::Quarantine::load(store.clone(), &status).await?,
@@ -131,11 +134,12 @@ pub async fn run(work: Work) -> Result<End, Error> {
         destination,
         scope: scope::Scope::new(router),
         options: record.get().await.options,
+        record: record.clone(),
         workers,
         status,
         cancel,
     });
-    match phases(&context, &record, commit_time, &mut retries).await {
+    match phases(&context, &record, commit_time, &mut wishes).await {
         Err(Error::Cancelled) => Ok(End::Stopped),
         other => other,
     }
@@ -145,7 +149,7 @@ async fn phases(
     context: &Arc<Context>,
     record: &Record,
     commit_time: watch::Receiver<Option<ClusterTime>>,
-    retries: &mut mpsc::Receiver<Retry>,
+    wishes: &mut mpsc::Receiver<Wish>,
 ) -> Result<End, Error> {
     let session = record.get().await;
     context
@@ -153,7 +157,8 @@ async fn phases(
         .set_total_bytes(u64::try_from(session.total_bytes).unwrap_or_default());
     if session.phase == Phase::CollectionCopy {
         context.status.set_step(Step::CollectionCopy);
-        copy::run(context, session.start_time).await?;
+        let copy = copy::run(context, session.start_time);
+        wish::while_copying(context, wishes, None, copy).await?;
         record
             .update(|session| session.phase = Phase::IndexBuild)
             .await?;
@@ -162,7 +167,8 @@ async fn phases(
     }
     if record.get().await.phase == Phase::IndexBuild {
         context.status.set_step(Step::IndexBuild);
-        indexes::build_all(context).await?;
+        let build = indexes::build_all(context);
+        wish::while_copying(context, wishes, None, build).await?;
         record
             .update(|session| session.phase = Phase::ChangeEventApplication)
             .await?;
@@ -173,7 +179,7 @@ async fn phases(
             context.clone(),
             session.start_time,
             commit_time,
-            retries,
+            wishes,
         ))
         .await?
         {

@@ -27,6 +27,8 @@ pub enum Step {
     CollectionCopy,
     IndexBuild,
     ChangeEventApplication,
+    /// Of collections whose documents a swapped component would answer otherwise.
+    Recopy,
     WaitingForCommit,
     Restoring,
     Committed,
@@ -40,6 +42,7 @@ impl Step {
             Self::CollectionCopy => Some("collection copy"),
             Self::IndexBuild => Some("index building"),
             Self::ChangeEventApplication => Some("change event application"),
+            Self::Recopy => Some("copying collections again"),
             Self::WaitingForCommit => Some("waiting for commit to complete"),
             Self::Restoring => Some("restoring unique, TTL, hidden and capped settings"),
             Self::Committed => Some("commit completed"),
@@ -172,7 +175,10 @@ impl Status {
             .collect()
     }
 
+    /// Begins to count anew.
     pub fn plan_indexes(&self, collections: u64, indexes: u64) {
+        self.indexes_built.store(0, Relaxed);
+        self.index_collections_finished.store(0, Relaxed);
         self.index_collections_total.store(collections, Relaxed);
         self.indexes_total.store(indexes, Relaxed);
     }

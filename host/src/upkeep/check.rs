@@ -139,12 +139,11 @@ impl Check<'_> {
 
     /// Every component that the sync runs on is there, byte for byte.
     async fn components(&mut self, session: &SessionDocument) -> anyhow::Result<()> {
-        let stored = self.metadata.reader.components().await.map_err(operator)?;
-        let stored: HashSet<String> = stored.iter().map(|bytes| digest(bytes)).collect();
         for pinned in &session.pinned {
-            if !stored.contains(&pinned.digest) {
+            let stored = self.metadata.reader.component(&pinned.digest).await;
+            if digest(&stored.map_err(operator)?) != pinned.digest {
                 self.found.push(format!(
-                    "components: {} {} ({}), pinned for {}, is not there",
+                    "components: {} {} ({}), pinned for {}, is not there as it should be",
                     pinned.name, pinned.version, pinned.digest, pinned.slot
                 ));
             }

@@ -20,6 +20,47 @@ fn stage(first: u64) -> Value {
     })
 }
 
+fn feature_set() -> Value {
+    let component = |version: &str| {
+        json!({
+            "role": "transform",
+            "name": "field-mask",
+            "version": version,
+            "digest": format!("sha256:{version}"),
+            "abi": "1.0.0",
+            "semantics": 1,
+        })
+    };
+    let pinned = |slot: &str, version: &str, since: Value| {
+        let mut pinned = component(version);
+        pinned["slot"] = slot.into();
+        pinned["since"] = since;
+        pinned
+    };
+    let time = json!({ "T": 8, "I": 3 });
+    json!({
+        "name": "tidegate",
+        "version": "0.2.0",
+        "pinned": [
+            pinned("documentFilter", "1.0.0", Value::Null),
+            pinned("plugins[0]", "1.0.1", time.clone()),
+        ],
+        "available": [component("2.0.0")],
+        "deferredFeatures": [{ "name": "field-mask", "reason": "Other answers." }],
+        "swaps": [{
+            "at": "2026-01-02T03:04:05Z",
+            "slot": "plugins[0]",
+            "name": "field-mask",
+            "fromVersion": "1.0.0",
+            "fromDigest": "sha256:1.0.0",
+            "toVersion": "1.0.1",
+            "toDigest": "sha256:1.0.1",
+            "clusterTime": time,
+            "recopied": false,
+        }],
+    })
+}
+
 #[tokio::test]
 async fn progress_of_a_running_sync() {
     let control = Scripted::new(State::Running);
@@ -83,6 +124,7 @@ async fn progress_of_a_running_sync() {
                         "outcome": "handed over",
                     }],
                 },
+                "featureSet": feature_set(),
                 "collections": [{
                     "namespace": "sales.EMEA",
                     "destination": "sales.EMEA",
