@@ -16,6 +16,7 @@ mod engine;
 mod error;
 mod featureset;
 mod metrics;
+mod migrator;
 mod pool;
 mod registry;
 mod router;
@@ -25,6 +26,7 @@ mod wasi;
 
 pub use chain::{Chain, Fault, FaultKind, NamespaceChain, Outcome, Transformed};
 pub use featureset::{ComponentInfo, FeatureSet};
+pub use migrator::{Direction, Migrator, Step};
 pub use registry::{Installed, Registry, Scope};
 pub use router::Router;
 pub use trap::TrapKind;

@@ -14,7 +14,8 @@ use super::chain::Chain;
 use super::component::Component;
 use super::engine::{Engines, Limits};
 use super::error::{Error, Result};
-use super::featureset::{Bytes, ComponentInfo, FeatureSet, digest};
+use super::featureset::{Bytes, ComponentInfo, FeatureSet, MIGRATE, digest};
+use super::migrator::Migrator;
 use super::router::Router;
 use super::wasi::WasiPolicy;
 
@@ -165,6 +166,23 @@ impl Registry {
     /// Configures everything that decides about the documents of a sync.
     pub fn chain(&self, options: &StartOptions) -> std::result::Result<Chain, OperatorError> {
         Chain::new(self, options).map_err(Error::reported)
+    }
+
+    /// The feature set's step of the metadata from version `from` to the next, if it
+    /// has one.
+    pub fn migrator(&self, from: u32) -> std::result::Result<Option<Migrator>, OperatorError> {
+        let entries = self.entries();
+        let is_step = |info: &ComponentInfo| info.role == MIGRATE;
+        let steps = entries
+            .iter()
+            .filter(|entry| entry.manifest.as_ref().is_some_and(is_step));
+        for entry in steps {
+            let migrator = Migrator::new(self.compiled(entry)?)?;
+            if migrator.step().from == from {
+                return Ok(Some(migrator));
+            }
+        }
+        Ok(None)
     }
 
     pub(super) fn component(&self, name_or_digest: &str) -> Result<Arc<Component>> {

@@ -4,6 +4,7 @@ mod chain;
 mod faults;
 mod guest;
 mod loading;
+mod migrate;
 mod routes;
 mod swap;
 mod traps;

@@ -19,10 +19,11 @@ use super::component::Component;
 use super::error::{Error, Result};
 use super::registry::{Registry, Scope};
 use super::usage::{Plugin, Usage, plugins};
-use batch::{Batch, cut};
 use stage::{Known, Stage};
 
+pub(super) use batch::{Batch, cut};
 pub use fault::{Fault, FaultKind};
+pub(super) use fault::{failed, name_of};
 pub use transformed::{Outcome, Transformed};
 
 /// The component that reads `documentFilter`.
