@@ -24,8 +24,11 @@ use crate::build::{cargo, command, succeed};
 const TARGET: &str = "wasm32-unknown-unknown";
 const PROFILE: &str = "component";
 
-/// The version of the metadata that this release's host writes.
-const METADATA_VERSION: u32 = 1;
+/// Where the host says which version of the metadata it writes, and how.
+const METADATA_VERSION: (&str, &str) = (
+    "host/src/metadata/documents.rs",
+    "pub const METADATA_VERSION: i32 = ",
+);
 
 /// `featureset.toml`.
 #[derive(Serialize)]
@@ -116,13 +119,27 @@ pub(crate) fn build() -> Result<()> {
     let manifest = Manifest {
         name: host.name.clone(),
         version: host.version.clone(),
-        metadata_version: METADATA_VERSION,
+        metadata_version: metadata_version()?,
         components,
     };
     write_if_changed(
         &folder.join("featureset.toml"),
         toml::to_string(&manifest)?.as_bytes(),
     )
+}
+
+/// The version of the metadata that this workspace's host writes, out of its source.
+fn metadata_version() -> Result<u32> {
+    let (file, constant) = METADATA_VERSION;
+    let source =
+        fs::read_to_string(workspace().join(file)).with_context(|| format!("read {file}"))?;
+    let value = source
+        .lines()
+        .find_map(|line| line.strip_prefix(constant)?.strip_suffix(';'))
+        .with_context(|| format!("{file} has no line `{constant}…;`"))?;
+    value
+        .parse()
+        .with_context(|| format!("read {constant}{value}"))
 }
 
 /// The names of all packages that run inside the sandbox, and of what they are made with.
