@@ -1,6 +1,6 @@
 //! `tidegate`: reads its configuration, opens the session and serves its API; or
-//! runs the tools for authors of plugins (`tidegate plugin`), which have exit
-//! codes of their own.
+//! says something of feature sets (`tidegate featureset`); or runs the tools for
+//! authors of plugins (`tidegate plugin`), which have exit codes of their own.
 //!
 //! Exit codes: 0 done or asked to stop, 1 a bug, 2 the command line or the host
 //! it runs on, 3 the clusters or the sync itself.
@@ -14,7 +14,7 @@ use tidegate::config::{self, Config, Request};
 use tidegate::model::{ErrorName, OperatorError};
 use tidegate::observe::{self, field};
 use tidegate::session::{Session, Settings};
-use tidegate::{api, author};
+use tidegate::{api, author, operator};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
@@ -23,7 +23,10 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> ExitCode {
     let ended = match config::load(std::env::args_os()) {
-        Ok(Request::Print(text)) => io::stdout().write_all(text.as_bytes()).map_err(Into::into),
+        Ok(Request::Print(text)) => print(&text),
+        Ok(Request::FeatureSet(command)) => operator::featureset(&command)
+            .map_err(Into::into)
+            .and_then(|text| print(&text)),
         Ok(Request::Run(config)) => run(config),
         Ok(Request::Plugin(arguments)) => return author::run(arguments),
         Err(error) => Err(error.into()),
@@ -37,6 +40,10 @@ fn main() -> ExitCode {
             exit_code(name(&error))
         }
     }
+}
+
+fn print(text: &str) -> anyhow::Result<()> {
+    Ok(io::stdout().write_all(text.as_bytes())?)
 }
 
 #[tokio::main]

@@ -24,6 +24,7 @@ const ROOMS: &[(&str, &[&str])] = &[
         &["mongo", "metadata", "plugin", "model", "config", "observe"],
     ),
     ("author", &["mongo", "plugin", "model", "config", "observe"]),
+    ("operator", &["plugin", "model", "config", "observe"]),
     ("mongo", &["model", "config", "observe"]),
     ("metadata", &["model", "config", "observe"]),
     ("plugin", &["model", "config", "observe"]),

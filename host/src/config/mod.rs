@@ -18,7 +18,7 @@ use tracing::level_filters::LevelFilter;
 
 use crate::model::input::{self, closest};
 use crate::model::{ErrorName, OperatorError};
-use options::{CommandLine, Options, Tools};
+use options::{CommandLine, FeatureSetTool, Options, Tools};
 pub use secret::{ConnectionString, mask_text};
 
 /// mongosync's port.
@@ -26,6 +26,8 @@ const DEFAULT_PORT: u16 = 27182;
 const DEFAULT_LOAD_LEVEL: u8 = 3;
 /// What mongosync calls an instance that runs alone.
 const DEFAULT_ID: &str = "coordinator";
+/// What the built-in feature set is called where a folder could stand.
+const EMBEDDED: &str = "embedded";
 const VERBOSITIES: [&str; 7] = ["TRACE", "DEBUG", "INFO", "WARN", "ERROR", "FATAL", "PANIC"];
 
 /// What the host runs with. `Debug` shows it with secrets masked.
@@ -49,8 +51,23 @@ pub enum Request {
     Run(Config),
     /// Run the tools for authors of plugins with these arguments.
     Plugin(Vec<OsString>),
+    /// Say something of feature sets.
+    FeatureSet(FeatureSetCommand),
     /// Print this text and leave.
     Print(String),
+}
+
+/// What to say of feature sets; each is in a folder, or the embedded one.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum FeatureSetCommand {
+    /// What one ships.
+    Show { set: Option<PathBuf>, json: bool },
+    /// What happens to a sync that is pinned to `from` on a host with `to`.
+    Diff {
+        from: Option<PathBuf>,
+        to: Option<PathBuf>,
+        json: bool,
+    },
 }
 
 /// Reads the command line, the environment, and the configuration file that
@@ -60,14 +77,34 @@ pub fn load(args: impl IntoIterator<Item = OsString>) -> Result<Request, Operato
         Ok(command_line) => command_line,
         Err(error) => return printed_or_refused(&error),
     };
-    if let Some(Tools::Plugin { arguments }) = command_line.tools {
-        return Ok(Request::Plugin(arguments));
+    match command_line.tools {
+        Some(Tools::Plugin { arguments }) => return Ok(Request::Plugin(arguments)),
+        Some(Tools::FeatureSet(tool)) => return feature_set_command(tool).map(Request::FeatureSet),
+        None => {}
     }
     let file = match &command_line.config {
         Some(path) => read_file(path)?,
         None => Options::default(),
     };
     Config::check(command_line.options.or(file)).map(Request::Run)
+}
+
+fn feature_set_command(tool: FeatureSetTool) -> Result<FeatureSetCommand, OperatorError> {
+    let set = |given: PathBuf| match given.to_str() {
+        Some(EMBEDDED) => Ok(None),
+        _ => existing_directory(given).map(Some),
+    };
+    Ok(match tool {
+        FeatureSetTool::Show { feature_set, json } => FeatureSetCommand::Show {
+            set: feature_set.map(existing_directory).transpose()?,
+            json,
+        },
+        FeatureSetTool::Diff { from, to, json } => FeatureSetCommand::Diff {
+            from: set(from)?,
+            to: set(to)?,
+            json,
+        },
+    })
 }
 
 fn printed_or_refused(error: &clap::Error) -> Result<Request, OperatorError> {
