@@ -7,7 +7,10 @@
 //! A component is any workspace package with `[package.metadata.tidegate]`. One that
 //! says `guest = true` there is for tests alone: it goes to `target/guests`, and
 //! no manifest names it.
+//!
+//! The same source gives the same bytes, wherever it is built.
 
+use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -19,7 +22,8 @@ use sha2::{Digest, Sha256};
 use support::mongod::workspace;
 use wit_component::{ComponentEncoder, DecodedWasm};
 
-use crate::build::{cargo, command, succeed};
+use crate::build::{command, succeed};
+use crate::paths::Paths;
 
 const TARGET: &str = "wasm32-unknown-unknown";
 const PROFILE: &str = "component";
@@ -60,6 +64,9 @@ struct Workspace {
 struct Package {
     name: String,
     version: String,
+    /// Where it was got from; a package of the workspace has no such place.
+    source: Option<String>,
+    manifest_path: PathBuf,
     metadata: Option<PackageMetadata>,
 }
 
@@ -94,7 +101,8 @@ pub(crate) fn build() -> Result<()> {
         .iter()
         .filter_map(|p| Some((p, p.stamp()?)))
         .collect();
-    compile(&plugins)?;
+    let paths = workspace.paths()?;
+    compile(&plugins, &paths)?;
 
     let built = workspace.target_directory.join(TARGET).join(PROFILE);
     let [folder, guests] =
@@ -107,7 +115,12 @@ pub(crate) fn build() -> Result<()> {
         let module = built.join(format!("{}.wasm", package.name.replace('-', "_")));
         let component = componentize(package, &module)?;
         match stamp {
-            Stamp::Shipped(stamp) => components.push(ship(package, stamp, &component, &folder)?),
+            Stamp::Shipped(stamp) => {
+                if let Some(folder) = paths.named_in(&component) {
+                    bail!("{} names files of {folder}", package.name);
+                }
+                components.push(ship(package, stamp, &component, &folder)?);
+            }
             Stamp::Guest { .. } => write_if_changed(&file(&guests, package), &component)?,
         }
     }
@@ -151,6 +164,23 @@ pub(crate) fn packages() -> Result<Vec<String>> {
     Ok(plugins.map(|package| package.name).collect())
 }
 
+impl Workspace {
+    fn paths(&self) -> Result<Paths> {
+        let others = self
+            .packages
+            .iter()
+            .filter(|package| package.source.is_some());
+        let folders = others.filter_map(|package| package.manifest_path.parent()?.parent());
+        let folders: BTreeSet<_> = folders.map(Path::to_owned).collect();
+        let folders: Vec<_> = folders.into_iter().collect();
+        Paths::new(
+            &workspace().canonicalize()?,
+            &self.target_directory,
+            &folders,
+        )
+    }
+}
+
 impl Package {
     fn stamp(&self) -> Option<&Stamp> {
         self.metadata.as_ref()?.tidegate.as_ref()
@@ -182,7 +212,7 @@ fn has_std(folder: &Path) -> bool {
 
 fn read_workspace() -> Result<Workspace> {
     let output = command()
-        .args(["metadata", "--no-deps", "--format-version", "1"])
+        .args(["metadata", "--locked", "--format-version", "1"])
         .output()
         .context("run cargo metadata")?;
     ensure!(
@@ -193,7 +223,7 @@ fn read_workspace() -> Result<Workspace> {
     serde_json::from_slice(&output.stdout).context("read cargo metadata")
 }
 
-fn compile(plugins: &[(&Package, &Stamp)]) -> Result<()> {
+fn compile(plugins: &[(&Package, &Stamp)], paths: &Paths) -> Result<()> {
     let mut arguments = vec![
         "build",
         "--locked",
@@ -205,7 +235,12 @@ fn compile(plugins: &[(&Package, &Stamp)]) -> Result<()> {
     for (package, _) in plugins {
         arguments.extend(["--package", &package.name]);
     }
-    cargo(&arguments)
+    // These flags and no others: those of an environment would make other bytes.
+    succeed(
+        command()
+            .args(&arguments)
+            .env("CARGO_ENCODED_RUSTFLAGS", paths.flags()),
+    )
 }
 
 /// Makes a component of a core module.
