@@ -1,6 +1,7 @@
-//! `tidegate`: reads its configuration, opens the session and serves its API; or looks at
-//! metadata (`tidegate metadata`); or runs the tools for authors of plugins (`tidegate
-//! plugin`), which have exit codes of their own.
+//! `tidegate`: reads its configuration, opens the session and serves its API; or says
+//! something of feature sets or of metadata (`tidegate featureset`, `tidegate metadata`);
+//! or runs the tools for authors of plugins (`tidegate plugin`), which have exit codes
+//! of their own.
 //!
 //! Exit codes: 0 done or asked to stop, 1 a bug, 2 the command line or the host
 //! it runs on, 3 the clusters or the sync itself.
@@ -13,9 +14,9 @@ use anyhow::Context;
 use tidegate::config::{self, Config, MetadataCommand, Request};
 use tidegate::model::{ErrorName, OperatorError};
 use tidegate::observe::{self, field};
+use tidegate::operator::{self, Ended};
 use tidegate::session::{Session, Settings};
-use tidegate::upkeep::Ended;
-use tidegate::{api, author, upkeep};
+use tidegate::{api, author};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
@@ -24,7 +25,10 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> ExitCode {
     let ended = match config::load(std::env::args_os()) {
-        Ok(Request::Print(text)) => io::stdout().write_all(text.as_bytes()).map_err(Into::into),
+        Ok(Request::Print(text)) => print(&text),
+        Ok(Request::FeatureSet(command)) => operator::featureset(&command)
+            .map_err(Into::into)
+            .and_then(|text| print(&text)),
         Ok(Request::Run(config)) => run(config),
         Ok(Request::Plugin(arguments)) => return author::run(arguments),
         Ok(Request::Metadata(command, config)) => match look_at(command, config) {
@@ -43,6 +47,10 @@ fn main() -> ExitCode {
             exit_code(name(&error))
         }
     }
+}
+
+fn print(text: &str) -> anyhow::Result<()> {
+    Ok(io::stdout().write_all(text.as_bytes())?)
 }
 
 #[tokio::main]
@@ -78,7 +86,7 @@ async fn run(config: Config) -> anyhow::Result<()> {
 
 #[tokio::main]
 async fn look_at(command: MetadataCommand, config: Config) -> anyhow::Result<Ended> {
-    upkeep::run(command, settings(config)).await
+    operator::metadata(command, settings(config)).await
 }
 
 /// A token that SIGTERM or SIGINT cancels.

@@ -9,6 +9,7 @@ use rand::{Rng, SeedableRng, rngs::StdRng, seq::IndexedRandom};
 use serde_json::{Value, json};
 use support::mongod::workspace;
 use tidegate::{
+    metadata::METADATA_VERSION,
     model::{
         Namespace, Route, StartOptions,
         options::{ClusterName, Json, OnError, PluginOptions},
@@ -127,6 +128,20 @@ fn components_of_1_0_0_run() -> Result<()> {
         .router(&filter, &registry.pins(&filter)?)?
         .route(&Namespace::new("app", "people"))?;
     ensure!(route == Route::Skip);
+    Ok(())
+}
+
+/// The manifest says which metadata the host writes, and there is a step to it from every version
+/// before.
+#[test]
+fn the_feature_set_leads_to_the_metadata_that_the_host_writes() -> Result<()> {
+    let registry = Registry::load(None, WasiPolicy::Refuse)?;
+    let version = u32::try_from(METADATA_VERSION)?;
+    ensure!(registry.feature_set().metadata_version() == version);
+    for from in 1..version {
+        let step = registry.migrator(from)?;
+        ensure!(step.is_some(), "no step from metadata version {from}");
+    }
     Ok(())
 }
 

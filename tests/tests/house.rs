@@ -20,7 +20,7 @@ const ROOMS: &[(&str, &[&str])] = &[
         ],
     ),
     (
-        "upkeep",
+        "operator",
         &[
             "session", "sync", "mongo", "metadata", "plugin", "model", "config", "observe",
         ],

@@ -20,7 +20,7 @@ use tracing::level_filters::LevelFilter;
 use crate::model::input::{self, closest};
 use crate::model::{ErrorName, OperatorError};
 pub use options::MetadataTask;
-use options::{CommandLine, Options, Tools};
+use options::{CommandLine, FeatureSetTool, Options, Tools};
 pub use secret::{ConnectionString, mask_text};
 
 /// mongosync's port.
@@ -31,6 +31,8 @@ const DEFAULT_LEASE_SECONDS: u16 = 5;
 const LEASE_SECONDS: (u16, u16) = (2, 300);
 /// What mongosync calls an instance that runs alone.
 const DEFAULT_ID: &str = "coordinator";
+/// What the built-in feature set is called where a folder could stand.
+const EMBEDDED: &str = "embedded";
 const VERBOSITIES: [&str; 7] = ["TRACE", "DEBUG", "INFO", "WARN", "ERROR", "FATAL", "PANIC"];
 
 /// What the host runs with. `Debug` shows it with secrets masked.
@@ -66,8 +68,23 @@ pub enum Request {
     Plugin(Vec<OsString>),
     /// Look at, or take back, what a sync persists.
     Metadata(MetadataCommand, Config),
+    /// Say something of feature sets.
+    FeatureSet(FeatureSetCommand),
     /// Print this text and leave.
     Print(String),
+}
+
+/// What to say of feature sets; each is in a folder, or the embedded one.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum FeatureSetCommand {
+    /// What one ships.
+    Show { set: Option<PathBuf>, json: bool },
+    /// What happens to a sync that is pinned to `from` on a host with `to`.
+    Diff {
+        from: Option<PathBuf>,
+        to: Option<PathBuf>,
+        json: bool,
+    },
 }
 
 /// Reads the command line, the environment, and the configuration file that
@@ -80,6 +97,7 @@ pub fn load(args: impl IntoIterator<Item = OsString>) -> Result<Request, Operato
     match command_line.tools {
         None => checked(command_line.options, command_line.config.as_deref()).map(Request::Run),
         Some(Tools::Plugin { arguments }) => Ok(Request::Plugin(arguments)),
+        Some(Tools::FeatureSet(tool)) => feature_set_command(tool).map(Request::FeatureSet),
         Some(Tools::Metadata {
             task,
             json,
@@ -96,6 +114,24 @@ pub fn load(args: impl IntoIterator<Item = OsString>) -> Result<Request, Operato
 fn checked(options: Options, file: Option<&Path>) -> Result<Config, OperatorError> {
     let file = file.map(read_file).transpose()?.unwrap_or_default();
     Config::check(options.or(file))
+}
+
+fn feature_set_command(tool: FeatureSetTool) -> Result<FeatureSetCommand, OperatorError> {
+    let set = |given: PathBuf| match given.to_str() {
+        Some(EMBEDDED) => Ok(None),
+        _ => existing_directory(given).map(Some),
+    };
+    Ok(match tool {
+        FeatureSetTool::Show { feature_set, json } => FeatureSetCommand::Show {
+            set: feature_set.map(existing_directory).transpose()?,
+            json,
+        },
+        FeatureSetTool::Diff { from, to, json } => FeatureSetCommand::Diff {
+            from: set(from)?,
+            to: set(to)?,
+            json,
+        },
+    })
 }
 
 fn printed_or_refused(error: &clap::Error) -> Result<Request, OperatorError> {

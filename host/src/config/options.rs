@@ -55,6 +55,10 @@ pub(super) enum Tools {
         #[command(flatten)]
         options: Box<Options>,
     },
+    /// Show what a release ships, and what it would change for a running sync. Since v0.2.0.
+    #[command(name = "featureset", subcommand)]
+    #[command(disable_help_subcommand = true, arg_required_else_help = false)]
+    FeatureSet(FeatureSetTool),
 }
 
 /// What is done with the metadata of a sync. The connection strings are those of the host.
@@ -68,6 +72,35 @@ pub enum MetadataTask {
     Check,
     /// Take it back to the version before, for the release before; no host may be running.
     Rollback,
+}
+
+/// What `tidegate featureset` does.
+#[derive(Debug, Subcommand)]
+pub(super) enum FeatureSetTool {
+    /// Show a feature set: its name, version, metadata version and components.
+    Show {
+        /// Directory to read the feature set from, in place of the built-in one.
+        #[arg(long = "featureSet", value_name = "DIR", env = "TIDEGATE_FEATURE_SET")]
+        feature_set: Option<PathBuf>,
+
+        /// Print JSON.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Show what happens to a running sync of PINNED when a host with INSTALLED takes it over.
+    Diff {
+        /// The feature set that the sync was begun with: its directory, or "embedded".
+        #[arg(value_name = "PINNED")]
+        from: PathBuf,
+
+        /// The feature set of the host that takes over: its directory, or "embedded".
+        #[arg(value_name = "INSTALLED")]
+        to: PathBuf,
+
+        /// Print JSON.
+        #[arg(long)]
+        json: bool,
+    },
 }
 
 /// What one source of configuration says. Since v0.1.0, but for those that say otherwise.

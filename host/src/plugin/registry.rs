@@ -256,15 +256,13 @@ impl Registry {
     /// The feature set's step of the metadata from version `from` to the next, if it
     /// has one.
     pub fn migrator(&self, from: u32) -> std::result::Result<Option<Migrator>, OperatorError> {
-        for entry in self.entries() {
-            if !entry
-                .manifest
-                .as_ref()
-                .is_some_and(|info| info.role == MIGRATE)
-            {
-                continue;
-            }
-            let migrator = Migrator::new(self.compiled(&entry)?)?;
+        let entries = self.entries();
+        let is_step = |info: &ComponentInfo| info.role == MIGRATE;
+        let steps = entries
+            .iter()
+            .filter(|entry| entry.manifest.as_ref().is_some_and(is_step));
+        for entry in steps {
+            let migrator = Migrator::new(self.compiled(entry)?)?;
             if migrator.step().from == from {
                 return Ok(Some(migrator));
             }

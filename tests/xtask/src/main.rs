@@ -14,6 +14,7 @@ mod clusters;
 mod components;
 mod demo;
 mod languages;
+mod paths;
 mod test;
 mod wit;
 

@@ -35,7 +35,7 @@ struct Metadata {
 }
 
 /// Runs one command; prints to standard output.
-pub async fn run(command: MetadataCommand, settings: Settings) -> anyhow::Result<Ended> {
+pub async fn metadata(command: MetadataCommand, settings: Settings) -> anyhow::Result<Ended> {
     let mut out = io::stdout().lock();
     if command.task == MetadataTask::Rollback {
         let rolled = rollback(settings).await?;
