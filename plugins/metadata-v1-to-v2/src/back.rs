@@ -8,7 +8,14 @@ use crate::field::{array, check_version, document, entries, flag, optional, requ
 use crate::pinned;
 
 /// What version 2 has more.
-const ADDED: [&[u8]; 5] = [b"hostVersion", b"features", b"upgrades", b"swaps", b"term"];
+const ADDED: [&[u8]; 6] = [
+    b"hostVersion",
+    b"features",
+    b"upgrades",
+    b"swaps",
+    b"recopy",
+    b"term",
+];
 
 const STATES: [&str; 6] = [
     "IDLE",
@@ -50,6 +57,7 @@ pub(crate) fn session(document: &[u8], out: &mut Vec<u8>) -> Result<(), Document
     check_word(document, "phase", &PHASES)?;
     check_features(document)?;
     check_swaps(document)?;
+    check_recopy(document)?;
     let plugins = match find(document, "pinned")? {
         Some(pinned) => pinned::back(array().of(&pinned, "pinned")?)?,
         None => Vec::new(),
@@ -109,6 +117,17 @@ fn check_swaps(session: &[u8]) -> Result<(), DocumentFailure> {
         )));
     }
     Ok(())
+}
+
+/// What waits to be copied again: version 1 would never do it.
+fn check_recopy(session: &[u8]) -> Result<(), DocumentFailure> {
+    match entries(session, "recopy", &text())?.as_slice() {
+        [] => Ok(()),
+        waiting => Err(refused(&format!(
+            "{} of its namespaces wait to be copied again, which version 1 cannot do",
+            waiting.len()
+        ))),
+    }
 }
 
 /// The answer where version 1 could not go on.

@@ -119,7 +119,11 @@ fn what_is_not_of_version_2_either_does_not_go_back() {
 
 #[test]
 fn a_sync_that_version_1_could_not_go_on_with_is_refused_by_name() {
-    let cases: [(Edit, &str); 8] = [
+    let cases: [(Edit, &str); 9] = [
+        (
+            |s| drop(s.insert("recopy", vec!["a", "b"])),
+            "2 of its namespaces wait to be copied again",
+        ),
         (
             |s| {
                 let mut filter = pinned("namespaceFilter");
