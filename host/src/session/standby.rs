@@ -72,7 +72,7 @@ impl Standby {
 pub(super) async fn first_look(session: &Session) -> Result<(), OperatorError> {
     let _calls = session.calls.lock().await;
     let outcome = attempt(session, true).await?;
-    session.adopt(outcome).await;
+    session.adopt(outcome);
     Ok(())
 }
 
@@ -165,13 +165,13 @@ impl Session {
             return;
         }
         match attempt(self, patient).await {
-            Ok(outcome) => self.adopt(outcome).await,
+            Ok(outcome) => self.adopt(outcome),
             Err(error) => self.failed_to_take_over(error),
         }
     }
 
     /// Becomes what an attempt has made of this host.
-    async fn adopt(&self, outcome: Attempt) {
+    fn adopt(&self, outcome: Attempt) {
         match outcome {
             Attempt::Nothing => self.set_role(Role::Idle),
             Attempt::Wait(found, why) => {
@@ -219,7 +219,7 @@ impl Session {
         }
         self.set_role(Role::Idle);
         if let Ok(outcome) = attempt(self, false).await {
-            self.adopt(outcome).await;
+            self.adopt(outcome);
         }
     }
 }
