@@ -6,6 +6,7 @@
 //! ```text
 //! main -> api -> session -> sync -> {mongo, metadata, plugin} -> model
 //! main -> author -> {mongo, plugin} -> model
+//! main -> operator -> session -> …
 //! ```
 //!
 //! `mongo`, `metadata` and `plugin` do not know one another: `sync` joins them.
@@ -19,6 +20,7 @@ pub mod metadata;
 pub mod model;
 pub mod mongo;
 pub mod observe;
+pub mod operator;
 pub mod plugin;
 pub mod session;
 pub mod sync;

@@ -1,6 +1,7 @@
-//! `tidegate`: reads its configuration, opens the session and serves its API; or
-//! runs the tools for authors of plugins (`tidegate plugin`), which have exit
-//! codes of their own.
+//! `tidegate`: reads its configuration, opens the session and serves its API; or says
+//! something of feature sets or of metadata (`tidegate featureset`, `tidegate metadata`);
+//! or runs the tools for authors of plugins (`tidegate plugin`), which have exit codes
+//! of their own.
 //!
 //! Exit codes: 0 done or asked to stop, 1 a bug, 2 the command line or the host
 //! it runs on, 3 the clusters or the sync itself.
@@ -10,9 +11,10 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use anyhow::Context;
-use tidegate::config::{self, Config, Request};
+use tidegate::config::{self, Config, MetadataCommand, Request};
 use tidegate::model::{ErrorName, OperatorError};
 use tidegate::observe::{self, field};
+use tidegate::operator::{self, Ended};
 use tidegate::session::{Session, Settings};
 use tidegate::{api, author};
 use tokio::signal::unix::{SignalKind, signal};
@@ -23,9 +25,17 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> ExitCode {
     let ended = match config::load(std::env::args_os()) {
-        Ok(Request::Print(text)) => io::stdout().write_all(text.as_bytes()).map_err(Into::into),
+        Ok(Request::Print(text)) => print(&text),
+        Ok(Request::FeatureSet(command)) => operator::featureset(&command)
+            .map_err(Into::into)
+            .and_then(|text| print(&text)),
         Ok(Request::Run(config)) => run(config),
         Ok(Request::Plugin(arguments)) => return author::run(arguments),
+        Ok(Request::Metadata(command, config)) => match look_at(command, config) {
+            Ok(Ended::Well) => Ok(()),
+            Ok(Ended::Badly) => return ExitCode::from(1),
+            Err(error) => Err(error),
+        },
         Err(error) => Err(error.into()),
     };
     match ended {
@@ -39,6 +49,10 @@ fn main() -> ExitCode {
     }
 }
 
+fn print(text: &str) -> anyhow::Result<()> {
+    Ok(io::stdout().write_all(text.as_bytes())?)
+}
+
 #[tokio::main]
 async fn run(config: Config) -> anyhow::Result<()> {
     observe::start_logging(config.log_path.as_deref(), config.verbosity)?;
@@ -48,16 +62,31 @@ async fn run(config: Config) -> anyhow::Result<()> {
     let address = listener.local_addr().context("read the bound address")?;
     let stop = stop_on_signal()?;
     let session = tokio::select! {
-        session = Session::open(settings(config)) => Arc::new(session?),
+        session = Session::open(settings(config)) => session?,
         () = stop.cancelled() => return Ok(()),
     };
     tracing::info!(%address, "listening");
-    let served = api::serve(listener, Arc::clone(&session), stop)
-        .await
-        .context("serve the API");
+    let served = async {
+        let served = api::serve(listener, Arc::clone(&session), stop.clone()).await;
+        stop.cancel();
+        served.context("serve the API")
+    };
+    // Another host may wait for the sync: it is let go while last calls are being answered.
+    let left = async {
+        tokio::select! {
+            () = session.handed_over().cancelled() => stop.cancel(),
+            () = stop.cancelled() => session.leave().await,
+        }
+    };
+    let (served, ()) = tokio::join!(served, left);
     session.shutdown().await;
     tracing::info!("stopped");
     served
+}
+
+#[tokio::main]
+async fn look_at(command: MetadataCommand, config: Config) -> anyhow::Result<Ended> {
+    operator::metadata(command, settings(config)).await
 }
 
 /// A token that SIGTERM or SIGINT cancels.
@@ -82,6 +111,7 @@ fn settings(config: Config) -> Settings {
         load_level: config.load_level,
         feature_set: config.feature_set,
         refuse_wasi: config.refuse_wasi,
+        lease: config.lease,
     }
 }
 

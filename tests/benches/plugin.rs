@@ -79,7 +79,10 @@ impl Bench<'_> {
             .flat_map(|number| document(number, self.size).into_bytes())
             .collect();
         let namespace = Namespace::new("app", "people");
-        let chain = self.registry.chain(&options(component, config))?;
+        let options = options(component, config);
+        let chain = self
+            .registry
+            .chain(&options, &self.registry.pins(&options)?)?;
         let chain = chain.of(&namespace)?.ok_or_else(|| anyhow!("no stage"))?;
         let refused = |error| anyhow!("the configuration is refused: {error}");
         let plugin = P::configure(sdk::parse(&config.to_string()).map_err(refused)?);

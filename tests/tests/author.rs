@@ -2,7 +2,6 @@
 //! command by command, between two real clusters.
 
 use std::{
-    fmt::Write as _,
     fs,
     path::{Path, PathBuf},
     process::{Command, Output},
@@ -11,56 +10,14 @@ use std::{
 use anyhow::{Context, Result, ensure};
 use bson::{Document, doc};
 use serde_json::Value;
-use support::{ReplicaSet, TestDir, host, mongod::workspace, process::free_port, replica_set};
-
-/// A block of the page that the test has a use for.
-enum Block<'a> {
-    /// ```` ```console ````: commands behind `$ `, the rest is what they print.
-    Console(&'a str),
-    /// ```` ```… file=PATH ````: what the reader puts into a file.
-    File { path: &'a str, text: &'a str },
-}
-
-/// The fenced blocks of a page, in their order.
-fn blocks(page: &str) -> Vec<Block<'_>> {
-    let mut blocks = Vec::new();
-    let mut rest = page;
-    while let Some((_, fenced)) = rest.split_once("\n```") {
-        let (info, text) = fenced.split_once('\n').unwrap_or((fenced, ""));
-        let (text, behind) = text.split_once("\n```\n").unwrap_or((text, ""));
-        if info == "console" {
-            blocks.push(Block::Console(text));
-        } else if let Some((_, path)) = info.split_once("file=") {
-            blocks.push(Block::File { path, text });
-        }
-        // The next block may begin with the line behind this one.
-        rest = behind;
-    }
-    blocks
-}
-
-/// The page as one script, so that `cd` and variables last.
-fn script(blocks: &[Block<'_>]) -> Result<String> {
-    let mut script =
-        "set -euo pipefail\ntrap 'kill $(jobs -p) 2>/dev/null || true' EXIT\n".to_owned();
-    for block in blocks {
-        match block {
-            Block::Console(text) => {
-                for command in text.lines().filter_map(|line| line.strip_prefix("$ ")) {
-                    // What it prints is found under its name when the test fails.
-                    writeln!(
-                        script,
-                        "cat >&2 <<'COMMAND'\n$ {command}\nCOMMAND\n{command}"
-                    )?;
-                }
-            }
-            Block::File { path, text } => {
-                writeln!(script, "cat > {path} <<'END OF FILE'\n{text}\nEND OF FILE")?;
-            }
-        }
-    }
-    Ok(script)
-}
+use support::{
+    ReplicaSet, TestDir,
+    guide::{Block, blocks, script},
+    host,
+    mongod::workspace,
+    process::free_port,
+    replica_set,
+};
 
 /// A folder under `target/`: what cargo builds there is there the next time.
 fn folder() -> Result<PathBuf> {

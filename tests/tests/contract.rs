@@ -9,6 +9,7 @@ use rand::{Rng, SeedableRng, rngs::StdRng, seq::IndexedRandom};
 use serde_json::{Value, json};
 use support::mongod::workspace;
 use tidegate::{
+    metadata::METADATA_VERSION,
     model::{
         Namespace, Route, StartOptions,
         options::{ClusterName, Json, OnError, PluginOptions},
@@ -64,7 +65,8 @@ fn options(digest: &str, config: Value) -> StartOptions {
 
 /// What a component of a release did with one document of `app.people`.
 fn answer(registry: &Registry, digest: &str, config: Value) -> Result<Option<bson::Document>> {
-    let chain = registry.chain(&options(digest, config))?;
+    let options = options(digest, config);
+    let chain = registry.chain(&options, &registry.pins(&options)?)?;
     let chain = chain.of(&Namespace::new("app", "people"))?;
     let document = rawdoc! { "_id": 1, "name": "Grace", "region": "EU", "n": 7 };
     let transformed = chain.context("a stage")?.transform(document.as_bytes())?;
@@ -116,16 +118,30 @@ fn components_of_1_0_0_run() -> Result<()> {
         json!({ "namespaceRemap": remap }),
     );
     let route = registry
-        .router(&remap)?
+        .router(&remap, &registry.pins(&remap)?)?
         .route(&Namespace::new("app", "people"))?;
     ensure!(route == Route::Rename(Namespace::new("new", "people")));
 
     let exclude = json!({ "excludeNamespaces": [{ "databaseRegex": { "pattern": "^ap" } }] });
     let filter = options(&digest("namespace-filter")?, exclude);
     let route = registry
-        .router(&filter)?
+        .router(&filter, &registry.pins(&filter)?)?
         .route(&Namespace::new("app", "people"))?;
     ensure!(route == Route::Skip);
+    Ok(())
+}
+
+/// The manifest says which metadata the host writes, and there is a step to it from every version
+/// before.
+#[test]
+fn the_feature_set_leads_to_the_metadata_that_the_host_writes() -> Result<()> {
+    let registry = Registry::load(None, WasiPolicy::Refuse)?;
+    let version = u32::try_from(METADATA_VERSION)?;
+    ensure!(registry.feature_set().metadata_version() == version);
+    for from in 1..version {
+        let step = registry.migrator(from)?;
+        ensure!(step.is_some(), "no step from metadata version {from}");
+    }
     Ok(())
 }
 
@@ -174,7 +190,7 @@ fn judged(
     for plugin in &mut options.plugins {
         plugin.on_error = OnError::Quarantine;
     }
-    let chain = registry.chain(&options)?;
+    let chain = registry.chain(&options, &registry.pins(&options)?)?;
     let chain = chain
         .of(&Namespace::new("app", "people"))?
         .context("a stage")?;
@@ -248,7 +264,8 @@ fn shipped_components_answer_the_same_twice() -> Result<()> {
         ),
     ] {
         let answers = || -> Result<Vec<Route>> {
-            let router = registry.router(&options(component, config.clone()))?;
+            let options = options(component, config.clone());
+            let router = registry.router(&options, &registry.pins(&options)?)?;
             let names = ('a'..='z').map(|letter| Namespace::new(letter, "x"));
             names.map(|name| Ok(router.route(&name)?)).collect()
         };

@@ -20,6 +20,12 @@ const ROOMS: &[(&str, &[&str])] = &[
         ],
     ),
     (
+        "operator",
+        &[
+            "session", "sync", "mongo", "metadata", "plugin", "model", "config", "observe",
+        ],
+    ),
+    (
         "sync",
         &["mongo", "metadata", "plugin", "model", "config", "observe"],
     ),

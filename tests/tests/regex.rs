@@ -365,7 +365,7 @@ fn component(
         include_namespaces: vec![filter],
         ..StartOptions::between(ClusterName::Cluster0, ClusterName::Cluster1)
     };
-    let router = match registry.router(&options) {
+    let router = match registry.router(&options, &registry.pins(&options)?) {
         Ok(router) => router,
         Err(error) if error.name == ErrorName::InvalidRegex => return Ok(None),
         Err(error) => return Err(error.into()),

@@ -2,8 +2,8 @@
 
 use std::future::Future;
 
-use crate::model::plugins::{InstalledPlugin, QuarantinedDocument, Retried, Swap};
-use crate::model::{OperatorError, Progress, StartOptions};
+use crate::model::plugins::{InstalledPlugin, QuarantinedDocument, Retried, Upgrade};
+use crate::model::{OperatorError, Progress, Readiness, StartOptions};
 use crate::session::Session;
 
 /// A sync under control. A refused call has changed nothing.
@@ -14,14 +14,15 @@ pub trait Control: Send + Sync + 'static {
     fn commit(&self) -> impl Outcome;
     fn reverse(&self) -> impl Outcome;
     fn progress(&self) -> impl Future<Output = Progress> + Send;
-    /// True when the sync's clusters answered last time.
-    fn is_ready(&self) -> bool;
+    fn readiness(&self) -> Readiness;
+    /// Gives the sync to whoever wants it; the process ends then.
+    fn handover(&self) -> impl Outcome;
 
     fn plugins(&self) -> impl Answer<Vec<InstalledPlugin>>;
     /// Checks and stores a component; activates nothing.
     fn add_plugin(&self, bytes: Vec<u8>) -> impl Answer<InstalledPlugin>;
     /// Swaps components of the sync.
-    fn upgrade(&self, components: Vec<Swap>) -> impl Outcome;
+    fn upgrade(&self, upgrade: Upgrade) -> impl Outcome;
     /// Documents in quarantine behind `after` (an id, or empty).
     fn quarantined(&self, after: String, limit: u32) -> impl Answer<Vec<QuarantinedDocument>>;
     /// Tries every document in quarantine once more.
@@ -63,8 +64,12 @@ impl Control for Session {
         Self::progress(self)
     }
 
-    fn is_ready(&self) -> bool {
-        Self::is_ready(self)
+    fn readiness(&self) -> Readiness {
+        Self::readiness(self)
+    }
+
+    fn handover(&self) -> impl Outcome {
+        Self::handover(self)
     }
 
     fn plugins(&self) -> impl Answer<Vec<InstalledPlugin>> {
@@ -75,8 +80,8 @@ impl Control for Session {
         Self::add_plugin(self, bytes)
     }
 
-    fn upgrade(&self, components: Vec<Swap>) -> impl Outcome {
-        Self::upgrade(self, components)
+    fn upgrade(&self, upgrade: Upgrade) -> impl Outcome {
+        Self::upgrade(self, upgrade)
     }
 
     fn quarantined(&self, after: String, limit: u32) -> impl Answer<Vec<QuarantinedDocument>> {

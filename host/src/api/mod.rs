@@ -6,6 +6,7 @@
 mod chain;
 mod control;
 mod error;
+mod feature_set;
 mod filter;
 mod guard;
 mod metrics;
@@ -79,6 +80,7 @@ fn router<C: Control>(control: Arc<C>) -> Router {
         .route("/api/v1/resume", post(routes::resume::<C>))
         .route("/api/v1/commit", post(routes::commit::<C>))
         .route("/api/v1/reverse", post(routes::reverse::<C>))
+        .route("/api/v1/handover", post(routes::handover::<C>))
         .route("/api/v1/progress", get(routes::progress::<C>))
         .route(
             "/api/v1/plugins",

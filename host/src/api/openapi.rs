@@ -20,6 +20,7 @@ use super::{metrics, plugins, quarantine, routes};
         routes::resume,
         routes::commit,
         routes::reverse,
+        routes::handover,
         routes::progress,
         plugins::list,
         plugins::add,

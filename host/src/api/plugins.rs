@@ -16,7 +16,7 @@ use super::request::{bytes, read};
 use super::routes::{Done, Success};
 use super::{Control, to_its_end};
 use crate::model::ErrorName;
-use crate::model::plugins::{InstalledPlugin, Swap};
+use crate::model::plugins::{InstalledPlugin, OnIncompatible, Swap, Upgrade};
 
 /// Above what the engine takes: whoever sends too large a component reads why.
 pub(super) const COMPONENT_LIMIT_BYTES: usize = 128 * 1024 * 1024;
@@ -55,7 +55,7 @@ struct PluginBody {
     config_schema: Value,
     /// It imports WASI, and runs against one that grants nothing.
     wasi: bool,
-    /// It came with this release; otherwise it was uploaded.
+    /// It came with this release; otherwise it was uploaded, or the sync began with it.
     shipped: bool,
     bytes: u64,
     /// The sync runs on it.
@@ -140,7 +140,7 @@ struct SwapField {
 #[schema(as = OnIncompatible)]
 enum OnIncompatibleField {
     Refuse,
-    /// Not in this release.
+    /// The namespaces that it sees are copied again, behind the stream.
     Recopy,
 }
 
@@ -151,22 +151,15 @@ enum OnIncompatibleField {
     responses((status = 200, body = Success), (status = "4XX", body = Failure), (status = "5XX", body = Failure)),
 )]
 pub(super) async fn upgrade<C: Control>(State(control): State<Arc<C>>, body: Body) -> Done {
-    let swaps = read::<UpgradeRequest>(body).await?.into_swaps()?;
-    to_its_end(async move { control.upgrade(swaps).await })
+    let upgrade = read::<UpgradeRequest>(body).await?.check()?;
+    to_its_end(async move { control.upgrade(upgrade).await })
         .await
         .map(Success::of)
 }
 
 impl UpgradeRequest {
     /// The swaps of this request, each of another component.
-    fn into_swaps(self) -> Result<Vec<Swap>, Refusal> {
-        if self.on_incompatible == Some(OnIncompatibleField::Recopy) {
-            return Err(Refusal::new(
-                ErrorName::NotSupported,
-                "This release does not have what 'onIncompatible' asks for: \
-                 leave it out or give refuse.",
-            ));
-        }
+    fn check(self) -> Result<Upgrade, Refusal> {
         if self.components.is_empty() {
             return Err(Refusal::new(
                 ErrorName::InvalidField,
@@ -185,6 +178,12 @@ impl UpgradeRequest {
             ));
         }
         let swap = |SwapField { name, digest }| Swap { name, digest };
-        Ok(self.components.into_iter().map(swap).collect())
+        Ok(Upgrade {
+            components: self.components.into_iter().map(swap).collect(),
+            on_incompatible: match self.on_incompatible {
+                Some(OnIncompatibleField::Recopy) => OnIncompatible::Recopy,
+                Some(OnIncompatibleField::Refuse) | None => OnIncompatible::Refuse,
+            },
+        })
     }
 }

@@ -3,12 +3,16 @@
 //!
 //! In IDLE all fields but `state`, `canCommit`, `canWrite` and the ids are null.
 
+mod upgrade;
+
 use serde::Serialize;
 use utoipa::ToSchema;
 
+use super::feature_set::FeatureSet;
 use crate::model::plugins::PluginProgress;
 use crate::model::progress::{CollectionProgress, CopyProgress, Endpoint, IndexProgress};
 use crate::model::{ClusterTime, Progress, State};
+use upgrade::{LeaseBody, UpgradeBody};
 
 #[derive(Serialize, ToSchema)]
 pub(super) struct ProgressAnswer {
@@ -54,6 +58,10 @@ struct ProgressBody {
     quarantined: Option<u64>,
     /// The chain, in order; what each stage has done since the host started.
     plugins: Option<Vec<Plugin>>,
+    /// Which host works on the sync.
+    lease: Option<LeaseBody>,
+    upgrade: Option<UpgradeBody>,
+    feature_set: Option<FeatureSet>,
     /// Only with `?collections=true`.
     #[serde(skip_serializing_if = "Option::is_none")]
     collections: Option<Vec<Collection>>,
@@ -115,7 +123,7 @@ struct Position {
 }
 
 #[derive(Serialize, ToSchema)]
-struct Time {
+pub(super) struct Time {
     /// Seconds.
     #[serde(rename = "T")]
     seconds: u32,
@@ -192,6 +200,9 @@ impl ProgressBody {
             positions: None,
             quarantined: None,
             plugins: None,
+            lease: None,
+            upgrade: None,
+            feature_set: None,
             collections: None,
         };
         if progress.state != State::Idle {
@@ -227,7 +238,10 @@ impl ProgressBody {
             reported: Position::new(progress.reported),
         });
         self.quarantined = Some(progress.quarantined);
+        self.lease = progress.lease.map(LeaseBody::from);
+        self.upgrade = Some(progress.upgrade.into());
         self.plugins = Some(progress.plugins.into_iter().map(Plugin::from).collect());
+        self.feature_set = Some(progress.feature_set.into());
         self.collections =
             with_collections.then(|| progress.collections.iter().map(Collection::new).collect());
     }
@@ -279,10 +293,16 @@ impl DirectionMapping {
 impl Position {
     fn new(time: Option<ClusterTime>) -> Self {
         Self {
-            cluster_time: time.map(|time| Time {
-                seconds: time.seconds,
-                increment: time.increment,
-            }),
+            cluster_time: time.map(Time::from),
+        }
+    }
+}
+
+impl From<ClusterTime> for Time {
+    fn from(time: ClusterTime) -> Self {
+        Self {
+            seconds: time.seconds,
+            increment: time.increment,
         }
     }
 }

@@ -14,7 +14,7 @@ use super::progress::ProgressAnswer;
 use super::request::read;
 use super::start::StartRequest;
 use super::{Control, to_its_end};
-use crate::model::ErrorName;
+use crate::model::{ErrorName, Readiness};
 
 /// What an accepted call answers.
 #[derive(Debug, Serialize, ToSchema)]
@@ -90,6 +90,20 @@ pub(super) async fn commit<C: Control>(State(control): State<Arc<C>>, body: Body
         .map(Success::of)
 }
 
+/// Gives the sync to a standby, or to the next host that starts: answers when the work has
+/// stopped, its position is persisted and the lease is given back. The process ends then.
+#[utoipa::path(
+    post, path = "/api/v1/handover", tag = "control",
+    request_body = Option<NoOptions>,
+    responses((status = 200, body = Success), (status = "4XX", body = Failure), (status = "5XX", body = Failure)),
+)]
+pub(super) async fn handover<C: Control>(State(control): State<Arc<C>>, body: Body) -> Done {
+    read::<NoOptions>(body).await?;
+    to_its_end(async move { control.handover().await })
+        .await
+        .map(Success::of)
+}
+
 /// Swaps the direction of a committed sync. Not in this release.
 #[utoipa::path(
     post, path = "/api/v1/reverse", tag = "control",
@@ -126,14 +140,30 @@ pub(super) async fn healthz() -> StatusCode {
     StatusCode::OK
 }
 
-/// 200 when both clusters answered last time, else 503.
-#[utoipa::path(get, path = "/readyz", tag = "health", responses((status = 200), (status = 503)))]
-pub(super) async fn readyz<C: Control>(State(control): State<Arc<C>>) -> StatusCode {
-    if control.is_ready() {
+/// What `/readyz` answers.
+#[derive(Serialize, ToSchema)]
+pub(super) struct ReadinessBody {
+    ready: bool,
+    /// "active", "standby", or "idle" where no sync has begun.
+    role: &'static str,
+}
+
+/// 200 when both clusters answered last time, else 503; and whether this host works on the
+/// sync or is a standby, which is ready, too.
+#[utoipa::path(
+    get, path = "/readyz", tag = "health",
+    responses((status = 200, body = ReadinessBody), (status = 503, body = ReadinessBody)),
+)]
+pub(super) async fn readyz<C: Control>(
+    State(control): State<Arc<C>>,
+) -> (StatusCode, Json<ReadinessBody>) {
+    let Readiness { ready, role } = control.readiness();
+    let status = if ready {
         StatusCode::OK
     } else {
         StatusCode::SERVICE_UNAVAILABLE
-    }
+    };
+    (status, Json(ReadinessBody { ready, role }))
 }
 
 pub(super) async fn not_found(uri: Uri) -> Refusal {

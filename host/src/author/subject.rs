@@ -50,10 +50,9 @@ impl Subject {
         on_error: OnError,
         namespace: &Namespace,
     ) -> Result<NamespaceChain> {
-        let chain = self
-            .registry
-            .chain(&self.options(config, on_error))
-            .map_err(unprefixed)?;
+        let (options, registry) = (self.options(config, on_error), &self.registry);
+        let pins = registry.pins(&options)?;
+        let chain = registry.chain(&options, &pins).map_err(unprefixed)?;
         let of_namespace = chain.of(namespace)?;
         of_namespace.with_context(|| {
             format!(
@@ -65,8 +64,9 @@ impl Subject {
 
     /// The plugin alone, configured; what it has to say of namespaces.
     pub(super) fn router(&self, config: &Value) -> Result<Router> {
-        let router = self.registry.router(&self.options(config, OnError::Stop));
-        Ok(router.map_err(unprefixed)?)
+        let (options, registry) = (self.options(config, OnError::Stop), &self.registry);
+        let pins = registry.pins(&options)?;
+        Ok(registry.router(&options, &pins).map_err(unprefixed)?)
     }
 
     fn options(&self, config: &Value, on_error: OnError) -> StartOptions {

@@ -11,6 +11,7 @@ mod secret;
 use std::ffi::OsString;
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use clap::Parser;
 use clap::error::ErrorKind;
@@ -18,14 +19,20 @@ use tracing::level_filters::LevelFilter;
 
 use crate::model::input::{self, closest};
 use crate::model::{ErrorName, OperatorError};
-use options::{CommandLine, Options, Tools};
+pub use options::MetadataTask;
+use options::{CommandLine, FeatureSetTool, Options, Tools};
 pub use secret::{ConnectionString, mask_text};
 
 /// mongosync's port.
 const DEFAULT_PORT: u16 = 27182;
 const DEFAULT_LOAD_LEVEL: u8 = 3;
+const DEFAULT_LEASE_SECONDS: u16 = 5;
+/// The shortest lease that a busy machine can keep, and the longest that anybody would wait for.
+const LEASE_SECONDS: (u16, u16) = (2, 300);
 /// What mongosync calls an instance that runs alone.
 const DEFAULT_ID: &str = "coordinator";
+/// What the built-in feature set is called where a folder could stand.
+const EMBEDDED: &str = "embedded";
 const VERBOSITIES: [&str; 7] = ["TRACE", "DEBUG", "INFO", "WARN", "ERROR", "FATAL", "PANIC"];
 
 /// What the host runs with. `Debug` shows it with secrets masked.
@@ -41,6 +48,16 @@ pub struct Config {
     pub feature_set: Option<PathBuf>,
     /// Plugins that import WASI are refused, rather than run against one that grants nothing.
     pub refuse_wasi: bool,
+    /// How long the lease on the sync lasts without a renewal.
+    pub lease: Duration,
+}
+
+/// `tidegate metadata`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct MetadataCommand {
+    pub task: MetadataTask,
+    /// Print JSON, where there is a choice.
+    pub json: bool,
 }
 
 /// What the command line asks for.
@@ -49,8 +66,25 @@ pub enum Request {
     Run(Config),
     /// Run the tools for authors of plugins with these arguments.
     Plugin(Vec<OsString>),
+    /// Look at, or take back, what a sync persists.
+    Metadata(MetadataCommand, Config),
+    /// Say something of feature sets.
+    FeatureSet(FeatureSetCommand),
     /// Print this text and leave.
     Print(String),
+}
+
+/// What to say of feature sets; each is in a folder, or the embedded one.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum FeatureSetCommand {
+    /// What one ships.
+    Show { set: Option<PathBuf>, json: bool },
+    /// What happens to a sync that is pinned to `from` on a host with `to`.
+    Diff {
+        from: Option<PathBuf>,
+        to: Option<PathBuf>,
+        json: bool,
+    },
 }
 
 /// Reads the command line, the environment, and the configuration file that
@@ -60,14 +94,44 @@ pub fn load(args: impl IntoIterator<Item = OsString>) -> Result<Request, Operato
         Ok(command_line) => command_line,
         Err(error) => return printed_or_refused(&error),
     };
-    if let Some(Tools::Plugin { arguments }) = command_line.tools {
-        return Ok(Request::Plugin(arguments));
+    match command_line.tools {
+        None => checked(command_line.options, command_line.config.as_deref()).map(Request::Run),
+        Some(Tools::Plugin { arguments }) => Ok(Request::Plugin(arguments)),
+        Some(Tools::FeatureSet(tool)) => feature_set_command(tool).map(Request::FeatureSet),
+        Some(Tools::Metadata {
+            task,
+            json,
+            config,
+            options,
+        }) => {
+            let config = checked(*options, config.as_deref())?;
+            Ok(Request::Metadata(MetadataCommand { task, json }, config))
+        }
     }
-    let file = match &command_line.config {
-        Some(path) => read_file(path)?,
-        None => Options::default(),
+}
+
+/// The options, and behind them the file's.
+fn checked(options: Options, file: Option<&Path>) -> Result<Config, OperatorError> {
+    let file = file.map(read_file).transpose()?.unwrap_or_default();
+    Config::check(options.or(file))
+}
+
+fn feature_set_command(tool: FeatureSetTool) -> Result<FeatureSetCommand, OperatorError> {
+    let set = |given: PathBuf| match given.to_str() {
+        Some(EMBEDDED) => Ok(None),
+        _ => existing_directory(given).map(Some),
     };
-    Config::check(command_line.options.or(file)).map(Request::Run)
+    Ok(match tool {
+        FeatureSetTool::Show { feature_set, json } => FeatureSetCommand::Show {
+            set: feature_set.map(existing_directory).transpose()?,
+            json,
+        },
+        FeatureSetTool::Diff { from, to, json } => FeatureSetCommand::Diff {
+            from: set(from)?,
+            to: set(to)?,
+            json,
+        },
+    })
 }
 
 fn printed_or_refused(error: &clap::Error) -> Result<Request, OperatorError> {
@@ -135,6 +199,7 @@ impl Config {
             id: options.id.unwrap_or_else(|| DEFAULT_ID.to_owned()),
             feature_set: options.feature_set.map(existing_directory).transpose()?,
             refuse_wasi: refuses_wasi(options.plugin_wasi.as_deref())?,
+            lease: lease(options.lease_seconds)?,
         })
     }
 
@@ -150,9 +215,19 @@ impl Config {
             id = self.id,
             feature_set = self.feature_set.as_ref().map(|path| tracing::field::display(path.display())),
             plugin_wasi = if self.refuse_wasi { "refuse" } else { "deny" },
+            lease_seconds = self.lease.as_secs(),
             "effective configuration"
         );
     }
+}
+
+fn lease(seconds: Option<i64>) -> Result<Duration, OperatorError> {
+    let (least, most) = LEASE_SECONDS;
+    let seconds = match seconds {
+        None => DEFAULT_LEASE_SECONDS,
+        Some(seconds) => in_range("leaseSeconds", seconds, least, most)?,
+    };
+    Ok(Duration::from_secs(seconds.into()))
 }
 
 fn refuses_wasi(policy: Option<&str>) -> Result<bool, OperatorError> {

@@ -6,7 +6,7 @@
 use std::ffi::OsString;
 use std::path::PathBuf;
 
-use clap::{ArgAction, Args, Parser, Subcommand};
+use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 use serde::Deserialize;
 
 /// Copies a live MongoDB cluster into another and keeps the two in step until cutover.
@@ -32,11 +32,74 @@ pub(super) struct CommandLine {
 /// What the binary does beside running a host.
 #[derive(Debug, Subcommand)]
 pub(super) enum Tools {
-    /// Make, check, try out and upload plugins: see `tidegate plugin --help`. Since v0.2.0.
+    /// Make, check, try out and upload plugins: see `tidegate plugin --help`. Since v0.1.1.
     #[command(disable_help_flag = true)]
     Plugin {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true, hide = true)]
         arguments: Vec<OsString>,
+    },
+    /// Show, check, export or take back what a sync persists. Since v0.2.0.
+    #[command(rename_all = "camelCase")]
+    Metadata {
+        #[arg(value_enum)]
+        task: MetadataTask,
+
+        /// Print JSON.
+        #[arg(long)]
+        json: bool,
+
+        /// Configuration file (YAML, with these same names).
+        #[arg(long, value_name = "FILE", env = "TIDEGATE_CONFIG")]
+        config: Option<PathBuf>,
+
+        #[command(flatten)]
+        options: Box<Options>,
+    },
+    /// Show what a release ships, and what it would change for a running sync. Since v0.2.0.
+    #[command(name = "featureset", subcommand)]
+    #[command(disable_help_subcommand = true, arg_required_else_help = false)]
+    FeatureSet(FeatureSetTool),
+}
+
+/// What is done with the metadata of a sync. The connection strings are those of the host.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum MetadataTask {
+    /// How the sync stands, who works on it, and what it runs on.
+    Show,
+    /// Every document, one a line, as canonical Extended JSON.
+    Export,
+    /// Whether a host can go on with it.
+    Check,
+    /// Take it back to the version before, for the release before; no host may be running.
+    Rollback,
+}
+
+/// What `tidegate featureset` does.
+#[derive(Debug, Subcommand)]
+pub(super) enum FeatureSetTool {
+    /// Show a feature set: its name, version, metadata version and components.
+    Show {
+        /// Directory to read the feature set from, in place of the built-in one.
+        #[arg(long = "featureSet", value_name = "DIR", env = "TIDEGATE_FEATURE_SET")]
+        feature_set: Option<PathBuf>,
+
+        /// Print JSON.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Show what happens to a running sync of PINNED when a host with INSTALLED takes it over.
+    Diff {
+        /// The feature set that the sync was begun with: its directory, or "embedded".
+        #[arg(value_name = "PINNED")]
+        from: PathBuf,
+
+        /// The feature set of the host that takes over: its directory, or "embedded".
+        #[arg(value_name = "INSTALLED")]
+        to: PathBuf,
+
+        /// Print JSON.
+        #[arg(long)]
+        json: bool,
     },
 }
 
@@ -111,7 +174,7 @@ pub(super) struct Options {
     pub(super) feature_set: Option<PathBuf>,
 
     /// Plugins that import WASI, as those in Python and JavaScript do: "deny" runs them against
-    /// a WASI that grants nothing, "refuse" does not run them [default: deny]. Since v0.2.0.
+    /// a WASI that grants nothing, "refuse" [default: deny]. Since v0.1.1.
     #[arg(
         long = "plugin-wasi",
         alias = "pluginWasi",
@@ -119,6 +182,16 @@ pub(super) struct Options {
         env = "TIDEGATE_PLUGIN_WASI"
     )]
     pub(super) plugin_wasi: Option<String>,
+
+    /// How long another host waits before it takes over the sync of one that is gone without a
+    /// word, in seconds, 2 to 300 [default: 5]. Since v0.2.0.
+    #[arg(
+        long,
+        value_name = "SECONDS",
+        env = "TIDEGATE_LEASE_SECONDS",
+        allow_negative_numbers = true
+    )]
+    pub(super) lease_seconds: Option<i64>,
 
     /// Accepted for mongosync's scripts; there is no disclaimer.
     #[arg(long, num_args = 0..=1, default_missing_value = "true")]
@@ -153,6 +226,7 @@ impl Options {
             id: self.id.or(other.id),
             feature_set: self.feature_set.or(other.feature_set),
             plugin_wasi: self.plugin_wasi.or(other.plugin_wasi),
+            lease_seconds: self.lease_seconds.or(other.lease_seconds),
             accept_disclaimer: self.accept_disclaimer.or(other.accept_disclaimer),
             disable_telemetry: self.disable_telemetry.or(other.disable_telemetry),
         }

@@ -17,7 +17,7 @@ fn run(args: &[&str]) -> Result<Config, OperatorError> {
     match load(args.map(OsString::from))? {
         Request::Run(config) => Ok(config),
         Request::Print(text) => panic!("printed {text}"),
-        Request::Plugin(arguments) => panic!("the tools were asked for {arguments:?}"),
+        other => panic!("another request: {other:?}"),
     }
 }
 
@@ -70,6 +70,7 @@ fn the_default_configuration() {
     id: "coordinator",
     feature_set: None,
     refuse_wasi: false,
+    lease: 5s,
 }"#
     );
 }
@@ -228,6 +229,50 @@ fn what_stands_behind_plugin_is_left_to_the_authors_tools() {
     }
     let both = refusal(with_clusters(&["plugin", "inspect"]));
     assert!(both.contains("plugin"), "{both}");
+}
+
+#[test]
+fn feature_sets_are_folders_or_the_embedded_one() {
+    let command = |args: &[&str]| {
+        let args = ["tidegate", "featureset"].iter().chain(args);
+        match load(args.map(OsString::from)) {
+            Ok(Request::FeatureSet(command)) => Ok(command),
+            Ok(other) => panic!("another request: {other:?}"),
+            Err(error) => Err(error),
+        }
+    };
+    let folder = std::env::temp_dir();
+    let path = folder.to_str().expect("a path");
+    assert_eq!(
+        command(&["show", "--json", "--featureSet", path]).expect("a command"),
+        FeatureSetCommand::Show {
+            set: Some(folder.clone()),
+            json: true
+        }
+    );
+    assert_eq!(
+        command(&["diff", path, "embedded"]).expect("a command"),
+        FeatureSetCommand::Diff {
+            from: Some(folder.clone()),
+            to: None,
+            json: false
+        }
+    );
+    for (args, reason) in [
+        (
+            &["diff", "embedded", "/does/not/exist"][..],
+            "'/does/not/exist' is not a directory",
+        ),
+        (&["diff", "embedded"], "INSTALLED"),
+        (&["list"], "unrecognized subcommand 'list'"),
+        (&[], "requires a subcommand"),
+    ] {
+        let refusal = command(args).expect_err("refused").to_string();
+        assert!(
+            refusal.starts_with("InvalidConfig: ") && refusal.contains(reason),
+            "{refusal}"
+        );
+    }
 }
 
 #[test]

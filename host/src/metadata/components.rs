@@ -1,10 +1,10 @@
-//! Uploaded components: their bytes in chunks, then the document that makes them one.
+//! Components of the sync and uploaded ones: their bytes in chunks, then the document that makes them one.
 
 use bson::{Binary, doc, spec::BinarySubtype};
 
 use super::{
     documents::{ComponentChunkDocument, ComponentDocument},
-    store::{Storage, Store},
+    store::{Reader, Storage, Store},
 };
 
 const COMPONENTS: &str = "components";
@@ -33,9 +33,8 @@ impl<S: Storage> Store<S> {
                     bytes: chunk.to_vec(),
                 },
             };
-            self.storage
-                .replace(CHUNKS, &document.id, &document)
-                .await?;
+            let chunk = self.put(CHUNKS, &document.id, &document)?;
+            self.commit(vec![chunk]).await?;
             chunks += 1;
         }
         let document = ComponentDocument {
@@ -45,22 +44,27 @@ impl<S: Storage> Store<S> {
             bytes: i64::try_from(bytes.len()).unwrap_or(i64::MAX),
             chunks,
         };
-        self.storage.replace(COMPONENTS, digest, &document).await
+        self.commit(vec![self.put(COMPONENTS, digest, &document)?])
+            .await
+    }
+}
+
+impl<S: Storage> Reader<S> {
+    /// The digests of all stored components.
+    pub async fn component_digests(&self) -> Result<Vec<String>, S::Error> {
+        let listed: Vec<ComponentDocument> = self.storage.find(COMPONENTS, doc! {}).await?;
+        Ok(listed
+            .into_iter()
+            .map(|component| component.digest)
+            .collect())
     }
 
-    /// The bytes of every stored component. Whoever uses them checks their digest.
-    pub async fn components(&self) -> Result<Vec<Vec<u8>>, S::Error> {
-        let listed: Vec<ComponentDocument> = self.storage.find(COMPONENTS, doc! {}).await?;
-        let mut components = Vec::new();
-        for component in listed {
-            let mut chunks: Vec<ComponentChunkDocument> = self
-                .storage
-                .find(CHUNKS, doc! { "digest": &component.digest })
-                .await?;
-            chunks.sort_by_key(|chunk| chunk.number);
-            let bytes = chunks.into_iter().map(|chunk| chunk.bytes.bytes);
-            components.push(bytes.collect::<Vec<_>>().concat());
-        }
-        Ok(components)
+    /// The bytes of a stored component. Whoever uses them checks their digest.
+    pub async fn component(&self, digest: &str) -> Result<Vec<u8>, S::Error> {
+        let mut chunks: Vec<ComponentChunkDocument> =
+            self.storage.find(CHUNKS, doc! { "digest": digest }).await?;
+        chunks.sort_by_key(|chunk| chunk.number);
+        let bytes = chunks.into_iter().map(|chunk| chunk.bytes.bytes);
+        Ok(bytes.collect::<Vec<_>>().concat())
     }
 }

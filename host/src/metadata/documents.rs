@@ -1,4 +1,5 @@
-//! The shapes of metadata version 1.
+//! The shapes of metadata version 2. Every document also has `term`, the term of the lease in
+//! which it was written: the store puts it there.
 //!
 //! Reading rules: fields are added as optional, names are never reused, unknown
 //! fields are ignored.
@@ -11,7 +12,9 @@ use crate::model::{ClusterTime, Namespace, Position, StartOptions, State, event:
 /// The shape of everything in this file. Strictly increasing.
 ///
 /// - 1: tidegate 0.1.0 and 0.1.1
-pub const METADATA_VERSION: i32 = 1;
+/// - 2: tidegate 0.2.0: the lease and its terms, components pinned by slot, features, swaps and
+///   upgrades
+pub const METADATA_VERSION: i32 = 2;
 
 /// How far a sync has come. Phases only go forward.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -34,6 +37,8 @@ pub struct SessionDocument {
     pub metadata_version: i32,
     /// The release that wrote the session first.
     pub written_by: String,
+    /// The release that has worked on the sync last.
+    pub host_version: String,
     pub state: State,
     pub phase: Phase,
     pub options: StartOptions,
@@ -47,9 +52,21 @@ pub struct SessionDocument {
     /// The source's cluster time of a commit: the sync ends there.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub commit_time: Option<ClusterTime>,
-    /// The components that the chain runs on, one for each of the options' `plugins`.
+    /// The components that the sync runs on, one for each use.
     #[serde(default)]
     pub pinned: Vec<PinnedComponent>,
+    /// The native features that the sync was begun with, or that a migration has turned on.
+    #[serde(default)]
+    pub features: Vec<String>,
+    /// Every component that took the place of another, oldest first.
+    #[serde(default)]
+    pub swaps: Vec<SwapDocument>,
+    /// Every other release, or metadata version, that has taken the sync over, oldest first.
+    #[serde(default)]
+    pub upgrades: Vec<UpgradeDocument>,
+    /// Namespaces, by id, that a swap wants copied again and that are not marked so yet.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub recopy: Vec<String>,
     /// What commit could not restore, by name.
     #[serde(default)]
     pub not_restored: Vec<String>,
@@ -66,10 +83,58 @@ impl SessionDocument {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct PinnedComponent {
+    /// What the sync uses it for: `namespaceFilter`, `namespaceRemap`, `documentFilter`, or
+    /// `plugins[0]` and so on.
+    pub slot: String,
+    /// `route` or `transform`.
+    pub role: String,
     pub name: String,
     pub version: String,
     pub digest: String,
+    pub abi: String,
     pub semantics: i64,
+    /// The source's cluster time from which a component that was swapped in applies; absent for
+    /// one that the sync began with.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub since: Option<ClusterTime>,
+}
+
+/// A component that took the place of another one in a slot.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct SwapDocument {
+    /// By the destination's clock.
+    pub at: bson::DateTime,
+    pub slot: String,
+    pub name: String,
+    pub from_version: String,
+    pub from_digest: String,
+    pub from_semantics: i64,
+    pub to_version: String,
+    pub to_digest: String,
+    pub to_semantics: i64,
+    /// The source's cluster time from which the new one applies.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cluster_time: Option<ClusterTime>,
+    /// The namespaces that the slot sees were copied again.
+    pub recopied: bool,
+}
+
+/// A live upgrade.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct UpgradeDocument {
+    /// By the destination's clock.
+    pub at: bson::DateTime,
+    pub from_binary: String,
+    pub to_binary: String,
+    pub from_metadata: i32,
+    pub to_metadata: i32,
+    /// From what the old host applied last to what the new one applied first; `None` until then,
+    /// and where the sync was not running.
+    pub paused_ms: Option<i64>,
+    /// How the old host left.
+    pub outcome: String,
 }
 
 /// Collection `quarantine`: one a document that a plugin could not handle.
@@ -93,7 +158,7 @@ pub struct QuarantineDocument {
     pub reason: String,
 }
 
-/// Collection `components`: one an uploaded component.
+/// Collection `components`: one a component that the sync is pinned to, or that was uploaded.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct ComponentDocument {

@@ -4,6 +4,7 @@
 //! documents here, in [`crate::model::namespace::METADATA_DATABASE`], written
 //! with majority write concern. Invariants kept by every writer:
 //!
+//! - whatever is written is written by the holder of the lease, in its term;
 //! - the safe position is written only after everything at or before it is
 //!   durable on the destination;
 //! - a partition's `lastId` is written only after every document up to it is;
@@ -11,13 +12,15 @@
 
 mod components;
 mod documents;
+mod lease;
 mod quarantine;
 mod store;
 
 pub use documents::{
     ComponentChunkDocument, ComponentDocument, CopyState, METADATA_VERSION, NamespaceDocument,
     NamespaceKind, PartitionDocument, Phase, PinnedComponent, PositionDocument, QuarantineDocument,
-    SessionDocument,
+    SessionDocument, SwapDocument, UpgradeDocument,
 };
+pub use lease::{Claim, LeaseDocument, LeaseKey, Predecessor};
 pub use quarantine::QuarantinedId;
-pub use store::{Storage, Store, VersionGate};
+pub use store::{Copied, Heading, Reader, Standing, Storage, Store};

@@ -5,7 +5,7 @@ use serde::Deserialize;
 
 use super::{
     documents::QuarantineDocument,
-    store::{QUARANTINE, Storage, Store},
+    store::{QUARANTINE, Reader, Storage, Store, remove},
 };
 
 /// What is kept in memory of a quarantined document.
@@ -17,7 +17,7 @@ pub struct QuarantinedId {
     pub namespace_id: String,
 }
 
-impl<S: Storage> Store<S> {
+impl<S: Storage> Reader<S> {
     pub async fn quarantined_ids(&self) -> Result<Vec<QuarantinedId>, S::Error> {
         self.storage
             .page(
@@ -44,16 +44,22 @@ impl<S: Storage> Store<S> {
             )
             .await
     }
+}
 
+impl<S: Storage> Store<S> {
     pub async fn put_quarantined(&self, document: &QuarantineDocument) -> Result<(), S::Error> {
-        self.storage
-            .replace(QUARANTINE, &document.id, document)
+        self.commit(vec![self.put(QUARANTINE, &document.id, document)?])
             .await
     }
 
+    /// Takes away all entries of a namespace.
+    pub async fn remove_quarantined_of(&self, namespace_id: &str) -> Result<(), S::Error> {
+        let all = remove(QUARANTINE, doc! { "namespaceId": namespace_id });
+        self.commit(vec![all]).await
+    }
+
     pub async fn remove_quarantined(&self, ids: &[String]) -> Result<(), S::Error> {
-        self.storage
-            .remove(QUARANTINE, doc! { "_id": { "$in": ids } })
+        self.commit(vec![remove(QUARANTINE, doc! { "_id": { "$in": ids } })])
             .await
     }
 }

@@ -1,11 +1,18 @@
 //! Reads and writes the metadata documents through a storage that `sync` supplies.
 
-use bson::{Document, doc};
-use serde::{Serialize, de::DeserializeOwned};
+use std::ops::Deref;
 
-use super::documents::{
-    METADATA_VERSION, NamespaceDocument, PartitionDocument, PositionDocument, SessionDocument,
+use bson::{Document, RawDocumentBuf, doc};
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
+
+use super::{
+    documents::{
+        NamespaceDocument, PartitionDocument, Phase, PositionDocument, SessionDocument,
+        UpgradeDocument,
+    },
+    lease::{LEASE, LeaseKey},
 };
+use crate::model::{Change, Guard, State, options::ClusterName};
 
 const SESSION: &str = "session";
 const NAMESPACES: &str = "namespaces";
@@ -33,72 +40,132 @@ pub trait Storage: Send + Sync {
         limit: Option<u32>,
     ) -> impl Future<Output = Result<Vec<T>, Self::Error>> + Send;
 
-    /// Writes the whole document, whether or not there was one.
-    fn replace<T: Serialize + Send + Sync>(
+    /// Commits `changes` in one transaction in which a document of `guard` is there. Fails for
+    /// good, with nothing written, where none is: another host works on the sync.
+    fn commit(
         &self,
-        collection: &'static str,
-        id: &str,
-        document: &T,
+        guard: Guard,
+        changes: Vec<Change>,
     ) -> impl Future<Output = Result<(), Self::Error>> + Send;
 
-    fn insert_all<T: Serialize + Send + Sync>(
-        &self,
-        collection: &'static str,
-        documents: &[T],
-    ) -> impl Future<Output = Result<(), Self::Error>> + Send;
-
-    fn remove(
+    /// Changes one document with a pipeline, once, and gives it as it is then.
+    fn update<T: DeserializeOwned + Send + Sync>(
         &self,
         collection: &'static str,
         filter: Document,
+        pipeline: Vec<Document>,
+    ) -> impl Future<Output = Result<Option<T>, Self::Error>> + Send;
+
+    fn insert_if_absent(
+        &self,
+        collection: &'static str,
+        id: &str,
+        document: Document,
     ) -> impl Future<Output = Result<(), Self::Error>> + Send;
+
+    /// The document as the storage holds it.
+    fn raw<T: Serialize>(document: &T) -> Result<RawDocumentBuf, Self::Error>;
 }
 
-/// What [`Store::version`] found.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum VersionGate {
-    /// No sync has begun.
-    Empty,
-    /// This release's own version.
-    Ours,
-    /// Another version, and the release that wrote it.
-    Other { version: i32, written_by: String },
+/// What every version's session says, and every release can read.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Heading {
+    pub metadata_version: i32,
+    /// The release that began the sync.
+    #[serde(default)]
+    pub written_by: String,
+    /// The release that worked on it last; version 1 does not say.
+    #[serde(default)]
+    pub host_version: Option<String>,
+    #[serde(default)]
+    pub source_id: String,
+    #[serde(default)]
+    pub destination_id: String,
+    #[serde(default)]
+    pub options: Option<HeadingOptions>,
 }
 
-/// The metadata database of one destination.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+pub struct HeadingOptions {
+    pub destination: ClusterName,
+}
+
+/// What a standby shows of a sync, in every version that this release can read.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Standing {
+    pub metadata_version: i32,
+    pub state: State,
+    pub phase: Phase,
+    #[serde(default)]
+    pub total_bytes: i64,
+    #[serde(default)]
+    pub warnings: Vec<String>,
+    #[serde(default)]
+    pub upgrades: Vec<UpgradeDocument>,
+    pub options: StandingOptions,
+}
+
+#[derive(Clone, Copy, Debug, Deserialize)]
+pub struct StandingOptions {
+    pub source: ClusterName,
+    pub destination: ClusterName,
+}
+
+/// What is copied so far.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(default)]
+pub struct Copied {
+    pub documents: i64,
+    pub bytes: i64,
+}
+
+impl Heading {
+    /// The release that worked on the sync last, as far as it is known.
+    pub fn last_release(&self) -> &str {
+        self.host_version.as_deref().unwrap_or(&self.written_by)
+    }
+}
+
+/// The metadata database of one destination, for reading.
 #[derive(Clone)]
-pub struct Store<S> {
+pub struct Reader<S> {
     pub(super) storage: S,
 }
 
-impl<S: Storage> Store<S> {
+/// The metadata database, for the host that works on the sync: every write is a transaction
+/// that finds the lease in its own term, and puts the term into what it writes.
+#[derive(Clone)]
+pub struct Store<S> {
+    reader: Reader<S>,
+    key: LeaseKey,
+}
+
+impl<S> Deref for Store<S> {
+    type Target = Reader<S>;
+
+    fn deref(&self) -> &Reader<S> {
+        &self.reader
+    }
+}
+
+impl<S: Storage> Reader<S> {
     pub fn new(storage: S) -> Self {
         Self { storage }
     }
 
-    /// Looks at nothing but the version: everything else may have another shape.
-    pub async fn version(&self) -> Result<VersionGate, S::Error> {
-        let found: Vec<Document> = self
+    /// For the holder of the lease.
+    pub fn with_lease(self, key: LeaseKey) -> Store<S> {
+        Store { reader: self, key }
+    }
+
+    /// Looks at nothing but the heading: everything else may have another shape.
+    pub async fn heading(&self) -> Result<Option<Heading>, S::Error> {
+        let found = self
             .storage
-            .find(SESSION, doc! { "_id": SessionDocument::ID })
-            .await?;
-        Ok(match found.first() {
-            None => VersionGate::Empty,
-            Some(session)
-                if session
-                    .get_i32("metadataVersion")
-                    .is_ok_and(|version| version == METADATA_VERSION) =>
-            {
-                VersionGate::Ours
-            }
-            Some(session) => VersionGate::Other {
-                version: session.get_i32("metadataVersion").unwrap_or_default(),
-                written_by: session
-                    .get_str("writtenBy")
-                    .unwrap_or("an unknown release")
-                    .to_owned(),
-            },
-        })
+            .find(SESSION, doc! { "_id": SessionDocument::ID });
+        Ok(found.await?.pop())
     }
 
     pub async fn session(&self) -> Result<Option<SessionDocument>, S::Error> {
@@ -109,8 +176,24 @@ impl<S: Storage> Store<S> {
             .pop())
     }
 
-    pub async fn put_session(&self, session: &SessionDocument) -> Result<(), S::Error> {
-        self.storage.replace(SESSION, &session.id, session).await
+    /// How a sync stands that another host works on.
+    pub async fn standing(&self) -> Result<Option<Standing>, S::Error> {
+        let found = self
+            .storage
+            .find(SESSION, doc! { "_id": SessionDocument::ID });
+        Ok(found.await?.pop())
+    }
+
+    /// What all partitions together have copied.
+    pub async fn copied(&self) -> Result<Copied, S::Error> {
+        let counts = doc! { "documents": 1, "bytes": 1 };
+        let partitions = self.storage.page(PARTITIONS, doc! {}, counts, None).await?;
+        Ok(partitions
+            .iter()
+            .fold(Copied::default(), |sum, one: &Copied| Copied {
+                documents: sum.documents + one.documents,
+                bytes: sum.bytes + one.bytes,
+            }))
     }
 
     pub async fn namespaces(&self) -> Result<Vec<NamespaceDocument>, S::Error> {
@@ -125,59 +208,9 @@ impl<S: Storage> Store<S> {
             .pop())
     }
 
-    /// Writes namespaces of which none is there yet.
-    pub async fn insert_namespaces(
-        &self,
-        namespaces: &[NamespaceDocument],
-    ) -> Result<(), S::Error> {
-        self.storage.insert_all(NAMESPACES, namespaces).await
-    }
-
-    pub async fn put_namespace(&self, namespace: &NamespaceDocument) -> Result<(), S::Error> {
-        self.storage
-            .replace(NAMESPACES, &namespace.id, namespace)
-            .await
-    }
-
-    /// Forgets a namespace, its partitions and its quarantined documents.
-    pub async fn remove_namespace(&self, id: &str) -> Result<(), S::Error> {
-        for collection in [PARTITIONS, QUARANTINE] {
-            self.storage
-                .remove(collection, doc! { "namespaceId": id })
-                .await?;
-        }
-        self.storage.remove(NAMESPACES, doc! { "_id": id }).await
-    }
-
-    /// Forgets what a start that was cut short has left: called before the session is written.
-    pub async fn clear(&self) -> Result<(), S::Error> {
-        for collection in [NAMESPACES, PARTITIONS, POSITION, QUARANTINE] {
-            self.storage.remove(collection, doc! {}).await?;
-        }
-        Ok(())
-    }
-
     pub async fn partitions(&self, namespace_id: &str) -> Result<Vec<PartitionDocument>, S::Error> {
         self.storage
             .find(PARTITIONS, doc! { "namespaceId": namespace_id })
-            .await
-    }
-
-    /// Writes a namespace's partitions for the first time.
-    pub async fn put_partitions(
-        &self,
-        namespace_id: &str,
-        partitions: &[PartitionDocument],
-    ) -> Result<(), S::Error> {
-        self.storage
-            .remove(PARTITIONS, doc! { "namespaceId": namespace_id })
-            .await?;
-        self.storage.insert_all(PARTITIONS, partitions).await
-    }
-
-    pub async fn put_partition(&self, partition: &PartitionDocument) -> Result<(), S::Error> {
-        self.storage
-            .replace(PARTITIONS, &partition.id, partition)
             .await
     }
 
@@ -188,8 +221,112 @@ impl<S: Storage> Store<S> {
             .await?
             .pop())
     }
+}
+
+impl<S: Storage> Store<S> {
+    pub fn key(&self) -> &LeaseKey {
+        &self.key
+    }
+
+    /// Begins a sync: takes away what a start that was cut short has left, and writes everything
+    /// that a sync begins with.
+    pub async fn begin(
+        &self,
+        session: &SessionDocument,
+        namespaces: &[NamespaceDocument],
+    ) -> Result<(), S::Error> {
+        let mut changes: Vec<_> = [NAMESPACES, PARTITIONS, POSITION, QUARANTINE]
+            .map(|collection| remove(collection, doc! {}))
+            .into();
+        changes.push(self.insert(NAMESPACES, namespaces)?);
+        changes.push(self.put(SESSION, &session.id, session)?);
+        self.commit(changes).await
+    }
+
+    /// Forgets the lease, for releases that know none.
+    pub async fn forget_lease(&self) -> Result<(), S::Error> {
+        self.commit(vec![remove(LEASE, doc! {})]).await
+    }
+
+    pub async fn put_session(&self, session: &SessionDocument) -> Result<(), S::Error> {
+        self.commit(vec![self.put(SESSION, &session.id, session)?])
+            .await
+    }
+
+    pub async fn put_namespace(&self, namespace: &NamespaceDocument) -> Result<(), S::Error> {
+        self.commit(vec![self.put(NAMESPACES, &namespace.id, namespace)?])
+            .await
+    }
+
+    /// Forgets a namespace, its partitions and its quarantined documents.
+    pub async fn remove_namespace(&self, id: &str) -> Result<(), S::Error> {
+        let mut changes: Vec<_> = [PARTITIONS, QUARANTINE]
+            .map(|collection| remove(collection, doc! { "namespaceId": id }))
+            .into();
+        changes.push(remove(NAMESPACES, doc! { "_id": id }));
+        self.commit(changes).await
+    }
+
+    /// Writes a namespace that is being copied from now on, and its partitions.
+    pub async fn put_partitions(
+        &self,
+        namespace: &NamespaceDocument,
+        partitions: &[PartitionDocument],
+    ) -> Result<(), S::Error> {
+        self.commit(vec![
+            remove(PARTITIONS, doc! { "namespaceId": &namespace.id }),
+            self.insert(PARTITIONS, partitions)?,
+            self.put(NAMESPACES, &namespace.id, namespace)?,
+        ])
+        .await
+    }
+
+    pub async fn put_partition(&self, partition: &PartitionDocument) -> Result<(), S::Error> {
+        self.commit(vec![self.put(PARTITIONS, &partition.id, partition)?])
+            .await
+    }
 
     pub async fn put_position(&self, position: &PositionDocument) -> Result<(), S::Error> {
-        self.storage.replace(POSITION, &position.id, position).await
+        self.commit(vec![self.put(POSITION, &position.id, position)?])
+            .await
+    }
+
+    pub(super) async fn commit(&self, changes: Vec<Change>) -> Result<(), S::Error> {
+        self.storage.commit(self.key.guard(), changes).await
+    }
+
+    pub(super) fn put<T: Serialize>(
+        &self,
+        collection: &'static str,
+        id: &str,
+        document: &T,
+    ) -> Result<Change, S::Error> {
+        Ok(Change::Put {
+            collection,
+            id: id.to_owned(),
+            document: self.stamped(document)?,
+        })
+    }
+
+    fn insert<T: Serialize>(&self, collection: &str, documents: &[T]) -> Result<Change, S::Error> {
+        let documents = documents.iter().map(|document| self.stamped(document));
+        Ok(Change::Insert {
+            collection: collection.to_owned(),
+            documents: documents.collect::<Result<_, _>>()?,
+        })
+    }
+
+    /// The document with the term that it is written in.
+    fn stamped<T: Serialize>(&self, document: &T) -> Result<RawDocumentBuf, S::Error> {
+        let mut stamped = S::raw(document)?;
+        stamped.append(bson::cstr!("term"), self.key.term);
+        Ok(stamped)
+    }
+}
+
+pub(super) fn remove(collection: &str, filter: Document) -> Change {
+    Change::Remove {
+        collection: collection.to_owned(),
+        filter,
     }
 }

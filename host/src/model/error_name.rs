@@ -118,6 +118,10 @@ error_names! {
     IncompatiblePlugin,
     /// The metadata was written by a newer release.
     MetadataVersionNotSupported,
+    /// Another host works on the sync.
+    StandbyInstance,
+    /// The metadata cannot be taken to another version.
+    MigrationFailed,
     /// A document or command that the destination refuses for good.
     DestinationRefused,
     /// A bug of ours.

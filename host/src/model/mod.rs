@@ -2,9 +2,11 @@
 //!
 //! Every other room may use this one; this one uses none of them.
 
+mod change;
 pub mod document_key;
 pub mod error_name;
 pub mod event;
+pub mod feature;
 pub mod input;
 pub mod namespace;
 pub mod options;
@@ -12,11 +14,13 @@ pub mod plugins;
 pub mod position;
 pub mod progress;
 pub mod state;
+pub mod succession;
 
+pub use change::{Change, Guard};
 pub use error_name::{ErrorKind, ErrorName, OperatorError};
 pub use namespace::{Namespace, Route};
 pub use options::StartOptions;
 pub use position::{ClusterTime, Position};
-pub use progress::Progress;
+pub use progress::{Progress, Readiness};
 pub use raw_bson as raw;
 pub use state::State;

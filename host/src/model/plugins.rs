@@ -20,7 +20,7 @@ pub struct InstalledPlugin {
     pub config_schema: String,
     /// It imports WASI, and runs against one that grants nothing.
     pub wasi: bool,
-    /// It is of the feature set; otherwise it was uploaded.
+    /// It is of the feature set; otherwise it was uploaded, or the sync began with it.
     pub shipped: bool,
     pub bytes: u64,
     /// The sync runs on it.
@@ -70,9 +70,26 @@ pub struct Retried {
     pub left: u64,
 }
 
+/// Components that are to take the place of those that a sync runs on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Upgrade {
+    pub components: Vec<Swap>,
+    pub on_incompatible: OnIncompatible,
+}
+
 /// A component that is to take the place of the one that runs under the same name.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Swap {
     pub name: String,
     pub digest: String,
+}
+
+/// What happens when a component would give other answers than the one in use.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum OnIncompatible {
+    /// It is refused.
+    #[default]
+    Refuse,
+    /// It takes over, and the namespaces that it sees are copied again.
+    Recopy,
 }

@@ -32,6 +32,117 @@ pub struct Progress {
     pub quarantined: u64,
     /// The chain, in order; empty while no work is done.
     pub plugins: Vec<PluginProgress>,
+    /// Who works on the sync; `None` before start.
+    pub lease: Option<LeaseProgress>,
+    pub upgrade: UpgradeProgress,
+    pub feature_set: FeatureSetProgress,
+}
+
+/// Which host works on the sync, and since when for whom it was taken over.
+#[derive(Clone, Debug, Default)]
+pub struct LeaseProgress {
+    /// True if it is this host.
+    pub ours: bool,
+    /// `--id` of the host that works on the sync.
+    pub instance: String,
+    /// The id of its process.
+    pub holder: String,
+    pub release: String,
+    pub term: i64,
+    /// From what the host before applied last to what this one applied first; `None` until then.
+    pub paused_ms: Option<i64>,
+}
+
+/// What live upgrades a sync has been through.
+#[derive(Clone, Debug, Default)]
+pub struct UpgradeProgress {
+    /// `None` before start.
+    pub metadata_version: Option<i32>,
+    pub binary_version: &'static str,
+    /// Oldest first.
+    pub history: Vec<Upgrade>,
+}
+
+/// One live upgrade.
+#[derive(Clone, Debug)]
+pub struct Upgrade {
+    /// RFC 3339, by the destination's clock.
+    pub at: String,
+    pub from_binary: String,
+    pub to_binary: String,
+    pub from_metadata: i32,
+    pub to_metadata: i32,
+    pub paused_ms: Option<i64>,
+    pub outcome: String,
+}
+
+/// Whether a host can do its work, and which that is.
+#[derive(Clone, Copy, Debug)]
+pub struct Readiness {
+    /// Both clusters answered last time.
+    pub ready: bool,
+    /// "active", "standby", or "idle" where no sync has begun.
+    pub role: &'static str,
+}
+
+/// What this host has installed, and what the sync runs on.
+#[derive(Clone, Debug, Default)]
+pub struct FeatureSetProgress {
+    pub name: String,
+    pub version: String,
+    /// By slot.
+    pub pinned: Vec<Pinned>,
+    /// What comes with this release.
+    pub available: Vec<Available>,
+    /// What this release could do that the sync does not.
+    pub deferred: Vec<Deferred>,
+    /// Oldest first.
+    pub swaps: Vec<Swapped>,
+}
+
+/// A component that the sync runs on.
+#[derive(Clone, Debug)]
+pub struct Pinned {
+    /// What the sync uses it for.
+    pub slot: String,
+    pub component: Available,
+    /// The source's cluster time from which it applies; `None` if the sync began with it.
+    pub since: Option<ClusterTime>,
+}
+
+/// A component of a feature set.
+#[derive(Clone, Debug)]
+pub struct Available {
+    pub role: String,
+    pub name: String,
+    pub version: String,
+    pub digest: String,
+    pub abi: String,
+    pub semantics: i64,
+}
+
+/// A component or a feature that waits for a new sync, or for the operator.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Deferred {
+    pub name: String,
+    pub reason: String,
+}
+
+/// A component that took the place of another one.
+#[derive(Clone, Debug)]
+pub struct Swapped {
+    /// By the destination's clock, RFC 3339.
+    pub at: String,
+    pub slot: String,
+    pub name: String,
+    pub from_version: String,
+    pub from_digest: String,
+    pub to_version: String,
+    pub to_digest: String,
+    /// The source's cluster time from which the new one applies.
+    pub cluster_time: Option<ClusterTime>,
+    /// What the new one would answer otherwise was copied again.
+    pub recopied: bool,
 }
 
 /// Bytes of uncompressed documents. The total is an estimate: more can be copied.

@@ -105,7 +105,8 @@ async fn client_options(
     let mut options = ClientOptions::parse(uri)
         .await
         .map_err(|error| uri_refusal(name, uri, &error))?;
-    options.app_name.get_or_insert_with(|| app_name.to_owned());
+    // Not the connection string's own: hosts find one another's operations by it.
+    options.app_name = Some(app_name.to_owned());
     options.max_pool_size = Some(options.max_pool_size.unwrap_or(0).max(MIN_POOL_SIZE));
     options.selection_criteria = Some(SelectionCriteria::ReadPreference(ReadPreference::Primary));
     options.read_concern = None;

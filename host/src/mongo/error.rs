@@ -45,6 +45,12 @@ pub enum Error {
     /// A read came from a time before what it had to see.
     #[error("the source answered with an older state than it has shown before")]
     Stale,
+    /// This host has not been able to renew its lease; whether a write was done is not known.
+    #[error("the lease on the sync has to be renewed first")]
+    LeaseExpired,
+    /// Another host works on the sync. Nothing is written any more.
+    #[error("another host has taken the sync over")]
+    Fenced,
     #[error("the server's reply has no `{0}`")]
     Reply(&'static str),
     #[error(transparent)]
@@ -68,7 +74,12 @@ impl Error {
         match self {
             Self::Driver(error) => driver_code(error),
             Self::WriteConcern { code, .. } | Self::Refused { code, .. } => Some(*code),
-            Self::Stale | Self::Reply(_) | Self::Malformed(_) | Self::Bson(_) => None,
+            Self::Stale
+            | Self::LeaseExpired
+            | Self::Fenced
+            | Self::Reply(_)
+            | Self::Malformed(_)
+            | Self::Bson(_) => None,
         }
     }
 
@@ -85,8 +96,8 @@ impl Error {
                 ErrorKind::Transient
             }
             Self::Driver(error) if is_network(error) => ErrorKind::Transient,
-            Self::Stale => ErrorKind::Transient,
-            Self::Driver(_) | Self::WriteConcern { .. } | Self::Refused { .. } => {
+            Self::Stale | Self::LeaseExpired => ErrorKind::Transient,
+            Self::Driver(_) | Self::WriteConcern { .. } | Self::Refused { .. } | Self::Fenced => {
                 ErrorKind::Operator
             }
             Self::Reply(_) | Self::Malformed(_) | Self::Bson(_) => ErrorKind::Bug,
@@ -141,6 +152,7 @@ fn is_network(error: &mongodb::error::Error) -> bool {
             | Driver::ServerSelection { .. }
             | Driver::DnsResolve { .. }
     ) || error.contains_label(mongodb::error::RETRYABLE_WRITE_ERROR)
+        || error.contains_label(mongodb::error::TRANSIENT_TRANSACTION_ERROR)
 }
 
 fn driver_code(error: &mongodb::error::Error) -> Option<i32> {

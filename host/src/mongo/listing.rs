@@ -125,6 +125,14 @@ pub async fn operation_time(client: &Client) -> Result<ClusterTime, Error> {
         .map_err(|_absent| Error::Reply("operationTime"))
 }
 
+/// The clock of the cluster's primary.
+pub async fn local_time(client: &Client) -> Result<bson::DateTime, Error> {
+    let hello = doc! { "hello": 1 };
+    let reply = client.database("admin").run_command(hello).await?;
+    let time = reply.get_datetime("localTime");
+    time.copied().map_err(|_absent| Error::Reply("localTime"))
+}
+
 /// A time of the cluster of which everything at or before it has happened: an
 /// operation time can be ahead of operations that are still being committed
 /// ("oplog holes"), and a majority read after it waits for them.

@@ -3,16 +3,24 @@
 use crate::model::options::ClusterName;
 
 pub mod connect;
+mod destination;
 mod documents;
 mod error;
+mod fence;
 pub mod listing;
+mod moment;
+mod operations;
 pub mod preflight;
 mod retry;
 pub mod sample;
 pub mod write;
 
-pub use documents::Documents;
+pub use destination::{Destination, DestinationDatabase};
+pub use documents::{Documents, Transaction};
 pub use error::{Error, Whereabouts, code};
+pub use fence::{Fence, FenceKeeper};
+pub use moment::Moment;
+pub use operations::{end_writes, is_connected};
 pub use retry::{OUTAGE, retry};
 
 /// One of the two clusters, connected.

@@ -4,9 +4,8 @@
 //! write errors and retries are ours. Every command here can be sent again.
 
 use bson::{Document, RawDocumentBuf, rawdoc};
-use mongodb::Database;
 
-use super::{Error, code};
+use super::{DestinationDatabase, Error, code};
 use crate::model::{
     Namespace,
     raw::{Writer, kind},
@@ -126,22 +125,22 @@ impl WriteCommand {
     }
 
     /// Sends the command once: for statements that must not be repeated.
-    pub async fn send_once(self, database: &Database) -> Result<Outcome, Error> {
+    pub async fn send_once(self, database: &DestinationDatabase) -> Result<Outcome, Error> {
         if self.statements == 0 {
             return Ok(Outcome::default());
         }
-        outcome(&database.run_raw_command(self.into_command()?).await?)
+        outcome(&database.send(self.into_command()?).await?)
     }
 
     /// Sends the command, again after transient failures: only for
     /// statements that can be repeated. Refused statements are in the outcome.
-    pub async fn send(self, database: &Database) -> Result<Outcome, Error> {
+    pub async fn send(self, database: &DestinationDatabase) -> Result<Outcome, Error> {
         if self.statements == 0 {
             return Ok(Outcome::default());
         }
         let command = self.into_command()?;
         super::retry("write", || async {
-            outcome(&database.run_raw_command(command.clone()).await?)
+            outcome(&database.send(command.clone()).await?)
         })
         .await
     }

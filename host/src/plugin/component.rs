@@ -6,11 +6,12 @@ use wasmtime::component::InstancePre;
 use crate::model::{Namespace, Route};
 
 use super::abi::Stamp;
-use super::abi::v1_0_0::{ConfigError, Description, Exports, Indices, transform};
+use super::abi::v1_0_0::{ConfigError, Description, Exports, Indices, migrate, transform};
 use super::config::Schema;
 use super::engine::{Engine, Engines, Guest};
 use super::error::{Call, Error, Result};
 use super::featureset::ComponentInfo;
+use super::migrator::{Direction, Step};
 use super::registry::Installed;
 use super::trap::Trap;
 use super::wasi::WasiPolicy;
@@ -79,7 +80,7 @@ impl Component {
 
     /// True if the component has the interface.
     pub(super) fn exports(&self, interface: &str) -> bool {
-        self.installed.exports.iter().any(|name| name == interface)
+        self.installed.exports(interface)
     }
 
     pub(super) fn instantiate(&self) -> Result<Instance> {
@@ -134,6 +135,29 @@ impl Component {
         self.call(instance, "transform", |exports, store| {
             let transform = exports.transform.as_ref().ok_or_else(not_there)?;
             transform.call_transform(store, namespace, documents)
+        })
+    }
+
+    /// Asks a configured instance which step of the metadata it is.
+    pub(super) fn which_step(&self, instance: &mut Instance) -> Result<Step> {
+        let step = self.call(instance, "which-step", |exports, store| {
+            let migrate = exports.migrate.as_ref().ok_or_else(not_there)?;
+            migrate.call_which_step(store)
+        })?;
+        Ok(step.into())
+    }
+
+    /// Gives a configured instance one batch of metadata.
+    pub(super) fn migrate(
+        &self,
+        instance: &mut Instance,
+        direction: Direction,
+        session: &[u8],
+        batch: &migrate::Documents,
+    ) -> Result<std::result::Result<Vec<migrate::Documents>, migrate::Error>> {
+        self.call(instance, "migrate", |exports, store| {
+            let migrate = exports.migrate.as_ref().ok_or_else(not_there)?;
+            migrate.call_migrate(store, direction.into(), session, batch)
         })
     }
 

@@ -10,12 +10,18 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
+use crate::model::OperatorError;
+use crate::model::succession::Build;
+
 use super::error::{Error, Result};
 
 include!(concat!(env!("OUT_DIR"), "/featureset.rs"));
 
+/// The role of a step of the metadata.
+pub(super) const MIGRATE: &str = "migrate";
+
 /// The interfaces that a host uses a shipped component for.
-const ROLES: [&str; 3] = ["route", "transform", "migrate"];
+const ROLES: [&str; 3] = ["route", "transform", MIGRATE];
 
 /// What a release ships. Read from `featureset.toml`; fields of later releases are
 /// passed over.
@@ -23,6 +29,9 @@ const ROLES: [&str; 3] = ["route", "transform", "migrate"];
 pub struct FeatureSet {
     name: String,
     version: String,
+    metadata_version: u32,
+    /// There may be none: a sync that has begun has its own.
+    #[serde(default)]
     components: Vec<ComponentInfo>,
 }
 
@@ -41,6 +50,22 @@ pub struct ComponentInfo {
     pub semantics: u32,
 }
 
+impl ComponentInfo {
+    /// True for one that a sync is pinned to; a step of the metadata is the host's own.
+    pub fn is_pinned(&self) -> bool {
+        self.role != MIGRATE
+    }
+
+    /// What decides whether it takes another's place.
+    pub fn build(&self) -> Build<'_> {
+        Build {
+            version: &self.version,
+            digest: &self.digest,
+            semantics: i64::from(self.semantics),
+        }
+    }
+}
+
 /// The bytes of a component.
 pub(super) type Bytes = Cow<'static, [u8]>;
 
@@ -53,12 +78,23 @@ impl FeatureSet {
         &self.version
     }
 
+    /// The version of the metadata that its host writes.
+    pub fn metadata_version(&self) -> u32 {
+        self.metadata_version
+    }
+
     /// What a sync that begins now is pinned to.
     pub fn components(&self) -> &[ComponentInfo] {
         &self.components
     }
 
     /// Reads the embedded feature set, or the one in `dir`, and checks every digest.
+    /// Compiles nothing, and keeps no component.
+    pub fn load(dir: Option<&Path>) -> std::result::Result<Self, OperatorError> {
+        Ok(Self::read(dir)?.0)
+    }
+
+    /// The same, with the components' bytes.
     pub(super) fn read(dir: Option<&Path>) -> Result<(Self, Vec<Bytes>)> {
         let source = dir.map_or(Source::Embedded, |dir| Source::Folder(dir.to_owned()));
         let set: Self = toml::from_str(&source.manifest()?)

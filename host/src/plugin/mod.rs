@@ -16,17 +16,26 @@ mod engine;
 mod error;
 mod featureset;
 mod metrics;
+mod migrator;
+mod pins;
 mod pool;
 mod registry;
 mod router;
+mod succession;
+mod swap;
 mod trap;
 mod usage;
 mod wasi;
 
+pub use crate::model::succession::Succession;
 pub use chain::{Chain, Fault, FaultKind, NamespaceChain, Outcome, Transformed};
 pub use featureset::{ComponentInfo, FeatureSet};
+pub use migrator::{Direction, Migrator, Step};
+pub use pins::{Pins, Slot};
 pub use registry::{Installed, Registry, Scope};
 pub use router::Router;
+pub use succession::succession;
+pub use swap::{Answers, Change, Successors, self_check};
 pub use trap::TrapKind;
 pub use wasi::WasiPolicy;
 

@@ -3,18 +3,22 @@
 //!
 //! A component is compiled when it is first needed, once a digest.
 
+use std::borrow::Cow;
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 use semver::Version;
 
 use crate::model::{OperatorError, StartOptions, plugins::InstalledPlugin};
+use crate::observe::field;
 
 use super::chain::Chain;
 use super::component::Component;
 use super::engine::{Engines, Limits};
 use super::error::{Error, Result};
-use super::featureset::{Bytes, ComponentInfo, FeatureSet, digest};
+use super::featureset::{Bytes, ComponentInfo, FeatureSet, MIGRATE, digest};
+use super::migrator::Migrator;
+use super::pins::{Pins, Slot};
 use super::router::Router;
 use super::wasi::WasiPolicy;
 
@@ -42,6 +46,17 @@ pub struct Installed {
     pub shipped: bool,
     /// The size of the component.
     pub bytes: usize,
+}
+
+impl Installed {
+    /// Its version, to be compared.
+    pub fn version(&self) -> Option<Version> {
+        Version::parse(&self.info.version).ok()
+    }
+
+    pub fn exports(&self, interface: &str) -> bool {
+        self.exports.iter().any(|name| name == interface)
+    }
 }
 
 impl From<Installed> for InstalledPlugin {
@@ -143,12 +158,17 @@ impl Registry {
         Ok(component.installed().clone())
     }
 
-    /// All of them, the feature set's first. Compiles what is not compiled yet.
+    /// All of them, the feature set's first. Compiles what is not compiled yet; what another
+    /// host has stored and this one cannot run is left out.
     pub fn list(&self) -> std::result::Result<Vec<Installed>, OperatorError> {
-        self.entries()
-            .iter()
-            .map(|entry| Ok(self.compiled(entry)?.installed().clone()))
-            .collect()
+        let entries = self.entries();
+        let shipped = entries.iter().filter(|entry| entry.manifest.is_some());
+        let mut components = shipped
+            .map(|entry| self.compiled(entry))
+            .collect::<Result<Vec<_>>>()?;
+        components.extend(self.added(&entries));
+        let installed = components.iter().map(|component| component.installed());
+        Ok(installed.cloned().collect())
     }
 
     /// The component of that name or digest. Of one name the feature set's goes
@@ -157,14 +177,97 @@ impl Registry {
         Ok(self.component(name_or_digest)?.installed().clone())
     }
 
+    /// Takes in the bytes of a component that was checked by whoever stored them. Compiles
+    /// nothing yet; bytes with another digest are refused.
+    pub fn hold(&self, stored: &str, bytes: Vec<u8>) -> std::result::Result<(), OperatorError> {
+        let found = digest(&bytes);
+        if found != stored {
+            let component = stored.to_owned();
+            let reason = format!("its bytes have the digest {found}");
+            return Err(Error::NotSupported { component, reason }.reported());
+        }
+        let mut entries = self.entries.write().unwrap_or_else(PoisonError::into_inner);
+        if !entries.iter().any(|known| known.digest == found) {
+            entries.push(Arc::new(Entry {
+                digest: found,
+                manifest: None,
+                bytes: bytes.into(),
+                compiled: Mutex::new(None),
+            }));
+        }
+        Ok(())
+    }
+
+    /// The bytes of a component, if they are here.
+    pub fn bytes(&self, digest: &str) -> Option<Cow<'static, [u8]>> {
+        let entries = self.entries();
+        let entry = entries.iter().find(|entry| entry.digest == digest)?;
+        Some(entry.bytes.clone())
+    }
+
+    /// True if the component's bytes are here.
+    pub fn has(&self, digest: &str) -> bool {
+        self.entries().iter().any(|entry| entry.digest == digest)
+    }
+
+    /// What a sync with these options that begins now runs on: each use's component by the name
+    /// or digest that the options have for it.
+    pub fn pins(&self, options: &StartOptions) -> std::result::Result<Pins, OperatorError> {
+        let digest = |(slot, wanted)| Ok((slot, self.find(wanted)?.info.digest));
+        Slot::all(options).into_iter().map(digest).collect()
+    }
+
     /// Configures everything that decides about the namespaces of a sync.
-    pub fn router(&self, options: &StartOptions) -> std::result::Result<Router, OperatorError> {
-        Router::new(self, options).map_err(Error::reported)
+    pub fn router(
+        &self,
+        options: &StartOptions,
+        pins: &Pins,
+    ) -> std::result::Result<Router, OperatorError> {
+        Router::new(self, options, pins).map_err(Error::reported)
     }
 
     /// Configures everything that decides about the documents of a sync.
-    pub fn chain(&self, options: &StartOptions) -> std::result::Result<Chain, OperatorError> {
-        Chain::new(self, options).map_err(Error::reported)
+    pub fn chain(
+        &self,
+        options: &StartOptions,
+        pins: &Pins,
+    ) -> std::result::Result<Chain, OperatorError> {
+        Chain::new(self, options, pins).map_err(Error::reported)
+    }
+
+    /// The component in a slot.
+    pub(super) fn pinned(&self, pins: &Pins, slot: Slot) -> Result<Arc<Component>> {
+        match pins.digest(slot) {
+            Some(digest) => self.of_digest(digest),
+            None => Err(Error::Internal(format!(
+                "no component is pinned for {slot}"
+            ))),
+        }
+    }
+
+    pub(super) fn of_digest(&self, digest: &str) -> Result<Arc<Component>> {
+        let entries = self.entries();
+        match entries.iter().find(|entry| entry.digest == digest) {
+            Some(entry) => self.compiled(entry),
+            None => Err(not_found(digest, &entries, &[])),
+        }
+    }
+
+    /// The feature set's step of the metadata from version `from` to the next, if it
+    /// has one.
+    pub fn migrator(&self, from: u32) -> std::result::Result<Option<Migrator>, OperatorError> {
+        let entries = self.entries();
+        let is_step = |info: &ComponentInfo| info.role == MIGRATE;
+        let steps = entries
+            .iter()
+            .filter(|entry| entry.manifest.as_ref().is_some_and(is_step));
+        for entry in steps {
+            let migrator = Migrator::new(self.compiled(entry)?)?;
+            if migrator.step().from == from {
+                return Ok(Some(migrator));
+            }
+        }
+        Ok(None)
     }
 
     pub(super) fn component(&self, name_or_digest: &str) -> Result<Arc<Component>> {
@@ -179,16 +282,26 @@ impl Registry {
         if let Some(entry) = exact {
             return self.compiled(entry);
         }
-        let added = entries.iter().filter(|entry| entry.manifest.is_none());
-        let added = added
-            .map(|entry| self.compiled(entry))
-            .collect::<Result<Vec<_>>>()?;
+        let added = self.added(&entries);
         added
             .iter()
             .filter(|component| component.info().name == name_or_digest)
-            .max_by_key(|component| Version::parse(&component.info().version).ok())
+            .max_by_key(|component| component.installed().version())
             .cloned()
             .ok_or_else(|| not_found(name_or_digest, &entries, &added))
+    }
+
+    /// Those that did not come with this release, as far as this host can run them.
+    fn added(&self, entries: &[Arc<Entry>]) -> Vec<Arc<Component>> {
+        let added = entries.iter().filter(|entry| entry.manifest.is_none());
+        let usable = added.filter_map(|entry| match self.compiled(entry) {
+            Ok(component) => Some(component),
+            Err(error) => {
+                tracing::info!({ field::PLUGIN_DIGEST } = entry.digest, error = %error, "a stored component cannot be used");
+                None
+            }
+        });
+        usable.collect()
     }
 
     fn entries(&self) -> Vec<Arc<Entry>> {
@@ -235,11 +348,15 @@ fn not_found(wanted: &str, entries: &[Arc<Entry>], added: &[Arc<Component>]) -> 
         Some((_, name)) => format!("did you mean {name}? "),
         None => String::new(),
     };
+    let names = if names.is_empty() {
+        "none".to_owned()
+    } else {
+        names.join(", ")
+    };
     Error::NotFound {
         wanted: wanted.to_owned(),
         hint: format!(
-            "{hint}this host has {}; others have to be added first, with `tidegate plugin add`",
-            names.join(", ")
+            "{hint}this host has {names}; others have to be added first, with `tidegate plugin add`"
         ),
     }
 }

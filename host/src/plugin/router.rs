@@ -1,17 +1,17 @@
 //! Every namespace decision of a sync: the route components, one behind the other,
 //! configured with what the sync was started with.
 
+use std::sync::Arc;
+
 use serde_json::json;
 
 use crate::model::{Namespace, OperatorError, Route, StartOptions};
 
 use super::error::{Error, Result};
+use super::pins::{Pins, Slot};
 use super::pool::Pool;
 use super::registry::Registry;
-use super::usage::{Seen, Usage, filter, is_seen, plugins};
-
-/// The component that reads `namespaceRemap`.
-const NAMESPACE_REMAP: &str = "namespace-remap";
+use super::usage::{Seen, Usage, filter, is_seen, plugins, route};
 
 /// The route components of one sync. Shared by all tasks; each call has an
 /// instance to itself.
@@ -21,32 +21,23 @@ pub struct Router {
 
 /// One route component, and the source namespaces it sees.
 struct Step {
-    pool: Pool,
+    usage: Arc<Usage>,
     sees: Option<Seen>,
 }
 
 impl Router {
     /// The filter first, then the remap, then the plugins in their order.
-    pub(super) fn new(registry: &Registry, options: &StartOptions) -> Result<Self> {
-        let mut steps = vec![Step {
-            pool: filter(
-                registry,
-                &options.include_namespaces,
-                &options.exclude_namespaces,
-            )?,
-            sees: None,
-        }];
+    pub(super) fn new(registry: &Registry, options: &StartOptions, pins: &Pins) -> Result<Self> {
+        let (include, exclude) = (&options.include_namespaces, &options.exclude_namespaces);
+        let mut steps = vec![Step::of_all(filter(registry, pins, include, exclude)?)];
         if let Some(remap) = &options.namespace_remap {
-            let usage = Usage::short("", json!({ "namespaceRemap": remap.0 }));
-            let component = registry.component(NAMESPACE_REMAP)?;
-            steps.push(Step {
-                pool: usage.configure(component)?,
-                sees: None,
-            });
+            let config = json!({ "namespaceRemap": remap.0 });
+            let remap = Usage::short(registry, pins, Slot::NamespaceRemap, "", config)?;
+            steps.push(Step::of_all(remap));
         }
-        for plugin in plugins(registry, options, "route")? {
+        for plugin in plugins(registry, options, pins, "route")? {
             steps.push(Step {
-                pool: plugin.usage.configure(plugin.component)?,
+                usage: Arc::new(plugin.usage),
                 sees: plugin.sees,
             });
         }
@@ -54,7 +45,7 @@ impl Router {
     }
 
     /// Where documents of `namespace` go. Synchronous: microseconds. The answer for
-    /// a namespace never changes, so remember it rather than ask again.
+    /// a namespace changes with a swap alone, so remember it rather than ask again.
     pub fn route(&self, namespace: &Namespace) -> std::result::Result<Route, OperatorError> {
         self.ask(namespace).map_err(Error::reported)
     }
@@ -67,10 +58,7 @@ impl Router {
                 continue;
             }
             let name = renamed.as_ref().unwrap_or(source);
-            match step
-                .pool
-                .call(|component, instance| component.route(instance, name))?
-            {
+            match step.usage.route(name)? {
                 Route::Skip => return Ok(Route::Skip),
                 Route::Keep => {}
                 Route::Rename(to) => renamed = Some(to),
@@ -80,5 +68,37 @@ impl Router {
             Some(name) if name != *source => Route::Rename(name),
             _ => Route::Keep,
         })
+    }
+
+    pub(super) fn usages(&self) -> impl Iterator<Item = &Arc<Usage>> {
+        self.steps.iter().flat_map(|step| {
+            let seen = step.sees.as_ref().map(Seen::usage);
+            seen.into_iter().chain([&step.usage])
+        })
+    }
+
+    /// Asks a pool that is to be used for `usage`, if that is one of the router's.
+    pub(super) fn try_out(&self, usage: &Arc<Usage>, pool: &Pool) -> Result<()> {
+        if self.usages().any(|own| Arc::ptr_eq(own, usage)) {
+            route(pool, &Namespace::new("tidegate", "self-check"))?;
+        }
+        Ok(())
+    }
+
+    /// Asks the components in these slots, before a sync relies on them.
+    pub(super) fn self_check(&self, slots: &[Slot]) -> Result<()> {
+        for usage in self.usages().filter(|usage| slots.contains(&usage.slot)) {
+            self.try_out(usage, &usage.pool())?;
+        }
+        Ok(())
+    }
+}
+
+impl Step {
+    fn of_all(usage: Usage) -> Self {
+        Self {
+            usage: Arc::new(usage),
+            sees: None,
+        }
     }
 }

@@ -4,6 +4,7 @@ mod chain;
 mod faults;
 mod guest;
 mod loading;
+mod migrate;
 mod routes;
 mod swap;
 mod traps;
@@ -19,7 +20,7 @@ use crate::model::options::{ClusterName, Json, OnError, PluginOptions};
 use crate::model::{Namespace, OperatorError, StartOptions};
 
 use super::engine::Limits;
-use super::{NamespaceChain, Outcome, Registry, WasiPolicy};
+use super::{Chain, NamespaceChain, Outcome, Registry, Router, WasiPolicy};
 use guest::{Guest, transformer};
 
 const LIMITS: Limits = Limits {
@@ -49,16 +50,17 @@ fn added(guest: &Guest<'_>) -> String {
 }
 
 fn options() -> StartOptions {
-    StartOptions {
-        source: ClusterName::Cluster0,
-        destination: ClusterName::Cluster1,
-        include_namespaces: Vec::new(),
-        exclude_namespaces: Vec::new(),
-        build_indexes: Default::default(),
-        document_filter: None,
-        namespace_remap: None,
-        plugins: Vec::new(),
-    }
+    StartOptions::between(ClusterName::Cluster0, ClusterName::Cluster1)
+}
+
+/// The router of a sync that begins now.
+fn router_of(options: &StartOptions) -> Result<Router, OperatorError> {
+    registry().router(options, &registry().pins(options)?)
+}
+
+/// The chain of a sync that begins now.
+fn chain_of(options: &StartOptions) -> Result<Chain, OperatorError> {
+    registry().chain(options, &registry().pins(options)?)
 }
 
 fn plugin(component: &str, on_error: OnError) -> PluginOptions {
@@ -82,14 +84,14 @@ fn shop() -> Namespace {
 }
 
 /// The chain of one namespace, with the guest of [`transformer`] as often as there are policies.
-fn acting(policies: &[OnError]) -> (super::Chain, NamespaceChain) {
+fn acting(policies: &[OnError]) -> (Chain, NamespaceChain) {
     let digest = added(&transformer("actor", "1.0.0", 1));
     let mut options = options();
     options.plugins = policies
         .iter()
         .map(|policy| plugin(&digest, *policy))
         .collect();
-    let chain = registry().chain(&options).expect("a good chain");
+    let chain = chain_of(&options).expect("a good chain");
     let of_shop = chain.of(&shop()).expect("an answer").expect("a stage");
     (chain, of_shop)
 }

@@ -1,62 +1,108 @@
-//! What the options of a sync say of its plugins: which component, with what
-//! configuration, for which namespaces.
+//! The uses that a sync makes of components: which one, with what configuration,
+//! for which namespaces. The component of a use can be swapped; its configuration
+//! never changes.
 
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError, RwLock};
 
 use serde_json::{Value, json};
 
-use crate::model::options::{NamespaceFilter, OnError, PluginOptions};
+use crate::model::options::{NamespaceFilter, OnError};
 use crate::model::{Namespace, Route, StartOptions};
 
 use super::component::Component;
 use super::error::{Error, Result};
+use super::pins::{Pins, Slot};
 use super::pool::Pool;
 use super::registry::Registry;
 
-/// The component that decides about every list of namespaces.
-const NAMESPACE_FILTER: &str = "namespace-filter";
-
-/// One use of a component.
+/// One use of a component. Shared by all tasks.
 pub(super) struct Usage {
-    /// Where its configuration stands in the options.
-    path: String,
-    config: Value,
+    pub(super) slot: Slot,
     pub(super) on_error: OnError,
+    config: Value,
+    /// Where the configuration stands in the options. `None` for lists of namespaces: their types
+    /// were checked with the request, and what is left, the component says best.
+    path: Option<String>,
+    pool: RwLock<Arc<Pool>>,
 }
 
 impl Usage {
     /// A use that an option of its own stands for.
-    pub(super) fn short(path: &str, config: Value) -> Self {
-        Self {
-            path: path.to_owned(),
+    pub(super) fn short(
+        registry: &Registry,
+        pins: &Pins,
+        slot: Slot,
+        path: &str,
+        config: Value,
+    ) -> Result<Self> {
+        let component = registry.pinned(pins, slot)?;
+        Self::new(
+            component,
+            slot,
+            Some(path.to_owned()),
             config,
-            on_error: OnError::Stop,
-        }
-    }
-
-    fn plugin(position: usize, options: &PluginOptions) -> Self {
-        Self {
-            path: format!("plugins[{position}].config"),
-            config: options.config.0.clone(),
-            on_error: options.on_error,
-        }
+            OnError::Stop,
+        )
     }
 
     /// Sets the component up, after a look at its schema. Errors have the field's
     /// path in the options.
-    pub(super) fn configure(&self, component: Arc<Component>) -> Result<Pool> {
-        component
-            .schema()
-            .check(&self.config)
-            .and_then(|()| Pool::new(component, self.config.to_string()))
-            .map_err(|error| error.within(&self.path))
+    fn new(
+        component: Arc<Component>,
+        slot: Slot,
+        path: Option<String>,
+        config: Value,
+        on_error: OnError,
+    ) -> Result<Self> {
+        let pool = configure(component, path.as_deref(), &config)?;
+        Ok(Self {
+            slot,
+            on_error,
+            config,
+            path,
+            pool: RwLock::new(Arc::new(pool)),
+        })
     }
+
+    /// The component as it is now: calls in flight stay with the one they began with.
+    pub(super) fn pool(&self) -> Arc<Pool> {
+        Arc::clone(&self.pool.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Another component, configured as this one is.
+    pub(super) fn successor(&self, component: Arc<Component>) -> Result<Pool> {
+        configure(component, self.path.as_deref(), &self.config)
+    }
+
+    /// From now on, `pool` is called.
+    pub(super) fn switch(&self, pool: Arc<Pool>) {
+        *self.pool.write().unwrap_or_else(PoisonError::into_inner) = pool;
+    }
+
+    /// What the component has to say of a namespace.
+    pub(super) fn route(&self, namespace: &Namespace) -> Result<Route> {
+        route(&self.pool(), namespace)
+    }
+}
+
+fn configure(component: Arc<Component>, path: Option<&str>, config: &Value) -> Result<Pool> {
+    let Some(path) = path else {
+        return Pool::new(component, config.to_string());
+    };
+    component
+        .schema()
+        .check(config)
+        .and_then(|()| Pool::new(component, config.to_string()))
+        .map_err(|error| error.within(path))
+}
+
+pub(super) fn route(pool: &Pool, namespace: &Namespace) -> Result<Route> {
+    pool.call(|component, instance| component.route(instance, namespace))
 }
 
 /// One of `plugins`.
 pub(super) struct Plugin {
     pub(super) usage: Usage,
-    pub(super) component: Arc<Component>,
     /// Which source namespaces it sees; all, if there is no filter.
     pub(super) sees: Option<Seen>,
 }
@@ -65,11 +111,13 @@ pub(super) struct Plugin {
 pub(super) fn plugins(
     registry: &Registry,
     options: &StartOptions,
+    pins: &Pins,
     interface: &str,
 ) -> Result<Vec<Plugin>> {
     let mut plugins = Vec::new();
     for (position, options) in options.plugins.iter().enumerate() {
-        let component = registry.component(&options.component)?;
+        let slot = Slot::Plugin(position);
+        let component = registry.pinned(pins, slot)?;
         if !component.exports("route") && !component.exports("transform") {
             return Err(Error::NotSupported {
                 component: component.info().name.clone(),
@@ -78,10 +126,10 @@ pub(super) fn plugins(
             });
         }
         if component.exports(interface) {
+            let (path, config) = (format!("{slot}.config"), options.config.0.clone());
             plugins.push(Plugin {
-                usage: Usage::plugin(position, options),
-                component,
-                sees: Seen::new(registry, position, &options.namespaces)?,
+                usage: Usage::new(component, slot, Some(path), config, options.on_error)?,
+                sees: Seen::new(registry, pins, position, &options.namespaces)?,
             });
         }
     }
@@ -91,41 +139,50 @@ pub(super) fn plugins(
 /// The include and exclude filters of a sync, configured.
 pub(super) fn filter(
     registry: &Registry,
+    pins: &Pins,
     include: &[NamespaceFilter],
     exclude: &[NamespaceFilter],
-) -> Result<Pool> {
-    // Their types were checked with the request; what is left, the component says best.
+) -> Result<Usage> {
+    let slot = Slot::NamespaceFilter;
     let config = json!({ "includeNamespaces": include, "excludeNamespaces": exclude });
-    Pool::new(registry.component(NAMESPACE_FILTER)?, config.to_string())
+    Usage::new(
+        registry.pinned(pins, slot)?,
+        slot,
+        None,
+        config,
+        OnError::Stop,
+    )
 }
 
 /// The source namespaces that a plugin sees.
-pub(super) struct Seen(Pool);
+pub(super) struct Seen(Arc<Usage>);
 
 impl Seen {
     fn new(
         registry: &Registry,
+        pins: &Pins,
         position: usize,
         namespaces: &[NamespaceFilter],
     ) -> Result<Option<Self>> {
         if namespaces.is_empty() {
             return Ok(None);
         }
-        let filter = filter(registry, namespaces, &[]).map_err(|mut error| {
+        let filter = filter(registry, pins, namespaces, &[]).map_err(|mut error| {
             if let Error::Refused { path, .. } = &mut error {
                 let within = path.trim_start_matches("includeNamespaces");
                 *path = format!("plugins[{position}].namespaces{within}");
             }
             error
         })?;
-        Ok(Some(Self(filter)))
+        Ok(Some(Self(Arc::new(filter))))
+    }
+
+    pub(super) fn usage(&self) -> &Arc<Usage> {
+        &self.0
     }
 
     pub(super) fn sees(&self, source: &Namespace) -> Result<bool> {
-        let route = self
-            .0
-            .call(|component, instance| component.route(instance, source))?;
-        Ok(route != Route::Skip)
+        Ok(self.0.route(source)? != Route::Skip)
     }
 }
 

@@ -1,20 +1,12 @@
-//! Components of a sync: what was uploaded, and what the sync is pinned to.
-//!
-//! The sync goes on with the components that it is pinned to, by digest. One
-//! whose bytes are not here any more is succeeded by the installed component of
-//! the same name and semantics, which differs by bug fixes alone; where there is
-//! none, the sync does not go on, and nothing has changed.
+//! Components that are installed: those that came with this release, and uploads.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
-use super::Session;
+use super::{Session, pins::blocking};
 use crate::{
     metadata::PinnedComponent,
-    model::{
-        ErrorName, OperatorError, StartOptions, State,
-        plugins::{InstalledPlugin, Swap},
-    },
-    plugin::{Chain, ComponentInfo, Installed, Registry, Router},
+    model::{OperatorError, plugins::InstalledPlugin},
+    plugin::{ComponentInfo, Installed},
     sync::{self, MetadataStore},
 };
 
@@ -53,76 +45,6 @@ async fn put(
         .map_err(|error| sync::Error::from(error).into_operator())
 }
 
-/// What routes and transforms for one sync.
-pub(super) struct Configured {
-    pub(super) router: Router,
-    pub(super) chain: Chain,
-    pub(super) pinned: Vec<PinnedComponent>,
-}
-
-/// Configures the components of `options`, those of `pinned` where it names any.
-/// Compiles: done off the async threads.
-pub(super) async fn configure(
-    registry: &Arc<Registry>,
-    mut options: StartOptions,
-    pinned: Vec<PinnedComponent>,
-) -> Result<Configured, OperatorError> {
-    let registry = registry.clone();
-    blocking(move || {
-        let mut in_force = Vec::new();
-        for (at, plugin) in options.plugins.iter_mut().enumerate() {
-            let component = match pinned.get(at) {
-                Some(pinned) => succeed(&registry, pinned)?,
-                None => pin(&registry.find(&plugin.component)?.info),
-            };
-            plugin.component.clone_from(&component.digest);
-            in_force.push(component);
-        }
-        Ok(Configured {
-            router: registry.router(&options)?,
-            chain: registry.chain(&options)?,
-            pinned: in_force,
-        })
-    })
-    .await
-}
-
-/// The pinned component, or the installed one that is its bug fix.
-fn succeed(
-    registry: &Registry,
-    pinned: &PinnedComponent,
-) -> Result<PinnedComponent, OperatorError> {
-    if registry.find(&pinned.digest).is_ok() {
-        return Ok(pinned.clone());
-    }
-    let installed = pin(&registry.find(&pinned.name)?.info);
-    if installed.semantics == pinned.semantics {
-        tracing::info!(
-            plugin = pinned.name,
-            plugin_digest = installed.digest,
-            "an installed component succeeds one that is not here any more"
-        );
-        return Ok(installed);
-    }
-    Err(OperatorError::new(
-        ErrorName::IncompatiblePlugin,
-        format!(
-            "The sync runs on {} {} ({}), which is not here any more, and the installed {} gives other answers. \
-             Upload the component that the sync runs on and resume.",
-            pinned.name, pinned.version, pinned.digest, installed.version
-        ),
-    ))
-}
-
-fn pin(info: &ComponentInfo) -> PinnedComponent {
-    PinnedComponent {
-        name: info.name.clone(),
-        version: info.version.clone(),
-        digest: info.digest.clone(),
-        semantics: i64::from(info.semantics),
-    }
-}
-
 fn shown(installed: Installed, pinned: &[PinnedComponent]) -> InstalledPlugin {
     let digest = &installed.info.digest;
     let in_use = pinned.iter().any(|pinned| pinned.digest == *digest);
@@ -130,14 +52,6 @@ fn shown(installed: Installed, pinned: &[PinnedComponent]) -> InstalledPlugin {
         in_use,
         ..installed.into()
     }
-}
-
-async fn blocking<T: Send + 'static>(
-    work: impl FnOnce() -> Result<T, OperatorError> + Send + 'static,
-) -> Result<T, OperatorError> {
-    tokio::task::spawn_blocking(work)
-        .await
-        .map_err(|error| sync::Error::from(error).into_operator())?
 }
 
 impl Session {
@@ -161,6 +75,9 @@ impl Session {
     /// cluster is the destination: it is then held in memory until the start.
     pub async fn add_plugin(&self, bytes: Vec<u8>) -> Result<InstalledPlugin, OperatorError> {
         let _calls = self.calls.lock().await;
+        if let Some(standby) = self.standby() {
+            return Err(standby.refusal());
+        }
         let bytes: Arc<[u8]> = bytes.into();
         let (registry, given) = (self.registry.clone(), bytes.clone());
         let plugin = blocking(move || registry.add(&given)).await?;
@@ -175,65 +92,4 @@ impl Session {
         );
         Ok(shown(plugin, &self.pinned().await))
     }
-
-    /// Swaps components of the sync, between two batches of a running one.
-    pub async fn upgrade(&self, components: Vec<Swap>) -> Result<(), OperatorError> {
-        let _calls = self.calls.lock().await;
-        let Some(active) = self.active() else {
-            return Err(nothing_to_upgrade(State::Idle));
-        };
-        let state = active.state().await;
-        if !matches!(state, State::Running | State::Paused) {
-            return Err(nothing_to_upgrade(state));
-        }
-        let mut pinned = active.record.get().await.pinned;
-        for swap in &components {
-            let installed = self.checked(swap, &pinned).await?;
-            if let Some(chain) = active.chain() {
-                let (registry, swap) = (self.registry.clone(), swap.clone());
-                blocking(move || chain.swap(&swap.name, &registry, &swap.digest)).await?;
-            }
-            for own in pinned.iter_mut().filter(|own| own.name == swap.name) {
-                *own = pin(&installed);
-            }
-        }
-        active.update(|session| session.pinned = pinned).await
-    }
-
-    /// The component of a swap, if it can take the place of the one that the sync runs on.
-    async fn checked(
-        &self,
-        swap: &Swap,
-        pinned: &[PinnedComponent],
-    ) -> Result<ComponentInfo, OperatorError> {
-        let Some(old) = pinned.iter().find(|old| old.name == swap.name) else {
-            return Err(OperatorError::new(
-                ErrorName::PluginNotFound,
-                format!(
-                    "The sync runs on no plugin called {}. GET /api/v1/plugins shows which are in use.",
-                    swap.name
-                ),
-            ));
-        };
-        let (registry, digest) = (self.registry.clone(), swap.digest.clone());
-        let new = blocking(move || registry.find(&digest)).await?.info;
-        if new.name == old.name && i64::from(new.semantics) == old.semantics {
-            return Ok(new);
-        }
-        Err(OperatorError::new(
-            ErrorName::IncompatiblePlugin,
-            format!(
-                "{} {} (semantics {}) cannot take the place of {} {} (semantics {}): documents that are copied already \
-                 would be other ones. Give a build with the same name and semantics.",
-                new.name, new.version, new.semantics, old.name, old.version, old.semantics
-            ),
-        ))
-    }
-}
-
-fn nothing_to_upgrade(state: State) -> OperatorError {
-    OperatorError::new(
-        ErrorName::InvalidStateTransition,
-        format!("upgrade is possible in the states RUNNING and PAUSED, and the state is {state}."),
-    )
 }

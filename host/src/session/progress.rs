@@ -1,13 +1,16 @@
 //! Makes the snapshot that `/progress` shows.
 
-use super::{ActiveSync, Monitor, Session};
+use super::{ActiveSync, Monitor, Role, Session, feature_set, standby};
 use crate::{
-    metadata::{Phase, SessionDocument},
+    metadata::{LeaseDocument, Phase, SessionDocument, UpgradeDocument},
     model::{
         Progress, State,
         options::ClusterName,
-        progress::{CopyProgress, Endpoint, IndexProgress},
+        progress::{
+            CopyProgress, Endpoint, IndexProgress, LeaseProgress, Upgrade, UpgradeProgress,
+        },
     },
+    observe,
     sync::Step,
 };
 
@@ -25,6 +28,9 @@ pub(super) async fn cannot_commit(active: &ActiveSync, monitor: &Monitor) -> Opt
     match active.state().await {
         State::Running if session.phase < Phase::ChangeEventApplication => {
             Some("The initial sync is running.".to_owned())
+        }
+        State::Running if active.status.step() == Step::Recopy => {
+            Some("Collections are copied again after a swap.".to_owned())
         }
         State::Running => match lag_seconds(active, monitor) {
             None => Some("No change event position is known yet.".to_owned()),
@@ -48,13 +54,14 @@ fn lag_seconds(active: &ActiveSync, monitor: &Monitor) -> Option<u32> {
 }
 
 pub(super) async fn snapshot(session: &Session) -> Progress {
-    match session.active() {
-        None => idle(session),
-        Some(active) => of(session, &active).await,
+    match session.role() {
+        Role::Idle => idle(session),
+        Role::Active(active) => of(session, &active).await,
+        Role::Standby(standby) => standby::snapshot(session, &standby).await,
     }
 }
 
-fn idle(session: &Session) -> Progress {
+pub(super) fn idle(session: &Session) -> Progress {
     Progress {
         state: State::Idle,
         info: None,
@@ -76,6 +83,12 @@ fn idle(session: &Session) -> Progress {
         collections: Vec::new(),
         quarantined: 0,
         plugins: Vec::new(),
+        feature_set: feature_set::snapshot(session, None),
+        lease: None,
+        upgrade: UpgradeProgress {
+            binary_version: observe::VERSION,
+            ..UpgradeProgress::default()
+        },
     }
 }
 
@@ -99,7 +112,7 @@ async fn of(session: &Session, active: &ActiveSync) -> Progress {
         cannot_commit: cannot_commit(active, &session.monitor).await,
         can_write: state == State::Committed,
         lag_seconds,
-        total_events_applied: status.events_applied(),
+        total_events_applied: status.events_shown(),
         copy: status.copy(),
         indexes: status.indexes(),
         seconds_to_catch_up: lag_seconds
@@ -119,9 +132,44 @@ async fn of(session: &Session, active: &ActiveSync) -> Progress {
         collections: status.collections(),
         quarantined: status.quarantined(),
         plugins: active
-            .chain()
-            .map(|chain| chain.metrics())
+            .in_use()
+            .map(|configured| configured.chain.metrics())
             .unwrap_or_default(),
+        feature_set: feature_set::snapshot(session, Some(&document)),
+        lease: Some(LeaseProgress {
+            ours: true,
+            paused_ms: active.paused_ms(),
+            ..lease(active.lease.document())
+        }),
+        upgrade: upgrade(document.metadata_version, document.upgrades),
+    }
+}
+
+pub(super) fn lease(document: &LeaseDocument) -> LeaseProgress {
+    LeaseProgress {
+        ours: false,
+        instance: document.instance.clone(),
+        holder: document.holder.clone(),
+        release: document.release.clone(),
+        term: document.term,
+        paused_ms: None,
+    }
+}
+
+pub(super) fn upgrade(metadata_version: i32, history: Vec<UpgradeDocument>) -> UpgradeProgress {
+    let entry = |upgrade: UpgradeDocument| Upgrade {
+        at: upgrade.at.try_to_rfc3339_string().unwrap_or_default(),
+        from_binary: upgrade.from_binary,
+        to_binary: upgrade.to_binary,
+        from_metadata: upgrade.from_metadata,
+        to_metadata: upgrade.to_metadata,
+        paused_ms: upgrade.paused_ms,
+        outcome: upgrade.outcome,
+    };
+    UpgradeProgress {
+        metadata_version: Some(metadata_version),
+        binary_version: observe::VERSION,
+        history: history.into_iter().map(entry).collect(),
     }
 }
 
@@ -156,6 +204,7 @@ fn warnings(active: &ActiveSync, document: &SessionDocument) -> Vec<String> {
             .iter()
             .map(|what| format!("Not restored on the destination: {what}")),
     );
+    warnings.extend(active.refused());
     match active.status.quarantined() {
         0 => {}
         held => warnings.push(format!(
@@ -167,7 +216,7 @@ fn warnings(active: &ActiveSync, document: &SessionDocument) -> Vec<String> {
     warnings
 }
 
-fn endpoint(session: &Session, name: ClusterName) -> Endpoint {
+pub(super) fn endpoint(session: &Session, name: ClusterName) -> Endpoint {
     let [ping0, ping1] = session.monitor.seen().ping_ms;
     Endpoint {
         cluster: name.as_str(),

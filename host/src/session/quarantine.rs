@@ -9,7 +9,7 @@ use crate::{
         ErrorName, OperatorError, State,
         plugins::{QuarantinedDocument, Retried},
     },
-    sync,
+    sync::{self, Wish},
 };
 
 impl Session {
@@ -30,6 +30,9 @@ impl Session {
     /// Looks every quarantined document up on the source and runs it through its plugins again.
     pub async fn retry_quarantined(&self) -> Result<Retried, OperatorError> {
         let _calls = self.calls.lock().await;
+        if let Some(standby) = self.standby() {
+            return Err(standby.refusal());
+        }
         let Some(active) = self.active() else {
             return Err(refusal("no sync has begun"));
         };
@@ -42,7 +45,7 @@ impl Session {
         }
         let tried = active.status.quarantined();
         let (answer, answered) = oneshot::channel();
-        active.retry(answer).await;
+        active.wish(Wish::RetryQuarantined(answer)).await;
         answered
             .await
             .map_err(|_stopped| refusal("the sync has stopped meanwhile"))??;

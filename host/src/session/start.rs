@@ -4,13 +4,18 @@ use std::sync::Arc;
 
 use super::{
     ActiveSync, Session,
-    plugins::{self, Configured},
+    lease::{self, Lease},
+    pins, takeover,
 };
 use crate::{
     metadata::{METADATA_VERSION, Phase, SessionDocument},
-    model::{ErrorName, OperatorError, StartOptions, State},
-    mongo::preflight::{self, oplog_warning, oplog_window_seconds},
-    sync::{self, Record, metadata_store},
+    model::{ErrorName, OperatorError, StartOptions, State, feature},
+    mongo::{
+        Cluster,
+        preflight::{self, oplog_warning, oplog_window_seconds},
+    },
+    observe,
+    sync::{self, Record, Status, metadata_reader},
 };
 
 /// Checks everything, then persists the new sync. Until the last write nothing has changed.
@@ -28,13 +33,9 @@ pub(super) async fn start(
         session.cluster(options.source),
         session.cluster(options.destination),
     );
-    let Configured {
-        router,
-        chain: _,
-        pinned,
-    } = plugins::configure(&session.registry, options.clone(), Vec::new()).await?;
+    let (configured, pinned) = pins::begin(&session.registry, options.clone()).await?;
     let checked = preflight::check(source, destination).await?;
-    let plan = sync::plan(source, router)
+    let plan = sync::plan(source, configured.router.clone())
         .await
         .map_err(sync::Error::into_operator)?;
     let mut warnings = checked.warnings;
@@ -47,7 +48,8 @@ pub(super) async fn start(
     let document = SessionDocument {
         id: SessionDocument::ID.to_owned(),
         metadata_version: METADATA_VERSION,
-        written_by: env!("CARGO_PKG_VERSION").to_owned(),
+        written_by: observe::VERSION.to_owned(),
+        host_version: observe::VERSION.to_owned(),
         state: State::Running,
         phase: Phase::CollectionCopy,
         options,
@@ -57,20 +59,72 @@ pub(super) async fn start(
         total_bytes: i64::try_from(plan.total_bytes).unwrap_or(i64::MAX),
         commit_time: None,
         pinned,
+        features: feature::names(),
+        upgrades: Vec::new(),
+        swaps: Vec::new(),
+        recopy: Vec::new(),
         not_restored: Vec::new(),
         warnings,
     };
-    let store = metadata_store(&destination.client);
-    session.uploads.store(&store).await?;
-    sync::begin(&store, &plan, &document)
-        .await
-        .map_err(|error| sync::Error::from(error).into_operator())?;
+    let status = Arc::new(Status::default());
+    let lease = lease(session, destination, &status).await?;
+    if let Err(error) = begin(session, &lease, destination, &plan, &document).await {
+        lease.release().await;
+        return Err(error);
+    }
     tracing::info!(cluster_time = %document.start_time, total_bytes = document.total_bytes, "sync begun");
-    let record = Record::new(store, document);
-    Ok(Arc::new(ActiveSync::new(
-        source.clone(),
-        destination.clone(),
-        record,
-        None,
-    )))
+    let record = Record::new(lease.store(&destination.client), document);
+    let clusters = (source.clone(), destination.clone());
+    let active = ActiveSync::new(clusters, lease, record, status, None);
+    active.set_configured(Arc::new(configured));
+    Ok(Arc::new(active))
+}
+
+/// Takes the lease on a sync that is about to begin, unless another host has begun one.
+async fn lease(
+    session: &Session,
+    destination: &Cluster,
+    status: &Arc<Status>,
+) -> Result<Lease, OperatorError> {
+    let reader = metadata_reader(&destination.client);
+    let claim = session.claim();
+    let taken = lease::take(&destination.client, &reader, &claim, None)
+        .await
+        .map_err(takeover::operator)?
+        .ok_or_else(begun_elsewhere)?;
+    let lease = Lease::hold(reader.clone(), taken, claim.duration, status.clone());
+    match reader.heading().await {
+        Ok(None) => Ok(lease),
+        Ok(Some(_)) => {
+            lease.release().await;
+            Err(begun_elsewhere())
+        }
+        Err(error) => {
+            lease.release().await;
+            Err(takeover::operator(error))
+        }
+    }
+}
+
+/// Persists all that a sync begins with; its last write makes it so.
+async fn begin(
+    session: &Session,
+    lease: &Lease,
+    destination: &Cluster,
+    plan: &sync::Plan,
+    document: &SessionDocument,
+) -> Result<(), OperatorError> {
+    let store = lease.store(&destination.client);
+    session.uploads.store(&store).await?;
+    pins::store(&session.registry, &store, &document.pinned).await?;
+    sync::begin(&store, plan, document)
+        .await
+        .map_err(takeover::operator)
+}
+
+fn begun_elsewhere() -> OperatorError {
+    OperatorError::new(
+        ErrorName::StandbyInstance,
+        "Another host has begun a sync into this destination a moment ago. This one is its standby now: see GET /api/v1/progress.",
+    )
 }

@@ -10,14 +10,18 @@ use std::collections::HashMap;
 
 use bson::{RawBsonRef, RawDocument, RawDocumentBuf, rawdoc};
 use futures::{StreamExt, stream};
-use mongodb::Database;
 
 use super::{
     Context, Error,
     catalog::{self, Entry},
     indexes,
 };
-use crate::{metadata::NamespaceKind, model::options::BuildIndexes, mongo, observe::failpoint};
+use crate::{
+    metadata::NamespaceKind,
+    model::options::BuildIndexes,
+    mongo::{self, DestinationDatabase},
+    observe::failpoint,
+};
 
 /// Collections that are restored at the same time.
 const PARALLEL: usize = 2;
@@ -62,6 +66,7 @@ pub(super) async fn restore(context: &Context) -> Result<NotRestored, Error> {
         .concat();
     for view in views {
         if let Err(error) = indexes::create_view(context, &view.document()).await {
+            let error = indexes::unless_fenced(error)?;
             not_restored.push(format!("view {}: {error}", view.source));
         }
     }
@@ -75,7 +80,7 @@ pub(super) async fn restore(context: &Context) -> Result<NotRestored, Error> {
 struct Collection<'a> {
     context: &'a Context,
     entry: Entry,
-    database: Database,
+    database: DestinationDatabase,
     not_restored: NotRestored,
 }
 
@@ -111,6 +116,7 @@ impl<'a> Collection<'a> {
         use crate::model::ErrorKind;
         let name = index.get_str("name").unwrap_or_default();
         match error {
+            Error::Mongo(mongo::Error::Fenced) => Err(mongo::Error::Fenced.into()),
             Error::Mongo(error) if error.kind() == ErrorKind::Operator => {
                 self.not_restored
                     .push(format!("{what} {name} of {}: {error}", self.entry.source));
@@ -138,7 +144,8 @@ impl<'a> Collection<'a> {
     }
 
     async fn destination_indexes(&self) -> Result<Vec<RawDocumentBuf>, Error> {
-        Ok(catalog::secondary_indexes(&self.database, &self.entry.destination.collection).await?)
+        let collection = &self.entry.destination.collection;
+        Ok(catalog::secondary_indexes(self.database.reads(), collection).await?)
     }
 
     async fn index_named(&self, name: &str) -> Result<Option<RawDocumentBuf>, Error> {

@@ -2,32 +2,48 @@
 
 use std::sync::Arc;
 
-use bson::Document;
+use bson::{Document, RawDocumentBuf};
 use mongodb::Client;
 use serde::{Serialize, de::DeserializeOwned};
 use tokio_util::sync::CancellationToken;
 
-use super::{Error, quarantine::Quarantine, scope::Scope, status::Status};
+use super::{Error, Record, quarantine::Quarantine, scope::Scope, status::Status};
 use crate::{
-    metadata::{Storage, Store},
-    model::{StartOptions, namespace::METADATA_DATABASE},
-    mongo::{self, Documents},
+    metadata::{LeaseKey, Reader, Storage, Store},
+    model::{Change, Guard, StartOptions, namespace::METADATA_DATABASE},
+    mongo::{self, Destination, Documents, Fence, retry},
     plugin::Chain,
 };
 
 /// The metadata storage: a database of the destination.
 #[derive(Clone)]
-pub struct DestinationStorage(Documents);
+pub struct DestinationStorage {
+    documents: Documents,
+    /// What every write of the lease's holder passes.
+    fence: Option<Fence>,
+}
 
-/// The metadata store of a destination.
+/// The metadata of a destination, for reading and for taking its lease.
+pub type MetadataReader = Reader<DestinationStorage>;
+
+/// The metadata of a destination, for the holder of its lease.
 pub type MetadataStore = Store<DestinationStorage>;
 
-/// Opens the metadata store on a destination.
-pub fn metadata_store(destination: &Client) -> MetadataStore {
-    Store::new(DestinationStorage(Documents::new(
-        destination,
-        METADATA_DATABASE,
-    )))
+/// Opens the metadata on a destination.
+pub fn metadata_reader(destination: &Client) -> MetadataReader {
+    Reader::new(DestinationStorage {
+        documents: Documents::new(destination, METADATA_DATABASE),
+        fence: None,
+    })
+}
+
+/// Opens the metadata on a destination for writing under a lease.
+pub fn metadata_store(destination: &Client, fence: Fence, key: LeaseKey) -> MetadataStore {
+    Reader::new(DestinationStorage {
+        documents: Documents::new(destination, METADATA_DATABASE),
+        fence: Some(fence),
+    })
+    .with_lease(key)
 }
 
 impl Storage for DestinationStorage {
@@ -38,7 +54,7 @@ impl Storage for DestinationStorage {
         collection: &'static str,
         filter: Document,
     ) -> Result<Vec<T>, Self::Error> {
-        self.0.find(collection, filter).await
+        self.documents.find(collection, filter).await
     }
 
     async fn page<T: DeserializeOwned + Send + Sync>(
@@ -48,28 +64,44 @@ impl Storage for DestinationStorage {
         projection: Document,
         limit: Option<u32>,
     ) -> Result<Vec<T>, Self::Error> {
-        self.0.page(collection, filter, projection, limit).await
+        self.documents
+            .page(collection, filter, projection, limit)
+            .await
     }
 
-    async fn replace<T: Serialize + Send + Sync>(
+    async fn commit(&self, guard: Guard, changes: Vec<Change>) -> Result<(), Self::Error> {
+        let fence = self.fence.as_ref().ok_or(mongo::Error::Fenced)?;
+        let committed = retry("write metadata", || {
+            fence.pass(|_| self.documents.commit(&guard, &changes))
+        });
+        match committed.await? {
+            true => Ok(()),
+            false => Err(mongo::Error::Fenced),
+        }
+    }
+
+    async fn update<T: DeserializeOwned + Send + Sync>(
+        &self,
+        collection: &'static str,
+        filter: Document,
+        pipeline: Vec<Document>,
+    ) -> Result<Option<T>, Self::Error> {
+        self.documents.update(collection, filter, pipeline).await
+    }
+
+    async fn insert_if_absent(
         &self,
         collection: &'static str,
         id: &str,
-        document: &T,
+        document: Document,
     ) -> Result<(), Self::Error> {
-        self.0.replace(collection, id, document).await
+        self.documents
+            .insert_if_absent(collection, id, document)
+            .await
     }
 
-    async fn insert_all<T: Serialize + Send + Sync>(
-        &self,
-        collection: &'static str,
-        documents: &[T],
-    ) -> Result<(), Self::Error> {
-        self.0.insert_all(collection, documents).await
-    }
-
-    async fn remove(&self, collection: &'static str, filter: Document) -> Result<(), Self::Error> {
-        self.0.remove(collection, filter).await
+    fn raw<T: Serialize>(document: &T) -> Result<RawDocumentBuf, Self::Error> {
+        Ok(bson::serialize_to_raw_document_buf(document)?)
     }
 }
 
@@ -96,12 +128,13 @@ impl Workers {
 
 pub(crate) struct Context {
     pub(crate) source: Client,
-    pub(crate) destination: Client,
+    pub(crate) destination: Destination,
     pub(crate) store: MetadataStore,
     pub(crate) scope: Scope,
     pub(crate) chain: Arc<Chain>,
     pub(crate) quarantine: Quarantine,
     pub(crate) options: StartOptions,
+    pub(crate) record: Arc<Record>,
     pub(crate) workers: Workers,
     pub(crate) status: Arc<Status>,
     /// Asks all work to stop at the next safe place.

@@ -29,6 +29,10 @@ impl Error {
     pub fn into_operator(self) -> OperatorError {
         match self {
             Self::Operator(error) => error,
+            Self::Mongo(mongo::Error::Fenced) => OperatorError::new(
+                ErrorName::StandbyInstance,
+                "Another host has taken the sync over. This one has stopped, and is its standby now.",
+            ),
             Self::Mongo(error) => from_mongo(&error),
             Self::Task(_) | Self::Cancelled => {
                 OperatorError::new(ErrorName::InternalError, self.to_string())

@@ -7,13 +7,12 @@
 
 use bson::{RawBsonRef, RawDocument, RawDocumentBuf, rawdoc};
 use futures::{StreamExt, TryStreamExt, stream};
-use mongodb::Database;
 
 use super::{Context, Error};
 use crate::{
     metadata::{CopyState, NamespaceDocument, NamespaceKind},
     model::options::BuildIndexes,
-    mongo::{self, code, listing, retry},
+    mongo::{self, DestinationDatabase, code, listing},
     observe::failpoint,
 };
 
@@ -68,7 +67,7 @@ pub(super) fn relaxed(index: &RawDocument) -> Result<RawDocumentBuf, Error> {
 
 /// Builds `indexes` in their relaxed form. Building what is there already is harmless.
 pub(super) async fn build(
-    database: &Database,
+    database: &DestinationDatabase,
     collection: &str,
     indexes: &[RawDocumentBuf],
 ) -> Result<(), Error> {
@@ -84,13 +83,11 @@ pub(super) async fn build(
 }
 
 /// Runs a DDL command that may be repeated.
-pub(super) async fn run(database: &Database, command: RawDocumentBuf) -> Result<(), Error> {
-    retry("run a command", || async {
-        database.run_raw_command(command.clone()).await?;
-        Ok(())
-    })
-    .await?;
-    Ok(())
+pub(super) async fn run(
+    database: &DestinationDatabase,
+    command: RawDocumentBuf,
+) -> Result<(), Error> {
+    Ok(database.run(command).await?)
 }
 
 /// Phase "index building": indexes of every copied collection, then views.
@@ -174,18 +171,25 @@ pub(super) async fn build_namespace(
         .destination
         .database(&namespace.destination.database);
     let collection = &namespace.destination.collection;
-    if build(&database, collection, &namespace.indexes)
-        .await
-        .is_err()
-    {
+    if let Err(error) = build(&database, collection, &namespace.indexes).await {
+        unless_fenced(error)?;
         for index in &namespace.indexes {
             if let Err(error) = build(&database, collection, std::slice::from_ref(index)).await {
+                let error = unless_fenced(error)?;
                 let index = index.get_str("name").unwrap_or_default();
                 tracing::warn!(namespace = %namespace.source, index, error = %error, "index not built; commit tries again");
             }
         }
     }
     Ok(())
+}
+
+/// What is left for commit to try again; but another host's sync is not ours to go on with.
+pub(super) fn unless_fenced(error: Error) -> Result<Error, Error> {
+    match error {
+        Error::Mongo(mongo::Error::Fenced) => Err(error),
+        other => Ok(other),
+    }
 }
 
 /// Creates a view; one that exists already is brought to the same definition.
@@ -223,7 +227,8 @@ pub(super) async fn destination_uuid(
     database: &str,
     collection: &str,
 ) -> Result<Option<String>, Error> {
-    let found = listing::collection(&context.destination.database(database), collection).await?;
+    let database = context.destination.database(database);
+    let found = listing::collection(database.reads(), collection).await?;
     Ok(found.and_then(|found| uuid_of(&found)))
 }
 

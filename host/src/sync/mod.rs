@@ -10,14 +10,17 @@ mod context;
 mod copy;
 mod error;
 mod indexes;
+mod migrate;
 mod names;
 mod pipeline;
 mod quarantine;
+mod recopy;
 mod record;
 mod scope;
 mod status;
 mod stream;
 mod views;
+mod wish;
 
 use std::sync::Arc;
 
@@ -27,18 +30,19 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     metadata::{Phase, SessionDocument},
     model::{ClusterTime, State},
-    mongo::{self, Cluster, listing},
+    mongo::{self, Cluster, Destination, listing},
     observe::failpoint,
     plugin::{Chain, Router},
 };
 
 use context::Context;
-pub use context::{MetadataStore, Workers, metadata_store};
+pub use context::{MetadataReader, MetadataStore, Workers, metadata_reader, metadata_store};
 pub use error::Error;
+pub use migrate::migrate;
 use names::Names;
 pub use record::Record;
 pub use status::{Status, Step};
-pub use stream::Retry;
+pub use wish::{Boundary, Wish};
 
 /// How a sync's work ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -50,8 +54,8 @@ pub enum End {
 /// Everything a sync's work needs.
 pub struct Work {
     pub source: Cluster,
-    pub destination: Cluster,
-    pub router: Router,
+    pub destination: Destination,
+    pub router: Arc<Router>,
     pub chain: Arc<Chain>,
     pub record: Arc<Record>,
     pub status: Arc<Status>,
@@ -59,8 +63,8 @@ pub struct Work {
     pub cancel: CancellationToken,
     /// Set once, when commit is asked for.
     pub commit_time: watch::Receiver<Option<ClusterTime>>,
-    /// Wishes to try quarantined documents again; taken once the initial sync is over.
-    pub retries: mpsc::Receiver<Retry>,
+    /// What the session asks of the work while it runs.
+    pub wishes: mpsc::Receiver<Wish>,
 }
 
 /// What a start found: everything that is to be persisted before the work begins.
@@ -76,7 +80,7 @@ impl Plan {
 }
 
 /// Reads what is in scope on the source and how large it is; changes nothing.
-pub async fn plan(source: &Cluster, router: Router) -> Result<Plan, Error> {
+pub async fn plan(source: &Cluster, router: Arc<Router>) -> Result<Plan, Error> {
     let scope = scope::Scope::new(router);
     let catalog = catalog::capture(&source.client, &scope).await?;
     let names = catalog.entries.iter();
@@ -95,21 +99,15 @@ pub async fn plan(source: &Cluster, router: Router) -> Result<Plan, Error> {
     })
 }
 
-/// Persists a plan and then its session: with the session the sync has begun.
+/// Persists a plan and its session, together: with that the sync has begun.
 pub async fn begin(
     store: &MetadataStore,
     plan: &Plan,
     session: &SessionDocument,
 ) -> Result<(), mongo::Error> {
-    store.clear().await?;
-    let namespaces: Vec<_> = plan
-        .catalog
-        .entries
-        .iter()
-        .map(catalog::Entry::document)
-        .collect();
-    store.insert_namespaces(&namespaces).await?;
-    store.put_session(session).await
+    let entries = plan.catalog.entries.iter();
+    let namespaces: Vec<_> = entries.map(catalog::Entry::document).collect();
+    store.begin(session, &namespaces).await
 }
 
 /// Does the work from wherever it stands until commit is done, or it is told to stop.
@@ -124,22 +122,24 @@ pub async fn run(work: Work) -> Result<End, Error> {
         workers,
         cancel,
         commit_time,
-        mut retries,
+        mut wishes,
     } = work;
-    let store = metadata_store(&destination.client);
+    recopy::mark(&record).await?;
+    let store = record.store().clone();
     let context = Arc::new(Context {
         quarantine: quarantine::Quarantine::load(store.clone(), &status).await?,
         chain,
         store,
         source: source.client,
-        destination: destination.client,
+        destination,
         scope: scope::Scope::new(router),
         options: record.get().await.options,
+        record: record.clone(),
         workers,
         status,
         cancel,
     });
-    match phases(&context, &record, commit_time, &mut retries).await {
+    match phases(&context, &record, commit_time, &mut wishes).await {
         Err(Error::Cancelled) => Ok(End::Stopped),
         other => other,
     }
@@ -149,7 +149,7 @@ async fn phases(
     context: &Arc<Context>,
     record: &Record,
     commit_time: watch::Receiver<Option<ClusterTime>>,
-    retries: &mut mpsc::Receiver<Retry>,
+    wishes: &mut mpsc::Receiver<Wish>,
 ) -> Result<End, Error> {
     let session = record.get().await;
     context
@@ -157,7 +157,8 @@ async fn phases(
         .set_total_bytes(u64::try_from(session.total_bytes).unwrap_or_default());
     if session.phase == Phase::CollectionCopy {
         context.status.set_step(Step::CollectionCopy);
-        copy::run(context, session.start_time).await?;
+        let copy = copy::run(context, session.start_time);
+        wish::while_copying(context, wishes, None, copy).await?;
         record
             .update(|session| session.phase = Phase::IndexBuild)
             .await?;
@@ -166,7 +167,8 @@ async fn phases(
     }
     if record.get().await.phase == Phase::IndexBuild {
         context.status.set_step(Step::IndexBuild);
-        indexes::build_all(context).await?;
+        let build = indexes::build_all(context);
+        wish::while_copying(context, wishes, None, build).await?;
         record
             .update(|session| session.phase = Phase::ChangeEventApplication)
             .await?;
@@ -177,7 +179,7 @@ async fn phases(
             context.clone(),
             session.start_time,
             commit_time,
-            retries,
+            wishes,
         ))
         .await?
         {

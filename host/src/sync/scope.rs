@@ -22,10 +22,17 @@ pub(crate) struct Scope {
 }
 
 impl Scope {
-    pub(crate) fn new(router: Router) -> Self {
+    pub(crate) fn new(router: Arc<Router>) -> Self {
         Self {
-            router: Arc::new(router),
+            router,
             answers: RwLock::default(),
+        }
+    }
+
+    /// Forgets all answers: the router's components have been swapped.
+    pub(crate) fn forget(&self) {
+        if let Ok(mut answers) = self.answers.write() {
+            answers.clear();
         }
     }
 

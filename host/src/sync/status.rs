@@ -8,9 +8,14 @@ use std::{
     },
 };
 
-use crate::model::{
-    ClusterTime, Namespace,
-    progress::{CollectionProgress, CopyProgress, IndexProgress},
+use tokio::sync::watch;
+
+use crate::{
+    model::{
+        ClusterTime, Namespace,
+        progress::{CollectionProgress, CopyProgress, IndexProgress},
+    },
+    mongo::Moment,
 };
 
 /// What the work is at, mongosync's words where it has them.
@@ -22,6 +27,8 @@ pub enum Step {
     CollectionCopy,
     IndexBuild,
     ChangeEventApplication,
+    /// Of collections whose documents a swapped component would answer otherwise.
+    Recopy,
     WaitingForCommit,
     Restoring,
     Committed,
@@ -35,6 +42,7 @@ impl Step {
             Self::CollectionCopy => Some("collection copy"),
             Self::IndexBuild => Some("index building"),
             Self::ChangeEventApplication => Some("change event application"),
+            Self::Recopy => Some("copying collections again"),
             Self::WaitingForCommit => Some("waiting for commit to complete"),
             Self::Restoring => Some("restoring unique, TTL, hidden and capped settings"),
             Self::Committed => Some("commit completed"),
@@ -54,9 +62,14 @@ pub struct Status {
     index_collections_finished: AtomicU64,
     index_collections_total: AtomicU64,
     events_applied: AtomicU64,
+    events_shown: AtomicU64,
+    /// Copied as the host before has persisted it.
+    documents_before: AtomicU64,
+    bytes_before: AtomicU64,
     quarantined: AtomicU64,
     safe: AtomicU64,
     reported: AtomicU64,
+    moved: watch::Sender<Option<Moment>>,
 }
 
 /// A time that was stored; `None` while none has been.
@@ -78,8 +91,23 @@ impl Status {
         *current = step;
     }
 
-    /// Clears what a run counts anew from what is persisted.
+    /// Shows what the host before has persisted, until the work has counted it anew.
+    pub fn begin_at(&self, events: u64, documents: u64, bytes: u64) {
+        self.events_applied.store(events, Relaxed);
+        self.events_shown.store(events, Relaxed);
+        self.documents_before.store(documents, Relaxed);
+        self.bytes_before.store(bytes, Relaxed);
+    }
+
+    /// Clears what a run counts anew from what is persisted; what was shown stays until then.
     pub fn reset(&self) {
+        let CopyProgress {
+            copied_bytes,
+            copied_documents,
+            ..
+        } = self.copy();
+        self.bytes_before.store(copied_bytes, Relaxed);
+        self.documents_before.store(copied_documents, Relaxed);
         for counter in [
             &self.copied_bytes,
             &self.copied_documents,
@@ -147,7 +175,10 @@ impl Status {
             .collect()
     }
 
+    /// Begins to count anew.
     pub fn plan_indexes(&self, collections: u64, indexes: u64) {
+        self.indexes_built.store(0, Relaxed);
+        self.index_collections_finished.store(0, Relaxed);
         self.index_collections_total.store(collections, Relaxed);
         self.indexes_total.store(indexes, Relaxed);
     }
@@ -157,12 +188,32 @@ impl Status {
         self.index_collections_finished.fetch_add(1, Relaxed);
     }
 
+    /// The work has come further: something is applied, copied or restored.
+    pub fn has_moved(&self) {
+        self.moved.send_replace(Some(Moment::now()));
+    }
+
+    /// When the work has come further last; `None` before this host has done anything.
+    pub fn moved(&self) -> watch::Receiver<Option<Moment>> {
+        self.moved.subscribe()
+    }
+
     pub fn set_events_applied(&self, events: u64) {
         self.events_applied.store(events, Relaxed);
     }
 
+    /// All of them, with those that are not persisted yet.
     pub fn events_applied(&self) -> u64 {
         self.events_applied.load(Relaxed)
+    }
+
+    /// What is persisted may be shown: no crash takes it back.
+    pub fn show_events(&self, events: u64) {
+        self.events_shown.store(events, Relaxed);
+    }
+
+    pub fn events_shown(&self) -> u64 {
+        self.events_shown.load(Relaxed)
     }
 
     pub fn add_events_applied(&self, events: u64) {
@@ -197,9 +248,13 @@ impl Status {
     pub fn copy(&self) -> CopyProgress {
         CopyProgress {
             total_bytes: self.total_bytes.load(Relaxed).max(1),
-            copied_bytes: self.copied_bytes.load(Relaxed),
-            copied_documents: self.copied_documents.load(Relaxed),
+            copied_bytes: Self::at_least(&self.copied_bytes, &self.bytes_before),
+            copied_documents: Self::at_least(&self.copied_documents, &self.documents_before),
         }
+    }
+
+    fn at_least(counted: &AtomicU64, before: &AtomicU64) -> u64 {
+        counted.load(Relaxed).max(before.load(Relaxed))
     }
 
     pub fn indexes(&self) -> IndexProgress {

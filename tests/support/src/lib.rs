@@ -22,6 +22,7 @@
 mod api;
 pub mod chain;
 pub mod compare;
+pub mod guide;
 pub mod host;
 pub mod log_check;
 pub mod metadata;

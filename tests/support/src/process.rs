@@ -39,8 +39,17 @@ impl Process {
         self.signal(Signal::TERM)
     }
 
-    /// Sends a signal (`STOP` and `CONT` freeze and thaw the process).
-    pub fn signal(&self, signal: Signal) -> Result<()> {
+    /// SIGSTOP: the process stands still, and holds whatever it holds.
+    pub fn freeze(&self) -> Result<()> {
+        self.signal(Signal::STOP)
+    }
+
+    /// SIGCONT.
+    pub fn thaw(&self) -> Result<()> {
+        self.signal(Signal::CONT)
+    }
+
+    fn signal(&self, signal: Signal) -> Result<()> {
         let raw = i32::try_from(self.child.id()).context("process id")?;
         let id = Pid::from_raw(raw).ok_or_else(|| anyhow!("process id 0"))?;
         kill_process(id, signal).context("send a signal")

@@ -22,6 +22,7 @@ mod ddl;
 mod faults;
 mod ids;
 mod indexes;
+mod lease;
 mod plugins;
 mod resume;
 mod state;

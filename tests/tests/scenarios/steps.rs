@@ -11,7 +11,7 @@ use support::{Rig, host::DEADLINE, rig::Options, wait::Look, wait_until};
 const DEATH: &str = "killed by TIDEGATE_KILL_AT";
 
 /// The metadata database on the destination.
-const METADATA: &str = "mongosync_internal_tidegate";
+pub(crate) const METADATA: &str = "mongosync_internal_tidegate";
 
 /// Clusters, and a host that will kill itself at `point`.
 pub(crate) async fn rig_to_die_at(point: &str) -> Result<Rig> {

@@ -7,7 +7,10 @@
 //! A component is any workspace package with `[package.metadata.tidegate]`. One that
 //! says `guest = true` there is for tests alone: it goes to `target/guests`, and
 //! no manifest names it.
+//!
+//! The same source gives the same bytes, wherever it is built.
 
+use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -19,13 +22,17 @@ use sha2::{Digest, Sha256};
 use support::mongod::workspace;
 use wit_component::{ComponentEncoder, DecodedWasm};
 
-use crate::build::{cargo, command, succeed};
+use crate::build::{command, succeed};
+use crate::paths::Paths;
 
 const TARGET: &str = "wasm32-unknown-unknown";
 const PROFILE: &str = "component";
 
-/// The version of the metadata that this release's host writes.
-const METADATA_VERSION: u32 = 1;
+/// Where the host says which version of the metadata it writes, and how.
+const METADATA_VERSION: (&str, &str) = (
+    "host/src/metadata/documents.rs",
+    "pub const METADATA_VERSION: i32 = ",
+);
 
 /// `featureset.toml`.
 #[derive(Serialize)]
@@ -57,6 +64,9 @@ struct Workspace {
 struct Package {
     name: String,
     version: String,
+    /// Where it was got from; a package of the workspace has no such place.
+    source: Option<String>,
+    manifest_path: PathBuf,
     metadata: Option<PackageMetadata>,
 }
 
@@ -91,7 +101,8 @@ pub(crate) fn build() -> Result<()> {
         .iter()
         .filter_map(|p| Some((p, p.stamp()?)))
         .collect();
-    compile(&plugins)?;
+    let paths = workspace.paths()?;
+    compile(&plugins, &paths)?;
 
     let built = workspace.target_directory.join(TARGET).join(PROFILE);
     let [folder, guests] =
@@ -104,7 +115,12 @@ pub(crate) fn build() -> Result<()> {
         let module = built.join(format!("{}.wasm", package.name.replace('-', "_")));
         let component = componentize(package, &module)?;
         match stamp {
-            Stamp::Shipped(stamp) => components.push(ship(package, stamp, &component, &folder)?),
+            Stamp::Shipped(stamp) => {
+                if let Some(folder) = paths.named_in(&component) {
+                    bail!("{} names files of {folder}", package.name);
+                }
+                components.push(ship(package, stamp, &component, &folder)?);
+            }
             Stamp::Guest { .. } => write_if_changed(&file(&guests, package), &component)?,
         }
     }
@@ -116,7 +132,7 @@ pub(crate) fn build() -> Result<()> {
     let manifest = Manifest {
         name: host.name.clone(),
         version: host.version.clone(),
-        metadata_version: METADATA_VERSION,
+        metadata_version: metadata_version()?,
         components,
     };
     write_if_changed(
@@ -131,6 +147,20 @@ pub(crate) fn members() -> Result<Vec<String>> {
     Ok(packages.map(|package| package.name).collect())
 }
 
+/// The version of the metadata that this workspace's host writes, out of its source.
+fn metadata_version() -> Result<u32> {
+    let (file, constant) = METADATA_VERSION;
+    let source =
+        fs::read_to_string(workspace().join(file)).with_context(|| format!("read {file}"))?;
+    let value = source
+        .lines()
+        .find_map(|line| line.strip_prefix(constant)?.strip_suffix(';'))
+        .with_context(|| format!("{file} has no line `{constant}…;`"))?;
+    value
+        .parse()
+        .with_context(|| format!("read {constant}{value}"))
+}
+
 /// The names of all packages that run inside the sandbox, and of what they are made with.
 pub(crate) fn packages() -> Result<Vec<String>> {
     let workspace = read_workspace()?;
@@ -138,6 +168,23 @@ pub(crate) fn packages() -> Result<Vec<String>> {
         package.stamp().is_some() || ["tidegate-plugin-sdk", "raw-bson"].contains(&&*package.name)
     });
     Ok(plugins.map(|package| package.name).collect())
+}
+
+impl Workspace {
+    fn paths(&self) -> Result<Paths> {
+        let others = self
+            .packages
+            .iter()
+            .filter(|package| package.source.is_some());
+        let folders = others.filter_map(|package| package.manifest_path.parent()?.parent());
+        let folders: BTreeSet<_> = folders.map(Path::to_owned).collect();
+        let folders: Vec<_> = folders.into_iter().collect();
+        Paths::new(
+            &workspace().canonicalize()?,
+            &self.target_directory,
+            &folders,
+        )
+    }
 }
 
 impl Package {
@@ -171,7 +218,7 @@ fn has_std(folder: &Path) -> bool {
 
 fn read_workspace() -> Result<Workspace> {
     let output = command()
-        .args(["metadata", "--no-deps", "--format-version", "1"])
+        .args(["metadata", "--locked", "--format-version", "1"])
         .output()
         .context("run cargo metadata")?;
     ensure!(
@@ -182,7 +229,7 @@ fn read_workspace() -> Result<Workspace> {
     serde_json::from_slice(&output.stdout).context("read cargo metadata")
 }
 
-fn compile(plugins: &[(&Package, &Stamp)]) -> Result<()> {
+fn compile(plugins: &[(&Package, &Stamp)], paths: &Paths) -> Result<()> {
     let mut arguments = vec![
         "build",
         "--locked",
@@ -194,7 +241,12 @@ fn compile(plugins: &[(&Package, &Stamp)]) -> Result<()> {
     for (package, _) in plugins {
         arguments.extend(["--package", &package.name]);
     }
-    cargo(&arguments)
+    // These flags and no others: those of an environment would make other bytes.
+    succeed(
+        command()
+            .args(&arguments)
+            .env("CARGO_ENCODED_RUSTFLAGS", paths.flags()),
+    )
 }
 
 /// Makes a component of a core module.

@@ -16,6 +16,7 @@ mod components;
 mod demo;
 mod languages;
 mod releases;
+mod paths;
 mod test;
 mod upgrade_matrix;
 mod wit;

@@ -20,6 +20,47 @@ fn stage(first: u64) -> Value {
     })
 }
 
+fn feature_set() -> Value {
+    let component = |version: &str| {
+        json!({
+            "role": "transform",
+            "name": "field-mask",
+            "version": version,
+            "digest": format!("sha256:{version}"),
+            "abi": "1.0.0",
+            "semantics": 1,
+        })
+    };
+    let pinned = |slot: &str, version: &str, since: Value| {
+        let mut pinned = component(version);
+        pinned["slot"] = slot.into();
+        pinned["since"] = since;
+        pinned
+    };
+    let time = json!({ "T": 8, "I": 3 });
+    json!({
+        "name": "tidegate",
+        "version": "0.2.0",
+        "pinned": [
+            pinned("documentFilter", "1.0.0", Value::Null),
+            pinned("plugins[0]", "1.0.1", time.clone()),
+        ],
+        "available": [component("2.0.0")],
+        "deferredFeatures": [{ "name": "field-mask", "reason": "Other answers." }],
+        "swaps": [{
+            "at": "2026-01-02T03:04:05Z",
+            "slot": "plugins[0]",
+            "name": "field-mask",
+            "fromVersion": "1.0.0",
+            "fromDigest": "sha256:1.0.0",
+            "toVersion": "1.0.1",
+            "toDigest": "sha256:1.0.1",
+            "clusterTime": time,
+            "recopied": false,
+        }],
+    })
+}
+
 #[tokio::test]
 async fn progress_of_a_running_sync() {
     let control = Scripted::new(State::Running);
@@ -62,6 +103,28 @@ async fn progress_of_a_running_sync() {
                 },
                 "quarantined": 5,
                 "plugins": [stage(100), stage(200)],
+                "lease": {
+                    "ours": true,
+                    "instance": "coordinator",
+                    "holder": "d9b2",
+                    "release": "0.2.0",
+                    "term": 3,
+                    "pausedMs": 140,
+                },
+                "upgrade": {
+                    "metadataVersion": 2,
+                    "binaryVersion": "0.2.0",
+                    "history": [{
+                        "at": "2026-11-26T11:00:00Z",
+                        "fromBinary": "0.1.1",
+                        "toBinary": "0.2.0",
+                        "fromMetadata": 1,
+                        "toMetadata": 2,
+                        "pausedMs": null,
+                        "outcome": "handed over",
+                    }],
+                },
+                "featureSet": feature_set(),
                 "collections": [{
                     "namespace": "sales.EMEA",
                     "destination": "sales.EMEA",

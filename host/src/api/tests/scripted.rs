@@ -3,11 +3,16 @@
 use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::api::Control;
-use crate::model::plugins::{InstalledPlugin, PluginProgress, QuarantinedDocument, Retried, Swap};
-use crate::model::progress::{CollectionProgress, CopyProgress, Endpoint, IndexProgress};
+use crate::model::plugins::{
+    InstalledPlugin, OnIncompatible, PluginProgress, QuarantinedDocument, Retried, Swap, Upgrade,
+};
+use crate::model::progress::{
+    self, Available, CollectionProgress, CopyProgress, Deferred, Endpoint, FeatureSetProgress,
+    IndexProgress, LeaseProgress, Pinned, Swapped, UpgradeProgress,
+};
 use crate::model::state::Call;
 use crate::model::{
-    ClusterTime, ErrorName, Namespace, OperatorError, Progress, StartOptions, State,
+    ClusterTime, ErrorName, Namespace, OperatorError, Progress, Readiness, StartOptions, State,
 };
 
 /// Allows what its state allows, and writes down what it was asked.
@@ -68,8 +73,15 @@ impl Control for Scripted {
     async fn progress(&self) -> Progress {
         sample_progress(self.state)
     }
-    fn is_ready(&self) -> bool {
-        self.state == State::Running
+    fn readiness(&self) -> Readiness {
+        Readiness {
+            ready: self.state == State::Running,
+            role: "active",
+        }
+    }
+    async fn handover(&self) -> Result<(), OperatorError> {
+        self.write_down("handover".to_owned());
+        Ok(())
     }
 
     async fn plugins(&self) -> Result<Vec<InstalledPlugin>, OperatorError> {
@@ -79,9 +91,13 @@ impl Control for Scripted {
         self.write_down(format!("add {} bytes", bytes.len()));
         Ok(sample_plugin(bytes.len() as u64))
     }
-    async fn upgrade(&self, components: Vec<Swap>) -> Result<(), OperatorError> {
-        for Swap { name, digest } in components {
-            self.write_down(format!("upgrade {name} to {digest}"));
+    async fn upgrade(&self, upgrade: Upgrade) -> Result<(), OperatorError> {
+        let copied_again = match upgrade.on_incompatible {
+            OnIncompatible::Refuse => "",
+            OnIncompatible::Recopy => ", copying again",
+        };
+        for Swap { name, digest } in upgrade.components {
+            self.write_down(format!("upgrade {name} to {digest}{copied_again}"));
         }
         Ok(())
     }
@@ -206,5 +222,74 @@ fn sample_progress(state: State) -> Progress {
             sample_stage("field-mask", 100),
             sample_stage("field-mask", 200),
         ],
+        lease: Some(LeaseProgress {
+            ours: true,
+            instance: "coordinator".to_owned(),
+            holder: "d9b2".to_owned(),
+            release: "0.2.0".to_owned(),
+            term: 3,
+            paused_ms: Some(140),
+        }),
+        upgrade: UpgradeProgress {
+            metadata_version: Some(2),
+            binary_version: "0.2.0",
+            history: vec![progress::Upgrade {
+                at: "2026-11-26T11:00:00Z".to_owned(),
+                from_binary: "0.1.1".to_owned(),
+                to_binary: "0.2.0".to_owned(),
+                from_metadata: 1,
+                to_metadata: 2,
+                paused_ms: None,
+                outcome: "handed over".to_owned(),
+            }],
+        },
+        feature_set: sample_feature_set(),
+    }
+}
+
+fn sample_feature_set() -> FeatureSetProgress {
+    let component = |version: &str| Available {
+        role: "transform".to_owned(),
+        name: "field-mask".to_owned(),
+        version: version.to_owned(),
+        digest: format!("sha256:{version}"),
+        abi: "1.0.0".to_owned(),
+        semantics: 1,
+    };
+    let time = ClusterTime {
+        seconds: 8,
+        increment: 3,
+    };
+    FeatureSetProgress {
+        name: "tidegate".to_owned(),
+        version: "0.2.0".to_owned(),
+        pinned: vec![
+            Pinned {
+                slot: "documentFilter".to_owned(),
+                component: component("1.0.0"),
+                since: None,
+            },
+            Pinned {
+                slot: "plugins[0]".to_owned(),
+                component: component("1.0.1"),
+                since: Some(time),
+            },
+        ],
+        available: vec![component("2.0.0")],
+        deferred: vec![Deferred {
+            name: "field-mask".to_owned(),
+            reason: "Other answers.".to_owned(),
+        }],
+        swaps: vec![Swapped {
+            at: "2026-01-02T03:04:05Z".to_owned(),
+            slot: "plugins[0]".to_owned(),
+            name: "field-mask".to_owned(),
+            from_version: "1.0.0".to_owned(),
+            from_digest: "sha256:1.0.0".to_owned(),
+            to_version: "1.0.1".to_owned(),
+            to_digest: "sha256:1.0.1".to_owned(),
+            cluster_time: Some(time),
+            recopied: false,
+        }],
     }
 }

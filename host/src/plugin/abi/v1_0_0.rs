@@ -7,6 +7,7 @@ use wasmtime::{Result, Store};
 use crate::model::{ErrorName, Namespace, Route};
 
 use super::super::engine::Guest;
+use super::super::migrator::{Direction, Step};
 use super::super::registry::Scope;
 use super::Stamp;
 
@@ -24,9 +25,9 @@ mod bindings {
     });
 }
 
-use bindings::exports::tidegate::plugin::{describe, migrate, route};
+use bindings::exports::tidegate::plugin::{describe, route};
 
-pub(in super::super) use bindings::exports::tidegate::plugin::transform;
+pub(in super::super) use bindings::exports::tidegate::plugin::{migrate, transform};
 pub(in super::super) use describe::{ConfigError, Description};
 
 /// Where a component's exports are; an interface that it has not is `None`.
@@ -42,6 +43,7 @@ pub(in super::super) struct Exports {
     pub(in super::super) describe: describe::Guest,
     pub(in super::super) route: Option<route::Guest>,
     pub(in super::super) transform: Option<transform::Guest>,
+    pub(in super::super) migrate: Option<migrate::Guest>,
 }
 
 impl Indices {
@@ -68,11 +70,9 @@ impl Indices {
         store: &mut Store<Guest>,
         instance: &Instance,
     ) -> Result<Exports> {
-        if let Some(migrate) = &self.migrate {
-            migrate.load(&mut *store, instance)?;
-        }
         let route = self.route.as_ref();
         let transform = self.transform.as_ref();
+        let migrate = self.migrate.as_ref();
         Ok(Exports {
             describe: self.describe.load(&mut *store, instance)?,
             route: route
@@ -80,6 +80,9 @@ impl Indices {
                 .transpose()?,
             transform: transform
                 .map(|transform| transform.load(&mut *store, instance))
+                .transpose()?,
+            migrate: migrate
+                .map(|migrate| migrate.load(&mut *store, instance))
                 .transpose()?,
         })
     }
@@ -131,6 +134,25 @@ impl From<route::Decision> for Route {
             route::Decision::Skip => Self::Skip,
             route::Decision::Keep => Self::Keep,
             route::Decision::Rename(to) => Self::Rename(Namespace::new(to.database, to.collection)),
+        }
+    }
+}
+
+impl From<Direction> for migrate::Direction {
+    fn from(direction: Direction) -> Self {
+        match direction {
+            Direction::Forward => Self::Forward,
+            Direction::Back => Self::Back,
+        }
+    }
+}
+
+impl From<migrate::Step> for Step {
+    fn from(step: migrate::Step) -> Self {
+        Self {
+            from: step.from,
+            reversible: step.reversible,
+            collections: step.collections,
         }
     }
 }

@@ -10,20 +10,20 @@ const CALL_BYTES: usize = 120 << 10;
 
 /// Some documents as raw BSON, one behind the other.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Batch<'a> {
-    pub(super) bytes: &'a [u8],
-    pub(super) count: usize,
+pub(in super::super) struct Batch<'a> {
+    pub(in super::super) bytes: &'a [u8],
+    pub(in super::super) count: usize,
 }
 
 impl<'a> Batch<'a> {
-    pub(super) fn alone(document: &'a [u8]) -> Self {
+    pub(in super::super) fn alone(document: &'a [u8]) -> Self {
         Self {
             bytes: document,
             count: 1,
         }
     }
 
-    pub(super) fn documents(&self) -> impl Iterator<Item = &'a [u8]> + use<'a> {
+    pub(in super::super) fn documents(&self) -> impl Iterator<Item = &'a [u8]> + use<'a> {
         documents(self.bytes)
     }
 
@@ -55,7 +55,7 @@ pub(super) fn documents(mut bytes: &[u8]) -> impl Iterator<Item = &[u8]> {
 }
 
 /// Cuts between documents.
-pub(super) fn cut(mut bytes: &[u8]) -> impl Iterator<Item = Result<Batch<'_>>> {
+pub(in super::super) fn cut(mut bytes: &[u8]) -> impl Iterator<Item = Result<Batch<'_>>> {
     std::iter::from_fn(move || {
         if bytes.is_empty() {
             return None;

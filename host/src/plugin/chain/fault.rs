@@ -64,7 +64,7 @@ impl fmt::Display for Fault {
 }
 
 /// A guest's sentence, cut: it goes into logs and answers.
-pub(super) fn failed(call: Call, reason: &str) -> Error {
+pub(in super::super) fn failed(call: Call, reason: &str) -> Error {
     Error::Failed {
         call,
         reason: cut(reason, REASON_CHARS),
@@ -72,7 +72,7 @@ pub(super) fn failed(call: Call, reason: &str) -> Error {
 }
 
 /// How a document is named to an operator.
-pub(super) fn name_of(document: &[u8], namespace: &Namespace) -> String {
+pub(in super::super) fn name_of(document: &[u8], namespace: &Namespace) -> String {
     let id = id_of(document).unwrap_or_else(|| "none".to_owned());
     format!(
         "the document of {namespace} with the _id {}",

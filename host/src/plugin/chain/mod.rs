@@ -10,46 +10,48 @@ mod output;
 mod stage;
 mod transformed;
 
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError};
 
 use crate::model::plugins::PluginProgress;
 use crate::model::{Namespace, OperatorError, StartOptions};
 
-use super::component::Component;
 use super::error::{Error, Result};
+use super::pins::{Pins, Slot};
+use super::pool::Pool;
 use super::registry::{Registry, Scope};
-use super::usage::{Plugin, Usage, plugins};
-use batch::{Batch, cut};
+use super::swap::Swapping;
+use super::usage::{Plugin, Seen, Usage, plugins};
 use stage::{Known, Stage};
 
+pub(super) use batch::{Batch, cut};
 pub use fault::{Fault, FaultKind};
+pub(super) use fault::{failed, name_of};
 pub use transformed::{Outcome, Transformed};
-
-/// The component that reads `documentFilter`.
-const DOCUMENT_FILTER: &str = "document-filter";
 
 /// The plugins of one sync, configured. Shared by all tasks.
 pub struct Chain {
     stages: Vec<Arc<Stage>>,
+    swapping: Swapping,
 }
 
 impl Chain {
     /// The document filter first, then the plugins in their order.
-    pub(super) fn new(registry: &Registry, options: &StartOptions) -> Result<Self> {
+    pub(super) fn new(registry: &Registry, options: &StartOptions, pins: &Pins) -> Result<Self> {
         let mut stages = Vec::new();
         if let Some(filter) = &options.document_filter {
+            let (slot, config) = (Slot::DocumentFilter, filter.0.clone());
             stages.push(Plugin {
-                usage: Usage::short("documentFilter", filter.0.clone()),
-                component: registry.component(DOCUMENT_FILTER)?,
+                usage: Usage::short(registry, pins, slot, "documentFilter", config)?,
                 sees: None,
             });
         }
-        stages.extend(plugins(registry, options, "transform")?);
+        stages.extend(plugins(registry, options, pins, "transform")?);
         let stages = stages
             .into_iter()
             .map(|plugin| Stage::new(plugin).map(Arc::new));
         Ok(Self {
             stages: stages.collect::<Result<_>>()?,
+            swapping: Swapping::default(),
         })
     }
 
@@ -59,7 +61,8 @@ impl Chain {
     }
 
     /// The stages that see documents of the source namespace; `None` if there are
-    /// none. Ask once a collection and keep the answer: swaps reach it.
+    /// none. Ask once a collection and keep the answer: swaps reach it, but for one of
+    /// the namespace filter, after which other stages may see the namespace.
     pub fn of(
         &self,
         source: &Namespace,
@@ -73,7 +76,24 @@ impl Chain {
         Ok((!stages.is_empty()).then(|| NamespaceChain {
             stages: stages.into(),
             known: Arc::new(Known::new(source)),
+            swapping: Arc::clone(&self.swapping),
         }))
+    }
+
+    /// True if what becomes of documents of the source namespace hangs on the component in
+    /// this slot: a plugin's that sees them, or the filter that says which plugins do.
+    pub fn depends_on(
+        &self,
+        slot: Slot,
+        source: &Namespace,
+    ) -> std::result::Result<bool, OperatorError> {
+        for stage in &self.stages {
+            let own = stage.usage().slot == slot && stage.sees(source).map_err(Error::reported)?;
+            if own || stage.seen().is_some_and(|seen| seen.usage().slot == slot) {
+                return Ok(true);
+            }
+        }
+        Ok(false)
     }
 
     /// What each stage has done, in the order of the chain.
@@ -81,64 +101,32 @@ impl Chain {
         self.stages.iter().map(|stage| stage.metrics()).collect()
     }
 
-    /// Puts the component with this name or digest in the place of the one called
-    /// `name`, for every namespace. Compiled, configured and tried out first; if that
-    /// fails, the old one stays. Calls in flight end with the old one.
-    pub fn swap(
-        &self,
-        name: &str,
-        registry: &Registry,
-        digest: &str,
-    ) -> std::result::Result<(), OperatorError> {
-        self.replace(name, registry, digest)
-            .map_err(Error::reported)
+    pub(super) fn swapping(&self) -> Swapping {
+        Arc::clone(&self.swapping)
     }
 
-    fn replace(&self, name: &str, registry: &Registry, digest: &str) -> Result<()> {
-        let successor = registry.component(digest)?;
-        let mut ready = Vec::new();
+    pub(super) fn usages(&self) -> impl Iterator<Item = &Arc<Usage>> {
+        self.stages.iter().flat_map(|stage| {
+            let seen = stage.seen().map(Seen::usage);
+            seen.into_iter().chain([stage.usage()])
+        })
+    }
+
+    /// Asks a pool that is to be used for `usage`, if that is one of the chain's.
+    pub(super) fn try_out(&self, usage: &Arc<Usage>, pool: &Pool) -> Result<()> {
         for stage in &self.stages {
-            let current = stage.pool();
-            if current.component().info().name == name {
-                check_same(current.component(), &successor)?;
-                ready.push((stage, stage.successor(Arc::clone(&successor))?));
-            }
-        }
-        if ready.is_empty() {
-            return Err(Error::NotFound {
-                wanted: name.to_owned(),
-                hint: "the chain of this sync does not have it".to_owned(),
-            });
-        }
-        for (stage, pool) in ready {
-            stage.switch(pool);
+            stage.try_out(usage, pool)?;
         }
         Ok(())
     }
-}
 
-/// A successor gives the same answers, bug fixes apart, and sees no more.
-fn check_same(current: &Component, successor: &Component) -> Result<()> {
-    let (old, new) = (current.info(), successor.info());
-    let scopes = (current.installed().scope, successor.installed().scope);
-    let reason = if old.name != new.name {
-        format!("it would take the place of {}", old.name)
-    } else if old.semantics != new.semantics {
-        format!(
-            "its semantics are {}, and the sync has begun with {}; its answers would differ",
-            new.semantics, old.semantics
-        )
-    } else if !successor.exports("transform") {
-        "it does not export transform".to_owned()
-    } else if scopes == (Scope::Delta, Scope::Document) {
-        "it has to see whole documents, and the one in use does not".to_owned()
-    } else {
-        return Ok(());
-    };
-    Err(Error::Incompatible {
-        component: format!("{} {} ({})", new.name, new.version, new.digest),
-        reason,
-    })
+    /// Asks the components in these slots, before a sync relies on them.
+    pub(super) fn self_check(&self, slots: &[Slot]) -> Result<()> {
+        for usage in self.usages().filter(|usage| slots.contains(&usage.slot)) {
+            self.try_out(usage, &usage.pool())?;
+        }
+        Ok(())
+    }
 }
 
 /// The stages that see one namespace. Cheap to clone and to keep.
@@ -146,14 +134,14 @@ fn check_same(current: &Component, successor: &Component) -> Result<()> {
 pub struct NamespaceChain {
     stages: Arc<[Arc<Stage>]>,
     known: Arc<Known>,
+    swapping: Swapping,
 }
 
 impl NamespaceChain {
     /// `Document` if any stage has to see whole documents.
     pub fn scope(&self) -> Scope {
-        let whole =
-            |stage: &Arc<Stage>| stage.pool().component().installed().scope == Scope::Document;
-        if self.stages.iter().any(whole) {
+        let whole = |pool: &Arc<Pool>| pool.component().installed().scope == Scope::Document;
+        if self.pools().iter().any(whole) {
             Scope::Document
         } else {
             Scope::Delta
@@ -163,9 +151,10 @@ impl NamespaceChain {
     /// Runs documents, as raw BSON one behind the other, through all stages. An error
     /// is about the first document that has no outcome, and stops the sync before it.
     pub fn transform(&self, documents: &[u8]) -> std::result::Result<Transformed, OperatorError> {
+        let pools = self.pools();
         let mut done = Transformed::default();
         for batch in cut(documents) {
-            let outcomes = batch.and_then(|batch| self.run(batch));
+            let outcomes = batch.and_then(|batch| self.run(&pools, batch));
             done.append(outcomes.map_err(Error::reported)?);
         }
         Ok(done)
@@ -173,24 +162,30 @@ impl NamespaceChain {
 
     /// The memory of one instance of each stage, the largest of those that wait.
     pub fn memory_bytes(&self) -> usize {
-        self.stages
-            .iter()
-            .map(|stage| stage.pool().memory_bytes())
-            .sum()
+        self.pools().iter().map(|pool| pool.memory_bytes()).sum()
     }
 
-    fn run(&self, batch: Batch<'_>) -> Result<Transformed> {
+    /// The components as they are now, all before a swap or all behind it.
+    fn pools(&self) -> Vec<Arc<Pool>> {
+        let _no_swap = self.swapping.read().unwrap_or_else(PoisonError::into_inner);
+        self.stages
+            .iter()
+            .map(|stage| stage.usage().pool())
+            .collect()
+    }
+
+    fn run(&self, pools: &[Arc<Pool>], batch: Batch<'_>) -> Result<Transformed> {
         let mut outcomes = Transformed::kept(batch.count);
-        for stage in &*self.stages {
+        for (stage, pool) in self.stages.iter().zip(pools) {
             if outcomes.is_unchanged() {
-                outcomes = stage.run(&self.known, batch.bytes)?;
+                outcomes = stage.run(pool, &self.known, batch.bytes)?;
                 continue;
             }
             let (bytes, positions) = outcomes.live(batch.bytes);
             if positions.is_empty() {
                 break;
             }
-            outcomes.overlay(&positions, stage.run(&self.known, &bytes)?);
+            outcomes.overlay(&positions, stage.run(pool, &self.known, &bytes)?);
         }
         Ok(outcomes)
     }

@@ -4,7 +4,7 @@
 //! has none and the error says why. A document that is put aside is counted as
 //! such, and its neighbours are asked for again without it.
 
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::Arc;
 use std::time::Instant;
 
 use crate::model::Namespace;
@@ -16,7 +16,7 @@ use super::super::component::{Component, Instance};
 use super::super::error::{Call, Error, Result};
 use super::super::metrics::Meters;
 use super::super::pool::Pool;
-use super::super::usage::{Plugin, Seen, Usage, is_seen};
+use super::super::usage::{Plugin, Seen, Usage, is_seen, route};
 use super::batch::{Batch, cut};
 use super::fault::{Fault, FaultKind, failed, name_of};
 use super::output;
@@ -52,19 +52,16 @@ enum Step<'a> {
 }
 
 pub(super) struct Stage {
-    usage: Usage,
+    usage: Arc<Usage>,
     sees: Option<Seen>,
-    pool: RwLock<Arc<Pool>>,
     meters: Meters,
 }
 
 impl Stage {
     pub(super) fn new(plugin: Plugin) -> Result<Self> {
-        let pool = plugin.usage.configure(plugin.component)?;
         Ok(Self {
-            usage: plugin.usage,
+            usage: Arc::new(plugin.usage),
             sees: plugin.sees,
-            pool: RwLock::new(Arc::new(pool)),
             meters: Meters::new()?,
         })
     }
@@ -73,41 +70,47 @@ impl Stage {
         is_seen(self.sees.as_ref(), source)
     }
 
-    /// The plugin as it is now: calls in flight stay with the one they began with.
-    pub(super) fn pool(&self) -> Arc<Pool> {
-        Arc::clone(&self.pool.read().unwrap_or_else(PoisonError::into_inner))
+    pub(super) fn seen(&self) -> Option<&Seen> {
+        self.sees.as_ref()
+    }
+
+    pub(super) fn usage(&self) -> &Arc<Usage> {
+        &self.usage
     }
 
     pub(super) fn metrics(&self) -> PluginProgress {
-        self.meters.read(self.pool().component().info())
+        self.meters.read(self.usage.pool().component().info())
     }
 
-    /// A pool of `component`, configured as this stage is and tried out.
-    pub(super) fn successor(&self, component: Arc<Component>) -> Result<Pool> {
-        let pool = self.usage.configure(component)?;
-        let known = Known::new(&Namespace::new("tidegate", "self-check"));
+    /// Asks a pool that is to be used for `usage`, if that is one of this stage's.
+    pub(super) fn try_out(&self, usage: &Arc<Usage>, pool: &Pool) -> Result<()> {
+        let namespace = Namespace::new("tidegate", "self-check");
+        if self
+            .seen()
+            .is_some_and(|seen| Arc::ptr_eq(seen.usage(), usage))
+        {
+            route(pool, &namespace)?;
+        }
+        if !Arc::ptr_eq(&self.usage, usage) {
+            return Ok(());
+        }
         // The smallest document with an _id: {_id: 0}.
         let document = b"\x0e\0\0\0\x10_id\0\0\0\0\0\0";
-        match self.ask(&pool, &known, Batch::alone(document), Instances::Warm) {
+        let (known, alone) = (Known::new(&namespace), Batch::alone(document));
+        match self.ask(pool, &known, alone, Instances::Warm) {
             Err(Failure {
                 blame: Blame::Plugin | Blame::Unknown(_) | Blame::Document(_, FaultKind::Output),
                 error,
             }) => Err(*error),
-            _ => Ok(pool),
+            _ => Ok(()),
         }
     }
 
-    /// From now on, `pool` is called.
-    pub(super) fn switch(&self, pool: Pool) {
-        *self.pool.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(pool);
-    }
-
     /// Asks about documents that lie one behind the other.
-    pub(super) fn run(&self, known: &Known, documents: &[u8]) -> Result<Transformed> {
-        let pool = self.pool();
+    pub(super) fn run(&self, pool: &Pool, known: &Known, documents: &[u8]) -> Result<Transformed> {
         let mut done = Transformed::default();
         for batch in cut(documents) {
-            self.run_batch(&pool, known, batch?, &mut done)?;
+            self.run_batch(pool, known, batch?, &mut done)?;
         }
         self.meters.done(done.tally(documents));
         Ok(done)

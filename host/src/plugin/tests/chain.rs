@@ -9,7 +9,7 @@ use super::super::{Outcome, Scope};
 use super::guest::act::{DROP, KEEP, REPLACE, REPLACED};
 use super::guest::{Guest, transformer};
 use super::{
-    acting, added, batch, configured, document, options, outcomes, plugin, registry, shop,
+    acting, added, batch, chain_of, configured, document, options, outcomes, plugin, registry, shop,
 };
 
 #[test]
@@ -94,11 +94,11 @@ fn a_plugin_sees_the_source_namespaces_that_it_is_for() {
         database: Some("shop".to_owned()),
         ..Default::default()
     }];
-    let chain = registry().chain(&options).expect("a good chain");
+    let chain = chain_of(&options).expect("a good chain");
     assert!(!chain.is_empty());
     let is_seen = |namespace: &Namespace| chain.of(namespace).expect("an answer").is_some();
     assert!(is_seen(&shop()) && !is_seen(&Namespace::new("hr", "people")));
-    let none = registry().chain(&super::options()).expect("no plugins");
+    let none = chain_of(&super::options()).expect("no plugins");
     assert!(none.is_empty() && none.of(&shop()).expect("an answer").is_none());
 }
 
@@ -134,7 +134,7 @@ fn bad_configurations_are_refused_by_name_and_field() {
             plugin(&digest, OnError::Stop),
             configured(&digest, config.clone()),
         ];
-        let error = registry().chain(&options).err().expect("a refusal");
+        let error = chain_of(&options).err().expect("a refusal");
         assert_eq!(error.name, name, "{config}: {error}");
         assert!(error.message.starts_with(field), "{config}: {error}");
     }
@@ -148,7 +148,7 @@ fn a_value_of_a_configuration_is_never_shown() {
         &digest,
         json!({"rules": [{"path": ["my key"]}]}),
     )];
-    let error = registry().chain(&options).err().expect("a refusal");
+    let error = chain_of(&options).err().expect("a refusal");
     assert!(!error.message.contains("my key"), "{error}");
 }
 
@@ -164,7 +164,7 @@ fn a_component_without_use_in_a_chain_is_refused_by_name() {
     });
     let mut options = options();
     options.plugins = vec![plugin(&digest, OnError::Stop)];
-    let error = registry().chain(&options).err().expect("a refusal");
+    let error = chain_of(&options).err().expect("a refusal");
     assert_eq!(error.name, ErrorName::PluginNotSupported);
     assert!(error.message.contains("stepper"), "{error}");
 }
@@ -173,7 +173,7 @@ fn a_component_without_use_in_a_chain_is_refused_by_name() {
 fn the_short_form_names_its_own_field() {
     let mut options = options();
     options.document_filter = Some(Json(json!({"field": 1, "no such": true})));
-    let error = registry().chain(&options).err().expect("a refusal");
+    let error = chain_of(&options).err().expect("a refusal");
     let known = registry().find("document-filter").is_ok();
     let expected = if known {
         "documentFilter"

@@ -4,7 +4,7 @@ use crate::model::options::{Json, NamespaceFilter, OnError, Regex};
 use crate::model::{ErrorName, Namespace, Route, StartOptions};
 
 use super::guest::Guest;
-use super::{added, options, plugin, registry};
+use super::{added, options, plugin, router_of};
 
 fn filters(include: Vec<NamespaceFilter>, exclude: Vec<NamespaceFilter>) -> StartOptions {
     StartOptions {
@@ -41,7 +41,7 @@ fn the_shipped_filter_decides_in_the_host() {
             ..database("sales")
         }],
     );
-    let router = registry().router(&filters).expect("good filters");
+    let router = router_of(&filters).expect("good filters");
     for (database, collection, route) in [
         ("sales", "orders", Route::Keep),
         ("sales", "log", Route::Skip),
@@ -52,16 +52,14 @@ fn the_shipped_filter_decides_in_the_host() {
         let answer = router.route(&namespace).expect("an answer");
         assert_eq!(answer, route, "{namespace}");
     }
-    let all = registry().router(&options()).expect("no filters");
+    let all = router_of(&options()).expect("no filters");
     let answer = all.route(&Namespace::new("x", "y")).expect("an answer");
     assert_eq!(answer, Route::Keep);
 }
 
 #[test]
 fn one_router_serves_many_threads() {
-    let router = registry()
-        .router(&filters(vec![database("a")], vec![]))
-        .expect("good filters");
+    let router = router_of(&filters(vec![database("a")], vec![])).expect("good filters");
     std::thread::scope(|scope| {
         for _ in 0..8 {
             scope.spawn(|| {
@@ -112,7 +110,7 @@ fn bad_filters_are_refused_by_name_and_field() {
             "plugins[0].namespaces[1].databaseRegex",
         ),
     ] {
-        let error = registry().router(&options).err().expect("a refusal");
+        let error = router_of(&options).err().expect("a refusal");
         assert_eq!(error.name, name, "{error}");
         assert!(error.message.starts_with(&format!("{field}: ")), "{error}");
     }
@@ -120,8 +118,7 @@ fn bad_filters_are_refused_by_name_and_field() {
 
 #[test]
 fn a_pattern_that_backtracks_without_end_is_an_error_and_not_the_end() {
-    let router = registry()
-        .router(&filters(vec![database_regex("^(a+)+$", "")], vec![]))
+    let router = router_of(&filters(vec![database_regex("^(a+)+$", "")], vec![]))
         .expect("a pattern that compiles");
     let error = router
         .route(&Namespace::new(format!("{}b", "a".repeat(60)), "c"))
@@ -158,13 +155,13 @@ fn plugins_are_asked_one_behind_the_other_with_the_name_as_it_is_by_then() {
     options.plugins[1].namespaces = vec![database("not")];
     options.plugins[1].config =
         Json(serde_json::json!({"excludeNamespaces": [{"database": "not"}]}));
-    let router = registry().router(&options).expect("good plugins");
+    let router = router_of(&options).expect("good plugins");
     let route = |name| router.route(&Namespace::new(name, "c")).expect("an answer");
     assert_eq!(route("abc"), Route::Rename(Namespace::new("not", "refuse")));
     assert_eq!(route("not"), Route::Skip);
 
     options.plugins[1].namespaces.clear();
-    let router = registry().router(&options).expect("good plugins");
+    let router = router_of(&options).expect("good plugins");
     let answer = router
         .route(&Namespace::new("abc", "c"))
         .expect("an answer");

@@ -36,13 +36,24 @@ const BUDGET_KIB: usize = 96 * 1024;
 pub(super) async fn run(context: &Arc<Context>, start_time: ClusterTime) -> Result<(), Error> {
     let namespaces = context.store.namespaces().await?;
     show(context, &namespaces);
+    copy_all(context, namespaces, start_time).await?;
+    failpoint("copy_done");
+    Ok(())
+}
+
+/// Copies what is not yet copied of these namespaces; reads see everything up to `after`.
+pub(super) async fn copy_all(
+    context: &Arc<Context>,
+    namespaces: Vec<NamespaceDocument>,
+    after: ClusterTime,
+) -> Result<(), Error> {
     let queue = plan(context, namespaces).await?;
     let budget = Arc::new(Semaphore::new(BUDGET_KIB));
     let queue = Arc::new(Mutex::new(queue));
     let mut workers = tokio::task::JoinSet::new();
     for _ in 0..context.workers.count() {
         let (context, queue, budget) = (context.clone(), queue.clone(), budget.clone());
-        workers.spawn(async move { work(&context, &queue, &budget, start_time).await });
+        workers.spawn(async move { work(&context, &queue, &budget, after).await });
     }
     let mut outcome = Ok(());
     while let Some(joined) = workers.join_next().await {
@@ -51,9 +62,7 @@ pub(super) async fn run(context: &Arc<Context>, start_time: ClusterTime) -> Resu
             outcome = keep_first_failure(outcome, error);
         }
     }
-    outcome?;
-    failpoint("copy_done");
-    Ok(())
+    outcome
 }
 
 /// A failure is kept over the cancellations that it causes.
@@ -230,12 +239,8 @@ async fn create(
     namespace.destination_uuid =
         indexes::destination_uuid(context, &name.database, &name.collection).await?;
     let partitions = partition::split(&context.source, namespace, size).await?;
-    context
-        .store
-        .put_partitions(&namespace.id, &partitions)
-        .await?;
     namespace.copy_state = CopyState::Copying;
-    context.store.put_namespace(namespace).await?;
+    context.store.put_partitions(namespace, &partitions).await?;
     context
         .status
         .with_collection(&namespace.source, |collection| collection.state = "copying");

@@ -3,10 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use futures::StreamExt;
-use mongodb::{
-    Database,
-    raw_batch_cursor::{RawBatch, RawBatchCursor},
-};
+use mongodb::raw_batch_cursor::{RawBatch, RawBatchCursor};
 use tokio::{
     sync::{OwnedSemaphorePermit, Semaphore},
     time::Instant,
@@ -20,7 +17,7 @@ use crate::{
     metadata::{NamespaceDocument, PartitionDocument},
     model::{ClusterTime, ErrorKind, Namespace, raw},
     mongo::{
-        self, OUTAGE, Whereabouts, code,
+        self, DestinationDatabase, OUTAGE, Whereabouts, code,
         write::{self, MAX_COMMAND_BYTES, WriteCommand},
     },
     observe::failpoint,
@@ -66,19 +63,28 @@ struct Batch {
     _share: OwnedSemaphorePermit,
 }
 
+/// A partition that is being copied.
+struct Copying {
+    partition: PartitionDocument,
+    /// What `/progress` counts of it: what is persisted, so that no crash takes it back.
+    counted: (i64, i64),
+}
+
 impl PartitionCopier<'_> {
     /// Copies what is left of `partition` and gives it back done and persisted.
     /// A cursor or a write that breaks is begun again behind the last durable
     /// document, until nothing has moved for as long as an outage may take.
     pub(super) async fn run(
         &self,
-        mut partition: PartitionDocument,
+        partition: PartitionDocument,
     ) -> Result<PartitionDocument, Error> {
+        let counted = (partition.documents, partition.bytes);
+        let mut copying = Copying { partition, counted };
         let (mut moved, mut pause) = (Instant::now(), FIRST_PAUSE);
         loop {
-            let before = partition.documents;
-            let copied = self.copy(&mut partition).await;
-            if partition.documents > before {
+            let before = copying.partition.documents;
+            let copied = self.copy(&mut copying).await;
+            if copying.partition.documents > before {
                 (moved, pause) = (Instant::now(), FIRST_PAUSE);
             }
             match copied {
@@ -91,39 +97,53 @@ impl PartitionCopier<'_> {
                     pause = (pause * 2).min(LAST_PAUSE);
                 }
                 Err(error) => {
-                    self.context.store.put_partition(&partition).await?;
+                    self.persist(&mut copying).await?;
                     return Err(error);
                 }
             }
         }
-        partition.done = true;
-        self.context.store.put_partition(&partition).await?;
-        Ok(partition)
+        copying.partition.done = true;
+        self.persist(&mut copying).await?;
+        Ok(copying.partition)
     }
 
-    async fn copy(&self, partition: &mut PartitionDocument) -> Result<(), Error> {
-        for read in Read::all(is_capped(&self.namespace.options), partition) {
-            self.copy_read(read, partition).await?;
+    async fn copy(&self, copying: &mut Copying) -> Result<(), Error> {
+        for read in Read::all(is_capped(&self.namespace.options), &copying.partition) {
+            self.copy_read(read, copying).await?;
         }
         Ok(())
     }
 
+    async fn persist(&self, copying: &mut Copying) -> Result<(), Error> {
+        let Copying { partition, counted } = copying;
+        self.context.store.put_partition(partition).await?;
+        let more = |now: i64, before: i64| u64::try_from(now - before).unwrap_or_default();
+        let documents = more(partition.documents, counted.0);
+        let bytes = more(partition.bytes, counted.1);
+        let status = &self.context.status;
+        status.copied(&self.namespace.source, documents, bytes);
+        *counted = (partition.documents, partition.bytes);
+        Ok(())
+    }
+
     /// Reads the next batch while the last one is being written.
-    async fn copy_read(&self, read: Read, partition: &mut PartitionDocument) -> Result<(), Error> {
-        let Some(mut cursor) = self.open(read, partition).await? else {
+    async fn copy_read(&self, read: Read, copying: &mut Copying) -> Result<(), Error> {
+        let Some(mut cursor) = self.open(read, &copying.partition).await? else {
             return Ok(());
         };
         let mut persisted = Instant::now();
         let mut batch = self.read(&mut cursor).await?;
         while let Some(current) = batch.take() {
             self.context.check_cancelled()?;
-            let (written, next) =
-                tokio::join!(self.write(&current, partition), self.read(&mut cursor));
+            let (written, next) = tokio::join!(
+                self.write(&current, &mut copying.partition),
+                self.read(&mut cursor)
+            );
             written?;
             drop(current);
             failpoint("copy_batch_inserted");
             if persisted.elapsed() > PERSIST_EVERY {
-                self.context.store.put_partition(partition).await?;
+                self.persist(copying).await?;
                 persisted = Instant::now();
             }
             batch = next?;
@@ -168,9 +188,7 @@ impl PartitionCopier<'_> {
         partition.last_id = Some(id_document(id.kind, id.value)?);
         partition.documents += i64::try_from(count).unwrap_or_default();
         partition.bytes += i64::try_from(bytes).unwrap_or_default();
-        self.context
-            .status
-            .copied(&self.namespace.source, count, bytes);
+        self.context.status.has_moved();
         Ok(())
     }
 
@@ -235,7 +253,7 @@ impl PartitionCopier<'_> {
         Ok(())
     }
 
-    fn database(&self) -> Database {
+    fn database(&self) -> DestinationDatabase {
         self.context
             .destination
             .database(&self.namespace.destination.database)

@@ -21,7 +21,7 @@ use super::{
 use crate::{
     model::{ClusterTime, ErrorKind, document_key::DocumentKey, event::OpType},
     mongo::{
-        code,
+        DestinationDatabase, code,
         write::{self, StatementError, WriteCommand},
     },
     plugin::Outcome,
@@ -327,7 +327,7 @@ impl Applier {
         Ok(())
     }
 
-    fn database(&self, target: &Target) -> mongodb::Database {
+    fn database(&self, target: &Target) -> DestinationDatabase {
         self.context
             .destination
             .database(&target.destination.database)

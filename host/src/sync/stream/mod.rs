@@ -11,6 +11,14 @@
 //! DDL events are barriers: every round before one is finished and its position
 //! is persisted, then it is applied, then the position behind it is persisted.
 //! So a replay after a crash never crosses a DDL event that has been applied.
+//!
+//! A swap of components is a barrier as well: every round before it is finished and
+//! its position is persisted, then the session persists what is pinned from there on,
+//! then the components are switched. Invariant: what is pinned is never newer than the
+//! persisted position, so that a replay, which begins at or behind it, gives each event
+//! to the component that was in force at its cluster time. A crash before the pins are
+//! written leaves the old ones, which have seen nothing behind the position; one after
+//! it, the new ones, which see everything behind it.
 
 mod applier;
 mod appliers;
@@ -29,14 +37,18 @@ use std::{sync::Arc, time::Duration};
 
 use futures::stream::{FuturesOrdered, StreamExt};
 use tokio::{
-    sync::{mpsc, oneshot, watch},
+    sync::{mpsc, watch},
     time::MissedTickBehavior,
 };
 
-use super::{Context, Error};
+use super::{
+    Context, Error, copy, indexes, recopy,
+    status::Step,
+    wish::{self, Then, Wish},
+};
 use crate::{
-    metadata::PositionDocument,
-    model::{ClusterTime, OperatorError, Position, event::ChangeEvent},
+    metadata::{CopyState, NamespaceKind, PositionDocument},
+    model::{ClusterTime, Position, event::ChangeEvent},
     mongo::listing,
     observe::failpoint,
 };
@@ -61,18 +73,15 @@ pub(super) enum End {
     Stopped,
 }
 
-/// A wish to try quarantined documents again, and where to answer.
-pub type Retry = oneshot::Sender<Result<(), OperatorError>>;
-
 /// Applies change events until `commit_time` is set and reached, or the work is cancelled.
 pub(super) async fn run(
     context: Arc<Context>,
     start_time: ClusterTime,
     commit_time: watch::Receiver<Option<ClusterTime>>,
-    retries: &mut mpsc::Receiver<Retry>,
+    wishes: &mut mpsc::Receiver<Wish>,
 ) -> Result<End, Error> {
     let mut stream = ChangeStream::open(context, start_time).await?;
-    let ended = stream.apply_until(commit_time, retries).await;
+    let ended = stream.apply_until(commit_time, wishes).await;
     let finished = stream.finish_rounds().await;
     stream.persist(is_clean(&ended) && finished.is_ok()).await?;
     match (ended, finished) {
@@ -90,6 +99,7 @@ fn is_clean(ended: &Result<End, Error>) -> bool {
 
 struct ChangeStream {
     context: Arc<Context>,
+    start_time: ClusterTime,
     reader: Reader,
     targets: Targets,
     appliers: Appliers,
@@ -127,6 +137,7 @@ impl ChangeStream {
             failed: false,
             persisted: None,
             safe,
+            start_time,
             context,
         };
         // From here on something may be applied beyond the safe position.
@@ -137,8 +148,9 @@ impl ChangeStream {
     async fn apply_until(
         &mut self,
         mut commit_time: watch::Receiver<Option<ClusterTime>>,
-        retries: &mut mpsc::Receiver<Retry>,
+        wishes: &mut mpsc::Receiver<Wish>,
     ) -> Result<End, Error> {
+        self.copy_pending(wishes).await?;
         let mut ticks = tokio::time::interval(PERSIST_EVERY);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let cancel = self.context.cancel.clone();
@@ -151,7 +163,7 @@ impl ChangeStream {
                 () = cancel.cancelled() => return Err(Error::Cancelled),
                 Some(finished) = self.rounds.next(), if !self.rounds.is_empty() => self.finished(finished)?,
                 _ = ticks.tick() => self.persist(false).await?,
-                Some(answer) = retries.recv() => self.retry(answer).await?,
+                Some(wish) = wishes.recv() => self.grant(wish, wishes).await?,
                 changed = commit_time.changed() => changed.map_err(|_closed| Error::Cancelled)?,
                 batch = self.reader.next(), if self.rounds.len() < MAX_ROUNDS => self.take(batch?).await?,
             }
@@ -214,14 +226,64 @@ impl ChangeStream {
         self.persist(false).await
     }
 
-    /// Everything before is applied first, so that no applier holds an older version.
-    async fn retry(&mut self, answer: Retry) -> Result<(), Error> {
+    /// Everything before is applied first, so that no applier holds an older version, and
+    /// nothing is with a plugin.
+    async fn grant(&mut self, wish: Wish, wishes: &mut mpsc::Receiver<Wish>) -> Result<(), Error> {
         self.finish_rounds().await?;
-        let at_least = self.safe.as_ref().map(|safe| safe.cluster_time);
-        let at_least = at_least.unwrap_or_default();
-        let retried = retry::all(&self.context, &self.targets, &self.exactness, at_least).await;
-        // Nobody waits any more when the call was cut off.
-        let _ = answer.send(retried.map_err(Error::into_operator));
+        let time = self.position_time();
+        match wish {
+            Wish::RetryQuarantined(answer) => {
+                let retried = retry::all(&self.context, &self.targets, &self.exactness, time).await;
+                // Nobody waits any more when the call was cut off.
+                let _ = answer.send(retried.map_err(Error::into_operator));
+            }
+            Wish::Boundary(answer) => {
+                self.persist(false).await?;
+                let then = wish::stay(&self.context, answer, time, false).await;
+                if then != Then::Same {
+                    self.targets.refresh(&self.context)?;
+                }
+                if then == Then::CopyAgain {
+                    recopy::mark_in(&self.context).await?;
+                    self.copy_pending(wishes).await?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Where the stream stands: everything before this time is applied.
+    fn position_time(&self) -> ClusterTime {
+        let safe = self.safe.as_ref();
+        safe.map_or(self.start_time, |safe| safe.cluster_time)
+    }
+
+    /// Copies what is pending, before anything else is applied: what a swap wants copied again,
+    /// and what a crash has left of a collection that a rename brought into scope, whose
+    /// event comes again and finds it. Documents are then newer than the events behind the
+    /// position.
+    async fn copy_pending(&mut self, wishes: &mut mpsc::Receiver<Wish>) -> Result<(), Error> {
+        let mut pending = self.context.store.namespaces().await?;
+        pending.retain(|namespace| {
+            namespace.kind == NamespaceKind::Collection && namespace.copy_state < CopyState::Ready
+        });
+        if pending.is_empty() {
+            return Ok(());
+        }
+        tracing::info!(collections = pending.len(), "copying again");
+        let context = self.context.clone();
+        context.status.set_step(Step::Recopy);
+        let after = self.position_time();
+        let work = async {
+            copy::copy_all(&context, pending, after).await?;
+            indexes::build_all(&context).await
+        };
+        wish::while_copying(&context, wishes, Some(after), work).await?;
+        self.exactness
+            .raise(listing::operation_time(&context.source).await?);
+        self.targets = Targets::load(&context).await?;
+        context.status.set_step(Step::ChangeEventApplication);
+        failpoint("recopy_done");
         Ok(())
     }
 
@@ -241,6 +303,7 @@ impl ChangeStream {
     fn finished(&mut self, round: Result<round::Applied, Error>) -> Result<(), Error> {
         let round = round.inspect_err(|_| self.failed = true)?;
         self.context.status.add_events_applied(round.events);
+        self.context.status.has_moved();
         if round.position.is_some() && !self.failed {
             self.safe = round.position;
             self.show_position();
@@ -269,15 +332,16 @@ impl ChangeStream {
         let Some(safe) = self.safe.clone() else {
             return Ok(());
         };
-        let time = safe.cluster_time;
+        let (time, events) = (safe.cluster_time, self.context.status.events_applied());
         let position = PositionDocument {
             id: PositionDocument::ID.to_owned(),
             safe,
             exact_after: self.exactness.after_restart(),
-            events_applied: i64::try_from(self.context.status.events_applied()).unwrap_or(i64::MAX),
+            events_applied: i64::try_from(events).unwrap_or(i64::MAX),
             clean,
         };
         self.context.store.put_position(&position).await?;
+        self.context.status.show_events(events);
         self.context.status.set_safe(time);
         Ok(())
     }

@@ -78,6 +78,19 @@ impl Targets {
         Ok(())
     }
 
+    /// Asks again which plugins see which collection.
+    pub(super) fn refresh(&mut self, context: &Context) -> Result<(), Error> {
+        for target in self.by_uuid.values_mut() {
+            *target = Arc::new(Target {
+                chain: context.chain.of(&target.source)?,
+                source: target.source.clone(),
+                destination: target.destination.clone(),
+                ..**target
+            });
+        }
+        Ok(())
+    }
+
     /// True if any collection has another name on the destination.
     pub(super) fn has_renamed(&self) -> bool {
         self.by_uuid

@@ -17,6 +17,7 @@ macro_rules! guests {
 guests! {
     FAULTY = "faulty",
     MENDED = "mended",
+    STAMP = "stamp",
 }
 
 include!(concat!(env!("OUT_DIR"), "/guests.rs"));

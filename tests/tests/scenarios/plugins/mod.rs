@@ -1,10 +1,14 @@
 //! Plugins in a running sync: what they do to documents and names, and what a
 //! bad one cannot do.
 
+mod builds;
 mod chain;
 mod faults;
 mod guests;
 mod languages;
+mod pins;
 mod quarantine;
+mod recopy;
 mod remap;
+mod swaps;
 mod uploads;

@@ -20,6 +20,7 @@ impl Ddl<'_, '_> {
             if let Err(error) =
                 indexes::build(&database, &namespace.destination.collection, &created).await
             {
+                let error = indexes::unless_fenced(error)?;
                 tracing::warn!(namespace = %namespace.source, error = %error, "index not built; commit tries again");
             }
         }

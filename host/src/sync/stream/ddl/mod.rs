@@ -20,7 +20,7 @@ use crate::{
         event::{ChangeEvent, OpType},
         raw::Malformed,
     },
-    mongo::{self, code, listing},
+    mongo::{self, DestinationDatabase, code, listing},
     sync::{catalog, indexes, names::Names, views},
 };
 
@@ -92,7 +92,7 @@ impl Ddl<'_, '_> {
         Ok(RawDocument::from_bytes(bytes).map_err(mongo::Error::Bson)?)
     }
 
-    fn destination(&self, namespace: &Namespace) -> mongodb::Database {
+    fn destination(&self, namespace: &Namespace) -> DestinationDatabase {
         self.context.destination.database(&namespace.database)
     }
 
@@ -216,7 +216,7 @@ impl Ddl<'_, '_> {
             return Ok(false);
         };
         let database = self.destination(&destination);
-        let found = listing::collection(&database, &destination.collection).await?;
+        let found = listing::collection(database.reads(), &destination.collection).await?;
         if found.is_some_and(|found| found.get_str("type").ok() == Some("view")) {
             drop_namespace(&database, &destination.collection).await?;
         }
@@ -248,7 +248,8 @@ impl Ddl<'_, '_> {
 
     /// What the collection is called on the destination now; `None` if it is gone.
     async fn current_name(&self, namespace: &NamespaceDocument) -> Result<Option<String>, Error> {
-        let listed = listing::collections(&self.destination(&namespace.destination)).await?;
+        let database = self.destination(&namespace.destination);
+        let listed = listing::collections(database.reads()).await?;
         let entry = listed
             .iter()
             .find(|entry| indexes::uuid_of(entry) == namespace.destination_uuid);
@@ -289,7 +290,7 @@ impl Ddl<'_, '_> {
 
     async fn drop_if_empty(&self, name: &str) -> Result<(), Error> {
         let database = self.context.destination.database(name);
-        let left = listing::collections(&database).await?;
+        let left = listing::collections(database.reads()).await?;
         let is_empty = left
             .iter()
             .all(|entry| entry.get_str("name").ok() == Some("system.views"));
@@ -335,7 +336,7 @@ impl Ddl<'_, '_> {
 }
 
 /// Drops a collection or view; one that is gone is dropped.
-async fn drop_namespace(database: &mongodb::Database, name: &str) -> Result<(), Error> {
+async fn drop_namespace(database: &DestinationDatabase, name: &str) -> Result<(), Error> {
     match indexes::run(
         database,
         rawdoc! { "drop": name, "writeConcern": { "w": "majority" } },

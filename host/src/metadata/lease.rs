@@ -1,0 +1,204 @@
+//! The lease on a sync: exactly one host works on it.
+//!
+//! One document, which only changes hands in one conditional update, and whose
+//! times are all the destination primary's own (`$$NOW`). It goes to another host when
+//! its holder has released it, when its time is over, or when its holder is known
+//! to be dead. Each time it is taken begins a new *term*, which stands in a document of
+//! its own: whoever writes metadata touches that one, in the same transaction, in the
+//! writer's term. So a writer of an older term writes nothing, and renewals, which do not
+//! touch it, never wait for a long transaction.
+
+use bson::{DateTime, Document, doc};
+use serde::{Deserialize, Serialize};
+use std::time::Duration;
+
+use super::store::{Reader, Storage};
+use crate::model::Guard;
+
+pub(super) const LEASE: &str = "lease";
+const ID: &str = "lease";
+const TERM_ID: &str = "term";
+
+/// What a writer of metadata shows: the lease in its own term.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LeaseKey {
+    /// The id of the host process that holds it.
+    pub holder: String,
+    pub term: i64,
+}
+
+/// Who wants the lease.
+#[derive(Clone, Debug)]
+pub struct Claim {
+    /// The id of the host process: new for each.
+    pub holder: String,
+    /// `--id`.
+    pub instance: String,
+    pub release: String,
+    /// Tells on the same machine whether the process is still there.
+    pub process: String,
+    pub duration: Duration,
+}
+
+/// Collection `lease`: one document.
+#[derive(Clone, Debug, Default, Deserialize, Serialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct LeaseDocument {
+    pub holder: String,
+    pub instance: String,
+    pub release: String,
+    pub process: String,
+    pub term: i64,
+    pub released: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub taken_at: Option<DateTime>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub expires_at: Option<DateTime>,
+    /// When the holder last applied or copied anything.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub last_applied_at: Option<DateTime>,
+    /// Whom it was taken over from; absent for the first holder.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub predecessor: Option<Predecessor>,
+}
+
+/// The holder before.
+#[derive(Clone, Debug, Default, Deserialize, Serialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct Predecessor {
+    pub holder: String,
+    pub release: String,
+    /// It has given the lease back; otherwise it died, or was cut off.
+    pub released: bool,
+    /// From what it applied last until the lease was taken.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub silent_ms: Option<i64>,
+}
+
+impl LeaseKey {
+    /// What a transaction of the holder has to find.
+    pub fn guard(&self) -> Guard {
+        Guard {
+            collection: LEASE,
+            filter: doc! { "_id": TERM_ID, "term": self.term },
+        }
+    }
+
+    fn filter(&self) -> Document {
+        doc! { "_id": ID, "holder": &self.holder, "term": self.term, "released": false }
+    }
+}
+
+impl LeaseDocument {
+    pub fn key(&self) -> LeaseKey {
+        LeaseKey {
+            holder: self.holder.clone(),
+            term: self.term,
+        }
+    }
+}
+
+fn milliseconds(duration: Duration) -> i64 {
+    i64::try_from(duration.as_millis()).unwrap_or(i64::MAX)
+}
+
+impl<S: Storage> Reader<S> {
+    /// The lease as it stands; `None` where no host that knows leases has worked yet.
+    pub async fn lease(&self) -> Result<Option<LeaseDocument>, S::Error> {
+        let found = self.storage.find(LEASE, doc! { "_id": ID }).await?;
+        Ok(found.into_iter().next())
+    }
+
+    /// Takes the lease, if it is free, or if `dead` holds it. `None`: somebody else has it.
+    /// Nothing may be written before [`Self::begin_term`].
+    pub async fn take_lease(
+        &self,
+        claim: &Claim,
+        dead: Option<&str>,
+    ) -> Result<Option<LeaseDocument>, S::Error> {
+        let free = doc! { "term": 0_i64, "released": true };
+        self.storage.insert_if_absent(LEASE, ID, free).await?;
+        let filter = doc! { "_id": ID, "$or": [
+            { "released": true },
+            { "holder": { "$in": [&claim.holder, dead.unwrap_or(&claim.holder)] } },
+            { "$expr": { "$lte": ["$expiresAt", "$$NOW"] } },
+        ] };
+        let remember = doc! { "$set": { "predecessor": { "$cond": [
+            { "$gt": ["$term", 0_i64] },
+            {
+                "holder": "$holder", "release": "$release", "released": "$released",
+                "silentMs": { "$subtract": ["$$NOW", "$lastAppliedAt"] },
+            },
+            "$$REMOVE",
+        ] } } };
+        let take = doc! { "$set": {
+            "holder": { "$literal": &claim.holder },
+            "instance": { "$literal": &claim.instance },
+            "release": { "$literal": &claim.release },
+            "process": { "$literal": &claim.process },
+            "term": { "$add": ["$term", 1_i64] },
+            "released": false,
+            "takenAt": "$$NOW",
+            "expiresAt": { "$add": ["$$NOW", milliseconds(claim.duration)] },
+        } };
+        self.changed(filter, vec![remember, take]).await
+    }
+
+    /// From here on, a transaction of an older term writes nothing. Waits for one that is open.
+    pub async fn begin_term(&self, term: i64) -> Result<(), S::Error> {
+        let none = doc! { "term": 0_i64 };
+        self.storage.insert_if_absent(LEASE, TERM_ID, none).await?;
+        let older = doc! { "_id": TERM_ID, "term": { "$lt": term } };
+        let begin = vec![doc! { "$set": { "term": term } }];
+        self.storage
+            .update::<Document>(LEASE, older, begin)
+            .await
+            .map(drop)
+    }
+
+    /// Keeps the lease for another `duration`. `idle` is the time since anything was applied;
+    /// `None` before anything was. False: the lease is somebody else's.
+    pub async fn renew_lease(
+        &self,
+        key: &LeaseKey,
+        duration: Duration,
+        idle: Option<Duration>,
+    ) -> Result<bool, S::Error> {
+        let renewed = doc! { "expiresAt": { "$add": ["$$NOW", milliseconds(duration)] } };
+        self.set(key, renewed, idle).await
+    }
+
+    /// Gives the lease back: whoever wants it gets it at once. False: it is somebody else's.
+    pub async fn release_lease(
+        &self,
+        key: &LeaseKey,
+        idle: Option<Duration>,
+    ) -> Result<bool, S::Error> {
+        self.set(key, doc! { "released": true, "expiresAt": "$$NOW" }, idle)
+            .await
+    }
+
+    async fn set(
+        &self,
+        key: &LeaseKey,
+        mut fields: Document,
+        idle: Option<Duration>,
+    ) -> Result<bool, S::Error> {
+        if let Some(idle) = idle {
+            let applied = doc! { "$subtract": ["$$NOW", milliseconds(idle)] };
+            fields.insert("lastAppliedAt", applied);
+        }
+        let changed = self
+            .changed(key.filter(), vec![doc! { "$set": fields }])
+            .await?;
+        Ok(changed.is_some())
+    }
+
+    async fn changed(
+        &self,
+        filter: Document,
+        pipeline: Vec<Document>,
+    ) -> Result<Option<LeaseDocument>, S::Error> {
+        self.storage.update(LEASE, filter, pipeline).await
+    }
+}

@@ -1,0 +1,67 @@
+//! The destination: whatever is written to it passes the fence.
+
+use std::time::Duration;
+
+use bson::{Document, RawDocumentBuf};
+use mongodb::{Client, Database};
+
+use super::{Error, Fence, retry};
+
+/// The destination of a sync, for the host that works on it.
+#[derive(Clone)]
+pub struct Destination {
+    client: Client,
+    fence: Fence,
+}
+
+/// One database of it.
+#[derive(Clone)]
+pub struct DestinationDatabase {
+    database: Database,
+    fence: Fence,
+}
+
+impl Destination {
+    pub fn new(client: Client, fence: Fence) -> Self {
+        Self { client, fence }
+    }
+
+    pub fn database(&self, name: &str) -> DestinationDatabase {
+        DestinationDatabase {
+            database: self.client.database(name),
+            fence: self.fence.clone(),
+        }
+    }
+}
+
+impl DestinationDatabase {
+    /// For reads, and for nothing else.
+    pub fn reads(&self) -> &Database {
+        &self.database
+    }
+
+    /// Sends a command of documents once; the server gives it up when this host's time is over.
+    pub(super) async fn send(&self, mut command: RawDocumentBuf) -> Result<Document, Error> {
+        self.fence
+            .pass(|left| async move {
+                command.append(bson::cstr!("maxTimeMS"), max_time_ms(left));
+                Ok(self.database.run_raw_command(command).await?)
+            })
+            .await
+    }
+
+    /// Runs a DDL command that may be repeated, and may take long.
+    pub async fn run(&self, command: RawDocumentBuf) -> Result<(), Error> {
+        retry("run a command", || {
+            self.fence.pass(|_| async {
+                self.database.run_raw_command(command.clone()).await?;
+                Ok(())
+            })
+        })
+        .await
+    }
+}
+
+fn max_time_ms(left: Duration) -> i32 {
+    i32::try_from(left.as_millis()).unwrap_or(i32::MAX).max(1)
+}

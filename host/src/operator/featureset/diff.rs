@@ -1,0 +1,149 @@
+//! `tidegate featureset diff`: what happens to a running sync that is pinned to
+//! the components of one feature set when a host with another one takes it over.
+
+use std::cmp::Ordering;
+
+use serde_json::{Value, json};
+
+use crate::model::succession::{Succession, succession};
+use crate::plugin::{ComponentInfo, FeatureSet};
+
+use super::name_of;
+use super::table::table;
+
+/// One component, by its name.
+struct Row<'a> {
+    from: Option<&'a ComponentInfo>,
+    to: Option<&'a ComponentInfo>,
+    outcome: Outcome,
+}
+
+/// What happens to the component.
+#[derive(Clone, Copy)]
+enum Outcome {
+    /// The sync is pinned to it.
+    Pinned(Succession),
+    /// No sync that is running can be pinned to it.
+    New,
+    /// A step of the metadata: of those, a host uses its own.
+    OwnStep,
+}
+
+impl Outcome {
+    /// A word for scripts and a few for people.
+    fn words(self) -> (&'static str, &'static str) {
+        match self {
+            Self::Pinned(Succession::Unchanged) => ("unchanged", "unchanged"),
+            Self::Pinned(Succession::Swap) => ("swap", "swapped in"),
+            Self::Pinned(Succession::Deferred) => {
+                ("deferred", "stays pinned: newer semantics (deferred)")
+            }
+            Self::Pinned(Succession::Missing) => (
+                "missing",
+                "stays pinned: not installed, runs from the destination",
+            ),
+            Self::Pinned(Succession::NotNewer) => ("notNewer", "stays pinned: not newer"),
+            Self::New => ("new", "new"),
+            Self::OwnStep => ("notPinned", "not pinned: a host uses its own"),
+        }
+    }
+}
+
+/// Every component of either, those of `from` first.
+fn rows<'a>(from: &'a FeatureSet, to: &'a FeatureSet) -> Vec<Row<'a>> {
+    let named = |set: &'a FeatureSet, name: &str| {
+        let mut components = set.components().iter();
+        components.find(|info| info.name == name)
+    };
+    let pinned = from.components().iter().map(|info| {
+        let to = named(to, &info.name);
+        let outcome = if info.is_pinned() {
+            Outcome::Pinned(succession(info.build(), to.map(ComponentInfo::build)))
+        } else {
+            Outcome::OwnStep
+        };
+        Row {
+            from: Some(info),
+            to,
+            outcome,
+        }
+    });
+    let added = to.components().iter();
+    let added = added.filter(|info| named(from, &info.name).is_none());
+    let added = added.map(|info| Row {
+        from: None,
+        to: Some(info),
+        outcome: if info.is_pinned() {
+            Outcome::New
+        } else {
+            Outcome::OwnStep
+        },
+    });
+    pinned.chain(added).collect()
+}
+
+/// What happens to the metadata.
+fn metadata(from: &FeatureSet, to: &FeatureSet) -> (&'static str, &'static str) {
+    match to.metadata_version().cmp(&from.metadata_version()) {
+        Ordering::Equal => ("unchanged", "the metadata stays as it is"),
+        Ordering::Greater => ("migrated", "the metadata is migrated at the takeover"),
+        Ordering::Less => (
+            "refused",
+            "the sync is refused (MetadataVersionNotSupported) until its metadata is rolled back",
+        ),
+    }
+}
+
+pub(super) fn text(from: &FeatureSet, to: &FeatureSet) -> String {
+    let build = |info: Option<&ComponentInfo>| match info {
+        Some(info) => format!("{} (semantics {})", info.version, info.semantics),
+        None => "-".to_owned(),
+    };
+    let mut table_rows =
+        vec![["role", "name", "pinned", "installed", "what happens"].map(str::to_owned)];
+    table_rows.extend(rows(from, to).iter().map(|row| {
+        let info = row.from.or(row.to);
+        [
+            info.map_or("", |info| &info.role).to_owned(),
+            info.map_or("", |info| &info.name).to_owned(),
+            build(row.from),
+            build(row.to),
+            row.outcome.words().1.to_owned(),
+        ]
+    }));
+    format!(
+        "pinned     {}\ninstalled  {}: {}\n\n{}",
+        name_of(from),
+        name_of(to),
+        metadata(from, to).1,
+        table(&table_rows)
+    )
+}
+
+pub(super) fn json(from: &FeatureSet, to: &FeatureSet) -> String {
+    let set = |set: &FeatureSet| {
+        json!({
+            "name": set.name(),
+            "version": set.version(),
+            "metadataVersion": set.metadata_version(),
+        })
+    };
+    let components: Vec<Value> = rows(from, to)
+        .iter()
+        .map(|row| {
+            let (word, reason) = row.outcome.words();
+            let name = row.from.or(row.to).map(|info| &info.name);
+            json!({
+                "name": name, "pinned": row.from, "installed": row.to, "outcome": word,
+                "description": reason,
+            })
+        })
+        .collect();
+    let shown = json!({
+        "pinned": set(from),
+        "installed": set(to),
+        "metadata": metadata(from, to).0,
+        "components": components,
+    });
+    format!("{shown:#}\n")
+}

@@ -1,0 +1,168 @@
+//! `tidegate metadata check`: whether what is persisted can be gone on with.
+
+use std::{
+    collections::{HashMap, HashSet},
+    fmt::Write as _,
+    io::Write,
+};
+
+use bson::{RawDocumentBuf, doc};
+use serde::de::DeserializeOwned;
+use sha2::{Digest, Sha256};
+
+use super::{Ended, Metadata, operator};
+use crate::metadata::{
+    CopyState, METADATA_VERSION, NamespaceDocument, PartitionDocument, Phase, PositionDocument,
+    QuarantineDocument, SessionDocument,
+};
+
+/// Prints one line for each thing that is not as a host leaves it.
+pub(super) async fn check(metadata: &Metadata, out: &mut impl Write) -> anyhow::Result<Ended> {
+    let version = metadata.heading.metadata_version;
+    if version != METADATA_VERSION {
+        writeln!(
+            out,
+            "The metadata has version {version}, and this release checks version {METADATA_VERSION}. {}",
+            if version < METADATA_VERSION {
+                "A host of this release migrates it when it takes the sync over."
+            } else {
+                "Use the release that wrote it."
+            }
+        )?;
+        return Ok(Ended::Badly);
+    }
+    let mut check = Check {
+        metadata,
+        found: Vec::new(),
+    };
+    check.all().await?;
+    for found in &check.found {
+        writeln!(out, "{found}")?;
+    }
+    if check.found.is_empty() {
+        writeln!(out, "The metadata is as a host leaves it.")?;
+        return Ok(Ended::Well);
+    }
+    Ok(Ended::Badly)
+}
+
+struct Check<'a> {
+    metadata: &'a Metadata,
+    found: Vec<String>,
+}
+
+impl Check<'_> {
+    async fn all(&mut self) -> anyhow::Result<()> {
+        let sessions: Vec<SessionDocument> = self.read("session").await?;
+        let namespaces: Vec<NamespaceDocument> = self.read("namespaces").await?;
+        let partitions: Vec<PartitionDocument> = self.read("partitions").await?;
+        let positions: Vec<PositionDocument> = self.read("position").await?;
+        self.read::<QuarantineDocument>("quarantine").await?;
+        self.terms().await?;
+        self.copied(&namespaces, &partitions);
+        if let Some(session) = sessions.first() {
+            self.components(session).await?;
+            if session.phase >= Phase::Restore && positions.is_empty() {
+                self.found
+                    .push("position: missing, and the sync has applied change events".to_owned());
+            }
+        }
+        Ok(())
+    }
+
+    /// The documents of a collection that are of this version's shape; others are found.
+    async fn read<T: DeserializeOwned>(&mut self, collection: &str) -> anyhow::Result<Vec<T>> {
+        let mut read = Vec::new();
+        for document in self.raw(collection).await? {
+            match bson::deserialize_from_slice(document.as_bytes()) {
+                Ok(document) => read.push(document),
+                Err(error) => self
+                    .found
+                    .push(format!("{collection}: {}: {error}", id(&document))),
+            }
+        }
+        Ok(read)
+    }
+
+    async fn raw(&self, collection: &str) -> anyhow::Result<Vec<RawDocumentBuf>> {
+        let documents = &self.metadata.documents;
+        Ok(documents
+            .find(collection, doc! {})
+            .await
+            .map_err(operator)?)
+    }
+
+    /// No document is of a term that has not begun.
+    async fn terms(&mut self) -> anyhow::Result<()> {
+        let lease = self.metadata.reader.lease().await.map_err(operator)?;
+        let term = lease.map_or(0, |lease| lease.term);
+        for collection in ["session", "namespaces", "partitions", "position"] {
+            for document in self.raw(collection).await? {
+                match document.get_i64("term") {
+                    Ok(of) if of <= term => {}
+                    Ok(of) => self.found.push(format!(
+                        "{collection}: {}: written in term {of}, and the lease is in term {term}",
+                        id(&document)
+                    )),
+                    Err(_absent) => self
+                        .found
+                        .push(format!("{collection}: {}: has no term", id(&document))),
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn copied(&mut self, namespaces: &[NamespaceDocument], partitions: &[PartitionDocument]) {
+        let known: HashSet<&str> = namespaces.iter().map(|one| one.id.as_str()).collect();
+        let mut unfinished: HashMap<&str, usize> = HashMap::new();
+        for partition in partitions {
+            if !known.contains(partition.namespace_id.as_str()) {
+                let id = &partition.id;
+                self.found
+                    .push(format!("partitions: {id}: of no namespace"));
+            }
+            if !partition.done {
+                *unfinished.entry(&partition.namespace_id).or_default() += 1;
+            }
+        }
+        for namespace in namespaces {
+            let left = unfinished.get(namespace.id.as_str()).copied();
+            if namespace.copy_state >= CopyState::Copied && left.is_some_and(|left| left > 0) {
+                self.found.push(format!(
+                    "namespaces: {}: copied, and partitions of it are not",
+                    namespace.source
+                ));
+            }
+        }
+    }
+
+    /// Every component that the sync runs on is there, byte for byte.
+    async fn components(&mut self, session: &SessionDocument) -> anyhow::Result<()> {
+        for pinned in &session.pinned {
+            let stored = self.metadata.reader.component(&pinned.digest).await;
+            if digest(&stored.map_err(operator)?) != pinned.digest {
+                self.found.push(format!(
+                    "components: {} {} ({}), pinned for {}, is not there as it should be",
+                    pinned.name, pinned.version, pinned.digest, pinned.slot
+                ));
+            }
+        }
+        Ok(())
+    }
+}
+
+fn id(document: &RawDocumentBuf) -> &str {
+    document
+        .get_str("_id")
+        .unwrap_or("a document without an id")
+}
+
+fn digest(bytes: &[u8]) -> String {
+    let mut text = "sha256:".to_owned();
+    for byte in Sha256::digest(bytes) {
+        // Writing to a string cannot fail.
+        let _ = write!(text, "{byte:02x}");
+    }
+    text
+}

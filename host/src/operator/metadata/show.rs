@@ -1,0 +1,120 @@
+//! `tidegate metadata show`: how a sync stands, for a person or a program.
+
+use std::io::Write;
+
+use serde_json::{Value, json};
+
+use super::{Ended, Metadata, operator};
+use crate::metadata::{LeaseDocument, METADATA_VERSION, SessionDocument};
+
+pub(super) async fn show(
+    metadata: &Metadata,
+    as_json: bool,
+    out: &mut impl Write,
+) -> anyhow::Result<Ended> {
+    let shown = read(metadata).await?;
+    if as_json {
+        writeln!(out, "{shown:#}")?;
+        return Ok(Ended::Well);
+    }
+    let Some(fields) = shown.as_object() else {
+        return Ok(Ended::Well);
+    };
+    for (name, value) in fields {
+        match value {
+            Value::Array(rows) => {
+                for row in rows {
+                    writeln!(out, "{name:<16} {}", line(row))?;
+                }
+            }
+            Value::Null => {}
+            value => writeln!(out, "{name:<16} {}", line(value))?,
+        }
+    }
+    Ok(Ended::Well)
+}
+
+/// A value as a person reads it: `name value, name value`.
+fn line(value: &Value) -> String {
+    match value {
+        Value::String(text) => text.clone(),
+        Value::Object(fields) => {
+            let fields = fields.iter().filter(|(_, value)| !value.is_null());
+            let fields: Vec<_> = fields
+                .map(|(name, value)| format!("{name} {}", line(value)))
+                .collect();
+            fields.join(", ")
+        }
+        other => other.to_string(),
+    }
+}
+
+async fn read(metadata: &Metadata) -> anyhow::Result<Value> {
+    let (heading, reader) = (&metadata.heading, &metadata.reader);
+    let mut shown = json!({
+        "cluster": metadata.cluster.name.as_str(),
+        "metadataVersion": heading.metadata_version,
+        "begunBy": heading.written_by,
+        "lastRelease": heading.last_release(),
+        "lease": reader.lease().await.map_err(operator)?.as_ref().map(lease),
+    });
+    let Some(fields) = shown.as_object_mut() else {
+        return Ok(shown);
+    };
+    if heading.metadata_version > METADATA_VERSION {
+        return Ok(shown);
+    }
+    if let Some(standing) = reader.standing().await.map_err(operator)? {
+        fields.insert("state".to_owned(), json!(standing.state));
+        fields.insert("phase".to_owned(), json!(standing.phase));
+    }
+    let copied = reader.copied().await.map_err(operator)?;
+    fields.insert("documentsCopied".to_owned(), json!(copied.documents));
+    fields.insert("bytesCopied".to_owned(), json!(copied.bytes));
+    if let Some(position) = reader.position().await.map_err(operator)? {
+        let safe = position.safe.cluster_time.to_string();
+        fields.insert("safePosition".to_owned(), json!(safe));
+        fields.insert("eventsApplied".to_owned(), json!(position.events_applied));
+    }
+    if heading.metadata_version == METADATA_VERSION
+        && let Some(session) = reader.session().await.map_err(operator)?
+    {
+        fields.extend(components(&session));
+    }
+    Ok(shown)
+}
+
+fn lease(lease: &LeaseDocument) -> Value {
+    json!({
+        "instance": lease.instance,
+        "release": lease.release,
+        "term": lease.term,
+        "released": lease.released,
+        "expiresAt": lease.expires_at.and_then(|time| time.try_to_rfc3339_string().ok()),
+    })
+}
+
+fn components(session: &SessionDocument) -> serde_json::Map<String, Value> {
+    let pinned = session.pinned.iter().map(|pinned| {
+        json!({
+            "slot": pinned.slot, "name": pinned.name, "version": pinned.version,
+            "semantics": pinned.semantics, "digest": pinned.digest,
+        })
+    });
+    let upgrades = session.upgrades.iter().map(|upgrade| {
+        json!({
+            "at": upgrade.at.try_to_rfc3339_string().ok(),
+            "from": upgrade.from_binary, "to": upgrade.to_binary,
+            "fromMetadata": upgrade.from_metadata, "toMetadata": upgrade.to_metadata,
+            "pausedMs": upgrade.paused_ms, "outcome": upgrade.outcome,
+        })
+    });
+    [
+        ("features", json!(session.features)),
+        ("pinned", pinned.collect()),
+        ("upgrade", upgrades.collect()),
+    ]
+    .map(|(name, value)| (name.to_owned(), value))
+    .into_iter()
+    .collect()
+}

@@ -1,0 +1,240 @@
+//! One step of tidegate's own metadata, from one version to the next and maybe
+//! back, as a component of the feature set takes it.
+//!
+//! Nothing is read or written here: documents come in as raw BSON and go out as
+//! raw BSON, checked. Either all documents of a call have their answer, or the
+//! step is given up, and the error says by which document.
+
+use std::sync::Arc;
+
+use crate::model::namespace::METADATA_DATABASE;
+use crate::model::{ErrorName, Namespace, OperatorError, raw};
+
+use super::abi::v1_0_0::migrate;
+use super::chain::{Batch, cut, failed, name_of};
+use super::component::Component;
+use super::error::{Call, Error, Result};
+use super::pool::Pool;
+
+/// The largest document that a server stores.
+const DOCUMENT_BYTES: usize = 16 << 20;
+
+/// The function that is blamed where it is not the call itself.
+const EXPORT: &str = "migrate";
+
+/// Which way.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Direction {
+    Forward,
+    Back,
+}
+
+/// What a component migrates.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Step {
+    /// The metadata version before the step; behind it is the one that follows.
+    pub from: u32,
+    /// Whether [`Direction::Back`] is answered, too.
+    pub reversible: bool,
+    /// The collections whose documents the step wants to see; all others stay.
+    pub collections: Vec<String>,
+}
+
+/// A step, ready to be taken.
+pub struct Migrator {
+    pool: Pool,
+    step: Step,
+}
+
+/// What does not change from batch to batch.
+#[derive(Clone, Copy)]
+struct Question<'a> {
+    direction: Direction,
+    session: &'a [u8],
+    collection: &'a str,
+}
+
+impl Migrator {
+    pub(super) fn new(component: Arc<Component>) -> std::result::Result<Self, OperatorError> {
+        let refused = |error: Error, component: &Component| match error {
+            Error::Refused { reason, .. } => {
+                failed(Call::new(component.info(), "configure"), &reason)
+            }
+            error => error,
+        };
+        let set_up = || {
+            let pool = Pool::new(Arc::clone(&component), "{}".to_owned())
+                .map_err(|error| refused(error, &component))?;
+            let step = pool.call(|component, instance| component.which_step(instance))?;
+            Ok(Self { pool, step })
+        };
+        set_up().map_err(given_up)
+    }
+
+    pub fn step(&self) -> &Step {
+        &self.step
+    }
+
+    /// The documents that stand in place of `documents`, by collection; both are raw
+    /// BSON, one document behind the other. `session` is the session document as it
+    /// was before the step. Synchronous: some microseconds a document.
+    pub fn migrate(
+        &self,
+        direction: Direction,
+        session: &[u8],
+        collection: &str,
+        documents: &[u8],
+    ) -> std::result::Result<Vec<(String, Vec<u8>)>, OperatorError> {
+        let question = Question {
+            direction,
+            session,
+            collection,
+        };
+        self.migrate_all(question, documents).map_err(given_up)
+    }
+
+    fn migrate_all(
+        &self,
+        question: Question<'_>,
+        documents: &[u8],
+    ) -> Result<Vec<(String, Vec<u8>)>> {
+        if question.direction == Direction::Back && !self.step.reversible {
+            return Err(self.fault("the step has no way back"));
+        }
+        let mut written: Vec<(String, Vec<u8>)> = Vec::new();
+        for batch in cut(documents) {
+            for more in self.migrate_batch(question, batch?)? {
+                match written
+                    .iter_mut()
+                    .find(|(name, _)| *name == more.collection)
+                {
+                    Some((_, bson)) => bson.extend_from_slice(&more.bson),
+                    None => written.push((more.collection, more.bson)),
+                }
+            }
+        }
+        Ok(written)
+    }
+
+    fn migrate_batch(
+        &self,
+        question: Question<'_>,
+        batch: Batch<'_>,
+    ) -> Result<Vec<migrate::Documents>> {
+        let given = question.about(batch);
+        let answer = self.pool.call(|component, instance| {
+            component.migrate(instance, question.direction, question.session, &given)
+        });
+        let written = match answer {
+            Ok(Ok(written)) => written,
+            Ok(Err(error)) => return Err(self.answered(question, batch, error)),
+            Err(trap) => return Err(self.culprit(question, batch, trap)),
+        };
+        for documents in &written {
+            check(documents).map_err(|reason| self.named(question, batch, self.fault(&reason)))?;
+        }
+        Ok(written)
+    }
+
+    /// The component answered with an error.
+    fn answered(&self, question: Question<'_>, batch: Batch<'_>, error: migrate::Error) -> Error {
+        let error = match error {
+            migrate::Error::Refused(reason) => return self.fault(&reason),
+            migrate::Error::Document(error) => error,
+        };
+        let document = usize::try_from(error.index)
+            .ok()
+            .and_then(|index| batch.documents().nth(index));
+        match document {
+            Some(document) => self.fault(&error.reason).about(&question.name(document)),
+            None => self.fault(&format!(
+                "it refused document {} of a batch of {}",
+                error.index, batch.count
+            )),
+        }
+    }
+
+    /// Finds the document that ended the guest: each is given alone to a fresh one.
+    fn culprit(&self, question: Question<'_>, batch: Batch<'_>, trap: Error) -> Error {
+        for document in batch.documents() {
+            let given = question.about(Batch::alone(document));
+            let answer = self.pool.call_fresh(|component, instance| {
+                component.migrate(instance, question.direction, question.session, &given)
+            });
+            if let Err(trap) = answer {
+                return trap.about(&question.name(document));
+            }
+        }
+        trap
+    }
+
+    fn fault(&self, reason: &str) -> Error {
+        failed(Call::new(self.pool.component().info(), EXPORT), reason)
+    }
+
+    /// An error about a batch is one about a document where there is but one.
+    fn named(&self, question: Question<'_>, batch: Batch<'_>, error: Error) -> Error {
+        match batch.count {
+            1 => error.about(&question.name(batch.bytes)),
+            _ => error,
+        }
+    }
+}
+
+impl Question<'_> {
+    fn about(&self, batch: Batch<'_>) -> migrate::Documents {
+        migrate::Documents {
+            collection: self.collection.to_owned(),
+            bson: batch.bytes.to_vec(),
+        }
+    }
+
+    fn name(&self, document: &[u8]) -> String {
+        name_of(
+            document,
+            &Namespace::new(METADATA_DATABASE, self.collection),
+        )
+    }
+}
+
+/// What a host can write. How much a call gives at all, the engine limits.
+fn check(documents: &migrate::Documents) -> std::result::Result<(), String> {
+    let name = &documents.collection;
+    let mut letters = name.bytes();
+    if name.is_empty()
+        || name.len() > 64
+        || !letters.all(|b| b.is_ascii_alphanumeric() || b == b'_')
+    {
+        let name = name.chars().take(64).collect::<String>();
+        return Err(format!(
+            "it gave documents for {name:?}, which is no collection of the metadata"
+        ));
+    }
+    for document in raw::sequence(&documents.bson) {
+        let not_bson = |_malformed| format!("it gave bytes for {name} that are not BSON");
+        let document = document.map_err(not_bson)?;
+        if document.len() > DOCUMENT_BYTES {
+            return Err(format!("it gave a document of {name} of more than 16 MiB"));
+        }
+        raw::validate_layout(document).map_err(not_bson)?;
+        if raw::find(document, "_id").map_err(not_bson)?.is_none() {
+            return Err(format!("it gave a document of {name} without _id"));
+        }
+    }
+    Ok(())
+}
+
+/// For the operator; a trap goes to the log as well, for the author.
+fn given_up(error: Error) -> OperatorError {
+    error.log();
+    let what = match &error {
+        Error::Trapped { call, trap } => format!("{call} ended with {trap}"),
+        error => error.to_string(),
+    };
+    OperatorError::new(
+        ErrorName::MigrationFailed,
+        format!(
+            "{what}; nothing was changed, and the release that wrote the metadata can still be used"
+        ),
+    )
+}

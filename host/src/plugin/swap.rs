@@ -1,0 +1,148 @@
+//! Puts components in the place of others: all of them, or none.
+//!
+//! Whatever can fail is done first: each successor is compiled, configured as the
+//! one in use is, and tried out. What is left then is a switch of pointers, which
+//! cannot fail: the router and the chain that are in use, with everything that has
+//! been made of them, call the successors from then on. No batch sees some of them
+//! and not others.
+
+use std::sync::{Arc, PoisonError, RwLock};
+
+use crate::model::OperatorError;
+
+use super::chain::Chain;
+use super::component::Component;
+use super::error::{Error, Result};
+use super::pins::Slot;
+use super::pool::Pool;
+use super::registry::{Registry, Scope};
+use super::router::Router;
+use super::usage::Usage;
+
+/// Which successors are taken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Answers {
+    /// Those that give the same answers, bug fixes apart, and see no more.
+    Same,
+    /// Any: whatever it has answered is asked for again.
+    Any,
+}
+
+/// A component that is to take the place of the one in a slot.
+#[derive(Clone, Debug)]
+pub struct Change {
+    pub slot: Slot,
+    pub digest: String,
+}
+
+/// Components that are ready to take over.
+pub struct Successors {
+    ready: Vec<(Arc<Usage>, Arc<Pool>)>,
+    swapping: Swapping,
+}
+
+/// Held while a batch takes its components, and while components are switched.
+pub(super) type Swapping = Arc<RwLock<()>>;
+
+impl Registry {
+    /// Prepares the successors of components that `router` and `chain` use.
+    pub fn successors(
+        &self,
+        router: &Router,
+        chain: &Chain,
+        changes: &[Change],
+        answers: Answers,
+    ) -> std::result::Result<Successors, OperatorError> {
+        let mut ready = Vec::new();
+        for change in changes {
+            let one = self.successor(router, chain, change, answers);
+            ready.extend(one.map_err(Error::reported)?);
+        }
+        Ok(Successors {
+            ready,
+            swapping: chain.swapping(),
+        })
+    }
+
+    fn successor(
+        &self,
+        router: &Router,
+        chain: &Chain,
+        change: &Change,
+        answers: Answers,
+    ) -> Result<Vec<(Arc<Usage>, Arc<Pool>)>> {
+        let component = self.of_digest(&change.digest)?;
+        let mut ready = Vec::new();
+        for usage in router.usages().chain(chain.usages()) {
+            if usage.slot == change.slot {
+                let current = usage.pool();
+                check_fit(current.component(), &component, answers)?;
+                let pool = Arc::new(usage.successor(Arc::clone(&component))?);
+                ready.push((Arc::clone(usage), pool));
+            }
+        }
+        for (usage, pool) in &ready {
+            router.try_out(usage, pool)?;
+            chain.try_out(usage, pool)?;
+        }
+        Ok(ready)
+    }
+}
+
+impl Successors {
+    /// From now on these are called; calls in flight end with the old ones.
+    pub fn switch(self) {
+        let _no_batch_takes_any = self
+            .swapping
+            .write()
+            .unwrap_or_else(PoisonError::into_inner);
+        for (usage, pool) in self.ready {
+            usage.switch(pool);
+        }
+    }
+}
+
+/// Asks the components in these slots, before a sync relies on them.
+pub fn self_check(
+    router: &Router,
+    chain: &Chain,
+    slots: &[Slot],
+) -> std::result::Result<(), OperatorError> {
+    router
+        .self_check(slots)
+        .and_then(|()| chain.self_check(slots))
+        .map_err(Error::reported)
+}
+
+/// A successor is used for the same, under the same name.
+fn check_fit(current: &Component, successor: &Component, answers: Answers) -> Result<()> {
+    let (old, new) = (current.info(), successor.info());
+    let scopes = (current.installed().scope, successor.installed().scope);
+    let used = ["route", "transform"];
+    let other = used
+        .into_iter()
+        .find(|interface| current.exports(interface) != successor.exports(interface));
+    let reason = if old.name != new.name {
+        format!("it would take the place of {}", old.name)
+    } else if answers == Answers::Same && old.semantics != new.semantics {
+        format!(
+            "its semantics are {}, and the sync has begun with {}; its answers would differ",
+            new.semantics, old.semantics
+        )
+    } else if let Some(interface) = other {
+        let does = if successor.exports(interface) {
+            "exports"
+        } else {
+            "does not export"
+        };
+        format!("it {does} {interface}, unlike the one in use")
+    } else if answers == Answers::Same && scopes == (Scope::Delta, Scope::Document) {
+        "it has to see whole documents, and the one in use does not".to_owned()
+    } else {
+        return Ok(());
+    };
+    Err(Error::Incompatible {
+        component: format!("{} {} ({})", new.name, new.version, new.digest),
+        reason,
+    })
+}

@@ -1,0 +1,102 @@
+//! What `/progress` says of components: installed, pinned, and waiting.
+
+use super::{
+    Session,
+    succession::{info, installed},
+};
+use crate::{
+    metadata::{PinnedComponent, SessionDocument, SwapDocument},
+    model::{
+        feature,
+        progress::{Available, Deferred, FeatureSetProgress, Pinned, Swapped},
+    },
+    plugin::{ComponentInfo, Registry, Succession, succession},
+};
+
+/// What is installed, and what a sync runs on if there is one.
+pub(super) fn snapshot(
+    session: &Session,
+    document: Option<&SessionDocument>,
+) -> FeatureSetProgress {
+    let features = session.registry.feature_set();
+    let installed = features.components().iter();
+    let mut progress = FeatureSetProgress {
+        name: features.name().to_owned(),
+        version: features.version().to_owned(),
+        available: installed.map(available).collect(),
+        ..FeatureSetProgress::default()
+    };
+    if let Some(document) = document {
+        progress.pinned = document.pinned.iter().map(pinned).collect();
+        progress.swaps = document.swaps.iter().map(swapped).collect();
+        progress.deferred = deferred(&session.registry, document);
+    }
+    progress
+}
+
+/// Components that would give other answers, and features that came after the sync.
+fn deferred(registry: &Registry, document: &SessionDocument) -> Vec<Deferred> {
+    let mut deferred: Vec<Deferred> = Vec::new();
+    for own in &document.pinned {
+        let newer = installed(registry, own);
+        let is_known = deferred.iter().any(|other| other.name == own.name);
+        if let (Succession::Deferred, Some(newer), false) =
+            (succession(&info(own), newer), newer, is_known)
+        {
+            deferred.push(Deferred {
+                name: own.name.clone(),
+                reason: waits(own, newer),
+            });
+        }
+    }
+    let missing = feature::missing(&document.features);
+    deferred.extend(missing.map(|feature| Deferred {
+        name: feature.name.to_owned(),
+        reason: format!(
+            "The sync was begun by a release without it; a new sync has it: {}.",
+            feature.description
+        ),
+    }));
+    deferred
+}
+
+fn waits(own: &PinnedComponent, newer: &ComponentInfo) -> String {
+    format!(
+        "The sync runs on {} {} (semantics {}), and the installed {} (semantics {}) gives other answers. \
+         POST /api/v1/upgrade with \"onIncompatible\": \"recopy\" swaps it in, and copies the namespaces that it sees again.",
+        own.name, own.version, own.semantics, newer.version, newer.semantics
+    )
+}
+
+fn available(info: &ComponentInfo) -> Available {
+    Available {
+        role: info.role.clone(),
+        name: info.name.clone(),
+        version: info.version.clone(),
+        digest: info.digest.clone(),
+        abi: info.abi.clone(),
+        semantics: info.semantics.into(),
+    }
+}
+
+fn pinned(own: &PinnedComponent) -> Pinned {
+    Pinned {
+        slot: own.slot.clone(),
+        component: available(&info(own)),
+        since: own.since,
+    }
+}
+
+fn swapped(swap: &SwapDocument) -> Swapped {
+    Swapped {
+        at: swap.at.try_to_rfc3339_string().unwrap_or_default(),
+        slot: swap.slot.clone(),
+        name: swap.name.clone(),
+        from_version: swap.from_version.clone(),
+        from_digest: swap.from_digest.clone(),
+        to_version: swap.to_version.clone(),
+        to_digest: swap.to_digest.clone(),
+        cluster_time: swap.cluster_time,
+        recopied: swap.recopied,
+    }
+}

@@ -1,0 +1,186 @@
+//! Holds the lease on a sync: renews it, and closes the fence when it is lost.
+//!
+//! Invariant: the fence is open only while the lease is ours. The time for writing
+//! begins when a renewal is *sent*, by this machine's monotonic clock, and is shorter
+//! than the lease by a margin; the lease's own time begins later, when the server
+//! has the renewal. So writing ends before the lease does, whatever any clock says.
+
+use std::{sync::Arc, time::Duration};
+
+use mongodb::Client;
+use tokio::{task::JoinHandle, time::timeout};
+use tokio_util::sync::CancellationToken;
+
+use super::app_name;
+use crate::{
+    metadata::{Claim, LeaseDocument},
+    mongo::{self, Destination, Fence, FenceKeeper, Moment, end_writes},
+    observe::failpoint,
+    sync::{MetadataReader, MetadataStore, Status, metadata_store},
+};
+
+/// The part of the lease's time by which writing ends before it does.
+const MARGIN: u32 = 5;
+/// How often the lease is renewed within its time.
+const RENEWALS: u32 = 5;
+
+/// The lease on a sync, while this host holds it.
+pub(super) struct Lease {
+    document: LeaseDocument,
+    reader: MetadataReader,
+    keeper: Arc<FenceKeeper>,
+    status: Arc<Status>,
+    lost: CancellationToken,
+    renewal: JoinHandle<()>,
+}
+
+/// When this host took the lease, for how long nothing had been applied by then, and how.
+pub(super) struct Taken {
+    pub(super) document: LeaseDocument,
+    pub(super) at: Moment,
+}
+
+/// Takes the lease, if it is free or held by `dead`, and begins its term. A holder that has not
+/// given it back may have left writes behind: they end first.
+pub(super) async fn take(
+    destination: &Client,
+    reader: &MetadataReader,
+    claim: &Claim,
+    dead: Option<&str>,
+) -> Result<Option<Taken>, mongo::Error> {
+    failpoint("lease_taking");
+    let at = Moment::now();
+    let Some(document) = reader.take_lease(claim, dead).await? else {
+        return Ok(None);
+    };
+    failpoint("lease_taken");
+    if let Some(before) = document.predecessor.as_ref().filter(|one| !one.released) {
+        end_writes(destination, &app_name(&before.release, &before.holder)).await?;
+    }
+    reader.begin_term(document.term).await?;
+    failpoint("term_begun");
+    Ok(Some(Taken { document, at }))
+}
+
+impl Lease {
+    /// Renews the lease from now on, until it is released or lost.
+    pub(super) fn hold(
+        reader: MetadataReader,
+        taken: Taken,
+        duration: Duration,
+        status: Arc<Status>,
+    ) -> Self {
+        let Taken { document, at } = taken;
+        tracing::info!(
+            term = document.term,
+            holder = document.holder,
+            "lease taken"
+        );
+        let keeper = Arc::new(FenceKeeper::new(at + writing(duration)));
+        let lost = CancellationToken::new();
+        let renewal = Renewal {
+            reader: reader.clone(),
+            document: document.clone(),
+            duration,
+            keeper: keeper.clone(),
+            status: status.clone(),
+        };
+        let ended = lost.clone();
+        let renewal = tokio::spawn(async move {
+            renewal.run().await;
+            ended.cancel();
+        });
+        Self {
+            document,
+            reader,
+            keeper,
+            status,
+            lost,
+            renewal,
+        }
+    }
+
+    pub(super) fn document(&self) -> &LeaseDocument {
+        &self.document
+    }
+
+    pub(super) fn fence(&self) -> Fence {
+        self.keeper.fence()
+    }
+
+    /// What the holder writes metadata with.
+    pub(super) fn store(&self, client: &Client) -> MetadataStore {
+        metadata_store(client, self.fence(), self.document.key())
+    }
+
+    /// What the holder writes documents with.
+    pub(super) fn destination(&self, client: &Client) -> Destination {
+        Destination::new(client.clone(), self.fence())
+    }
+
+    /// Cancelled when the lease is lost to another host.
+    pub(super) fn lost(&self) -> &CancellationToken {
+        &self.lost
+    }
+
+    /// Gives the lease back. Nothing may be written any more; call it when the work has stopped.
+    pub(super) async fn release(&self) {
+        self.renewal.abort();
+        self.keeper.close();
+        let (key, idle) = (self.document.key(), idle(&self.status));
+        match self.reader.release_lease(&key, idle).await {
+            Ok(true) => tracing::info!(term = key.term, "lease released"),
+            Ok(false) => tracing::info!(term = key.term, "the lease was somebody else's"),
+            // It runs out by itself.
+            Err(error) => tracing::info!(error = %error, "lease not released"),
+        }
+        failpoint("lease_released");
+    }
+}
+
+impl Drop for Lease {
+    fn drop(&mut self) {
+        self.renewal.abort();
+    }
+}
+
+struct Renewal {
+    reader: MetadataReader,
+    document: LeaseDocument,
+    duration: Duration,
+    keeper: Arc<FenceKeeper>,
+    status: Arc<Status>,
+}
+
+impl Renewal {
+    /// Returns when the lease is somebody else's.
+    async fn run(self) {
+        let key = self.document.key();
+        let every = self.duration / RENEWALS;
+        loop {
+            tokio::time::sleep(every).await;
+            let sent = Moment::now();
+            let renewed = self
+                .reader
+                .renew_lease(&key, self.duration, idle(&self.status));
+            match timeout(self.duration, renewed).await {
+                Ok(Ok(true)) => self.keeper.open_until(sent + writing(self.duration)),
+                Ok(Ok(false)) => break,
+                Ok(Err(error)) => tracing::info!(error = %error, "lease not renewed; trying again"),
+                Err(_elapsed) => tracing::info!("lease not renewed in its time; trying again"),
+            }
+        }
+        self.keeper.close();
+        tracing::info!(term = key.term, "another host has taken the sync over");
+    }
+}
+
+/// The time in which may be written.
+fn writing(duration: Duration) -> Duration {
+    duration - duration / MARGIN
+}
+
+/// The time since this host has applied or copied anything.
+fn idle(status: &Status) -> Option<Duration> {
+    status.moved().borrow().map(Moment::elapsed)
+}

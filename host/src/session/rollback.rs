@@ -1,0 +1,78 @@
+//! Takes metadata back to the version before, for the release before.
+
+use std::sync::Arc;
+
+use super::{
+    Settings,
+    lease::{self, Lease},
+    open::connect_both,
+    takeover::{find, operator},
+};
+use crate::{
+    metadata::METADATA_VERSION,
+    model::{ErrorName, OperatorError},
+    sync,
+};
+
+/// What was taken back.
+pub struct Rolled {
+    pub from: i32,
+    pub to: i32,
+    /// The release that began the sync.
+    pub begun_by: String,
+}
+
+/// Takes the metadata of a sync that no host works on to the version before.
+pub async fn rollback(settings: Settings) -> Result<Rolled, OperatorError> {
+    let session = connect_both(settings).await?;
+    let found = find(&session).await?.ok_or_else(nothing)?;
+    found.refuse_unknown(&session.identities)?;
+    let from = found.heading.metadata_version;
+    let to = from - 1;
+    if from != METADATA_VERSION || to < 1 {
+        return Err(no_way_back(from));
+    }
+    let claim = session.claim();
+    let client = &found.destination.client;
+    let taken = lease::take(client, &found.reader, &claim, None).await;
+    let taken = taken.map_err(operator)?.ok_or_else(in_use)?;
+    let lease = Lease::hold(found.reader, taken, claim.duration, Arc::default());
+    let key = lease.document().key();
+    let migrated = sync::migrate(client, &lease.fence(), &key, &session.registry, (from, to)).await;
+    if let Err(error) = migrated {
+        lease.release().await;
+        return Err(error.into_operator());
+    }
+    let store = lease.store(client);
+    store.forget_lease().await.map_err(operator)?;
+    Ok(Rolled {
+        from,
+        to,
+        begun_by: found.heading.written_by,
+    })
+}
+
+fn nothing() -> OperatorError {
+    OperatorError::new(
+        ErrorName::NotFound,
+        "Neither cluster holds the metadata of a sync. Give the connection strings that it was begun with.",
+    )
+}
+
+fn no_way_back(version: i32) -> OperatorError {
+    OperatorError::new(
+        ErrorName::MetadataVersionNotSupported,
+        format!(
+            "There is no way back from metadata version {version} with this release, which writes version \
+             {METADATA_VERSION}. Nothing was changed."
+        ),
+    )
+}
+
+fn in_use() -> OperatorError {
+    OperatorError::new(
+        ErrorName::StandbyInstance,
+        "A host works on the sync. Stop every host, or wait until the lease of one that is gone has run out, and \
+         try again. Nothing was changed.",
+    )
+}

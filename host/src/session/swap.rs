@@ -1,0 +1,399 @@
+//! Swaps components of a sync when the operator asks for it: all of one request, or none.
+//!
+//! Whatever can fail comes first, and changes nothing: the successors are compiled,
+//! configured and tried out, and namespaces must go where they go now. Then the work comes
+//! to a boundary ([`crate::sync::Boundary`]), the new pins are persisted with the time from
+//! which they apply, and the pointers are switched.
+//!
+//! A component that gives other answers is swapped only if what it has answered is copied
+//! again. Which namespaces that are is in the same write as the pins, so that a crash leaves
+//! both or neither; see `sync::recopy` for what follows. While the initial sync copies, the
+//! work is begun anew for it, and finds them as pending as the others.
+
+use std::{collections::HashSet, time::Instant};
+
+use super::{
+    ActiveSync, Session,
+    pins::{self, Configured, blocking},
+    succession::{local_time, swapped, time_at_rest},
+};
+use crate::{
+    metadata::{NamespaceKind, PinnedComponent, SessionDocument, SwapDocument},
+    model::{
+        ClusterTime, ErrorName, Namespace, OperatorError, State,
+        namespace::is_internal_database,
+        plugins::{OnIncompatible, Swap, Upgrade},
+    },
+    mongo::{Cluster, listing},
+    observe::failpoint,
+    plugin::{Answers, Chain, Change, ComponentInfo, Installed, Slot, Successors},
+    sync,
+};
+
+/// A swap of which nothing can fail any more but what is written.
+struct Prepared {
+    at: bson::DateTime,
+    replaced: Vec<Replaced>,
+    successors: Successors,
+}
+
+/// One slot, before and after.
+#[derive(Clone)]
+struct Replaced {
+    slot: Slot,
+    old: PinnedComponent,
+    new: PinnedComponent,
+    routes: bool,
+}
+
+impl Replaced {
+    /// True if it would have answered otherwise.
+    fn is_incompatible(&self) -> bool {
+        self.old.semantics != self.new.semantics
+    }
+}
+
+impl Session {
+    /// Swaps components of the sync, between two batches of a running one.
+    pub async fn upgrade(&self, upgrade: Upgrade) -> Result<(), OperatorError> {
+        let _calls = self.calls.lock().await;
+        if let Some(standby) = self.standby() {
+            return Err(standby.refusal());
+        }
+        let Some(active) = self.active() else {
+            return Err(nothing_to_upgrade(State::Idle));
+        };
+        let state = active.state().await;
+        if !matches!(state, State::Running | State::Paused) {
+            return Err(nothing_to_upgrade(state));
+        }
+        let configured = active.configured(self).await?;
+        let Some(prepared) = self.prepare(&active, &configured, &upgrade).await? else {
+            return Ok(());
+        };
+        failpoint("swap_ready");
+        let begun = Instant::now();
+        if state == State::Paused {
+            prepared.at_rest(&active, &configured.chain).await?;
+        } else {
+            prepared.running(self, &active, &configured.chain).await?;
+        }
+        let elapsed_ms = u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX);
+        tracing::info!(elapsed_ms, "components swapped");
+        Ok(())
+    }
+
+    /// `None` if the sync runs on these already.
+    async fn prepare(
+        &self,
+        active: &ActiveSync,
+        configured: &Configured,
+        upgrade: &Upgrade,
+    ) -> Result<Option<Prepared>, OperatorError> {
+        let session = active.record.get().await;
+        let replaced = self.replaced(&session, upgrade).await?;
+        if replaced.is_empty() {
+            return Ok(None);
+        }
+        if session.commit_time.is_some() && replaced.iter().any(Replaced::is_incompatible) {
+            return Err(commit_has_begun());
+        }
+        let answers = match upgrade.on_incompatible {
+            OnIncompatible::Refuse => Answers::Same,
+            OnIncompatible::Recopy => Answers::Any,
+        };
+        let changes: Vec<_> = replaced.iter().map(Replaced::change).collect();
+        let (router, chain) = (configured.router.clone(), configured.chain.clone());
+        let registry = self.registry.clone();
+        let successors =
+            blocking(move || registry.successors(&router, &chain, &changes, answers)).await?;
+        if replaced.iter().any(|replaced| replaced.routes) {
+            self.check_routes(active, configured, &session, &replaced)
+                .await?;
+        }
+        let new: Vec<_> = replaced
+            .iter()
+            .map(|replaced| replaced.new.clone())
+            .collect();
+        pins::store(&self.registry, active.record.store(), &new).await?;
+        Ok(Some(Prepared {
+            at: local_time(active).await?,
+            replaced,
+            successors,
+        }))
+    }
+
+    /// Every slot whose component is to be another one.
+    async fn replaced(
+        &self,
+        session: &SessionDocument,
+        upgrade: &Upgrade,
+    ) -> Result<Vec<Replaced>, OperatorError> {
+        let mut replaced = Vec::new();
+        for Swap { name, digest } in &upgrade.components {
+            let (registry, wanted) = (self.registry.clone(), digest.clone());
+            let new = blocking(move || registry.find(&wanted)).await?;
+            let slots = Slot::all(&session.options).into_iter();
+            let own: Vec<_> = slots
+                .filter_map(|(slot, _)| Some((slot, pins::in_slot(&session.pinned, slot)?)))
+                .filter(|(_, own)| own.name == *name)
+                .collect();
+            if own.is_empty() {
+                return Err(not_in_use(name));
+            }
+            for (slot, old) in own {
+                check(&new.info, old, upgrade.on_incompatible)?;
+                if old.digest != new.info.digest {
+                    replaced.push(Replaced::new(slot, old, &new));
+                }
+            }
+        }
+        Ok(replaced)
+    }
+
+    /// Every namespace of the source has to go where it goes now: what is copied is there,
+    /// and nothing else is followed.
+    async fn check_routes(
+        &self,
+        active: &ActiveSync,
+        configured: &Configured,
+        session: &SessionDocument,
+        replaced: &[Replaced],
+    ) -> Result<(), OperatorError> {
+        let namespaces = namespaces(active).await?;
+        let mut pinned = session.pinned.clone();
+        for own in &mut pinned {
+            if let Some(replaced) = replaced.iter().find(|other| other.old.slot == own.slot) {
+                own.clone_from(&replaced.new);
+            }
+        }
+        let (registry, router) = (self.registry.clone(), configured.router.clone());
+        let options = session.options.clone();
+        let routes = replaced.iter().filter(|replaced| replaced.routes);
+        let names: Vec<_> = routes
+            .map(|replaced| format!("{} {}", replaced.new.name, replaced.new.version))
+            .collect();
+        blocking(move || {
+            let successor = Configured::new(&registry, &options, &pinned)?.router;
+            for namespace in namespaces {
+                if router.route(&namespace)? != successor.route(&namespace)? {
+                    return Err(other_route(&names, &namespace));
+                }
+            }
+            Ok(())
+        })
+        .await
+    }
+}
+
+impl Replaced {
+    fn new(slot: Slot, old: &PinnedComponent, new: &Installed) -> Self {
+        Self {
+            slot,
+            old: old.clone(),
+            new: pins::pin(slot, new),
+            routes: new.exports("route"),
+        }
+    }
+
+    fn change(&self) -> Change {
+        Change {
+            slot: self.slot,
+            digest: self.new.digest.clone(),
+        }
+    }
+}
+
+impl Prepared {
+    /// While no work is done.
+    async fn at_rest(self, active: &ActiveSync, chain: &Chain) -> Result<(), OperatorError> {
+        let affected = self.affected(active, chain).await?;
+        let time = time_at_rest(active).await?;
+        self.carry_out(active, time, affected).await
+    }
+
+    async fn running(
+        self,
+        session: &Session,
+        active: &ActiveSync,
+        chain: &Chain,
+    ) -> Result<(), OperatorError> {
+        let boundary = active.boundary().await.ok_or_else(stopped)??;
+        if boundary.copying && self.replaced.iter().any(Replaced::is_incompatible) {
+            drop(boundary);
+            active.stop().await;
+            let swapped = self.at_rest(active, chain).await;
+            active.spawn(session).await?;
+            return swapped;
+        }
+        let affected = self.affected(active, chain).await?;
+        let copy_again = !affected.is_empty();
+        self.carry_out(active, boundary.time, affected).await?;
+        boundary.swapped(copy_again);
+        Ok(())
+    }
+
+    /// The collections, by id, whose documents would have been answered otherwise.
+    async fn affected(
+        &self,
+        active: &ActiveSync,
+        chain: &Chain,
+    ) -> Result<Vec<String>, OperatorError> {
+        let replaced = self.replaced.iter();
+        let slots: Vec<_> = replaced
+            .filter(|replaced| replaced.is_incompatible())
+            .map(|replaced| replaced.slot)
+            .collect();
+        if slots.is_empty() {
+            return Ok(Vec::new());
+        }
+        let known = active.record.store().namespaces().await;
+        let mut affected = Vec::new();
+        for namespace in known.map_err(|error| sync::Error::from(error).into_operator())? {
+            let depends = |slot: &Slot| chain.depends_on(*slot, &namespace.source);
+            let depends = tokio::task::block_in_place(|| {
+                let all: Result<Vec<_>, _> = slots.iter().map(depends).collect();
+                all.map(|all| all.contains(&true))
+            })?;
+            if depends && namespace.kind == NamespaceKind::Collection {
+                affected.push(namespace.id);
+            }
+        }
+        Ok(affected)
+    }
+
+    /// Persists, then switches.
+    async fn carry_out(
+        self,
+        active: &ActiveSync,
+        time: ClusterTime,
+        affected: Vec<String>,
+    ) -> Result<(), OperatorError> {
+        let replaced = self.replaced.into_iter().map(|mut replaced| {
+            replaced.new.since = Some(time);
+            replaced
+        });
+        let replaced: Vec<_> = replaced.collect();
+        let swaps: Vec<SwapDocument> = replaced
+            .iter()
+            .map(|one| swapped(self.at, &one.old, &one.new, one.is_incompatible()))
+            .collect();
+        for swap in &swaps {
+            tracing::info!(plugin = swap.name, plugin_digest = swap.to_digest, slot = swap.slot, cluster_time = %time, recopied = swap.recopied, "a component is swapped");
+        }
+        active
+            .update(|session| {
+                for own in &mut session.pinned {
+                    if let Some(one) = replaced.iter().find(|one| one.new.slot == own.slot) {
+                        own.clone_from(&one.new);
+                    }
+                }
+                session.swaps.extend(swaps);
+                let listed: HashSet<_> = session.recopy.iter().cloned().collect();
+                let more = affected.into_iter().filter(|id| !listed.contains(id));
+                session.recopy.extend(more);
+            })
+            .await?;
+        failpoint("swap_persisted");
+        self.successors.switch();
+        failpoint("swap_switched");
+        Ok(())
+    }
+}
+
+/// Every namespace that the sync knows or that is on the source now.
+async fn namespaces(active: &ActiveSync) -> Result<HashSet<Namespace>, OperatorError> {
+    let failed = |error| sync::Error::from(error).into_operator();
+    let known = active.record.store().namespaces().await.map_err(failed)?;
+    let mut all: HashSet<_> = known
+        .into_iter()
+        .map(|namespace| namespace.source)
+        .collect();
+    all.extend(on_source(&active.source).await.map_err(failed)?);
+    Ok(all)
+}
+
+async fn on_source(source: &Cluster) -> Result<Vec<Namespace>, crate::mongo::Error> {
+    let mut found = Vec::new();
+    for name in listing::databases(&source.client).await? {
+        if is_internal_database(&name) {
+            continue;
+        }
+        let listed = listing::collections(&source.client.database(&name)).await?;
+        let names = listed.iter().filter_map(|entry| entry.get_str("name").ok());
+        found.extend(names.map(|collection| Namespace::new(name.as_str(), collection)));
+    }
+    found.retain(|namespace| !namespace.is_internal());
+    Ok(found)
+}
+
+/// Refuses a component that cannot take the place of `old`.
+fn check(
+    new: &ComponentInfo,
+    old: &PinnedComponent,
+    on_incompatible: OnIncompatible,
+) -> Result<(), OperatorError> {
+    let same_name = new.name == old.name;
+    let same_answers = i64::from(new.semantics) == old.semantics;
+    if same_name && (same_answers || on_incompatible == OnIncompatible::Recopy) {
+        return Ok(());
+    }
+    let way_out = if same_name {
+        "Give a build with the same semantics, or \"onIncompatible\": \"recopy\", which copies the namespaces that \
+         it sees again."
+    } else {
+        "Give a build with the same name."
+    };
+    Err(OperatorError::new(
+        ErrorName::IncompatiblePlugin,
+        format!(
+            "{} {} (semantics {}) cannot take the place of {} {} (semantics {}): documents that are copied already \
+             would be other ones. {way_out}",
+            new.name, new.version, new.semantics, old.name, old.version, old.semantics
+        ),
+    ))
+}
+
+fn not_in_use(name: &str) -> OperatorError {
+    OperatorError::new(
+        ErrorName::PluginNotFound,
+        format!(
+            "The sync runs on no component called {name}. GET /api/v1/progress shows under featureSet.pinned \
+             which it runs on."
+        ),
+    )
+}
+
+fn other_route(names: &[String], namespace: &Namespace) -> OperatorError {
+    OperatorError::new(
+        ErrorName::IncompatiblePlugin,
+        format!(
+            "With {}, {namespace} would go elsewhere on the destination. Where namespaces go cannot change in a sync \
+             that has begun; begin a new one for it.",
+            names.join(" and ")
+        ),
+    )
+}
+
+fn stopped() -> OperatorError {
+    OperatorError::new(
+        ErrorName::InvalidStateTransition,
+        "The sync has stopped meanwhile, and runs on the components that it ran on. See GET /api/v1/progress, and \
+         ask again.",
+    )
+}
+
+/// What is copied again would be newer than the time at which the sync ends.
+fn commit_has_begun() -> OperatorError {
+    OperatorError::new(
+        ErrorName::InvalidStateTransition,
+        "The commit has begun, and nothing can be copied again. Give builds with the same semantics.",
+    )
+}
+
+fn nothing_to_upgrade(state: State) -> OperatorError {
+    OperatorError::new(
+        ErrorName::InvalidStateTransition,
+        format!("upgrade is possible in the states RUNNING and PAUSED, and the state is {state}."),
+    )
+}

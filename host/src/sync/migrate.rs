@@ -1,0 +1,174 @@
+//! Brings metadata to this release's version, one step at a time.
+//!
+//! A step is one transaction: it finds the lease in our term and the metadata in the
+//! version that the step begins with, takes the documents that the step wants to see off
+//! their collections, writes what the component makes of them, and sets the version
+//! last. So a crash leaves the one version or the other, and nothing between.
+
+use std::{sync::Arc, time::Instant};
+
+use bson::{RawDocumentBuf, doc};
+use mongodb::Client;
+
+use super::Error;
+use crate::{
+    metadata::{LeaseKey, SessionDocument},
+    model::{Change, ErrorName, OperatorError, namespace::METADATA_DATABASE, raw},
+    mongo::{self, Documents, Fence, Transaction, retry},
+    observe::failpoint,
+    plugin::{Direction, Migrator, Registry},
+};
+
+/// The collection that holds the version.
+const SESSION: &str = "session";
+
+/// Migrates from one version to the other, up or down.
+pub async fn migrate(
+    destination: &Client,
+    fence: &Fence,
+    key: &LeaseKey,
+    registry: &Arc<Registry>,
+    (from, to): (i32, i32),
+) -> Result<(), Error> {
+    let mut version = from;
+    while version != to {
+        let step = Step::of(registry, version, to).await?;
+        let begun = Instant::now();
+        failpoint("migration_begun");
+        let documents = Documents::new(destination, METADATA_DATABASE);
+        let count = retry("migrate metadata", || {
+            fence.pass(|_| step.take(&documents, key))
+        })
+        .await?
+        .map_err(Error::Operator)?;
+        failpoint("migration_done");
+        tracing::info!(
+            from = version,
+            to = step.to,
+            documents = count,
+            elapsed_ms = begun.elapsed().as_millis(),
+            "metadata migrated"
+        );
+        version = step.to;
+    }
+    Ok(())
+}
+
+/// One step, up or down.
+struct Step {
+    migrator: Migrator,
+    direction: Direction,
+    from: i32,
+    to: i32,
+}
+
+/// What a step has been refused for, by the component.
+type Taken = Result<usize, OperatorError>;
+
+impl Step {
+    async fn of(registry: &Arc<Registry>, from: i32, to: i32) -> Result<Self, Error> {
+        let direction = if to > from {
+            Direction::Forward
+        } else {
+            Direction::Back
+        };
+        let lower = if to > from { from } else { from - 1 };
+        let registry = registry.clone();
+        let find = move || registry.migrator(u32::try_from(lower).unwrap_or_default());
+        let migrator = tokio::task::spawn_blocking(find)
+            .await??
+            .filter(|migrator| to > from || migrator.step().reversible)
+            .ok_or_else(|| no_step(from, to))?;
+        Ok(Self {
+            migrator,
+            direction,
+            from,
+            to: if to > from { from + 1 } else { from - 1 },
+        })
+    }
+
+    /// Takes the step; the documents that were written.
+    async fn take(&self, documents: &Documents, key: &LeaseKey) -> Result<Taken, mongo::Error> {
+        let mut transaction = documents.begin().await?;
+        if !transaction.touch(&key.guard()).await? {
+            return Err(mongo::Error::Fenced);
+        }
+        let sessions = transaction.find_all(SESSION).await?;
+        let Some(session) = sessions.first() else {
+            return Err(mongo::Error::Reply("session"));
+        };
+        match session.get_i32("metadataVersion") {
+            // An earlier attempt, whose answer was lost, has done it.
+            Ok(version) if version == self.to => return Ok(Ok(0)),
+            Ok(version) if version == self.from => {}
+            _ => return Err(mongo::Error::Reply("metadataVersion")),
+        }
+        let (changes, count) = match self.changes(&mut transaction, session).await? {
+            Ok(changes) => changes,
+            Err(refusal) => return Ok(Err(refusal)),
+        };
+        transaction.apply(&changes).await?;
+        let version = doc! { "$set": { "metadataVersion": self.to } };
+        transaction
+            .update(SESSION, SessionDocument::ID, version)
+            .await?;
+        failpoint("migration_written");
+        transaction.commit().await?;
+        Ok(Ok(count))
+    }
+
+    /// What stands in place of the documents that the step wants to see.
+    async fn changes(
+        &self,
+        transaction: &mut Transaction,
+        session: &RawDocumentBuf,
+    ) -> Result<Result<(Vec<Change>, usize), OperatorError>, mongo::Error> {
+        let (mut removed, mut inserted, mut count) = (Vec::new(), Vec::new(), 0);
+        for collection in &self.migrator.step().collections {
+            let found = transaction.find_all(collection).await?;
+            if found.is_empty() {
+                continue;
+            }
+            let batch = found.iter().map(|document| document.as_bytes());
+            let batch = batch.collect::<Vec<_>>().concat();
+            let migrate = || {
+                self.migrator
+                    .migrate(self.direction, session.as_bytes(), collection, &batch)
+            };
+            let written = match tokio::task::block_in_place(migrate) {
+                Ok(written) => written,
+                Err(refusal) => return Ok(Err(refusal)),
+            };
+            removed.push(Change::Remove {
+                collection: collection.clone(),
+                filter: doc! {},
+            });
+            for (collection, bytes) in written {
+                let documents = split(&bytes)?;
+                count += documents.len();
+                inserted.push(Change::Insert {
+                    collection,
+                    documents,
+                });
+            }
+        }
+        removed.append(&mut inserted);
+        Ok(Ok((removed, count)))
+    }
+}
+
+fn split(bytes: &[u8]) -> Result<Vec<RawDocumentBuf>, mongo::Error> {
+    raw::sequence(bytes)
+        .map(|document| Ok(RawDocumentBuf::from_bytes(document?.to_vec())?))
+        .collect()
+}
+
+fn no_step(from: i32, to: i32) -> OperatorError {
+    OperatorError::new(
+        ErrorName::MetadataVersionNotSupported,
+        format!(
+            "This release has no way from metadata version {from} to version {to}. Nothing was changed. Use the \
+             release that wrote the metadata, or a release between it and this one."
+        ),
+    )
+}

@@ -1,0 +1,139 @@
+//! Version 2 to 1: takes away what version 1 does not have, and refuses where a
+//! host of version 1 could not go on with the sync as it is.
+
+use tidegate_plugin_sdk::DocumentFailure;
+use tidegate_plugin_sdk::bson::{DocumentWriter, elements, find};
+
+use crate::field::{array, check_version, document, entries, flag, optional, required, text};
+use crate::pinned;
+
+/// What version 2 has more.
+const ADDED: [&[u8]; 6] = [
+    b"hostVersion",
+    b"features",
+    b"upgrades",
+    b"swaps",
+    b"recopy",
+    b"term",
+];
+
+const STATES: [&str; 6] = [
+    "IDLE",
+    "RUNNING",
+    "PAUSED",
+    "COMMITTING",
+    "COMMITTED",
+    "REVERSING",
+];
+
+const PHASES: [&str; 5] = [
+    "collectionCopy",
+    "indexBuild",
+    "changeEventApplication",
+    "restore",
+    "done",
+];
+
+/// Options that the newest release of version 1 has.
+const FEATURES: [&str; 3] = ["plugins", "documentFilter", "namespaceRemap"];
+
+/// Any document but the session: loses its term.
+pub(crate) fn other(document: &[u8], out: &mut Vec<u8>) -> Result<(), DocumentFailure> {
+    let mut writer = DocumentWriter::append_to(out);
+    for element in elements(document)? {
+        let element = element?;
+        if !element.is_named(b"term") {
+            writer.copy(&element);
+        }
+    }
+    writer.finish();
+    Ok(())
+}
+
+/// The session, if version 1 knows all that it says.
+pub(crate) fn session(document: &[u8], out: &mut Vec<u8>) -> Result<(), DocumentFailure> {
+    check_version(document)?;
+    check_word(document, "state", &STATES)?;
+    check_word(document, "phase", &PHASES)?;
+    check_features(document)?;
+    check_swaps(document)?;
+    check_recopy(document)?;
+    let plugins = match find(document, "pinned")? {
+        Some(pinned) => pinned::back(array().of(&pinned, "pinned")?)?,
+        None => Vec::new(),
+    };
+    let mut writer = DocumentWriter::append_to(out);
+    let mut behind_version_1 = false;
+    for element in elements(document)? {
+        let element = element?;
+        if element.is_named(b"pinned") {
+            // Version 0.1.0 had no such list: the way forward has put an empty one
+            // behind the host's version.
+            if !(behind_version_1 && plugins.is_empty()) {
+                pinned::write_back(&plugins, &mut writer)?;
+            }
+        } else if !ADDED.contains(&element.name) {
+            writer.copy(&element);
+        }
+        behind_version_1 |= element.is_named(b"hostVersion");
+    }
+    writer.finish();
+    Ok(())
+}
+
+fn check_word(session: &[u8], name: &str, known: &[&str]) -> Result<(), DocumentFailure> {
+    let word = required(session, name, &text())?;
+    if known.contains(&word) {
+        return Ok(());
+    }
+    Err(refused(&format!(
+        "its {name} is {word}, which version 1 does not have"
+    )))
+}
+
+fn check_features(session: &[u8]) -> Result<(), DocumentFailure> {
+    let features = entries(session, "features", &text())?;
+    match features.iter().find(|feature| !FEATURES.contains(feature)) {
+        None => Ok(()),
+        Some(feature) => Err(refused(&format!(
+            "it was begun with {feature}, which version 1 does not have"
+        ))),
+    }
+}
+
+/// What was copied again is what the component of today made of it, from a time on
+/// that version 1 does not know.
+fn check_swaps(session: &[u8]) -> Result<(), DocumentFailure> {
+    for swap in entries(session, "swaps", &document())? {
+        if optional(swap, "recopied", &flag())? != Some(true) {
+            continue;
+        }
+        let field = |name| required(swap, name, &text());
+        return Err(refused(&format!(
+            "in {}, {} took the place of another build and its namespaces were copied again, and \
+             version 1 does not know from which time on it applies",
+            field("slot")?,
+            field("name")?
+        )));
+    }
+    Ok(())
+}
+
+/// What waits to be copied again: version 1 would never do it.
+fn check_recopy(session: &[u8]) -> Result<(), DocumentFailure> {
+    match entries(session, "recopy", &text())?.as_slice() {
+        [] => Ok(()),
+        waiting => Err(refused(&format!(
+            "{} of its namespaces wait to be copied again, which version 1 cannot do",
+            waiting.len()
+        ))),
+    }
+}
+
+/// The answer where version 1 could not go on.
+pub(crate) fn refused(reason: &str) -> DocumentFailure {
+    DocumentFailure::Fatal(format!(
+        "the sync cannot go back to metadata version 1: {reason}; go on with the release that \
+         worked on it last, or a later one"
+    ))
+}

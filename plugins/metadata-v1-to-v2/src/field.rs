@@ -1,0 +1,126 @@
+//! Fields of a document, read with a sentence about those that are not what a
+//! host writes.
+
+use tidegate_plugin_sdk::DocumentFailure;
+use tidegate_plugin_sdk::bson::kind::name_of;
+use tidegate_plugin_sdk::bson::{Element, Value, find};
+
+/// The versions that the step stands between.
+const VERSIONS: [i32; 2] = [1, 2];
+
+/// A type of values: how they are read, and what they are called.
+pub(crate) struct Type<'a, T> {
+    read: fn(&Value<'a>) -> Option<T>,
+    name: &'static str,
+}
+
+pub(crate) fn text<'a>() -> Type<'a, &'a str> {
+    Type {
+        read: Value::as_str,
+        name: "string",
+    }
+}
+
+pub(crate) fn long<'a>() -> Type<'a, i64> {
+    Type {
+        read: Value::as_i64,
+        name: "long",
+    }
+}
+
+pub(crate) fn flag<'a>() -> Type<'a, bool> {
+    Type {
+        read: Value::as_bool,
+        name: "bool",
+    }
+}
+
+pub(crate) fn array<'a>() -> Type<'a, &'a [u8]> {
+    Type {
+        read: Value::as_array,
+        name: "array",
+    }
+}
+
+pub(crate) fn document<'a>() -> Type<'a, &'a [u8]> {
+    Type {
+        read: Value::as_document,
+        name: "object",
+    }
+}
+
+impl<'a, T> Type<'a, T> {
+    /// The value of an element that is called `place`.
+    pub(crate) fn of(&self, element: &Element<'a>, place: &str) -> Result<T, DocumentFailure> {
+        (self.read)(&element.as_value()).ok_or_else(|| {
+            DocumentFailure::Document(format!(
+                "{place} is of the type {}, and a host writes {}",
+                name_of(element.kind),
+                self.name
+            ))
+        })
+    }
+}
+
+/// A field that may be left out.
+pub(crate) fn optional<'a, T>(
+    document: &'a [u8],
+    name: &str,
+    of_type: &Type<'a, T>,
+) -> Result<Option<T>, DocumentFailure> {
+    let element = find(document, name)?;
+    element
+        .map(|element| of_type.of(&element, name))
+        .transpose()
+}
+
+/// A field that every host writes.
+pub(crate) fn required<'a, T>(
+    document: &'a [u8],
+    name: &str,
+    of_type: &Type<'a, T>,
+) -> Result<T, DocumentFailure> {
+    optional(document, name, of_type)?.ok_or_else(|| {
+        DocumentFailure::Document(format!("it has no {name}, which every host writes"))
+    })
+}
+
+/// The elements of the array `name`; none, if there is no such field.
+pub(crate) fn entries<'a, T>(
+    document: &'a [u8],
+    name: &str,
+    of_type: &Type<'a, T>,
+) -> Result<Vec<T>, DocumentFailure> {
+    let Some(array) = optional(document, name, &array())? else {
+        return Ok(Vec::new());
+    };
+    entries_of(array, name, of_type)
+}
+
+/// The elements of an array that is called `name`.
+pub(crate) fn entries_of<'a, T>(
+    array: &'a [u8],
+    name: &str,
+    of_type: &Type<'a, T>,
+) -> Result<Vec<T>, DocumentFailure> {
+    let elements = tidegate_plugin_sdk::bson::elements(array)?;
+    elements
+        .enumerate()
+        .map(|(at, element)| of_type.of(&element?, &format!("{name}[{at}]")))
+        .collect()
+}
+
+/// Refuses a session of a version that is neither before nor behind the step.
+pub(crate) fn check_version(session: &[u8]) -> Result<(), DocumentFailure> {
+    let int = Type {
+        read: Value::as_i32,
+        name: "int",
+    };
+    let version = required(session, "metadataVersion", &int)?;
+    if VERSIONS.contains(&version) {
+        return Ok(());
+    }
+    Err(DocumentFailure::Document(format!(
+        "it is of metadata version {version}, and this is the step between 1 and 2"
+    )))
+}

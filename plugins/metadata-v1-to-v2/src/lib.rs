@@ -1,0 +1,88 @@
+//! Metadata version 1 to 2, and back.
+//!
+//! | collection | version 2 has more |
+//! |---|---|
+//! | all | `term`: the lease term of the document's last writer; 0 is nobody's |
+//! | `session` | `hostVersion`, `features`, `upgrades`, `swaps`, `recopy`; in `pinned` the slot, role and abi of each component |
+//!
+//! What a document holds beside that stays as it is, byte for byte and in its
+//! order. A document that is of the version already comes out as it went in, so
+//! a step that is taken twice is a step taken once; forward and then back gives
+//! the very bytes of version 1.
+//!
+//! The way back is refused where a host of version 1 could not go on with the
+//! sync as it is. `metadataVersion` itself is the host's to set, either way.
+
+mod back;
+mod field;
+mod forward;
+mod pinned;
+
+use tidegate_plugin_sdk::bson::validate_layout;
+use tidegate_plugin_sdk::{
+    ConfigError, Context, Description, Direction, DocumentFailure, Migrate, Plugin, Scope, Step,
+    Written,
+};
+
+/// The one collection of which more changes than the term.
+const SESSION: &str = "session";
+
+/// There is nothing to configure.
+#[derive(Debug, serde::Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Config {}
+
+/// The step.
+#[derive(Debug)]
+pub struct MetadataV1ToV2;
+
+impl Plugin for MetadataV1ToV2 {
+    type Config = Config;
+
+    const DESCRIPTION: Description = Description {
+        name: env!("CARGO_PKG_NAME"),
+        version: env!("CARGO_PKG_VERSION"),
+        semantics: 1,
+        scope: Scope::Delta,
+        config_schema: include_str!("schema.json"),
+    };
+
+    fn configure(_config: Config) -> Result<Self, ConfigError> {
+        Ok(Self)
+    }
+}
+
+impl Migrate for MetadataV1ToV2 {
+    const STEP: Step = Step {
+        from: 1,
+        reversible: true,
+        collections: &[
+            SESSION,
+            "namespaces",
+            "partitions",
+            "position",
+            "components",
+        ],
+    };
+
+    fn migrate(
+        &self,
+        context: &Context<'_>,
+        document: &[u8],
+        written: &mut Written,
+    ) -> Result<(), DocumentFailure> {
+        validate_layout(document)?;
+        let out = written.collection(context.collection);
+        match (context.direction, context.collection) {
+            (Direction::Forward, SESSION) => forward::session(document, out),
+            (Direction::Forward, _) => forward::other(document, out),
+            (Direction::Back, SESSION) => back::session(document, out),
+            (Direction::Back, _) => back::other(document, out),
+        }
+    }
+}
+
+tidegate_plugin_sdk::export!(MetadataV1ToV2: migrate);
+
+#[cfg(test)]
+mod tests;

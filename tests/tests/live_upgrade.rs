@@ -1,0 +1,98 @@
+//! The operator's page: docs/live-upgrade.md is run as it stands, command by command,
+//! on a sync that the previous release has begun.
+
+use std::{fs, os::unix::fs::symlink, path::Path};
+
+use anyhow::{Context, Result, ensure};
+use support::{
+    ReplicaSet, TestDir, Writer,
+    compare::compare,
+    guide::{blocks, script},
+    host,
+    mongod::workspace,
+    process::free_port,
+    release::{self, Profile},
+    replica_set,
+    workload::{self, Pace, dataset},
+};
+
+const DOCUMENTS: u64 = 2_000;
+
+/// What the page takes for granted: an old host at work.
+const BEFORE: &str = "
+tidegate-old --port $PORT --logPath old.log & echo $! > old.pid
+until curl -sf localhost:$PORT/readyz; do sleep 0.1; done
+curl -sf localhost:$PORT/api/v1/start -XPOST --data \"$START\"
+until curl -sf localhost:$PORT/api/v1/progress | grep -q '\"canCommit\":true'; do sleep 0.1; done
+";
+
+/// What follows it: the sync is brought to its end by the host that the page leaves.
+const BEHIND: &str = "
+until curl -sf localhost:$PORT/api/v1/progress | grep -q '\"canCommit\":true'; do sleep 0.1; done
+curl -sf localhost:$PORT/api/v1/commit -XPOST --data '{ }'
+until curl -sf localhost:$PORT/api/v1/progress | grep -q '\"state\":\"COMMITTED\"'; do sleep 0.1; done
+";
+
+/// The binaries under the names that the page gives them.
+fn binaries(folder: &Path) -> Result<()> {
+    fs::create_dir_all(folder).context("make a folder for the binaries")?;
+    let old = release::previous()?.binary(Profile::Dev)?;
+    for (binary, name) in [(old, "tidegate-old"), (host::binary()?, "tidegate")] {
+        symlink(std::path::absolute(binary)?, folder.join(name)).context("link a binary")?;
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn the_page_leads_from_the_old_release_to_this_one_and_back() -> Result<()> {
+    let page = fs::read_to_string(workspace().join("docs/live-upgrade.md")).context("the page")?;
+    let directory = TestDir::new()?;
+    let at = |name: &str| directory.path().join(name);
+    let cluster = |name| ReplicaSet::start(name, at(name), replica_set::Options::default());
+    let (source, destination) = tokio::try_join!(cluster("source"), cluster("destination"))?;
+    workload::load(source.client(), DOCUMENTS, 1).await?;
+    binaries(&at("bin"))?;
+    let writer = Writer::start(source.client(), DOCUMENTS, 1, Pace::default());
+
+    let script = script(&blocks(&page))?;
+    let (head, commands) = script.split_once('\n').context("a script")?;
+    let (trap, commands) = commands.split_once('\n').context("a script")?;
+    let path = format!("{}:{}", at("bin").display(), std::env::var("PATH")?);
+    let mut start = serde_json::json!({ "source": "cluster0", "destination": "cluster1" });
+    for (name, value) in dataset::filters().as_object().into_iter().flatten() {
+        start[name] = value.clone();
+    }
+    let run = async |commands: &str, port: u16, standby: u16| {
+        let mut bash = tokio::process::Command::new("bash");
+        bash.args(["-c", &format!("{head}\n{trap}\n{commands}")])
+            .current_dir(directory.path())
+            .env("PATH", &path)
+            .env("TIDEGATE_CLUSTER0", source.uri())
+            .env("TIDEGATE_CLUSTER1", destination.uri())
+            .env("PORT", port.to_string())
+            .env("STANDBY_PORT", standby.to_string())
+            .env("START", start.to_string())
+            .kill_on_drop(true);
+        let output = bash.output().await.context("run bash")?;
+        let said = [output.stdout, output.stderr].concat();
+        let said = String::from_utf8_lossy(&said).into_owned();
+        ensure!(
+            output.status.success(),
+            "a command of docs/live-upgrade.md failed:\n{said}"
+        );
+        anyhow::Ok(())
+    };
+    let (port, standby) = (free_port()?, free_port()?);
+    let leave = "kill -TERM \"$(cat old.pid)\"; while kill -0 \"$(cat old.pid)\" 2>/dev/null; do sleep 0.1; done";
+    run(&format!("{BEFORE}{commands}\n{leave}"), port, standby).await?;
+    writer.stop().await?;
+    let old = "tidegate-old --port $PORT --logPath old.log & echo $! > old.pid";
+    run(&format!("{old}\n{BEHIND}{leave}"), port, standby).await?;
+    let scope: Box<dyn support::compare::Expectation> = Box::new(dataset::in_scope);
+    compare(source.client(), destination.client(), &*scope)
+        .await?
+        .into_result()?;
+    drop((source, destination));
+    directory.remove();
+    Ok(())
+}

@@ -1,0 +1,240 @@
+//! Exactly one host works on a sync: standby, handover, crash, and a host that was
+//! stopped and goes on when it is too late.
+
+use std::time::{Duration, Instant};
+
+use anyhow::{Result, ensure};
+use bson::{Document, doc};
+use serde_json::{Value, json};
+use support::{
+    Host, ReplicaSet, Rig, Writer,
+    host::{DEADLINE, number, text},
+    wait::Look,
+    wait_until,
+    workload::{self, Pace, dataset},
+};
+
+use crate::steps::{self, METADATA};
+
+const DOCUMENTS: u64 = 6_000;
+
+/// A second host with the same arguments.
+async fn second(rig: &mut Rig, name: &str) -> Result<Host> {
+    let mut arguments = rig.host.arguments_mut().clone();
+    arguments.log_path = arguments.log_path.with_file_name(format!("log-{name}"));
+    arguments.more.extend(["--id".to_owned(), name.to_owned()]);
+    Host::spawn(arguments).await
+}
+
+async fn begun() -> Result<Rig> {
+    let mut rig = Rig::start().await?;
+    rig.set_scope(dataset::in_scope);
+    workload::load(rig.source.client(), DOCUMENTS, 1).await?;
+    rig.host.start(dataset::filters()).await?;
+    Ok(rig)
+}
+
+fn is_ours(progress: &Value) -> bool {
+    progress.pointer("/lease/ours") == Some(&Value::Bool(true))
+}
+
+fn term(progress: &Value) -> u64 {
+    number(progress, "/lease/term")
+}
+
+async fn role(host: &Host) -> Result<String> {
+    let answer = host.call("GET", "/readyz", "").await?;
+    ensure!(answer.status == 200, "readyz answers {}", answer.status);
+    Ok(text(&answer.body, "role").to_owned())
+}
+
+async fn wait_for_ours(host: &Host) -> Result<Value> {
+    host.wait_until("the sync is this host's", DEADLINE, is_ours)
+        .await
+}
+
+/// Everything of the destination's but the lease, which is renewed all the time.
+async fn contents(destination: &ReplicaSet) -> Result<Vec<Document>> {
+    let mut found = Vec::new();
+    for name in destination.client().list_database_names().await? {
+        if !["admin", "config", "local"].contains(&name.as_str()) {
+            let hashes = steps::run(&destination.db(&name), doc! { "dbHash": 1 }).await?;
+            let mut hashes = hashes.get_document("collections")?.clone();
+            hashes.remove("lease");
+            found.push(doc! { "database": name, "collections": hashes });
+        }
+    }
+    Ok(found)
+}
+
+#[tokio::test]
+async fn s62_a_standby_takes_over_at_a_handover() -> Result<()> {
+    let mut rig = begun().await?;
+    let writer = Writer::start(rig.source.client(), DOCUMENTS, 1, Pace::default());
+    let standby = second(&mut rig, "standby").await?;
+    let shown = standby.progress().await?;
+    ensure!(!is_ours(&shown), "two hosts work: {shown:#}");
+    ensure!(role(&standby).await? == "standby" && role(&rig.host).await? == "active");
+    for call in [
+        "start",
+        "pause",
+        "resume",
+        "commit",
+        "upgrade",
+        "quarantine/retry",
+    ] {
+        let body = match call {
+            "start" => steps::start_body(dataset::filters()).to_string(),
+            "upgrade" => json!({ "components": [{ "name": "a", "digest": "b" }] }).to_string(),
+            _ => "{}".to_owned(),
+        };
+        let answer = standby
+            .call("POST", &format!("/api/v1/{call}"), &body)
+            .await?;
+        ensure!(
+            answer.status == 409 && text(&answer.body, "error") == "StandbyInstance",
+            "{call} answers {}: {}",
+            answer.status,
+            answer.body
+        );
+    }
+    rig.host
+        .wait_until("some events are applied", DEADLINE, |progress| {
+            number(progress, "/totalEventsApplied") > 100
+        })
+        .await?;
+    let before = rig.host.progress().await?;
+    let answer = rig.host.call("POST", "/api/v1/handover", "{}").await?;
+    ensure!(answer.status == 200, "handover answers {}", answer.body);
+    let status = rig.host.wait_for_end().await?;
+    ensure!(status.success(), "the old host ended with {status}");
+    let after = wait_for_ours(&standby).await?;
+    ensure!(text(&after, "state") == "RUNNING" && term(&after) == term(&before) + 1);
+    for counter in [
+        "/totalEventsApplied",
+        "/collectionCopy/estimatedCopiedBytes",
+    ] {
+        ensure!(
+            number(&after, counter) >= number(&before, counter),
+            "{counter} went back: {before:#} {after:#}"
+        );
+    }
+    standby
+        .wait_until("the pause is measured", DEADLINE, |progress| {
+            progress
+                .pointer("/lease/pausedMs")
+                .is_some_and(Value::is_u64)
+        })
+        .await?;
+    writer.stop().await?;
+    drop(std::mem::replace(&mut rig.host, standby));
+    rig.finish().await.map(drop)
+}
+
+#[tokio::test]
+async fn s62_a_stopped_and_resumed_host_writes_nothing() -> Result<()> {
+    let mut rig = begun().await?;
+    let writer = Writer::start(rig.source.client(), DOCUMENTS, 2, Pace::default());
+    let standby = second(&mut rig, "standby").await?;
+    rig.host
+        .wait_until("some events are applied", DEADLINE, |progress| {
+            number(progress, "/totalEventsApplied") > 100
+        })
+        .await?;
+    rig.host.process()?.freeze()?;
+    wait_for_ours(&standby).await?;
+    // Something is left for the stopped host to write, and nothing else writes.
+    standby
+        .wait_until("more events are applied", DEADLINE, |progress| {
+            number(progress, "/totalEventsApplied") > 400
+        })
+        .await?;
+    standby.pause().await?;
+    let before = contents(&rig.destination).await?;
+    rig.host.process()?.thaw()?;
+    rig.host
+        .wait_until("the old host knows that it is late", DEADLINE, |progress| {
+            progress.pointer("/lease/ours") == Some(&Value::Bool(false))
+        })
+        .await?;
+    ensure!(role(&rig.host).await? == "standby");
+    ensure!(
+        contents(&rig.destination).await? == before,
+        "the old host has written"
+    );
+    standby.resume().await?;
+    writer.stop().await?;
+    drop(std::mem::replace(&mut rig.host, standby));
+    rig.finish().await.map(drop)
+}
+
+/// The lease is of another machine: nobody can see that its holder is dead.
+#[tokio::test]
+async fn s62_a_crash_elsewhere_is_taken_over_when_the_lease_runs_out() -> Result<()> {
+    let mut rig = begun().await?;
+    let writer = Writer::start(rig.source.client(), DOCUMENTS, 3, Pace::default());
+    let standby = second(&mut rig, "standby").await?;
+    rig.host.wait_can_commit().await?;
+    let elsewhere = doc! { "$set": { "process": "elsewhere/pid:[1]/1/1" } };
+    rig.destination_db(METADATA)
+        .collection::<Document>("lease")
+        .update_one(doc! { "_id": "lease" }, elsewhere)
+        .await?;
+    rig.host.kill()?;
+    let killed = Instant::now();
+    ensure!(!is_ours(&standby.progress().await?), "it did not wait");
+    wait_for_ours(&standby).await?;
+    ensure!(
+        killed.elapsed() > Duration::from_secs(2),
+        "the lease was taken after {:?}",
+        killed.elapsed()
+    );
+    writer.stop().await?;
+    drop(std::mem::replace(&mut rig.host, standby));
+    rig.finish().await.map(drop)
+}
+
+/// Whoever writes metadata in an older term writes nothing, and stops at once; this one then
+/// finds the lease still its own, and goes on in a newer term.
+#[tokio::test]
+async fn s58_an_older_term_writes_nothing() -> Result<()> {
+    let rig = begun().await?;
+    let before = rig.host.wait_can_commit().await?;
+    let metadata = rig.destination_db(METADATA);
+    let lease = metadata.collection::<Document>("lease");
+    let newer = doc! { "$inc": { "term": 1_i64 } };
+    lease.update_one(doc! { "_id": "term" }, newer).await?;
+    steps::insert(&rig.source_db("app"), "late", vec![doc! { "_id": 1 }]).await?;
+    rig.host
+        .wait_until("a newer term", DEADLINE, |progress| {
+            is_ours(progress) && term(progress) == term(&before) + 1
+        })
+        .await?;
+    ensure!(
+        rig.log.has("another host has taken it over")?,
+        "it wrote on"
+    );
+    rig.finish().await.map(drop)
+}
+
+#[tokio::test]
+async fn two_idle_hosts_begin_one_sync() -> Result<()> {
+    let mut rig = Rig::start().await?;
+    workload::load(rig.source.client(), 500, 1).await?;
+    rig.set_scope(dataset::in_scope);
+    let other = second(&mut rig, "other").await?;
+    ensure!(role(&other).await? == "idle");
+    rig.host.start(dataset::filters()).await?;
+    let body = steps::start_body(dataset::filters()).to_string();
+    let answer = other.call("POST", "/api/v1/start", &body).await?;
+    ensure!(answer.status == 409, "two syncs: {}", answer.body);
+    wait_until("the other host is a standby", DEADLINE, async || {
+        Ok(match role(&other).await?.as_str() {
+            "standby" => Look::Done(()),
+            role => Look::NotYet(role.to_owned()),
+        })
+    })
+    .await?;
+    drop(other);
+    rig.finish().await.map(drop)
+}
