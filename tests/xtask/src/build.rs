@@ -27,7 +27,22 @@ pub(crate) fn command() -> Command {
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let mut command = Command::new(cargo);
     command.current_dir(workspace());
+    forget_this_package(&mut command);
     command
+}
+
+/// What cargo tells this task of its own package is not for others: build scripts that
+/// look at it would run again, and what depends on them be compiled again.
+pub(crate) fn forget_this_package(command: &mut Command) {
+    for (name, _) in std::env::vars_os() {
+        let shown = name.to_string_lossy();
+        if ["CARGO_PKG_", "CARGO_MANIFEST_"]
+            .iter()
+            .any(|ours| shown.starts_with(ours))
+        {
+            command.env_remove(&name);
+        }
+    }
 }
 
 /// Shows the command, runs it, and fails if it fails. Standard output is left to

@@ -20,7 +20,7 @@ use support::{
     release::{self, Profile, Release},
 };
 
-use crate::build::{command, succeed};
+use crate::build::{command, forget_this_package, succeed};
 use crate::components;
 
 /// Builds the release before this one, for the tests.
@@ -54,16 +54,14 @@ pub(crate) fn build(release: &Release, profile: Profile) -> Result<()> {
     let target = work.join("target");
     unpack(release, &work)?;
     link_dependencies(&std::path::absolute(target_directory())?, &target)?;
-    let mut cargo = command();
-    cargo.current_dir(&work).args(["xtask", "build"]);
+    succeed(in_tree(&mut command(), &work).args(["build", "--locked", "--package", "xtask"]))
+        .with_context(|| format!("build the tasks of release {}", release.version))?;
+    let mut task = Command::new(target.join("debug/xtask"));
+    forget_this_package(in_tree(&mut task, &work).arg("build"));
     if profile == Profile::Release {
-        cargo.arg("--release");
+        task.arg("--release");
     }
-    // Nothing of the old tree is compiled a second time.
-    cargo
-        .env("CARGO_TARGET_DIR", &target)
-        .env("CARGO_INCREMENTAL", "0");
-    succeed(&mut cargo).with_context(|| format!("build release {}", release.version))?;
+    succeed(&mut task).with_context(|| format!("build release {}", release.version))?;
 
     remove(&folder)?;
     fs::create_dir_all(&folder).with_context(|| format!("create {}", folder.display()))?;
@@ -78,6 +76,14 @@ pub(crate) fn build(release: &Release, profile: Profile) -> Result<()> {
         begun.elapsed().as_secs()
     );
     Ok(())
+}
+
+/// Makes a command one of the old tree, of which nothing is compiled a second time.
+fn in_tree<'a>(command: &'a mut Command, work: &Path) -> &'a mut Command {
+    command
+        .current_dir(work)
+        .env("CARGO_TARGET_DIR", work.join("target"))
+        .env("CARGO_INCREMENTAL", "0")
 }
 
 /// Puts the sources of a release into a folder.
