@@ -20,8 +20,6 @@ enum End {
     Kill,
     /// By SIGTERM: the position is clean.
     Terminate,
-    /// By kill -9, after a component was uploaded.
-    Upload,
 }
 
 /// The files, and the phases they are taken in.
@@ -49,9 +47,6 @@ const CAPTURES: &[(&str, &str, End)] = &[
     ("committed", "committed", End::Terminate),
 ];
 
-/// For releases that have plugins.
-const WITH_PLUGINS: &[(&str, &str, End)] = &[("component-uploaded", "in step", End::Upload)];
-
 pub(crate) fn run(version: &str) -> Result<()> {
     let release = Release::of(version)?;
     build::all(Profile::Dev)?;
@@ -63,17 +58,13 @@ pub(crate) fn run(version: &str) -> Result<()> {
 async fn capture(release: &Release) -> Result<()> {
     let host = release.binary(Profile::Dev)?;
     let mut course = Course::prepare(&host, &host, release.has_plugins()).await?;
-    let mut captures = CAPTURES.to_vec();
-    if release.has_plugins() {
-        captures.extend(WITH_PLUGINS);
-    }
     let work = target_directory().join("captured");
     if work.exists() {
         std::fs::remove_dir_all(&work).context("remove an earlier capture")?;
     }
     std::fs::create_dir_all(&work)?;
     let mut metadata_version = 0;
-    for (file, phase, end) in captures {
+    for (file, phase, end) in CAPTURES.iter().copied() {
         let captured = take(&mut course, phase, end).await;
         let (text, persisted) = captured.with_context(|| format!("capture {file}"))?;
         std::fs::write(work.join(file).with_extension("json"), &text)?;
@@ -99,17 +90,12 @@ async fn capture(release: &Release) -> Result<()> {
 async fn take(course: &mut Course, phase: &str, end: End) -> Result<(String, Persisted)> {
     course.reach(Phase::named(phase)?).await?;
     let host = &mut course.rig.host;
-    if end == End::Upload {
-        let guest = std::fs::read(target_directory().join("guests").join("faulty.wasm"))?;
-        let answer = host.upload("/api/v1/plugins", guest).await?;
-        ensure!(answer.status == 200, "an upload answers {}", answer.body);
-    }
     if host.process().is_ok() {
         match end {
             End::Terminate => {
                 host.terminate().await?;
             }
-            End::Kill | End::Upload => host.kill()?,
+            End::Kill => host.kill()?,
         }
     }
     let entries = dump(&course.rig.destination).await?;

@@ -17,6 +17,7 @@ use crate::{
     host::{DEADLINE, number, text},
     replica_set,
     rig::Options,
+    wait::{Look, wait_until},
     workload::{self, Pace, dataset, plugins},
 };
 
@@ -277,11 +278,19 @@ impl Course {
     /// The first progress of a new host that holds the sync; its state is the old one's.
     async fn taken_over(&self, before: &Persisted) -> Result<Value> {
         let host = &self.rig.host;
-        let first = host
-            .wait_until("the new host holds the sync", DEADLINE, |progress| {
-                holds(progress, before)
+        let first = wait_until("the new host holds the sync", DEADLINE, async || {
+            // A standby beside a host without a lease shows none either: it says so itself.
+            let role = host.call("GET", "/readyz", "").await?;
+            let progress = host.progress().await?;
+            let waits = text(&role.body, "role") == "standby";
+            let finds_nothing = text(&progress, "state") == "IDLE" && before.state != "IDLE";
+            Ok(if waits || finds_nothing {
+                Look::NotYet(format!("{}, {progress:#}", role.body))
+            } else {
+                Look::Done(progress)
             })
-            .await?;
+        })
+        .await?;
         let state = text(&first, "state");
         let as_it_was =
             state == before.state || before.state == "COMMITTING" && state == "COMMITTED";
@@ -323,14 +332,6 @@ impl Course {
         self.rig.log.check()?;
         self.rig.abandon();
         Ok(())
-    }
-}
-
-/// True if the host that shows this progress works on the sync.
-fn holds(progress: &Value, before: &Persisted) -> bool {
-    match progress.pointer("/lease/ours") {
-        Some(ours) => *ours == Value::Bool(true),
-        None => before.state == "IDLE" || text(progress, "state") != "IDLE",
     }
 }
 

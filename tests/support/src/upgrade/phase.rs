@@ -42,7 +42,6 @@ const fn phase(name: &'static str, way: Way) -> Phase {
 const COPIES: &[&str] = &["insert"];
 const CREATES: &[&str] = &["create"];
 const BUILDS: &[&str] = &["createIndexes"];
-const APPLIES: &[&str] = &["update", "delete", "bulkWrite"];
 const RESTORES: &[&str] = &["collMod"];
 
 /// Every phase, in the order in which a sync goes through them.
@@ -60,7 +59,7 @@ pub const PHASES: &[Phase] = &[
     phase("copy done", Way::Point("copy_done")),
     phase("index build", Way::Seen(is_building, BUILDS)),
     phase("index build done", Way::Point("indexes_built")),
-    phase("catch-up", Way::Seen(is_applying, APPLIES)),
+    phase("catch-up", Way::Seen(is_applying, &[])),
     phase("catch-up, events applied", Way::Point("events_applied")),
     phase("catch-up, DDL applied", Way::Point("ddl_applied")),
     phase("position persisted", Way::Point("position_persisted:3")),
