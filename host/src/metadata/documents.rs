@@ -35,10 +35,13 @@ pub struct SessionDocument {
     #[serde(rename = "_id")]
     pub id: String,
     pub metadata_version: i32,
-    /// The release that wrote the session first.
+    /// The release that has worked on the sync last: what a release of an older version
+    /// tells its operator to use.
     pub written_by: String,
-    /// The release that has worked on the sync last.
     pub host_version: String,
+    /// The release that began the sync; empty in a session that has just come from version 1.
+    #[serde(default)]
+    pub begun_by: String,
     pub state: State,
     pub phase: Phase,
     pub options: StartOptions,

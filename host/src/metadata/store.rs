@@ -72,12 +72,12 @@ pub trait Storage: Send + Sync {
 #[serde(rename_all = "camelCase")]
 pub struct Heading {
     pub metadata_version: i32,
-    /// The release that began the sync.
+    /// The release that worked on the sync last; in version 1, the one that began it.
     #[serde(default)]
     pub written_by: String,
-    /// The release that worked on it last; version 1 does not say.
+    /// The release that began the sync; version 1 does not say.
     #[serde(default)]
-    pub host_version: Option<String>,
+    pub begun_by: Option<String>,
     #[serde(default)]
     pub source_id: String,
     #[serde(default)]
@@ -122,9 +122,13 @@ pub struct Copied {
 }
 
 impl Heading {
-    /// The release that worked on the sync last, as far as it is known.
-    pub fn last_release(&self) -> &str {
-        self.host_version.as_deref().unwrap_or(&self.written_by)
+    /// The release that began the sync.
+    pub fn begun_by(&self) -> &str {
+        let known = self
+            .begun_by
+            .as_deref()
+            .filter(|release| !release.is_empty());
+        known.unwrap_or(&self.written_by)
     }
 }
 

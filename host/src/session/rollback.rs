@@ -48,7 +48,7 @@ pub async fn rollback(settings: Settings) -> Result<Rolled, OperatorError> {
     Ok(Rolled {
         from,
         to,
-        begun_by: found.heading.written_by,
+        begun_by: found.heading.begun_by().to_owned(),
     })
 }
 

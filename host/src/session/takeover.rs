@@ -138,6 +138,10 @@ async fn go_on(
     let persisted = store.session().await.map_err(operator)?;
     let mut document = persisted.ok_or_else(|| operator(mongo::Error::Reply("session")))?;
     document.upgrades.extend(found.upgrade(lease.document()));
+    if document.begun_by.is_empty() {
+        document.begun_by = document.written_by;
+    }
+    document.written_by = observe::VERSION.to_owned();
     document.host_version = observe::VERSION.to_owned();
     store.put_session(&document).await.map_err(operator)?;
     failpoint("upgrade_recorded");
@@ -217,7 +221,7 @@ impl Found {
 
     /// What is to be kept of this takeover, if it is one by another release.
     fn upgrade(&self, lease: &LeaseDocument) -> Option<UpgradeDocument> {
-        let from_binary = self.heading.last_release();
+        let from_binary = &self.heading.written_by;
         let from_metadata = self.heading.metadata_version;
         if from_binary == observe::VERSION && from_metadata == METADATA_VERSION {
             return None;
@@ -229,7 +233,7 @@ impl Found {
         };
         Some(UpgradeDocument {
             at: lease.taken_at.unwrap_or(bson::DateTime::MIN),
-            from_binary: from_binary.to_owned(),
+            from_binary: from_binary.clone(),
             to_binary: observe::VERSION.to_owned(),
             from_metadata,
             to_metadata: METADATA_VERSION,
@@ -251,7 +255,7 @@ fn still_there() -> OperatorError {
 }
 
 fn newer_version(heading: &Heading) -> OperatorError {
-    let (version, release) = (heading.metadata_version, heading.last_release());
+    let (version, release) = (heading.metadata_version, &heading.written_by);
     OperatorError::new(
         ErrorName::MetadataVersionNotSupported,
         format!(

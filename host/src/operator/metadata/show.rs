@@ -54,8 +54,8 @@ async fn read(metadata: &Metadata) -> anyhow::Result<Value> {
     let mut shown = json!({
         "cluster": metadata.cluster.name.as_str(),
         "metadataVersion": heading.metadata_version,
-        "begunBy": heading.written_by,
-        "lastRelease": heading.last_release(),
+        "begunBy": heading.begun_by(),
+        "lastRelease": heading.written_by,
         "lease": reader.lease().await.map_err(operator)?.as_ref().map(lease),
     });
     let Some(fields) = shown.as_object_mut() else {
