@@ -299,6 +299,17 @@ pub struct PositionDocument {
     pub events_applied: i64,
     /// True when the host stopped with nothing applied beyond `safe`.
     pub clean: bool,
+    /// All that was copied, also of collections that are gone.
+    #[serde(default)]
+    pub copied: Copied,
+}
+
+/// What was copied.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Copied {
+    pub documents: i64,
+    pub bytes: i64,
 }
 
 impl PositionDocument {

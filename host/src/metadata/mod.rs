@@ -17,10 +17,10 @@ mod quarantine;
 mod store;
 
 pub use documents::{
-    ComponentChunkDocument, ComponentDocument, CopyState, METADATA_VERSION, NamespaceDocument,
-    NamespaceKind, PartitionDocument, Phase, PinnedComponent, PositionDocument, QuarantineDocument,
-    SessionDocument, SwapDocument, UpgradeDocument,
+    ComponentChunkDocument, ComponentDocument, Copied, CopyState, METADATA_VERSION,
+    NamespaceDocument, NamespaceKind, PartitionDocument, Phase, PinnedComponent, PositionDocument,
+    QuarantineDocument, SessionDocument, SwapDocument, UpgradeDocument,
 };
 pub use lease::{Claim, LeaseDocument, LeaseKey, Predecessor};
 pub use quarantine::QuarantinedId;
-pub use store::{Copied, Heading, Reader, Standing, Storage, Store};
+pub use store::{Heading, Reader, Standing, Storage, Store};

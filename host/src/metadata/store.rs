@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
 use super::{
     documents::{
-        NamespaceDocument, PartitionDocument, Phase, PositionDocument, SessionDocument,
+        Copied, NamespaceDocument, PartitionDocument, Phase, PositionDocument, SessionDocument,
         UpgradeDocument,
     },
     lease::{LEASE, LeaseKey},
@@ -111,14 +111,6 @@ pub struct Standing {
 pub struct StandingOptions {
     pub source: ClusterName,
     pub destination: ClusterName,
-}
-
-/// What is copied so far.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
-#[serde(default)]
-pub struct Copied {
-    pub documents: i64,
-    pub bytes: i64,
 }
 
 impl Heading {

@@ -190,8 +190,11 @@ async fn show_persisted(found: &Found, status: &Status) -> Result<(), mongo::Err
     let to_u64 = |n: i64| u64::try_from(n).unwrap_or_default();
     let copied = found.reader.copied().await?;
     let position = found.reader.position().await?;
-    let events = position.map_or(0, |position| to_u64(position.events_applied));
-    status.begin_at(events, to_u64(copied.documents), to_u64(copied.bytes));
+    let (events, before) = position.map_or_else(Default::default, |position| {
+        (to_u64(position.events_applied), position.copied)
+    });
+    let documents = to_u64(copied.documents.max(before.documents));
+    status.begin_at(events, documents, to_u64(copied.bytes.max(before.bytes)));
     Ok(())
 }
 

@@ -47,7 +47,7 @@ use super::{
     wish::{self, Then, Wish},
 };
 use crate::{
-    metadata::{CopyState, NamespaceKind, PositionDocument},
+    metadata::{Copied, CopyState, NamespaceKind, PositionDocument},
     model::{ClusterTime, Position, event::ChangeEvent},
     mongo::listing,
     observe::failpoint,
@@ -333,12 +333,17 @@ impl ChangeStream {
             return Ok(());
         };
         let (time, events) = (safe.cluster_time, self.context.status.events_applied());
+        let copy = self.context.status.copy();
         let position = PositionDocument {
             id: PositionDocument::ID.to_owned(),
             safe,
             exact_after: self.exactness.after_restart(),
             events_applied: i64::try_from(events).unwrap_or(i64::MAX),
             clean,
+            copied: Copied {
+                documents: i64::try_from(copy.copied_documents).unwrap_or(i64::MAX),
+                bytes: i64::try_from(copy.copied_bytes).unwrap_or(i64::MAX),
+            },
         };
         self.context.store.put_position(&position).await?;
         self.context.status.show_events(events);

@@ -192,10 +192,10 @@ impl Course {
                 >= u64::try_from(before.events_applied).unwrap_or(0),
             "totalEventsApplied went back: {first:#}"
         );
+        let copied = before.copied_bytes(&Persisted::read(&self.rig.destination).await?);
         ensure!(
-            number(&first, "/collectionCopy/estimatedCopiedBytes") >= before.copied_bytes(),
-            "copied bytes went back below {}: {first:#}",
-            before.copied_bytes()
+            number(&first, "/collectionCopy/estimatedCopiedBytes") >= copied,
+            "copied bytes went back below {copied}: {first:#}"
         );
         Ok(before)
     }

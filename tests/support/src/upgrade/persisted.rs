@@ -61,9 +61,12 @@ impl Persisted {
         Ok(persisted)
     }
 
-    /// Bytes that are copied durably.
-    pub fn copied_bytes(&self) -> u64 {
-        let bytes: i64 = self.partitions.values().map(|copied| copied.bytes).sum();
+    /// Bytes that are copied durably, of what `now` still knows: version 1 forgets what it has
+    /// copied of a collection that is dropped.
+    pub fn copied_bytes(&self, now: &Self) -> u64 {
+        let known = |(id, _): &(&String, &Copied)| now.partitions.contains_key(*id);
+        let copied = self.partitions.iter().filter(known);
+        let bytes: i64 = copied.map(|(_, copied)| copied.bytes).sum();
         u64::try_from(bytes).unwrap_or(0)
     }
 

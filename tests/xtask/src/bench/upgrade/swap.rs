@@ -72,6 +72,7 @@ async fn swap(host: &Host, digest: &str) -> Result<f64> {
 }
 
 /// The component with one more custom section: other bytes, the same code.
+#[expect(clippy::cast_possible_truncation, reason = "a few bytes")]
 fn with_section(component: &[u8], text: &str) -> Vec<u8> {
     const NAME: &[u8] = b"build";
     let contents = [&[NAME.len() as u8], NAME, text.as_bytes()].concat();
