@@ -26,7 +26,7 @@ pub(super) struct FeatureSet {
 
 #[derive(Serialize, ToSchema)]
 struct PinnedComponent {
-    /// namespaceFilter, namespaceRemap, documentFilter, or plugins[0] and so on.
+    /// `namespaceFilter`, `namespaceRemap`, `documentFilter`, or `plugins[0]` and so on.
     slot: String,
     #[serde(flatten)]
     component: Component,

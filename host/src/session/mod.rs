@@ -7,7 +7,7 @@
 //! position is safe, and `resume`, or a restart, tries again.
 //!
 //! A host is idle, works on the sync, or is a standby: another host works on it, and
-//! this one takes it over when that one leaves ([`standby`], [`takeover`]).
+//! this one takes it over when that one leaves (`standby`, `takeover`).
 
 mod active;
 mod feature_set;
