@@ -179,6 +179,7 @@ impl ActiveSync {
             wishes,
         };
         self.status.reset();
+        self.status.set_step(sync::Step::Initializing);
         *self.failure.lock().unwrap_or_else(PoisonError::into_inner) = None;
         let (failure, lost) = (self.failure.clone(), self.lease.lost().clone());
         let span = tracing::info_span!("sync", sync_id = session.settings.id);

@@ -29,8 +29,11 @@ pub(super) async fn cannot_commit(active: &ActiveSync, monitor: &Monitor) -> Opt
         State::Running if session.phase < Phase::ChangeEventApplication => {
             Some("The initial sync is running.".to_owned())
         }
-        State::Running if active.status.step() == Step::Recopy => {
+        State::Running if active.status.step() == Step::Recopy || !session.recopy.is_empty() => {
             Some("Collections are copied again after a swap.".to_owned())
+        }
+        State::Running if active.status.step() != Step::ChangeEventApplication => {
+            Some("The work is beginning.".to_owned())
         }
         State::Running => match lag_seconds(active, monitor) {
             None => Some("No change event position is known yet.".to_owned()),

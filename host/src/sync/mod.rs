@@ -174,7 +174,7 @@ async fn phases(
             .await?;
     }
     if record.get().await.phase == Phase::ChangeEventApplication {
-        context.status.set_step(Step::ChangeEventApplication);
+        context.status.set_step(Step::Initializing);
         match Box::pin(stream::run(
             context.clone(),
             session.start_time,

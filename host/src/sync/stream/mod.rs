@@ -151,6 +151,7 @@ impl ChangeStream {
         wishes: &mut mpsc::Receiver<Wish>,
     ) -> Result<End, Error> {
         self.copy_pending(wishes).await?;
+        self.context.status.set_step(Step::ChangeEventApplication);
         let mut ticks = tokio::time::interval(PERSIST_EVERY);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let cancel = self.context.cancel.clone();
@@ -244,8 +245,10 @@ impl ChangeStream {
                     self.targets.refresh(&self.context)?;
                 }
                 if then == Then::CopyAgain {
+                    self.context.status.set_step(Step::Recopy);
                     recopy::mark_in(&self.context).await?;
                     self.copy_pending(wishes).await?;
+                    self.context.status.set_step(Step::ChangeEventApplication);
                 }
             }
         }
@@ -282,7 +285,6 @@ impl ChangeStream {
         self.exactness
             .raise(listing::operation_time(&context.source).await?);
         self.targets = Targets::load(&context).await?;
-        context.status.set_step(Step::ChangeEventApplication);
         failpoint("recopy_done");
         Ok(())
     }
