@@ -44,7 +44,6 @@ fn binaries(folder: &Path) -> Result<()> {
 }
 
 #[tokio::test]
-#[ignore = "needs the previous release: cargo xtask test-upgrades"]
 async fn the_page_leads_from_the_old_release_to_this_one_and_back() -> Result<()> {
     let page = fs::read_to_string(workspace().join("docs/live-upgrade.md")).context("the page")?;
     let directory = TestDir::new()?;

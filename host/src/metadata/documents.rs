@@ -38,9 +38,7 @@ pub struct SessionDocument {
     /// The release that has worked on the sync last: what a release of an older version
     /// tells its operator to use.
     pub written_by: String,
-    pub host_version: String,
-    /// The release that began the sync; empty in a session that has just come from version 1.
-    #[serde(default)]
+    /// The release that began the sync, as far as version 1 knew it: the last one of its own.
     pub begun_by: String,
     pub state: State,
     pub phase: Phase,

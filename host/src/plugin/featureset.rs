@@ -114,6 +114,13 @@ impl FeatureSet {
         let bytes = bytes.collect::<Result<_>>()?;
         Ok((set, bytes))
     }
+
+    /// The steps of the metadata that are embedded, with their bytes.
+    pub(super) fn embedded_steps() -> Result<Vec<(ComponentInfo, Bytes)>> {
+        let (set, bytes) = Self::read(None)?;
+        let components = set.components.into_iter().zip(bytes);
+        Ok(components.filter(|(info, _)| !info.is_pinned()).collect())
+    }
 }
 
 /// Where the files of a feature set are.

@@ -101,7 +101,9 @@ struct Entry {
 }
 
 impl Registry {
-    /// Reads the embedded feature set, or the one in `dir`. Compiles nothing yet.
+    /// Reads the embedded feature set, or the one in `dir`: the steps of the metadata that one
+    /// lacks are the embedded ones, which go with the version that this host writes. Compiles
+    /// nothing yet.
     pub fn load(dir: Option<&Path>, wasi: WasiPolicy) -> std::result::Result<Self, OperatorError> {
         Ok(Self::load_within(dir, wasi, Limits::default())?)
     }
@@ -112,15 +114,18 @@ impl Registry {
         limits: Limits,
     ) -> Result<Self> {
         let (features, bytes) = FeatureSet::read(dir)?;
-        let entry = |(info, bytes): (&ComponentInfo, Bytes)| {
+        let mut own_steps = FeatureSet::embedded_steps()?;
+        own_steps.retain(|(step, _)| !features.components().contains(step));
+        let entry = |(info, bytes): (ComponentInfo, Bytes)| {
             Arc::new(Entry {
                 digest: info.digest.clone(),
-                manifest: Some(info.clone()),
+                manifest: Some(info),
                 bytes,
                 compiled: Mutex::new(None),
             })
         };
-        let entries = features.components().iter().zip(bytes).map(entry).collect();
+        let components = features.components().iter().cloned().zip(bytes);
+        let entries = components.chain(own_steps).map(entry).collect();
         Ok(Self {
             engines: Engines::new(limits, wasi)?,
             wasi,

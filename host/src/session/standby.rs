@@ -178,6 +178,7 @@ impl Session {
                 let failure = self.standby().and_then(|standby| standby.failure.clone());
                 if !matches!(self.role(), Role::Standby(_)) {
                     tracing::info!("{}", why.sentence());
+                    self.compile_ahead();
                 }
                 let standby = Standby {
                     found,
@@ -192,6 +193,13 @@ impl Session {
                 self.set_role(Role::Active(active));
             }
         }
+    }
+
+    /// Compiles what is installed while there is time: a takeover finds it ready. What cannot
+    /// be compiled is told there, if it is needed.
+    fn compile_ahead(&self) {
+        let registry = self.registry.clone();
+        tokio::task::spawn_blocking(move || drop(registry.list()));
     }
 
     /// A failure that repeats is told once.

@@ -49,7 +49,6 @@ pub(super) async fn start(
         id: SessionDocument::ID.to_owned(),
         metadata_version: METADATA_VERSION,
         written_by: observe::VERSION.to_owned(),
-        host_version: observe::VERSION.to_owned(),
         begun_by: observe::VERSION.to_owned(),
         state: State::Running,
         phase: Phase::CollectionCopy,

@@ -138,11 +138,7 @@ async fn go_on(
     let persisted = store.session().await.map_err(operator)?;
     let mut document = persisted.ok_or_else(|| operator(mongo::Error::Reply("session")))?;
     document.upgrades.extend(found.upgrade(lease.document()));
-    if document.begun_by.is_empty() {
-        document.begun_by = document.written_by;
-    }
     document.written_by = observe::VERSION.to_owned();
-    document.host_version = observe::VERSION.to_owned();
     store.put_session(&document).await.map_err(operator)?;
     failpoint("upgrade_recorded");
     Ok(document)

@@ -9,7 +9,7 @@ use crate::pinned;
 
 /// What version 2 has more.
 const ADDED: [&[u8]; 6] = [
-    b"hostVersion",
+    b"begunBy",
     b"features",
     b"upgrades",
     b"swaps",
@@ -68,14 +68,14 @@ pub(crate) fn session(document: &[u8], out: &mut Vec<u8>) -> Result<(), Document
         let element = element?;
         if element.is_named(b"pinned") {
             // Version 0.1.0 had no such list: the way forward has put an empty one
-            // behind the host's version.
+            // behind what else it added.
             if !(behind_version_1 && plugins.is_empty()) {
                 pinned::write_back(&plugins, &mut writer)?;
             }
         } else if !ADDED.contains(&element.name) {
             writer.copy(&element);
         }
-        behind_version_1 |= element.is_named(b"hostVersion");
+        behind_version_1 |= element.is_named(b"features");
     }
     writer.finish();
     Ok(())

@@ -31,10 +31,11 @@ pub(crate) fn session(document: &[u8], out: &mut Vec<u8>) -> Result<(), Document
             writer.copy(&element);
         }
     }
-    if optional(document, "hostVersion", &text())?.is_none() {
-        writer.string(b"hostVersion", written_by);
+    if optional(document, "begunBy", &text())?.is_none() {
+        writer.string(b"begunBy", written_by);
     }
-    for name in ["pinned"].iter().chain(&LISTS) {
+    // Behind the lists: by this the way back knows a list of its own making.
+    for name in LISTS.iter().chain(&["pinned"]) {
         if optional(document, name, &array())?.is_none() {
             let mark = writer.begin(kind::ARRAY, name.as_bytes());
             writer.end(mark);

@@ -3,7 +3,7 @@
 //! | collection | version 2 has more |
 //! |---|---|
 //! | all | `term`: the lease term of the document's last writer; 0 is nobody's |
-//! | `session` | `hostVersion`, `features`, `upgrades`, `swaps`, `recopy`; in `pinned` the slot, role and abi of each component |
+//! | `session` | `begunBy`, `features`, `upgrades`, `swaps`, `recopy`; in `pinned` the slot, role and abi of each component |
 //!
 //! What a document holds beside that stays as it is, byte for byte and in its
 //! order. A document that is of the version already comes out as it went in, so

@@ -80,7 +80,7 @@ fn a_session_gets_what_version_2_knows_and_keeps_the_rest_in_its_order() {
         .map(Bson::Document)
         .to_vec(),
     );
-    expected.insert("hostVersion", "0.1.1");
+    expected.insert("begunBy", "0.1.1");
     for list in ["features", "upgrades", "swaps"] {
         expected.insert(list, Bson::Array(Vec::new()));
     }
@@ -98,7 +98,7 @@ fn a_session_gets_what_version_2_knows_and_keeps_the_rest_in_its_order() {
 fn a_session_of_0_1_0_gets_an_empty_list_of_components() {
     let after = forward("session", session_0_1_0().as_bytes());
     assert_eq!(after.get_array("pinned").expect("a list").len(), 0);
-    assert_eq!(after.get_str("hostVersion").expect("text"), "0.1.0");
+    assert_eq!(after.get_str("begunBy").expect("text"), "0.1.0");
     assert_eq!(
         after.get_i32("metadataVersion").expect("a number"),
         1,

@@ -36,6 +36,8 @@ pub struct Arguments {
     pub log_path: PathBuf,
     /// More arguments.
     pub more: Vec<String>,
+    /// More of the environment.
+    pub environment: Vec<(String, String)>,
 }
 
 pub struct Host {
@@ -316,6 +318,7 @@ impl Host {
             .arg(&self.arguments.log_path)
             .args(&self.arguments.more)
             .env_remove(KILL_AT)
+            .envs(self.arguments.environment.iter().cloned())
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(stderr.context("open a file for what the host prints")?);

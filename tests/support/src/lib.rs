@@ -21,6 +21,7 @@
 
 mod api;
 pub mod chain;
+pub mod clock;
 pub mod compare;
 pub mod guide;
 pub mod host;

@@ -21,6 +21,8 @@ pub struct Options {
     pub kill_at: Option<String>,
     /// More arguments for the host.
     pub host_arguments: Vec<String>,
+    /// More of the host's environment.
+    pub host_environment: Vec<(String, String)>,
     /// The host's binary; by default the one beside the running test.
     pub host_binary: Option<PathBuf>,
 }
@@ -66,6 +68,7 @@ impl Rig {
             cluster1: destination.uri(),
             log_path: directory.path().join("log"),
             more: options.host_arguments,
+            environment: options.host_environment,
         };
         let log = LogCheck::new(&arguments.log_path);
         let host = Host::spawn_to_be_killed(arguments, options.kill_at.as_deref())

@@ -3,12 +3,13 @@
 
 use std::time::{Duration, Instant};
 
-use anyhow::{Result, ensure};
+use anyhow::{Context, Result, ensure};
 use bson::{Document, doc};
 use serde_json::{Value, json};
 use support::{
-    Host, ReplicaSet, Rig, Writer,
+    Host, LogCheck, ReplicaSet, Rig, Writer, clock,
     host::{DEADLINE, number, text},
+    rig::Options,
     wait::Look,
     wait_until,
     workload::{self, Pace, dataset},
@@ -27,7 +28,11 @@ async fn second(rig: &mut Rig, name: &str) -> Result<Host> {
 }
 
 async fn begun() -> Result<Rig> {
-    let mut rig = Rig::start().await?;
+    begun_with(Options::default()).await
+}
+
+async fn begun_with(options: Options) -> Result<Rig> {
+    let mut rig = Rig::with(options).await?;
     rig.set_scope(dataset::in_scope);
     workload::load(rig.source.client(), DOCUMENTS, 1).await?;
     rig.host.start(dataset::filters()).await?;
@@ -134,8 +139,64 @@ async fn s62_a_standby_takes_over_at_a_handover() -> Result<()> {
 #[tokio::test]
 async fn s62_a_stopped_and_resumed_host_writes_nothing() -> Result<()> {
     let mut rig = begun().await?;
-    let writer = Writer::start(rig.source.client(), DOCUMENTS, 2, Pace::default());
     let standby = second(&mut rig, "standby").await?;
+    stopped_and_resumed(rig, standby).await
+}
+
+/// By its own clock, the standby finds a lease that has been over for two hours: it waits all the
+/// same, takes over only when the holder stands still, and the holder notices that it is late.
+#[tokio::test]
+async fn s62_no_clock_of_a_host_counts() -> Result<()> {
+    let mut rig = begun_with(Options {
+        host_environment: clock::wrong_by("-1h")?,
+        ..Options::default()
+    })
+    .await?;
+    let first = rig.host.progress().await?;
+    rig.host.arguments_mut().environment = clock::wrong_by("+1h")?;
+    let standby = second(&mut rig, "standby").await?;
+    let apart = last_logged(&standby)? - last_logged(&rig.host)?;
+    ensure!(apart > 7000, "the clocks are {apart} s apart");
+    for _ in 0..3 {
+        renewed(&rig).await?;
+        ensure!(role(&standby).await? == "standby", "it did not wait");
+    }
+    let progress = rig.host.progress().await?;
+    ensure!(is_ours(&progress) && term(&progress) == term(&first));
+    stopped_and_resumed(rig, standby).await
+}
+
+/// The time of the newest line of a host's log, in seconds.
+fn last_logged(host: &Host) -> Result<i64> {
+    let lines = LogCheck::new(host.log_path()).lines()?;
+    let line: Value = serde_json::from_str(lines.last().context("an empty log")?)?;
+    let time = bson::DateTime::parse_rfc3339_str(text(&line, "timestamp"))?;
+    Ok(time.timestamp_millis() / 1000)
+}
+
+/// Waits until the lease is held for longer than it is now.
+async fn renewed(rig: &Rig) -> Result<()> {
+    let leases = rig.destination_db(METADATA).collection::<Document>("lease");
+    let until = async || {
+        let lease = leases.find_one(doc! { "_id": "lease" }).await?;
+        let until = lease
+            .context("no lease")?
+            .get_datetime("expiresAt")?
+            .to_owned();
+        anyhow::Ok(until)
+    };
+    let before = until().await?;
+    wait_until("the lease is renewed", DEADLINE, async || {
+        Ok(match until().await? > before {
+            true => Look::Done(()),
+            false => Look::NotYet(format!("it is held until {before}")),
+        })
+    })
+    .await
+}
+
+async fn stopped_and_resumed(mut rig: Rig, standby: Host) -> Result<()> {
+    let writer = Writer::start(rig.source.client(), DOCUMENTS, 2, Pace::default());
     rig.host
         .wait_until("some events are applied", DEADLINE, |progress| {
             number(progress, "/totalEventsApplied") > 100

@@ -39,6 +39,7 @@ async fn refuses_to_start(
         cluster1: cluster1.uri(),
         log_path: directory.path().join("log"),
         more: Vec::new(),
+        environment: Vec::new(),
     };
     let log = LogCheck::new(&arguments.log_path);
     let Err(error) = Host::spawn(arguments).await else {

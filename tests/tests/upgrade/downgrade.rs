@@ -10,7 +10,6 @@ use support::{
 use super::course;
 
 #[tokio::test]
-#[ignore = "needs the previous release: cargo xtask test-upgrades"]
 async fn the_previous_release_refuses_newer_metadata() -> Result<()> {
     let mut course = course().await?;
     course.rig.allow_log("MetadataVersionNotSupported");

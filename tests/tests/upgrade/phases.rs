@@ -58,25 +58,21 @@ async fn upgraded(upgrades: Upgrades) -> Result<()> {
 }
 
 #[tokio::test]
-#[ignore = "needs the previous release: cargo xtask test-upgrades"]
 async fn upgraded_in_the_copy() -> Result<()> {
     upgraded(IN_THE_COPY).await
 }
 
 #[tokio::test]
-#[ignore = "needs the previous release: cargo xtask test-upgrades"]
 async fn upgraded_between_copy_and_in_step() -> Result<()> {
     upgraded(BEFORE_IN_STEP).await
 }
 
 #[tokio::test]
-#[ignore = "needs the previous release: cargo xtask test-upgrades"]
 async fn upgraded_in_step() -> Result<()> {
     upgraded(IN_STEP).await
 }
 
 #[tokio::test]
-#[ignore = "needs the previous release: cargo xtask test-upgrades"]
 async fn upgraded_in_the_commit() -> Result<()> {
     upgraded(IN_THE_COMMIT).await
 }

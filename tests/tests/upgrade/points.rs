@@ -4,7 +4,7 @@
 
 use anyhow::{Context, Result, ensure};
 use support::{
-    Host, host,
+    Host, doc, host,
     metadata::dump,
     upgrade::{Course, Persisted, Phase},
 };
@@ -34,7 +34,6 @@ async fn died_at(course: &mut Course, point: &str) -> Result<()> {
 }
 
 #[tokio::test]
-#[ignore = "needs the previous release: cargo xtask test-upgrades"]
 async fn the_new_host_goes_on_from_every_point_of_a_takeover() -> Result<()> {
     let mut course = course().await?;
     for point in OF_A_TAKEOVER {
@@ -50,10 +49,13 @@ async fn the_new_host_goes_on_from_every_point_of_a_takeover() -> Result<()> {
 }
 
 #[tokio::test]
-#[ignore = "needs the previous release: cargo xtask test-upgrades"]
 async fn the_old_host_goes_on_or_refuses_at_every_point_of_a_takeover() -> Result<()> {
     let mut course = course().await?;
     course.rig.allow_log("MetadataVersionNotSupported");
+    // The transaction of a migration that was cut short holds its documents until then: a minute
+    // by default. The previous release waits for it; this one ends it.
+    let lifetime = doc! { "setParameter": 1, "transactionLifetimeLimitSeconds": 10 };
+    course.rig.destination.admin(lifetime).await?;
     for point in OF_A_TAKEOVER {
         let gone_on = async {
             died_at(&mut course, point).await?;
@@ -79,7 +81,6 @@ async fn the_old_host_goes_on_or_refuses_at_every_point_of_a_takeover() -> Resul
 }
 
 #[tokio::test]
-#[ignore = "needs the previous release: cargo xtask test-upgrades"]
 async fn the_standby_goes_on_from_every_point_of_a_handover() -> Result<()> {
     let mut course = course().await?;
     for point in OF_A_HANDOVER {

@@ -117,20 +117,17 @@ async fn upgrade(pause: bool) -> Result<()> {
 }
 
 #[tokio::test]
-#[ignore = "needs the previous release: cargo xtask test-upgrades"]
 async fn pause_stop_install_initialize_resume() -> Result<()> {
     upgrade(true).await
 }
 
 #[tokio::test]
-#[ignore = "needs the previous release: cargo xtask test-upgrades"]
 async fn stop_install_initialize() -> Result<()> {
     upgrade(false).await
 }
 
 /// The active host is of the previous release, and the new one stands by; then both are new.
 #[tokio::test]
-#[ignore = "needs the previous release: cargo xtask test-upgrades"]
 async fn active_host_and_standby() -> Result<()> {
     let installation = Installation::of_the_previous_release()?;
     let (mut rig, writer) = sync_in_progress(&installation).await?;

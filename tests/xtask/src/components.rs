@@ -144,7 +144,8 @@ pub(crate) fn build() -> Result<()> {
 /// The names of all packages of this workspace.
 pub(crate) fn members() -> Result<Vec<String>> {
     let packages = read_workspace()?.packages.into_iter();
-    Ok(packages.map(|package| package.name).collect())
+    let members = packages.filter(|package| package.source.is_none());
+    Ok(members.map(|package| package.name).collect())
 }
 
 /// The version of the metadata that this workspace's host writes, out of its source.

@@ -49,8 +49,6 @@ enum Task {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         arguments: Vec<String>,
     },
-    /// The suites that begin with the previous release, which is built first
-    TestUpgrades,
     /// A migration from start to commit, with a kill -9 in the middle
     Demo(demo::Options),
     /// Speed and memory against a floor measured in the same run
@@ -89,7 +87,6 @@ fn main() -> Result<()> {
         Task::UpgradeMatrix(options) => upgrade_matrix::run(&options),
         Task::FreezeWit => wit::freeze(),
         Task::Test { arguments } => test::run(&arguments),
-        Task::TestUpgrades => test::upgrades(),
         Task::Demo(options) => demo::run(&options),
         Task::Bench { bench } => bench::run(&bench),
         Task::Clusters => clusters::run(),

@@ -23,7 +23,7 @@ use support::{
 use crate::build::{command, forget_this_package, succeed};
 use crate::components;
 
-/// Builds the release before this one, for the tests.
+/// Builds the release before this one, which the suites of upgrades begin with.
 pub(crate) fn previous() -> Result<()> {
     build(&release::previous()?, Profile::Dev)
 }

@@ -9,7 +9,10 @@ use crate::{
 };
 
 pub(crate) fn run(arguments: &[String]) -> Result<()> {
-    set_up()?;
+    // Found or downloaded once, before the suites ask for it all at a time.
+    eprintln!("mongod: {}", mongod::obtain()?.display());
+    build::all(Profile::Dev)?;
+    releases::previous()?;
     languages::build()?;
     let nextest = has_subcommand("nextest");
     let runner: &[&str] = if nextest {
@@ -25,22 +28,7 @@ pub(crate) fn run(arguments: &[String]) -> Result<()> {
     Ok(())
 }
 
-/// The suites that begin with the previous release. Apart, since it has to be built.
-pub(crate) fn upgrades() -> Result<()> {
-    set_up()?;
-    releases::previous()?;
-    let suites = ["--test", "upgrade", "--test", "live_upgrade"];
-    let ignored = ["--", "--ignored", "--test-threads", "2"];
-    self::suites(&["test"], &[&suites[..], &ignored[..]].concat())
-}
-
-fn set_up() -> Result<()> {
-    // Found or downloaded once, before the suites ask for it all at a time.
-    eprintln!("mongod: {}", mongod::obtain()?.display());
-    build::all(Profile::Dev)
-}
-
-fn suites(runner: &[&str], arguments: &[impl AsRef<std::ffi::OsStr>]) -> Result<()> {
+fn suites(runner: &[&str], arguments: &[String]) -> Result<()> {
     succeed(
         command()
             .args(runner)

@@ -193,6 +193,8 @@ fn a_folder_replaces_the_embedded_feature_set_if_its_digests_hold() {
         Registry::load(Some(&built), WasiPolicy::default()).expect("what was just embedded");
     let set = other.feature_set();
     assert_eq!(set.components(), shipped.components());
+    let listed = |registry: &Registry| registry.list().expect("a list").len();
+    assert_eq!(listed(&other), shipped.components().len());
     assert_eq!(
         (set.name(), set.version()),
         (shipped.name(), shipped.version())
@@ -217,6 +219,18 @@ fn a_folder_replaces_the_embedded_feature_set_if_its_digests_hold() {
         assert_eq!(error.name, ErrorName::InvalidConfig, "{error}");
         assert!(error.message.contains(&file), "{error}");
     }
+    std::fs::remove_dir_all(&folder).expect("clean up");
+}
+
+/// What the host writes is its own: a folder without the step to it does not take it away.
+#[test]
+fn a_feature_set_without_steps_has_the_embedded_ones() {
+    let folder = std::env::temp_dir().join(format!("tidegate-{}", uuid::Uuid::new_v4()));
+    std::fs::create_dir(&folder).expect("a folder");
+    let manifest = "name = \"none\"\nversion = \"9.0.0\"\nmetadata_version = 1\n";
+    std::fs::write(folder.join("featureset.toml"), manifest).expect("a manifest");
+    let registry = Registry::load(Some(&folder), WasiPolicy::Refuse).expect("a feature set");
+    assert!(registry.migrator(1).expect("no failure").is_some());
     std::fs::remove_dir_all(&folder).expect("clean up");
 }
 

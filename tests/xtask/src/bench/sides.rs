@@ -45,6 +45,7 @@ pub(super) async fn host(
         cluster1: destination.uri(),
         log_path: directory.path().join("log"),
         more: Vec::new(),
+        environment: Vec::new(),
     })
     .await
 }

@@ -23,7 +23,7 @@ const DEADLINE: Duration = Duration::from_secs(180);
 
 pub(super) async fn play(stage: &mut Stage, options: &Options) -> Result<Summary> {
     let mut show = Show::new();
-    show.title("tidegate: a live replica set copied into another, killed on the way");
+    show.title("tidegate: a live replica set copied into another, killed and upgraded on the way");
     show.done(&format!(
         "two replica sets: {} → {}",
         stage.source.address(),
@@ -38,9 +38,10 @@ pub(super) async fn play(stage: &mut Stage, options: &Options) -> Result<Summary
     start(stage, &mut show).await?;
     let downtime = kill_in_the_copy(stage, &mut show).await?;
     reach_can_commit(stage, &mut show).await?;
+    let (paused_ms, usage_before) = upgrade(stage, &mut show).await?;
     pause_and_resume(stage, &mut show, &writer).await?;
     let counts = stop(&mut show, writer).await?;
-    let usage = commit(stage, &mut show).await?;
+    let usage = usage_before.and(commit(stage, &mut show).await?);
     let sync = begun.elapsed();
     let events = number(&stage.host.progress().await?, "/totalEventsApplied");
     let compared = compare_all(stage, &mut show).await?;
@@ -52,6 +53,7 @@ pub(super) async fn play(stage: &mut Stage, options: &Options) -> Result<Summary
         sync,
         usage,
         downtime,
+        paused_ms,
     })
 }
 
@@ -153,6 +155,39 @@ async fn reach_can_commit(stage: &Stage, show: &mut Show) -> Result<()> {
     bars.clear();
     show.done("collection copy done, indexes built, change events applied: canCommit");
     Ok(())
+}
+
+/// The host of the previous release is told to end while this release's stands by; for how many
+/// milliseconds no event was applied, and what the old host has used.
+async fn upgrade(stage: &mut Stage, show: &mut Show) -> Result<(u64, Usage)> {
+    let standby = stage.stand_by().await?;
+    let mut old = std::mem::replace(&mut stage.host, standby);
+    let status = old.terminate().await?;
+    ensure!(status.success(), "the previous release ended with {status}");
+    let progress = stage
+        .host
+        .wait_until(
+            "events are applied after the upgrade",
+            DEADLINE,
+            |progress| upgraded(progress).is_some(),
+        )
+        .await?;
+    let (paused_ms, from, to) = upgraded(&progress).context("no upgrade is reported")?;
+    show.done(&format!(
+        "live upgrade from {from} to {to}, SIGTERM to the one with the other beside it: pausedMs {paused_ms}"
+    ));
+    Ok((paused_ms, old.usage()))
+}
+
+/// `pausedMs`, and the releases before and after.
+fn upgraded(progress: &Value) -> Option<(u64, &str, &str)> {
+    let upgrade = progress.pointer("/upgrade/history/0")?;
+    let paused_ms = upgrade.get("pausedMs")?.as_u64()?;
+    Some((
+        paused_ms,
+        text(upgrade, "fromBinary"),
+        text(upgrade, "toBinary"),
+    ))
 }
 
 /// Pauses while the writer goes on, then catches up.

@@ -1,6 +1,6 @@
 //! The main job, as an operator would do it: a live replica set copied into
-//! another over HTTP, killed in the middle, paused, resumed, committed, and
-//! compared byte for byte.
+//! another over HTTP by the previous release, killed in the middle, upgraded to this
+//! release as it runs, paused, resumed, committed, and compared byte for byte.
 
 mod act;
 mod show;
@@ -10,9 +10,12 @@ use std::time::Instant;
 
 use anyhow::Result;
 use clap::Args;
-use support::{mongod, release::Profile};
+use support::{
+    host, mongod,
+    release::{Profile, previous},
+};
 
-use crate::build;
+use crate::{build, releases};
 
 #[derive(Args, Clone)]
 pub(crate) struct Options {
@@ -22,19 +25,22 @@ pub(crate) struct Options {
     /// The seed of data and writes
     #[arg(long, default_value_t = 1)]
     seed: u64,
-    /// Take the host as it is built already, or `TIDEGATE_BIN`
+    /// Take the hosts as they are built already, or `TIDEGATE_BIN` for this release's
     #[arg(long)]
     no_build: bool,
 }
 
 pub(crate) fn run(options: &Options) -> Result<()> {
+    let before = previous()?;
     if !options.no_build {
         build::all(Profile::Release)?;
+        releases::build(&before, Profile::Release)?;
     }
+    let (old, new) = (before.binary(Profile::Release)?, host::release_binary());
     eprintln!("mongod: {}", mongod::obtain()?.display());
     let begun = Instant::now();
     crate::block_on(async {
-        let mut stage = stage::Stage::set().await?;
+        let mut stage = stage::Stage::set(&old, &new).await?;
         let log = stage.log_path();
         let played = act::play(&mut stage, options).await;
         stage.clear();

@@ -155,6 +155,8 @@ pub(super) struct Summary {
     pub(super) sync: Duration,
     pub(super) usage: Usage,
     pub(super) downtime: Duration,
+    /// Of the live upgrade.
+    pub(super) paused_ms: u64,
 }
 
 impl Summary {
@@ -197,6 +199,10 @@ impl Summary {
             (
                 "downtime of the kill -9",
                 format!("{} ms", self.downtime.as_millis()),
+            ),
+            (
+                "pausedMs of the live upgrade",
+                format!("{} ms", self.paused_ms),
             ),
         ];
         let (left, right) = (

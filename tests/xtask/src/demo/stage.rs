@@ -1,25 +1,22 @@
-//! Where the demo plays: two clusters and the released host, under `target/demo`.
+//! Where the demo plays: two clusters and the hosts, under `target/demo`.
 
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
-use support::{
-    Host, ReplicaSet,
-    host::{Arguments, release_binary},
-    mongod::target_directory,
-    replica_set::Options,
-};
+use support::{Host, ReplicaSet, host::Arguments, mongod::target_directory, replica_set::Options};
 
 pub(super) struct Stage {
     directory: PathBuf,
     pub(super) source: ReplicaSet,
     pub(super) destination: ReplicaSet,
+    /// The host that works on the sync.
     pub(super) host: Host,
+    new: PathBuf,
 }
 
 impl Stage {
-    /// Begins with an empty directory; the last demo's is removed.
-    pub(super) async fn set() -> Result<Self> {
+    /// Begins with an empty directory, the last demo's removed, and with the old binary.
+    pub(super) async fn set(old: &Path, new: &Path) -> Result<Self> {
         let directory = target_directory().join("demo");
         if directory.exists() {
             std::fs::remove_dir_all(&directory).context("remove the last demo")?;
@@ -33,11 +30,12 @@ impl Stage {
             ),
         )?;
         let host = Host::spawn(Arguments {
-            binary: release_binary(),
+            binary: old.to_owned(),
             cluster0: source.uri(),
             cluster1: destination.uri(),
             log_path: directory.join("log"),
             more: Vec::new(),
+            environment: Vec::new(),
         })
         .await?;
         Ok(Self {
@@ -45,7 +43,17 @@ impl Stage {
             source,
             destination,
             host,
+            new: new.to_owned(),
         })
+    }
+
+    /// A host of the new binary beside the one that works, with the same arguments.
+    pub(super) async fn stand_by(&self) -> Result<Host> {
+        Host::spawn(Arguments {
+            binary: self.new.clone(),
+            ..self.host.arguments().clone()
+        })
+        .await
     }
 
     pub(super) fn log_path(&self) -> PathBuf {
@@ -59,6 +67,7 @@ impl Stage {
             source,
             destination,
             host,
+            ..
         } = self;
         drop((source, destination, host));
         for cluster in ["source", "destination"] {

@@ -183,6 +183,7 @@ impl Stage {
             cluster1: self.destination.uri(),
             log_path: self.directory.path().join(format!("log{}", self.hosts)),
             more: Vec::new(),
+            environment: Vec::new(),
         })
         .await
     }

@@ -1,0 +1,62 @@
+//! Hosts whose wall clock is wrong, by libfaketime. Their monotonic clock stays right, as it
+//! does where an operator or a bad time server sets a machine's clock.
+
+use std::{
+    path::{Path, PathBuf},
+    process::Command,
+};
+
+use anyhow::{Context, Result, ensure};
+
+use crate::mongod::target_directory;
+
+/// The package, as Debian and Ubuntu name it.
+const PACKAGE: &str = "libfaketime";
+const LIBRARY: &str = "usr/lib/x86_64-linux-gnu/faketime/libfaketimeMT.so.1";
+
+/// What a process has to be started with to see another time: an offset as `+1h`.
+pub fn wrong_by(offset: &str) -> Result<Vec<(String, String)>> {
+    let library = obtain()?.display().to_string();
+    let variables = [
+        ("LD_PRELOAD", library.as_str()),
+        ("FAKETIME", offset),
+        ("DONT_FAKE_MONOTONIC", "1"),
+    ];
+    Ok(variables
+        .map(|(name, value)| (name.to_owned(), value.to_owned()))
+        .to_vec())
+}
+
+/// The library: installed, or unpacked once from its package.
+fn obtain() -> Result<PathBuf> {
+    let installed = Path::new("/").join(LIBRARY);
+    if installed.is_file() {
+        return Ok(installed);
+    }
+    let cache = std::path::absolute(target_directory().join("faketime"))?;
+    let cached = cache.join("libfaketimeMT.so.1");
+    if !cached.is_file() {
+        std::fs::create_dir_all(&cache).context("create a directory for libfaketime")?;
+        let work = tempfile::tempdir_in(&cache).context("create a directory for the download")?;
+        run(work.path(), "apt-get", &["download", PACKAGE])?;
+        run(work.path(), "sh", &["-c", "dpkg -x *.deb unpacked"])?;
+        let unpacked = work.path().join("unpacked").join(LIBRARY);
+        std::fs::rename(unpacked, &cached).context("move libfaketime into the cache")?;
+    }
+    Ok(cached)
+}
+
+fn run(directory: &Path, program: &str, arguments: &[&str]) -> Result<()> {
+    let output = Command::new(program)
+        .args(arguments)
+        .current_dir(directory)
+        .output()
+        .with_context(|| format!("run {program}; or install {PACKAGE}"))?;
+    ensure!(
+        output.status.success(),
+        "{program} {} failed; install {PACKAGE}: {}",
+        arguments.join(" "),
+        String::from_utf8_lossy(&output.stderr).trim()
+    );
+    Ok(())
+}

@@ -1,0 +1,184 @@
+//! The metadata that earlier releases have written, phase by phase: each file of
+//! `tests/fixtures/metadata` leads to this release's version, by the components that a
+//! host takes the steps with, and says afterwards what it said before.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result, bail, ensure};
+use bson::{Bson, Document, RawDocument, RawDocumentBuf};
+use serde::{Serialize, de::DeserializeOwned};
+use support::{metadata, metadata::Entry, mongod::workspace};
+use tidegate::{
+    metadata::{
+        ComponentChunkDocument, ComponentDocument, METADATA_VERSION, NamespaceDocument,
+        PartitionDocument, PositionDocument, QuarantineDocument, SessionDocument,
+    },
+    plugin::{Direction, Migrator, Registry, WasiPolicy},
+};
+
+/// A file, and the metadata version of the release that wrote it.
+struct Captured {
+    file: PathBuf,
+    version: u32,
+}
+
+/// Every file, by the folders `<metadata version>/<release>`.
+fn captured() -> Result<Vec<Captured>> {
+    let mut all = Vec::new();
+    for version in inside(&workspace().join("tests/fixtures/metadata"))? {
+        let name = version.file_name().unwrap_or_default().to_string_lossy();
+        // Beside the folders is a page about them.
+        let Ok(number) = name.parse() else { continue };
+        for release in inside(&version)? {
+            all.extend(inside(&release)?.into_iter().map(|file| Captured {
+                file,
+                version: number,
+            }));
+        }
+    }
+    Ok(all)
+}
+
+fn inside(folder: &Path) -> Result<Vec<PathBuf>> {
+    let entries = std::fs::read_dir(folder).with_context(|| format!("{}", folder.display()))?;
+    let mut paths = entries
+        .map(|entry| Ok(entry?.path()))
+        .collect::<Result<Vec<_>>>()?;
+    paths.sort();
+    Ok(paths)
+}
+
+/// The step that begins or ends with the lower version.
+fn step(registry: &Registry, lower: u32) -> Result<Migrator> {
+    registry
+        .migrator(lower)?
+        .with_context(|| format!("no step from version {lower}"))
+}
+
+/// The entries behind one step, in the order of those before it.
+fn taken(step: &Migrator, direction: Direction, before: &[Entry]) -> Result<Vec<Entry>> {
+    let session = before.iter().find(|entry| entry.collection == "session");
+    let session = &session.context("no session")?.document;
+    let mut after = Vec::new();
+    for entry in before {
+        if !step.step().collections.contains(&entry.collection) {
+            after.push(entry.clone());
+            continue;
+        }
+        let document = entry.document.as_bytes();
+        let written = step.migrate(direction, session.as_bytes(), &entry.collection, document)?;
+        for (collection, bytes) in written {
+            let document = RawDocumentBuf::from_bytes(bytes)?;
+            after.push(Entry {
+                collection,
+                document,
+            });
+        }
+    }
+    Ok(after)
+}
+
+/// The version is the host's to set.
+fn versioned(entries: Vec<Entry>, version: u32) -> Result<Vec<Entry>> {
+    let set = |entry: Entry| {
+        if entry.collection != "session" {
+            return Ok(entry);
+        }
+        let mut session = entry.to_document()?;
+        session.insert("metadataVersion", i32::try_from(version)?);
+        Entry::new("session", &session)
+    };
+    entries.into_iter().map(set).collect()
+}
+
+#[test]
+fn captured_metadata_migrates_and_twice_is_once_and_back_gives_the_very_bytes() -> Result<()> {
+    let registry = Registry::load(None, WasiPolicy::Refuse)?;
+    for Captured { file, version } in older()? {
+        let there_and_back = || {
+            let before = metadata::read(&file)?;
+            let step = step(&registry, version)?;
+            let after = taken(&step, Direction::Forward, &before)?;
+            ensure!(after != before, "nothing has changed");
+            let again = taken(&step, Direction::Forward, &after)?;
+            ensure!(again == after, "taken twice, a step gives something else");
+            if step.step().reversible {
+                let back = taken(&step, Direction::Back, &after)?;
+                ensure!(back == before, "the way back gives something else");
+            }
+            Ok(())
+        };
+        there_and_back().with_context(|| format!("{}", file.display()))?;
+    }
+    Ok(())
+}
+
+/// A document that has come here by steps is one that this release would have written
+/// itself: read and written by it, it has the same fields with the same values.
+#[test]
+fn captured_metadata_becomes_what_this_release_writes() -> Result<()> {
+    let registry = Registry::load(None, WasiPolicy::Refuse)?;
+    for Captured { file, version } in captured()? {
+        let becomes = || {
+            let mut entries = metadata::read(&file)?;
+            for lower in version..u32::try_from(METADATA_VERSION)? {
+                let after = taken(&step(&registry, lower)?, Direction::Forward, &entries)?;
+                entries = versioned(after, lower + 1)?;
+            }
+            entries.iter().try_for_each(is_of_this_release)
+        };
+        becomes().with_context(|| format!("{}", file.display()))?;
+    }
+    Ok(())
+}
+
+fn older() -> Result<Vec<Captured>> {
+    let here = u32::try_from(METADATA_VERSION)?;
+    let mut older = captured()?;
+    older.retain(|captured| captured.version < here);
+    ensure!(!older.is_empty(), "no metadata of an earlier version");
+    Ok(older)
+}
+
+fn is_of_this_release(entry: &Entry) -> Result<()> {
+    let written = match entry.collection.as_str() {
+        "session" => read_and_written::<SessionDocument>(&entry.document),
+        "namespaces" => read_and_written::<NamespaceDocument>(&entry.document),
+        "partitions" => read_and_written::<PartitionDocument>(&entry.document),
+        "position" => read_and_written::<PositionDocument>(&entry.document),
+        "quarantine" => read_and_written::<QuarantineDocument>(&entry.document),
+        "components" => read_and_written::<ComponentDocument>(&entry.document),
+        "componentChunks" => read_and_written::<ComponentChunkDocument>(&entry.document),
+        "lease" => return Ok(()),
+        other => bail!("this release knows no collection {other}"),
+    };
+    let written = written.with_context(|| format!("{} {}", entry.collection, entry.id()))?;
+    let mut before = entry.to_document()?;
+    // Which lease a document is of is the store's to write, not a part of its shape.
+    before.remove("term");
+    // Version 1 kept the sums of what was copied in the namespaces alone.
+    if entry.collection == "position" {
+        before
+            .entry("copied".to_owned())
+            .or_insert_with(|| Bson::Document(bson::doc! { "documents": 0_i64, "bytes": 0_i64 }));
+    }
+    ensure!(
+        sorted(&before) == sorted(&written),
+        "{} {} is not what this release writes:\n{before}\n{written}",
+        entry.collection,
+        entry.id(),
+    );
+    Ok(())
+}
+
+fn read_and_written<T: Serialize + DeserializeOwned>(document: &RawDocument) -> Result<Document> {
+    let read: T = bson::deserialize_from_slice(document.as_bytes())?;
+    Ok(bson::serialize_to_document(&read)?)
+}
+
+/// The fields by name: their order is no part of a shape.
+fn sorted(document: &Document) -> Vec<(&String, &Bson)> {
+    let mut fields: Vec<_> = document.iter().collect();
+    fields.sort_by_key(|(name, _)| *name);
+    fields
+}
