@@ -48,6 +48,7 @@ mod write;
 
 use std::ops::Range;
 
+pub use scan::append;
 pub use validate::{MAX_DEPTH, validate, validate_layout};
 pub use value::Value;
 pub use walk::{Element, Elements, Sequence, documents, elements, find, length_of, sequence};

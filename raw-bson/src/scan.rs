@@ -1,7 +1,9 @@
-//! Finding the NUL at the end of a name, and comparing bytes, eight at a step.
+//! Finding the NUL at the end of a name, comparing bytes, and appending a few of them,
+//! eight at a step.
 //!
-//! Walking a document is mostly the former. In a plugin every turn of a loop also pays
-//! the host's deadline check, so fewer turns count twice.
+//! Walking a document is mostly the first. In a plugin every turn of a loop also pays
+//! the host's deadline check, and every copy of bytes whose number is not known
+//! beforehand a call of the host, so fewer of both count twice.
 
 use std::cmp::Ordering;
 
@@ -88,6 +90,36 @@ pub(crate) fn order(mut left: &[u8], mut right: &[u8]) -> Ordering {
     left.cmp(right)
 }
 
+/// Appends bytes: up to 32 without a call, as their first and their last half.
+#[inline]
+pub fn append(out: &mut Vec<u8>, bytes: &[u8]) {
+    match bytes {
+        [] => {}
+        [one] => out.push(*one),
+        [one, two] => out.extend_from_slice(&[*one, *two]),
+        [one, two, three] => out.extend_from_slice(&[*one, *two, *three]),
+        _ => match bytes.len() {
+            ..=8 => append_halves::<4>(out, bytes),
+            9..=16 => append_halves::<8>(out, bytes),
+            17..=32 => append_halves::<16>(out, bytes),
+            _ => out.extend_from_slice(bytes),
+        },
+    }
+}
+
+/// Appends `N` to twice as many bytes; what lies in the middle is written twice.
+#[inline]
+fn append_halves<const N: usize>(out: &mut Vec<u8>, bytes: &[u8]) {
+    let (Some(first), Some(last)) = (bytes.first_chunk::<N>(), bytes.last_chunk::<N>()) else {
+        return;
+    };
+    let end = out.len() + bytes.len();
+    out.reserve(2 * N);
+    out.extend_from_slice(first);
+    out.truncate(end - N);
+    out.extend_from_slice(last);
+}
+
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
@@ -98,6 +130,16 @@ mod tests {
         #[test]
         fn the_first_nul_is_found(bytes in prop::collection::vec(prop_oneof![20 => any::<u8>(), 1 => Just(0)], 0..60)) {
             prop_assert_eq!(find_nul(&bytes), bytes.iter().position(|&byte| byte == 0));
+        }
+
+        #[test]
+        fn appended_bytes_stand_behind_the_others(
+            before in prop::collection::vec(any::<u8>(), 0..40),
+            bytes in prop::collection::vec(any::<u8>(), 0..40),
+        ) {
+            let mut out = before.clone();
+            append(&mut out, &bytes);
+            prop_assert_eq!(out, [before, bytes].concat());
         }
 
         #[test]

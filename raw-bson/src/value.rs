@@ -1,13 +1,24 @@
 //! A value without its name, and reading it by type.
 
 use crate::kind;
+use crate::scan::same;
 
-/// A value: its type, and the bytes it is stored as.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// A value: its type, and the bytes it is stored as. Equal if both are the same; what a
+/// server takes for equal is for [`compare`](crate::compare::compare).
+#[derive(Clone, Copy, Debug)]
 pub struct Value<'a> {
     pub kind: u8,
     pub bytes: &'a [u8],
 }
+
+impl PartialEq for Value<'_> {
+    #[inline]
+    fn eq(&self, other: &Self) -> bool {
+        self.kind == other.kind && same(self.bytes, other.bytes)
+    }
+}
+
+impl Eq for Value<'_> {}
 
 impl<'a> Value<'a> {
     /// The text of a string.

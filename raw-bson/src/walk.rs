@@ -184,23 +184,56 @@ fn split_element(bytes: &[u8]) -> Result<(Element<'_>, &[u8]), Malformed> {
     Ok((element, rest))
 }
 
-/// The bytes that a value of `kind` at the head of `bytes` takes (bsonspec.org).
+/// How many bytes a value takes, by its type (bsonspec.org): that many; or, from
+/// [`PREFIXED`] on, what its first four bytes say and so many more; or neither. A
+/// table, since a jump by type is what a plugin would spend most of a walk on.
+#[expect(clippy::indexing_slicing, reason = "done by the compiler")]
+const SIZES: [u8; 256] = {
+    let mut sizes = [UNKNOWN; 256];
+    let known = [
+        (kind::STRING, PREFIXED + 4),
+        (kind::JAVASCRIPT, PREFIXED + 4),
+        (kind::SYMBOL, PREFIXED + 4),
+        (kind::DOCUMENT, PREFIXED),
+        (kind::ARRAY, PREFIXED),
+        (kind::SCOPED_JAVASCRIPT, PREFIXED),
+        (kind::BINARY, PREFIXED + 5),
+        (kind::DB_POINTER, PREFIXED + 16),
+        (kind::UNDEFINED, 0),
+        (kind::NULL, 0),
+        (kind::MIN_KEY, 0),
+        (kind::MAX_KEY, 0),
+        (kind::BOOLEAN, 1),
+        (kind::INT32, 4),
+        (kind::DOUBLE, 8),
+        (kind::DATE, 8),
+        (kind::TIMESTAMP, 8),
+        (kind::INT64, 8),
+        (kind::OBJECT_ID, 12),
+        (kind::DECIMAL128, 16),
+        (kind::REGEX, TWO_TEXTS),
+    ];
+    let mut at = 0;
+    while at < known.len() {
+        sizes[known[at].0 as usize] = known[at].1;
+        at += 1;
+    }
+    sizes
+};
+const PREFIXED: u8 = 32;
+const TWO_TEXTS: u8 = 64;
+const UNKNOWN: u8 = 65;
+
+/// The bytes that a value of `kind` at the head of `bytes` takes.
 #[inline]
 fn value_length(kind: u8, bytes: &[u8]) -> Result<usize, Malformed> {
-    Ok(match kind {
-        kind::STRING | kind::JAVASCRIPT | kind::SYMBOL => prefixed(bytes, 4)?,
-        kind::DOCUMENT | kind::ARRAY | kind::SCOPED_JAVASCRIPT => prefixed(bytes, 0)?,
-        kind::BINARY => prefixed(bytes, 5)?,
-        kind::DB_POINTER => prefixed(bytes, 16)?,
-        kind::UNDEFINED | kind::NULL | kind::MIN_KEY | kind::MAX_KEY => 0,
-        kind::BOOLEAN => 1,
-        kind::INT32 => 4,
-        kind::DOUBLE | kind::DATE | kind::TIMESTAMP | kind::INT64 => 8,
-        kind::OBJECT_ID => 12,
-        kind::DECIMAL128 => 16,
-        kind::REGEX => regex_length(bytes)?,
-        _ => return Err(Malformed),
-    })
+    let size = SIZES.get(usize::from(kind)).copied();
+    match size.unwrap_or(UNKNOWN) {
+        size @ ..PREFIXED => Ok(usize::from(size)),
+        size @ PREFIXED..TWO_TEXTS => prefixed(bytes, usize::from(size - PREFIXED)),
+        TWO_TEXTS => regex_length(bytes),
+        UNKNOWN.. => Err(Malformed),
+    }
 }
 
 /// A pattern and its options, each with its NUL.

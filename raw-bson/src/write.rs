@@ -2,7 +2,7 @@
 
 use std::borrow::BorrowMut;
 
-use crate::{Element, kind, range_in};
+use crate::{Element, append, kind, range_in};
 
 /// Appends elements to one growing document. Every `begin` has its `end`, and
 /// what is written is a document once [`finish`](Writer::finish) is called.
@@ -159,7 +159,7 @@ impl<B: BorrowMut<Vec<u8>>> Writer<B> {
     /// Appends whole elements, or part of one, as they are.
     #[inline]
     pub fn raw(&mut self, bytes: &[u8]) {
-        self.bytes.borrow_mut().extend_from_slice(bytes);
+        append(self.bytes.borrow_mut(), bytes);
     }
 
     /// Appends the elements of `document`, without its frame.
@@ -182,7 +182,7 @@ impl<B: BorrowMut<Vec<u8>>> Writer<B> {
         let bytes = self.bytes.borrow_mut();
         bytes.reserve(name.len() + 2);
         bytes.push(kind);
-        bytes.extend_from_slice(name);
+        append(bytes, name);
         bytes.push(0);
     }
 

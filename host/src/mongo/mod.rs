@@ -20,7 +20,7 @@ pub use documents::{Documents, Transaction};
 pub use error::{Error, Whereabouts, code};
 pub use fence::{Fence, FenceKeeper};
 pub use moment::Moment;
-pub use operations::{end_writes, is_connected};
+pub use operations::{end_writes, is_connected, last_written};
 pub use retry::{OUTAGE, retry};
 
 /// One of the two clusters, connected.

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use bson::{Bson, Document, doc};
+use bson::{Bson, DateTime, Document, doc};
 use futures::TryStreamExt;
 use mongodb::Client;
 
@@ -52,6 +52,18 @@ pub async fn end_writes(client: &Client, app_name: &str) -> Result<(), Error> {
         tokio::time::sleep(LOOK_EVERY).await;
     }
     Ok(())
+}
+
+/// When a server wrote last, by its own clock (manual: `replSetGetStatus`); it does so by itself
+/// when nothing else has for ten seconds.
+pub async fn last_written(client: &Client) -> Result<DateTime, Error> {
+    let admin = client.database("admin");
+    let status = admin.run_command(doc! { "replSetGetStatus": 1 }).await?;
+    let optimes = status.get_document("optimes");
+    optimes
+        .and_then(|times| times.get_datetime("lastAppliedWallTime"))
+        .copied()
+        .map_err(|_missing| Error::Reply("optimes.lastAppliedWallTime"))
 }
 
 async fn abort_transactions(client: &Client, app_name: &str) -> Result<(), Error> {

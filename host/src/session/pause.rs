@@ -3,8 +3,14 @@
 //! From what the old host applied last, by the destination's clock, to the moment at
 //! which the new one took the lease; from there on by the new one's monotonic clock, to
 //! the first thing that it applies or copies.
+//!
+//! A host without a lease does not say when it applied anything. Where this one has stood by,
+//! it is the destination's last write before the lease was taken: the old host's position.
+//! Else it is the source time up to which the old host had applied, its lag included.
 
 use std::{sync::Arc, time::Duration};
+
+use bson::DateTime;
 
 use super::ActiveSync;
 use crate::{
@@ -15,13 +21,19 @@ use crate::{
 
 /// Measures in the background, and puts the result where `/progress` and the session show it.
 /// A sync that does not run is not measured: it pauses because somebody wants it to.
-pub(super) fn measure(active: &Arc<ActiveSync>, lease: &LeaseDocument, taken: Moment) {
+/// `last_written`: of a host without a lease, as far as this one has seen it go.
+pub(super) fn measure(
+    active: &Arc<ActiveSync>,
+    lease: &LeaseDocument,
+    taken: Moment,
+    last_written: Option<DateTime>,
+) {
     let (active, lease) = (active.clone(), lease.clone());
     tokio::spawn(async move {
         if !matches!(active.state().await, State::Running | State::Committing) {
             return;
         }
-        let before = silent_before(&active, &lease).await;
+        let before = silent_before(&active, &lease, last_written).await;
         let mut moved = active.status.moved();
         let Ok(first) = moved.wait_for(Option::is_some).await.map(|moved| *moved) else {
             return;
@@ -45,18 +57,27 @@ fn is_open(upgrade: &&mut UpgradeDocument) -> bool {
     upgrade.paused_ms.is_none()
 }
 
-/// What the old host had not applied anything for when the lease was taken. A host without a
-/// lease says only up to which source time it has applied.
-async fn silent_before(active: &ActiveSync, lease: &LeaseDocument) -> Duration {
+/// For how long the old host had not applied anything when the lease was taken.
+async fn silent_before(
+    active: &ActiveSync,
+    lease: &LeaseDocument,
+    last_written: Option<DateTime>,
+) -> Duration {
     if let Some(before) = &lease.predecessor {
-        let silent = u64::try_from(before.silent_ms.unwrap_or_default());
-        return Duration::from_millis(silent.unwrap_or_default());
+        return milliseconds(before.silent_ms.unwrap_or_default());
+    }
+    if let (Some(written), Some(taken)) = (last_written, lease.taken_at) {
+        return milliseconds(taken.timestamp_millis() - written.timestamp_millis());
     }
     let position = active.record.store().position().await;
     let (Ok(Some(position)), Ok(now)) = (position, local_time(&active.source.client).await) else {
         return Duration::ZERO;
     };
     let applied = i64::from(position.safe.cluster_time.seconds) * 1_000;
-    let silent = now.timestamp_millis().saturating_sub(applied);
-    Duration::from_millis(u64::try_from(silent).unwrap_or_default())
+    milliseconds(now.timestamp_millis() - applied)
+}
+
+/// None if it is negative.
+fn milliseconds(time: i64) -> Duration {
+    Duration::from_millis(u64::try_from(time).unwrap_or_default())
 }

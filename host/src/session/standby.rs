@@ -202,6 +202,12 @@ impl Session {
         tokio::task::spawn_blocking(move || drop(registry.list()));
     }
 
+    /// Whether a host without a lease was there at the last look.
+    pub(super) fn stands_by_without_lease(&self) -> bool {
+        self.standby()
+            .is_some_and(|standby| matches!(standby.why, Why::WithoutLease))
+    }
+
     /// A failure that repeats is told once.
     fn failed_to_take_over(&self, error: OperatorError) {
         let Some(standby) = self.standby() else {

@@ -65,8 +65,14 @@ pub(super) async fn attempt(session: &Session, patient: bool) -> Result<Attempt,
         return Ok(Attempt::Wait(found, Why::Held(Box::new(held))));
     }
     let client = &found.destination.client;
+    let last_written = if session.stands_by_without_lease() {
+        // Only for what is shown: without the right to ask, it is shown less exactly.
+        mongo::last_written(client).await.ok()
+    } else {
+        None
+    };
     match lease::take(client, &found.reader, &session.claim(), dead.as_deref()).await {
-        Ok(Some(taken)) => take_over(session, found, taken)
+        Ok(Some(taken)) => take_over(session, found, taken, last_written)
             .await
             .map(Attempt::TakenOver),
         Ok(None) => {
@@ -99,6 +105,7 @@ async fn take_over(
     session: &Session,
     found: Found,
     taken: Taken,
+    last_written: Option<bson::DateTime>,
 ) -> Result<Arc<ActiveSync>, OperatorError> {
     let status = Arc::new(Status::default());
     let (at, document) = (taken.at, taken.document.clone());
@@ -112,7 +119,7 @@ async fn take_over(
         }
     };
     let active = gone_on?;
-    pause::measure(&active, &document, at);
+    pause::measure(&active, &document, at, last_written);
     Ok(active)
 }
 

@@ -46,7 +46,7 @@ pub async fn migrate(
             from = version,
             to = step.to,
             documents = count,
-            elapsed_ms = begun.elapsed().as_millis(),
+            elapsed_ms = u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX),
             "metadata migrated"
         );
         version = step.to;

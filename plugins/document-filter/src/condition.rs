@@ -37,7 +37,12 @@ pub(crate) enum Comparison {
 pub(crate) struct Set {
     values: Vec<Literal>,
     has_null: bool,
+    /// Whether there are a few strings and nothing else: a string is among them if its bytes are.
+    few_strings: bool,
 }
+
+/// Up to here, looking at each is faster than a search.
+const FEW: usize = 8;
 
 impl Condition {
     /// Tests one value that a path leads to, or that it leads nowhere.
@@ -97,13 +102,24 @@ impl Set {
         // Literals are well-formed: `ejson` has written them.
         values.sort_by(|a, b| compare(a.value(), b.value()).unwrap_or(Ordering::Equal));
         let has_null = values.iter().any(|value| value.value().kind == kind::NULL);
-        Self { values, has_null }
+        let few_strings = values.len() <= FEW
+            && values
+                .iter()
+                .all(|value| value.value().kind == kind::STRING);
+        Self {
+            values,
+            has_null,
+            few_strings,
+        }
     }
 
     fn holds(&self, value: Option<Value<'_>>) -> Result<bool, Malformed> {
         let Some(value) = value.filter(|value| value.kind != kind::UNDEFINED) else {
             return Ok(self.has_null);
         };
+        if self.few_strings && value.kind == kind::STRING {
+            return Ok(self.values.iter().any(|known| known.value() == value));
+        }
         let mut malformed = None;
         let found = self.values.binary_search_by(|known| {
             compare(known.value(), value).unwrap_or_else(|error| {

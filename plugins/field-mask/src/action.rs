@@ -1,6 +1,6 @@
 //! What becomes of one value.
 
-use tidegate_plugin_sdk::bson::Value;
+use tidegate_plugin_sdk::bson::{Value, append};
 use tidegate_plugin_sdk::ejson::Literal;
 
 use crate::date::Unit;
@@ -82,12 +82,12 @@ impl Kept {
         out.extend_from_slice(&i32::try_from(bytes).unwrap_or(i32::MAX).to_le_bytes());
         match self.side {
             Side::First => {
-                out.extend_from_slice(kept.as_bytes());
+                append(out, kept.as_bytes());
                 self.append_mask(masked, out);
             }
             Side::Last => {
                 self.append_mask(masked, out);
-                out.extend_from_slice(kept.as_bytes());
+                append(out, kept.as_bytes());
             }
         }
         out.push(0);

@@ -3,7 +3,9 @@
 use std::ops::Range;
 
 use tidegate_plugin_sdk::bson::path::Path;
-use tidegate_plugin_sdk::bson::{Element, MAX_DEPTH, Malformed, Value, elements, kind, range_in};
+use tidegate_plugin_sdk::bson::{
+    Element, MAX_DEPTH, Malformed, Value, append, elements, kind, range_in,
+};
 use tidegate_plugin_sdk::edit::Edit;
 
 use crate::action::{Action, Change};
@@ -203,9 +205,9 @@ impl<'a> Walk<'a> {
     fn put(&mut self, element: &Element<'a>, value: Value<'_>) {
         self.edit.replace(self.range(element), |out| {
             out.push(value.kind);
-            out.extend_from_slice(element.name);
+            append(out, element.name);
             out.push(0);
-            out.extend_from_slice(value.bytes);
+            append(out, value.bytes);
             true
         });
     }

@@ -30,6 +30,8 @@
 
 use std::ops::Range;
 
+use raw_bson::append;
+
 /// One document, and what of it has been written.
 #[derive(Debug)]
 pub struct Edit<'a> {
@@ -121,6 +123,6 @@ impl<'a> Edit<'a> {
     #[inline]
     fn copy_until(&mut self, end: usize) {
         let run = self.document.get(self.done..end).unwrap_or_default();
-        self.out.extend_from_slice(run);
+        append(self.out, run);
     }
 }

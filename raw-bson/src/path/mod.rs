@@ -67,17 +67,16 @@ impl fmt::Display for Path {
 pub fn any_match(
     document: &[u8],
     path: &Path,
-    visit: &mut dyn FnMut(Option<Value<'_>>) -> bool,
+    visit: &mut impl FnMut(Option<Value<'_>>) -> bool,
 ) -> Result<bool, Malformed> {
     in_document(document, &path.parts, visit)
 }
 
-type Visit<'v> = dyn FnMut(Option<Value<'_>>) -> bool + 'v;
-
+#[inline]
 fn in_document(
     document: &[u8],
     parts: &[String],
-    visit: &mut Visit<'_>,
+    visit: &mut impl FnMut(Option<Value<'_>>) -> bool,
 ) -> Result<bool, Malformed> {
     let mut document = document;
     let mut parts = parts.iter();
@@ -97,7 +96,11 @@ fn in_document(
 }
 
 /// Follows `rest`, which may be empty, from an array.
-fn in_array(array: &[u8], rest: &[String], visit: &mut Visit<'_>) -> Result<bool, Malformed> {
+fn in_array(
+    array: &[u8],
+    rest: &[String],
+    visit: &mut impl FnMut(Option<Value<'_>>) -> bool,
+) -> Result<bool, Malformed> {
     let Some((next, behind)) = rest.split_first() else {
         return each_and_all(array, visit);
     };
@@ -121,7 +124,10 @@ fn in_array(array: &[u8], rest: &[String], visit: &mut Visit<'_>) -> Result<bool
     Ok(false)
 }
 
-fn each_and_all(array: &[u8], visit: &mut Visit<'_>) -> Result<bool, Malformed> {
+fn each_and_all(
+    array: &[u8],
+    visit: &mut impl FnMut(Option<Value<'_>>) -> bool,
+) -> Result<bool, Malformed> {
     for element in elements(array)? {
         if visit(Some(element?.as_value())) {
             return Ok(true);

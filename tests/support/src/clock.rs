@@ -8,23 +8,54 @@ use std::{
 
 use anyhow::{Context, Result, ensure};
 
-use crate::mongod::target_directory;
+use crate::{TestDir, mongod::target_directory};
 
 /// The package, as Debian and Ubuntu name it.
 const PACKAGE: &str = "libfaketime";
 const LIBRARY: &str = "usr/lib/x86_64-linux-gnu/faketime/libfaketimeMT.so.1";
 
-/// What a process has to be started with to see another time: an offset as `+1h`.
-pub fn wrong_by(offset: &str) -> Result<Vec<(String, String)>> {
-    let library = obtain()?.display().to_string();
-    let variables = [
-        ("LD_PRELOAD", library.as_str()),
-        ("FAKETIME", offset),
-        ("DONT_FAKE_MONOTONIC", "1"),
-    ];
-    Ok(variables
-        .map(|(name, value)| (name.to_owned(), value.to_owned()))
-        .to_vec())
+/// A clock that can be set while processes look at it.
+pub struct WrongClock {
+    directory: TestDir,
+    library: PathBuf,
+}
+
+impl WrongClock {
+    /// One that is off by, say, `+1h`.
+    pub fn by(offset: &str) -> Result<Self> {
+        let clock = Self {
+            directory: TestDir::new()?,
+            library: obtain()?,
+        };
+        clock.set(offset)?;
+        Ok(clock)
+    }
+
+    /// Within a second it is off by this.
+    pub fn set(&self, offset: &str) -> Result<()> {
+        std::fs::write(self.file(), offset).context("set a clock")
+    }
+
+    /// What a process has to be started with to see it.
+    pub fn environment(&self) -> Vec<(String, String)> {
+        let variables = [
+            ("LD_PRELOAD", self.library.display().to_string()),
+            ("FAKETIME_TIMESTAMP_FILE", self.file().display().to_string()),
+            ("FAKETIME_CACHE_DURATION", "1".to_owned()),
+            ("DONT_FAKE_MONOTONIC", "1".to_owned()),
+        ];
+        variables
+            .map(|(name, value)| (name.to_owned(), value))
+            .to_vec()
+    }
+
+    pub fn remove(self) {
+        self.directory.remove();
+    }
+
+    fn file(&self) -> PathBuf {
+        self.directory.path().join("offset")
+    }
 }
 
 /// The library: installed, or unpacked once from its package.

@@ -7,7 +7,8 @@ use anyhow::{Context, Result, ensure};
 use bson::{Document, doc};
 use serde_json::{Value, json};
 use support::{
-    Host, LogCheck, ReplicaSet, Rig, Writer, clock,
+    Host, LogCheck, ReplicaSet, Rig, Writer,
+    clock::WrongClock,
     host::{DEADLINE, number, text},
     rig::Options,
     wait::Look,
@@ -143,27 +144,37 @@ async fn s62_a_stopped_and_resumed_host_writes_nothing() -> Result<()> {
     stopped_and_resumed(rig, standby).await
 }
 
-/// By its own clock, the standby finds a lease that has been over for two hours: it waits all the
-/// same, takes over only when the holder stands still, and the holder notices that it is late.
+/// The standby's clock is two hours ahead: by it the lease is over, and the standby waits all the
+/// same. Then the holder's clock goes back by two hours more. Lag and lease follow the servers' time,
+/// and a holder that stood still notices that it is late.
 #[tokio::test]
-async fn s62_no_clock_of_a_host_counts() -> Result<()> {
+async fn s66_no_clock_of_a_host_counts() -> Result<()> {
+    let (behind, ahead) = (WrongClock::by("-1h")?, WrongClock::by("+1h")?);
     let mut rig = begun_with(Options {
-        host_environment: clock::wrong_by("-1h")?,
+        host_environment: behind.environment(),
         ..Options::default()
     })
     .await?;
-    let first = rig.host.progress().await?;
-    rig.host.arguments_mut().environment = clock::wrong_by("+1h")?;
+    let first = rig.host.wait_can_commit().await?;
+    rig.host.arguments_mut().environment = ahead.environment();
     let standby = second(&mut rig, "standby").await?;
     let apart = last_logged(&standby)? - last_logged(&rig.host)?;
     ensure!(apart > 7000, "the clocks are {apart} s apart");
-    for _ in 0..3 {
-        renewed(&rig).await?;
-        ensure!(role(&standby).await? == "standby", "it did not wait");
+    for set_to in ["-1h", "-3h"] {
+        behind.set(set_to)?;
+        for _ in 0..2 {
+            renewed(&rig).await?;
+            ensure!(role(&standby).await? == "standby", "it did not wait");
+        }
+        let progress = rig.host.wait_can_commit().await?;
+        ensure!(is_ours(&progress) && term(&progress) == term(&first));
+        let lag = number(&progress, "/lagTimeSeconds");
+        ensure!(lag < 600, "after {set_to}, the lag is {lag} s");
     }
-    let progress = rig.host.progress().await?;
-    ensure!(is_ours(&progress) && term(&progress) == term(&first));
-    stopped_and_resumed(rig, standby).await
+    stopped_and_resumed(rig, standby).await?;
+    behind.remove();
+    ahead.remove();
+    Ok(())
 }
 
 /// The time of the newest line of a host's log, in seconds.

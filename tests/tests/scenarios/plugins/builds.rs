@@ -98,6 +98,12 @@ impl FeatureSets {
         self.write("empty", &[])
     }
 
+    /// One guest alone, as a step of the metadata.
+    pub(crate) fn with_step(&self, guest: &str) -> Result<PathBuf> {
+        let step = ("migrate".to_owned(), component(guest)?);
+        self.write(guest, &[step])
+    }
+
     /// Everything that this release ships, and builds of `stamp`.
     pub(crate) fn with(&self, build: Build) -> Result<PathBuf> {
         let shipped = self.registry.feature_set().components().iter();

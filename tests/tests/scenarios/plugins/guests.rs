@@ -16,6 +16,7 @@ macro_rules! guests {
 
 guests! {
     FAULTY = "faulty",
+    HALF_STEP = "half-step",
     MENDED = "mended",
     STAMP = "stamp",
 }

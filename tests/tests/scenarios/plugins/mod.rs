@@ -6,6 +6,7 @@ mod chain;
 mod faults;
 mod guests;
 mod languages;
+mod migration;
 mod pins;
 mod quarantine;
 mod recopy;

@@ -1,7 +1,7 @@
 //! Live upgrades: for how long no event is applied, under 2,000 writes a second.
 //!
 //! A gap is measured twice, and the larger figure counts: as the new host says
-//! (`pausedMs`), and from outside, by what `/progress` of both hosts shows.
+//! (`pausedMs`), and from outside, by what is seen on the destination.
 
 mod migration;
 mod pause;
@@ -16,7 +16,7 @@ use support::{
 };
 
 use super::{Options, Report, load, round, sides};
-use pause::{Applied, in_step};
+use pause::{Newest, active, in_step, said};
 use writer::Writer;
 
 const HANDOVERS: u64 = 20;
@@ -155,23 +155,22 @@ impl Stage {
     /// Puts a standby beside the active host and makes it the active one; the gap in ms.
     async fn change_host(&mut self, kill: bool) -> Result<f64> {
         let standby = self.standby().await?;
-        let before = Applied::settle(&self.active).await?;
+        let newest = Newest::of(&self.destination);
         let mut old = std::mem::replace(&mut self.active, standby);
-        let gap = if kill {
-            old.kill()?;
-            before.until_goes_on(&self.active).await?
-        } else {
-            let told = async {
+        let new = &self.active;
+        let changed = async {
+            if kill {
+                old.kill()?;
+            } else {
                 let answer = old.call("POST", "/api/v1/handover", "").await?;
                 ensure!(answer.status == 200, "handover answers {}", answer.body);
-                Ok(())
-            };
-            let (told, gap) = tokio::join!(told, before.until_handed_over(&old, &self.active));
-            told?;
-            ensure!(old.wait_for_end().await?.success(), "the old host failed");
-            gap?
+                ensure!(old.wait_for_end().await?.success(), "the old host failed");
+            }
+            active(new).await
         };
-        in_step(&self.active).await?;
+        let seen = newest.longest_pause(changed).await?;
+        let gap = seen.max(said(new).await?);
+        in_step(new).await?;
         Ok(gap)
     }
 

@@ -1,56 +1,101 @@
-//! For how long no event is applied, seen from outside.
+//! For how long no event is applied, seen on the destination.
 
-use std::time::{Duration, Instant};
-
-use anyhow::{Context, Result, bail};
-use serde_json::Value;
-use support::{
-    Host,
-    host::{DEADLINE, number},
+use std::{
+    future::Future,
+    pin::pin,
+    time::{Duration, Instant},
 };
 
+use anyhow::{Context, Result, bail};
+use bson::{Document, doc};
+use mongodb::Collection;
+use serde_json::Value;
+use support::{Host, ReplicaSet, host::DEADLINE};
+
+use super::super::load::{COLLECTION, DATABASE};
+
 /// Between two looks.
-const LOOK_EVERY: Duration = Duration::from_millis(2);
+const LOOK_EVERY: Duration = Duration::from_millis(1);
 
-/// How many events a host has applied, and when that was seen to grow last.
-#[derive(Clone, Copy)]
-pub(super) struct Applied {
-    events: u64,
-    at: Instant,
-}
+/// How often the destination has to grow before anything is measured.
+const SETTLED: usize = 20;
 
-/// Waits until a host is in step with the writer.
+/// Waits until a host works on the sync and is in step with the writer.
 pub(super) async fn in_step(host: &Host) -> Result<()> {
     host.wait_until("in step", DEADLINE, |progress| {
         let lag = progress.get("lagTimeSeconds").and_then(Value::as_u64);
-        lag.is_some_and(|seconds| seconds <= 1)
-            && progress.pointer("/lease/ours") != Some(&Value::Bool(false))
+        lag.is_some_and(|seconds| seconds <= 1) && is_active(progress)
     })
     .await?;
     Ok(())
 }
 
-impl Applied {
-    /// Looks at a host until what it has applied has grown a few times.
-    pub(super) async fn settle(host: &Host) -> Result<Self> {
-        let mut applied = Self {
-            events: events(host).await?,
-            at: Instant::now(),
-        };
-        for _ in 0..20 {
-            applied = applied.next(host).await?;
-        }
-        Ok(applied)
+/// Waits until a host works on the sync.
+pub(super) async fn active(host: &Host) -> Result<()> {
+    host.wait_until("the active host", DEADLINE, is_active)
+        .await?;
+    Ok(())
+}
+
+fn is_active(progress: &Value) -> bool {
+    progress.pointer("/lease/ours") == Some(&Value::Bool(true))
+}
+
+/// The newest document of a destination, which the writer has many of a second.
+pub(super) struct Newest(Collection<Document>);
+
+/// When the destination was seen to grow, and to what.
+#[derive(Clone, Copy)]
+struct Growth {
+    id: i64,
+    at: Instant,
+}
+
+impl Newest {
+    pub(super) fn of(destination: &ReplicaSet) -> Self {
+        Self(destination.db(DATABASE).collection(COLLECTION))
     }
 
-    /// The next growth.
-    pub(super) async fn next(self, host: &Host) -> Result<Self> {
+    /// The longest time without growth, in milliseconds: from before `work` until the first
+    /// growth after it.
+    pub(super) async fn longest_pause(
+        &self,
+        work: impl Future<Output = Result<()>>,
+    ) -> Result<f64> {
+        let mut last = Growth {
+            id: self.id().await?,
+            at: Instant::now(),
+        };
+        for _ in 0..SETTLED {
+            last = self.next(last).await?;
+        }
+        let (mut work, mut longest) = (pin!(work), Duration::ZERO);
+        loop {
+            let done = tokio::select! {
+                biased;
+                done = &mut work => Some(done),
+                next = self.next(last) => {
+                    let next = next?;
+                    longest = longest.max(next.at - last.at);
+                    last = next;
+                    None
+                }
+            };
+            if let Some(done) = done {
+                done?;
+                let next = self.next(last).await?;
+                return Ok(longest.max(next.at - last.at).as_secs_f64() * 1000.0);
+            }
+        }
+    }
+
+    async fn next(&self, last: Growth) -> Result<Growth> {
         let begun = Instant::now();
         loop {
-            let events = events(host).await?;
-            if events > self.events {
+            let id = self.id().await?;
+            if id > last.id {
                 let at = Instant::now();
-                return Ok(Self { events, at });
+                return Ok(Growth { id, at });
             }
             if begun.elapsed() > DEADLINE {
                 bail!("no event is applied within {DEADLINE:?}");
@@ -59,52 +104,15 @@ impl Applied {
         }
     }
 
-    /// Milliseconds to `later`.
-    pub(super) fn ms_to(self, later: Self) -> f64 {
-        (later.at - self.at).as_secs_f64() * 1000.0
-    }
-
-    /// Milliseconds from the last event of `old`, which is handing over, to the first of `new`.
-    pub(super) async fn until_handed_over(mut self, old: &Host, new: &Host) -> Result<f64> {
-        // Until its API is gone.
-        while let Ok(events) = events(old).await {
-            if events > self.events {
-                self = Self {
-                    events,
-                    at: Instant::now(),
-                };
-            }
-            tokio::time::sleep(LOOK_EVERY).await;
-        }
-        self.until_goes_on(new).await
-    }
-
-    /// Milliseconds from the last event of a host that is gone to the first of `new`.
-    pub(super) async fn until_goes_on(self, new: &Host) -> Result<f64> {
-        let begun = Instant::now();
-        let mut first = None;
-        let at = loop {
-            let progress = new.progress().await?;
-            if progress.pointer("/lease/ours") == Some(&Value::Bool(true)) {
-                let events = number(&progress, "/totalEventsApplied");
-                // What it begins with is what the old host has persisted.
-                let first = *first.get_or_insert(events);
-                if events > first {
-                    break Instant::now();
-                }
-            }
-            if begun.elapsed() > DEADLINE {
-                bail!("the new host applies nothing: {progress:#}");
-            }
-            tokio::time::sleep(LOOK_EVERY).await;
-        };
-        let seen = (at - self.at).as_secs_f64() * 1000.0;
-        Ok(seen.max(said(new).await?))
+    async fn id(&self) -> Result<i64> {
+        let newest = self.0.find_one(doc! {}).sort(doc! { "_id": -1 }).await;
+        let newest = newest.context("look at the destination")?;
+        Ok(newest.context("an empty destination")?.get_i64("_id")?)
     }
 }
 
 /// `pausedMs`, once the host says it.
-async fn said(host: &Host) -> Result<f64> {
+pub(super) async fn said(host: &Host) -> Result<f64> {
     let progress = host
         .wait_until("pausedMs", DEADLINE, |progress| {
             paused_ms(progress).is_some()
@@ -115,8 +123,4 @@ async fn said(host: &Host) -> Result<f64> {
 
 fn paused_ms(progress: &Value) -> Option<f64> {
     progress.pointer("/lease/pausedMs")?.as_f64()
-}
-
-async fn events(host: &Host) -> Result<u64> {
-    Ok(number(&host.progress().await?, "/totalEventsApplied"))
 }

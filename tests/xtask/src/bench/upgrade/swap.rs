@@ -4,7 +4,7 @@ use anyhow::{Context, Result, ensure};
 use serde_json::{Value, json};
 use support::{Host, mongod::target_directory};
 
-use super::{Case, Options, SWAPS, Stage, pause::Applied};
+use super::{Case, Options, SWAPS, Stage, pause::Newest};
 
 const NAME: &str = "field-mask";
 
@@ -20,7 +20,7 @@ pub(super) async fn run(options: &Options) -> Result<Case> {
     }
     let mut gaps_ms = Vec::new();
     for (run, digest) in (1..=(SWAPS / options.divide).max(1)).zip(digests.iter().cycle()) {
-        let gap = swap(&stage.active, digest).await?;
+        let gap = swap(&stage, digest).await?;
         eprintln!("swap {run}: {gap:.0} ms");
         gaps_ms.push(gap);
     }
@@ -45,30 +45,15 @@ async fn upload(host: &Host, component: Vec<u8>) -> Result<String> {
     Ok(digest.context("a digest")?.to_owned())
 }
 
-/// The longest time between two growths of what is applied, from before the swap until
-/// its answer and the growth after that.
-async fn swap(host: &Host, digest: &str) -> Result<f64> {
-    let mut last = Applied::settle(host).await?;
+/// The longest time without an applied event, from before the swap until after its answer.
+async fn swap(stage: &Stage, digest: &str) -> Result<f64> {
     let body = json!({ "components": [{ "name": NAME, "digest": digest }] }).to_string();
-    let mut asked = Box::pin(host.call("POST", "/api/v1/upgrade", &body));
-    let (mut longest, mut answered) = (0.0_f64, false);
-    while !answered {
-        tokio::select! {
-            biased;
-            answer = &mut asked => {
-                let answer = answer?;
-                ensure!(answer.status == 200, "the upgrade answers {}", answer.body);
-                answered = true;
-            }
-            next = last.next(host) => {
-                let next = next?;
-                longest = longest.max(last.ms_to(next));
-                last = next;
-            }
-        }
-    }
-    let next = last.next(host).await?;
-    Ok(longest.max(last.ms_to(next)))
+    let asked = async {
+        let answer = stage.active.call("POST", "/api/v1/upgrade", &body).await?;
+        ensure!(answer.status == 200, "the upgrade answers {}", answer.body);
+        Ok(())
+    };
+    Newest::of(&stage.destination).longest_pause(asked).await
 }
 
 /// The component with one more custom section: other bytes, the same code.
