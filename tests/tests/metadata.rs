@@ -5,7 +5,7 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail, ensure};
-use bson::{Bson, Document, RawDocument, RawDocumentBuf};
+use bson::{Bson, Document, RawDocument, RawDocumentBuf, doc};
 use serde::{Serialize, de::DeserializeOwned};
 use support::{metadata, metadata::Entry, mongod::workspace};
 use tidegate::{
@@ -156,18 +156,31 @@ fn is_of_this_release(entry: &Entry) -> Result<()> {
     let mut before = entry.to_document()?;
     // Which lease a document is of is the store's to write, not a part of its shape.
     before.remove("term");
-    // Version 1 kept the sums of what was copied in the namespaces alone.
-    if entry.collection == "position" {
-        before
-            .entry("copied".to_owned())
-            .or_insert_with(|| Bson::Document(bson::doc! { "documents": 0_i64, "bytes": 0_i64 }));
-    }
+    spell_out(&entry.collection, &mut before)?;
     ensure!(
         sorted(&before) == sorted(&written),
         "{} {} is not what this release writes:\n{before}\n{written}",
         entry.collection,
         entry.id(),
     );
+    Ok(())
+}
+
+/// Puts in what the absence of a field means: version 1 kept the sums of what was copied in the
+/// namespaces alone, and release 0.1.0 knew no plugins.
+fn spell_out(collection: &str, document: &mut Document) -> Result<()> {
+    let (within, field, meant) = match collection {
+        "position" => {
+            let nothing = doc! { "documents": 0_i64, "bytes": 0_i64 };
+            (document, "copied", Bson::Document(nothing))
+        }
+        "session" => {
+            let options = document.get_document_mut("options")?;
+            (options, "plugins", Bson::Array(Vec::new()))
+        }
+        _ => return Ok(()),
+    };
+    within.entry(field.to_owned()).or_insert(meant);
     Ok(())
 }
 

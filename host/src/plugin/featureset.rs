@@ -173,7 +173,7 @@ fn unreadable(path: &Path, error: &std::io::Error) -> Error {
 }
 
 /// What a component is told apart by.
-pub(super) fn digest(bytes: &[u8]) -> String {
+pub fn digest(bytes: &[u8]) -> String {
     Sha256::digest(bytes)
         .iter()
         .fold("sha256:".to_owned(), |mut text, byte| {

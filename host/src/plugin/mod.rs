@@ -29,7 +29,7 @@ mod wasi;
 
 pub use crate::model::succession::Succession;
 pub use chain::{Chain, Fault, FaultKind, NamespaceChain, Outcome, Transformed};
-pub use featureset::{ComponentInfo, FeatureSet};
+pub use featureset::{ComponentInfo, FeatureSet, digest};
 pub use migrator::{Direction, Migrator, Step};
 pub use pins::{Pins, Slot};
 pub use registry::{Installed, Registry, Scope};

@@ -2,18 +2,19 @@
 
 use std::{
     collections::{HashMap, HashSet},
-    fmt::Write as _,
     io::Write,
 };
 
 use bson::{RawDocumentBuf, doc};
 use serde::de::DeserializeOwned;
-use sha2::{Digest, Sha256};
 
 use super::{Ended, Metadata, operator};
-use crate::metadata::{
-    CopyState, METADATA_VERSION, NamespaceDocument, PartitionDocument, Phase, PositionDocument,
-    QuarantineDocument, SessionDocument,
+use crate::{
+    metadata::{
+        CopyState, METADATA_VERSION, NamespaceDocument, PartitionDocument, Phase, PositionDocument,
+        QuarantineDocument, SessionDocument,
+    },
+    plugin::digest,
 };
 
 /// Prints one line for each thing that is not as a host leaves it.
@@ -156,13 +157,4 @@ fn id(document: &RawDocumentBuf) -> &str {
     document
         .get_str("_id")
         .unwrap_or("a document without an id")
-}
-
-fn digest(bytes: &[u8]) -> String {
-    let mut text = "sha256:".to_owned();
-    for byte in Sha256::digest(bytes) {
-        // Writing to a string cannot fail.
-        let _ = write!(text, "{byte:02x}");
-    }
-    text
 }
