@@ -116,11 +116,7 @@ pub struct StandingOptions {
 impl Heading {
     /// The release that began the sync.
     pub fn begun_by(&self) -> &str {
-        let known = self
-            .begun_by
-            .as_deref()
-            .filter(|release| !release.is_empty());
-        known.unwrap_or(&self.written_by)
+        self.begun_by.as_deref().unwrap_or(&self.written_by)
     }
 }
 

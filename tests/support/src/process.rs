@@ -1,14 +1,36 @@
 //! Child processes that never outlive their owner, and what they used.
 
 use std::{
+    path::Path,
     process::{Child, Command, ExitStatus},
     time::Duration,
 };
 
-use anyhow::{Context, Result, anyhow};
+use anyhow::{Context, Result, anyhow, ensure};
 use rustix::process::{Pid, Signal, kill_process};
 
 use crate::wait::{Look, wait_until};
+
+/// Runs a program to its end in a directory; `instead`: what to do where it cannot be run.
+pub(crate) fn run(
+    directory: &Path,
+    program: &str,
+    arguments: &[&str],
+    instead: &str,
+) -> Result<()> {
+    let output = Command::new(program)
+        .args(arguments)
+        .current_dir(directory)
+        .output()
+        .with_context(|| format!("run {program}; or {instead}"))?;
+    ensure!(
+        output.status.success(),
+        "{program} {} failed; {instead}: {}",
+        arguments.join(" "),
+        String::from_utf8_lossy(&output.stderr).trim()
+    );
+    Ok(())
+}
 
 /// A running child. Dropped, it is killed and waited for.
 pub struct Process {

@@ -20,21 +20,17 @@ pub(crate) fn run(arguments: &[String]) -> Result<()> {
     } else {
         &["test"]
     };
-    suites(runner, arguments)?;
-    if nextest && arguments.is_empty() {
-        // What nextest does not run: the examples in the documentation.
-        succeed(command().args(["test", "--workspace", "--locked", "--doc"]))?;
-    }
-    Ok(())
-}
-
-fn suites(runner: &[&str], arguments: &[String]) -> Result<()> {
+    // An error's chain says where it comes from; a stack of futures does not.
     succeed(
         command()
             .args(runner)
             .args(["--workspace", "--locked"])
             .args(arguments)
-            // An error's chain says where it comes from; a stack of futures does not.
             .env("RUST_BACKTRACE", "0"),
-    )
+    )?;
+    if nextest && arguments.is_empty() {
+        // What nextest does not run: the examples in the documentation.
+        succeed(command().args(["test", "--workspace", "--locked", "--doc"]))?;
+    }
+    Ok(())
 }

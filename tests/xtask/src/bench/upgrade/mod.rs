@@ -10,10 +10,7 @@ mod writer;
 
 use anyhow::{Context, Result, ensure};
 use serde_json::{Map, Value, json};
-use support::{
-    Host, ReplicaSet, TestDir,
-    host::{Arguments, release_binary},
-};
+use support::{Host, ReplicaSet, TestDir, host::Arguments};
 
 use super::{Options, Report, load, round, sides};
 use pause::{Newest, active, in_step, said};
@@ -177,12 +174,8 @@ impl Stage {
     async fn standby(&mut self) -> Result<Host> {
         self.hosts += 1;
         Host::spawn(Arguments {
-            binary: release_binary(),
-            cluster0: self.source.uri(),
-            cluster1: self.destination.uri(),
             log_path: self.directory.path().join(format!("log{}", self.hosts)),
-            more: Vec::new(),
-            environment: Vec::new(),
+            ..self.active.arguments().clone()
         })
         .await
     }
