@@ -240,6 +240,11 @@ impl NamespaceDocument {
         uuid_from_hex(id)
     }
 
+    /// The collection's UUID on the destination.
+    pub fn destination_uuid(&self) -> Option<CollectionUuid> {
+        uuid_from_hex(self.destination_uuid.as_ref()?)
+    }
+
     pub fn id_of_uuid(uuid: CollectionUuid) -> String {
         uuid.iter().map(|byte| format!("{byte:02x}")).collect()
     }

@@ -19,6 +19,20 @@ pub(super) const LEASE: &str = "lease";
 const ID: &str = "lease";
 const TERM_ID: &str = "term";
 
+/// The guard documents of all writers of documents. The list is closed: a new holder raises the
+/// term of each, and a writer never makes one, so that none of an older term appears later.
+pub const APPLIERS: [&str; 8] = [
+    "applier:0",
+    "applier:1",
+    "applier:2",
+    "applier:3",
+    "applier:4",
+    "applier:5",
+    "applier:6",
+    "applier:7",
+];
+const BETWEEN_ROUNDS: &str = "betweenRounds";
+
 /// What a writer of metadata shows: the lease in its own term.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LeaseKey {
@@ -76,11 +90,26 @@ pub struct Predecessor {
 }
 
 impl LeaseKey {
-    /// What a transaction of the holder has to find.
+    /// The guard of metadata, and of DDL that takes part in its transactions.
     pub fn guard(&self) -> Guard {
+        self.guard_of(TERM_ID)
+    }
+
+    /// The guard of the applier with this number.
+    pub fn applier_guard(&self, number: usize) -> Guard {
+        self.guard_of(APPLIERS.get(number).copied().unwrap_or(APPLIERS[0]))
+    }
+
+    /// The guard of whoever writes documents between rounds, when no applier does.
+    pub fn between_rounds_guard(&self) -> Guard {
+        self.guard_of(BETWEEN_ROUNDS)
+    }
+
+    fn guard_of(&self, writer: &str) -> Guard {
         Guard {
             collection: LEASE,
-            filter: doc! { "_id": TERM_ID, "term": self.term },
+            writer: writer.to_owned(),
+            term: self.term,
         }
     }
 
@@ -144,16 +173,11 @@ impl<S: Storage> Reader<S> {
         self.changed(filter, vec![remember, take]).await
     }
 
-    /// From here on, a transaction of an older term writes nothing. Waits for one that is open.
+    /// From here on, a transaction of an older term writes nothing. Waits for those that are open.
     pub async fn begin_term(&self, term: i64) -> Result<(), S::Error> {
-        let none = doc! { "term": 0_i64 };
-        self.storage.insert_if_absent(LEASE, TERM_ID, none).await?;
-        let older = doc! { "_id": TERM_ID, "term": { "$lt": term } };
-        let begin = vec![doc! { "$set": { "term": term } }];
-        self.storage
-            .update::<Document>(LEASE, older, begin)
-            .await
-            .map(drop)
+        let mut writers = vec![TERM_ID, BETWEEN_ROUNDS];
+        writers.extend(APPLIERS);
+        self.storage.raise_term(LEASE, &writers, term).await
     }
 
     /// Keeps the lease for another `duration`. `idle` is the time since anything was applied;

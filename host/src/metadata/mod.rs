@@ -21,6 +21,6 @@ pub use documents::{
     NamespaceDocument, NamespaceKind, PartitionDocument, Phase, PinnedComponent, PositionDocument,
     QuarantineDocument, SessionDocument, SwapDocument, UpgradeDocument,
 };
-pub use lease::{Claim, LeaseDocument, LeaseKey, Predecessor};
+pub use lease::{APPLIERS, Claim, LeaseDocument, LeaseKey, Predecessor};
 pub use quarantine::QuarantinedId;
 pub use store::{Heading, Reader, Standing, Storage, Store};

@@ -40,8 +40,8 @@ pub trait Storage: Send + Sync {
         limit: Option<u32>,
     ) -> impl Future<Output = Result<Vec<T>, Self::Error>> + Send;
 
-    /// Commits `changes` in one transaction in which a document of `guard` is there. Fails for
-    /// good, with nothing written, where none is: another host works on the sync.
+    /// Commits `changes` in one transaction of the guard's writer. Fails for good, with nothing
+    /// written, where the term is another one: another host works on the sync.
     fn commit(
         &self,
         guard: Guard,
@@ -61,6 +61,17 @@ pub trait Storage: Send + Sync {
         collection: &'static str,
         id: &str,
         document: Document,
+    ) -> impl Future<Output = Result<(), Self::Error>> + Send;
+
+    /// Makes sure that nothing that was committed before is still under way.
+    fn reopen(&self, guard: Guard) -> impl Future<Output = Result<(), Self::Error>> + Send;
+
+    /// Raises the term in the guard documents of `writers`, durably.
+    fn raise_term(
+        &self,
+        collection: &'static str,
+        writers: &[&str],
+        term: i64,
     ) -> impl Future<Output = Result<(), Self::Error>> + Send;
 
     /// The document as the storage holds it.
@@ -218,6 +229,12 @@ impl<S: Storage> Reader<S> {
 impl<S: Storage> Store<S> {
     pub fn key(&self) -> &LeaseKey {
         &self.key
+    }
+
+    /// Makes sure that none of this host's earlier writes is still under way: work that begins
+    /// does so before it reads anything.
+    pub async fn reopen(&self) -> Result<(), S::Error> {
+        self.storage.reopen(self.key.guard()).await
     }
 
     /// Begins a sync: takes away what a start that was cut short has left, and writes everything

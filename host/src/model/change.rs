@@ -21,20 +21,20 @@ pub enum Change {
         collection: String,
         filter: Document,
     },
+    /// A command on another database that takes part in the transaction, such as `create`.
+    Command {
+        database: String,
+        body: RawDocumentBuf,
+    },
 }
 
-/// The document that has to be there for a transaction to be committed.
-#[derive(Clone, Debug)]
+/// The guard document of one writer: every transaction of the writer changes it first, under the
+/// term in which its host holds the lease. A new holder raises the term in all of them, so that
+/// the server refuses whatever an older one still sends.
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Guard {
     pub collection: &'static str,
-    pub filter: Document,
-}
-
-impl Change {
-    pub fn collection(&self) -> &str {
-        match self {
-            Self::Put { collection, .. } => collection,
-            Self::Insert { collection, .. } | Self::Remove { collection, .. } => collection,
-        }
-    }
+    /// The document's `_id`.
+    pub writer: String,
+    pub term: i64,
 }

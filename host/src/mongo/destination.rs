@@ -2,10 +2,11 @@
 
 use std::time::Duration;
 
-use bson::{Document, RawDocumentBuf};
+use bson::{Document, RawDocumentBuf, rawdoc};
 use mongodb::{Client, Database};
 
-use super::{Error, Fence, retry};
+use super::{Error, Fence, GuardedWriter, retry, write::Outcome};
+use crate::model::Guard;
 
 /// The destination of a sync, for the host that works on it.
 #[derive(Clone)]
@@ -26,6 +27,11 @@ impl Destination {
         Self { client, fence }
     }
 
+    /// The writer of a guard document.
+    pub fn writer(&self, guard: Guard) -> GuardedWriter {
+        GuardedWriter::new(&self.client, guard)
+    }
+
     pub fn database(&self, name: &str) -> DestinationDatabase {
         DestinationDatabase {
             database: self.client.database(name),
@@ -44,6 +50,7 @@ impl DestinationDatabase {
     pub(super) async fn send(&self, mut command: RawDocumentBuf) -> Result<Document, Error> {
         self.fence
             .pass(|left| async move {
+                command.append(bson::cstr!("writeConcern"), rawdoc! { "w": "majority" });
                 command.append(bson::cstr!("maxTimeMS"), max_time_ms(left));
                 Ok(self.database.run_raw_command(command).await?)
             })
@@ -54,8 +61,8 @@ impl DestinationDatabase {
     pub async fn run(&self, command: RawDocumentBuf) -> Result<(), Error> {
         retry("run a command", || {
             self.fence.pass(|_| async {
-                self.database.run_raw_command(command.clone()).await?;
-                Ok(())
+                let reply = self.database.run_raw_command(command.clone()).await?;
+                Outcome::read(&reply).map(drop)
             })
         })
         .await

@@ -1,9 +1,9 @@
 //! A database of small documents keyed by string ids: typed reads, and writes in
-//! transactions that a guard lets pass; majority, retried.
+//! transactions of one guarded writer; majority, retried.
 
 use std::sync::Arc;
 
-use bson::{Document, RawDocumentBuf, doc};
+use bson::{Document, RawArrayBuf, RawDocumentBuf, doc, rawdoc};
 use futures::TryStreamExt;
 use mongodb::{
     Client, ClientSession, Database,
@@ -16,21 +16,24 @@ use mongodb::{
 use serde::de::DeserializeOwned;
 use tokio::sync::{Mutex, OwnedMutexGuard};
 
-use super::{Error, retry};
+use super::{
+    Error, GuardedWriter, Transacted, raise_term, retry,
+    write::{Command, MAX_COMMAND_BYTES},
+};
 use crate::model::{Change, Guard};
 
 #[derive(Clone)]
 pub struct Documents {
     database: Database,
-    /// Every transaction touches the guard's document: two at a time would only undo one another.
-    transactions: Arc<Mutex<()>>,
+    /// Every transaction changes the guard document: two at a time would only undo one another.
+    writer: Arc<Mutex<Option<GuardedWriter>>>,
 }
 
 /// One transaction; dropped without a commit, it has done nothing.
 pub struct Transaction {
     database: Database,
     session: ClientSession,
-    _alone: OwnedMutexGuard<()>,
+    _alone: OwnedMutexGuard<Option<GuardedWriter>>,
 }
 
 impl Documents {
@@ -44,7 +47,7 @@ impl Documents {
             .build();
         Self {
             database: client.database_with_options(database, options),
-            transactions: Arc::default(),
+            writer: Arc::default(),
         }
     }
 
@@ -96,22 +99,78 @@ impl Documents {
         .await
     }
 
-    /// Commits `changes` in one transaction, if a document of `guard` is there then; it is
-    /// touched, so that of two such transactions that overlap one gives way. False if none is:
-    /// nothing was written. Tried once, and can be repeated.
-    pub async fn commit(&self, guard: &Guard, changes: &[Change]) -> Result<bool, Error> {
-        let mut transaction = self.begin().await?;
-        if !transaction.touch(guard).await? {
-            return Ok(false);
+    /// Opens the guard's writer anew: nothing that was sent before is done from now on.
+    pub async fn reopen(&self, guard: &Guard) -> Result<(), Error> {
+        let mut writer = self.writer.lock().await;
+        let opened = writer.insert(GuardedWriter::new(self.database.client(), guard.clone()));
+        opened.reopen().await
+    }
+
+    /// Commits `changes` in one transaction of the guard's writer, exactly once.
+    pub async fn commit(&self, guard: &Guard, changes: &[Change]) -> Result<(), Error> {
+        let mut writer = self.writer.lock().await;
+        let writer = match writer.as_mut() {
+            Some(known) if known.guard() == guard => known,
+            _ => writer.insert(GuardedWriter::new(self.database.client(), guard.clone())),
+        };
+        let build = || {
+            let mut commands = Vec::with_capacity(changes.len());
+            for change in changes {
+                self.append_commands(change, &mut commands)?;
+            }
+            Ok(commands)
+        };
+        loop {
+            match writer.transact(build).await? {
+                Transacted::Done(_) => return Ok(()),
+                Transacted::Refused { error, .. } => return Err(error.into_error()),
+                // There is nothing to be split; what stands in its way passes.
+                Transacted::TooLarge => tracing::info!("metadata is written again"),
+            }
         }
-        transaction.apply(changes).await?;
-        transaction.commit().await?;
-        Ok(true)
+    }
+
+    fn append_commands(&self, change: &Change, commands: &mut Vec<Command>) -> Result<(), Error> {
+        let mut push = |body| commands.push(Command::new(self.database.name(), body));
+        match change {
+            Change::Put {
+                collection,
+                id,
+                document,
+            } => {
+                let mut statements = RawArrayBuf::new();
+                let query = rawdoc! { "_id": id.as_str() };
+                statements.push(rawdoc! { "q": query, "u": document.clone(), "upsert": true });
+                push(rawdoc! { "update": *collection, "updates": statements });
+            }
+            Change::Insert {
+                collection,
+                documents,
+            } => {
+                for documents in in_commands(documents) {
+                    let mut array = RawArrayBuf::new();
+                    for document in documents {
+                        array.push(document.clone());
+                    }
+                    push(rawdoc! { "insert": collection.as_str(), "documents": array });
+                }
+            }
+            Change::Remove { collection, filter } => {
+                let mut statements = RawArrayBuf::new();
+                let query = RawDocumentBuf::try_from(filter)?;
+                statements.push(rawdoc! { "q": query, "limit": 0 });
+                push(rawdoc! { "delete": collection.as_str(), "deletes": statements });
+            }
+            Change::Command { database, body } => {
+                commands.push(Command::new(database, body.clone()));
+            }
+        }
+        Ok(())
     }
 
     /// Begins a transaction. Those of one host wait for one another.
     pub async fn begin(&self) -> Result<Transaction, Error> {
-        let alone = self.transactions.clone().lock_owned().await;
+        let alone = self.writer.clone().lock_owned().await;
         let mut session = self.database.client().start_session().await?;
         session
             .start_transaction()
@@ -142,6 +201,16 @@ impl Documents {
         Ok(updated)
     }
 
+    /// See [`raise_term`].
+    pub async fn raise_term(
+        &self,
+        collection: &str,
+        writers: &[&str],
+        term: i64,
+    ) -> Result<(), Error> {
+        raise_term(self.database.client(), collection, writers, term).await
+    }
+
     /// Inserts a document unless one with its `_id` is there.
     pub async fn insert_if_absent(
         &self,
@@ -164,7 +233,24 @@ impl Documents {
     }
 }
 
-fn majority() -> WriteConcern {
+/// The documents in portions that an `insert` command can hold.
+fn in_commands(documents: &[RawDocumentBuf]) -> Vec<&[RawDocumentBuf]> {
+    const FRAME: usize = 32;
+    let (mut portions, mut rest) = (Vec::new(), documents);
+    while !rest.is_empty() {
+        let mut bytes = 1_024;
+        let fitting = rest.iter().take_while(|document| {
+            bytes += document.as_bytes().len() + FRAME;
+            bytes < MAX_COMMAND_BYTES
+        });
+        let (portion, behind) = rest.split_at(fitting.count().max(1));
+        portions.push(portion);
+        rest = behind;
+    }
+    portions
+}
+
+pub(super) fn majority() -> WriteConcern {
     WriteConcern::builder()
         .w(Acknowledgment::Majority)
         .journal(true)
@@ -172,12 +258,13 @@ fn majority() -> WriteConcern {
 }
 
 impl Transaction {
-    /// Changes a document of `guard`; false if there is none.
+    /// Changes the guard document; false if its term is another one.
     pub async fn touch(&mut self, guard: &Guard) -> Result<bool, Error> {
+        let mine = doc! { "_id": &guard.writer, "term": guard.term };
         let touched = self
             .database
             .collection::<Document>(guard.collection)
-            .update_one(guard.filter.clone(), doc! { "$inc": { "writes": 1_i64 } })
+            .update_one(mine, doc! { "$inc": { "writes": 1_i64 } })
             .session(&mut self.session)
             .await?;
         Ok(touched.matched_count == 1)
@@ -217,29 +304,39 @@ impl Transaction {
     }
 
     async fn apply_one(&mut self, change: &Change) -> Result<(), Error> {
-        let collection = self
-            .database
-            .collection::<RawDocumentBuf>(change.collection());
+        let named = |name: &str| self.database.collection::<RawDocumentBuf>(name);
         match change {
-            Change::Put { id, document, .. } => {
-                collection
+            Change::Put {
+                collection,
+                id,
+                document,
+            } => {
+                named(collection)
                     .replace_one(doc! { "_id": id }, document)
                     .upsert(true)
                     .session(&mut self.session)
                     .await?;
             }
             Change::Insert { documents, .. } if documents.is_empty() => {}
-            Change::Insert { documents, .. } => {
-                collection
+            Change::Insert {
+                collection,
+                documents,
+            } => {
+                named(collection)
                     .insert_many(documents)
                     .session(&mut self.session)
                     .await?;
             }
-            Change::Remove { filter, .. } => {
-                collection
+            Change::Remove { collection, filter } => {
+                named(collection)
                     .delete_many(filter.clone())
                     .session(&mut self.session)
                     .await?;
+            }
+            Change::Command { database, body } => {
+                let database = self.database.client().database(database);
+                let command = database.run_raw_command(body.clone());
+                command.session(&mut self.session).await?;
             }
         }
         Ok(())

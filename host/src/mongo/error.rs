@@ -42,6 +42,15 @@ pub enum Error {
         code: i32,
         message: String,
     },
+    /// A statement failed for a reason that passes, inside a reply that was in order.
+    #[error("{} (code {code})", without_values(message))]
+    Statement { code: i32, message: String },
+    /// Something else than this host has written to a guard document of its term.
+    #[error("a guard document of the metadata has been changed by something else")]
+    GuardChanged,
+    /// The smallest transactions conflicted, or were broken off, for as long as an outage may take.
+    #[error("other operations on the destination have kept transactions from being committed")]
+    Conflicts,
     /// A read came from a time before what it had to see.
     #[error("the source answered with an older state than it has shown before")]
     Stale,
@@ -73,8 +82,12 @@ impl Error {
     pub fn code(&self) -> Option<i32> {
         match self {
             Self::Driver(error) => driver_code(error),
-            Self::WriteConcern { code, .. } | Self::Refused { code, .. } => Some(*code),
+            Self::WriteConcern { code, .. }
+            | Self::Statement { code, .. }
+            | Self::Refused { code, .. } => Some(*code),
             Self::Stale
+            | Self::Conflicts
+            | Self::GuardChanged
             | Self::LeaseExpired
             | Self::Fenced
             | Self::Reply(_)
@@ -89,18 +102,17 @@ impl Error {
 
     pub fn kind(&self) -> ErrorKind {
         match self {
-            _ if self
-                .code()
-                .is_some_and(|code| TRANSIENT_CODES.contains(&code)) =>
-            {
-                ErrorKind::Transient
-            }
+            _ if self.code().is_some_and(is_transient) => ErrorKind::Transient,
             Self::Driver(error) if is_network(error) => ErrorKind::Transient,
-            Self::Stale | Self::LeaseExpired => ErrorKind::Transient,
-            Self::Driver(_) | Self::WriteConcern { .. } | Self::Refused { .. } | Self::Fenced => {
-                ErrorKind::Operator
+            Self::Stale | Self::Conflicts | Self::LeaseExpired => ErrorKind::Transient,
+            Self::Driver(_)
+            | Self::WriteConcern { .. }
+            | Self::Statement { .. }
+            | Self::Refused { .. }
+            | Self::Fenced => ErrorKind::Operator,
+            Self::GuardChanged | Self::Reply(_) | Self::Malformed(_) | Self::Bson(_) => {
+                ErrorKind::Bug
             }
-            Self::Reply(_) | Self::Malformed(_) | Self::Bson(_) => ErrorKind::Bug,
         }
     }
 
@@ -121,6 +133,10 @@ impl Error {
             _ => Some(Whereabouts::Gone),
         }
     }
+}
+
+pub(super) fn is_transient(code: i32) -> bool {
+    TRANSIENT_CODES.contains(&code)
 }
 
 fn shown(error: &mongodb::error::Error) -> String {
@@ -153,6 +169,7 @@ fn is_network(error: &mongodb::error::Error) -> bool {
             | Driver::DnsResolve { .. }
     ) || error.contains_label(mongodb::error::RETRYABLE_WRITE_ERROR)
         || error.contains_label(mongodb::error::TRANSIENT_TRANSACTION_ERROR)
+        || error.contains_label(mongodb::error::UNKNOWN_TRANSACTION_COMMIT_RESULT)
 }
 
 fn driver_code(error: &mongodb::error::Error) -> Option<i32> {

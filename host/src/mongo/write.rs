@@ -1,13 +1,15 @@
 //! Write commands built from raw documents, one command many statements.
 //!
 //! The driver does not look inside raw commands: the write concern, the reply's
-//! write errors and retries are ours. Every command here can be sent again.
+//! write errors and retries are ours.
 
-use bson::{Document, RawDocumentBuf, rawdoc};
+use bson::{Binary, Document, RawDocumentBuf, rawdoc, spec::BinarySubtype};
+use mongodb::{Client, Database};
 
-use super::{DestinationDatabase, Error, code};
+use super::{DestinationDatabase, Error, code, error::is_transient};
 use crate::model::{
     Namespace,
+    event::CollectionUuid,
     raw::{Writer, kind},
 };
 
@@ -18,8 +20,25 @@ pub const MAX_COMMAND_BYTES: usize = 16_793_600;
 /// The server's `maxWriteBatchSize`.
 pub const MAX_STATEMENTS: usize = 100_000;
 
+/// A collection of the destination: the name that it has there, and which one it is. The server
+/// refuses a command whose name stands for another collection by now, or for none (code 361).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CollectionRef {
+    pub namespace: Namespace,
+    /// `None` only where metadata of an early release does not say.
+    pub uuid: Option<CollectionUuid>,
+}
+
+/// One command of a transaction, on one database.
+#[derive(Clone, Debug)]
+pub struct Command {
+    pub(super) database: String,
+    pub(super) body: RawDocumentBuf,
+}
+
 /// An `insert`, `update` or `delete` command that statements are appended to.
 pub struct WriteCommand {
+    database: String,
     writer: Writer,
     array: crate::model::raw::Mark,
     statements: usize,
@@ -43,26 +62,64 @@ pub struct StatementError {
     pub message: String,
 }
 
-impl WriteCommand {
-    pub fn insert(collection: &str) -> Self {
-        Self::new(head("insert", collection), b"documents")
+impl CollectionRef {
+    /// Appends the UUID to a command.
+    pub fn append_uuid(&self, command: &mut RawDocumentBuf) {
+        if let Some(uuid) = self.uuid {
+            let uuid = Binary {
+                subtype: BinarySubtype::Uuid,
+                bytes: uuid.to_vec(),
+            };
+            command.append(bson::cstr!("collectionUUID"), uuid);
+        }
+    }
+}
+
+impl Command {
+    pub fn new(database: &str, body: RawDocumentBuf) -> Self {
+        Self {
+            database: database.to_owned(),
+            body,
+        }
     }
 
-    pub fn update(collection: &str) -> Self {
-        Self::new(head("update", collection), b"updates")
+    /// The command without a transaction, durable on a majority.
+    pub(super) fn majority(self, client: &Client) -> (Database, RawDocumentBuf) {
+        let mut body = self.body;
+        body.append(bson::cstr!("writeConcern"), rawdoc! { "w": "majority" });
+        (client.database(&self.database), body)
+    }
+}
+
+impl WriteCommand {
+    pub fn insert(collection: &CollectionRef) -> Self {
+        let name = collection.namespace.collection.as_str();
+        Self::bypassing(collection, rawdoc! { "insert": name }, b"documents")
+    }
+
+    pub fn update(collection: &CollectionRef) -> Self {
+        let name = collection.namespace.collection.as_str();
+        Self::bypassing(collection, rawdoc! { "update": name }, b"updates")
     }
 
     /// Deletes do not know `bypassDocumentValidation`.
-    pub fn delete(collection: &str) -> Self {
-        let head =
-            rawdoc! { "delete": collection, "ordered": false, "writeConcern": { "w": "majority" } };
-        Self::new(head, b"deletes")
+    pub fn delete(collection: &CollectionRef) -> Self {
+        let name = collection.namespace.collection.as_str();
+        Self::new(collection, rawdoc! { "delete": name }, b"deletes")
     }
 
-    fn new(head: RawDocumentBuf, array: &[u8]) -> Self {
+    fn bypassing(collection: &CollectionRef, mut head: RawDocumentBuf, array: &[u8]) -> Self {
+        head.append(bson::cstr!("bypassDocumentValidation"), true);
+        Self::new(collection, head, array)
+    }
+
+    fn new(collection: &CollectionRef, mut head: RawDocumentBuf, array: &[u8]) -> Self {
+        head.append(bson::cstr!("ordered"), false);
+        collection.append_uuid(&mut head);
         let mut writer = Writer::continuing(head.into_bytes());
         let array = writer.begin(kind::ARRAY, array);
         Self {
+            database: collection.namespace.database.clone(),
             writer,
             array,
             statements: 0,
@@ -118,39 +175,40 @@ impl WriteCommand {
 
     /// True if a statement of `bytes` more still fits; a command's first always does.
     pub fn has_room_for(&self, bytes: usize) -> bool {
-        const FRAME: usize = 64;
+        // The statement's own frame, and what the driver adds to a command.
+        const FRAME: usize = 1024;
         self.statements == 0
             || (self.statements < MAX_STATEMENTS
                 && self.writer.len() + bytes + FRAME < MAX_COMMAND_BYTES)
     }
 
-    /// Sends the command once: for statements that must not be repeated.
-    pub async fn send_once(self, database: &DestinationDatabase) -> Result<Outcome, Error> {
+    /// Bytes of the command so far.
+    pub fn bytes(&self) -> usize {
+        self.writer.len()
+    }
+
+    /// Sends the command once, without a guard: for inserts of the copy, of which a late one can
+    /// do no more than bring back a document that was deleted since.
+    pub async fn send_unguarded(self, database: &DestinationDatabase) -> Result<Outcome, Error> {
         if self.statements == 0 {
             return Ok(Outcome::default());
         }
-        outcome(&database.send(self.into_command()?).await?)
+        Outcome::read(&database.send(self.into_command()?.body).await?)
     }
 
-    /// Sends the command, again after transient failures: only for
-    /// statements that can be repeated. Refused statements are in the outcome.
-    pub async fn send(self, database: &DestinationDatabase) -> Result<Outcome, Error> {
-        if self.statements == 0 {
-            return Ok(Outcome::default());
-        }
-        let command = self.into_command()?;
-        super::retry("write", || async {
-            outcome(&database.send(command.clone()).await?)
-        })
-        .await
-    }
-
-    fn into_command(self) -> Result<RawDocumentBuf, Error> {
+    /// The command for a transaction.
+    pub fn into_command(self) -> Result<Command, Error> {
         let Self {
-            mut writer, array, ..
+            database,
+            mut writer,
+            array,
+            ..
         } = self;
         writer.end(array);
-        Ok(RawDocumentBuf::from_bytes(writer.finish())?)
+        Ok(Command {
+            database,
+            body: RawDocumentBuf::from_bytes(writer.finish())?,
+        })
     }
 }
 
@@ -159,49 +217,6 @@ pub fn write_query(writer: &mut Writer, id_kind: u8, id: &[u8]) {
     let query = writer.begin(kind::DOCUMENT, b"q");
     writer.value(id_kind, b"_id", id);
     writer.end(query);
-}
-
-fn head(command: &str, collection: &str) -> RawDocumentBuf {
-    let mut head = RawDocumentBuf::new();
-    let name = if command == "insert" {
-        bson::cstr!("insert")
-    } else {
-        bson::cstr!("update")
-    };
-    head.append(name, collection);
-    head.append(bson::cstr!("ordered"), false);
-    head.append(bson::cstr!("bypassDocumentValidation"), true);
-    head.append(bson::cstr!("writeConcern"), rawdoc! { "w": "majority" });
-    head
-}
-
-/// Reads a write command's reply: `writeErrors` come back inside an `Ok` reply.
-fn outcome(reply: &Document) -> Result<Outcome, Error> {
-    let number = |document: &Document, name| bson_number(document, name).ok_or(Error::Reply(name));
-    let errors = match reply.get_array("writeErrors") {
-        Err(_absent) => Vec::new(),
-        Ok(errors) => errors
-            .iter()
-            .filter_map(|error| error.as_document())
-            .map(|error| {
-                Ok(StatementError {
-                    index: usize::try_from(number(error, "index")?).unwrap_or_default(),
-                    code: i32::try_from(number(error, "code")?).unwrap_or_default(),
-                    message: error.get_str("errmsg").unwrap_or_default().to_owned(),
-                })
-            })
-            .collect::<Result<_, Error>>()?,
-    };
-    if let Ok(concern) = reply.get_document("writeConcernError") {
-        return Err(Error::WriteConcern {
-            code: i32::try_from(number(concern, "code")?).unwrap_or_default(),
-            message: concern.get_str("errmsg").unwrap_or_default().to_owned(),
-        });
-    }
-    Ok(Outcome {
-        n: u64::try_from(number(reply, "n")?).unwrap_or_default(),
-        errors,
-    })
 }
 
 /// A number of any BSON type, as the server mixes them in replies.
@@ -219,6 +234,39 @@ pub fn bson_number(document: &Document, name: &str) -> Option<i64> {
 }
 
 impl Outcome {
+    /// Reads a reply whole: `writeErrors` come first, inside an `Ok` reply, then
+    /// `writeConcernError`. The latter is a failure of the command, even beside the former.
+    pub(super) fn read(reply: &Document) -> Result<Self, Error> {
+        let number =
+            |document: &Document, name| bson_number(document, name).ok_or(Error::Reply(name));
+        let errors = match reply.get_array("writeErrors") {
+            Err(_absent) => Vec::new(),
+            Ok(errors) => errors
+                .iter()
+                .filter_map(|error| error.as_document())
+                .map(|error| {
+                    Ok(StatementError {
+                        index: usize::try_from(number(error, "index")?).unwrap_or_default(),
+                        code: i32::try_from(number(error, "code")?).unwrap_or_default(),
+                        message: error.get_str("errmsg").unwrap_or_default().to_owned(),
+                    })
+                })
+                .collect::<Result<_, Error>>()?,
+        };
+        if let Ok(concern) = reply.get_document("writeConcernError") {
+            return Err(Error::WriteConcern {
+                code: i32::try_from(number(concern, "code")?).unwrap_or_default(),
+                message: concern.get_str("errmsg").unwrap_or_default().to_owned(),
+            });
+        }
+        // `create`, which may be one of a transaction's commands, counts nothing.
+        let n = bson_number(reply, "n").unwrap_or_default();
+        Ok(Self {
+            n: u64::try_from(n).unwrap_or_default(),
+            errors,
+        })
+    }
+
     /// A refused statement is an error that names `namespace`.
     pub fn refuse_any(&self, namespace: &Namespace) -> Result<(), Error> {
         refuse(self.errors.first(), namespace)
@@ -234,8 +282,30 @@ impl Outcome {
 }
 
 impl StatementError {
-    fn is_duplicate(&self) -> bool {
+    pub fn is_duplicate(&self) -> bool {
         self.code == code::DUPLICATE_KEY
+    }
+
+    /// True for conditions that pass, which can also stand inside `writeErrors`.
+    pub fn is_transient(&self) -> bool {
+        is_transient(self.code)
+    }
+
+    /// What an operator is told: the destination does not take the statement.
+    pub fn refusal(self, namespace: &Namespace) -> Error {
+        Error::Refused {
+            namespace: namespace.to_string(),
+            code: self.code,
+            message: self.message,
+        }
+    }
+
+    /// The statement's error as that of its command.
+    pub(super) fn into_error(self) -> Error {
+        Error::Statement {
+            code: self.code,
+            message: self.message,
+        }
     }
 }
 

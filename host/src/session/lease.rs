@@ -16,7 +16,7 @@ use crate::{
     metadata::{Claim, LeaseDocument},
     mongo::{self, Destination, Fence, FenceKeeper, Moment, end_writes},
     observe::failpoint,
-    sync::{MetadataReader, MetadataStore, Status, metadata_store},
+    sync::{MetadataReader, MetadataStore, Status},
 };
 
 /// The part of the lease's time by which writing ends before it does.
@@ -109,8 +109,8 @@ impl Lease {
     }
 
     /// What the holder writes metadata with.
-    pub(super) fn store(&self, client: &Client) -> MetadataStore {
-        metadata_store(client, self.fence(), self.document.key())
+    pub(super) fn store(&self) -> MetadataStore {
+        self.reader.clone().with_lease(self.document.key())
     }
 
     /// What the holder writes documents with.

@@ -43,7 +43,7 @@ pub async fn rollback(settings: Settings) -> Result<Rolled, OperatorError> {
         lease.release().await;
         return Err(error.into_operator());
     }
-    let store = lease.store(client);
+    let store = lease.store();
     store.forget_lease().await.map_err(operator)?;
     Ok(Rolled {
         from,

@@ -68,12 +68,12 @@ pub(super) async fn start(
     };
     let status = Arc::new(Status::default());
     let lease = lease(session, destination, &status).await?;
-    if let Err(error) = begin(session, &lease, destination, &plan, &document).await {
+    if let Err(error) = begin(session, &lease, &plan, &document).await {
         lease.release().await;
         return Err(error);
     }
     tracing::info!(cluster_time = %document.start_time, total_bytes = document.total_bytes, "sync begun");
-    let record = Record::new(lease.store(&destination.client), document);
+    let record = Record::new(lease.store(), document);
     let clusters = (source.clone(), destination.clone());
     let active = ActiveSync::new(clusters, lease, record, status, None);
     active.set_configured(Arc::new(configured));
@@ -110,11 +110,10 @@ async fn lease(
 async fn begin(
     session: &Session,
     lease: &Lease,
-    destination: &Cluster,
     plan: &sync::Plan,
     document: &SessionDocument,
 ) -> Result<(), OperatorError> {
-    let store = lease.store(&destination.client);
+    let store = lease.store();
     session.uploads.store(&store).await?;
     pins::store(&session.registry, &store, &document.pinned).await?;
     sync::begin(&store, plan, document)

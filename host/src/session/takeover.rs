@@ -141,7 +141,7 @@ async fn go_on(
             .await
             .map_err(sync::Error::into_operator)?;
     }
-    let store = lease.store(client);
+    let store = lease.store();
     let persisted = store.session().await.map_err(operator)?;
     let mut document = persisted.ok_or_else(|| operator(mongo::Error::Reply("session")))?;
     document.upgrades.extend(found.upgrade(lease.document()));
@@ -166,7 +166,7 @@ async fn resume(
         lease.release().await;
         return Err(operator(error));
     }
-    let record = Record::new(lease.store(&found.destination.client), document);
+    let record = Record::new(lease.store(), document);
     let clusters = (found.source.clone(), found.destination.clone());
     let active = Arc::new(ActiveSync::new(
         clusters,

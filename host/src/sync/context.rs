@@ -9,9 +9,9 @@ use tokio_util::sync::CancellationToken;
 
 use super::{Error, Record, quarantine::Quarantine, scope::Scope, status::Status};
 use crate::{
-    metadata::{LeaseKey, Reader, Storage, Store},
+    metadata::{Reader, Storage, Store},
     model::{Change, Guard, StartOptions, namespace::METADATA_DATABASE},
-    mongo::{self, Destination, Documents, Fence, retry},
+    mongo::{self, Destination, Documents},
     plugin::Chain,
 };
 
@@ -19,8 +19,6 @@ use crate::{
 #[derive(Clone)]
 pub struct DestinationStorage {
     documents: Documents,
-    /// What every write of the lease's holder passes.
-    fence: Option<Fence>,
 }
 
 /// The metadata of a destination, for reading and for taking its lease.
@@ -33,17 +31,7 @@ pub type MetadataStore = Store<DestinationStorage>;
 pub fn metadata_reader(destination: &Client) -> MetadataReader {
     Reader::new(DestinationStorage {
         documents: Documents::new(destination, METADATA_DATABASE),
-        fence: None,
     })
-}
-
-/// Opens the metadata on a destination for writing under a lease.
-pub fn metadata_store(destination: &Client, fence: Fence, key: LeaseKey) -> MetadataStore {
-    Reader::new(DestinationStorage {
-        documents: Documents::new(destination, METADATA_DATABASE),
-        fence: Some(fence),
-    })
-    .with_lease(key)
 }
 
 impl Storage for DestinationStorage {
@@ -70,14 +58,7 @@ impl Storage for DestinationStorage {
     }
 
     async fn commit(&self, guard: Guard, changes: Vec<Change>) -> Result<(), Self::Error> {
-        let fence = self.fence.as_ref().ok_or(mongo::Error::Fenced)?;
-        let committed = retry("write metadata", || {
-            fence.pass(|_| self.documents.commit(&guard, &changes))
-        });
-        match committed.await? {
-            true => Ok(()),
-            false => Err(mongo::Error::Fenced),
-        }
+        self.documents.commit(&guard, &changes).await
     }
 
     async fn update<T: DeserializeOwned + Send + Sync>(
@@ -98,6 +79,19 @@ impl Storage for DestinationStorage {
         self.documents
             .insert_if_absent(collection, id, document)
             .await
+    }
+
+    async fn reopen(&self, guard: Guard) -> Result<(), Self::Error> {
+        self.documents.reopen(&guard).await
+    }
+
+    async fn raise_term(
+        &self,
+        collection: &'static str,
+        writers: &[&str],
+        term: i64,
+    ) -> Result<(), Self::Error> {
+        self.documents.raise_term(collection, writers, term).await
     }
 
     fn raw<T: Serialize>(document: &T) -> Result<RawDocumentBuf, Self::Error> {

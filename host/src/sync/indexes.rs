@@ -12,7 +12,7 @@ use super::{Context, Error};
 use crate::{
     metadata::{CopyState, NamespaceDocument, NamespaceKind},
     model::options::BuildIndexes,
-    mongo::{self, DestinationDatabase, code, listing},
+    mongo::{self, DestinationDatabase, code, listing, write::CollectionRef},
     observe::failpoint,
 };
 
@@ -49,6 +49,14 @@ pub(super) fn create_command(name: &str, options: &RawDocument) -> Result<RawDoc
     }
     command.append(bson::cstr!("writeConcern"), rawdoc! { "w": "majority" });
     Ok(command)
+}
+
+/// A collection as it is on the destination.
+pub(super) fn on_destination(namespace: &NamespaceDocument) -> CollectionRef {
+    CollectionRef {
+        namespace: namespace.destination.clone(),
+        uuid: namespace.destination_uuid(),
+    }
 }
 
 /// An index specification as it is built while the sync runs.

@@ -36,7 +36,7 @@ use crate::{
 };
 
 use context::Context;
-pub use context::{MetadataReader, MetadataStore, Workers, metadata_reader, metadata_store};
+pub use context::{MetadataReader, MetadataStore, Workers, metadata_reader};
 pub use error::Error;
 pub use migrate::migrate;
 use names::Names;
@@ -124,8 +124,9 @@ pub async fn run(work: Work) -> Result<End, Error> {
         commit_time,
         mut wishes,
     } = work;
-    recopy::mark(&record).await?;
     let store = record.store().clone();
+    store.reopen().await?;
+    recopy::mark(&record).await?;
     let context = Arc::new(Context {
         quarantine: quarantine::Quarantine::load(store.clone(), &status).await?,
         chain,

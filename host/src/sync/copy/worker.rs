@@ -15,15 +15,15 @@ use super::{
 };
 use crate::{
     metadata::{NamespaceDocument, PartitionDocument},
-    model::{ClusterTime, ErrorKind, Namespace, raw},
+    model::{ClusterTime, ErrorKind, raw},
     mongo::{
         self, DestinationDatabase, OUTAGE, Whereabouts, code,
-        write::{self, MAX_COMMAND_BYTES, WriteCommand},
+        write::{self, CollectionRef, MAX_COMMAND_BYTES, WriteCommand},
     },
     observe::failpoint,
     plugin::{NamespaceChain, Outcome},
     sync::{
-        indexes::{is_capped, is_clustered},
+        indexes::{is_capped, is_clustered, on_destination},
         pipeline,
         quarantine::{Origin, id_document},
     },
@@ -226,8 +226,8 @@ impl PartitionCopier<'_> {
 
     /// Inserts documents; `array` is the BSON array of just these, where there is one.
     async fn insert(&self, documents: &[&[u8]], array: Option<&[u8]>) -> Result<(), Error> {
-        for (command, sent) in commands(&self.namespace.destination, documents, array) {
-            let outcome = command.send_once(&self.database()).await?;
+        for (command, sent) in commands(&on_destination(&self.namespace), documents, array) {
+            let outcome = command.send_unguarded(&self.database()).await?;
             self.settle(&outcome, sent).await?;
         }
         Ok(())
@@ -245,9 +245,9 @@ impl PartitionCopier<'_> {
             .filter_map(|error| sent.get(error.index))
         {
             let id = raw::find(document, "_id")?.ok_or(raw::Malformed)?;
-            let mut command = WriteCommand::update(&destination.collection);
+            let mut command = WriteCommand::update(&on_destination(&self.namespace));
             command.push_replacement(id.kind, id.value, document);
-            let outcome = command.send(&self.database()).await?;
+            let outcome = command.send_unguarded(&self.database()).await?;
             outcome.refuse_any(destination)?;
         }
         Ok(())
@@ -315,13 +315,13 @@ fn passes(error: &mongo::Error) -> bool {
 /// The insert commands for `documents` and what each holds: nearly always one, made by one copy
 /// of the array where there is one.
 fn commands<'d>(
-    namespace: &Namespace,
+    collection: &CollectionRef,
     documents: &'d [&'d [u8]],
     array: Option<&[u8]>,
 ) -> Vec<(WriteCommand, &'d [&'d [u8]])> {
     const FRAME: usize = 1024;
     let count = documents.len();
-    let insert = || WriteCommand::insert(&namespace.collection);
+    let insert = || WriteCommand::insert(collection);
     if let Some(array) = array.filter(|array| count == 1 || array.len() + FRAME < MAX_COMMAND_BYTES)
     {
         let mut command = insert().expecting(array.len() + FRAME);

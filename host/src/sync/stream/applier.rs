@@ -1,35 +1,26 @@
 //! An applier takes its events of every round and writes them to the destination.
 //!
-//! An applier has all events of a document, in order. It writes a fold's
-//! inserts, then its updates, then its deletes, each as batched commands, and
-//! then what has to be looked up on the source. Inserts that meet a document
-//! that is there become replacements. Deltas are sent once: when a command that
-//! holds deltas fails, or does not match all of them, their documents are
-//! looked up, since a delta that is repeated may move a field.
+//! An applier has all events of a document, in order. It writes inserts, then updates, then
+//! deletes, in guarded transactions (`batch`), and then what has to be looked up on the source.
+//! A transaction is applied exactly once, so deltas never meet a document that has them already.
+//! What a replay may find there is written as a replacement from the start.
 
 use std::sync::Arc;
 
 use super::{
     Context, Error,
-    coalesce::{Base, Slot, coalesce},
+    batch::{BatchWriter, Fold},
+    coalesce::{Slot, coalesce},
     freshness::{Exactness, Freshness},
     lookup::LookUp,
     round::{EventRef, Part},
-    statement::{Statement, push_updates, write_delete},
     targets::Target,
 };
 use crate::{
-    model::{ClusterTime, ErrorKind, document_key::DocumentKey, event::OpType},
-    mongo::{
-        DestinationDatabase, code,
-        write::{self, StatementError, WriteCommand},
-    },
+    model::{ClusterTime, Guard, document_key::DocumentKey, event::OpType},
     plugin::Outcome,
     sync::{pipeline, quarantine::Origin},
 };
-
-/// About what a statement takes beside its document.
-const FRAME: usize = 16;
 
 /// Applies events of its documents; also what a retry looks up anew.
 pub(super) struct Applier {
@@ -37,48 +28,82 @@ pub(super) struct Applier {
     exactness: Arc<Exactness>,
     freshness: Freshness,
     look_up: LookUp,
+    writer: BatchWriter,
 }
 
 impl Applier {
-    pub(super) fn new(context: Arc<Context>, exactness: Arc<Exactness>) -> Self {
-        let look_up = LookUp::new(context.source.clone());
+    /// One of the appliers of rounds.
+    pub(super) fn numbered(
+        number: usize,
+        context: &Arc<Context>,
+        exactness: &Arc<Exactness>,
+    ) -> Self {
+        let guard = context.store.key().applier_guard(number);
+        Self::guarded_by(guard, context, exactness)
+    }
+
+    /// For what is written while no round is being applied.
+    pub(super) fn between_rounds(context: &Arc<Context>, exactness: &Arc<Exactness>) -> Self {
+        let guard = context.store.key().between_rounds_guard();
+        Self::guarded_by(guard, context, exactness)
+    }
+
+    fn guarded_by(guard: Guard, context: &Arc<Context>, exactness: &Arc<Exactness>) -> Self {
         Self {
-            context,
-            exactness,
+            look_up: LookUp::new(context.source.clone()),
+            writer: BatchWriter::new(context.destination.writer(guard)),
+            context: context.clone(),
+            exactness: exactness.clone(),
             freshness: Freshness::default(),
-            look_up,
         }
+    }
+
+    /// See [`crate::mongo::GuardedWriter::reopen`].
+    pub(super) async fn open(&mut self) -> Result<(), Error> {
+        Ok(self.writer.open().await?)
     }
 
     pub(super) async fn apply(&mut self, part: &Part) -> Result<(), Error> {
         if let Some(first) = part.events.first() {
             self.freshness.forget_before(first.time);
         }
+        let mut folds = Vec::new();
         for (target, events) in by_target(part) {
             if target.serial || has_ambiguous_key(part, &events)? {
                 for run in events.chunk_by(|a, b| same_section(a.op_type, b.op_type)) {
-                    self.apply_fold(part, target, run).await?;
+                    let fold = self.fold(part, target, run).await?;
+                    self.write(vec![fold], last_time(run)).await?;
                 }
             } else {
-                self.apply_fold(part, target, &events).await?;
+                folds.push(self.fold(part, target, &events).await?);
             }
         }
-        Ok(())
+        let newest = part.events.iter().map(|event| event.time).max();
+        self.write(folds, newest.unwrap_or_default()).await
     }
 
-    async fn apply_fold(
-        &mut self,
-        part: &Part,
-        target: &Target,
-        events: &[&EventRef],
-    ) -> Result<(), Error> {
+    async fn fold<'a, 't>(
+        &self,
+        part: &'a Part,
+        target: &'t Target,
+        events: &[&'a EventRef],
+    ) -> Result<Fold<'a, 't>, Error> {
         let mut slots = coalesce(part, events, target, &self.exactness, &self.freshness)?;
         self.transform(target, &mut slots).await?;
-        self.insert(target, &mut slots).await?;
-        self.update(target, &mut slots).await?;
-        self.delete(target, &slots).await?;
-        let at_least = events.last().map(|event| event.time).unwrap_or_default();
-        self.look_up(target, &mut slots, at_least).await
+        Ok(Fold { target, slots })
+    }
+
+    /// Writes all folds, and what the source holds now for the slots that ask for it.
+    async fn write(
+        &mut self,
+        mut folds: Vec<Fold<'_, '_>>,
+        at_least: ClusterTime,
+    ) -> Result<(), Error> {
+        self.writer.write(&mut folds).await?;
+        for Fold { target, mut slots } in folds {
+            self.look_up(target, &mut slots, at_least).await?;
+        }
+        Ok(())
     }
 
     /// Writes what the source holds now for the slots that ask for it.
@@ -92,11 +117,11 @@ impl Applier {
         while !wanted.is_empty() {
             let rest = wanted.split_off(self.look_up.chunk().min(wanted.len()));
             let time = self.look_up.fill(target, &mut wanted, at_least).await?;
-            let mut found: Vec<Slot<'_>> = wanted.into_iter().map(Slot::take).collect();
-            self.transform(target, &mut found).await?;
-            self.update(target, &mut found).await?;
-            self.delete(target, &found).await?;
-            for slot in &found {
+            let mut slots: Vec<Slot<'_>> = wanted.into_iter().map(Slot::take).collect();
+            self.transform(target, &mut slots).await?;
+            let mut found = [Fold { target, slots }];
+            self.writer.write(&mut found).await?;
+            for slot in found.iter().flat_map(|fold| &fold.slots) {
                 if let Some(time) = time {
                     self.freshness
                         .remember(&self.exactness, target.uuid, slot.key.clone(), time);
@@ -144,194 +169,10 @@ impl Applier {
         }
         Ok(())
     }
+}
 
-    async fn insert(&self, target: &Target, slots: &mut [Slot<'_>]) -> Result<(), Error> {
-        let new = |slot: &Slot<'_>| match &slot.base {
-            Base::Insert(document) if !slot.look_up => Some(document.len()),
-            _ => None,
-        };
-        let expected = slots
-            .iter()
-            .filter_map(new)
-            .map(|bytes| bytes + FRAME)
-            .sum();
-        let mut at = 0;
-        while at < slots.len() {
-            let mut command =
-                WriteCommand::insert(&target.destination.collection).expecting(expected);
-            let mut sent = Vec::new();
-            while let Some(slot) = slots.get(at) {
-                match (new(slot), &slot.base) {
-                    (Some(bytes), Base::Insert(document)) if command.has_room_for(bytes) => {
-                        command.push(document);
-                        sent.push(at);
-                    }
-                    (Some(_), _) => break,
-                    (None, _) => {}
-                }
-                at += 1;
-            }
-            let refused: Vec<usize> = match command.send_once(&self.database(target)).await {
-                // Replacements can be repeated, whatever was done.
-                Err(error) if error.kind() == ErrorKind::Transient => sent,
-                outcome => {
-                    let outcome = outcome?;
-                    if !target.clustered {
-                        outcome.refuse_but_duplicates(&target.destination)?;
-                    }
-                    let sent = |error: &StatementError| sent.get(error.index).copied();
-                    outcome.errors.iter().filter_map(sent).collect()
-                }
-            };
-            for at in refused {
-                if let Some(slot) = slots.get_mut(at) {
-                    slot.put_instead();
-                }
-            }
-        }
-        Ok(())
-    }
-
-    /// Sends replacements and deltas. Slots whose deltas may not have been applied are marked to be looked up.
-    async fn update(&self, target: &Target, slots: &mut [Slot<'_>]) -> Result<(), Error> {
-        let mut expected = 0;
-        for slot in slots.iter().filter(|slot| !slot.look_up) {
-            expected += slot.update_bytes();
-        }
-        let mut command = WriteCommand::update(&target.destination.collection).expecting(expected);
-        let mut statements = Vec::new();
-        for at in 0..slots.len() {
-            let Some(slot) = slots.get(at).filter(|slot| !slot.look_up) else {
-                continue;
-            };
-            let bytes = slot.update_bytes();
-            if !command.has_room_for(bytes) {
-                let full = std::mem::replace(
-                    &mut command,
-                    WriteCommand::update(&target.destination.collection),
-                );
-                self.send_updates(target, full, std::mem::take(&mut statements), slots)
-                    .await?;
-            }
-            if let Some(slot) = slots.get(at) {
-                push_updates(&mut command, &mut statements, slot, at);
-            }
-        }
-        self.send_updates(target, command, statements, slots).await
-    }
-
-    async fn send_updates(
-        &self,
-        target: &Target,
-        command: WriteCommand,
-        statements: Vec<Statement>,
-        slots: &mut [Slot<'_>],
-    ) -> Result<(), Error> {
-        let database = self.database(target);
-        let expected = command.statements() as u64;
-        let has_deltas = statements.iter().any(|statement| statement.is_delta);
-        let outcome = if has_deltas {
-            command.send_once(&database).await
-        } else {
-            command.send(&database).await
-        };
-        let mut outcome = match outcome {
-            Err(error) if has_deltas && error.kind() == ErrorKind::Transient => {
-                tracing::info!(error = %error, "looking documents up after an interrupted write");
-                mark(slots, statements.iter().map(|statement| statement.slot));
-                return Ok(());
-            }
-            other => other?,
-        };
-        self.replace_by_insert(target, &mut outcome, &statements, slots)
-            .await?;
-        let is_delta = |at: usize| {
-            statements
-                .get(at)
-                .is_some_and(|statement| statement.is_delta)
-        };
-        outcome.errors.retain(|error| !is_delta(error.index));
-        outcome.refuse_any(&target.destination)?;
-        if outcome.n < expected {
-            mark(
-                slots,
-                statements
-                    .iter()
-                    .filter(|statement| statement.is_delta)
-                    .map(|statement| statement.slot),
-            );
-        }
-        Ok(())
-    }
-
-    /// Deletes and inserts what the server does not take as a replacement: a
-    /// document with another `_id` that is equal under the collation, one of
-    /// another size in a capped collection, and names that begin with a dollar.
-    async fn replace_by_insert(
-        &self,
-        target: &Target,
-        outcome: &mut write::Outcome,
-        statements: &[Statement],
-        slots: &[Slot<'_>],
-    ) -> Result<(), Error> {
-        for error in outcome
-            .errors
-            .extract_if(.., |error| code::NOT_AS_REPLACEMENT.contains(&error.code))
-        {
-            let slot = statements
-                .get(error.index)
-                .and_then(|statement| slots.get(statement.slot));
-            let Some(Slot {
-                id_kind,
-                id,
-                base: Base::Put(document),
-                ..
-            }) = slot
-            else {
-                continue;
-            };
-            let mut delete = WriteCommand::delete(&target.destination.collection);
-            delete.push_with(|writer| write_delete(writer, *id_kind, id));
-            delete.send(&self.database(target)).await?;
-            let mut insert = WriteCommand::insert(&target.destination.collection);
-            insert.push(document);
-            insert
-                .send(&self.database(target))
-                .await?
-                .refuse_but_duplicates(&target.destination)?;
-        }
-        Ok(())
-    }
-
-    async fn delete(&self, target: &Target, slots: &[Slot<'_>]) -> Result<(), Error> {
-        let mut command = WriteCommand::delete(&target.destination.collection);
-        for slot in slots
-            .iter()
-            .filter(|slot| !slot.look_up && matches!(slot.base, Base::Delete))
-        {
-            if !command.has_room_for(slot.id.len()) {
-                let full = std::mem::replace(
-                    &mut command,
-                    WriteCommand::delete(&target.destination.collection),
-                );
-                full.send(&self.database(target))
-                    .await?
-                    .refuse_any(&target.destination)?;
-            }
-            command.push_with(|writer| write_delete(writer, slot.id_kind, slot.id));
-        }
-        command
-            .send(&self.database(target))
-            .await?
-            .refuse_any(&target.destination)?;
-        Ok(())
-    }
-
-    fn database(&self, target: &Target) -> DestinationDatabase {
-        self.context
-            .destination
-            .database(&target.destination.database)
-    }
+fn last_time(events: &[&EventRef]) -> ClusterTime {
+    events.last().map(|event| event.time).unwrap_or_default()
 }
 
 /// The events of each target, in order.
@@ -371,12 +212,4 @@ fn same_section(a: OpType, b: OpType) -> bool {
         _ => 1,
     };
     section(a) == section(b)
-}
-
-fn mark(slots: &mut [Slot<'_>], at: impl Iterator<Item = usize>) {
-    for at in at {
-        if let Some(slot) = slots.get_mut(at) {
-            slot.look_up = true;
-        }
-    }
 }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use futures::future::join_all;
+use futures::future::{join_all, try_join_all};
 use tokio::sync::{mpsc, oneshot};
 
 use super::{
@@ -27,16 +27,26 @@ struct Work {
 }
 
 impl Appliers {
-    pub(super) fn start(context: &Arc<Context>, exactness: &Arc<Exactness>) -> Self {
-        let queues = (0..context.workers.count())
-            .map(|_| {
+    /// Starts the appliers, whose writers are open when this returns.
+    pub(super) async fn start(
+        context: &Arc<Context>,
+        exactness: &Arc<Exactness>,
+    ) -> Result<Self, Error> {
+        let mut appliers: Vec<_> = (0..context.workers.count())
+            .map(|number| Applier::numbered(number, context, exactness))
+            .collect();
+        let mut between_rounds = Applier::between_rounds(context, exactness);
+        let all = appliers.iter_mut().chain([&mut between_rounds]);
+        try_join_all(all.map(Applier::open)).await?;
+        let queues = appliers
+            .into_iter()
+            .map(|applier| {
                 let (queue, works) = mpsc::channel(QUEUE);
-                let applier = Applier::new(context.clone(), exactness.clone());
                 tokio::spawn(run(applier, works));
                 queue
             })
             .collect();
-        Self { queues }
+        Ok(Self { queues })
     }
 
     pub(super) fn count(&self) -> usize {

@@ -39,6 +39,10 @@ pub(super) struct Slot<'a> {
     pub(super) deltas: Vec<Delta<'a>>,
     /// The source's current document is needed; nothing else of the slot counts.
     pub(super) look_up: bool,
+    /// The document may be there already: an insert is written as a replacement.
+    pub(super) replay: bool,
+    /// The server does not take the document as a replacement: it is deleted and inserted.
+    pub(super) reinsert: bool,
 }
 
 /// Folds `events`, all of `target`, in the order of the stream.
@@ -67,10 +71,13 @@ pub(super) fn coalesce<'a>(
                 base: Base::Unchanged,
                 deltas: Vec::new(),
                 look_up: false,
+                replay: false,
+                reinsert: false,
             });
         }
         if let Some(slot) = slots.get_mut(at) {
             (slot.id_kind, slot.id) = (id_kind, id);
+            slot.replay |= !exactness.is_exact(event.time);
             slot.fold(
                 event.op_type,
                 part.body(event)?,
@@ -124,13 +131,8 @@ impl<'a> Slot<'a> {
             base: std::mem::replace(&mut self.base, Base::Unchanged),
             deltas: std::mem::take(&mut self.deltas),
             look_up: std::mem::take(&mut self.look_up),
-        }
-    }
-
-    /// The document is there already: an insert becomes a replacement.
-    pub(super) fn put_instead(&mut self) {
-        if let Base::Insert(document) = &mut self.base {
-            self.base = Base::Put(std::mem::take(document));
+            replay: self.replay,
+            reinsert: self.reinsert,
         }
     }
 
@@ -158,10 +160,10 @@ impl<'a> Slot<'a> {
         };
     }
 
-    /// About what its update statements take in a command.
-    pub(super) fn update_bytes(&self) -> usize {
+    /// About what its statements take in a command.
+    pub(super) fn bytes(&self) -> usize {
         let whole = match &self.base {
-            Base::Put(document) => document.len(),
+            Base::Insert(document) | Base::Put(document) => document.len(),
             _ => 0,
         };
         let deltas: usize = self.deltas.iter().map(Delta::bytes).sum();

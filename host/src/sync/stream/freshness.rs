@@ -27,7 +27,7 @@ use crate::model::{
 const MAX_REMEMBERED: usize = 50_000;
 
 /// Shared by all appliers of a stream.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(super) struct Exactness {
     exact_after: AtomicU64,
     /// The newest time at which any document was looked up.
@@ -35,11 +35,11 @@ pub(super) struct Exactness {
 }
 
 impl Exactness {
+    #[cfg(test)]
     pub(super) fn new(exact_after: ClusterTime) -> Self {
-        Self {
-            exact_after: AtomicU64::new(exact_after.to_bits()),
-            newest_lookup: AtomicU64::new(0),
-        }
+        let exactness = Self::default();
+        exactness.raise(exact_after);
+        exactness
     }
 
     /// True if an update at `time` may be applied as a delta, were its document not looked up.

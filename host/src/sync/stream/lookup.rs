@@ -70,6 +70,7 @@ impl LookUp {
         for slot in slots.iter_mut() {
             slot.look_up = false;
             slot.deltas.clear();
+            slot.reinsert = false;
             slot.base = match documents.get(&slot.key) {
                 Some(document) => Base::Put(Cow::Owned(document.to_vec())),
                 None => Base::Delete,

@@ -22,6 +22,7 @@
 
 mod applier;
 mod appliers;
+mod batch;
 mod coalesce;
 mod ddl;
 mod delta;
@@ -113,13 +114,16 @@ struct ChangeStream {
 }
 
 impl ChangeStream {
+    /// Opens all writers first: what earlier work of this host has sent is done by then, or
+    /// never, so that the position and the source's time are read after the last of it.
     async fn open(context: Arc<Context>, start_time: ClusterTime) -> Result<Self, Error> {
+        let exactness = Arc::new(Exactness::default());
+        let appliers = Appliers::start(&context, &exactness).await?;
         let position = context.store.position().await?;
-        let exact_after = match &position {
+        exactness.raise(match &position {
             Some(position) if position.clean => position.exact_after,
             _ => listing::operation_time(&context.source).await?,
-        };
-        let exactness = Arc::new(Exactness::new(exact_after));
+        });
         if let Some(position) = &position {
             context
                 .status
@@ -131,7 +135,7 @@ impl ChangeStream {
         let mut stream = Self {
             reader: Reader::open(context.source.clone(), start_time, safe.clone()).await?,
             targets: Targets::load(&context).await?,
-            appliers: Appliers::start(&context, &exactness),
+            appliers,
             exactness,
             rounds: FuturesOrdered::new(),
             failed: false,

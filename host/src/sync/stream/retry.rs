@@ -29,7 +29,7 @@ pub(super) async fn all(
     exactness: &Arc<Exactness>,
     at_least: ClusterTime,
 ) -> Result<(), Error> {
-    let mut applier = Applier::new(context.clone(), exactness.clone());
+    let mut applier = Applier::between_rounds(context, exactness);
     let mut after = String::new();
     loop {
         let page = context.store.quarantined(&after, PAGE).await?;
@@ -66,6 +66,8 @@ async fn look_up(
             base: Base::Unchanged,
             deltas: Vec::new(),
             look_up: true,
+            replay: true,
+            reinsert: false,
         });
     }
     applier.look_up(target, &mut slots, at_least).await

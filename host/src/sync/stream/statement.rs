@@ -1,43 +1,190 @@
-//! The statements of update and delete commands.
+//! The commands of a transaction: which statements of which slots each holds.
 
-use super::coalesce::{Base, Slot};
+use super::{
+    batch::Fold,
+    coalesce::{Base, Slot},
+};
 use crate::{
     model::raw::{Writer, kind},
-    mongo::write::{WriteCommand, write_query},
+    mongo::{
+        self,
+        write::{Command, MAX_STATEMENTS, WriteCommand, write_query},
+    },
 };
 
-/// Which statement of an update command belongs to which slot.
-pub(super) struct Statement {
+/// Bytes of statements in a command at most; one that is larger goes alone.
+const MAX_BYTES: usize = 15 << 20;
+
+/// What a command does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Kind {
+    Insert,
+    Update,
+    Delete,
+}
+
+/// What one statement does with its slot.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Part {
+    Insert,
+    Put,
+    Delta(usize),
+    Delete,
+}
+
+/// A slot, by the places of its fold and of itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Place {
+    pub(super) fold: usize,
     pub(super) slot: usize,
-    pub(super) is_delta: bool,
 }
 
-pub(super) fn push_updates(
-    command: &mut WriteCommand,
-    statements: &mut Vec<Statement>,
-    slot: &Slot<'_>,
-    at: usize,
-) {
-    if let Base::Put(document) = &slot.base {
-        command.push_replacement(slot.id_kind, slot.id, document);
-        statements.push(Statement {
-            slot: at,
-            is_delta: false,
-        });
+/// One statement of a command.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Statement {
+    pub(super) place: Place,
+    pub(super) part: Part,
+}
+
+/// One command of a transaction, on one collection.
+#[derive(Debug)]
+pub(super) struct CommandPlan {
+    fold: usize,
+    kind: Kind,
+    pub(super) statements: Vec<Statement>,
+    bytes: usize,
+}
+
+/// The commands that write the slots at `places`, in that order; documents that are inserted
+/// anew come last, after they were deleted.
+pub(super) fn plan(folds: &[Fold<'_, '_>], places: &[Place]) -> Vec<CommandPlan> {
+    let mut plan = Plan::default();
+    for place in places {
+        if let Some(slot) = slot(folds, *place) {
+            plan.push_slot(*place, slot);
+        }
     }
-    for delta in &slot.deltas {
-        command.push_with(|writer| {
-            write_query(writer, slot.id_kind, slot.id);
-            delta.write(writer);
-        });
-        statements.push(Statement {
-            slot: at,
-            is_delta: true,
+    let reinserted = || {
+        let with_slot = places
+            .iter()
+            .filter_map(|place| Some((*place, slot(folds, *place)?)));
+        with_slot.filter(|(_, slot)| slot.reinsert && !slot.look_up)
+    };
+    for (kind, part) in [(Kind::Delete, Part::Delete), (Kind::Insert, Part::Insert)] {
+        for (place, slot) in reinserted() {
+            plan.push(kind, Statement { place, part }, slot.bytes());
+        }
+    }
+    plan.commands
+}
+
+pub(super) fn slot<'f, 'a>(folds: &'f [Fold<'a, '_>], place: Place) -> Option<&'f Slot<'a>> {
+    folds.get(place.fold)?.slots.get(place.slot)
+}
+
+/// Inserts, then updates, then deletes; `None` for a slot that writes nothing.
+pub(super) fn section(slot: &Slot<'_>) -> Option<Kind> {
+    if slot.look_up {
+        return None;
+    }
+    match &slot.base {
+        Base::Insert(_) if !slot.replay && slot.deltas.is_empty() => Some(Kind::Insert),
+        Base::Insert(_) | Base::Put(_) => Some(Kind::Update),
+        Base::Delete if slot.deltas.is_empty() => Some(Kind::Delete),
+        Base::Unchanged if slot.deltas.is_empty() => None,
+        Base::Unchanged | Base::Delete => Some(Kind::Update),
+    }
+}
+
+#[derive(Default)]
+struct Plan {
+    commands: Vec<CommandPlan>,
+}
+
+impl Plan {
+    fn push_slot(&mut self, place: Place, slot: &Slot<'_>) {
+        let (Some(kind), false) = (section(slot), slot.reinsert) else {
+            return;
+        };
+        let bytes = slot.bytes();
+        let mut push = |part, bytes| self.push(kind, Statement { place, part }, bytes);
+        match kind {
+            Kind::Insert => push(Part::Insert, bytes),
+            Kind::Delete => push(Part::Delete, bytes),
+            Kind::Update => {
+                if matches!(slot.base, Base::Insert(_) | Base::Put(_)) {
+                    push(Part::Put, bytes);
+                }
+                for at in 0..slot.deltas.len() {
+                    push(Part::Delta(at), bytes);
+                }
+            }
+        }
+    }
+
+    fn push(&mut self, kind: Kind, statement: Statement, bytes: usize) {
+        let fold = statement.place.fold;
+        let fits = |command: &&mut CommandPlan| {
+            command.fold == fold
+                && command.kind == kind
+                && command.statements.len() < MAX_STATEMENTS
+                && command.bytes + bytes < MAX_BYTES
+        };
+        if let Some(command) = self.commands.last_mut().filter(fits) {
+            command.statements.push(statement);
+            command.bytes += bytes;
+            return;
+        }
+        self.commands.push(CommandPlan {
+            fold,
+            kind,
+            statements: vec![statement],
+            bytes,
         });
     }
 }
 
-pub(super) fn write_delete(writer: &mut Writer, id_kind: u8, id: &[u8]) {
+impl CommandPlan {
+    pub(super) fn build(&self, folds: &[Fold<'_, '_>]) -> Result<Command, mongo::Error> {
+        let fold = folds.get(self.fold).ok_or(mongo::Error::Reply("fold"))?;
+        let collection = &fold.target.collection;
+        let mut command = match self.kind {
+            Kind::Insert => WriteCommand::insert(collection),
+            Kind::Update => WriteCommand::update(collection),
+            Kind::Delete => WriteCommand::delete(collection),
+        }
+        .expecting(self.bytes);
+        for Statement { place, part } in &self.statements {
+            if let Some(slot) = slot(folds, *place) {
+                write(&mut command, slot, *part);
+            }
+        }
+        command.into_command()
+    }
+}
+
+fn write(command: &mut WriteCommand, slot: &Slot<'_>, part: Part) {
+    match (part, &slot.base) {
+        (Part::Insert, Base::Insert(document) | Base::Put(document)) => command.push(document),
+        (Part::Put, Base::Insert(document) | Base::Put(document)) => {
+            command.push_replacement(slot.id_kind, slot.id, document);
+        }
+        (Part::Delta(at), _) => {
+            if let Some(delta) = slot.deltas.get(at) {
+                command.push_with(|writer| {
+                    write_query(writer, slot.id_kind, slot.id);
+                    delta.write(writer);
+                });
+            }
+        }
+        (Part::Delete, _) => {
+            command.push_with(|writer| write_delete(writer, slot.id_kind, slot.id));
+        }
+        (Part::Insert | Part::Put, _) => debug_assert!(false, "no document to write"),
+    }
+}
+
+fn write_delete(writer: &mut Writer, id_kind: u8, id: &[u8]) {
     write_query(writer, id_kind, id);
     writer.value(kind::INT32, b"limit", &1_i32.to_le_bytes());
 }

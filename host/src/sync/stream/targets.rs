@@ -8,6 +8,7 @@ use super::{Context, Error};
 use crate::{
     metadata::{CopyState, NamespaceDocument, NamespaceKind},
     model::{Namespace, event::CollectionUuid},
+    mongo::write::CollectionRef,
     plugin::NamespaceChain,
     sync::indexes,
 };
@@ -17,7 +18,10 @@ pub(super) struct Target {
     pub(super) uuid: CollectionUuid,
     /// Its name on the source.
     pub(super) source: Namespace,
-    pub(super) destination: Namespace,
+    /// It on the destination.
+    pub(super) collection: CollectionRef,
+    /// Takes no transactions.
+    pub(super) capped: bool,
     /// Events must be applied one after the other: natural order is part of the
     /// data, or different `_id`s are equal under the collection's collation.
     pub(super) serial: bool,
@@ -68,7 +72,8 @@ impl Targets {
             let target = Target {
                 uuid,
                 source: namespace.source.clone(),
-                destination: namespace.destination.clone(),
+                collection: indexes::on_destination(namespace),
+                capped: indexes::is_capped(&namespace.options),
                 serial: is_serial(&namespace.options),
                 clustered: indexes::is_clustered(&namespace.options),
                 chain: context.chain.of(&namespace.source)?,
@@ -84,7 +89,7 @@ impl Targets {
             *target = Arc::new(Target {
                 chain: context.chain.of(&target.source)?,
                 source: target.source.clone(),
-                destination: target.destination.clone(),
+                collection: target.collection.clone(),
                 ..**target
             });
         }
@@ -95,7 +100,7 @@ impl Targets {
     pub(super) fn has_renamed(&self) -> bool {
         self.by_uuid
             .values()
-            .any(|target| target.source != target.destination)
+            .any(|target| target.source != target.collection.namespace)
     }
 
     pub(super) fn remove(&mut self, uuid: CollectionUuid) -> Option<Arc<Target>> {

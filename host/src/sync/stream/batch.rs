@@ -1,0 +1,231 @@
+//! Writes slots to the destination, in guarded transactions of a bounded size.
+//!
+//! A transaction is bounded by bytes and, through the number of its statements, by time: a host that
+//! takes over waits for the one that is open, and `pause` for the one at hand.
+//!
+//! Capped collections take no transactions. Their statements are sent in order, after a write of
+//! the guard, and the collections are compared before commit.
+
+use std::time::Duration;
+
+use super::{
+    Error,
+    coalesce::Slot,
+    statement::{CommandPlan, Kind, Part, Place, Statement, plan, section},
+    targets::Target,
+};
+use crate::mongo::{
+    self, GuardedWriter, Moment, OUTAGE, Transacted, code,
+    write::{Outcome, StatementError},
+};
+
+/// Statements of a writer's first transaction, and of any.
+const FIRST_STATEMENTS: usize = 250;
+const MAX_STATEMENTS: usize = 2_000;
+/// Bytes of documents in a transaction; a larger document goes alone.
+const MAX_BYTES: usize = 8 << 20;
+/// The time that a transaction aims at.
+const AIM: Duration = Duration::from_millis(500);
+/// Deltas that a server refuses one by one, before all of a transaction are looked up.
+const MAX_REFUSALS: usize = 4;
+
+/// What is to be written to one collection.
+pub(super) struct Fold<'a, 't> {
+    pub(super) target: &'t Target,
+    pub(super) slots: Vec<Slot<'a>>,
+}
+
+/// Writes the slots of one applier.
+pub(super) struct BatchWriter {
+    writer: GuardedWriter,
+    /// Statements of the next transaction at most: follows the time that they take.
+    statements: usize,
+}
+
+impl BatchWriter {
+    pub(super) fn new(writer: GuardedWriter) -> Self {
+        Self {
+            writer,
+            statements: FIRST_STATEMENTS,
+        }
+    }
+
+    pub(super) async fn open(&mut self) -> Result<(), mongo::Error> {
+        self.writer.reopen().await
+    }
+
+    /// Writes everything but look-ups. Slots whose deltas the destination does not take are marked
+    /// to be looked up.
+    pub(super) async fn write(&mut self, folds: &mut [Fold<'_, '_>]) -> Result<(), Error> {
+        let (capped, places) = places(folds);
+        let mut rest = places.as_slice();
+        let mut moved = Moment::now();
+        while !rest.is_empty() {
+            let (portion, behind) = rest.split_at(self.portion(folds, rest));
+            if self.transact(folds, portion).await? {
+                (rest, moved) = (behind, Moment::now());
+            } else if moved.elapsed() > OUTAGE {
+                return Err(mongo::Error::Conflicts.into());
+            }
+        }
+        self.write_capped(folds, capped).await
+    }
+
+    /// How many of `places` the next transaction takes; at least one.
+    fn portion(&self, folds: &[Fold<'_, '_>], places: &[Place]) -> usize {
+        let (mut bytes, mut statements) = (0, 0);
+        let fitting = places.iter().take_while(|place| {
+            let slot = super::statement::slot(folds, **place);
+            bytes += slot.map_or(0, Slot::bytes);
+            statements += slot.map_or(0, |slot| slot.deltas.len().max(1));
+            bytes <= MAX_BYTES && statements <= self.statements
+        });
+        fitting.count().max(1)
+    }
+
+    /// Writes the slots at `places` in one transaction; false if they were too many for one.
+    async fn transact(
+        &mut self,
+        folds: &mut [Fold<'_, '_>],
+        places: &[Place],
+    ) -> Result<bool, Error> {
+        for refusals in 0.. {
+            let plan = plan(folds, places);
+            if plan.is_empty() {
+                break;
+            }
+            let begun = Moment::now();
+            let build = || plan.iter().map(|command| command.build(folds)).collect();
+            match self.writer.transact(build).await? {
+                Transacted::Done(outcomes) => {
+                    self.adapt(&plan, begun.elapsed());
+                    look_up_unmatched(folds, &plan, &outcomes);
+                    break;
+                }
+                Transacted::Refused { command, error } => {
+                    let refused = plan
+                        .get(command)
+                        .and_then(|plan| plan.statements.get(error.index));
+                    let refused = *refused.ok_or(mongo::Error::Reply("writeErrors.index"))?;
+                    give_way(folds, places, refused, error)?;
+                    if refusals >= MAX_REFUSALS {
+                        look_up_deltas(folds, places.iter().copied());
+                    }
+                }
+                Transacted::TooLarge => {
+                    self.statements = (self.statements / 2).max(1);
+                    return Ok(false);
+                }
+            }
+        }
+        Ok(true)
+    }
+
+    fn adapt(&mut self, plan: &[CommandPlan], took: Duration) {
+        let statements: usize = plan.iter().map(|command| command.statements.len()).sum();
+        let took = took.as_millis().max(1);
+        let fitting = statements as u128 * AIM.as_millis() / took;
+        let fitting = usize::try_from(fitting).unwrap_or(MAX_STATEMENTS);
+        // A small transaction says little of a large one.
+        self.statements = fitting.clamp(1, self.statements * 2).min(MAX_STATEMENTS);
+    }
+
+    async fn write_capped(
+        &mut self,
+        folds: &mut [Fold<'_, '_>],
+        mut places: Vec<Place>,
+    ) -> Result<(), Error> {
+        while !places.is_empty() {
+            let plan = plan(folds, &places);
+            let build = plan.iter().map(|command| command.build(folds));
+            let commands = build.collect::<Result<Vec<_>, _>>()?;
+            let outcomes = self.writer.send(commands).await?;
+            let mut again = Vec::new();
+            for (command, outcome) in plan.iter().zip(outcomes) {
+                for error in outcome.errors {
+                    let refused = command.statements.get(error.index);
+                    let refused = *refused.ok_or(mongo::Error::Reply("writeErrors.index"))?;
+                    give_way(folds, &[refused.place], refused, error)?;
+                    again.push(refused.place);
+                }
+            }
+            places = again;
+        }
+        Ok(())
+    }
+}
+
+/// The slots to be written, those of capped collections apart: for each collection inserts,
+/// then updates, then deletes.
+fn places(folds: &[Fold<'_, '_>]) -> (Vec<Place>, Vec<Place>) {
+    let (mut capped, mut others) = (Vec::new(), Vec::new());
+    for (fold, Fold { target, slots }) in folds.iter().enumerate() {
+        let places = if target.capped {
+            &mut capped
+        } else {
+            &mut others
+        };
+        for wanted in [Kind::Insert, Kind::Update, Kind::Delete] {
+            let of_kind = slots.iter().enumerate();
+            let of_kind = of_kind.filter(|(_, slot)| section(slot) == Some(wanted));
+            places.extend(of_kind.map(|(slot, _)| Place { fold, slot }));
+        }
+    }
+    (capped, others)
+}
+
+/// Changes what a refused statement asked for into what the server takes; nothing of the
+/// transaction was done.
+fn give_way(
+    folds: &mut [Fold<'_, '_>],
+    places: &[Place],
+    refused: Statement,
+    error: StatementError,
+) -> Result<(), Error> {
+    let Some(target) = folds.get(refused.place.fold).map(|fold| fold.target) else {
+        return Ok(());
+    };
+    let slot = slot_mut(folds, refused.place);
+    match (refused.part, slot) {
+        // Not one document alone: each refusal costs a transaction.
+        (Part::Insert, Some(slot))
+            if !slot.reinsert && (error.is_duplicate() || target.clustered) =>
+        {
+            for place in places {
+                if let Some(slot) = slot_mut(folds, *place) {
+                    slot.replay = true;
+                }
+            }
+        }
+        (Part::Put, Some(slot)) if code::NOT_AS_REPLACEMENT.contains(&error.code) => {
+            slot.reinsert = true;
+        }
+        (Part::Delta(_), Some(slot)) => slot.look_up = true,
+        _ => return Err(error.refusal(&target.collection.namespace).into()),
+    }
+    Ok(())
+}
+
+/// Marks the deltas of commands that matched fewer documents than they hold statements: nobody
+/// knows which.
+fn look_up_unmatched(folds: &mut [Fold<'_, '_>], plan: &[CommandPlan], outcomes: &[Outcome]) {
+    for (command, outcome) in plan.iter().zip(outcomes) {
+        if outcome.n < command.statements.len() as u64 {
+            let deltas = command.statements.iter();
+            let deltas = deltas.filter(|statement| matches!(statement.part, Part::Delta(_)));
+            look_up_deltas(folds, deltas.map(|statement| statement.place));
+        }
+    }
+}
+
+fn look_up_deltas(folds: &mut [Fold<'_, '_>], places: impl Iterator<Item = Place>) {
+    for place in places {
+        if let Some(slot) = slot_mut(folds, place).filter(|slot| !slot.deltas.is_empty()) {
+            slot.look_up = true;
+        }
+    }
+}
+
+fn slot_mut<'f, 'a>(folds: &'f mut [Fold<'a, '_>], place: Place) -> Option<&'f mut Slot<'a>> {
+    folds.get_mut(place.fold)?.slots.get_mut(place.slot)
+}
