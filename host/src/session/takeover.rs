@@ -141,6 +141,10 @@ async fn go_on(
             .await
             .map_err(sync::Error::into_operator)?;
     }
+    sync::shut_out(&lease.destination(client))
+        .await
+        .map_err(sync::Error::into_operator)?;
+    failpoint("old_hosts_shut_out");
     let store = lease.store(client);
     let persisted = store.session().await.map_err(operator)?;
     let mut document = persisted.ok_or_else(|| operator(mongo::Error::Reply("session")))?;
