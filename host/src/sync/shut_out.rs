@@ -116,17 +116,21 @@ fn closing_view(listed: Option<&RawDocument>, name: &str, on: &str) -> Vec<RawDo
 }
 
 fn closing_validator(listed: Option<&RawDocument>, name: &str) -> Option<RawDocumentBuf> {
-    let Some(listed) = listed else {
-        return Some(rawdoc! { "create": name, "validator": validator() });
-    };
-    let found = option(listed, "validator").and_then(RawBsonRef::as_document);
+    let found = listed.and_then(|listed| option(listed, "validator")?.as_document());
     if found == Some(&*validator()) {
         return None;
     }
-    Some(rawdoc! {
-        "collMod": name, "validator": validator(), "validationLevel": "strict",
-        "validationAction": "error",
-    })
+    let verb = if listed.is_some() {
+        bson::cstr!("collMod")
+    } else {
+        bson::cstr!("create")
+    };
+    let mut command = RawDocumentBuf::new();
+    command.append(verb, name);
+    command.append(bson::cstr!("validator"), validator());
+    command.append(bson::cstr!("validationLevel"), "strict");
+    command.append(bson::cstr!("validationAction"), "error");
+    Some(command)
 }
 
 /// The commands that take away what [`closing`] made.
