@@ -25,7 +25,13 @@ const NOT_VALID: &str = "Document failed validation";
 #[tokio::test]
 async fn f07_a_cut_off_host_without_a_lease_persists_nothing() -> Result<()> {
     let (mut rig, mut old) = cut_off().await?;
-    rig.host.wait_can_commit().await?;
+    let progress = rig.host.wait_can_commit().await?;
+    ensure!(
+        progress["warnings"]
+            .to_string()
+            .contains("Make sure that its process has ended"),
+        "the new host does not warn of the old one: {progress:#}"
+    );
     let persisted = Persisted::read(&rig.destination).await?;
     ensure!(persisted.metadata_version == METADATA_VERSION);
     // Events that the old host will read when it is continued.

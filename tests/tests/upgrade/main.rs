@@ -6,6 +6,7 @@ mod cut_off;
 mod downgrade;
 mod phases;
 mod points;
+mod standby;
 mod steps;
 
 use anyhow::Result;
