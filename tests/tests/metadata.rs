@@ -10,8 +10,9 @@ use serde::{Serialize, de::DeserializeOwned};
 use support::{metadata, metadata::Entry, mongod::workspace};
 use tidegate::{
     metadata::{
-        ComponentChunkDocument, ComponentDocument, METADATA_VERSION, NamespaceDocument,
-        PartitionDocument, PositionDocument, QuarantineDocument, SessionDocument,
+        ComponentChunkDocument, ComponentDocument, IntentDocument, METADATA_VERSION,
+        NamespaceDocument, PartitionDocument, PositionDocument, QuarantineDocument,
+        SessionDocument,
     },
     plugin::{Direction, Migrator, Registry, WasiPolicy},
 };
@@ -94,23 +95,37 @@ fn versioned(entries: Vec<Entry>, version: u32) -> Result<Vec<Entry>> {
 #[test]
 fn captured_metadata_migrates_and_twice_is_once_and_back_gives_the_very_bytes() -> Result<()> {
     let registry = Registry::load(None, WasiPolicy::Refuse)?;
+    let here = u32::try_from(METADATA_VERSION)?;
     for Captured { file, version } in older()? {
-        let there_and_back = || {
-            let before = metadata::read(&file)?;
-            let step = step(&registry, version)?;
-            let after = taken(&step, Direction::Forward, &before)?;
-            ensure!(after != before, "nothing has changed");
-            let again = taken(&step, Direction::Forward, &after)?;
-            ensure!(again == after, "taken twice, a step gives something else");
-            if step.step().reversible {
-                let back = taken(&step, Direction::Back, &after)?;
-                ensure!(back == before, "the way back gives something else");
+        let leads_here = || -> Result<()> {
+            let mut before = metadata::read(&file)?;
+            for lower in version..here {
+                let after = there_and_back(&step(&registry, lower)?, &before)
+                    .with_context(|| format!("the step from version {lower}"))?;
+                before = versioned(after, lower + 1)?;
             }
             Ok(())
         };
-        there_and_back().with_context(|| format!("{}", file.display()))?;
+        leads_here().with_context(|| format!("{}", file.display()))?;
     }
     Ok(())
+}
+
+/// Takes a step once, twice and back; the entries after it.
+fn there_and_back(step: &Migrator, before: &[Entry]) -> Result<Vec<Entry>> {
+    let after = taken(step, Direction::Forward, before)?;
+    let again = taken(step, Direction::Forward, &after)?;
+    ensure!(again == after, "taken twice, a step gives something else");
+    if step.step().reversible {
+        let back = taken(step, Direction::Back, &after)?;
+        ensure!(back == before, "the way back gives something else");
+    }
+    let moved = |entry: &Entry| step.step().collections.contains(&entry.collection);
+    ensure!(
+        after != before || !before.iter().any(moved),
+        "nothing has changed"
+    );
+    Ok(after)
 }
 
 /// A document that has come here by steps is one that this release would have written
@@ -144,8 +159,9 @@ fn is_of_this_release(entry: &Entry) -> Result<()> {
     let written = match entry.collection.as_str() {
         "session" => read_and_written::<SessionDocument>(&entry.document),
         "namespaces" => read_and_written::<NamespaceDocument>(&entry.document),
-        "partitions" => read_and_written::<PartitionDocument>(&entry.document),
-        "position" => read_and_written::<PositionDocument>(&entry.document),
+        "copyPartitions" => read_and_written::<PartitionDocument>(&entry.document),
+        "streamPosition" => read_and_written::<PositionDocument>(&entry.document),
+        "intents" => read_and_written::<IntentDocument>(&entry.document),
         "quarantine" => read_and_written::<QuarantineDocument>(&entry.document),
         "components" => read_and_written::<ComponentDocument>(&entry.document),
         "componentChunks" => read_and_written::<ComponentChunkDocument>(&entry.document),
@@ -170,7 +186,7 @@ fn is_of_this_release(entry: &Entry) -> Result<()> {
 /// namespaces alone, and release 0.1.0 knew no plugins.
 fn spell_out(collection: &str, document: &mut Document) -> Result<()> {
     let (within, field, meant) = match collection {
-        "position" => {
+        "streamPosition" => {
             let nothing = doc! { "documents": 0_i64, "bytes": 0_i64 };
             (document, "copied", Bson::Document(nothing))
         }

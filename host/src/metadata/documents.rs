@@ -1,4 +1,4 @@
-//! The shapes of metadata version 2. Every document also has `term`, the term of the lease in
+//! The shapes of metadata version 3. Every document also has `term`, the term of the lease in
 //! which it was written: the store puts it there.
 //!
 //! Reading rules: fields are added as optional, names are never reused, unknown
@@ -14,7 +14,9 @@ use crate::model::{ClusterTime, Namespace, Position, StartOptions, State, event:
 /// - 1: tidegate 0.1.0 and 0.1.1
 /// - 2: tidegate 0.2.0: the lease and its terms, components pinned by slot, features, swaps and
 ///   upgrades
-pub const METADATA_VERSION: i32 = 2;
+/// - 3: tidegate 0.3.0: the position and the partitions in collections that older hosts do not
+///   write, partitions that may be incomplete, intents of DDL
+pub const METADATA_VERSION: i32 = 3;
 
 /// How far a sync has come. Phases only go forward.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -265,7 +267,7 @@ fn uuid_from_hex(hex: &str) -> Option<CollectionUuid> {
     Some(uuid)
 }
 
-/// Collection `partitions`: one an `_id` range of one collection.
+/// Collection `copyPartitions`: one an `_id` range of one collection.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct PartitionDocument {
@@ -285,9 +287,23 @@ pub struct PartitionDocument {
     pub documents: i64,
     pub bytes: i64,
     pub done: bool,
+    /// Persisted before the first insert.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub begun: bool,
+    /// Its documents may be more than the source's: its `_id`s are compared before commit.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub suspect: bool,
 }
 
-/// Collection `position`: one document.
+#[expect(
+    clippy::trivially_copy_pass_by_ref,
+    reason = "the signature that serde calls"
+)]
+fn is_false(flag: &bool) -> bool {
+    !flag
+}
+
+/// Collection `streamPosition`: one document.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct PositionDocument {

@@ -8,11 +8,14 @@
 //! - the safe position is written only after everything at or before it is
 //!   durable on the destination;
 //! - a partition's `lastId` is written only after every document up to it is;
-//! - a namespace's document is written after the DDL that it tells of.
+//! - a namespace's document is written after the DDL that it tells of, whose intent is written
+//!   before it.
 
 mod components;
 mod documents;
+mod intents;
 mod lease;
+mod legacy;
 mod quarantine;
 mod store;
 
@@ -21,6 +24,8 @@ pub use documents::{
     NamespaceDocument, NamespaceKind, PartitionDocument, Phase, PinnedComponent, PositionDocument,
     QuarantineDocument, SessionDocument, SwapDocument, UpgradeDocument,
 };
+pub use intents::{IntentDocument, IntentKind, IntentState};
 pub use lease::{APPLIERS, Claim, LeaseDocument, LeaseKey, Predecessor};
+pub use legacy::RENAMED;
 pub use quarantine::QuarantinedId;
 pub use store::{Heading, Reader, Standing, Storage, Store};

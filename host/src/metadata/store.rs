@@ -10,14 +10,15 @@ use super::{
         Copied, NamespaceDocument, PartitionDocument, Phase, PositionDocument, SessionDocument,
         UpgradeDocument,
     },
+    intents::INTENTS,
     lease::{LEASE, LeaseKey},
 };
 use crate::model::{Change, Guard, State, options::ClusterName};
 
 const SESSION: &str = "session";
-const NAMESPACES: &str = "namespaces";
-const PARTITIONS: &str = "partitions";
-const POSITION: &str = "position";
+pub(super) const NAMESPACES: &str = "namespaces";
+pub(super) const PARTITIONS: &str = "copyPartitions";
+pub(super) const POSITION: &str = "streamPosition";
 pub(super) const QUARANTINE: &str = "quarantine";
 
 /// A database for documents keyed by string ids. Every write is durable on a
@@ -189,8 +190,12 @@ impl<S: Storage> Reader<S> {
 
     /// What all partitions together have copied.
     pub async fn copied(&self) -> Result<Copied, S::Error> {
+        self.copied_in(PARTITIONS).await
+    }
+
+    pub(super) async fn copied_in(&self, collection: &'static str) -> Result<Copied, S::Error> {
         let counts = doc! { "documents": 1, "bytes": 1 };
-        let partitions = self.storage.page(PARTITIONS, doc! {}, counts, None).await?;
+        let partitions = self.storage.page(collection, doc! {}, counts, None).await?;
         Ok(partitions
             .iter()
             .fold(Copied::default(), |sum, one: &Copied| Copied {
@@ -218,9 +223,16 @@ impl<S: Storage> Reader<S> {
     }
 
     pub async fn position(&self) -> Result<Option<PositionDocument>, S::Error> {
+        self.position_in(POSITION).await
+    }
+
+    pub(super) async fn position_in(
+        &self,
+        collection: &'static str,
+    ) -> Result<Option<PositionDocument>, S::Error> {
         Ok(self
             .storage
-            .find(POSITION, doc! { "_id": PositionDocument::ID })
+            .find(collection, doc! { "_id": PositionDocument::ID })
             .await?
             .pop())
     }
@@ -244,7 +256,7 @@ impl<S: Storage> Store<S> {
         session: &SessionDocument,
         namespaces: &[NamespaceDocument],
     ) -> Result<(), S::Error> {
-        let mut changes: Vec<_> = [NAMESPACES, PARTITIONS, POSITION, QUARANTINE]
+        let mut changes: Vec<_> = [NAMESPACES, PARTITIONS, POSITION, QUARANTINE, INTENTS]
             .map(|collection| remove(collection, doc! {}))
             .into();
         changes.push(self.insert(NAMESPACES, namespaces)?);
@@ -263,17 +275,12 @@ impl<S: Storage> Store<S> {
     }
 
     pub async fn put_namespace(&self, namespace: &NamespaceDocument) -> Result<(), S::Error> {
-        self.commit(vec![self.put(NAMESPACES, &namespace.id, namespace)?])
-            .await
+        self.commit(vec![self.namespace_change(namespace)?]).await
     }
 
     /// Forgets a namespace, its partitions and its quarantined documents.
     pub async fn remove_namespace(&self, id: &str) -> Result<(), S::Error> {
-        let mut changes: Vec<_> = [PARTITIONS, QUARANTINE]
-            .map(|collection| remove(collection, doc! { "namespaceId": id }))
-            .into();
-        changes.push(remove(NAMESPACES, doc! { "_id": id }));
-        self.commit(changes).await
+        self.commit(self.namespace_removal(id)).await
     }
 
     /// Writes a namespace that is being copied from now on, and its partitions.
@@ -291,13 +298,11 @@ impl<S: Storage> Store<S> {
     }
 
     pub async fn put_partition(&self, partition: &PartitionDocument) -> Result<(), S::Error> {
-        self.commit(vec![self.put(PARTITIONS, &partition.id, partition)?])
-            .await
+        self.commit(vec![self.partition_change(partition)?]).await
     }
 
     pub async fn put_position(&self, position: &PositionDocument) -> Result<(), S::Error> {
-        self.commit(vec![self.put(POSITION, &position.id, position)?])
-            .await
+        self.commit(vec![self.position_change(position)?]).await
     }
 
     pub(super) async fn commit(&self, changes: Vec<Change>) -> Result<(), S::Error> {

@@ -51,10 +51,13 @@ impl Documents {
         }
     }
 
-    /// The names of its collections, in order.
+    /// The names of its collections, in order; no views, and not the collection that defines them.
     pub async fn collections(&self) -> Result<Vec<String>, Error> {
+        let collections =
+            doc! { "type": "collection", "name": { "$not": { "$regex": "^system\\." } } };
         let mut names = retry("list metadata", || async {
-            Ok(self.database.list_collection_names().await?)
+            let listed = self.database.list_collection_names();
+            Ok(listed.filter(collections.clone()).await?)
         })
         .await?;
         names.sort();

@@ -40,6 +40,10 @@ pub async fn rollback(settings: Settings) -> Result<Rolled, OperatorError> {
     let key = lease.document().key();
     let migrated = sync::migrate(client, &lease.fence(), &key, &session.registry, (from, to)).await;
     if let Err(error) = migrated {
+        // The metadata is of this version still. If this fails, the next takeover does it.
+        if let Err(error) = sync::shut_out(&lease.destination(client)).await {
+            tracing::info!(error = %error, "old hosts are not shut out before the next takeover");
+        }
         lease.release().await;
         return Err(error.into_operator());
     }

@@ -139,7 +139,7 @@ async fn show_persisted(
         (_, Phase::Restore) => "restoring unique, TTL, hidden and capped settings",
         (_, Phase::Done) => "commit completed",
     });
-    let copied = reader.copied().await?;
+    let (copied, position) = reader.shown(standing.metadata_version).await?;
     progress.copy = CopyProgress {
         total_bytes: u64::try_from(standing.total_bytes)
             .unwrap_or_default()
@@ -147,7 +147,7 @@ async fn show_persisted(
         copied_bytes: u64::try_from(copied.bytes).unwrap_or_default(),
         copied_documents: u64::try_from(copied.documents).unwrap_or_default(),
     };
-    if let Some(position) = reader.position().await? {
+    if let Some(position) = position {
         progress.safe = Some(position.safe.cluster_time);
         progress.total_events_applied = u64::try_from(position.events_applied).unwrap_or_default();
     }

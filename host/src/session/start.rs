@@ -116,6 +116,9 @@ async fn begin(
     let store = lease.store();
     session.uploads.store(&store).await?;
     pins::store(&session.registry, &store, &document.pinned).await?;
+    sync::shut_out(&lease.destination(&destination.client))
+        .await
+        .map_err(sync::Error::into_operator)?;
     sync::begin(&store, plan, document)
         .await
         .map_err(takeover::operator)

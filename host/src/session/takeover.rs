@@ -16,7 +16,7 @@ use super::{
     standby::Why,
 };
 use crate::{
-    metadata::{Heading, LeaseDocument, METADATA_VERSION, SessionDocument, UpgradeDocument},
+    metadata::{Heading, LeaseDocument, METADATA_VERSION, Phase, SessionDocument, UpgradeDocument},
     model::{ErrorName, OperatorError, State, options::ClusterName},
     mongo::{self, Cluster, is_connected, preflight::Identity},
     observe::{self, failpoint},
@@ -141,10 +141,19 @@ async fn go_on(
             .await
             .map_err(sync::Error::into_operator)?;
     }
+    sync::shut_out(&lease.destination(client))
+        .await
+        .map_err(sync::Error::into_operator)?;
+    failpoint("old_hosts_shut_out");
     let store = lease.store();
     let persisted = store.session().await.map_err(operator)?;
     let mut document = persisted.ok_or_else(|| operator(mongo::Error::Reply("session")))?;
     document.upgrades.extend(found.upgrade(lease.document()));
+    if version < FIRST_WITH_LEASE {
+        let position = store.position().await.map_err(operator)?;
+        let unclean = position.is_some_and(|position| !position.clean);
+        document.warnings.extend(may_come_back(&document, unclean));
+    }
     document.written_by = observe::VERSION.to_owned();
     store.put_session(&document).await.map_err(operator)?;
     failpoint("upgrade_recorded");
@@ -251,6 +260,22 @@ impl Found {
 
 pub(super) fn operator(error: mongo::Error) -> OperatorError {
     sync::Error::Mongo(error).into_operator()
+}
+
+/// The warning where a host without a lease may have been cut off while it applied events: it can
+/// write documents until its next write of metadata is refused. In the copy no warning is needed:
+/// its partitions are compared before commit.
+fn may_come_back(document: &SessionDocument, unclean: bool) -> Option<String> {
+    let worked = matches!(document.state, State::Running | State::Committing)
+        && document.phase == Phase::ChangeEventApplication;
+    (worked && unclean).then(|| {
+        format!(
+            "The host of release {} that worked on this sync before did not stop cleanly. Make sure that its process \
+             has ended: if it was only cut off and comes back, it can overwrite newer documents for about a second, \
+             until the destination refuses its metadata.",
+            document.written_by
+        )
+    })
 }
 
 fn still_there() -> OperatorError {

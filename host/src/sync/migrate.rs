@@ -4,23 +4,29 @@
 //! version that the step begins with, takes the documents that the step wants to see off
 //! their collections, writes what the component makes of them, and sets the version
 //! last. So a crash leaves the one version or the other, and nothing between.
+//!
+//! Views under the old names of version 3 are no part of the transaction, see [`super::shut_out`]:
+//! before the step back they are dropped; after the step forward a takeover creates them.
 
 use std::{sync::Arc, time::Instant};
 
 use bson::{RawDocumentBuf, doc};
 use mongodb::Client;
 
-use super::Error;
+use super::{Error, shut_out};
 use crate::{
     metadata::{LeaseKey, SessionDocument},
     model::{Change, ErrorName, OperatorError, namespace::METADATA_DATABASE, raw},
-    mongo::{self, Documents, Fence, Transaction, retry},
+    mongo::{self, Destination, Documents, Fence, Transaction, retry},
     observe::failpoint,
     plugin::{Direction, Migrator, Registry},
 };
 
 /// The collection that holds the version.
 const SESSION: &str = "session";
+
+/// The first version that hosts without a lease are shut out of.
+const SHUT_OUT_SINCE: i32 = 3;
 
 /// Migrates from one version to the other, up or down.
 pub async fn migrate(
@@ -35,6 +41,9 @@ pub async fn migrate(
         let step = Step::of(registry, version, to).await?;
         let begun = Instant::now();
         failpoint("migration_begun");
+        if step.ends_shutting_out() {
+            shut_out::let_in(&Destination::new(destination.clone(), fence.clone())).await?;
+        }
         let documents = Documents::new(destination, METADATA_DATABASE);
         let count = retry("migrate metadata", || {
             fence.pass(|_| step.take(&documents, key))
@@ -85,6 +94,11 @@ impl Step {
             from,
             to: if to > from { from + 1 } else { from - 1 },
         })
+    }
+
+    /// Whether hosts without a lease may write the metadata after the step, and not before it.
+    fn ends_shutting_out(&self) -> bool {
+        self.to < SHUT_OUT_SINCE && SHUT_OUT_SINCE <= self.from
     }
 
     /// Takes the step; the documents that were written.

@@ -17,6 +17,7 @@ mod quarantine;
 mod recopy;
 mod record;
 mod scope;
+mod shut_out;
 mod status;
 mod stream;
 mod views;
@@ -41,6 +42,7 @@ pub use error::Error;
 pub use migrate::migrate;
 use names::Names;
 pub use record::Record;
+pub use shut_out::shut_out;
 pub use status::{Status, Step};
 pub use wish::{Boundary, Wish};
 

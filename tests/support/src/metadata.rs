@@ -37,11 +37,12 @@ impl Entry {
     }
 }
 
-/// Every document of the metadata database, by collection and `_id`.
+/// Every document of the metadata database, by collection and `_id`; views hold none.
 pub async fn dump(destination: &ReplicaSet) -> Result<Vec<Entry>> {
     let database = destination.db(DATABASE);
     let mut entries = Vec::new();
-    for collection in database.list_collection_names().await? {
+    let stored = doc! { "type": "collection", "name": { "$not": { "$regex": "^system\\." } } };
+    for collection in database.list_collection_names().filter(stored).await? {
         let found = database.collection::<RawDocumentBuf>(&collection);
         let mut documents = found.find(doc! {}).await?;
         while let Some(document) = documents.try_next().await? {

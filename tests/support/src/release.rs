@@ -8,6 +8,10 @@ use semver::Version;
 
 use crate::mongod::{target_directory, workspace};
 
+/// Releases that tests name, whatever the previous one is: the last without a lease, and the last
+/// of metadata version 2.
+pub const NAMED_BY_TESTS: [&str; 2] = ["0.1.1", "0.2.0"];
+
 /// A release that `tests/releases.toml` names.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Release {

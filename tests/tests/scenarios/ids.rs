@@ -205,7 +205,7 @@ async fn s17_mixed_id_types_in_partitions() -> Result<()> {
         .await?;
     }
     start_and_die(&mut rig, json!({})).await?;
-    let partitions = steps::metadata(&rig, "partitions").await?;
+    let partitions = steps::metadata(&rig, "copyPartitions").await?;
     ensure!(
         partitions.len() >= 2,
         "one partition proves nothing: {partitions:?}"
@@ -495,7 +495,7 @@ async fn s21_lowest_id_and_bounds_deleted() -> Result<()> {
     rig.host.wait_for_end().await?;
     heal(&rig.source).await?;
 
-    let partitions = steps::metadata(&rig, "partitions").await?;
+    let partitions = steps::metadata(&rig, "copyPartitions").await?;
     ensure!(partitions.len() >= 2, "one partition proves nothing");
     for bound in partitions
         .iter()

@@ -41,7 +41,7 @@ fn documents(range: std::ops::Range<i32>) -> Vec<Document> {
 }
 
 async fn persisted_time(rig: &Rig) -> Result<bson::Timestamp> {
-    let position = steps::metadata(rig, "position").await?;
+    let position = steps::metadata(rig, "streamPosition").await?;
     Ok(position
         .first()
         .context("no position")?
@@ -377,7 +377,7 @@ async fn s63_paused_means_paused() -> Result<()> {
     rig.host.pause().await?;
     let (progress, position) = (
         rig.host.progress().await?,
-        steps::metadata(&rig, "position").await?,
+        steps::metadata(&rig, "streamPosition").await?,
     );
     ensure!(
         progress["state"] == "PAUSED" && progress["lagTimeSeconds"].is_null(),
@@ -387,7 +387,7 @@ async fn s63_paused_means_paused() -> Result<()> {
     insert(&source, "c", documents(200..210)).await?;
     source_time(&rig).await?;
     ensure!(
-        steps::metadata(&rig, "position").await? == position,
+        steps::metadata(&rig, "streamPosition").await? == position,
         "a paused sync has moved"
     );
     ensure!(
@@ -423,7 +423,7 @@ async fn s63_pause_in_the_copy_and_commit_twice() -> Result<()> {
     rig.host.pause().await?;
     let copied = steps::count(&rig.destination_db("app"), "c").await?;
     ensure!(copied < 60, "paused after the copy");
-    let partition = steps::metadata(&rig, "partitions").await?;
+    let partition = steps::metadata(&rig, "copyPartitions").await?;
     let partition = partition.first().context("no partition")?;
     ensure!(
         partition.get_i64("documents")? == i64::try_from(copied)?,
@@ -565,7 +565,7 @@ async fn s65_resumed_behind_the_last_id() -> Result<()> {
         "the place in the partition is persisted",
         DEADLINE,
         async || {
-            let partitions = steps::metadata(&rig, "partitions").await?;
+            let partitions = steps::metadata(&rig, "copyPartitions").await?;
             let there = partitions
                 .first()
                 .is_some_and(|partition| partition.contains_key("lastId"));
@@ -583,7 +583,7 @@ async fn s65_resumed_behind_the_last_id() -> Result<()> {
     ensure!(copied < 80, "killed after the copy");
     delete(&destination, "c", 0).await?;
     // The last copied document goes: the place is still a place.
-    let partitions = steps::metadata(&rig, "partitions").await?;
+    let partitions = steps::metadata(&rig, "copyPartitions").await?;
     let last = partitions[0].get_document("lastId")?.get_i32("_id")?;
     delete(&source, "c", last).await?;
     update(&source, "c", last - 1, doc! { "$set": { "z": 1, "b": 1 } }).await?;

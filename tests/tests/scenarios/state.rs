@@ -131,7 +131,7 @@ async fn s64_copied_metadata_is_refused() -> Result<()> {
     )
     .await?;
     let metadata = stranger.db("mongosync_internal_tidegate");
-    for collection in ["session", "namespaces", "position"] {
+    for collection in ["session", "namespaces", "streamPosition"] {
         insert(
             &metadata,
             collection,
@@ -185,7 +185,7 @@ async fn fingerprint_of_session(rig: &Rig) -> Result<Vec<Document>> {
 async fn s64_a_paused_sync_stays_paused() -> Result<()> {
     let mut rig = begun().await?;
     rig.host.pause().await?;
-    let position = steps::metadata(&rig, "position").await?;
+    let position = steps::metadata(&rig, "streamPosition").await?;
     insert(
         &rig.source_db("app"),
         "c",
@@ -200,7 +200,7 @@ async fn s64_a_paused_sync_stays_paused() -> Result<()> {
     );
     refused(&rig, "commit", json!({}), "InvalidStateTransition").await?;
     ensure!(
-        steps::metadata(&rig, "position").await? == position,
+        steps::metadata(&rig, "streamPosition").await? == position,
         "a paused sync has moved"
     );
     ensure!(steps::count(&rig.destination_db("app"), "c").await? == 20);

@@ -2,9 +2,11 @@
 //! load, step by step as operators do it, cut short at every write, and the way back.
 //! `cargo xtask upgrade-matrix` has the phases from every release.
 
+mod cut_off;
 mod downgrade;
 mod phases;
 mod points;
+mod standby;
 mod steps;
 
 use anyhow::Result;

@@ -19,6 +19,7 @@ const OF_A_TAKEOVER: &[&str] = &[
     "migration_begun",
     "migration_written",
     "migration_done",
+    "old_hosts_shut_out",
     "upgrade_recorded",
 ];
 

@@ -12,6 +12,7 @@ use support::{
     upgrade::{DOCUMENTS, Persisted, documents},
     workload::{Pace, dataset},
 };
+use tidegate::metadata::METADATA_VERSION;
 
 const SEED: u64 = 4;
 
@@ -100,7 +101,7 @@ async fn upgrade(pause: bool) -> Result<()> {
     rig.host.restart().await?;
     let after = Persisted::read(&rig.destination).await?;
     ensure!(
-        after.metadata_version == tidegate::metadata::METADATA_VERSION,
+        after.metadata_version == METADATA_VERSION,
         "the metadata has version {}",
         after.metadata_version
     );
@@ -141,7 +142,7 @@ async fn active_host_and_standby() -> Result<()> {
     ensure!(old.terminate().await?.success());
     rig.host.wait_for_state("RUNNING").await?;
     wait_for_role(&rig.host, "active").await?;
-    ensure!(Persisted::read(&rig.destination).await?.metadata_version == 2);
+    ensure!(Persisted::read(&rig.destination).await?.metadata_version == METADATA_VERSION);
 
     // From now on both are of this release: one tells the other to go on.
     let next = Host::spawn(rig.host.arguments().clone()).await?;

@@ -35,6 +35,7 @@ const CAPTURES: &[(&str, &str, End)] = &[
     ("copy-done", "copy done", End::Kill),
     ("index-build", "index build", End::Kill),
     ("events-applied", "catch-up, events applied", End::Kill),
+    ("ddl-applied", "catch-up, DDL applied", End::Kill),
     ("in-step", "in step", End::Kill),
     ("in-step-stopped", "in step", End::Terminate),
     ("in-step-paused", "in step, paused", End::Terminate),

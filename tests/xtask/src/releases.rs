@@ -23,9 +23,16 @@ use support::{
 use crate::build::{command, forget_this_package, succeed};
 use crate::components;
 
-/// Builds the release before this one, which the suites of upgrades begin with.
-pub(crate) fn previous() -> Result<()> {
-    build(&release::previous()?, Profile::Dev)
+/// Builds the releases that the suites of upgrades begin with: the one before this one, and those
+/// that tests name.
+pub(crate) fn for_tests() -> Result<()> {
+    let mut releases = vec![release::previous()?];
+    for version in release::NAMED_BY_TESTS {
+        releases.push(Release::of(version)?);
+    }
+    releases
+        .iter()
+        .try_for_each(|release| build(release, Profile::Dev))
 }
 
 /// Builds the release of that version, or all that are older than this one.

@@ -12,7 +12,7 @@ pub(crate) fn run(arguments: &[String]) -> Result<()> {
     // Found or downloaded once, before the suites ask for it all at a time.
     eprintln!("mongod: {}", mongod::obtain()?.display());
     build::all(Profile::Dev)?;
-    releases::previous()?;
+    releases::for_tests()?;
     languages::build()?;
     let nextest = has_subcommand("nextest");
     let runner: &[&str] = if nextest {

@@ -11,11 +11,20 @@ use serde::de::DeserializeOwned;
 use super::{Ended, Metadata, operator};
 use crate::{
     metadata::{
-        CopyState, METADATA_VERSION, NamespaceDocument, PartitionDocument, Phase, PositionDocument,
-        QuarantineDocument, SessionDocument,
+        CopyState, IntentDocument, METADATA_VERSION, NamespaceDocument, PartitionDocument, Phase,
+        PositionDocument, QuarantineDocument, SessionDocument,
     },
     plugin::digest,
 };
+
+/// Collections whose documents say in which term they were written.
+const WITH_TERM: [&str; 5] = [
+    "session",
+    "namespaces",
+    "copyPartitions",
+    "streamPosition",
+    "intents",
+];
 
 /// Prints one line for each thing that is not as a host leaves it.
 pub(super) async fn check(metadata: &Metadata, out: &mut impl Write) -> anyhow::Result<Ended> {
@@ -56,16 +65,18 @@ impl Check<'_> {
     async fn all(&mut self) -> anyhow::Result<()> {
         let sessions: Vec<SessionDocument> = self.read("session").await?;
         let namespaces: Vec<NamespaceDocument> = self.read("namespaces").await?;
-        let partitions: Vec<PartitionDocument> = self.read("partitions").await?;
-        let positions: Vec<PositionDocument> = self.read("position").await?;
+        let partitions: Vec<PartitionDocument> = self.read("copyPartitions").await?;
+        let positions: Vec<PositionDocument> = self.read("streamPosition").await?;
+        self.read::<IntentDocument>("intents").await?;
         self.read::<QuarantineDocument>("quarantine").await?;
         self.terms().await?;
         self.copied(&namespaces, &partitions);
         if let Some(session) = sessions.first() {
             self.components(session).await?;
             if session.phase >= Phase::Restore && positions.is_empty() {
-                self.found
-                    .push("position: missing, and the sync has applied change events".to_owned());
+                self.found.push(
+                    "streamPosition: missing, and the sync has applied change events".to_owned(),
+                );
             }
         }
         Ok(())
@@ -97,7 +108,7 @@ impl Check<'_> {
     async fn terms(&mut self) -> anyhow::Result<()> {
         let lease = self.metadata.reader.lease().await.map_err(operator)?;
         let term = lease.map_or(0, |lease| lease.term);
-        for collection in ["session", "namespaces", "partitions", "position"] {
+        for collection in WITH_TERM {
             for document in self.raw(collection).await? {
                 match document.get_i64("term") {
                     Ok(of) if of <= term => {}
@@ -121,7 +132,7 @@ impl Check<'_> {
             if !known.contains(partition.namespace_id.as_str()) {
                 let id = &partition.id;
                 self.found
-                    .push(format!("partitions: {id}: of no namespace"));
+                    .push(format!("copyPartitions: {id}: of no namespace"));
             }
             if !partition.done {
                 *unfinished.entry(&partition.namespace_id).or_default() += 1;

@@ -68,10 +68,11 @@ async fn read(metadata: &Metadata) -> anyhow::Result<Value> {
         fields.insert("state".to_owned(), json!(standing.state));
         fields.insert("phase".to_owned(), json!(standing.phase));
     }
-    let copied = reader.copied().await.map_err(operator)?;
+    let shown_of = reader.shown(heading.metadata_version).await;
+    let (copied, position) = shown_of.map_err(operator)?;
     fields.insert("documentsCopied".to_owned(), json!(copied.documents));
     fields.insert("bytesCopied".to_owned(), json!(copied.bytes));
-    if let Some(position) = reader.position().await.map_err(operator)? {
+    if let Some(position) = position {
         let safe = position.safe.cluster_time.to_string();
         fields.insert("safePosition".to_owned(), json!(safe));
         fields.insert("eventsApplied".to_owned(), json!(position.events_applied));

@@ -298,3 +298,49 @@ fn the_shipped_step_from_version_1_goes_forward_and_back() {
         assert!(error.message.contains(word), "{word}: {error}");
     }
 }
+
+#[test]
+fn the_shipped_step_from_version_2_moves_two_collections_and_refuses_what_would_be_lost() {
+    let migrator = registry().migrator(2).expect("no failure").expect("a step");
+    let step = migrator.step();
+    assert_eq!((step.from, step.reversible), (2, true));
+    assert!(step.collections.iter().any(|name| name == "intents"));
+    let session = rawdoc! { "_id": "session", "metadataVersion": 2 };
+    let migrate = |direction, collection, documents: &[u8]| {
+        migrator.migrate(direction, session.as_bytes(), collection, documents)
+    };
+    let undone = rawdoc! { "_id": "a.1000", "namespaceId": "a", "done": false };
+    let before: Vec<u8> = (0..1_000)
+        .map(partition)
+        .chain([undone])
+        .flat_map(RawDocumentBuf::into_bytes)
+        .collect();
+    let [(moved, after)] = migrate(Direction::Forward, "partitions", &before)
+        .expect("an answer")
+        .try_into()
+        .expect("one collection");
+    assert_eq!(moved, "copyPartitions");
+    let documents: Vec<Document> = raw::sequence(&after)
+        .map(|one| bson::deserialize_from_slice(one.expect("BSON")).expect("BSON"))
+        .collect();
+    let begun: Vec<_> = documents
+        .iter()
+        .filter(|one| one.get_bool("begun").is_ok())
+        .collect();
+    assert_eq!(
+        begun,
+        [&doc! { "_id": "a.1000", "namespaceId": "a", "done": false, "begun": true }]
+    );
+    let back = migrate(Direction::Back, &moved, &after).expect("an answer");
+    assert_eq!(back, [("partitions".to_owned(), before)]);
+
+    let intent = rawdoc! {
+        "_id": "7:3", "what": "drop", "source": { "database": "app", "collection": "users" },
+        "state": "pending",
+    };
+    let error = migrate(Direction::Back, "intents", intent.as_bytes()).expect_err("a refusal");
+    assert_eq!(error.name, ErrorName::MigrationFailed);
+    for word in ["metadata-v2-to-v3", "drop of app.users", "or a later one"] {
+        assert!(error.message.contains(word), "{word}: {error}");
+    }
+}

@@ -82,6 +82,8 @@ fn between(namespace_id: &str, bounds: Vec<RawDocumentBuf>) -> Vec<PartitionDocu
             documents: 0,
             bytes: 0,
             done: false,
+            begun: false,
+            suspect: false,
         })
         .collect()
 }

@@ -28,7 +28,7 @@ impl Plugin for HalfStep {
 
 impl Migrate for HalfStep {
     const STEP: Step = Step {
-        from: 1,
+        from: 2,
         reversible: false,
         collections: &["session", "namespaces", "partitions", "position"],
     };

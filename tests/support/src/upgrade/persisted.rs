@@ -49,9 +49,11 @@ impl Persisted {
                     document.get_str("state")?.clone_into(&mut persisted.state);
                     persisted.metadata_version = document.get_i32("metadataVersion")?;
                 }
-                "position" => persisted.events_applied = document.get_i64("eventsApplied")?,
+                "position" | "streamPosition" => {
+                    persisted.events_applied = document.get_i64("eventsApplied")?;
+                }
                 "quarantine" => persisted.quarantined += 1,
-                "partitions" => {
+                "partitions" | "copyPartitions" => {
                     let copied = Copied::of(document)?;
                     persisted.partitions.insert(entry.id().to_owned(), copied);
                 }
@@ -104,7 +106,9 @@ impl Persisted {
 
 impl Copied {
     fn of(mut document: Document) -> Result<Self> {
-        document.remove("term");
+        for of_the_host in ["term", "begun", "suspect"] {
+            document.remove(of_the_host);
+        }
         Ok(Self {
             documents: document.get_i64("documents")?,
             bytes: document.get_i64("bytes")?,
@@ -123,9 +127,9 @@ mod tests {
     fn of(documents: i64, done: bool, events: i64) -> Result<Persisted> {
         let partition = doc! { "_id": "n:0", "documents": documents, "bytes": 7_i64, "done": done, "term": events };
         Persisted::of(&[
-            Entry::new("partitions", &partition)?,
+            Entry::new("copyPartitions", &partition)?,
             Entry::new(
-                "position",
+                "streamPosition",
                 &doc! { "_id": "position", "eventsApplied": events },
             )?,
         ])

@@ -20,7 +20,10 @@ use support::{
     compare::{Expectation, Expected},
     host::Answer,
 };
-use tidegate::plugin::{Registry, WasiPolicy};
+use tidegate::{
+    metadata::METADATA_VERSION,
+    plugin::{Registry, WasiPolicy},
+};
 use tokio::task::JoinHandle;
 
 use super::guests::{STAMP, component};
@@ -119,8 +122,9 @@ impl FeatureSets {
 
     fn write(&self, name: &str, components: &[(String, Vec<u8>)]) -> Result<PathBuf> {
         let folder = self.folder.subdirectory(name)?;
-        let mut manifest =
-            "name = \"tests\"\nversion = \"9.9.9\"\nmetadata_version = 2\n".to_owned();
+        let mut manifest = format!(
+            "name = \"tests\"\nversion = \"9.9.9\"\nmetadata_version = {METADATA_VERSION}\n"
+        );
         for (role, bytes) in components {
             let info = self.registry.add(bytes)?.info;
             manifest += &format!(

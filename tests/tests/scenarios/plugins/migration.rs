@@ -1,13 +1,14 @@
-//! A step of the metadata that fails (scenario 73).
+//! A step of the metadata that fails or is refused (scenario 73, finding 07).
 
 use std::{path::Path, process::Command};
 
 use anyhow::{Context, Result, bail, ensure};
-use bson::doc;
+use bson::{Bson, Document, doc};
+use serde_json::json;
 use support::{
     Rig, host,
     host::number,
-    metadata::{Entry, dump},
+    metadata::{DATABASE, Entry, dump},
     workload::{self, dataset},
 };
 
@@ -15,7 +16,7 @@ use super::{
     builds::{FeatureSets, arguments},
     guests::HALF_STEP,
 };
-use crate::steps;
+use crate::steps::{self, run};
 
 /// It traps when it has answered for most documents: the metadata is as it was, the host ends with
 /// the name of what failed, and a host with the right step goes on.
@@ -55,15 +56,84 @@ async fn s73_a_step_that_traps_changes_nothing() -> Result<()> {
     Ok(())
 }
 
+/// A host of version 2 knows no intents: the step back is refused and changes nothing, and hosts
+/// without a lease are shut out as before.
+#[tokio::test]
+async fn f07_a_step_back_is_refused_while_an_intent_is_there() -> Result<()> {
+    let mut rig = Rig::start().await?;
+    steps::insert(&rig.source_db("app"), "c", vec![doc! { "_id": 1 }]).await?;
+    rig.host.start(json!({})).await?;
+    rig.host.wait_can_commit().await?;
+    rig.host.terminate().await?;
+    let metadata = rig.destination_db(DATABASE);
+    let intent = doc! {
+        "_id": "1:1", "what": "drop", "token": { "_data": "82" },
+        "clusterTime": bson::Timestamp { time: 1, increment: 1 },
+        "source": { "database": "app", "collection": "gone" },
+        "destination": { "database": "app", "collection": "gone" },
+        "state": "inFlight", "term": 1_i64,
+    };
+    steps::insert(&metadata, "intents", vec![intent]).await?;
+    let before = (without_lease(&rig).await?, shapes(&rig).await?);
+    let binary = host::binary()?;
+    let Err(refusal) = roll_back(&rig, &binary) else {
+        bail!("taken back with an intent");
+    };
+    let refusal = format!("{refusal:#}");
+    for word in ["MigrationFailed", "drop of app.gone", "or a later one"] {
+        ensure!(refusal.contains(word), "no {word} in: {refusal}");
+    }
+    let after = (without_lease(&rig).await?, shapes(&rig).await?);
+    ensure!(after == before, "a refused step has changed metadata");
+    ensure!(metadata_command(&rig, &binary, "check").is_ok());
+
+    let intents = metadata.collection::<Document>("intents");
+    intents.delete_many(doc! {}).await?;
+    roll_back(&rig, &binary)?;
+    let open = shapes(&rig).await?;
+    ensure!(
+        open.iter()
+            .all(|one| one.get_str("type").is_ok_and(|kind| kind == "collection")),
+        "a view has stayed: {open:?}"
+    );
+    rig.host.restart().await?;
+    rig.host.wait_can_commit().await?;
+    ensure!(
+        shapes(&rig).await? == before.1,
+        "old hosts are not shut out"
+    );
+    rig.finish().await?;
+    Ok(())
+}
+
+/// Type and options of the metadata's collections, by name.
+async fn shapes(rig: &Rig) -> Result<Vec<Document>> {
+    let database = rig.destination_db(DATABASE);
+    let listed = run(&database, doc! { "listCollections": 1 }).await?;
+    let listed = listed.get_document("cursor")?.get_array("firstBatch")?;
+    let mut shapes = Vec::new();
+    for collection in listed.iter().filter_map(Bson::as_document) {
+        let mut shape = collection.clone();
+        shape.remove("info");
+        shapes.push(shape);
+    }
+    shapes.sort_by_key(|shape| shape.get_str("name").map(str::to_owned).ok());
+    Ok(shapes)
+}
+
 fn roll_back(rig: &Rig, binary: &Path) -> Result<()> {
+    metadata_command(rig, binary, "rollback")
+}
+
+fn metadata_command(rig: &Rig, binary: &Path, task: &str) -> Result<()> {
     let output = Command::new(binary)
-        .args(["metadata", "rollback"])
+        .args(["metadata", task])
         .args(["--cluster0", &rig.source.uri()])
         .args(["--cluster1", &rig.destination.uri()])
         .output()
-        .context("run the rollback")?;
+        .with_context(|| format!("run {task}"))?;
     let printed = String::from_utf8_lossy(&output.stderr).into_owned();
-    ensure!(output.status.success(), "the rollback failed: {printed}");
+    ensure!(output.status.success(), "{task} failed: {printed}");
     Ok(())
 }
 

@@ -28,18 +28,19 @@ pub(super) async fn run() -> Result<Value> {
         progress.pointer("/lease/ours") == Some(&Value::Bool(true))
     })
     .await?;
-    let line = LogCheck::new(host.log_path())
-        .lines()?
-        .into_iter()
-        .find(|line| line.contains("metadata migrated"))
-        .context("no log line says that metadata was migrated")?;
-    let line: Value = serde_json::from_str(&line)?;
-    let number = |name: &str| {
-        let fields = line.get("fields").unwrap_or(&line);
-        let value = fields.get(name).or_else(|| line.get(name));
-        value.and_then(Value::as_u64)
-    };
-    let elapsed = number("elapsed_ms").context("the log line has no elapsed_ms")?;
+    let lines = LogCheck::new(host.log_path()).lines()?;
+    let steps: Vec<_> = lines
+        .iter()
+        .filter(|line| line.contains("metadata migrated"))
+        .collect();
+    ensure!(
+        !steps.is_empty(),
+        "no log line says that metadata was migrated"
+    );
+    let mut elapsed = 0;
+    for line in steps {
+        elapsed += elapsed_ms(line)?;
+    }
     drop((host, source, destination));
     directory.remove();
     Ok(json!({
@@ -48,6 +49,15 @@ pub(super) async fn run() -> Result<Value> {
         "documents": metadata.len(),
         "migration_ms": elapsed,
     }))
+}
+
+/// How long a step took, by its log line.
+fn elapsed_ms(line: &str) -> Result<u64> {
+    let line: Value = serde_json::from_str(line)?;
+    let fields = line.get("fields").unwrap_or(&line);
+    let value = fields.get("elapsed_ms").or_else(|| line.get("elapsed_ms"));
+    let elapsed = value.and_then(Value::as_u64);
+    elapsed.context("the log line has no elapsed_ms")
 }
 
 /// Captured metadata with as many partitions, as if it were of these clusters.

@@ -1,0 +1,27 @@
+//! The names of collections before metadata version 3.
+
+use super::{
+    documents::{Copied, PositionDocument},
+    store::{PARTITIONS, POSITION, Reader, Storage},
+};
+
+/// The first version with the names of today.
+const RENAMED_IN: i32 = 3;
+
+/// Collections of versions 1 and 2, and their names since version 3. Since then the old names
+/// are views: hosts of 0.1.0 and 0.1.1, which know no lease, cannot write to them.
+pub const RENAMED: [(&str, &str); 2] = [("position", POSITION), ("partitions", PARTITIONS)];
+
+impl<S: Storage> Reader<S> {
+    /// What is copied and applied, for display, in every version that this release can read.
+    pub async fn shown(
+        &self,
+        version: i32,
+    ) -> Result<(Copied, Option<PositionDocument>), S::Error> {
+        if version >= RENAMED_IN {
+            return Ok((self.copied().await?, self.position().await?));
+        }
+        let copied = self.copied_in("partitions").await?;
+        Ok((copied, self.position_in("position").await?))
+    }
+}
