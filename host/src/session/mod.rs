@@ -244,7 +244,7 @@ impl Session {
         self.leave().await;
         self.monitor.stop();
         for cluster in &self.clusters {
-            cluster.client.clone().shutdown().await;
+            cluster.client.driver().clone().shutdown().await;
         }
     }
 

@@ -44,6 +44,9 @@ pub use record::Record;
 pub use status::{Status, Step};
 pub use wish::{Boundary, Wish};
 
+/// The name that errors give the source.
+const SOURCE: &str = "the source";
+
 /// How a sync's work ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum End {
@@ -81,15 +84,16 @@ impl Plan {
 
 /// Reads what is in scope on the source and how large it is; changes nothing.
 pub async fn plan(source: &Cluster, router: Arc<Router>) -> Result<Plan, Error> {
+    let source = source.client.called(SOURCE);
     let scope = scope::Scope::new(router);
-    let catalog = catalog::capture(&source.client, &scope).await?;
+    let catalog = catalog::capture(&source, &scope).await?;
     let names = catalog.entries.iter();
     names
         .map(|entry| (&entry.source, &entry.destination))
         .try_fold(Names::default(), Names::take)?;
     let mut total_bytes = 0;
     for entry in catalog.entries.iter().filter(|entry| entry.uuid.is_some()) {
-        total_bytes += listing::collection_size(&source.client, &entry.source)
+        total_bytes += listing::collection_size(&source, &entry.source)
             .await?
             .bytes;
     }
@@ -131,7 +135,7 @@ pub async fn run(work: Work) -> Result<End, Error> {
         quarantine: quarantine::Quarantine::load(store.clone(), &status).await?,
         chain,
         store,
-        source: source.client,
+        source: source.client.called(SOURCE),
         destination,
         scope: scope::Scope::new(router),
         options: record.get().await.options,
