@@ -19,9 +19,9 @@ use crate::model::ErrorKind;
 /// How long a cluster may fail without a success between before the sync pauses (mongosync: 10 minutes).
 pub const OUTAGE: Duration = Duration::from_secs(600);
 
-/// The first pause between two attempts, and the longest one.
+/// The first pause between two attempts, and the longest one. Jitter makes up to twice as much of it.
 const FIRST_PAUSE: Duration = Duration::from_millis(50);
-const LAST_PAUSE: Duration = Duration::from_secs(5);
+const LAST_PAUSE: Duration = Duration::from_millis(2_500);
 
 /// Time for the first attempt of a command that any server answers at once. Twice as much after
 /// each attempt without an answer: a slow server gets its time, a lost packet costs little.
@@ -109,12 +109,12 @@ impl Repeat {
     }
 }
 
-/// [`Repeat::open`] on the destination.
+/// [`Repeat::slow`] on the destination.
 pub async fn retry<T, F>(what: &'static str, attempt: impl FnMut() -> F) -> Result<T, Error>
 where
     F: Future<Output = Result<T, Error>>,
 {
-    Repeat::open(&At::new("the destination"), what)
+    Repeat::slow(&At::new("the destination"), what)
         .run(attempt)
         .await
 }

@@ -23,6 +23,7 @@ mod quarantine;
 mod rollback;
 mod standby;
 mod start;
+mod stop;
 mod succession;
 mod swap;
 mod takeover;
