@@ -8,6 +8,8 @@ use std::fmt;
 pub enum ErrorKind {
     /// Passes by itself: try again.
     Transient,
+    /// Would pass, and has been tried again until its deadline.
+    Outage,
     /// An operator has to change something.
     Operator,
     /// Ours.

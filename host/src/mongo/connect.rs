@@ -3,20 +3,26 @@
 //! Nothing that leaves this module holds credentials: a message about a
 //! connection string is only ever made from a copy without them.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use bson::{Document, Timestamp, doc};
-use mongodb::Client;
 use mongodb::error::{Error, ErrorKind};
 use mongodb::options::{ClientOptions, ReadPreference, SelectionCriteria, WriteConcern};
 
-use super::Cluster;
+use super::{Client, Cluster, Repeat, retry::bounded};
 use crate::model::options::ClusterName;
 use crate::model::{ClusterTime, ErrorName, OperatorError};
 
 /// Connections that copying and applying may hold at once; the driver's own
 /// default is 10.
 const MIN_POOL_SIZE: u32 = 32;
+
+/// Within this time a cluster that is watched has to answer.
+const ANSWER: Duration = Duration::from_secs(2);
+
+/// How long commands are repeated while an operator waits for the answer: as long as the driver
+/// looks for a primary.
+const PATIENCE: Duration = Duration::from_secs(30);
 
 /// The server's code for a command that the user may not run.
 const UNAUTHORIZED: i32 = 13;
@@ -43,11 +49,16 @@ pub async fn connect(
 }
 
 /// The same for a cluster that errors call `name`.
-pub(super) async fn client(name: &str, uri: &str, app_name: &str) -> Result<Client, OperatorError> {
+pub(super) async fn client(
+    name: &'static str,
+    uri: &str,
+    app_name: &str,
+) -> Result<Client, OperatorError> {
     let options = client_options(name, uri, app_name).await?;
     let hosts: Vec<String> = options.hosts.iter().map(ToString::to_string).collect();
-    let client = Client::with_options(options)
+    let client = mongodb::Client::with_options(options)
         .map_err(|error| invalid_uri(name, &error.kind.to_string()))?;
+    let client = Client::new(client, name);
     let hello = client
         .database("admin")
         .run_command(doc! { "hello": 1 })
@@ -58,16 +69,17 @@ pub(super) async fn client(name: &str, uri: &str, app_name: &str) -> Result<Clie
     }
 }
 
-/// How long the primary takes to answer a ping; `None` if it does not.
+/// How long the primary takes to answer a ping; `None` if it does not within [`ANSWER`]. Asked
+/// once: whoever watches a cluster asks again.
 pub async fn ping_ms(cluster: &Cluster) -> Option<u64> {
     let asked = Instant::now();
-    admin(cluster, doc! { "ping": 1 }).await.ok()?;
+    look(cluster, doc! { "ping": 1 }).await.ok()?;
     u64::try_from(asked.elapsed().as_millis()).ok()
 }
 
-/// The cluster time of the newest write on the primary.
+/// The cluster time of the newest write on the primary. Asked once, like [`ping_ms`].
 pub async fn last_write(cluster: &Cluster) -> Result<ClusterTime, super::Error> {
-    let hello = admin(cluster, doc! { "hello": 1 }).await?;
+    let hello = look(cluster, doc! { "hello": 1 }).await?;
     newest_write(&hello)
         .map(ClusterTime::from)
         .ok_or(super::Error::Reply("lastWrite.opTime.ts"))
@@ -82,9 +94,24 @@ fn newest_write(hello: &Document) -> Option<Timestamp> {
     op_time.get_timestamp("ts").ok()
 }
 
-/// Runs a command on the primary's `admin` database.
+/// Runs a command once that only reads.
+async fn look(cluster: &Cluster, command: Document) -> Result<Document, super::Error> {
+    let admin = cluster.client.database("admin");
+    bounded(Some(ANSWER), async {
+        Ok(admin.run_command(command).await?)
+    })
+    .await
+}
+
+/// Runs a command that only reads on the primary's `admin` database; again after failures that
+/// pass, while an operator waits.
 pub(super) async fn admin(cluster: &Cluster, command: Document) -> Result<Document, Error> {
-    cluster.client.database("admin").run_command(command).await
+    let admin = cluster.client.database("admin");
+    let answer = Repeat::quick(cluster.client.at(), "run a command")
+        .within(PATIENCE)
+        .run(async || Ok(admin.run_command(command.clone()).await?))
+        .await;
+    answer.map_err(super::Error::into_driver)
 }
 
 /// An error of the driver while a cluster was being looked at, for the operator.

@@ -3,9 +3,8 @@
 use std::time::Duration;
 
 use bson::{Document, RawDocumentBuf, rawdoc};
-use mongodb::{Client, Database};
 
-use super::{Error, Fence, GuardedWriter, retry, write::Outcome};
+use super::{Client, Database, Error, Fence, GuardedWriter, Repeat, write::Outcome};
 use crate::model::Guard;
 
 /// The destination of a sync, for the host that works on it.
@@ -24,7 +23,10 @@ pub struct DestinationDatabase {
 
 impl Destination {
     pub fn new(client: Client, fence: Fence) -> Self {
-        Self { client, fence }
+        Self {
+            client: client.called("the destination"),
+            fence,
+        }
     }
 
     /// The writer of a guard document.
@@ -59,13 +61,14 @@ impl DestinationDatabase {
 
     /// Runs a DDL command that may be repeated, and may take long.
     pub async fn run(&self, command: RawDocumentBuf) -> Result<(), Error> {
-        retry("run a command", || {
-            self.fence.pass(|_| async {
-                let reply = self.database.run_raw_command(command.clone()).await?;
-                Outcome::read(&reply).map(drop)
+        Repeat::open(self.database.at(), "run a command")
+            .run(|| {
+                self.fence.pass(|_| async {
+                    let reply = self.database.run_raw_command(command.clone()).await?;
+                    Outcome::read(&reply).map(drop)
+                })
             })
-        })
-        .await
+            .await
     }
 }
 

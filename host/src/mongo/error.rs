@@ -1,5 +1,7 @@
 //! What a server or the driver answers when it does not do what was asked.
 
+use std::time::Duration;
+
 use crate::model::{ErrorKind, raw::Malformed};
 
 /// Server error codes that callers branch on (mongo: `src/mongo/base/error_codes.yml`).
@@ -18,10 +20,10 @@ pub mod code {
     pub const DUPLICATE_KEY: i32 = 11000;
 }
 
-/// Codes of conditions that pass: elections, shutdowns, lost cursors, conflicts.
-const TRANSIENT_CODES: [i32; 25] = [
-    6, 7, 43, 64, 89, 91, 112, 134, 175, 189, 237, 239, 246, 262, 314, 365, 9001, 10058, 10107,
-    11600, 11601, 11602, 13435, 13436, 50,
+/// Codes of conditions that pass: elections, shutdowns, lost cursors, locks, conflicts.
+const TRANSIENT_CODES: [i32; 34] = [
+    6, 7, 24, 43, 46, 50, 64, 89, 91, 94, 112, 133, 134, 175, 189, 202, 234, 237, 239, 246, 262,
+    276, 279, 290, 314, 365, 9001, 10058, 10107, 11600, 11601, 11602, 13435, 13436,
 ];
 
 #[derive(Debug, thiserror::Error)]
@@ -51,6 +53,20 @@ pub enum Error {
     /// The smallest transactions conflicted, or were broken off, for as long as an outage may take.
     #[error("other operations on the destination have kept transactions from being committed")]
     Conflicts,
+    /// An attempt was given up: the cluster may be frozen, or the network silent.
+    #[error("no answer within {} s", .0.as_secs_f32())]
+    NoAnswer(Duration),
+    /// A command that is repeated has failed until its deadline.
+    #[error("{what} on {cluster} failed for {}: {last}", shown_time(*tried))]
+    Outage {
+        cluster: &'static str,
+        what: &'static str,
+        tried: Duration,
+        last: Box<Self>,
+    },
+    /// A cursor that does not end by itself.
+    #[error("the server has closed the cursor")]
+    CursorEnded,
     /// A read came from a time before what it had to see.
     #[error("the source answered with an older state than it has shown before")]
     Stale,
@@ -85,7 +101,10 @@ impl Error {
             Self::WriteConcern { code, .. }
             | Self::Statement { code, .. }
             | Self::Refused { code, .. } => Some(*code),
+            Self::Outage { last, .. } => last.code(),
             Self::Stale
+            | Self::NoAnswer(_)
+            | Self::CursorEnded
             | Self::Conflicts
             | Self::GuardChanged
             | Self::LeaseExpired
@@ -102,9 +121,15 @@ impl Error {
 
     pub fn kind(&self) -> ErrorKind {
         match self {
+            // It has been repeated for long enough.
+            Self::Outage { .. } => ErrorKind::Outage,
             _ if self.code().is_some_and(is_transient) => ErrorKind::Transient,
             Self::Driver(error) if is_network(error) => ErrorKind::Transient,
-            Self::Stale | Self::Conflicts | Self::LeaseExpired => ErrorKind::Transient,
+            Self::Stale
+            | Self::NoAnswer(_)
+            | Self::CursorEnded
+            | Self::Conflicts
+            | Self::LeaseExpired => ErrorKind::Transient,
             Self::Driver(_)
             | Self::WriteConcern { .. }
             | Self::Statement { .. }
@@ -113,6 +138,15 @@ impl Error {
             Self::GuardChanged | Self::Reply(_) | Self::Malformed(_) | Self::Bson(_) => {
                 ErrorKind::Bug
             }
+        }
+    }
+
+    /// The driver's error within, for callers that read it.
+    pub(super) fn into_driver(self) -> mongodb::error::Error {
+        match self {
+            Self::Driver(error) => error,
+            Self::Outage { last, .. } => last.into_driver(),
+            other => std::io::Error::other(other.to_string()).into(),
         }
     }
 
@@ -135,8 +169,18 @@ impl Error {
     }
 }
 
+/// True for a code that passes, in whatever part of a reply it stands.
 pub(super) fn is_transient(code: i32) -> bool {
     TRANSIENT_CODES.contains(&code)
+}
+
+fn shown_time(time: Duration) -> String {
+    let seconds = time.as_secs();
+    match seconds / 60 {
+        0 => format!("{seconds} s"),
+        1 => "a minute".to_owned(),
+        minutes => format!("{minutes} minutes"),
+    }
 }
 
 fn shown(error: &mongodb::error::Error) -> String {
@@ -178,6 +222,13 @@ fn driver_code(error: &mongodb::error::Error) -> Option<i32> {
         Driver::Command(command) => Some(command.code),
         Driver::Write(WriteFailure::WriteError(write)) => Some(write.code),
         Driver::Write(WriteFailure::WriteConcernError(concern)) => Some(concern.code),
+        Driver::InsertMany(failure) => {
+            let refused = failure.write_errors.iter().flatten().next();
+            let concern = failure.write_concern_error.as_ref();
+            refused
+                .map(|error| error.code)
+                .or(concern.map(|concern| concern.code))
+        }
         _ => None,
     }
 }

@@ -1,11 +1,14 @@
 //! What a cluster says it holds: databases, collections, indexes, sizes, times.
+//!
+//! Reads only, so all are repeated until the cluster has answered.
 
-use bson::{RawDocument, RawDocumentBuf, doc, rawdoc};
+use bson::{Document, RawDocument, RawDocumentBuf, doc, rawdoc};
 use futures::StreamExt;
-use mongodb::{Client, Database};
 
-use super::{Error, code, write::bson_number};
+use super::{Client, Database, Error, Repeat, code, write::bson_number};
 use crate::model::{ClusterTime, Namespace};
+
+const LIST_COLLECTIONS: &str = "list collections";
 
 /// Documents and uncompressed bytes of one collection.
 #[derive(Clone, Copy, Debug, Default)]
@@ -23,44 +26,56 @@ impl CollectionSize {
 
 /// Names of all databases.
 pub async fn databases(client: &Client) -> Result<Vec<String>, Error> {
-    Ok(client.list_database_names().await?)
+    Repeat::quick(client.at(), "list databases")
+        .run(async || Ok(client.list_database_names().await?))
+        .await
 }
 
 /// All collections and views of a database, as `listCollections` gives them.
 pub async fn collections(database: &Database) -> Result<Vec<RawDocumentBuf>, Error> {
-    cursor_documents(database, rawdoc! { "listCollections": 1, "cursor": {} }).await
+    let command = rawdoc! { "listCollections": 1, "cursor": {} };
+    cursor_documents(database, LIST_COLLECTIONS, command).await
 }
 
 /// One collection or view, as `listCollections` gives it.
 pub async fn collection(database: &Database, name: &str) -> Result<Option<RawDocumentBuf>, Error> {
     let command = rawdoc! { "listCollections": 1, "filter": { "name": name }, "cursor": {} };
-    Ok(cursor_documents(database, command).await?.pop())
+    let mut found = cursor_documents(database, LIST_COLLECTIONS, command).await?;
+    Ok(found.pop())
 }
 
 /// All indexes of a collection, as `listIndexes` gives them; none if it does not exist.
 pub async fn indexes(database: &Database, collection: &str) -> Result<Vec<RawDocumentBuf>, Error> {
-    let listed = cursor_documents(
-        database,
-        rawdoc! { "listIndexes": collection, "cursor": {} },
-    )
-    .await;
-    match listed {
+    let command = rawdoc! { "listIndexes": collection, "cursor": {} };
+    match cursor_documents(database, "list indexes", command).await {
         Err(error) if error.has_code(code::NAMESPACE_NOT_FOUND) => Ok(Vec::new()),
         other => other,
     }
 }
 
-/// The result of `pipeline` over a collection, as raw documents.
+/// The result of `pipeline`, which only reads, over a collection, as raw documents.
 pub async fn aggregate(
     database: &Database,
     collection: &str,
     pipeline: bson::RawArrayBuf,
 ) -> Result<Vec<RawDocumentBuf>, Error> {
     let command = rawdoc! { "aggregate": collection, "pipeline": pipeline, "cursor": {}, "allowDiskUse": true };
-    cursor_documents(database, command).await
+    Repeat::slow(database.at(), "aggregate")
+        .run(|| read_all(database, command.clone()))
+        .await
 }
 
 async fn cursor_documents(
+    database: &Database,
+    what: &'static str,
+    command: RawDocumentBuf,
+) -> Result<Vec<RawDocumentBuf>, Error> {
+    Repeat::quick(database.at(), what)
+        .run(|| read_all(database, command.clone()))
+        .await
+}
+
+async fn read_all(
     database: &Database,
     command: RawDocumentBuf,
 ) -> Result<Vec<RawDocumentBuf>, Error> {
@@ -76,6 +91,14 @@ async fn cursor_documents(
         }
     }
     Ok(documents)
+}
+
+/// Runs a command on `admin` that only reads.
+async fn admin(client: &Client, what: &'static str, command: Document) -> Result<Document, Error> {
+    let admin = client.database("admin");
+    Repeat::quick(client.at(), what)
+        .run(async || Ok(admin.run_command(command.clone()).await?))
+        .await
 }
 
 /// Count and size from `$collStats`; zero if the collection does not exist, or a view has its name.
@@ -115,10 +138,7 @@ pub async fn collection_size(
 
 /// The cluster's newest operation time, as its primary knows it.
 pub async fn operation_time(client: &Client) -> Result<ClusterTime, Error> {
-    let reply = client
-        .database("admin")
-        .run_command(doc! { "ping": 1 })
-        .await?;
+    let reply = admin(client, "take the time", doc! { "ping": 1 }).await?;
     reply
         .get_timestamp("operationTime")
         .map(ClusterTime::from)
@@ -127,8 +147,7 @@ pub async fn operation_time(client: &Client) -> Result<ClusterTime, Error> {
 
 /// The clock of the cluster's primary.
 pub async fn local_time(client: &Client) -> Result<bson::DateTime, Error> {
-    let hello = doc! { "hello": 1 };
-    let reply = client.database("admin").run_command(hello).await?;
+    let reply = admin(client, "take the time", doc! { "hello": 1 }).await?;
     let time = reply.get_datetime("localTime");
     time.copied().map_err(|_absent| Error::Reply("localTime"))
 }
@@ -140,7 +159,8 @@ pub async fn settled_time(client: &Client) -> Result<ClusterTime, Error> {
     let time = operation_time(client).await?;
     let after = rawdoc! { "level": "majority", "afterClusterTime": bson::Timestamp::from(time) };
     let command = rawdoc! { "find": "barrier", "limit": 1, "readConcern": after };
-    cursor_documents(&client.database("tidegate"), command).await?;
+    let database = client.database("tidegate");
+    cursor_documents(&database, "wait for a majority", command).await?;
     Ok(time)
 }
 

@@ -2,6 +2,7 @@
 
 use crate::model::options::ClusterName;
 
+mod client;
 pub mod connect;
 mod destination;
 mod documents;
@@ -16,6 +17,7 @@ mod retry;
 pub mod sample;
 pub mod write;
 
+pub use client::{At, Client, Database};
 pub use destination::{Destination, DestinationDatabase};
 pub use documents::{Documents, Transaction};
 pub use error::{Error, Whereabouts, code};
@@ -23,11 +25,11 @@ pub use fence::{Fence, FenceKeeper};
 pub use guarded::{GuardedWriter, Transacted, raise_term};
 pub use moment::Moment;
 pub use operations::{end_writes, is_connected, last_written};
-pub use retry::{OUTAGE, retry};
+pub use retry::{Failures, OUTAGE, Repeat, Sent, once, retry};
 
 /// One of the two clusters, connected.
 #[derive(Clone)]
 pub struct Cluster {
     pub name: ClusterName,
-    pub client: mongodb::Client,
+    pub client: Client,
 }

@@ -4,9 +4,8 @@ use std::time::Duration;
 
 use bson::{Bson, DateTime, Document, doc};
 use futures::TryStreamExt;
-use mongodb::Client;
 
-use super::{Error, retry};
+use super::{Client, Error, Repeat};
 
 /// How often it is looked whether an operation has ended.
 const LOOK_EVERY: Duration = Duration::from_millis(20);
@@ -39,10 +38,9 @@ pub async fn is_connected(client: &Client, prefixes: &[&str]) -> Result<bool, Er
 /// open, and returns when none of its writes is running any more. A server goes on with a
 /// command whose sender is gone, and keeps its transaction open for a minute.
 pub async fn end_writes(client: &Client, app_name: &str) -> Result<(), Error> {
-    retry("abort transactions", || {
-        abort_transactions(client, app_name)
-    })
-    .await?;
+    Repeat::quick(client.at(), "abort transactions")
+        .run(|| abort_transactions(client, app_name))
+        .await?;
     let writes: Vec<Bson> = WRITES
         .iter()
         .map(|command| doc! { format!("command.{command}"): { "$exists": true } }.into())
@@ -58,7 +56,10 @@ pub async fn end_writes(client: &Client, app_name: &str) -> Result<(), Error> {
 /// when nothing else has for ten seconds.
 pub async fn last_written(client: &Client) -> Result<DateTime, Error> {
     let admin = client.database("admin");
-    let status = admin.run_command(doc! { "replSetGetStatus": 1 }).await?;
+    let command = doc! { "replSetGetStatus": 1 };
+    let status = Repeat::quick(client.at(), "look at the replica set")
+        .run(async || Ok(admin.run_command(command.clone()).await?))
+        .await?;
     let optimes = status.get_document("optimes");
     optimes
         .and_then(|times| times.get_datetime("lastAppliedWallTime"))
@@ -96,10 +97,11 @@ async fn any(client: &Client, idle: bool, matching: Document) -> Result<bool, Er
         doc! { "$match": matching },
         doc! { "$limit": 1 },
     ];
-    retry("look at running operations", || async {
-        let admin = client.database("admin");
-        let mut found = admin.aggregate(pipeline.clone()).await?;
-        Ok(found.try_next().await?.is_some())
-    })
-    .await
+    let admin = client.database("admin");
+    Repeat::quick(client.at(), "look at running operations")
+        .run(async || {
+            let mut found = admin.aggregate(pipeline.clone()).await?;
+            Ok(found.try_next().await?.is_some())
+        })
+        .await
 }

@@ -1,32 +1,369 @@
-//! Trying again what failed for a reason that passes.
+//! The one policy for commands that fail: what can be repeated is repeated under one
+//! deadline, what cannot be repeated is sent once.
+//!
+//! [`Repeat`] takes a closure that makes an attempt; [`once`] takes one future, and its
+//! result has to be asked whether the command was done. So a command that must not be
+//! repeated does not fit into [`Repeat`], and one that was sent once does not pass for one
+//! that was done.
+//!
+//! Both can be dropped at any moment: cancellation needs no answer of a cluster.
 
 use std::time::Duration;
 
-use backon::{ExponentialBuilder, Retryable};
+use backon::{BackoffBuilder, ExponentialBackoff, ExponentialBuilder};
+use tokio::time::timeout;
 
-use super::Error;
+use super::{At, Error, Moment};
 use crate::model::ErrorKind;
 
-/// How long an outage of either cluster is sat out before the sync pauses (mongosync: 10 minutes).
+/// How long a cluster may fail without a success between before the sync pauses (mongosync: 10 minutes).
 pub const OUTAGE: Duration = Duration::from_secs(600);
 
-/// Runs `operation` until it succeeds, fails for good, or [`OUTAGE`] is over.
-/// Every attempt must be safe to repeat.
-pub async fn retry<T, F>(what: &'static str, operation: impl FnMut() -> F) -> Result<T, Error>
+/// The first pause between two attempts, and the longest one. Jitter makes up to twice as much of it.
+const FIRST_PAUSE: Duration = Duration::from_millis(50);
+const LAST_PAUSE: Duration = Duration::from_millis(2_500);
+
+/// Time for the first attempt of a command that any server answers at once. Twice as much after
+/// each attempt without an answer: a slow server gets its time, a lost packet costs little.
+const QUICK: Duration = Duration::from_secs(15);
+/// The same of a command that reads much.
+const SLOW: Duration = Duration::from_secs(120);
+
+/// How much of an attempt without a bound counts as failure: the driver looks for a primary for
+/// 30 s, and a command that was cut off after a longer time had been running.
+const COUNTED: Duration = Duration::from_secs(35);
+
+/// The shortest time between two log lines about one run of failures.
+const QUIET: Duration = Duration::from_secs(5);
+
+/// A command that may be sent any number of times: a read, or a write that does the same
+/// however often it is done.
+#[derive(Clone, Debug)]
+pub struct Repeat {
+    at: At,
+    what: &'static str,
+    /// Time for the first attempt; `None`: as long as it takes.
+    bound: Option<Duration>,
+    deadline: Duration,
+}
+
+impl Repeat {
+    /// A command that a server answers at once.
+    pub fn quick(at: &At, what: &'static str) -> Self {
+        Self {
+            at: at.clone(),
+            what,
+            bound: Some(QUICK),
+            deadline: OUTAGE,
+        }
+    }
+
+    /// A command that may take minutes.
+    pub fn slow(at: &At, what: &'static str) -> Self {
+        Self {
+            bound: Some(SLOW),
+            ..Self::quick(at, what)
+        }
+    }
+
+    /// A command whose attempts have bounds of their own.
+    pub fn open(at: &At, what: &'static str) -> Self {
+        Self {
+            bound: None,
+            ..Self::quick(at, what)
+        }
+    }
+
+    /// Gives up earlier than after an outage: somebody waits for the answer.
+    pub fn within(mut self, deadline: Duration) -> Self {
+        self.deadline = deadline;
+        self
+    }
+
+    /// Runs attempts until one succeeds, or fails for a reason that does not pass.
+    ///
+    /// # Errors
+    /// [`Error::Outage`] at the deadline; what an attempt failed with for good.
+    pub async fn run<T, F>(self, mut attempt: impl FnMut() -> F) -> Result<T, Error>
+    where
+        F: Future<Output = Result<T, Error>>,
+    {
+        let mut failures = Failures::new(&self.at, self.what, self.deadline);
+        let mut bound = self.bound;
+        loop {
+            let begun = Moment::now();
+            let limit = bound.map(|bound| bound.min(failures.left()));
+            match bounded(limit, attempt()).await {
+                Err(error) if error.kind() == ErrorKind::Transient => {
+                    if matches!(error, Error::NoAnswer(_)) {
+                        bound = bound.map(|bound| bound * 2);
+                    }
+                    tokio::time::sleep(failures.failed(begun, limit, error)?).await;
+                }
+                other => {
+                    self.at.answered();
+                    return other;
+                }
+            }
+        }
+    }
+}
+
+/// [`Repeat::slow`] on the destination.
+pub async fn retry<T, F>(what: &'static str, attempt: impl FnMut() -> F) -> Result<T, Error>
 where
     F: Future<Output = Result<T, Error>>,
 {
-    let backoff = ExponentialBuilder::default()
-        .with_jitter()
-        .with_min_delay(Duration::from_millis(50))
-        .with_max_delay(Duration::from_secs(5))
-        .without_max_times()
-        .with_total_delay(Some(OUTAGE));
-    operation
-        .retry(backoff)
-        .when(|error| error.kind() == ErrorKind::Transient)
-        .notify(|error, delay| {
-            tracing::info!(what, error = %error, delay_ms = delay.as_millis(), "trying again");
-        })
+    Repeat::slow(&At::new("the destination"), what)
+        .run(attempt)
         .await
+}
+
+/// What is known of a command that was sent once.
+#[must_use]
+#[derive(Debug)]
+pub enum Sent<T> {
+    Done(T),
+    /// It was lost on the way, or its answer was: it may have been done, or be done later.
+    Unknown(Error),
+}
+
+/// Sends a command that must not be sent twice.
+///
+/// # Errors
+/// What the command failed with for good: it was not done.
+pub async fn once<T>(
+    at: &At,
+    bound: Duration,
+    command: impl Future<Output = Result<T, Error>>,
+) -> Result<Sent<T>, Error> {
+    let begun = Moment::now();
+    match bounded(Some(bound), command).await {
+        Err(error) if error.kind() == ErrorKind::Transient => {
+            at.failed(begun);
+            Ok(Sent::Unknown(error))
+        }
+        other => {
+            at.answered();
+            other.map(Sent::Done)
+        }
+    }
+}
+
+/// An attempt that ends after `bound`.
+pub(super) async fn bounded<T>(
+    bound: Option<Duration>,
+    attempt: impl Future<Output = Result<T, Error>>,
+) -> Result<T, Error> {
+    match bound {
+        None => attempt.await,
+        Some(bound) => timeout(bound, attempt)
+            .await
+            .unwrap_or(Err(Error::NoAnswer(bound))),
+    }
+}
+
+/// Failures of one kind of command without a success between them: paces the attempts and ends
+/// them at the deadline.
+#[derive(Debug)]
+pub struct Failures {
+    at: At,
+    what: &'static str,
+    deadline: Duration,
+    /// Time that attempts and pauses have taken.
+    tried: Duration,
+    pauses: ExponentialBackoff,
+    logged: Option<Moment>,
+}
+
+impl Failures {
+    /// Gives up after `deadline` without a success.
+    pub fn new(at: &At, what: &'static str, deadline: Duration) -> Self {
+        Self {
+            at: at.clone(),
+            what,
+            deadline,
+            tried: Duration::ZERO,
+            pauses: pauses(),
+            logged: None,
+        }
+    }
+
+    /// The time until the deadline.
+    pub fn left(&self) -> Duration {
+        self.deadline.saturating_sub(self.tried)
+    }
+
+    /// The cluster has answered something else than what fails.
+    pub fn answered(&self) {
+        self.at.answered();
+    }
+
+    /// An attempt has succeeded.
+    pub fn succeeded(&mut self) {
+        self.at.answered();
+        if !self.tried.is_zero() {
+            (self.tried, self.pauses) = (Duration::ZERO, pauses());
+        }
+    }
+
+    /// An attempt that began at `begun` and had `limit` has failed for a transient reason. Gives the
+    /// pause before the next one.
+    ///
+    /// # Errors
+    /// [`Error::Outage`] at the deadline.
+    pub fn failed(
+        &mut self,
+        begun: Moment,
+        limit: Option<Duration>,
+        error: Error,
+    ) -> Result<Duration, Error> {
+        self.at.failed(begun);
+        self.failed_after(begun.elapsed(), limit, error)
+    }
+
+    fn failed_after(
+        &mut self,
+        taken: Duration,
+        limit: Option<Duration>,
+        error: Error,
+    ) -> Result<Duration, Error> {
+        // Not more than an attempt can take: a machine that was suspended has not tried meanwhile.
+        self.tried += taken.min(limit.unwrap_or(COUNTED));
+        if self.left().is_zero() {
+            return Err(Error::Outage {
+                cluster: self.at.called(),
+                what: self.what,
+                tried: self.tried,
+                last: Box::new(error),
+            });
+        }
+        let pause = self.pauses.next().unwrap_or(LAST_PAUSE).min(self.left());
+        self.tried += pause;
+        self.log(&error, pause);
+        Ok(pause)
+    }
+
+    fn log(&mut self, error: &Error, pause: Duration) {
+        if self.logged.is_some_and(|logged| logged.elapsed() < QUIET) {
+            return;
+        }
+        self.logged = Some(Moment::now());
+        tracing::info!(
+            cluster = self.at.called(),
+            what = self.what,
+            error = %error,
+            pause_ms = pause.as_millis(),
+            failing_ms = self.tried.as_millis(),
+            "trying again"
+        );
+    }
+}
+
+fn pauses() -> ExponentialBackoff {
+    ExponentialBuilder::default()
+        .with_jitter()
+        .with_min_delay(FIRST_PAUSE)
+        .with_max_delay(LAST_PAUSE)
+        .without_max_times()
+        .build()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn failures() -> Failures {
+        Failures::new(&At::new("the source"), "list databases", OUTAGE)
+    }
+
+    /// Fails until the deadline; the number of attempts, and the last error.
+    fn fail(failures: &mut Failures, taken: Duration, limit: Option<Duration>) -> (u32, Error) {
+        for attempt in 1.. {
+            if let Err(error) = failures.failed_after(taken, limit, Error::Stale) {
+                return (attempt, error);
+            }
+        }
+        unreachable!("the deadline comes")
+    }
+
+    #[test]
+    fn the_deadline_counts_what_attempts_take() {
+        let (attempts, error) = fail(&mut failures(), Duration::from_secs(30), None);
+        assert!((17..=20).contains(&attempts), "{attempts}");
+        let Error::Outage { cluster, tried, .. } = &error else {
+            panic!("{error}");
+        };
+        assert_eq!(*cluster, "the source");
+        assert!(*tried >= OUTAGE && *tried < OUTAGE + Duration::from_secs(36));
+        let shown = error.to_string();
+        assert!(
+            shown.starts_with("list databases on the source failed for 10 minutes: "),
+            "{shown}"
+        );
+    }
+
+    #[test]
+    fn attempts_that_fail_at_once_pause_up_to_five_seconds() {
+        let (attempts, _) = fail(&mut failures(), Duration::ZERO, None);
+        assert!((100..200).contains(&attempts), "{attempts}");
+    }
+
+    #[test]
+    fn a_suspended_machine_is_no_outage() {
+        let mut failures = failures();
+        let limit = Some(Duration::from_secs(15));
+        let failed = failures.failed_after(Duration::from_secs(3_600), limit, Error::Stale);
+        assert!(failed.is_ok());
+        assert!(failures.left() > OUTAGE / 2);
+    }
+
+    #[test]
+    fn a_success_begins_the_count_again() {
+        let mut failures = failures();
+        for _ in 0..1_000 {
+            let failed = failures.failed_after(Duration::from_secs(15), None, Error::Stale);
+            assert!(failed.expect("within the deadline") < FIRST_PAUSE * 3);
+            failures.succeeded();
+        }
+    }
+
+    #[tokio::test]
+    async fn an_attempt_without_an_answer_gets_twice_the_time() {
+        let at = At::new("the source");
+        let repeat = Repeat {
+            bound: Some(Duration::from_millis(20)),
+            ..Repeat::quick(&at, "ping")
+        };
+        let mut begun = Vec::new();
+        let answered = repeat.run(|| {
+            begun.push(Moment::now());
+            let answers = begun.len() == 4;
+            async move {
+                if answers {
+                    return Ok(());
+                }
+                std::future::pending().await
+            }
+        });
+        assert!(answered.await.is_ok());
+        for (pair, bound) in begun.windows(2).zip([20, 40, 80]) {
+            assert!(pair[1].since(pair[0]) >= Duration::from_millis(bound));
+        }
+        assert!(at.silent_since().is_none());
+    }
+
+    #[tokio::test]
+    async fn once_says_what_is_not_known() {
+        let at = At::new("the destination");
+        let lost = once(&at, QUICK, async { Err::<(), _>(Error::Stale) }).await;
+        assert!(matches!(lost, Ok(Sent::Unknown(Error::Stale))));
+        assert!(at.silent_since().is_some());
+        let refused = once(&at, QUICK, async { Err::<(), _>(Error::Fenced) }).await;
+        assert!(matches!(refused, Err(Error::Fenced)));
+        assert!(matches!(
+            once(&at, QUICK, async { Ok(1) }).await,
+            Ok(Sent::Done(1))
+        ));
+    }
 }

@@ -9,7 +9,13 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 use tracing::Instrument;
 
-use super::{Session, lease::Lease, pins::Configured, succession};
+use super::{
+    Session,
+    lease::Lease,
+    pins::Configured,
+    stop::{Stopped, stop},
+    succession,
+};
 use crate::{
     metadata::SessionDocument,
     model::{ClusterTime, OperatorError, State},
@@ -36,7 +42,7 @@ pub(super) struct ActiveSync {
 
 struct Task {
     cancel: CancellationToken,
-    handle: JoinHandle<()>,
+    handle: JoinHandle<Stopped>,
     wishes: mpsc::Sender<Wish>,
 }
 
@@ -147,9 +153,13 @@ impl ActiveSync {
 
     /// Asks the work for something. What cannot be asked is not answered.
     pub(super) async fn wish(&self, wish: Wish) {
-        if let Some(task) = self.task.lock().await.as_ref() {
+        let task = self.task.lock().await;
+        let wishes = task.as_ref().map(|task| task.wishes.clone());
+        // Not held while the work is busy: a stop takes the task.
+        drop(task);
+        if let Some(wishes) = wishes {
             // A closed channel drops the wish, and its asker hears of that.
-            let _ = task.wishes.send(wish).await;
+            let _ = wishes.send(wish).await;
         }
     }
 
@@ -185,13 +195,17 @@ impl ActiveSync {
         let span = tracing::info_span!("sync", sync_id = session.settings.id);
         let run = async move {
             match sync::run(work).await {
-                Ok(end) => tracing::info!(?end, "the sync's work has ended"),
+                Ok(end) => {
+                    tracing::info!(?end, "the sync's work has ended");
+                    return Stopped::Clean;
+                }
                 Err(sync::Error::Mongo(mongo::Error::Fenced)) => {
                     tracing::info!("the sync's work has ended: another host has taken it over");
                     lost.cancel();
                 }
                 Err(error) => fail(&failure, error.into_operator()),
             }
+            Stopped::Unclean
         };
         *task = Some(Task {
             cancel,
@@ -201,13 +215,12 @@ impl ActiveSync {
         Ok(())
     }
 
-    /// Stops the work; returns when its position is persisted.
-    pub(super) async fn stop(&self) {
-        if let Some(Task { cancel, handle, .. }) = self.task.lock().await.take() {
-            cancel.cancel();
-            if let Err(error) = handle.await {
-                tracing::error!(error = %error, "the sync's task ended early");
-            }
+    /// Stops the work within a second. Work that has not begun is stopped clean.
+    pub(super) async fn stop(&self) -> Stopped {
+        let task = self.task.lock().await.take();
+        match task {
+            Some(Task { cancel, handle, .. }) => stop(&cancel, handle).await,
+            None => Stopped::Clean,
         }
     }
 }

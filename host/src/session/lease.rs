@@ -7,14 +7,13 @@
 
 use std::{sync::Arc, time::Duration};
 
-use mongodb::Client;
 use tokio::{task::JoinHandle, time::timeout};
 use tokio_util::sync::CancellationToken;
 
 use super::app_name;
 use crate::{
     metadata::{Claim, LeaseDocument},
-    mongo::{self, Destination, Fence, FenceKeeper, Moment, end_writes},
+    mongo::{self, Client, Destination, Fence, FenceKeeper, Moment, end_writes},
     observe::failpoint,
     sync::{MetadataReader, MetadataStore, Status},
 };

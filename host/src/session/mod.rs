@@ -23,6 +23,7 @@ mod quarantine;
 mod rollback;
 mod standby;
 mod start;
+mod stop;
 mod succession;
 mod swap;
 mod takeover;
@@ -244,7 +245,7 @@ impl Session {
         self.leave().await;
         self.monitor.stop();
         for cluster in &self.clusters {
-            cluster.client.clone().shutdown().await;
+            cluster.client.driver().clone().shutdown().await;
         }
     }
 

@@ -6,7 +6,6 @@
 //! so that what is known at each event is exact too.
 
 use bson::RawDocumentBuf;
-use mongodb::Client;
 
 use super::{Error, scope::Scope, views};
 use crate::{
@@ -15,7 +14,7 @@ use crate::{
         ClusterTime, ErrorName, Namespace, OperatorError, event::CollectionUuid,
         namespace::is_internal_database,
     },
-    mongo::{self, listing},
+    mongo::{self, Client, Database, listing},
 };
 
 /// Readings of a catalog that DDL keeps changing, before we give up.
@@ -105,7 +104,7 @@ pub(crate) async fn read(client: &Client, scope: &Scope) -> Result<Vec<Entry>, E
 
 /// The indexes of a collection but for the one on `_id`, by name.
 pub(crate) async fn secondary_indexes(
-    database: &mongodb::Database,
+    database: &Database,
     collection: &str,
 ) -> Result<Vec<RawDocumentBuf>, mongo::Error> {
     let mut indexes = listing::indexes(database, collection).await?;

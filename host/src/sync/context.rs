@@ -3,7 +3,6 @@
 use std::sync::Arc;
 
 use bson::{Document, RawDocumentBuf};
-use mongodb::Client;
 use serde::{Serialize, de::DeserializeOwned};
 use tokio_util::sync::CancellationToken;
 
@@ -11,7 +10,7 @@ use super::{Error, Record, quarantine::Quarantine, scope::Scope, status::Status}
 use crate::{
     metadata::{Reader, Storage, Store},
     model::{Change, Guard, StartOptions, namespace::METADATA_DATABASE},
-    mongo::{self, Destination, Documents},
+    mongo::{self, Client, Destination, Documents},
     plugin::Chain,
 };
 

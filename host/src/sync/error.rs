@@ -43,6 +43,12 @@ impl Error {
 
 fn from_mongo(error: &mongo::Error) -> OperatorError {
     use crate::model::ErrorKind;
+    if let mongo::Error::Outage { cluster, .. } = error {
+        return OperatorError::new(
+            ErrorName::ConnectionFailed,
+            format!("Bring {cluster} back and try again: {error}"),
+        );
+    }
     let (name, remedy) = match error.code() {
         Some(code::CHANGE_STREAM_HISTORY_LOST | code::CAPPED_POSITION_LOST) => (
             ErrorName::OplogRolledOver,
@@ -65,7 +71,7 @@ fn from_mongo(error: &mongo::Error) -> OperatorError {
         ),
         _ if error.kind() == ErrorKind::Transient => (
             ErrorName::ConnectionFailed,
-            "The cluster did not answer for ten minutes. Bring it back and resume.",
+            "A cluster did not answer. Try again when it does.",
         ),
         Some(_) => (
             ErrorName::DestinationRefused,

@@ -23,15 +23,18 @@ mod stream;
 mod views;
 mod wish;
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
-use tokio::sync::{mpsc, watch};
+use tokio::{
+    sync::{mpsc, watch},
+    time::timeout,
+};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
     metadata::{Phase, SessionDocument},
-    model::{ClusterTime, State},
-    mongo::{self, Cluster, Destination, listing},
+    model::{ClusterTime, ErrorName, OperatorError, State},
+    mongo::{self, Cluster, Destination, Sent, listing, once},
     observe::failpoint,
     plugin::{Chain, Router},
 };
@@ -45,6 +48,12 @@ pub use record::Record;
 pub use shut_out::shut_out;
 pub use status::{Status, Step};
 pub use wish::{Boundary, Wish};
+
+/// The name that errors give the source.
+const SOURCE: &str = "the source";
+
+/// How long a call of commit waits for the source.
+const COMMIT_ANSWER: Duration = Duration::from_secs(3);
 
 /// How a sync's work ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -83,15 +92,16 @@ impl Plan {
 
 /// Reads what is in scope on the source and how large it is; changes nothing.
 pub async fn plan(source: &Cluster, router: Arc<Router>) -> Result<Plan, Error> {
+    let source = source.client.called(SOURCE);
     let scope = scope::Scope::new(router);
-    let catalog = catalog::capture(&source.client, &scope).await?;
+    let catalog = catalog::capture(&source, &scope).await?;
     let names = catalog.entries.iter();
     names
         .map(|entry| (&entry.source, &entry.destination))
         .try_fold(Names::default(), Names::take)?;
     let mut total_bytes = 0;
     for entry in catalog.entries.iter().filter(|entry| entry.uuid.is_some()) {
-        total_bytes += listing::collection_size(&source.client, &entry.source)
+        total_bytes += listing::collection_size(&source, &entry.source)
             .await?
             .bytes;
     }
@@ -133,7 +143,7 @@ pub async fn run(work: Work) -> Result<End, Error> {
         quarantine: quarantine::Quarantine::load(store.clone(), &status).await?,
         chain,
         store,
-        source: source.client,
+        source: source.client.called(SOURCE),
         destination,
         scope: scope::Scope::new(router),
         options: record.get().await.options,
@@ -214,10 +224,30 @@ async fn phases(
 /// The source's cluster time now: everything acknowledged so far is at or before it. A note in
 /// the oplog, where the user may write one, moves an idle source past it at once.
 pub async fn take_commit_time(source: &Cluster) -> Result<ClusterTime, Error> {
-    let time = listing::operation_time(&source.client).await?;
+    let source = source.client.called(SOURCE);
+    let taken = timeout(COMMIT_ANSWER, listing::operation_time(&source));
+    let time = taken.await.map_err(|_elapsed| no_commit_time())??;
     let note = bson::doc! { "appendOplogNote": 1, "data": { "tidegate": "commit" } };
-    if let Err(error) = source.client.database("admin").run_command(note).await {
-        tracing::info!(error = %error, "no oplog note; an idle source moves on within ten seconds");
+    let admin = source.database("admin");
+    let noted = once(source.at(), COMMIT_ANSWER, async {
+        Ok(admin.run_command(note).await?)
+    });
+    match noted.await {
+        Ok(Sent::Done(_)) => {}
+        Ok(Sent::Unknown(error)) | Err(error) => {
+            tracing::info!(error = %error, "no oplog note; an idle source moves on within ten seconds");
+        }
     }
     Ok(time)
+}
+
+fn no_commit_time() -> OperatorError {
+    OperatorError::new(
+        ErrorName::ConnectionFailed,
+        format!(
+            "The source has not answered for {} s, so that no commit time could be taken. Nothing was changed, and the \
+             sync goes on. Call commit again when the source answers.",
+            COMMIT_ANSWER.as_secs()
+        ),
+    )
 }

@@ -70,6 +70,7 @@ pub struct Status {
     safe: AtomicU64,
     reported: AtomicU64,
     moved: watch::Sender<Option<Moment>>,
+    asked: Mutex<Option<Moment>>,
 }
 
 /// A time that was stored; `None` while none has been.
@@ -196,6 +197,23 @@ impl Status {
     /// When the work has come further last; `None` before this host has done anything.
     pub fn moved(&self) -> watch::Receiver<Option<Moment>> {
         self.moved.subscribe()
+    }
+
+    /// The stream asks the source for events.
+    pub fn source_is_asked(&self, at: Moment) {
+        let mut asked = self.asked.lock().unwrap_or_else(PoisonError::into_inner);
+        asked.get_or_insert(at);
+    }
+
+    /// The source has answered the stream, or is asked no longer.
+    pub fn source_has_answered(&self) {
+        *self.asked.lock().unwrap_or_else(PoisonError::into_inner) = None;
+    }
+
+    /// Since when the stream has waited for an answer of the source; `None` while it does not wait.
+    /// A source that is there answers within half a second and a round trip.
+    pub fn source_silent_since(&self) -> Option<Moment> {
+        *self.asked.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     pub fn set_events_applied(&self, events: u64) {

@@ -20,6 +20,7 @@
 mod capped;
 mod ddl;
 mod faults;
+mod findings_commands;
 mod ids;
 mod indexes;
 mod lease;

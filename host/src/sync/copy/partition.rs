@@ -7,12 +7,14 @@
 //! that are gone by the time they are used are still bounds.
 
 use bson::{RawArrayBuf, RawBsonRef, RawDocumentBuf, rawdoc};
-use mongodb::Client;
 
 use super::{Error, indexes};
 use crate::{
     metadata::{NamespaceDocument, PartitionDocument},
-    mongo::listing::{self, CollectionSize},
+    mongo::{
+        Client,
+        listing::{self, CollectionSize},
+    },
 };
 
 /// Partitions are not split below this size. Small ones keep all workers busy to the end.

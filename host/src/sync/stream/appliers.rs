@@ -3,7 +3,10 @@
 use std::sync::Arc;
 
 use futures::future::{join_all, try_join_all};
-use tokio::sync::{mpsc, oneshot};
+use tokio::{
+    sync::{mpsc, oneshot},
+    task::JoinSet,
+};
 
 use super::{
     Context, Error,
@@ -16,9 +19,10 @@ use crate::model::Position;
 /// Parts that wait for an applier; more would only take memory.
 const QUEUE: usize = 2;
 
-/// The applier tasks of one stream. They end when this is dropped.
+/// The applier tasks of one stream. They end when this is dropped, whatever they are at.
 pub(super) struct Appliers {
     queues: Vec<mpsc::Sender<Work>>,
+    _tasks: JoinSet<()>,
 }
 
 struct Work {
@@ -38,15 +42,19 @@ impl Appliers {
         let mut between_rounds = Applier::between_rounds(context, exactness);
         let all = appliers.iter_mut().chain([&mut between_rounds]);
         try_join_all(all.map(Applier::open)).await?;
+        let mut tasks = JoinSet::new();
         let queues = appliers
             .into_iter()
             .map(|applier| {
                 let (queue, works) = mpsc::channel(QUEUE);
-                tokio::spawn(run(applier, works));
+                tasks.spawn(run(applier, works));
                 queue
             })
             .collect();
-        Ok(Self { queues })
+        Ok(Self {
+            queues,
+            _tasks: tasks,
+        })
     }
 
     pub(super) fn count(&self) -> usize {

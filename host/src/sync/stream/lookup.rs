@@ -9,7 +9,7 @@ use std::{borrow::Cow, collections::HashMap};
 
 use bson::{Binary, RawDocument, RawDocumentBuf, rawdoc, spec::BinarySubtype};
 use futures::StreamExt;
-use mongodb::{Client, raw_batch_cursor::RawBatch};
+use mongodb::raw_batch_cursor::RawBatch;
 
 use super::{
     Error,
@@ -22,7 +22,7 @@ use crate::{
         document_key::DocumentKey,
         raw::{self, Writer, kind},
     },
-    mongo::{self, Whereabouts, retry},
+    mongo::{self, Client, Repeat, Whereabouts},
 };
 
 /// Documents of one look-up are aimed at this size together.
@@ -97,23 +97,24 @@ impl LookUp {
         let database = self.source.database(&target.source.database);
         let mut name = target.source.collection.clone();
         loop {
-            let found = retry("look documents up", || async {
-                let command = find_command(&name, target, ids)?;
-                let mut cursor = database.run_raw_cursor_command(command).batch().await?;
-                let mut batches = Vec::new();
-                while let Some(batch) = cursor.next().await {
-                    batches.push(batch?);
-                }
-                let time = batches
-                    .first()
-                    .and_then(|batch| at_cluster_time(batch.as_raw_document()));
-                if time.is_some_and(|time| time < at_least) {
-                    Err(mongo::Error::Stale)
-                } else {
-                    Ok((batches, time))
-                }
-            })
-            .await;
+            let found = Repeat::slow(database.at(), "look documents up")
+                .run(async || {
+                    let command = find_command(&name, target, ids)?;
+                    let mut cursor = database.run_raw_cursor_command(command).batch().await?;
+                    let mut batches = Vec::new();
+                    while let Some(batch) = cursor.next().await {
+                        batches.push(batch?);
+                    }
+                    let time = batches
+                        .first()
+                        .and_then(|batch| at_cluster_time(batch.as_raw_document()));
+                    if time.is_some_and(|time| time < at_least) {
+                        Err(mongo::Error::Stale)
+                    } else {
+                        Ok((batches, time))
+                    }
+                })
+                .await;
             match found {
                 Err(error) => match error.whereabouts(&name) {
                     Some(Whereabouts::Renamed(actual)) => name = actual,

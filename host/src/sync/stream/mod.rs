@@ -133,7 +133,12 @@ impl ChangeStream {
         }
         let safe = position.map(|position| position.safe);
         let mut stream = Self {
-            reader: Reader::open(context.source.clone(), start_time, safe.clone()).await?,
+            reader: Reader::new(
+                context.source.clone(),
+                context.status.clone(),
+                start_time,
+                safe.clone(),
+            ),
             targets: Targets::load(&context).await?,
             appliers,
             exactness,

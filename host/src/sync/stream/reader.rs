@@ -1,20 +1,24 @@
 //! Reads the source's change stream as raw batches, and opens it again when it breaks.
+//!
+//! A question to the source is a task that the reader keeps until it is answered. So whoever
+//! waits for it beside other things may stop waiting and come back, however long the source
+//! takes, and an answer is noticed while nobody waits.
 
-use std::{ops::Range, time::Duration};
+use std::{ops::Range, sync::Arc, time::Duration};
 
 use bson::{RawArrayBuf, RawDocumentBuf, rawdoc};
 use futures::StreamExt;
-use mongodb::{
-    Client,
-    raw_batch_cursor::{RawBatch, RawBatchCursor},
-};
+use mongodb::raw_batch_cursor::{RawBatch, RawBatchCursor};
+use tokio_util::task::AbortOnDropHandle;
 
+use super::Error;
 use crate::{
     model::{
         ClusterTime, ErrorKind, Position,
         raw::{self, Malformed, range_in},
     },
-    mongo::{Error, retry},
+    mongo::{self, Client, Failures, Moment, OUTAGE},
+    sync::status::Status,
 };
 
 /// Events in a reply at most: enough for the appliers' commands to be large.
@@ -23,12 +27,35 @@ const BATCH_EVENTS: u32 = 8_000;
 /// How long the server waits for an event before it answers with none, and with its newest position.
 const AWAIT: Duration = Duration::from_millis(500);
 
+/// The time for an answer; twice as much after each attempt without one.
+const ANSWER: Duration = Duration::from_secs(30);
+
+/// Bytes of a BSON document or array that holds nothing.
+const EMPTY_DOCUMENT: usize = 5;
+
 pub(super) struct Reader {
     source: Client,
+    status: Arc<Status>,
     start_time: ClusterTime,
     /// The position behind the last batch that was read.
     behind: Option<Position>,
     cursor: Option<RawBatchCursor>,
+    question: Option<AbortOnDropHandle<Answer>>,
+    failures: Failures,
+    /// The pause before the next question.
+    pause: Duration,
+    /// The time for the next answer.
+    bound: Duration,
+}
+
+/// What came of a question; the cursor, if it can be asked again.
+struct Answer {
+    begun: Moment,
+    bound: Duration,
+    cursor: Option<RawBatchCursor>,
+    /// The reply opened the cursor. It says that the source answers, not that the stream can be read.
+    opened: bool,
+    reply: Result<RawBatch, mongo::Error>,
 }
 
 /// One reply of the stream.
@@ -40,52 +67,72 @@ pub(super) struct StreamBatch {
 }
 
 impl Reader {
-    /// Opens the stream behind `position`, or at `start_time` if there is none.
-    pub(super) async fn open(
+    /// A stream behind `position`, or at `start_time` if there is none. Opened when it is asked
+    /// for the first batch.
+    pub(super) fn new(
         source: Client,
+        status: Arc<Status>,
         start_time: ClusterTime,
         position: Option<Position>,
-    ) -> Result<Self, Error> {
-        let mut reader = Self {
+    ) -> Self {
+        Self {
+            failures: Failures::new(source.at(), "read the change stream", OUTAGE),
             source,
+            status,
             start_time,
             behind: position,
             cursor: None,
-        };
-        reader.cursor = Some(reader.reopen().await?);
-        Ok(reader)
+            question: None,
+            pause: Duration::ZERO,
+            bound: ANSWER,
+        }
     }
 
     /// The next batch, maybe without events. Cancel safe.
     pub(super) async fn next(&mut self) -> Result<StreamBatch, Error> {
         loop {
-            if self.cursor.is_none() {
-                self.cursor = Some(self.reopen().await?);
-            }
-            let Some(cursor) = self.cursor.as_mut() else {
-                continue;
+            let question = match self.question.take() {
+                Some(question) => question,
+                None => self.ask(),
             };
-            match cursor.next().await {
-                Some(Ok(reply)) => return self.batch(reply),
-                None => self.cursor = None,
-                Some(Err(error)) => {
-                    let error = Error::from(error);
-                    if error.kind() != ErrorKind::Transient {
-                        return Err(error);
+            let answer = self.question.insert(question).await;
+            self.question = None;
+            let Answer {
+                begun,
+                bound,
+                cursor,
+                opened,
+                reply,
+            } = answer?;
+            match reply {
+                Ok(reply) => {
+                    self.cursor = cursor;
+                    (self.pause, self.bound) = (Duration::ZERO, ANSWER);
+                    let batch = self.batch(reply)?;
+                    if opened && batch.is_empty() {
+                        self.failures.answered();
+                    } else {
+                        self.failures.succeeded();
                     }
-                    tracing::info!(error = %error, "opening the change stream again");
-                    self.cursor = None;
+                    return Ok(batch);
                 }
+                Err(error) if error.kind() == ErrorKind::Transient => {
+                    if matches!(error, mongo::Error::NoAnswer(_)) {
+                        self.bound *= 2;
+                    }
+                    self.pause = self.failures.failed(begun, Some(bound), error)?;
+                }
+                Err(error) => return Err(error.into()),
             }
         }
     }
 
-    fn batch(&mut self, reply: RawBatch) -> Result<StreamBatch, Error> {
+    fn batch(&mut self, reply: RawBatch) -> Result<StreamBatch, mongo::Error> {
         let token = reply
             .as_raw_document()
             .get_document("cursor")
             .and_then(|cursor| cursor.get_document("postBatchResumeToken"))
-            .map_err(|_absent| Error::Reply("postBatchResumeToken"))?;
+            .map_err(|_absent| mongo::Error::Reply("postBatchResumeToken"))?;
         let position = Position::from_token(token.to_owned());
         if position.is_some() {
             self.behind.clone_from(&position);
@@ -101,18 +148,41 @@ impl Reader {
         })
     }
 
-    async fn reopen(&mut self) -> Result<RawBatchCursor, Error> {
-        let (admin, command) = (self.source.database("admin"), self.command());
-        retry("open the change stream", || async {
-            let cursor = admin
-                .run_raw_cursor_command(command.clone())
-                .batch_size(BATCH_EVENTS)
-                .max_time(AWAIT)
-                .batch()
-                .await?;
-            Ok(cursor)
-        })
-        .await
+    /// Asks for the next batch, of a new cursor if the last one has broken.
+    fn ask(&mut self) -> AbortOnDropHandle<Answer> {
+        let (source, command) = (self.source.clone(), self.command());
+        let (pause, bound) = (self.pause, self.bound.min(self.failures.left()));
+        let mut cursor = self.cursor.take();
+        let status = self.status.clone();
+        let opened = cursor.is_none();
+        AbortOnDropHandle::new(tokio::spawn(async move {
+            tokio::time::sleep(pause).await;
+            let begun = Moment::now();
+            status.source_is_asked(begun);
+            let asked = tokio::time::timeout(bound, async {
+                let mut open = match cursor.take() {
+                    Some(open) => open,
+                    None => open_cursor(&source, command).await?,
+                };
+                let reply = open.next().await.ok_or(mongo::Error::CursorEnded)?;
+                Ok((open, reply?))
+            });
+            let answer = asked.await.unwrap_or(Err(mongo::Error::NoAnswer(bound)));
+            let (cursor, reply) = match answer {
+                Ok((cursor, reply)) => (Some(cursor), Ok(reply)),
+                Err(error) => (None, Err(error)),
+            };
+            if reply.is_ok() {
+                status.source_has_answered();
+            }
+            Answer {
+                begun,
+                bound,
+                cursor,
+                opened,
+                reply,
+            }
+        }))
     }
 
     fn command(&self) -> RawDocumentBuf {
@@ -141,11 +211,34 @@ impl Reader {
     }
 }
 
+impl Drop for Reader {
+    fn drop(&mut self) {
+        self.status.source_has_answered();
+    }
+}
+
+async fn open_cursor(
+    source: &Client,
+    command: RawDocumentBuf,
+) -> Result<RawBatchCursor, mongo::Error> {
+    let cursor = source
+        .database("admin")
+        .run_raw_cursor_command(command)
+        .batch_size(BATCH_EVENTS)
+        .max_time(AWAIT)
+        .batch()
+        .await?;
+    Ok(cursor)
+}
 impl StreamBatch {
     /// All bytes of the batch's array of events.
     pub(super) fn bytes(&self) -> &[u8] {
         let reply = self.reply.as_raw_document().as_bytes();
         reply.get(self.events.clone()).unwrap_or_default()
+    }
+
+    fn is_empty(&self) -> bool {
+        self.bytes().len() <= EMPTY_DOCUMENT
     }
 
     pub(super) fn events(&self) -> Result<impl Iterator<Item = Result<&[u8], Malformed>>, Error> {
