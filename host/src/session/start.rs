@@ -68,7 +68,7 @@ pub(super) async fn start(
     };
     let status = Arc::new(Status::default());
     let lease = lease(session, destination, &status).await?;
-    if let Err(error) = begin(session, &lease, &plan, &document).await {
+    if let Err(error) = begin(session, &lease, destination, &plan, &document).await {
         lease.release().await;
         return Err(error);
     }
@@ -110,6 +110,7 @@ async fn lease(
 async fn begin(
     session: &Session,
     lease: &Lease,
+    destination: &Cluster,
     plan: &sync::Plan,
     document: &SessionDocument,
 ) -> Result<(), OperatorError> {

@@ -11,13 +11,12 @@
 use std::{sync::Arc, time::Instant};
 
 use bson::{RawDocumentBuf, doc};
-use mongodb::Client;
 
 use super::{Error, shut_out};
 use crate::{
     metadata::{LeaseKey, SessionDocument},
     model::{Change, ErrorName, OperatorError, namespace::METADATA_DATABASE, raw},
-    mongo::{self, Destination, Documents, Fence, Transaction, retry},
+    mongo::{self, Client, Destination, Documents, Fence, Transaction, retry},
     observe::failpoint,
     plugin::{Direction, Migrator, Registry},
 };
