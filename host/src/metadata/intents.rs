@@ -88,37 +88,59 @@ impl<S: Storage> Reader<S> {
 }
 
 impl<S: Storage> Store<S> {
-    /// Persists an intent together with the exact position before its event.
-    pub async fn put_intent_and_position(
+    /// Persists an intent, together with the exact position before its event, if there is one.
+    pub async fn put_intent(
         &self,
         intent: &IntentDocument,
-        position: &PositionDocument,
+        position: Option<&PositionDocument>,
     ) -> Result<(), S::Error> {
-        self.commit(vec![
-            self.put(INTENTS, &intent.id, intent)?,
-            self.position_change(position)?,
-        ])
-        .await
-    }
-
-    /// Ends an intent together with the record of its effect and the position after it.
-    pub async fn end_intent(&self, id: &str, mut changes: Vec<Change>) -> Result<(), S::Error> {
-        changes.push(remove(INTENTS, doc! { "_id": id }));
+        let mut changes = vec![self.intent_change(intent)?];
+        if let Some(position) = position {
+            changes.push(self.position_change(position)?);
+        }
         self.commit(changes).await
     }
 
-    /// Marks the pending intents of earlier terms as in flight; called once at a takeover.
-    pub async fn mark_intents_in_flight(&self) -> Result<(), S::Error> {
-        let mut intents = self.intents().await?;
-        intents.retain(|intent| intent.state == IntentState::Pending);
-        if intents.is_empty() {
-            return Ok(());
+    /// The change that writes an intent.
+    pub fn intent_change(&self, intent: &IntentDocument) -> Result<Change, S::Error> {
+        self.put(INTENTS, &intent.id, intent)
+    }
+
+    /// The change that ends an intent.
+    pub fn intent_removal(&self, id: &str) -> Change {
+        remove(INTENTS, doc! { "_id": id })
+    }
+
+    /// Records what DDL has changed, together with the position after it.
+    pub async fn record_ddl(
+        &self,
+        mut changes: Vec<Change>,
+        position: Option<&PositionDocument>,
+    ) -> Result<(), S::Error> {
+        if let Some(position) = position {
+            changes.push(self.position_change(position)?);
         }
-        let changes = intents.into_iter().map(|mut intent| {
-            intent.state = IntentState::InFlight;
-            self.put(INTENTS, &intent.id, &intent)
-        });
-        self.commit(changes.collect::<Result<_, _>>()?).await
+        self.commit(changes).await
+    }
+
+    /// Work begins: what earlier work was at may still arrive at the destination. Partitions that were
+    /// begun and are not done are suspect from now on, and pending intents in flight. Whatever work
+    /// reads after this, it reads under its own term.
+    pub async fn begin_work(&self) -> Result<(), S::Error> {
+        let mut changes = Vec::new();
+        for mut intent in self.intents().await? {
+            if intent.state == IntentState::Pending {
+                intent.state = IntentState::InFlight;
+                changes.push(self.intent_change(&intent)?);
+            }
+        }
+        let begun = doc! { "begun": true, "done": false };
+        let begun: Vec<PartitionDocument> = self.partitions_where(begun).await?;
+        for mut partition in begun {
+            (partition.begun, partition.suspect) = (false, true);
+            changes.push(self.partition_change(&partition)?);
+        }
+        self.commit(changes).await
     }
 
     /// The change that writes the position.

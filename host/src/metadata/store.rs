@@ -222,6 +222,13 @@ impl<S: Storage> Reader<S> {
             .await
     }
 
+    pub(super) async fn partitions_where(
+        &self,
+        filter: Document,
+    ) -> Result<Vec<PartitionDocument>, S::Error> {
+        self.storage.find(PARTITIONS, filter).await
+    }
+
     pub async fn position(&self) -> Result<Option<PositionDocument>, S::Error> {
         self.position_in(POSITION).await
     }

@@ -1,6 +1,9 @@
 //! The destination: whatever is written to it passes the fence.
 
-use std::time::Duration;
+use std::{
+    sync::atomic::{AtomicU32, Ordering},
+    time::Duration,
+};
 
 use bson::{Document, RawDocumentBuf, rawdoc};
 
@@ -61,14 +64,32 @@ impl DestinationDatabase {
 
     /// Runs a DDL command that may be repeated, and may take long.
     pub async fn run(&self, command: RawDocumentBuf) -> Result<(), Error> {
-        Repeat::open(self.database.at(), "run a command")
+        self.run_noting(command, &mut false).await
+    }
+
+    /// The same; sets `repeated` once an attempt has failed of which it is not known whether it was
+    /// done, or will be: it may arrive later.
+    pub async fn run_noting(
+        &self,
+        command: RawDocumentBuf,
+        repeated: &mut bool,
+    ) -> Result<(), Error> {
+        let attempts = AtomicU32::new(0);
+        let run = Repeat::open(self.database.at(), "run a command")
             .run(|| {
+                attempts.fetch_add(1, Ordering::Relaxed);
                 self.fence.pass(|_| async {
                     let reply = self.database.run_raw_command(command.clone()).await?;
                     Outcome::read(&reply).map(drop)
                 })
             })
-            .await
+            .await;
+        let known = match &run {
+            Ok(()) => true,
+            Err(error) => error.code().is_some(),
+        };
+        *repeated |= attempts.load(Ordering::Relaxed) > 1 || !known;
+        run
     }
 }
 

@@ -19,7 +19,7 @@ use super::{
 use crate::{
     metadata::NamespaceKind,
     model::options::BuildIndexes,
-    mongo::{self, DestinationDatabase},
+    mongo::{self, DestinationDatabase, write::CollectionRef},
     observe::failpoint,
 };
 
@@ -45,11 +45,11 @@ pub(super) async fn restore(context: &Context) -> Result<NotRestored, Error> {
         .map(|entry| {
             let synced = known
                 .get(entry.document().id.as_str())
-                .map(|namespace| namespace.destination.clone());
+                .map(|namespace| indexes::on_destination(namespace));
             async move {
                 match synced {
-                    Some(destination) if destination == entry.destination => {
-                        Collection::new(context, entry).restore().await
+                    Some(collection) if collection.namespace == entry.destination => {
+                        Collection::new(context, entry, collection).restore().await
                     }
                     _ => Ok(vec![format!(
                         "{} has changed on the source after commit",
@@ -80,16 +80,18 @@ pub(super) async fn restore(context: &Context) -> Result<NotRestored, Error> {
 struct Collection<'a> {
     context: &'a Context,
     entry: Entry,
+    on_destination: CollectionRef,
     database: DestinationDatabase,
     not_restored: NotRestored,
 }
 
 impl<'a> Collection<'a> {
-    fn new(context: &'a Context, entry: Entry) -> Self {
+    fn new(context: &'a Context, entry: Entry, on_destination: CollectionRef) -> Self {
         let database = context.destination.database(&entry.destination.database);
         Self {
             context,
             entry,
+            on_destination,
             database,
             not_restored: Vec::new(),
         }
@@ -137,7 +139,7 @@ impl<'a> Collection<'a> {
                 .any(|wanted| is_same_index(wanted, &index))
             {
                 let command = rawdoc! { "dropIndexes": self.entry.destination.collection.as_str(), "index": name };
-                indexes::run(&self.database, command).await?;
+                self.run(command).await?;
             }
         }
         Ok(())
@@ -161,8 +163,8 @@ impl<'a> Collection<'a> {
             .map_err(|_absent| mongo::Error::Reply("name"))?;
         let mut current = self.index_named(name).await?;
         if current.is_none() {
-            let collection = &self.entry.destination.collection;
-            indexes::build(&self.database, collection, std::slice::from_ref(wanted)).await?;
+            let wanted = std::slice::from_ref(wanted);
+            indexes::build(&self.database, &self.on_destination, wanted).await?;
             current = self.index_named(name).await?;
         }
         let current = current.ok_or(mongo::Error::Reply("indexes"))?;
@@ -208,8 +210,14 @@ impl<'a> Collection<'a> {
         let command = rawdoc! {
             "collMod": self.entry.destination.collection.as_str(),
             "index": change,
-            "writeConcern": { "w": "majority" },
         };
+        self.run(command).await
+    }
+
+    /// Runs a command on the collection, by its UUID.
+    async fn run(&self, mut command: RawDocumentBuf) -> Result<(), Error> {
+        self.on_destination.append_uuid(&mut command);
+        command.append(bson::cstr!("writeConcern"), rawdoc! { "w": "majority" });
         indexes::run(&self.database, command).await
     }
 
@@ -222,7 +230,7 @@ impl<'a> Collection<'a> {
         if let Ok(Some(max)) = self.entry.options.get("max") {
             command.append(bson::cstr!("cappedMax"), max);
         }
-        indexes::run(&self.database, command).await
+        self.run(command).await
     }
 }
 

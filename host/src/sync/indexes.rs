@@ -47,7 +47,6 @@ pub(super) fn create_command(name: &str, options: &RawDocument) -> Result<RawDoc
             _ => command.append(key, value),
         }
     }
-    command.append(bson::cstr!("writeConcern"), rawdoc! { "w": "majority" });
     Ok(command)
 }
 
@@ -73,21 +72,79 @@ pub(super) fn relaxed(index: &RawDocument) -> Result<RawDocumentBuf, Error> {
     Ok(spec)
 }
 
-/// Builds `indexes` in their relaxed form. Building what is there already is harmless.
+/// The command that builds `indexes` in their relaxed form. Building what is there already is
+/// harmless; a build that is under way is joined.
+pub(super) fn build_command(
+    collection: &CollectionRef,
+    indexes: &[RawDocumentBuf],
+) -> Result<RawDocumentBuf, Error> {
+    let mut specs = bson::RawArrayBuf::new();
+    for index in indexes {
+        specs.push(relaxed(index)?);
+    }
+    let name = collection.namespace.collection.as_str();
+    let mut command = rawdoc! { "createIndexes": name, "indexes": specs };
+    collection.append_uuid(&mut command);
+    Ok(command)
+}
+
+/// Builds `indexes` in their relaxed form.
 pub(super) async fn build(
     database: &DestinationDatabase,
-    collection: &str,
+    collection: &CollectionRef,
     indexes: &[RawDocumentBuf],
 ) -> Result<(), Error> {
     if indexes.is_empty() {
         return Ok(());
     }
-    let mut specs = bson::RawArrayBuf::new();
-    for index in indexes {
-        specs.push(relaxed(index)?);
-    }
-    let command = rawdoc! { "createIndexes": collection, "indexes": specs, "writeConcern": { "w": "majority" } };
+    let mut command = build_command(collection, indexes)?;
+    command.append(bson::cstr!("writeConcern"), rawdoc! { "w": "majority" });
     run(database, command).await
+}
+
+/// Appends to a `collMod` what a modify event's description changes of a collection's options, and
+/// gives it. Index settings and capped sizes are not among it: they wait for commit.
+pub(super) fn modified(
+    command: &mut RawDocumentBuf,
+    description: &RawDocument,
+) -> Result<RawDocumentBuf, Error> {
+    let mut changed = RawDocumentBuf::new();
+    for option in description {
+        let (name, value) = option.map_err(mongo::Error::Bson)?;
+        if !["index", "cappedSize", "cappedMax"].contains(&name.as_str()) {
+            command.append(name, value);
+            changed.append(name, value);
+        }
+    }
+    Ok(changed)
+}
+
+/// A collection's options after those in `changed` were set by `collMod`.
+pub(super) fn with_options(
+    options: &RawDocument,
+    changed: &RawDocument,
+) -> Result<RawDocumentBuf, Error> {
+    let mut merged = RawDocumentBuf::new();
+    for option in options {
+        let (name, value) = option.map_err(mongo::Error::Bson)?;
+        if matches!(changed.get(name.as_str()), Ok(None)) {
+            merged.append(name, value);
+        }
+    }
+    for option in changed {
+        let (name, value) = option.map_err(mongo::Error::Bson)?;
+        // As `listCollections` shows it: what is turned off is absent.
+        let is_off = match value {
+            RawBsonRef::Document(document) => {
+                document.is_empty() || document.get_bool("enabled").is_ok_and(|enabled| !enabled)
+            }
+            _ => false,
+        };
+        if !is_off {
+            merged.append(name, value);
+        }
+    }
+    Ok(merged)
 }
 
 /// Runs a DDL command that may be repeated.
@@ -122,8 +179,8 @@ pub(super) async fn build_all(context: &Context) -> Result<(), Error> {
         .buffer_unordered(PARALLEL_BUILDS)
         .try_collect::<Vec<()>>()
         .await?;
+    // Made at commit, so that their names stand in nobody's way until then.
     for view in views {
-        create_view(context, &view).await?;
         finish(context, view).await?;
     }
     failpoint("indexes_built");
@@ -178,11 +235,11 @@ pub(super) async fn build_namespace(
     let database = context
         .destination
         .database(&namespace.destination.database);
-    let collection = &namespace.destination.collection;
-    if let Err(error) = build(&database, collection, &namespace.indexes).await {
+    let collection = on_destination(namespace);
+    if let Err(error) = build(&database, &collection, &namespace.indexes).await {
         unless_fenced(error)?;
         for index in &namespace.indexes {
-            if let Err(error) = build(&database, collection, std::slice::from_ref(index)).await {
+            if let Err(error) = build(&database, &collection, std::slice::from_ref(index)).await {
                 let error = unless_fenced(error)?;
                 let index = index.get_str("name").unwrap_or_default();
                 tracing::warn!(namespace = %namespace.source, index, error = %error, "index not built; commit tries again");
@@ -203,12 +260,9 @@ pub(super) fn unless_fenced(error: Error) -> Result<Error, Error> {
 /// Creates a view; one that exists already is brought to the same definition.
 pub(super) async fn create_view(context: &Context, view: &NamespaceDocument) -> Result<(), Error> {
     let database = context.destination.database(&view.destination.database);
-    match run(
-        &database,
-        create_command(&view.destination.collection, &view.options)?,
-    )
-    .await
-    {
+    let mut create = create_command(&view.destination.collection, &view.options)?;
+    create.append(bson::cstr!("writeConcern"), rawdoc! { "w": "majority" });
+    match run(&database, create).await {
         Err(Error::Mongo(error)) if error.has_code(code::NAMESPACE_EXISTS) => {
             let mut command = rawdoc! { "collMod": view.destination.collection.as_str() };
             for name in ["viewOn", "pipeline"] {

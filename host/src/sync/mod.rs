@@ -138,6 +138,7 @@ pub async fn run(work: Work) -> Result<End, Error> {
     } = work;
     let store = record.store().clone();
     store.reopen().await?;
+    store.begin_work().await?;
     recopy::mark(&record).await?;
     let context = Arc::new(Context {
         quarantine: quarantine::Quarantine::load(store.clone(), &status).await?,

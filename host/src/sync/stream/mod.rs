@@ -8,8 +8,8 @@
 //! round. Rounds are finished in order, and only a finished round moves the
 //! safe position, and none behind a failed one, so it never passes an unapplied
 //! event and never goes back.
-//! DDL events are barriers: every round before one is finished and its position
-//! is persisted, then it is applied, then the position behind it is persisted.
+//! DDL events are barriers: every round before one is finished, and the exact position before it
+//! is persisted with its intent; then it is applied, and recorded with the position after it.
 //! So a replay after a crash never crosses a DDL event that has been applied.
 //!
 //! A swap of components is a barrier as well: every round before it is finished and
@@ -48,7 +48,7 @@ use super::{
     wish::{self, Then, Wish},
 };
 use crate::{
-    metadata::{Copied, CopyState, NamespaceKind, PositionDocument},
+    metadata::{Copied, CopyState, IntentDocument, NamespaceKind, PositionDocument},
     model::{ClusterTime, Position, event::ChangeEvent},
     mongo::listing,
     observe::failpoint,
@@ -111,6 +111,9 @@ struct ChangeStream {
     /// `None` until the first batch has been applied.
     safe: Option<Position>,
     persisted: Option<Position>,
+    numbers: ddl::Numbers,
+    /// Intents whose commands may still arrive.
+    in_flight: Vec<IntentDocument>,
 }
 
 impl ChangeStream {
@@ -132,7 +135,10 @@ impl ChangeStream {
             context.status.set_reported(position.safe.cluster_time);
         }
         let safe = position.map(|position| position.safe);
+        let in_flight = context.store.intents().await?;
         let mut stream = Self {
+            numbers: ddl::Numbers::after(&in_flight),
+            in_flight,
             reader: Reader::new(
                 context.source.clone(),
                 context.status.clone(),
@@ -192,24 +198,26 @@ impl ChangeStream {
     async fn take(&mut self, batch: StreamBatch) -> Result<(), Error> {
         let batch = Arc::new(batch);
         let mut round = RoundBuilder::new(&batch, self.appliers.count());
+        let mut last = None;
         for document in batch.events()? {
             let event = ChangeEvent::parse(document?)?;
             if event.op_type.is_crud() {
                 if let Some(target) = self.targets.get(event.uuid) {
                     round.push(&event, target)?;
                 }
-                continue;
+            } else {
+                let before =
+                    std::mem::replace(&mut round, RoundBuilder::new(&batch, self.appliers.count()));
+                self.submit(before, last.map(position_after).transpose()?.flatten())
+                    .await?;
+                self.apply_ddl(&event).await?;
             }
-            let before =
-                std::mem::replace(&mut round, RoundBuilder::new(&batch, self.appliers.count()));
-            self.submit(before, None).await?;
-            self.apply_ddl(&event).await?;
+            last = Some(event.resume_token);
         }
         self.submit(round, batch.position()).await
     }
 
-    /// Hands a round out. `position` is where the stream stands behind it; a
-    /// round that ends at a DDL event has none and is followed by a barrier.
+    /// Hands a round out. `position` is where the stream stands after it.
     async fn submit(
         &mut self,
         round: RoundBuilder,
@@ -225,15 +233,33 @@ impl ChangeStream {
 
     async fn apply_ddl(&mut self, event: &ChangeEvent<'_>) -> Result<(), Error> {
         self.finish_rounds().await?;
-        self.persist(false).await?;
-        let applied = ddl::apply(&self.context, &mut self.targets, &self.exactness, event).await?;
+        if !self.in_flight.is_empty() {
+            ddl::settle(&self.context, &self.in_flight).await?;
+        }
+        let before = self.position_document(false);
+        let ddl::Applied { in_scope, changes } = ddl::apply(
+            &self.context,
+            &mut self.targets,
+            &self.exactness,
+            event,
+            before,
+            &mut self.numbers,
+        )
+        .await?;
         failpoint("ddl_applied");
-        self.context.status.add_events_applied(u64::from(applied));
-        let token = bson::RawDocumentBuf::from_bytes(event.resume_token.to_vec())
-            .map_err(crate::mongo::Error::Bson)?;
-        self.safe = Position::from_token(token).or(self.safe.take());
+        self.context.status.add_events_applied(u64::from(in_scope));
+        self.safe = position_after(event.resume_token)?.or(self.safe.take());
+        if in_scope {
+            let after = self.position_document(false);
+            let store = &self.context.store;
+            store.record_ddl(changes, after.as_ref()).await?;
+            self.persisted.clone_from(&self.safe);
+            self.in_flight = store.intents().await?;
+            self.targets.fill_uuids(&self.context).await?;
+            failpoint("position_persisted");
+        }
         self.show_position();
-        self.persist(false).await
+        Ok(())
     }
 
     /// Everything before is applied first, so that no applier holds an older version, and
@@ -340,25 +366,39 @@ impl ChangeStream {
     }
 
     async fn write_position(&mut self, clean: bool) -> Result<(), Error> {
-        let Some(safe) = self.safe.clone() else {
+        let Some(position) = self.position_document(clean) else {
             return Ok(());
         };
-        let (time, events) = (safe.cluster_time, self.context.status.events_applied());
-        let copy = self.context.status.copy();
-        let position = PositionDocument {
-            id: PositionDocument::ID.to_owned(),
-            safe,
-            exact_after: self.exactness.after_restart(),
-            events_applied: i64::try_from(events).unwrap_or(i64::MAX),
-            clean,
-            copied: Copied {
-                documents: i64::try_from(copy.copied_documents).unwrap_or(i64::MAX),
-                bytes: i64::try_from(copy.copied_bytes).unwrap_or(i64::MAX),
-            },
-        };
         self.context.store.put_position(&position).await?;
-        self.context.status.show_events(events);
-        self.context.status.set_safe(time);
+        self.context
+            .status
+            .show_events(u64::try_from(position.events_applied).unwrap_or_default());
+        self.context.status.set_safe(position.safe.cluster_time);
         Ok(())
     }
+
+    /// The safe position as it is persisted; `None` until the first batch has been applied.
+    fn position_document(&self, clean: bool) -> Option<PositionDocument> {
+        let copy = self.context.status.copy();
+        let to_i64 = |n: u64| i64::try_from(n).unwrap_or(i64::MAX);
+        Some(PositionDocument {
+            id: PositionDocument::ID.to_owned(),
+            safe: self.safe.clone()?,
+            exact_after: self.exactness.after_restart(),
+            events_applied: to_i64(self.context.status.events_applied()),
+            clean,
+            copied: Copied {
+                documents: to_i64(copy.copied_documents),
+                bytes: to_i64(copy.copied_bytes),
+            },
+        })
+    }
+}
+
+/// The position after the event with this token.
+fn position_after(token: &[u8]) -> Result<Option<Position>, Error> {
+    let token = bson::RawDocumentBuf::from_bytes(token.to_vec());
+    Ok(Position::from_token(
+        token.map_err(crate::mongo::Error::Bson)?,
+    ))
 }

@@ -51,7 +51,29 @@ impl Targets {
         for namespace in context.store.namespaces().await? {
             targets.insert(context, &namespace)?;
         }
+        targets.fill_uuids(context).await?;
         Ok(targets)
+    }
+
+    /// Looks up the UUIDs on the destination of collections that were just created, and records them.
+    pub(super) async fn fill_uuids(&mut self, context: &Context) -> Result<(), Error> {
+        let unknown: Vec<_> = self
+            .by_uuid
+            .values()
+            .filter(|target| target.collection.uuid.is_none())
+            .map(|target| target.namespace_id())
+            .collect();
+        for id in unknown {
+            let Some(mut namespace) = context.store.namespace(&id).await? else {
+                continue;
+            };
+            let name = &namespace.destination;
+            namespace.destination_uuid =
+                indexes::destination_uuid(context, &name.database, &name.collection).await?;
+            context.store.put_namespace(&namespace).await?;
+            self.insert(context, &namespace)?;
+        }
+        Ok(())
     }
 
     pub(super) fn get(&self, uuid: Option<CollectionUuid>) -> Option<&Arc<Target>> {

@@ -4,22 +4,28 @@ use bson::{RawBsonRef, RawDocument, RawDocumentBuf, rawdoc};
 
 use super::Ddl;
 use crate::{
+    metadata::IntentKind,
     model::options::BuildIndexes,
     mongo::{self, code},
     sync::{Error, indexes},
 };
 
 impl Ddl<'_, '_> {
+    /// A build that fails is tried again at commit, and reported there.
     pub(super) async fn create_indexes(&mut self) -> Result<bool, Error> {
         let Some(mut namespace) = self.document().await? else {
             return Ok(false);
         };
         let created = index_specs(self.description()?)?;
-        if self.context.options.build_indexes != BuildIndexes::Never {
+        if self.context.options.build_indexes != BuildIndexes::Never && !created.is_empty() {
+            self.intend(IntentKind::CreateIndexes, &namespace.destination)
+                .of(&namespace)
+                .write()
+                .await?;
             let database = self.destination(&namespace.destination);
-            if let Err(error) =
-                indexes::build(&database, &namespace.destination.collection, &created).await
-            {
+            let collection = indexes::on_destination(&namespace);
+            let command = indexes::build_command(&collection, &created)?;
+            if let Err(error) = self.run(&database, command).await {
                 let error = indexes::unless_fenced(error)?;
                 tracing::warn!(namespace = %namespace.source, error = %error, "index not built; commit tries again");
             }
@@ -30,7 +36,7 @@ impl Ddl<'_, '_> {
                 .retain(|known| known.get_str("name").ok() != index.get_str("name").ok());
             namespace.indexes.push(index);
         }
-        self.put(&namespace).await?;
+        self.put(&namespace)?;
         Ok(true)
     }
 
@@ -39,13 +45,19 @@ impl Ddl<'_, '_> {
             return Ok(false);
         };
         let database = self.destination(&namespace.destination);
+        let collection = indexes::on_destination(&namespace);
+        self.intend(IntentKind::DropIndexes, &namespace.destination)
+            .of(&namespace)
+            .write()
+            .await?;
         for index in index_specs(self.description()?)? {
             let name = index
                 .get_str("name")
                 .map_err(|_absent| mongo::Error::Reply("name"))?;
-            let command =
+            let mut command =
                 rawdoc! { "dropIndexes": namespace.destination.collection.as_str(), "index": name };
-            match indexes::run(&database, command).await {
+            collection.append_uuid(&mut command);
+            match self.run(&database, command).await {
                 Err(Error::Mongo(error))
                     if error.has_code(code::INDEX_NOT_FOUND)
                         || error.has_code(code::NAMESPACE_NOT_FOUND) => {}
@@ -55,7 +67,7 @@ impl Ddl<'_, '_> {
                 .indexes
                 .retain(|known| known.get_str("name").ok() != Some(name));
         }
-        self.put(&namespace).await?;
+        self.put(&namespace)?;
         Ok(true)
     }
 }

@@ -1,12 +1,26 @@
-//! Applies DDL events. Everything before the event is applied when one gets here.
+//! Applies DDL events, each in three steps. Everything before the event is applied when one gets here.
 //!
-//! A collection is known by its UUID on the source, so an event never hits
-//! another collection that has the same name by now. Each step can be repeated:
-//! a crash may lie between it and the write of what it did. Whether a rename or
-//! a drop has been done is told by the collection's UUID on the destination.
+//! 1. The *intent* is persisted, with the exact position before the event.
+//! 2. The *effect*: commands that name the collection's UUID on the destination, so that the server
+//!    tells whether it is there already.
+//! 3. What the effect has changed is recorded in one transaction with the position after the event and
+//!    the end of the intent.
+//!
+//! A replay after a crash begins at the DDL event itself, never before it, and finds by UUID what
+//! was done. `create` has no second step: it is part of the transaction.
+//!
+//! No effect is guarded by the server against its own delay. So an intent with a command whose
+//! answer was lost, and one that was pending when work began, does not end: it stays *in
+//! flight* until commit, and what it names is compared and set right (`in_flight`).
+//!
+//! A collection is known by its UUID on the source, so an event never hits another collection
+//! that has the same name by now. Views, which have none, are made at commit.
 
+mod in_flight;
 mod index;
+mod intent;
 mod rename;
+mod view;
 
 use std::{collections::HashSet, sync::Arc};
 
@@ -14,15 +28,18 @@ use bson::{RawDocument, RawDocumentBuf, rawdoc};
 
 use super::{Context, Error, freshness::Exactness, targets::Targets};
 use crate::{
-    metadata::{CopyState, NamespaceDocument, NamespaceKind},
+    metadata::{CopyState, IntentKind, NamespaceDocument, NamespaceKind, PositionDocument},
     model::{
-        ErrorName, Namespace, OperatorError,
+        Change, ErrorName, Namespace, OperatorError,
         event::{ChangeEvent, OpType},
         raw::Malformed,
     },
-    mongo::{self, DestinationDatabase, code, listing},
-    sync::{catalog, indexes, names::Names, views},
+    mongo::{self, DestinationDatabase, listing, write::CollectionRef},
+    sync::{catalog, indexes, names::Names},
 };
+pub(super) use in_flight::settle;
+use intent::Intents;
+pub(super) use intent::Numbers;
 
 /// Events that tell of nothing that has to be done.
 const PASSED_OVER: [&str; 4] = [
@@ -32,20 +49,31 @@ const PASSED_OVER: [&str; 4] = [
     "abortIndexBuild",
 ];
 
-/// Applies one DDL event; gives false if it was out of scope.
+/// What a DDL event has led to: to be recorded together with the position after it.
+pub(super) struct Applied {
+    /// False: it was out of scope, and nothing is to be recorded.
+    pub(super) in_scope: bool,
+    pub(super) changes: Vec<Change>,
+}
+
+/// Applies one DDL event. `before`: the exact position before it, if there is one.
 pub(super) async fn apply(
     context: &Arc<Context>,
     targets: &mut Targets,
     exactness: &Exactness,
     event: &ChangeEvent<'_>,
-) -> Result<bool, Error> {
+    before: Option<PositionDocument>,
+    numbers: &mut Numbers,
+) -> Result<Applied, Error> {
     let mut ddl = Ddl {
         context,
         targets,
         exactness,
         event,
+        intents: Intents::new(numbers, before),
+        changes: Vec::new(),
     };
-    let applied = match event.op_type {
+    let in_scope = match event.op_type {
         OpType::Create => ddl.create().await?,
         OpType::Drop => ddl.drop().await?,
         OpType::Rename => ddl.rename().await?,
@@ -58,10 +86,16 @@ pub(super) async fn apply(
             return Err(unknown(event));
         }
     };
-    if applied {
+    if in_scope {
         tracing::info!(op_type = event.op_name, namespace = %ddl.namespace(), cluster_time = %event.cluster_time, "DDL applied");
     }
-    Ok(applied)
+    let Ddl {
+        intents, changes, ..
+    } = ddl;
+    Ok(Applied {
+        in_scope,
+        changes: intents.end(&context.store, changes)?,
+    })
 }
 
 fn unknown(event: &ChangeEvent<'_>) -> Error {
@@ -80,14 +114,17 @@ struct Ddl<'a, 'e> {
     targets: &'a mut Targets,
     exactness: &'a Exactness,
     event: &'a ChangeEvent<'e>,
+    intents: Intents<'a>,
+    /// What is to be recorded.
+    changes: Vec<Change>,
 }
 
-impl Ddl<'_, '_> {
+impl<'e> Ddl<'_, 'e> {
     fn namespace(&self) -> Namespace {
         Namespace::new(self.event.database, self.event.collection)
     }
 
-    fn description(&self) -> Result<&RawDocument, Error> {
+    fn description(&self) -> Result<&'e RawDocument, Error> {
         let bytes = self.event.operation_description.ok_or(Malformed)?;
         Ok(RawDocument::from_bytes(bytes).map_err(mongo::Error::Bson)?)
     }
@@ -108,8 +145,10 @@ impl Ddl<'_, '_> {
             .await?)
     }
 
-    async fn put(&mut self, namespace: &NamespaceDocument) -> Result<(), Error> {
-        self.context.store.put_namespace(namespace).await?;
+    /// Records a namespace.
+    fn put(&mut self, namespace: &NamespaceDocument) -> Result<(), Error> {
+        self.changes
+            .push(self.context.store.namespace_change(namespace)?);
         self.targets.insert(self.context, namespace)
     }
 
@@ -125,7 +164,7 @@ impl Ddl<'_, '_> {
         let options = self.description()?;
         catalog::refuse_unfaithful(&source, options)?;
         if self.event.uuid.is_none() {
-            return self.put_view(source, destination, options).await;
+            return self.put_view(source, destination, options);
         }
         let entry = catalog::Entry {
             kind: NamespaceKind::Collection,
@@ -138,30 +177,7 @@ impl Ddl<'_, '_> {
         let mut namespace = entry.document();
         namespace.copy_state = CopyState::Ready;
         self.create_collection(&mut namespace).await?;
-        self.put(&namespace).await?;
-        Ok(true)
-    }
-
-    /// Creates a view, or brings it to another definition.
-    async fn put_view(
-        &self,
-        source: Namespace,
-        destination: Namespace,
-        options: &RawDocument,
-    ) -> Result<bool, Error> {
-        let scope = &self.context.scope;
-        let entry = catalog::Entry {
-            kind: NamespaceKind::View,
-            options: views::on_destination(scope, &source, &destination, options)?,
-            source,
-            destination,
-            uuid: None,
-            indexes: Vec::new(),
-        };
-        let mut view = entry.document();
-        view.copy_state = CopyState::Ready;
-        indexes::create_view(self.context, &view).await?;
-        self.context.store.put_namespace(&view).await?;
+        self.put(&namespace)?;
         Ok(true)
     }
 
@@ -186,16 +202,30 @@ impl Ddl<'_, '_> {
         Ok(())
     }
 
-    /// A collection that is there already is what a crashed attempt has made.
-    async fn create_collection(&self, namespace: &mut NamespaceDocument) -> Result<(), Error> {
-        let name = namespace.destination.clone();
-        let command = indexes::create_command(&name.collection, &namespace.options)?;
-        match indexes::run(&self.destination(&name), command).await {
-            Err(Error::Mongo(error)) if error.has_code(code::NAMESPACE_EXISTS) => {}
-            other => other?,
+    /// Creates the collection, in the transaction that records it. Its UUID is known afterwards.
+    /// One that is there already was made by a release that recorded it later.
+    async fn create_collection(&mut self, namespace: &mut NamespaceDocument) -> Result<(), Error> {
+        let Namespace {
+            database,
+            collection,
+        } = &namespace.destination;
+        let there = self.destination(&namespace.destination);
+        let there = listing::collection(there.reads(), collection).await?;
+        match there {
+            Some(found) if !view::is_view(&found) => {
+                namespace.destination_uuid = indexes::uuid_of(&found);
+                return Ok(());
+            }
+            Some(_view) => self.drop_view_of(&namespace.destination).await?,
+            None => {}
         }
-        namespace.destination_uuid =
-            indexes::destination_uuid(self.context, &name.database, &name.collection).await?;
+        self.intend(IntentKind::Create, &namespace.destination)
+            .write()
+            .await?;
+        self.changes.push(Change::Command {
+            database: database.clone(),
+            body: indexes::create_command(collection, &namespace.options)?,
+        });
         Ok(())
     }
 
@@ -210,56 +240,50 @@ impl Ddl<'_, '_> {
         Ok(true)
     }
 
-    async fn drop_view(&self) -> Result<bool, Error> {
-        let source = self.namespace();
-        let Some(destination) = self.context.scope.destination(&source)? else {
-            return Ok(false);
-        };
-        let database = self.destination(&destination);
-        let found = listing::collection(database.reads(), &destination.collection).await?;
-        if found.is_some_and(|found| found.get_str("type").ok() == Some("view")) {
-            drop_namespace(&database, &destination.collection).await?;
-        }
-        self.context
-            .store
-            .remove_namespace(&NamespaceDocument::id_of_view(&source))
-            .await?;
-        Ok(true)
-    }
-
     /// Drops a collection on the destination, if it is still there, and forgets it.
     async fn drop_collection(&mut self, namespace: &NamespaceDocument) -> Result<(), Error> {
-        if let Some(name) = self.current_name(namespace).await? {
-            drop_namespace(&self.destination(&namespace.destination), &name).await?;
-        }
-        self.forget(namespace).await
+        self.intend(IntentKind::Drop, &namespace.destination)
+            .of(namespace)
+            .write()
+            .await?;
+        self.drop_by_uuid(&indexes::on_destination(namespace))
+            .await?;
+        self.forget(namespace);
+        Ok(())
     }
 
-    async fn forget(&mut self, namespace: &NamespaceDocument) -> Result<(), Error> {
-        self.context.store.remove_namespace(&namespace.id).await?;
+    /// Drops the collection of this UUID, whatever its name is by now.
+    async fn drop_by_uuid(&mut self, collection: &CollectionRef) -> Result<(), Error> {
+        let mut name = collection.namespace.collection.clone();
+        loop {
+            let mut command = rawdoc! { "drop": name.as_str() };
+            collection.append_uuid(&mut command);
+            let database = self.destination(&collection.namespace);
+            match self.run(&database, command).await {
+                Err(Error::Mongo(error)) => match error.whereabouts(&name) {
+                    Some(mongo::Whereabouts::Renamed(actual)) => name = actual,
+                    Some(mongo::Whereabouts::Gone) => return Ok(()),
+                    None => return Err(error.into()),
+                },
+                other => return other,
+            }
+        }
+    }
+
+    fn forget(&mut self, namespace: &NamespaceDocument) {
+        let removal = self.context.store.namespace_removal(&namespace.id);
+        self.changes.extend(removal);
         let status = &self.context.status;
         self.context.quarantine.forget(status, &namespace.id);
         status.remove_collection(&namespace.source);
         if let Some(uuid) = namespace.uuid() {
             self.targets.remove(uuid);
         }
-        Ok(())
     }
 
-    /// What the collection is called on the destination now; `None` if it is gone.
-    async fn current_name(&self, namespace: &NamespaceDocument) -> Result<Option<String>, Error> {
-        let database = self.destination(&namespace.destination);
-        let listed = listing::collections(database.reads()).await?;
-        let entry = listed
-            .iter()
-            .find(|entry| indexes::uuid_of(entry) == namespace.destination_uuid);
-        Ok(entry
-            .and_then(|entry| entry.get_str("name").ok())
-            .map(str::to_owned))
-    }
-
-    /// The collections have gone by events of their own; views have not. What is left is the name,
-    /// which stands in the way of the same name in other letters.
+    /// The collections have gone by events of their own, and an empty database with them. Views
+    /// are forgotten; those that an earlier release has made are dropped. `dropDatabase` is never sent: it
+    /// has no UUID, and a late one would take a later database with it.
     async fn drop_database(&mut self) -> Result<bool, Error> {
         let known = self.context.store.namespaces().await?;
         let views = known.iter().filter(|known| {
@@ -268,15 +292,14 @@ impl Ddl<'_, '_> {
         let mut names = HashSet::from([self.event.database.to_owned()]);
         let mut dropped = false;
         for view in views {
-            let database = self.destination(&view.destination);
-            drop_namespace(&database, &view.destination.collection).await?;
-            self.context.store.remove_namespace(&view.id).await?;
+            self.drop_view_of(&view.destination).await?;
+            self.forget_view(&view.id);
             names.insert(view.destination.database.clone());
             dropped = true;
         }
         names.extend(self.renamed_database()?);
         for name in names {
-            self.drop_if_empty(&name).await?;
+            self.drop_list_of_views(&name).await?;
         }
         Ok(dropped)
     }
@@ -288,63 +311,31 @@ impl Ddl<'_, '_> {
         Ok(destination.map(|destination| destination.database))
     }
 
-    async fn drop_if_empty(&self, name: &str) -> Result<(), Error> {
-        let database = self.context.destination.database(name);
-        let left = listing::collections(database.reads()).await?;
-        let is_empty = left
-            .iter()
-            .all(|entry| entry.get_str("name").ok() == Some("system.views"));
-        if is_empty {
-            let command = rawdoc! { "dropDatabase": 1, "writeConcern": { "w": "majority" } };
-            indexes::run(&database, command).await?;
-        }
-        Ok(())
-    }
-
     /// Index settings and capped sizes wait for commit, which reads them from
     /// the source. Everything else a collection's options hold is set now.
     async fn modify(&mut self) -> Result<bool, Error> {
         let description = self.description()?;
         if self.event.uuid.is_none() {
-            return self.modify_view(description).await;
+            return self.modify_view(description);
         }
-        let Some(namespace) = self.document().await? else {
+        let Some(mut namespace) = self.document().await? else {
             return Ok(false);
         };
+        let collection = indexes::on_destination(&namespace);
         let mut command = rawdoc! { "collMod": namespace.destination.collection.as_str() };
-        let mut changes = false;
-        for option in description {
-            let (name, value) = option.map_err(mongo::Error::Bson)?;
-            if !["index", "cappedSize", "cappedMax"].contains(&name.as_str()) {
-                command.append(name, value);
-                changes = true;
-            }
-        }
-        if changes {
-            indexes::run(&self.destination(&namespace.destination), command).await?;
+        let changed = indexes::modified(&mut command, description)?;
+        if !changed.is_empty() {
+            self.intend(IntentKind::Modify, &namespace.destination)
+                .of(&namespace)
+                .write()
+                .await?;
+            collection.append_uuid(&mut command);
+            let database = self.destination(&namespace.destination);
+            self.run(&database, command).await?;
+            namespace.options = indexes::with_options(&namespace.options, &changed)?;
+            self.put(&namespace)?;
         }
         Ok(true)
-    }
-
-    async fn modify_view(&self, description: &RawDocument) -> Result<bool, Error> {
-        let source = self.namespace();
-        match self.context.scope.destination(&source)? {
-            Some(destination) => self.put_view(source, destination, description).await,
-            None => Ok(false),
-        }
-    }
-}
-
-/// Drops a collection or view; one that is gone is dropped.
-async fn drop_namespace(database: &DestinationDatabase, name: &str) -> Result<(), Error> {
-    match indexes::run(
-        database,
-        rawdoc! { "drop": name, "writeConcern": { "w": "majority" } },
-    )
-    .await
-    {
-        Err(Error::Mongo(error)) if error.has_code(code::NAMESPACE_NOT_FOUND) => Ok(()),
-        other => other,
     }
 }
 

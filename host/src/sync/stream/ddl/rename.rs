@@ -4,9 +4,9 @@ use bson::rawdoc;
 
 use super::Ddl;
 use crate::{
-    metadata::{CopyState, NamespaceDocument, NamespaceKind},
+    metadata::{CopyState, IntentKind, NamespaceDocument, NamespaceKind},
     model::{Namespace, event::CollectionUuid, options::BuildIndexes, raw::Malformed},
-    mongo::{self, listing},
+    mongo::{self, Whereabouts, listing},
     sync::{Error, catalog, copy, indexes},
 };
 
@@ -58,6 +58,8 @@ impl Ddl<'_, '_> {
             .await?)
     }
 
+    /// The target is dropped first, by its UUID: a rename that drops it would, sent late, drop
+    /// whatever has the name by then.
     async fn rename_to(
         &mut self,
         mut namespace: NamespaceDocument,
@@ -65,26 +67,60 @@ impl Ddl<'_, '_> {
         destination: Namespace,
         replaced: Option<NamespaceDocument>,
     ) -> Result<(), Error> {
-        let current = self.current_name(&namespace).await?;
-        if current.is_some()
-            && namespace.destination != destination
-            && current.as_ref() != Some(&destination.collection)
-        {
-            let command = rawdoc! {
-                "renameCollection": namespace.destination.to_string(),
-                "to": destination.to_string(),
-                "dropTarget": replaced.is_some(),
-                "writeConcern": { "w": "majority" },
-            };
-            indexes::run(&self.context.destination.database("admin"), command).await?;
+        if let Some(replaced) = &replaced {
+            self.drop_collection(replaced).await?;
         }
-        if let Some(replaced) = replaced {
-            self.forget(&replaced).await?;
+        if namespace.destination != destination {
+            self.intend(IntentKind::Rename, &namespace.destination)
+                .of(&namespace)
+                .to(&destination)
+                .write()
+                .await?;
+            self.run_rename(&namespace, &destination).await?;
+            if namespace.destination.database != destination.database {
+                let Namespace {
+                    database,
+                    collection,
+                } = &destination;
+                namespace.destination_uuid =
+                    indexes::destination_uuid(self.context, database, collection).await?;
+            }
         }
         self.context.status.remove_collection(&namespace.source);
         namespace.source = source;
         namespace.destination = destination;
-        self.put(&namespace).await
+        self.put(&namespace)
+    }
+
+    /// Gives the collection its name, whatever it has by now; one that has it is left alone.
+    async fn run_rename(
+        &mut self,
+        namespace: &NamespaceDocument,
+        to: &Namespace,
+    ) -> Result<(), Error> {
+        let collection = indexes::on_destination(namespace);
+        let mut from = namespace.destination.clone();
+        let admin = self.context.destination.database("admin");
+        loop {
+            let mut command =
+                rawdoc! { "renameCollection": from.to_string(), "to": to.to_string() };
+            collection.append_uuid(&mut command);
+            let error = match self.run(&admin, command).await {
+                Err(Error::Mongo(error)) => error,
+                other => return other,
+            };
+            match error.whereabouts(&from.collection) {
+                Some(Whereabouts::Renamed(actual)) => {
+                    from.collection = actual;
+                    if from == *to {
+                        return Ok(());
+                    }
+                }
+                // Into another database it becomes another collection: that has been done.
+                Some(Whereabouts::Gone) if from.database != to.database => return Ok(()),
+                _ => return Err(error.into()),
+            }
+        }
     }
 
     /// A collection that a rename brings into scope, or before other plugins, is copied now. Its documents
@@ -98,6 +134,7 @@ impl Ddl<'_, '_> {
             return Ok(false);
         };
         let after = self.event.cluster_time;
+        self.record_before().await?;
         copy::copy_one(self.context, namespace.clone(), after).await?;
         if self.context.options.build_indexes == BuildIndexes::AfterDataCopy {
             indexes::build_namespace(self.context, &namespace).await?;
@@ -109,7 +146,7 @@ impl Ddl<'_, '_> {
         namespace.copy_state = CopyState::Ready;
         self.exactness
             .raise(listing::operation_time(&self.context.source).await?);
-        self.put(&namespace).await?;
+        self.put(&namespace)?;
         Ok(true)
     }
 

@@ -1,0 +1,93 @@
+//! DDL that may still arrive: commands whose answer was lost, and those of earlier work. A rename by UUID
+//! that arrives late is accepted, if the collection has the old name again by then. So the names
+//! of the collections that such intents name are compared with the record before each DDL event, when
+//! work begins, and at commit, and set right. Options and indexes are compared at commit, for all collections.
+//!
+//! A mark stays until commit: what sets a name right can be late itself.
+
+use std::collections::HashSet;
+
+use bson::rawdoc;
+
+use crate::{
+    metadata::{IntentDocument, NamespaceDocument, NamespaceKind},
+    model::Namespace,
+    mongo::{self, listing},
+    sync::{Context, Error, indexes},
+};
+
+/// Gives each collection that `intents` name the name that is recorded for it.
+pub(in crate::sync) async fn settle(
+    context: &Context,
+    intents: &[IntentDocument],
+) -> Result<(), Error> {
+    let named: HashSet<&str> = intents
+        .iter()
+        .filter_map(|intent| intent.namespace_id.as_deref())
+        .collect();
+    let mut wrong = Vec::new();
+    for id in named {
+        let Some(namespace) = context.store.namespace(id).await? else {
+            continue;
+        };
+        if namespace.kind == NamespaceKind::Collection
+            && let Some(actual) = name_of(context, &namespace).await?
+            && actual != namespace.destination.collection
+        {
+            wrong.push((namespace, actual));
+        }
+    }
+    // Names may have been exchanged: each goes out of the way of the others first.
+    for (number, (namespace, actual)) in wrong.iter_mut().enumerate() {
+        tracing::warn!(
+            namespace = %namespace.destination, actual,
+            "a rename has arrived late; the name is set right"
+        );
+        let aside = format!("tidegate.settling.{number}");
+        rename(context, namespace, actual, &aside).await?;
+        *actual = aside;
+    }
+    for (namespace, aside) in &wrong {
+        rename(context, namespace, aside, &namespace.destination.collection).await?;
+    }
+    Ok(())
+}
+
+/// What the collection is called on the destination now; `None` if it is gone.
+async fn name_of(
+    context: &Context,
+    namespace: &NamespaceDocument,
+) -> Result<Option<String>, Error> {
+    let Namespace { database, .. } = &namespace.destination;
+    let database = context.destination.database(database);
+    let listed = listing::collections(database.reads()).await?;
+    let entry = listed
+        .iter()
+        .find(|entry| indexes::uuid_of(entry) == namespace.destination_uuid);
+    let name = entry.and_then(|entry| entry.get_str("name").ok());
+    Ok(name.map(str::to_owned))
+}
+
+async fn rename(
+    context: &Context,
+    namespace: &NamespaceDocument,
+    from: &str,
+    to: &str,
+) -> Result<(), Error> {
+    let Namespace { database, .. } = &namespace.destination;
+    let mut command = rawdoc! {
+        "renameCollection": format!("{database}.{from}"),
+        "to": format!("{database}.{to}"),
+    };
+    indexes::on_destination(namespace).append_uuid(&mut command);
+    command.append(bson::cstr!("writeConcern"), rawdoc! { "w": "majority" });
+    match indexes::run(&context.destination.database("admin"), command).await {
+        // Done by an attempt whose answer was lost.
+        Err(Error::Mongo(error)) if is_named(&error, from, to) => Ok(()),
+        other => other,
+    }
+}
+
+fn is_named(error: &mongo::Error, from: &str, to: &str) -> bool {
+    error.whereabouts(from) == Some(mongo::Whereabouts::Renamed(to.to_owned()))
+}

@@ -1,0 +1,112 @@
+//! Views, which have no UUID: they are recorded here, and made at commit. What an earlier release
+//! has made of them is dropped where it stands in the way.
+
+use bson::{RawDocument, rawdoc};
+
+use super::Ddl;
+use crate::{
+    metadata::{CopyState, IntentKind, NamespaceDocument, NamespaceKind},
+    model::Namespace,
+    mongo::{self, code, listing, write::CollectionRef},
+    sync::{Error, catalog, indexes, views},
+};
+
+/// Where a database keeps its views.
+const SYSTEM_VIEWS: &str = "system.views";
+
+impl Ddl<'_, '_> {
+    /// Records a view, or its other definition.
+    pub(super) fn put_view(
+        &mut self,
+        source: Namespace,
+        destination: Namespace,
+        options: &RawDocument,
+    ) -> Result<bool, Error> {
+        let scope = &self.context.scope;
+        let entry = catalog::Entry {
+            kind: NamespaceKind::View,
+            options: views::on_destination(scope, &source, &destination, options)?,
+            source,
+            destination,
+            uuid: None,
+            indexes: Vec::new(),
+        };
+        let mut view = entry.document();
+        view.copy_state = CopyState::Ready;
+        self.changes
+            .push(self.context.store.namespace_change(&view)?);
+        Ok(true)
+    }
+
+    pub(super) fn modify_view(&mut self, description: &RawDocument) -> Result<bool, Error> {
+        let source = self.namespace();
+        match self.context.scope.destination(&source)? {
+            Some(destination) => self.put_view(source, destination, description),
+            None => Ok(false),
+        }
+    }
+
+    pub(super) async fn drop_view(&mut self) -> Result<bool, Error> {
+        let source = self.namespace();
+        let Some(destination) = self.context.scope.destination(&source)? else {
+            return Ok(false);
+        };
+        self.drop_view_of(&destination).await?;
+        self.forget_view(&NamespaceDocument::id_of_view(&source));
+        Ok(true)
+    }
+
+    pub(super) fn forget_view(&mut self, id: &str) {
+        self.changes
+            .extend(self.context.store.namespace_removal(id));
+    }
+
+    /// Drops a view that an earlier release has made under this name.
+    pub(super) async fn drop_view_of(&mut self, destination: &Namespace) -> Result<(), Error> {
+        let database = self.destination(destination);
+        let found = listing::collection(database.reads(), &destination.collection).await?;
+        if !found.is_some_and(|found| is_view(&found)) {
+            return Ok(());
+        }
+        self.intend(IntentKind::Drop, destination).write().await?;
+        let command = rawdoc! { "drop": destination.collection.as_str() };
+        match self.run(&database, command).await {
+            Err(Error::Mongo(error)) if error.has_code(code::NAMESPACE_NOT_FOUND) => Ok(()),
+            other => other,
+        }
+    }
+
+    /// Drops the empty list of views, so that the name of an empty database is free for one in other letters.
+    pub(super) async fn drop_list_of_views(&mut self, name: &str) -> Result<(), Error> {
+        let database = self.context.destination.database(name);
+        let listed = listing::collections(database.reads()).await?;
+        let [only] = listed.as_slice() else {
+            return Ok(());
+        };
+        if only.get_str("name").ok() != Some(SYSTEM_VIEWS) {
+            return Ok(());
+        }
+        let list = CollectionRef {
+            namespace: Namespace::new(name, SYSTEM_VIEWS),
+            uuid: indexes::uuid_of(only).and_then(|hex| NamespaceDocument::uuid_of_id(&hex)),
+        };
+        self.intend(IntentKind::DropDatabase, &list.namespace)
+            .write()
+            .await?;
+        let mut command = rawdoc! { "drop": SYSTEM_VIEWS };
+        list.append_uuid(&mut command);
+        match self.run(&database, command).await {
+            Err(Error::Mongo(error)) if is_gone(&error) => Ok(()),
+            other => other,
+        }
+    }
+}
+
+fn is_gone(error: &mongo::Error) -> bool {
+    error.whereabouts(SYSTEM_VIEWS).is_some()
+}
+
+/// True for a view's entry in `listCollections`.
+pub(super) fn is_view(listed: &RawDocument) -> bool {
+    listed.get_str("type").ok() == Some("view")
+}
