@@ -290,18 +290,29 @@ impl<S: Storage> Store<S> {
         self.commit(self.namespace_removal(id)).await
     }
 
-    /// Writes a namespace that is being copied from now on, and its partitions.
-    pub async fn put_partitions(
+    /// Creates a collection on the destination by the command `create`, and writes its namespace and
+    /// partitions, which are copied from now on.
+    pub async fn begin_copy(
         &self,
         namespace: &NamespaceDocument,
         partitions: &[PartitionDocument],
+        create: RawDocumentBuf,
     ) -> Result<(), S::Error> {
         self.commit(vec![
+            Change::Command {
+                database: namespace.destination.database.clone(),
+                body: create,
+            },
             remove(PARTITIONS, doc! { "namespaceId": &namespace.id }),
             self.insert(PARTITIONS, partitions)?,
             self.put(NAMESPACES, &namespace.id, namespace)?,
         ])
         .await
+    }
+
+    /// Partitions that may hold documents that the source has deleted.
+    pub async fn suspect_partitions(&self) -> Result<Vec<PartitionDocument>, S::Error> {
+        self.partitions_where(doc! { "suspect": true }).await
     }
 
     pub async fn put_partition(&self, partition: &PartitionDocument) -> Result<(), S::Error> {

@@ -37,6 +37,11 @@ impl Destination {
         GuardedWriter::new(&self.client, guard)
     }
 
+    /// For reads, and for nothing else.
+    pub fn reads(&self) -> Client {
+        self.client.clone()
+    }
+
     pub fn database(&self, name: &str) -> DestinationDatabase {
         DestinationDatabase {
             database: self.client.database(name),

@@ -13,6 +13,8 @@ pub mod code {
     pub const CAPPED_POSITION_LOST: i32 = 136;
     pub const COMMAND_NOT_SUPPORTED_ON_VIEW: i32 = 166;
     pub const COLLECTION_UUID_MISMATCH: i32 = 361;
+    /// Snapshots that are no longer kept, or that the collection was changed after.
+    pub const NOT_AT_TIME: [i32; 2] = [239, 246];
     /// A replacement with another `_id` than the document it matched, with a field whose name
     /// begins with a dollar, or of another size than a capped collection's document.
     pub const NOT_AS_REPLACEMENT: [i32; 3] = [66, 52, 10003];

@@ -54,7 +54,7 @@ pub struct Outcome {
 }
 
 /// One statement that was refused.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct StatementError {
     /// The statement's place in its command.
     pub index: usize,
@@ -301,7 +301,7 @@ impl StatementError {
     }
 
     /// The statement's error as that of its command.
-    pub(super) fn into_error(self) -> Error {
+    pub fn into_error(self) -> Error {
         Error::Statement {
             code: self.code,
             message: self.message,

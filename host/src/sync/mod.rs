@@ -199,6 +199,7 @@ async fn phases(
         {
             stream::End::Stopped => return Ok(End::Stopped),
             stream::End::Drained => {
+                settle_before_commit(context, session.start_time).await?;
                 record
                     .update(|session| session.phase = Phase::Restore)
                     .await?
@@ -220,6 +221,17 @@ async fn phases(
     }
     context.status.set_step(Step::Committed);
     Ok(End::Committed)
+}
+
+/// Compares and sets right what the server could not guard against its own delay.
+async fn settle_before_commit(
+    context: &Arc<Context>,
+    start_time: ClusterTime,
+) -> Result<(), Error> {
+    stream::settle_names(context).await?;
+    let position = context.store.position().await?;
+    let at = position.map_or(start_time, |position| position.safe.cluster_time);
+    copy::compare(context, at).await
 }
 
 /// The source's cluster time now: everything acknowledged so far is at or before it. A note in

@@ -87,7 +87,7 @@ impl Find {
 /// Bounds a scan of the `_id` index. `min` and `max` take bounds of any type,
 /// where comparisons stay within one; between two bounds of one type there is
 /// no other, and comparisons cost the source a fifth less.
-fn append_bounds(
+pub(super) fn append_bounds(
     command: &mut RawDocumentBuf,
     from: Option<&RawDocumentBuf>,
     upper: Option<&RawDocumentBuf>,

@@ -10,7 +10,13 @@
 //! Invariant: a partition's `lastId` is persisted after every document up to it
 //! is durable. A killed copy goes on from there; what it had copied beyond is
 //! copied again, and refused as duplicates, which is harmless.
+//!
+//! Inserts of the copy have no guard: transactions cost the destination a third more. What a late one can do
+//! is to bring back a document that was deleted since. So a partition is persisted as begun before
+//! its first insert, and is suspect where an insert may still be under way: one that was begun and not
+//! done when work began, or that lost an answer. Suspect partitions are compared before commit (`compare`).
 
+mod compare;
 mod find;
 mod partition;
 mod worker;
@@ -22,10 +28,11 @@ use tokio::sync::{Mutex, Semaphore};
 use super::{Context, Error, indexes};
 use crate::{
     metadata::{CopyState, NamespaceDocument, NamespaceKind, PartitionDocument},
-    model::{ClusterTime, options::BuildIndexes, progress::CollectionProgress},
-    mongo::{code, listing},
+    model::{ClusterTime, Namespace, options::BuildIndexes, progress::CollectionProgress},
+    mongo::{code, listing, write::CollectionRef},
     observe::failpoint,
 };
+pub(super) use compare::compare;
 use worker::PartitionCopier;
 
 /// KiB of documents in memory at once, over all workers. A reply can be 16 MiB,
@@ -160,6 +167,8 @@ async fn plan(
         let size = listing::collection_size(&context.source, &namespace.source).await?;
         if namespace.copy_state == CopyState::Pending {
             create(context, &mut namespace, size).await?;
+        } else if namespace.destination_uuid.is_none() {
+            find_uuid(context, &mut namespace).await?;
         }
         collections.push((namespace, size));
     }
@@ -211,40 +220,70 @@ async fn jobs_of(
         .collect())
 }
 
-/// Creates a collection on the destination and persists its partitions. The
-/// destination was empty at the start, so a collection that stands in the way
-/// of a pending one is what a crashed attempt has left.
+/// Creates a collection on the destination and persists its partitions, in one transaction. The
+/// destination was empty at the start, so a collection that has the name of a pending one is
+/// what is to be copied again, or what an earlier release has left.
 async fn create(
     context: &Context,
     namespace: &mut NamespaceDocument,
     size: listing::CollectionSize,
 ) -> Result<(), Error> {
+    let partitions = partition::split(&context.source, namespace, size).await?;
+    namespace.copy_state = CopyState::Copying;
+    namespace.destination_uuid = None;
     let name = &namespace.destination;
-    let database = context.destination.database(&name.database);
-    let command = indexes::create_command(&name.collection, &namespace.options)?;
-    match indexes::run(&database, command.clone()).await {
-        Err(Error::Mongo(error)) if error.has_code(code::NAMESPACE_EXISTS) => {
-            indexes::run(
-                &database,
-                bson::rawdoc! { "drop": name.collection.as_str() },
-            )
-            .await?;
-            indexes::run(&database, command).await?;
+    let create = indexes::create_command(&name.collection, &namespace.options)?;
+    let begin = || {
+        let store = &context.store;
+        store.begin_copy(namespace, &partitions, create.clone())
+    };
+    match begin().await {
+        Err(error) if error.has_code(code::NAMESPACE_EXISTS) => {
+            drop_existing(context, name).await?;
+            begin().await?;
         }
         other => other?,
     }
+    find_uuid(context, namespace).await?;
     if context.options.build_indexes == BuildIndexes::BeforeDataCopy {
         indexes::build_namespace(context, namespace).await?;
     }
-    namespace.destination_uuid =
-        indexes::destination_uuid(context, &name.database, &name.collection).await?;
-    let partitions = partition::split(&context.source, namespace, size).await?;
-    namespace.copy_state = CopyState::Copying;
-    context.store.put_partitions(namespace, &partitions).await?;
     context
         .status
         .with_collection(&namespace.source, |collection| collection.state = "copying");
     Ok(())
+}
+
+/// Records the UUID that a collection got when it was created.
+async fn find_uuid(context: &Context, namespace: &mut NamespaceDocument) -> Result<(), Error> {
+    let Namespace {
+        database,
+        collection,
+    } = &namespace.destination;
+    namespace.destination_uuid = indexes::destination_uuid(context, database, collection).await?;
+    Ok(context.store.put_namespace(namespace).await?)
+}
+
+/// Drops what has this name on the destination; a collection by its UUID.
+async fn drop_existing(context: &Context, name: &Namespace) -> Result<(), Error> {
+    let database = context.destination.database(&name.database);
+    let existing = CollectionRef {
+        uuid: indexes::destination_uuid(context, &name.database, &name.collection)
+            .await?
+            .and_then(|hex| NamespaceDocument::uuid_of_id(&hex)),
+        namespace: name.clone(),
+    };
+    let mut command = bson::rawdoc! { "drop": name.collection.as_str() };
+    existing.append_uuid(&mut command);
+    command.append(
+        bson::cstr!("writeConcern"),
+        bson::rawdoc! { "w": "majority" },
+    );
+    match indexes::run(&database, command).await {
+        // Gone already: an attempt whose answer was lost.
+        Err(Error::Mongo(error)) if error.whereabouts(&name.collection).is_some() => Ok(()),
+        other => other,
+    }
 }
 
 async fn mark_copied(context: &Context, namespace: &mut NamespaceDocument) -> Result<(), Error> {

@@ -2,6 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
+use bson::{RawDocumentBuf, rawdoc};
 use futures::StreamExt;
 use mongodb::raw_batch_cursor::{RawBatch, RawBatchCursor};
 use tokio::{
@@ -17,7 +18,7 @@ use crate::{
     metadata::{NamespaceDocument, PartitionDocument},
     model::{ClusterTime, ErrorKind, raw},
     mongo::{
-        self, DestinationDatabase, OUTAGE, Whereabouts, code,
+        self, DestinationDatabase, OUTAGE, Repeat, Whereabouts, code,
         write::{self, CollectionRef, MAX_COMMAND_BYTES, WriteCommand},
     },
     observe::failpoint,
@@ -97,12 +98,16 @@ impl PartitionCopier<'_> {
                     pause = (pause * 2).min(LAST_PAUSE);
                 }
                 Err(error) => {
+                    if matches!(error, Error::Cancelled) {
+                        // Every answer has been read: nothing is under way.
+                        copying.partition.begun = false;
+                    }
                     self.persist(&mut copying).await?;
                     return Err(error);
                 }
             }
         }
-        copying.partition.done = true;
+        (copying.partition.done, copying.partition.begun) = (true, false);
         self.persist(&mut copying).await?;
         Ok(copying.partition)
     }
@@ -135,6 +140,10 @@ impl PartitionCopier<'_> {
         let mut batch = self.read(&mut cursor).await?;
         while let Some(current) = batch.take() {
             self.context.check_cancelled()?;
+            if !copying.partition.begun {
+                copying.partition.begun = true;
+                self.persist(copying).await?;
+            }
             let (written, next) = tokio::join!(
                 self.write(&current, &mut copying.partition),
                 self.read(&mut cursor)
@@ -179,9 +188,14 @@ impl PartitionCopier<'_> {
         let Some(last) = documents.last() else {
             return Ok(());
         };
-        match &self.chain {
-            Some(chain) => self.write_transformed(chain, array, &documents).await?,
-            None => self.insert(&documents, Some(array)).await?,
+        let written = match &self.chain {
+            Some(chain) => self.write_transformed(chain, array, &documents).await,
+            None => self.insert(&documents, Some(array)).await,
+        };
+        if let Err(error) = written {
+            // An insert whose answer was lost may still be done.
+            partition.suspect |= !matches!(error, Error::Cancelled);
+            return Err(error);
         }
         let (count, bytes) = (documents.len() as u64, array.len() as u64);
         let id = raw::find(last, "_id")?.ok_or(raw::Malformed)?;
@@ -236,19 +250,20 @@ impl PartitionCopier<'_> {
     /// Passes over duplicates: what a repeated range finds there already.
     async fn settle(&self, outcome: &write::Outcome, sent: &[&[u8]]) -> Result<(), Error> {
         let destination = &self.namespace.destination;
+        if let Some(error) = outcome.errors.iter().find(|error| error.is_transient()) {
+            return Err(error.clone().into_error().into());
+        }
         if !is_clustered(&self.namespace.options) {
             return Ok(outcome.refuse_but_duplicates(destination)?);
         }
-        for document in outcome
-            .errors
-            .iter()
-            .filter_map(|error| sent.get(error.index))
-        {
+        for error in &outcome.errors {
+            let document = sent.get(error.index).ok_or(raw::Malformed)?;
             let id = raw::find(document, "_id")?.ok_or(raw::Malformed)?;
-            let mut command = WriteCommand::update(&on_destination(&self.namespace));
-            command.push_replacement(id.kind, id.value, document);
-            let outcome = command.send_unguarded(&self.database()).await?;
-            outcome.refuse_any(destination)?;
+            let collection = on_destination(&self.namespace);
+            let id = id_document(id.kind, id.value)?;
+            if !has_document(self.database().reads(), &collection, id).await? {
+                return Err(error.clone().refusal(destination).into());
+            }
         }
         Ok(())
     }
@@ -304,6 +319,28 @@ impl PartitionCopier<'_> {
     fn batch_documents(&self) -> u64 {
         (BATCH_BYTES / self.average_bytes).clamp(1, MAX_BATCH_DOCUMENTS)
     }
+}
+
+/// True if the collection has a document with this `_id`.
+async fn has_document(
+    database: &mongo::Database,
+    collection: &CollectionRef,
+    id: RawDocumentBuf,
+) -> Result<bool, mongo::Error> {
+    let name = collection.namespace.collection.as_str();
+    let mut find = rawdoc! { "find": name, "filter": id, "limit": 1 };
+    collection.append_uuid(&mut find);
+    let found = Repeat::quick(database.at(), "look a duplicate up").run(|| async {
+        let mut batches = database
+            .run_raw_cursor_command(find.clone())
+            .batch()
+            .await?;
+        match batches.next().await {
+            Some(batch) => Ok(batch?.doc_slices()?.into_iter().next().is_some()),
+            None => Ok(false),
+        }
+    });
+    found.await
 }
 
 /// True for what reading on behind the last document overcomes; a capped

@@ -94,6 +94,13 @@ pub(super) async fn run(
     }
 }
 
+/// Gives collections the names that are recorded for them, where DDL that is in flight may have
+/// changed them.
+pub(super) async fn settle_names(context: &Context) -> Result<(), Error> {
+    let in_flight = context.store.intents().await?;
+    ddl::settle(context, &in_flight).await
+}
+
 fn is_clean(ended: &Result<End, Error>) -> bool {
     matches!(ended, Ok(_) | Err(Error::Cancelled))
 }
@@ -136,6 +143,7 @@ impl ChangeStream {
         }
         let safe = position.map(|position| position.safe);
         let in_flight = context.store.intents().await?;
+        ddl::settle(&context, &in_flight).await?;
         let mut stream = Self {
             numbers: ddl::Numbers::after(&in_flight),
             in_flight,

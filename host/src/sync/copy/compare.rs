@@ -1,0 +1,296 @@
+//! Compares, last thing before commit, what the server could not guard: the `_id`s of suspect
+//! partitions, and capped collections, which take no transactions. What differs is set right.
+//!
+//! The stream is drained and nothing is applied meanwhile, so the destination stands still. The
+//! source is read as of the drained position, where the server still can.
+
+use std::{collections::HashSet, sync::Arc};
+
+use bson::{RawDocumentBuf, rawdoc};
+use futures::{StreamExt, TryStreamExt, stream::BoxStream};
+use mongodb::raw_batch_cursor::RawBatch;
+use sha2::{Digest, Sha256};
+
+use super::{Context, Error, copy_one, find::append_bounds};
+use crate::{
+    metadata::{CopyState, NamespaceDocument, NamespaceKind, PartitionDocument},
+    model::{
+        ClusterTime,
+        document_key::{DocumentKey, OwnedDocumentKey},
+        raw::{self, kind},
+    },
+    mongo::{
+        self, Client, Repeat, Transacted, code,
+        write::{CollectionRef, Command, WriteCommand, write_query},
+    },
+    plugin::{NamespaceChain, Outcome},
+    sync::{indexes, pipeline},
+};
+
+/// Statements of one transaction that sets documents right.
+const STATEMENTS: usize = 500;
+
+/// One side's collection, and how it is read.
+struct Side {
+    client: Client,
+    collection: CollectionRef,
+    read_concern: RawDocumentBuf,
+}
+
+/// Compares what is suspect; `at` is the position that the destination stands at.
+pub(in crate::sync) async fn compare(context: &Arc<Context>, at: ClusterTime) -> Result<(), Error> {
+    for partition in context.store.suspect_partitions().await? {
+        context.check_cancelled()?;
+        if let Some(namespace) = context.store.namespace(&partition.namespace_id).await? {
+            compare_ids(context, &namespace, &partition, at).await?;
+        }
+    }
+    for namespace in context.store.namespaces().await? {
+        context.check_cancelled()?;
+        if namespace.kind == NamespaceKind::Collection && indexes::is_capped(&namespace.options) {
+            compare_capped(context, namespace, at).await?;
+        }
+    }
+    Ok(())
+}
+
+async fn compare_ids(
+    context: &Context,
+    namespace: &NamespaceDocument,
+    partition: &PartitionDocument,
+    at: ClusterTime,
+) -> Result<(), Error> {
+    let mut bounds = rawdoc! { "hint": { "_id": 1 }, "projection": { "_id": 1 } };
+    append_bounds(
+        &mut bounds,
+        partition.lower.as_ref(),
+        partition.upper.as_ref(),
+    );
+    let (mut source, destination) = (
+        source(context, namespace, at)?,
+        destination(context, namespace),
+    );
+    let on_source = match source.documents(&bounds).await {
+        Err(Error::Mongo(error)) if source.is_too_old(&error) => source.documents(&bounds).await?,
+        other => other?,
+    };
+    let on_destination = destination.documents(&bounds).await?;
+    let extra = difference(&on_destination, &on_source)?;
+    let missing = match context.chain.of(&namespace.source)? {
+        None => difference(&on_source, &on_destination)?,
+        // What a plugin drops is not there.
+        Some(_) => Vec::new(),
+    };
+    let mut statements = Vec::new();
+    for id in extra.into_iter().chain(missing) {
+        let document = source
+            .documents(&rawdoc! { "filter": id.clone() })
+            .await?
+            .pop();
+        statements.push(set_right(&destination.collection, &id, document)?);
+    }
+    tracing::info!(
+        namespace = %namespace.destination, partition = partition.id,
+        documents = on_source.len(), differing = statements.len(), "suspect partition compared"
+    );
+    write(context, statements).await
+}
+
+/// The command that makes one document what it is on the source.
+fn set_right(
+    collection: &CollectionRef,
+    id: &RawDocumentBuf,
+    document: Option<RawDocumentBuf>,
+) -> Result<Command, Error> {
+    let value = raw::find(id.as_bytes(), "_id")?.ok_or(raw::Malformed)?;
+    let command = match document {
+        Some(document) => {
+            let mut command = WriteCommand::update(collection);
+            command.push_replacement(value.kind, value.value, document.as_bytes());
+            command
+        }
+        None => {
+            let mut command = WriteCommand::delete(collection);
+            command.push_with(|writer| {
+                write_query(writer, value.kind, value.value);
+                writer.value(kind::INT32, b"limit", &1_i32.to_le_bytes());
+            });
+            command
+        }
+    };
+    Ok(command.into_command()?)
+}
+
+async fn write(context: &Context, statements: Vec<Command>) -> Result<(), Error> {
+    let guard = context.store.key().between_rounds_guard();
+    let mut writer = context.destination.writer(guard);
+    for statements in statements.chunks(STATEMENTS) {
+        loop {
+            match writer.transact(|| Ok(statements.to_vec())).await? {
+                Transacted::Done(_) => break,
+                Transacted::Refused { error, .. } => return Err(error.into_error().into()),
+                Transacted::TooLarge => tracing::info!("documents are set right again"),
+            }
+        }
+    }
+    Ok(())
+}
+
+/// The `_id`s of `a` that `b` does not have.
+fn difference(a: &[RawDocumentBuf], b: &[RawDocumentBuf]) -> Result<Vec<RawDocumentBuf>, Error> {
+    let known: HashSet<OwnedDocumentKey> = b.iter().map(key).collect::<Result<_, _>>()?;
+    let mut different = Vec::new();
+    for id in a {
+        if !known.contains(&key(id)?) {
+            different.push(id.clone());
+        }
+    }
+    Ok(different)
+}
+
+fn key(id: &RawDocumentBuf) -> Result<OwnedDocumentKey, raw::Malformed> {
+    let id = raw::find(id.as_bytes(), "_id")?.ok_or(raw::Malformed)?;
+    Ok(DocumentKey::new(id.kind, id.value).into_owned())
+}
+
+/// Compares a capped collection, in natural order, and copies it again where it differs.
+async fn compare_capped(
+    context: &Arc<Context>,
+    mut namespace: NamespaceDocument,
+    at: ClusterTime,
+) -> Result<(), Error> {
+    let chain = context.chain.of(&namespace.source)?;
+    let source = Side {
+        read_concern: majority_after(at),
+        ..source(context, &namespace, at)?
+    };
+    let wanted = source.digest(chain.as_ref()).await?;
+    let found = destination(context, &namespace).digest(None).await?;
+    if wanted == found {
+        return Ok(());
+    }
+    tracing::info!(
+        namespace = %namespace.destination,
+        "a capped collection differs before commit; it is copied again"
+    );
+    namespace.copy_state = CopyState::Pending;
+    (namespace.documents, namespace.bytes) = (0, 0);
+    context.store.put_namespace(&namespace).await?;
+    let id = namespace.id.clone();
+    copy_one(context, namespace, at).await?;
+    let copied = context.store.namespace(&id).await?;
+    let mut copied = copied.ok_or(mongo::Error::Reply("the namespace's record"))?;
+    indexes::build_namespace(context, &copied).await?;
+    copied.copy_state = CopyState::Ready;
+    Ok(context.store.put_namespace(&copied).await?)
+}
+
+fn source(
+    context: &Context,
+    namespace: &NamespaceDocument,
+    at: ClusterTime,
+) -> Result<Side, Error> {
+    let time = bson::Timestamp::from(at);
+    Ok(Side {
+        client: context.source.clone(),
+        collection: CollectionRef {
+            namespace: namespace.source.clone(),
+            uuid: Some(namespace.uuid().ok_or(mongo::Error::Reply("info.uuid"))?),
+        },
+        read_concern: rawdoc! { "level": "snapshot", "atClusterTime": time },
+    })
+}
+
+fn destination(context: &Context, namespace: &NamespaceDocument) -> Side {
+    Side {
+        client: context.destination.reads(),
+        collection: indexes::on_destination(namespace),
+        read_concern: rawdoc! { "level": "majority" },
+    }
+}
+
+fn majority_after(at: ClusterTime) -> RawDocumentBuf {
+    rawdoc! { "level": "majority", "afterClusterTime": bson::Timestamp::from(at) }
+}
+
+impl Side {
+    /// True if the position can be read no longer: from now on the newest state is read.
+    fn is_too_old(&mut self, error: &mongo::Error) -> bool {
+        let is_too_old = code::NOT_AT_TIME.iter().any(|code| error.has_code(*code));
+        if is_too_old {
+            self.read_concern = rawdoc! { "level": "majority" };
+        }
+        is_too_old
+    }
+
+    /// What a find with these fields gives; nothing where the collection is gone.
+    async fn documents(&self, find: &RawDocumentBuf) -> Result<Vec<RawDocumentBuf>, Error> {
+        let read = Repeat::slow(self.client.at(), "compare").run(|| async {
+            let batches = self.batches(find).await?;
+            let owned = batches.and_then(async |batch| owned(&batch));
+            let owned: Vec<Vec<RawDocumentBuf>> = owned.try_collect().await?;
+            Ok(owned.concat())
+        });
+        match read.await {
+            Err(error) if error.has_code(code::NAMESPACE_NOT_FOUND) => Ok(Vec::new()),
+            Err(error) if error.has_code(code::COLLECTION_UUID_MISMATCH) => Ok(Vec::new()),
+            other => Ok(other?),
+        }
+    }
+
+    async fn batches(
+        &self,
+        find: &RawDocumentBuf,
+    ) -> Result<BoxStream<'static, Result<RawBatch, mongo::Error>>, mongo::Error> {
+        let mut command = rawdoc! { "find": self.collection.namespace.collection.as_str() };
+        for field in find.iter() {
+            let (name, value) = field?;
+            command.append(name, value);
+        }
+        self.collection.append_uuid(&mut command);
+        command.append(bson::cstr!("readConcern"), self.read_concern.clone());
+        let database = self.client.database(&self.collection.namespace.database);
+        let batches = database.run_raw_cursor_command(command).batch().await?;
+        Ok(batches.map_err(mongo::Error::from).boxed())
+    }
+
+    /// The number of documents in natural order, and a digest over them, as the plugins make them.
+    async fn digest(&self, chain: Option<&NamespaceChain>) -> Result<(u64, [u8; 32]), Error> {
+        let natural = rawdoc! { "hint": { "$natural": 1 } };
+        let mut batches = self.batches(&natural).await?;
+        let (mut count, mut digest) = (0, Sha256::new());
+        while let Some(batch) = batches.next().await {
+            let batch = batch?;
+            let array = batch.doc_slices().map_err(mongo::Error::from)?.as_bytes();
+            let documents: Vec<&[u8]> = raw::documents(array)?.collect::<Result<_, _>>()?;
+            for document in kept(chain, &documents)? {
+                count += 1;
+                digest.update(&document);
+            }
+        }
+        Ok((count, digest.finalize().into()))
+    }
+}
+
+/// What plugins make of documents.
+fn kept(chain: Option<&NamespaceChain>, documents: &[&[u8]]) -> Result<Vec<Vec<u8>>, Error> {
+    let owned = |document: &&[u8]| document.to_vec();
+    let Some(chain) = chain else {
+        return Ok(documents.iter().map(owned).collect());
+    };
+    let transformed = pipeline::transform(chain, documents)?;
+    let outcomes = documents.iter().zip(transformed.outcomes());
+    let kept = outcomes.filter_map(|(document, outcome)| match outcome {
+        Outcome::Keep => Some(document.to_vec()),
+        Outcome::Replaced(replacement) => Some(replacement.to_vec()),
+        Outcome::Drop | Outcome::Quarantined(_) => None,
+    });
+    Ok(kept.collect())
+}
+
+fn owned(batch: &RawBatch) -> Result<Vec<RawDocumentBuf>, mongo::Error> {
+    let array = batch.doc_slices()?.as_bytes();
+    raw::documents(array)?
+        .map(|document| Ok(RawDocumentBuf::from_bytes(document?.to_vec())?))
+        .collect()
+}
