@@ -114,7 +114,10 @@ impl Graph {
             return (*number, false);
         }
         let number = u32::try_from(self.parents.len()).unwrap_or(NONE);
-        let depth = self.depths.get(parent as usize).map_or(0, |depth| depth + 1);
+        let depth = self
+            .depths
+            .get(parent as usize)
+            .map_or(0, |depth| depth + 1);
         self.numbers.insert(fingerprint, number);
         self.fingerprints.push(fingerprint);
         self.parents.push(parent);
@@ -182,8 +185,16 @@ impl Graph {
 
 impl Display for Holds {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { states, transitions, ends, depth } = self;
-        write!(f, "{states} states, {transitions} steps, {ends} ends, depth {depth}")
+        let Self {
+            states,
+            transitions,
+            ends,
+            depth,
+        } = self;
+        write!(
+            f,
+            "{states} states, {transitions} steps, {ends} ends, depth {depth}"
+        )
     }
 }
 

@@ -5,12 +5,10 @@
 
 use std::fmt;
 
-use crate::checker::Model;
-
-const KEYS: usize = 2;
-
-/// A document that is missing; otherwise its version.
-const MISSING: u8 = 0;
+use crate::{
+    checker::Model,
+    source::{self, Event, KEYS, MISSING},
+};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Fault {
@@ -32,13 +30,6 @@ pub enum Fault {
     DeltasAfterTakeover,
     /// No fault but the limit: an insert arrives after commit has compared.
     LateAfterCommit,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Event {
-    Insert(usize),
-    Update(usize),
-    Delete(usize),
 }
 
 #[derive(Clone, Debug)]
@@ -148,23 +139,18 @@ impl Copy {
         self.fault == Some(fault)
     }
 
-    /// The source's documents after the first events.
     fn documents(&self, events: usize) -> [u8; KEYS] {
-        let mut documents = [MISSING; KEYS];
-        documents[0] = 1;
-        for (version, event) in (2..).zip(self.log.iter().take(events)) {
-            match *event {
-                Event::Insert(key) | Event::Update(key) => documents[key] = version,
-                Event::Delete(key) => documents[key] = MISSING,
-            }
-        }
-        documents
+        source::documents(&self.log, events)
     }
 }
 
 impl State {
     fn orphan(&mut self, host: usize) {
-        for message in self.network.iter_mut().filter(|message| message.host == host) {
+        for message in self
+            .network
+            .iter_mut()
+            .filter(|message| message.host == host)
+        {
             message.live = false;
         }
     }
@@ -246,7 +232,9 @@ impl Copy {
                 Action::Load(at)
             }
             // No guard is looked at before an insert of the copy.
-            Stage::Copying(key) if key < KEYS && self.has_begun(&host) => insert(self, &mut next, at, key),
+            Stage::Copying(key) if key < KEYS && self.has_begun(&host) => {
+                insert(self, &mut next, at, key)
+            }
             Stage::Copying(_) | Stage::Applying if state.guard == host.term => {
                 match self.guarded(&mut next, at) {
                     Some(action) => action,
@@ -266,7 +254,8 @@ impl Copy {
     /// read may be of a newer term than its own: a partition that it finds begun it marks as suspect,
     /// guarded, before it inserts.
     fn has_begun(&self, host: &Host) -> bool {
-        host.begun && (host.marked || self.is(Fault::SuspectInMemory)) || self.is(Fault::BegunTooLate)
+        host.begun && (host.marked || self.is(Fault::SuspectInMemory))
+            || self.is(Fault::BegunTooLate)
     }
 
     /// Work begins with what is persisted. A partition that is begun then is suspect.
@@ -279,7 +268,11 @@ impl Copy {
         host.suspect = partition.suspect || partition.begun && !partition.done && unclean;
         host.applied = 0;
         host.looked_up = [0; KEYS];
-        host.stage = if partition.done { Stage::Applying } else { Stage::Copying(0) };
+        host.stage = if partition.done {
+            Stage::Applying
+        } else {
+            Stage::Copying(0)
+        };
         let read = partition.done && !self.is(Fault::DeltasAfterTakeover);
         host.exact_after = if read { next.source } else { 0 };
     }
@@ -315,11 +308,14 @@ impl Copy {
         let host = &mut next.hosts[at];
         let event = self.log[host.applied];
         host.applied += 1;
-        let (Event::Insert(key) | Event::Update(key) | Event::Delete(key)) = event;
+        let key = event.key();
         if host.looked_up[key] >= host.applied {
             return Action::Apply(at, event);
         }
-        let (before, after) = (self.documents(host.applied - 1)[key], self.documents(host.applied)[key]);
+        let (before, after) = (
+            self.documents(host.applied - 1)[key],
+            self.documents(host.applied)[key],
+        );
         if host.applied <= host.exact_after {
             host.looked_up[key] = next.source;
             next.documents[key] = now[key];
@@ -357,7 +353,10 @@ impl Copy {
             if message.live {
                 next.hosts[message.host].stage = Stage::Copying(key + 1);
             }
-            to.push((Action::Deliver(message.host, message.insert, message.live), next));
+            to.push((
+                Action::Deliver(message.host, message.insert, message.live),
+                next,
+            ));
         }
     }
 
@@ -396,7 +395,11 @@ fn insert(model: &Copy, next: &mut State, at: usize, key: usize) -> Action {
     }
     let insert = Insert { key, version };
     next.hosts[at].stage = Stage::Waiting(key);
-    next.network.push(Message { host: at, live: true, insert });
+    next.network.push(Message {
+        host: at,
+        live: true,
+        insert,
+    });
     Action::Send(at, insert)
 }
 
@@ -406,13 +409,22 @@ impl fmt::Display for Action {
             Self::Happens(event) => write!(f, "source: {event:?}"),
             Self::Take(host) => write!(f, "host {host}: takes the lease"),
             Self::Raise(host) => write!(f, "host {host}: raises the guards"),
-            Self::Load(host) => write!(f, "host {host}: reads partition and position, and the source's time"),
-            Self::Mark(host) => write!(f, "host {host}: persists `begun`, or `suspect` if it was begun"),
+            Self::Load(host) => write!(
+                f,
+                "host {host}: reads partition and position, and the source's time"
+            ),
+            Self::Mark(host) => write!(
+                f,
+                "host {host}: persists `begun`, or `suspect` if it was begun"
+            ),
             Self::Send(host, insert) => write!(f, "host {host}: reads and sends {insert:?}"),
             Self::Absent(host, key) => write!(f, "host {host}: key {key} is missing on the source"),
             Self::Done(host) => write!(f, "host {host}: persists `done`, reads the source's time"),
             Self::Apply(host, event) => write!(f, "host {host}: applies {event:?}"),
-            Self::Compare(host) => write!(f, "host {host}: finds a document that the source does not have, deletes it"),
+            Self::Compare(host) => write!(
+                f,
+                "host {host}: finds a document that the source does not have, deletes it"
+            ),
             Self::Commit(host) => write!(f, "host {host}: commits"),
             Self::Fenced(host) => write!(f, "host {host}: is fenced"),
             Self::Deliver(host, insert, live) => {
@@ -420,7 +432,9 @@ impl fmt::Display for Action {
                 write!(f, "destination: {late}of host {host}: {insert:?}")
             }
             Self::GiveUp(host) => write!(f, "host {host}: gives up waiting"),
-            Self::Drop(host) => write!(f, "host {host}: drops its work and begins again, same term"),
+            Self::Drop(host) => {
+                write!(f, "host {host}: drops its work and begins again, same term")
+            }
             Self::Crash(host) => write!(f, "host {host}: crashes"),
         }
     }

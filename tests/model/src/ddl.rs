@@ -153,7 +153,10 @@ impl Host {
 impl Event {
     fn collection(self) -> usize {
         match self {
-            Self::Write(uuid) | Self::Create(uuid, _) | Self::Rename(uuid, _) | Self::Drop(uuid) => uuid,
+            Self::Write(uuid)
+            | Self::Create(uuid, _)
+            | Self::Rename(uuid, _)
+            | Self::Drop(uuid) => uuid,
         }
     }
 
@@ -193,11 +196,19 @@ impl Ddl {
 impl State {
     fn send(&mut self, host: usize, effect: Effect) {
         self.hosts[host].stage = Stage::Waiting;
-        self.network.push(Message { host, live: true, effect });
+        self.network.push(Message {
+            host,
+            live: true,
+            effect,
+        });
     }
 
     fn orphan(&mut self, host: usize) {
-        for message in self.network.iter_mut().filter(|message| message.host == host) {
+        for message in self
+            .network
+            .iter_mut()
+            .filter(|message| message.host == host)
+        {
             message.live = false;
         }
     }
@@ -228,7 +239,11 @@ impl State {
         let uuid = (0..COLLECTIONS).find(wrong)?;
         Some(match memory.names[uuid] {
             NONE => Effect::Drop { uuid },
-            to => Effect::Rename { uuid, from: self.names[uuid], to },
+            to => Effect::Rename {
+                uuid,
+                from: self.names[uuid],
+                to,
+            },
         })
     }
 }
@@ -244,7 +259,10 @@ impl Model for Ddl {
             guard: 0,
             names,
             versions,
-            record: Record { names, ..Record::default() },
+            record: Record {
+                names,
+                ..Record::default()
+            },
             committed: false,
             hosts: vec![Host::STANDBY; self.hosts],
             network: Vec::new(),
@@ -307,10 +325,12 @@ impl Ddl {
                 Action::Load(at)
             }
             Stage::Effect => self.effect(&mut next, at),
-            Stage::Idle | Stage::Record if state.guard == host.term => match self.guarded(&mut next, at) {
-                Some(action) => action,
-                None => return,
-            },
+            Stage::Idle | Stage::Record if state.guard == host.term => {
+                match self.guarded(&mut next, at) {
+                    Some(action) => action,
+                    None => return,
+                }
+            }
             Stage::Record if self.is(Fault::RecordUnguarded) => match self.guarded(&mut next, at) {
                 Some(action) => action,
                 None => return,
@@ -463,15 +483,26 @@ impl Ddl {
             if message.live {
                 let host = &mut next.hosts[message.host];
                 // What a host finds by UUID counts, not what an answer says.
-                let in_intent = host.memory.intent.is_some() || self.is(Fault::NoIntent) && self.at_ddl(host);
-                host.stage = if in_intent { Stage::Effect } else { Stage::Idle };
+                let in_intent =
+                    host.memory.intent.is_some() || self.is(Fault::NoIntent) && self.at_ddl(host);
+                host.stage = if in_intent {
+                    Stage::Effect
+                } else {
+                    Stage::Idle
+                };
             }
-            to.push((Action::Deliver(message.host, message.effect, message.live), next));
+            to.push((
+                Action::Deliver(message.host, message.effect, message.live),
+                next,
+            ));
         }
     }
 
     fn at_ddl(&self, host: &Host) -> bool {
-        matches!(self.next_event(host), Some(Event::Rename(..) | Event::Drop(_)))
+        matches!(
+            self.next_event(host),
+            Some(Event::Rename(..) | Event::Drop(_))
+        )
     }
 
     fn host_losses(&self, state: &State, at: usize, to: &mut Vec<(Action, State)>) {
@@ -484,7 +515,11 @@ impl Ddl {
         lost.orphan(at);
         if let Some(message) = state.network.iter().find(|m| m.live && m.host == at) {
             let mut next = lost.clone();
-            next.hosts[at].stage = if host.memory.intent.is_some() { Stage::Effect } else { Stage::Idle };
+            next.hosts[at].stage = if host.memory.intent.is_some() {
+                Stage::Effect
+            } else {
+                Stage::Idle
+            };
             if !self.is(Fault::UnknownForgotten) {
                 next.hosts[at].memory.in_flight[message.effect.collection()] = true;
             }
@@ -521,7 +556,9 @@ impl fmt::Display for Action {
             Self::Send(host, effect) => write!(f, "host {host}: sends {effect:?}"),
             Self::Found(host) => write!(f, "host {host}: finds the effect by UUID"),
             Self::Record(host, event) => write!(f, "host {host}: records {event:?}"),
-            Self::SetRight(host, effect) => write!(f, "host {host}: finds a wrong name, sends {effect:?}"),
+            Self::SetRight(host, effect) => {
+                write!(f, "host {host}: finds a wrong name, sends {effect:?}")
+            }
             Self::Commit(host) => write!(f, "host {host}: compares names, commits"),
             Self::Fenced(host) => write!(f, "host {host}: is fenced"),
             Self::Deliver(host, effect, live) => {
@@ -529,7 +566,9 @@ impl fmt::Display for Action {
                 write!(f, "destination: {late}of host {host}: {effect:?}")
             }
             Self::GiveUp(host) => write!(f, "host {host}: gives up waiting"),
-            Self::Drop(host) => write!(f, "host {host}: drops its work and begins again, same term"),
+            Self::Drop(host) => {
+                write!(f, "host {host}: drops its work and begins again, same term")
+            }
             Self::Crash(host) => write!(f, "host {host}: crashes"),
         }
     }

@@ -9,4 +9,6 @@
 pub mod checker;
 pub mod copy;
 pub mod ddl;
+pub mod positions;
+pub mod source;
 pub mod writers;

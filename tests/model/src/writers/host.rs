@@ -19,7 +19,10 @@ impl Host {
 
     /// Whether the host is at work in the transaction of this number.
     pub(super) fn owns(&self, number: u8) -> bool {
-        let at_work = matches!(self.stage, Stage::Starting | Stage::Writing | Stage::Committing);
+        let at_work = matches!(
+            self.stage,
+            Stage::Starting | Stage::Writing | Stage::Committing
+        );
         at_work && self.number == number
     }
 
@@ -45,7 +48,11 @@ impl State {
     /// Nobody waits any more for what the host has sent.
     fn orphan(&mut self, host: usize) {
         self.hosts[host].pending = None;
-        for message in self.network.iter_mut().filter(|message| message.host == host) {
+        for message in self
+            .network
+            .iter_mut()
+            .filter(|message| message.host == host)
+        {
             message.live = false;
         }
     }
@@ -104,8 +111,20 @@ impl Writers {
     fn attempt(&self, next: &mut State, at: usize) {
         let host = &mut next.hosts[at];
         host.stage = Stage::Starting;
-        let Host { number, term, writes, .. } = *host;
-        next.send(at, Request::Start { number, term, writes });
+        let Host {
+            number,
+            term,
+            writes,
+            ..
+        } = *host;
+        next.send(
+            at,
+            Request::Start {
+                number,
+                term,
+                writes,
+            },
+        );
     }
 
     fn raise(&self, next: &mut State, at: usize) {
@@ -149,7 +168,9 @@ impl Writers {
                 next.hosts[at].writes = writes;
                 next.hosts[at].stage = Stage::Marking;
             }
-            Answer::NoMatch if next.hosts[at].stage == Stage::Bumping => self.bump_refused(next, at),
+            Answer::NoMatch if next.hosts[at].stage == Stage::Bumping => {
+                self.bump_refused(next, at)
+            }
             Answer::NoMatch => next.hosts[at].stage = Stage::Resolving,
             Answer::Started => {
                 let host = &mut next.hosts[at];
@@ -279,7 +300,10 @@ impl Host {
 
 impl Stage {
     fn is_work(self) -> bool {
-        !matches!(self, Self::Standby | Self::Taking | Self::Raising | Self::Bumping)
+        !matches!(
+            self,
+            Self::Standby | Self::Taking | Self::Raising | Self::Bumping
+        )
     }
 
     fn name(self) -> &'static str {

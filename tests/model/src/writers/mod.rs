@@ -74,13 +74,27 @@ pub enum Write {
 pub enum Request {
     /// Takes the lease, whose time is over by chance.
     Take,
-    Raise { term: u8 },
+    Raise {
+        term: u8,
+    },
     /// `findAndModify {_id, term, writes}, {$inc: {writes: 1}}`.
-    Bump { term: u8, writes: u8 },
+    Bump {
+        term: u8,
+        writes: u8,
+    },
     /// The first statement of a transaction: the guard.
-    Start { number: u8, term: u8, writes: u8 },
-    Statement { number: u8, write: Write },
-    Commit { number: u8 },
+    Start {
+        number: u8,
+        term: u8,
+        writes: u8,
+    },
+    Statement {
+        number: u8,
+        write: Write,
+    },
+    Commit {
+        number: u8,
+    },
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -94,10 +108,14 @@ struct Message {
 /// What the server answers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 enum Answer {
-    Taken { term: u8 },
+    Taken {
+        term: u8,
+    },
     Raised,
     Fenced,
-    Bumped { writes: u8 },
+    Bumped {
+        writes: u8,
+    },
     /// The guard's filter matched nothing.
     NoMatch,
     Started,
@@ -187,11 +205,9 @@ impl Writers {
         }
         let server = &state.server;
         let starts: Vec<(usize, u8)> = state.network.iter().filter_map(Message::starts).collect();
-        state
-            .network
-            .retain(|message| {
-                message.live || self.fault.is_some() || server.can_matter(message, &starts)
-            });
+        state.network.retain(|message| {
+            message.live || self.fault.is_some() || server.can_matter(message, &starts)
+        });
         state.network.sort_unstable();
     }
 }
@@ -233,7 +249,9 @@ impl Model for Writers {
     }
 
     fn violated(&self, state: &State) -> Option<&'static str> {
-        let Data { twice, outdated, .. } = state.server.primary;
+        let Data {
+            twice, outdated, ..
+        } = state.server.primary;
         if twice {
             return Some("a delta is applied exactly once, on the document as it was before");
         }
@@ -246,7 +264,12 @@ impl Model for Writers {
     }
 
     fn is_end(&self, state: &State) -> bool {
-        let Data { lease_term, lease_holder, document, .. } = state.server.majority;
+        let Data {
+            lease_term,
+            lease_holder,
+            document,
+            ..
+        } = state.server.majority;
         let holder = &state.hosts[lease_holder];
         if lease_term == self.terms && holder.is_unaware_of(lease_term) {
             return true; // a late request took the last term there is: the bound, not the protocol
@@ -351,12 +374,16 @@ impl fmt::Display for Action {
             }
             Self::Replicate => write!(f, "destination: a majority has everything"),
             Self::StepDown => write!(f, "destination: step-down, back to what a majority had"),
-            Self::Expire(host) => write!(f, "destination: ends the open transaction of host {host}"),
+            Self::Expire(host) => {
+                write!(f, "destination: ends the open transaction of host {host}")
+            }
             Self::Mark(host) => write!(f, "host {host}: reads the source's time"),
             Self::Begin(host) => write!(f, "host {host}: begins a batch with the next event"),
             Self::Resolve(host) => write!(f, "host {host}: reads the guard by majority"),
             Self::GiveUp(host, stage) => write!(f, "host {host}: gives up waiting ({stage})"),
-            Self::Drop(host) => write!(f, "host {host}: drops its work and begins again, same term"),
+            Self::Drop(host) => {
+                write!(f, "host {host}: drops its work and begins again, same term")
+            }
             Self::Crash(host) => write!(f, "host {host}: crashes"),
         }
     }

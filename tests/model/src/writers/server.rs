@@ -63,7 +63,11 @@ impl Server {
                 Answer::Raised
             }
             Request::Bump { term, writes } => self.bump(model, term, writes),
-            Request::Start { number, term, writes } => {
+            Request::Start {
+                number,
+                term,
+                writes,
+            } => {
                 let counted = guard.writes == writes || model.is(Fault::CounterNotInFilter);
                 self.start(model, message.host, number, term, counted)
             }
@@ -98,7 +102,14 @@ impl Server {
         }
     }
 
-    fn start(&mut self, model: &Writers, host: usize, number: u8, term: u8, counted: bool) -> Answer {
+    fn start(
+        &mut self,
+        model: &Writers,
+        host: usize,
+        number: u8,
+        term: u8,
+        counted: bool,
+    ) -> Answer {
         let held = self.primary.guard.term == term || model.is(Fault::NoRaise);
         if !(held && counted) {
             return Answer::NoMatch;
