@@ -114,25 +114,8 @@ impl Positions {
                 next.load(at, position);
                 Action::Load(at)
             }
-            Stage::Marking => {
-                if !self.is(Fault::DeltasAfterCrash) {
-                    next.hosts[at].position.exact_after = next.source;
-                }
-                next.hosts[at].stage = Stage::Beginning;
-                Action::Mark(at)
-            }
-            Stage::Beginning if !host.waits[TERM] => {
-                if self.is(Fault::CleanNotTakenBack) {
-                    next.hosts[at].stage = Stage::Working;
-                } else {
-                    let position = Position {
-                        clean: false,
-                        ..host.position
-                    };
-                    next.send(at, TERM, Write::Position(position));
-                }
-                Action::Begin(at)
-            }
+            Stage::Marking => self.mark(&mut next, at),
+            Stage::Beginning if !host.waits[TERM] => self.begin(&mut next, at),
             Stage::Working => return self.work(state, at, to),
             Stage::Stopped => {
                 next.hosts[at].stage = Stage::Loading;
@@ -146,6 +129,28 @@ impl Positions {
             _ => return,
         };
         to.push((action, next));
+    }
+
+    /// What is applied already is from before the source's time now.
+    fn mark(&self, next: &mut State, at: usize) -> Action {
+        if !self.is(Fault::DeltasAfterCrash) {
+            next.hosts[at].position.exact_after = next.source;
+        }
+        next.hosts[at].stage = Stage::Beginning;
+        Action::Mark(at)
+    }
+
+    fn begin(&self, next: &mut State, at: usize) -> Action {
+        if self.is(Fault::CleanNotTakenBack) {
+            next.hosts[at].stage = Stage::Working;
+        } else {
+            let position = Position {
+                clean: false,
+                ..next.hosts[at].position
+            };
+            next.send(at, TERM, Write::Position(position));
+        }
+        Action::Begin(at)
     }
 
     fn raise(&self, next: &mut State, at: usize, guard: usize) -> Action {
