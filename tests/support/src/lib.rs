@@ -29,6 +29,7 @@ pub mod log_check;
 pub mod metadata;
 pub mod mongod;
 pub mod process;
+pub mod proxy;
 pub mod release;
 pub mod replica_set;
 pub mod rig;

@@ -128,6 +128,15 @@ impl ReplicaSet {
         )
     }
 
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// `host:port` of each member.
+    pub fn addresses(&self) -> Vec<String> {
+        vec![self.address()]
+    }
+
     pub fn address(&self) -> String {
         format!("127.0.0.1:{}", self.port)
     }
