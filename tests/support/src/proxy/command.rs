@@ -19,11 +19,13 @@ pub struct Command {
     pub number: u64,
     /// What the client calls itself: hosts are `tidegate VERSION HOLDER`.
     pub client: String,
+    /// The place of the client among those that this proxy has seen commands of, from 0.
+    pub ordinal: usize,
     /// The phase of the scenario: see [`super::Proxy::enter`].
     pub phase: String,
     /// What it does: `insert app.users`, `update lease term`, `renameCollection app.a to app.b`.
     pub label: String,
-    /// Its place among the commands of this label in this phase, from 1.
+    /// Its place among the client's commands of this label in this phase, from 1.
     pub nth: u64,
     pub name: String,
     pub database: String,
@@ -53,6 +55,7 @@ impl Command {
         let collection = collection(&name, &body);
         let mut command = Self {
             number: 0,
+            ordinal: 0,
             client: client.to_owned(),
             phase: String::new(),
             label: String::new(),

@@ -7,6 +7,7 @@ use std::{
     collections::HashMap,
     io,
     sync::{Arc, Mutex, PoisonError},
+    time::Duration,
 };
 
 use bson::Document;
@@ -21,13 +22,16 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    Command, Fault,
+    Command, Failure, Fault,
     hello::{self, Addresses},
     reply::WriteConcernError,
     rules::{Call, Hold, Then, Verdict},
     state::Shared,
     wire::Message,
 };
+
+/// The time in which a driver takes note of a refusal.
+const NOTICED: Duration = Duration::from_millis(20);
 
 /// What becomes of the reply to a request that was forwarded.
 enum Reply {
@@ -133,6 +137,7 @@ impl Connection {
             server.write_all(message.bytes()).await?;
             return Ok(true);
         }
+        self.shared.works(self.id);
         let (command, verdict) = self.shared.decide(name, request);
         match verdict {
             Verdict::Pass => {
@@ -153,7 +158,7 @@ impl Connection {
     ) -> GoesOn {
         match fault {
             Fault::CutBefore => return Ok(false),
-            Fault::Answer(failure) => return self.answer(message, &failure.document()).await,
+            Fault::Answer(failure) => return self.refuse(message, &command, failure).await,
             Fault::WriteConcernError(error) if !error.is_done => {
                 if command.name == "commitTransaction" {
                     self.roll_back(message, &command, server).await?;
@@ -171,6 +176,20 @@ impl Connection {
         }
         server.write_all(message.bytes()).await?;
         Ok(true)
+    }
+
+    /// Answers a refusal. After one that tells of another primary a driver waits for news of
+    /// the set, which do not come, since nothing has happened: its monitors are cut off.
+    async fn refuse(&self, message: &Message, command: &Command, failure: Failure) -> GoesOn {
+        let goes_on = self.answer(message, &failure.document()).await;
+        if failure.tells_of_another_primary() {
+            let (shared, client) = (self.shared.clone(), command.client.clone());
+            tokio::spawn(async move {
+                tokio::time::sleep(NOTICED).await;
+                shared.cut_monitors(&client);
+            });
+        }
+        goes_on
     }
 
     /// Keeps the request until it is released, whatever becomes of the client.

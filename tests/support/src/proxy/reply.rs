@@ -57,6 +57,11 @@ impl Failure {
         Self { label, ..self }
     }
 
+    /// A driver then takes the server for one that it does not know.
+    pub(super) fn tells_of_another_primary(&self) -> bool {
+        [91, 189, 10107, 11600, 11602, 13435, 13436].contains(&self.code)
+    }
+
     pub(super) fn document(&self) -> Document {
         let Self { code, name, label } = self;
         let message = format!("{name}, answered by the proxy of a test");

@@ -30,6 +30,8 @@ pub(super) enum Line {
 /// A connection whose client is known.
 struct Connection {
     client: String,
+    /// It has sent commands, as a client's monitors do not.
+    works: bool,
     cut: CancellationToken,
 }
 
@@ -38,8 +40,10 @@ struct State {
     rules: Vec<Rule>,
     journal: Vec<Command>,
     phase: String,
-    /// Commands so far, by phase and label.
-    counts: HashMap<(String, String), u64>,
+    /// Clients by the order of their first commands.
+    clients: Vec<String>,
+    /// Commands so far, by client, phase and label.
+    counts: HashMap<(usize, String, String), u64>,
     /// The newest statement of each transaction: commits are named after it.
     statements: HashMap<Transaction, String>,
     connections: HashMap<u64, Connection>,
@@ -82,7 +86,12 @@ impl Shared {
         state.name_commit(&mut command);
         command.number = state.journal.len() as u64 + 1;
         command.phase.clone_from(&state.phase);
-        let key = (command.phase.clone(), command.label.clone());
+        command.ordinal = state.ordinal(client);
+        let key = (
+            command.ordinal,
+            command.phase.clone(),
+            command.label.clone(),
+        );
         let count = state.counts.entry(key).or_default();
         *count += 1;
         command.nth = *count;
@@ -114,6 +123,7 @@ impl Shared {
     pub(super) fn forget(&self) {
         let mut state = self.state();
         state.journal.clear();
+        state.clients.clear();
         state.counts.clear();
         state.statements.clear();
         state.phase.clear();
@@ -125,10 +135,11 @@ impl Shared {
 
     // ---- connections
 
-    /// A connection is this client's. The answer is its token: cancelled, it is closed.
+    /// A connection is this client's; `cut` closes it.
     pub(super) fn connected(&self, id: u64, client: &str, cut: &CancellationToken) {
         let connection = Connection {
             client: client.to_owned(),
+            works: false,
             cut: cut.clone(),
         };
         self.state().connections.insert(id, connection);
@@ -138,10 +149,24 @@ impl Shared {
         self.state().connections.remove(&id);
     }
 
+    pub(super) fn works(&self, id: u64) {
+        if let Some(connection) = self.state().connections.get_mut(&id) {
+            connection.works = true;
+        }
+    }
+
     pub(super) fn cut(&self, client: &str) {
+        self.cut_where(|one| one.client.contains(client));
+    }
+
+    /// Closes the connections by which a client watches the set: it looks again.
+    pub(super) fn cut_monitors(&self, client: &str) {
+        self.cut_where(|one| !one.works && one.client == client);
+    }
+
+    fn cut_where(&self, is_meant: impl Fn(&Connection) -> bool) {
         let state = self.state();
-        let connections = state.connections.values();
-        for connection in connections.filter(|one| one.client.contains(client)) {
+        for connection in state.connections.values().filter(|one| is_meant(one)) {
             connection.cut.cancel();
         }
     }
@@ -187,6 +212,14 @@ impl Shared {
 }
 
 impl State {
+    fn ordinal(&mut self, client: &str) -> usize {
+        let known = self.clients.iter().position(|one| one == client);
+        known.unwrap_or_else(|| {
+            self.clients.push(client.to_owned());
+            self.clients.len() - 1
+        })
+    }
+
     /// Names the end of a transaction after its newest statement, which this keeps.
     fn name_commit(&mut self, command: &mut Command) {
         if !command.transaction.is_open {
