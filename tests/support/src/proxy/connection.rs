@@ -159,6 +159,10 @@ impl Connection {
         match fault {
             Fault::CutBefore => return Ok(false),
             Fault::Answer(failure) => return self.refuse(message, &command, failure).await,
+            Fault::AnswerAsServer(failure) => {
+                let failure = failure.labelled_for(&command);
+                return self.refuse(message, &command, failure).await;
+            }
             Fault::WriteConcernError(error) if !error.is_done => {
                 if command.name == "commitTransaction" {
                     self.roll_back(message, &command, server).await?;

@@ -187,6 +187,11 @@ impl On<'_> {
         self.fault(Fault::Answer(failure))
     }
 
+    /// The same, with the label that a server gives this refusal of the command.
+    pub fn answer_as_server(self, failure: Failure) -> Faulted {
+        self.fault(Fault::AnswerAsServer(failure))
+    }
+
     pub fn write_concern_error(self, error: WriteConcernError) -> Faulted {
         self.fault(Fault::WriteConcernError(error))
     }

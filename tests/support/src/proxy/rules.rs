@@ -101,6 +101,8 @@ pub enum Fault {
     CutAfter,
     /// The proxy answers; the server does not see the command.
     Answer(Failure),
+    /// The same, with the label that a server gives the refusal.
+    AnswerAsServer(Failure),
     WriteConcernError(WriteConcernError),
     /// Runs before the command is forwarded.
     Before(Call),
@@ -123,7 +125,7 @@ impl fmt::Debug for Fault {
         match self {
             Self::CutBefore => f.write_str("CutBefore"),
             Self::CutAfter => f.write_str("CutAfter"),
-            Self::Answer(failure) => write!(f, "{failure:?}"),
+            Self::Answer(failure) | Self::AnswerAsServer(failure) => write!(f, "{failure:?}"),
             Self::WriteConcernError(error) => write!(f, "{error:?}"),
             Self::Before(_) => f.write_str("Before"),
             Self::After(_) => f.write_str("After"),
@@ -228,6 +230,10 @@ pub struct Faulted {
 }
 
 impl Faulted {
+    pub fn receiver(&self) -> watch::Receiver<Vec<Command>> {
+        self.seen.clone()
+    }
+
     /// Waits for the first command that the fault has befallen.
     pub async fn seen(&self) -> Result<Command> {
         first(&self.seen).await
@@ -253,9 +259,16 @@ impl Held {
         first(&self.seen).await
     }
 
-    /// True once a command is held.
-    pub fn is_seen(&self) -> bool {
-        !self.seen.borrow().is_empty()
+    pub fn receiver(&self) -> watch::Receiver<Vec<Command>> {
+        self.seen.clone()
+    }
+
+    /// The same, for as long as the rule is in force.
+    pub async fn wait(&self) -> Result<Command> {
+        let mut seen = self.seen.clone();
+        let seen = seen.wait_for(|seen| !seen.is_empty()).await;
+        let command = seen.context("the rule is gone")?.first().cloned();
+        command.context("a command")
     }
 
     /// Sends the command to the server, and gives the server's answer.

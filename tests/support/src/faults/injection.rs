@@ -1,0 +1,207 @@
+//! A fault, put to one command of a run: the rule of the proxy, and what a person would do
+//! meanwhile.
+
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use anyhow::{Context, Result};
+use bson::doc;
+use futures::future::LocalBoxFuture;
+use tokio::sync::{oneshot, watch};
+
+use super::{
+    crew::{Crew, DEADLINE},
+    kind::{Kind, Side},
+    name::Name,
+    stage::Clusters,
+    writes::Writes,
+};
+use crate::proxy::{Command, Held, Then};
+
+/// For how long a late command waits for newer writes to be applied.
+const NEWER: Duration = Duration::from_millis(2500);
+
+/// A fault that waits for its command.
+pub(super) struct Injection {
+    seen: watch::Receiver<Vec<Command>>,
+    /// What the fault's work has come to; `None` for a fault that is over at once.
+    over: Option<oneshot::Receiver<Result<()>>>,
+}
+
+/// What a fault does beside its rule, to be driven beside the script.
+pub(super) type Work = LocalBoxFuture<'static, ()>;
+
+/// What the work of a fault is done with.
+#[derive(Clone)]
+struct Scene {
+    clusters: Arc<Clusters>,
+    crew: Arc<Crew>,
+    side: Side,
+}
+
+impl Injection {
+    pub(super) fn install(name: &Name, clusters: &Arc<Clusters>, crew: &Arc<Crew>) -> (Self, Work) {
+        let scene = Scene {
+            clusters: clusters.clone(),
+            crew: crew.clone(),
+            side: name.place.side(),
+        };
+        let on = clusters.proxy(scene.side).on(name.place.pattern());
+        let faulted = match name.kind {
+            Kind::HeldPastTakeover => return Self::held(on.hold(), scene, true),
+            Kind::HeldAcrossCut => return Self::held(on.hold_and_cut(), scene, false),
+            Kind::Stopped => {
+                let stopped = on.before(scene.stops());
+                let seen = stopped.receiver();
+                return Self::with(seen.clone(), scene.go_on_late(seen));
+            }
+            Kind::CutBefore => on.cut_before(),
+            Kind::CutAfter => on.cut_after(),
+            Kind::Answered(failure) => on.answer_as_server(failure),
+            Kind::NotDurable(error) => on.write_concern_error(error),
+            Kind::KilledBefore => on.before(scene.kills()),
+            Kind::KilledAfter => on.after(scene.kills()),
+            Kind::StepDownBefore | Kind::RolledBack => on.before(scene.steps_down()),
+            Kind::StepDownAfter => on.after(scene.steps_down()),
+        };
+        let seen = faulted.receiver();
+        let over = None;
+        (Self { seen, over }, Box::pin(std::future::pending()))
+    }
+
+    fn held(held: Held, scene: Scene, is_taken_over: bool) -> (Self, Work) {
+        Self::with(held.receiver(), scene.release_late(held, is_taken_over))
+    }
+
+    fn with(
+        seen: watch::Receiver<Vec<Command>>,
+        work: impl Future<Output = Result<()>> + 'static,
+    ) -> (Self, Work) {
+        let (tell, over) = oneshot::channel();
+        let work = async move {
+            // Nobody listens where the script has failed.
+            let _ = tell.send(work.await);
+            std::future::pending().await
+        };
+        let over = Some(over);
+        (Self { seen, over }, Box::pin(work))
+    }
+
+    /// True if the command has come.
+    pub(super) fn is_met(&self) -> bool {
+        !self.seen.borrow().is_empty()
+    }
+
+    /// Waits until the fault is over, if its command has come.
+    pub(super) async fn settle(&mut self) -> Result<()> {
+        if !self.is_met() {
+            return Ok(());
+        }
+        let Some(over) = self.over.take() else {
+            return Ok(());
+        };
+        let done = tokio::time::timeout(DEADLINE, over).await;
+        done.context("the fault is not over in time")??
+            .context("what the fault does")
+    }
+}
+
+impl Scene {
+    fn kills(&self) -> impl Fn(Command) -> std::future::Ready<Then> + Send + Sync + 'static {
+        let crew = self.crew.clone();
+        move |command: Command| {
+            // A host that has gone already is as dead.
+            let _ = crew.kill(command.ordinal);
+            std::future::ready(Then::Cut)
+        }
+    }
+
+    fn steps_down(
+        &self,
+    ) -> impl Fn(Command) -> futures::future::BoxFuture<'static, Then> + Send + Sync + 'static {
+        let (clusters, side) = (self.clusters.clone(), self.side);
+        move |_| {
+            let clusters = clusters.clone();
+            Box::pin(async move {
+                // Refused where there is no primary by now: as good as stepped down.
+                let step_down =
+                    doc! { "replSetStepDown": 1, "secondaryCatchUpPeriodSecs": 0, "force": true };
+                let _ = clusters.set(side).admin(step_down).await;
+                Then::GoOn
+            })
+        }
+    }
+
+    fn stops(&self) -> impl Fn(Command) -> std::future::Ready<Then> + Send + Sync + 'static {
+        let crew = self.crew.clone();
+        move |command: Command| {
+            let stopped = crew.freeze(command.ordinal);
+            std::future::ready(if stopped.is_ok() {
+                Then::GoOn
+            } else {
+                Then::Cut
+            })
+        }
+    }
+
+    /// Keeps a command until the sync has gone on without it.
+    async fn release_late(self, held: Held, is_taken_over: bool) -> Result<()> {
+        let command = held.wait().await?;
+        if is_taken_over {
+            self.crew.kill(command.ordinal)?;
+            self.crew.hire().await?;
+            self.taken_over(&command).await?;
+        }
+        self.write_newer(&command).await?;
+        // An answer that never comes, as of a build that waits, is none of a late command's.
+        let released = tokio::time::timeout(NEWER, held.release()).await;
+        drop(released);
+        Ok(())
+    }
+
+    /// A host that stands still until the next one has written.
+    async fn go_on_late(self, seen: watch::Receiver<Vec<Command>>) -> Result<()> {
+        let mut seen = seen;
+        let seen = seen.wait_for(|seen| !seen.is_empty()).await;
+        let command = seen.ok().and_then(|seen| seen.first().cloned());
+        let command = command.context("the rule is gone")?;
+        let gone_on = async {
+            self.crew.hire().await?;
+            self.taken_over(&command).await?;
+            self.write_newer(&command).await
+        };
+        let gone_on: Result<()> = gone_on.await;
+        self.crew.thaw(command.ordinal)?;
+        gone_on
+    }
+
+    /// Waits until another host works on the sync.
+    async fn taken_over(&self, command: &Command) -> Result<()> {
+        let before = command.ordinal;
+        self.crew
+            .wait("another host works on the sync", |worker| {
+                worker.place != before
+            })
+            .await?;
+        Ok(())
+    }
+
+    /// Writes on the source, and waits for a while until that is applied.
+    async fn write_newer(&self, command: &Command) -> Result<()> {
+        Writes::new(self.clusters.source.client())
+            .newer(command)
+            .await?;
+        let time = self.clusters.source_time().await?;
+        let begun = Instant::now();
+        while begun.elapsed() < NEWER {
+            let worker = self.crew.worker().await;
+            if worker.is_some_and(|worker| worker.has_applied(time)) {
+                break;
+            }
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        Ok(())
+    }
+}

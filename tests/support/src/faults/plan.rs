@@ -1,0 +1,63 @@
+//! Which runs there are: the commands of a recorded sync, each with each fault that fits.
+
+use std::collections::HashSet;
+
+use rand::{SeedableRng, rngs::StdRng, seq::SliceRandom};
+
+use super::{
+    kind::{Kind, Side},
+    name::{Name, Place},
+};
+use crate::proxy::Command;
+
+/// Of commands that repeat, so many of each label, host and phase.
+const OF_EACH: u64 = 2;
+/// Of the others.
+const OF_OTHERS: u64 = 4;
+
+/// The runs of an enumeration, in their order.
+#[derive(Clone, Debug)]
+pub struct Plan(pub Vec<Name>);
+
+impl Plan {
+    /// Every run on what was recorded; `three`: with those that need three members.
+    pub fn of(recorded: &[(Side, Command)], three: bool) -> Self {
+        let mut seen = HashSet::new();
+        let mut names = Vec::new();
+        for (side, command) in recorded {
+            let most = if repeats(command) { OF_EACH } else { OF_OTHERS };
+            let place = Place::of(*side, command);
+            if command.holder().is_none() || command.nth > most || !seen.insert(place.clone()) {
+                continue;
+            }
+            let kinds = Kind::all()
+                .into_iter()
+                .filter(|kind| kind.fits(*side, command) && (three || !kind.needs_three()));
+            names.extend(kinds.map(|kind| Name {
+                place: place.clone(),
+                kind,
+            }));
+        }
+        Self(names)
+    }
+
+    /// So many of them, drawn by a seed.
+    pub fn sample(mut self, number: usize, seed: u64) -> Self {
+        self.0.shuffle(&mut StdRng::seed_from_u64(seed));
+        self.0.truncate(number);
+        self
+    }
+}
+
+/// True for what a host does all the time, whatever happens.
+fn repeats(command: &Command) -> bool {
+    const OFTEN: [&str; 6] = [
+        "getMore",
+        "ping",
+        "hello",
+        "find metadata",
+        "lease lease",
+        "position",
+    ];
+    OFTEN.iter().any(|part| command.label.contains(part))
+}
