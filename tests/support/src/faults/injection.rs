@@ -9,7 +9,7 @@ use std::{
 use anyhow::{Context, Result};
 use bson::doc;
 use futures::future::LocalBoxFuture;
-use tokio::sync::{oneshot, watch};
+use tokio::sync::{mpsc, oneshot, watch};
 
 use super::{
     crew::{Crew, DEADLINE},
@@ -18,7 +18,10 @@ use super::{
     stage::Clusters,
     writes::Writes,
 };
-use crate::proxy::{Command, Held, Then};
+use crate::{
+    proxy::{AsyncCall, Command, Held, Then},
+    replica_set::Isolated,
+};
 
 /// For how long a late command waits for newer writes to be applied.
 const NEWER: Duration = Duration::from_millis(2500);
@@ -57,13 +60,18 @@ impl Injection {
                 let seen = stopped.receiver();
                 return Self::with(seen.clone(), scene.go_on_late(seen));
             }
+            Kind::RolledBack => {
+                let (tell, isolated) = mpsc::unbounded_channel();
+                let rolled_back = on.before(scene.isolates(tell));
+                return Self::with(rolled_back.receiver(), roll_back(isolated));
+            }
             Kind::CutBefore => on.cut_before(),
             Kind::CutAfter => on.cut_after(),
             Kind::Answered(failure) => on.answer_as_server(failure),
             Kind::NotDurable(error) => on.write_concern_error(error),
             Kind::KilledBefore => on.before(scene.kills()),
             Kind::KilledAfter => on.after(scene.kills()),
-            Kind::StepDownBefore | Kind::RolledBack => on.before(scene.steps_down()),
+            Kind::StepDownBefore => on.before(scene.steps_down()),
             Kind::StepDownAfter => on.after(scene.steps_down()),
         };
         let seen = faulted.receiver();
@@ -108,8 +116,15 @@ impl Injection {
     }
 }
 
+/// Rolls back what an isolated primary has done.
+async fn roll_back(mut isolated: mpsc::UnboundedReceiver<Result<Isolated>>) -> Result<()> {
+    let isolated = isolated.recv().await.context("the rule is gone")??;
+    isolated.wait_for_write().await?;
+    isolated.replace().await
+}
+
 impl Scene {
-    fn kills(&self) -> impl Fn(Command) -> std::future::Ready<Then> + Send + Sync + 'static {
+    fn kills(&self) -> impl AsyncCall {
         let crew = self.crew.clone();
         move |command: Command| {
             // A host that has gone already is as dead.
@@ -118,23 +133,35 @@ impl Scene {
         }
     }
 
-    fn steps_down(
-        &self,
-    ) -> impl Fn(Command) -> futures::future::BoxFuture<'static, Then> + Send + Sync + 'static {
+    fn steps_down(&self) -> impl AsyncCall {
         let (clusters, side) = (self.clusters.clone(), self.side);
         move |_| {
             let clusters = clusters.clone();
-            Box::pin(async move {
+            async move {
                 // Refused where there is no primary by now: as good as stepped down.
                 let step_down =
                     doc! { "replSetStepDown": 1, "secondaryCatchUpPeriodSecs": 0, "force": true };
                 let _ = clusters.set(side).admin(step_down).await;
                 Then::GoOn
-            })
+            }
         }
     }
 
-    fn stops(&self) -> impl Fn(Command) -> std::future::Ready<Then> + Send + Sync + 'static {
+    /// Lets a command come to a primary that no member follows.
+    fn isolates(&self, tell: mpsc::UnboundedSender<Result<Isolated>>) -> impl AsyncCall {
+        let (clusters, side) = (self.clusters.clone(), self.side);
+        move |_| {
+            let (clusters, tell) = (clusters.clone(), tell.clone());
+            async move {
+                let isolated = clusters.set(side).isolate_primary().await;
+                // Nobody listens where the script has failed.
+                let _ = tell.send(isolated);
+                Then::GoOn
+            }
+        }
+    }
+
+    fn stops(&self) -> impl AsyncCall {
         let crew = self.crew.clone();
         move |command: Command| {
             let stopped = crew.freeze(command.ordinal);
@@ -190,6 +217,10 @@ impl Scene {
 
     /// Writes on the source, and waits for a while until that is applied.
     async fn write_newer(&self, command: &Command) -> Result<()> {
+        if command.phase == super::COMMIT {
+            // What comes after the commit is not synced.
+            return self.wait_for_commit().await;
+        }
         Writes::new(self.clusters.source.client())
             .newer(command)
             .await?;
@@ -198,6 +229,19 @@ impl Scene {
         while begun.elapsed() < NEWER {
             let worker = self.crew.worker().await;
             if worker.is_some_and(|worker| worker.has_applied(time)) {
+                break;
+            }
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        Ok(())
+    }
+
+    /// Waits for a while until the sync has ended without the command.
+    async fn wait_for_commit(&self) -> Result<()> {
+        let begun = Instant::now();
+        while begun.elapsed() < NEWER {
+            let worker = self.crew.worker().await;
+            if worker.is_some_and(|worker| worker.state() == "COMMITTED") {
                 break;
             }
             tokio::time::sleep(Duration::from_millis(20)).await;

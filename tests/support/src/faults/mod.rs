@@ -16,8 +16,10 @@ pub use self::{
     kind::{Kind, Side},
     name::{Name, Place},
     plan::Plan,
-    stage::{Outcome, Stage},
+    stage::{Outcome, Stage, Stages},
 };
 
 /// The phase in which the first host starts.
 const STARTS: &str = "first host";
+/// The phase in which nothing is written to the source any more.
+const COMMIT: &str = "commit";

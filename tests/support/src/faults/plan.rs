@@ -20,8 +20,8 @@ const OF_OTHERS: u64 = 4;
 pub struct Plan(pub Vec<Name>);
 
 impl Plan {
-    /// Every run on what was recorded; `three`: with those that need three members.
-    pub fn of(recorded: &[(Side, Command)], three: bool) -> Self {
+    /// Every run on what was recorded.
+    pub fn of(recorded: &[(Side, Command)]) -> Self {
         let mut seen = HashSet::new();
         let mut names = Vec::new();
         for (side, command) in recorded {
@@ -32,7 +32,7 @@ impl Plan {
             }
             let kinds = Kind::all()
                 .into_iter()
-                .filter(|kind| kind.fits(*side, command) && (three || !kind.needs_three()));
+                .filter(|kind| kind.fits(*side, command));
             names.extend(kinds.map(|kind| Name {
                 place: place.clone(),
                 kind,

@@ -8,7 +8,7 @@ use bson::Timestamp;
 use serde_json::{Value, json};
 
 use super::{
-    STARTS,
+    COMMIT, STARTS,
     crew::{Crew, Worker, post, upload},
     injection::Injection,
     set,
@@ -194,7 +194,7 @@ const PHASES: &[(&str, Step)] = &[
     ("swap", Step::Swap),
     ("pause", Step::Pause),
     ("handover", Step::Handover),
-    ("commit", Step::Commit),
+    (COMMIT, Step::Commit),
 ];
 
 impl Worker {

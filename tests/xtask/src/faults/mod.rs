@@ -13,7 +13,7 @@ use std::{
 use anyhow::{Context, Result, bail};
 use clap::Args;
 use support::{
-    faults::{Name, Outcome, Plan, Stage},
+    faults::{Name, Outcome, Plan, Stage, Stages},
     mongod,
     release::Profile,
 };
@@ -100,10 +100,10 @@ async fn plan(options: &Options, seed: u64) -> Result<Vec<Name>> {
     if let Some(name) = options.only.as_deref().and_then(|only| only.parse().ok()) {
         return Ok(vec![name]);
     }
-    let mut stage = Stage::start().await?;
+    let mut stage = Stage::start(false).await?;
     let recorded = stage.record().await.context("the sync without a fault")?;
     stage.end(true);
-    let mut plan = Plan::of(&recorded, false);
+    let mut plan = Plan::of(&recorded);
     if let Some(only) = &options.only {
         plan.0
             .retain(|name| name.to_string().contains(only.as_str()));
@@ -120,14 +120,12 @@ impl Work {
 
     /// Runs what is left, one after the other.
     async fn job(&self) -> Result<()> {
-        let mut stage = Stage::start().await?;
-        let mut has_passed = true;
+        let mut stages = Stages::default();
         while let Some(name) = self.next() {
-            let outcome = stage.run(&name).await;
-            has_passed &= outcome.failure.is_none();
+            let outcome = stages.run(&name).await?;
             self.ended(&name, &outcome)?;
         }
-        stage.end(has_passed);
+        stages.end();
         Ok(())
     }
 
