@@ -1,6 +1,6 @@
 //! Which runs there are: the commands of a recorded sync, each with each fault that fits.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
 use rand::{SeedableRng, rngs::StdRng, seq::SliceRandom};
 
@@ -41,11 +41,19 @@ impl Plan {
         Self(names)
     }
 
-    /// So many of them, drawn by a seed.
+    /// So many of them, drawn by a seed: of each kind as many as of the others.
     pub fn sample(mut self, number: usize, seed: u64) -> Self {
         self.0.shuffle(&mut StdRng::seed_from_u64(seed));
-        self.0.truncate(number);
-        self
+        let mut rounds: HashMap<String, usize> = HashMap::new();
+        let mut ranked: Vec<(usize, Name)> = Vec::new();
+        for name in self.0 {
+            let round = rounds.entry(name.kind.name()).or_default();
+            *round += 1;
+            ranked.push((*round, name));
+        }
+        ranked.sort_by_key(|(round, _)| *round);
+        ranked.truncate(number);
+        Self(ranked.into_iter().map(|(_, name)| name).collect())
     }
 }
 

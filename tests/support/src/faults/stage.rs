@@ -79,6 +79,17 @@ pub struct Stages {
 }
 
 impl Stages {
+    /// One sync without a fault: the commands of its hosts.
+    pub async fn record(&mut self) -> Result<Vec<(Side, Command)>> {
+        let stage = match &mut self.of_one {
+            Some(stage) => stage,
+            none => none.insert(Stage::start(false).await?),
+        };
+        let recorded = stage.record().await;
+        self.has_failed |= recorded.is_err();
+        recorded.context("the sync without a fault")
+    }
+
     /// One sync with a fault, on the stage that its kind needs.
     pub async fn run(&mut self, name: &Name) -> Result<Outcome> {
         let three = name.kind.needs_three();

@@ -2,7 +2,10 @@
 
 use anyhow::{Context, Result};
 use bson::{Document, doc};
-use mongodb::{Client, Database, error::ErrorKind};
+use mongodb::{
+    Client, Database,
+    error::{Error, ErrorKind, TRANSIENT_TRANSACTION_ERROR},
+};
 
 use super::set::{document, id};
 use crate::proxy::Command;
@@ -98,7 +101,23 @@ impl Writes {
         self.transaction(round).await
     }
 
+    /// A transaction over several collections; newer writes may get in its way.
     async fn transaction(&self, round: i32) -> Result<()> {
+        const ATTEMPTS: usize = 20;
+        let mut attempt = 1;
+        loop {
+            match self.try_transaction(round).await {
+                Err(error)
+                    if error.contains_label(TRANSIENT_TRANSACTION_ERROR) && attempt < ATTEMPTS =>
+                {
+                    attempt += 1;
+                }
+                done => return done.context("a transaction on the source"),
+            }
+        }
+    }
+
+    async fn try_transaction(&self, round: i32) -> Result<(), Error> {
         let base = 2050 + round * 100;
         let mut session = self.client.start_session().await?;
         session.start_transaction().await?;
@@ -118,10 +137,7 @@ impl Writes {
                     .await?;
             }
         }
-        session
-            .commit_transaction()
-            .await
-            .context("commit on the source")
+        session.commit_transaction().await
     }
 
     /// Every kind of DDL, each between events of what it is done to.

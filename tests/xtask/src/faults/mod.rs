@@ -10,10 +10,10 @@ use std::{
     time::Instant,
 };
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Result, bail};
 use clap::Args;
 use support::{
-    faults::{Name, Outcome, Plan, Stage, Stages},
+    faults::{Name, Outcome, Plan, Stages},
     mongod,
     release::Profile,
 };
@@ -100,9 +100,9 @@ async fn plan(options: &Options, seed: u64) -> Result<Vec<Name>> {
     if let Some(name) = options.only.as_deref().and_then(|only| only.parse().ok()) {
         return Ok(vec![name]);
     }
-    let mut stage = Stage::start(false).await?;
-    let recorded = stage.record().await.context("the sync without a fault")?;
-    stage.end(true);
+    let mut stages = Stages::default();
+    let recorded = stages.record().await?;
+    stages.end();
     let mut plan = Plan::of(&recorded);
     if let Some(only) = &options.only {
         plan.0
