@@ -23,10 +23,14 @@ use support::{
         any, commands, labelled,
     },
     replica_set::Options,
+    wait::Look,
+    wait_until,
 };
 
 /// How the client of these tests calls itself.
 const CLIENT: &str = "tidegate 0.0.0 of-a-test";
+/// Within this time a set has elected a primary.
+const DEADLINE: Duration = Duration::from_secs(30);
 
 /// A server, a proxy before it, and a client that goes through the proxy.
 struct Stage {
@@ -38,9 +42,13 @@ struct Stage {
 
 impl Stage {
     async fn start() -> Result<Self> {
+        Self::of(Options::default()).await
+    }
+
+    async fn of(options: Options) -> Result<Self> {
         let directory = TestDir::new()?;
         let path = directory.path().join("set");
-        let set = ReplicaSet::start("set", path, Options::default()).await?;
+        let set = ReplicaSet::start("set", path, options).await?;
         let proxy = Proxy::before(&set).await?;
         let client = client(&proxy, CLIENT, false).await?;
         Ok(Self {
@@ -461,6 +469,41 @@ async fn a_client_follows_a_step_down_through_the_proxy() -> Result<()> {
     stage.insert(1).await?;
     stage.set.step_down().await?;
     stage.insert(2).await?;
+    ensure!(stage.count().await? == 2);
+    stage.pass();
+    Ok(())
+}
+
+/// A set of three, each member behind a listener of its own.
+#[tokio::test]
+async fn a_client_follows_an_election_and_a_roll_back_through_the_proxy() -> Result<()> {
+    let stage = Stage::of(Options::with_fail_points().of_three()).await?;
+    let hello = doc! { "hello": 1 };
+    let hello = stage.client.database("admin").run_command(hello).await?;
+    for member in hello.get_array("hosts")? {
+        let member = member.as_str().context("an address")?;
+        ensure!(
+            stage.proxy.uri().contains(member),
+            "{member} is not the proxy's"
+        );
+    }
+    stage.insert(1).await?;
+    stage.set.step_down().await?;
+    wait_until("an insert after an election", DEADLINE, async || {
+        let inserted = stage.insert(2).await;
+        Ok(inserted.map_or_else(|error| Look::NotYet(error.to_string()), Look::Done))
+    })
+    .await?;
+
+    let isolated = stage.set.isolate_primary().await?;
+    let lost = stage.insert(3);
+    let replaced = async {
+        isolated.wait_for_write().await?;
+        isolated.replace().await
+    };
+    let (lost, replaced) = tokio::join!(lost, replaced);
+    replaced?;
+    ensure!(lost.is_err(), "a write that no member has is durable");
     ensure!(stage.count().await? == 2);
     stage.pass();
     Ok(())
