@@ -29,8 +29,8 @@ pub(super) struct Crew {
     hosts: Mutex<Vec<Option<Host>>>,
     /// One is hired at a time.
     hiring: tokio::sync::Mutex<()>,
-    /// A host that stands still: it answers nothing.
-    frozen: Mutex<Option<usize>>,
+    /// A host that stands still, or does not know yet that it is too late.
+    ignored: Mutex<Option<usize>>,
     /// A pause was asked for: another one is a failure.
     may_pause: Mutex<bool>,
 }
@@ -49,7 +49,7 @@ impl Crew {
             arguments,
             hosts: Mutex::default(),
             hiring: tokio::sync::Mutex::new(()),
-            frozen: Mutex::default(),
+            ignored: Mutex::default(),
             may_pause: Mutex::default(),
         }
     }
@@ -106,21 +106,22 @@ impl Crew {
     }
 
     pub(super) fn freeze(&self, place: usize) -> Result<()> {
-        self.set_frozen(Some(place));
+        self.ignore(Some(place));
         self.with(place, |host| host.process()?.freeze())
     }
 
     pub(super) fn thaw(&self, place: usize) -> Result<()> {
-        self.set_frozen(None);
+        self.ignore(None);
         self.with(place, |host| host.process()?.thaw())
     }
 
-    fn frozen(&self) -> Option<usize> {
-        *self.frozen.lock().unwrap_or_else(PoisonError::into_inner)
+    fn ignored(&self) -> Option<usize> {
+        *self.ignored.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn set_frozen(&self, place: Option<usize>) {
-        *self.frozen.lock().unwrap_or_else(PoisonError::into_inner) = place;
+    /// Nothing is asked of this host.
+    pub(super) fn ignore(&self, place: Option<usize>) {
+        *self.ignored.lock().unwrap_or_else(PoisonError::into_inner) = place;
     }
 
     fn with(&self, place: usize, act: impl Fn(&Host) -> Result<()>) -> Result<()> {
@@ -149,9 +150,9 @@ impl Crew {
 
     /// The host that works on the sync, if one says so; before a sync has begun, the first.
     pub(super) async fn worker(&self) -> Option<Worker> {
-        let frozen = self.frozen();
+        let ignored = self.ignored();
         let ports = self.ports().into_iter();
-        for (place, port) in ports.filter(|(place, _)| Some(*place) != frozen) {
+        for (place, port) in ports.filter(|(place, _)| Some(*place) != ignored) {
             let Ok(answer) = call(port, "GET", "/api/v1/progress", "").await else {
                 continue;
             };

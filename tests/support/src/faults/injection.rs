@@ -33,6 +33,17 @@ pub(super) struct Injection {
     over: Option<oneshot::Receiver<Result<()>>>,
 }
 
+/// Why a command is late.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Late {
+    /// The host has sent it again by then.
+    Repeated,
+    /// The host is dead.
+    Killed,
+    /// The host cannot be heard.
+    CutOff,
+}
+
 /// What a fault does beside its rule, to be driven beside the script.
 pub(super) type Work = LocalBoxFuture<'static, ()>;
 
@@ -53,8 +64,9 @@ impl Injection {
         };
         let on = clusters.proxy(scene.side).on(name.place.pattern());
         let faulted = match name.kind {
-            Kind::HeldPastTakeover => return Self::held(on.hold(), scene, true),
-            Kind::HeldAcrossCut => return Self::held(on.hold_and_cut(), scene, false),
+            Kind::HeldPastTakeover => return Self::held(on.hold(), scene, Late::Killed),
+            Kind::HeldAcrossCut => return Self::held(on.hold_and_cut(), scene, Late::Repeated),
+            Kind::CutOff => return Self::held(on.hold(), scene, Late::CutOff),
             Kind::Stopped => {
                 let stopped = on.before(scene.stops());
                 let seen = stopped.receiver();
@@ -79,8 +91,8 @@ impl Injection {
         (Self { seen, over }, Box::pin(std::future::pending()))
     }
 
-    fn held(held: Held, scene: Scene, is_taken_over: bool) -> (Self, Work) {
-        Self::with(held.receiver(), scene.release_late(held, is_taken_over))
+    fn held(held: Held, scene: Scene, late: Late) -> (Self, Work) {
+        Self::with(held.receiver(), scene.release_late(held, late))
     }
 
     fn with(
@@ -174,18 +186,31 @@ impl Scene {
     }
 
     /// Keeps a command until the sync has gone on without it.
-    async fn release_late(self, held: Held, is_taken_over: bool) -> Result<()> {
+    async fn release_late(self, held: Held, late: Late) -> Result<()> {
         let command = held.wait().await?;
-        if is_taken_over {
-            self.crew.kill(command.ordinal)?;
-            self.crew.hire().await?;
-            self.taken_over(&command).await?;
+        let proxy = self.clusters.proxy(self.side);
+        match late {
+            Late::Repeated => {}
+            Late::Killed => self.crew.kill(command.ordinal)?,
+            Late::CutOff => {
+                proxy.stall(&command.client);
+                self.crew.ignore(Some(command.ordinal));
+            }
         }
-        self.write_newer(&command).await?;
+        let gone_on = async {
+            if late != Late::Repeated {
+                self.crew.hire().await?;
+                self.taken_over(&command).await?;
+            }
+            self.write_newer(&command).await
+        };
+        let gone_on: Result<()> = gone_on.await;
         // An answer that never comes, as of a build that waits, is none of a late command's.
         let released = tokio::time::timeout(NEWER, held.release()).await;
         drop(released);
-        Ok(())
+        proxy.mend(&command.client);
+        self.crew.ignore(None);
+        gone_on
     }
 
     /// A host that stands still until the next one has written.

@@ -24,6 +24,9 @@ pub enum Kind {
     KilledAfter,
     /// SIGSTOP with the command sent; SIGCONT when the next host has written.
     Stopped,
+    /// The host lives and cannot be heard on this cluster; the command and all that followed
+    /// come when the next host has written.
+    CutOff,
     /// The primary steps down before it gets the command.
     StepDownBefore,
     /// The primary steps down when it has done the command, before it answers.
@@ -52,6 +55,7 @@ impl Kind {
             Self::KilledBefore,
             Self::KilledAfter,
             Self::Stopped,
+            Self::CutOff,
             Self::StepDownBefore,
             Self::StepDownAfter,
             Self::RolledBack,
@@ -73,6 +77,7 @@ impl Kind {
             Self::KilledBefore => "killed before",
             Self::KilledAfter => "killed after",
             Self::Stopped => "stopped past its lease",
+            Self::CutOff => "cut off past its lease",
             Self::StepDownBefore => "step-down before",
             Self::StepDownAfter => "step-down after",
             Self::RolledBack => "rolled back",
@@ -89,8 +94,31 @@ impl Kind {
         matches!(self, Self::RolledBack)
     }
 
-    /// True if this is to be put to a command of a host.
-    pub fn fits(&self, side: Side, command: &Command) -> bool {
+    /// The kinds that are put to a command of a host: all that fit, but of the three refusals
+    /// that mean the same one, by turns.
+    pub fn of(side: Side, command: &Command) -> Vec<Self> {
+        const ALIKE: [Failure; 3] = [
+            Failure::SHUTDOWN_IN_PROGRESS,
+            Failure::PRIMARY_STEPPED_DOWN,
+            Failure::INTERRUPTED_AT_SHUTDOWN,
+        ];
+        let turn: usize = command.label.bytes().map(usize::from).sum();
+        let turn = (turn + usize::try_from(command.nth).unwrap_or(0)) % ALIKE.len();
+        let is_next = |kind: &Self| match kind {
+            Self::Answered(failure) => {
+                let place = ALIKE.iter().position(|one| one == failure);
+                place.is_none_or(|place| place == turn)
+            }
+            _ => true,
+        };
+        let kinds = Self::all().into_iter();
+        kinds
+            .filter(|kind| kind.fits(side, command) && is_next(kind))
+            .collect()
+    }
+
+    /// True if this can be put to a command of a host.
+    fn fits(&self, side: Side, command: &Command) -> bool {
         let (writes, in_transaction) = (is_write(command), command.transaction.is_open);
         let on_destination = side == Side::Destination;
         // A statement of a transaction is durable with its commit alone.
@@ -100,7 +128,7 @@ impl Kind {
         match self {
             Self::CutBefore | Self::CutAfter | Self::StepDownBefore => true,
             Self::StepDownAfter => writes,
-            Self::HeldPastTakeover => writes && on_destination && is_up,
+            Self::HeldPastTakeover | Self::CutOff => writes && on_destination && is_up,
             Self::HeldAcrossCut => writes && on_destination,
             Self::Answered(failure) => *failure != Failure::WRITE_CONFLICT || in_transaction,
             Self::NotDurable(_) => is_durable && on_destination,

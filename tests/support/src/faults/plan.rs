@@ -30,9 +30,7 @@ impl Plan {
             if command.holder().is_none() || command.nth > most || !seen.insert(place.clone()) {
                 continue;
             }
-            let kinds = Kind::all()
-                .into_iter()
-                .filter(|kind| kind.fits(*side, command));
+            let kinds = Kind::of(*side, command).into_iter();
             names.extend(kinds.map(|kind| Name {
                 place: place.clone(),
                 kind,
