@@ -29,9 +29,9 @@ pub(crate) struct Options {
     /// Draws the sample, and the order
     #[arg(long)]
     seed: Option<u64>,
-    /// Only the run of this name, or those whose names hold this
+    /// Only the run of this name, or those whose names hold this; given again, all of these
     #[arg(long, value_name = "NAME")]
-    only: Option<String>,
+    only: Vec<String>,
     /// Write a line of JSON for each run
     #[arg(long, value_name = "FILE")]
     report: Option<PathBuf>,
@@ -97,16 +97,17 @@ pub(crate) fn run(options: &Options) -> Result<()> {
 
 /// The runs that are asked for.
 async fn plan(options: &Options, seed: u64) -> Result<Vec<Name>> {
-    if let Some(name) = options.only.as_deref().and_then(|only| only.parse().ok()) {
+    if let [only] = options.only.as_slice()
+        && let Ok(name) = only.parse()
+    {
         return Ok(vec![name]);
     }
     let mut stages = Stages::default();
     let recorded = stages.record().await?;
     stages.end();
     let mut plan = Plan::of(&recorded);
-    if let Some(only) = &options.only {
-        plan.0
-            .retain(|name| name.to_string().contains(only.as_str()));
+    for only in &options.only {
+        plan.0.retain(|name| name.to_string().contains(only));
     }
     let number = options.sample.unwrap_or(plan.0.len());
     Ok(plan.sample(number, seed).0)
