@@ -7,7 +7,7 @@ use std::{
 };
 
 use anyhow::{Context, Result, bail, ensure};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::{
     Host,
@@ -215,6 +215,34 @@ impl Crew {
             Ok(Look::NotYet(format!("{last} {}", brief(&worker.progress))))
         })
         .await
+    }
+
+    /// Asks for a state until the worker is in it.
+    pub(super) async fn reach(&self, state: &str, call: &str) -> Result<()> {
+        let reached = |worker: &Worker| text(&worker.progress, "state") == state;
+        self.until(state, reached, async |worker| {
+            post(worker.port, call, &json!({})).await.map(drop)
+        })
+        .await?;
+        Ok(())
+    }
+
+    pub(super) async fn pause_and_resume(&self) -> Result<()> {
+        self.may_pause(true);
+        self.reach("PAUSED", "/api/v1/pause").await?;
+        self.reach("RUNNING", "/api/v1/resume").await
+    }
+
+    /// Makes a host give the sync to another one, which has been hired.
+    pub(super) async fn hand_over(&self, from: usize) -> Result<()> {
+        let handed = |worker: &Worker| worker.place != from;
+        self.until("another host works on the sync", handed, async |worker| {
+            post(worker.port, "/api/v1/handover", &json!({}))
+                .await
+                .map(drop)
+        })
+        .await?;
+        Ok(())
     }
 
     /// Waits until the worker's progress pleases.

@@ -12,14 +12,15 @@ use futures::future::LocalBoxFuture;
 use tokio::sync::{mpsc, oneshot, watch};
 
 use super::{
-    crew::{Crew, DEADLINE},
-    kind::{Kind, Side},
+    STARTS,
+    crew::{Crew, DEADLINE, letter},
+    kind::{Kind, Side, is_write},
     name::Name,
     stage::Clusters,
     writes::Writes,
 };
 use crate::{
-    proxy::{AsyncCall, Command, Held, Then},
+    proxy::{AsyncCall, Command, Held, Then, any},
     replica_set::Isolated,
 };
 
@@ -42,6 +43,10 @@ enum Late {
     Killed,
     /// The host cannot be heard.
     CutOff,
+    /// The host has given the sync away.
+    HandedOver,
+    /// The host has paused, and gone on.
+    Paused,
 }
 
 /// What a fault does beside its rule, to be driven beside the script.
@@ -65,6 +70,8 @@ impl Injection {
         let on = clusters.proxy(scene.side).on(name.place.pattern());
         let faulted = match name.kind {
             Kind::HeldPastTakeover => return Self::held(on.hold(), scene, Late::Killed),
+            Kind::HeldPastHandover => return Self::held(on.hold(), scene, Late::HandedOver),
+            Kind::HeldPastPause => return Self::held(on.hold(), scene, Late::Paused),
             Kind::HeldAcrossCut => return Self::held(on.hold_and_cut(), scene, Late::Repeated),
             Kind::CutOff => return Self::held(on.hold(), scene, Late::CutOff),
             Kind::Stopped => {
@@ -82,6 +89,10 @@ impl Injection {
             Kind::Answered(failure) => on.answer_as_server(failure),
             Kind::NotDurable(error) => on.write_concern_error(error),
             Kind::KilledBefore => on.before(scene.kills()),
+            Kind::KilledTwice => {
+                scene.kills_the_next(name);
+                on.after(scene.kills())
+            }
             Kind::KilledAfter => on.after(scene.kills()),
             Kind::StepDownBefore => on.before(scene.steps_down()),
             Kind::StepDownAfter => on.after(scene.steps_down()),
@@ -159,6 +170,19 @@ impl Scene {
         }
     }
 
+    /// Kills the host that follows, at one of its first writes: which, the name says.
+    fn kills_the_next(&self, name: &Name) {
+        const WRITES: usize = 16;
+        let turn: usize = name.to_string().bytes().map(usize::from).sum();
+        let nth = u64::try_from(turn % WRITES).unwrap_or(0) + 1;
+        let host = name.place.host;
+        let is_next = move |command: &Command| {
+            letter(command.ordinal) > host && is_write(command) && command.phase != STARTS
+        };
+        let proxy = self.clusters.proxy(Side::Destination);
+        proxy.on(any().when(is_next).nth(nth)).before(self.kills());
+    }
+
     /// Lets a command come to a primary that no member follows.
     fn isolates(&self, tell: mpsc::UnboundedSender<Result<Isolated>>) -> impl AsyncCall {
         let (clusters, side) = (self.clusters.clone(), self.side);
@@ -189,28 +213,38 @@ impl Scene {
     async fn release_late(self, held: Held, late: Late) -> Result<()> {
         let command = held.wait().await?;
         let proxy = self.clusters.proxy(self.side);
-        match late {
-            Late::Repeated => {}
-            Late::Killed => self.crew.kill(command.ordinal)?,
-            Late::CutOff => {
-                proxy.stall(&command.client);
-                self.crew.ignore(Some(command.ordinal));
-            }
-        }
-        let gone_on = async {
-            if late != Late::Repeated {
-                self.crew.hire().await?;
-                self.taken_over(&command).await?;
-            }
-            self.write_newer(&command).await
-        };
-        let gone_on: Result<()> = gone_on.await;
+        let gone_on = self.go_on_without(&command, late).await;
         // An answer that never comes, as of a build that waits, is none of a late command's.
         let released = tokio::time::timeout(NEWER, held.release()).await;
         drop(released);
         proxy.mend(&command.client);
         self.crew.ignore(None);
         gone_on
+    }
+
+    /// Brings the sync on while a command is kept.
+    async fn go_on_without(&self, command: &Command, late: Late) -> Result<()> {
+        match late {
+            Late::Repeated => {}
+            Late::Paused => self.crew.pause_and_resume().await?,
+            Late::Killed => {
+                self.crew.kill(command.ordinal)?;
+                self.crew.hire().await?;
+            }
+            Late::CutOff => {
+                self.clusters.proxy(self.side).stall(&command.client);
+                self.crew.ignore(Some(command.ordinal));
+                self.crew.hire().await?;
+            }
+            Late::HandedOver => {
+                self.crew.hire().await?;
+                self.crew.hand_over(command.ordinal).await?;
+            }
+        }
+        if matches!(late, Late::Killed | Late::CutOff) {
+            self.taken_over(command).await?;
+        }
+        self.write_newer(command).await
     }
 
     /// A host that stands still until the next one has written.

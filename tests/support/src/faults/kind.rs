@@ -11,6 +11,10 @@ pub enum Kind {
     CutAfter,
     /// The command comes to the server when its host is dead and the next one has written.
     HeldPastTakeover,
+    /// As before, but the host has given the sync away, and what it had begun up.
+    HeldPastHandover,
+    /// The command comes when the host has paused, gone on and written.
+    HeldPastPause,
     /// The host sees a closed connection; the command comes when it has gone on.
     HeldAcrossCut,
     /// An answer in the place of the server's.
@@ -22,6 +26,8 @@ pub enum Kind {
     KilledBefore,
     /// kill -9 when the server has done it.
     KilledAfter,
+    /// kill -9 when the server has done it; so is the next host, at one of its first writes.
+    KilledTwice,
     /// SIGSTOP with the command sent; SIGCONT when the next host has written.
     Stopped,
     /// The host lives and cannot be heard on this cluster; the command and all that followed
@@ -42,6 +48,8 @@ impl Kind {
             Self::CutBefore,
             Self::CutAfter,
             Self::HeldPastTakeover,
+            Self::HeldPastHandover,
+            Self::HeldPastPause,
             Self::HeldAcrossCut,
         ];
         kinds.extend(FAILURES.map(Self::Answered));
@@ -54,6 +62,7 @@ impl Kind {
         kinds.extend([
             Self::KilledBefore,
             Self::KilledAfter,
+            Self::KilledTwice,
             Self::Stopped,
             Self::CutOff,
             Self::StepDownBefore,
@@ -68,6 +77,8 @@ impl Kind {
             Self::CutBefore => "cut before",
             Self::CutAfter => "cut after",
             Self::HeldPastTakeover => "held past a takeover",
+            Self::HeldPastHandover => "held past a handover",
+            Self::HeldPastPause => "held past a pause",
             Self::HeldAcrossCut => "held across a cut",
             Self::Answered(failure) => return format!("answered {}", failure.code),
             Self::NotDurable(error) if error.is_done => {
@@ -76,6 +87,7 @@ impl Kind {
             Self::NotDurable(error) => return format!("not durable {} and not done", error.code),
             Self::KilledBefore => "killed before",
             Self::KilledAfter => "killed after",
+            Self::KilledTwice => "killed after, and the next one",
             Self::Stopped => "stopped past its lease",
             Self::CutOff => "cut off past its lease",
             Self::StepDownBefore => "step-down before",
@@ -128,7 +140,13 @@ impl Kind {
         match self {
             Self::CutBefore | Self::CutAfter | Self::StepDownBefore => true,
             Self::StepDownAfter => writes,
-            Self::HeldPastTakeover | Self::CutOff => writes && on_destination && is_up,
+            Self::HeldPastTakeover | Self::HeldPastHandover | Self::CutOff | Self::KilledTwice => {
+                writes && on_destination && is_up
+            }
+            Self::HeldPastPause => {
+                let may_pause = ![super::START, super::COMMIT].contains(&command.phase.as_str());
+                writes && on_destination && is_up && may_pause
+            }
             Self::HeldAcrossCut => writes && on_destination,
             Self::Answered(failure) => *failure != Failure::WRITE_CONFLICT || in_transaction,
             Self::NotDurable(_) => is_durable && on_destination,
@@ -167,7 +185,7 @@ impl Side {
     }
 }
 
-fn is_write(command: &Command) -> bool {
+pub(super) fn is_write(command: &Command) -> bool {
     const READS: [&str; 16] = [
         "find",
         "aggregate",

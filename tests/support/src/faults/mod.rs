@@ -23,3 +23,5 @@ pub use self::{
 const STARTS: &str = "first host";
 /// The phase in which nothing is written to the source any more.
 const COMMIT: &str = "commit";
+/// The phase in which the sync begins.
+const START: &str = "start";

@@ -8,7 +8,7 @@ use bson::Timestamp;
 use serde_json::{Value, json};
 
 use super::{
-    COMMIT, STARTS,
+    COMMIT, START, STARTS,
     crew::{Crew, Worker, post, upload},
     injection::Injection,
     set,
@@ -120,21 +120,11 @@ impl<'a> Script<'a> {
 
     async fn pause(&self) -> Result<()> {
         self.crew.may_pause(true);
-        self.reach("PAUSED", "/api/v1/pause").await?;
+        self.crew.reach("PAUSED", "/api/v1/pause").await?;
         self.writes.events(2).await?;
-        self.reach("RUNNING", "/api/v1/resume").await?;
+        self.crew.reach("RUNNING", "/api/v1/resume").await?;
         self.in_step().await?;
         self.crew.may_pause(false);
-        Ok(())
-    }
-
-    async fn reach(&self, state: &str, call: &str) -> Result<()> {
-        let reached = |worker: &Worker| worker.state() == state;
-        self.crew
-            .until(state, reached, async |worker| {
-                post(worker.port, call, &json!({})).await.map(drop)
-            })
-            .await?;
         Ok(())
     }
 
@@ -142,14 +132,7 @@ impl<'a> Script<'a> {
     async fn hand_over(&self) -> Result<()> {
         let before = self.crew.wait("a host works on the sync", |_| true).await?;
         self.crew.hire().await?;
-        let handed = |worker: &Worker| worker.place != before.place;
-        self.crew
-            .until("another host works on the sync", handed, async |worker| {
-                post(worker.port, "/api/v1/handover", &json!({}))
-                    .await
-                    .map(drop)
-            })
-            .await?;
+        self.crew.hand_over(before.place).await?;
         self.events(3).await
     }
 
@@ -187,7 +170,7 @@ enum Step {
 }
 
 const PHASES: &[(&str, Step)] = &[
-    ("start", Step::Start),
+    (START, Step::Start),
     ("copy", Step::Copy),
     ("events", Step::Events(0)),
     ("DDL", Step::Ddl),
