@@ -278,6 +278,12 @@ impl Host {
         self.run().await
     }
 
+    /// True if the process has ended by itself.
+    pub fn has_ended(&mut self) -> bool {
+        let ended = self.process.as_mut().map(Process::ended);
+        ended.is_none_or(|ended| ended.is_ok_and(|status| status.is_some()))
+    }
+
     pub fn process(&self) -> Result<&Process> {
         self.process.as_ref().context("the host is not running")
     }

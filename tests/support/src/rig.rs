@@ -9,6 +9,7 @@ use crate::{
     Comparison, Host, LogCheck, ReplicaSet, TestDir,
     compare::{Expectation, compare},
     host::{self, Arguments},
+    proxy::{Proxies, Proxy},
     replica_set,
 };
 
@@ -25,6 +26,8 @@ pub struct Options {
     pub host_environment: Vec<(String, String)>,
     /// The host's binary; by default the one beside the running test.
     pub host_binary: Option<PathBuf>,
+    /// A proxy before each cluster, through which the hosts go. Not with TLS.
+    pub proxied: bool,
 }
 
 impl Options {
@@ -46,6 +49,7 @@ pub struct Rig {
     pub destination: ReplicaSet,
     pub host: Host,
     pub log: LogCheck,
+    proxies: Option<Proxies>,
     expectation: Box<dyn Expectation>,
     directory: TestDir,
 }
@@ -62,10 +66,14 @@ impl Rig {
             ReplicaSet::start("source", path("source"), options.source),
             ReplicaSet::start("destination", path("destination"), options.destination),
         )?;
+        let proxies = match options.proxied {
+            true => Some(Proxies::before(&source, &destination).await?),
+            false => None,
+        };
         let arguments = Arguments {
             binary: options.host_binary.map_or_else(host::binary, Ok)?,
-            cluster0: source.uri(),
-            cluster1: destination.uri(),
+            cluster0: uri(&source, proxies.as_ref().map(|both| &both.source)),
+            cluster1: uri(&destination, proxies.as_ref().map(|both| &both.destination)),
             log_path: directory.path().join("log"),
             more: options.host_arguments,
             environment: options.host_environment,
@@ -84,9 +92,15 @@ impl Rig {
             destination,
             host,
             log,
+            proxies,
             expectation: Box::new(|_: &str, _: &str| true),
             directory,
         })
+    }
+
+    /// The proxies of a rig with `proxied`.
+    pub fn proxies(&self) -> Result<&Proxies> {
+        self.proxies.as_ref().context("the rig has no proxies")
     }
 
     /// Compare only these namespaces of the source: database, collection.
@@ -164,4 +178,9 @@ impl Rig {
         drop((source, destination, host));
         directory.remove();
     }
+}
+
+/// The connection string that hosts are given.
+fn uri(set: &ReplicaSet, proxy: Option<&Proxy>) -> String {
+    proxy.map_or_else(|| set.uri(), |proxy| proxy.uri().to_owned())
 }

@@ -14,6 +14,7 @@ mod check;
 mod clusters;
 mod components;
 mod demo;
+mod faults;
 mod languages;
 mod paths;
 mod releases;
@@ -70,6 +71,8 @@ enum Task {
     },
     /// Upgrade every earlier release to this build, in every phase of a sync
     UpgradeMatrix(upgrade_matrix::Options),
+    /// Every fault at every command of the hosts, in a scripted sync
+    Faults(faults::Options),
     /// Freeze the released folders of wit/ that are not frozen yet
     FreezeWit,
     /// Start two replica sets, print their URIs and keep them until ctrl-c
@@ -85,6 +88,7 @@ fn main() -> Result<()> {
         }
         Task::CaptureMetadata { version } => capture::run(&version),
         Task::UpgradeMatrix(options) => upgrade_matrix::run(&options),
+        Task::Faults(options) => faults::run(&options),
         Task::FreezeWit => wit::freeze(),
         Task::Test { arguments } => test::run(&arguments),
         Task::Demo(options) => demo::run(&options),

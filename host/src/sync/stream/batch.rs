@@ -155,20 +155,20 @@ impl BatchWriter {
     }
 }
 
-/// The slots to be written, those of capped collections apart: for each collection inserts,
-/// then updates, then deletes.
+/// The slots to be written. Those of capped collections apart, in the order of the events, which is
+/// data; of others inserts, then updates, then deletes.
 fn places(folds: &[Fold<'_, '_>]) -> (Vec<Place>, Vec<Place>) {
     let (mut capped, mut others) = (Vec::new(), Vec::new());
     for (fold, Fold { target, slots }) in folds.iter().enumerate() {
-        let places = if target.capped {
-            &mut capped
-        } else {
-            &mut others
-        };
+        let kinds = slots.iter().enumerate();
+        let kinds = kinds.filter_map(|(slot, it)| Some((Place { fold, slot }, section(it)?)));
+        if target.capped {
+            capped.extend(kinds.map(|(place, _)| place));
+            continue;
+        }
         for wanted in [Kind::Insert, Kind::Update, Kind::Delete] {
-            let of_kind = slots.iter().enumerate();
-            let of_kind = of_kind.filter(|(_, slot)| section(slot) == Some(wanted));
-            places.extend(of_kind.map(|(slot, _)| Place { fold, slot }));
+            let of_kind = kinds.clone().filter(|(_, kind)| *kind == wanted);
+            others.extend(of_kind.map(|(place, _)| place));
         }
     }
     (capped, others)

@@ -1,20 +1,24 @@
-//! A replica set of one real `mongod` on a free port of the loopback interface.
+//! A replica set of one real `mongod`, or of several, on free ports of the loopback interface.
 //!
 //! Stopped, killed and started again it keeps its port and its data.
 
+mod member;
+mod roll_back;
+
 use std::{
     path::{Path, PathBuf},
-    process::{Command, Stdio},
     time::Duration,
 };
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, ensure};
 use bson::{Document, doc};
 use mongodb::{Client, Database, options::ClientOptions};
 
+pub use self::roll_back::Isolated;
+
+use self::member::{Member, Start};
 use crate::{
-    mongod,
-    process::{Process, Usage, free_port},
+    process::{Process, Usage},
     tls::Certificates,
     wait::{Look, wait_until},
 };
@@ -32,6 +36,8 @@ pub struct Options {
     pub cache_gb: f64,
     /// With keyFile, users and TLS.
     pub secure: bool,
+    /// One, or three; the set of one alone has TLS and users.
+    pub members: usize,
     /// False: a standalone server, which has no oplog.
     pub replicated: bool,
     /// More arguments for `mongod`.
@@ -43,6 +49,7 @@ impl Default for Options {
         Self {
             cache_gb: 0.5,
             secure: false,
+            members: 1,
             replicated: true,
             arguments: Vec::new(),
         }
@@ -65,6 +72,11 @@ impl Options {
             .argument("enableTestCommands=1")
     }
 
+    /// Of three members, which elect a primary in a second or two.
+    pub fn of_three(self) -> Self {
+        Self { members: 3, ..self }
+    }
+
     pub fn argument(mut self, argument: impl Into<String>) -> Self {
         self.arguments.push(argument.into());
         self
@@ -73,11 +85,9 @@ impl Options {
 
 pub struct ReplicaSet {
     name: String,
-    directory: PathBuf,
-    port: u16,
+    members: Vec<Member>,
     options: Options,
     certificates: Option<Certificates>,
-    process: Option<Process>,
     client: Client,
 }
 
@@ -85,7 +95,16 @@ impl ReplicaSet {
     /// Starts a set whose files are in `directory`, which is created; it is usable
     /// when this returns.
     pub async fn start(name: &str, directory: PathBuf, options: Options) -> Result<Self> {
-        std::fs::create_dir_all(directory.join("db")).context("create a dbPath")?;
+        ensure!(
+            options.members == 1 || !options.secure,
+            "only a set of one has TLS"
+        );
+        let places = match options.members {
+            1 => vec![directory.clone()],
+            number => (0..number).map(|n| directory.join(n.to_string())).collect(),
+        };
+        let members: Result<Vec<Member>> = places.into_iter().map(Member::new).collect();
+        let members = members?;
         let certificates = options
             .secure
             .then(|| Certificates::create(&directory))
@@ -95,12 +114,10 @@ impl ReplicaSet {
         }
         let mut set = Self {
             name: name.to_owned(),
-            directory,
-            port: free_port()?,
+            members,
             client: Client::with_uri_str("mongodb://127.0.0.1:1").await?,
             options,
             certificates,
-            process: None,
         };
         set.spawn().await?;
         set.initiate()
@@ -115,21 +132,38 @@ impl ReplicaSet {
     pub fn uri(&self) -> String {
         match self.options.secure {
             true => self.uri_of(ROOT_USER, ROOT_PASSWORD),
-            false => format!("mongodb://127.0.0.1:{}/?{}", self.port, self.uri_options()),
+            false => format!(
+                "mongodb://{}/?{}",
+                self.addresses().join(","),
+                self.uri_options()
+            ),
         }
     }
 
     /// The connection string of a user in `admin`, on a set with access control.
     pub fn uri_of(&self, user: &str, password: &str) -> String {
         format!(
-            "mongodb://{user}:{password}@127.0.0.1:{}/?{}",
-            self.port,
+            "mongodb://{user}:{password}@{}/?{}",
+            self.address(),
             self.uri_options()
         )
     }
 
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// `host:port` of each member.
+    pub fn addresses(&self) -> Vec<String> {
+        self.members.iter().map(Member::address).collect()
+    }
+
+    /// `host:port` of the first member.
     pub fn address(&self) -> String {
-        format!("127.0.0.1:{}", self.port)
+        self.members
+            .first()
+            .map(Member::address)
+            .unwrap_or_default()
     }
 
     pub fn client(&self) -> &Client {
@@ -149,30 +183,32 @@ impl ReplicaSet {
             .with_context(|| format!("run {what}"))
     }
 
-    /// What the server process used so far.
+    /// What the first member's process used so far.
     pub fn usage(&self) -> Usage {
-        self.process
-            .as_ref()
-            .map(Process::usage)
-            .unwrap_or_default()
+        self.process().map(Process::usage).unwrap_or_default()
     }
 
-    /// The server's process, to be frozen and thawed by signals.
+    /// The first member's process, to be frozen and thawed by signals.
     pub fn process(&self) -> Result<&Process> {
-        self.process.as_ref().context("the server is not running")
+        self.members
+            .first()
+            .context("a set without members")?
+            .process()
     }
 
-    /// kill -9.
+    fn take_process(&mut self) -> Result<Process> {
+        let first = self.members.first_mut();
+        first.context("a set without members")?.take()
+    }
+
+    /// kill -9 of the first member.
     pub fn kill(&mut self) -> Result<()> {
-        self.process
-            .take()
-            .context("the server is not running")?
-            .kill()
+        self.take_process()?.kill()
     }
 
-    /// A clean shutdown.
+    /// A clean shutdown of a set of one.
     pub async fn stop(&mut self) -> Result<()> {
-        let mut process = self.process.take().context("the server is not running")?;
+        let mut process = self.take_process()?;
         // The server closes the connection instead of answering.
         let _ = self
             .admin(doc! { "shutdown": 1, "force": true, "timeoutSecs": 0 })
@@ -183,13 +219,13 @@ impl ReplicaSet {
         Ok(())
     }
 
-    /// Starts a stopped or killed server again and waits for it to be primary.
+    /// Starts the members that were stopped or killed again, and waits for a primary.
     pub async fn restart(&mut self) -> Result<()> {
         self.spawn().await?;
         self.wait_for_primary().await
     }
 
-    /// Makes the primary step down; being alone it is elected again.
+    /// Makes the primary step down; another one is elected, or, alone, it again.
     pub async fn step_down(&self) -> Result<()> {
         self.admin(doc! { "replSetStepDown": 1, "secondaryCatchUpPeriodSecs": 0, "force": true })
             .await?;
@@ -234,60 +270,19 @@ impl ReplicaSet {
         options
     }
 
+    /// Starts what is not running.
     async fn spawn(&mut self) -> Result<()> {
-        let mut process = Process::spawn(&mut self.command()?)?;
-        let what = format!("mongod {} listens on port {}", self.name, self.port);
-        wait_until(&what, DEADLINE, async || {
-            if let Some(status) = process.ended()? {
-                bail!(
-                    "mongod ended with {status}; see {}",
-                    self.directory.display()
-                );
+        let start = Start {
+            set: &self.name,
+            options: &self.options,
+            certificates: self.certificates.as_ref(),
+        };
+        for member in &mut self.members {
+            if member.process().is_err() {
+                member.spawn(&start).await?;
             }
-            let answer = tokio::net::TcpStream::connect(("127.0.0.1", self.port)).await;
-            Ok(answer.map_or_else(|error| Look::NotYet(error.to_string()), |_| Look::Done(())))
-        })
-        .await?;
-        self.process = Some(process);
+        }
         Ok(())
-    }
-
-    fn command(&self) -> Result<Command> {
-        let mut command = Command::new(mongod::obtain()?);
-        command
-            .args(["--bind_ip", "127.0.0.1", "--nounixsocket"])
-            .args(["--port", &self.port.to_string()])
-            .arg("--dbpath")
-            .arg(self.directory.join("db"))
-            .arg("--logpath")
-            .arg(self.directory.join("mongod.log"))
-            .args([
-                "--logappend",
-                "--wiredTigerCacheSizeGB",
-                &self.options.cache_gb.to_string(),
-            ])
-            .args(["--setParameter", "diagnosticDataCollectionEnabled=false"])
-            .stdin(Stdio::null())
-            .stdout(Stdio::null());
-        if self.options.replicated {
-            command.args(["--replSet", &self.name]);
-        }
-        if let Some(certificates) = &self.certificates {
-            command
-                .arg("--keyFile")
-                .arg(self.directory.join("key"))
-                .args([
-                    "--tlsMode",
-                    "requireTLS",
-                    "--tlsAllowConnectionsWithoutCertificates",
-                ])
-                .arg("--tlsCAFile")
-                .arg(&certificates.authority)
-                .arg("--tlsCertificateKeyFile")
-                .arg(&certificates.server);
-        }
-        command.args(&self.options.arguments);
-        Ok(command)
     }
 
     /// Makes a set of the fresh server and, with access control, its first user:
@@ -297,13 +292,11 @@ impl ReplicaSet {
             &format!("replicaSet={}", self.name),
             "directConnection=true",
         );
-        let direct = client(&format!("mongodb://127.0.0.1:{}/?{options}", self.port)).await?;
+        let direct = client(&format!("mongodb://{}/?{options}", self.address())).await?;
         let admin = direct.database("admin");
         if self.options.replicated {
-            let member = doc! { "_id": 0, "host": self.address() };
-            let config = doc! { "_id": &self.name, "members": [member] };
             admin
-                .run_command(doc! { "replSetInitiate": config })
+                .run_command(doc! { "replSetInitiate": self.configuration() })
                 .await?;
         }
         if self.options.secure {
@@ -311,6 +304,23 @@ impl ReplicaSet {
         }
         direct.shutdown().immediate(true).await;
         Ok(())
+    }
+
+    fn configuration(&self) -> Document {
+        let addresses = self.addresses().into_iter().zip(0_i32..);
+        let members: Vec<Document> = addresses
+            .map(|(host, id)| doc! { "_id": id, "host": host })
+            .collect();
+        let mut config = doc! { "_id": &self.name, "members": members };
+        if self.options.members > 1 {
+            // Elections are quick, and a new primary does not wait for what it has missed.
+            let settings = doc! {
+                "electionTimeoutMillis": 1000, "heartbeatIntervalMillis": 200,
+                "catchUpTimeoutMillis": 0,
+            };
+            config.insert("settings", settings);
+        }
+        config
     }
 
     async fn create_first_user(&self, admin: &Database) -> Result<()> {

@@ -1,0 +1,313 @@
+//! The hosts of one run: hired, called whichever works, killed, stopped and let go on.
+
+use std::{
+    path::{Path, PathBuf},
+    sync::{Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+
+use anyhow::{Context, Result, bail, ensure};
+use serde_json::{Value, json};
+
+use crate::{
+    Host,
+    api::{Answer, request},
+    host::{Arguments, text},
+    wait::{Look, wait_until},
+};
+
+/// Within this time every goal of a run is reached, whatever the fault.
+pub(super) const DEADLINE: Duration = Duration::from_secs(45);
+/// No call of a host that is well takes longer.
+const CALL: Duration = Duration::from_secs(10);
+/// How often a host is started that a fault keeps from starting.
+const STARTS: usize = 5;
+
+/// Hosts in the order in which they were hired.
+pub(super) struct Crew {
+    arguments: Arguments,
+    hosts: Mutex<Vec<Option<Host>>>,
+    /// One is hired at a time.
+    hiring: tokio::sync::Mutex<()>,
+    /// A host that stands still, or does not know yet that it is too late.
+    ignored: Mutex<Option<usize>>,
+    /// A pause was asked for: another one is a failure.
+    may_pause: Mutex<bool>,
+}
+
+/// A host that works on the sync, or would.
+#[derive(Clone, Debug)]
+pub(super) struct Worker {
+    pub(super) place: usize,
+    pub(super) port: u16,
+    pub(super) progress: Value,
+}
+
+impl Crew {
+    pub(super) fn new(arguments: Arguments) -> Self {
+        Self {
+            arguments,
+            hosts: Mutex::default(),
+            hiring: tokio::sync::Mutex::new(()),
+            ignored: Mutex::default(),
+            may_pause: Mutex::default(),
+        }
+    }
+
+    fn hosts(&self) -> MutexGuard<'_, Vec<Option<Host>>> {
+        self.hosts.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn log_path(&self) -> &Path {
+        &self.arguments.log_path
+    }
+
+    fn log_of(&self, place: usize) -> PathBuf {
+        self.arguments.log_path.join(letter(place).to_string())
+    }
+
+    /// Starts one more host; a fault may let the first attempts fail.
+    pub(super) async fn hire(&self) -> Result<usize> {
+        let _alone = self.hiring.lock().await;
+        self.hire_alone().await
+    }
+
+    async fn hire_alone(&self) -> Result<usize> {
+        let place = self.hosts().len();
+        let mut arguments = self.arguments.clone();
+        arguments.log_path = self.log_of(place);
+        let id = letter(place).to_string();
+        arguments.more.extend(["--id".to_owned(), id]);
+        let mut attempt = 1;
+        let host = loop {
+            match Host::spawn(arguments.clone()).await {
+                Ok(host) => break host,
+                Err(error) if attempt >= STARTS => return Err(error),
+                Err(_) => attempt += 1,
+            }
+        };
+        self.hosts().push(Some(host));
+        Ok(place)
+    }
+
+    /// Hires one where all have gone.
+    async fn ensure_one(&self) -> Result<()> {
+        let _alone = self.hiring.lock().await;
+        if self.ports().is_empty() {
+            self.hire_alone().await?;
+        }
+        Ok(())
+    }
+
+    /// kill -9, unless the host has gone already.
+    pub(super) fn kill(&self, place: usize) -> Result<()> {
+        let host = self.hosts().get_mut(place).and_then(Option::take);
+        host.map_or(Ok(()), |mut host| host.kill())
+    }
+
+    pub(super) fn freeze(&self, place: usize) -> Result<()> {
+        self.ignore(Some(place));
+        self.with(place, |host| host.process()?.freeze())
+    }
+
+    pub(super) fn thaw(&self, place: usize) -> Result<()> {
+        self.ignore(None);
+        self.with(place, |host| host.process()?.thaw())
+    }
+
+    fn ignored(&self) -> Option<usize> {
+        *self.ignored.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Nothing is asked of this host.
+    pub(super) fn ignore(&self, place: Option<usize>) {
+        *self.ignored.lock().unwrap_or_else(PoisonError::into_inner) = place;
+    }
+
+    fn with(&self, place: usize, act: impl Fn(&Host) -> Result<()>) -> Result<()> {
+        let hosts = self.hosts();
+        let host = hosts.get(place).and_then(Option::as_ref);
+        host.map_or(Ok(()), act)
+    }
+
+    /// Kills all that are left.
+    pub(super) fn dismiss(&self) {
+        self.hosts().clear();
+    }
+
+    /// The hosts whose processes live, with their ports.
+    fn ports(&self) -> Vec<(usize, u16)> {
+        let mut living = Vec::new();
+        for (place, seat) in self.hosts().iter_mut().enumerate() {
+            let ended = seat.as_mut().is_some_and(|host| host.has_ended());
+            if ended {
+                *seat = None;
+            }
+            living.extend(seat.as_ref().map(|host| (place, host.port())));
+        }
+        living
+    }
+
+    /// The host that works on the sync, if one says so; before a sync has begun, the first.
+    pub(super) async fn worker(&self) -> Option<Worker> {
+        let ignored = self.ignored();
+        let ports = self.ports().into_iter();
+        for (place, port) in ports.filter(|(place, _)| Some(*place) != ignored) {
+            let Ok(answer) = call(port, "GET", "/api/v1/progress", "").await else {
+                continue;
+            };
+            let progress = answer.body.get("progress").cloned().unwrap_or(Value::Null);
+            let ours = progress.pointer("/lease/ours") == Some(&Value::Bool(true));
+            if ours || text(&progress, "state") == "IDLE" {
+                return Some(Worker {
+                    place,
+                    port,
+                    progress,
+                });
+            }
+        }
+        None
+    }
+
+    /// A pause that nobody has asked for is a failure, unless this says so.
+    pub(super) fn may_pause(&self, may: bool) {
+        *self
+            .may_pause
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner) = may;
+    }
+
+    fn refuse_pause(&self, progress: &Value) -> Result<()> {
+        let may_pause = *self
+            .may_pause
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        let is_paused = text(progress, "state") == "PAUSED";
+        ensure!(
+            may_pause || !is_paused,
+            "the sync has paused by itself: {}",
+            progress.get("warnings").unwrap_or(&Value::Null)
+        );
+        Ok(())
+    }
+
+    /// Does `act` on the worker until its progress pleases. What a call answers does not count:
+    /// its answer may be lost, and what it asked for may have been done.
+    pub(super) async fn until(
+        &self,
+        what: &str,
+        pleases: impl Fn(&Worker) -> bool,
+        mut act: impl AsyncFnMut(&Worker) -> Result<()>,
+    ) -> Result<Worker> {
+        let mut last = String::new();
+        wait_until(what, DEADLINE, async || {
+            self.ensure_one().await?;
+            let Some(worker) = self.worker().await else {
+                return Ok(Look::NotYet(format!("no host works on the sync {last}")));
+            };
+            if pleases(&worker) {
+                return Ok(Look::Done(worker));
+            }
+            self.refuse_pause(&worker.progress)?;
+            if let Err(error) = act(&worker).await {
+                last = format!("{error:#}");
+            }
+            Ok(Look::NotYet(format!("{last} {}", brief(&worker.progress))))
+        })
+        .await
+    }
+
+    /// Asks for a state until the worker is in it.
+    pub(super) async fn reach(&self, state: &str, call: &str) -> Result<()> {
+        let reached = |worker: &Worker| text(&worker.progress, "state") == state;
+        self.until(state, reached, async |worker| {
+            post(worker.port, call, &json!({})).await.map(drop)
+        })
+        .await?;
+        Ok(())
+    }
+
+    pub(super) async fn pause_and_resume(&self) -> Result<()> {
+        self.may_pause(true);
+        self.reach("PAUSED", "/api/v1/pause").await?;
+        self.reach("RUNNING", "/api/v1/resume").await
+    }
+
+    /// Makes a host give the sync to another one, which has been hired.
+    pub(super) async fn hand_over(&self, from: usize) -> Result<()> {
+        let handed = |worker: &Worker| worker.place != from;
+        self.until("another host works on the sync", handed, async |worker| {
+            post(worker.port, "/api/v1/handover", &json!({}))
+                .await
+                .map(drop)
+        })
+        .await?;
+        Ok(())
+    }
+
+    /// Waits until the worker's progress pleases.
+    pub(super) async fn wait(
+        &self,
+        what: &str,
+        pleases: impl Fn(&Worker) -> bool,
+    ) -> Result<Worker> {
+        self.until(what, pleases, async |_| Ok(())).await
+    }
+}
+
+/// What a failure shows of a progress.
+fn brief(progress: &Value) -> String {
+    const FIELDS: [&str; 7] = [
+        "state",
+        "info",
+        "canCommit",
+        "canCommitReason",
+        "warnings",
+        "positions",
+        "lease",
+    ];
+    let shown = FIELDS.map(|field| match progress.get(field) {
+        Some(value) => format!("{field}: {value}"),
+        None => String::new(),
+    });
+    shown.join("; ")
+}
+
+/// `a` for the first host of a run.
+pub(super) fn letter(place: usize) -> char {
+    let offset = u8::try_from(place).unwrap_or(25).min(25);
+    char::from(b'a' + offset)
+}
+
+/// Calls a host, which may hang or be gone.
+pub(super) async fn call(port: u16, method: &str, path: &str, body: &str) -> Result<Answer> {
+    send(port, method, path, body.to_owned().into_bytes()).await
+}
+
+async fn send(port: u16, method: &str, path: &str, body: Vec<u8>) -> Result<Answer> {
+    let url = format!("http://127.0.0.1:{port}{path}");
+    let method = method.to_owned();
+    let answer = tokio::task::spawn_blocking(move || request(&method, &url, body));
+    let answer = tokio::time::timeout(CALL, answer).await;
+    answer.context("no answer of a host")??
+}
+
+/// Calls a host, which has to answer success.
+pub(super) async fn post(port: u16, path: &str, body: &Value) -> Result<Value> {
+    let answer = call(port, "POST", path, &body.to_string()).await?;
+    if answer.status != 200 {
+        bail!("{path} answers {}: {}", answer.status, answer.body);
+    }
+    Ok(answer.body)
+}
+
+/// Uploads a component; answers its digest.
+pub(super) async fn upload(port: u16, component: Vec<u8>) -> Result<String> {
+    let answer = send(port, "POST", "/api/v1/plugins", component).await?;
+    let digest = answer
+        .body
+        .pointer("/plugin/digest")
+        .and_then(Value::as_str);
+    let digest = digest.with_context(|| format!("the upload answers {}", answer.body))?;
+    Ok(digest.to_owned())
+}

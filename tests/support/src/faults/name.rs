@@ -1,0 +1,126 @@
+//! Names of runs: which command of the scripted sync, and what befalls it.
+//!
+//! A command is named by cluster, phase, host, label and place among those, since its number
+//! is another one in every run.
+
+use std::fmt;
+
+use anyhow::{Context, Result};
+
+use super::{
+    crew::letter,
+    kind::{Kind, Side},
+};
+use crate::proxy::{Command, Pattern, labelled};
+
+/// A command of the scripted sync.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Place {
+    pub side: &'static str,
+    pub phase: String,
+    /// `a` is the host that begins the sync, `b` the one that it is handed to.
+    pub host: char,
+    pub label: String,
+    pub nth: u64,
+}
+
+/// A command and a fault: one run.
+#[derive(Clone, Debug)]
+pub struct Name {
+    pub place: Place,
+    pub kind: Kind,
+}
+
+impl Place {
+    pub(super) fn of(side: Side, command: &Command) -> Self {
+        Self {
+            side: side.name(),
+            phase: command.phase.clone(),
+            host: letter(command.ordinal),
+            label: command.label.clone(),
+            nth: command.nth,
+        }
+    }
+
+    pub(super) fn pattern(&self) -> Pattern {
+        let host = self.host;
+        labelled(self.label.clone())
+            .in_phase(self.phase.clone())
+            .when(move |command| letter(command.ordinal) == host)
+            .nth(self.nth)
+    }
+
+    pub(super) fn side(&self) -> Side {
+        match self.side == Side::Source.name() {
+            true => Side::Source,
+            false => Side::Destination,
+        }
+    }
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self {
+            side,
+            phase,
+            host,
+            label,
+            nth,
+        } = self;
+        write!(f, "{side}, {phase}, host {host}, {label} #{nth}")
+    }
+}
+
+impl fmt::Display for Name {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}, {}", self.place, self.kind.name())
+    }
+}
+
+impl std::str::FromStr for Name {
+    type Err = anyhow::Error;
+
+    fn from_str(name: &str) -> Result<Self> {
+        let read = || {
+            let (side, rest) = name.split_once(", ")?;
+            let (phase, rest) = rest.split_once(", host ")?;
+            let (host, rest) = rest.split_once(", ")?;
+            let (command, kind) = rest.rsplit_once(", ")?;
+            let (label, nth) = command.rsplit_once(" #")?;
+            let side = Side::BOTH.into_iter().find(|one| one.name() == side)?;
+            Some(Self {
+                place: Place {
+                    side: side.name(),
+                    phase: phase.to_owned(),
+                    host: host.chars().next()?,
+                    label: label.to_owned(),
+                    nth: nth.parse().ok()?,
+                },
+                kind: Kind::named(kind)?,
+            })
+        };
+        read().with_context(|| format!("no run has the name `{name}`"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_is_read_as_it_is_written() {
+        for kind in Kind::all() {
+            let text = format!(
+                "destination, DDL, host a, renameCollection app.a to app.b #1, {}",
+                kind.name()
+            );
+            let name: Name = text.parse().expect("a name");
+            assert_eq!((name.to_string(), name.kind), (text, kind));
+        }
+        assert!(
+            "destination, DDL, host a, drop app.a #1, vexed"
+                .parse::<Name>()
+                .is_err()
+        );
+    }
+}

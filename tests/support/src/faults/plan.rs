@@ -1,0 +1,69 @@
+//! Which runs there are: the commands of a recorded sync, each with each fault that fits.
+
+use std::collections::{HashMap, HashSet};
+
+use rand::{SeedableRng, rngs::StdRng, seq::SliceRandom};
+
+use super::{
+    kind::{Kind, Side},
+    name::{Name, Place},
+};
+use crate::proxy::Command;
+
+/// Of commands that repeat, so many of each label, host and phase.
+const OF_EACH: u64 = 2;
+/// Of the others.
+const OF_OTHERS: u64 = 4;
+
+/// The runs of an enumeration, in their order.
+#[derive(Clone, Debug)]
+pub struct Plan(pub Vec<Name>);
+
+impl Plan {
+    /// Every run on what was recorded.
+    pub fn of(recorded: &[(Side, Command)]) -> Self {
+        let mut seen = HashSet::new();
+        let mut names = Vec::new();
+        for (side, command) in recorded {
+            let most = if repeats(command) { OF_EACH } else { OF_OTHERS };
+            let place = Place::of(*side, command);
+            if command.holder().is_none() || command.nth > most || !seen.insert(place.clone()) {
+                continue;
+            }
+            let kinds = Kind::of(*side, command).into_iter();
+            names.extend(kinds.map(|kind| Name {
+                place: place.clone(),
+                kind,
+            }));
+        }
+        Self(names)
+    }
+
+    /// So many of them, drawn by a seed: of each kind as many as of the others.
+    pub fn sample(mut self, number: usize, seed: u64) -> Self {
+        self.0.shuffle(&mut StdRng::seed_from_u64(seed));
+        let mut rounds: HashMap<String, usize> = HashMap::new();
+        let mut ranked: Vec<(usize, Name)> = Vec::new();
+        for name in self.0 {
+            let round = rounds.entry(name.kind.name()).or_default();
+            *round += 1;
+            ranked.push((*round, name));
+        }
+        ranked.sort_by_key(|(round, _)| *round);
+        ranked.truncate(number);
+        Self(ranked.into_iter().map(|(_, name)| name).collect())
+    }
+}
+
+/// True for what a host does all the time, whatever happens.
+fn repeats(command: &Command) -> bool {
+    const OFTEN: [&str; 6] = [
+        "getMore",
+        "ping",
+        "hello",
+        "find metadata",
+        "lease lease",
+        "position",
+    ];
+    OFTEN.iter().any(|part| command.label.contains(part))
+}

@@ -1,0 +1,273 @@
+//! Two clusters, each behind a proxy, on which one run follows the other.
+
+use std::{path::PathBuf, sync::Arc, time::Instant};
+
+use anyhow::{Context, Result, ensure};
+use bson::{Timestamp, doc};
+
+use super::{
+    crew::Crew,
+    injection::Injection,
+    kind::Side,
+    name::Name,
+    script::Script,
+    set::{self, Synced},
+};
+use crate::{
+    LogCheck, ReplicaSet, TestDir,
+    compare::compare,
+    host::{self, Arguments},
+    proxy::{Command, Proxies, Proxy},
+    replica_set::Options,
+};
+
+/// The clusters of a stage, with their proxies.
+pub(super) struct Clusters {
+    pub(super) source: ReplicaSet,
+    pub(super) destination: ReplicaSet,
+    proxies: Proxies,
+}
+
+impl Clusters {
+    pub(super) fn set(&self, side: Side) -> &ReplicaSet {
+        match side {
+            Side::Source => &self.source,
+            Side::Destination => &self.destination,
+        }
+    }
+
+    pub(super) fn proxy(&self, side: Side) -> &Proxy {
+        match side {
+            Side::Source => &self.proxies.source,
+            Side::Destination => &self.proxies.destination,
+        }
+    }
+
+    pub(super) fn enter(&self, phase: &str) {
+        self.proxies.enter(phase);
+    }
+
+    /// The source's newest cluster time. The note takes an idle source past it.
+    pub(super) async fn source_time(&self) -> Result<Timestamp> {
+        let reply = self.source.admin(doc! { "ping": 1 }).await?;
+        let time = reply.get_timestamp("operationTime")?;
+        let note = doc! { "appendOplogNote": 1, "data": { "test": "moves on" } };
+        self.source.admin(note).await?;
+        Ok(time)
+    }
+
+    /// Empties both, whatever hosts have left there.
+    async fn begin_again(&self) -> Result<()> {
+        for side in Side::BOTH {
+            self.proxy(side).begin_again();
+            let set = self.set(side);
+            set.wait_for_primary().await?;
+            // A transaction of a dead host would keep its collections from being dropped.
+            set.admin(doc! { "killAllSessions": [] }).await?;
+            set.drop_all().await?;
+        }
+        Ok(())
+    }
+}
+
+/// Stages for runs of every kind, started as they are needed.
+#[derive(Default)]
+pub struct Stages {
+    of_one: Option<Stage>,
+    of_three: Option<Stage>,
+    has_failed: bool,
+}
+
+impl Stages {
+    /// One sync without a fault: the commands of its hosts.
+    pub async fn record(&mut self) -> Result<Vec<(Side, Command)>> {
+        let stage = match &mut self.of_one {
+            Some(stage) => stage,
+            none => none.insert(Stage::start(false).await?),
+        };
+        let recorded = stage.record().await;
+        self.has_failed |= recorded.is_err();
+        recorded.context("the sync without a fault")
+    }
+
+    /// One sync with a fault, on the stage that its kind needs.
+    pub async fn run(&mut self, name: &Name) -> Result<Outcome> {
+        let three = name.kind.needs_three();
+        let stage = match three {
+            true => &mut self.of_three,
+            false => &mut self.of_one,
+        };
+        let outcome = match stage {
+            Some(stage) => stage.run(name).await,
+            None => stage.insert(Stage::start(three).await?).run(name).await,
+        };
+        self.has_failed |= outcome.failure.is_some();
+        Ok(outcome)
+    }
+
+    /// Stops all clusters; without failures, their files go.
+    pub fn end(self) {
+        for stage in [self.of_one, self.of_three].into_iter().flatten() {
+            stage.end(!self.has_failed);
+        }
+    }
+}
+
+/// Runs one scripted sync after the other.
+pub struct Stage {
+    clusters: Arc<Clusters>,
+    binary: PathBuf,
+    directory: TestDir,
+    runs: u64,
+}
+
+/// What came of a run.
+#[derive(Debug)]
+pub struct Outcome {
+    /// False: the sync never came to the command, or not in this order.
+    pub met: bool,
+    pub seconds: f64,
+    pub failure: Option<String>,
+}
+
+impl Stage {
+    /// `three`: the destination has three members.
+    pub async fn start(three: bool) -> Result<Self> {
+        let directory = TestDir::new()?;
+        let path = |name: &str| directory.path().join(name);
+        let options = || {
+            Options::with_fail_points()
+                .argument("--setParameter")
+                .argument("transactionLifetimeLimitSeconds=5")
+        };
+        let of_destination = match three {
+            true => options().of_three(),
+            false => options(),
+        };
+        let (source, destination) = tokio::try_join!(
+            ReplicaSet::start("source", path("source"), options()),
+            ReplicaSet::start("destination", path("destination"), of_destination),
+        )?;
+        let proxies = Proxies::before(&source, &destination).await?;
+        let clusters = Clusters {
+            source,
+            destination,
+            proxies,
+        };
+        Ok(Self {
+            clusters: Arc::new(clusters),
+            binary: host::binary()?,
+            directory,
+            runs: 0,
+        })
+    }
+
+    /// One sync without a fault: the commands of its hosts.
+    pub async fn record(&mut self) -> Result<Vec<(Side, Command)>> {
+        let crew = self.begin_again().await?;
+        Script::new(&self.clusters, &crew, None).run().await?;
+        self.check(&crew, true).await?;
+        crew.dismiss();
+        let mut commands = Vec::new();
+        for side in Side::BOTH {
+            let journal = self.clusters.proxy(side).journal().into_iter();
+            commands.extend(journal.map(|command| (side, command)));
+        }
+        Ok(commands)
+    }
+
+    /// One sync with a fault.
+    pub async fn run(&mut self, name: &Name) -> Outcome {
+        let begun = Instant::now();
+        let mut met = false;
+        let done = Box::pin(self.try_run(name, &mut met)).await;
+        Outcome {
+            met,
+            seconds: begun.elapsed().as_secs_f64(),
+            failure: done.err().map(|error| format!("{error:#}")),
+        }
+    }
+
+    async fn try_run(&mut self, name: &Name, met: &mut bool) -> Result<()> {
+        let crew = self.begin_again().await?;
+        let logs = crew.log_path().display().to_string();
+        let (injection, work) = Injection::install(name, &self.clusters, &crew);
+        let mut script = Script::new(&self.clusters, &crew, Some(injection));
+        let played = tokio::select! {
+            played = script.run() => played,
+            () = work => Ok(()),
+        };
+        *met = script.is_met();
+        drop(script);
+        let ended = match played {
+            Ok(()) => self.check(&crew, false).await,
+            failed => failed,
+        };
+        crew.dismiss();
+        ended.with_context(|| format!("logs are in {logs}"))?;
+        // Nobody reads the logs of a run that has passed.
+        std::fs::remove_dir_all(crew.log_path()).context("remove logs")
+    }
+
+    async fn begin_again(&mut self) -> Result<Arc<Crew>> {
+        self.runs += 1;
+        self.clusters.begin_again().await?;
+        set::load(self.clusters.source.client())
+            .await
+            .context("load the source")?;
+        let more = ["--leaseSeconds", "2"].map(str::to_owned).to_vec();
+        let run = format!("run-{}", self.runs);
+        let arguments = Arguments {
+            binary: self.binary.clone(),
+            cluster0: self.clusters.proxy(Side::Source).uri().to_owned(),
+            cluster1: self.clusters.proxy(Side::Destination).uri().to_owned(),
+            log_path: self.directory.path().join("logs").join(run),
+            more,
+            environment: Vec::new(),
+        };
+        Ok(Arc::new(Crew::new(arguments)))
+    }
+
+    /// Compares both clusters, and reads the logs. A fault may be warned of.
+    async fn check(&self, crew: &Crew, is_strict: bool) -> Result<()> {
+        let (source, destination) = (&self.clusters.source, &self.clusters.destination);
+        let compared = compare(source.client(), destination.client(), &Synced::new()?).await?;
+        let compared = compared.into_result()?;
+        ensure!(
+            compared.documents > 200,
+            "little was compared: {compared:?}"
+        );
+        for entry in std::fs::read_dir(crew.log_path()).context("list logs")? {
+            let path = entry?.path();
+            if !path.is_dir() {
+                continue;
+            }
+            let mut log = LogCheck::new(&path);
+            if !is_strict {
+                log.allow("\"WARN\"");
+                // A host that starts beside a fault may end, and is started again.
+                log.allow("ended: ConnectionFailed");
+            }
+            log.check()?;
+        }
+        Ok(())
+    }
+
+    /// Where logs of failed runs are.
+    pub fn directory(&self) -> &std::path::Path {
+        self.directory.path()
+    }
+
+    /// Stops the clusters; without failures, their files go.
+    pub fn end(self, has_passed: bool) {
+        let Self {
+            clusters,
+            directory,
+            ..
+        } = self;
+        drop(clusters);
+        if has_passed {
+            directory.remove();
+        }
+    }
+}

@@ -1,0 +1,115 @@
+//! One server of a set: started, killed, stopped and started again on its port and its data.
+
+use std::{
+    path::PathBuf,
+    process::{Command, Stdio},
+};
+
+use anyhow::{Context, Result, bail};
+
+use super::{DEADLINE, Options};
+use crate::{
+    mongod,
+    process::{Process, free_port},
+    tls::Certificates,
+    wait::{Look, wait_until},
+};
+
+pub(super) struct Member {
+    /// Its data and its log.
+    directory: PathBuf,
+    port: u16,
+    process: Option<Process>,
+}
+
+/// What all members of a set are started with.
+pub(super) struct Start<'a> {
+    pub(super) set: &'a str,
+    pub(super) options: &'a Options,
+    pub(super) certificates: Option<&'a Certificates>,
+}
+
+impl Member {
+    pub(super) fn new(directory: PathBuf) -> Result<Self> {
+        std::fs::create_dir_all(directory.join("db")).context("create a dbPath")?;
+        Ok(Self {
+            directory,
+            port: free_port()?,
+            process: None,
+        })
+    }
+
+    pub(super) fn address(&self) -> String {
+        format!("127.0.0.1:{}", self.port)
+    }
+
+    pub(super) fn process(&self) -> Result<&Process> {
+        self.process.as_ref().context("the server is not running")
+    }
+
+    pub(super) fn take(&mut self) -> Result<Process> {
+        self.process.take().context("the server is not running")
+    }
+
+    /// Starts the server; it listens when this returns.
+    pub(super) async fn spawn(&mut self, start: &Start<'_>) -> Result<()> {
+        let mut process = Process::spawn(&mut self.command(start)?)?;
+        let what = format!("mongod {} listens on port {}", start.set, self.port);
+        wait_until(&what, DEADLINE, async || {
+            if let Some(status) = process.ended()? {
+                bail!(
+                    "mongod ended with {status}; see {}",
+                    self.directory.display()
+                );
+            }
+            let answer = tokio::net::TcpStream::connect(("127.0.0.1", self.port)).await;
+            Ok(answer.map_or_else(|error| Look::NotYet(error.to_string()), |_| Look::Done(())))
+        })
+        .await?;
+        self.process = Some(process);
+        Ok(())
+    }
+
+    fn command(&self, start: &Start<'_>) -> Result<Command> {
+        let Start {
+            set,
+            options,
+            certificates,
+        } = start;
+        let mut command = Command::new(mongod::obtain()?);
+        command
+            .args(["--bind_ip", "127.0.0.1", "--nounixsocket"])
+            .args(["--port", &self.port.to_string()])
+            .arg("--dbpath")
+            .arg(self.directory.join("db"))
+            .arg("--logpath")
+            .arg(self.directory.join("mongod.log"))
+            .args([
+                "--logappend",
+                "--wiredTigerCacheSizeGB",
+                &options.cache_gb.to_string(),
+            ])
+            .args(["--setParameter", "diagnosticDataCollectionEnabled=false"])
+            .stdin(Stdio::null())
+            .stdout(Stdio::null());
+        if options.replicated {
+            command.args(["--replSet", set]);
+        }
+        if let Some(certificates) = certificates {
+            command
+                .arg("--keyFile")
+                .arg(self.directory.join("key"))
+                .args([
+                    "--tlsMode",
+                    "requireTLS",
+                    "--tlsAllowConnectionsWithoutCertificates",
+                ])
+                .arg("--tlsCAFile")
+                .arg(&certificates.authority)
+                .arg("--tlsCertificateKeyFile")
+                .arg(&certificates.server);
+        }
+        command.args(&options.arguments);
+        Ok(command)
+    }
+}

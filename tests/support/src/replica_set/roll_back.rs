@@ -1,0 +1,116 @@
+//! Writes of a primary that no other member has, and that are rolled back: in a set of
+//! three with fail points.
+
+use anyhow::{Context, Result, ensure};
+use bson::{Document, doc};
+use mongodb::Client;
+
+use super::{DEADLINE, ReplicaSet, client};
+use crate::wait::{Look, wait_until};
+
+/// A primary whose writes no other member gets.
+pub struct Isolated {
+    primary: Client,
+    others: Vec<Client>,
+    /// What it had applied when it was isolated.
+    applied: Option<bson::Timestamp>,
+}
+
+impl ReplicaSet {
+    /// Keeps the secondaries from following the primary.
+    pub async fn isolate_primary(&self) -> Result<Isolated> {
+        let (mut primary, mut others) = (None, Vec::new());
+        for address in self.addresses() {
+            let direct = client(&format!("mongodb://{address}/?directConnection=true")).await?;
+            let hello = run(&direct, doc! { "hello": 1 }).await?;
+            match hello.get_bool("isWritablePrimary") {
+                Ok(true) => primary = Some(direct),
+                _ => others.push(direct),
+            }
+        }
+        ensure!(others.len() == 2, "a set of three has one primary");
+        let primary = primary.context("no primary")?;
+        for other in &others {
+            fail_point(other, "stopReplProducer", "alwaysOn").await?;
+        }
+        let applied = applied(&primary).await?;
+        Ok(Isolated {
+            primary,
+            others,
+            applied,
+        })
+    }
+}
+
+impl Isolated {
+    /// Waits until the primary has written something that no other member has.
+    pub async fn wait_for_write(&self) -> Result<()> {
+        wait_until("the isolated primary writes", DEADLINE, async || {
+            let applied = applied(&self.primary).await?;
+            Ok(match applied > self.applied {
+                true => Look::Done(()),
+                false => Look::NotYet(format!("{applied:?}")),
+            })
+        })
+        .await
+    }
+
+    /// Makes another member primary: what was written since is rolled back. Returns when all
+    /// three follow it.
+    pub async fn replace(self) -> Result<()> {
+        let down = doc! { "replSetStepDown": 30, "secondaryCatchUpPeriodSecs": 0, "force": true };
+        // The answer is lost where connections are closed.
+        let _ = run(&self.primary, down).await;
+        let next = self.others.first().context("no other member")?;
+        wait_until("another primary", DEADLINE, async || {
+            let hello = run(next, doc! { "hello": 1 }).await?;
+            if hello.get_bool("isWritablePrimary").is_ok_and(|is| is) {
+                return Ok(Look::Done(()));
+            }
+            let refused = run(next, doc! { "replSetStepUp": 1 }).await.err();
+            Ok(Look::NotYet(format!("{refused:?}")))
+        })
+        .await?;
+        for other in &self.others {
+            fail_point(other, "stopReplProducer", "off").await?;
+        }
+        let _ = run(&self.primary, doc! { "replSetFreeze": 0 }).await;
+        self.follows(next).await
+    }
+
+    /// Waits until the old primary has what the new one has.
+    async fn follows(&self, next: &Client) -> Result<()> {
+        let newest = applied(next).await?;
+        wait_until("the old primary follows", DEADLINE, async || {
+            let hello = run(&self.primary, doc! { "hello": 1 }).await;
+            let is_secondary =
+                hello.is_ok_and(|hello| hello.get_bool("secondary").is_ok_and(|is| is));
+            let applied = applied(&self.primary).await.ok().flatten();
+            Ok(match is_secondary && applied >= newest {
+                true => Look::Done(()),
+                false => Look::NotYet(format!("applied {applied:?} of {newest:?}")),
+            })
+        })
+        .await
+    }
+}
+
+async fn applied(member: &Client) -> Result<Option<bson::Timestamp>> {
+    let hello = run(member, doc! { "hello": 1 }).await?;
+    let written = hello
+        .get_document("lastWrite")
+        .and_then(|last| last.get_document("opTime"));
+    Ok(written.ok().and_then(|time| time.get_timestamp("ts").ok()))
+}
+
+async fn fail_point(member: &Client, name: &str, mode: &str) -> Result<()> {
+    run(member, doc! { "configureFailPoint": name, "mode": mode })
+        .await
+        .map(drop)
+}
+
+async fn run(member: &Client, command: Document) -> Result<Document> {
+    let what = command.keys().next().cloned().unwrap_or_default();
+    let done = member.database("admin").run_command(command).await;
+    done.with_context(|| format!("run {what} on a member"))
+}

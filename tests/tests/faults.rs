@@ -1,0 +1,65 @@
+//! Every command, every fault: a sample of what `cargo xtask faults` goes through. The seed is
+//! printed; `TIDEGATE_SEED` draws the same sample, and a run is repeated by its name.
+
+use std::{collections::VecDeque, sync::Mutex};
+
+use anyhow::{Result, ensure};
+use support::faults::{Name, Plan, Stages};
+
+/// Three of each kind of fault, and more.
+const RUNS: usize = 66;
+
+/// The seed that was asked for, or a random one; shown, so that a sample can be drawn again.
+#[expect(clippy::print_stderr, reason = "a sample is drawn again by its seed")]
+fn seed() -> u64 {
+    let given = std::env::var("TIDEGATE_SEED").ok();
+    let seed = given
+        .and_then(|text| text.parse().ok())
+        .unwrap_or_else(rand::random);
+    eprintln!("faults: TIDEGATE_SEED={seed}");
+    seed
+}
+
+#[derive(Default)]
+struct Found {
+    met: usize,
+    failures: Vec<String>,
+}
+
+/// Runs what is left, one after the other.
+async fn job(mut stages: Stages, left: &Mutex<VecDeque<Name>>, found: &Mutex<Found>) -> Result<()> {
+    loop {
+        let next = left.lock().expect("a lock").pop_front();
+        let Some(name) = next else {
+            break;
+        };
+        let outcome = stages.run(&name).await?;
+        let mut found = found.lock().expect("a lock");
+        found.met += usize::from(outcome.met);
+        let failure = outcome.failure.map(|failure| format!("{name}\n{failure}"));
+        found.failures.extend(failure);
+    }
+    stages.end();
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_sample_of_every_fault_at_every_command() -> Result<()> {
+    let seed = seed();
+    let mut stages = Stages::default();
+    let plan = Plan::of(&stages.record().await?);
+    ensure!(plan.0.len() > 3000, "only {} runs were found", plan.0.len());
+    let left = Mutex::new(VecDeque::from(plan.sample(RUNS, seed).0));
+    let found = Mutex::new(Found::default());
+    let second = job(Stages::default(), &left, &found);
+    tokio::try_join!(job(stages, &left, &found), second)?;
+    let Found { met, failures } = found.into_inner()?;
+    ensure!(
+        failures.is_empty(),
+        "{} of {RUNS} runs failed; repeat one with `cargo xtask faults --only NAME`:\n\n{}",
+        failures.len(),
+        failures.join("\n\n")
+    );
+    ensure!(met > RUNS * 9 / 10, "{met} of {RUNS} commands have come");
+    Ok(())
+}
