@@ -1,4 +1,4 @@
-//! The names of collections before metadata version 3.
+//! Metadata of earlier versions: the names of its collections, and the releases that write it.
 
 use super::{
     documents::{Copied, PositionDocument},
@@ -11,6 +11,15 @@ const RENAMED_IN: i32 = 3;
 /// Collections of versions 1 and 2, and their names since version 3. Since then the old names
 /// are views: hosts of 0.1.0 and 0.1.1, which know no lease, cannot write to them.
 pub const RENAMED: [(&str, &str); 2] = [("position", POSITION), ("partitions", PARTITIONS)];
+
+/// The newest release that writes an earlier version.
+pub fn newest_release_of(version: i32) -> Option<&'static str> {
+    match version {
+        1 => Some("0.1.1"),
+        2 => Some("0.2.0"),
+        _ => None,
+    }
+}
 
 impl<S: Storage> Reader<S> {
     /// What is copied and applied, for display, in every version that this release can read.

@@ -26,6 +26,6 @@ pub use documents::{
 };
 pub use intents::{IntentDocument, IntentKind, IntentState};
 pub use lease::{APPLIERS, Claim, LeaseDocument, LeaseKey, Predecessor};
-pub use legacy::RENAMED;
+pub use legacy::{RENAMED, newest_release_of};
 pub use quarantine::QuarantinedId;
 pub use store::{Heading, Reader, Standing, Storage, Store};

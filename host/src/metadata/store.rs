@@ -11,7 +11,7 @@ use super::{
         UpgradeDocument,
     },
     intents::INTENTS,
-    lease::{LEASE, LeaseKey},
+    lease::LeaseKey,
 };
 use crate::model::{Change, Guard, State, options::ClusterName};
 
@@ -269,11 +269,6 @@ impl<S: Storage> Store<S> {
         changes.push(self.insert(NAMESPACES, namespaces)?);
         changes.push(self.put(SESSION, &session.id, session)?);
         self.commit(changes).await
-    }
-
-    /// Forgets the lease, for releases that know none.
-    pub async fn forget_lease(&self) -> Result<(), S::Error> {
-        self.commit(vec![remove(LEASE, doc! {})]).await
     }
 
     pub async fn put_session(&self, session: &SessionDocument) -> Result<(), S::Error> {

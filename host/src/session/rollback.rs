@@ -18,8 +18,6 @@ use crate::{
 pub struct Rolled {
     pub from: i32,
     pub to: i32,
-    /// The release that began the sync.
-    pub begun_by: String,
 }
 
 /// Takes the metadata of a sync that no host works on to the version before.
@@ -47,13 +45,9 @@ pub async fn rollback(settings: Settings) -> Result<Rolled, OperatorError> {
         lease.release().await;
         return Err(error.into_operator());
     }
-    let store = lease.store();
-    store.forget_lease().await.map_err(operator)?;
-    Ok(Rolled {
-        from,
-        to,
-        begun_by: found.heading.begun_by().to_owned(),
-    })
+    // The lease and its terms stay: were they to begin anew, a late write of this term could pass.
+    lease.release().await;
+    Ok(Rolled { from, to })
 }
 
 fn nothing() -> OperatorError {

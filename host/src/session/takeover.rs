@@ -151,7 +151,7 @@ async fn go_on(
     document.upgrades.extend(found.upgrade(lease.document()));
     if version < FIRST_WITH_LEASE {
         let position = store.position().await.map_err(operator)?;
-        let unclean = position.is_some_and(|position| !position.clean);
+        let unclean = position.is_none_or(|position| !position.clean);
         document.warnings.extend(may_come_back(&document, unclean));
     }
     document.written_by = observe::VERSION.to_owned();

@@ -11,7 +11,7 @@ use std::io::{self, Write};
 
 use crate::{
     config::{MetadataCommand, MetadataTask},
-    metadata::Heading,
+    metadata::{Heading, newest_release_of},
     model::{ErrorName, OperatorError, namespace::METADATA_DATABASE, options::ClusterName},
     mongo::{self, Cluster, Documents, connect::connect},
     observe,
@@ -41,9 +41,10 @@ pub async fn metadata(command: MetadataCommand, settings: Settings) -> anyhow::R
         let rolled = rollback(settings).await?;
         writeln!(
             out,
-            "The metadata is of version {} again, and was of version {}. The sync was begun by release {}: start that one, \
-             or a later one of this metadata version.",
-            rolled.to, rolled.from, rolled.begun_by
+            "Metadata rolled back from version {} to {}. Start release {}.",
+            rolled.from,
+            rolled.to,
+            newest_release_of(rolled.to).unwrap_or("of that version")
         )?;
         return Ok(Ended::Well);
     }
