@@ -44,7 +44,7 @@ pub async fn rollback(settings: Settings) -> Result<Rolled, OperatorError> {
         if let Err(error) = sync::shut_out(&lease.destination(client)).await {
             tracing::info!(error = %error, "old hosts are not shut out before the next takeover");
         }
-        lease.release().await;
+        lease.abandon().await;
         return Err(error.into_operator());
     }
     let store = lease.store();

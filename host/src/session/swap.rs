@@ -14,6 +14,7 @@ use std::{collections::HashSet, time::Instant};
 
 use super::{
     ActiveSync, Session,
+    patience::unless_silent,
     pins::{self, Configured, blocking},
     succession::{local_time, swapped, time_at_rest},
 };
@@ -29,6 +30,10 @@ use crate::{
     plugin::{Answers, Chain, Change, ComponentInfo, Installed, Slot, Successors},
     sync,
 };
+
+/// What a swap leaves that a silent cluster keeps from being done.
+const UNCHANGED: &str =
+    "The sync runs on the components that it ran on. Call upgrade again once the cluster answers.";
 
 /// A swap of which nothing can fail any more but what is written.
 struct Prepared {
@@ -56,19 +61,23 @@ impl Replaced {
 impl Session {
     /// Swaps components of the sync, between two batches of a running one.
     pub async fn upgrade(&self, upgrade: Upgrade) -> Result<(), OperatorError> {
-        let _calls = self.calls.lock().await;
-        if let Some(standby) = self.standby() {
-            return Err(standby.refusal());
-        }
+        self.refuse_standby()?;
+        let _turn = self.turn().await?;
+        self.refuse_standby()?;
         let Some(active) = self.active() else {
             return Err(nothing_to_upgrade(State::Idle));
         };
-        let state = active.state().await;
+        let state = active.state().public();
         if !matches!(state, State::Running | State::Paused) {
             return Err(nothing_to_upgrade(state));
         }
         let configured = active.configured(self).await?;
-        let Some(prepared) = self.prepare(&active, &configured, &upgrade).await? else {
+        let (clusters, prepare) = (
+            [active.source_named(), active.destination_named()],
+            self.prepare(&active, &configured, &upgrade),
+        );
+        let Some(prepared) = unless_silent(&self.monitor, clusters, UNCHANGED, prepare).await?
+        else {
             return Ok(());
         };
         failpoint("swap_ready");
@@ -90,7 +99,7 @@ impl Session {
         configured: &Configured,
         upgrade: &Upgrade,
     ) -> Result<Option<Prepared>, OperatorError> {
-        let session = active.record.get().await;
+        let session = active.record.get();
         let replaced = self.replaced(&session, upgrade).await?;
         if replaced.is_empty() {
             return Ok(None);
@@ -218,12 +227,19 @@ impl Prepared {
         active: &ActiveSync,
         chain: &Chain,
     ) -> Result<(), OperatorError> {
-        let boundary = active.boundary().await.ok_or_else(stopped)??;
+        let clusters = [active.source_named(), active.destination_named()];
+        let boundary = unless_silent(&session.monitor, clusters, UNCHANGED, async {
+            active.boundary().await.ok_or_else(stopped)?
+        })
+        .await?;
         if boundary.copying && self.replaced.iter().any(Replaced::is_incompatible) {
             drop(boundary);
-            active.stop().await;
+            active.stop_to_restart().await?;
             let swapped = self.at_rest(active, chain).await;
-            active.spawn(session).await?;
+            active
+                .spawn(session)
+                .await
+                .inspect_err(|error| active.fail(error.clone()))?;
             return swapped;
         }
         let affected = self.affected(active, chain).await?;

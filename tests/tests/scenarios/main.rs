@@ -21,6 +21,8 @@ mod capped;
 mod ddl;
 mod faults;
 mod findings_commands;
+mod findings_lease;
+mod findings_state;
 mod ids;
 mod indexes;
 mod lease;
