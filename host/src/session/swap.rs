@@ -10,7 +10,11 @@
 //! both or neither; see `sync::recopy` for what follows. While the initial sync copies, the
 //! work is begun anew for it, and finds them as pending as the others.
 
+mod refusal;
+
 use std::{collections::HashSet, time::Instant};
+
+use refusal::{check, commit_has_begun, not_in_use, nothing_to_upgrade, other_route, stopped};
 
 use super::{
     ActiveSync, Session,
@@ -21,13 +25,13 @@ use super::{
 use crate::{
     metadata::{NamespaceKind, PinnedComponent, SessionDocument, SwapDocument},
     model::{
-        ClusterTime, ErrorName, Namespace, OperatorError, State,
+        ClusterTime, Namespace, OperatorError, State,
         namespace::is_internal_database,
         plugins::{OnIncompatible, Swap, Upgrade},
     },
     mongo::{Cluster, listing},
     observe::failpoint,
-    plugin::{Answers, Chain, Change, ComponentInfo, Installed, Slot, Successors},
+    plugin::{Answers, Chain, Change, Installed, Slot, Successors},
     sync,
 };
 
@@ -341,75 +345,4 @@ async fn on_source(source: &Cluster) -> Result<Vec<Namespace>, crate::mongo::Err
     }
     found.retain(|namespace| !namespace.is_internal());
     Ok(found)
-}
-
-/// Refuses a component that cannot take the place of `old`.
-fn check(
-    new: &ComponentInfo,
-    old: &PinnedComponent,
-    on_incompatible: OnIncompatible,
-) -> Result<(), OperatorError> {
-    let same_name = new.name == old.name;
-    let same_answers = i64::from(new.semantics) == old.semantics;
-    if same_name && (same_answers || on_incompatible == OnIncompatible::Recopy) {
-        return Ok(());
-    }
-    let way_out = if same_name {
-        "Give a build with the same semantics, or \"onIncompatible\": \"recopy\", which copies the namespaces that \
-         it sees again."
-    } else {
-        "Give a build with the same name."
-    };
-    Err(OperatorError::new(
-        ErrorName::IncompatiblePlugin,
-        format!(
-            "{} {} (semantics {}) cannot take the place of {} {} (semantics {}): documents that are copied already \
-             would be other ones. {way_out}",
-            new.name, new.version, new.semantics, old.name, old.version, old.semantics
-        ),
-    ))
-}
-
-fn not_in_use(name: &str) -> OperatorError {
-    OperatorError::new(
-        ErrorName::PluginNotFound,
-        format!(
-            "The sync runs on no component called {name}. GET /api/v1/progress shows under featureSet.pinned \
-             which it runs on."
-        ),
-    )
-}
-
-fn other_route(names: &[String], namespace: &Namespace) -> OperatorError {
-    OperatorError::new(
-        ErrorName::IncompatiblePlugin,
-        format!(
-            "With {}, {namespace} would go elsewhere on the destination. Where namespaces go cannot change in a sync \
-             that has begun; begin a new one for it.",
-            names.join(" and ")
-        ),
-    )
-}
-
-fn stopped() -> OperatorError {
-    OperatorError::new(
-        ErrorName::InvalidStateTransition,
-        "The sync has stopped meanwhile, and runs on the components that it ran on. See GET /api/v1/progress, and \
-         ask again.",
-    )
-}
-
-/// What is copied again would be newer than the time at which the sync ends.
-fn commit_has_begun() -> OperatorError {
-    OperatorError::new(
-        ErrorName::InvalidStateTransition,
-        "The commit has begun, and nothing can be copied again. Give builds with the same semantics.",
-    )
-}
-
-fn nothing_to_upgrade(state: State) -> OperatorError {
-    OperatorError::new(
-        ErrorName::InvalidStateTransition,
-        format!("upgrade is possible in the states RUNNING and PAUSED, and the state is {state}."),
-    )
 }

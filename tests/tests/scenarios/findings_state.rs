@@ -1,4 +1,4 @@
-//! What a host says is what is so: findings 30, 37, 38 and 43 of 0.2.0.
+//! What a host says is what is so: findings 30 and 43 of 0.2.0.
 
 use std::time::{Duration, Instant};
 
@@ -10,20 +10,15 @@ use support::{
     host::{Answer, DEADLINE, text},
     replica_set,
     rig::Options,
-    wait::Look,
-    wait_until,
 };
 
 use crate::steps::{self, METADATA, fail_command, heal, insert, refused};
-
-/// What is unknown has to be shown as such within this time. 0.2.0 took 30 s and more.
-const SOON: Duration = Duration::from_secs(10);
 
 /// Longer than any call may wait for a cluster.
 const CALL: Duration = Duration::from_secs(7);
 
 /// What a host logs when its work has stopped with a reason.
-const STOPPED: &str = "the sync has stopped and can be resumed";
+pub(crate) const STOPPED: &str = "the sync has stopped and can be resumed";
 
 /// The server's code of a full disk.
 const OUT_OF_DISK_SPACE: i32 = 14031;
@@ -37,7 +32,7 @@ async fn begun_with(options: Options) -> Result<Rig> {
     Ok(rig)
 }
 
-async fn begun() -> Result<Rig> {
+pub(crate) async fn begun() -> Result<Rig> {
     begun_with(Options::default()).await
 }
 
@@ -60,7 +55,7 @@ async fn disk_full(rig: &Rig, command: &str, collection: &str) -> Result<()> {
 }
 
 /// A call, which has to be answered soon whatever the clusters do.
-async fn call(host: &Host, call: &str) -> Result<Answer> {
+pub(crate) async fn call(host: &Host, call: &str) -> Result<Answer> {
     let begun = Instant::now();
     let answer = host.call("POST", &format!("/api/v1/{call}"), "{}").await?;
     ensure!(
@@ -72,25 +67,25 @@ async fn call(host: &Host, call: &str) -> Result<Answer> {
     Ok(answer)
 }
 
-fn description(answer: &Answer) -> &str {
+pub(crate) fn description(answer: &Answer) -> &str {
     text(&answer.body, "errorDescription")
 }
 
-fn first_warning(progress: &Value) -> &str {
+pub(crate) fn first_warning(progress: &Value) -> &str {
     progress["warnings"][0].as_str().unwrap_or_default()
 }
 
-fn is_paused(progress: &Value) -> bool {
+pub(crate) fn is_paused(progress: &Value) -> bool {
     text(progress, "state") == "PAUSED" && progress["canCommit"] == false
 }
 
-async fn session(rig: &Rig) -> Result<Document> {
+pub(crate) async fn session(rig: &Rig) -> Result<Document> {
     let mut session = steps::metadata(rig, "session").await?;
     session.pop().context("no session")
 }
 
 /// Something new arrives, and the sync comes to its end.
-async fn goes_on(rig: Rig) -> Result<()> {
+pub(crate) async fn goes_on(rig: Rig) -> Result<()> {
     insert(&rig.source_db("app"), "c", vec![doc! { "_id": "later" }]).await?;
     steps::wait_for_document(&rig, "app", "c", "later").await?;
     rig.finish().await.map(drop)
@@ -248,158 +243,5 @@ async fn f43_an_upgrade_while_paused_has_no_pause_of_its_own() -> Result<()> {
     steps::wait_in_step(&rig).await?;
     let history = rig.host.progress().await?["upgrade"]["history"].clone();
     ensure!(history[0]["pausedMs"].is_null(), "{history}");
-    goes_on(rig).await
-}
-
-/// Which cluster is silent, as `/progress` and `/readyz` have to say.
-struct Silent {
-    name: &'static str,
-    field: &'static str,
-}
-
-const SOURCE: Silent = Silent {
-    name: "cluster0 (the source)",
-    field: "source",
-};
-
-const DESTINATION: Silent = Silent {
-    name: "cluster1 (the destination)",
-    field: "destination",
-};
-
-/// Progress, which has to be answered at once whatever the clusters do.
-async fn progress_at_once(host: &Host) -> Result<Value> {
-    let begun = Instant::now();
-    let progress = host.progress().await?;
-    ensure!(
-        begun.elapsed() < Duration::from_secs(2),
-        "progress took {:?}",
-        begun.elapsed()
-    );
-    Ok(progress)
-}
-
-async fn shown_as_unknown(rig: &Rig, silent: &Silent) -> Result<()> {
-    wait_until("the silence is shown", SOON, async || {
-        let progress = progress_at_once(&rig.host).await?;
-        let reason = text(&progress, "canCommitReason");
-        let is_unknown = progress["canCommit"] == false
-            && progress["lagTimeSeconds"].is_null()
-            && progress["lag"].is_null()
-            && progress[silent.field].get("pingLatencyMs").is_none();
-        Ok(match is_unknown && reason.contains(silent.name) {
-            true => Look::Done(()),
-            false => Look::NotYet(format!("{progress:#}")),
-        })
-    })
-    .await?;
-    let answer = rig.host.call("GET", "/readyz", "").await?;
-    let reason = text(&answer.body, "reason");
-    ensure!(
-        answer.status == 503 && reason.contains("has not answered for"),
-        "readyz answers {}: {}",
-        answer.status,
-        answer.body
-    );
-    ensure!(answer.body["state"] == "RUNNING", "{}", answer.body);
-    Ok(())
-}
-
-async fn known_again(rig: Rig) -> Result<()> {
-    rig.host.wait_can_commit().await?;
-    let answer = rig.host.call("GET", "/readyz", "").await?;
-    ensure!(answer.status == 200, "readyz answers {}", answer.body);
-    goes_on(rig).await
-}
-
-#[tokio::test]
-async fn f37_a_frozen_destination_is_shown_as_unknown() -> Result<()> {
-    let rig = begun().await?;
-    rig.destination.process()?.freeze()?;
-    shown_as_unknown(&rig, &DESTINATION).await?;
-    let answer = call(&rig.host, "commit").await?;
-    ensure!(
-        answer.error() == "CannotCommit" && description(&answer).contains(DESTINATION.name),
-        "{}",
-        answer.body
-    );
-    rig.destination.process()?.thaw()?;
-    known_again(rig).await
-}
-
-#[tokio::test]
-async fn f37_a_dead_source_is_shown_as_unknown() -> Result<()> {
-    let mut rig = begun().await?;
-    rig.source.kill()?;
-    shown_as_unknown(&rig, &SOURCE).await?;
-    rig.source.restart().await?;
-    known_again(rig).await
-}
-
-/// A standby answers although the destination does not, and says how old what it shows is.
-#[tokio::test]
-async fn f37_a_standby_of_a_frozen_destination_answers() -> Result<()> {
-    let mut rig = begun().await?;
-    let standby = steps::second(&mut rig, "standby").await?;
-    let before = standby.progress().await?;
-    ensure!(text(&before, "state") == "RUNNING", "{before:#}");
-    rig.destination.process()?.freeze()?;
-    wait_until("the age is shown", SOON, async || {
-        let progress = progress_at_once(&standby).await?;
-        let warnings = progress["warnings"].to_string();
-        ensure!(text(&progress, "state") == "RUNNING", "{progress:#}");
-        Ok(match warnings.contains("What is shown was read") {
-            true => Look::Done(()),
-            false => Look::NotYet(warnings),
-        })
-    })
-    .await?;
-    for name in ["pause", "resume", "commit", "handover"] {
-        let answer = call(&standby, name).await?;
-        ensure!(answer.error() == "StandbyInstance", "{}", answer.body);
-    }
-    rig.destination.process()?.thaw()?;
-    drop(standby);
-    goes_on(rig).await
-}
-
-/// The source is silent: `commit` says so at once, by name, and changes nothing.
-#[tokio::test]
-async fn f38_a_commit_without_a_source_is_refused_at_once() -> Result<()> {
-    let mut rig = begun().await?;
-    let before = session(&rig).await?;
-    for frozen in [true, false] {
-        if frozen {
-            rig.source.process()?.freeze()?;
-        } else {
-            rig.source.kill()?;
-        }
-        let answer = call(&rig.host, "commit").await?;
-        ensure!(
-            ["ConnectionFailed", "CannotCommit"].contains(&answer.error())
-                && description(&answer).contains(SOURCE.name)
-                && description(&answer).contains("Nothing was changed"),
-            "{}",
-            answer.body
-        );
-        // Known to be silent by now: no wait at all.
-        shown_as_unknown(&rig, &SOURCE).await?;
-        let begun = Instant::now();
-        let answer = call(&rig.host, "commit").await?;
-        ensure!(answer.error() == "CannotCommit", "{}", answer.body);
-        ensure!(begun.elapsed() < Duration::from_secs(1));
-        let progress = rig.host.progress().await?;
-        ensure!(text(&progress, "state") == "RUNNING", "{progress:#}");
-        ensure!(
-            session(&rig).await? == before,
-            "a refused commit has changed the session"
-        );
-        if frozen {
-            rig.source.process()?.thaw()?;
-        } else {
-            rig.source.restart().await?;
-        }
-        rig.host.wait_can_commit().await?;
-    }
     goes_on(rig).await
 }

@@ -22,6 +22,7 @@ mod ddl;
 mod faults;
 mod findings_commands;
 mod findings_lease;
+mod findings_silence;
 mod findings_state;
 mod ids;
 mod indexes;
