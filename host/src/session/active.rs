@@ -14,7 +14,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::Instrument;
 
 use super::{
-    Session,
+    Session, app_name,
     lease::Lease,
     patience::{Named, patiently},
     pins::Configured,
@@ -26,6 +26,7 @@ use crate::{
     metadata::SessionDocument,
     model::{ClusterTime, ErrorName, OperatorError},
     mongo::{self, Cluster},
+    observe,
     sync::{self, Boundary, Record, Status, Wish, Work, Workers},
 };
 
@@ -136,12 +137,25 @@ impl ActiveSync {
     /// Writes the session as it is known here once more: a change whose answer was lost may have
     /// been persisted, and was told as one that failed.
     fn settle(&self) {
-        let record = self.record.clone();
+        let (record, left_behind) = (self.record.clone(), self.left_behind());
         tokio::spawn(async move {
+            left_behind.await;
             if let Err(error) = record.update(|_| {}).await {
                 tracing::info!(error = %error, "the session is not written once more");
             }
         });
+    }
+
+    /// Ends what dropped futures have left on the destination: the work's, and those of calls.
+    pub(super) fn left_behind(&self) -> impl Future<Output = ()> + Send + 'static {
+        let client = self.destination.client.clone();
+        let name = app_name(observe::VERSION, &self.lease.document().holder);
+        async move {
+            // Without the right to do so, the server ends them after a minute.
+            if let Err(error) = mongo::end_transactions(&client, &name).await {
+                tracing::info!(error = %error, "transactions of before are not ended");
+            }
+        }
     }
 
     /// Shows the sync as one whose work has failed.

@@ -2,6 +2,8 @@
 
 use std::sync::{Arc, atomic::Ordering::Relaxed};
 
+use futures::FutureExt;
+
 use super::{
     ActiveSync, Role, Session,
     patience::{Named, patiently, unless_silent},
@@ -81,18 +83,22 @@ impl Session {
         let _turn = self.turn().await?;
         let active = self.active_for(Call::Resume)?;
         active.configured(self).await?;
+        let unchanged = "Nothing was changed, and the work does not go on.";
+        patiently(
+            &self.monitor,
+            active.destination_named(),
+            unchanged,
+            active.left_behind().map(Ok),
+        )
+        .await?;
         active
-            .persist(
-                self,
-                "Nothing was changed, and the work does not go on.",
-                |session| {
-                    session.state = if session.commit_time.is_some() {
-                        State::Committing
-                    } else {
-                        State::Running
-                    };
-                },
-            )
+            .persist(self, unchanged, |session| {
+                session.state = if session.commit_time.is_some() {
+                    State::Committing
+                } else {
+                    State::Running
+                };
+            })
             .await?;
         active.spawn(self).await
     }
