@@ -146,9 +146,15 @@ pub(super) struct ReadinessBody {
     ready: bool,
     /// "active", "standby", or "idle" where no sync has begun.
     role: &'static str,
+    /// The state of the sync; absent at a standby.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    state: Option<String>,
+    /// Which cluster does not answer, and since when; absent while both do.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reason: Option<String>,
 }
 
-/// 200 when both clusters answered last time, else 503; and whether this host works on the
+/// 200 while both clusters answer, else 503 (no answer for 2 seconds); and whether this host works on the
 /// sync or is a standby, which is ready, too.
 #[utoipa::path(
     get, path = "/readyz", tag = "health",
@@ -157,13 +163,24 @@ pub(super) struct ReadinessBody {
 pub(super) async fn readyz<C: Control>(
     State(control): State<Arc<C>>,
 ) -> (StatusCode, Json<ReadinessBody>) {
-    let Readiness { ready, role } = control.readiness();
+    let Readiness {
+        ready,
+        role,
+        state,
+        reason,
+    } = control.readiness();
     let status = if ready {
         StatusCode::OK
     } else {
         StatusCode::SERVICE_UNAVAILABLE
     };
-    (status, Json(ReadinessBody { ready, role }))
+    let body = ReadinessBody {
+        ready,
+        role,
+        state: state.map(|state| state.to_string()),
+        reason,
+    };
+    (status, Json(body))
 }
 
 pub(super) async fn not_found(uri: Uri) -> Refusal {

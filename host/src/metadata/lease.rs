@@ -138,6 +138,13 @@ impl<S: Storage> Reader<S> {
         Ok(found.into_iter().next())
     }
 
+    /// Whether the time of the lease is over, by the server's clock.
+    pub async fn is_lease_over(&self) -> Result<bool, S::Error> {
+        let over = doc! { "_id": ID, "$expr": { "$lte": ["$expiresAt", "$$NOW"] } };
+        let found: Vec<LeaseDocument> = self.storage.find(LEASE, over).await?;
+        Ok(!found.is_empty())
+    }
+
     /// Takes the lease, if it is free, or if `dead` holds it. `None`: somebody else has it.
     /// Nothing may be written before [`Self::begin_term`].
     pub async fn take_lease(

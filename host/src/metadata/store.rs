@@ -125,6 +125,21 @@ pub struct StandingOptions {
     pub destination: ClusterName,
 }
 
+impl From<&SessionDocument> for Heading {
+    fn from(session: &SessionDocument) -> Self {
+        Self {
+            metadata_version: session.metadata_version,
+            written_by: session.written_by.clone(),
+            begun_by: Some(session.begun_by.clone()),
+            source_id: session.source_id.clone(),
+            destination_id: session.destination_id.clone(),
+            options: Some(HeadingOptions {
+                destination: session.options.destination,
+            }),
+        }
+    }
+}
+
 impl Heading {
     /// The release that began the sync.
     pub fn begun_by(&self) -> &str {

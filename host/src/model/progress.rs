@@ -77,12 +77,16 @@ pub struct Upgrade {
 }
 
 /// Whether a host can do its work, and which that is.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct Readiness {
-    /// Both clusters answered last time.
+    /// Both clusters answer.
     pub ready: bool,
     /// "active", "standby", or "idle" where no sync has begun.
     pub role: &'static str,
+    /// The state of the sync; `None` at a standby, which reads it from the destination.
+    pub state: Option<State>,
+    /// Why it is not ready.
+    pub reason: Option<String>,
 }
 
 /// What this host has installed, and what the sync runs on.

@@ -24,7 +24,7 @@ pub use error::{Error, Whereabouts, code};
 pub use fence::{Fence, FenceKeeper};
 pub use guarded::{GuardedWriter, Transacted, raise_term};
 pub use moment::Moment;
-pub use operations::{end_writes, is_connected, last_written};
+pub use operations::{end_transactions, end_writes, is_connected, last_written};
 pub use retry::{Failures, OUTAGE, Repeat, Sent, once, retry};
 
 /// One of the two clusters, connected.

@@ -38,9 +38,7 @@ pub async fn is_connected(client: &Client, prefixes: &[&str]) -> Result<bool, Er
 /// open, and returns when none of its writes is running any more. A server goes on with a
 /// command whose sender is gone, and keeps its transaction open for a minute.
 pub async fn end_writes(client: &Client, app_name: &str) -> Result<(), Error> {
-    Repeat::quick(client.at(), "abort transactions")
-        .run(|| abort_transactions(client, app_name))
-        .await?;
+    end_transactions(client, app_name).await?;
     let writes: Vec<Bson> = WRITES
         .iter()
         .map(|command| doc! { format!("command.{command}"): { "$exists": true } }.into())
@@ -50,6 +48,14 @@ pub async fn end_writes(client: &Client, app_name: &str) -> Result<(), Error> {
         tokio::time::sleep(LOOK_EVERY).await;
     }
     Ok(())
+}
+
+/// Aborts the transactions that a client has open. Those of dropped futures stay open for a minute
+/// where the server was silent, and hold what they have touched.
+pub async fn end_transactions(client: &Client, app_name: &str) -> Result<(), Error> {
+    Repeat::quick(client.at(), "abort transactions")
+        .run(|| abort_transactions(client, app_name))
+        .await
 }
 
 /// When a server wrote last, by its own clock (manual: `replSetGetStatus`); it does so by itself

@@ -1,7 +1,11 @@
 //! A sync that has begun, and the task that does its work while it is not paused.
 
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::{
+    panic::AssertUnwindSafe,
+    sync::{Arc, Mutex, OnceLock, PoisonError},
+};
 
+use futures::FutureExt;
 use tokio::{
     sync::{Mutex as AsyncMutex, mpsc, oneshot, watch},
     task::JoinHandle,
@@ -10,16 +14,19 @@ use tokio_util::sync::CancellationToken;
 use tracing::Instrument;
 
 use super::{
-    Session,
+    Session, app_name,
     lease::Lease,
+    patience::{Named, patiently},
     pins::Configured,
+    state::{SyncState, WorkState},
     stop::{Stopped, stop},
     succession,
 };
 use crate::{
     metadata::SessionDocument,
-    model::{ClusterTime, OperatorError, State},
+    model::{ClusterTime, ErrorName, OperatorError},
     mongo::{self, Cluster},
+    observe,
     sync::{self, Boundary, Record, Status, Wish, Work, Workers},
 };
 
@@ -31,7 +38,7 @@ pub(super) struct ActiveSync {
     pub(super) status: Arc<Status>,
     pub(super) commit_time: watch::Sender<Option<ClusterTime>>,
     task: AsyncMutex<Option<Task>>,
-    failure: Arc<Mutex<Option<OperatorError>>>,
+    work: Arc<Mutex<WorkState>>,
     /// What it is pinned to, with its counters; absent until it is needed.
     configured: Mutex<Option<Arc<Configured>>>,
     /// Installed components that could not take over, and why.
@@ -62,7 +69,7 @@ impl ActiveSync {
             status,
             commit_time: watch::Sender::new(commit_time),
             task: AsyncMutex::default(),
-            failure: Arc::default(),
+            work: Arc::default(),
             configured: Mutex::default(),
             refused: Mutex::default(),
             paused_ms: OnceLock::new(),
@@ -78,20 +85,22 @@ impl ActiveSync {
         let _ = self.paused_ms.set(milliseconds);
     }
 
-    /// The public state: a sync whose work has failed is paused.
-    pub(super) async fn state(&self) -> State {
-        let state = self.record.get().await.state;
-        match state {
-            State::Running | State::Committing if self.failure().is_some() => State::Paused,
-            state => state,
-        }
-    }
-
-    pub(super) fn failure(&self) -> Option<OperatorError> {
-        self.failure
+    /// What the sync is doing now.
+    pub(super) fn state(&self) -> SyncState {
+        let work = self
+            .work
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
-            .clone()
+            .clone();
+        SyncState::of(self.record.get().state, &work)
+    }
+
+    pub(super) fn source_named(&self) -> Named {
+        Named(self.source.name, "source")
+    }
+
+    pub(super) fn destination_named(&self) -> Named {
+        Named(self.destination.name, "destination")
     }
 
     pub(super) async fn update(
@@ -104,9 +113,58 @@ impl ActiveSync {
             .map_err(|error| sync::Error::from(error).into_operator())
     }
 
+    /// Like [`Self::update`], for a call, which answers although the destination does not.
+    /// `left_undone` says what a failure leaves as it is.
+    pub(super) async fn persist(
+        &self,
+        session: &Session,
+        left_undone: &str,
+        change: impl FnOnce(&mut SessionDocument),
+    ) -> Result<(), OperatorError> {
+        let persisted = patiently(
+            &session.monitor,
+            self.destination_named(),
+            left_undone,
+            self.update(change),
+        );
+        persisted.await.inspect_err(|error| {
+            if error.name == ErrorName::ConnectionFailed {
+                self.settle();
+            }
+        })
+    }
+
+    /// Writes the session as it is known here once more: a change whose answer was lost may have
+    /// been persisted, and was told as one that failed.
+    fn settle(&self) {
+        let (record, left_behind) = (self.record.clone(), self.left_behind());
+        tokio::spawn(async move {
+            left_behind.await;
+            if let Err(error) = record.update(|_| {}).await {
+                tracing::info!(error = %error, "the session is not written once more");
+            }
+        });
+    }
+
+    /// Ends what dropped futures have left on the destination: the work's, and those of calls.
+    pub(super) fn left_behind(&self) -> impl Future<Output = ()> + Send + 'static {
+        let client = self.destination.client.clone();
+        let name = app_name(observe::VERSION, &self.lease.document().holder);
+        async move {
+            // Without the right to do so, the server ends them after a minute.
+            if let Err(error) = mongo::end_transactions(&client, &name).await {
+                tracing::info!(error = %error, "transactions of before are not ended");
+            }
+        }
+    }
+
     /// Shows the sync as one whose work has failed.
     pub(super) fn fail(&self, error: OperatorError) {
-        fail(&self.failure, error);
+        fail(&self.work, error);
+    }
+
+    fn set_work(&self, work: WorkState) {
+        *self.work.lock().unwrap_or_else(PoisonError::into_inner) = work;
     }
 
     /// What the sync is pinned to, configured already.
@@ -172,8 +230,8 @@ impl ActiveSync {
 
     /// Starts the work, from wherever it stands.
     pub(super) async fn spawn(&self, session: &Session) -> Result<(), OperatorError> {
-        let mut task = self.task.lock().await;
         let configured = self.configured(session).await?;
+        let mut task = self.task.lock().await;
         let (wished, wishes) = mpsc::channel(1);
         let cancel = CancellationToken::new();
         let work = Work {
@@ -190,23 +248,9 @@ impl ActiveSync {
         };
         self.status.reset();
         self.status.set_step(sync::Step::Initializing);
-        *self.failure.lock().unwrap_or_else(PoisonError::into_inner) = None;
-        let (failure, lost) = (self.failure.clone(), self.lease.lost().clone());
+        self.set_work(WorkState::Working);
         let span = tracing::info_span!("sync", sync_id = session.settings.id);
-        let run = async move {
-            match sync::run(work).await {
-                Ok(end) => {
-                    tracing::info!(?end, "the sync's work has ended");
-                    return Stopped::Clean;
-                }
-                Err(sync::Error::Mongo(mongo::Error::Fenced)) => {
-                    tracing::info!("the sync's work has ended: another host has taken it over");
-                    lost.cancel();
-                }
-                Err(error) => fail(&failure, error.into_operator()),
-            }
-            Stopped::Unclean
-        };
+        let run = run(work, self.work.clone(), self.lease.lost().clone());
         *task = Some(Task {
             cancel,
             handle: tokio::spawn(run.instrument(span)),
@@ -215,17 +259,68 @@ impl ActiveSync {
         Ok(())
     }
 
-    /// Stops the work within a second. Work that has not begun is stopped clean.
-    pub(super) async fn stop(&self) -> Stopped {
+    /// Stops the work within a second. An error is what kept its position from being persisted; work
+    /// that was dropped goes on later from the position before it.
+    pub(super) async fn stop(&self) -> Result<(), OperatorError> {
+        let had_failed = self.has_failed();
         let task = self.task.lock().await.take();
-        match task {
-            Some(Task { cancel, handle, .. }) => stop(&cancel, handle).await,
-            None => Stopped::Clean,
+        if let Some(Task { cancel, handle, .. }) = task {
+            let stopped = stop(&cancel, handle).await;
+            tracing::debug!(?stopped, "the work has stopped");
+        }
+        self.ended(had_failed)
+    }
+
+    /// Stops the work for a moment: the state stays as it is until [`Self::spawn`].
+    pub(super) async fn stop_to_restart(&self) -> Result<(), OperatorError> {
+        self.stop().await?;
+        self.set_work(WorkState::Restarting);
+        Ok(())
+    }
+
+    fn has_failed(&self) -> bool {
+        let work = self.work.lock().unwrap_or_else(PoisonError::into_inner);
+        matches!(*work, WorkState::Failed(_))
+    }
+
+    /// No task works any more.
+    fn ended(&self, had_failed: bool) -> Result<(), OperatorError> {
+        let mut work = self.work.lock().unwrap_or_else(PoisonError::into_inner);
+        match &*work {
+            WorkState::Failed(_) if had_failed => Ok(()),
+            WorkState::Failed(error) => Err(error.clone()),
+            WorkState::Resting | WorkState::Working | WorkState::Restarting => {
+                *work = WorkState::Resting;
+                Ok(())
+            }
         }
     }
 }
 
-fn fail(failure: &Mutex<Option<OperatorError>>, error: OperatorError) {
+/// Does the work, and tells how it has ended.
+async fn run(work: Work, state: Arc<Mutex<WorkState>>, lost: CancellationToken) -> Stopped {
+    match AssertUnwindSafe(sync::run(work)).catch_unwind().await {
+        Ok(Ok(end)) => {
+            tracing::info!(?end, "the sync's work has ended");
+            return Stopped::Clean;
+        }
+        Ok(Err(sync::Error::Mongo(mongo::Error::Fenced))) => {
+            tracing::info!("the sync's work has ended: another host has taken it over");
+            lost.cancel();
+        }
+        Ok(Err(error)) => fail(&state, error.into_operator()),
+        Err(_panic) => fail(
+            &state,
+            OperatorError::new(
+                ErrorName::InternalError,
+                "The sync's work has panicked. Please report this with the log. The sync can be resumed.",
+            ),
+        ),
+    }
+    Stopped::Unclean
+}
+
+fn fail(work: &Mutex<WorkState>, error: OperatorError) {
     tracing::error!(error = %error, error_code = error.name.as_str(), "the sync has stopped and can be resumed");
-    *failure.lock().unwrap_or_else(PoisonError::into_inner) = Some(error);
+    *work.lock().unwrap_or_else(PoisonError::into_inner) = WorkState::Failed(error);
 }

@@ -22,6 +22,8 @@ use crate::{
 const MARGIN: u32 = 5;
 /// How often the lease is renewed within its time.
 const RENEWALS: u32 = 5;
+/// How long a host that leaves waits for the lease to be given back.
+const ABANDON_WITHIN: Duration = Duration::from_secs(1);
 
 /// The lease on a sync, while this host holds it.
 pub(super) struct Lease {
@@ -122,18 +124,29 @@ impl Lease {
         &self.lost
     }
 
-    /// Gives the lease back. Nothing may be written any more; call it when the work has stopped.
-    pub(super) async fn release(&self) {
+    /// Gives the lease back. Nothing may be written any more: call it when the work has stopped.
+    /// After an error the lease is ours still, and is renewed.
+    pub(super) async fn release(&self) -> Result<(), mongo::Error> {
+        let (key, idle) = (self.document.key(), idle(&self.status));
+        let was_ours = self.reader.release_lease(&key, idle).await?;
         self.renewal.abort();
         self.keeper.close();
-        let (key, idle) = (self.document.key(), idle(&self.status));
-        match self.reader.release_lease(&key, idle).await {
-            Ok(true) => tracing::info!(term = key.term, "lease released"),
-            Ok(false) => tracing::info!(term = key.term, "the lease was somebody else's"),
-            // It runs out by itself.
-            Err(error) => tracing::info!(error = %error, "lease not released"),
-        }
+        tracing::info!(term = key.term, was_ours, "lease released");
         failpoint("lease_released");
+        Ok(())
+    }
+
+    /// Gives the lease back if the destination answers soon; else it runs out by itself. This host
+    /// does not use it any more.
+    pub(super) async fn abandon(&self) {
+        let released = timeout(ABANDON_WITHIN, self.release()).await;
+        self.renewal.abort();
+        self.keeper.close();
+        match released {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => tracing::info!(error = %error, "lease not released"),
+            Err(_elapsed) => tracing::info!("lease not released in time"),
+        }
     }
 }
 

@@ -2,18 +2,22 @@
 //! which this host, and no other, does it.
 //!
 //! Calls are taken one at a time. A call that is refused has changed nothing;
-//! one that succeeds has persisted the new state before it answers. A sync whose
-//! work has failed is shown as PAUSED, with the reason among its warnings: its
+//! one that succeeds has persisted the new state before it answers. No call waits long for a
+//! cluster that does not answer (`patience`). What a sync is doing is one value (`state`): a sync
+//! whose work has failed is shown as PAUSED, with the reason among its warnings: its
 //! position is safe, and `resume`, or a restart, tries again.
 //!
 //! A host is idle, works on the sync, or is a standby: another host works on it, and
 //! this one takes it over when that one leaves (`standby`, `takeover`).
 
 mod active;
+mod calls;
 mod feature_set;
+mod fitness;
 mod lease;
 mod monitor;
 mod open;
+mod patience;
 mod pause;
 mod pins;
 mod plugins;
@@ -23,17 +27,16 @@ mod quarantine;
 mod rollback;
 mod standby;
 mod start;
+mod state;
 mod stop;
 mod succession;
 mod swap;
 mod takeover;
+mod view;
 
 use std::{
     path::PathBuf,
-    sync::{
-        Arc, PoisonError, RwLock,
-        atomic::{AtomicBool, Ordering::Relaxed},
-    },
+    sync::{Arc, PoisonError, RwLock, atomic::AtomicBool},
     time::Duration,
 };
 
@@ -43,20 +46,24 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     config::ConnectionString,
     metadata::Claim,
-    model::{
-        ErrorName, OperatorError, Progress, Readiness, StartOptions, State, options::ClusterName,
-        state::Call,
-    },
+    model::{OperatorError, Progress, Readiness, options::ClusterName},
     mongo::{Cluster, preflight::Identity},
     observe::{self, failpoint},
     plugin::Registry,
-    sync,
 };
 use active::ActiveSync;
+use fitness::Fitness;
 use monitor::Monitor;
 use plugins::Uploads;
 pub use rollback::{Rolled, rollback};
 use standby::Standby;
+use state::SyncState;
+use view::View;
+
+/// How long a host that ends waits for its connections to be closed.
+const SHUT_WITHIN: Duration = Duration::from_millis(500);
+/// How long a host that leaves waits for the call that is being carried out.
+const LEAVE_AFTER: Duration = Duration::from_secs(1);
 
 /// What the session needs of the configuration.
 #[derive(Clone, Debug)]
@@ -92,6 +99,10 @@ pub struct Session {
     calls: Mutex<()>,
     /// The sync was found persisted and goes on; `start` has not been called since.
     continues: AtomicBool,
+    /// Whether this host could run the sync that it stands by for.
+    fitness: Fitness,
+    /// What a standby has read of the sync last.
+    view: View,
     /// This host takes nothing over any more.
     leaving: CancellationToken,
     handed_over: CancellationToken,
@@ -119,120 +130,13 @@ impl Session {
         open::open(settings).await
     }
 
-    /// Begins a sync. For one that this host has picked up after a restart, the
-    /// same options succeed and others are refused.
-    pub async fn start(&self, options: StartOptions) -> Result<(), OperatorError> {
-        let _calls = self.calls.lock().await;
-        if let Some(standby) = self.standby() {
-            return Err(standby.refusal());
-        }
-        let Some(active) = self.active() else {
-            let active = start::start(self, options).await?;
-            active.spawn(self).await?;
-            self.set_role(Role::Active(active));
-            return Ok(());
-        };
-        let record = active.record.get().await;
-        let differing = record.options.differing_fields(&options);
-        let continues = self.continues.load(Relaxed);
-        if !differing.is_empty() && continues {
-            return Err(OperatorError::new(
-                ErrorName::OptionsMismatch,
-                format!(
-                    "The sync was begun with other options and they cannot change: {} differ. \
-                     Start with the same options, or drop the destination's data and begin anew.",
-                    differing.join(", ")
-                ),
-            ));
-        }
-        if continues && matches!(active.state().await, State::Running | State::Committing) {
-            self.continues.store(false, Relaxed);
-            return Ok(());
-        }
-        self.allow(&active, Call::Start).await
-    }
-
-    /// Stops the work; answers when it has stopped and the position is persisted.
-    pub async fn pause(&self) -> Result<(), OperatorError> {
-        let _calls = self.calls.lock().await;
-        let active = self.active_for(Call::Pause).await?;
-        active.stop().await;
-        active.update(|session| session.state = State::Paused).await
-    }
-
-    pub async fn resume(&self) -> Result<(), OperatorError> {
-        let _calls = self.calls.lock().await;
-        let active = self.active_for(Call::Resume).await?;
-        active
-            .update(|session| {
-                session.state = if session.commit_time.is_some() {
-                    State::Committing
-                } else {
-                    State::Running
-                };
-            })
-            .await?;
-        active.spawn(self).await
-    }
-
-    /// Ends the sync at the source's present cluster time. Answers when that is persisted.
-    pub async fn commit(&self) -> Result<(), OperatorError> {
-        let _calls = self.calls.lock().await;
-        let active = self.active_for(Call::Commit).await?;
-        if let Some(reason) = progress::cannot_commit(&active, &self.monitor).await {
-            return Err(OperatorError::new(
-                ErrorName::CannotCommit,
-                format!(
-                    "Commit is not possible yet. {reason} Wait until /progress shows canCommit true."
-                ),
-            ));
-        }
-        let time = sync::take_commit_time(&active.source)
-            .await
-            .map_err(sync::Error::into_operator)?;
-        active
-            .update(|session| {
-                session.state = State::Committing;
-                session.commit_time = Some(time);
-            })
-            .await?;
-        active.status.set_step(sync::Step::WaitingForCommit);
-        active.commit_time.send_replace(Some(time));
-        Ok(())
-    }
-
-    /// Refused in this release: the direction of a sync cannot be swapped yet.
-    pub async fn reverse(&self) -> Result<(), OperatorError> {
-        let _calls = self.calls.lock().await;
-        self.active_for(Call::Reverse).await?;
-        Err(OperatorError::new(
-            ErrorName::NotSupported,
-            "Reversing is not in this release. Start a new sync in the other direction, into an empty cluster.",
-        ))
-    }
-
     pub async fn progress(&self) -> Progress {
         progress::snapshot(self).await
     }
 
-    /// Whether both clusters answered last time, and what this host is to the sync.
+    /// Whether both clusters answer, and what this host is to the sync.
     pub fn readiness(&self) -> Readiness {
-        Readiness {
-            ready: self.monitor.is_ready(),
-            role: match self.role() {
-                Role::Idle => "idle",
-                Role::Active(_) => "active",
-                Role::Standby(_) => "standby",
-            },
-        }
-    }
-
-    /// Stops the work, persists the position and gives the sync to whoever wants it; answers
-    /// when all is safe. The process is to end then: see [`Self::handed_over`].
-    pub async fn handover(&self) -> Result<(), OperatorError> {
-        self.leave().await;
-        self.handed_over.cancel();
-        Ok(())
+        progress::readiness(self)
     }
 
     /// Cancelled when the sync was handed over.
@@ -240,23 +144,31 @@ impl Session {
         &self.handed_over
     }
 
-    /// Stops the work, persists the position, gives the lease back, and returns when all is safe.
+    /// Stops the work, persists the position, gives the lease back, and returns when all is safe,
+    /// or when a cluster does not let it.
     pub async fn shutdown(&self) {
         self.leave().await;
         self.monitor.stop();
-        for cluster in &self.clusters {
-            cluster.client.driver().clone().shutdown().await;
-        }
+        // Waits for answers, which a silent cluster does not give.
+        let shut = self
+            .clusters
+            .iter()
+            .map(|cluster| cluster.client.driver().clone().shutdown().into_future());
+        let _ = tokio::time::timeout(SHUT_WITHIN, futures::future::join_all(shut)).await;
     }
 
-    /// Stops the work, persists the position and gives the lease back; repeating it is harmless.
+    /// Stops the work, persists the position and gives the lease back, as far as the clusters let
+    /// it; repeating it is harmless.
     pub async fn leave(&self) {
         self.leaving.cancel();
-        let _calls = self.calls.lock().await;
+        // A call that waits for a cluster does not keep the host from leaving.
+        let _turn = tokio::time::timeout(LEAVE_AFTER, self.calls.lock()).await;
         if let Some(active) = self.active() {
-            active.stop().await;
+            if let Err(error) = active.stop().await {
+                tracing::warn!(error = %error, "the last position is not persisted; the one before it is");
+            }
             failpoint("handover_drained");
-            active.lease.release().await;
+            active.lease.abandon().await;
             self.set_role(Role::Idle);
         }
     }
@@ -308,39 +220,24 @@ impl Session {
         }
     }
 
-    async fn active_for(&self, call: Call) -> Result<Arc<ActiveSync>, OperatorError> {
-        match self.role() {
-            Role::Idle => Err(refuse(State::Idle, call)),
-            Role::Standby(standby) => Err(standby.refusal()),
-            Role::Active(active) => self.allow(&active, call).await.map(|()| active),
+    /// The work of a sync is being done here.
+    fn works(&self) -> bool {
+        let state = self.active().map(|active| active.state());
+        matches!(state, Some(SyncState::Running | SyncState::Committing))
+    }
+
+    fn refuse_standby(&self) -> Result<(), OperatorError> {
+        match self.standby() {
+            Some(standby) => Err(standby.refusal()),
+            None => Ok(()),
         }
     }
 
-    async fn allow(&self, active: &ActiveSync, call: Call) -> Result<(), OperatorError> {
-        let state = active.state().await;
-        if state.allows(call) {
-            Ok(())
-        } else {
-            Err(refuse(state, call))
+    /// Like [`Self::refuse_standby`], for what a standby may do while no host works on the sync.
+    fn refuse_working_elsewhere(&self) -> Result<(), OperatorError> {
+        match self.standby() {
+            Some(standby) if !standby.is_free() => Err(standby.refusal()),
+            _ => Ok(()),
         }
     }
-}
-
-fn refuse(state: State, call: Call) -> OperatorError {
-    let allowed: Vec<_> = state
-        .allowed_calls()
-        .iter()
-        .map(ToString::to_string)
-        .collect();
-    let allowed = if allowed.is_empty() {
-        "none".to_owned()
-    } else {
-        allowed.join(", ")
-    };
-    OperatorError::new(
-        ErrorName::InvalidStateTransition,
-        format!(
-            "{call} is not possible in state {state}. Calls that are: {allowed}. See GET /api/v1/progress."
-        ),
-    )
 }

@@ -1,131 +1,245 @@
-//! Watches both clusters, for lag and latency: asks them once a second, never decides anything.
+//! Watches both clusters: latency, the newest write, and for how long a cluster is silent.
+//!
+//! Each cluster is asked by a task of its own, so that a frozen one does not hide the other.
+//! The monitor never decides anything.
 
 use std::{
     sync::{Arc, Mutex, PoisonError, Weak},
     time::Duration,
 };
 
-use tokio::time::{Instant, MissedTickBehavior};
+use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
 use super::ActiveSync;
 use crate::{
     model::{ClusterTime, options::ClusterName},
     mongo::{
-        Cluster,
+        Cluster, Moment,
         connect::{last_write, ping_ms},
         preflight::{Identity, oplog_window_seconds},
     },
 };
 
-const EVERY: Duration = Duration::from_secs(1);
+/// Silence: a cluster that has not answered for this long. What was read from it is unknown then.
+pub(super) const SILENCE: Duration = Duration::from_secs(2);
+
+const EVERY: Duration = Duration::from_millis(500);
+
+/// A question that is not answered in this time is asked again.
+const ANSWER_WITHIN: Duration = Duration::from_secs(5);
 
 /// The oplog's window moves slowly.
-const ROUNDS_A_WINDOW: u32 = 30;
+const ROUNDS_A_WINDOW: u32 = 60;
 
-/// What was seen last.
-#[derive(Clone, Debug, Default)]
-pub(super) struct Seen {
-    pub(super) ping_ms: [Option<u64>; 2],
-    /// The source's newest write.
-    pub(super) newest: Option<ClusterTime>,
-    /// Seconds of history in the source's oplog.
-    pub(super) window_seconds: Option<u64>,
+/// The time between two measurements of the rate.
+const RATE_EVERY: Duration = Duration::from_secs(1);
+
+/// What one cluster has answered.
+#[derive(Clone, Debug)]
+struct Answers {
+    /// The time of the last answer.
+    at: Moment,
+    ping_ms: Option<u64>,
+    /// The newest write.
+    newest: Option<ClusterTime>,
+    /// Seconds of history in the oplog; asked of the source of a sync alone.
+    window_seconds: Option<u64>,
+}
+
+impl Answers {
+    fn silence(&self) -> Option<Duration> {
+        Some(self.at.elapsed()).filter(|silence| *silence > SILENCE)
+    }
+}
+
+/// Applied source time, at two moments.
+#[derive(Clone, Copy, Debug, Default)]
+struct Pace {
+    last: Option<(Moment, ClusterTime)>,
     /// Seconds of source time that are applied in a second.
-    pub(super) rate: Option<f64>,
+    rate: Option<f64>,
 }
 
 pub(super) struct Monitor {
     clusters: [Cluster; 2],
     addresses: [String; 2],
-    seen: Mutex<Seen>,
+    answers: [Mutex<Answers>; 2],
+    pace: Mutex<Pace>,
     active: Mutex<Weak<ActiveSync>>,
     stop: CancellationToken,
 }
 
 impl Monitor {
     pub(super) fn start(clusters: [Cluster; 2], identities: [Identity; 2]) -> Arc<Self> {
+        let connected = || {
+            Mutex::new(Answers {
+                at: Moment::now(),
+                ping_ms: Some(0),
+                newest: None,
+                window_seconds: None,
+            })
+        };
         let monitor = Arc::new(Self {
             clusters,
             addresses: identities.map(|identity| identity.primary),
-            seen: Mutex::new(Seen {
-                ping_ms: [Some(0), Some(0)],
-                ..Seen::default()
-            }),
+            answers: [connected(), connected()],
+            pace: Mutex::default(),
             active: Mutex::default(),
             stop: CancellationToken::new(),
         });
-        tokio::spawn(monitor.clone().run());
+        for name in [ClusterName::Cluster0, ClusterName::Cluster1] {
+            tokio::spawn(monitor.clone().ask(name));
+        }
+        tokio::spawn(monitor.clone().measure_pace());
         monitor
     }
 
     /// Watches this sync's source from now on.
     pub(super) fn watch(&self, active: &Arc<ActiveSync>) {
         *self.active.lock().unwrap_or_else(PoisonError::into_inner) = Arc::downgrade(active);
+        *self.pace.lock().unwrap_or_else(PoisonError::into_inner) = Pace::default();
     }
 
     pub(super) fn stop(&self) {
         self.stop.cancel();
     }
 
-    pub(super) fn seen(&self) -> Seen {
-        self.seen
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clone()
+    /// For how long a cluster has not answered; `None` while it answers.
+    pub(super) fn silence(&self, name: ClusterName) -> Option<Duration> {
+        self.answers(name).silence()
     }
 
-    pub(super) fn is_ready(&self) -> bool {
-        self.seen().ping_ms.iter().all(Option::is_some)
+    /// The first cluster that does not answer, and for how long it has not.
+    pub(super) fn silent(&self) -> Option<(ClusterName, Duration)> {
+        [ClusterName::Cluster0, ClusterName::Cluster1]
+            .into_iter()
+            .find_map(|name| Some((name, self.silence(name)?)))
+    }
+
+    /// `None` while it is not known.
+    pub(super) fn ping_ms(&self, name: ClusterName) -> Option<u64> {
+        let answers = self.answers(name);
+        answers.ping_ms.filter(|_| answers.silence().is_none())
+    }
+
+    /// The newest write; `None` while it is not known.
+    pub(super) fn newest(&self, name: ClusterName) -> Option<ClusterTime> {
+        let answers = self.answers(name);
+        answers.newest.filter(|_| answers.silence().is_none())
+    }
+
+    /// Seconds of history in a source's oplog.
+    pub(super) fn window_seconds(&self, name: ClusterName) -> Option<u64> {
+        self.answers(name).window_seconds
+    }
+
+    /// Seconds of source time that are applied in a second.
+    pub(super) fn rate(&self) -> Option<f64> {
+        self.pace
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .rate
     }
 
     /// `host:port` of a cluster's primary, as of the connection.
     pub(super) fn address(&self, name: ClusterName) -> String {
         let [address0, address1] = &self.addresses;
-        if name == ClusterName::Cluster0 {
-            address0.clone()
-        } else {
-            address1.clone()
+        match name {
+            ClusterName::Cluster0 => address0.clone(),
+            ClusterName::Cluster1 => address1.clone(),
         }
     }
 
-    async fn run(self: Arc<Self>) {
-        let mut ticks = tokio::time::interval(EVERY);
-        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        let (mut round, mut last) = (0_u32, None);
+    async fn ask(self: Arc<Self>, name: ClusterName) {
+        let [cluster0, cluster1] = &self.clusters;
+        let cluster = match name {
+            ClusterName::Cluster0 => cluster0,
+            ClusterName::Cluster1 => cluster1,
+        };
+        let mut round = 0_u32;
+        while !self.stop.is_cancelled() {
+            // A cluster that refuses or is late has not answered.
+            let _ = timeout(ANSWER_WITHIN, self.ask_once(cluster, round)).await;
+            round = round.wrapping_add(1);
+            tokio::select! {
+                () = self.stop.cancelled() => return,
+                () = tokio::time::sleep(EVERY) => {}
+            }
+        }
+    }
+
+    async fn ask_once(&self, cluster: &Cluster, round: u32) {
+        let Some(ping_ms) = ping_ms(cluster).await else {
+            return;
+        };
+        self.note(cluster.name, |answers| {
+            answers.at = Moment::now();
+            answers.ping_ms = Some(ping_ms);
+        });
+        if let Ok(newest) = last_write(cluster).await {
+            self.note(cluster.name, |answers| answers.newest = Some(newest));
+        }
+        let is_due =
+            round.is_multiple_of(ROUNDS_A_WINDOW) || self.window_seconds(cluster.name).is_none();
+        if is_due && self.is_source(cluster.name) {
+            let window = oplog_window_seconds(cluster).await;
+            self.note(cluster.name, |answers| answers.window_seconds = window);
+        }
+    }
+
+    async fn measure_pace(self: Arc<Self>) {
         loop {
             tokio::select! {
                 () = self.stop.cancelled() => return,
-                _ = ticks.tick() => {}
+                () = tokio::time::sleep(RATE_EVERY) => {}
             }
-            self.look(round, &mut last).await;
-            round = round.wrapping_add(1);
+            let reported = self.active().and_then(|active| active.status.reported());
+            let Some(reported) = reported else {
+                continue;
+            };
+            let mut pace = self.pace.lock().unwrap_or_else(PoisonError::into_inner);
+            let before = pace.last.replace((Moment::now(), reported));
+            pace.rate = before.map(|(at, time)| {
+                let passed = at.elapsed().as_secs_f64().max(f64::EPSILON);
+                f64::from(time.seconds_behind(reported)) / passed
+            });
         }
     }
 
-    async fn look(&self, round: u32, last: &mut Option<(Instant, ClusterTime)>) {
-        let [cluster0, cluster1] = &self.clusters;
-        let (ping0, ping1) = tokio::join!(ping_ms(cluster0), ping_ms(cluster1));
-        let active = self
-            .active
+    fn is_source(&self, name: ClusterName) -> bool {
+        self.active()
+            .is_some_and(|active| active.source.name == name)
+    }
+
+    fn active(&self) -> Option<Arc<ActiveSync>> {
+        self.active
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
-            .upgrade();
-        let mut seen = self.seen();
-        seen.ping_ms = [ping0, ping1];
-        if let Some(active) = active {
-            seen.newest = last_write(&active.source).await.ok().or(seen.newest);
-            if round.is_multiple_of(ROUNDS_A_WINDOW) || seen.window_seconds.is_none() {
-                seen.window_seconds = oplog_window_seconds(&active.source).await;
-            }
-            if let Some(reported) = active.status.reported() {
-                let before = last.replace((Instant::now(), reported));
-                seen.rate = before.map(|(at, time)| {
-                    f64::from(time.seconds_behind(reported))
-                        / at.elapsed().as_secs_f64().max(f64::EPSILON)
-                });
-            }
+            .upgrade()
+    }
+
+    fn cell(&self, name: ClusterName) -> &Mutex<Answers> {
+        let [answers0, answers1] = &self.answers;
+        match name {
+            ClusterName::Cluster0 => answers0,
+            ClusterName::Cluster1 => answers1,
         }
-        *self.seen.lock().unwrap_or_else(PoisonError::into_inner) = seen;
+    }
+
+    fn answers(&self, name: ClusterName) -> Answers {
+        self.cell(name)
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
+    }
+
+    fn note(&self, name: ClusterName, change: impl FnOnce(&mut Answers)) {
+        change(
+            &mut self
+                .cell(name)
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner),
+        );
     }
 }

@@ -49,6 +49,8 @@ pub(super) async fn connect_both(settings: Settings) -> Result<Session, Operator
         role: Default::default(),
         calls: Default::default(),
         continues: Default::default(),
+        fitness: Default::default(),
+        view: Default::default(),
         leaving: Default::default(),
         handed_over: Default::default(),
     })

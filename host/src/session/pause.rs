@@ -12,39 +12,48 @@ use std::{sync::Arc, time::Duration};
 
 use bson::DateTime;
 
-use super::ActiveSync;
+use super::{ActiveSync, state::SyncState};
 use crate::{
     metadata::{LeaseDocument, UpgradeDocument},
-    model::State,
     mongo::{Moment, listing::local_time},
 };
 
 /// Measures in the background, and puts the result where `/progress` and the session show it.
-/// A sync that does not run is not measured: it pauses because somebody wants it to.
-/// `last_written`: of a host without a lease, as far as this one has seen it go.
+/// A sync that does not run is not measured: it pauses because somebody wants it to. Nor is one
+/// of which it is not known when anything was applied last.
+/// `last_written`: of a host without a lease, as far as this one has seen it go. `upgrade`: when
+/// the upgrade began that this takeover is; no other entry of the history is touched.
 pub(super) fn measure(
     active: &Arc<ActiveSync>,
     lease: &LeaseDocument,
     taken: Moment,
     last_written: Option<DateTime>,
+    upgrade: Option<DateTime>,
 ) {
     let (active, lease) = (active.clone(), lease.clone());
     tokio::spawn(async move {
-        if !matches!(active.state().await, State::Running | State::Committing) {
+        if !matches!(active.state(), SyncState::Running | SyncState::Committing) {
             return;
         }
-        let before = silent_before(&active, &lease, last_written).await;
         let mut moved = active.status.moved();
-        let Ok(first) = moved.wait_for(Option::is_some).await.map(|moved| *moved) else {
+        // Both at once: what moves later than first must not be taken for it.
+        let (before, first) = tokio::join!(silent_before(&active, &lease, last_written), async {
+            moved.wait_for(Option::is_some).await.map(|moved| *moved)
+        });
+        let (Some(before), Ok(first)) = (before, first) else {
             return;
         };
         let since = first.map_or(taken.elapsed(), |first| first.since(taken));
         let paused = i64::try_from((before + since).as_millis()).unwrap_or(i64::MAX);
         active.set_paused_ms(paused);
         tracing::info!(paused_ms = paused, "the sync goes on");
+        if upgrade.is_none() {
+            return;
+        }
         let written = active.update(|session| {
-            if let Some(upgrade) = session.upgrades.last_mut().filter(is_open) {
-                upgrade.paused_ms = Some(paused);
+            let of_this = |entry: &&mut UpgradeDocument| Some(entry.at) == upgrade;
+            if let Some(entry) = session.upgrades.last_mut().filter(of_this) {
+                entry.paused_ms = Some(paused);
             }
         });
         if let Err(error) = written.await {
@@ -53,28 +62,25 @@ pub(super) fn measure(
     });
 }
 
-fn is_open(upgrade: &&mut UpgradeDocument) -> bool {
-    upgrade.paused_ms.is_none()
-}
-
-/// For how long the old host had not applied anything when the lease was taken.
+/// For how long the old host had not applied anything when the lease was taken; `None` if that is
+/// not known.
 async fn silent_before(
     active: &ActiveSync,
     lease: &LeaseDocument,
     last_written: Option<DateTime>,
-) -> Duration {
+) -> Option<Duration> {
     if let Some(before) = &lease.predecessor {
-        return milliseconds(before.silent_ms.unwrap_or_default());
+        return before.silent_ms.map(milliseconds);
     }
     if let (Some(written), Some(taken)) = (last_written, lease.taken_at) {
-        return milliseconds(taken.timestamp_millis() - written.timestamp_millis());
+        return Some(milliseconds(
+            taken.timestamp_millis() - written.timestamp_millis(),
+        ));
     }
-    let position = active.record.store().position().await;
-    let (Ok(Some(position)), Ok(now)) = (position, local_time(&active.source.client).await) else {
-        return Duration::ZERO;
-    };
+    let position = active.record.store().position().await.ok()??;
+    let now = local_time(&active.source.client).await.ok()?;
     let applied = i64::from(position.safe.cluster_time.seconds) * 1_000;
-    milliseconds(now.timestamp_millis() - applied)
+    Some(milliseconds(now.timestamp_millis() - applied))
 }
 
 /// None if it is negative.

@@ -12,7 +12,7 @@ use crate::{
     metadata::PinnedComponent,
     model::{ErrorName, OperatorError, StartOptions},
     plugin::{Chain, ComponentInfo, Installed, Pins, Registry, Router, Slot},
-    sync::{self, MetadataStore},
+    sync::{self, MetadataReader, MetadataStore},
 };
 
 /// What routes and transforms for one sync.
@@ -171,7 +171,7 @@ pub(super) async fn store(
 }
 
 /// Takes in the components that are stored on the destination: compiles none of them.
-pub(super) async fn load(session: &Session, store: &MetadataStore) -> Result<(), OperatorError> {
+pub(super) async fn load(session: &Session, store: &MetadataReader) -> Result<(), OperatorError> {
     let failed = |error| sync::Error::from(error).into_operator();
     for digest in store.component_digests().await.map_err(failed)? {
         if session.registry.has(&digest) {
@@ -179,7 +179,8 @@ pub(super) async fn load(session: &Session, store: &MetadataStore) -> Result<(),
         }
         let bytes = store.component(&digest).await.map_err(failed)?;
         if let Err(error) = session.registry.hold(&digest, bytes) {
-            tracing::warn!(plugin_digest = digest, error = %error, "a stored component cannot be used");
+            // Whoever needs it is told so.
+            tracing::info!(plugin_digest = digest, error = %error, "a stored component cannot be used");
         }
     }
     Ok(())

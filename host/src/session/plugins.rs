@@ -59,14 +59,14 @@ impl Session {
     pub async fn plugins(&self) -> Result<Vec<InstalledPlugin>, OperatorError> {
         let registry = self.registry.clone();
         let installed = blocking(move || registry.list()).await?;
-        let pinned = self.pinned().await;
+        let pinned = self.pinned();
         let plugins = installed.into_iter().map(|plugin| shown(plugin, &pinned));
         Ok(plugins.collect())
     }
 
-    async fn pinned(&self) -> Vec<PinnedComponent> {
+    fn pinned(&self) -> Vec<PinnedComponent> {
         match self.active() {
-            Some(active) => active.record.get().await.pinned,
+            Some(active) => active.record.get().pinned,
             None => Vec::new(),
         }
     }
@@ -74,22 +74,25 @@ impl Session {
     /// Checks and stores a component. Before a sync has begun, nobody knows which
     /// cluster is the destination: it is then held in memory until the start.
     pub async fn add_plugin(&self, bytes: Vec<u8>) -> Result<InstalledPlugin, OperatorError> {
-        let _calls = self.calls.lock().await;
-        if let Some(standby) = self.standby() {
-            return Err(standby.refusal());
-        }
+        self.refuse_working_elsewhere()?;
+        let _turn = self.turn().await?;
+        self.refuse_working_elsewhere()?;
         let bytes: Arc<[u8]> = bytes.into();
         let (registry, given) = (self.registry.clone(), bytes.clone());
         let plugin = blocking(move || registry.add(&given)).await?;
         match self.active() {
             Some(active) => put(active.record.store(), &plugin.info, &bytes).await?,
-            None => self.uploads.add(plugin.info.clone(), bytes),
+            None => {
+                self.uploads.add(plugin.info.clone(), bytes);
+                // It may be what a standby lacked.
+                self.fitness.forget();
+            }
         }
         tracing::info!(
             plugin = plugin.info.name,
             plugin_digest = plugin.info.digest,
             "component added"
         );
-        Ok(shown(plugin, &self.pinned().await))
+        Ok(shown(plugin, &self.pinned()))
     }
 }

@@ -2,6 +2,8 @@
 
 use std::fs;
 
+use rustix::{io::Errno, process::Pid};
+
 /// `boot/namespace/pid/start`: a process of one boot of one machine, in one namespace of
 /// process ids, with the time at which it was started there, since ids are used again.
 /// Empty where the machine does not say.
@@ -10,13 +12,13 @@ pub(super) fn this_process() -> String {
 }
 
 fn identity() -> Option<String> {
-    let pid = std::process::id();
+    let pid = i32::try_from(std::process::id()).ok()?;
     let (_, started) = state_and_start(pid)?;
     Some(format!("{}/{pid}/{started}", place()?))
 }
 
 /// True if `process` was of this machine, and is gone. One of another machine, or behind
-/// another namespace, is not known to be dead.
+/// another namespace, is not known to be dead; nor is one that this user may not look at.
 pub(super) fn is_dead(process: &str) -> bool {
     let Some((rest, started)) = process.rsplit_once('/') else {
         return false;
@@ -30,10 +32,18 @@ pub(super) fn is_dead(process: &str) -> bool {
     if its_place != here {
         return false;
     }
+    has_ended(pid, started)
+}
+
+/// True if the process with this id and start time is known to be gone. `/proc/PID` may be
+/// unreadable for another user's process (proc(5): `hidepid`): that is no sign of its death, only
+/// the kernel's answer that no such process exists is.
+fn has_ended(pid: i32, started: &str) -> bool {
     match state_and_start(pid) {
-        None => true,
         // A zombie does nothing any more.
         Some((state, now)) => matches!(state, 'Z' | 'X') || now != started,
+        None => Pid::from_raw(pid)
+            .is_some_and(|pid| rustix::process::test_kill_process(pid) == Err(Errno::SRCH)),
     }
 }
 
@@ -45,7 +55,7 @@ fn place() -> Option<String> {
 }
 
 /// Of `/proc/PID/stat` (proc(5)): fields 3 and 22. The second field may hold anything.
-fn state_and_start(pid: u32) -> Option<(char, String)> {
+fn state_and_start(pid: i32) -> Option<(char, String)> {
     let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
     let mut fields = stat.rsplit_once(')')?.1.split_whitespace();
     let state = fields.next()?.chars().next()?;
@@ -62,7 +72,8 @@ mod tests {
             .arg("60")
             .spawn()
             .expect("a process");
-        let (_, started) = state_and_start(child.id()).expect("runs");
+        let pid = i32::try_from(child.id()).expect("an id");
+        let (_, started) = state_and_start(pid).expect("runs");
         let place = place().expect("a place");
         let process = format!("{place}/{}/{started}", child.id());
         assert!(!is_dead(&process) && !is_dead(&this_process()));
@@ -72,5 +83,12 @@ mod tests {
         child.wait().expect("ended");
         assert!(is_dead(&process));
         assert!(!is_dead("elsewhere/pid:[1]/1/1") && !is_dead(""));
+    }
+
+    #[test]
+    fn an_id_that_no_process_has_is_dead_and_an_invalid_one_is_not() {
+        // Above the largest id (`/proc/sys/kernel/pid_max` is at most 2^22).
+        assert!(has_ended(1 << 23, "1"));
+        assert!(!has_ended(0, "1") && !has_ended(-1, "1"));
     }
 }

@@ -1,10 +1,15 @@
 //! Makes the snapshot that `/progress` shows.
 
-use super::{ActiveSync, Monitor, Role, Session, feature_set, standby};
+use super::{
+    ActiveSync, Monitor, Role, Session, feature_set,
+    patience::{self, seconds},
+    standby,
+    state::SyncState,
+};
 use crate::{
     metadata::{LeaseDocument, Phase, SessionDocument, UpgradeDocument},
     model::{
-        Progress, State,
+        Progress, Readiness, State,
         options::ClusterName,
         progress::{
             CopyProgress, Endpoint, IndexProgress, LeaseProgress, Upgrade, UpgradeProgress,
@@ -23,43 +28,74 @@ const NOT_BLOCKED: &str =
     "Writes to the destination are not blocked. Make sure that nothing else writes to it.";
 
 /// Why commit is not possible now; `None` if it is.
-pub(super) async fn cannot_commit(active: &ActiveSync, monitor: &Monitor) -> Option<String> {
-    let session = active.record.get().await;
-    match active.state().await {
-        State::Running if session.phase < Phase::ChangeEventApplication => {
-            Some("The initial sync is running.".to_owned())
-        }
-        State::Running if active.status.step() == Step::Recopy || !session.recopy.is_empty() => {
-            Some("Collections are copied again after a swap.".to_owned())
-        }
-        State::Running if active.status.step() != Step::ChangeEventApplication => {
-            Some("The work is beginning.".to_owned())
-        }
-        State::Running => match lag_seconds(active, monitor) {
-            None => Some("No change event position is known yet.".to_owned()),
-            Some(lag) if lag > MAX_COMMIT_LAG_SECONDS => Some(format!(
-                "The lag is {lag} seconds, more than {MAX_COMMIT_LAG_SECONDS}."
-            )),
-            Some(_) => None,
-        },
-        state => Some(format!("The state is {state}.")),
+pub(super) fn cannot_commit(active: &ActiveSync, monitor: &Monitor) -> Option<String> {
+    let session = active.record.get();
+    let state = active.state();
+    if let Some(reason) = state.reason() {
+        return Some(format!("The work has stopped: {reason}"));
+    }
+    if !matches!(state, SyncState::Running) {
+        return Some(format!("The state is {}.", state.public()));
+    }
+    let clusters = [active.source_named(), active.destination_named()];
+    let step = active.status.step();
+    if session.phase < Phase::ChangeEventApplication {
+        Some("The initial sync is running.".to_owned())
+    } else if let Some(silent) = patience::silent(monitor, clusters) {
+        Some(silent)
+    } else if step == Step::Recopy || !session.recopy.is_empty() {
+        Some("Collections are copied again after a swap.".to_owned())
+    } else if step != Step::ChangeEventApplication {
+        Some("The work is beginning.".to_owned())
+    } else {
+        lags(lag_seconds(active, monitor))
     }
 }
 
-/// Source time between the newest write and the newest applied event.
+/// Why a commit is not possible with this lag.
+fn lags(lag_seconds: Option<u32>) -> Option<String> {
+    match lag_seconds {
+        None => Some("No change event position is known yet.".to_owned()),
+        Some(lag) if lag > MAX_COMMIT_LAG_SECONDS => Some(format!(
+            "The lag is {lag} seconds, more than {MAX_COMMIT_LAG_SECONDS}."
+        )),
+        Some(_) => None,
+    }
+}
+
+/// Source time between the newest write and the newest applied event; `None` while a cluster
+/// is silent.
 fn lag_seconds(active: &ActiveSync, monitor: &Monitor) -> Option<u32> {
-    Some(
-        active
-            .status
-            .reported()?
-            .seconds_behind(monitor.seen().newest?),
-    )
+    if monitor.silence(active.destination.name).is_some() {
+        return None;
+    }
+    let newest = monitor.newest(active.source.name)?;
+    Some(active.status.reported()?.seconds_behind(newest))
+}
+
+/// Whether both clusters answer, and what this host is to the sync.
+pub(super) fn readiness(session: &Session) -> Readiness {
+    let (role, state) = match session.role() {
+        Role::Idle => ("idle", Some(State::Idle)),
+        Role::Active(active) => ("active", Some(active.state().public())),
+        Role::Standby(_) => ("standby", None),
+    };
+    let silent = session.monitor.silent();
+    Readiness {
+        ready: silent.is_none(),
+        role,
+        state,
+        reason: silent.map(|(name, silence)| {
+            let cluster = name.as_str();
+            format!("{cluster} has not answered for {}.", seconds(silence))
+        }),
+    }
 }
 
 pub(super) async fn snapshot(session: &Session) -> Progress {
     match session.role() {
         Role::Idle => idle(session),
-        Role::Active(active) => of(session, &active).await,
+        Role::Active(active) => of(session, &active),
         Role::Standby(standby) => standby::snapshot(session, &standby).await,
     }
 }
@@ -95,37 +131,28 @@ pub(super) fn idle(session: &Session) -> Progress {
     }
 }
 
-async fn of(session: &Session, active: &ActiveSync) -> Progress {
-    let (document, state) = (active.record.get().await, active.state().await);
-    let seen = session.monitor.seen();
-    let status = &active.status;
+fn of(session: &Session, active: &ActiveSync) -> Progress {
+    let (document, sync_state) = (active.record.get(), active.state());
+    let (state, monitor, status) = (sync_state.public(), &session.monitor, &active.status);
     let lag_seconds = if state == State::Paused {
         None
     } else {
-        lag_seconds(active, &session.monitor)
+        lag_seconds(active, monitor)
     };
-    let behind = (state == State::Running)
-        .then(|| status.safe())
-        .flatten()
-        .zip(seen.newest)
-        .map(|(safe, newest)| u64::from(safe.seconds_behind(newest)));
     Progress {
         state,
         info: info(state, status.step()),
-        cannot_commit: cannot_commit(active, &session.monitor).await,
+        cannot_commit: cannot_commit(active, monitor),
         can_write: state == State::Committed,
         lag_seconds,
         total_events_applied: status.events_shown(),
         copy: status.copy(),
         indexes: status.indexes(),
         seconds_to_catch_up: lag_seconds
-            .zip(seen.rate)
+            .zip(monitor.rate())
             .and_then(|(lag, rate)| catch_up(lag, rate)),
-        oplog_seconds_remaining: seen
-            .window_seconds
-            .zip(behind)
-            .map(|(window, behind)| window.saturating_sub(behind)),
-        warnings: warnings(active, &document),
+        oplog_seconds_remaining: oplog_seconds_remaining(active, monitor),
+        warnings: warnings(session, active, &document),
         source: endpoint(session, document.options.source),
         destination: endpoint(session, document.options.destination),
         safe: status.safe(),
@@ -146,6 +173,17 @@ async fn of(session: &Session, active: &ActiveSync) -> Progress {
         }),
         upgrade: upgrade(document.metadata_version, document.upgrades),
     }
+}
+
+/// For how long the source's oplog will still hold the position.
+fn oplog_seconds_remaining(active: &ActiveSync, monitor: &Monitor) -> Option<u64> {
+    if !matches!(active.state(), SyncState::Running) {
+        return None;
+    }
+    let source = active.source.name;
+    let (safe, newest) = (active.status.safe()?, monitor.newest(source)?);
+    let behind = u64::from(safe.seconds_behind(newest));
+    Some(monitor.window_seconds(source)?.saturating_sub(behind))
 }
 
 pub(super) fn lease(document: &LeaseDocument) -> LeaseProgress {
@@ -199,8 +237,15 @@ fn catch_up(lag: u32, rate: f64) -> Option<u64> {
     }
 }
 
-fn warnings(active: &ActiveSync, document: &SessionDocument) -> Vec<String> {
-    let mut warnings: Vec<_> = active.failure().iter().map(ToString::to_string).collect();
+fn warnings(session: &Session, active: &ActiveSync, document: &SessionDocument) -> Vec<String> {
+    let state = active.state();
+    let mut warnings: Vec<_> = state.reason().iter().map(ToString::to_string).collect();
+    let clusters = [active.source_named(), active.destination_named()];
+    if let Some(silent) = patience::silent(&session.monitor, clusters) {
+        warnings.push(format!(
+            "{silent} What is shown of it is what was known before."
+        ));
+    }
     warnings.extend(
         document
             .not_restored
@@ -220,14 +265,9 @@ fn warnings(active: &ActiveSync, document: &SessionDocument) -> Vec<String> {
 }
 
 pub(super) fn endpoint(session: &Session, name: ClusterName) -> Endpoint {
-    let [ping0, ping1] = session.monitor.seen().ping_ms;
     Endpoint {
         cluster: name.as_str(),
         address: session.monitor.address(name),
-        ping_ms: if name == ClusterName::Cluster0 {
-            ping0
-        } else {
-            ping1
-        },
+        ping_ms: session.monitor.ping_ms(name),
     }
 }

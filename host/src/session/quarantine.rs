@@ -2,7 +2,10 @@
 
 use tokio::sync::oneshot;
 
-use super::Session;
+use super::{
+    Session,
+    patience::{patiently, unless_silent},
+};
 use crate::{
     metadata::{Phase, QuarantineDocument},
     model::{
@@ -22,33 +25,41 @@ impl Session {
         let Some(active) = self.active() else {
             return Ok(Vec::new());
         };
-        let listed = active.record.store().quarantined(&after, limit).await;
-        let listed = listed.map_err(|error| sync::Error::from(error).into_operator())?;
-        Ok(listed.into_iter().map(shown).collect())
+        let destination = active.destination_named();
+        let listed = patiently(&self.monitor, destination, "Nothing was read.", async {
+            let listed = active.record.store().quarantined(&after, limit).await;
+            listed.map_err(|error| sync::Error::from(error).into_operator())
+        });
+        Ok(listed.await?.into_iter().map(shown).collect())
     }
 
     /// Looks every quarantined document up on the source and runs it through its plugins again.
     pub async fn retry_quarantined(&self) -> Result<Retried, OperatorError> {
-        let _calls = self.calls.lock().await;
-        if let Some(standby) = self.standby() {
-            return Err(standby.refusal());
-        }
+        self.refuse_standby()?;
+        let _turn = self.turn().await?;
+        self.refuse_standby()?;
         let Some(active) = self.active() else {
             return Err(refusal("no sync has begun"));
         };
-        let state = active.state().await;
+        let state = active.state().public();
         if state != State::Running {
             return Err(refusal(&format!("the state is {state}")));
         }
-        if active.record.get().await.phase < Phase::ChangeEventApplication {
+        if active.record.get().phase < Phase::ChangeEventApplication {
             return Err(refusal("the initial sync is running"));
         }
         let tried = active.status.quarantined();
         let (answer, answered) = oneshot::channel();
-        active.wish(Wish::RetryQuarantined(answer)).await;
-        answered
-            .await
-            .map_err(|_stopped| refusal("the sync has stopped meanwhile"))??;
+        let clusters = [active.source_named(), active.destination_named()];
+        let left_undone =
+            "Documents may have been tried again: see total of GET /api/v1/quarantine.";
+        unless_silent(&self.monitor, clusters, left_undone, async {
+            active.wish(Wish::RetryQuarantined(answer)).await;
+            answered
+                .await
+                .map_err(|_stopped| refusal("the sync has stopped meanwhile"))?
+        })
+        .await?;
         Ok(Retried {
             tried,
             left: active.status.quarantined(),

@@ -42,7 +42,7 @@ pub async fn rollback(settings: Settings) -> Result<Rolled, OperatorError> {
         if let Err(error) = sync::shut_out(&lease.destination(client)).await {
             tracing::info!(error = %error, "old hosts are not shut out before the next takeover");
         }
-        lease.release().await;
+        lease.abandon().await;
         return Err(error.into_operator());
     }
     // The lease and its terms stay: were they to begin anew, a late write of this term could pass.

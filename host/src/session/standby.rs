@@ -6,14 +6,19 @@
 
 use std::{sync::Arc, time::Duration};
 
+use tokio::time::timeout;
+
 use super::{
-    Role, Session, progress,
-    takeover::{Attempt, Found, attempt},
+    ActiveSync, Role, Session, fitness,
+    patience::{Named, seconds, unless_silent},
+    progress,
+    takeover::{self, Found, Look, Takeover, TakeoverError},
+    view::Sight,
 };
 use crate::{
-    metadata::{LeaseDocument, Phase},
-    model::{ErrorName, OperatorError, Progress, State, progress::CopyProgress},
-    mongo,
+    metadata::{Heading, LeaseDocument, Phase},
+    model::{ErrorKind, ErrorName, OperatorError, Progress, State, progress::CopyProgress},
+    sync::metadata_reader,
 };
 
 /// How often a standby looks whether the lease was given back.
@@ -22,13 +27,17 @@ const LOOK_EVERY: Duration = Duration::from_millis(100);
 const LOOKS_A_TRY: u32 = 5;
 /// How often a host without a sync looks whether another one has begun it.
 const IDLE_LOOK_EVERY: Duration = Duration::from_secs(1);
+/// How long a look waits for the clusters.
+const LOOK_WITHIN: Duration = Duration::from_secs(2);
+/// How long a takeover that has begun may go on when the host is to leave.
+const TAKEOVER_GRACE: Duration = Duration::from_secs(2);
 
-/// Another host works on the sync.
+/// A host that does not work on a sync that has begun.
 pub(super) struct Standby {
     pub(super) found: Found,
     pub(super) why: Why,
-    /// Why this host could not take the sync over when it was free.
-    pub(super) failure: Option<OperatorError>,
+    /// Why this host does not take the sync over, or could not.
+    pub(super) hindrance: Option<OperatorError>,
 }
 
 /// Why a host does not work on a sync that has begun.
@@ -37,6 +46,10 @@ pub(super) enum Why {
     Held(Box<LeaseDocument>),
     /// A host of a release without a lease is connected.
     WithoutLease,
+    /// The lease was lost; whose it is has not been read yet.
+    TakenAway,
+    /// No host works on the sync, and this one cannot.
+    Free,
 }
 
 impl Why {
@@ -52,27 +65,74 @@ impl Why {
                                    it, and this one goes on by itself."
                     .to_owned()
             }
+            Self::TakenAway => {
+                "This host is a standby: another host has taken the sync over.".to_owned()
+            }
+            Self::Free => "No host works on the sync, and this one cannot.".to_owned(),
         }
     }
 }
 
 impl Standby {
     pub(super) fn refusal(&self) -> OperatorError {
+        let advice = match (&self.why, &self.hindrance) {
+            (Why::Free, Some(error)) => format!("{error} It tries again every few seconds."),
+            _ => "Call that one, or hand its sync over.".to_owned(),
+        };
         OperatorError::new(
             ErrorName::StandbyInstance,
-            format!(
-                "{} Call that one, or hand its sync over.",
-                self.why.sentence()
-            ),
+            format!("{} {advice}", self.why.sentence()),
         )
+    }
+
+    /// No host works on the sync.
+    pub(super) fn is_free(&self) -> bool {
+        matches!(self.why, Why::Free)
+    }
+
+    /// A host that has just lost the lease.
+    fn after(active: &ActiveSync) -> Self {
+        Self {
+            found: Found {
+                source: active.source.clone(),
+                destination: active.destination.clone(),
+                reader: metadata_reader(&active.destination.client),
+                heading: Heading::from(&active.record.get()),
+            },
+            why: Why::TakenAway,
+            hindrance: None,
+        }
+    }
+
+    /// What keeps this host from working, as `/progress` says it.
+    fn warnings(&self) -> Vec<String> {
+        let mut warnings = vec![self.why.sentence()];
+        let hindrance = self.hindrance.as_ref();
+        warnings.extend(hindrance.map(|error| match self.why {
+            Why::Free => format!("{error} This host tries again every few seconds."),
+            _ => format!("This host could not run the sync: {error}"),
+        }));
+        if self.is_free() {
+            // The reason comes first, as where work has failed.
+            warnings.reverse();
+        }
+        warnings
     }
 }
 
-/// Looks for a sync at the start: what stands in the way ends the host.
+/// Looks for a sync at the start: what stands in the way ends the host. One that lacks what the
+/// sync runs on waits for it.
 pub(super) async fn first_look(session: &Session) -> Result<(), OperatorError> {
-    let _calls = session.calls.lock().await;
-    let outcome = attempt(session, true).await?;
-    session.adopt(outcome);
+    let _turn = session.calls.lock().await;
+    match takeover::look(session, true).await? {
+        Look::NoSync => {}
+        Look::Held(found, why) => session.stand_by(found, why),
+        Look::Free(found, dead) => match session.take(&found, dead.as_deref()).await {
+            Ok(()) => {}
+            Err(TakeoverError::Unfit(_)) => session.stand_by(found, Why::Free),
+            Err(TakeoverError::Refused(error)) => return Err(error),
+        },
+    }
     Ok(())
 }
 
@@ -83,7 +143,7 @@ pub(super) async fn watch(session: Arc<Session>) {
         let waited = match session.role() {
             Role::Active(active) => {
                 tokio::select! {
-                    () = active.lease.lost().cancelled() => session.demote().await,
+                    () = active.lease.lost().cancelled() => session.demote(&active).await,
                     () = session.leaving.cancelled() => return,
                 }
                 continue;
@@ -96,41 +156,74 @@ pub(super) async fn watch(session: Arc<Session>) {
             () = session.leaving.cancelled() => return,
         }
         looks = looks.wrapping_add(1);
-        session.look(looks.is_multiple_of(LOOKS_A_TRY)).await;
+        let grace = async {
+            session.leaving.cancelled().await;
+            tokio::time::sleep(TAKEOVER_GRACE).await;
+        };
+        tokio::select! {
+            () = session.look(looks.is_multiple_of(LOOKS_A_TRY)) => {}
+            () = grace => return,
+        }
+        if let Some(standby) = session.standby() {
+            fitness::check_if_due(&session, &standby.found);
+        }
     }
 }
 
 /// What `/progress` shows at a standby: what is persisted.
 pub(super) async fn snapshot(session: &Session, standby: &Standby) -> Progress {
+    let (sight, fault) = session.view.read(session, &standby.found).await;
     let mut progress = progress::idle(session);
     progress.cannot_commit = Some(standby.why.sentence());
-    progress.warnings = vec![standby.why.sentence()];
-    let failure = standby.failure.iter().map(ToString::to_string);
-    progress.warnings.extend(failure);
+    progress.warnings = standby.warnings();
     if let Why::Held(lease) = &standby.why {
         progress.coordinator_id.clone_from(&lease.instance);
         progress.lease = Some(progress::lease(lease));
     }
-    if let Err(error) = show_persisted(session, &standby.found, &mut progress).await {
-        progress.warnings.push(format!(
-            "What is persisted of the sync cannot be read: {error}."
-        ));
+    if let Some(fault) = fault {
+        let age = sight.as_ref().map(|sight| sight.at.elapsed());
+        progress.warnings.push(stale(&fault, age));
+    }
+    match sight {
+        Some(sight) => show(session, standby, &sight, &mut progress),
+        None => show_heading(session, standby, &mut progress),
     }
     progress
 }
 
-async fn show_persisted(
-    session: &Session,
-    found: &Found,
-    progress: &mut Progress,
-) -> Result<(), mongo::Error> {
-    let reader = &found.reader;
-    let Some(standing) = reader.standing().await? else {
-        return Ok(());
+fn stale(fault: &str, age: Option<Duration>) -> String {
+    match age {
+        Some(age) => format!(
+            "What is persisted of the sync cannot be read: {fault}. What is shown was read {} ago.",
+            seconds(age)
+        ),
+        None => format!("What is persisted of the sync cannot be read: {fault}."),
+    }
+}
+
+/// Nothing was read yet but that there is a sync.
+fn show_heading(session: &Session, standby: &Standby, progress: &mut Progress) {
+    let Found {
+        source,
+        destination,
+        heading,
+        ..
+    } = &standby.found;
+    progress.state = State::Paused;
+    progress.source = progress::endpoint(session, source.name);
+    progress.destination = progress::endpoint(session, destination.name);
+    progress.upgrade.metadata_version = Some(heading.metadata_version);
+}
+
+fn show(session: &Session, standby: &Standby, sight: &Sight, progress: &mut Progress) {
+    let (standing, copied) = (&sight.standing, sight.copied);
+    // Where no host works, none of the work is done that is persisted as wanted.
+    progress.state = match standing.state {
+        State::Running | State::Committing if standby.is_free() => State::Paused,
+        state => state,
     };
-    progress.state = standing.state;
     progress.can_write = standing.state == State::Committed;
-    progress.info = Some(match (standing.state, standing.phase) {
+    progress.info = Some(match (progress.state, standing.phase) {
         (State::Paused, _) => "paused",
         (_, Phase::CollectionCopy) => "collection copy",
         (_, Phase::IndexBuild) => "index building",
@@ -139,7 +232,6 @@ async fn show_persisted(
         (_, Phase::Restore) => "restoring unique, TTL, hidden and capped settings",
         (_, Phase::Done) => "commit completed",
     });
-    let (copied, position) = reader.shown(standing.metadata_version).await?;
     progress.copy = CopyProgress {
         total_bytes: u64::try_from(standing.total_bytes)
             .unwrap_or_default()
@@ -147,59 +239,73 @@ async fn show_persisted(
         copied_bytes: u64::try_from(copied.bytes).unwrap_or_default(),
         copied_documents: u64::try_from(copied.documents).unwrap_or_default(),
     };
-    if let Some(position) = position {
+    if let Some(position) = &sight.position {
         progress.safe = Some(position.safe.cluster_time);
         progress.total_events_applied = u64::try_from(position.events_applied).unwrap_or_default();
     }
     progress.source = progress::endpoint(session, standing.options.source);
     progress.destination = progress::endpoint(session, standing.options.destination);
-    progress.warnings.extend(standing.warnings);
-    progress.upgrade = progress::upgrade(standing.metadata_version, standing.upgrades);
-    Ok(())
+    progress.warnings.extend(standing.warnings.iter().cloned());
+    progress.upgrade = progress::upgrade(standing.metadata_version, standing.upgrades.clone());
 }
 
 impl Session {
+    /// Looks without keeping calls waiting; changes the role while no call is carried out.
     async fn look(&self, patient: bool) {
-        let _calls = self.calls.lock().await;
+        let outcome = timeout(LOOK_WITHIN, takeover::look(self, patient)).await;
+        let Ok(_turn) = self.calls.try_lock() else {
+            return;
+        };
         if matches!(self.role(), Role::Active(_)) || self.leaving.is_cancelled() {
             return;
         }
-        match attempt(self, patient).await {
-            Ok(outcome) => self.adopt(outcome),
-            Err(error) => self.failed_to_take_over(error),
+        match outcome {
+            Ok(Ok(Look::NoSync)) => self.set_role(Role::Idle),
+            Ok(Ok(Look::Held(found, why))) => self.stand_by(found, why),
+            Ok(Ok(Look::Free(found, dead))) => {
+                let is_hindered = self.fitness.hindrance().is_some();
+                if is_hindered || self.take(&found, dead.as_deref()).await.is_err() {
+                    self.stand_by(found, Why::Free);
+                }
+            }
+            Ok(Err(error)) => self.look_failed(error),
+            // The monitor says which cluster is silent.
+            Err(_elapsed) => {}
         }
     }
 
-    /// Becomes what an attempt has made of this host.
-    fn adopt(&self, outcome: Attempt) {
-        match outcome {
-            Attempt::Nothing => self.set_role(Role::Idle),
-            Attempt::Wait(found, why) => {
-                let failure = self.standby().and_then(|standby| standby.failure.clone());
-                if !matches!(self.role(), Role::Standby(_)) {
-                    tracing::info!("{}", why.sentence());
-                    self.compile_ahead();
-                }
-                let standby = Standby {
-                    found,
-                    why,
-                    failure,
-                };
-                self.set_role(Role::Standby(Arc::new(standby)));
-            }
-            Attempt::TakenOver(active) => {
+    /// Takes the sync over, and remembers why that has failed.
+    async fn take(&self, found: &Found, dead: Option<&str>) -> Result<(), TakeoverError> {
+        match takeover::take(self, found, dead).await {
+            Ok(Takeover::Active(active)) => {
+                self.fitness.forget_failures();
                 self.continues
                     .store(true, std::sync::atomic::Ordering::Relaxed);
                 self.set_role(Role::Active(active));
             }
+            Ok(Takeover::Held(lease)) => self.stand_by(found.clone(), Why::Held(lease)),
+            Err(error) => {
+                let (TakeoverError::Refused(reason) | TakeoverError::Unfit(reason)) = &error;
+                self.fitness.failed(reason.clone());
+                return Err(error);
+            }
         }
+        Ok(())
     }
 
-    /// Compiles what is installed while there is time: a takeover finds it ready. What cannot
-    /// be compiled is told there, if it is needed.
-    fn compile_ahead(&self) {
-        let registry = self.registry.clone();
-        tokio::task::spawn_blocking(move || drop(registry.list()));
+    fn stand_by(&self, found: Found, why: Why) {
+        if self.standby().is_none() {
+            tracing::info!("{}", why.sentence());
+        }
+        let hindrance = match why {
+            Why::Free => self.fitness.reason(),
+            _ => self.fitness.unfit(),
+        };
+        self.set_role(Role::Standby(Arc::new(Standby {
+            found,
+            why,
+            hindrance,
+        })));
     }
 
     /// Whether a host without a lease was there at the last look.
@@ -208,32 +314,66 @@ impl Session {
             .is_some_and(|standby| matches!(standby.why, Why::WithoutLease))
     }
 
-    /// A failure that repeats is told once.
-    fn failed_to_take_over(&self, error: OperatorError) {
+    /// What passes is not told; a failure that repeats is told once.
+    fn look_failed(&self, error: OperatorError) {
         let Some(standby) = self.standby() else {
             tracing::info!(error = %error, "cannot look for a sync");
             return;
         };
-        let known = standby.failure.as_ref().map(|known| known.name);
+        if error.kind() == ErrorKind::Transient {
+            return;
+        }
+        let known = standby.hindrance.as_ref().map(|known| known.name);
         if known != Some(error.name) {
             tracing::warn!(error = %error, error_code = error.name.as_str(), "the sync cannot be taken over yet");
         }
         self.set_role(Role::Standby(Arc::new(Standby {
             found: standby.found.clone(),
             why: standby.why.clone(),
-            failure: Some(error),
+            hindrance: Some(error),
         })));
     }
 
+    /// `resume` where no host works on the sync: tries at once what is tried every few seconds.
+    pub(super) async fn resume_from_standby(&self) -> Result<(), OperatorError> {
+        let _turn = self.turn().await?;
+        let Some(standby) = self.standby() else {
+            return Ok(());
+        };
+        if !standby.is_free() {
+            return Err(standby.refusal());
+        }
+        self.fitness.forget();
+        let clusters = [
+            Named(standby.found.source.name, "source"),
+            Named(standby.found.destination.name, "destination"),
+        ];
+        let left_undone = "No host works on the sync still.";
+        let looked = unless_silent(&self.monitor, clusters, left_undone, async {
+            let fits = fitness::check(self, &standby.found).await;
+            self.fitness.end_check(fits.clone());
+            fits?;
+            takeover::look(self, true).await
+        });
+        match looked.await? {
+            Look::Free(found, dead) => self
+                .take(&found, dead.as_deref())
+                .await
+                .map_err(TakeoverError::into_operator),
+            Look::Held(found, why) => {
+                self.stand_by(found, why);
+                self.refuse_standby()
+            }
+            Look::NoSync => self.refuse_standby(),
+        }
+    }
+
     /// The lease is somebody else's: whatever still runs here ends without a write.
-    async fn demote(&self) {
-        let _calls = self.calls.lock().await;
-        if let Some(active) = self.active() {
-            active.stop().await;
+    async fn demote(&self, active: &Arc<ActiveSync>) {
+        let _turn = self.calls.lock().await;
+        if let Err(error) = active.stop().await {
+            tracing::info!(error = %error, "the work has ended");
         }
-        self.set_role(Role::Idle);
-        if let Ok(outcome) = attempt(self, false).await {
-            self.adopt(outcome);
-        }
+        self.set_role(Role::Standby(Arc::new(Standby::after(active))));
     }
 }

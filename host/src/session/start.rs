@@ -69,7 +69,7 @@ pub(super) async fn start(
     let status = Arc::new(Status::default());
     let lease = lease(session, destination, &status).await?;
     if let Err(error) = begin(session, &lease, destination, &plan, &document).await {
-        lease.release().await;
+        lease.abandon().await;
         return Err(error);
     }
     tracing::info!(cluster_time = %document.start_time, total_bytes = document.total_bytes, "sync begun");
@@ -96,11 +96,11 @@ async fn lease(
     match reader.heading().await {
         Ok(None) => Ok(lease),
         Ok(Some(_)) => {
-            lease.release().await;
+            lease.abandon().await;
             Err(begun_elsewhere())
         }
         Err(error) => {
-            lease.release().await;
+            lease.abandon().await;
             Err(takeover::operator(error))
         }
     }

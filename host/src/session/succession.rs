@@ -40,7 +40,7 @@ pub(super) async fn take_over(
     pins::load(session, store).await?;
     let SessionDocument {
         options, pinned, ..
-    } = active.record.get().await;
+    } = active.record.get();
     let known = if successors(&session.registry, &pinned).is_empty() {
         Vec::new()
     } else {

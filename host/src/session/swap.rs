@@ -10,25 +10,34 @@
 //! both or neither; see `sync::recopy` for what follows. While the initial sync copies, the
 //! work is begun anew for it, and finds them as pending as the others.
 
+mod refusal;
+
 use std::{collections::HashSet, time::Instant};
+
+use refusal::{check, commit_has_begun, not_in_use, nothing_to_upgrade, other_route, stopped};
 
 use super::{
     ActiveSync, Session,
+    patience::unless_silent,
     pins::{self, Configured, blocking},
     succession::{local_time, swapped, time_at_rest},
 };
 use crate::{
     metadata::{NamespaceKind, PinnedComponent, SessionDocument, SwapDocument},
     model::{
-        ClusterTime, ErrorName, Namespace, OperatorError, State,
+        ClusterTime, Namespace, OperatorError, State,
         namespace::is_internal_database,
         plugins::{OnIncompatible, Swap, Upgrade},
     },
     mongo::{Cluster, listing},
     observe::failpoint,
-    plugin::{Answers, Chain, Change, ComponentInfo, Installed, Slot, Successors},
+    plugin::{Answers, Chain, Change, Installed, Slot, Successors},
     sync,
 };
+
+/// What a swap leaves that a silent cluster keeps from being done.
+const UNCHANGED: &str =
+    "The sync runs on the components that it ran on. Call upgrade again once the cluster answers.";
 
 /// A swap of which nothing can fail any more but what is written.
 struct Prepared {
@@ -56,19 +65,23 @@ impl Replaced {
 impl Session {
     /// Swaps components of the sync, between two batches of a running one.
     pub async fn upgrade(&self, upgrade: Upgrade) -> Result<(), OperatorError> {
-        let _calls = self.calls.lock().await;
-        if let Some(standby) = self.standby() {
-            return Err(standby.refusal());
-        }
+        self.refuse_standby()?;
+        let _turn = self.turn().await?;
+        self.refuse_standby()?;
         let Some(active) = self.active() else {
             return Err(nothing_to_upgrade(State::Idle));
         };
-        let state = active.state().await;
+        let state = active.state().public();
         if !matches!(state, State::Running | State::Paused) {
             return Err(nothing_to_upgrade(state));
         }
         let configured = active.configured(self).await?;
-        let Some(prepared) = self.prepare(&active, &configured, &upgrade).await? else {
+        let (clusters, prepare) = (
+            [active.source_named(), active.destination_named()],
+            self.prepare(&active, &configured, &upgrade),
+        );
+        let Some(prepared) = unless_silent(&self.monitor, clusters, UNCHANGED, prepare).await?
+        else {
             return Ok(());
         };
         failpoint("swap_ready");
@@ -90,7 +103,7 @@ impl Session {
         configured: &Configured,
         upgrade: &Upgrade,
     ) -> Result<Option<Prepared>, OperatorError> {
-        let session = active.record.get().await;
+        let session = active.record.get();
         let replaced = self.replaced(&session, upgrade).await?;
         if replaced.is_empty() {
             return Ok(None);
@@ -218,12 +231,19 @@ impl Prepared {
         active: &ActiveSync,
         chain: &Chain,
     ) -> Result<(), OperatorError> {
-        let boundary = active.boundary().await.ok_or_else(stopped)??;
+        let clusters = [active.source_named(), active.destination_named()];
+        let boundary = unless_silent(&session.monitor, clusters, UNCHANGED, async {
+            active.boundary().await.ok_or_else(stopped)?
+        })
+        .await?;
         if boundary.copying && self.replaced.iter().any(Replaced::is_incompatible) {
             drop(boundary);
-            active.stop().await;
+            active.stop_to_restart().await?;
             let swapped = self.at_rest(active, chain).await;
-            active.spawn(session).await?;
+            active
+                .spawn(session)
+                .await
+                .inspect_err(|error| active.fail(error.clone()))?;
             return swapped;
         }
         let affected = self.affected(active, chain).await?;
@@ -325,75 +345,4 @@ async fn on_source(source: &Cluster) -> Result<Vec<Namespace>, crate::mongo::Err
     }
     found.retain(|namespace| !namespace.is_internal());
     Ok(found)
-}
-
-/// Refuses a component that cannot take the place of `old`.
-fn check(
-    new: &ComponentInfo,
-    old: &PinnedComponent,
-    on_incompatible: OnIncompatible,
-) -> Result<(), OperatorError> {
-    let same_name = new.name == old.name;
-    let same_answers = i64::from(new.semantics) == old.semantics;
-    if same_name && (same_answers || on_incompatible == OnIncompatible::Recopy) {
-        return Ok(());
-    }
-    let way_out = if same_name {
-        "Give a build with the same semantics, or \"onIncompatible\": \"recopy\", which copies the namespaces that \
-         it sees again."
-    } else {
-        "Give a build with the same name."
-    };
-    Err(OperatorError::new(
-        ErrorName::IncompatiblePlugin,
-        format!(
-            "{} {} (semantics {}) cannot take the place of {} {} (semantics {}): documents that are copied already \
-             would be other ones. {way_out}",
-            new.name, new.version, new.semantics, old.name, old.version, old.semantics
-        ),
-    ))
-}
-
-fn not_in_use(name: &str) -> OperatorError {
-    OperatorError::new(
-        ErrorName::PluginNotFound,
-        format!(
-            "The sync runs on no component called {name}. GET /api/v1/progress shows under featureSet.pinned \
-             which it runs on."
-        ),
-    )
-}
-
-fn other_route(names: &[String], namespace: &Namespace) -> OperatorError {
-    OperatorError::new(
-        ErrorName::IncompatiblePlugin,
-        format!(
-            "With {}, {namespace} would go elsewhere on the destination. Where namespaces go cannot change in a sync \
-             that has begun; begin a new one for it.",
-            names.join(" and ")
-        ),
-    )
-}
-
-fn stopped() -> OperatorError {
-    OperatorError::new(
-        ErrorName::InvalidStateTransition,
-        "The sync has stopped meanwhile, and runs on the components that it ran on. See GET /api/v1/progress, and \
-         ask again.",
-    )
-}
-
-/// What is copied again would be newer than the time at which the sync ends.
-fn commit_has_begun() -> OperatorError {
-    OperatorError::new(
-        ErrorName::InvalidStateTransition,
-        "The commit has begun, and nothing can be copied again. Give builds with the same semantics.",
-    )
-}
-
-fn nothing_to_upgrade(state: State) -> OperatorError {
-    OperatorError::new(
-        ErrorName::InvalidStateTransition,
-        format!("upgrade is possible in the states RUNNING and PAUSED, and the state is {state}."),
-    )
 }

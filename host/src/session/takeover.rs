@@ -4,7 +4,7 @@
 //! lease is ours, and nothing at all where the metadata is a newer release's or the sync
 //! one between other clusters. Once the lease is ours, metadata is brought to this
 //! release's version, and the session is told who works on it now. A failure gives the
-//! lease back.
+//! lease back: another host may be able to go on.
 
 use std::sync::Arc;
 
@@ -29,14 +29,42 @@ const FIRST_WITH_LEASE: i32 = 2;
 /// How the hosts of releases without a lease call themselves to a server.
 const WITHOUT_LEASE: [&str; 2] = ["tidegate 0.1.0", "tidegate 0.1.1"];
 
-/// What came of an attempt.
-pub(super) enum Attempt {
-    /// No sync has begun.
-    Nothing,
-    /// Somebody else works on it.
-    Wait(Found, Why),
-    /// This host works on it now.
-    TakenOver(Arc<ActiveSync>),
+/// What a look at both clusters finds.
+pub(super) enum Look {
+    NoSync,
+    /// Another host works on the sync.
+    Held(Found, Why),
+    /// No host works on the sync. A holder that has not given it back is known to be dead.
+    Free(Found, Option<String>),
+}
+
+/// How a takeover ends that has not failed.
+pub(super) enum Takeover {
+    Active(Arc<ActiveSync>),
+    /// Another host was faster.
+    Held(Box<LeaseDocument>),
+}
+
+/// Why a takeover has failed. The lease was given back.
+pub(super) enum TakeoverError {
+    /// This host must not take the sync over, or a cluster did not let it.
+    Refused(OperatorError),
+    /// This host cannot run the sync.
+    Unfit(OperatorError),
+}
+
+impl TakeoverError {
+    pub(super) fn into_operator(self) -> OperatorError {
+        match self {
+            Self::Refused(error) | Self::Unfit(error) => error,
+        }
+    }
+}
+
+impl From<OperatorError> for TakeoverError {
+    fn from(error: OperatorError) -> Self {
+        Self::Refused(error)
+    }
 }
 
 /// A sync that has begun.
@@ -48,22 +76,33 @@ pub(super) struct Found {
     pub(super) heading: Heading,
 }
 
-/// Takes a persisted sync over, if there is one and nobody works on it. `patient`: leases that
-/// may have run out are tried, too, which a server is asked for.
-pub(super) async fn attempt(session: &Session, patient: bool) -> Result<Attempt, OperatorError> {
+/// Looks for a sync, and whether a host works on it. Only reads. `patient`: a server is asked
+/// whether the lease has run out, too.
+pub(super) async fn look(session: &Session, patient: bool) -> Result<Look, OperatorError> {
     let Some(found) = find(session).await? else {
-        return Ok(Attempt::Nothing);
+        return Ok(Look::NoSync);
     };
     found.refuse_unknown(&session.identities)?;
     if found.is_worked_on_without_lease().await? {
-        return Ok(Attempt::Wait(found, Why::WithoutLease));
+        return Ok(Look::Held(found, Why::WithoutLease));
     }
-    let lease = found.reader.lease().await.map_err(operator)?;
-    let dead = lease.as_ref().filter(|lease| is_dead(&lease.process));
-    let dead = dead.map(|lease| lease.holder.clone());
-    if let Some(held) = lease.filter(|lease| !lease.released && dead.is_none() && !patient) {
-        return Ok(Attempt::Wait(found, Why::Held(Box::new(held))));
+    let Some(lease) = found.reader.lease().await.map_err(operator)? else {
+        return Ok(Look::Free(found, None));
+    };
+    let dead = is_dead(&lease.process).then(|| lease.holder.clone());
+    let is_free = lease.released || dead.is_some() || lease.holder == session.holder;
+    if is_free || (patient && found.reader.is_lease_over().await.map_err(operator)?) {
+        return Ok(Look::Free(found, dead));
     }
+    Ok(Look::Held(found, Why::Held(Box::new(lease))))
+}
+
+/// Takes a sync over that no host works on.
+pub(super) async fn take(
+    session: &Session,
+    found: &Found,
+    dead: Option<&str>,
+) -> Result<Takeover, TakeoverError> {
     let client = &found.destination.client;
     let last_written = if session.stands_by_without_lease() {
         // Only for what is shown: without the right to ask, it is shown less exactly.
@@ -71,16 +110,15 @@ pub(super) async fn attempt(session: &Session, patient: bool) -> Result<Attempt,
     } else {
         None
     };
-    match lease::take(client, &found.reader, &session.claim(), dead.as_deref()).await {
-        Ok(Some(taken)) => take_over(session, found, taken, last_written)
+    let taken = lease::take(client, &found.reader, &session.claim(), dead).await;
+    match taken.map_err(operator)? {
+        Some(taken) => take_over(session, found, taken, last_written)
             .await
-            .map(Attempt::TakenOver),
-        Ok(None) => {
+            .map(Takeover::Active),
+        None => {
             let held = found.reader.lease().await.map_err(operator)?;
-            let held = Box::new(held.unwrap_or_default());
-            Ok(Attempt::Wait(found, Why::Held(held)))
+            Ok(Takeover::Held(Box::new(held.unwrap_or_default())))
         }
-        Err(error) => Err(operator(error)),
     }
 }
 
@@ -100,35 +138,47 @@ pub(super) async fn find(session: &Session) -> Result<Option<Found>, OperatorErr
     Ok(None)
 }
 
-/// Goes on with a sync whose lease has just been taken.
+/// Goes on with a sync whose lease has just been taken. A failure gives it back.
 async fn take_over(
     session: &Session,
-    found: Found,
+    found: &Found,
     taken: Taken,
     last_written: Option<bson::DateTime>,
-) -> Result<Arc<ActiveSync>, OperatorError> {
+) -> Result<Arc<ActiveSync>, TakeoverError> {
     let status = Arc::new(Status::default());
     let (at, document) = (taken.at, taken.document.clone());
     let duration = session.settings.lease;
     let lease = Lease::hold(found.reader.clone(), taken, duration, status.clone());
-    let gone_on = match go_on(session, &found, &lease).await {
-        Ok(document) => resume(session, &found, lease, document, status).await,
+    let prepared = async {
+        let prepared = go_on(session, found, &lease).await?;
+        show_persisted(found, &status).await.map_err(operator)?;
+        Ok(prepared)
+    };
+    let (persisted, upgrade) = match prepared.await {
+        Ok(prepared) => prepared,
         Err(error) => {
-            lease.release().await;
-            Err(error)
+            lease.abandon().await;
+            return Err(TakeoverError::Refused(error));
         }
     };
-    let active = gone_on?;
-    pause::measure(&active, &document, at, last_written);
+    let active = active(found, lease, persisted, status);
+    if let Err(error) = resume(session, &active).await {
+        // Nothing of it was shown yet.
+        let _ = active.stop().await;
+        active.lease.abandon().await;
+        return Err(TakeoverError::Unfit(error));
+    }
+    pause::measure(&active, &document, at, last_written, upgrade);
     Ok(active)
 }
 
-/// Everything before the work begins again; gives the session as it is then.
+/// Everything before the work begins again; gives the session as it is then, and when the upgrade
+/// began, if this takeover is one.
 async fn go_on(
     session: &Session,
     found: &Found,
     lease: &Lease,
-) -> Result<SessionDocument, OperatorError> {
+) -> Result<(SessionDocument, Option<bson::DateTime>), OperatorError> {
     let client = &found.destination.client;
     let version = found.heading.metadata_version;
     if version < FIRST_WITH_LEASE && found.is_worked_on_without_lease().await? {
@@ -148,7 +198,9 @@ async fn go_on(
     let store = lease.store();
     let persisted = store.session().await.map_err(operator)?;
     let mut document = persisted.ok_or_else(|| operator(mongo::Error::Reply("session")))?;
-    document.upgrades.extend(found.upgrade(lease.document()));
+    let upgrade = found.upgrade(lease.document());
+    let began = upgrade.as_ref().map(|upgrade| upgrade.at);
+    document.upgrades.extend(upgrade);
     if version < FIRST_WITH_LEASE {
         let position = store.position().await.map_err(operator)?;
         let unclean = position.is_none_or(|position| !position.clean);
@@ -157,45 +209,46 @@ async fn go_on(
     document.written_by = observe::VERSION.to_owned();
     store.put_session(&document).await.map_err(operator)?;
     failpoint("upgrade_recorded");
-    Ok(document)
+    Ok((document, began))
 }
 
-/// Continues a sync as it was: what ran runs, what was paused stays so. One whose components
-/// are not to be had waits for them, as one whose work has failed.
-async fn resume(
-    session: &Session,
+fn active(
     found: &Found,
     lease: Lease,
     document: SessionDocument,
     status: Arc<Status>,
-) -> Result<Arc<ActiveSync>, OperatorError> {
-    let (state, commit_time) = (document.state, document.commit_time);
-    tracing::info!(state = %state, "found a sync");
-    if let Err(error) = show_persisted(found, &status).await {
-        lease.release().await;
-        return Err(operator(error));
-    }
+) -> Arc<ActiveSync> {
+    tracing::info!(state = %document.state, "found a sync");
+    let commit_time = document.commit_time;
     let record = Record::new(lease.store(), document);
     let clusters = (found.source.clone(), found.destination.clone());
-    let active = Arc::new(ActiveSync::new(
+    Arc::new(ActiveSync::new(
         clusters,
         lease,
         record,
         status,
         commit_time,
-    ));
-    let gone_on = match state {
-        State::Running | State::Committing => active.spawn(session).await,
+    ))
+}
+
+/// Continues a sync as it was: what ran runs, what was paused stays so. Fails where this host
+/// cannot run what the sync is pinned to.
+async fn resume(session: &Session, active: &ActiveSync) -> Result<(), OperatorError> {
+    match active.record.get().state {
         State::Committed => {
             active.status.set_step(sync::Step::Committed);
-            pins::load(session, active.record.store()).await
+            pins::load(session, active.record.store()).await?;
         }
-        _ => active.configured(session).await.map(drop),
-    };
-    if let Err(error) = gone_on {
-        active.fail(error);
+        _ => drop(active.configured(session).await?),
     }
-    Ok(active)
+    session.uploads.store(active.record.store()).await?;
+    if matches!(
+        active.record.get().state,
+        State::Running | State::Committing
+    ) {
+        active.spawn(session).await?;
+    }
+    Ok(())
 }
 
 async fn show_persisted(found: &Found, status: &Status) -> Result<(), mongo::Error> {

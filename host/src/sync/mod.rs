@@ -147,7 +147,7 @@ pub async fn run(work: Work) -> Result<End, Error> {
         source: source.client.called(SOURCE),
         destination,
         scope: scope::Scope::new(router),
-        options: record.get().await.options,
+        options: record.get().options,
         record: record.clone(),
         workers,
         status,
@@ -165,7 +165,7 @@ async fn phases(
     commit_time: watch::Receiver<Option<ClusterTime>>,
     wishes: &mut mpsc::Receiver<Wish>,
 ) -> Result<End, Error> {
-    let session = record.get().await;
+    let session = record.get();
     context
         .status
         .set_total_bytes(u64::try_from(session.total_bytes).unwrap_or_default());
@@ -179,7 +179,7 @@ async fn phases(
     } else {
         copy::show_copied(context).await?;
     }
-    if record.get().await.phase == Phase::IndexBuild {
+    if record.get().phase == Phase::IndexBuild {
         context.status.set_step(Step::IndexBuild);
         let build = indexes::build_all(context);
         wish::while_copying(context, wishes, None, build).await?;
@@ -187,7 +187,7 @@ async fn phases(
             .update(|session| session.phase = Phase::ChangeEventApplication)
             .await?;
     }
-    if record.get().await.phase == Phase::ChangeEventApplication {
+    if record.get().phase == Phase::ChangeEventApplication {
         context.status.set_step(Step::Initializing);
         match Box::pin(stream::run(
             context.clone(),
@@ -206,7 +206,7 @@ async fn phases(
             }
         }
     }
-    if record.get().await.phase == Phase::Restore {
+    if record.get().phase == Phase::Restore {
         context.status.set_step(Step::Restoring);
         failpoint("commit_started");
         let not_restored = commit::restore(context).await?;

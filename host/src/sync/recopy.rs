@@ -19,7 +19,7 @@ use crate::{
 
 /// Marks what the session lists as pending. What was put aside of it is judged anew, too.
 pub(super) async fn mark(record: &Record) -> Result<Vec<NamespaceDocument>, Error> {
-    let listed = record.get().await.recopy;
+    let listed = record.get().recopy;
     let mut marked = Vec::new();
     if listed.is_empty() {
         return Ok(marked);

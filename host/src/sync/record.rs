@@ -1,6 +1,6 @@
 //! The session document, in memory and persisted: changed in one place, in that order.
 
-use tokio::sync::Mutex;
+use tokio::sync::{Mutex, watch};
 
 use super::MetadataStore;
 use crate::{metadata::SessionDocument, mongo};
@@ -8,7 +8,10 @@ use crate::{metadata::SessionDocument, mongo};
 /// What the session persists of itself. Every change is durable before it is seen.
 pub struct Record {
     store: MetadataStore,
-    document: Mutex<SessionDocument>,
+    document: watch::Sender<SessionDocument>,
+    /// Held by the change that is being persisted. Readers do not wait for it: a destination
+    /// that is silent must not stop `/progress`.
+    writing: Mutex<()>,
 }
 
 impl Record {
@@ -16,7 +19,8 @@ impl Record {
     pub fn new(store: MetadataStore, document: SessionDocument) -> Self {
         Self {
             store,
-            document: Mutex::new(document),
+            document: watch::Sender::new(document),
+            writing: Mutex::default(),
         }
     }
 
@@ -24,8 +28,9 @@ impl Record {
         &self.store
     }
 
-    pub async fn get(&self) -> SessionDocument {
-        self.document.lock().await.clone()
+    /// The session as it was persisted last.
+    pub fn get(&self) -> SessionDocument {
+        self.document.borrow().clone()
     }
 
     /// Persists a change; if that fails, nothing has changed.
@@ -33,11 +38,11 @@ impl Record {
         &self,
         change: impl FnOnce(&mut SessionDocument),
     ) -> Result<(), mongo::Error> {
-        let mut document = self.document.lock().await;
-        let mut changed = document.clone();
+        let _writing = self.writing.lock().await;
+        let mut changed = self.get();
         change(&mut changed);
         self.store.put_session(&changed).await?;
-        *document = changed;
+        self.document.send_replace(changed);
         Ok(())
     }
 }

@@ -20,14 +20,6 @@ use crate::steps::{self, METADATA};
 
 const DOCUMENTS: u64 = 6_000;
 
-/// A second host with the same arguments.
-async fn second(rig: &mut Rig, name: &str) -> Result<Host> {
-    let mut arguments = rig.host.arguments_mut().clone();
-    arguments.log_path = arguments.log_path.with_file_name(format!("log-{name}"));
-    arguments.more.extend(["--id".to_owned(), name.to_owned()]);
-    Host::spawn(arguments).await
-}
-
 async fn begun() -> Result<Rig> {
     begun_with(Options::default()).await
 }
@@ -77,7 +69,7 @@ async fn contents(destination: &ReplicaSet) -> Result<Vec<Document>> {
 async fn s62_a_standby_takes_over_at_a_handover() -> Result<()> {
     let mut rig = begun().await?;
     let writer = Writer::start(rig.source.client(), DOCUMENTS, 1, Pace::default());
-    let standby = second(&mut rig, "standby").await?;
+    let standby = steps::second(&mut rig, "standby").await?;
     let shown = standby.progress().await?;
     ensure!(!is_ours(&shown), "two hosts work: {shown:#}");
     ensure!(role(&standby).await? == "standby" && role(&rig.host).await? == "active");
@@ -140,7 +132,7 @@ async fn s62_a_standby_takes_over_at_a_handover() -> Result<()> {
 #[tokio::test]
 async fn s62_a_stopped_and_resumed_host_writes_nothing() -> Result<()> {
     let mut rig = begun().await?;
-    let standby = second(&mut rig, "standby").await?;
+    let standby = steps::second(&mut rig, "standby").await?;
     stopped_and_resumed(rig, standby).await
 }
 
@@ -157,7 +149,7 @@ async fn s66_no_clock_of_a_host_counts() -> Result<()> {
     .await?;
     let first = rig.host.wait_can_commit().await?;
     rig.host.arguments_mut().environment = ahead.environment();
-    let standby = second(&mut rig, "standby").await?;
+    let standby = steps::second(&mut rig, "standby").await?;
     let apart = last_logged(&standby)? - last_logged(&rig.host)?;
     ensure!(apart > 7000, "the clocks are {apart} s apart");
     for set_to in ["-1h", "-3h"] {
@@ -245,7 +237,7 @@ async fn stopped_and_resumed(mut rig: Rig, standby: Host) -> Result<()> {
 async fn s62_a_crash_elsewhere_is_taken_over_when_the_lease_runs_out() -> Result<()> {
     let mut rig = begun().await?;
     let writer = Writer::start(rig.source.client(), DOCUMENTS, 3, Pace::default());
-    let standby = second(&mut rig, "standby").await?;
+    let standby = steps::second(&mut rig, "standby").await?;
     rig.host.wait_can_commit().await?;
     let elsewhere = doc! { "$set": { "process": "elsewhere/pid:[1]/1/1" } };
     rig.destination_db(METADATA)
@@ -294,7 +286,7 @@ async fn two_idle_hosts_begin_one_sync() -> Result<()> {
     let mut rig = Rig::start().await?;
     workload::load(rig.source.client(), 500, 1).await?;
     rig.set_scope(dataset::in_scope);
-    let other = second(&mut rig, "other").await?;
+    let other = steps::second(&mut rig, "other").await?;
     ensure!(role(&other).await? == "idle");
     rig.host.start(dataset::filters()).await?;
     let body = steps::start_body(dataset::filters()).to_string();

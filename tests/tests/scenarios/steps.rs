@@ -5,10 +5,18 @@ use bson::{Bson, Document, Timestamp, doc};
 use futures::TryStreamExt;
 use mongodb::Database;
 use serde_json::{Value, json};
-use support::{Rig, host::DEADLINE, rig::Options, wait::Look, wait_until};
+use support::{Host, Rig, host::DEADLINE, rig::Options, wait::Look, wait_until};
 
 /// What a host logs before it dies at a named point.
 const DEATH: &str = "killed by TIDEGATE_KILL_AT";
+
+/// A second host with the same arguments.
+pub(crate) async fn second(rig: &mut Rig, name: &str) -> Result<Host> {
+    let mut arguments = rig.host.arguments_mut().clone();
+    arguments.log_path = arguments.log_path.with_file_name(format!("log-{name}"));
+    arguments.more.extend(["--id".to_owned(), name.to_owned()]);
+    Host::spawn(arguments).await
+}
 
 /// The metadata database on the destination.
 pub(crate) const METADATA: &str = "mongosync_internal_tidegate";

@@ -77,6 +77,9 @@ impl Control for Scripted {
         Readiness {
             ready: self.state == State::Running,
             role: "active",
+            state: Some(self.state),
+            reason: (self.state != State::Running)
+                .then(|| "cluster1 has not answered for 3 seconds.".to_owned()),
         }
     }
     async fn handover(&self) -> Result<(), OperatorError> {

@@ -11,5 +11,6 @@ mod pins;
 mod quarantine;
 mod recopy;
 mod remap;
+mod standby;
 mod swaps;
 mod uploads;

@@ -1,0 +1,78 @@
+//! Why a swap is refused.
+
+use crate::{
+    metadata::PinnedComponent,
+    model::{ErrorName, Namespace, OperatorError, State, plugins::OnIncompatible},
+    plugin::ComponentInfo,
+};
+
+/// Refuses a component that cannot take the place of `old`.
+pub(super) fn check(
+    new: &ComponentInfo,
+    old: &PinnedComponent,
+    on_incompatible: OnIncompatible,
+) -> Result<(), OperatorError> {
+    let same_name = new.name == old.name;
+    let same_answers = i64::from(new.semantics) == old.semantics;
+    if same_name && (same_answers || on_incompatible == OnIncompatible::Recopy) {
+        return Ok(());
+    }
+    let way_out = if same_name {
+        "Give a build with the same semantics, or \"onIncompatible\": \"recopy\", which copies the namespaces that \
+         it sees again."
+    } else {
+        "Give a build with the same name."
+    };
+    Err(OperatorError::new(
+        ErrorName::IncompatiblePlugin,
+        format!(
+            "{} {} (semantics {}) cannot take the place of {} {} (semantics {}): documents that are copied already \
+             would be other ones. {way_out}",
+            new.name, new.version, new.semantics, old.name, old.version, old.semantics
+        ),
+    ))
+}
+
+pub(super) fn not_in_use(name: &str) -> OperatorError {
+    OperatorError::new(
+        ErrorName::PluginNotFound,
+        format!(
+            "The sync runs on no component called {name}. GET /api/v1/progress shows under featureSet.pinned \
+             which it runs on."
+        ),
+    )
+}
+
+pub(super) fn other_route(names: &[String], namespace: &Namespace) -> OperatorError {
+    OperatorError::new(
+        ErrorName::IncompatiblePlugin,
+        format!(
+            "With {}, {namespace} would go elsewhere on the destination. Where namespaces go cannot change in a sync \
+             that has begun; begin a new one for it.",
+            names.join(" and ")
+        ),
+    )
+}
+
+pub(super) fn stopped() -> OperatorError {
+    OperatorError::new(
+        ErrorName::InvalidStateTransition,
+        "The sync has stopped meanwhile, and runs on the components that it ran on. See GET /api/v1/progress, and \
+         ask again.",
+    )
+}
+
+/// What is copied again would be newer than the time at which the sync ends.
+pub(super) fn commit_has_begun() -> OperatorError {
+    OperatorError::new(
+        ErrorName::InvalidStateTransition,
+        "The commit has begun, and nothing can be copied again. Give builds with the same semantics.",
+    )
+}
+
+pub(super) fn nothing_to_upgrade(state: State) -> OperatorError {
+    OperatorError::new(
+        ErrorName::InvalidStateTransition,
+        format!("upgrade is possible in the states RUNNING and PAUSED, and the state is {state}."),
+    )
+}

@@ -1,0 +1,175 @@
+//! Who works on a sync: findings 06 and 31 of 0.2.0.
+
+use std::{
+    fs::Permissions,
+    os::unix::fs::PermissionsExt,
+    path::{Path, PathBuf},
+    process::Command,
+    time::{Duration, Instant},
+};
+
+use anyhow::{Context, Result, ensure};
+use bson::{Document, doc};
+use serde_json::{Value, json};
+use support::{
+    Rig, TestDir,
+    host::{self, DEADLINE, number, text},
+    replica_set,
+    rig::Options,
+    wait::Look,
+    wait_until,
+};
+
+use crate::steps::{self, METADATA, fail_command, heal, insert};
+
+fn is_ours(progress: &Value) -> bool {
+    progress["lease"]["ours"] == true
+}
+
+async fn lease(rig: &Rig) -> Result<Document> {
+    let leases = rig.destination_db(METADATA).collection::<Document>("lease");
+    let lease = leases.find_one(doc! { "_id": "lease" }).await?;
+    lease.context("no lease")
+}
+
+async fn begin(rig: &Rig) -> Result<()> {
+    let documents = (0..20).map(|n| doc! { "_id": n }).collect();
+    insert(&rig.source_db("app"), "c", documents).await?;
+    rig.host.start(json!({})).await?;
+    rig.host.wait_can_commit().await.map(drop)
+}
+
+/// Waits until the lease has been renewed twice since now.
+async fn renewed_twice(rig: &Rig) -> Result<()> {
+    for _ in 0..2 {
+        let before = *lease(rig).await?.get_datetime("expiresAt")?;
+        wait_until("the lease is renewed", DEADLINE, async || {
+            Ok(
+                match *lease(rig).await?.get_datetime("expiresAt")? > before {
+                    true => Look::Done(()),
+                    false => Look::NotYet(format!("it is held until {before}")),
+                },
+            )
+        })
+        .await?;
+    }
+    Ok(())
+}
+
+/// A program that runs the host where nothing can be read of one process, as with `hidepid` of
+/// another user's.
+fn host_that_cannot_look_at(process: u32, directory: &Path) -> Result<PathBuf> {
+    let program = directory.join("tidegate");
+    let host = host::binary()?;
+    // In a mount namespace of its own: the machine's `/proc` stays as it is.
+    let script = format!(
+        "#!/bin/sh\nexec unshare --mount sh -c '{} && exec {} \"$@\"' sh \"$@\"\n",
+        hide(process),
+        host.display()
+    );
+    std::fs::write(&program, script)?;
+    std::fs::set_permissions(&program, Permissions::from_mode(0o755))?;
+    Ok(program)
+}
+
+fn hide(process: u32) -> String {
+    format!("mount -t tmpfs none /proc/{process}")
+}
+
+/// Whether this user may hide a process.
+fn may_hide() -> bool {
+    let hide = format!("{} && test ! -e /proc/1/stat", hide(1));
+    Command::new("unshare")
+        .args(["--mount", "sh", "-c", &hide])
+        .status()
+        .is_ok_and(|status| status.success())
+}
+
+/// A live process that cannot be looked at is not taken for dead.
+#[tokio::test]
+async fn f06_a_process_that_cannot_be_looked_at_is_not_dead() -> Result<()> {
+    if !may_hide() {
+        eprintln!("not tested: it takes root and `unshare`");
+        return Ok(());
+    }
+    let directory = TestDir::new()?;
+    let mut rig = Rig::start().await?;
+    begin(&rig).await?;
+    let term = number(&rig.host.progress().await?, "/lease/term");
+    let holder = rig.host.process()?.id();
+    rig.host.arguments_mut().binary = host_that_cannot_look_at(holder, directory.path())?;
+    let standby = steps::second(&mut rig, "standby").await?;
+    renewed_twice(&rig).await?;
+    let (ours, theirs) = (rig.host.progress().await?, standby.progress().await?);
+    ensure!(is_ours(&ours) && !is_ours(&theirs), "{ours:#} {theirs:#}");
+    ensure!(
+        number(&ours, "/lease/term") == term,
+        "the lease of a live host was taken: {ours:#}"
+    );
+    // One that has died is known to be dead.
+    rig.host.kill()?;
+    standby
+        .wait_until("the sync is the standby's", DEADLINE, is_ours)
+        .await?;
+    drop(std::mem::replace(&mut rig.host, standby));
+    directory.remove();
+    rig.finish().await.map(drop)
+}
+
+/// A takeover that fails gives the lease back, and is tried again ever less often.
+#[tokio::test]
+async fn f31_a_takeover_that_fails_gives_the_lease_back() -> Result<()> {
+    let mut rig = Rig::with(Options {
+        destination: replica_set::Options::with_fail_points(),
+        ..Options::default()
+    })
+    .await?;
+    begin(&rig).await?;
+    rig.host.arguments_mut().more = vec!["--leaseSeconds".to_owned(), "60".to_owned()];
+    let standby = steps::second(&mut rig, "standby").await?;
+    rig.allow_log("the sync cannot be taken over yet");
+    // The session cannot be written: the first host leaves, and no other can begin.
+    let data = doc! {
+        "failCommands": ["update"],
+        "namespace": format!("{METADATA}.session"),
+        "errorCode": 14031,
+    };
+    fail_command(&rig.destination, "alwaysOn", data).await?;
+    rig.host.terminate().await?;
+    let progress = standby
+        .wait_until("the reason is shown", DEADLINE, |progress| {
+            progress["warnings"]
+                .to_string()
+                .contains("DestinationRefused")
+        })
+        .await?;
+    ensure!(
+        text(&progress, "state") == "PAUSED" && progress["canCommit"] == false,
+        "no host works, and it shows {progress:#}"
+    );
+    let mut last = None;
+    for _ in 0..2 {
+        let term = lease(&rig).await?.get_i64("term")?;
+        let taken = wait_until("it is tried again", DEADLINE, async || {
+            let lease = lease(&rig).await?;
+            let is_back = lease.get_bool("released")? && lease.get_i64("term")? > term;
+            Ok(match is_back {
+                true => Look::Done(Instant::now()),
+                false => Look::NotYet(lease.to_string()),
+            })
+        })
+        .await?;
+        let between = last.map(|last: Instant| taken - last);
+        ensure!(
+            between.is_none_or(|between| between > Duration::from_secs(1)),
+            "tried again after {between:?}"
+        );
+        last = Some(taken);
+    }
+    heal(&rig.destination).await?;
+    standby
+        .wait_until("the sync is the standby's", DEADLINE, is_ours)
+        .await?;
+    drop(std::mem::replace(&mut rig.host, standby));
+    rig.finish().await.map(drop)
+}
