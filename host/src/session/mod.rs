@@ -58,6 +58,9 @@ use plugins::Uploads;
 pub use rollback::{Rolled, rollback};
 use standby::Standby;
 
+/// How long a host that ends waits for its connections to be closed.
+const SHUT_WITHIN: Duration = Duration::from_secs(1);
+
 /// What the session needs of the configuration.
 #[derive(Clone, Debug)]
 pub struct Settings {
@@ -245,7 +248,9 @@ impl Session {
         self.leave().await;
         self.monitor.stop();
         for cluster in &self.clusters {
-            cluster.client.driver().clone().shutdown().await;
+            // Waits for answers, which a silent cluster does not give.
+            let shut = cluster.client.driver().clone().shutdown().into_future();
+            let _ = tokio::time::timeout(SHUT_WITHIN, shut).await;
         }
     }
 
