@@ -359,7 +359,7 @@ async fn f23_calls_answer_while_the_destination_is_silent() -> Result<()> {
 #[tokio::test]
 async fn f23_a_listing_that_hangs_holds_up_no_stop() -> Result<()> {
     let rig = in_step(fail_points()).await?;
-    let hangs = doc! { "failCommands": ["listCollections"], "blockConnection": true, "blockTimeMS": 30_000 };
+    let hangs = doc! { "failCommands": ["listCollections"], "blockConnection": true, "blockTimeMS": 10_000 };
     fail_command(&rig.destination, "alwaysOn", hangs).await?;
     steps::run(&rig.source_db("app"), doc! { "create": "new" }).await?;
     let metadata = rig.destination_db("app");
