@@ -21,6 +21,7 @@ mod capped;
 mod ddl;
 mod faults;
 mod findings_commands;
+mod findings_stops;
 mod ids;
 mod indexes;
 mod lease;
