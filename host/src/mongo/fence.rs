@@ -15,7 +15,7 @@ use std::{future::poll_fn, pin::pin, task::Poll, time::Duration};
 
 use tokio::sync::watch;
 
-use super::{Error, Moment, OUTAGE};
+use super::{Error, Moment, outage};
 
 /// Until when writes are allowed; `None` when they never are again.
 type Until = Option<Moment>;
@@ -81,7 +81,7 @@ impl Fence {
                 Err(Error::LeaseExpired) => {}
                 other => return other,
             }
-            match tokio::time::timeout(OUTAGE, until.changed()).await {
+            match tokio::time::timeout(outage(), until.changed()).await {
                 Ok(Ok(())) => {}
                 Ok(Err(_gone)) => return Err(Error::Fenced),
                 Err(_elapsed) => return Err(Error::LeaseExpired),

@@ -15,18 +15,21 @@
 //!   whatever it had sent before match nothing. Opening expects a count, too, so that an opening
 //!   that arrives late does nothing either.
 
-use std::time::Duration;
+use std::{future::IntoFuture, time::Duration};
 
 use bson::{Document, doc, oid::ObjectId, rawdoc};
+use futures::TryFutureExt;
 use mongodb::{
     Client, ClientSession, Collection,
     options::{ReadConcern, ReturnDocument},
 };
+use tokio::time::timeout;
 
 use super::{
-    Error, Moment, OUTAGE,
+    Error, Moment,
     documents::majority,
-    retry,
+    outage, retry,
+    retry::bounded,
     write::{Command, Outcome, StatementError},
 };
 use crate::model::{ErrorKind, Guard, namespace::METADATA_DATABASE};
@@ -35,6 +38,9 @@ use crate::model::{ErrorKind, Guard, namespace::METADATA_DATABASE};
 const FIRST_PAUSE: Duration = Duration::from_millis(5);
 const LAST_PAUSE: Duration = Duration::from_millis(200);
 const LAST_PAUSE_OF_OUTAGE: Duration = Duration::from_secs(2);
+
+/// The time for an answer inside a transaction, which the server ends after a minute.
+const ANSWER: Duration = Duration::from_secs(75);
 
 /// Attempts that the server broke off, after which a smaller transaction is worth trying.
 const MAX_CONFLICTS: u32 = 8;
@@ -131,7 +137,7 @@ impl GuardedWriter {
     ///
     /// # Errors
     /// [`Error::Fenced`] when another host holds the lease; whatever the server refuses as a whole;
-    /// a transient failure when it lasts longer than [`OUTAGE`].
+    /// a transient failure when it lasts longer than [`outage`].
     pub async fn transact(
         &mut self,
         build: impl Fn() -> Result<Vec<Command>, Error>,
@@ -175,17 +181,29 @@ impl GuardedWriter {
                     failure.error
                 }
             };
-            if failed.kind() != ErrorKind::Transient || since.elapsed() > OUTAGE {
+            if failed.kind() != ErrorKind::Transient {
                 return Err(failed);
             }
-            conflicts += u32::from(failed.code().is_some());
-            if unknown.is_none() && (conflicts >= MAX_CONFLICTS || begun.elapsed() > LONG) {
+            if since.elapsed() > outage() {
+                return Err(Error::Outage {
+                    cluster: "the destination",
+                    what: "write",
+                    tried: since.elapsed(),
+                    last: Box::new(failed),
+                });
+            }
+            let answered = failed.code().is_some();
+            conflicts += u32::from(answered);
+            if answered
+                && unknown.is_none()
+                && (conflicts >= MAX_CONFLICTS || begun.elapsed() > LONG)
+            {
                 self.writes = Some(writes);
                 return Ok(Transacted::TooLarge);
             }
             tracing::debug!(writer = self.guard.writer, error = %failed, "transaction again");
             tokio::time::sleep(pause).await;
-            let last = if failed.code().is_some() {
+            let last = if answered {
                 LAST_PAUSE
             } else {
                 LAST_PAUSE_OF_OUTAGE
@@ -284,18 +302,19 @@ impl GuardedWriter {
             Err(failure) => {
                 // A session that is dropped aborts its transaction in the background.
                 if failure.error.code().is_some() {
-                    let _ = session.abort_transaction().await;
+                    let _ = timeout(ANSWER, session.abort_transaction()).await;
                 }
                 return Err(failure);
             }
         };
-        match session.commit_transaction().await {
+        let committed = session.commit_transaction().into_future();
+        match bounded(Some(ANSWER), committed.map_err(Error::from)).await {
             Ok(()) => {
                 self.session = Some(session);
                 Ok(Attempt::Committed(outcomes))
             }
             Err(error) => Err(Failure {
-                error: error.into(),
+                error,
                 matched: true,
                 sent: Some(Sent { attempt, outcomes }),
             }),
@@ -339,11 +358,11 @@ impl GuardedWriter {
         command: Command,
     ) -> Result<Outcome, Error> {
         let database = self.client.database(&command.database);
-        let reply = database
+        let run = database
             .run_raw_command(command.body)
             .session(session)
-            .await?;
-        Outcome::read(&reply)
+            .into_future();
+        Outcome::read(&bounded(Some(ANSWER), run.map_err(Error::from)).await?)
     }
 
     fn guard_statement(&self, writes: i64, attempt: ObjectId) -> Command {

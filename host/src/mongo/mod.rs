@@ -25,7 +25,7 @@ pub use fence::{Fence, FenceKeeper};
 pub use guarded::{GuardedWriter, Transacted, raise_term};
 pub use moment::Moment;
 pub use operations::{end_transactions, end_writes, is_connected, last_written};
-pub use retry::{Failures, OUTAGE, Repeat, Sent, once, retry};
+pub use retry::{Failures, Repeat, Sent, once, outage, retry};
 
 /// One of the two clusters, connected.
 #[derive(Clone)]

@@ -14,10 +14,15 @@ use backon::{BackoffBuilder, ExponentialBackoff, ExponentialBuilder};
 use tokio::time::timeout;
 
 use super::{At, Error, Moment};
-use crate::model::ErrorKind;
+use crate::{model::ErrorKind, observe::shortened};
 
 /// How long a cluster may fail without a success between before the sync pauses (mongosync: 10 minutes).
-pub const OUTAGE: Duration = Duration::from_secs(600);
+const OUTAGE: Duration = Duration::from_secs(600);
+
+/// [`OUTAGE`], or what a test makes of it.
+pub fn outage() -> Duration {
+    shortened("TIDEGATE_OUTAGE_SECONDS", OUTAGE)
+}
 
 /// The first pause between two attempts, and the longest one. Jitter makes up to twice as much of it.
 const FIRST_PAUSE: Duration = Duration::from_millis(50);
@@ -54,7 +59,7 @@ impl Repeat {
             at: at.clone(),
             what,
             bound: Some(QUICK),
-            deadline: OUTAGE,
+            deadline: outage(),
         }
     }
 

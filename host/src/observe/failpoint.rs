@@ -5,6 +5,8 @@
 //! no unwinding, no flush, no destructor, as when the machine goes away.
 //! Builds without debug assertions hold no trace of it.
 
+use std::time::Duration;
+
 /// Dies here if `TIDEGATE_KILL_AT` says so; does nothing otherwise.
 #[cfg(debug_assertions)]
 pub fn failpoint(name: &str) {
@@ -15,6 +17,16 @@ pub fn failpoint(name: &str) {
 #[cfg(not(debug_assertions))]
 #[inline(always)]
 pub fn failpoint(_name: &str) {}
+
+/// The duration, or as many seconds as the environment variable says in a build for tests.
+pub fn shortened(variable: &str, duration: Duration) -> Duration {
+    if cfg!(debug_assertions) {
+        let seconds = std::env::var(variable).ok();
+        let seconds = seconds.and_then(|seconds| seconds.parse().ok());
+        return seconds.map_or(duration, Duration::from_secs);
+    }
+    duration
+}
 
 #[cfg(debug_assertions)]
 mod armed {

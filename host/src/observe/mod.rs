@@ -7,7 +7,7 @@ mod failpoint;
 pub mod field;
 mod logging;
 
-pub use failpoint::failpoint;
+pub use failpoint::{failpoint, shortened};
 pub use logging::start as start_logging;
 
 /// This release.

@@ -46,7 +46,7 @@ pub async fn rollback(settings: Settings) -> Result<Rolled, OperatorError> {
         return Err(error.into_operator());
     }
     // The lease and its terms stay: were they to begin anew, a late write of this term could pass.
-    lease.release().await;
+    lease.abandon().await;
     Ok(Rolled { from, to })
 }
 

@@ -11,7 +11,7 @@ use futures::{StreamExt, TryStreamExt, stream};
 use super::{Context, Error};
 use crate::{
     metadata::{CopyState, NamespaceDocument, NamespaceKind},
-    model::options::BuildIndexes,
+    model::{ErrorKind, options::BuildIndexes},
     mongo::{self, DestinationDatabase, code, listing, write::CollectionRef},
     observe::failpoint,
 };
@@ -249,10 +249,15 @@ pub(super) async fn build_namespace(
     Ok(())
 }
 
-/// What is left for commit to try again; but another host's sync is not ours to go on with.
+/// What is left for commit to try again. Another host's sync is not ours to go on with, and an
+/// outage ends the work.
 pub(super) fn unless_fenced(error: Error) -> Result<Error, Error> {
     match error {
-        Error::Mongo(mongo::Error::Fenced) => Err(error),
+        Error::Mongo(ref failed)
+            if matches!(failed, mongo::Error::Fenced) || failed.kind() == ErrorKind::Outage =>
+        {
+            Err(error)
+        }
         other => Ok(other),
     }
 }

@@ -24,6 +24,7 @@ mod findings_commands;
 mod findings_lease;
 mod findings_silence;
 mod findings_state;
+mod findings_stops;
 mod ids;
 mod indexes;
 mod lease;

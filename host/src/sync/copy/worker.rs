@@ -18,7 +18,7 @@ use crate::{
     metadata::{NamespaceDocument, PartitionDocument},
     model::{ClusterTime, ErrorKind, raw},
     mongo::{
-        self, DestinationDatabase, OUTAGE, Repeat, Whereabouts, code,
+        self, DestinationDatabase, Repeat, Whereabouts, code, outage,
         write::{self, CollectionRef, MAX_COMMAND_BYTES, WriteCommand},
     },
     observe::failpoint,
@@ -90,7 +90,7 @@ impl PartitionCopier<'_> {
             }
             match copied {
                 Ok(()) => break,
-                Err(Error::Mongo(error)) if passes(&error) && moved.elapsed() < OUTAGE => {
+                Err(Error::Mongo(error)) if passes(&error) && moved.elapsed() < outage() => {
                     tracing::info!(namespace = %self.namespace.source, error = %error, "copying on after an interruption");
                     let stopped =
                         tokio::time::timeout(pause, self.context.cancel.cancelled()).await;

@@ -15,7 +15,7 @@ use super::{
     targets::Target,
 };
 use crate::mongo::{
-    self, GuardedWriter, Moment, OUTAGE, Transacted, code,
+    self, GuardedWriter, Moment, Transacted, code, outage,
     write::{Outcome, StatementError},
 };
 
@@ -64,7 +64,7 @@ impl BatchWriter {
             let (portion, behind) = rest.split_at(self.portion(folds, rest));
             if self.transact(folds, portion).await? {
                 (rest, moved) = (behind, Moment::now());
-            } else if moved.elapsed() > OUTAGE {
+            } else if moved.elapsed() > outage() {
                 return Err(mongo::Error::Conflicts.into());
             }
         }

@@ -17,7 +17,7 @@ use crate::{
         ClusterTime, ErrorKind, Position,
         raw::{self, Malformed, range_in},
     },
-    mongo::{self, Client, Failures, Moment, OUTAGE},
+    mongo::{self, Client, Failures, Moment, outage},
     sync::status::Status,
 };
 
@@ -76,7 +76,7 @@ impl Reader {
         position: Option<Position>,
     ) -> Self {
         Self {
-            failures: Failures::new(source.at(), "read the change stream", OUTAGE),
+            failures: Failures::new(source.at(), "read the change stream", outage()),
             source,
             status,
             start_time,
