@@ -6,9 +6,9 @@
 //! Nothing here stops at a failure: what cannot be restored is named. Every
 //! step can be repeated, so a crash in between only means doing it again.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 
-use bson::{RawBsonRef, RawDocument, RawDocumentBuf, rawdoc};
+use bson::{RawBson, RawBsonRef, RawDocument, RawDocumentBuf, raw::CStr, rawdoc};
 use futures::{StreamExt, stream};
 
 use super::{
@@ -19,7 +19,7 @@ use super::{
 use crate::{
     metadata::NamespaceKind,
     model::options::BuildIndexes,
-    mongo::{self, DestinationDatabase, write::CollectionRef},
+    mongo::{self, DestinationDatabase, listing, write::CollectionRef},
     observe::failpoint,
 };
 
@@ -98,6 +98,10 @@ impl<'a> Collection<'a> {
     }
 
     async fn restore(mut self) -> Result<NotRestored, Error> {
+        if let Err(error) = self.restore_options().await {
+            let empty = RawDocumentBuf::new();
+            self.fail("options", &empty, &error)?;
+        }
         if self.context.options.build_indexes != BuildIndexes::Never {
             self.drop_others().await?;
             for index in std::mem::take(&mut self.entry.indexes) {
@@ -126,6 +130,39 @@ impl<'a> Collection<'a> {
             }
             other => Err(mongo_stopped(other)),
         }
+    }
+
+    /// Compares the collection's options with the source's: those that `collMod` can change are set
+    /// right, since a late one of earlier work may have changed them; others are named.
+    async fn restore_options(&mut self) -> Result<(), Error> {
+        let name = &self.entry.destination.collection;
+        let found = listing::collection(self.database.reads(), name).await?;
+        let found = found.ok_or(mongo::Error::Reply("the collection"))?;
+        let found = listing::subdocument(&found, "options");
+        let found = found.map(ToOwned::to_owned).unwrap_or_default();
+        let mut command = rawdoc! { "collMod": name.as_str() };
+        let mut changes = false;
+        for option in differing(&self.entry.options, &found)? {
+            let wanted = self
+                .entry
+                .options
+                .get(&option)
+                .map_err(mongo::Error::Bson)?;
+            match (wanted, when_absent(&option)) {
+                (Some(wanted), Some(_)) => command.append(key(&option)?, wanted),
+                (None, Some(absent)) => command.append(key(&option)?, absent),
+                (_, None) => {
+                    self.not_restored
+                        .push(format!("option {option} of {}", self.entry.source));
+                    continue;
+                }
+            }
+            changes = true;
+        }
+        if changes {
+            self.run(command).await?;
+        }
+        Ok(())
     }
 
     /// Drops indexes that the source does not have (any more).
@@ -234,6 +271,38 @@ impl<'a> Collection<'a> {
     }
 }
 
+/// The names of options that two collections do not have in common. Capped sizes are restored apart.
+fn differing(a: &RawDocument, b: &RawDocument) -> Result<BTreeSet<String>, Error> {
+    let mut names = BTreeSet::new();
+    for (one, other) in [(a, b), (b, a)] {
+        for option in one {
+            let (name, value) = option.map_err(mongo::Error::Bson)?;
+            let same = other.get(name).map_err(mongo::Error::Bson)? == Some(value);
+            if !same && !["size", "max"].contains(&name.as_str()) {
+                names.insert(name.as_str().to_owned());
+            }
+        }
+    }
+    Ok(names)
+}
+
+/// What `collMod` takes for an option that a collection does not have; `None` for options that it
+/// cannot change (MongoDB manual, "collMod").
+fn when_absent(option: &str) -> Option<RawBson> {
+    Some(match option {
+        "validator" => rawdoc! {}.into(),
+        "validationLevel" => "strict".into(),
+        "validationAction" => "error".into(),
+        "changeStreamPreAndPostImages" => rawdoc! { "enabled": false }.into(),
+        "expireAfterSeconds" => "off".into(),
+        _ => return None,
+    })
+}
+
+fn key(name: &str) -> Result<&CStr, mongo::Error> {
+    <&CStr>::try_from(name).map_err(mongo::Error::Bson)
+}
+
 fn mongo_stopped(error: &Error) -> Error {
     crate::model::OperatorError::new(
         crate::model::ErrorName::ConnectionFailed,
@@ -265,6 +334,15 @@ fn options_of(index: &RawDocumentBuf) -> Option<std::collections::BTreeMap<Strin
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn options_that_one_side_lacks_or_has_otherwise_differ() {
+        let source = rawdoc! { "validator": { "a": 1 }, "capped": true, "size": 4096, "collation": { "locale": "fr" } };
+        let found = rawdoc! { "validator": { "a": 2 }, "capped": true, "size": 8192, "validationLevel": "moderate" };
+        let names: Vec<_> = differing(&source, &found).unwrap().into_iter().collect();
+        assert_eq!(names, ["collation", "validationLevel", "validator"]);
+        assert!(when_absent("validator").is_some() && when_absent("collation").is_none());
+    }
 
     #[test]
     fn indexes_that_differ_in_relaxed_settings_are_the_same() {

@@ -34,7 +34,7 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     metadata::{Phase, SessionDocument},
     model::{ClusterTime, ErrorName, OperatorError, State},
-    mongo::{self, Cluster, Destination, Sent, listing, once},
+    mongo::{self, Cluster, Destination, Sent, code, listing, once},
     observe::failpoint,
     plugin::{Chain, Router},
 };
@@ -54,6 +54,9 @@ const SOURCE: &str = "the source";
 
 /// How long a call of commit waits for the source.
 const COMMIT_ANSWER: Duration = Duration::from_secs(3);
+
+/// How often the stream begins again before a renamed collection is the operator's matter.
+const MAX_RENAMED: u32 = 10;
 
 /// How a sync's work ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -189,14 +192,7 @@ async fn phases(
     }
     if record.get().phase == Phase::ChangeEventApplication {
         context.status.set_step(Step::Initializing);
-        match Box::pin(stream::run(
-            context.clone(),
-            session.start_time,
-            commit_time,
-            wishes,
-        ))
-        .await?
-        {
+        match stream(context, session.start_time, commit_time, wishes).await? {
             stream::End::Stopped => return Ok(End::Stopped),
             stream::End::Drained => {
                 settle_before_commit(context, session.start_time).await?;
@@ -221,6 +217,30 @@ async fn phases(
     }
     context.status.set_step(Step::Committed);
     Ok(End::Committed)
+}
+
+/// Applies change events. Where a late rename of earlier work has taken a collection's name away, the
+/// stream begins again, which sets the name right.
+async fn stream(
+    context: &Arc<Context>,
+    start_time: ClusterTime,
+    commit_time: watch::Receiver<Option<ClusterTime>>,
+    wishes: &mut mpsc::Receiver<Wish>,
+) -> Result<stream::End, Error> {
+    for attempt in 1.. {
+        let run = stream::run(context.clone(), start_time, commit_time.clone(), wishes);
+        match Box::pin(run).await {
+            Err(Error::Mongo(error))
+                if error.has_code(code::COLLECTION_UUID_MISMATCH)
+                    && attempt < MAX_RENAMED
+                    && !context.store.intents().await?.is_empty() =>
+            {
+                tracing::info!(error = %error, "a late rename has arrived; the stream begins again");
+            }
+            other => return other,
+        }
+    }
+    Ok(stream::End::Stopped)
 }
 
 /// Compares and sets right what the server could not guard against its own delay.

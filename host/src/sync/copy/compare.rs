@@ -27,6 +27,9 @@ use crate::{
     sync::{indexes, pipeline},
 };
 
+/// Answers of a server that does not have the collection.
+const GONE: [i32; 2] = [code::NAMESPACE_NOT_FOUND, code::COLLECTION_UUID_MISMATCH];
+
 /// Statements of one transaction that sets documents right.
 const STATEMENTS: usize = 500;
 
@@ -41,7 +44,10 @@ struct Side {
 pub(in crate::sync) async fn compare(context: &Arc<Context>, at: ClusterTime) -> Result<(), Error> {
     for partition in context.store.suspect_partitions().await? {
         context.check_cancelled()?;
-        if let Some(namespace) = context.store.namespace(&partition.namespace_id).await? {
+        let namespace = context.store.namespace(&partition.namespace_id).await?;
+        // Capped collections are compared whole.
+        let namespace = namespace.filter(|namespace| !indexes::is_capped(&namespace.options));
+        if let Some(namespace) = namespace {
             compare_ids(context, &namespace, &partition, at).await?;
         }
     }
@@ -66,14 +72,11 @@ async fn compare_ids(
         partition.lower.as_ref(),
         partition.upper.as_ref(),
     );
-    let (mut source, destination) = (
+    let (mut source, mut destination) = (
         source(context, namespace, at)?,
         destination(context, namespace),
     );
-    let on_source = match source.documents(&bounds).await {
-        Err(Error::Mongo(error)) if source.is_too_old(&error) => source.documents(&bounds).await?,
-        other => other?,
-    };
+    let on_source = source.documents(&bounds).await?;
     let on_destination = destination.documents(&bounds).await?;
     let extra = difference(&on_destination, &on_source)?;
     let missing = match context.chain.of(&namespace.source)? {
@@ -214,28 +217,32 @@ fn majority_after(at: ClusterTime) -> RawDocumentBuf {
 }
 
 impl Side {
-    /// True if the position can be read no longer: from now on the newest state is read.
-    fn is_too_old(&mut self, error: &mongo::Error) -> bool {
-        let is_too_old = code::NOT_AT_TIME.iter().any(|code| error.has_code(*code));
-        if is_too_old {
+    /// What a find with these fields gives; nothing where the collection is gone. Where the time can
+    /// be read no longer, the newest state is read from then on.
+    async fn documents(&mut self, find: &RawDocumentBuf) -> Result<Vec<RawDocumentBuf>, Error> {
+        loop {
+            let read = Repeat::slow(self.client.at(), "compare").run(|| async {
+                let is_any = |error: &mongo::Error, codes: &[i32]| {
+                    codes.iter().any(|code| error.has_code(*code))
+                };
+                match self.all(find).await {
+                    Err(error) if is_any(&error, &code::NOT_AT_TIME) => Ok(None),
+                    Err(error) if is_any(&error, &GONE) => Ok(Some(Vec::new())),
+                    other => other.map(Some),
+                }
+            });
+            if let Some(documents) = read.await? {
+                return Ok(documents);
+            }
             self.read_concern = rawdoc! { "level": "majority" };
         }
-        is_too_old
     }
 
-    /// What a find with these fields gives; nothing where the collection is gone.
-    async fn documents(&self, find: &RawDocumentBuf) -> Result<Vec<RawDocumentBuf>, Error> {
-        let read = Repeat::slow(self.client.at(), "compare").run(|| async {
-            let batches = self.batches(find).await?;
-            let owned = batches.and_then(async |batch| owned(&batch));
-            let owned: Vec<Vec<RawDocumentBuf>> = owned.try_collect().await?;
-            Ok(owned.concat())
-        });
-        match read.await {
-            Err(error) if error.has_code(code::NAMESPACE_NOT_FOUND) => Ok(Vec::new()),
-            Err(error) if error.has_code(code::COLLECTION_UUID_MISMATCH) => Ok(Vec::new()),
-            other => Ok(other?),
-        }
+    async fn all(&self, find: &RawDocumentBuf) -> Result<Vec<RawDocumentBuf>, mongo::Error> {
+        let batches = self.batches(find).await?;
+        let owned = batches.and_then(async |batch| owned(&batch));
+        let owned: Vec<Vec<RawDocumentBuf>> = owned.try_collect().await?;
+        Ok(owned.concat())
     }
 
     async fn batches(

@@ -39,9 +39,9 @@ pub(in crate::sync) async fn settle(
     }
     // Names may have been exchanged: each goes out of the way of the others first.
     for (number, (namespace, actual)) in wrong.iter_mut().enumerate() {
-        tracing::warn!(
+        tracing::info!(
             namespace = %namespace.destination, actual,
-            "a rename has arrived late; the name is set right"
+            "a rename that is not recorded has been done; the name is set right"
         );
         let aside = format!("tidegate.settling.{number}");
         rename(context, namespace, actual, &aside).await?;
