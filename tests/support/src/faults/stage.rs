@@ -61,6 +61,9 @@ impl Clusters {
         for side in Side::BOTH {
             self.proxy(side).begin_again();
             let set = self.set(side);
+            if set.addresses().len() > 1 {
+                set.join_members().await?;
+            }
             set.wait_for_primary().await?;
             // A transaction of a dead host would keep its collections from being dropped.
             set.admin(doc! { "killAllSessions": [] }).await?;
