@@ -498,7 +498,7 @@ async fn a_client_follows_an_election_and_a_roll_back_through_the_proxy() -> Res
     let isolated = stage.set.isolate_primary().await?;
     let lost = stage.insert(3);
     let replaced = async {
-        isolated.wait_for_write().await?;
+        ensure!(isolated.wait_for_write().await?, "nothing was written");
         isolated.replace().await
     };
     let (lost, replaced) = tokio::join!(lost, replaced);

@@ -9,7 +9,10 @@ use std::{
 use anyhow::{Context, Result};
 use bson::doc;
 use futures::future::LocalBoxFuture;
-use tokio::sync::{mpsc, oneshot, watch};
+use tokio::{
+    sync::{mpsc, oneshot, watch},
+    time::timeout,
+};
 
 use super::{
     STARTS,
@@ -133,7 +136,7 @@ impl Injection {
         let Some(over) = self.over.take() else {
             return Ok(());
         };
-        let done = tokio::time::timeout(DEADLINE, over).await;
+        let done = timeout(DEADLINE, over).await;
         done.context("the fault is not over in time")??
             .context("what the fault does")
     }
@@ -215,7 +218,7 @@ impl Scene {
         let proxy = self.clusters.proxy(self.side);
         let gone_on = self.go_on_without(&command, late).await;
         // An answer that never comes, as of a build that waits, is none of a late command's.
-        let released = tokio::time::timeout(NEWER, held.release()).await;
+        let released = timeout(NEWER, held.release()).await;
         drop(released);
         proxy.mend(&command.client);
         self.crew.ignore(None);
@@ -226,7 +229,8 @@ impl Scene {
     async fn go_on_without(&self, command: &Command, late: Late) -> Result<()> {
         match late {
             Late::Repeated => {}
-            Late::Paused => self.crew.pause_and_resume().await?,
+            // A host that is taking the sync over cannot pause before it has its answer.
+            Late::Paused => drop(timeout(NEWER, self.crew.pause_and_resume()).await),
             Late::Killed => {
                 self.crew.kill(command.ordinal)?;
                 self.crew.hire().await?;
@@ -238,10 +242,13 @@ impl Scene {
             }
             Late::HandedOver => {
                 self.crew.hire().await?;
-                self.crew.hand_over(command.ordinal).await?;
+                let handed_over = self.crew.hand_over(command.ordinal);
+                if timeout(NEWER, handed_over).await.is_err() {
+                    self.crew.kill(command.ordinal)?;
+                }
             }
         }
-        if matches!(late, Late::Killed | Late::CutOff) {
+        if matches!(late, Late::Killed | Late::CutOff | Late::HandedOver) {
             self.taken_over(command).await?;
         }
         self.write_newer(command).await

@@ -87,7 +87,7 @@ impl Kind {
             Self::NotDurable(error) => return format!("not durable {} and not done", error.code),
             Self::KilledBefore => "killed before",
             Self::KilledAfter => "killed after",
-            Self::KilledTwice => "killed after, and the next one",
+            Self::KilledTwice => "killed twice",
             Self::Stopped => "stopped past its lease",
             Self::CutOff => "cut off past its lease",
             Self::StepDownBefore => "step-down before",

@@ -67,3 +67,37 @@ fn repeats(command: &Command) -> bool {
     ];
     OFTEN.iter().any(|part| command.label.contains(part))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_sample_has_as_many_of_each_kind_and_its_seed_draws_it_again() {
+        let mut names = Vec::new();
+        for kind in Kind::all() {
+            for nth in 1..20 {
+                let name = format!(
+                    "destination, DDL, host a, drop app.c #{nth}, {}",
+                    kind.name()
+                );
+                names.push(name.parse().expect("a name"));
+            }
+        }
+        let plan = Plan(names);
+        let kinds = Kind::all().len();
+        let drawn = |seed| {
+            let names = plan.clone().sample(kinds * 3, seed).0.into_iter();
+            names.map(|name| name.to_string()).collect::<Vec<_>>()
+        };
+        assert_eq!(drawn(1), drawn(1));
+        assert_ne!(drawn(1), drawn(2));
+        for kind in Kind::all() {
+            let end = format!(", {}", kind.name());
+            assert_eq!(
+                drawn(1).iter().filter(|name| name.ends_with(&end)).count(),
+                3
+            );
+        }
+    }
+}

@@ -6,7 +6,7 @@ use anyhow::{Context, Result, ensure};
 use bson::{Timestamp, doc};
 
 use super::{
-    crew::Crew,
+    crew::{Crew, letter},
     injection::Injection,
     kind::Side,
     name::Name,
@@ -61,6 +61,9 @@ impl Clusters {
         for side in Side::BOTH {
             self.proxy(side).begin_again();
             let set = self.set(side);
+            if set.addresses().len() > 1 {
+                set.join_members().await?;
+            }
             set.wait_for_primary().await?;
             // A transaction of a dead host would keep its collections from being dropped.
             set.admin(doc! { "killAllSessions": [] }).await?;
@@ -204,9 +207,25 @@ impl Stage {
             failed => failed,
         };
         crew.dismiss();
+        if ended.is_err() {
+            self.write_journals(&crew)?;
+        }
         ended.with_context(|| format!("logs are in {logs}"))?;
         // Nobody reads the logs of a run that has passed.
         std::fs::remove_dir_all(crew.log_path()).context("remove logs")
+    }
+
+    /// Puts the commands of a run beside its logs.
+    fn write_journals(&self, crew: &Crew) -> Result<()> {
+        for side in Side::BOTH {
+            let journal = self.clusters.proxy(side).journal();
+            let lines = journal
+                .iter()
+                .map(|command| format!("{command}, host {}\n", letter(command.ordinal)));
+            let file = crew.log_path().join(format!("{}-commands.txt", side.name()));
+            std::fs::write(file, lines.collect::<String>()).context("write a journal")?;
+        }
+        Ok(())
     }
 
     async fn begin_again(&mut self) -> Result<Arc<Crew>> {
@@ -268,6 +287,11 @@ impl Stage {
         drop(clusters);
         if has_passed {
             directory.remove();
+            return;
+        }
+        // The logs are enough: clusters are large, and later runs have changed them.
+        for cluster in ["source", "destination"] {
+            let _ = std::fs::remove_dir_all(directory.path().join(cluster));
         }
     }
 }

@@ -1,6 +1,8 @@
 //! Writes of a primary that no other member has, and that are rolled back: in a set of
 //! three with fail points.
 
+use std::time::Duration;
+
 use anyhow::{Context, Result, ensure};
 use bson::{Document, doc};
 use mongodb::Client;
@@ -42,17 +44,32 @@ impl ReplicaSet {
     }
 }
 
+impl ReplicaSet {
+    /// Undoes what a roll-back that did not come to its end has left, in a set of three.
+    pub async fn join_members(&self) -> Result<()> {
+        for address in self.addresses() {
+            let direct = client(&format!("mongodb://{address}/?directConnection=true")).await?;
+            fail_point(&direct, "stopReplProducer", "off").await?;
+            // Refused by a primary, which needs no leave to stand for election.
+            let _ = run(&direct, doc! { "replSetFreeze": 0 }).await;
+        }
+        Ok(())
+    }
+}
+
 impl Isolated {
-    /// Waits until the primary has written something that no other member has.
-    pub async fn wait_for_write(&self) -> Result<()> {
-        wait_until("the isolated primary writes", DEADLINE, async || {
+    /// Waits until the primary has written something that no other member has. A command that
+    /// changes nothing writes nothing: false after a while.
+    pub async fn wait_for_write(&self) -> Result<bool> {
+        const WHILE: Duration = Duration::from_secs(2);
+        let written = wait_until("the isolated primary writes", WHILE, async || {
             let applied = applied(&self.primary).await?;
             Ok(match applied > self.applied {
                 true => Look::Done(()),
                 false => Look::NotYet(format!("{applied:?}")),
             })
-        })
-        .await
+        });
+        Ok(written.await.is_ok())
     }
 
     /// Makes another member primary: what was written since is rolled back. Returns when all
@@ -61,21 +78,25 @@ impl Isolated {
         let down = doc! { "replSetStepDown": 30, "secondaryCatchUpPeriodSecs": 0, "force": true };
         // The answer is lost where connections are closed.
         let _ = run(&self.primary, down).await;
-        let next = self.others.first().context("no other member")?;
-        wait_until("another primary", DEADLINE, async || {
-            let hello = run(next, doc! { "hello": 1 }).await?;
-            if hello.get_bool("isWritablePrimary").is_ok_and(|is| is) {
-                return Ok(Look::Done(()));
-            }
-            let refused = run(next, doc! { "replSetStepUp": 1 }).await.err();
-            Ok(Look::NotYet(format!("{refused:?}")))
-        })
-        .await?;
+        let next = wait_until("another primary", DEADLINE, async || self.elect().await).await?;
         for other in &self.others {
             fail_point(other, "stopReplProducer", "off").await?;
         }
         let _ = run(&self.primary, doc! { "replSetFreeze": 0 }).await;
-        self.follows(next).await
+        self.follows(&next).await
+    }
+
+    /// The member that is primary now; where none is, one is asked to be.
+    async fn elect(&self) -> Result<Look<Client>> {
+        for other in &self.others {
+            let hello = run(other, doc! { "hello": 1 }).await?;
+            if hello.get_bool("isWritablePrimary").is_ok_and(|is| is) {
+                return Ok(Look::Done(other.clone()));
+            }
+        }
+        let first = self.others.first().context("no other member")?;
+        let refused = run(first, doc! { "replSetStepUp": 1 }).await.err();
+        Ok(Look::NotYet(format!("{refused:?}")))
     }
 
     /// Waits until the old primary has what the new one has.
