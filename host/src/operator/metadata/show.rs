@@ -5,7 +5,7 @@ use std::io::Write;
 use serde_json::{Value, json};
 
 use super::{Ended, Metadata, operator};
-use crate::metadata::{LeaseDocument, METADATA_VERSION, SessionDocument};
+use crate::metadata::{IntentDocument, LeaseDocument, METADATA_VERSION, SessionDocument};
 
 pub(super) async fn show(
     metadata: &Metadata,
@@ -81,6 +81,8 @@ async fn read(metadata: &Metadata) -> anyhow::Result<Value> {
         && let Some(session) = reader.session().await.map_err(operator)?
     {
         fields.extend(components(&session));
+        let intents = reader.intents().await.map_err(operator)?;
+        fields.insert("intent".to_owned(), intents.iter().map(intent).collect());
     }
     Ok(shown)
 }
@@ -92,6 +94,13 @@ fn lease(lease: &LeaseDocument) -> Value {
         "term": lease.term,
         "released": lease.released,
         "expiresAt": lease.expires_at.and_then(|time| time.try_to_rfc3339_string().ok()),
+    })
+}
+
+/// DDL that is not finished, or may still take effect.
+fn intent(intent: &IntentDocument) -> Value {
+    json!({
+        "id": intent.id, "what": intent.what, "source": intent.source.to_string(), "state": intent.state,
     })
 }
 

@@ -85,7 +85,19 @@ async fn f07_a_step_back_is_refused_while_an_intent_is_there() -> Result<()> {
     }
     let after = (without_lease(&rig).await?, shapes(&rig).await?);
     ensure!(after == before, "a refused step has changed metadata");
-    ensure!(metadata_command(&rig, &binary, "check").is_ok());
+    metadata_command(&rig, &binary, "check")?;
+    let shown = metadata_command(&rig, &binary, "show")?;
+    ensure!(shown.contains("what drop"), "no intent is shown: {shown}");
+    let exported = metadata_command(&rig, &binary, "export")?;
+    let holds = |name: &str| exported.contains(&format!("\"collection\":\"{name}\""));
+    ensure!(
+        holds("streamPosition") && holds("copyPartitions") && holds("intents"),
+        "{exported}"
+    );
+    ensure!(
+        !holds("position") && !holds("partitions") && !holds("system.views"),
+        "views are exported: {exported}"
+    );
 
     let intents = metadata.collection::<Document>("intents");
     intents.delete_many(doc! {}).await?;
@@ -122,10 +134,11 @@ async fn shapes(rig: &Rig) -> Result<Vec<Document>> {
 }
 
 fn roll_back(rig: &Rig, binary: &Path) -> Result<()> {
-    metadata_command(rig, binary, "rollback")
+    metadata_command(rig, binary, "rollback").map(drop)
 }
 
-fn metadata_command(rig: &Rig, binary: &Path, task: &str) -> Result<()> {
+/// Runs `tidegate metadata` and gives back what it prints.
+fn metadata_command(rig: &Rig, binary: &Path, task: &str) -> Result<String> {
     let output = Command::new(binary)
         .args(["metadata", task])
         .args(["--cluster0", &rig.source.uri()])
@@ -134,7 +147,7 @@ fn metadata_command(rig: &Rig, binary: &Path, task: &str) -> Result<()> {
         .with_context(|| format!("run {task}"))?;
     let printed = String::from_utf8_lossy(&output.stderr).into_owned();
     ensure!(output.status.success(), "{task} failed: {printed}");
-    Ok(())
+    Ok(String::from_utf8(output.stdout)?)
 }
 
 /// The lease comes and goes with every host.
