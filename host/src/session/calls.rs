@@ -30,7 +30,7 @@ impl Session {
                 Named(options.destination, "destination"),
             ];
             let left_undone = "See GET /api/v1/progress once the cluster answers, and call start again if it shows IDLE.";
-            let begin = start::start(self, options);
+            let begin = Box::pin(start::start(self, options));
             let active = unless_silent(&self.monitor, clusters, left_undone, begin).await?;
             active.spawn(self).await?;
             self.set_role(Role::Active(active));

@@ -17,6 +17,9 @@ use crate::{
 /// The longest wait for a cluster that answers the monitor but does not do what it is asked.
 const LIMIT: Duration = Duration::from_secs(5);
 
+/// The shortest wait. A cluster that was silent may be back: the work itself finds out first.
+const LEAST: Duration = Duration::from_millis(1_500);
+
 /// The longest wait of a call for the one before it.
 const QUEUE: Duration = Duration::from_secs(3);
 
@@ -80,6 +83,7 @@ pub(super) async fn unless_silent<T>(
 
 /// Returns when one of the clusters is silent, with the sentence that says so.
 async fn silence(monitor: &Monitor, clusters: [Named; 2]) -> String {
+    tokio::time::sleep(LEAST).await;
     loop {
         match silent(monitor, clusters) {
             Some(silent) => return silent,
@@ -91,6 +95,7 @@ async fn silence(monitor: &Monitor, clusters: [Named; 2]) -> String {
 /// Returns when patience with a cluster is over, with the time for which it has not answered.
 async fn patience(monitor: &Monitor, name: ClusterName) -> Duration {
     let begun = Moment::now();
+    tokio::time::sleep(LEAST).await;
     loop {
         match monitor.silence(name) {
             Some(silence) => return silence,
