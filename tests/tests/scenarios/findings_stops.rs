@@ -94,7 +94,13 @@ async fn f23_an_outage_pauses_the_sync_at_its_deadline() -> Result<()> {
         "{progress}"
     );
     rig.destination.restart().await?;
-    rig.host.resume().await?;
+    wait_until("the destination is found again", DEADLINE, async || {
+        Ok(match rig.host.resume().await {
+            Ok(()) => Look::Done(()),
+            Err(error) => Look::NotYet(format!("{error:#}")),
+        })
+    })
+    .await?;
     wait_for_document(&rig, "app", "c", "late").await?;
     rig.finish().await.map(drop)
 }
