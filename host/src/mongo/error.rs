@@ -20,6 +20,7 @@ pub mod code {
     pub const NOT_AS_REPLACEMENT: [i32; 3] = [66, 52, 10003];
     pub const BSON_OBJECT_TOO_LARGE: i32 = 10334;
     pub const DUPLICATE_KEY: i32 = 11000;
+    pub const DATABASE_DIFFER_CASE: i32 = 13297;
 }
 
 /// Codes of conditions that pass: elections, shutdowns, lost cursors, locks, conflicts.

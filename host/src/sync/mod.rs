@@ -10,6 +10,7 @@ mod context;
 mod copy;
 mod error;
 mod indexes;
+mod letters;
 mod migrate;
 mod names;
 mod pipeline;

@@ -42,7 +42,11 @@ fn term(progress: &Value) -> u64 {
 
 async fn role(host: &Host) -> Result<String> {
     let answer = host.call("GET", "/readyz", "").await?;
-    ensure!([200, 503].contains(&answer.status), "readyz answers {}", answer.status);
+    ensure!(
+        [200, 503].contains(&answer.status),
+        "readyz answers {}",
+        answer.status
+    );
     Ok(text(&answer.body, "role").to_owned())
 }
 

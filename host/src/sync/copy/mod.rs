@@ -25,7 +25,7 @@ use std::{collections::VecDeque, sync::Arc};
 
 use tokio::sync::{Mutex, Semaphore};
 
-use super::{Context, Error, indexes};
+use super::{Context, Error, indexes, letters};
 use crate::{
     metadata::{CopyState, NamespaceDocument, NamespaceKind, PartitionDocument},
     model::{ClusterTime, Namespace, options::BuildIndexes, progress::CollectionProgress},
@@ -240,6 +240,9 @@ async fn create(
     match begin().await {
         Err(error) if error.has_code(code::NAMESPACE_EXISTS) => {
             drop_existing(context, name).await?;
+            begin().await?;
+        }
+        Err(error) if letters::free_name(context, &name.database, &error).await? => {
             begin().await?;
         }
         other => other?,

@@ -43,13 +43,13 @@ use tokio::{
 };
 
 use super::{
-    Context, Error, copy, indexes, recopy,
+    Context, Error, copy, indexes, letters, recopy,
     status::Step,
     wish::{self, Then, Wish},
 };
 use crate::{
     metadata::{Copied, CopyState, IntentDocument, NamespaceKind, PositionDocument},
-    model::{ClusterTime, Position, event::ChangeEvent},
+    model::{Change, ClusterTime, Position, event::ChangeEvent},
     mongo::listing,
     observe::failpoint,
 };
@@ -259,8 +259,8 @@ impl ChangeStream {
         self.safe = position_after(event.resume_token)?.or(self.safe.take());
         if in_scope {
             let after = self.position_document(false);
+            record_ddl(&self.context, changes, after).await?;
             let store = &self.context.store;
-            store.record_ddl(changes, after.as_ref()).await?;
             self.persisted.clone_from(&self.safe);
             self.in_flight = store.intents().await?;
             self.targets.fill_uuids(&self.context).await?;
@@ -400,6 +400,28 @@ impl ChangeStream {
                 bytes: to_i64(copy.copied_bytes),
             },
         })
+    }
+}
+
+/// Records what a DDL event has led to; a collection that it creates is created with that.
+async fn record_ddl(
+    context: &Context,
+    changes: Vec<Change>,
+    after: Option<PositionDocument>,
+) -> Result<(), Error> {
+    let store = &context.store;
+    let Err(error) = store.record_ddl(changes.clone(), after.as_ref()).await else {
+        return Ok(());
+    };
+    let created = changes.iter().find_map(|change| match change {
+        Change::Command { database, .. } => Some(database),
+        _ => None,
+    });
+    match created {
+        Some(database) if letters::free_name(context, database, &error).await? => {
+            Ok(store.record_ddl(changes, after.as_ref()).await?)
+        }
+        _ => Err(error.into()),
     }
 }
 

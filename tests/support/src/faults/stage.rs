@@ -222,7 +222,9 @@ impl Stage {
             let lines = journal
                 .iter()
                 .map(|command| format!("{command}, host {}\n", letter(command.ordinal)));
-            let file = crew.log_path().join(format!("{}-commands.txt", side.name()));
+            let file = crew
+                .log_path()
+                .join(format!("{}-commands.txt", side.name()));
             std::fs::write(file, lines.collect::<String>()).context("write a journal")?;
         }
         Ok(())
