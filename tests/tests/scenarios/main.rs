@@ -25,6 +25,7 @@ mod findings_lease;
 mod findings_silence;
 mod findings_state;
 mod findings_stops;
+mod findings_writes;
 mod ids;
 mod indexes;
 mod lease;
