@@ -46,10 +46,7 @@ pub async fn end_writes(client: &Client, app_name: &str) -> Result<(), Error> {
         if left.is_empty() {
             return Ok(());
         }
-        tracing::info!(
-            writes = left.len(),
-            "killing writes of a host that is gone"
-        );
+        tracing::info!(writes = left.len(), "killing writes of a host that is gone");
         for id in left.iter().filter_map(|operation| operation.get("opid")) {
             kill(client, id).await;
         }

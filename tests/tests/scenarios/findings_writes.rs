@@ -131,7 +131,8 @@ async fn f01_a_commit_delayed_past_a_takeover_is_refused() -> Result<()> {
 
 /// What clients of this name are writing.
 async fn writes_of(set: &ReplicaSet, client: &str) -> Result<Vec<Document>> {
-    let matching = doc! { "appName": client, "active": true, "op": { "$in": ["insert", "update", "remove"] } };
+    let matching =
+        doc! { "appName": client, "active": true, "op": { "$in": ["insert", "update", "remove"] } };
     let pipeline = [doc! { "$currentOp": {} }, doc! { "$match": matching }];
     let mut cursor = set.db("admin").aggregate(pipeline).await?;
     let mut found = Vec::new();

@@ -21,6 +21,7 @@ mod capped;
 mod ddl;
 mod faults;
 mod findings_commands;
+mod findings_ddl;
 mod findings_lease;
 mod findings_silence;
 mod findings_state;
