@@ -31,23 +31,48 @@ pub async fn is_connected(client: &Client, prefixes: &[&str]) -> Result<bool, Er
         .map(|prefix| doc! { "appName": { "$regex": format!("^{}", prefix.replace('.', "\\.")) } })
         .map(Bson::from)
         .collect();
-    any(client, true, doc! { "$or": names }).await
+    let connected = operations(client, true, doc! { "$or": names }).await?;
+    Ok(!connected.is_empty())
 }
 
 /// Ends what a client that may be gone has left on a server: aborts the transactions that it has
-/// open, and returns when none of its writes is running any more. A server goes on with a
-/// command whose sender is gone, and keeps its transaction open for a minute.
+/// open, kills its writes, and returns when none of them is running any more. A server goes on
+/// with a command whose sender is gone, and keeps its transaction open for a minute.
 pub async fn end_writes(client: &Client, app_name: &str) -> Result<(), Error> {
     end_transactions(client, app_name).await?;
-    let writes: Vec<Bson> = WRITES
-        .iter()
-        .map(|command| doc! { format!("command.{command}"): { "$exists": true } }.into())
-        .collect();
-    let running = doc! { "appName": app_name, "active": true, "$or": writes };
-    while any(client, false, running.clone()).await? {
+    let running = running_writes(app_name);
+    loop {
+        let left = operations(client, false, running.clone()).await?;
+        if left.is_empty() {
+            return Ok(());
+        }
+        tracing::info!(writes = left.len(), "killing writes of a host that is gone");
+        for id in left.iter().filter_map(|operation| operation.get("opid")) {
+            kill(client, id).await;
+        }
         tokio::time::sleep(LOOK_EVERY).await;
     }
-    Ok(())
+}
+
+/// A statement that is running is shown by its kind of operation, and its command is the statement
+/// alone (`q`, `u`), without the name of the command that it is a part of.
+fn running_writes(app_name: &str) -> Document {
+    let statements = doc! { "op": { "$in": ["insert", "update", "remove"] } };
+    let writes: Vec<Document> = WRITES
+        .iter()
+        .map(|command| doc! { format!("command.{command}"): { "$exists": true } })
+        .chain([statements])
+        .collect();
+    doc! { "appName": app_name, "active": true, "$or": writes }
+}
+
+/// A user may kill its own operations without a privilege. Where that fails the operation comes to
+/// its end by itself.
+async fn kill(client: &Client, id: &Bson) {
+    let kill = doc! { "killOp": 1, "op": id };
+    if let Err(error) = client.database("admin").run_command(kill).await {
+        tracing::info!(error = %Error::from(error), "operation not killed");
+    }
 }
 
 /// Aborts the transactions that a client has open. Those of dropped futures stay open for a minute
@@ -95,19 +120,23 @@ async fn abort_transactions(client: &Client, app_name: &str) -> Result<(), Error
     Ok(())
 }
 
-/// True if any of our user's operations, or connections, matches (manual: `$currentOp`,
+/// Those of our user's operations, or connections, that match (manual: `$currentOp`,
 /// which shows a user's own operations without a privilege).
-async fn any(client: &Client, idle: bool, matching: Document) -> Result<bool, Error> {
+async fn operations(
+    client: &Client,
+    idle: bool,
+    matching: Document,
+) -> Result<Vec<Document>, Error> {
     let pipeline = [
         doc! { "$currentOp": { "idleConnections": idle } },
         doc! { "$match": matching },
-        doc! { "$limit": 1 },
+        doc! { "$project": { "opid": 1 } },
     ];
     let admin = client.database("admin");
     Repeat::quick(client.at(), "look at running operations")
         .run(async || {
-            let mut found = admin.aggregate(pipeline.clone()).await?;
-            Ok(found.try_next().await?.is_some())
+            let found = admin.aggregate(pipeline.clone()).await?;
+            Ok(found.try_collect().await?)
         })
         .await
 }

@@ -1,7 +1,7 @@
 //! Plugins in a running sync: what they do to documents and names, and what a
 //! bad one cannot do.
 
-mod builds;
+pub(crate) mod builds;
 mod chain;
 mod faults;
 mod guests;
