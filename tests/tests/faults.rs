@@ -26,13 +26,15 @@ struct Found {
     failures: Vec<String>,
 }
 
-/// Runs what is left, one after the other.
+/// Runs what is left, one after the other. Each is told: a run that never ends has a name.
+#[expect(clippy::print_stderr, reason = "a run is repeated by its name")]
 async fn job(mut stages: Stages, left: &Mutex<VecDeque<Name>>, found: &Mutex<Found>) -> Result<()> {
     loop {
         let next = left.lock().expect("a lock").pop_front();
         let Some(name) = next else {
             break;
         };
+        eprintln!("{name}");
         let outcome = stages.run(&name).await?;
         let mut found = found.lock().expect("a lock");
         found.met += usize::from(outcome.met);

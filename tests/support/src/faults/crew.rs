@@ -17,7 +17,7 @@ use crate::{
 };
 
 /// Within this time every goal of a run is reached, whatever the fault.
-pub(super) const DEADLINE: Duration = Duration::from_secs(45);
+pub(super) const DEADLINE: Duration = Duration::from_secs(120);
 /// No call of a host that is well takes longer.
 const CALL: Duration = Duration::from_secs(10);
 /// How often a host is started that a fault keeps from starting.
