@@ -44,9 +44,9 @@ const ANSWER: Duration = Duration::from_secs(75);
 
 /// Attempts that the server broke off, after which a smaller transaction is worth trying.
 const MAX_CONFLICTS: u32 = 8;
-/// A transaction that was broken off after this time was too large: the server ends it after a
-/// minute (`transactionLifetimeLimitSeconds`).
-const LONG: Duration = Duration::from_secs(15);
+/// A transaction that was broken off after this time was too large: it cost much, and a server whose
+/// cache is full breaks it off again.
+const LONG: Duration = Duration::from_millis(500);
 
 /// One writer of the destination. Its transactions are sequential.
 pub struct GuardedWriter {

@@ -277,13 +277,22 @@ fn differing(a: &RawDocument, b: &RawDocument) -> Result<BTreeSet<String>, Error
     for (one, other) in [(a, b), (b, a)] {
         for option in one {
             let (name, value) = option.map_err(mongo::Error::Bson)?;
-            let same = other.get(name).map_err(mongo::Error::Bson)? == Some(value);
+            let same = other.get(name).map_err(mongo::Error::Bson)? == Some(value)
+                || is_default(name.as_str(), value);
             if !same && !["size", "max"].contains(&name.as_str()) {
                 names.insert(name.as_str().to_owned());
             }
         }
     }
     Ok(names)
+}
+
+/// True for a value that `collMod` writes down and that `create` leaves out: it says the same.
+fn is_default(option: &str, value: RawBsonRef<'_>) -> bool {
+    matches!(
+        (option, value.as_str()),
+        ("validationLevel", Some("strict")) | ("validationAction", Some("error"))
+    )
 }
 
 /// What `collMod` takes for an option that a collection does not have; `None` for options that it

@@ -172,7 +172,8 @@ async fn s57_idle_and_filtered_sources() -> Result<()> {
     let begun = wait_in_step(&rig).await?;
     let events = number(&begun, "/totalEventsApplied");
 
-    // Idle: nothing but the note of `wait_in_step`.
+    // Idle: nothing but notes, one of them behind what was seen.
+    source_time(&rig).await?;
     let idle = wait_in_step(&rig).await?;
     ensure!(
         position(&idle, "safe") > position(&begun, "safe"),
@@ -181,6 +182,7 @@ async fn s57_idle_and_filtered_sources() -> Result<()> {
     insert(&other, "c", documents(10..2000)).await?;
     run(&other, doc! { "create": "more" }).await?;
     run(&other, doc! { "drop": "more" }).await?;
+    source_time(&rig).await?;
     let filtered = wait_in_step(&rig).await?;
     ensure!(
         position(&filtered, "safe") > position(&idle, "safe"),

@@ -91,6 +91,8 @@ async fn s_views() -> Result<()> {
     change_back(4).await?;
     change_all(5).await?;
     wait_in_step(&rig).await?;
+    // Views are made at commit.
+    rig.commit().await?;
     let destination = rig.destination_db("app");
     ensure!(names(&destination).await? == names(&source).await?);
     for name in ["plain", "a on plain", "collated", "changed", "new 1"] {
@@ -103,7 +105,7 @@ async fn s_views() -> Result<()> {
         content(&destination, "collated").await?.len() == 20,
         "without its collation"
     );
-    rig.finish().await?;
+    rig.close().await?;
     Ok(())
 }
 
@@ -150,7 +152,9 @@ async fn s_views_of_a_dropped_database() -> Result<()> {
     view(&rig.source_db("other"), "v", "c", stage(2)).await?;
     rig.host.restart().await?;
     wait_in_step(&rig).await?;
+    ensure!(names(&rig.destination_db("other")).await?.is_empty());
+    rig.commit().await?;
     ensure!(names(&rig.destination_db("other")).await? == ["v"]);
-    rig.finish().await?;
+    rig.close().await?;
     Ok(())
 }

@@ -20,7 +20,7 @@ use crate::mongo::{
 };
 
 /// Statements of a writer's first transaction, and of any.
-const FIRST_STATEMENTS: usize = 250;
+const FIRST_STATEMENTS: usize = 64;
 const MAX_STATEMENTS: usize = 2_000;
 /// Bytes of documents in a transaction; a larger document goes alone.
 const MAX_BYTES: usize = 8 << 20;

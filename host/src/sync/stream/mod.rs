@@ -259,8 +259,9 @@ impl ChangeStream {
         self.safe = position_after(event.resume_token)?.or(self.safe.take());
         if in_scope {
             let after = self.position_document(false);
-            record_ddl(&self.context, changes, after).await?;
+            record_ddl(&self.context, changes, after.as_ref()).await?;
             let store = &self.context.store;
+            self.show_persisted(after.as_ref());
             self.persisted.clone_from(&self.safe);
             self.in_flight = store.intents().await?;
             self.targets.fill_uuids(&self.context).await?;
@@ -378,11 +379,16 @@ impl ChangeStream {
             return Ok(());
         };
         self.context.store.put_position(&position).await?;
-        self.context
-            .status
-            .show_events(u64::try_from(position.events_applied).unwrap_or_default());
-        self.context.status.set_safe(position.safe.cluster_time);
+        self.show_persisted(Some(&position));
         Ok(())
+    }
+
+    fn show_persisted(&self, position: Option<&PositionDocument>) {
+        if let Some(position) = position {
+            let status = &self.context.status;
+            status.show_events(u64::try_from(position.events_applied).unwrap_or_default());
+            status.set_safe(position.safe.cluster_time);
+        }
     }
 
     /// The safe position as it is persisted; `None` until the first batch has been applied.
@@ -407,10 +413,10 @@ impl ChangeStream {
 async fn record_ddl(
     context: &Context,
     changes: Vec<Change>,
-    after: Option<PositionDocument>,
+    after: Option<&PositionDocument>,
 ) -> Result<(), Error> {
     let store = &context.store;
-    let Err(error) = store.record_ddl(changes.clone(), after.as_ref()).await else {
+    let Err(error) = store.record_ddl(changes.clone(), after).await else {
         return Ok(());
     };
     let created = changes.iter().find_map(|change| match change {
@@ -419,7 +425,7 @@ async fn record_ddl(
     });
     match created {
         Some(database) if letters::free_name(context, database, &error).await? => {
-            Ok(store.record_ddl(changes, after.as_ref()).await?)
+            Ok(store.record_ddl(changes, after).await?)
         }
         _ => Err(error.into()),
     }

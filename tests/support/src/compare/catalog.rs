@@ -101,7 +101,13 @@ pub(super) async fn read(client: &Client) -> Result<BTreeMap<Name, Entry>> {
 
 async fn read_entry(database: &Database, name: &str, listed: &Document) -> Result<Entry> {
     let kind = listed.get_str("type").unwrap_or("collection").to_owned();
-    let options = listed.get_document("options").cloned().unwrap_or_default();
+    let mut options = listed.get_document("options").cloned().unwrap_or_default();
+    // What `collMod` writes down and `create` leaves out says the same.
+    for (option, default) in [("validationLevel", "strict"), ("validationAction", "error")] {
+        if options.get_str(option) == Ok(default) {
+            options.remove(option);
+        }
+    }
     let mut indexes = BTreeMap::new();
     if kind == "collection" {
         for spec in list(database, doc! { "listIndexes": name }).await? {
