@@ -43,6 +43,9 @@ const REPLY_KIB: u32 = 16 * 1024 + 64;
 /// How often a partition's progress is persisted while it is copied.
 const PERSIST_EVERY: Duration = Duration::from_secs(1);
 
+/// The time for an answer of the source.
+const ANSWER: Duration = Duration::from_secs(120);
+
 /// Pauses between attempts of a copy that does not move.
 const FIRST_PAUSE: Duration = Duration::from_millis(50);
 const LAST_PAUSE: Duration = Duration::from_secs(5);
@@ -165,7 +168,8 @@ impl PartitionCopier<'_> {
         let Ok(mut share) = self.budget.clone().acquire_many_owned(REPLY_KIB).await else {
             return Ok(None);
         };
-        let Some(reply) = cursor.next().await else {
+        let next = tokio::time::timeout(ANSWER, cursor.next()).await;
+        let Some(reply) = next.map_err(|_elapsed| mongo::Error::NoAnswer(ANSWER))? else {
             return Ok(None);
         };
         let reply = reply.map_err(mongo::Error::from)?;
@@ -297,12 +301,13 @@ impl PartitionCopier<'_> {
         loop {
             let command = find.command(&name, read, partition);
             let batch_size = u32::try_from(self.batch_documents()).unwrap_or(u32::MAX);
-            match database
+            let opened = database
                 .run_raw_cursor_command(command)
                 .batch_size(batch_size)
                 .batch()
-                .await
-            {
+                .into_future();
+            let opened = tokio::time::timeout(ANSWER, opened).await;
+            match opened.map_err(|_elapsed| mongo::Error::NoAnswer(ANSWER))? {
                 Ok(cursor) => return Ok(Some(cursor)),
                 Err(error) => {
                     let error = mongo::Error::from(error);

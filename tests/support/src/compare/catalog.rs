@@ -104,7 +104,7 @@ async fn read_entry(database: &Database, name: &str, listed: &Document) -> Resul
     let mut options = listed.get_document("options").cloned().unwrap_or_default();
     // What `collMod` writes down and `create` leaves out says the same.
     for (option, default) in [("validationLevel", "strict"), ("validationAction", "error")] {
-        if options.get_str(option) == Ok(default) {
+        if options.get_str(option).is_ok_and(|value| value == default) {
             options.remove(option);
         }
     }
