@@ -271,11 +271,17 @@ impl ActiveSync {
         self.ended(had_failed)
     }
 
-    /// Stops the work for a moment: the state stays as it is until [`Self::spawn`].
-    pub(super) async fn stop_to_restart(&self) -> Result<(), OperatorError> {
+    /// Stops the work for a call: the state stays as it is until the call has been carried out, by
+    /// [`Self::spawn`], [`Self::rest`] or [`Self::fail`].
+    pub(super) async fn stop_in_call(&self) -> Result<(), OperatorError> {
         self.stop().await?;
-        self.set_work(WorkState::Restarting);
+        self.set_work(WorkState::Stopping);
         Ok(())
+    }
+
+    /// The call that has stopped the work is carried out.
+    pub(super) fn rest(&self) {
+        self.set_work(WorkState::Resting);
     }
 
     fn has_failed(&self) -> bool {
@@ -289,7 +295,7 @@ impl ActiveSync {
         match &*work {
             WorkState::Failed(_) if had_failed => Ok(()),
             WorkState::Failed(error) => Err(error.clone()),
-            WorkState::Resting | WorkState::Working | WorkState::Restarting => {
+            WorkState::Resting | WorkState::Working | WorkState::Stopping => {
                 *work = WorkState::Resting;
                 Ok(())
             }

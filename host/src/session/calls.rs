@@ -62,7 +62,7 @@ impl Session {
         self.refuse_standby()?;
         let _turn = self.turn().await?;
         let active = self.active_for(Call::Pause)?;
-        active.stop().await?;
+        active.stop_in_call().await?;
         active
             .persist(
                 self,
@@ -70,7 +70,9 @@ impl Session {
                 |session| session.state = State::Paused,
             )
             .await
-            .inspect_err(|error| active.fail(error.clone()))
+            .inspect_err(|error| active.fail(error.clone()))?;
+        active.rest();
+        Ok(())
     }
 
     pub async fn resume(&self) -> Result<(), OperatorError> {
@@ -161,7 +163,7 @@ impl Session {
     }
 
     async fn give_away(&self, active: &ActiveSync) -> Result<(), OperatorError> {
-        active.stop().await?;
+        active.stop_in_call().await?;
         failpoint("handover_drained");
         let kept = "The work has stopped, and the lease is not given back: this host holds the sync. Call resume \
                     to go on here.";

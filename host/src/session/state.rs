@@ -2,7 +2,7 @@
 //!
 //! It follows from two facts: the state that is persisted, and what the work does in this
 //! process. Invariant: a state that promises work (RUNNING, COMMITTING) is shown only while a
-//! task does it, or a swap is about to begin it again.
+//! task does it, or a call that has stopped it is being carried out.
 
 use crate::model::{ErrorName, OperatorError, State, state::Call};
 
@@ -13,8 +13,8 @@ pub(super) enum WorkState {
     #[default]
     Resting,
     Working,
-    /// A swap has stopped the work and begins it again.
-    Restarting,
+    /// A call has stopped the work, and is being carried out.
+    Stopping,
     Failed(OperatorError),
 }
 
@@ -41,7 +41,7 @@ impl SyncState {
             State::Idle | State::Reversing => return Self::Stopped(unknown(persisted)),
         };
         match work {
-            WorkState::Working | WorkState::Restarting => wanted,
+            WorkState::Working | WorkState::Stopping => wanted,
             WorkState::Resting => Self::Stopped(resting()),
             WorkState::Failed(error) => Self::Stopped(error.clone()),
         }
@@ -126,10 +126,10 @@ mod tests {
     #[test]
     fn work_that_is_shown_is_work_that_is_done() {
         use State::{Committed, Committing, Idle, Paused, Running};
-        use WorkState::{Restarting, Resting, Working};
+        use WorkState::{Resting, Stopping, Working};
         for (persisted, work, shown, has_reason) in [
             (Running, Working, Running, false),
-            (Running, Restarting, Running, false),
+            (Running, Stopping, Running, false),
             (Running, Resting, Paused, true),
             (Running, failed(), Paused, true),
             (Committing, Working, Committing, false),

@@ -238,7 +238,7 @@ impl Prepared {
         .await?;
         if boundary.copying && self.replaced.iter().any(Replaced::is_incompatible) {
             drop(boundary);
-            active.stop_to_restart().await?;
+            active.stop_in_call().await?;
             let swapped = self.at_rest(active, chain).await;
             active
                 .spawn(session)
