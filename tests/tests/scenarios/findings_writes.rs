@@ -269,12 +269,12 @@ async fn f03_a_delete_that_comes_late_changes_nothing() -> Result<()> {
 
 #[tokio::test]
 async fn f03_a_drop_that_comes_late_changes_nothing() -> Result<()> {
-    let drop = async |rig: &Rig| {
+    let dropped = async |rig: &Rig| {
         run(&rig.source_db("app"), doc! { "drop": "c" })
             .await
             .map(drop)
     };
-    arrives_last(statement("drop"), drop, async |rig| add(rig, 1).await).await
+    arrives_last(statement("drop"), dropped, async |rig| add(rig, 1).await).await
 }
 
 // ---- 04, 05: DDL that is rolled back, or whose reply is lost
