@@ -69,7 +69,7 @@ pub(super) async fn client(
     }
 }
 
-/// How long the primary takes to answer a ping; `None` if it does not within [`ANSWER`]. Asked
+/// How long the primary takes to answer a ping; `None` if it does not within `ANSWER`. Asked
 /// once: whoever watches a cluster asks again.
 pub async fn ping_ms(cluster: &Cluster) -> Option<u64> {
     let asked = Instant::now();

@@ -19,7 +19,7 @@ use crate::{model::ErrorKind, observe::shortened};
 /// How long a cluster may fail without a success between before the sync pauses (mongosync: 10 minutes).
 const OUTAGE: Duration = Duration::from_secs(600);
 
-/// [`OUTAGE`], or what a test makes of it.
+/// `OUTAGE`, or what a test makes of it.
 pub fn outage() -> Duration {
     shortened("TIDEGATE_OUTAGE_SECONDS", OUTAGE)
 }

@@ -28,7 +28,7 @@ pub(super) async fn free_name(
     Ok(true)
 }
 
-/// The name that the server's message gives: "already have: [App] trying to create [app]".
+/// The name that the server's message gives: `already have: [App] trying to create [app]`.
 fn in_the_way(database: &str, error: &mongo::Error) -> Option<String> {
     if !error.has_code(code::DATABASE_DIFFER_CASE) {
         return None;

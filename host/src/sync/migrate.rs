@@ -5,7 +5,7 @@
 //! their collections, writes what the component makes of them, and sets the version
 //! last. So a crash leaves the one version or the other, and nothing between.
 //!
-//! Views under the old names of version 3 are no part of the transaction, see [`super::shut_out`]:
+//! Views under the old names of version 3 are no part of the transaction, see [`super::shut_out()`]:
 //! before the step back they are dropped; after the step forward a takeover creates them.
 
 use std::{sync::Arc, time::Instant};
