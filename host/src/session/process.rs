@@ -42,7 +42,10 @@ fn has_ended(pid: i32, started: &str) -> bool {
     match state_and_start(pid) {
         // A zombie does nothing any more.
         Some((state, now)) => matches!(state, 'Z' | 'X') || now != started,
-        None => Pid::from_raw(pid)
+        // A negative one would stand for a group of processes.
+        None => (pid > 0)
+            .then_some(pid)
+            .and_then(Pid::from_raw)
             .is_some_and(|pid| rustix::process::test_kill_process(pid) == Err(Errno::SRCH)),
     }
 }
