@@ -1,9 +1,15 @@
 //! DDL and crashes: findings 10 and 11 of 0.2.0. With `TIDEGATE_BIN` they run on another host.
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 use bson::{Document, doc};
 use serde_json::json;
-use support::Rig;
+use support::{
+    Rig,
+    host::DEADLINE,
+    proxy::{Then, commands},
+    rig::Options,
+};
+use tokio::sync::mpsc;
 
 use crate::plugins::builds::{AllStamped, FIRST, OTHER, stamped, upgraded, upload};
 use crate::steps::{go_on_and_die, insert, run, wait_in_step};
@@ -14,7 +20,11 @@ const APPLIED: &str = "ddl_applied";
 /// A sync of `app.a` and `app.b` that is in step, and whose host is stopped: all that is written
 /// now is one batch for the next one.
 async fn stopped() -> Result<Rig> {
-    let mut rig = Rig::start().await?;
+    let mut rig = Rig::with(Options {
+        proxied: true,
+        ..Options::default()
+    })
+    .await?;
     let source = rig.source_db("app");
     for name in ["a", "b"] {
         run(
@@ -45,22 +55,38 @@ async fn drop_a(rig: &Rig) -> Result<()> {
         .map(drop)
 }
 
-/// The host dies at `point`, where DDL is done on the destination and not recorded. So does the next
-/// one; then a third goes on.
-async fn dies_behind_ddl(point: &str, batch: impl AsyncFnOnce(&Rig) -> Result<()>) -> Result<()> {
+/// The host dies when the destination has done this command, before it hears of that. The next one
+/// dies behind the same event, before the position is persisted; then a third goes on.
+async fn dies_behind(command: &str, batch: impl AsyncFnOnce(&Rig) -> Result<()>) -> Result<()> {
     let mut rig = stopped().await?;
     batch(&rig).await?;
-    for point in [point, APPLIED] {
-        go_on_and_die(&mut rig, point).await?;
-    }
+    dies_without_reply(&mut rig, command).await?;
+    go_on_and_die(&mut rig, APPLIED).await?;
     rig.host.restart().await?;
     wait_in_step(&rig).await?;
     rig.finish().await.map(drop)
 }
 
+async fn dies_without_reply(rig: &mut Rig, command: &str) -> Result<()> {
+    let (tell, mut told) = mpsc::unbounded_channel();
+    let ddl = commands(command).when(|command| command.label.contains(" app."));
+    let destination = &rig.proxies()?.destination;
+    let done = destination.on(ddl).after(move |_| {
+        // Nobody listens once the host is dead.
+        let _ = tell.send(());
+        std::future::pending::<Then>()
+    });
+    rig.host.restart().await?;
+    let told = tokio::time::timeout(DEADLINE, told.recv()).await;
+    told.context("the destination does no such command")?;
+    rig.host.kill()?;
+    rig.proxies()?.destination.remove(&done);
+    Ok(())
+}
+
 #[tokio::test]
 async fn f10_a_crash_behind_inserts_and_a_rename() -> Result<()> {
-    dies_behind_ddl(APPLIED, async |rig| {
+    dies_behind("renameCollection", async |rig| {
         add(rig, "a", 10..20).await?;
         rename(rig, doc! { "renameCollection": "app.a", "to": "app.z" }).await
     })
@@ -69,7 +95,7 @@ async fn f10_a_crash_behind_inserts_and_a_rename() -> Result<()> {
 
 #[tokio::test]
 async fn f10_a_crash_behind_inserts_and_a_drop() -> Result<()> {
-    dies_behind_ddl(APPLIED, async |rig| {
+    dies_behind("drop", async |rig| {
         add(rig, "a", 10..20).await?;
         drop_a(rig).await
     })
@@ -78,7 +104,7 @@ async fn f10_a_crash_behind_inserts_and_a_drop() -> Result<()> {
 
 #[tokio::test]
 async fn f10_a_crash_behind_inserts_and_a_rename_onto_their_collection() -> Result<()> {
-    dies_behind_ddl(APPLIED, async |rig| {
+    dies_behind("renameCollection", async |rig| {
         add(rig, "b", 10..15).await?;
         let onto = doc! { "renameCollection": "app.a", "to": "app.b", "dropTarget": true };
         rename(rig, onto).await
@@ -97,12 +123,12 @@ async fn capped_in_its_place(rig: &Rig) -> Result<()> {
 
 #[tokio::test]
 async fn f10_a_crash_between_a_drop_and_a_create_capped() -> Result<()> {
-    dies_behind_ddl(APPLIED, capped_in_its_place).await
+    dies_behind("drop", capped_in_its_place).await
 }
 
 #[tokio::test]
 async fn f10_a_crash_behind_a_drop_and_a_create_capped() -> Result<()> {
-    dies_behind_ddl("ddl_applied:2", capped_in_its_place).await
+    dies_behind("create", capped_in_its_place).await
 }
 
 // ---- 11: options that have changed, and a second copy
@@ -134,9 +160,12 @@ async fn f11_changed_options_outlive_a_second_copy() -> Result<()> {
     rig.finish().await.map(drop)
 }
 
-/// A collection with a validator.
+/// A collection with a validator. Once level and action are set, no command takes them away again.
 async fn begin_to_validate(rig: &Rig) -> Result<()> {
-    let create = doc! { "create": "a", "validator": { "n": { "$gte": 0 } } };
+    let create = doc! {
+        "create": "a", "validator": { "n": { "$gte": 0 } },
+        "validationLevel": "strict", "validationAction": "error",
+    };
     run(&rig.source_db("app"), create).await?;
     add(rig, "a", 0..10).await
 }
