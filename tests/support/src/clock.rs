@@ -1,5 +1,5 @@
-//! Hosts whose wall clock is wrong, by libfaketime. Their monotonic clock stays right, as it
-//! does where an operator or a bad time server sets a machine's clock.
+//! Hosts and servers whose wall clock is wrong, by libfaketime. Their monotonic clock stays
+//! right, as it does where an operator or a bad time server sets a machine's clock.
 
 use std::path::{Path, PathBuf};
 
@@ -30,7 +30,10 @@ impl WrongClock {
 
     /// Within a second it is off by this.
     pub fn set(&self, offset: &str) -> Result<()> {
-        std::fs::write(self.file(), offset).context("set a clock")
+        // No process may read a file that is half written.
+        let new = self.directory.path().join("new");
+        std::fs::write(&new, offset).context("write an offset")?;
+        std::fs::rename(new, self.file()).context("set a clock")
     }
 
     /// What a process has to be started with to see it.
@@ -39,6 +42,7 @@ impl WrongClock {
             ("LD_PRELOAD", self.library.display().to_string()),
             ("FAKETIME_TIMESTAMP_FILE", self.file().display().to_string()),
             ("FAKETIME_CACHE_DURATION", "1".to_owned()),
+            ("FAKETIME_DONT_FAKE_MONOTONIC", "1".to_owned()),
             ("DONT_FAKE_MONOTONIC", "1".to_owned()),
         ];
         variables

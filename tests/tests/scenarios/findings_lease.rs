@@ -1,4 +1,4 @@
-//! Who works on a sync: findings 06 and 31 of 0.2.0.
+//! Who works on a sync: findings 06, 08 and 31 of 0.2.0.
 
 use std::{
     fs::Permissions,
@@ -9,15 +9,17 @@ use std::{
 };
 
 use anyhow::{Context, Result, ensure};
-use bson::{Document, doc};
+use bson::{DateTime, Document, doc};
 use serde_json::{Value, json};
 use support::{
-    Rig, TestDir,
+    Rig, TestDir, Writer,
+    clock::WrongClock,
     host::{self, DEADLINE, number, text},
     replica_set,
     rig::Options,
     wait::Look,
     wait_until,
+    workload::{self, Pace, dataset},
 };
 
 use crate::steps::{self, METADATA, fail_command, heal, insert};
@@ -114,6 +116,97 @@ async fn f06_a_process_that_cannot_be_looked_at_is_not_dead() -> Result<()> {
     drop(std::mem::replace(&mut rig.host, standby));
     directory.remove();
     rig.finish().await.map(drop)
+}
+
+/// Sets the destination's clock forward by 30 s until the lease of a live host is taken: where
+/// the host has renewed it before the standby looked, once more.
+async fn step_until_taken(rig: &Rig, clock: &WrongClock) -> Result<()> {
+    let term = lease(rig).await?.get_i64("term")?;
+    for step in 1..=5 {
+        let before = lease(rig)
+            .await?
+            .get_datetime("expiresAt")?
+            .timestamp_millis();
+        clock.set(&format!("+{}s", 30 * step))?;
+        let taken = wait_until("the clock steps forward", DEADLINE, async || {
+            let lease = lease(rig).await?;
+            let later = lease.get_datetime("expiresAt")?.timestamp_millis() - before;
+            // The lease was held until `before`: one that ends so much later was written after the step.
+            Ok(match (lease.get_i64("term")? > term, later > 25_000) {
+                (true, _) => Look::Done(true),
+                (false, true) => Look::Done(false),
+                (false, false) => Look::NotYet(lease.to_string()),
+            })
+        })
+        .await?;
+        if taken {
+            return Ok(());
+        }
+    }
+    anyhow::bail!("the lease was not taken")
+}
+
+/// The destination's clock steps forward under a live host: a standby takes its lease while it
+/// works. The server guards the writes of both, so nothing is lost or written twice.
+#[tokio::test]
+async fn f08_a_clock_that_steps_forward_costs_no_data() -> Result<()> {
+    const DOCUMENTS: u64 = 1_000;
+    let applied = |progress: &Value| number(progress, "/totalEventsApplied");
+    let clock = WrongClock::by("+0s")?;
+    let mut rig = Rig::with(Options {
+        destination: replica_set::Options {
+            environment: clock.environment(),
+            ..replica_set::Options::default()
+        },
+        ..Options::default()
+    })
+    .await?;
+    rig.set_scope(dataset::in_scope);
+    workload::load(rig.source.client(), DOCUMENTS, 1).await?;
+    rig.host.start(dataset::filters()).await?;
+    rig.host.wait_can_commit().await?;
+    let standby = steps::second(&mut rig, "standby").await?;
+    let writer = Writer::start(rig.source.client(), DOCUMENTS, 1, Pace::default());
+    rig.host
+        .wait_until("events are applied", DEADLINE, |progress| {
+            applied(progress) > 100
+        })
+        .await?;
+    ensure!(
+        is_ours(&rig.host.progress().await?),
+        "the first host lost the lease"
+    );
+    step_until_taken(&rig, &clock).await?;
+    let by_standby = lease(&rig).await?;
+    ensure!(
+        !by_standby
+            .get_document("predecessor")?
+            .get_bool("released")?
+            && by_standby.get_datetime("takenAt")?.timestamp_millis()
+                - DateTime::now().timestamp_millis()
+                > 10_000,
+        "the clock did not step, or the lease was given back: {by_standby}"
+    );
+    let taken = standby
+        .wait_until("the sync is the standby's", DEADLINE, is_ours)
+        .await?;
+    rig.host
+        .wait_until("the first host is a standby", DEADLINE, |progress| {
+            progress["lease"]["ours"] == false
+        })
+        .await?;
+    standby
+        .wait_until("more events are applied", DEADLINE, |progress| {
+            applied(progress) > applied(&taken) + 200
+        })
+        .await?;
+    writer.stop().await?;
+    // The first host goes on as a standby until the end of the comparison.
+    let first = std::mem::replace(&mut rig.host, standby);
+    rig.finish().await?;
+    drop(first);
+    clock.remove();
+    Ok(())
 }
 
 /// A takeover that fails gives the lease back, and is tried again ever less often.

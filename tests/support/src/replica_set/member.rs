@@ -109,7 +109,9 @@ impl Member {
                 .arg("--tlsCertificateKeyFile")
                 .arg(&certificates.server);
         }
-        command.args(&options.arguments);
+        command
+            .args(&options.arguments)
+            .envs(options.environment.iter().cloned());
         Ok(command)
     }
 }

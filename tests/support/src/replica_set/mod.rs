@@ -42,6 +42,8 @@ pub struct Options {
     pub replicated: bool,
     /// More arguments for `mongod`.
     pub arguments: Vec<String>,
+    /// More of its environment.
+    pub environment: Vec<(String, String)>,
 }
 
 impl Default for Options {
@@ -52,6 +54,7 @@ impl Default for Options {
             members: 1,
             replicated: true,
             arguments: Vec::new(),
+            environment: Vec::new(),
         }
     }
 }
