@@ -21,7 +21,7 @@ const TERM_ID: &str = "term";
 
 /// The guard documents of all writers of documents. The list is closed: a new holder raises the
 /// term of each, and a writer never makes one, so that none of an older term appears later.
-pub const APPLIERS: [&str; 8] = [
+const APPLIERS: [&str; 8] = [
     "applier:0",
     "applier:1",
     "applier:2",

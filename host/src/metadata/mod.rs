@@ -25,7 +25,7 @@ pub use documents::{
     QuarantineDocument, SessionDocument, SwapDocument, UpgradeDocument,
 };
 pub use intents::{IntentDocument, IntentKind, IntentState};
-pub use lease::{APPLIERS, Claim, LeaseDocument, LeaseKey, Predecessor};
+pub use lease::{Claim, LeaseDocument, LeaseKey, Predecessor};
 pub use legacy::{RENAMED, newest_release_of};
 pub use quarantine::QuarantinedId;
 pub use store::{Heading, Reader, Standing, Storage, Store};

@@ -17,7 +17,7 @@ use serde::de::DeserializeOwned;
 use tokio::sync::{Mutex, OwnedMutexGuard};
 
 use super::{
-    Error, GuardedWriter, Moment, Transacted, outage, raise_term, retry,
+    Error, GuardedWriter, raise_term, retry,
     write::{Command, MAX_COMMAND_BYTES},
 };
 use crate::model::{Change, Guard};
@@ -123,18 +123,7 @@ impl Documents {
             }
             Ok(commands)
         };
-        let begun = Moment::now();
-        loop {
-            match writer.transact(build).await? {
-                Transacted::Done(_) => return Ok(()),
-                Transacted::Refused { error, .. } => return Err(error.into_error()),
-                Transacted::TooLarge if begun.elapsed() > outage() => {
-                    return Err(Error::Conflicts);
-                }
-                // There is nothing to be split; what stands in its way passes.
-                Transacted::TooLarge => tracing::info!("metadata is written again"),
-            }
-        }
+        writer.commit(build).await
     }
 
     fn append_commands(&self, change: &Change, commands: &mut Vec<Command>) -> Result<(), Error> {

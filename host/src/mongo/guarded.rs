@@ -108,6 +108,12 @@ impl From<Error> for Failure {
     }
 }
 
+/// What has become of a commit whose answer was lost.
+enum Lost {
+    Committed(Vec<Outcome>),
+    Unknown(Option<Sent>),
+}
+
 #[derive(serde::Deserialize)]
 struct GuardDocument {
     term: i64,
@@ -159,21 +165,16 @@ impl GuardedWriter {
                     self.writes = Some(writes);
                     return Ok(Transacted::Refused { command, error });
                 }
-                Ok(Attempt::NotMatched) => {
-                    let now = self.committed().await?;
-                    match unknown.take() {
-                        Some(Sent { attempt, outcomes })
-                            if now.writes == writes + 1 && now.attempt == Some(attempt) =>
-                        {
-                            self.writes = Some(now.writes);
-                            return Ok(Transacted::Done(outcomes));
-                        }
-                        // The majority has not yet seen what the primary has.
-                        kept if now.writes == writes => unknown = kept,
-                        _ => return Err(Error::GuardChanged),
+                Ok(Attempt::NotMatched) => match self.resolve(writes, unknown.take()).await? {
+                    Lost::Committed(outcomes) => {
+                        self.writes = Some(writes + 1);
+                        return Ok(Transacted::Done(outcomes));
                     }
-                    Error::Stale
-                }
+                    Lost::Unknown(sent) => {
+                        unknown = sent;
+                        Error::Stale
+                    }
+                },
                 Err(failure) => {
                     if failure.matched {
                         unknown = failure.sent;
@@ -209,6 +210,43 @@ impl GuardedWriter {
                 LAST_PAUSE_OF_OUTAGE
             };
             pause = (pause * 2).min(last);
+        }
+    }
+
+    /// Runs commands that cannot be split in one transaction, again while it is broken off.
+    ///
+    /// # Errors
+    /// As [`Self::transact`]; a refused statement; [`Error::Conflicts`] at the end of an outage.
+    pub async fn commit(
+        &mut self,
+        build: impl Fn() -> Result<Vec<Command>, Error>,
+    ) -> Result<(), Error> {
+        let begun = Moment::now();
+        loop {
+            match self.transact(&build).await? {
+                Transacted::Done(_) => return Ok(()),
+                Transacted::Refused { error, .. } => return Err(error.into_error()),
+                Transacted::TooLarge if begun.elapsed() > outage() => {
+                    return Err(Error::Conflicts);
+                }
+                // What stands in its way passes.
+                Transacted::TooLarge => tracing::info!(writer = self.guard.writer, "written again"),
+            }
+        }
+    }
+
+    /// What the guard document says, after it did not match, of a commit whose answer was lost.
+    async fn resolve(&self, writes: i64, unknown: Option<Sent>) -> Result<Lost, Error> {
+        let now = self.committed().await?;
+        match unknown {
+            Some(Sent { attempt, outcomes })
+                if now.writes == writes + 1 && now.attempt == Some(attempt) =>
+            {
+                Ok(Lost::Committed(outcomes))
+            }
+            // The majority has not yet seen what the primary has.
+            kept if now.writes == writes => Ok(Lost::Unknown(kept)),
+            _ => Err(Error::GuardChanged),
         }
     }
 

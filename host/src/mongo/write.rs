@@ -163,6 +163,14 @@ impl WriteCommand {
         });
     }
 
+    /// Appends a delete statement for the document with this `_id`.
+    pub fn push_delete(&mut self, id_kind: u8, id: &[u8]) {
+        self.push_with(|writer| {
+            write_query(writer, id_kind, id);
+            writer.value(kind::INT32, b"limit", &1_i32.to_le_bytes());
+        });
+    }
+
     /// Takes all of `array` (a BSON array of `count` documents) in one copy; only as the first.
     pub fn push_array(&mut self, array: &[u8], count: usize) {
         self.writer.splice(array);

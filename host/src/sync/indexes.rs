@@ -299,6 +299,28 @@ pub(super) async fn destination_uuid(
     Ok(found.and_then(|found| uuid_of(&found)))
 }
 
+/// Refuses the collection of this UUID where it is that of another namespace than `id`: a rename that
+/// arrived late has given it the name. Told as the server would tell it, so that work begins
+/// again and sets the name right.
+pub(super) async fn refuse_another(
+    context: &Context,
+    id: &str,
+    uuid: Option<&String>,
+) -> Result<(), Error> {
+    let known = context.store.namespaces().await?;
+    let is_another = |known: &NamespaceDocument| {
+        known.id != id && uuid.is_some() && known.destination_uuid.as_ref() == uuid
+    };
+    match known.into_iter().find(is_another) {
+        None => Ok(()),
+        Some(another) => Err(mongo::Error::Statement {
+            code: code::COLLECTION_UUID_MISMATCH,
+            message: format!("the collection of {} has another name", another.destination),
+        }
+        .into()),
+    }
+}
+
 /// The UUID in a `listCollections` entry, in hex.
 pub(super) fn uuid_of(entry: &RawDocument) -> Option<String> {
     let uuid = listing::subdocument(entry, "info")?

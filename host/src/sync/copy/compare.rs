@@ -4,7 +4,7 @@
 //! The stream is drained and nothing is applied meanwhile, so the destination stands still. The
 //! source is read as of the drained position, where the server still can.
 
-use std::{collections::HashSet, sync::Arc};
+use std::{collections::HashSet, sync::Arc, time::Duration};
 
 use bson::{RawDocumentBuf, rawdoc};
 use futures::{StreamExt, TryStreamExt, stream::BoxStream};
@@ -17,11 +17,11 @@ use crate::{
     model::{
         ClusterTime,
         document_key::{DocumentKey, OwnedDocumentKey},
-        raw::{self, kind},
+        raw,
     },
     mongo::{
-        self, Client, Repeat, Transacted, code,
-        write::{CollectionRef, Command, WriteCommand, write_query},
+        self, Client, Repeat, code,
+        write::{CollectionRef, Command, WriteCommand},
     },
     plugin::{NamespaceChain, Outcome},
     sync::{indexes, pipeline},
@@ -29,6 +29,9 @@ use crate::{
 
 /// Answers of a server that does not have the collection.
 const GONE: [i32; 2] = [code::NAMESPACE_NOT_FOUND, code::COLLECTION_UUID_MISMATCH];
+
+/// The time for a batch of a comparison that takes as long as it takes.
+const ANSWER: Duration = Duration::from_secs(120);
 
 /// Statements of one transaction that sets documents right.
 const STATEMENTS: usize = 500;
@@ -85,12 +88,17 @@ async fn compare_ids(
         Some(_) => Vec::new(),
     };
     let mut statements = Vec::new();
-    for id in extra.into_iter().chain(missing) {
-        let document = source
-            .documents(&rawdoc! { "filter": id.clone() })
-            .await?
-            .pop();
-        statements.push(set_right(&destination.collection, &id, document)?);
+    let to = &destination.collection;
+    for id in &extra {
+        // One that the source has is there under an equal `_id` of another type.
+        if source.document(id).await?.is_none() {
+            statements.push(removal(to, id)?);
+        }
+    }
+    for id in &missing {
+        if let Some(document) = source.document(id).await? {
+            statements.push(replacement(to, id, &document)?);
+        }
     }
     tracing::info!(
         namespace = %namespace.destination, partition = partition.id,
@@ -99,28 +107,21 @@ async fn compare_ids(
     write(context, statements).await
 }
 
-/// The command that makes one document what it is on the source.
-fn set_right(
+fn removal(collection: &CollectionRef, id: &RawDocumentBuf) -> Result<Command, Error> {
+    let id = raw::find(id.as_bytes(), "_id")?.ok_or(raw::Malformed)?;
+    let mut command = WriteCommand::delete(collection);
+    command.push_delete(id.kind, id.value);
+    Ok(command.into_command()?)
+}
+
+fn replacement(
     collection: &CollectionRef,
     id: &RawDocumentBuf,
-    document: Option<RawDocumentBuf>,
+    document: &RawDocumentBuf,
 ) -> Result<Command, Error> {
-    let value = raw::find(id.as_bytes(), "_id")?.ok_or(raw::Malformed)?;
-    let command = match document {
-        Some(document) => {
-            let mut command = WriteCommand::update(collection);
-            command.push_replacement(value.kind, value.value, document.as_bytes());
-            command
-        }
-        None => {
-            let mut command = WriteCommand::delete(collection);
-            command.push_with(|writer| {
-                write_query(writer, value.kind, value.value);
-                writer.value(kind::INT32, b"limit", &1_i32.to_le_bytes());
-            });
-            command
-        }
-    };
+    let id = raw::find(id.as_bytes(), "_id")?.ok_or(raw::Malformed)?;
+    let mut command = WriteCommand::update(collection);
+    command.push_replacement(id.kind, id.value, document.as_bytes());
     Ok(command.into_command()?)
 }
 
@@ -128,13 +129,7 @@ async fn write(context: &Context, statements: Vec<Command>) -> Result<(), Error>
     let guard = context.store.key().between_rounds_guard();
     let mut writer = context.destination.writer(guard);
     for statements in statements.chunks(STATEMENTS) {
-        loop {
-            match writer.transact(|| Ok(statements.to_vec())).await? {
-                Transacted::Done(_) => break,
-                Transacted::Refused { error, .. } => return Err(error.into_error().into()),
-                Transacted::TooLarge => tracing::info!("documents are set right again"),
-            }
-        }
+        writer.commit(|| Ok(statements.to_vec())).await?;
     }
     Ok(())
 }
@@ -167,7 +162,11 @@ async fn compare_capped(
         read_concern: majority_after(at),
         ..source(context, &namespace, at)?
     };
-    let wanted = source.digest(chain.as_ref()).await?;
+    let wanted = match source.digest(chain.as_ref()).await {
+        // Dropped after the commit's time: the restoration names it.
+        Err(Error::Mongo(error)) if is_any(&error, &GONE) => return Ok(()),
+        wanted => wanted?,
+    };
     let found = destination(context, &namespace).digest(None).await?;
     if wanted == found {
         return Ok(());
@@ -216,15 +215,23 @@ fn majority_after(at: ClusterTime) -> RawDocumentBuf {
     rawdoc! { "level": "majority", "afterClusterTime": bson::Timestamp::from(at) }
 }
 
+fn is_any(error: &mongo::Error, codes: &[i32]) -> bool {
+    codes.iter().any(|code| error.has_code(*code))
+}
+
 impl Side {
+    async fn document(&mut self, id: &RawDocumentBuf) -> Result<Option<RawDocumentBuf>, Error> {
+        Ok(self
+            .documents(&rawdoc! { "filter": id.clone() })
+            .await?
+            .pop())
+    }
+
     /// What a find with these fields gives; nothing where the collection is gone. Where the time can
     /// be read no longer, the newest state is read from then on.
     async fn documents(&mut self, find: &RawDocumentBuf) -> Result<Vec<RawDocumentBuf>, Error> {
         loop {
             let read = Repeat::slow(self.client.at(), "compare").run(|| async {
-                let is_any = |error: &mongo::Error, codes: &[i32]| {
-                    codes.iter().any(|code| error.has_code(*code))
-                };
                 match self.all(find).await {
                     Err(error) if is_any(&error, &code::NOT_AT_TIME) => Ok(None),
                     Err(error) if is_any(&error, &GONE) => Ok(Some(Vec::new())),
@@ -263,10 +270,24 @@ impl Side {
 
     /// The number of documents in natural order, and a digest over them, as the plugins make them.
     async fn digest(&self, chain: Option<&NamespaceChain>) -> Result<(u64, [u8; 32]), Error> {
+        let read = Repeat::open(self.client.at(), "compare").run(|| async {
+            match self.digest_once(chain).await {
+                Err(Error::Mongo(error)) => Err(error),
+                other => Ok(other),
+            }
+        });
+        read.await?
+    }
+
+    async fn digest_once(&self, chain: Option<&NamespaceChain>) -> Result<(u64, [u8; 32]), Error> {
         let natural = rawdoc! { "hint": { "$natural": 1 } };
         let mut batches = self.batches(&natural).await?;
         let (mut count, mut digest) = (0, Sha256::new());
-        while let Some(batch) = batches.next().await {
+        loop {
+            let next = tokio::time::timeout(ANSWER, batches.next()).await;
+            let Some(batch) = next.map_err(|_elapsed| mongo::Error::NoAnswer(ANSWER))? else {
+                return Ok((count, digest.finalize().into()));
+            };
             let batch = batch?;
             let array = batch.doc_slices().map_err(mongo::Error::from)?.as_bytes();
             let documents: Vec<&[u8]> = raw::documents(array)?.collect::<Result<_, _>>()?;
@@ -275,7 +296,6 @@ impl Side {
                 digest.update(&document);
             }
         }
-        Ok((count, digest.finalize().into()))
     }
 }
 

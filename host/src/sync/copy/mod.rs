@@ -239,7 +239,7 @@ async fn create(
     };
     match begin().await {
         Err(error) if error.has_code(code::NAMESPACE_EXISTS) => {
-            drop_existing(context, name).await?;
+            drop_existing(context, namespace).await?;
             begin().await?;
         }
         Err(error) if letters::free_name(context, &name.database, &error).await? => {
@@ -267,13 +267,14 @@ async fn find_uuid(context: &Context, namespace: &mut NamespaceDocument) -> Resu
     Ok(context.store.put_namespace(namespace).await?)
 }
 
-/// Drops what has this name on the destination; a collection by its UUID.
-async fn drop_existing(context: &Context, name: &Namespace) -> Result<(), Error> {
+/// Drops what has the namespace's name on the destination; a collection by its UUID.
+async fn drop_existing(context: &Context, namespace: &NamespaceDocument) -> Result<(), Error> {
+    let name = &namespace.destination;
     let database = context.destination.database(&name.database);
+    let uuid = indexes::destination_uuid(context, &name.database, &name.collection).await?;
+    indexes::refuse_another(context, &namespace.id, uuid.as_ref()).await?;
     let existing = CollectionRef {
-        uuid: indexes::destination_uuid(context, &name.database, &name.collection)
-            .await?
-            .and_then(|hex| NamespaceDocument::uuid_of_id(&hex)),
+        uuid: uuid.and_then(|hex| NamespaceDocument::uuid_of_id(&hex)),
         namespace: name.clone(),
     };
     let mut command = bson::rawdoc! { "drop": name.collection.as_str() };

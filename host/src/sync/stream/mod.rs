@@ -257,7 +257,7 @@ impl ChangeStream {
         failpoint("ddl_applied");
         self.context.status.add_events_applied(u64::from(in_scope));
         self.safe = position_after(event.resume_token)?.or(self.safe.take());
-        if in_scope {
+        if !changes.is_empty() {
             let after = self.position_document(false);
             record_ddl(&self.context, changes, after.as_ref()).await?;
             let store = &self.context.store;

@@ -4,12 +4,9 @@ use super::{
     batch::Fold,
     coalesce::{Base, Slot},
 };
-use crate::{
-    model::raw::{Writer, kind},
-    mongo::{
-        self,
-        write::{Command, MAX_STATEMENTS, WriteCommand, write_query},
-    },
+use crate::mongo::{
+    self,
+    write::{Command, MAX_STATEMENTS, WriteCommand, write_query},
 };
 
 /// Bytes of statements in a command at most; one that is larger goes alone.
@@ -178,13 +175,8 @@ fn write(command: &mut WriteCommand, slot: &Slot<'_>, part: Part) {
             }
         }
         (Part::Delete, _) => {
-            command.push_with(|writer| write_delete(writer, slot.id_kind, slot.id));
+            command.push_delete(slot.id_kind, slot.id);
         }
         (Part::Insert | Part::Put, _) => debug_assert!(false, "no document to write"),
     }
-}
-
-fn write_delete(writer: &mut Writer, id_kind: u8, id: &[u8]) {
-    write_query(writer, id_kind, id);
-    writer.value(kind::INT32, b"limit", &1_i32.to_le_bytes());
 }

@@ -38,12 +38,15 @@ pub(in crate::sync) async fn settle(
         }
     }
     // Names may have been exchanged: each goes out of the way of the others first.
-    for (number, (namespace, actual)) in wrong.iter_mut().enumerate() {
+    for (namespace, actual) in &mut wrong {
+        let aside = format!("tidegate.settling.{}", namespace.id);
+        if *actual == aside {
+            continue;
+        }
         tracing::info!(
             namespace = %namespace.destination, actual,
             "a rename that is not recorded has been done; the name is set right"
         );
-        let aside = format!("tidegate.settling.{number}");
         rename(context, namespace, actual, &aside).await?;
         *actual = aside;
     }

@@ -51,8 +51,9 @@ const PASSED_OVER: [&str; 4] = [
 
 /// What a DDL event has led to: to be recorded together with the position after it.
 pub(super) struct Applied {
-    /// False: it was out of scope, and nothing is to be recorded.
+    /// False: it was out of scope, and does not count.
     pub(super) in_scope: bool,
+    /// Nothing is to be recorded where there are none.
     pub(super) changes: Vec<Change>,
 }
 
@@ -213,7 +214,9 @@ impl<'e> Ddl<'_, 'e> {
         let there = listing::collection(there.reads(), collection).await?;
         match there {
             Some(found) if !view::is_view(&found) => {
-                namespace.destination_uuid = indexes::uuid_of(&found);
+                let uuid = indexes::uuid_of(&found);
+                indexes::refuse_another(self.context, &namespace.id, uuid.as_ref()).await?;
+                namespace.destination_uuid = uuid;
                 return Ok(());
             }
             Some(_view) => self.drop_view_of(&namespace.destination).await?,
@@ -282,8 +285,8 @@ impl<'e> Ddl<'_, 'e> {
     }
 
     /// The collections have gone by events of their own, and an empty database with them. Views
-    /// are forgotten; those that an earlier release has made are dropped. `dropDatabase` is never sent: it
-    /// has no UUID, and a late one would take a later database with it.
+    /// are forgotten; those that an earlier release has made are dropped. `dropDatabase` is not sent: it
+    /// has no UUID, and a late one would take a later database with it (see `letters`).
     async fn drop_database(&mut self) -> Result<bool, Error> {
         let known = self.context.store.namespaces().await?;
         let views = known.iter().filter(|known| {
