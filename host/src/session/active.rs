@@ -327,6 +327,10 @@ async fn run(work: Work, state: Arc<Mutex<WorkState>>, lost: CancellationToken) 
 }
 
 fn fail(work: &Mutex<WorkState>, error: OperatorError) {
-    tracing::error!(error = %error, error_code = error.name.as_str(), "the sync has stopped and can be resumed");
+    if error.name == ErrorName::StandbyInstance {
+        tracing::info!(error = %error, "the sync's work has ended");
+    } else {
+        tracing::error!(error = %error, error_code = error.name.as_str(), "the sync has stopped and can be resumed");
+    }
     *work.lock().unwrap_or_else(PoisonError::into_inner) = WorkState::Failed(error);
 }

@@ -233,15 +233,20 @@ impl Crew {
         self.reach("RUNNING", "/api/v1/resume").await
     }
 
-    /// Makes a host give the sync to another one, which has been hired.
+    /// Makes a host give the sync to another one, which has been hired. A handover that fails
+    /// leaves the sync paused, and says that a resume goes on.
     pub(super) async fn hand_over(&self, from: usize) -> Result<()> {
         let handed = |worker: &Worker| worker.place != from;
+        self.may_pause(true);
         self.until("another host works on the sync", handed, async |worker| {
-            post(worker.port, "/api/v1/handover", &json!({}))
-                .await
-                .map(drop)
+            let call = match worker.state() {
+                "PAUSED" => "/api/v1/resume",
+                _ => "/api/v1/handover",
+            };
+            post(worker.port, call, &json!({})).await.map(drop)
         })
         .await?;
+        self.may_pause(false);
         Ok(())
     }
 

@@ -129,7 +129,11 @@ impl Command {
         }
         if self.database == METADATA {
             let id = self.first_id().filter(|_| self.collection == "lease");
-            let id = id.map_or_else(String::new, |id| format!(" {id}"));
+            // Appliers are alike: which of them takes a document is none of a label's.
+            let id = id.map_or_else(String::new, |id| match id.split_once(':') {
+                Some((writer, _)) => format!(" {writer}"),
+                None => format!(" {id}"),
+            });
             return format!("{name} metadata {}{id}", self.collection);
         }
         format!("{name} {}", self.namespace())
@@ -252,7 +256,7 @@ mod tests {
         let temporary = doc! { "drop": "tmp-0a1b2c3d-4e5f-6071", "$db": "app" };
         for (body, label) in [
             (update, "update metadata lease term"),
-            (modify, "findAndModify metadata lease applier:0"),
+            (modify, "findAndModify metadata lease applier"),
             (rename, "renameCollection app.a to app.b"),
             (stream, "changeStream admin"),
             (temporary, "drop app.tmp*"),

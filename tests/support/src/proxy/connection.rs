@@ -24,7 +24,7 @@ use tokio_util::sync::CancellationToken;
 use super::{
     Command, Failure, Fault,
     hello::{self, Addresses},
-    reply::WriteConcernError,
+    reply::{self, WriteConcernError},
     rules::{Call, Hold, Then, Verdict},
     state::Shared,
     wire::Message,
@@ -37,7 +37,7 @@ const NOTICED: Duration = Duration::from_millis(20);
 enum Reply {
     /// The connection is closed instead.
     Cut,
-    Amend(WriteConcernError),
+    Amend(WriteConcernError, Box<Command>),
     /// Runs first.
     After(Call, Box<Command>),
     /// Told to who released the request; the client gets it, too, if it is there.
@@ -167,9 +167,13 @@ impl Connection {
                 if command.name == "commitTransaction" {
                     self.roll_back(message, &command, server).await?;
                 }
-                return self.answer(message, &error.pretend(&command)).await;
+                let goes_on = self.answer(message, &error.pretend(&command)).await;
+                self.renew_monitors(error.code, &command);
+                return goes_on;
             }
-            Fault::WriteConcernError(error) => self.on_reply(message, Reply::Amend(error)),
+            Fault::WriteConcernError(error) => {
+                self.on_reply(message, Reply::Amend(error, Box::new(command)));
+            }
             Fault::CutAfter => self.on_reply(message, Reply::Cut),
             Fault::Before(call) => {
                 if call(command).await == Then::Cut {
@@ -182,18 +186,23 @@ impl Connection {
         Ok(true)
     }
 
-    /// Answers a refusal. After one that tells of another primary a driver waits for news of
-    /// the set, which do not come, since nothing has happened: its monitors are cut off.
     async fn refuse(&self, message: &Message, command: &Command, failure: Failure) -> GoesOn {
         let goes_on = self.answer(message, &failure.document()).await;
-        if failure.tells_of_another_primary() {
-            let (shared, client) = (self.shared.clone(), command.client.clone());
-            tokio::spawn(async move {
-                tokio::time::sleep(NOTICED).await;
-                shared.cut_monitors(&client);
-            });
-        }
+        self.renew_monitors(failure.code, command);
         goes_on
+    }
+
+    /// After an error that tells of another primary, a driver waits for news of the set, which do
+    /// not come, since nothing has happened: its monitors are cut off, and it looks again.
+    fn renew_monitors(&self, code: i32, command: &Command) {
+        if !reply::tells_of_another_primary(code) {
+            return;
+        }
+        let (shared, client) = (self.shared.clone(), command.client.clone());
+        tokio::spawn(async move {
+            tokio::time::sleep(NOTICED).await;
+            shared.cut_monitors(&client);
+        });
     }
 
     /// Keeps the request until it is released, whatever becomes of the client.
@@ -271,7 +280,10 @@ impl Connection {
         let reply = match action {
             None => reply,
             Some(Reply::Cut) => return Ok(false),
-            Some(Reply::Amend(error)) => error.amend(reply),
+            Some(Reply::Amend(error, command)) => {
+                self.renew_monitors(error.code, &command);
+                error.amend(reply)
+            }
             Some(Reply::After(call, command)) => {
                 if call(*command).await == Then::Cut {
                     return Ok(false);

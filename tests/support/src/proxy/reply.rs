@@ -57,11 +57,6 @@ impl Failure {
         Self { label, ..self }
     }
 
-    /// A driver then takes the server for one that it does not know.
-    pub(super) fn tells_of_another_primary(&self) -> bool {
-        [91, 189, 10107, 11600, 11602, 13435, 13436].contains(&self.code)
-    }
-
     pub(super) fn document(&self) -> Document {
         let Self { code, name, label } = self;
         let message = format!("{name}, answered by the proxy of a test");
@@ -131,6 +126,11 @@ impl WriteConcernError {
         reply.insert("ok", 1.0);
         reply
     }
+}
+
+/// True for errors after which a driver takes the server for one that it does not know.
+pub(super) fn tells_of_another_primary(code: i32) -> bool {
+    [91, 189, 10107, 11600, 11602, 13435, 13436].contains(&code)
 }
 
 fn is_one(ok: &bson::Bson) -> bool {
