@@ -24,6 +24,9 @@ use tokio_util::sync::CancellationToken;
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> ExitCode {
+    // The allocator asks for them, and the kernel clears two mebibytes for each buffer of some
+    // kilobytes: half of our CPU, and a third more memory. A kernel without them refuses this.
+    _ = rustix::thread::disable_transparent_huge_pages(true);
     let ended = match config::load(std::env::args_os()) {
         Ok(Request::Print(text)) => print(&text),
         Ok(Request::FeatureSet(command)) => operator::featureset(&command)

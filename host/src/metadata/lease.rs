@@ -181,7 +181,7 @@ impl<S: Storage> Reader<S> {
     }
 
     /// From here on, a transaction of an older term writes nothing. Waits for those that are open.
-    pub async fn begin_term(&self, term: i64) -> Result<(), S::Error> {
+    pub async fn begin_term(&self, term: i64) -> Result<S::Counts, S::Error> {
         let mut writers = vec![TERM_ID, BETWEEN_ROUNDS];
         writers.extend(APPLIERS);
         self.storage.raise_term(LEASE, &writers, term).await

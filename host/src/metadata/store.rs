@@ -25,6 +25,7 @@ pub(super) const QUARANTINE: &str = "quarantine";
 /// majority when it returns, and reads see every earlier write.
 pub trait Storage: Send + Sync {
     type Error: Send;
+    type Counts: Send;
 
     fn find<T: DeserializeOwned + Send + Sync>(
         &self,
@@ -65,15 +66,15 @@ pub trait Storage: Send + Sync {
     ) -> impl Future<Output = Result<(), Self::Error>> + Send;
 
     /// Makes sure that nothing that was committed before is still under way.
-    fn reopen(&self, guard: Guard) -> impl Future<Output = Result<(), Self::Error>> + Send;
+    fn settle(&self, guard: Guard) -> impl Future<Output = Result<(), Self::Error>> + Send;
 
-    /// Raises the term in the guard documents of `writers`, durably.
+    /// Raises the term in the guard documents of `writers`, durably; gives what they count then.
     fn raise_term(
         &self,
         collection: &'static str,
         writers: &[&str],
         term: i64,
-    ) -> impl Future<Output = Result<(), Self::Error>> + Send;
+    ) -> impl Future<Output = Result<Self::Counts, Self::Error>> + Send;
 
     /// The document as the storage holds it.
     fn raw<T: Serialize>(document: &T) -> Result<RawDocumentBuf, Self::Error>;
@@ -267,8 +268,8 @@ impl<S: Storage> Store<S> {
 
     /// Makes sure that none of this host's earlier writes is still under way: work that begins
     /// does so before it reads anything.
-    pub async fn reopen(&self) -> Result<(), S::Error> {
-        self.storage.reopen(self.key.guard()).await
+    pub async fn settle(&self) -> Result<(), S::Error> {
+        self.storage.settle(self.key.guard()).await
     }
 
     /// Begins a sync: takes away what a start that was cut short has left, and writes everything

@@ -52,6 +52,21 @@ impl<'a> DocumentKey<'a> {
         hasher.finish()
     }
 
+    /// About where the document stands in the index of `_id`: keys that are close to one another
+    /// mostly have places that are. Decides nothing but the order of independent writes.
+    pub fn place(&self) -> u128 {
+        match self {
+            Self::Whole(n) => u128::from(n.cast_unsigned() ^ (1 << 63)) << 64,
+            #[expect(clippy::cast_possible_truncation, reason = "a place is inexact")]
+            Self::Fraction(bits) => Self::Whole(f64::from_bits(*bits) as i64).place(),
+            // Behind the length, and the subtype of a binary.
+            Self::Bytes(kind::STRING, id) => leading(id.get(4..)),
+            Self::Bytes(kind::BINARY, id) => leading(id.get(5..)),
+            Self::Bytes(_, id) => leading(Some(id)),
+            Self::Document(canonical) => leading(Some(canonical)),
+        }
+    }
+
     /// True if a key that is not equal to this one can still be the same `_id`.
     pub fn is_ambiguous(&self) -> bool {
         match self {
@@ -94,6 +109,16 @@ pub enum OwnedDocumentKey {
     Fraction(u64),
     Bytes(u8, Box<[u8]>),
     Document(Box<[u8]>),
+}
+
+/// The first 16 bytes as a number.
+fn leading(bytes: Option<&[u8]>) -> u128 {
+    let bytes = bytes.unwrap_or_default();
+    let mut first = [0; 16];
+    for (to, from) in first.iter_mut().zip(bytes) {
+        *to = *from;
+    }
+    u128::from_be_bytes(first)
 }
 
 fn number(id_kind: u8, id: &[u8]) -> Option<DocumentKey<'static>> {

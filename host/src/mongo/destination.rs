@@ -7,7 +7,7 @@ use std::{
 
 use bson::{Document, RawDocumentBuf, rawdoc};
 
-use super::{Client, Database, Error, Fence, GuardedWriter, Repeat, write::Outcome};
+use super::{Client, Database, Error, Fence, GuardCounts, GuardedWriter, Repeat, write::Outcome};
 use crate::model::Guard;
 
 /// The destination of a sync, for the host that works on it.
@@ -15,6 +15,7 @@ use crate::model::Guard;
 pub struct Destination {
     client: Client,
     fence: Fence,
+    counts: GuardCounts,
 }
 
 /// One database of it.
@@ -25,16 +26,18 @@ pub struct DestinationDatabase {
 }
 
 impl Destination {
-    pub fn new(client: Client, fence: Fence) -> Self {
+    pub fn new(client: Client, fence: Fence, counts: GuardCounts) -> Self {
         Self {
             client: client.called("the destination"),
             fence,
+            counts,
         }
     }
 
     /// The writer of a guard document.
     pub fn writer(&self, guard: Guard) -> GuardedWriter {
-        GuardedWriter::new(&self.client, guard)
+        let count = self.counts.take(&guard.writer);
+        GuardedWriter::new(&self.client, guard).knowing(count)
     }
 
     /// For reads, and for nothing else.

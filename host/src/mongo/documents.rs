@@ -17,7 +17,7 @@ use serde::de::DeserializeOwned;
 use tokio::sync::{Mutex, OwnedMutexGuard};
 
 use super::{
-    Error, GuardedWriter, raise_term, retry,
+    Error, GuardCounts, GuardedWriter, raise_term, retry,
     write::{Command, MAX_COMMAND_BYTES},
 };
 use crate::model::{Change, Guard};
@@ -102,20 +102,31 @@ impl Documents {
         .await
     }
 
-    /// Opens the guard's writer anew: nothing that was sent before is done from now on.
-    pub async fn reopen(&self, guard: &Guard) -> Result<(), Error> {
-        let mut writer = self.writer.lock().await;
-        let opened = writer.insert(GuardedWriter::new(self.database.client(), guard.clone()));
-        opened.reopen().await
+    /// See [`GuardedWriter::settle`].
+    pub async fn settle(&self, guard: &Guard) -> Result<(), Error> {
+        self.of(&mut *self.writer.lock().await, guard)
+            .settle()
+            .await
     }
 
-    /// Commits `changes` in one transaction of the guard's writer, exactly once.
+    fn of<'w>(
+        &self,
+        writer: &'w mut Option<GuardedWriter>,
+        guard: &Guard,
+    ) -> &'w mut GuardedWriter {
+        if writer.as_ref().is_none_or(|known| known.guard() != guard) {
+            *writer = None;
+        }
+        writer.get_or_insert_with(|| GuardedWriter::new(self.database.client(), guard.clone()))
+    }
+
+    /// Commits `changes`, if there are any, in one transaction of the guard's writer, exactly once.
     pub async fn commit(&self, guard: &Guard, changes: &[Change]) -> Result<(), Error> {
+        if changes.is_empty() {
+            return Ok(());
+        }
         let mut writer = self.writer.lock().await;
-        let writer = match writer.as_mut() {
-            Some(known) if known.guard() == guard => known,
-            _ => writer.insert(GuardedWriter::new(self.database.client(), guard.clone())),
-        };
+        let writer = self.of(&mut writer, guard);
         let build = || {
             let mut commands = Vec::with_capacity(changes.len());
             for change in changes {
@@ -203,7 +214,7 @@ impl Documents {
         collection: &str,
         writers: &[&str],
         term: i64,
-    ) -> Result<(), Error> {
+    ) -> Result<GuardCounts, Error> {
         raise_term(self.database.client(), collection, writers, term).await
     }
 

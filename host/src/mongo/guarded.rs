@@ -15,10 +15,15 @@
 //!   whatever it had sent before match nothing. Opening expects a count, too, so that an opening
 //!   that arrives late does nothing either.
 
-use std::{future::IntoFuture, time::Duration};
+use std::{
+    collections::HashMap,
+    future::IntoFuture,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
 
 use bson::{Document, doc, oid::ObjectId, rawdoc};
-use futures::TryFutureExt;
+use futures::{TryFutureExt, TryStreamExt};
 use mongodb::{
     Client, ClientSession, Collection,
     options::{ReadConcern, ReturnDocument},
@@ -114,8 +119,23 @@ enum Lost {
     Unknown(Option<Sent>),
 }
 
+/// Counts of guards under which this term has sent nothing. Each is given away once: later on, only
+/// the guard's document tells.
+#[derive(Clone, Debug, Default)]
+pub struct GuardCounts(Arc<Mutex<HashMap<String, i64>>>);
+
+impl GuardCounts {
+    /// The count for a writer's first transaction.
+    pub(super) fn take(&self, writer: &str) -> Option<i64> {
+        let mut counts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        counts.remove(writer)
+    }
+}
+
 #[derive(serde::Deserialize)]
 struct GuardDocument {
+    #[serde(rename = "_id")]
+    writer: String,
     term: i64,
     #[serde(default)]
     writes: i64,
@@ -132,6 +152,11 @@ impl GuardedWriter {
             session: None,
             writes: None,
         }
+    }
+
+    /// With the guard's count, where it is known that this term has sent nothing under it.
+    pub fn knowing(self, writes: Option<i64>) -> Self {
+        Self { writes, ..self }
     }
 
     pub fn guard(&self) -> &Guard {
@@ -270,9 +295,18 @@ impl GuardedWriter {
         Ok(outcomes)
     }
 
-    /// Takes the guard for this writer: whatever it has sent before matches it no longer. Work
-    /// opens all of its writers before it reads what it begins with.
-    pub async fn reopen(&mut self) -> Result<(), Error> {
+    /// Makes sure that nothing that was sent before is done from now on. Work opens all of its writers
+    /// before it reads what it begins with.
+    pub async fn settle(&mut self) -> Result<(), Error> {
+        match self.writes {
+            // What has become of all of it is known.
+            Some(_) => Ok(()),
+            None => self.reopen().await,
+        }
+    }
+
+    /// Takes the guard for this writer: whatever it has sent before matches it no longer.
+    async fn reopen(&mut self) -> Result<(), Error> {
         self.writes = None;
         self.writes = Some(self.open().await?);
         Ok(())
@@ -306,9 +340,12 @@ impl GuardedWriter {
             .find_one(doc! { "_id": &self.guard.writer })
             .read_concern(ReadConcern::majority())
             .await?;
-        guard
-            .filter(|guard| guard.term == self.guard.term)
-            .ok_or(Error::Fenced)
+        match guard {
+            Some(guard) if guard.term == self.guard.term => Ok(guard),
+            // A new primary does not know at once what a majority has.
+            Some(guard) if guard.term < self.guard.term => Err(Error::Stale),
+            _ => Err(Error::Fenced),
+        }
     }
 
     fn guards(&self) -> Collection<GuardDocument> {
@@ -425,12 +462,13 @@ async fn start_session(client: &Client) -> Result<ClientSession, Error> {
 
 /// Raises the term in the guard documents of `writers`, and makes those that are missing. Waits for
 /// transactions of older terms that are open. Repeating it does no harm, however late: a term never goes back.
+/// Gives the count of each guard in this term, from which nothing was sent yet.
 pub async fn raise_term(
     client: &Client,
     collection: &str,
     writers: &[&str],
     term: i64,
-) -> Result<(), Error> {
+) -> Result<GuardCounts, Error> {
     let mut statements = bson::RawArrayBuf::new();
     for writer in writers {
         let mut pipeline = bson::RawArrayBuf::new();
@@ -458,5 +496,14 @@ pub async fn raise_term(
     })
     .await?;
     debug_assert_eq!(raised, writers.len() as u64, "every writer has a guard");
-    Ok(())
+    let raised = retry("read the guards", || async {
+        let guards = database.collection::<GuardDocument>(collection);
+        let raised = guards
+            .find(doc! { "_id": { "$in": writers }, "term": term })
+            .read_concern(ReadConcern::majority());
+        Ok(raised.await?.try_collect::<Vec<_>>().await?)
+    });
+    let counts = raised.await?.into_iter();
+    let counts = counts.map(|guard| (guard.writer, guard.writes)).collect();
+    Ok(GuardCounts(Arc::new(Mutex::new(counts))))
 }

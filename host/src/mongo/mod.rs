@@ -22,7 +22,7 @@ pub use destination::{Destination, DestinationDatabase};
 pub use documents::{Documents, Transaction};
 pub use error::{Error, Whereabouts, code};
 pub use fence::{Fence, FenceKeeper};
-pub use guarded::{GuardedWriter, Transacted, raise_term};
+pub use guarded::{GuardCounts, GuardedWriter, Transacted, raise_term};
 pub use moment::Moment;
 pub use operations::{end_transactions, end_writes, is_connected, last_written};
 pub use retry::{Failures, Repeat, Sent, once, outage, retry};

@@ -171,6 +171,23 @@ impl WriteCommand {
         });
     }
 
+    /// Appends one delete statement for all documents with these `_id`s.
+    pub fn push_delete_of<'i>(&mut self, ids: impl Iterator<Item = (u8, &'i [u8])>) {
+        self.push_with(|writer| {
+            let query = writer.begin(kind::DOCUMENT, b"q");
+            let id = writer.begin(kind::DOCUMENT, b"_id");
+            let list = writer.begin(kind::ARRAY, b"$in");
+            let mut number = itoa::Buffer::new();
+            for (at, (id_kind, id)) in ids.enumerate() {
+                writer.value(id_kind, number.format(at).as_bytes(), id);
+            }
+            for mark in [list, id, query] {
+                writer.end(mark);
+            }
+            writer.value(kind::INT32, b"limit", &0_i32.to_le_bytes());
+        });
+    }
+
     /// Takes all of `array` (a BSON array of `count` documents) in one copy; only as the first.
     pub fn push_array(&mut self, array: &[u8], count: usize) {
         self.writer.splice(array);

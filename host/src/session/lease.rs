@@ -13,7 +13,7 @@ use tokio_util::sync::CancellationToken;
 use super::app_name;
 use crate::{
     metadata::{Claim, LeaseDocument},
-    mongo::{self, Client, Destination, Fence, FenceKeeper, Moment, end_writes},
+    mongo::{self, Client, Destination, Fence, FenceKeeper, GuardCounts, Moment, end_writes},
     observe::failpoint,
     sync::{MetadataReader, MetadataStore, Status},
 };
@@ -28,6 +28,7 @@ const ABANDON_WITHIN: Duration = Duration::from_secs(1);
 /// The lease on a sync, while this host holds it.
 pub(super) struct Lease {
     document: LeaseDocument,
+    counts: GuardCounts,
     reader: MetadataReader,
     keeper: Arc<FenceKeeper>,
     status: Arc<Status>,
@@ -38,6 +39,8 @@ pub(super) struct Lease {
 /// When this host took the lease, for how long nothing had been applied by then, and how.
 pub(super) struct Taken {
     pub(super) document: LeaseDocument,
+    /// What the guards of its term count.
+    counts: GuardCounts,
     pub(super) at: Moment,
 }
 
@@ -58,9 +61,13 @@ pub(super) async fn take(
     if let Some(before) = document.predecessor.as_ref().filter(|one| !one.released) {
         end_writes(destination, &app_name(&before.release, &before.holder)).await?;
     }
-    reader.begin_term(document.term).await?;
+    let counts = reader.begin_term(document.term).await?;
     failpoint("term_begun");
-    Ok(Some(Taken { document, at }))
+    Ok(Some(Taken {
+        document,
+        counts,
+        at,
+    }))
 }
 
 impl Lease {
@@ -71,7 +78,11 @@ impl Lease {
         duration: Duration,
         status: Arc<Status>,
     ) -> Self {
-        let Taken { document, at } = taken;
+        let Taken {
+            document,
+            counts,
+            at,
+        } = taken;
         tracing::info!(
             term = document.term,
             holder = document.holder,
@@ -93,6 +104,7 @@ impl Lease {
         });
         Self {
             document,
+            counts,
             reader,
             keeper,
             status,
@@ -116,7 +128,7 @@ impl Lease {
 
     /// What the holder writes documents with.
     pub(super) fn destination(&self, client: &Client) -> Destination {
-        Destination::new(client.clone(), self.fence())
+        Destination::new(client.clone(), self.fence(), self.counts.clone())
     }
 
     /// Cancelled when the lease is lost to another host.

@@ -10,7 +10,7 @@ use super::{Error, Record, quarantine::Quarantine, scope::Scope, status::Status}
 use crate::{
     metadata::{Reader, Storage, Store},
     model::{Change, Guard, StartOptions, namespace::METADATA_DATABASE},
-    mongo::{self, Client, Destination, Documents},
+    mongo::{self, Client, Destination, Documents, GuardCounts},
     plugin::Chain,
 };
 
@@ -35,6 +35,7 @@ pub fn metadata_reader(destination: &Client) -> MetadataReader {
 
 impl Storage for DestinationStorage {
     type Error = mongo::Error;
+    type Counts = GuardCounts;
 
     async fn find<T: DeserializeOwned + Send + Sync>(
         &self,
@@ -80,8 +81,8 @@ impl Storage for DestinationStorage {
             .await
     }
 
-    async fn reopen(&self, guard: Guard) -> Result<(), Self::Error> {
-        self.documents.reopen(&guard).await
+    async fn settle(&self, guard: Guard) -> Result<(), Self::Error> {
+        self.documents.settle(&guard).await
     }
 
     async fn raise_term(
@@ -89,7 +90,7 @@ impl Storage for DestinationStorage {
         collection: &'static str,
         writers: &[&str],
         term: i64,
-    ) -> Result<(), Self::Error> {
+    ) -> Result<GuardCounts, Self::Error> {
         self.documents.raise_term(collection, writers, term).await
     }
 

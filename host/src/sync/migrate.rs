@@ -16,7 +16,7 @@ use super::{Error, shut_out};
 use crate::{
     metadata::{LeaseKey, SessionDocument},
     model::{Change, ErrorName, OperatorError, namespace::METADATA_DATABASE, raw},
-    mongo::{self, Client, Destination, Documents, Fence, Transaction, retry},
+    mongo::{self, Client, Destination, Documents, Fence, GuardCounts, Transaction, retry},
     observe::failpoint,
     plugin::{Direction, Migrator, Registry},
 };
@@ -41,7 +41,12 @@ pub async fn migrate(
         let begun = Instant::now();
         failpoint("migration_begun");
         if step.ends_shutting_out() {
-            shut_out::let_in(&Destination::new(destination.clone(), fence.clone())).await?;
+            shut_out::let_in(&Destination::new(
+                destination.clone(),
+                fence.clone(),
+                GuardCounts::default(),
+            ))
+            .await?;
         }
         let documents = Documents::new(destination, METADATA_DATABASE);
         let count = retry("migrate metadata", || {

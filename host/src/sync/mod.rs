@@ -141,7 +141,7 @@ pub async fn run(work: Work) -> Result<End, Error> {
         mut wishes,
     } = work;
     let store = record.store().clone();
-    store.reopen().await?;
+    store.settle().await?;
     store.begin_work().await?;
     recopy::mark(&record).await?;
     let context = Arc::new(Context {

@@ -58,9 +58,9 @@ impl Applier {
         }
     }
 
-    /// See [`crate::mongo::GuardedWriter::reopen`].
-    pub(super) async fn open(&mut self) -> Result<(), Error> {
-        Ok(self.writer.open().await?)
+    /// See [`crate::mongo::GuardedWriter::settle`].
+    pub(super) async fn settle(&mut self) -> Result<(), Error> {
+        Ok(self.writer.settle().await?)
     }
 
     pub(super) async fn apply(&mut self, part: &Part) -> Result<(), Error> {
@@ -75,7 +75,11 @@ impl Applier {
                     self.write(vec![fold], last_time(run)).await?;
                 }
             } else {
-                folds.push(self.fold(part, target, &events).await?);
+                let mut fold = self.fold(part, target, &events).await?;
+                // Neighbours share pages of the destination's storage, which it would otherwise
+                // bring in, change and compress once for each.
+                fold.slots.sort_by_cached_key(|slot| slot.key.place());
+                folds.push(fold);
             }
         }
         let newest = part.events.iter().map(|event| event.time).max();

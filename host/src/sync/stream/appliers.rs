@@ -31,7 +31,7 @@ struct Work {
 }
 
 impl Appliers {
-    /// Starts the appliers, whose writers are open when this returns.
+    /// Starts the appliers. Nothing that earlier ones have sent is under way when this returns.
     pub(super) async fn start(
         context: &Arc<Context>,
         exactness: &Arc<Exactness>,
@@ -41,7 +41,7 @@ impl Appliers {
             .collect();
         let mut between_rounds = Applier::between_rounds(context, exactness);
         let all = appliers.iter_mut().chain([&mut between_rounds]);
-        try_join_all(all.map(Applier::open)).await?;
+        try_join_all(all.map(Applier::settle)).await?;
         let mut tasks = JoinSet::new();
         let queues = appliers
             .into_iter()

@@ -50,8 +50,8 @@ impl BatchWriter {
         }
     }
 
-    pub(super) async fn open(&mut self) -> Result<(), mongo::Error> {
-        self.writer.reopen().await
+    pub(super) async fn settle(&mut self) -> Result<(), mongo::Error> {
+        self.writer.settle().await
     }
 
     /// Writes everything but look-ups. Slots whose deltas the destination does not take are marked

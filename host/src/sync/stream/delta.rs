@@ -9,10 +9,10 @@
 //! interpreted here.
 //!
 //! The most frequent differences, fields that changed in place and fields that
-//! were removed, are written as `$set` and `$unset`, which say the same and cost
-//! the destination a quarter less.
+//! were removed, also those of embedded documents, are written as `$set` and `$unset`,
+//! which say the same and cost the destination a third less.
 
-use crate::model::raw::{Malformed, Writer, elements, find, kind};
+use crate::model::raw::{Element, Malformed, Writer, elements, find, kind};
 
 /// The format of oplog updates from 5.0 on.
 const OPLOG_VERSION: [u8; 4] = 2_i32.to_le_bytes();
@@ -25,9 +25,24 @@ pub(super) enum Delta<'a> {
         changed: Option<&'a [u8]>,
         removed: Option<&'a [u8]>,
     },
+    /// The same with fields of embedded documents among them: the difference.
+    Paths { difference: &'a [u8], paths: Paths },
     /// Anything else: the oplog entry.
     Oplog(&'a [u8]),
 }
+
+/// What a difference needs if it is written with paths.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Paths {
+    sets: bool,
+    unsets: bool,
+    /// Bytes of the operators.
+    bytes: usize,
+}
+
+/// How many times the bytes of a difference its paths may take: beyond that, names of documents are long
+/// and the same many times.
+const PATHS_PER_DIFFERENCE: usize = 4;
 
 impl<'a> Delta<'a> {
     /// Reads a raw update description, `{$v: 2, diff: {…}}`; `None` if only a look-up gives the
@@ -40,16 +55,27 @@ impl<'a> Delta<'a> {
             return Ok(None);
         }
         let difference = find(description, "diff")?.and_then(|difference| difference.as_document());
+        let difference = difference.ok_or(Malformed)?;
         let (mut changed, mut removed) = (None, None);
-        for section in elements(difference.ok_or(Malformed)?)? {
+        for section in elements(difference)? {
             let section = section?;
             match section.name {
                 b"u" if are_plain(section.value)? => changed = Some(section.value),
                 b"d" if are_plain(section.value)? => removed = Some(section.value),
-                _ => return Ok(Some(Self::Oplog(description))),
+                _ => return Self::by_paths(description, difference).map(Some),
             }
         }
         Ok(Some(Self::Operators { changed, removed }))
+    }
+
+    fn by_paths(description: &'a [u8], difference: &'a [u8]) -> Result<Self, Malformed> {
+        let mut paths = Paths::default();
+        let is_whole = paths.add(difference, 0)?;
+        let is_short = paths.bytes <= PATHS_PER_DIFFERENCE * difference.len();
+        if is_whole && is_short && (paths.sets || paths.unsets) {
+            return Ok(Self::Paths { difference, paths });
+        }
+        Ok(Self::Oplog(description))
     }
 
     /// True if the update changed nothing.
@@ -70,6 +96,7 @@ impl<'a> Delta<'a> {
         FRAME
             + match self {
                 Self::Operators { changed, removed } => length(changed) + length(removed),
+                Self::Paths { paths, .. } => paths.bytes,
                 Self::Oplog(description) => description.len(),
             }
     }
@@ -86,6 +113,20 @@ impl<'a> Delta<'a> {
                 }
                 writer.end(update);
             }
+            Self::Paths { difference, paths } => {
+                let update = writer.begin(kind::DOCUMENT, b"u");
+                let operators = [
+                    (paths.sets, b"$set".as_slice(), b"u"),
+                    (paths.unsets, b"$unset", b"d"),
+                ];
+                for (_, operator, section) in operators.iter().filter(|(is_needed, ..)| *is_needed)
+                {
+                    let fields = writer.begin(kind::DOCUMENT, operator);
+                    write_paths(writer, difference, *section, &mut Vec::new());
+                    writer.end(fields);
+                }
+                writer.end(update);
+            }
             Self::Oplog(description) => {
                 let pipeline = writer.begin(kind::ARRAY, b"u");
                 let element = writer.begin(kind::DOCUMENT, b"0");
@@ -99,15 +140,80 @@ impl<'a> Delta<'a> {
     }
 }
 
+impl Paths {
+    /// Adds a difference of the document at a path of `prefix` bytes; false where paths cannot say it.
+    /// A difference of an array, or of a document that gets new fields, says so by its other sections.
+    fn add(&mut self, difference: &[u8], prefix: usize) -> Result<bool, Malformed> {
+        for section in elements(difference)? {
+            let section = section?;
+            let is_said = match section.name {
+                b"u" | b"d" => {
+                    self.add_fields(&section, prefix)?;
+                    are_plain(section.value)?
+                }
+                name => match embedded(name, &section) {
+                    Some((name, document)) => self.add(document, prefix + name.len() + 1)?,
+                    None => false,
+                },
+            };
+            if !is_said {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+
+    fn add_fields(&mut self, section: &Element<'_>, prefix: usize) -> Result<(), Malformed> {
+        let fields = elements(section.value)?.count();
+        self.bytes += section.value.len() + fields * prefix;
+        let of_operator = match section.name {
+            b"u" => &mut self.sets,
+            _ => &mut self.unsets,
+        };
+        *of_operator |= fields > 0;
+        Ok(())
+    }
+}
+
+/// The name and the difference of an embedded document, if this is the section of one. `s` begins the
+/// names of such sections.
+fn embedded<'a>(name: &'a [u8], section: &Element<'a>) -> Option<(&'a [u8], &'a [u8])> {
+    let name = name.strip_prefix(b"s").filter(|name| is_plain(name))?;
+    Some((name, section.as_document()?))
+}
+
+/// Writes the fields of a section, `u` or `d`, of a difference and of those inside it, each by its path.
+fn write_paths(writer: &mut Writer, difference: &[u8], section: &[u8], path: &mut Vec<u8>) {
+    // It has been read before.
+    for part in elements(difference).into_iter().flatten().flatten() {
+        let length = path.len();
+        if part.name == section {
+            for field in elements(part.value).into_iter().flatten().flatten() {
+                path.extend_from_slice(field.name);
+                writer.value(field.kind, path, field.value);
+                path.truncate(length);
+            }
+        } else if let Some((name, document)) = embedded(part.name, &part) {
+            path.extend_from_slice(name);
+            path.push(b'.');
+            write_paths(writer, document, section, path);
+            path.truncate(length);
+        }
+    }
+}
+
 /// True if an update operator takes each of these names for itself, not for a path.
 fn are_plain(fields: &[u8]) -> Result<bool, Malformed> {
     for field in elements(fields)? {
-        let name = field?.name;
-        if name.is_empty() || name.starts_with(b"$") || name.contains(&b'.') {
+        if !is_plain(field?.name) {
             return Ok(false);
         }
     }
     Ok(true)
+}
+
+fn is_plain(name: &[u8]) -> bool {
+    !(name.is_empty() || name.starts_with(b"$") || name.contains(&b'.'))
 }
 
 #[cfg(test)]
@@ -144,8 +250,15 @@ mod tests {
             rawdoc! { "u": { "a.b": 1 } },
             rawdoc! { "u": { "": 1 } },
             rawdoc! { "d": { "$x": false } },
-            rawdoc! { "sn": { "u": { "x": 1 } } },
+            rawdoc! { "sn": { "i": { "x": 1 } } },
+            rawdoc! { "sn": { "u": { "x": 1 } }, "i": { "b": 1 } },
+            rawdoc! { "sn": { "u": { "x.y": 1 } } },
+            rawdoc! { "sn.m": { "u": { "x": 1 } } },
+            rawdoc! { "sn": {} },
             rawdoc! { "sv": { "a": true, "l": 3 } },
+            rawdoc! { "sv": { "a": true, "u0": 3 } },
+            rawdoc! { "sn": { "sv": { "a": true, "s0": { "u": { "x": 1 } } } } },
+            long_paths(),
         ] {
             let stage = doc! { "oplogUpdate": { "$v": 2, "diff": Document::try_from(&difference).unwrap() } };
             assert_eq!(
@@ -153,6 +266,28 @@ mod tests {
                 doc! { "u": [{ "$_internalApplyOplogUpdate": stage }] }
             );
         }
+    }
+
+    /// The same long name of a document for many short ones of fields.
+    fn long_paths() -> RawDocumentBuf {
+        let fields: Document = (0..100).map(|n| (n.to_string(), n.into())).collect();
+        let mut difference = Document::new();
+        difference.insert(format!("s{}", "n".repeat(200)), doc! { "u": fields });
+        RawDocumentBuf::try_from(&difference).unwrap()
+    }
+
+    #[test]
+    fn fields_of_embedded_documents_are_operators_on_paths() {
+        assert_eq!(
+            statement(
+                rawdoc! { "u": { "a": 1 }, "sn": { "u": { "x": 1, "0": 2 }, "sm": { "d": { "y": false } } } }
+            ),
+            doc! { "u": { "$set": { "a": 1, "n.x": 1, "n.0": 2 }, "$unset": { "n.m.y": false } } }
+        );
+        assert_eq!(
+            statement(rawdoc! { "ss": { "ss": { "d": { "s": false } } } }),
+            doc! { "u": { "$unset": { "s.s.s": false } } }
+        );
     }
 
     #[test]

@@ -165,6 +165,7 @@ impl ChangeStream {
         };
         // From here on something may be applied beyond the safe position.
         stream.write_position(false).await?;
+        stream.persisted.clone_from(&stream.safe);
         Ok(stream)
     }
 

@@ -4,13 +4,27 @@ use super::{
     batch::Fold,
     coalesce::{Base, Slot},
 };
-use crate::mongo::{
-    self,
-    write::{Command, MAX_STATEMENTS, WriteCommand, write_query},
+use crate::{
+    model::raw::kind,
+    mongo::{
+        self,
+        write::{Command, MAX_STATEMENTS, WriteCommand, write_query},
+    },
 };
 
 /// Bytes of statements in a command at most; one that is larger goes alone.
 const MAX_BYTES: usize = 15 << 20;
+
+/// Types of `_id`s that are deleted by one statement, of which the server makes one plan.
+const LISTED: [u8; 7] = [
+    kind::INT32,
+    kind::INT64,
+    kind::OBJECT_ID,
+    kind::STRING,
+    kind::BINARY,
+    kind::DATE,
+    kind::TIMESTAMP,
+];
 
 /// What a command does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -151,10 +165,18 @@ impl CommandPlan {
             Kind::Delete => WriteCommand::delete(collection),
         }
         .expecting(self.bytes);
-        for Statement { place, part } in &self.statements {
-            if let Some(slot) = slot(folds, *place) {
-                write(&mut command, slot, *part);
-            }
+        let slots = self.statements.iter();
+        let slots = slots.filter_map(|one| Some((slot(folds, one.place)?, one.part)));
+        // A clustered collection is scanned for a list, from its first `_id` to its last one.
+        let lists = self.kind == Kind::Delete && !fold.target.clustered;
+        let is_listed = |slot: &Slot<'_>| lists && LISTED.contains(&slot.id_kind);
+        for (slot, part) in slots.clone().filter(|(slot, _)| !is_listed(slot)) {
+            write(&mut command, slot, part);
+        }
+        let listed = slots.filter(|(slot, _)| is_listed(slot));
+        let mut listed = listed.map(|(slot, _)| (slot.id_kind, slot.id)).peekable();
+        if listed.peek().is_some() {
+            command.push_delete_of(listed);
         }
         command.into_command()
     }
