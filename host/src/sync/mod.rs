@@ -56,6 +56,9 @@ const SOURCE: &str = "the source";
 /// How long a call of commit waits for the source.
 const COMMIT_ANSWER: Duration = Duration::from_secs(3);
 
+/// Answers of a server that may have done a late rename.
+const RENAMED: [i32; 2] = [code::COLLECTION_UUID_MISMATCH, code::NAMESPACE_EXISTS];
+
 /// How often the stream begins again before a renamed collection is the operator's matter.
 const MAX_RENAMED: u32 = 10;
 
@@ -220,8 +223,8 @@ async fn phases(
     Ok(End::Committed)
 }
 
-/// Applies change events. Where a late rename of earlier work has taken a collection's name away, the
-/// stream begins again, which sets the name right.
+/// Applies change events. Where a late rename of earlier work has taken a collection's name away, or
+/// given it a name that another one is to get, the stream begins again, which sets the name right.
 async fn stream(
     context: &Arc<Context>,
     start_time: ClusterTime,
@@ -232,7 +235,7 @@ async fn stream(
         let run = stream::run(context.clone(), start_time, commit_time.clone(), wishes);
         match Box::pin(run).await {
             Err(Error::Mongo(error))
-                if error.has_code(code::COLLECTION_UUID_MISMATCH)
+                if RENAMED.iter().any(|code| error.has_code(*code))
                     && attempt < MAX_RENAMED
                     && !context.store.intents().await?.is_empty() =>
             {

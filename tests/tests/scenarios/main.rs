@@ -17,6 +17,7 @@
     reason = "small numbers, literals and JSON of the tests' own, and what they have measured"
 )]
 
+mod before_commit;
 mod capped;
 mod ddl;
 mod faults;
@@ -29,6 +30,7 @@ mod findings_stops;
 mod findings_writes;
 mod ids;
 mod indexes;
+mod late_renames;
 mod lease;
 mod plugins;
 mod resume;

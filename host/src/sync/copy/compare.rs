@@ -10,6 +10,7 @@ use bson::{RawDocumentBuf, rawdoc};
 use futures::{StreamExt, TryStreamExt, stream::BoxStream};
 use mongodb::raw_batch_cursor::RawBatch;
 use sha2::{Digest, Sha256};
+use tokio::time::timeout;
 
 use super::{Context, Error, copy_one, find::append_bounds};
 use crate::{
@@ -24,7 +25,7 @@ use crate::{
         write::{CollectionRef, Command, WriteCommand},
     },
     plugin::{NamespaceChain, Outcome},
-    sync::{indexes, pipeline},
+    sync::{indexes, pipeline, quarantine::id_document},
 };
 
 /// Answers of a server that does not have the collection.
@@ -69,9 +70,9 @@ async fn compare_ids(
     partition: &PartitionDocument,
     at: ClusterTime,
 ) -> Result<(), Error> {
-    let mut bounds = rawdoc! { "hint": { "_id": 1 }, "projection": { "_id": 1 } };
+    let mut range = rawdoc! { "hint": { "_id": 1 } };
     append_bounds(
-        &mut bounds,
+        &mut range,
         partition.lower.as_ref(),
         partition.upper.as_ref(),
     );
@@ -79,19 +80,22 @@ async fn compare_ids(
         source(context, namespace, at)?,
         destination(context, namespace),
     );
-    let on_source = source.documents(&bounds).await?;
-    let on_destination = destination.documents(&bounds).await?;
+    let chain = context.chain.of(&namespace.source)?;
+    let on_source = source.ids(&range, chain.as_ref()).await?;
+    let on_destination = destination.ids(&range, None).await?;
     let extra = difference(&on_destination, &on_source)?;
-    let missing = match context.chain.of(&namespace.source)? {
+    let missing = match chain {
         None => difference(&on_source, &on_destination)?,
-        // What a plugin drops is not there.
+        // A late insert adds documents only.
         Some(_) => Vec::new(),
     };
     let mut statements = Vec::new();
     let to = &destination.collection;
     for id in &extra {
-        // One that the source has is there under an equal `_id` of another type.
-        if source.document(id).await?.is_none() {
+        let document = source.document(id).await?;
+        let document: Vec<&[u8]> = document.iter().map(|found| found.as_bytes()).collect();
+        // A document that the plugins keep is there under an equal `_id` of another type.
+        if kept(chain.as_ref(), &document)?.is_empty() {
             statements.push(removal(to, id)?);
         }
     }
@@ -227,29 +231,77 @@ impl Side {
             .pop())
     }
 
-    /// What a find with these fields gives; nothing where the collection is gone. Where the time can
-    /// be read no longer, the newest state is read from then on.
+    /// The `_id`s in a range, of the documents that plugins keep.
+    async fn ids(
+        &mut self,
+        range: &RawDocumentBuf,
+        chain: Option<&NamespaceChain>,
+    ) -> Result<Vec<RawDocumentBuf>, Error> {
+        let mut find = range.clone();
+        if chain.is_none() {
+            find.append(bson::cstr!("projection"), rawdoc! { "_id": 1 });
+        }
+        self.read(&find, |documents| {
+            let kept = kept(chain, documents)?;
+            kept.iter().map(|document| id_of(document)).collect()
+        })
+        .await
+    }
+
     async fn documents(&mut self, find: &RawDocumentBuf) -> Result<Vec<RawDocumentBuf>, Error> {
+        self.read(find, |documents| {
+            let owned = documents.iter().map(|document| owned(document));
+            owned.collect()
+        })
+        .await
+    }
+
+    /// What `take` makes of the documents of a find with these fields; nothing where the collection is
+    /// gone. Where the time can be read no longer, the newest state is read from then on.
+    async fn read(
+        &mut self,
+        find: &RawDocumentBuf,
+        take: impl Fn(&[&[u8]]) -> Result<Vec<RawDocumentBuf>, Error>,
+    ) -> Result<Vec<RawDocumentBuf>, Error> {
         loop {
-            let read = Repeat::slow(self.client.at(), "compare").run(|| async {
-                match self.all(find).await {
-                    Err(error) if is_any(&error, &code::NOT_AT_TIME) => Ok(None),
-                    Err(error) if is_any(&error, &GONE) => Ok(Some(Vec::new())),
-                    other => other.map(Some),
+            let read = Repeat::open(self.client.at(), "compare").run(|| async {
+                let mut taken = Vec::new();
+                let all = self.each(find, |documents| {
+                    taken.extend(take(documents)?);
+                    Ok(())
+                });
+                match all.await {
+                    Err(Error::Mongo(error)) if is_any(&error, &code::NOT_AT_TIME) => Ok(Ok(None)),
+                    Err(Error::Mongo(error)) if is_any(&error, &GONE) => Ok(Ok(Some(Vec::new()))),
+                    Err(Error::Mongo(error)) => Err(error),
+                    other => Ok(other.map(|()| Some(taken))),
                 }
             });
-            if let Some(documents) = read.await? {
-                return Ok(documents);
+            if let Some(taken) = read.await?? {
+                return Ok(taken);
             }
             self.read_concern = rawdoc! { "level": "majority" };
         }
     }
 
-    async fn all(&self, find: &RawDocumentBuf) -> Result<Vec<RawDocumentBuf>, mongo::Error> {
-        let batches = self.batches(find).await?;
-        let owned = batches.and_then(async |batch| owned(&batch));
-        let owned: Vec<Vec<RawDocumentBuf>> = owned.try_collect().await?;
-        Ok(owned.concat())
+    /// Calls `take` with the documents of each batch of a find with these fields.
+    async fn each(
+        &self,
+        find: &RawDocumentBuf,
+        mut take: impl FnMut(&[&[u8]]) -> Result<(), Error>,
+    ) -> Result<(), Error> {
+        let no_answer = |_elapsed| mongo::Error::NoAnswer(ANSWER);
+        let opened = timeout(ANSWER, self.batches(find)).await;
+        let mut batches = opened.map_err(no_answer)??;
+        loop {
+            let next = timeout(ANSWER, batches.next()).await.map_err(no_answer)?;
+            let Some(batch) = next.transpose()? else {
+                return Ok(());
+            };
+            let array = batch.doc_slices().map_err(mongo::Error::from)?.as_bytes();
+            let documents: Vec<&[u8]> = raw::documents(array)?.collect::<Result<_, _>>()?;
+            take(&documents)?;
+        }
     }
 
     async fn batches(
@@ -281,21 +333,16 @@ impl Side {
 
     async fn digest_once(&self, chain: Option<&NamespaceChain>) -> Result<(u64, [u8; 32]), Error> {
         let natural = rawdoc! { "hint": { "$natural": 1 } };
-        let mut batches = self.batches(&natural).await?;
         let (mut count, mut digest) = (0, Sha256::new());
-        loop {
-            let next = tokio::time::timeout(ANSWER, batches.next()).await;
-            let Some(batch) = next.map_err(|_elapsed| mongo::Error::NoAnswer(ANSWER))? else {
-                return Ok((count, digest.finalize().into()));
-            };
-            let batch = batch?;
-            let array = batch.doc_slices().map_err(mongo::Error::from)?.as_bytes();
-            let documents: Vec<&[u8]> = raw::documents(array)?.collect::<Result<_, _>>()?;
-            for document in kept(chain, &documents)? {
+        self.each(&natural, |documents| {
+            for document in kept(chain, documents)? {
                 count += 1;
                 digest.update(&document);
             }
-        }
+            Ok(())
+        })
+        .await?;
+        Ok((count, digest.finalize().into()))
     }
 }
 
@@ -315,9 +362,12 @@ fn kept(chain: Option<&NamespaceChain>, documents: &[&[u8]]) -> Result<Vec<Vec<u
     Ok(kept.collect())
 }
 
-fn owned(batch: &RawBatch) -> Result<Vec<RawDocumentBuf>, mongo::Error> {
-    let array = batch.doc_slices()?.as_bytes();
-    raw::documents(array)?
-        .map(|document| Ok(RawDocumentBuf::from_bytes(document?.to_vec())?))
-        .collect()
+fn owned(document: &[u8]) -> Result<RawDocumentBuf, Error> {
+    let owned = RawDocumentBuf::from_bytes(document.to_vec());
+    Ok(owned.map_err(mongo::Error::Bson)?)
+}
+
+fn id_of(document: &[u8]) -> Result<RawDocumentBuf, Error> {
+    let id = raw::find(document, "_id")?.ok_or(raw::Malformed)?;
+    id_document(id.kind, id.value)
 }

@@ -257,18 +257,27 @@ impl ChangeStream {
         .await?;
         failpoint("ddl_applied");
         self.context.status.add_events_applied(u64::from(in_scope));
-        self.safe = position_after(event.resume_token)?.or(self.safe.take());
-        if !changes.is_empty() {
-            let after = self.position_document(false);
-            record_ddl(&self.context, changes, after.as_ref()).await?;
-            let store = &self.context.store;
-            self.show_persisted(after.as_ref());
-            self.persisted.clone_from(&self.safe);
-            self.in_flight = store.intents().await?;
-            self.targets.fill_uuids(&self.context).await?;
-            failpoint("position_persisted");
+        let after = position_after(event.resume_token)?.or(self.safe.clone());
+        if changes.is_empty() {
+            self.safe = after;
+        } else {
+            self.record(changes, after).await?;
         }
         self.show_position();
+        Ok(())
+    }
+
+    /// Records what a DDL event has led to, with the position after it. The position stays before the
+    /// event until then: work that fails persists it once more.
+    async fn record(&mut self, changes: Vec<Change>, after: Option<Position>) -> Result<(), Error> {
+        let document = self.position_document_at(after.clone(), false);
+        record_ddl(&self.context, changes, document.as_ref()).await?;
+        self.show_persisted(document.as_ref());
+        self.safe = after;
+        self.persisted.clone_from(&self.safe);
+        self.in_flight = self.context.store.intents().await?;
+        self.targets.fill_uuids(&self.context).await?;
+        failpoint("position_persisted");
         Ok(())
     }
 
@@ -394,11 +403,19 @@ impl ChangeStream {
 
     /// The safe position as it is persisted; `None` until the first batch has been applied.
     fn position_document(&self, clean: bool) -> Option<PositionDocument> {
+        self.position_document_at(self.safe.clone(), clean)
+    }
+
+    fn position_document_at(
+        &self,
+        safe: Option<Position>,
+        clean: bool,
+    ) -> Option<PositionDocument> {
         let copy = self.context.status.copy();
         let to_i64 = |n: u64| i64::try_from(n).unwrap_or(i64::MAX);
         Some(PositionDocument {
             id: PositionDocument::ID.to_owned(),
-            safe: self.safe.clone()?,
+            safe: safe?,
             exact_after: self.exactness.after_restart(),
             events_applied: to_i64(self.context.status.events_applied()),
             clean,
