@@ -15,29 +15,21 @@
 //!   whatever it had sent before match nothing. Opening expects a count, too, so that an opening
 //!   that arrives late does nothing either.
 
-use std::{
-    collections::HashMap,
-    future::IntoFuture,
-    sync::{Arc, Mutex, PoisonError},
-    time::Duration,
-};
+use std::{future::IntoFuture, time::Duration};
 
-use bson::{Document, doc, oid::ObjectId, rawdoc};
-use futures::{TryFutureExt, TryStreamExt};
-use mongodb::{
-    Client, ClientSession, Collection,
-    options::{ReadConcern, ReturnDocument},
-};
+use bson::oid::ObjectId;
+use futures::TryFutureExt;
+use mongodb::{Client, ClientSession};
 use tokio::time::timeout;
 
 use super::{
     Error, Moment,
     documents::majority,
-    outage, retry,
+    guards, outage, retry,
     retry::bounded,
     write::{Command, Outcome, StatementError},
 };
-use crate::model::{ErrorKind, Guard, namespace::METADATA_DATABASE};
+use crate::model::{ErrorKind, Guard};
 
 /// Pauses between attempts of one transaction.
 const FIRST_PAUSE: Duration = Duration::from_millis(5);
@@ -119,31 +111,6 @@ enum Lost {
     Unknown(Option<Sent>),
 }
 
-/// Counts of guards under which this term has sent nothing. Each is given away once: later on, only
-/// the guard's document tells.
-#[derive(Clone, Debug, Default)]
-pub struct GuardCounts(Arc<Mutex<HashMap<String, i64>>>);
-
-impl GuardCounts {
-    /// The count for a writer's first transaction.
-    pub(super) fn take(&self, writer: &str) -> Option<i64> {
-        let mut counts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        counts.remove(writer)
-    }
-}
-
-#[derive(serde::Deserialize)]
-struct GuardDocument {
-    #[serde(rename = "_id")]
-    writer: String,
-    term: i64,
-    #[serde(default)]
-    writes: i64,
-    /// The attempt that was committed last.
-    #[serde(default)]
-    attempt: Option<ObjectId>,
-}
-
 impl GuardedWriter {
     pub fn new(client: &Client, guard: Guard) -> Self {
         Self {
@@ -175,7 +142,7 @@ impl GuardedWriter {
     ) -> Result<Transacted, Error> {
         let writes = match self.writes.take() {
             Some(writes) => writes,
-            None => self.open().await?,
+            None => guards::open(&self.client, &self.guard).await?,
         };
         let (since, mut pause, mut conflicts) = (Moment::now(), FIRST_PAUSE, 0);
         let mut unknown = None;
@@ -262,7 +229,7 @@ impl GuardedWriter {
 
     /// What the guard document says, after it did not match, of a commit whose answer was lost.
     async fn resolve(&self, writes: i64, unknown: Option<Sent>) -> Result<Lost, Error> {
-        let now = self.committed().await?;
+        let now = guards::committed(&self.client, &self.guard).await?;
         match unknown {
             Some(Sent { attempt, outcomes })
                 if now.writes == writes + 1 && now.attempt == Some(attempt) =>
@@ -308,50 +275,8 @@ impl GuardedWriter {
     /// Takes the guard for this writer: whatever it has sent before matches it no longer.
     async fn reopen(&mut self) -> Result<(), Error> {
         self.writes = None;
-        self.writes = Some(self.open().await?);
+        self.writes = Some(guards::open(&self.client, &self.guard).await?);
         Ok(())
-    }
-
-    async fn open(&mut self) -> Result<i64, Error> {
-        retry("open a writer", || async {
-            let now = self.committed_once().await?;
-            let mine = doc! { "_id": &self.guard.writer, "term": now.term, "writes": now.writes };
-            let opened = self
-                .guards()
-                .find_one_and_update(mine, doc! { "$inc": { "writes": 1_i64 } })
-                .return_document(ReturnDocument::After)
-                .write_concern(majority())
-                .max_time(Duration::from_secs(5))
-                .await?;
-            // Something sent before has been committed meanwhile: read again.
-            opened.map(|guard| guard.writes).ok_or(Error::Stale)
-        })
-        .await
-    }
-
-    /// The guard document as a majority has it.
-    async fn committed(&self) -> Result<GuardDocument, Error> {
-        retry("look a commit up", || self.committed_once()).await
-    }
-
-    async fn committed_once(&self) -> Result<GuardDocument, Error> {
-        let guard = self
-            .guards()
-            .find_one(doc! { "_id": &self.guard.writer })
-            .read_concern(ReadConcern::majority())
-            .await?;
-        match guard {
-            Some(guard) if guard.term == self.guard.term => Ok(guard),
-            // A new primary does not know at once what a majority has.
-            Some(guard) if guard.term < self.guard.term => Err(Error::Stale),
-            _ => Err(Error::Fenced),
-        }
-    }
-
-    fn guards(&self) -> Collection<GuardDocument> {
-        self.client
-            .database(METADATA_DATABASE)
-            .collection(self.guard.collection)
     }
 
     async fn attempt(&mut self, writes: i64, commands: Vec<Command>) -> Result<Attempt, Failure> {
@@ -365,7 +290,7 @@ impl GuardedWriter {
             .await
             .map_err(Error::from)?;
         let attempt = ObjectId::new();
-        let guard = self.guard_statement(writes, attempt);
+        let guard = guards::statement(&self.guard, writes, attempt);
         let outcomes = match self.run(&mut session, guard, commands).await {
             Ok(Attempt::Committed(outcomes)) => outcomes,
             Ok(other) => {
@@ -439,71 +364,9 @@ impl GuardedWriter {
             .into_future();
         Outcome::read(&bounded(Some(ANSWER), run.map_err(Error::from)).await?)
     }
-
-    fn guard_statement(&self, writes: i64, attempt: ObjectId) -> Command {
-        let Guard {
-            collection,
-            writer,
-            term,
-        } = &self.guard;
-        let mine = rawdoc! { "_id": writer.as_str(), "term": *term, "writes": writes };
-        let count = rawdoc! { "$inc": { "writes": 1_i64 }, "$set": { "attempt": attempt } };
-        let mut statements = bson::RawArrayBuf::new();
-        statements.push(rawdoc! { "q": mine, "u": count });
-        let body = rawdoc! { "update": *collection, "updates": statements };
-        Command::new(METADATA_DATABASE, body)
-    }
 }
 
 /// Without causal consistency: a first statement would wait for the last commit's time.
 async fn start_session(client: &Client) -> Result<ClientSession, Error> {
     Ok(client.start_session().causal_consistency(false).await?)
-}
-
-/// Raises the term in the guard documents of `writers`, and makes those that are missing. Waits for
-/// transactions of older terms that are open. Repeating it does no harm, however late: a term never goes back.
-/// Gives the count of each guard in this term, from which nothing was sent yet.
-pub async fn raise_term(
-    client: &Client,
-    collection: &str,
-    writers: &[&str],
-    term: i64,
-) -> Result<GuardCounts, Error> {
-    let mut statements = bson::RawArrayBuf::new();
-    for writer in writers {
-        let mut pipeline = bson::RawArrayBuf::new();
-        let raised = rawdoc! {
-            "term": { "$max": ["$term", term] },
-            "writes": { "$ifNull": ["$writes", 0_i64] },
-        };
-        pipeline.push(rawdoc! { "$set": raised });
-        statements.push(rawdoc! { "q": { "_id": *writer }, "u": pipeline, "upsert": true });
-    }
-    let command = rawdoc! {
-        "update": collection,
-        "updates": statements,
-        "writeConcern": { "w": "majority" },
-        "maxTimeMS": 5_000,
-    };
-    let database = client.database(METADATA_DATABASE);
-    let raised = retry("raise the term of all writers", || async {
-        let reply: Document = database.run_raw_command(command.clone()).await?;
-        let mut outcome = Outcome::read(&reply)?;
-        match outcome.errors.pop() {
-            Some(error) => Err(error.into_error()),
-            None => Ok(outcome.n),
-        }
-    })
-    .await?;
-    debug_assert_eq!(raised, writers.len() as u64, "every writer has a guard");
-    let raised = retry("read the guards", || async {
-        let guards = database.collection::<GuardDocument>(collection);
-        let raised = guards
-            .find(doc! { "_id": { "$in": writers }, "term": term })
-            .read_concern(ReadConcern::majority());
-        Ok(raised.await?.try_collect::<Vec<_>>().await?)
-    });
-    let counts = raised.await?.into_iter();
-    let counts = counts.map(|guard| (guard.writer, guard.writes)).collect();
-    Ok(GuardCounts(Arc::new(Mutex::new(counts))))
 }

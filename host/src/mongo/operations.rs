@@ -102,7 +102,8 @@ async fn abort_transactions(client: &Client, app_name: &str) -> Result<(), Error
     let admin = client.database("admin");
     let pipeline = [
         doc! { "$currentOp": { "idleSessions": true } },
-        doc! { "$match": { "appName": app_name, "transaction": { "$exists": true } } },
+        // Single writes that are retryable are shown with a transaction, too.
+        doc! { "$match": { "appName": app_name, "transaction.parameters.autocommit": false } },
     ];
     let open: Vec<Document> = admin.aggregate(pipeline).await?.try_collect().await?;
     let sessions: Vec<Bson> = open
@@ -113,7 +114,7 @@ async fn abort_transactions(client: &Client, app_name: &str) -> Result<(), Error
     if !sessions.is_empty() {
         tracing::info!(
             sessions = sessions.len(),
-            "aborting transactions of a host that is gone"
+            "aborting transactions that were left open"
         );
         admin.run_command(doc! { "killSessions": sessions }).await?;
     }

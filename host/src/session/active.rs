@@ -9,6 +9,7 @@ use futures::FutureExt;
 use tokio::{
     sync::{Mutex as AsyncMutex, mpsc, oneshot, watch},
     task::JoinHandle,
+    time::timeout,
 };
 use tokio_util::sync::CancellationToken;
 use tracing::Instrument;
@@ -19,7 +20,7 @@ use super::{
     patience::{Named, patiently},
     pins::Configured,
     state::{SyncState, WorkState},
-    stop::{Stopped, stop},
+    stop::{SWEPT, Stopped, stop},
     succession,
 };
 use crate::{
@@ -267,6 +268,11 @@ impl ActiveSync {
         if let Some(Task { cancel, handle, .. }) = task {
             let stopped = stop(&cancel, handle).await;
             tracing::debug!(?stopped, "the work has stopped");
+            if stopped == Stopped::Unclean {
+                // Locks of a transaction that stays open hold up whoever wants the collection, and
+                // then all that comes behind: the next renewal of the lease, too.
+                _ = timeout(SWEPT, self.left_behind()).await;
+            }
         }
         self.ended(had_failed)
     }

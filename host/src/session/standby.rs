@@ -11,6 +11,7 @@ use tokio::time::timeout;
 use super::{
     ActiveSync, Role, Session, fitness,
     patience::{Named, seconds, unless_silent},
+    process::is_dead,
     progress,
     takeover::{self, Found, Look, Takeover, TakeoverError},
     view::Sight,
@@ -21,10 +22,10 @@ use crate::{
     sync::metadata_reader,
 };
 
-/// How often a standby looks whether the lease was given back.
-const LOOK_EVERY: Duration = Duration::from_millis(100);
+/// How often a standby looks whether the lease was given back. A handover waits for half of it.
+const LOOK_EVERY: Duration = Duration::from_millis(40);
 /// How many looks go by before it is tried whether the lease has run out.
-const LOOKS_A_TRY: u32 = 5;
+const LOOKS_A_TRY: u32 = 12;
 /// How often a host without a sync looks whether another one has begun it.
 const IDLE_LOOK_EVERY: Duration = Duration::from_secs(1);
 /// How long a look waits for the clusters.
@@ -252,6 +253,9 @@ fn show(session: &Session, standby: &Standby, sight: &Sight, progress: &mut Prog
 impl Session {
     /// Looks without keeping calls waiting; changes the role while no call is carried out.
     async fn look(&self, patient: bool) {
+        if !patient && self.is_held_as_known().await {
+            return;
+        }
         let outcome = timeout(LOOK_WITHIN, takeover::look(self, patient)).await;
         let Ok(_turn) = self.calls.try_lock() else {
             return;
@@ -272,6 +276,22 @@ impl Session {
             // The monitor says which cluster is silent.
             Err(_elapsed) => {}
         }
+    }
+
+    /// True if the host that held the lease at the last look holds it still: one small read, where a
+    /// whole look takes three.
+    async fn is_held_as_known(&self) -> bool {
+        let Some(standby) = self.standby() else {
+            return false;
+        };
+        let Why::Held(known) = &standby.why else {
+            return false;
+        };
+        let read = timeout(LOOK_WITHIN, standby.found.reader.lease()).await;
+        let is_same = |lease: &LeaseDocument| {
+            !lease.released && lease.key() == known.key() && !is_dead(&lease.process)
+        };
+        matches!(read, Ok(Ok(Some(lease))) if is_same(&lease))
     }
 
     /// Takes the sync over, and remembers why that has failed.

@@ -12,10 +12,13 @@ use tokio::{task::JoinHandle, time::timeout};
 use tokio_util::sync::CancellationToken;
 
 /// The time for a stop at a safe place.
-const ASKED: Duration = Duration::from_millis(800);
+const ASKED: Duration = Duration::from_millis(650);
 
 /// The time for the tasks to end when they are dropped. A task ends where it waits for something.
-const DROPPED: Duration = Duration::from_millis(150);
+const DROPPED: Duration = Duration::from_millis(100);
+
+/// The time for the server to abort the transactions that dropped work has left open.
+pub(super) const SWEPT: Duration = Duration::from_millis(200);
 
 /// How work has stopped.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -129,6 +129,15 @@ fn paths() -> Vec<Case> {
             ],
         ),
         case(
+            "nested, in place",
+            rawdoc! { "n": { "x": 1, "m": { "y": 1, "0": 2, "z": 3 }, "long": "enough for a difference" }, "a": 1 },
+            [
+                bson!({ "$set": { "n.x": 2, "n.m.y": { "k": [1] }, "n.m.0": 1_i64 }, "$unset": { "n.m.z": "" } }),
+                bson!({ "$set": { "a": 2, "n.m.y": 1.0 } }),
+                bson!({ "$unset": { "n.x": "", "n.m.0": "", "a": "" } }),
+            ],
+        ),
+        case(
             "arrays",
             rawdoc! { "v": [1, 2, 3, 4, 5, 6, 7, 8], "w": [{ "a": 1 }, { "a": 2 }] },
             [
@@ -212,6 +221,8 @@ fn types() -> Vec<Case> {
             [
                 bson!({ "$set": { "b": 2 } }),
                 bson!({ "$set": { "n.y": 2 } }),
+                bson!({ "$set": { "n.x": 3 } }),
+                bson!({ "$unset": { "n.x": "" } }),
                 bson!({ "$set": { "a": 3 } }),
                 bson!({ "$unset": { "a": "" } }),
             ],

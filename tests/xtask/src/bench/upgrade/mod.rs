@@ -152,6 +152,10 @@ impl Stage {
     /// Puts a standby beside the active host and makes it the active one; the gap in ms.
     async fn change_host(&mut self, kill: bool) -> Result<f64> {
         let standby = self.standby().await?;
+        if kill {
+            // Else the pause is counted from what an earlier host has said.
+            pause::renewed(&self.destination).await?;
+        }
         let newest = Newest::of(&self.destination);
         let mut old = std::mem::replace(&mut self.active, standby);
         let new = &self.active;

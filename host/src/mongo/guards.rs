@@ -1,0 +1,147 @@
+//! Guard documents: what each says, how a writer takes one, and how a new holder of the lease raises
+//! the terms of all. The protocol is that of [`super::GuardedWriter`].
+
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
+
+use bson::{Document, doc, oid::ObjectId, rawdoc};
+use futures::TryStreamExt;
+use mongodb::{
+    Client, Collection,
+    options::{ReadConcern, ReturnDocument},
+};
+
+use super::{
+    Error,
+    documents::majority,
+    retry,
+    write::{Command, Outcome},
+};
+use crate::model::{Guard, namespace::METADATA_DATABASE};
+
+/// Counts of guards under which this term has sent nothing. Each is given away once: later on, only
+/// the guard's document tells.
+#[derive(Clone, Debug, Default)]
+pub struct GuardCounts(Arc<Mutex<HashMap<String, i64>>>);
+
+impl GuardCounts {
+    /// The count for a writer's first transaction.
+    pub(super) fn take(&self, writer: &str) -> Option<i64> {
+        let mut counts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        counts.remove(writer)
+    }
+}
+
+#[derive(serde::Deserialize)]
+pub(super) struct GuardDocument {
+    #[serde(rename = "_id")]
+    writer: String,
+    term: i64,
+    #[serde(default)]
+    pub(super) writes: i64,
+    /// The attempt that was committed last.
+    #[serde(default)]
+    pub(super) attempt: Option<ObjectId>,
+}
+
+/// Counts the guard on, so that whatever was sent under it before matches it no longer; gives the count.
+pub(super) async fn open(client: &Client, guard: &Guard) -> Result<i64, Error> {
+    retry("open a writer", || async {
+        let now = committed_once(client, guard).await?;
+        let mine = doc! { "_id": &guard.writer, "term": now.term, "writes": now.writes };
+        let opened = guards(client, guard)
+            .find_one_and_update(mine, doc! { "$inc": { "writes": 1_i64 } })
+            .return_document(ReturnDocument::After)
+            .write_concern(majority())
+            .max_time(Duration::from_secs(5))
+            .await?;
+        // Something sent before has been committed meanwhile: read again.
+        opened.map(|guard| guard.writes).ok_or(Error::Stale)
+    })
+    .await
+}
+
+/// The guard document as a majority has it.
+pub(super) async fn committed(client: &Client, guard: &Guard) -> Result<GuardDocument, Error> {
+    retry("look a commit up", || committed_once(client, guard)).await
+}
+
+async fn committed_once(client: &Client, guard: &Guard) -> Result<GuardDocument, Error> {
+    let found = guards(client, guard)
+        .find_one(doc! { "_id": &guard.writer })
+        .read_concern(ReadConcern::majority())
+        .await?;
+    match found {
+        Some(found) if found.term == guard.term => Ok(found),
+        // A new primary does not know at once what a majority has.
+        Some(found) if found.term < guard.term => Err(Error::Stale),
+        _ => Err(Error::Fenced),
+    }
+}
+
+fn guards(client: &Client, guard: &Guard) -> Collection<GuardDocument> {
+    client
+        .database(METADATA_DATABASE)
+        .collection(guard.collection)
+}
+
+/// The first statement of a transaction.
+pub(super) fn statement(guard: &Guard, writes: i64, attempt: ObjectId) -> Command {
+    let mine = rawdoc! { "_id": guard.writer.as_str(), "term": guard.term, "writes": writes };
+    let count = rawdoc! { "$inc": { "writes": 1_i64 }, "$set": { "attempt": attempt } };
+    let mut statements = bson::RawArrayBuf::new();
+    statements.push(rawdoc! { "q": mine, "u": count });
+    let body = rawdoc! { "update": guard.collection, "updates": statements };
+    Command::new(METADATA_DATABASE, body)
+}
+
+/// Raises the term in the guard documents of `writers`, and makes those that are missing. Waits for
+/// transactions of older terms that are open. Repeating it does no harm, however late: a term never goes back.
+/// Gives the count of each guard in this term, from which nothing was sent yet.
+pub async fn raise_term(
+    client: &Client,
+    collection: &str,
+    writers: &[&str],
+    term: i64,
+) -> Result<GuardCounts, Error> {
+    let mut statements = bson::RawArrayBuf::new();
+    for writer in writers {
+        let mut pipeline = bson::RawArrayBuf::new();
+        let raised = rawdoc! {
+            "term": { "$max": ["$term", term] },
+            "writes": { "$ifNull": ["$writes", 0_i64] },
+        };
+        pipeline.push(rawdoc! { "$set": raised });
+        statements.push(rawdoc! { "q": { "_id": *writer }, "u": pipeline, "upsert": true });
+    }
+    let command = rawdoc! {
+        "update": collection,
+        "updates": statements,
+        "writeConcern": { "w": "majority" },
+        "maxTimeMS": 5_000,
+    };
+    let database = client.database(METADATA_DATABASE);
+    let raised = retry("raise the term of all writers", || async {
+        let reply: Document = database.run_raw_command(command.clone()).await?;
+        let mut outcome = Outcome::read(&reply)?;
+        match outcome.errors.pop() {
+            Some(error) => Err(error.into_error()),
+            None => Ok(outcome.n),
+        }
+    })
+    .await?;
+    debug_assert_eq!(raised, writers.len() as u64, "every writer has a guard");
+    let raised = retry("read the guards", || async {
+        let guards = database.collection::<GuardDocument>(collection);
+        let raised = guards
+            .find(doc! { "_id": { "$in": writers }, "term": term })
+            .read_concern(ReadConcern::majority());
+        Ok(raised.await?.try_collect::<Vec<_>>().await?)
+    });
+    let counts = raised.await?.into_iter();
+    let counts = counts.map(|guard| (guard.writer, guard.writes)).collect();
+    Ok(GuardCounts(Arc::new(Mutex::new(counts))))
+}
