@@ -81,6 +81,9 @@ pub enum Error {
     Fenced,
     #[error("the server's reply has no `{0}`")]
     Reply(&'static str),
+    /// What must hold whatever happens does not. Nothing is built on it.
+    #[error("a rule of tidegate's own is broken: {0}")]
+    Broken(&'static str),
     #[error(transparent)]
     Malformed(#[from] Malformed),
     #[error("a document could not be read or written as BSON: {0}")]
@@ -113,6 +116,7 @@ impl Error {
             | Self::LeaseExpired
             | Self::Fenced
             | Self::Reply(_)
+            | Self::Broken(_)
             | Self::Malformed(_)
             | Self::Bson(_) => None,
         }
@@ -138,9 +142,11 @@ impl Error {
             | Self::Statement { .. }
             | Self::Refused { .. }
             | Self::Fenced => ErrorKind::Operator,
-            Self::GuardChanged | Self::Reply(_) | Self::Malformed(_) | Self::Bson(_) => {
-                ErrorKind::Bug
-            }
+            Self::GuardChanged
+            | Self::Reply(_)
+            | Self::Broken(_)
+            | Self::Malformed(_)
+            | Self::Bson(_) => ErrorKind::Bug,
         }
     }
 

@@ -133,7 +133,9 @@ pub async fn raise_term(
         }
     })
     .await?;
-    debug_assert_eq!(raised, writers.len() as u64, "every writer has a guard");
+    if raised != writers.len() as u64 {
+        return Err(Error::Broken("the term of each writer is raised"));
+    }
     let raised = retry("read the guards", || async {
         let guards = database.collection::<GuardDocument>(collection);
         let raised = guards

@@ -28,7 +28,7 @@ use crate::{
     model::{ClusterTime, ErrorName, OperatorError},
     mongo::{self, Cluster},
     observe,
-    sync::{self, Boundary, Record, Status, Wish, Work, Workers},
+    sync::{self, Boundary, End, Record, Status, Wish, Work, Workers},
 };
 
 pub(super) struct ActiveSync {
@@ -311,7 +311,17 @@ impl ActiveSync {
 
 /// Does the work, and tells how it has ended.
 async fn run(work: Work, state: Arc<Mutex<WorkState>>, lost: CancellationToken) -> Stopped {
+    let cancel = work.cancel.clone();
     match AssertUnwindSafe(sync::run(work)).catch_unwind().await {
+        // A task of the work has gone without an error, as after a panic.
+        Ok(Ok(End::Stopped)) if !cancel.is_cancelled() => fail(
+            &state,
+            OperatorError::new(
+                ErrorName::InternalError,
+                "The sync's work has stopped, and nobody had asked for that. Please report this with the log. The \
+                 sync can be resumed.",
+            ),
+        ),
         Ok(Ok(end)) => {
             tracing::info!(?end, "the sync's work has ended");
             return Stopped::Clean;

@@ -50,7 +50,7 @@ use super::{
 use crate::{
     metadata::{Copied, CopyState, IntentDocument, NamespaceKind, PositionDocument},
     model::{Change, ClusterTime, Position, event::ChangeEvent},
-    mongo::listing,
+    mongo::{self, listing},
     observe::failpoint,
 };
 use appliers::Appliers;
@@ -361,6 +361,9 @@ impl ChangeStream {
         self.context.status.add_events_applied(round.events);
         self.context.status.has_moved();
         if round.position.is_some() && !self.failed {
+            if round.position.as_ref().map(time) < self.safe.as_ref().map(time) {
+                return Err(mongo::Error::Broken("the position never goes back").into());
+            }
             self.safe = round.position;
             self.show_position();
         }
@@ -449,10 +452,12 @@ async fn record_ddl(
     }
 }
 
+fn time(position: &Position) -> ClusterTime {
+    position.cluster_time
+}
+
 /// The position after the event with this token.
 fn position_after(token: &[u8]) -> Result<Option<Position>, Error> {
     let token = bson::RawDocumentBuf::from_bytes(token.to_vec());
-    Ok(Position::from_token(
-        token.map_err(crate::mongo::Error::Bson)?,
-    ))
+    Ok(Position::from_token(token.map_err(mongo::Error::Bson)?))
 }

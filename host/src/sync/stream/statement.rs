@@ -171,7 +171,7 @@ impl CommandPlan {
         let lists = self.kind == Kind::Delete && !fold.target.clustered;
         let is_listed = |slot: &Slot<'_>| lists && LISTED.contains(&slot.id_kind);
         for (slot, part) in slots.clone().filter(|(slot, _)| !is_listed(slot)) {
-            write(&mut command, slot, part);
+            write(&mut command, slot, part)?;
         }
         let listed = slots.filter(|(slot, _)| is_listed(slot));
         let mut listed = listed.map(|(slot, _)| (slot.id_kind, slot.id)).peekable();
@@ -182,23 +182,25 @@ impl CommandPlan {
     }
 }
 
-fn write(command: &mut WriteCommand, slot: &Slot<'_>, part: Part) {
+fn write(command: &mut WriteCommand, slot: &Slot<'_>, part: Part) -> Result<(), mongo::Error> {
     match (part, &slot.base) {
         (Part::Insert, Base::Insert(document) | Base::Put(document)) => command.push(document),
         (Part::Put, Base::Insert(document) | Base::Put(document)) => {
             command.push_replacement(slot.id_kind, slot.id, document);
         }
         (Part::Delta(at), _) => {
-            if let Some(delta) = slot.deltas.get(at) {
-                command.push_with(|writer| {
-                    write_query(writer, slot.id_kind, slot.id);
-                    delta.write(writer);
-                });
-            }
+            let delta = slot.deltas.get(at).ok_or(MISPLACED)?;
+            command.push_with(|writer| {
+                write_query(writer, slot.id_kind, slot.id);
+                delta.write(writer);
+            });
         }
         (Part::Delete, _) => {
             command.push_delete(slot.id_kind, slot.id);
         }
-        (Part::Insert | Part::Put, _) => debug_assert!(false, "no document to write"),
+        (Part::Insert | Part::Put, _) => return Err(MISPLACED),
     }
+    Ok(())
 }
+
+const MISPLACED: mongo::Error = mongo::Error::Broken("each statement has its part of a slot");
