@@ -16,7 +16,7 @@ use tokio::{
 
 use super::{
     STARTS,
-    crew::{Crew, DEADLINE, letter},
+    crew::{Crew, DEADLINE},
     kind::{Kind, Side, is_write},
     name::Name,
     stage::Clusters,
@@ -64,13 +64,20 @@ struct Scene {
 }
 
 impl Injection {
-    pub(super) fn install(name: &Name, clusters: &Arc<Clusters>, crew: &Arc<Crew>) -> (Self, Work) {
+    /// `worker`: the place of the host that works on the sync when the phase begins.
+    pub(super) fn install(
+        name: &Name,
+        clusters: &Arc<Clusters>,
+        crew: &Arc<Crew>,
+        worker: usize,
+    ) -> (Self, Work) {
+        let ordinal = name.place.ordinal(worker);
         let scene = Scene {
             clusters: clusters.clone(),
             crew: crew.clone(),
             side: name.place.side(),
         };
-        let on = clusters.proxy(scene.side).on(name.place.pattern());
+        let on = clusters.proxy(scene.side).on(name.place.pattern(ordinal));
         let faulted = match name.kind {
             Kind::HeldPastTakeover => return Self::held(on.hold(), scene, Late::Killed),
             Kind::HeldPastHandover => return Self::held(on.hold(), scene, Late::HandedOver),
@@ -93,7 +100,7 @@ impl Injection {
             Kind::NotDurable(error) => on.write_concern_error(error),
             Kind::KilledBefore => on.before(scene.kills()),
             Kind::KilledTwice => {
-                scene.kills_the_next(name);
+                scene.kills_the_next(name, ordinal);
                 on.after(scene.kills())
             }
             Kind::KilledAfter => on.after(scene.kills()),
@@ -174,13 +181,12 @@ impl Scene {
     }
 
     /// Kills the host that follows, at one of its first writes: which, the name says.
-    fn kills_the_next(&self, name: &Name) {
+    fn kills_the_next(&self, name: &Name, ordinal: usize) {
         const WRITES: usize = 16;
         let turn: usize = name.to_string().bytes().map(usize::from).sum();
         let nth = u64::try_from(turn % WRITES).unwrap_or(0) + 1;
-        let host = name.place.host;
         let is_next = move |command: &Command| {
-            letter(command.ordinal) > host && is_write(command) && command.phase != STARTS
+            command.ordinal > ordinal && is_write(command) && command.phase != STARTS
         };
         let proxy = self.clusters.proxy(Side::Destination);
         proxy.on(any().when(is_next).nth(nth)).before(self.kills());

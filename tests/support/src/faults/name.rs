@@ -42,11 +42,21 @@ impl Place {
         }
     }
 
-    pub(super) fn pattern(&self) -> Pattern {
-        let host = self.host;
+    /// The place of its host among the hosts of a run, where `worker` works on the sync when the phase
+    /// begins: another one than in the sync without a fault, if an earlier fault has ended that.
+    pub(super) fn ordinal(&self, worker: usize) -> usize {
+        let first = if self.phase == super::COMMIT {
+            'b'
+        } else {
+            'a'
+        };
+        worker + usize::from(self.host != first)
+    }
+
+    pub(super) fn pattern(&self, ordinal: usize) -> Pattern {
         labelled(self.label.clone())
             .in_phase(self.phase.clone())
-            .when(move |command| letter(command.ordinal) == host)
+            .when(move |command| command.ordinal == ordinal)
             .nth(self.nth)
     }
 

@@ -39,6 +39,14 @@ impl Plan {
         Self(names)
     }
 
+    /// The runs that are played together, at most one of each phase; those that need three members are
+    /// among themselves.
+    pub fn together(names: Vec<Name>) -> Vec<Vec<Name>> {
+        let (three, one): (Vec<Name>, Vec<Name>) =
+            names.into_iter().partition(|name| name.kind.needs_three());
+        [one, three].into_iter().flat_map(by_phase).collect()
+    }
+
     /// So many of them, drawn by a seed: of each kind as many as of the others.
     pub fn sample(mut self, number: usize, seed: u64) -> Self {
         self.0.shuffle(&mut StdRng::seed_from_u64(seed));
@@ -53,6 +61,31 @@ impl Plan {
         ranked.truncate(number);
         Self(ranked.into_iter().map(|(_, name)| name).collect())
     }
+}
+
+fn by_phase(names: Vec<Name>) -> Vec<Vec<Name>> {
+    let mut phases: Vec<(String, Vec<Name>)> = Vec::new();
+    for name in names {
+        match phases
+            .iter_mut()
+            .find(|(phase, _)| *phase == name.place.phase)
+        {
+            Some((_, names)) => names.push(name),
+            None => phases.push((name.place.phase.clone(), vec![name])),
+        }
+    }
+    let longest = phases.iter().map(|(_, names)| names.len()).max();
+    let mut groups = vec![Vec::new(); longest.unwrap_or_default()];
+    for (_, names) in phases {
+        // Spread out, so that a sync has about as many faults as the others.
+        let (count, all) = (names.len(), groups.len());
+        for (at, name) in names.into_iter().enumerate() {
+            if let Some(group) = groups.get_mut(at * all / count) {
+                group.push(name);
+            }
+        }
+    }
+    groups
 }
 
 /// True for what a host does all the time, whatever happens.

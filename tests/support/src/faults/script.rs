@@ -6,11 +6,13 @@ use std::sync::Arc;
 use anyhow::{Context, Result};
 use bson::Timestamp;
 use serde_json::{Value, json};
+use tokio::task::{LocalSet, spawn_local};
 
 use super::{
     COMMIT, START, STARTS,
     crew::{Crew, Worker, post, upload},
     injection::Injection,
+    name::Name,
     set,
     stage::Clusters,
     stamp,
@@ -19,60 +21,104 @@ use super::{
 use crate::host::{can_commit, text};
 
 pub(super) struct Script<'a> {
-    clusters: &'a Clusters,
+    clusters: &'a Arc<Clusters>,
     crew: &'a Arc<Crew>,
     writes: Writes,
-    injection: Option<Injection>,
+    /// The faults of the run, each with whether its command has come. No two are of one phase.
+    faults: &'a [Name],
+    met: Vec<bool>,
 }
 
 impl<'a> Script<'a> {
     pub(super) fn new(
-        clusters: &'a Clusters,
+        clusters: &'a Arc<Clusters>,
         crew: &'a Arc<Crew>,
-        injection: Option<Injection>,
+        faults: &'a [Name],
     ) -> Self {
         Self {
             clusters,
             crew,
             writes: Writes::new(clusters.source.client()),
-            injection,
+            faults,
+            met: vec![false; faults.len()],
         }
     }
 
-    /// True if the fault's command has come.
-    pub(super) fn is_met(&self) -> bool {
-        self.injection.as_ref().is_some_and(Injection::is_met)
+    /// Of each fault, whether its command has come.
+    pub(super) fn met(&self) -> &[bool] {
+        &self.met
     }
 
-    /// The whole sync, to COMMITTED.
+    /// The whole sync, to COMMITTED. What faults do beside their rules goes on beside the steps.
     pub(super) async fn run(&mut self) -> Result<()> {
-        self.clusters.enter(STARTS);
-        self.crew.hire().await.context("start the first host")?;
+        LocalSet::new().run_until(self.phases()).await
+    }
+
+    async fn phases(&mut self) -> Result<()> {
         for (phase, step) in PHASES {
-            self.clusters.enter(phase);
-            let done = match step {
-                Step::Start => self.start().await,
-                Step::Copy => self.copy().await,
-                Step::Events(round) => self.events(*round).await,
-                Step::Ddl => self.ddl().await,
-                Step::Swap => self.swap().await,
-                Step::Pause => self.pause().await,
-                Step::Handover => self.hand_over().await,
-                Step::Commit => self.commit().await,
-            };
-            done.with_context(|| format!("phase {phase}"))?;
-            self.settle()
+            self.phase(phase, step)
                 .await
                 .with_context(|| format!("phase {phase}"))?;
         }
         Ok(())
     }
 
-    async fn settle(&mut self) -> Result<()> {
-        match &mut self.injection {
-            Some(injection) => injection.settle().await,
+    /// One phase, with the fault that is put to it.
+    async fn phase(&mut self, phase: &str, step: &Step) -> Result<()> {
+        let is_of = |name: &Name| name.place.phase == phase;
+        let mut injection = match self.faults.iter().position(is_of) {
+            Some(at) => Some((at, self.inject(at).await?)),
+            None => None,
+        };
+        self.clusters.enter(phase);
+        let stepped = self.step(step).await;
+        if let Some((at, injection)) = &injection
+            && let Some(met) = self.met.get_mut(*at)
+        {
+            *met = injection.is_met();
+        }
+        stepped?;
+        match &mut injection {
+            Some((_, injection)) => injection.settle().await,
             None => Ok(()),
         }
+    }
+
+    async fn inject(&self, at: usize) -> Result<Injection> {
+        let name = self.faults.get(at).context("a fault")?;
+        let worker = match name.place.phase.as_str() {
+            STARTS => 0,
+            _ => {
+                let works = |_: &Worker| true;
+                self.crew
+                    .wait("a host works on the sync", works)
+                    .await?
+                    .place
+            }
+        };
+        let crew = self.crew;
+        let (injection, work) = Injection::install(name, self.clusters, crew, worker);
+        spawn_local(work);
+        Ok(injection)
+    }
+
+    async fn step(&mut self, step: &Step) -> Result<()> {
+        match step {
+            Step::Hire => self.hire().await,
+            Step::Start => self.start().await,
+            Step::Copy => self.copy().await,
+            Step::Events(round) => self.events(*round).await,
+            Step::Ddl => self.ddl().await,
+            Step::Swap => self.swap().await,
+            Step::Pause => self.pause().await,
+            Step::Handover => self.hand_over().await,
+            Step::Commit => self.commit().await,
+        }
+    }
+
+    async fn hire(&self) -> Result<()> {
+        self.crew.hire().await.context("start the first host")?;
+        Ok(())
     }
 
     async fn start(&self) -> Result<()> {
@@ -159,6 +205,7 @@ impl<'a> Script<'a> {
 }
 
 enum Step {
+    Hire,
     Start,
     Copy,
     Events(i32),
@@ -170,6 +217,7 @@ enum Step {
 }
 
 const PHASES: &[(&str, Step)] = &[
+    (STARTS, Step::Hire),
     (START, Step::Start),
     ("copy", Step::Copy),
     ("events", Step::Events(0)),

@@ -7,7 +7,6 @@ use bson::{Timestamp, doc};
 
 use super::{
     crew::{Crew, letter},
-    injection::Injection,
     kind::Side,
     name::Name,
     script::Script,
@@ -95,17 +94,53 @@ impl Stages {
 
     /// One sync with a fault, on the stage that its kind needs.
     pub async fn run(&mut self, name: &Name) -> Result<Outcome> {
-        let three = name.kind.needs_three();
+        let played = self.play(std::slice::from_ref(name)).await?;
+        Ok(Outcome {
+            met: played.met == [true],
+            seconds: played.seconds,
+            failure: played.failure,
+        })
+    }
+
+    /// One sync with a fault in each of several phases. Those whose commands have not come, and all if
+    /// the sync has failed, are tried alone.
+    pub async fn run_together(&mut self, names: &[Name]) -> Result<Vec<Outcome>> {
+        let played = self.play(names).await?;
+        let share = played.seconds / names.len().max(1) as f64;
+        let mut outcomes = Vec::new();
+        for (name, met) in names.iter().zip(&played.met) {
+            let mut outcome = Outcome {
+                met: *met,
+                seconds: share,
+                failure: played.failure.clone(),
+            };
+            if names.len() > 1 && (!met || played.failure.is_some()) {
+                outcome = self.run(name).await?;
+                outcome.seconds += share;
+            }
+            outcomes.push(outcome);
+        }
+        let alone = outcomes.iter().any(|outcome| outcome.failure.is_some());
+        if let (Some(failure), false, Some(first)) = (played.failure, alone, outcomes.first_mut()) {
+            let names = names.iter().map(|name| format!("\n  {name}"));
+            let names = names.collect::<String>();
+            first.failure = Some(format!("together, and none alone: {failure}{names}"));
+        }
+        Ok(outcomes)
+    }
+
+    async fn play(&mut self, names: &[Name]) -> Result<Played> {
+        let three = names.iter().any(|name| name.kind.needs_three());
         let stage = match three {
             true => &mut self.of_three,
             false => &mut self.of_one,
         };
-        let outcome = match stage {
-            Some(stage) => stage.run(name).await,
-            None => stage.insert(Stage::start(three).await?).run(name).await,
+        let played = match stage {
+            Some(stage) => stage.run(names).await,
+            None => stage.insert(Stage::start(three).await?).run(names).await,
         };
-        self.has_failed |= outcome.failure.is_some();
-        Ok(outcome)
+        self.has_failed |= played.failure.is_some();
+        Ok(played)
     }
 
     /// Stops all clusters; without failures, their files go.
@@ -131,6 +166,15 @@ pub struct Outcome {
     pub met: bool,
     pub seconds: f64,
     pub failure: Option<String>,
+}
+
+/// What came of a sync with faults.
+#[derive(Debug)]
+pub struct Played {
+    /// Of each fault, whether its command has come.
+    met: Vec<bool>,
+    seconds: f64,
+    failure: Option<String>,
 }
 
 impl Stage {
@@ -168,7 +212,7 @@ impl Stage {
     /// One sync without a fault: the commands of its hosts.
     pub async fn record(&mut self) -> Result<Vec<(Side, Command)>> {
         let crew = self.begin_again().await?;
-        Script::new(&self.clusters, &crew, None).run().await?;
+        Script::new(&self.clusters, &crew, &[]).run().await?;
         self.check(&crew, true).await?;
         crew.dismiss();
         let mut commands = Vec::new();
@@ -179,28 +223,24 @@ impl Stage {
         Ok(commands)
     }
 
-    /// One sync with a fault.
-    pub async fn run(&mut self, name: &Name) -> Outcome {
+    /// One sync with faults.
+    pub async fn run(&mut self, names: &[Name]) -> Played {
         let begun = Instant::now();
-        let mut met = false;
-        let done = Box::pin(self.try_run(name, &mut met)).await;
-        Outcome {
+        let mut met = vec![false; names.len()];
+        let done = Box::pin(self.try_run(names, &mut met)).await;
+        Played {
             met,
             seconds: begun.elapsed().as_secs_f64(),
             failure: done.err().map(|error| format!("{error:#}")),
         }
     }
 
-    async fn try_run(&mut self, name: &Name, met: &mut bool) -> Result<()> {
+    async fn try_run(&mut self, names: &[Name], met: &mut [bool]) -> Result<()> {
         let crew = self.begin_again().await?;
         let logs = crew.log_path().display().to_string();
-        let (injection, work) = Injection::install(name, &self.clusters, &crew);
-        let mut script = Script::new(&self.clusters, &crew, Some(injection));
-        let played = tokio::select! {
-            played = script.run() => played,
-            () = work => Ok(()),
-        };
-        *met = script.is_met();
+        let mut script = Script::new(&self.clusters, &crew, names);
+        let played = script.run().await;
+        met.copy_from_slice(script.met());
         drop(script);
         let ended = match played {
             Ok(()) => self.check(&crew, false).await,

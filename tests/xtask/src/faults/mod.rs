@@ -44,6 +44,10 @@ pub(crate) struct Options {
     /// Repeat each run
     #[arg(long, default_value_t = 1)]
     repeat: usize,
+    /// A sync for each run; else one has a fault in each of its phases, and only what fails there, or does
+    /// not come, is run alone
+    #[arg(long)]
+    alone: bool,
     /// Print the names and run nothing
     #[arg(long)]
     list: bool,
@@ -54,7 +58,8 @@ pub(crate) struct Options {
 
 /// What all jobs share.
 struct Work {
-    left: Mutex<VecDeque<Name>>,
+    /// The faults of each sync.
+    left: Mutex<VecDeque<Vec<Name>>>,
     report: Mutex<Report>,
     total: usize,
     begun: Instant,
@@ -76,15 +81,24 @@ pub(crate) fn run(options: &Options) -> Result<()> {
         names.iter().for_each(|name| println!("{name}"));
         return Ok(());
     }
-    let left: VecDeque<Name> = names
-        .into_iter()
-        .filter(|name| !report.has(name))
-        .flat_map(|name| vec![name; options.repeat])
+    let known = report.names();
+    let names = names.into_iter();
+    let names: Vec<Name> = names
+        .filter(|name| !known.contains(&name.to_string()))
         .collect();
-    eprintln!("{} runs, seed {seed}", left.len());
+    let syncs = match options.alone {
+        true => names.iter().map(|name| vec![name.clone()]).collect(),
+        false => Plan::together(names.clone()),
+    };
+    let total = names.len() * options.repeat;
+    eprintln!(
+        "{total} runs in {} syncs, seed {seed}",
+        syncs.len() * options.repeat
+    );
+    let syncs = std::iter::repeat_n(syncs, options.repeat).flatten();
     let work = Work {
-        total: left.len(),
-        left: Mutex::new(left),
+        total,
+        left: Mutex::new(syncs.collect()),
         report: Mutex::new(report),
         begun: Instant::now(),
     };
@@ -114,7 +128,7 @@ async fn plan(options: &Options, seed: u64) -> Result<Vec<Name>> {
 }
 
 impl Work {
-    fn next(&self) -> Option<Name> {
+    fn next(&self) -> Option<Vec<Name>> {
         let mut left = self.left.lock().unwrap_or_else(PoisonError::into_inner);
         left.pop_front()
     }
@@ -122,9 +136,11 @@ impl Work {
     /// Runs what is left, one after the other.
     async fn job(&self) -> Result<()> {
         let mut stages = Stages::default();
-        while let Some(name) = self.next() {
-            let outcome = stages.run(&name).await?;
-            self.ended(&name, &outcome)?;
+        while let Some(names) = self.next() {
+            let outcomes = stages.run_together(&names).await?;
+            for (name, outcome) in names.iter().zip(&outcomes) {
+                self.ended(name, outcome)?;
+            }
         }
         stages.end();
         Ok(())

@@ -87,10 +87,9 @@ impl Report {
         self.write(&Enumeration { seed, runs })
     }
 
-    pub(super) fn has(&self, name: &Name) -> bool {
-        let name = name.to_string();
-        let known: HashSet<&str> = self.lines.iter().map(|line| line.name.as_str()).collect();
-        known.contains(name.as_str())
+    /// The names of the runs that the report has.
+    pub(super) fn names(&self) -> HashSet<String> {
+        self.lines.iter().map(|line| line.name.clone()).collect()
     }
 
     pub(super) fn add(&mut self, name: &Name, outcome: &Outcome) -> Result<()> {
