@@ -15,8 +15,9 @@ use super::{
     takeover::{Found, operator},
 };
 use crate::{
+    metadata::METADATA_VERSION,
     model::{ErrorKind, OperatorError},
-    mongo::{self, Moment},
+    mongo::Moment,
 };
 
 /// The time between two checks.
@@ -155,11 +156,13 @@ pub(super) async fn check(session: &Session, found: &Found) -> Result<(), Operat
         Ok(())
     };
     blocking(compile).await?;
-    let document = match found.reader.session().await {
-        Ok(Some(document)) => document,
-        // The session of an older version may have another shape: a takeover tells then.
-        Ok(None) | Err(mongo::Error::Bson(_) | mongo::Error::Malformed(_)) => return Ok(()),
-        Err(error) => return Err(operator(error)),
+    if found.heading.metadata_version != METADATA_VERSION {
+        // The session of an older version has another shape: a takeover tells then.
+        return Ok(());
+    }
+    let document = found.reader.session().await.map_err(operator)?;
+    let Some(document) = document else {
+        return Ok(());
     };
     pins::load(session, &found.reader).await?;
     let registry = session.registry.clone();

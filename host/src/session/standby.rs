@@ -24,6 +24,8 @@ use crate::{
 
 /// How often a standby looks whether the lease was given back. A handover waits for half of it.
 const LOOK_EVERY: Duration = Duration::from_millis(40);
+/// The same where the lease alone does not tell.
+const FULL_LOOK_EVERY: Duration = Duration::from_millis(100);
 /// How many looks go by before it is tried whether the lease has run out.
 const LOOKS_A_TRY: u32 = 12;
 /// How often a host without a sync looks whether another one has begun it.
@@ -54,6 +56,13 @@ pub(super) enum Why {
 }
 
 impl Why {
+    fn look_every(&self) -> Duration {
+        match self {
+            Self::Held(_) => LOOK_EVERY,
+            _ => FULL_LOOK_EVERY,
+        }
+    }
+
     /// One sentence for the operator.
     pub(super) fn sentence(&self) -> String {
         match self {
@@ -149,7 +158,7 @@ pub(super) async fn watch(session: Arc<Session>) {
                 }
                 continue;
             }
-            Role::Standby(_) => LOOK_EVERY,
+            Role::Standby(standby) => standby.why.look_every(),
             Role::Idle => IDLE_LOOK_EVERY,
         };
         tokio::select! {

@@ -65,9 +65,41 @@ async fn f07_a_cut_off_host_without_a_lease_persists_nothing() -> Result<()> {
     Ok(())
 }
 
+/// The standby reads the session of an old version while it waits, and is fit all the same.
+#[tokio::test]
+async fn a_standby_goes_on_when_a_host_without_a_lease_has_stopped() -> Result<()> {
+    let mut rig = in_step().await?;
+    let mut arguments = rig.host.arguments().clone();
+    arguments.binary = host::binary()?;
+    let standby = Host::spawn(arguments).await?;
+    // Applied by the old host: longer than the standby's first look at itself takes.
+    insert(&rig, 2000..6000).await?;
+    rig.host.terminate().await?;
+    rig.host = standby;
+    rig.host.wait_can_commit().await?;
+    insert(&rig, 6000..6100).await?;
+    let persisted = Persisted::read(&rig.destination).await?;
+    ensure!(persisted.metadata_version == METADATA_VERSION);
+    rig.finish().await?;
+    Ok(())
+}
+
 /// A sync of 0.1.1 that a host of this release has taken over, and the old host, which is frozen.
 async fn cut_off() -> Result<(Rig, Host)> {
-    let mut rig = Rig::with(Options {
+    let mut rig = in_step().await?;
+    rig.host.process()?.freeze()?;
+    rig.destination.stop().await?;
+    rig.destination.restart().await?;
+    let mut arguments = rig.host.arguments().clone();
+    arguments.binary = host::binary()?;
+    let new = Host::spawn(arguments).await?;
+    let old = std::mem::replace(&mut rig.host, new);
+    Ok((rig, old))
+}
+
+/// A sync of 0.1.1, in step.
+async fn in_step() -> Result<Rig> {
+    let rig = Rig::with(Options {
         host_binary: Some(release::binary("0.1.1")?),
         ..Options::default()
     })
@@ -78,14 +110,7 @@ async fn cut_off() -> Result<(Rig, Host)> {
     rig.host.start(json!({})).await?;
     insert(&rig, 1000..2000).await?;
     rig.host.wait_can_commit().await?;
-    rig.host.process()?.freeze()?;
-    rig.destination.stop().await?;
-    rig.destination.restart().await?;
-    let mut arguments = rig.host.arguments().clone();
-    arguments.binary = host::binary()?;
-    let new = Host::spawn(arguments).await?;
-    let old = std::mem::replace(&mut rig.host, new);
-    Ok((rig, old))
+    Ok(rig)
 }
 
 /// Inserts on the source, and waits until the host has applied that.

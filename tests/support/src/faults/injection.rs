@@ -15,7 +15,6 @@ use tokio::{
 };
 
 use super::{
-    STARTS,
     crew::{Crew, DEADLINE},
     kind::{Kind, Side, is_write},
     name::Name,
@@ -185,8 +184,9 @@ impl Scene {
         const WRITES: usize = 16;
         let turn: usize = name.to_string().bytes().map(usize::from).sum();
         let nth = u64::try_from(turn % WRITES).unwrap_or(0) + 1;
+        let phase = name.place.phase.clone();
         let is_next = move |command: &Command| {
-            command.ordinal > ordinal && is_write(command) && command.phase != STARTS
+            command.ordinal > ordinal && is_write(command) && command.phase == phase
         };
         let proxy = self.clusters.proxy(Side::Destination);
         proxy.on(any().when(is_next).nth(nth)).before(self.kills());
