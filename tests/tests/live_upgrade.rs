@@ -1,22 +1,26 @@
 //! The operator's page: docs/live-upgrade.md is run as it stands, command by command,
 //! on a sync that the previous release has begun.
 
-use std::{fs, os::unix::fs::symlink, path::Path};
+use std::{fs, os::unix::fs::symlink, path::Path, time::Duration};
 
 use anyhow::{Context, Result, ensure};
+use bson::{Document, doc};
 use support::{
     ReplicaSet, TestDir, Writer,
     compare::compare,
     guide::{blocks, script},
-    host,
+    host::{self, DEADLINE},
     mongod::workspace,
     process::free_port,
     release::{self, Profile},
     replica_set,
+    wait::{Look, wait_until},
     workload::{self, Pace, dataset},
 };
 
 const DOCUMENTS: u64 = 2_000;
+/// For all commands of the page before its step back.
+const PAGE: Duration = Duration::from_secs(240);
 
 /// What the page takes for granted: an old host at work.
 const BEFORE: &str = "
@@ -32,6 +36,50 @@ until curl -sf localhost:$PORT/api/v1/progress | grep -q '\"canCommit\":true'; d
 curl -sf localhost:$PORT/api/v1/commit -XPOST --data '{ }'
 until curl -sf localhost:$PORT/api/v1/progress | grep -q '\"state\":\"COMMITTED\"'; do sleep 0.1; done
 ";
+
+/// Before the page's step back, which is refused while DDL is unfinished: the script waits until the
+/// writer has stopped and all is applied.
+const STEP_BACK: &str = "
+touch going-back
+until [ -e stopped ]; do sleep 0.1; done
+";
+
+/// The commands of the page, with [`STEP_BACK`] before its step back.
+fn commands(page: &str) -> Result<String> {
+    let script = script(&blocks(page))?;
+    let stop = script.find("cat >&2 <<'COMMAND'\n$ kill -TERM \"$(cat standby.pid)\"");
+    let (before, back) = script.split_at(stop.context("the page's step back")?);
+    Ok(format!("{before}{STEP_BACK}{back}"))
+}
+
+/// Stops the writer when the script is about to go back, and lets it do so when the destination has
+/// all that was written: every DDL before the last document is then done.
+async fn stop_before_the_step_back(
+    writer: Writer,
+    clusters: [&ReplicaSet; 2],
+    directory: &Path,
+) -> Result<()> {
+    wait_until("the page's step back", PAGE, async || {
+        Ok(match directory.join("going-back").exists() {
+            true => Look::Done(()),
+            false => Look::NotYet("the script is before it".to_owned()),
+        })
+    })
+    .await?;
+    writer.stop().await?;
+    let [source, destination] =
+        clusters.map(|cluster| cluster.db("shop").collection::<Document>("last"));
+    let last = doc! { "_id": "written" };
+    source.insert_one(&last).await.context("write")?;
+    wait_until("all is applied", DEADLINE, async || {
+        Ok(match destination.find_one(last.clone()).await? {
+            Some(_) => Look::Done(()),
+            None => Look::NotYet("the last document is not there".to_owned()),
+        })
+    })
+    .await?;
+    fs::write(directory.join("stopped"), "").context("tell the script")
+}
 
 /// The binaries under the names that the page gives them.
 fn binaries(folder: &Path) -> Result<()> {
@@ -52,14 +100,9 @@ async fn the_page_leads_from_the_old_release_to_this_one_and_back() -> Result<()
     let (source, destination) = tokio::try_join!(cluster("source"), cluster("destination"))?;
     workload::load(source.client(), DOCUMENTS, 1).await?;
     binaries(&at("bin"))?;
-    // The page says that a step back is refused while DDL is unfinished.
-    let pace = Pace {
-        ddl_every: None,
-        ..Pace::default()
-    };
-    let writer = Writer::start(source.client(), DOCUMENTS, 1, pace);
+    let writer = Writer::start(source.client(), DOCUMENTS, 1, Pace::default());
 
-    let script = script(&blocks(&page))?;
+    let script = commands(&page)?;
     let (head, commands) = script.split_once('\n').context("a script")?;
     let (trap, commands) = commands.split_once('\n').context("a script")?;
     let path = format!("{}:{}", at("bin").display(), std::env::var("PATH")?);
@@ -89,8 +132,11 @@ async fn the_page_leads_from_the_old_release_to_this_one_and_back() -> Result<()
     };
     let (port, standby) = (free_port()?, free_port()?);
     let leave = "kill -TERM \"$(cat old.pid)\"; while kill -0 \"$(cat old.pid)\" 2>/dev/null; do sleep 0.1; done";
-    run(&format!("{BEFORE}{commands}\n{leave}"), port, standby).await?;
-    writer.stop().await?;
+    let there = format!("{BEFORE}{commands}\n{leave}");
+    tokio::try_join!(
+        run(&there, port, standby),
+        stop_before_the_step_back(writer, [&source, &destination], directory.path()),
+    )?;
     let old = "tidegate-old --port $PORT --logPath old.log & echo $! > old.pid";
     run(&format!("{old}\n{BEHIND}{leave}"), port, standby).await?;
     let scope: Box<dyn support::compare::Expectation> = Box::new(dataset::in_scope);

@@ -8,7 +8,11 @@ use bson::{Bson, Document, RawDocumentBuf, doc};
 use futures::TryStreamExt;
 use serde_json::{Value, json};
 
-use crate::ReplicaSet;
+use crate::{
+    ReplicaSet,
+    host::DEADLINE,
+    wait::{Look, wait_until},
+};
 
 /// The database on the destination.
 pub const DATABASE: &str = "mongosync_internal_tidegate";
@@ -35,6 +39,24 @@ impl Entry {
     pub fn to_document(&self) -> Result<Document> {
         Document::try_from(&*self.document).context("read a metadata document")
     }
+}
+
+/// Waits until the holder of the lease has renewed it, and said with that when it applied anything.
+pub async fn wait_for_renewal(destination: &ReplicaSet) -> Result<()> {
+    let leases = destination.db(DATABASE).collection::<Document>("lease");
+    let until = async || {
+        let lease = leases.find_one(doc! { "_id": "lease" }).await?;
+        let lease = lease.context("no lease")?;
+        anyhow::Ok(lease.get_datetime("expiresAt")?.to_owned())
+    };
+    let before = until().await?;
+    wait_until("the lease is renewed", DEADLINE, async || {
+        Ok(match until().await? > before {
+            true => Look::Done(()),
+            false => Look::NotYet(format!("it is held until {before}")),
+        })
+    })
+    .await
 }
 
 /// Every document of the metadata database, by collection and `_id`; views hold none.

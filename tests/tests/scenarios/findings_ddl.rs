@@ -1,18 +1,12 @@
 //! DDL and crashes: findings 10 and 11 of 0.2.0. With `TIDEGATE_BIN` they run on another host.
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 use bson::{Document, doc};
 use serde_json::json;
-use support::{
-    Rig,
-    host::DEADLINE,
-    proxy::{Then, commands},
-    rig::Options,
-};
-use tokio::sync::mpsc;
+use support::{Rig, proxy::commands, rig::Options};
 
 use crate::plugins::builds::{AllStamped, FIRST, OTHER, stamped, upgraded, upload};
-use crate::steps::{go_on_and_die, insert, run, wait_in_step};
+use crate::steps::{go_on_and_die, go_on_and_die_behind, insert, run, wait_in_step};
 
 /// The point behind the first DDL event that a host applies.
 const APPLIED: &str = "ddl_applied";
@@ -60,28 +54,12 @@ async fn drop_a(rig: &Rig) -> Result<()> {
 async fn dies_behind(command: &str, batch: impl AsyncFnOnce(&Rig) -> Result<()>) -> Result<()> {
     let mut rig = stopped().await?;
     batch(&rig).await?;
-    dies_without_reply(&mut rig, command).await?;
+    let ddl = commands(command).when(|command| command.label.contains(" app."));
+    go_on_and_die_behind(&mut rig, ddl).await?;
     go_on_and_die(&mut rig, APPLIED).await?;
     rig.host.restart().await?;
     wait_in_step(&rig).await?;
     rig.finish().await.map(drop)
-}
-
-async fn dies_without_reply(rig: &mut Rig, command: &str) -> Result<()> {
-    let (tell, mut told) = mpsc::unbounded_channel();
-    let ddl = commands(command).when(|command| command.label.contains(" app."));
-    let destination = &rig.proxies()?.destination;
-    let done = destination.on(ddl).after(move |_| {
-        // Nobody listens once the host is dead.
-        let _ = tell.send(());
-        std::future::pending::<Then>()
-    });
-    rig.host.restart().await?;
-    let told = tokio::time::timeout(DEADLINE, told.recv()).await;
-    told.context("the destination does no such command")?;
-    rig.host.kill()?;
-    rig.proxies()?.destination.remove(&done);
-    Ok(())
 }
 
 #[tokio::test]

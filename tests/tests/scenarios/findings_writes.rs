@@ -39,7 +39,7 @@ fn is_ours(progress: &Value) -> bool {
     progress["lease"]["ours"] == true
 }
 
-async fn set(rig: &Rig, id: i32, v: i32) -> Result<()> {
+pub(crate) async fn set(rig: &Rig, id: i32, v: i32) -> Result<()> {
     update(&rig.source_db("app"), "c", id, doc! { "$set": { "v": v } }).await
 }
 
@@ -51,7 +51,7 @@ async fn replace(rig: &Rig, id: i32, v: i32) -> Result<()> {
 }
 
 /// Waits until a document on the destination is as the source's.
-async fn wait_for_same(rig: &Rig, id: i32) -> Result<()> {
+pub(crate) async fn wait_for_same(rig: &Rig, id: i32) -> Result<()> {
     let wanted = find(&rig.source_db("app"), "c", id).await?;
     wait_until("a document is as on the source", DEADLINE, async || {
         let found = find(&rig.destination_db("app"), "c", id).await?;
@@ -80,7 +80,7 @@ fn guard() -> Pattern {
     any().when(|command| command.label.starts_with("update metadata lease applier"))
 }
 
-fn statement(name: &str) -> Pattern {
+pub(crate) fn statement(name: &str) -> Pattern {
     commands(name).of("app.c")
 }
 

@@ -6,14 +6,12 @@ use mongodb::Database;
 use serde_json::{Value, json};
 use support::{
     Rig,
-    host::DEADLINE,
-    proxy::{Held, Pattern, Then, commands},
+    proxy::{Held, Pattern, commands},
 };
-use tokio::sync::mpsc;
 
 use crate::{
     findings_writes::proxied,
-    steps::{insert, metadata, names, run, wait_in_step},
+    steps::{go_on_and_die_behind, insert, metadata, names, run, wait_in_step},
 };
 
 /// Where a collection is while its name is set right.
@@ -75,24 +73,6 @@ async fn uuid(database: &Database, collection: &str) -> Result<Bson> {
 
 // ---- a crash between the renames that set a name right
 
-/// The next host dies when the destination has done one of its renames.
-async fn dies_after_a_rename(rig: &mut Rig) -> Result<()> {
-    let (tell, mut told) = mpsc::unbounded_channel();
-    let destination = &rig.proxies()?.destination;
-    let renames = commands("renameCollection").when(|command| command.label.contains(ASIDE));
-    let done = destination.on(renames).after(move |_| {
-        // Nobody listens once the host is dead.
-        let _ = tell.send(());
-        std::future::pending::<Then>()
-    });
-    rig.host.restart().await?;
-    let told = tokio::time::timeout(DEADLINE, told.recv()).await;
-    told.context("no name is set right")?;
-    rig.host.kill()?;
-    rig.proxies()?.destination.remove(&done);
-    Ok(())
-}
-
 #[tokio::test]
 async fn late_renames_are_undone_by_hosts_that_die_after_each_step() -> Result<()> {
     let mut rig = in_step().await?;
@@ -107,7 +87,8 @@ async fn late_renames_are_undone_by_hosts_that_die_after_each_step() -> Result<(
     let destination = rig.destination_db("app");
     let mut seen = vec![names(&destination).await?];
     for _ in 0..4 {
-        dies_after_a_rename(&mut rig).await?;
+        let renames = commands("renameCollection").when(|command| command.label.contains(ASIDE));
+        go_on_and_die_behind(&mut rig, renames).await?;
         seen.push(names(&destination).await?);
     }
     let aside = |names: &Vec<String>| names.iter().filter(|name| name.starts_with(ASIDE)).count();

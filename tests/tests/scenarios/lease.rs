@@ -10,6 +10,7 @@ use support::{
     Host, LogCheck, ReplicaSet, Rig, Writer,
     clock::WrongClock,
     host::{DEADLINE, number, text},
+    metadata::wait_for_renewal,
     rig::Options,
     wait::Look,
     wait_until,
@@ -159,7 +160,7 @@ async fn s66_no_clock_of_a_host_counts() -> Result<()> {
     for set_to in ["-1h", "-3h"] {
         behind.set(set_to)?;
         for _ in 0..2 {
-            renewed(&rig).await?;
+            wait_for_renewal(&rig.destination).await?;
             ensure!(role(&standby).await? == "standby", "it did not wait");
         }
         let progress = rig.host.wait_can_commit().await?;
@@ -179,27 +180,6 @@ fn last_logged(host: &Host) -> Result<i64> {
     let line: Value = serde_json::from_str(lines.last().context("an empty log")?)?;
     let time = bson::DateTime::parse_rfc3339_str(text(&line, "timestamp"))?;
     Ok(time.timestamp_millis() / 1000)
-}
-
-/// Waits until the lease is held for longer than it is now.
-async fn renewed(rig: &Rig) -> Result<()> {
-    let leases = rig.destination_db(METADATA).collection::<Document>("lease");
-    let until = async || {
-        let lease = leases.find_one(doc! { "_id": "lease" }).await?;
-        let until = lease
-            .context("no lease")?
-            .get_datetime("expiresAt")?
-            .to_owned();
-        anyhow::Ok(until)
-    };
-    let before = until().await?;
-    wait_until("the lease is renewed", DEADLINE, async || {
-        Ok(match until().await? > before {
-            true => Look::Done(()),
-            false => Look::NotYet(format!("it is held until {before}")),
-        })
-    })
-    .await
 }
 
 async fn stopped_and_resumed(mut rig: Rig, standby: Host) -> Result<()> {

@@ -5,7 +5,15 @@ use bson::{Bson, Document, Timestamp, doc};
 use futures::TryStreamExt;
 use mongodb::Database;
 use serde_json::{Value, json};
-use support::{Host, Rig, host::DEADLINE, rig::Options, wait::Look, wait_until};
+use support::{
+    Host, Rig,
+    host::DEADLINE,
+    proxy::{Pattern, Then},
+    rig::Options,
+    wait::Look,
+    wait_until,
+};
+use tokio::sync::mpsc;
 
 /// What a host logs before it dies at a named point.
 const DEATH: &str = "killed by TIDEGATE_KILL_AT";
@@ -46,6 +54,23 @@ pub(crate) async fn start_and_die(rig: &mut Rig, options: Value) -> Result<()> {
         self::deaths(rig)? == deaths + 1,
         "the host ended, but not at its point"
     );
+    Ok(())
+}
+
+/// Starts the host again and kills it when the destination has done a command of this kind, before
+/// the host hears of that.
+pub(crate) async fn go_on_and_die_behind(rig: &mut Rig, command: Pattern) -> Result<()> {
+    let (tell, mut told) = mpsc::unbounded_channel();
+    let done = rig.proxies()?.destination.on(command).after(move |_| {
+        // Nobody listens once the host is dead.
+        let _ = tell.send(());
+        std::future::pending::<Then>()
+    });
+    rig.host.restart().await?;
+    let told = tokio::time::timeout(DEADLINE, told.recv()).await;
+    told.context("the destination does no such command")?;
+    rig.host.kill()?;
+    rig.proxies()?.destination.remove(&done);
     Ok(())
 }
 

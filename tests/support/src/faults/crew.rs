@@ -2,7 +2,10 @@
 
 use std::{
     path::{Path, PathBuf},
-    sync::{Mutex, MutexGuard, PoisonError},
+    sync::{
+        Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicUsize, Ordering},
+    },
     time::Duration,
 };
 
@@ -31,8 +34,18 @@ pub(super) struct Crew {
     hiring: tokio::sync::Mutex<()>,
     /// A host that stands still, or does not know yet that it is too late.
     ignored: Mutex<Option<usize>>,
-    /// A pause was asked for: another one is a failure.
-    may_pause: Mutex<bool>,
+    /// For how many acts a pause is not a failure: a fault acts beside the script.
+    pauses: AtomicUsize,
+}
+
+/// See [`Crew::allow_pause`].
+#[must_use]
+pub(super) struct PauseAllowed<'a>(&'a AtomicUsize);
+
+impl Drop for PauseAllowed<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
 }
 
 /// A host that works on the sync, or would.
@@ -50,7 +63,7 @@ impl Crew {
             hosts: Mutex::default(),
             hiring: tokio::sync::Mutex::new(()),
             ignored: Mutex::default(),
-            may_pause: Mutex::default(),
+            pauses: AtomicUsize::new(0),
         }
     }
 
@@ -169,19 +182,14 @@ impl Crew {
         None
     }
 
-    /// A pause that nobody has asked for is a failure, unless this says so.
-    pub(super) fn may_pause(&self, may: bool) {
-        *self
-            .may_pause
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner) = may;
+    /// As long as this is kept, a pause is not a failure.
+    pub(super) fn allow_pause(&self) -> PauseAllowed<'_> {
+        self.pauses.fetch_add(1, Ordering::Relaxed);
+        PauseAllowed(&self.pauses)
     }
 
     fn refuse_pause(&self, progress: &Value) -> Result<()> {
-        let may_pause = *self
-            .may_pause
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
+        let may_pause = self.pauses.load(Ordering::Relaxed) > 0;
         let is_paused = text(progress, "state") == "PAUSED";
         ensure!(
             may_pause || !is_paused,
@@ -228,25 +236,25 @@ impl Crew {
     }
 
     pub(super) async fn pause_and_resume(&self) -> Result<()> {
-        self.may_pause(true);
+        let _allowed = self.allow_pause();
         self.reach("PAUSED", "/api/v1/pause").await?;
         self.reach("RUNNING", "/api/v1/resume").await
     }
 
     /// Makes a host give the sync to another one, which has been hired. A handover that fails
-    /// leaves the sync paused, and says that a resume goes on.
+    /// leaves the sync paused, and says that a resume goes on; a sync that is paused for another
+    /// reason is handed over as it is.
     pub(super) async fn hand_over(&self, from: usize) -> Result<()> {
         let handed = |worker: &Worker| worker.place != from;
-        self.may_pause(true);
+        let _allowed = self.allow_pause();
         self.until("another host works on the sync", handed, async |worker| {
             let call = match worker.state() {
-                "PAUSED" => "/api/v1/resume",
+                "PAUSED" if has_kept_the_sync(&worker.progress) => "/api/v1/resume",
                 _ => "/api/v1/handover",
             };
             post(worker.port, call, &json!({})).await.map(drop)
         })
         .await?;
-        self.may_pause(false);
         Ok(())
     }
 
@@ -258,6 +266,13 @@ impl Crew {
     ) -> Result<Worker> {
         self.until(what, pleases, async |_| Ok(())).await
     }
+}
+
+/// Whether a handover has failed, and its host has kept the sync.
+fn has_kept_the_sync(progress: &Value) -> bool {
+    let warnings = progress.get("warnings").map(Value::to_string);
+    let warnings = warnings.unwrap_or_default();
+    warnings.contains("the lease is not given back") || warnings.contains("is not persisted")
 }
 
 /// What a failure shows of a progress.

@@ -51,6 +51,13 @@ enum Late {
     Paused,
 }
 
+/// Whether a pause that a fault has asked for waits for the command that is kept.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Pause {
+    Done,
+    HeldUp,
+}
+
 /// What a fault does beside its rule, to be driven beside the script.
 pub(super) type Work = LocalBoxFuture<'static, ()>;
 
@@ -222,21 +229,32 @@ impl Scene {
     async fn release_late(self, held: Held, late: Late) -> Result<()> {
         let command = held.wait().await?;
         let proxy = self.clusters.proxy(self.side);
+        let pauses = matches!(late, Late::Paused).then(|| self.crew.allow_pause());
         let gone_on = self.go_on_without(&command, late).await;
         // An answer that never comes, as of a build that waits, is none of a late command's.
         let released = timeout(NEWER, held.release()).await;
         drop(released);
         proxy.mend(&command.client);
         self.crew.ignore(None);
-        gone_on
+        if gone_on? == Pause::HeldUp {
+            // It comes now. The next one is behind it, and is resumed.
+            self.crew.pause_and_resume().await?;
+        }
+        drop(pauses);
+        Ok(())
     }
 
     /// Brings the sync on while a command is kept.
-    async fn go_on_without(&self, command: &Command, late: Late) -> Result<()> {
+    async fn go_on_without(&self, command: &Command, late: Late) -> Result<Pause> {
+        let mut pause = Pause::Done;
         match late {
             Late::Repeated => {}
             // A host that is taking the sync over cannot pause before it has its answer.
-            Late::Paused => drop(timeout(NEWER, self.crew.pause_and_resume()).await),
+            Late::Paused => {
+                if timeout(NEWER, self.crew.pause_and_resume()).await.is_err() {
+                    pause = Pause::HeldUp;
+                }
+            }
             Late::Killed => {
                 self.crew.kill(command.ordinal)?;
                 self.crew.hire().await?;
@@ -257,7 +275,8 @@ impl Scene {
         if matches!(late, Late::Killed | Late::CutOff | Late::HandedOver) {
             self.taken_over(command).await?;
         }
-        self.write_newer(command).await
+        self.write_newer(command).await?;
+        Ok(pause)
     }
 
     /// A host that stands still until the next one has written.

@@ -165,12 +165,11 @@ impl<'a> Script<'a> {
     }
 
     async fn pause(&self) -> Result<()> {
-        self.crew.may_pause(true);
+        let _allowed = self.crew.allow_pause();
         self.crew.reach("PAUSED", "/api/v1/pause").await?;
         self.writes.events(2).await?;
         self.crew.reach("RUNNING", "/api/v1/resume").await?;
         self.in_step().await?;
-        self.crew.may_pause(false);
         Ok(())
     }
 

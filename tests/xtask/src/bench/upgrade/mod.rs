@@ -10,7 +10,7 @@ mod writer;
 
 use anyhow::{Context, Result, ensure};
 use serde_json::{Map, Value, json};
-use support::{Host, ReplicaSet, TestDir, host::Arguments};
+use support::{Host, ReplicaSet, TestDir, host::Arguments, metadata::wait_for_renewal};
 
 use super::{Options, Report, load, round, sides};
 use pause::{Newest, active, in_step, said};
@@ -154,7 +154,7 @@ impl Stage {
         let standby = self.standby().await?;
         if kill {
             // Else the pause is counted from what an earlier host has said.
-            pause::renewed(&self.destination).await?;
+            wait_for_renewal(&self.destination).await?;
         }
         let newest = Newest::of(&self.destination);
         let mut old = std::mem::replace(&mut self.active, standby);

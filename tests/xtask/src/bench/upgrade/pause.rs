@@ -10,12 +10,7 @@ use anyhow::{Context, Result, bail};
 use bson::{Document, doc};
 use mongodb::Collection;
 use serde_json::Value;
-use support::{
-    Host, ReplicaSet,
-    host::DEADLINE,
-    metadata::DATABASE as METADATA,
-    wait::{Look, wait_until},
-};
+use support::{Host, ReplicaSet, host::DEADLINE};
 
 use super::super::load::{COLLECTION, DATABASE};
 
@@ -114,24 +109,6 @@ impl Newest {
         let newest = newest.context("look at the destination")?;
         Ok(newest.context("an empty destination")?.get_i64("_id")?)
     }
-}
-
-/// Waits until the holder of the lease has renewed it, and said with that when it applied anything.
-pub(super) async fn renewed(destination: &ReplicaSet) -> Result<()> {
-    let leases = destination.db(METADATA).collection::<Document>("lease");
-    let until = async || {
-        let lease = leases.find_one(doc! { "_id": "lease" }).await?;
-        let lease = lease.context("no lease")?;
-        anyhow::Ok(lease.get_datetime("expiresAt")?.to_owned())
-    };
-    let before = until().await?;
-    wait_until("the lease is renewed", DEADLINE, async || {
-        Ok(match until().await? > before {
-            true => Look::Done(()),
-            false => Look::NotYet(format!("it is held until {before}")),
-        })
-    })
-    .await
 }
 
 /// `pausedMs`, once the host says it.
