@@ -12,6 +12,7 @@
 //!   before it.
 
 mod components;
+mod copies;
 mod documents;
 mod intents;
 mod lease;
@@ -19,6 +20,7 @@ mod legacy;
 mod quarantine;
 mod store;
 
+pub use copies::NewCopy;
 pub use documents::{
     ComponentChunkDocument, ComponentDocument, Copied, CopyState, METADATA_VERSION,
     NamespaceDocument, NamespaceKind, PartitionDocument, Phase, PinnedComponent, PositionDocument,

@@ -301,31 +301,6 @@ impl<S: Storage> Store<S> {
         self.commit(self.namespace_removal(id)).await
     }
 
-    /// Creates a collection on the destination by the command `create`, and writes its namespace and
-    /// partitions, which are copied from now on.
-    pub async fn begin_copy(
-        &self,
-        namespace: &NamespaceDocument,
-        partitions: &[PartitionDocument],
-        create: RawDocumentBuf,
-    ) -> Result<(), S::Error> {
-        self.commit(vec![
-            Change::Command {
-                database: namespace.destination.database.clone(),
-                body: create,
-            },
-            remove(PARTITIONS, doc! { "namespaceId": &namespace.id }),
-            self.insert(PARTITIONS, partitions)?,
-            self.put(NAMESPACES, &namespace.id, namespace)?,
-        ])
-        .await
-    }
-
-    /// Partitions that may hold documents that the source has deleted.
-    pub async fn suspect_partitions(&self) -> Result<Vec<PartitionDocument>, S::Error> {
-        self.partitions_where(doc! { "suspect": true }).await
-    }
-
     pub async fn put_partition(&self, partition: &PartitionDocument) -> Result<(), S::Error> {
         self.commit(vec![self.partition_change(partition)?]).await
     }
@@ -351,7 +326,11 @@ impl<S: Storage> Store<S> {
         })
     }
 
-    fn insert<T: Serialize>(&self, collection: &str, documents: &[T]) -> Result<Change, S::Error> {
+    pub(super) fn insert<T: Serialize>(
+        &self,
+        collection: &str,
+        documents: &[T],
+    ) -> Result<Change, S::Error> {
         let documents = documents.iter().map(|document| self.stamped(document));
         Ok(Change::Insert {
             collection: collection.to_owned(),

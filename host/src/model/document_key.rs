@@ -20,8 +20,8 @@ pub enum DocumentKey<'a> {
     Fraction(u64),
     /// The type and bytes of a value of which there is one form only.
     Bytes(u8, &'a [u8]),
-    /// An embedded document with its numbers in one form.
-    Document(Vec<u8>),
+    /// An embedded document with its numbers in one form, and its hash for order.
+    Document(Vec<u8>, u64),
 }
 
 /// The type of symbols, which are strings to the server.
@@ -34,22 +34,28 @@ const DECIMAL: u8 = 0x13;
 impl<'a> DocumentKey<'a> {
     pub fn new(id_kind: u8, id: &'a [u8]) -> Self {
         match id_kind {
-            kind::DOCUMENT | kind::ARRAY => Self::Document(canonical(id_kind, id)),
+            kind::DOCUMENT | kind::ARRAY => Self::document(id_kind, id),
             SYMBOL => Self::Bytes(kind::STRING, id),
             _ => number(id_kind, id).unwrap_or(Self::Bytes(id_kind, id)),
         }
     }
 
+    fn document(id_kind: u8, id: &[u8]) -> Self {
+        let exact = canonical(id_kind, id, Decimals::Exact);
+        let order = match exact.first() {
+            Some(&DECIMAL) => hash(&canonical(id_kind, id, Decimals::AsDoubles)),
+            _ => hash(&exact),
+        };
+        Self::Document(exact, order)
+    }
+
     /// The same for all keys that can be equal to the server.
     pub fn hash_for_order(&self) -> u64 {
-        let mut hasher = FxHasher::default();
         match self {
-            Self::Bytes(DECIMAL, id) => {
-                Self::Fraction(decimal(id).unwrap_or_default().to_bits()).hash(&mut hasher)
-            }
-            other => other.hash(&mut hasher),
+            Self::Bytes(DECIMAL, id) => hash(&as_double(id)),
+            Self::Document(_, order) => *order,
+            other => hash(other),
         }
-        hasher.finish()
     }
 
     /// About where the document stands in the index of `_id`: keys that are close to one another
@@ -63,7 +69,7 @@ impl<'a> DocumentKey<'a> {
             Self::Bytes(kind::STRING, id) => leading(id.get(4..)),
             Self::Bytes(kind::BINARY, id) => leading(id.get(5..)),
             Self::Bytes(_, id) => leading(Some(id)),
-            Self::Document(canonical) => leading(Some(canonical)),
+            Self::Document(canonical, _) => leading(Some(canonical)),
         }
     }
 
@@ -71,7 +77,7 @@ impl<'a> DocumentKey<'a> {
     pub fn is_ambiguous(&self) -> bool {
         match self {
             Self::Bytes(id_kind, _) => *id_kind == DECIMAL,
-            Self::Document(canonical) => canonical.first() == Some(&DECIMAL),
+            Self::Document(canonical, _) => canonical.first() == Some(&DECIMAL),
             Self::Whole(_) | Self::Fraction(_) => false,
         }
     }
@@ -87,7 +93,7 @@ impl<'a> DocumentKey<'a> {
             Self::Whole(n) => (0x12, &n.to_le_bytes()),
             Self::Fraction(bits) => (0x01, &bits.to_le_bytes()),
             Self::Bytes(id_kind, id) => (*id_kind, id),
-            Self::Document(canonical) => (kind::DOCUMENT, canonical),
+            Self::Document(canonical, _) => (kind::DOCUMENT, canonical),
         };
         [&[tag], bytes].concat()
     }
@@ -97,7 +103,7 @@ impl<'a> DocumentKey<'a> {
             Self::Whole(n) => OwnedDocumentKey::Whole(n),
             Self::Fraction(bits) => OwnedDocumentKey::Fraction(bits),
             Self::Bytes(id_kind, id) => OwnedDocumentKey::Bytes(id_kind, id.into()),
-            Self::Document(canonical) => OwnedDocumentKey::Document(canonical.into()),
+            Self::Document(canonical, _) => OwnedDocumentKey::Document(canonical.into()),
         }
     }
 }
@@ -109,6 +115,16 @@ pub enum OwnedDocumentKey {
     Fraction(u64),
     Bytes(u8, Box<[u8]>),
     Document(Box<[u8]>),
+}
+
+impl OwnedDocumentKey {
+    /// Bytes that the key holds beside itself.
+    pub fn heap_bytes(&self) -> usize {
+        match self {
+            Self::Whole(_) | Self::Fraction(_) => 0,
+            Self::Bytes(_, bytes) | Self::Document(bytes) => bytes.len(),
+        }
+    }
 }
 
 /// The first 16 bytes as a number.
@@ -133,22 +149,34 @@ fn number(id_kind: u8, id: &[u8]) -> Option<DocumentKey<'static>> {
         DECIMAL => return whole_decimal(id).map(DocumentKey::Whole),
         _ => return None,
     };
+    Some(double_key(double))
+}
+
+fn double_key(double: f64) -> DocumentKey<'static> {
     if double.is_nan() {
-        return Some(DocumentKey::Fraction(f64::NAN.to_bits()));
+        return DocumentKey::Fraction(f64::NAN.to_bits());
     }
     #[expect(clippy::cast_possible_truncation, reason = "whole and in range")]
     #[expect(clippy::cast_precision_loss, reason = "the bounds are powers of two")]
     if double.fract() == 0.0 && double >= i64::MIN as f64 && double < -(i64::MIN as f64) {
-        return Some(DocumentKey::Whole(double as i64));
+        return DocumentKey::Whole(double as i64);
     }
-    Some(DocumentKey::Fraction(double.to_bits()))
+    DocumentKey::Fraction(double.to_bits())
 }
 
-fn decimal(id: &[u8]) -> Option<f64> {
-    bson::Decimal128::from_bytes(id.try_into().ok()?)
-        .to_string()
-        .parse()
-        .ok()
+/// The double next to a decimal: the same one for a decimal and a double that are equal.
+fn as_double(id: &[u8]) -> DocumentKey<'static> {
+    let double = || {
+        let bytes = id.try_into().ok()?;
+        bson::Decimal128::from_bytes(bytes).to_string().parse().ok()
+    };
+    double_key(double().unwrap_or_default())
+}
+
+fn hash(value: &impl Hash) -> u64 {
+    let mut hasher = FxHasher::default();
+    value.hash(&mut hasher);
+    hasher.finish()
 }
 
 /// The value of a decimal that is a whole number of at most 64 bits.
@@ -172,21 +200,37 @@ fn divide_exactly(value: i128, by: i128) -> Option<i128> {
     (value % by == 0).then_some(value / by)
 }
 
+/// How decimals that are not whole stand in a canonical form.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Decimals {
+    Exact,
+    AsDoubles,
+}
+
 /// Type, name and value of every element, numbers in one form. The first byte
 /// tells whether a decimal that is not whole is among them.
-fn canonical(id_kind: u8, document: &[u8]) -> Vec<u8> {
+fn canonical(id_kind: u8, document: &[u8], decimals: Decimals) -> Vec<u8> {
     let mut bytes = vec![0, id_kind];
     let mut ambiguous = false;
     for element in elements(document).into_iter().flatten().flatten() {
         bytes.extend_from_slice(element.name);
         bytes.push(0);
-        let key = DocumentKey::new(element.kind, element.value);
+        let key = match element.kind {
+            kind::DOCUMENT | kind::ARRAY => {
+                DocumentKey::Document(canonical(element.kind, element.value, decimals), 0)
+            }
+            _ => DocumentKey::new(element.kind, element.value),
+        };
+        let key = match (key, decimals) {
+            (DocumentKey::Bytes(DECIMAL, value), Decimals::AsDoubles) => as_double(value),
+            (key, _) => key,
+        };
         ambiguous |= key.is_ambiguous();
         let (form, value): (u8, &[u8]) = match &key {
             DocumentKey::Whole(n) => (1, &n.to_le_bytes()),
             DocumentKey::Fraction(bits) => (2, &bits.to_le_bytes()),
             DocumentKey::Bytes(id_kind, value) => (*id_kind | 0x20, value),
-            DocumentKey::Document(canonical) => (3, canonical),
+            DocumentKey::Document(canonical, _) => (3, canonical),
         };
         bytes.push(form);
         bytes.extend_from_slice(&value.len().to_le_bytes());
@@ -279,6 +323,15 @@ mod tests {
             (key.hash_for_order(), key.is_ambiguous())
         });
         assert_eq!((double, true), (hash, ambiguous));
+        for nested in [
+            |n: Bson| doc! { "a": n },
+            |n: Bson| doc! { "a": { "b": [n] } },
+        ] {
+            let order = |n: Bson| with_key(nested(n), |key| key.hash_for_order());
+            assert_eq!(order(0.5.into()), order(decimal("0.500")));
+            assert_eq!(order(f64::NAN.into()), order(decimal("NaN")));
+            assert_ne!(order(0.5.into()), order(decimal("0.25")));
+        }
         assert!(with_key(doc! { "a": decimal("0.5") }, |key| key.is_ambiguous()));
         assert!(!with_key(doc! { "a": decimal("5") }, |key| key.is_ambiguous()));
     }

@@ -91,6 +91,8 @@ error_names! {
     StorageEngineNotSupported,
     /// The source cannot serve majority reads.
     MajorityReadsNotSupported,
+    /// A server that refuses queries without an index.
+    TableScansNotAllowed,
     /// The destination holds data already.
     DestinationNotEmpty,
     /// The user lacks privileges, listed by name.

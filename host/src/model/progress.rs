@@ -41,7 +41,7 @@ pub struct Progress {
 /// Which host works on the sync, and since when for whom it was taken over.
 #[derive(Clone, Debug, Default)]
 pub struct LeaseProgress {
-    /// True if it is this host.
+    /// True if it is this host, and the lease was renewed in time: another one may hold it else.
     pub ours: bool,
     /// `--id` of the host that works on the sync.
     pub instance: String,

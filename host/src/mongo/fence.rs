@@ -73,6 +73,11 @@ impl Fence {
         }
     }
 
+    /// Whether a write may begin now.
+    pub fn is_open(&self) -> bool {
+        self.left().is_ok()
+    }
+
     /// Waits until writing is allowed, for as long as an outage may take; the time that is left then.
     async fn opened(&self) -> Result<Duration, Error> {
         let mut until = self.0.clone();
@@ -113,6 +118,7 @@ mod tests {
     #[tokio::test]
     async fn an_open_fence_lets_writes_pass_and_says_how_long_they_may_take() {
         let (_keeper, fence) = open();
+        assert!(fence.is_open());
         let left = fence.pass(async |left| Ok(left)).await.expect("open");
         assert!(left <= LONG && left > LONG / 2, "{left:?}");
     }
@@ -131,6 +137,7 @@ mod tests {
         };
         let (written, ()) = tokio::join!(fence.pass::<(), _>(write), expire);
         assert!(matches!(written, Err(Error::LeaseExpired)));
+        assert!(!keeper.fence().is_open());
     }
 
     #[tokio::test]

@@ -44,6 +44,20 @@ pub async fn collection(database: &Database, name: &str) -> Result<Option<RawDoc
     Ok(found.pop())
 }
 
+/// Those of these names, as `listCollections` gives them.
+pub async fn collections_named(
+    database: &Database,
+    names: &[String],
+) -> Result<Vec<RawDocumentBuf>, Error> {
+    let mut list = bson::RawArrayBuf::new();
+    for name in names {
+        list.push(name.as_str());
+    }
+    let filter = rawdoc! { "name": { "$in": list } };
+    let command = rawdoc! { "listCollections": 1, "filter": filter, "cursor": {} };
+    cursor_documents(database, LIST_COLLECTIONS, command).await
+}
+
 /// All indexes of a collection, as `listIndexes` gives them; none if it does not exist.
 pub async fn indexes(database: &Database, collection: &str) -> Result<Vec<RawDocumentBuf>, Error> {
     let command = rawdoc! { "listIndexes": collection, "cursor": {} };

@@ -7,6 +7,7 @@ pub mod connect;
 mod destination;
 mod documents;
 mod error;
+pub mod faithful;
 mod fence;
 mod guarded;
 mod guards;
@@ -26,7 +27,9 @@ pub use fence::{Fence, FenceKeeper};
 pub use guarded::{GuardedWriter, Transacted};
 pub use guards::{GuardCounts, raise_term};
 pub use moment::Moment;
-pub use operations::{end_transactions, end_writes, is_connected, last_written};
+pub use operations::{
+    AppliedOps, applied_ops, end_transactions, end_writes, is_connected, last_written,
+};
 pub use retry::{Failures, Repeat, Sent, once, outage, retry};
 
 /// One of the two clusters, connected.

@@ -5,7 +5,7 @@ use std::time::Duration;
 use bson::{Bson, DateTime, Document, doc};
 use futures::TryStreamExt;
 
-use super::{Client, Error, Repeat};
+use super::{Client, Error, Repeat, write::bson_number};
 
 /// How often it is looked whether an operation has ended.
 const LOOK_EVERY: Duration = Duration::from_millis(20);
@@ -23,6 +23,36 @@ const WRITES: [&str; 9] = [
     "renameCollection",
     "commitTransaction",
 ];
+
+/// How many `applyOps` a server has been asked to run since it started.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AppliedOps {
+    /// Which process counts: its host and port, and its id.
+    pub process: (String, i64),
+    pub count: i64,
+}
+
+/// What the primary says; `None` where it does not answer, or not with that.
+pub async fn applied_ops(client: &Client) -> Option<AppliedOps> {
+    let ask = doc! { "serverStatus": 1, "repl": 0, "locks": 0, "wiredTiger": 0, "tcmalloc": 0 };
+    let admin = client.database("admin");
+    let asked = Repeat::quick(client.at(), "count applyOps");
+    let status = asked
+        .run(async || Ok(admin.run_command(ask.clone()).await?))
+        .await
+        .ok()?;
+    let id = bson_number(&status, "pid")?;
+    let commands = status
+        .get_document("metrics")
+        .ok()?
+        .get_document("commands")
+        .ok()?;
+    let count = commands.get_document("applyOps").ok()?;
+    Some(AppliedOps {
+        process: (status.get_str("host").ok()?.to_owned(), id),
+        count: bson_number(count, "total")?,
+    })
+}
 
 /// True if a client whose application name begins with one of `prefixes` is connected.
 pub async fn is_connected(client: &Client, prefixes: &[&str]) -> Result<bool, Error> {

@@ -6,7 +6,7 @@
 use bson::{Binary, Document, RawDocumentBuf, rawdoc, spec::BinarySubtype};
 use mongodb::{Client, Database};
 
-use super::{DestinationDatabase, Error, code, error::is_transient};
+use super::{DestinationDatabase, Error, code, error::is_transient, faithful};
 use crate::model::{
     Namespace,
     event::CollectionUuid,
@@ -158,9 +158,19 @@ impl WriteCommand {
     pub fn push_replacement(&mut self, id_kind: u8, id: &[u8], document: &[u8]) {
         self.push_with(|writer| {
             write_query(writer, id_kind, id);
-            writer.value(kind::DOCUMENT, b"u", document);
+            if faithful::is_kept(document) {
+                writer.value(kind::DOCUMENT, b"u", document);
+            } else {
+                faithful::write_pipeline(writer, document);
+            }
             writer.value(kind::BOOLEAN, b"upsert", &[1]);
         });
+    }
+
+    /// Appends an update statement that inserts a document of which an insert command would change
+    /// bytes (see [`faithful`]).
+    pub fn push_insertion(&mut self, id_kind: u8, id: &[u8], document: &[u8]) {
+        self.push_with(|writer| faithful::write_insertion(writer, id_kind, id, document));
     }
 
     /// Appends a delete statement for the document with this `_id`.

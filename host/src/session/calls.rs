@@ -165,8 +165,8 @@ impl Session {
     async fn give_away(&self, active: &ActiveSync) -> Result<(), OperatorError> {
         active.stop_in_call().await?;
         failpoint("handover_drained");
-        let kept = "The work has stopped, and the lease is not given back: this host holds the sync. Call resume \
-                    to go on here.";
+        let kept = "The work has stopped, and the lease is not given back: until another host takes the sync over, \
+                    it is here. Call resume to go on.";
         patiently(&self.monitor, active.destination_named(), kept, async {
             active.lease.release().await.map_err(takeover::operator)
         })

@@ -5,7 +5,10 @@
 //! than the lease by a margin; the lease's own time begins later, when the server
 //! has the renewal. So writing ends before the lease does, whatever any clock says.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
 
 use tokio::{task::JoinHandle, time::timeout};
 use tokio_util::sync::CancellationToken;
@@ -22,6 +25,8 @@ use crate::{
 const MARGIN: u32 = 5;
 /// How often the lease is renewed within its time.
 const RENEWALS: u32 = 5;
+/// The part of the lease's time from which on a renewal is slow.
+const SLOW: u32 = 3;
 /// How long a host that leaves waits for the lease to be given back.
 const ABANDON_WITHIN: Duration = Duration::from_secs(1);
 
@@ -32,8 +37,24 @@ pub(super) struct Lease {
     reader: MetadataReader,
     keeper: Arc<FenceKeeper>,
     status: Arc<Status>,
+    slowness: Slowness,
     lost: CancellationToken,
     renewal: JoinHandle<()>,
+}
+
+/// How long the last renewal took, where that leaves little time for writing, or none.
+#[derive(Clone, Default)]
+struct Slowness(Arc<Mutex<Option<Duration>>>);
+
+impl Slowness {
+    fn note(&self, took: Duration, duration: Duration) {
+        let mut slow = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let is_slow = took > duration / SLOW;
+        if is_slow && slow.is_none() {
+            tracing::info!(took = ?took, lease = ?duration, "renewing the lease takes long");
+        }
+        *slow = is_slow.then_some(took);
+    }
 }
 
 /// When this host took the lease, for how long nothing had been applied by then, and how.
@@ -90,12 +111,14 @@ impl Lease {
         );
         let keeper = Arc::new(FenceKeeper::new(at + writing(duration)));
         let lost = CancellationToken::new();
+        let slowness = Slowness::default();
         let renewal = Renewal {
             reader: reader.clone(),
             document: document.clone(),
             duration,
             keeper: keeper.clone(),
             status: status.clone(),
+            slowness: slowness.clone(),
         };
         let ended = lost.clone();
         let renewal = tokio::spawn(async move {
@@ -108,9 +131,27 @@ impl Lease {
             reader,
             keeper,
             status,
+            slowness,
             lost,
             renewal,
         }
+    }
+
+    /// What to tell an operator of a destination whose majorities are too slow for the lease.
+    pub(super) fn warning(&self) -> Option<String> {
+        let slow = *self
+            .slowness
+            .0
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        slow.map(|took| {
+            format!(
+                "The destination took {:.1} seconds to make the last renewal of the lease durable on a majority. Nothing is written \
+                 while the lease waits. Raise leaseSeconds on every host to more than three times that, and restart them one by one; \
+                 or find out why the destination's secondaries lag.",
+                took.as_secs_f32()
+            )
+        })
     }
 
     pub(super) fn document(&self) -> &LeaseDocument {
@@ -174,6 +215,7 @@ struct Renewal {
     duration: Duration,
     keeper: Arc<FenceKeeper>,
     status: Arc<Status>,
+    slowness: Slowness,
 }
 
 impl Renewal {
@@ -188,7 +230,10 @@ impl Renewal {
                 .reader
                 .renew_lease(&key, self.duration, idle(&self.status));
             match timeout(self.duration, renewed).await {
-                Ok(Ok(true)) => self.keeper.open_until(sent + writing(self.duration)),
+                Ok(Ok(true)) => {
+                    self.keeper.open_until(sent + writing(self.duration));
+                    self.slowness.note(sent.elapsed(), self.duration);
+                }
                 Ok(Ok(false)) => break,
                 Ok(Err(error)) => tracing::info!(error = %error, "lease not renewed; trying again"),
                 Err(_elapsed) => tracing::info!("lease not renewed in its time; trying again"),

@@ -167,7 +167,7 @@ fn of(session: &Session, active: &ActiveSync) -> Progress {
             .unwrap_or_default(),
         feature_set: feature_set::snapshot(session, Some(&document)),
         lease: Some(LeaseProgress {
-            ours: true,
+            ours: active.lease.fence().is_open(),
             paused_ms: active.paused_ms(),
             ..lease(active.lease.document())
         }),
@@ -252,6 +252,7 @@ fn warnings(session: &Session, active: &ActiveSync, document: &SessionDocument) 
             .iter()
             .map(|what| format!("Not restored on the destination: {what}")),
     );
+    warnings.extend(active.lease.warning());
     warnings.extend(active.refused());
     match active.status.quarantined() {
         0 => {}

@@ -5,9 +5,10 @@
 //! A change stream from that time on then carries every later DDL operation,
 //! so that what is known at each event is exact too.
 
-use bson::RawDocumentBuf;
+use bson::{RawDocument, RawDocumentBuf};
+use futures::{FutureExt, StreamExt, TryStreamExt, stream};
 
-use super::{Error, scope::Scope, views};
+use super::{Error, relaxed, scope::Scope, views};
 use crate::{
     metadata::{CopyState, NamespaceDocument, NamespaceKind},
     model::{
@@ -16,6 +17,9 @@ use crate::{
     },
     mongo::{self, Client, Database, listing},
 };
+
+/// Lists of indexes that are waited for at the same time.
+const READERS: usize = 16;
 
 /// Readings of a catalog that DDL keeps changing, before we give up.
 const MAX_READINGS: usize = 100;
@@ -89,17 +93,28 @@ pub(crate) async fn read(client: &Client, scope: &Scope) -> Result<Vec<Entry>, E
             continue;
         }
         let database = client.database(&name);
-        for listed in listing::collections(&database).await? {
-            if let Some(mut entry) = entry(&name, &listed, scope)? {
-                if entry.kind == NamespaceKind::Collection {
-                    entry.indexes = secondary_indexes(&database, &entry.source.collection).await?;
-                }
-                entries.push(entry);
-            }
-        }
+        let listed = listing::collections(&database).await?;
+        let found = listed
+            .iter()
+            .filter_map(|listed| entry(&name, listed, scope).transpose())
+            .collect::<Result<Vec<_>, _>>()?;
+        let with_indexes = stream::iter(found).map(|entry| with_indexes(&database, entry).boxed());
+        entries.extend(
+            with_indexes
+                .buffered(READERS)
+                .try_collect::<Vec<_>>()
+                .await?,
+        );
     }
     entries.sort_by(|a, b| a.source.cmp(&b.source));
     Ok(entries)
+}
+
+async fn with_indexes(database: &Database, mut entry: Entry) -> Result<Entry, mongo::Error> {
+    if entry.kind == NamespaceKind::Collection {
+        entry.indexes = secondary_indexes(database, &entry.source.collection).await?;
+    }
+    Ok(entry)
 }
 
 /// The indexes of a collection but for the one on `_id`, by name.
@@ -118,6 +133,13 @@ pub(crate) async fn secondary_indexes(
     Ok(indexes)
 }
 
+/// The options of a collection or view, as its `listCollections` entry gives them.
+pub(crate) fn options_of(listed: &RawDocument) -> Result<RawDocumentBuf, Error> {
+    let empty = RawDocumentBuf::new();
+    let options = listing::subdocument(listed, "options").unwrap_or(&empty);
+    relaxed::options(options, listing::subdocument(listed, "idIndex"))
+}
+
 fn entry(database: &str, listed: &RawDocumentBuf, scope: &Scope) -> Result<Option<Entry>, Error> {
     let name = listed
         .get_str("name")
@@ -126,9 +148,7 @@ fn entry(database: &str, listed: &RawDocumentBuf, scope: &Scope) -> Result<Optio
     let Some(destination) = scope.destination(&source)? else {
         return Ok(None);
     };
-    let options = listing::subdocument(listed, "options")
-        .map(ToOwned::to_owned)
-        .unwrap_or_default();
+    let options = options_of(listed)?;
     let kind = match listed.get_str("type").ok() {
         Some("view") => NamespaceKind::View,
         Some("timeseries") => return Err(time_series(&source).into()),

@@ -6,7 +6,7 @@ use bson::{Document, RawDocumentBuf};
 use serde::{Serialize, de::DeserializeOwned};
 use tokio_util::sync::CancellationToken;
 
-use super::{Error, Record, quarantine::Quarantine, scope::Scope, status::Status};
+use super::{Error, Record, budget::Budget, quarantine::Quarantine, scope::Scope, status::Status};
 use crate::{
     metadata::{Reader, Storage, Store},
     model::{Change, Guard, StartOptions, namespace::METADATA_DATABASE},
@@ -130,6 +130,7 @@ pub(crate) struct Context {
     pub(crate) options: StartOptions,
     pub(crate) record: Arc<Record>,
     pub(crate) workers: Workers,
+    pub(crate) budget: Budget,
     pub(crate) status: Arc<Status>,
     /// Asks all work to stop at the next safe place.
     pub(crate) cancel: CancellationToken,

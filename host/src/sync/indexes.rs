@@ -1,14 +1,12 @@
-//! Collections and indexes as they are while the sync runs, and as they are after commit.
-//!
-//! Documents are applied out of order and late, so nothing on the destination
-//! may refuse, expire or evict them before commit: unique indexes are not
-//! unique, TTL indexes expire far away, hidden ones are visible (so that they
-//! can be made unique), capped collections are large. [`super::commit`] restores all.
+//! Indexes and views on the destination: built, shown, and told by UUID.
 
-use bson::{RawBsonRef, RawDocument, RawDocumentBuf, rawdoc};
+use bson::{RawDocument, RawDocumentBuf, rawdoc};
 use futures::{StreamExt, TryStreamExt, stream};
 
-use super::{Context, Error};
+use super::{
+    Context, Error,
+    relaxed::{build_command, buildable, create_command, is_clustered},
+};
 use crate::{
     metadata::{CopyState, NamespaceDocument, NamespaceKind},
     model::{ErrorKind, options::BuildIndexes},
@@ -16,39 +14,11 @@ use crate::{
     observe::failpoint,
 };
 
+/// Namespaces that are recorded as ready in one transaction.
+const FINISHED_TOGETHER: usize = 100;
+
 /// Collections whose indexes are built at the same time.
 const PARALLEL_BUILDS: usize = 2;
-
-/// The largest size that the server takes for a capped collection: 2^50 bytes.
-const LARGE_CAPPED_BYTES: i64 = 1 << 50;
-
-/// True if a collection's options make it a capped one: its natural order is data.
-pub(super) fn is_capped(options: &RawDocument) -> bool {
-    matches!(options.get("capped"), Ok(Some(RawBsonRef::Boolean(true))))
-}
-
-/// True for a collection that is stored by its `_id`, without an index of it. Server 6.0.5 answers
-/// a duplicate `_id` there with any of several errors when it fails to print the key, so no code
-/// tells a duplicate from another refusal: writing the document as a replacement does.
-pub(super) fn is_clustered(options: &RawDocument) -> bool {
-    matches!(options.get("clusteredIndex"), Ok(Some(_)))
-}
-
-/// The options of a `create` command for a collection or view while the sync runs.
-pub(super) fn create_command(name: &str, options: &RawDocument) -> Result<RawDocumentBuf, Error> {
-    let capped = is_capped(options);
-    let mut command = rawdoc! { "create": name };
-    for option in options {
-        let (key, value) = option.map_err(mongo::Error::Bson)?;
-        match key.as_str() {
-            "size" if capped => command.append(key, LARGE_CAPPED_BYTES),
-            "max" if capped => {}
-            "uuid" | "idIndex" | "autoIndexId" => {}
-            _ => command.append(key, value),
-        }
-    }
-    Ok(command)
-}
 
 /// A collection as it is on the destination.
 pub(super) fn on_destination(namespace: &NamespaceDocument) -> CollectionRef {
@@ -58,93 +28,18 @@ pub(super) fn on_destination(namespace: &NamespaceDocument) -> CollectionRef {
     }
 }
 
-/// An index specification as it is built while the sync runs.
-pub(super) fn relaxed(index: &RawDocument) -> Result<RawDocumentBuf, Error> {
-    let mut spec = RawDocumentBuf::new();
-    for option in index {
-        let (key, value) = option.map_err(mongo::Error::Bson)?;
-        match key.as_str() {
-            "expireAfterSeconds" => spec.append(key, i32::MAX),
-            "unique" | "prepareUnique" | "hidden" | "ns" => {}
-            _ => spec.append(key, value),
-        }
-    }
-    Ok(spec)
-}
-
-/// The command that builds `indexes` in their relaxed form. Building what is there already is
-/// harmless; a build that is under way is joined.
-pub(super) fn build_command(
-    collection: &CollectionRef,
-    indexes: &[RawDocumentBuf],
-) -> Result<RawDocumentBuf, Error> {
-    let mut specs = bson::RawArrayBuf::new();
-    for index in indexes {
-        specs.push(relaxed(index)?);
-    }
-    let name = collection.namespace.collection.as_str();
-    let mut command = rawdoc! { "createIndexes": name, "indexes": specs };
-    collection.append_uuid(&mut command);
-    Ok(command)
-}
-
-/// Builds `indexes` in their relaxed form.
+/// Builds indexes of these specifications.
 pub(super) async fn build(
     database: &DestinationDatabase,
     collection: &CollectionRef,
-    indexes: &[RawDocumentBuf],
+    specs: &[RawDocumentBuf],
 ) -> Result<(), Error> {
-    if indexes.is_empty() {
+    if specs.is_empty() {
         return Ok(());
     }
-    let mut command = build_command(collection, indexes)?;
+    let mut command = build_command(collection, specs);
     command.append(bson::cstr!("writeConcern"), rawdoc! { "w": "majority" });
     run(database, command).await
-}
-
-/// Appends to a `collMod` what a modify event's description changes of a collection's options, and
-/// gives it. Index settings and capped sizes are not among it: they wait for commit.
-pub(super) fn modified(
-    command: &mut RawDocumentBuf,
-    description: &RawDocument,
-) -> Result<RawDocumentBuf, Error> {
-    let mut changed = RawDocumentBuf::new();
-    for option in description {
-        let (name, value) = option.map_err(mongo::Error::Bson)?;
-        if !["index", "cappedSize", "cappedMax"].contains(&name.as_str()) {
-            command.append(name, value);
-            changed.append(name, value);
-        }
-    }
-    Ok(changed)
-}
-
-/// A collection's options after those in `changed` were set by `collMod`.
-pub(super) fn with_options(
-    options: &RawDocument,
-    changed: &RawDocument,
-) -> Result<RawDocumentBuf, Error> {
-    let mut merged = RawDocumentBuf::new();
-    for option in options {
-        let (name, value) = option.map_err(mongo::Error::Bson)?;
-        if matches!(changed.get(name.as_str()), Ok(None)) {
-            merged.append(name, value);
-        }
-    }
-    for option in changed {
-        let (name, value) = option.map_err(mongo::Error::Bson)?;
-        // As `listCollections` shows it: what is turned off is absent.
-        let is_off = match value {
-            RawBsonRef::Document(document) => {
-                document.is_empty() || document.get_bool("enabled").is_ok_and(|enabled| !enabled)
-            }
-            _ => false,
-        };
-        if !is_off {
-            merged.append(name, value);
-        }
-    }
-    Ok(merged)
 }
 
 /// Runs a DDL command that may be repeated.
@@ -168,22 +63,51 @@ pub(super) async fn build_all(context: &Context) -> Result<(), Error> {
     let (views, collections): (Vec<_>, Vec<_>) = pending
         .into_iter()
         .partition(|n| n.kind == NamespaceKind::View);
-    stream::iter(collections)
+    let (to_build, others): (Vec<_>, Vec<_>) = collections
+        .into_iter()
+        .partition(|namespace| after_copy && !namespace.indexes.is_empty());
+    stream::iter(to_build)
         .map(|namespace| async move {
             context.check_cancelled()?;
-            if after_copy {
-                build_namespace(context, &namespace).await?;
-            }
-            finish(context, namespace).await
+            build_namespace(context, &namespace).await?;
+            finish(context, vec![namespace]).await
         })
         .buffer_unordered(PARALLEL_BUILDS)
         .try_collect::<Vec<()>>()
         .await?;
-    // Made at commit, so that their names stand in nobody's way until then.
-    for view in views {
-        finish(context, view).await?;
+    // Views are made at commit, so that their names stand in nobody's way until then.
+    for together in [others, views].concat().chunks(FINISHED_TOGETHER) {
+        finish(context, together.to_vec()).await?;
     }
     failpoint("indexes_built");
+    Ok(())
+}
+
+/// Keeps clustered collections from expiring documents that an earlier release has created as they are on the
+/// source. Commit restores that.
+pub(super) async fn relax_expiry(context: &Context) -> Result<(), Error> {
+    let namespaces = context.store.namespaces().await?;
+    let expiring = namespaces.into_iter().filter(|namespace| {
+        is_clustered(&namespace.options)
+            && matches!(namespace.options.get("expireAfterSeconds"), Ok(Some(_)))
+    });
+    for namespace in expiring {
+        let name = &namespace.destination;
+        let database = context.destination.database(&name.database);
+        let found = listing::collection(database.reads(), &name.collection).await?;
+        let expires = found
+            .as_deref()
+            .and_then(|found| listing::subdocument(found, "options"));
+        let expires =
+            expires.is_some_and(|found| matches!(found.get("expireAfterSeconds"), Ok(Some(_))));
+        if found.as_deref().and_then(uuid_of) == namespace.destination_uuid && expires {
+            let mut command =
+                rawdoc! { "collMod": name.collection.as_str(), "expireAfterSeconds": "off" };
+            on_destination(&namespace).append_uuid(&mut command);
+            command.append(bson::cstr!("writeConcern"), rawdoc! { "w": "majority" });
+            run(&database, command).await?;
+        }
+    }
     Ok(())
 }
 
@@ -215,15 +139,18 @@ fn wanted(context: &Context, namespace: &NamespaceDocument) -> u64 {
     }
 }
 
-async fn finish(context: &Context, mut namespace: NamespaceDocument) -> Result<(), Error> {
-    namespace.copy_state = CopyState::Ready;
-    context.store.put_namespace(&namespace).await?;
-    if namespace.kind == NamespaceKind::Collection {
-        context.status.indexes_built(wanted(context, &namespace));
+async fn finish(context: &Context, mut namespaces: Vec<NamespaceDocument>) -> Result<(), Error> {
+    for namespace in &mut namespaces {
+        namespace.copy_state = CopyState::Ready;
     }
-    context
-        .status
-        .with_collection(&namespace.source, |collection| collection.state = "ready");
+    context.store.put_namespaces(&namespaces).await?;
+    let status = &context.status;
+    for namespace in &namespaces {
+        if namespace.kind == NamespaceKind::Collection {
+            status.indexes_built(wanted(context, namespace));
+        }
+        status.with_collection(&namespace.source, |collection| collection.state = "ready");
+    }
     Ok(())
 }
 
@@ -236,9 +163,10 @@ pub(super) async fn build_namespace(
         .destination
         .database(&namespace.destination.database);
     let collection = on_destination(namespace);
-    if let Err(error) = build(&database, &collection, &namespace.indexes).await {
+    let specs = buildable(&namespace.options, &namespace.indexes, &[])?;
+    if let Err(error) = build(&database, &collection, &specs).await {
         unless_fenced(error)?;
-        for index in &namespace.indexes {
+        for index in &specs {
             if let Err(error) = build(&database, &collection, std::slice::from_ref(index)).await {
                 let error = unless_fenced(error)?;
                 let index = index.get_str("name").unwrap_or_default();
@@ -330,30 +258,4 @@ pub(super) fn uuid_of(entry: &RawDocument) -> Option<String> {
         .try_into()
         .ok()?;
     Some(NamespaceDocument::id_of_uuid(uuid))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn relaxed_indexes_neither_refuse_nor_expire_nor_hide() {
-        let index = rawdoc! {
-            "v": 2, "key": { "b": 1, "a": -1 }, "name": "x", "unique": true, "hidden": true,
-            "expireAfterSeconds": 10, "partialFilterExpression": { "z": 1, "a": 1 },
-        };
-        let expected = rawdoc! {
-            "v": 2, "key": { "b": 1, "a": -1 }, "name": "x", "expireAfterSeconds": i32::MAX,
-            "partialFilterExpression": { "z": 1, "a": 1 },
-        };
-        assert_eq!(relaxed(&index).unwrap(), expected);
-    }
-
-    #[test]
-    fn capped_collections_are_created_large() {
-        let options = rawdoc! { "capped": true, "size": 4096, "max": 10, "validator": { "a": 1 } };
-        let command = create_command("c", &options).unwrap();
-        assert_eq!(command.get_i64("size").unwrap(), LARGE_CAPPED_BYTES);
-        assert!(command.get("max").unwrap().is_none() && command.get_document("validator").is_ok());
-    }
 }

@@ -4,11 +4,14 @@
 //! host that takes over goes on where the last one stopped:
 //! collection copy, index build, change event application, restore, done.
 
+mod apply_ops;
+mod budget;
 mod catalog;
 mod commit;
 mod context;
 mod copy;
 mod error;
+mod giving_way;
 mod indexes;
 mod letters;
 mod migrate;
@@ -17,6 +20,7 @@ mod pipeline;
 mod quarantine;
 mod recopy;
 mod record;
+mod relaxed;
 mod scope;
 mod shut_out;
 mod status;
@@ -157,10 +161,16 @@ pub async fn run(work: Work) -> Result<End, Error> {
         options: record.get().options,
         record: record.clone(),
         workers,
+        budget: budget::Budget::new(),
         status,
         cancel,
     });
-    match phases(&context, &record, commit_time, &mut wishes).await {
+    let apply_ops = apply_ops::Watch::default();
+    let ended = tokio::select! {
+        ended = phases(&context, &record, &apply_ops, commit_time, &mut wishes) => ended,
+        () = apply_ops.keep(&context, &record) => return Ok(End::Stopped),
+    };
+    match ended {
         Err(Error::Cancelled) => Ok(End::Stopped),
         other => other,
     }
@@ -169,10 +179,14 @@ pub async fn run(work: Work) -> Result<End, Error> {
 async fn phases(
     context: &Arc<Context>,
     record: &Record,
+    apply_ops: &apply_ops::Watch,
     commit_time: watch::Receiver<Option<ClusterTime>>,
     wishes: &mut mpsc::Receiver<Wish>,
 ) -> Result<End, Error> {
     let session = record.get();
+    if session.phase < Phase::Restore {
+        indexes::relax_expiry(context).await?;
+    }
     context
         .status
         .set_total_bytes(u64::try_from(session.total_bytes).unwrap_or_default());
@@ -200,6 +214,7 @@ async fn phases(
             stream::End::Stopped => return Ok(End::Stopped),
             stream::End::Drained => {
                 settle_before_commit(context, session.start_time).await?;
+                apply_ops.look(context, record).await;
                 record
                     .update(|session| session.phase = Phase::Restore)
                     .await?

@@ -45,6 +45,8 @@ pub async fn check(source: &Cluster, destination: &Cluster) -> Result<Preflight,
     .await?;
     require_storage(source).await?;
     require_storage(destination).await?;
+    require_table_scans(source).await?;
+    require_table_scans(destination).await?;
     contents::require_empty(destination).await?;
 
     let mut warnings = oplog::warnings(source).await;
@@ -77,6 +79,28 @@ async fn require_storage(cluster: &Cluster) -> Result<(), OperatorError> {
         .get_document("storageEngine")
         .map_err(|_absent| topology::unexpected(cluster, "serverStatus", "storageEngine"))?;
     storage_refusal(cluster.name.as_str(), engine).map_or(Ok(()), Err)
+}
+
+/// Requires that a query may read a collection without an index: capped collections are copied in natural order,
+/// and the metadata has indexes of `_id` alone. Users that may not ask are believed.
+async fn require_table_scans(cluster: &Cluster) -> Result<(), OperatorError> {
+    let parameter = doc! { "getParameter": 1, "notablescan": 1 };
+    let is_off = match topology::ask(cluster, parameter).await {
+        Ok(reply) => !reply.get_bool("notablescan").unwrap_or_default(),
+        Err(error) if error.name == ErrorName::ConnectionFailed => return Err(error),
+        Err(_refused) => true,
+    };
+    if is_off {
+        return Ok(());
+    }
+    let name = cluster.name.as_str();
+    Err(OperatorError::new(
+        ErrorName::TableScansNotAllowed,
+        format!(
+            "{name} runs with notablescan, so it refuses to read a collection without an index, which a sync has to. Turn \
+             it off for the time of the sync: db.adminCommand({{setParameter: 1, notablescan: false}}) on each member of {name}."
+        ),
+    ))
 }
 
 fn storage_refusal(name: &str, engine: &Document) -> Option<OperatorError> {

@@ -25,7 +25,7 @@ use crate::{
         write::{CollectionRef, Command, WriteCommand},
     },
     plugin::{NamespaceChain, Outcome},
-    sync::{indexes, pipeline, quarantine::id_document},
+    sync::{indexes, pipeline, quarantine::id_document, relaxed},
 };
 
 /// Answers of a server that does not have the collection.
@@ -50,14 +50,14 @@ pub(in crate::sync) async fn compare(context: &Arc<Context>, at: ClusterTime) ->
         context.check_cancelled()?;
         let namespace = context.store.namespace(&partition.namespace_id).await?;
         // Capped collections are compared whole.
-        let namespace = namespace.filter(|namespace| !indexes::is_capped(&namespace.options));
+        let namespace = namespace.filter(|namespace| !relaxed::is_capped(&namespace.options));
         if let Some(namespace) = namespace {
             compare_ids(context, &namespace, &partition, at).await?;
         }
     }
     for namespace in context.store.namespaces().await? {
         context.check_cancelled()?;
-        if namespace.kind == NamespaceKind::Collection && indexes::is_capped(&namespace.options) {
+        if namespace.kind == NamespaceKind::Collection && relaxed::is_capped(&namespace.options) {
             compare_capped(context, namespace, at).await?;
         }
     }

@@ -27,8 +27,12 @@ impl Read {
         }
         let is_max =
             |bound: &RawDocumentBuf| matches!(bound.get("_id"), Ok(Some(RawBsonRef::MaxKey)));
-        match (from(partition), &partition.upper) {
-            (Some(from), _) if is_max(from) => Vec::new(),
+        if partition.last_id.as_ref().is_some_and(is_max) {
+            return Vec::new();
+        }
+        match (&from(partition), &partition.upper) {
+            // A bound that an earlier release has chosen: no range begins there.
+            (Some(from), _) if is_max(from) => vec![Self::MaxKey],
             (Some(_), None) => vec![Self::Range, Self::MaxKey],
             _ => vec![Self::Range],
         }

@@ -17,27 +17,29 @@
 //! done when work began, or that lost an answer. Suspect partitions are compared before commit (`compare`).
 
 mod compare;
+mod creation;
 mod find;
+mod insertion;
 mod partition;
 mod worker;
 
 use std::{collections::VecDeque, sync::Arc};
 
-use tokio::sync::{Mutex, Semaphore};
+use futures::{FutureExt, StreamExt, TryStreamExt, stream};
+use tokio::sync::Mutex;
 
-use super::{Context, Error, indexes, letters};
+use super::{Context, Error, indexes};
 use crate::{
     metadata::{CopyState, NamespaceDocument, NamespaceKind, PartitionDocument},
-    model::{ClusterTime, Namespace, options::BuildIndexes, progress::CollectionProgress},
-    mongo::{code, listing, write::CollectionRef},
+    model::{ClusterTime, progress::CollectionProgress},
+    mongo::listing,
     observe::failpoint,
 };
 pub(super) use compare::compare;
 use worker::PartitionCopier;
 
-/// KiB of documents in memory at once, over all workers. A reply can be 16 MiB,
-/// so a read first reserves that much, and gives back what it did not take.
-const BUDGET_KIB: usize = 96 * 1024;
+/// Answers of the clusters that are waited for at the same time, where many collections are asked about.
+const READERS: usize = 16;
 
 /// Copies everything that is not yet copied.
 pub(super) async fn run(context: &Arc<Context>, start_time: ClusterTime) -> Result<(), Error> {
@@ -55,12 +57,11 @@ pub(super) async fn copy_all(
     after: ClusterTime,
 ) -> Result<(), Error> {
     let queue = plan(context, namespaces).await?;
-    let budget = Arc::new(Semaphore::new(BUDGET_KIB));
     let queue = Arc::new(Mutex::new(queue));
     let mut workers = tokio::task::JoinSet::new();
     for _ in 0..context.workers.count() {
-        let (context, queue, budget) = (context.clone(), queue.clone(), budget.clone());
-        workers.spawn(async move { work(&context, &queue, &budget, after).await });
+        let (context, queue) = (context.clone(), queue.clone());
+        workers.spawn(async move { work(&context, &queue, after).await });
     }
     let mut outcome = Ok(());
     while let Some(joined) = workers.join_next().await {
@@ -102,13 +103,7 @@ pub(super) async fn copy_one(
     after: ClusterTime,
 ) -> Result<(), Error> {
     let queue = Mutex::new(plan(context, vec![namespace]).await?);
-    work(
-        context,
-        &queue,
-        &Arc::new(Semaphore::new(BUDGET_KIB)),
-        after,
-    )
-    .await
+    work(context, &queue, after).await
 }
 
 struct Job {
@@ -149,35 +144,47 @@ async fn plan(
     context: &Arc<Context>,
     namespaces: Vec<NamespaceDocument>,
 ) -> Result<VecDeque<Job>, Error> {
-    let mut collections = Vec::new();
-    for mut namespace in namespaces {
-        context.check_cancelled()?;
-        if namespace.kind == NamespaceKind::View {
-            mark_copied(context, &mut namespace).await?;
-            continue;
+    let (mut views, mut copied, mut rest) = (Vec::new(), Vec::new(), Vec::new());
+    for namespace in namespaces {
+        match namespace.kind {
+            NamespaceKind::View => views.push(namespace),
+            _ if namespace.copy_state >= CopyState::Copied => copied.push(namespace),
+            _ => rest.push(namespace),
         }
-        if namespace.copy_state >= CopyState::Copied {
-            context.status.copied(
-                &namespace.source,
-                to_u64(namespace.documents),
-                to_u64(namespace.bytes),
-            );
-            continue;
-        }
-        let size = listing::collection_size(&context.source, &namespace.source).await?;
-        if namespace.copy_state == CopyState::Pending {
-            create(context, &mut namespace, size).await?;
-        } else if namespace.destination_uuid.is_none() {
-            find_uuid(context, &mut namespace).await?;
-        }
-        collections.push((namespace, size));
     }
+    mark_copied(context, &mut views).await?;
+    for namespace in copied {
+        context.status.copied(
+            &namespace.source,
+            to_u64(namespace.documents),
+            to_u64(namespace.bytes),
+        );
+    }
+    let mut collections = stream::iter(rest)
+        .map(|namespace| sized(context, namespace).boxed())
+        .buffered(READERS)
+        .try_collect::<Vec<_>>()
+        .await?;
+    creation::create_all(context, &mut collections).await?;
     collections.sort_by_key(|(_, size)| std::cmp::Reverse(size.bytes));
-    let mut jobs = VecDeque::new();
-    for (namespace, size) in collections {
-        jobs.extend(jobs_of(context, namespace, size).await?);
-    }
-    Ok(jobs)
+    jobs(context, collections).await
+}
+
+async fn sized(context: &Context, namespace: NamespaceDocument) -> Result<creation::Sized, Error> {
+    let size = listing::collection_size(&context.source, &namespace.source).await?;
+    Ok((namespace, size))
+}
+
+async fn jobs(
+    context: &Arc<Context>,
+    collections: Vec<creation::Sized>,
+) -> Result<VecDeque<Job>, Error> {
+    let jobs = stream::iter(collections)
+        .map(|(namespace, size)| jobs_of(context, namespace, size).boxed())
+        .buffered(READERS)
+        .try_collect::<Vec<_>>()
+        .await?;
+    Ok(jobs.into_iter().flatten().collect())
 }
 
 async fn jobs_of(
@@ -204,7 +211,7 @@ async fn jobs_of(
         .filter(|partition| !partition.done)
         .collect();
     if unfinished.is_empty() {
-        mark_copied(context, &mut namespace).await?;
+        mark_copied(context, std::slice::from_mut(&mut namespace)).await?;
     }
     let collection = Arc::new(Collection {
         namespace: Mutex::new(namespace),
@@ -220,123 +227,97 @@ async fn jobs_of(
         .collect())
 }
 
-/// Creates a collection on the destination and persists its partitions, in one transaction. The
-/// destination was empty at the start, so a collection that has the name of a pending one is
-/// what is to be copied again, or what an earlier release has left.
-async fn create(
-    context: &Context,
-    namespace: &mut NamespaceDocument,
-    size: listing::CollectionSize,
-) -> Result<(), Error> {
-    let partitions = partition::split(&context.source, namespace, size).await?;
-    namespace.copy_state = CopyState::Copying;
-    namespace.destination_uuid = None;
-    let name = &namespace.destination;
-    let create = indexes::create_command(&name.collection, &namespace.options)?;
-    let begin = || {
-        let store = &context.store;
-        store.begin_copy(namespace, &partitions, create.clone())
-    };
-    match begin().await {
-        Err(error) if error.has_code(code::NAMESPACE_EXISTS) => {
-            drop_existing(context, namespace).await?;
-            begin().await?;
-        }
-        Err(error) if letters::free_name(context, &name.database, &error).await? => {
-            begin().await?;
-        }
-        other => other?,
+async fn mark_copied(context: &Context, namespaces: &mut [NamespaceDocument]) -> Result<(), Error> {
+    for namespace in namespaces.iter_mut() {
+        namespace.copy_state = namespace.copy_state.max(CopyState::Copied);
     }
-    find_uuid(context, namespace).await?;
-    if context.options.build_indexes == BuildIndexes::BeforeDataCopy {
-        indexes::build_namespace(context, namespace).await?;
-    }
-    context
-        .status
-        .with_collection(&namespace.source, |collection| collection.state = "copying");
+    context.store.put_namespaces(namespaces).await?;
+    show_copied_state(context, namespaces);
     Ok(())
 }
 
-/// Records the UUID that a collection got when it was created.
-async fn find_uuid(context: &Context, namespace: &mut NamespaceDocument) -> Result<(), Error> {
-    let Namespace {
-        database,
-        collection,
-    } = &namespace.destination;
-    namespace.destination_uuid = indexes::destination_uuid(context, database, collection).await?;
-    Ok(context.store.put_namespace(namespace).await?)
-}
-
-/// Drops what has the namespace's name on the destination; a collection by its UUID.
-async fn drop_existing(context: &Context, namespace: &NamespaceDocument) -> Result<(), Error> {
-    let name = &namespace.destination;
-    let database = context.destination.database(&name.database);
-    let uuid = indexes::destination_uuid(context, &name.database, &name.collection).await?;
-    indexes::refuse_another(context, &namespace.id, uuid.as_ref()).await?;
-    let existing = CollectionRef {
-        uuid: uuid.and_then(|hex| NamespaceDocument::uuid_of_id(&hex)),
-        namespace: name.clone(),
-    };
-    let mut command = bson::rawdoc! { "drop": name.collection.as_str() };
-    existing.append_uuid(&mut command);
-    command.append(
-        bson::cstr!("writeConcern"),
-        bson::rawdoc! { "w": "majority" },
-    );
-    match indexes::run(&database, command).await {
-        // Gone already: an attempt whose answer was lost.
-        Err(Error::Mongo(error)) if error.whereabouts(&name.collection).is_some() => Ok(()),
-        other => other,
+fn show_copied_state(context: &Context, namespaces: &[NamespaceDocument]) {
+    for namespace in namespaces {
+        context
+            .status
+            .with_collection(&namespace.source, |collection| collection.state = "copied");
     }
-}
-
-async fn mark_copied(context: &Context, namespace: &mut NamespaceDocument) -> Result<(), Error> {
-    if namespace.copy_state < CopyState::Copied {
-        namespace.copy_state = CopyState::Copied;
-        context.store.put_namespace(namespace).await?;
-    }
-    context
-        .status
-        .with_collection(&namespace.source, |collection| collection.state = "copied");
-    Ok(())
 }
 
 /// One worker: takes the next partition until none is left.
 async fn work(
     context: &Arc<Context>,
     queue: &Mutex<VecDeque<Job>>,
-    budget: &Arc<Semaphore>,
     after: ClusterTime,
 ) -> Result<(), Error> {
+    let mut done = Done::default();
     loop {
         context.check_cancelled()?;
+        let next = queue.lock().await.pop_front();
         let Some(Job {
             collection,
             partition,
-        }) = queue.lock().await.pop_front()
+        }) = next
         else {
-            return Ok(());
+            return done.persist(context).await;
         };
         let namespace = collection.namespace.lock().await.clone();
         let copier = PartitionCopier {
             context,
-            budget,
             chain: context.chain.of(&namespace.source)?,
             namespace,
             average_bytes: collection.size.average(),
             after,
         };
         let partition = copier.run(partition).await?;
+        done.take(&collection, partition).await;
+        if done.is_worth_it() {
+            done.persist(context).await?;
+        }
+    }
+}
+
+/// Partitions that are copied, and the collections of which they were the last ones: not yet persisted.
+/// Those without documents wait for others, since persisting costs more than copying them again.
+#[derive(Default)]
+struct Done {
+    partitions: Vec<PartitionDocument>,
+    namespaces: Vec<NamespaceDocument>,
+}
+
+impl Done {
+    /// Partitions that are persisted together.
+    const TOGETHER: usize = 100;
+
+    async fn take(&mut self, collection: &Collection, partition: PartitionDocument) {
         let mut namespace = collection.namespace.lock().await;
         namespace.documents += partition.documents;
         namespace.bytes += partition.bytes;
         let mut unfinished = collection.unfinished.lock().await;
         *unfinished -= 1;
         if *unfinished == 0 {
-            mark_copied(context, &mut namespace).await?;
+            namespace.copy_state = namespace.copy_state.max(CopyState::Copied);
+            self.namespaces.push(namespace.clone());
         }
-        drop(namespace);
-        failpoint("copy_partition_done");
+        self.partitions.push(partition);
+    }
+
+    fn is_worth_it(&self) -> bool {
+        self.partitions.len() >= Self::TOGETHER
+            || self.partitions.iter().any(|done| done.documents > 0)
+    }
+
+    async fn persist(&mut self, context: &Context) -> Result<(), Error> {
+        let Self {
+            partitions,
+            namespaces,
+        } = std::mem::take(self);
+        context.store.put_done(&partitions, &namespaces).await?;
+        show_copied_state(context, &namespaces);
+        if !partitions.is_empty() {
+            failpoint("copy_partition_done");
+        }
+        Ok(())
     }
 }
 

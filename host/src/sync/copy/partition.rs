@@ -8,13 +8,14 @@
 
 use bson::{RawArrayBuf, RawBsonRef, RawDocumentBuf, rawdoc};
 
-use super::{Error, indexes};
+use super::Error;
 use crate::{
     metadata::{NamespaceDocument, PartitionDocument},
     mongo::{
         Client,
         listing::{self, CollectionSize},
     },
+    sync::relaxed,
 };
 
 /// Partitions are not split below this size. Small ones keep all workers busy to the end.
@@ -36,7 +37,7 @@ pub(super) async fn split(
     let wanted = (size.bytes / PARTITION_BYTES)
         .clamp(1, MAX_PARTITIONS)
         .min(size.documents.max(1));
-    let bounds = if indexes::is_capped(&namespace.options) || wanted < 2 {
+    let bounds = if relaxed::is_capped(&namespace.options) || wanted < 2 {
         Vec::new()
     } else {
         bounds(source, namespace, wanted).await?
@@ -60,8 +61,13 @@ async fn bounds(
     let step = usize::try_from(SAMPLES_A_PARTITION).unwrap_or(1);
     let mut bounds: Vec<_> = sampled.into_iter().skip(step).step_by(step).collect();
     bounds.dedup();
-    // Nothing sorts before MinKey, and the server refuses an empty range.
-    bounds.retain(|bound| !matches!(bound.get("_id"), Ok(Some(RawBsonRef::MinKey))));
+    // Nothing sorts before MinKey, and the server refuses an empty range; nothing behind MaxKey.
+    bounds.retain(|bound| {
+        !matches!(
+            bound.get("_id"),
+            Ok(Some(RawBsonRef::MinKey | RawBsonRef::MaxKey))
+        )
+    });
     Ok(bounds)
 }
 

@@ -1,14 +1,10 @@
 //! Copies one partition: reads raw batches, writes them as they are.
 
-use std::{sync::Arc, time::Duration};
+use std::time::Duration;
 
-use bson::{RawDocumentBuf, rawdoc};
 use futures::StreamExt;
 use mongodb::raw_batch_cursor::{RawBatch, RawBatchCursor};
-use tokio::{
-    sync::{OwnedSemaphorePermit, Semaphore},
-    time::Instant,
-};
+use tokio::time::Instant;
 
 use super::{
     Context, Error,
@@ -16,17 +12,15 @@ use super::{
 };
 use crate::{
     metadata::{NamespaceDocument, PartitionDocument},
-    model::{ClusterTime, ErrorKind, raw},
-    mongo::{
-        self, DestinationDatabase, Repeat, Whereabouts, code, outage,
-        write::{self, CollectionRef, MAX_COMMAND_BYTES, WriteCommand},
-    },
+    model::{ClusterTime, ErrorKind, ErrorName, OperatorError, raw},
+    mongo::{self, DestinationDatabase, Whereabouts, code, outage},
     observe::failpoint,
     plugin::{NamespaceChain, Outcome},
     sync::{
-        indexes::{is_capped, is_clustered, on_destination},
+        budget::Share,
         pipeline,
         quarantine::{Origin, id_document},
+        relaxed::is_capped,
     },
 };
 
@@ -36,9 +30,6 @@ const BATCH_BYTES: u64 = 2 << 20;
 
 /// Documents in a batch at most; the server takes up to 100,000.
 const MAX_BATCH_DOCUMENTS: u64 = 20_000;
-
-/// The server's largest reply, in KiB.
-const REPLY_KIB: u32 = 16 * 1024 + 64;
 
 /// How often a partition's progress is persisted while it is copied.
 const PERSIST_EVERY: Duration = Duration::from_secs(1);
@@ -50,9 +41,11 @@ const ANSWER: Duration = Duration::from_secs(120);
 const FIRST_PAUSE: Duration = Duration::from_millis(50);
 const LAST_PAUSE: Duration = Duration::from_secs(5);
 
+/// How often a capped collection may overwrite what is being read.
+const MAX_LOST: u32 = 100;
+
 pub(super) struct PartitionCopier<'a> {
     pub(super) context: &'a Context,
-    pub(super) budget: &'a Arc<Semaphore>,
     pub(super) namespace: NamespaceDocument,
     /// The plugins that see the collection's documents; `None` if none does.
     pub(super) chain: Option<NamespaceChain>,
@@ -64,7 +57,7 @@ pub(super) struct PartitionCopier<'a> {
 /// A batch and its share of the byte budget.
 struct Batch {
     reply: RawBatch,
-    _share: OwnedSemaphorePermit,
+    _share: Share,
 }
 
 /// A partition that is being copied.
@@ -75,7 +68,7 @@ struct Copying {
 }
 
 impl PartitionCopier<'_> {
-    /// Copies what is left of `partition` and gives it back done and persisted.
+    /// Copies what is left of `partition` and gives it back done, to be persisted.
     /// A cursor or a write that breaks is begun again behind the last durable
     /// document, until nothing has moved for as long as an outage may take.
     pub(super) async fn run(
@@ -84,7 +77,7 @@ impl PartitionCopier<'_> {
     ) -> Result<PartitionDocument, Error> {
         let counted = (partition.documents, partition.bytes);
         let mut copying = Copying { partition, counted };
-        let (mut moved, mut pause) = (Instant::now(), FIRST_PAUSE);
+        let (mut moved, mut pause, mut lost) = (Instant::now(), FIRST_PAUSE, 0);
         loop {
             let before = copying.partition.documents;
             let copied = self.copy(&mut copying).await;
@@ -99,6 +92,8 @@ impl PartitionCopier<'_> {
                         tokio::time::timeout(pause, self.context.cancel.cancelled()).await;
                     stopped.map_or(Ok(()), |()| self.context.check_cancelled())?;
                     pause = (pause * 2).min(LAST_PAUSE);
+                    lost += u32::from(error.has_code(code::CAPPED_POSITION_LOST));
+                    self.begin_again(&mut copying, lost)?;
                 }
                 Err(error) => {
                     if matches!(error, Error::Cancelled) {
@@ -111,8 +106,29 @@ impl PartitionCopier<'_> {
             }
         }
         (copying.partition.done, copying.partition.begun) = (true, false);
-        self.persist(&mut copying).await?;
+        self.count(&mut copying);
         Ok(copying.partition)
+    }
+
+    /// A capped collection is read from its start again. One that is overwritten faster than it is read would
+    /// be read for ever.
+    fn begin_again(&self, copying: &mut Copying, lost: u32) -> Result<(), Error> {
+        if !is_capped(&self.namespace.options) {
+            return Ok(());
+        }
+        (copying.partition.documents, copying.partition.bytes) = (0, 0);
+        if lost < MAX_LOST {
+            return Ok(());
+        }
+        Err(OperatorError::new(
+            ErrorName::CollectionNotSupported,
+            format!(
+                "The capped collection {} is overwritten faster than it can be copied: {lost} attempts have not reached its end. \
+                 Make it larger (collMod with cappedSize), or exclude it with excludeNamespaces.",
+                self.namespace.source
+            ),
+        )
+        .into())
     }
 
     async fn copy(&self, copying: &mut Copying) -> Result<(), Error> {
@@ -123,15 +139,19 @@ impl PartitionCopier<'_> {
     }
 
     async fn persist(&self, copying: &mut Copying) -> Result<(), Error> {
+        self.context.store.put_partition(&copying.partition).await?;
+        self.count(copying);
+        Ok(())
+    }
+
+    fn count(&self, copying: &mut Copying) {
         let Copying { partition, counted } = copying;
-        self.context.store.put_partition(partition).await?;
         let more = |now: i64, before: i64| u64::try_from(now - before).unwrap_or_default();
         let documents = more(partition.documents, counted.0);
         let bytes = more(partition.bytes, counted.1);
         let status = &self.context.status;
         status.copied(&self.namespace.source, documents, bytes);
         *counted = (partition.documents, partition.bytes);
-        Ok(())
     }
 
     /// Reads the next batch while the last one is being written.
@@ -164,17 +184,13 @@ impl PartitionCopier<'_> {
     }
 
     async fn read(&self, cursor: &mut RawBatchCursor) -> Result<Option<Batch>, Error> {
-        // The budget is never closed, so a permit always comes.
-        let Ok(mut share) = self.budget.clone().acquire_many_owned(REPLY_KIB).await else {
-            return Ok(None);
-        };
+        let mut share = self.context.budget.reserve().await;
         let next = tokio::time::timeout(ANSWER, cursor.next()).await;
         let Some(reply) = next.map_err(|_elapsed| mongo::Error::NoAnswer(ANSWER))? else {
             return Ok(None);
         };
         let reply = reply.map_err(mongo::Error::from)?;
-        let kib = reply.as_raw_document().as_bytes().len() / 1024 + 1;
-        drop(share.split(share.num_permits().saturating_sub(kib)));
+        share.keep(reply.as_raw_document().as_bytes().len());
         Ok(Some(Batch {
             reply,
             _share: share,
@@ -194,7 +210,7 @@ impl PartitionCopier<'_> {
         };
         let written = match &self.chain {
             Some(chain) => self.write_transformed(chain, array, &documents).await,
-            None => self.insert(&documents, Some(array)).await,
+            None => self.insert(&documents, Some(array), 0).await,
         };
         if let Err(error) = written {
             // An insert whose answer was lost may still be done.
@@ -218,7 +234,7 @@ impl PartitionCopier<'_> {
     ) -> Result<(), Error> {
         let transformed = pipeline::transform(chain, documents)?;
         if transformed.is_unchanged() {
-            return self.insert(documents, Some(array)).await;
+            return self.insert(documents, Some(array), 0).await;
         }
         let mut kept = Vec::with_capacity(documents.len());
         for (document, outcome) in documents.iter().zip(transformed.outcomes()) {
@@ -239,40 +255,10 @@ impl PartitionCopier<'_> {
                 }
             }
         }
-        self.insert(&kept, None).await
+        self.insert(&kept, None, 0).await
     }
 
-    /// Inserts documents; `array` is the BSON array of just these, where there is one.
-    async fn insert(&self, documents: &[&[u8]], array: Option<&[u8]>) -> Result<(), Error> {
-        for (command, sent) in commands(&on_destination(&self.namespace), documents, array) {
-            let outcome = command.send_unguarded(&self.database()).await?;
-            self.settle(&outcome, sent).await?;
-        }
-        Ok(())
-    }
-
-    /// Passes over duplicates: what a repeated range finds there already.
-    async fn settle(&self, outcome: &write::Outcome, sent: &[&[u8]]) -> Result<(), Error> {
-        let destination = &self.namespace.destination;
-        if let Some(error) = outcome.errors.iter().find(|error| error.is_transient()) {
-            return Err(error.clone().into_error().into());
-        }
-        if !is_clustered(&self.namespace.options) {
-            return Ok(outcome.refuse_but_duplicates(destination)?);
-        }
-        for error in &outcome.errors {
-            let document = sent.get(error.index).ok_or(raw::Malformed)?;
-            let id = raw::find(document, "_id")?.ok_or(raw::Malformed)?;
-            let collection = on_destination(&self.namespace);
-            let id = id_document(id.kind, id.value)?;
-            if !has_document(self.database().reads(), &collection, id).await? {
-                return Err(error.clone().refusal(destination).into());
-            }
-        }
-        Ok(())
-    }
-
-    fn database(&self) -> DestinationDatabase {
+    pub(super) fn database(&self) -> DestinationDatabase {
         self.context
             .destination
             .database(&self.namespace.destination.database)
@@ -326,61 +312,8 @@ impl PartitionCopier<'_> {
     }
 }
 
-/// True if the collection has a document with this `_id`.
-async fn has_document(
-    database: &mongo::Database,
-    collection: &CollectionRef,
-    id: RawDocumentBuf,
-) -> Result<bool, mongo::Error> {
-    let name = collection.namespace.collection.as_str();
-    let mut find = rawdoc! { "find": name, "filter": id, "limit": 1 };
-    collection.append_uuid(&mut find);
-    let found = Repeat::quick(database.at(), "look a duplicate up").run(|| async {
-        let mut batches = database
-            .run_raw_cursor_command(find.clone())
-            .batch()
-            .await?;
-        match batches.next().await {
-            Some(batch) => Ok(batch?.doc_slices()?.into_iter().next().is_some()),
-            None => Ok(false),
-        }
-    });
-    found.await
-}
-
 /// True for what reading on behind the last document overcomes; a capped
 /// collection may have evicted the document that the cursor stood on.
 fn passes(error: &mongo::Error) -> bool {
     error.kind() == ErrorKind::Transient || error.has_code(code::CAPPED_POSITION_LOST)
-}
-
-/// The insert commands for `documents` and what each holds: nearly always one, made by one copy
-/// of the array where there is one.
-fn commands<'d>(
-    collection: &CollectionRef,
-    documents: &'d [&'d [u8]],
-    array: Option<&[u8]>,
-) -> Vec<(WriteCommand, &'d [&'d [u8]])> {
-    const FRAME: usize = 1024;
-    let count = documents.len();
-    let insert = || WriteCommand::insert(collection);
-    if let Some(array) = array.filter(|array| count == 1 || array.len() + FRAME < MAX_COMMAND_BYTES)
-    {
-        let mut command = insert().expecting(array.len() + FRAME);
-        command.push_array(array, count);
-        return vec![(command, documents)];
-    }
-    let bytes = documents.iter().map(|document| document.len() + 16).sum();
-    let mut command = insert().expecting(bytes);
-    let (mut commands, mut rest) = (Vec::new(), documents);
-    for document in documents {
-        if !command.has_room_for(document.len()) {
-            let (sent, behind) = rest.split_at(command.statements());
-            commands.push((std::mem::replace(&mut command, insert()), sent));
-            rest = behind;
-        }
-        command.push(document);
-    }
-    commands.push((command, rest));
-    commands
 }

@@ -12,7 +12,7 @@ use super::{
     batch::{BatchWriter, Fold},
     coalesce::{Slot, coalesce},
     freshness::{Exactness, Freshness},
-    lookup::LookUp,
+    lookup::{Found, LookUp},
     round::{EventRef, Part},
     targets::Target,
 };
@@ -50,8 +50,8 @@ impl Applier {
 
     fn guarded_by(guard: Guard, context: &Arc<Context>, exactness: &Arc<Exactness>) -> Self {
         Self {
-            look_up: LookUp::new(context.source.clone()),
-            writer: BatchWriter::new(context.destination.writer(guard)),
+            look_up: LookUp::new(context.source.clone(), context.budget.clone()),
+            writer: BatchWriter::new(context.clone(), guard),
             context: context.clone(),
             exactness: exactness.clone(),
             freshness: Freshness::default(),
@@ -69,18 +69,19 @@ impl Applier {
         }
         let mut folds = Vec::new();
         for (target, events) in by_target(part) {
-            if target.serial || has_ambiguous_key(part, &events)? {
-                for run in events.chunk_by(|a, b| same_section(a.op_type, b.op_type)) {
-                    let fold = self.fold(part, target, run).await?;
-                    self.write(vec![fold], last_time(run)).await?;
-                }
-            } else {
-                let mut fold = self.fold(part, target, &events).await?;
-                // Neighbours share pages of the destination's storage, which it would otherwise
-                // bring in, change and compress once for each.
-                fold.slots.sort_by_cached_key(|slot| slot.key.place());
-                folds.push(fold);
+            let ambiguous = has_ambiguous_key(part, &events)?;
+            let (strict, free): (Vec<_>, Vec<_>) = events
+                .into_iter()
+                .partition(|event| ambiguous || target.is_strict(event.id_kind));
+            for run in runs(&strict) {
+                let fold = self.fold(part, target, &run).await?;
+                self.write(vec![fold], last_time(&run)).await?;
             }
+            let mut fold = self.fold(part, target, &free).await?;
+            // Neighbours share pages of the destination's storage, which it would otherwise
+            // bring in, change and compress once for each.
+            fold.slots.sort_by_cached_key(|slot| slot.key.place());
+            folds.push(fold);
         }
         let newest = part.events.iter().map(|event| event.time).max();
         self.write(folds, newest.unwrap_or_default()).await
@@ -117,21 +118,36 @@ impl Applier {
         slots: &mut [Slot<'_>],
         at_least: ClusterTime,
     ) -> Result<(), Error> {
-        let mut wanted: Vec<_> = slots.iter_mut().filter(|slot| slot.look_up).collect();
-        while !wanted.is_empty() {
-            let rest = wanted.split_off(self.look_up.chunk().min(wanted.len()));
-            let time = self.look_up.fill(target, &mut wanted, at_least).await?;
-            let mut slots: Vec<Slot<'_>> = wanted.into_iter().map(Slot::take).collect();
-            self.transform(target, &mut slots).await?;
-            let mut found = [Fold { target, slots }];
-            self.writer.write(&mut found).await?;
-            for slot in found.iter().flat_map(|fold| &fold.slots) {
-                if let Some(time) = time {
-                    self.freshness
-                        .remember(&self.exactness, target.uuid, slot.key.clone(), time);
-                }
+        let wanted = slots.iter_mut().filter(|slot| slot.look_up);
+        let (mut strict, mut free): (Vec<_>, Vec<_>) =
+            wanted.partition(|slot| target.is_strict(slot.id_kind));
+        for wanted in [&mut strict, &mut free] {
+            while !wanted.is_empty() {
+                self.look_up_some(target, wanted, at_least).await?;
+                wanted.retain(|slot| slot.look_up);
             }
-            wanted = rest;
+        }
+        Ok(())
+    }
+
+    /// Looks the first of `wanted` up, and writes them.
+    async fn look_up_some(
+        &mut self,
+        target: &Target,
+        wanted: &mut [&mut Slot<'_>],
+        at_least: ClusterTime,
+    ) -> Result<(), Error> {
+        let Found { time, _share } = self.look_up.fill(target, wanted, at_least).await?;
+        let found = wanted.iter_mut().filter(|slot| !slot.look_up);
+        let mut slots: Vec<Slot<'_>> = found.map(|slot| slot.take()).collect();
+        self.transform(target, &mut slots).await?;
+        let mut found = [Fold { target, slots }];
+        self.writer.write(&mut found).await?;
+        for slot in found.iter().flat_map(|fold| &fold.slots) {
+            if let Some(time) = time {
+                self.freshness
+                    .remember(&self.exactness, target.uuid, slot.key.clone(), time);
+            }
         }
         Ok(())
     }
@@ -208,12 +224,17 @@ fn has_ambiguous_key(part: &Part, events: &[&EventRef]) -> Result<bool, Error> {
     Ok(false)
 }
 
-/// True if two neighbouring events may be in one fold where order matters.
-fn same_section(a: OpType, b: OpType) -> bool {
-    let section = |op_type| match op_type {
-        OpType::Insert => 0,
-        OpType::Delete => 2,
-        _ => 1,
-    };
-    section(a) == section(b)
+/// Events whose order matters, in portions of which each can be one fold: inserts before what changes documents,
+/// since nothing but a delete frees an `_id` or a place.
+fn runs<'e>(events: &[&'e EventRef]) -> Vec<Vec<&'e EventRef>> {
+    let is = |event: &EventRef, op_type| event.op_type == op_type;
+    let mut runs = Vec::new();
+    for run in events.chunk_by(|a, b| is(a, OpType::Delete) == is(b, OpType::Delete)) {
+        let (inserts, others): (Vec<_>, Vec<_>) = run
+            .iter()
+            .copied()
+            .partition(|event| is(event, OpType::Insert));
+        runs.extend([inserts, others].into_iter().filter(|run| !run.is_empty()));
+    }
+    runs
 }

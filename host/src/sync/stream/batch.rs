@@ -6,17 +6,21 @@
 //! Capped collections take no transactions. Their statements are sent in order, after a write of
 //! the guard, and the collections are compared before commit.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use super::{
-    Error,
+    Context, Error,
     coalesce::Slot,
     statement::{CommandPlan, Kind, Part, Place, Statement, plan, section},
     targets::Target,
 };
-use crate::mongo::{
-    self, GuardedWriter, Moment, Transacted, code, outage,
-    write::{Outcome, StatementError},
+use crate::{
+    model::Guard,
+    mongo::{
+        self, GuardedWriter, Moment, Transacted, code, outage,
+        write::{Outcome, StatementError},
+    },
+    sync::giving_way,
 };
 
 /// Statements of a writer's first transaction, and of any.
@@ -37,15 +41,17 @@ pub(super) struct Fold<'a, 't> {
 
 /// Writes the slots of one applier.
 pub(super) struct BatchWriter {
+    context: Arc<Context>,
     writer: GuardedWriter,
     /// Statements of the next transaction at most: follows the time that they take.
     statements: usize,
 }
 
 impl BatchWriter {
-    pub(super) fn new(writer: GuardedWriter) -> Self {
+    pub(super) fn new(context: Arc<Context>, guard: Guard) -> Self {
         Self {
-            writer,
+            writer: context.destination.writer(guard),
+            context,
             statements: FIRST_STATEMENTS,
         }
     }
@@ -107,6 +113,12 @@ impl BatchWriter {
                         .get(command)
                         .and_then(|plan| plan.statements.get(error.index));
                     let refused = *refused.ok_or(mongo::Error::Reply("writeErrors.index"))?;
+                    if self
+                        .index_gives_way(folds, refused, &error, refusals)
+                        .await?
+                    {
+                        continue;
+                    }
                     give_way(folds, places, refused, error)?;
                     if refusals >= MAX_REFUSALS {
                         look_up_deltas(folds, places.iter().copied());
@@ -119,6 +131,25 @@ impl BatchWriter {
             }
         }
         Ok(true)
+    }
+
+    /// True if an index has refused a whole document and is gone by now. What it refuses of a delta is looked up
+    /// first.
+    async fn index_gives_way(
+        &self,
+        folds: &[Fold<'_, '_>],
+        refused: Statement,
+        error: &StatementError,
+        attempts: usize,
+    ) -> Result<bool, Error> {
+        let fold = folds.get(refused.place.fold);
+        match (refused.part, fold) {
+            (Part::Insert | Part::Put, Some(fold)) => {
+                let collection = &fold.target.collection;
+                giving_way::give_way(&self.context, collection, error.code, attempts).await
+            }
+            _ => Ok(false),
+        }
     }
 
     fn adapt(&mut self, plan: &[CommandPlan], took: Duration) {
@@ -135,7 +166,10 @@ impl BatchWriter {
         folds: &mut [Fold<'_, '_>],
         mut places: Vec<Place>,
     ) -> Result<(), Error> {
-        while !places.is_empty() {
+        for attempts in 0.. {
+            if places.is_empty() {
+                break;
+            }
             let plan = plan(folds, &places);
             let build = plan.iter().map(|command| command.build(folds));
             let commands = build.collect::<Result<Vec<_>, _>>()?;
@@ -145,7 +179,12 @@ impl BatchWriter {
                 for error in outcome.errors {
                     let refused = command.statements.get(error.index);
                     let refused = *refused.ok_or(mongo::Error::Reply("writeErrors.index"))?;
-                    give_way(folds, &[refused.place], refused, error)?;
+                    if !self
+                        .index_gives_way(folds, refused, &error, attempts)
+                        .await?
+                    {
+                        give_way(folds, &[refused.place], refused, error)?;
+                    }
                     again.push(refused.place);
                 }
             }

@@ -81,15 +81,15 @@ pub(super) fn coalesce<'a>(
             slot.fold(
                 event.op_type,
                 part.body(event)?,
-                may_be_delta(target, exactness, event.time),
+                may_be_delta(target, id_kind, exactness, event.time),
             )?;
         }
     }
     Ok(slots)
 }
 
-fn may_be_delta(target: &Target, exactness: &Exactness, time: ClusterTime) -> bool {
-    !target.serial && target.chain.is_none() && exactness.is_exact(time)
+fn may_be_delta(target: &Target, id_kind: u8, exactness: &Exactness, time: ClusterTime) -> bool {
+    !target.is_strict(id_kind) && target.chain.is_none() && exactness.is_exact(time)
 }
 
 impl<'a> Slot<'a> {

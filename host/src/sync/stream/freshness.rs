@@ -23,8 +23,9 @@ use crate::model::{
     event::CollectionUuid,
 };
 
-/// Looked-up documents that one applier remembers.
+/// Looked-up documents that one applier remembers, and bytes of their keys.
 const MAX_REMEMBERED: usize = 50_000;
+const MAX_BYTES: usize = 8 << 20;
 
 /// Shared by all appliers of a stream.
 #[derive(Debug, Default)]
@@ -65,6 +66,8 @@ impl Exactness {
 #[derive(Debug, Default)]
 pub(super) struct Freshness {
     looked_up: HashMap<(CollectionUuid, OwnedDocumentKey), ClusterTime>,
+    /// Of the keys.
+    bytes: usize,
 }
 
 impl Freshness {
@@ -91,16 +94,21 @@ impl Freshness {
         time: ClusterTime,
     ) {
         exactness.newest_lookup.fetch_max(time.to_bits(), SeqCst);
-        if self.looked_up.len() >= MAX_REMEMBERED {
+        if self.looked_up.len() >= MAX_REMEMBERED || self.bytes >= MAX_BYTES {
             exactness.raise(exactness.after_restart());
             self.looked_up.clear();
+            self.bytes = 0;
         }
-        self.looked_up.insert((collection, key.into_owned()), time);
+        let key = key.into_owned();
+        self.bytes += key.heap_bytes();
+        self.looked_up.insert((collection, key), time);
     }
 
     /// Forgets what no event from `time` on can be older than.
     pub(super) fn forget_before(&mut self, time: ClusterTime) {
         self.looked_up.retain(|_, looked_up| *looked_up >= time);
+        let keys = self.looked_up.keys();
+        self.bytes = keys.map(|(_, key)| key.heap_bytes()).sum();
     }
 }
 
@@ -135,5 +143,17 @@ mod tests {
             freshness.remember(&exactness, [1; 16], DocumentKey::Whole(n), at(10));
         }
         assert!(!exactness.is_exact(at(10)) && exactness.is_exact(at(11)));
+    }
+
+    #[test]
+    fn large_keys_are_forgotten_sooner() {
+        let (exactness, mut freshness) = (Exactness::new(at(1)), Freshness::default());
+        let mut key = vec![0; MAX_BYTES / 4];
+        for n in 0..5 {
+            assert!(exactness.is_exact(at(10)));
+            key[0] = n;
+            freshness.remember(&exactness, [1; 16], DocumentKey::Bytes(2, &key), at(10));
+        }
+        assert!(!exactness.is_exact(at(10)));
     }
 }

@@ -1,13 +1,16 @@
 //! Looks up documents on the source as they are now.
 //!
 //! The read is a snapshot read, so that the time it is of is known exactly
-//! (`atClusterTime`); events up to that time are then passed over. Capped
-//! collections cannot be read so: they are read with read concern majority, and
-//! no time is known for them, which is why their updates are never deltas.
+//! (`atClusterTime`); events up to that time are then passed over. Documents of capped collections
+//! cannot be read so, and of those whose `_id` equals others under a collation no event may be passed over: they are
+//! read with read concern majority, and no time is given for them, which is why their updates are never deltas.
+//!
+//! One reply of the server is taken at a time, within the byte budget of the sync. What did not fit in it is
+//! looked up next.
 
 use std::{borrow::Cow, collections::HashMap};
 
-use bson::{Binary, RawDocument, RawDocumentBuf, rawdoc, spec::BinarySubtype};
+use bson::{Binary, RawDocumentBuf, Timestamp, rawdoc, spec::BinarySubtype};
 use futures::StreamExt;
 use mongodb::raw_batch_cursor::RawBatch;
 
@@ -23,51 +26,90 @@ use crate::{
         raw::{self, Writer, kind},
     },
     mongo::{self, Client, Repeat, Whereabouts},
+    sync::budget::{Budget, Share},
 };
 
 /// Documents of one look-up are aimed at this size together.
 const CHUNK_BYTES: usize = 4 << 20;
 const MAX_CHUNK: usize = 1_000;
+/// Small enough for the largest documents, until their size is known.
+const FIRST_CHUNK: usize = 8;
+
+/// Documents that were looked up: the time that they are of, if it is known, and their share of the byte
+/// budget, to be kept until they are written.
+pub(super) struct Found {
+    pub(super) time: Option<ClusterTime>,
+    pub(super) _share: Share,
+}
+
+/// The first reply to a find.
+struct Reply {
+    batch: Option<RawBatch>,
+    time: Option<ClusterTime>,
+    /// Documents did not fit in it.
+    has_more: bool,
+}
+
+impl Reply {
+    fn read(batch: Option<RawBatch>) -> Self {
+        let cursor = batch
+            .as_ref()
+            .and_then(|batch| batch.as_raw_document().get_document("cursor").ok());
+        let time = cursor.and_then(|cursor| cursor.get_timestamp("atClusterTime").ok());
+        let id = cursor.and_then(|cursor| cursor.get_i64("id").ok());
+        Self {
+            time: time.map(ClusterTime::from),
+            has_more: id.is_some_and(|id| id != 0),
+            batch,
+        }
+    }
+}
 
 pub(super) struct LookUp {
     source: Client,
+    budget: Budget,
     /// Documents that are looked up at once: follows their size.
     chunk: usize,
 }
 
 impl LookUp {
-    pub(super) fn new(source: Client) -> Self {
-        Self { source, chunk: 64 }
+    pub(super) fn new(source: Client, budget: Budget) -> Self {
+        Self {
+            source,
+            budget,
+            chunk: FIRST_CHUNK,
+        }
     }
 
-    pub(super) fn chunk(&self) -> usize {
-        self.chunk
-    }
-
-    /// Gives each slot the source's current document, or a deletion where there
-    /// is none. Gives the time that the documents are of, if it is known; it is
-    /// not before `at_least`.
+    /// Gives the first slots the source's current documents, or a deletion where there
+    /// is none. Slots that are still to be looked up did not fit. All have to be strict, or none.
     pub(super) async fn fill(
         &mut self,
         target: &Target,
         slots: &mut [&mut Slot<'_>],
         at_least: ClusterTime,
-    ) -> Result<Option<ClusterTime>, Error> {
-        let ids: Vec<_> = slots.iter().map(|slot| (slot.id_kind, slot.id)).collect();
-        let (batches, time) = self.find(target, &ids, at_least).await?;
+    ) -> Result<Found, Error> {
+        let mut share = self.budget.reserve().await;
+        let ids = slots.iter().take(self.chunk);
+        let ids: Vec<_> = ids.map(|slot| (slot.id_kind, slot.id)).collect();
+        let reply = self.find(target, &ids, at_least).await?;
         let mut documents = HashMap::with_capacity(ids.len());
         let mut bytes = 0;
-        for batch in &batches {
-            for document in
-                raw::documents(batch.doc_slices().map_err(mongo::Error::from)?.as_bytes())?
-            {
+        if let Some(batch) = &reply.batch {
+            share.keep(batch.as_raw_document().as_bytes().len());
+            let array = batch.doc_slices().map_err(mongo::Error::from)?;
+            for document in raw::documents(array.as_bytes())? {
                 let document = document?;
                 let id = raw::find(document, "_id")?.ok_or(raw::Malformed)?;
                 documents.insert(DocumentKey::new(id.kind, id.value), document);
                 bytes += document.len();
             }
         }
-        for slot in slots.iter_mut() {
+        for slot in slots.iter_mut().take(ids.len()) {
+            // The chunk is halved then, so that it comes to its end.
+            if reply.has_more && ids.len() > 1 && !documents.contains_key(&slot.key) {
+                continue;
+            }
             slot.look_up = false;
             slot.deltas.clear();
             slot.reinsert = false;
@@ -77,7 +119,10 @@ impl LookUp {
             };
         }
         self.adapt(bytes);
-        Ok(time)
+        Ok(Found {
+            time: reply.time,
+            _share: share,
+        })
     }
 
     fn adapt(&mut self, bytes: usize) {
@@ -93,25 +138,20 @@ impl LookUp {
         target: &Target,
         ids: &[(u8, &[u8])],
         at_least: ClusterTime,
-    ) -> Result<(Vec<RawBatch>, Option<ClusterTime>), mongo::Error> {
+    ) -> Result<Reply, mongo::Error> {
         let database = self.source.database(&target.source.database);
         let mut name = target.source.collection.clone();
         loop {
             let found = Repeat::slow(database.at(), "look documents up")
                 .run(async || {
-                    let command = find_command(&name, target, ids)?;
+                    let command = find_command(&name, target, ids, at_least)?;
                     let mut cursor = database.run_raw_cursor_command(command).batch().await?;
-                    let mut batches = Vec::new();
-                    while let Some(batch) = cursor.next().await {
-                        batches.push(batch?);
-                    }
-                    let time = batches
-                        .first()
-                        .and_then(|batch| at_cluster_time(batch.as_raw_document()));
-                    if time.is_some_and(|time| time < at_least) {
+                    // What is left of the cursor is killed by the driver when it is dropped.
+                    let reply = Reply::read(cursor.next().await.transpose()?);
+                    if reply.time.is_some_and(|time| time < at_least) {
                         Err(mongo::Error::Stale)
                     } else {
-                        Ok((batches, time))
+                        Ok(reply)
                     }
                 })
                 .await;
@@ -119,7 +159,7 @@ impl LookUp {
                 Err(error) => match error.whereabouts(&name) {
                     Some(Whereabouts::Renamed(actual)) => name = actual,
                     // The event that says so will come.
-                    Some(Whereabouts::Gone) => return Ok((Vec::new(), None)),
+                    Some(Whereabouts::Gone) => return Ok(Reply::read(None)),
                     None => return Err(error),
                 },
                 found => return found,
@@ -132,17 +172,21 @@ fn find_command(
     name: &str,
     target: &Target,
     ids: &[(u8, &[u8])],
+    at_least: ClusterTime,
 ) -> Result<RawDocumentBuf, mongo::Error> {
-    let level = if target.serial {
-        "majority"
-    } else {
-        "snapshot"
+    let is_strict = ids
+        .first()
+        .is_some_and(|(id_kind, _)| target.is_strict(*id_kind));
+    let read_concern = match is_strict {
+        true => rawdoc! { "level": "majority", "afterClusterTime": Timestamp::from(at_least) },
+        false => rawdoc! { "level": "snapshot" },
     };
     let head = rawdoc! {
         "find": name,
         "collectionUUID": Binary { subtype: BinarySubtype::Uuid, bytes: target.uuid.to_vec() },
-        "batchSize": i32::try_from(ids.len()).unwrap_or(i32::MAX),
-        "readConcern": { "level": level },
+        // One more than there are: only a reply that is full leaves the cursor open.
+        "batchSize": i32::try_from(ids.len() + 1).unwrap_or(i32::MAX),
+        "readConcern": read_concern,
     };
     let mut writer = Writer::continuing(head.into_bytes());
     let filter = writer.begin(kind::DOCUMENT, b"filter");
@@ -156,13 +200,4 @@ fn find_command(
     writer.end(id);
     writer.end(filter);
     Ok(RawDocumentBuf::from_bytes(writer.finish())?)
-}
-
-fn at_cluster_time(reply: &RawDocument) -> Option<ClusterTime> {
-    reply
-        .get_document("cursor")
-        .ok()?
-        .get_timestamp("atClusterTime")
-        .ok()
-        .map(ClusterTime::from)
 }

@@ -25,7 +25,7 @@ pub(super) struct EventRef {
     pub(super) op_type: OpType,
     pub(super) time: ClusterTime,
     pub(super) target: Arc<Target>,
-    id_kind: u8,
+    pub(super) id_kind: u8,
     id: Range<usize>,
     /// The full document, or the update description of an update.
     body: Range<usize>,
@@ -88,6 +88,7 @@ impl RoundBuilder {
         };
         let applier = applier_of(
             target,
+            id_kind,
             &DocumentKey::new(id_kind, id),
             self.parts.len().max(1),
         );
@@ -122,9 +123,9 @@ impl Part {
     }
 }
 
-/// Serial collections go to one applier whole. The high bits choose: the low ones of a hash are the poorer.
-fn applier_of(target: &Target, key: &DocumentKey<'_>, appliers: usize) -> usize {
-    let hash = if target.serial {
+/// Documents whose order counts beyond their collection's own go to one applier. The high bits choose: the low ones of a hash are the poorer.
+fn applier_of(target: &Target, id_kind: u8, key: &DocumentKey<'_>, appliers: usize) -> usize {
+    let hash = if target.is_strict(id_kind) {
         DocumentKey::Bytes(0, &target.uuid).hash_for_order()
     } else {
         key.hash_for_order()

@@ -7,7 +7,7 @@ use super::{
 use crate::{
     model::raw::kind,
     mongo::{
-        self,
+        self, faithful,
         write::{Command, MAX_STATEMENTS, WriteCommand, write_query},
     },
 };
@@ -81,10 +81,16 @@ pub(super) fn plan(folds: &[Fold<'_, '_>], places: &[Place]) -> Vec<CommandPlan>
             .filter_map(|place| Some((*place, slot(folds, *place)?)));
         with_slot.filter(|(_, slot)| slot.reinsert && !slot.look_up)
     };
-    for (kind, part) in [(Kind::Delete, Part::Delete), (Kind::Insert, Part::Insert)] {
-        for (place, slot) in reinserted() {
-            plan.push(kind, Statement { place, part }, slot.bytes());
-        }
+    for (place, slot) in reinserted() {
+        let part = Part::Delete;
+        plan.push(Kind::Delete, Statement { place, part }, slot.bytes());
+    }
+    for (place, slot) in reinserted() {
+        let (kind, part) = match slot.whole().is_none_or(faithful::is_kept) {
+            true => (Kind::Insert, Part::Insert),
+            false => (Kind::Update, Part::Put),
+        };
+        plan.push(kind, Statement { place, part }, slot.bytes());
     }
     plan.commands
 }
@@ -99,7 +105,11 @@ pub(super) fn section(slot: &Slot<'_>) -> Option<Kind> {
         return None;
     }
     match &slot.base {
-        Base::Insert(_) if !slot.replay && slot.deltas.is_empty() => Some(Kind::Insert),
+        Base::Insert(document)
+            if !slot.replay && slot.deltas.is_empty() && faithful::is_kept(document) =>
+        {
+            Some(Kind::Insert)
+        }
         Base::Insert(_) | Base::Put(_) => Some(Kind::Update),
         Base::Delete if slot.deltas.is_empty() => Some(Kind::Delete),
         Base::Unchanged if slot.deltas.is_empty() => None,

@@ -2,15 +2,13 @@
 
 use std::{collections::HashMap, sync::Arc};
 
-use bson::RawDocument;
-
 use super::{Context, Error};
 use crate::{
     metadata::{CopyState, NamespaceDocument, NamespaceKind},
-    model::{Namespace, event::CollectionUuid},
+    model::{Namespace, event::CollectionUuid, raw::kind},
     mongo::write::CollectionRef,
     plugin::NamespaceChain,
-    sync::indexes,
+    sync::{indexes, relaxed},
 };
 
 /// A collection in scope, as of the event that is being read.
@@ -22,14 +20,16 @@ pub(super) struct Target {
     pub(super) collection: CollectionRef,
     /// Takes no transactions.
     pub(super) capped: bool,
-    /// Events must be applied one after the other: natural order is part of the
-    /// data, or different `_id`s are equal under the collection's collation.
-    pub(super) serial: bool,
-    /// See [`indexes::is_clustered`].
+    /// Different strings in `_id`s are equal under the collection's collation.
+    pub(super) collated: bool,
+    /// See [`relaxed::is_clustered`].
     pub(super) clustered: bool,
     /// The plugins that see its documents: they get whole ones, so its updates are never deltas.
     pub(super) chain: Option<NamespaceChain>,
 }
+
+/// Types of `_id`s that are compared under a collation: strings, and what can hold some.
+const COLLATED: [u8; 4] = [kind::STRING, kind::SYMBOL, kind::DOCUMENT, kind::ARRAY];
 
 /// Every collection in scope, by its UUID on the source. A collection that is
 /// not here is out of scope, so its events are passed over.
@@ -39,6 +39,12 @@ pub(super) struct Targets {
 }
 
 impl Target {
+    /// True for a document of which the order of events is data beyond the document itself: natural order is, and
+    /// different `_id`s can be equal under a collation.
+    pub(super) fn is_strict(&self, id_kind: u8) -> bool {
+        self.capped || self.collated && COLLATED.contains(&id_kind)
+    }
+
     /// The id of its namespace's document.
     pub(super) fn namespace_id(&self) -> String {
         NamespaceDocument::id_of_uuid(self.uuid)
@@ -95,9 +101,9 @@ impl Targets {
                 uuid,
                 source: namespace.source.clone(),
                 collection: indexes::on_destination(namespace),
-                capped: indexes::is_capped(&namespace.options),
-                serial: is_serial(&namespace.options),
-                clustered: indexes::is_clustered(&namespace.options),
+                capped: relaxed::is_capped(&namespace.options),
+                collated: relaxed::is_collated(&namespace.options),
+                clustered: relaxed::is_clustered(&namespace.options),
                 chain: context.chain.of(&namespace.source)?,
             };
             self.by_uuid.insert(uuid, Arc::new(target));
@@ -128,11 +134,4 @@ impl Targets {
     pub(super) fn remove(&mut self, uuid: CollectionUuid) -> Option<Arc<Target>> {
         self.by_uuid.remove(&uuid)
     }
-}
-
-fn is_serial(options: &RawDocument) -> bool {
-    let collation = options
-        .get_document("collation")
-        .and_then(|collation| collation.get_str("locale"));
-    indexes::is_capped(options) || collation.is_ok_and(|locale| locale != "simple")
 }

@@ -7,7 +7,7 @@ use crate::{
     metadata::IntentKind,
     model::options::BuildIndexes,
     mongo::{self, code},
-    sync::{Error, indexes},
+    sync::{Error, indexes, relaxed},
 };
 
 impl Ddl<'_, '_> {
@@ -24,10 +24,13 @@ impl Ddl<'_, '_> {
                 .await?;
             let database = self.destination(&namespace.destination);
             let collection = indexes::on_destination(&namespace);
-            let command = indexes::build_command(&collection, &created)?;
-            if let Err(error) = self.run(&database, command).await {
-                let error = indexes::unless_fenced(error)?;
-                tracing::warn!(namespace = %namespace.source, error = %error, "index not built; commit tries again");
+            let specs = relaxed::buildable(&namespace.options, &created, &namespace.indexes)?;
+            if !specs.is_empty() {
+                let command = relaxed::build_command(&collection, &specs);
+                if let Err(error) = self.run(&database, command).await {
+                    let error = indexes::unless_fenced(error)?;
+                    tracing::warn!(namespace = %namespace.source, error = %error, "index not built; commit tries again");
+                }
             }
         }
         for index in created {

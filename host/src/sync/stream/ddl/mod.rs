@@ -35,7 +35,7 @@ use crate::{
         raw::Malformed,
     },
     mongo::{self, DestinationDatabase, listing, write::CollectionRef},
-    sync::{catalog, indexes, names::Names},
+    sync::{catalog, indexes, names::Names, relaxed},
 };
 pub(super) use in_flight::settle;
 use intent::Intents;
@@ -167,12 +167,21 @@ impl<'e> Ddl<'_, 'e> {
         if self.event.uuid.is_none() {
             return self.put_view(source, destination, options);
         }
+        if relaxed::is_capped(options) {
+            // convertToCapped and cloneCollectionAsCapped fill it with documents of which no event tells.
+            return self.copy_late(source, destination).await;
+        }
+        let listed = self.listed_on_source(&source).await?;
+        let id_index = listed
+            .as_deref()
+            .and_then(|listed| listing::subdocument(listed, "idIndex"));
         let entry = catalog::Entry {
             kind: NamespaceKind::Collection,
-            source,
             destination,
             uuid: self.event.uuid,
-            options: without(options, &["idIndex"])?,
+            // The event does not tell of the index of `_id`.
+            options: relaxed::options(options, id_index)?,
+            source,
             indexes: Vec::new(),
         };
         let mut namespace = entry.document();
@@ -180,6 +189,14 @@ impl<'e> Ddl<'_, 'e> {
         self.create_collection(&mut namespace).await?;
         self.put(&namespace)?;
         Ok(true)
+    }
+
+    /// The source's listing of the event's collection, if it still has this name.
+    async fn listed_on_source(&self, name: &Namespace) -> Result<Option<RawDocumentBuf>, Error> {
+        let database = self.context.source.database(&name.database);
+        let found = listing::collection(&database, &name.collection).await?;
+        let uuid = self.event.uuid.map(NamespaceDocument::id_of_uuid);
+        Ok(found.filter(|found| indexes::uuid_of(found) == uuid))
     }
 
     /// Refuses a name that another namespace has on the destination by now. Names can only meet
@@ -227,7 +244,7 @@ impl<'e> Ddl<'_, 'e> {
             .await?;
         self.changes.push(Change::Command {
             database: database.clone(),
-            body: indexes::create_command(collection, &namespace.options)?,
+            body: relaxed::create_command(collection, &namespace.options)?,
         });
         Ok(())
     }
@@ -326,7 +343,7 @@ impl<'e> Ddl<'_, 'e> {
         };
         let collection = indexes::on_destination(&namespace);
         let mut command = rawdoc! { "collMod": namespace.destination.collection.as_str() };
-        let changed = indexes::modified(&mut command, description)?;
+        let changed = relaxed::modified(&mut command, description)?;
         if !changed.is_empty() {
             self.intend(IntentKind::Modify, &namespace.destination)
                 .of(&namespace)
@@ -335,20 +352,9 @@ impl<'e> Ddl<'_, 'e> {
             collection.append_uuid(&mut command);
             let database = self.destination(&namespace.destination);
             self.run(&database, command).await?;
-            namespace.options = indexes::with_options(&namespace.options, &changed)?;
+            namespace.options = relaxed::with_options(&namespace.options, &changed)?;
             self.put(&namespace)?;
         }
         Ok(true)
     }
-}
-
-fn without(document: &RawDocument, names: &[&str]) -> Result<RawDocumentBuf, Error> {
-    let mut kept = RawDocumentBuf::new();
-    for element in document {
-        let (name, value) = element.map_err(mongo::Error::Bson)?;
-        if !names.contains(&name.as_str()) {
-            kept.append(name, value);
-        }
-    }
-    Ok(kept)
 }

@@ -125,7 +125,7 @@ impl Ddl<'_, '_> {
 
     /// A collection that a rename brings into scope, or before other plugins, is copied now. Its documents
     /// are newer than the event, so updates up to now are not deltas.
-    async fn copy_late(
+    pub(super) async fn copy_late(
         &mut self,
         source: Namespace,
         destination: Namespace,
@@ -171,9 +171,7 @@ impl Ddl<'_, '_> {
         let name = found
             .get_str("name")
             .map_err(|_absent| mongo::Error::Reply("name"))?;
-        let options = listing::subdocument(found, "options")
-            .map(ToOwned::to_owned)
-            .unwrap_or_default();
+        let options = catalog::options_of(found)?;
         catalog::refuse_unfaithful(&source, &options)?;
         let indexes = catalog::secondary_indexes(&database, name).await?;
         let entry = catalog::Entry {

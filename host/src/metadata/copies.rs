@@ -1,0 +1,68 @@
+//! What a copy persists: many collections in one transaction, since each waits for a majority.
+
+use bson::{RawDocumentBuf, doc};
+
+use super::{
+    NamespaceDocument, PartitionDocument,
+    store::{NAMESPACES, PARTITIONS, Storage, Store, remove},
+};
+use crate::model::Change;
+
+/// A collection that is to be copied.
+#[derive(Clone, Debug)]
+pub struct NewCopy {
+    pub namespace: NamespaceDocument,
+    pub partitions: Vec<PartitionDocument>,
+    /// The command that creates it on the destination.
+    pub create: RawDocumentBuf,
+}
+
+impl<S: Storage> Store<S> {
+    /// Writes namespaces in one transaction.
+    pub async fn put_namespaces(&self, namespaces: &[NamespaceDocument]) -> Result<(), S::Error> {
+        let changes = namespaces
+            .iter()
+            .map(|namespace| self.put(NAMESPACES, &namespace.id, namespace));
+        self.commit(changes.collect::<Result<_, _>>()?).await
+    }
+
+    /// Writes partitions that are done, and the namespaces of which they were the last ones, in one transaction.
+    pub async fn put_done(
+        &self,
+        partitions: &[PartitionDocument],
+        namespaces: &[NamespaceDocument],
+    ) -> Result<(), S::Error> {
+        let mut changes = Vec::with_capacity(partitions.len() + namespaces.len());
+        for partition in partitions {
+            changes.push(self.partition_change(partition)?);
+        }
+        for namespace in namespaces {
+            changes.push(self.put(NAMESPACES, &namespace.id, namespace)?);
+        }
+        self.commit(changes).await
+    }
+
+    /// Creates collections on the destination, and writes their namespaces and partitions, which are
+    /// copied from now on: all of it in one transaction.
+    pub async fn begin_copies(&self, copies: &[NewCopy]) -> Result<(), S::Error> {
+        let mut changes = Vec::with_capacity(2 * copies.len() + 2);
+        changes.extend(copies.iter().map(|copy| Change::Command {
+            database: copy.namespace.destination.database.clone(),
+            body: copy.create.clone(),
+        }));
+        let ids: Vec<_> = copies.iter().map(|copy| &copy.namespace.id).collect();
+        changes.push(remove(PARTITIONS, doc! { "namespaceId": { "$in": ids } }));
+        let partitions = copies.iter().flat_map(|copy| &copy.partitions);
+        let partitions: Vec<_> = partitions.cloned().collect();
+        changes.push(self.insert(PARTITIONS, &partitions)?);
+        for copy in copies {
+            changes.push(self.put(NAMESPACES, &copy.namespace.id, &copy.namespace)?);
+        }
+        self.commit(changes).await
+    }
+
+    /// Partitions that may hold documents that the source has deleted.
+    pub async fn suspect_partitions(&self) -> Result<Vec<PartitionDocument>, S::Error> {
+        self.partitions_where(doc! { "suspect": true }).await
+    }
+}

@@ -1,0 +1,301 @@
+//! Restores one collection. Each restoration stands on its own: one that fails keeps no other from being done.
+
+use std::collections::BTreeSet;
+
+use bson::{RawBsonRef, RawDocument, RawDocumentBuf, raw::CStr, rawdoc};
+
+use super::{NotRestored, difference};
+use crate::{
+    metadata::NamespaceKind,
+    model::{ErrorKind, ErrorName, OperatorError, options::BuildIndexes},
+    mongo::{self, DestinationDatabase, listing, write::CollectionRef},
+    observe::failpoint,
+    sync::{
+        Context, Error,
+        catalog::{self, Entry},
+        indexes,
+        relaxed::{self, collated, relaxed},
+    },
+};
+
+pub(super) struct Collection<'a> {
+    context: &'a Context,
+    entry: Entry,
+    on_destination: CollectionRef,
+    database: DestinationDatabase,
+    not_restored: NotRestored,
+    /// What is named in `not_restored`: "index x", "option y".
+    named: BTreeSet<String>,
+}
+
+impl<'a> Collection<'a> {
+    pub(super) fn new(context: &'a Context, entry: Entry, on_destination: CollectionRef) -> Self {
+        debug_assert_eq!(entry.kind, NamespaceKind::Collection);
+        let database = context.destination.database(&entry.destination.database);
+        Self {
+            context,
+            entry,
+            on_destination,
+            database,
+            not_restored: Vec::new(),
+            named: BTreeSet::new(),
+        }
+    }
+
+    /// Gives what could not be restored.
+    pub(super) async fn restore(mut self) -> Result<NotRestored, Error> {
+        if relaxed::is_temporary(&self.entry.options) {
+            // The source's server drops it with its next start, and it was created to stay here.
+            let dropped = self.run(rawdoc! { "drop": self.name() }).await;
+            self.note("temporary collection", dropped)?;
+            return Ok(self.not_restored);
+        }
+        let restored = self.restore_options().await;
+        self.note("options", restored)?;
+        if self.compares_indexes() {
+            let dropped = self.drop_others().await;
+            self.note("indexes", dropped)?;
+            self.restore_indexes().await?;
+        }
+        let restored = self.restore_capped().await;
+        self.note("capped size", restored)?;
+        self.compare().await?;
+        Ok(self.not_restored)
+    }
+
+    fn name(&self) -> &str {
+        &self.entry.destination.collection
+    }
+
+    fn compares_indexes(&self) -> bool {
+        self.context.options.build_indexes != BuildIndexes::Never
+    }
+
+    /// Notes what a server refused; anything else stops the commit, to be resumed.
+    fn note(&mut self, what: &str, outcome: Result<(), Error>) -> Result<(), Error> {
+        match outcome {
+            Ok(()) => Ok(()),
+            Err(Error::Mongo(mongo::Error::Fenced)) => Err(mongo::Error::Fenced.into()),
+            Err(Error::Mongo(error)) if error.kind() == ErrorKind::Operator => {
+                self.named.insert(what.to_owned());
+                let source = &self.entry.source;
+                self.not_restored
+                    .push(format!("{what} of {source}: {error}"));
+                Ok(())
+            }
+            Err(other) => Err(stopped(&other)),
+        }
+    }
+
+    /// Sets those options right that `collMod` can change: a late one of earlier work may have changed them.
+    async fn restore_options(&self) -> Result<(), Error> {
+        let wanted = &self.entry.options;
+        let mut command = rawdoc! { "collMod": self.name() };
+        let mut changes = false;
+        for option in difference::options(wanted, &self.options().await?)? {
+            let Some(absent) = difference::when_absent(&option) else {
+                continue;
+            };
+            match wanted.get(&option).map_err(mongo::Error::Bson)? {
+                Some(wanted) => command.append(key(&option)?, wanted),
+                None => command.append(key(&option)?, absent),
+            }
+            changes = true;
+        }
+        if changes {
+            self.run(command).await?;
+        }
+        Ok(())
+    }
+
+    /// The options on the destination.
+    async fn options(&self) -> Result<RawDocumentBuf, Error> {
+        let found = listing::collection(self.database.reads(), self.name()).await?;
+        catalog::options_of(&found.ok_or(mongo::Error::Reply("the collection"))?)
+    }
+
+    /// Drops indexes that the source does not have (any more), or has otherwise.
+    async fn drop_others(&self) -> Result<(), Error> {
+        for index in self.indexes().await? {
+            let name = index.get_str("name").unwrap_or_default();
+            let wanted = &self.entry.indexes;
+            let is_wanted = |wanted| difference::is_same_but_relaxed(wanted, &index);
+            if !wanted.iter().any(|wanted| is_wanted(wanted)) {
+                let command = rawdoc! { "dropIndexes": self.name(), "index": name };
+                self.run(command).await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// The indexes on the destination.
+    async fn indexes(&self) -> Result<Vec<RawDocumentBuf>, Error> {
+        Ok(catalog::secondary_indexes(self.database.reads(), self.name()).await?)
+    }
+
+    /// Those that are there come first: one that is not unique yet keeps another on its key from
+    /// being built.
+    async fn restore_indexes(&mut self) -> Result<(), Error> {
+        let there = self.indexes().await?;
+        let is_there = |wanted: &RawDocumentBuf| {
+            let name = wanted.get_str("name").ok();
+            there
+                .iter()
+                .find(|index| index.get_str("name").ok() == name)
+        };
+        let wanted = std::mem::take(&mut self.entry.indexes);
+        for wanted in &wanted {
+            if let Some(current) = is_there(wanted) {
+                self.restore_settings(wanted, current).await?;
+            }
+        }
+        for missing in wanted.iter().filter(|wanted| is_there(wanted).is_none()) {
+            self.build(missing, &wanted).await?;
+        }
+        self.entry.indexes = wanted;
+        Ok(())
+    }
+
+    /// Builds an index that is not there.
+    async fn build(
+        &mut self,
+        index: &RawDocumentBuf,
+        others: &[RawDocumentBuf],
+    ) -> Result<(), Error> {
+        let options = self.entry.options.clone();
+        let spec = match relaxed::stands_aside(index, &[], others) {
+            // The server takes the two only if they differ in that from the start.
+            true => collated(&options, index.clone()),
+            false => collated(&options, relaxed(index)?),
+        };
+        let built = indexes::build(
+            &self.database,
+            &self.on_destination,
+            std::slice::from_ref(&spec),
+        )
+        .await;
+        let is_built = built.is_ok();
+        self.note(&index_name(index), built)?;
+        if is_built {
+            self.restore_settings(index, &spec).await?;
+        }
+        Ok(())
+    }
+
+    /// Gives an index the settings that were relaxed. `current`: those that it has.
+    async fn restore_settings(
+        &mut self,
+        wanted: &RawDocument,
+        current: &RawDocument,
+    ) -> Result<(), Error> {
+        let what = index_name(wanted);
+        let name = wanted.get_str("name").unwrap_or_default();
+        let is_set = |index: &RawDocument, option| {
+            matches!(index.get(option), Ok(Some(RawBsonRef::Boolean(true))))
+        };
+        let lacks = |option| is_set(wanted, option) && !is_set(current, option);
+        if lacks("unique") {
+            let unique = self.make_unique(name).await;
+            self.note(&what, unique)?;
+        } else if lacks("prepareUnique") {
+            let change = rawdoc! { "name": name, "prepareUnique": true };
+            let prepared = self.modify_index(change).await;
+            self.note(&what, prepared)?;
+        }
+        if let Ok(Some(expiry)) = wanted.get("expireAfterSeconds") {
+            let mut change = rawdoc! { "name": name };
+            change.append(bson::cstr!("expireAfterSeconds"), expiry);
+            let expires = self.modify_index(change).await;
+            self.note(&what, expires)?;
+        }
+        if lacks("hidden") {
+            let change = rawdoc! { "name": name, "hidden": true };
+            let hidden = self.modify_index(change).await;
+            self.note(&what, hidden)?;
+        }
+        Ok(())
+    }
+
+    /// MongoDB manual, "Convert an Existing Index to a Unique Index". When
+    /// documents violate it, the index goes back to taking writes as before.
+    async fn make_unique(&self, name: &str) -> Result<(), Error> {
+        self.modify_index(rawdoc! { "name": name, "prepareUnique": true })
+            .await?;
+        failpoint("commit_unique");
+        let converted = self
+            .modify_index(rawdoc! { "name": name, "unique": true })
+            .await;
+        if converted.is_err() {
+            self.modify_index(rawdoc! { "name": name, "prepareUnique": false })
+                .await?;
+        }
+        converted
+    }
+
+    async fn modify_index(&self, change: RawDocumentBuf) -> Result<(), Error> {
+        self.run(rawdoc! { "collMod": self.name(), "index": change })
+            .await
+    }
+
+    /// Runs a command on the collection, by its UUID.
+    async fn run(&self, mut command: RawDocumentBuf) -> Result<(), Error> {
+        self.on_destination.append_uuid(&mut command);
+        command.append(bson::cstr!("writeConcern"), rawdoc! { "w": "majority" });
+        indexes::run(&self.database, command).await
+    }
+
+    async fn restore_capped(&self) -> Result<(), Error> {
+        let mut command = rawdoc! { "collMod": self.name() };
+        let Ok(Some(size)) = self.entry.options.get("size") else {
+            return Ok(());
+        };
+        command.append(bson::cstr!("cappedSize"), size);
+        if let Ok(Some(max)) = self.entry.options.get("max") {
+            command.append(bson::cstr!("cappedMax"), max);
+        }
+        self.run(command).await
+    }
+
+    /// Names what still differs from the source, for whatever cause, and has no name yet.
+    async fn compare(&mut self) -> Result<(), Error> {
+        let source = self.entry.source.clone();
+        for option in difference::options(&self.entry.options, &self.options().await?)? {
+            self.name_once(
+                format!("option {option}"),
+                &format!("of {source} differs from the source's"),
+            );
+        }
+        if !self.compares_indexes() {
+            return Ok(());
+        }
+        let found = self.indexes().await?;
+        for (index, how) in difference::indexes(&self.entry.indexes, &found) {
+            self.name_once(format!("index {index}"), &format!("of {source} {how}"));
+        }
+        Ok(())
+    }
+
+    fn name_once(&mut self, what: String, how: &str) {
+        if self.named.contains(&what) {
+            return;
+        }
+        self.not_restored.push(format!("{what} {how}"));
+        self.named.insert(what);
+    }
+}
+
+fn index_name(index: &RawDocument) -> String {
+    format!("index {}", index.get_str("name").unwrap_or_default())
+}
+
+fn key(name: &str) -> Result<&CStr, mongo::Error> {
+    <&CStr>::try_from(name).map_err(mongo::Error::Bson)
+}
+
+fn stopped(error: &Error) -> Error {
+    OperatorError::new(
+        ErrorName::ConnectionFailed,
+        format!("Commit could not go on: {error}. Bring the cluster back and resume: commit goes on where it stopped."),
+    )
+    .into()
+}

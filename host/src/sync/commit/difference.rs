@@ -1,0 +1,161 @@
+//! What of a collection's options and indexes differs between two clusters.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use bson::{RawBson, RawBsonRef, RawDocument, RawDocumentBuf, rawdoc};
+
+use crate::{
+    mongo,
+    sync::{Error, relaxed::relaxed},
+};
+
+/// The names of options that two collections do not have in common.
+pub(super) fn options(a: &RawDocument, b: &RawDocument) -> Result<BTreeSet<String>, Error> {
+    let mut names = BTreeSet::new();
+    for (one, other) in [(a, b), (b, a)] {
+        for option in one {
+            let (name, value) = option.map_err(mongo::Error::Bson)?;
+            let same = other.get(name).map_err(mongo::Error::Bson)? == Some(value)
+                || is_default(name.as_str(), value);
+            if !same {
+                names.insert(name.as_str().to_owned());
+            }
+        }
+    }
+    Ok(names)
+}
+
+/// True for a value that `collMod` writes down and that `create` leaves out: it says the same.
+fn is_default(option: &str, value: RawBsonRef<'_>) -> bool {
+    matches!(
+        (option, value.as_str()),
+        ("validationLevel", Some("strict")) | ("validationAction", Some("error"))
+    )
+}
+
+/// What `collMod` takes for an option that a collection does not have; `None` for options that it
+/// cannot change (MongoDB manual, "collMod").
+pub(super) fn when_absent(option: &str) -> Option<RawBson> {
+    Some(match option {
+        "validator" => rawdoc! {}.into(),
+        "validationLevel" => "strict".into(),
+        "validationAction" => "error".into(),
+        "changeStreamPreAndPostImages" => rawdoc! { "enabled": false }.into(),
+        "expireAfterSeconds" => "off".into(),
+        _ => return None,
+    })
+}
+
+/// True if two index specifications differ in nothing but what a sync relaxes, and order of options.
+pub(super) fn is_same_but_relaxed(a: &RawDocument, b: &RawDocument) -> bool {
+    let fields = |index| {
+        let mut fields = fields(&relaxed(index).ok()?)?;
+        fields.remove("expireAfterSeconds");
+        Some(fields)
+    };
+    matches!((fields(a), fields(b)), (Some(a), Some(b)) if a == b)
+}
+
+/// True if two index specifications say the same.
+pub(super) fn is_same_index(a: &RawDocument, b: &RawDocument) -> bool {
+    matches!((fields(a), fields(b)), (Some(a), Some(b)) if a == b)
+}
+
+/// What an index specification says, by field. A setting that is off can be absent as well, and the namespace
+/// in those of old servers says nothing.
+fn fields(index: &RawDocument) -> Option<BTreeMap<String, RawBson>> {
+    let mut fields = BTreeMap::new();
+    for field in index {
+        let (name, value) = field.ok()?;
+        let value = match value {
+            RawBsonRef::Boolean(false) => continue,
+            _ if name == "ns" => continue,
+            // Seconds of any type of number.
+            RawBsonRef::Int32(n) if name == "expireAfterSeconds" => RawBson::Int64(n.into()),
+            #[expect(
+                clippy::cast_possible_truncation,
+                reason = "the server counts whole seconds"
+            )]
+            RawBsonRef::Double(n) if name == "expireAfterSeconds" => RawBson::Int64(n as i64),
+            value => value.into(),
+        };
+        fields.insert(name.as_str().to_owned(), value);
+    }
+    Some(fields)
+}
+
+/// How the indexes of a collection differ from those of the source, by the index's name.
+pub(super) fn indexes(
+    wanted: &[RawDocumentBuf],
+    found: &[RawDocumentBuf],
+) -> BTreeMap<String, &'static str> {
+    let name = |index: &RawDocumentBuf| index.get_str("name").unwrap_or_default().to_owned();
+    let found: BTreeMap<_, _> = found.iter().map(|index| (name(index), index)).collect();
+    let mut differences: BTreeMap<_, _> = found
+        .keys()
+        .map(|name| (name.clone(), "is not on the source"))
+        .collect();
+    for index in wanted {
+        let name = name(index);
+        match found.get(&name) {
+            None => differences.insert(name, "is missing"),
+            Some(found) if is_same_index(index, found) => differences.remove(&name),
+            Some(_) => differences.insert(name, "differs from the source's"),
+        };
+    }
+    differences
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn options_that_one_side_lacks_or_has_otherwise_differ() {
+        let source = rawdoc! { "validator": { "a": 1 }, "capped": true, "size": 4096, "collation": { "locale": "fr" } };
+        let found = rawdoc! { "validator": { "a": 2 }, "capped": true, "size": 8192, "validationLevel": "moderate" };
+        let names: Vec<_> = options(&source, &found).unwrap().into_iter().collect();
+        assert_eq!(names, ["collation", "size", "validationLevel", "validator"]);
+        assert!(when_absent("validator").is_some() && when_absent("collation").is_none());
+    }
+
+    #[test]
+    fn indexes_that_differ_in_relaxed_settings_are_the_same_while_the_sync_runs() {
+        let source = rawdoc! { "v": 2, "unique": true, "key": { "a": 1 }, "name": "a", "expireAfterSeconds": 5 };
+        let relaxed =
+            rawdoc! { "v": 2, "key": { "a": 1 }, "name": "a", "expireAfterSeconds": i32::MAX };
+        assert!(is_same_but_relaxed(&source, &relaxed) && !is_same_index(&source, &relaxed));
+        let other_order = rawdoc! { "v": 2, "key": { "b": 1, "a": 1 }, "name": "a" };
+        assert!(!is_same_but_relaxed(
+            &rawdoc! { "v": 2, "key": { "a": 1, "b": 1 }, "name": "a" },
+            &other_order
+        ));
+    }
+
+    #[test]
+    fn indexes_are_compared_by_name_and_field() {
+        let index = |name: &str, ttl: RawBson| rawdoc! { "key": { "a": 1 }, "name": name, "expireAfterSeconds": ttl };
+        let off = rawdoc! { "name": "off", "unique": false };
+        let wanted = [
+            index("ttl", 5.into()),
+            index("other", 5.into()),
+            rawdoc! { "name": "gone" },
+            off,
+        ];
+        let found = [
+            index("other", 6.into()),
+            index("ttl", 5.0.into()),
+            rawdoc! { "name": "extra" },
+            rawdoc! { "name": "off" },
+        ];
+        let differences: Vec<_> = indexes(&wanted, &found).into_iter().collect();
+        assert_eq!(
+            differences,
+            [
+                ("extra".to_owned(), "is not on the source"),
+                ("gone".to_owned(), "is missing"),
+                ("other".to_owned(), "differs from the source's"),
+            ]
+        );
+    }
+}

@@ -1,0 +1,166 @@
+//! Creates the collections of a copy on the destination, many in one transaction.
+
+use std::{collections::HashMap, sync::Arc};
+
+use futures::{FutureExt, StreamExt, TryStreamExt, stream};
+
+use super::{Context, Error, READERS, indexes, partition};
+use crate::{
+    metadata::{CopyState, NamespaceDocument, NewCopy},
+    model::options::BuildIndexes,
+    mongo::{code, listing, write::CollectionRef},
+    sync::{letters, relaxed},
+};
+
+/// Collections that are created in one transaction.
+const TOGETHER: usize = 50;
+
+/// A collection of the copy, and its size on the source.
+pub(super) type Sized = (NamespaceDocument, listing::CollectionSize);
+
+/// Creates those that are pending, and records the UUIDs that all have.
+pub(super) async fn create_all(
+    context: &Arc<Context>,
+    collections: &mut [Sized],
+) -> Result<(), Error> {
+    let mut lacking: Vec<&mut Sized> = collections
+        .iter_mut()
+        .filter(|(namespace, _)| {
+            namespace.copy_state == CopyState::Pending || namespace.destination_uuid.is_none()
+        })
+        .collect();
+    for chunk in lacking.chunks_mut(TOGETHER) {
+        context.check_cancelled()?;
+        let pending = chunk
+            .iter_mut()
+            .filter(|(namespace, _)| namespace.copy_state == CopyState::Pending);
+        let mut pending: Vec<_> = pending.collect();
+        create(context, &mut pending).await?;
+        find_uuids(context, chunk).await?;
+        prepare(context, chunk).await?;
+    }
+    Ok(())
+}
+
+async fn create(context: &Context, pending: &mut [&mut &mut Sized]) -> Result<(), Error> {
+    if pending.is_empty() {
+        return Ok(());
+    }
+    let sized: Vec<Sized> = pending.iter().map(|sized| (***sized).clone()).collect();
+    let copies = stream::iter(sized)
+        .map(|(namespace, size)| new_copy(context, namespace, size).boxed())
+        .buffered(READERS)
+        .try_collect::<Vec<_>>()
+        .await?;
+    match context.store.begin_copies(&copies).await {
+        Ok(()) => {}
+        // One of them is in the way of all.
+        Err(error)
+            if error.has_code(code::NAMESPACE_EXISTS)
+                || error.has_code(code::DATABASE_DIFFER_CASE) =>
+        {
+            for copy in &copies {
+                begin(context, copy).await?;
+            }
+        }
+        Err(error) => return Err(error.into()),
+    }
+    for (sized, copy) in pending.iter_mut().zip(copies) {
+        sized.0 = copy.namespace;
+    }
+    Ok(())
+}
+
+async fn new_copy(
+    context: &Context,
+    mut namespace: NamespaceDocument,
+    size: listing::CollectionSize,
+) -> Result<NewCopy, Error> {
+    let partitions = partition::split(&context.source, &namespace, size).await?;
+    namespace.copy_state = CopyState::Copying;
+    namespace.destination_uuid = None;
+    let create = relaxed::create_command(&namespace.destination.collection, &namespace.options)?;
+    Ok(NewCopy {
+        namespace,
+        partitions,
+        create,
+    })
+}
+
+/// Creates one collection. The destination was empty at the start, so a collection that has the name of a
+/// pending one is what is to be copied again, or what an earlier release has left.
+async fn begin(context: &Context, copy: &NewCopy) -> Result<(), Error> {
+    let copies = std::slice::from_ref(copy);
+    let database = &copy.namespace.destination.database;
+    match context.store.begin_copies(copies).await {
+        Err(error) if error.has_code(code::NAMESPACE_EXISTS) => {
+            drop_existing(context, &copy.namespace).await?;
+            Ok(context.store.begin_copies(copies).await?)
+        }
+        Err(error) if letters::free_name(context, database, &error).await? => {
+            Ok(context.store.begin_copies(copies).await?)
+        }
+        other => Ok(other?),
+    }
+}
+
+/// Records the UUIDs that collections got when they were created.
+async fn find_uuids(context: &Context, collections: &mut [&mut Sized]) -> Result<(), Error> {
+    let mut by_database: HashMap<String, Vec<String>> = HashMap::new();
+    for (namespace, _) in collections.iter().map(|sized| &**sized) {
+        let name = namespace.destination.clone();
+        by_database
+            .entry(name.database)
+            .or_default()
+            .push(name.collection);
+    }
+    let mut uuids = HashMap::new();
+    for (database, names) in by_database {
+        let reads = context.destination.database(&database);
+        for found in listing::collections_named(reads.reads(), &names).await? {
+            let name = found.get_str("name").unwrap_or_default().to_owned();
+            uuids.insert((database.clone(), name), indexes::uuid_of(&found));
+        }
+    }
+    for (namespace, _) in collections.iter_mut().map(|sized| &mut **sized) {
+        let name = namespace.destination.clone();
+        namespace.destination_uuid = uuids.remove(&(name.database, name.collection)).flatten();
+    }
+    let namespaces: Vec<_> = collections.iter().map(|sized| sized.0.clone()).collect();
+    Ok(context.store.put_namespaces(&namespaces).await?)
+}
+
+async fn prepare(context: &Context, collections: &[&mut Sized]) -> Result<(), Error> {
+    for (namespace, _) in collections.iter().map(|sized| &**sized) {
+        if context.options.build_indexes == BuildIndexes::BeforeDataCopy {
+            indexes::build_namespace(context, namespace).await?;
+        }
+        context
+            .status
+            .with_collection(&namespace.source, |collection| collection.state = "copying");
+    }
+    Ok(())
+}
+
+/// Drops what has the namespace's name on the destination; a collection by its UUID.
+async fn drop_existing(context: &Context, namespace: &NamespaceDocument) -> Result<(), Error> {
+    let name = &namespace.destination;
+    let database = context.destination.database(&name.database);
+    let uuid = indexes::destination_uuid(context, &name.database, &name.collection).await?;
+    indexes::refuse_another(context, &namespace.id, uuid.as_ref()).await?;
+    let existing = CollectionRef {
+        uuid: uuid.and_then(|hex| NamespaceDocument::uuid_of_id(&hex)),
+        namespace: name.clone(),
+    };
+    let mut command = bson::rawdoc! { "drop": name.collection.as_str() };
+    existing.append_uuid(&mut command);
+    command.append(
+        bson::cstr!("writeConcern"),
+        bson::rawdoc! { "w": "majority" },
+    );
+    match indexes::run(&database, command).await {
+        // Gone already: an attempt whose answer was lost.
+        Err(Error::Mongo(error)) if error.whereabouts(&name.collection).is_some() => Ok(()),
+        other => other,
+    }
+}

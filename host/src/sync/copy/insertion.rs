@@ -1,0 +1,184 @@
+//! How a batch of documents is inserted.
+
+use bson::{RawDocumentBuf, rawdoc};
+use futures::StreamExt;
+
+use super::{Error, worker::PartitionCopier};
+use crate::{
+    model::raw::{self, Malformed},
+    mongo::{
+        self, Repeat, faithful,
+        write::{self, CollectionRef, MAX_COMMAND_BYTES, StatementError, WriteCommand},
+    },
+    sync::{
+        giving_way::{give_way, is_by_index},
+        indexes::on_destination,
+        quarantine::id_document,
+        relaxed::is_clustered,
+    },
+};
+
+impl PartitionCopier<'_> {
+    /// Inserts documents; `array` is the BSON array of just these, where there is one. `attempts`: how often an index
+    /// has refused them.
+    pub(super) async fn insert(
+        &self,
+        documents: &[&[u8]],
+        array: Option<&[u8]>,
+        attempts: usize,
+    ) -> Result<(), Error> {
+        for (command, sent) in commands(&on_destination(&self.namespace), documents, array)? {
+            let outcome = command.send_unguarded(&self.database()).await?;
+            self.settle(&outcome, sent, attempts).await?;
+        }
+        Ok(())
+    }
+
+    /// Passes over duplicates: what a repeated range finds there already.
+    async fn settle(
+        &self,
+        outcome: &write::Outcome,
+        sent: &[&[u8]],
+        attempts: usize,
+    ) -> Result<(), Error> {
+        let destination = &self.namespace.destination;
+        if let Some(error) = outcome.errors.iter().find(|error| error.is_transient()) {
+            return Err(error.clone().into_error().into());
+        }
+        if let Some(error) = outcome.errors.iter().find(|one| is_by_index(one.code)) {
+            return self.insert_again(outcome, sent, error, attempts).await;
+        }
+        if !is_clustered(&self.namespace.options) {
+            return Ok(outcome.refuse_but_duplicates(destination)?);
+        }
+        for error in &outcome.errors {
+            let document = sent.get(error.index).ok_or(raw::Malformed)?;
+            let id = raw::find(document, "_id")?.ok_or(raw::Malformed)?;
+            let collection = on_destination(&self.namespace);
+            let id = id_document(id.kind, id.value)?;
+            if !has_document(self.database().reads(), &collection, id).await? {
+                return Err(error.clone().refusal(destination).into());
+            }
+        }
+        Ok(())
+    }
+
+    /// Inserts what indexes have refused, once one of them is gone.
+    async fn insert_again(
+        &self,
+        outcome: &write::Outcome,
+        sent: &[&[u8]],
+        refusal: &StatementError,
+        attempts: usize,
+    ) -> Result<(), Error> {
+        let collection = on_destination(&self.namespace);
+        if !give_way(self.context, &collection, refusal.code, attempts).await? {
+            return Err(refusal.clone().refusal(&collection.namespace).into());
+        }
+        let refused = outcome.errors.iter().filter(|one| !one.is_duplicate());
+        let refused: Vec<&[u8]> = refused
+            .filter_map(|one| sent.get(one.index).copied())
+            .collect();
+        Box::pin(self.insert(&refused, None, attempts + 1)).await
+    }
+}
+
+/// True if the collection has a document with this `_id`.
+async fn has_document(
+    database: &mongo::Database,
+    collection: &CollectionRef,
+    id: RawDocumentBuf,
+) -> Result<bool, mongo::Error> {
+    let name = collection.namespace.collection.as_str();
+    let mut find = rawdoc! { "find": name, "filter": id, "limit": 1 };
+    collection.append_uuid(&mut find);
+    let found = Repeat::quick(database.at(), "look a duplicate up").run(|| async {
+        let mut batches = database
+            .run_raw_cursor_command(find.clone())
+            .batch()
+            .await?;
+        match batches.next().await {
+            Some(batch) => Ok(batch?.doc_slices()?.into_iter().next().is_some()),
+            None => Ok(false),
+        }
+    });
+    found.await
+}
+
+/// A command, and the documents that its statements hold, in order.
+type Sent<'d> = (WriteCommand, &'d [&'d [u8]]);
+
+/// The commands for `documents`, in their order: nearly always one, made by one copy of `array`, the BSON
+/// array of just these, where there is one.
+fn commands<'d>(
+    collection: &CollectionRef,
+    documents: &'d [&'d [u8]],
+    array: Option<&[u8]>,
+) -> Result<Vec<Sent<'d>>, Malformed> {
+    let is_kept = |document: &&[u8]| faithful::is_kept(document);
+    if documents.iter().all(is_kept) {
+        return Ok(whole(collection, documents, array)
+            .map_or_else(|| inserts(collection, documents), |sent| vec![sent]));
+    }
+    let mut commands = Vec::new();
+    for run in documents.chunk_by(|a, b| is_kept(a) == is_kept(b)) {
+        if run.iter().all(is_kept) {
+            commands.extend(inserts(collection, run));
+        } else {
+            commands.extend(insertions(collection, run)?);
+        }
+    }
+    Ok(commands)
+}
+
+fn whole<'d>(
+    collection: &CollectionRef,
+    documents: &'d [&'d [u8]],
+    array: Option<&[u8]>,
+) -> Option<Sent<'d>> {
+    const FRAME: usize = 1024;
+    let count = documents.len();
+    let array = array.filter(|array| count == 1 || array.len() + FRAME < MAX_COMMAND_BYTES)?;
+    let mut command = WriteCommand::insert(collection).expecting(array.len() + FRAME);
+    command.push_array(array, count);
+    Some((command, documents))
+}
+
+fn inserts<'d>(collection: &CollectionRef, documents: &'d [&'d [u8]]) -> Vec<Sent<'d>> {
+    let bytes = documents.iter().map(|document| document.len() + 16).sum();
+    let mut command = WriteCommand::insert(collection).expecting(bytes);
+    let (mut commands, mut rest) = (Vec::new(), documents);
+    for document in documents {
+        if !command.has_room_for(document.len()) {
+            let (sent, behind) = rest.split_at(command.statements());
+            let full = std::mem::replace(&mut command, WriteCommand::insert(collection));
+            commands.push((full, sent));
+            rest = behind;
+        }
+        command.push(document);
+    }
+    commands.push((command, rest));
+    commands
+}
+
+/// For documents that an insert command would change: see [`faithful`].
+fn insertions<'d>(
+    collection: &CollectionRef,
+    documents: &'d [&'d [u8]],
+) -> Result<Vec<Sent<'d>>, Malformed> {
+    let mut commands = Vec::new();
+    let mut command = WriteCommand::update(collection);
+    let mut rest = documents;
+    for document in documents {
+        let id = raw::find(document, "_id")?.ok_or(Malformed)?;
+        if !command.has_room_for(document.len() + id.value.len()) {
+            let (sent, behind) = rest.split_at(command.statements());
+            let full = std::mem::replace(&mut command, WriteCommand::update(collection));
+            commands.push((full, sent));
+            rest = behind;
+        }
+        command.push_insertion(id.kind, id.value, document);
+    }
+    commands.push((command, rest));
+    Ok(commands)
+}

@@ -1,0 +1,113 @@
+//! Indexes that give way. A document can be of a later time than the events that are applied: copied, or looked up. An index of the
+//! destination that a later event drops may refuse it. So one that can be the cause is dropped, and is built again when the
+//! collection is restored at commit, from documents that are all of one time.
+
+use bson::{RawBsonRef, RawDocument, RawDocumentBuf, rawdoc};
+
+use super::{Context, Error, catalog, indexes};
+use crate::mongo::{code, write::CollectionRef};
+
+/// What a refusal tells of the index that is the cause; its name is in none that can be relied on.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Cause {
+    /// An index with a key of this type.
+    KeyType(&'static str),
+    /// An index on more than one field.
+    Compound,
+    /// An index on a path with a number in it.
+    NumberInPath,
+}
+
+impl Cause {
+    /// Codes of mongod 6.0.5, each seen with a document that an index refused.
+    fn of(code: i32) -> Option<Self> {
+        Some(match code {
+            16755 => Self::KeyType("2dsphere"),
+            13026 | 13027 | 13068 | 16804 => Self::KeyType("2d"),
+            16766 => Self::KeyType("hashed"),
+            201 | 17261 | 17262 => Self::KeyType("text"),
+            171 => Self::Compound,
+            16746 => Self::NumberInPath,
+            _ => return None,
+        })
+    }
+
+    fn can_be(self, index: &RawDocument) -> bool {
+        let Ok(key) = index.get_document("key") else {
+            return false;
+        };
+        let mut fields = key.into_iter().flatten();
+        match self {
+            Self::KeyType(wanted) => {
+                fields.any(|(_, value)| matches!(value, RawBsonRef::String(is) if is == wanted))
+            }
+            Self::Compound => fields.count() > 1,
+            Self::NumberInPath => fields.any(|(name, _)| {
+                let parts = name.as_str().split('.').skip(1);
+                parts
+                    .into_iter()
+                    .any(|part| part.bytes().all(|byte| byte.is_ascii_digit()))
+            }),
+        }
+    }
+}
+
+/// True if a statement was refused by an index.
+pub(super) fn is_by_index(code: i32) -> bool {
+    Cause::of(code).is_some()
+}
+
+/// How often a statement is sent again that an index has refused, and of which no index is found: another applier may
+/// have dropped it.
+const AGAIN: usize = 3;
+
+/// Drops one index that can have refused a statement with this code. False: it is not to be sent again, since
+/// there was none at any of `attempts`.
+pub(super) async fn give_way(
+    context: &Context,
+    collection: &CollectionRef,
+    code: i32,
+    attempts: usize,
+) -> Result<bool, Error> {
+    let Some(cause) = Cause::of(code) else {
+        return Ok(false);
+    };
+    let name = &collection.namespace;
+    let database = context.destination.database(&name.database);
+    let there = catalog::secondary_indexes(database.reads(), &name.collection).await?;
+    let Some(index) = there.iter().find(|index| cause.can_be(index)) else {
+        return Ok(attempts < AGAIN);
+    };
+    let index = index.get_str("name").unwrap_or_default();
+    tracing::info!(namespace = %name, index, code, "an index refuses a document of a later time, and gives way until commit");
+    match indexes::run(&database, drop_command(collection, index)).await {
+        // Another applier has dropped it.
+        Err(Error::Mongo(error)) if error.has_code(code::INDEX_NOT_FOUND) => Ok(true),
+        other => other.map(|()| true),
+    }
+}
+
+fn drop_command(collection: &CollectionRef, index: &str) -> RawDocumentBuf {
+    let name = collection.namespace.collection.as_str();
+    let mut command = rawdoc! { "dropIndexes": name, "index": index };
+    collection.append_uuid(&mut command);
+    command.append(bson::cstr!("writeConcern"), rawdoc! { "w": "majority" });
+    command
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_indexes_that_can_be_the_cause_give_way() {
+        let index = |key: RawDocumentBuf| rawdoc! { "key": key, "name": "i" };
+        let sphere = index(rawdoc! { "a": 1, "g": "2dsphere" });
+        let plain = index(rawdoc! { "a.0": 1 });
+        let by = |code, index| Cause::of(code).is_some_and(|cause| cause.can_be(index));
+        assert!(
+            by(16755, &sphere) && by(171, &sphere) && !by(16746, &sphere) && !by(16766, &sphere)
+        );
+        assert!(by(16746, &plain) && !by(171, &plain) && !by(11000, &plain));
+    }
+}

@@ -1,0 +1,258 @@
+//! Collections and indexes as they are while the sync runs.
+//!
+//! Documents are applied out of order and late, so nothing on the destination
+//! may refuse, expire or evict them before commit: unique indexes are not
+//! unique, TTL indexes and clustered collections expire never or far away, hidden indexes are visible (so that they
+//! can be made unique), capped collections are large. [`super::commit`] restores all.
+
+use bson::{RawBsonRef, RawDocument, RawDocumentBuf, rawdoc};
+
+use super::Error;
+use crate::mongo::{self, listing, write::CollectionRef};
+
+/// The largest size that the server takes for a capped collection: 2^50 bytes.
+const LARGE_CAPPED_BYTES: i64 = 1 << 50;
+
+/// True if a collection's options make it a capped one: its natural order is data.
+pub(super) fn is_capped(options: &RawDocument) -> bool {
+    matches!(options.get("capped"), Ok(Some(RawBsonRef::Boolean(true))))
+}
+
+/// True for a collection that is stored by its `_id`, without an index of it. Server 6.0.5 answers
+/// a duplicate `_id` there with any of several errors when it fails to print the key, so no code
+/// tells a duplicate from another refusal: writing the document as a replacement does.
+pub(super) fn is_clustered(options: &RawDocument) -> bool {
+    matches!(options.get("clusteredIndex"), Ok(Some(_)))
+}
+
+/// True for a collection that the server drops when it starts, and that `$out` and its like rename when it is full.
+pub(super) fn is_temporary(options: &RawDocument) -> bool {
+    matches!(options.get("temp"), Ok(Some(RawBsonRef::Boolean(true))))
+}
+
+/// The collation that an index has which names none; `None` for the simple one.
+fn collation(options: &RawDocument) -> Option<&RawDocument> {
+    let collation = listing::subdocument(options, "collation")?;
+    (collation.get_str("locale").ok() != Some("simple")).then_some(collation)
+}
+
+/// True if strings in `_id`s are compared under a collation.
+pub(super) fn is_collated(options: &RawDocument) -> bool {
+    collation(options).is_some()
+}
+
+/// The options in a `listCollections` entry, or in a create event's description, that are data; among them
+/// the index of `_id` where it is of an old version.
+pub(super) fn options(
+    options: &RawDocument,
+    id_index: Option<&RawDocument>,
+) -> Result<RawDocumentBuf, Error> {
+    let mut kept = RawDocumentBuf::new();
+    for option in options {
+        let (key, value) = option.map_err(mongo::Error::Bson)?;
+        if key != "idIndex" {
+            kept.append(key, value);
+        }
+    }
+    if let Some(index) = id_index.filter(|index| index.get_i32("v").is_ok_and(|v| v < 2)) {
+        kept.append(bson::cstr!("idIndex"), index);
+    }
+    Ok(kept)
+}
+
+/// The options of a `create` command for a collection or view while the sync runs.
+pub(super) fn create_command(name: &str, options: &RawDocument) -> Result<RawDocumentBuf, Error> {
+    let capped = is_capped(options);
+    let mut command = rawdoc! { "create": name };
+    for option in options {
+        let (key, value) = option.map_err(mongo::Error::Bson)?;
+        match key.as_str() {
+            "size" if capped => command.append(key, LARGE_CAPPED_BYTES),
+            "max" if capped => {}
+            "uuid" | "autoIndexId" | "temp" | "expireAfterSeconds" => {}
+            _ => command.append(key, value),
+        }
+    }
+    Ok(command)
+}
+
+/// An index specification as it is built while the sync runs, but for its collation.
+pub(super) fn relaxed(index: &RawDocument) -> Result<RawDocumentBuf, Error> {
+    let mut spec = RawDocumentBuf::new();
+    for option in index {
+        let (key, value) = option.map_err(mongo::Error::Bson)?;
+        match key.as_str() {
+            "expireAfterSeconds" => spec.append(key, i32::MAX),
+            "unique" | "prepareUnique" | "hidden" | "ns" => {}
+            _ => spec.append(key, value),
+        }
+    }
+    Ok(spec)
+}
+
+/// `index` with the collation that it has. `listIndexes` leaves the simple one out, which a build
+/// takes for the collection's own.
+pub(super) fn collated(options: &RawDocument, mut index: RawDocumentBuf) -> RawDocumentBuf {
+    if is_collated(options) && matches!(index.get("collation"), Ok(None)) {
+        index.append(bson::cstr!("collation"), rawdoc! { "locale": "simple" });
+    }
+    index
+}
+
+/// True if the server takes only one of two indexes while neither is unique: it tells indexes on one key apart
+/// by collation, partial filter, `sparse` and `unique`.
+fn are_twins(a: &RawDocument, b: &RawDocument) -> bool {
+    let is_sparse = |index: &RawDocument| index.get_bool("sparse").unwrap_or_default();
+    a.get_str("name").ok() != b.get_str("name").ok()
+        && ["key", "collation", "partialFilterExpression"]
+            .iter()
+            .all(|field| a.get(field).ok() == b.get(field).ok())
+        && is_sparse(a) == is_sparse(b)
+}
+
+/// True if an index has to wait for commit, since one of `known` or of `together` stands in its place:
+/// a unique one and another on the same key.
+pub(super) fn stands_aside(
+    index: &RawDocument,
+    known: &[RawDocumentBuf],
+    together: &[RawDocumentBuf],
+) -> bool {
+    let is_unique = index.get_bool("unique").unwrap_or_default();
+    known.iter().any(|other| are_twins(index, other))
+        || is_unique && together.iter().any(|other| are_twins(index, other))
+}
+
+/// `indexes` as they are built while the sync runs on a collection that has `known` already. Those that cannot be there
+/// before commit are left out.
+pub(super) fn buildable(
+    options: &RawDocument,
+    indexes: &[RawDocumentBuf],
+    known: &[RawDocumentBuf],
+) -> Result<Vec<RawDocumentBuf>, Error> {
+    let built = indexes
+        .iter()
+        .filter(|index| !stands_aside(index, known, indexes));
+    built
+        .map(|index| Ok(collated(options, relaxed(index)?)))
+        .collect()
+}
+
+/// The command that builds indexes of these specifications. Building what is there already is
+/// harmless; a build that is under way is joined. A majority has to have built them, which is what is
+/// asked of every other write: by default the server waits for all members that vote, also for one that is down.
+pub(super) fn build_command(
+    collection: &CollectionRef,
+    specs: &[RawDocumentBuf],
+) -> RawDocumentBuf {
+    let mut indexes = bson::RawArrayBuf::new();
+    for spec in specs {
+        indexes.push(spec.clone());
+    }
+    let name = collection.namespace.collection.as_str();
+    let mut command =
+        rawdoc! { "createIndexes": name, "indexes": indexes, "commitQuorum": "majority" };
+    collection.append_uuid(&mut command);
+    command
+}
+
+/// Appends to a `collMod` what a modify event's description changes of a collection's options, and
+/// gives it. Index settings, capped sizes and expiry are not among it: they wait for commit.
+pub(super) fn modified(
+    command: &mut RawDocumentBuf,
+    description: &RawDocument,
+) -> Result<RawDocumentBuf, Error> {
+    let mut changed = RawDocumentBuf::new();
+    for option in description {
+        let (name, value) = option.map_err(mongo::Error::Bson)?;
+        if !["index", "cappedSize", "cappedMax", "expireAfterSeconds"].contains(&name.as_str()) {
+            command.append(name, value);
+            changed.append(name, value);
+        }
+    }
+    Ok(changed)
+}
+
+/// A collection's options after those in `changed` were set by `collMod`.
+pub(super) fn with_options(
+    options: &RawDocument,
+    changed: &RawDocument,
+) -> Result<RawDocumentBuf, Error> {
+    let mut merged = RawDocumentBuf::new();
+    for option in options {
+        let (name, value) = option.map_err(mongo::Error::Bson)?;
+        if matches!(changed.get(name.as_str()), Ok(None)) {
+            merged.append(name, value);
+        }
+    }
+    for option in changed {
+        let (name, value) = option.map_err(mongo::Error::Bson)?;
+        // As `listCollections` shows it: what is turned off is absent.
+        let is_off = match value {
+            RawBsonRef::Document(document) => {
+                document.is_empty() || document.get_bool("enabled").is_ok_and(|enabled| !enabled)
+            }
+            _ => false,
+        };
+        if !is_off {
+            merged.append(name, value);
+        }
+    }
+    Ok(merged)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn relaxed_indexes_neither_refuse_nor_expire_nor_hide() {
+        let index = rawdoc! {
+            "v": 2, "key": { "b": 1, "a": -1 }, "name": "x", "unique": true, "hidden": true,
+            "expireAfterSeconds": 10, "partialFilterExpression": { "z": 1, "a": 1 },
+        };
+        let expected = rawdoc! {
+            "v": 2, "key": { "b": 1, "a": -1 }, "name": "x", "expireAfterSeconds": i32::MAX,
+            "partialFilterExpression": { "z": 1, "a": 1 },
+        };
+        assert_eq!(relaxed(&index).unwrap(), expected);
+    }
+
+    #[test]
+    fn of_two_indexes_on_one_key_the_unique_one_waits() {
+        let index = |name: &str, unique: bool| rawdoc! { "key": { "a": 1 }, "name": name, "unique": unique };
+        let options = rawdoc! {};
+        let names = |indexes: &[RawDocumentBuf], known: &[RawDocumentBuf]| {
+            let built = buildable(&options, indexes, known).unwrap();
+            let names = built
+                .iter()
+                .map(|index| index.get_str("name").unwrap().to_owned());
+            names.collect::<Vec<_>>()
+        };
+        let (plain, unique) = (index("p", false), index("u", true));
+        let sparse = rawdoc! { "key": { "a": 1 }, "name": "s", "sparse": true };
+        let all = [unique.clone(), plain.clone(), sparse];
+        assert_eq!(names(&all, &[]), ["p", "s"]);
+        assert!(names(std::slice::from_ref(&plain), std::slice::from_ref(&unique)).is_empty());
+        assert_eq!(names(&[unique.clone()], &[unique]), ["u"]);
+    }
+
+    #[test]
+    fn an_index_keeps_the_simple_collation_in_a_collection_that_has_another() {
+        let french = rawdoc! { "collation": { "locale": "fr" } };
+        let index = rawdoc! { "key": { "a": 1 }, "name": "a" };
+        let built = collated(&french, index.clone());
+        let simple = rawdoc! { "locale": "simple" };
+        assert_eq!(built.get_document("collation").unwrap(), &*simple);
+        assert_eq!(collated(&rawdoc! {}, index.clone()), index);
+        let own = rawdoc! { "key": { "a": 1 }, "name": "a", "collation": { "locale": "de" } };
+        assert_eq!(collated(&french, own.clone()), own);
+    }
+
+    #[test]
+    fn capped_collections_are_created_large() {
+        let options = rawdoc! { "capped": true, "size": 4096, "max": 10, "validator": { "a": 1 } };
+        let command = create_command("c", &options).unwrap();
+        assert_eq!(command.get_i64("size").unwrap(), LARGE_CAPPED_BYTES);
+        assert!(command.get("max").unwrap().is_none() && command.get_document("validator").is_ok());
+    }
+}
