@@ -3,10 +3,7 @@
 use serde::Deserialize;
 use tidegate_plugin_sdk::{ConfigError, ConfigFault, Namespace};
 
-use crate::pcre::{Regex, TooManySteps};
-
-/// What to do about a pattern that runs into the step limit.
-pub(crate) const PATTERN_LIMIT: &str = "write its pattern without nested repeats such as `(a+)+`";
+use crate::pcre::{Regex, TooLong};
 
 /// Databases that are never synced, by name or prefix.
 const SYSTEM_DATABASES: [&str; 3] = ["admin", "local", "config"];
@@ -51,7 +48,7 @@ enum Names {
 }
 
 impl Names {
-    fn take(&self, name: &str) -> Result<bool, TooManySteps> {
+    fn take(&self, name: &str) -> Result<bool, TooLong> {
         match self {
             Self::All => Ok(true),
             Self::These(names) => Ok(names.iter().any(|known| known == name)),
@@ -73,7 +70,7 @@ impl Filter {
         &self.path
     }
 
-    pub(crate) fn takes(&self, namespace: &Namespace) -> Result<bool, TooManySteps> {
+    pub(crate) fn takes(&self, namespace: &Namespace) -> Result<bool, TooLong> {
         Ok(self.database.take(&namespace.database)?
             && self.collections.take(&namespace.collection)?)
     }

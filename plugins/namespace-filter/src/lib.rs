@@ -13,7 +13,7 @@
 mod filter;
 mod pcre;
 
-use filter::{Filter, FilterConfig, PATTERN_LIMIT};
+use filter::{Filter, FilterConfig};
 use tidegate_plugin_sdk::{ConfigError, Decision, Description, Namespace, Plugin, Route, Scope};
 
 /// The two lists of filters, as the operator gives them.
@@ -68,9 +68,9 @@ impl Route for NamespaceFilter {
 
 fn any_takes(filters: &[Filter], namespace: &Namespace) -> Result<bool, String> {
     for filter in filters {
-        if filter.takes(namespace).map_err(|_too_many_steps| {
+        if filter.takes(namespace).map_err(|_too_long| {
             format!(
-                "{} backtracks too much on `{}.{}`; {PATTERN_LIMIT}",
+                "{} cannot be tried on `{}.{}`, which is longer than a name can be",
                 filter.path(),
                 namespace.database,
                 namespace.collection

@@ -25,11 +25,24 @@ pub(super) fn case_folded(mut set: CharSet) -> CharSet {
     set
 }
 
-/// True for characters that differ by case alone.
-pub(super) fn same_letter(a: char, b: char) -> bool {
-    case_folded(of_ranges(&[(a, a)]))
-        .iter()
-        .any(|range| range.start() <= b && b <= range.end())
+/// The first of the characters that differ from it by case alone: the same for all of them.
+pub(super) fn folded(c: char) -> char {
+    let letters = case_folded(of_ranges(&[(c, c)]));
+    letters.iter().next().map_or(c, |range| range.start())
+}
+
+/// Whether every character is in the set.
+pub(super) fn is_any(set: &CharSet) -> bool {
+    negated(set.clone()).ranges().is_empty()
+}
+
+/// The letter that a set is for, in one case or both; nothing for a set of several.
+pub(super) fn single(set: &CharSet) -> Option<char> {
+    let letter = folded(set.ranges().first()?.start());
+    let all = case_folded(of_ranges(&[(letter, letter)]));
+    let mut others = set.clone();
+    others.difference(&all);
+    others.ranges().is_empty().then_some(letter)
 }
 
 /// `\d`, `\w`, `\s`, `\h`, `\v`, `\N` and their opposites.
@@ -117,6 +130,13 @@ pub(super) fn of_property(name: &str) -> Option<CharSet> {
     }
     if !CATEGORIES.contains(&name) {
         return None;
+    }
+    // The crate has no names for those of one character, or of none.
+    match name {
+        "Zl" => return Some(of_ranges(&[('\u{2028}', '\u{2028}')])),
+        "Zp" => return Some(of_ranges(&[('\u{2029}', '\u{2029}')])),
+        "Cs" => return Some(CharSet::empty()),
+        _ => {}
     }
     let parsed = regex_syntax::Parser::new()
         .parse(&format!(r"\p{{{name}}}"))

@@ -1,19 +1,24 @@
-//! The matcher: runs a program by backtracking, on a stack of its own, within a
-//! limit of steps. Depth of recursion is that of nested look-arounds alone.
+//! The matcher: runs a program by backtracking, on a stack of its own, and tries no state twice.
+//! Depth of recursion is that of nested look-arounds and atomic groups alone.
 
-use super::TooManySteps;
+use super::TooLong;
+use super::captures::Start;
 use super::class;
 use super::parse::Assertion;
 use super::program::{Inst, Program};
+use super::states::States;
 
-/// Some 50 ms; an ordinary match of a name takes a few hundred.
-const MAX_STEPS: u32 = 2_000_000;
-const MAX_STACK: usize = 200_000;
+/// The outcome of a state that was not tried yet.
+const UNKNOWN: u16 = 0;
+/// Of one that leads nowhere, or is being tried.
+const FAILS: u16 = 1;
+/// Added to where a state's body ended.
+const ENDS: u16 = 2;
 
 /// What to go back to.
 enum Undo {
     /// Go on here instead.
-    Choice { pc: usize, at: usize },
+    Choice { pc: usize, at: usize, path: usize },
     /// Put a slot back first.
     Slot { slot: usize, value: Option<usize> },
 }
@@ -21,77 +26,120 @@ enum Undo {
 pub(super) struct Matcher<'a> {
     program: &'a Program,
     text: &'a [char],
+    /// The text with one letter for all that differ by case; empty where nobody asks.
+    folded: Vec<char>,
+    states: States,
+    outcomes: Vec<u16>,
     slots: Vec<Option<usize>>,
     stack: Vec<Undo>,
-    steps: u32,
+    /// The states that led here.
+    path: Vec<usize>,
 }
 
 /// Where an instruction leads.
 enum Next {
     Step(usize, usize),
     Fail,
-    Accept,
+    Accept(usize),
+}
+
+fn step_if(holds: bool, pc: usize, at: usize) -> Next {
+    if holds {
+        Next::Step(pc, at)
+    } else {
+        Next::Fail
+    }
 }
 
 impl<'a> Matcher<'a> {
-    pub(super) fn new(program: &'a Program, text: &'a [char]) -> Self {
-        let slots = vec![None; program.slots];
-        Self {
+    pub(super) fn new(program: &'a Program, text: &'a [char]) -> Result<Self, TooLong> {
+        let states = States::of(program, text.len()).ok_or(TooLong)?;
+        let folded = if program.folds {
+            text.iter().map(|c| class::folded(*c)).collect()
+        } else {
+            Vec::new()
+        };
+        Ok(Self {
             program,
             text,
-            slots,
+            folded,
+            outcomes: vec![UNKNOWN; states.total()],
+            states,
+            slots: vec![None; program.slots],
             stack: Vec::new(),
-            steps: 0,
-        }
+            path: Vec::new(),
+        })
     }
 
     /// True when the program matches from any position.
-    pub(super) fn find_any(mut self) -> Result<bool, TooManySteps> {
-        for start in 0..=self.text.len() {
-            self.slots.fill(None);
-            self.stack.clear();
-            if self.run(0, start)?.is_some() {
-                return Ok(true);
-            }
-        }
-        Ok(false)
+    pub(super) fn find_any(mut self) -> bool {
+        (0..=self.text.len()).any(|start| self.run(0, start).is_some())
     }
 
-    /// Runs from `pc` to an `Accept`; where it ended. Alternatives that are left
-    /// stay on the stack, above what was there before.
-    fn run(&mut self, mut pc: usize, mut at: usize) -> Result<Option<usize>, TooManySteps> {
-        let base = self.stack.len();
-        loop {
-            self.steps += 1;
-            if self.steps > MAX_STEPS || self.stack.len() > MAX_STACK {
-                return Err(TooManySteps);
-            }
-            (pc, at) = match self.step(pc, at)? {
+    /// Runs from `pc` to an `Accept`; where it ended. Leaves the slots as they were.
+    fn run(&mut self, mut pc: usize, mut at: usize) -> Option<usize> {
+        let (stack, path) = (self.stack.len(), self.path.len());
+        let ended = loop {
+            (pc, at) = match self.visit(pc, at) {
                 Next::Step(pc, at) => (pc, at),
-                Next::Accept => return Ok(Some(at)),
-                Next::Fail => match self.backtrack(base) {
+                Next::Accept(end) => break Some(end),
+                Next::Fail => match self.backtrack(stack) {
                     Some(choice) => choice,
-                    None => return Ok(None),
+                    None => break None,
                 },
             };
+        };
+        // Each state that led to the end leads there always.
+        let outcome = ended
+            .and_then(|end| u16::try_from(end).ok())
+            .map(|end| end + ENDS);
+        for state in self.path.drain(path..) {
+            if let (Some(known), Some(outcome)) = (self.outcomes.get_mut(state), outcome) {
+                *known = outcome;
+            }
+        }
+        while self.stack.len() > stack {
+            if let Some(entry) = self.stack.pop() {
+                self.restore(&entry);
+            }
+        }
+        ended
+    }
+
+    fn visit(&mut self, pc: usize, at: usize) -> Next {
+        let program = self.program;
+        let (Some(inst), Some(key)) = (program.code.get(pc), program.keys.get(pc)) else {
+            return Next::Fail;
+        };
+        let Some(state) = self.states.index(key, pc, at, &self.slots) else {
+            return Next::Fail;
+        };
+        let Some(outcome) = self.outcomes.get_mut(state) else {
+            return Next::Fail;
+        };
+        match *outcome {
+            UNKNOWN => {
+                *outcome = FAILS;
+                self.path.push(state);
+                self.step(inst, pc, at)
+            }
+            FAILS => Next::Fail,
+            end => Next::Accept(usize::from(end - ENDS)),
         }
     }
 
-    fn step(&mut self, pc: usize, at: usize) -> Result<Next, TooManySteps> {
-        let program = self.program;
-        let Some(inst) = program.code.get(pc) else {
-            return Ok(Next::Fail);
-        };
-        Ok(match inst {
-            Inst::Accept => Next::Accept,
-            Inst::One(set) => match self.text.get(at) {
-                Some(c) if set.contains(*c) => Next::Step(pc + 1, at + 1),
+    fn step(&mut self, inst: &Inst, pc: usize, at: usize) -> Next {
+        match inst {
+            Inst::Accept => Next::Accept(at),
+            Inst::One(set) => match (self.program.sets.get(*set), self.text.get(at)) {
+                (Some(set), Some(c)) if set.contains(*c) => Next::Step(pc + 1, at + 1),
                 _ => Next::Fail,
             },
-            Inst::Assert(assertion) if self.holds(*assertion, at) => Next::Step(pc + 1, at),
-            Inst::Assert(_) => Next::Fail,
+            Inst::Assert(assertion) => step_if(self.holds(*assertion, at), pc + 1, at),
             Inst::Split { first, second } => {
-                self.stack.push(Undo::Choice { pc: *second, at });
+                let path = self.path.len();
+                let pc = *second;
+                self.stack.push(Undo::Choice { pc, at, path });
                 Next::Step(*first, at)
             }
             Inst::Jump(target) => Next::Step(*target, at),
@@ -99,63 +147,34 @@ impl<'a> Matcher<'a> {
                 self.save(*slot, at);
                 Next::Step(pc + 1, at)
             }
-            Inst::LeaveIfIdle { slot, out } => match self.slot(*slot) {
-                Some(since) if since == at => Next::Step(*out, at),
-                _ => Next::Step(pc + 1, at),
-            },
+            Inst::LeaveIfIdle { slot, out } if self.slot(*slot) == Some(at) => Next::Step(*out, at),
+            Inst::LeaveIfIdle { .. } => Next::Step(pc + 1, at),
             Inst::Look { back, negate, end } => {
-                let found = match at.checked_sub(*back) {
-                    Some(start) => self.run_enclosed(pc + 1, start, *negate)?.is_some(),
-                    None => false,
-                };
-                if found == *negate {
-                    Next::Fail
-                } else {
-                    Next::Step(*end, at)
-                }
+                let start = at.checked_sub(*back);
+                let found = start.and_then(|start| self.run(pc + 1, start)).is_some();
+                step_if(found != *negate, *end, at)
             }
-            Inst::Atomic { end } => match self.run_enclosed(pc + 1, at, false)? {
+            Inst::Atomic { end } => match self.run(pc + 1, at) {
                 Some(at) => Next::Step(*end, at),
                 None => Next::Fail,
             },
-            Inst::Backreference { group, ignore_case } => {
-                match self.repeats(*group, at, *ignore_case) {
-                    Some(at) => Next::Step(pc + 1, at),
-                    None => Next::Fail,
-                }
-            }
-        })
-    }
-
-    /// Runs a part that is decided once and for all: what it tried and left is
-    /// forgotten, what it captured is kept, unless `undo`.
-    fn run_enclosed(
-        &mut self,
-        pc: usize,
-        at: usize,
-        undo: bool,
-    ) -> Result<Option<usize>, TooManySteps> {
-        let base = self.stack.len();
-        let ended = self.run(pc, at)?;
-        let left: Vec<Undo> = self.stack.drain(base..).collect();
-        if undo {
-            for entry in left.into_iter().rev() {
-                self.restore(&entry);
-            }
-        } else {
-            self.stack.extend(
-                left.into_iter()
-                    .filter(|entry| matches!(entry, Undo::Slot { .. })),
-            );
+            Inst::Backreference {
+                start,
+                end,
+                ignore_case,
+            } => match self.repeats(*start, *end, at, *ignore_case) {
+                Some(at) => Next::Step(pc + 1, at),
+                None => Next::Fail,
+            },
         }
-        Ok(ended)
     }
 
     /// The newest alternative above `base`, with the slots as they were then.
     fn backtrack(&mut self, base: usize) -> Option<(usize, usize)> {
         while self.stack.len() > base {
             let entry = self.stack.pop()?;
-            if let Undo::Choice { pc, at } = entry {
+            if let Undo::Choice { pc, at, path } = entry {
+                self.path.truncate(path);
                 return Some((pc, at));
             }
             self.restore(&entry);
@@ -182,15 +201,17 @@ impl<'a> Matcher<'a> {
         self.slots.get(slot).copied().flatten()
     }
 
-    /// Where the text goes on when it repeats at `at` what `group` has captured.
-    fn repeats(&self, group: usize, at: usize, ignore_case: bool) -> Option<usize> {
-        let captured = self
-            .text
-            .get(self.slot(2 * group)?..self.slot(2 * group + 1)?)?;
-        let end = at + captured.len();
-        let here = self.text.get(at..end)?;
-        let same = |(a, b): (&char, &char)| a == b || (ignore_case && class::same_letter(*a, *b));
-        captured.iter().zip(here).all(same).then_some(end)
+    /// Where the text goes on when it repeats at `at` what a group has captured.
+    fn repeats(&self, start: Start, end: usize, at: usize, ignore_case: bool) -> Option<usize> {
+        let end = self.slot(end)?;
+        let start = match start {
+            Start::Slot(slot) => self.slot(slot)?,
+            Start::Before(width) => end.checked_sub(width)?,
+        };
+        let text = if ignore_case { &self.folded } else { self.text };
+        let captured = text.get(start..end)?;
+        let after = at + captured.len();
+        (text.get(at..after)? == captured).then_some(after)
     }
 
     fn holds(&self, assertion: Assertion, at: usize) -> bool {

@@ -2,17 +2,21 @@
 //! (PCRE), in UTF mode, where `\d`, `\w`, `\s` and `\b` know ASCII alone.
 //!
 //! A matcher of our own, because the Rust ones differ in just those points, and
-//! a name that one side takes and the other leaves is lost data. Names are at
-//! most 255 bytes, so a plain backtracking matcher is all that is needed; its
-//! step limit is what PCRE's match limit is to the server. What PCRE can do and
+//! a name that one side takes and the other leaves is lost data. It backtracks, and
+//! remembers the outcome of each state, so that none is tried twice; a pattern
+//! that could take too many states on the longest name is refused when it is
+//! compiled. An accepted pattern has an answer for every name. What PCRE can do and
 //! this cannot (recursion, conditions, callouts, control verbs) is refused by
 //! name when the pattern is compiled, never read in another way; so is what one
 //! version of the server reads unlike another (scripts, unknown escapes, `\8`).
 
+mod captures;
 mod class;
+mod divergent;
 mod exec;
 mod parse;
 mod program;
+mod states;
 
 use program::Program;
 
@@ -22,9 +26,9 @@ pub(crate) struct Regex {
     program: Program,
 }
 
-/// A match that took more steps than any sane pattern needs.
+/// A text that is longer than a name can be, and too long for the pattern.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) struct TooManySteps;
+pub(crate) struct TooLong;
 
 impl Regex {
     /// Compiles `pattern` with the options `i`, `m`, `s` and `x`. The error is a
@@ -32,15 +36,16 @@ impl Regex {
     pub(crate) fn new(pattern: &str, options: &str) -> Result<Self, String> {
         let flags = parse::Flags::from_options(options)?;
         let parsed = parse::parse(pattern, flags)?;
+        divergent::check(&parsed.node)?;
         Ok(Self {
             program: Program::compile(&parsed)?,
         })
     }
 
     /// True when the pattern matches anywhere in `text`.
-    pub(crate) fn is_match(&self, text: &str) -> Result<bool, TooManySteps> {
+    pub(crate) fn is_match(&self, text: &str) -> Result<bool, TooLong> {
         let text: Vec<char> = text.chars().collect();
-        exec::Matcher::new(&self.program, &text).find_any()
+        Ok(exec::Matcher::new(&self.program, &text)?.find_any())
     }
 }
 

@@ -1,7 +1,12 @@
 //! The syntax tree as a flat program for the matcher.
 
+use std::collections::HashMap;
+use std::rc::Rc;
+
+use super::captures::{Captures, Start};
 use super::class::CharSet;
 use super::parse::{Assertion, Greed, Node, Parsed};
+use super::states::Key;
 
 /// Longer programs come from nested counts such as `((a{999}){999}){999}`.
 const MAX_INSTRUCTIONS: usize = 50_000;
@@ -9,14 +14,19 @@ const MAX_INSTRUCTIONS: usize = 50_000;
 #[derive(Debug)]
 pub(super) struct Program {
     pub(super) code: Vec<Inst>,
-    /// Positions to remember: two for each group, one for each loop.
+    /// What the outcome at each instruction depends on, besides the position.
+    pub(super) keys: Vec<Key>,
+    pub(super) sets: Vec<Set>,
+    /// Positions to remember: those of captures first, then one for each loop.
     pub(super) slots: usize,
+    /// Whether a reference ignores case.
+    pub(super) folds: bool,
     /// What `\w` means to `\b`.
     pub(super) word: Set,
 }
 
 /// A set of characters as sorted ranges.
-#[derive(Debug)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) struct Set(Box<[(char, char)]>);
 
 impl Set {
@@ -36,8 +46,8 @@ impl Set {
 
 #[derive(Debug)]
 pub(super) enum Inst {
-    /// One character of a set.
-    One(Set),
+    /// One character of a set, by its place in `sets`.
+    One(usize),
     Assert(Assertion),
     /// Goes on at `first`; on failure, at `second`.
     Split {
@@ -64,8 +74,10 @@ pub(super) enum Inst {
     Atomic {
         end: usize,
     },
+    /// The text of a capture, which ends at the position in the slot `end`.
     Backreference {
-        group: usize,
+        start: Start,
+        end: usize,
         ignore_case: bool,
     },
     Accept,
@@ -73,21 +85,51 @@ pub(super) enum Inst {
 
 impl Program {
     pub(super) fn compile(parsed: &Parsed) -> Result<Self, String> {
-        let mut program = Self {
-            code: Vec::new(),
-            slots: 2 * (parsed.groups + 1),
+        let captures = Captures::referenced(&parsed.node);
+        let mut compiler = Compiler {
+            slots: captures.slots(),
+            captures,
+            ..Compiler::default()
+        };
+        compiler.emit(&parsed.node)?;
+        compiler.push(Inst::Accept)?;
+        let keys = compiler.captures.keys(&compiler.code, &compiler.loops)?;
+        let folds =
+            |inst: &Inst| matches!(inst, Inst::Backreference { ignore_case, .. } if *ignore_case);
+        let program = Self {
+            folds: compiler.code.iter().any(folds),
+            code: compiler.code,
+            keys,
+            sets: compiler.sets,
+            slots: compiler.slots,
             word: Set::new(&parsed.word),
         };
-        program.emit(&parsed.node)?;
-        program.push(Inst::Accept)?;
+        super::states::check(&program)?;
         Ok(program)
     }
+}
 
+#[derive(Default)]
+struct Compiler {
+    code: Vec<Inst>,
+    /// For each instruction the slots of the loops around it, the outermost first, as far as
+    /// they have to see whether their body consumes anything.
+    loops: Vec<Rc<[usize]>>,
+    /// The loops around the next instruction.
+    around: Rc<[usize]>,
+    sets: Vec<Set>,
+    set_numbers: HashMap<Set, usize>,
+    captures: Captures,
+    slots: usize,
+}
+
+impl Compiler {
     fn push(&mut self, inst: Inst) -> Result<usize, String> {
         if self.code.len() >= MAX_INSTRUCTIONS {
             return Err("the pattern is too large once its counts are written out".to_owned());
         }
         self.code.push(inst);
+        self.loops.push(Rc::clone(&self.around));
         Ok(self.code.len() - 1)
     }
 
@@ -98,47 +140,67 @@ impl Program {
         }
     }
 
+    fn set(&mut self, set: &CharSet) -> usize {
+        let set = Set::new(set);
+        if let Some(number) = self.set_numbers.get(&set) {
+            return *number;
+        }
+        self.sets.push(set.clone());
+        self.set_numbers.insert(set, self.sets.len() - 1);
+        self.sets.len() - 1
+    }
+
     fn emit(&mut self, node: &Node) -> Result<(), String> {
         match node {
-            Node::Empty => {}
+            Node::Empty => Ok(()),
             Node::One(set) => {
-                self.push(Inst::One(Set::new(set)))?;
+                let set = self.set(set);
+                self.push(Inst::One(set)).map(drop)
             }
-            Node::Assert(assertion) => {
-                self.push(Inst::Assert(*assertion))?;
+            Node::Assert(assertion) => self.push(Inst::Assert(*assertion)).map(drop),
+            Node::Concat(nodes) => nodes.iter().try_for_each(|node| self.emit(node)),
+            Node::Alternate(nodes) => self.emit_alternatives(nodes),
+            Node::Group(node) => self.emit(node),
+            Node::Capture(group, node) => self.emit_capture(*group, node),
+            Node::Atomic(node) => {
+                self.emit_enclosed(|inner| inner.emit(node), |end| Inst::Atomic { end })
             }
-            Node::Concat(nodes) => {
-                for node in nodes {
-                    self.emit(node)?;
-                }
-            }
-            Node::Alternate(nodes) => self.emit_alternatives(nodes)?,
-            Node::Capture(group, node) => {
-                self.push(Inst::Save(2 * group))?;
-                self.emit(node)?;
-                self.push(Inst::Save(2 * group + 1))?;
-            }
-            Node::Atomic(node) => self.emit_enclosed(node, |end| Inst::Atomic { end })?,
             Node::Look { back, negate, node } => {
                 let (back, negate) = (*back, *negate);
-                self.emit_enclosed(node, |end| Inst::Look { back, negate, end })?;
+                let head = |end| Inst::Look { back, negate, end };
+                self.emit_enclosed(|inner| inner.emit(node), head)
             }
             Node::Repeat {
                 node,
                 min,
                 max,
                 greed,
-            } => {
-                self.emit_repeat(node, *min, *max, *greed)?;
-            }
+            } => self.emit_repeat(node, *min, *max, *greed),
             Node::Backreference { group, ignore_case } => {
+                let Some((start, end)) = self.captures.of(*group) else {
+                    return Err(format!("there is no group {group}"));
+                };
+                let ignore_case = *ignore_case;
                 self.push(Inst::Backreference {
-                    group: *group,
-                    ignore_case: *ignore_case,
-                })?;
+                    start,
+                    end,
+                    ignore_case,
+                })
+                .map(drop)
             }
         }
-        Ok(())
+    }
+
+    /// Only what a reference names is captured.
+    fn emit_capture(&mut self, group: usize, node: &Node) -> Result<(), String> {
+        let Some((start, end)) = self.captures.of(group) else {
+            return self.emit(node);
+        };
+        if let Start::Slot(start) = start {
+            self.push(Inst::Save(start))?;
+        }
+        self.emit(node)?;
+        self.push(Inst::Save(end)).map(drop)
     }
 
     fn emit_alternatives(&mut self, nodes: &[Node]) -> Result<(), String> {
@@ -150,13 +212,7 @@ impl Program {
             let split = self.push(Inst::Accept)?;
             self.emit(node)?;
             jumps.push(self.push(Inst::Accept)?);
-            self.patch(
-                split,
-                Inst::Split {
-                    first: split + 1,
-                    second: self.code.len(),
-                },
-            );
+            self.patch(split, branch(split + 1, self.code.len(), Greed::Greedy));
         }
         self.emit(last)?;
         for jump in jumps {
@@ -165,14 +221,17 @@ impl Program {
         Ok(())
     }
 
+    /// A body of its own: the loops around it do not matter inside.
     fn emit_enclosed(
         &mut self,
-        node: &Node,
+        body: impl FnOnce(&mut Self) -> Result<(), String>,
         head: impl FnOnce(usize) -> Inst,
     ) -> Result<(), String> {
         let at = self.push(Inst::Accept)?;
-        self.emit(node)?;
+        let around = std::mem::take(&mut self.around);
+        body(self)?;
         self.push(Inst::Accept)?;
+        self.around = around;
         self.patch(at, head(self.code.len()));
         Ok(())
     }
@@ -185,46 +244,75 @@ impl Program {
         greed: Greed,
     ) -> Result<(), String> {
         if greed == Greed::Possessive {
-            return self.emit_enclosed_repeat(node, min, max);
-        }
-        for _ in 0..min {
-            self.emit(node)?;
+            let body = |inner: &mut Self| inner.emit_repeat(node, min, max, Greed::Greedy);
+            return self.emit_enclosed(body, |end| Inst::Atomic { end });
         }
         match max {
-            None => self.emit_loop(node, greed),
-            Some(max) => self.emit_optional(node, max.saturating_sub(min), greed),
+            None if min == 0 => self.emit_star(node, greed),
+            None => {
+                self.emit_copies(node, min - 1)?;
+                self.emit_plus(node, greed)
+            }
+            Some(max) => {
+                self.emit_copies(node, min)?;
+                self.emit_optional(node, max.saturating_sub(min), greed)
+            }
         }
     }
 
-    fn emit_enclosed_repeat(
-        &mut self,
-        node: &Node,
-        min: u32,
-        max: Option<u32>,
-    ) -> Result<(), String> {
-        let at = self.push(Inst::Accept)?;
-        self.emit_repeat(node, min, max, Greed::Greedy)?;
-        self.push(Inst::Accept)?;
-        self.patch(
-            at,
-            Inst::Atomic {
-                end: self.code.len(),
-            },
-        );
+    fn emit_copies(&mut self, node: &Node, count: u32) -> Result<(), String> {
+        for _ in 0..count {
+            let before = self.code.len();
+            self.emit(node)?;
+            // What is nothing once is nothing 65,535 times.
+            if self.code.len() == before {
+                break;
+            }
+        }
         Ok(())
     }
 
-    fn emit_loop(&mut self, node: &Node, greed: Greed) -> Result<(), String> {
-        let slot = self.slots;
-        self.slots += 1;
+    fn emit_star(&mut self, node: &Node, greed: Greed) -> Result<(), String> {
         let split = self.push(Inst::Accept)?;
-        self.push(Inst::Save(slot))?;
-        self.emit(node)?;
-        let leave = self.push(Inst::Accept)?;
+        let idle = self.emit_loop_body(node)?;
         let out = self.push(Inst::Jump(split))? + 1;
-        self.patch(leave, Inst::LeaveIfIdle { slot, out });
+        self.leave_if_idle(idle, out);
         self.patch(split, branch(split + 1, out, greed));
         Ok(())
+    }
+
+    /// Not a copy and a star: a body that matches nothing is not run once more.
+    fn emit_plus(&mut self, node: &Node, greed: Greed) -> Result<(), String> {
+        let begin = self.code.len();
+        let idle = self.emit_loop_body(node)?;
+        let split = self.push(Inst::Accept)?;
+        self.leave_if_idle(idle, split + 1);
+        self.patch(split, branch(begin, split + 1, greed));
+        Ok(())
+    }
+
+    /// The body, and behind it the place where an idle loop is left, with its slot. A body that
+    /// always consumes something needs none.
+    fn emit_loop_body(&mut self, node: &Node) -> Result<Option<(usize, usize)>, String> {
+        if !node.can_be_empty() {
+            self.emit(node)?;
+            return Ok(None);
+        }
+        let slot = self.slots;
+        self.slots += 1;
+        self.push(Inst::Save(slot))?;
+        let inside = self.around.iter().copied().chain([slot]).collect();
+        let around = std::mem::replace(&mut self.around, inside);
+        self.emit(node)?;
+        let leave = self.push(Inst::Accept)?;
+        self.around = around;
+        Ok(Some((slot, leave)))
+    }
+
+    fn leave_if_idle(&mut self, idle: Option<(usize, usize)>, out: usize) {
+        if let Some((slot, leave)) = idle {
+            self.patch(leave, Inst::LeaveIfIdle { slot, out });
+        }
     }
 
     fn emit_optional(&mut self, node: &Node, count: u32, greed: Greed) -> Result<(), String> {

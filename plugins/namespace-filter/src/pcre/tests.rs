@@ -1,6 +1,6 @@
 //! Patterns against texts, with the answers that PCRE gives.
 
-use super::{Regex, TooManySteps};
+use super::Regex;
 
 /// Pattern, options, texts that match, texts that do not.
 type Case = (
@@ -160,8 +160,7 @@ fn look_around() {
         ("(?<!a|bc)d", "", &["cd", "d", "abd"], &["ad", "bcd"]),
         ("^(?!.*_(?:tmp|bak)$).*$", "", &["orders"], &["orders_tmp"]),
         (r"(?<=^|_)x", "", &["x", "a_x"], &["ax"]),
-        (r"(?<=(b)|(ab))\2", "", &[], &["abab"]),
-        (r"^(?=(a+))\1b", "", &["aab"], &["aac"]),
+        (r"^(?=(a+)-\1$)a", "", &["aa-aa"], &["aa-a"]),
         (r"(?<!\w{2})z$", "", &["az", "z"], &["abz"]),
     ]);
 }
@@ -280,32 +279,89 @@ fn what_does_not_compile_is_refused() {
     assert!(Regex::new(&"(".repeat(1000), "").is_err());
 }
 
+/// Finding 46: these ran into a step limit, in a sync that could then not go on.
 #[test]
-fn a_match_ends_within_its_limit() {
-    let text = format!("{}b", "a".repeat(200));
-    for pattern in [
-        "^(a+)+$",
-        "^(a|a)*$",
-        "(?:a*)*c",
-        "^(?!(a+)+$)x",
-        "(a*a*a*a*a*a*)*$c",
+fn f46_no_pattern_runs_away() {
+    let long = "a".repeat(254);
+    let broken = format!("{}b", "a".repeat(253));
+    for (pattern, text, matches) in [
+        ("^([a-z0-9]+_?)*$", "customerordersarchive2024-01", false),
+        (".*.*.*.*=.*", "customerordersarchive2024-01", false),
+        (".*.*.*.*=.*", "customer=orders", true),
+        ("^(a+)+$", &broken, false),
+        ("^(a+)+$", &long, true),
+        ("^(a|a)*$", &broken, false),
+        ("^(a?b?)*c", &broken, false),
+        ("^((a*)*)*c", &broken, false),
+        ("(?:a*)*c", &broken, false),
+        ("^(?!(a+)+$)a", &broken, true),
+        ("^(?:(?!(a+)+c).)*$", &broken, true),
+        ("^(?:(?=(?:(?=(?:(?=.*b).)*b).)*b).)*b$", &broken, true),
+        ("^(?:(?>(?:(?>(?:(?>a*?).)*?.).)*?.).)*c$", &broken, false),
+        ("(a*a*a*a*a*a*)*$c", &broken, false),
+        (r"(.+)-?\1c", &broken, false),
+        (r"(?i)(.)(?=(?:.*)*\1c)", &broken, false),
     ] {
         let regex = Regex::new(pattern, "").expect(pattern);
         let started = std::time::Instant::now();
-        assert!(
-            matches!(regex.is_match(&text), Err(TooManySteps) | Ok(false)),
-            "/{pattern}/"
-        );
-        assert!(started.elapsed().as_secs() < 5, "/{pattern}/");
+        assert_eq!(regex.is_match(text), Ok(matches), "/{pattern}/");
+        // The host gives a call ten seconds; these take less than one on a quiet machine.
+        let took = started.elapsed();
+        assert!(took.as_secs() < 10, "/{pattern}/ took {took:?}");
     }
-    assert_eq!(
-        Regex::new("^(a+)+$", "").expect("compiles").is_match(&text),
-        Err(TooManySteps)
-    );
-    assert_eq!(
-        Regex::new("^(?:a|b)*$", "")
-            .expect("compiles")
-            .is_match(&text),
-        Ok(true)
-    );
+}
+
+/// Finding 50: these have another answer on some servers.
+#[test]
+fn f50_what_servers_answer_differently_is_refused() {
+    for (pattern, options, reason) in [
+        ("(?=.*a)b", "s", "begins with `.*`"),
+        ("((?=.*a)b)", "s", "begins with `.*`"),
+        ("(?=.*a)(?=.*b)c|^d", "s", "begins with `.*`"),
+        ("(?=_).?_", "", "twice"),
+        ("(?=a)[ab]?A", "i", "twice"),
+        ("b+(?:a)?+b", "", "possessive"),
+        ("b+(?>c|(?:a)?)b", "", "atomic"),
+        ("b+(?>a*|c)b", "", "atomic"),
+        ("b+(?:|a){1,2}+b", "", "possessive"),
+        ("(?<=a|(_){0}b)c", "", "fixed length"),
+        ("(?<=(?:a){0}b)c", "", "fixed length"),
+    ] {
+        let error = Regex::new(pattern, options).expect_err(pattern);
+        assert!(error.contains(reason), "/{pattern}/: {error}");
+    }
+    check(&[
+        ("^(?=.*a)b", "s", &["ba"], &["cba"]),
+        ("(?=.*a)b", "", &["cba"], &["cb"]),
+        ("x?(?=.*a)b", "s", &["cba"], &["cb"]),
+        ("(?=.*a)b|c", "s", &["xba", "xc"], &["xb"]),
+        ("(?=_)_", "", &["a_"], &["a"]),
+        ("(?=a).?b", "", &["xab"], &["b"]),
+        ("b+a?+b", "", &["bb"], &["b"]),
+        ("b+(?:a)*+b", "", &["bb"], &["b"]),
+        (r"^\p{Zl}\p{Zp}\P{Cs}$", "", &["\u{2028}\u{2029}a"], &["a"]),
+        (r"^\p{Cs}", "", &[], &["a"]),
+    ]);
+}
+
+/// What could take too long is refused before a sync begins.
+#[test]
+fn f46_references_without_a_bound_are_refused() {
+    for pattern in [
+        r"(a+)(b+)\1\2",
+        r"^(?:(.+)-)*\1(?:(.+)-)*\2$",
+        r"^(?:(a)|(b))*\1\2",
+        r"(.)(.)(.)(.).*\4\3\2\1",
+        r"(?=(a+))\1b",
+        r"(?>(a)|b)\1",
+        r"(?:(?=(a)|\1b).)*",
+        r"(a)(?<=(?=\1)b)",
+    ] {
+        let error = Regex::new(pattern, "").expect_err(pattern);
+        assert!(error.contains("reference"), "/{pattern}/: {error}");
+    }
+    // Names of any length are tried where nothing grows with their square.
+    let text = "a".repeat(10_000);
+    let regex = Regex::new("^(a+)+$", "").expect("compiles");
+    assert_eq!(regex.is_match(&text), Ok(true));
 }

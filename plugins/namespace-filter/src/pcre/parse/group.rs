@@ -15,7 +15,7 @@ impl Parser {
             return self.capture(None);
         }
         match self.next() {
-            Some(':') => self.enclosed(),
+            Some(':') => Ok(Node::Group(Box::new(self.enclosed()?))),
             Some('>') => Ok(Node::Atomic(Box::new(self.enclosed()?))),
             Some('=') => self.look_ahead(false),
             Some('!') => self.look_ahead(true),
@@ -142,7 +142,7 @@ impl Parser {
                     self.flags = flags;
                     let node = self.enclosed();
                     self.flags = before;
-                    return node;
+                    return Ok(Node::Group(Box::new(node?)));
                 }
                 Some(letter) if flags.set(letter, on) => {}
                 Some(c) => return self.fail(&format!("`{c}` is not known behind `(?`")),

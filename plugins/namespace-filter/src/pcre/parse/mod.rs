@@ -53,8 +53,6 @@ impl Flags {
 /// A whole pattern.
 pub(super) struct Parsed {
     pub(super) node: Node,
-    /// The number of capturing groups.
-    pub(super) groups: usize,
     /// The characters of words, to `\b`.
     pub(super) word: CharSet,
 }
@@ -74,11 +72,7 @@ pub(super) fn parse(pattern: &str, flags: Flags) -> Result<Parsed, String> {
     let mut second = Parser::new(pattern, flags, Some(first.groups));
     let node = second.whole()?;
     let word = class::of_escape('w', flags.ucp).ok_or("the word class is missing")?;
-    Ok(Parsed {
-        node,
-        groups: second.groups.count,
-        word,
-    })
+    Ok(Parsed { node, word })
 }
 
 fn leading_verbs(mut pattern: &str, mut flags: Flags) -> (&str, Flags) {

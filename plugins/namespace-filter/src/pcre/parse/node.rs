@@ -10,6 +10,8 @@ pub(in super::super) enum Node {
     Concat(Vec<Node>),
     Alternate(Vec<Node>),
     Capture(usize, Box<Node>),
+    /// A group that captures nothing.
+    Group(Box<Node>),
     Atomic(Box<Node>),
     /// Looks on from here, or from `back` characters before.
     Look {
@@ -59,11 +61,26 @@ impl Node {
                 let first = widths.next()??;
                 widths.all(|width| width == Some(first)).then_some(first)
             }
-            Self::Capture(_, node) | Self::Atomic(node) => node.width(),
+            Self::Capture(_, node) | Self::Group(node) | Self::Atomic(node) => node.width(),
+            // The servers do not know the width of a group that is never there.
+            Self::Repeat {
+                node, max: Some(0), ..
+            } if matches!(**node, Self::Capture(..) | Self::Group(_)) => None,
             Self::Repeat { node, min, max, .. } if *max == Some(*min) => {
                 node.width()?.checked_mul(usize::try_from(*min).ok()?)
             }
             Self::Repeat { .. } | Self::Backreference { .. } => None,
+        }
+    }
+    /// Whether it may match without consuming a character; true where that is not known.
+    pub(in super::super) fn can_be_empty(&self) -> bool {
+        match self {
+            Self::One(_) => false,
+            Self::Concat(nodes) => nodes.iter().all(Self::can_be_empty),
+            Self::Alternate(nodes) => nodes.iter().any(Self::can_be_empty),
+            Self::Capture(_, node) | Self::Group(node) | Self::Atomic(node) => node.can_be_empty(),
+            Self::Repeat { node, min, .. } => *min == 0 || node.can_be_empty(),
+            Self::Empty | Self::Assert(_) | Self::Look { .. } | Self::Backreference { .. } => true,
         }
     }
 }

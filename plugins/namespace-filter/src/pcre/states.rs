@@ -1,0 +1,160 @@
+//! The states of a match, numbered: an instruction, a position, and what else the outcome from
+//! there on depends on.
+//!
+//! Invariant: the rest of a match is the same for the same state. So each is tried once, and
+//! their number bounds the work.
+//!
+//! A loop whose body can match nothing asks whether it has consumed anything. What an outer loop
+//! has not consumed, no loop inside it has; so the number of the outermost loops that have is all
+//! there is to know.
+
+use std::rc::Rc;
+
+use super::program::Program;
+
+/// A database with a collection has 255 bytes at most.
+const LONGEST_NAME: usize = 255;
+
+/// 24 MiB of outcomes, and a second.
+const MAX_STATES: usize = 12_000_000;
+
+/// What the outcome at an instruction depends on, besides the position.
+#[derive(Debug)]
+pub(super) struct Key {
+    /// The slots of the loops around it that may have consumed nothing, the outermost first.
+    pub(super) loops: Rc<[usize]>,
+    pub(super) live: Live,
+}
+
+/// The slots of captures that may still be read.
+#[derive(Debug)]
+pub(super) enum Live {
+    /// Both ends of one capture: the start is not behind the end, nor that behind the position.
+    Span {
+        start: usize,
+        end: usize,
+    },
+    Slots(Vec<usize>),
+}
+
+impl Key {
+    /// The number of states at an instruction, up to before a position.
+    fn before(&self, at: usize, sums: &Sums) -> u64 {
+        let states = match &self.live {
+            Live::Span { .. } => {
+                let at = at as u64;
+                at + at * (at + 1) * (at + 2) / 6
+            }
+            Live::Slots(slots) => sums.before(slots.len(), at),
+        };
+        states.saturating_mul(self.loops.len() as u64 + 1)
+    }
+
+    /// The place of a state among those at its instruction and position.
+    fn place(&self, at: usize, slots: &[Option<usize>]) -> usize {
+        let slot = |slot: &usize| slots.get(*slot).copied().flatten();
+        let place = match &self.live {
+            Live::Span { start, end } => match (slot(start), slot(end)) {
+                (Some(start), Some(end)) => 1 + end * (end + 1) / 2 + start,
+                _ => 0,
+            },
+            Live::Slots(live) => live.iter().fold(0, |place, live| {
+                place * (at + 2) + slot(live).unwrap_or(at + 1)
+            }),
+        };
+        let busy = |loop_slot: &&usize| slot(loop_slot) != Some(at);
+        let consumed = self.loops.iter().take_while(busy).count();
+        place * (self.loops.len() + 1) + consumed
+    }
+}
+
+/// For a number of slots and a position, how many states there are at all positions before it:
+/// each slot is empty, or holds a position that is not behind.
+#[derive(Debug)]
+struct Sums(Vec<Vec<u64>>);
+
+impl Sums {
+    fn new(most: usize, length: usize) -> Self {
+        let of = |slots: usize| {
+            let exponent = u32::try_from(slots).unwrap_or(u32::MAX);
+            let mut sum = 0_u64;
+            let mut sums = vec![0];
+            for at in 0..=length as u64 {
+                sum = sum.saturating_add((at + 2).saturating_pow(exponent));
+                sums.push(sum);
+            }
+            sums
+        };
+        Self((0..=most).map(of).collect())
+    }
+
+    fn before(&self, slots: usize, at: usize) -> u64 {
+        let sums = self.0.get(slots);
+        sums.and_then(|sums| sums.get(at))
+            .copied()
+            .unwrap_or(u64::MAX)
+    }
+}
+
+/// Where the states of each instruction begin, in a text of one length.
+#[derive(Debug)]
+pub(super) struct States {
+    offsets: Vec<usize>,
+    sums: Sums,
+    total: usize,
+}
+
+impl States {
+    /// Nothing for a text that is too long.
+    pub(super) fn of(program: &Program, length: usize) -> Option<Self> {
+        if length >= usize::from(u16::MAX) - 2 {
+            return None;
+        }
+        let slots = program.keys.iter().map(|key| match &key.live {
+            Live::Span { .. } => 0,
+            Live::Slots(slots) => slots.len(),
+        });
+        let sums = Sums::new(slots.max().unwrap_or_default(), length);
+        let mut total = 0_u64;
+        let mut offsets = Vec::with_capacity(program.keys.len());
+        for key in &program.keys {
+            offsets.push(usize::try_from(total).ok()?);
+            total = total.saturating_add(key.before(length + 1, &sums));
+        }
+        let total = usize::try_from(total)
+            .ok()
+            .filter(|total| *total <= MAX_STATES)?;
+        Some(Self {
+            offsets,
+            sums,
+            total,
+        })
+    }
+
+    pub(super) fn total(&self) -> usize {
+        self.total
+    }
+
+    pub(super) fn index(
+        &self,
+        key: &Key,
+        pc: usize,
+        at: usize,
+        slots: &[Option<usize>],
+    ) -> Option<usize> {
+        let before = usize::try_from(key.before(at, &self.sums)).ok()?;
+        Some(self.offsets.get(pc)? + before + key.place(at, slots))
+    }
+}
+
+/// Refuses a program that could not be run on every name a server can have.
+pub(super) fn check(program: &Program) -> Result<(), String> {
+    match States::of(program, LONGEST_NAME) {
+        Some(_) => Ok(()),
+        None => Err(
+            "a name of 255 characters could take it more than 12 million steps; use fewer \
+             references, or references to groups of a fixed length, or lower counts"
+                .to_owned(),
+        ),
+    }
+}
