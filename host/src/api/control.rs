@@ -21,6 +21,8 @@ pub trait Control: Send + Sync + 'static {
     fn plugins(&self) -> impl Answer<Vec<InstalledPlugin>>;
     /// Checks and stores a component; activates nothing.
     fn add_plugin(&self, bytes: Vec<u8>) -> impl Answer<InstalledPlugin>;
+    /// Deletes an uploaded component by its digest.
+    fn remove_plugin(&self, digest: String) -> impl Outcome;
     /// Swaps components of the sync.
     fn upgrade(&self, upgrade: Upgrade) -> impl Outcome;
     /// Documents in quarantine behind `after` (an id, or empty).
@@ -78,6 +80,10 @@ impl Control for Session {
 
     fn add_plugin(&self, bytes: Vec<u8>) -> impl Answer<InstalledPlugin> {
         Self::add_plugin(self, bytes)
+    }
+
+    async fn remove_plugin(&self, digest: String) -> Result<(), OperatorError> {
+        Self::remove_plugin(self, &digest).await
     }
 
     fn upgrade(&self, upgrade: Upgrade) -> impl Outcome {

@@ -25,7 +25,7 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::middleware;
-use axum::routing::{get, post};
+use axum::routing::{delete, get, post};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
@@ -86,6 +86,7 @@ fn router<C: Control>(control: Arc<C>) -> Router {
             "/api/v1/plugins",
             get(plugins::list::<C>).post(plugins::add::<C>),
         )
+        .route("/api/v1/plugins/{digest}", delete(plugins::remove::<C>))
         .route("/api/v1/upgrade", post(plugins::upgrade::<C>))
         .route("/api/v1/quarantine", get(quarantine::list::<C>))
         .route("/api/v1/quarantine/retry", post(quarantine::retry::<C>))

@@ -24,6 +24,7 @@ use super::{metrics, plugins, quarantine, routes};
         routes::progress,
         plugins::list,
         plugins::add,
+        plugins::remove,
         plugins::upgrade,
         quarantine::list,
         quarantine::retry,

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use axum::Json;
 use axum::body::Body;
-use axum::extract::State;
+use axum::extract::{Path, State};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use utoipa::ToSchema;
@@ -18,7 +18,7 @@ use super::{Control, to_its_end};
 use crate::model::ErrorName;
 use crate::model::plugins::{InstalledPlugin, OnIncompatible, Swap, Upgrade};
 
-/// Above what the engine takes: whoever sends too large a component reads why.
+/// Above the 64 MiB that the engine takes, so that the sender of a larger one reads why.
 pub(super) const COMPONENT_LIMIT_BYTES: usize = 128 * 1024 * 1024;
 
 #[derive(Serialize, ToSchema)]
@@ -80,7 +80,7 @@ pub(super) async fn list<C: Control>(
 /// Checks a component and stores it by its digest. Activates nothing.
 #[utoipa::path(
     post, path = "/api/v1/plugins", tag = "plugins", operation_id = "addPlugin",
-    request_body(content_type = "application/wasm", description = "The component, of at most 128 MiB."),
+    request_body(content_type = "application/wasm", description = "The component, of at most 64 MiB."),
     responses((status = 200, body = PluginAnswer), (status = "4XX", body = Failure), (status = "5XX", body = Failure)),
 )]
 pub(super) async fn add<C: Control>(
@@ -93,6 +93,21 @@ pub(super) async fn add<C: Control>(
         success: true,
         plugin: plugin.into(),
     }))
+}
+
+/// Deletes a component that was uploaded and that the sync does not run on.
+#[utoipa::path(
+    delete, path = "/api/v1/plugins/{digest}", tag = "plugins", operation_id = "deletePlugin",
+    params(("digest" = String, Path, description = "`sha256:` and hex")),
+    responses((status = 200, body = Success), (status = "4XX", body = Failure), (status = "5XX", body = Failure)),
+)]
+pub(super) async fn remove<C: Control>(
+    State(control): State<Arc<C>>,
+    Path(digest): Path<String>,
+) -> Done {
+    to_its_end(async move { control.remove_plugin(digest).await })
+        .await
+        .map(Success::of)
 }
 
 impl From<InstalledPlugin> for PluginBody {

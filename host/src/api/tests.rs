@@ -207,6 +207,7 @@ async fn the_openapi_document_describes_every_call() {
         ("/api/v1/progress", "get"),
         ("/api/v1/plugins", "get"),
         ("/api/v1/plugins", "post"),
+        ("/api/v1/plugins/{digest}", "delete"),
         ("/api/v1/upgrade", "post"),
         ("/api/v1/quarantine", "get"),
         ("/api/v1/quarantine/retry", "post"),

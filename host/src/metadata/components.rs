@@ -4,7 +4,7 @@ use bson::{Binary, doc, spec::BinarySubtype};
 
 use super::{
     documents::{ComponentChunkDocument, ComponentDocument},
-    store::{Reader, Storage, Store},
+    store::{Reader, Storage, Store, remove},
 };
 
 const COMPONENTS: &str = "components";
@@ -45,6 +45,14 @@ impl<S: Storage> Store<S> {
             chunks,
         };
         self.commit(vec![self.put(COMPONENTS, digest, &document)?])
+            .await
+    }
+
+    /// Removes a component, and chunks that no document makes one.
+    pub async fn remove_component(&self, digest: &str) -> Result<(), S::Error> {
+        self.commit(vec![remove(COMPONENTS, doc! { "_id": digest })])
+            .await?;
+        self.commit(vec![remove(CHUNKS, doc! { "digest": digest })])
             .await
     }
 }

@@ -118,6 +118,8 @@ error_names! {
     PluginNotSupported,
     /// No component has this name or digest.
     PluginNotFound,
+    /// A component that is needed cannot be deleted.
+    PluginInUse,
     /// A component cannot take the place of the one in use.
     IncompatiblePlugin,
     /// The metadata was written by a newer release.

@@ -187,7 +187,7 @@ impl Component {
 
 /// What can be seen without compiling. Errors here and below are clauses for the
 /// operator.
-fn admit(bytes: &[u8], wasi: WasiPolicy) -> std::result::Result<Stamp, String> {
+pub(super) fn admit(bytes: &[u8], wasi: WasiPolicy) -> std::result::Result<Stamp, String> {
     if bytes.len() > COMPONENT_BYTES {
         return Err(format!(
             "it has {} bytes, and {COMPONENT_BYTES} are allowed",
@@ -224,8 +224,15 @@ fn describe(
     let mut store = engine.store();
     let exports = blueprint
         .instantiate(&mut store)
-        .and_then(|instance| indices.load(&mut store, &instance))
-        .map_err(unfit)?;
+        .and_then(|instance| indices.load(&mut store, &instance));
+    let exports = match exports {
+        Err(error) if store.data().wanted_more() => {
+            return Err(format!(
+                "its memories begin with more than they may have together: {error:#}"
+            ));
+        }
+        exports => exports.map_err(unfit)?,
+    };
     let description = exports.describe.call_describe(&mut store);
     description.map_err(|error| format!("describe ended with {}", Trap::read(&error, &mut store)))
 }

@@ -119,6 +119,7 @@ impl Engine {
             caps: self.caps,
             wanted_more: false,
             memory_bytes: 0,
+            table_elements: 0,
             wasi: None,
             policy: self.wasi,
         };
@@ -139,7 +140,9 @@ impl Engine {
 /// The caps of one instance.
 #[derive(Clone, Copy, Debug)]
 struct Caps {
+    /// Of all its memories together.
     memory_bytes: usize,
+    /// Of all its tables together.
     table_elements: usize,
     /// Core instances, memories and tables that a component may be made of.
     parts: usize,
@@ -168,7 +171,10 @@ impl Caps {
 pub(super) struct Guest {
     caps: Caps,
     wanted_more: bool,
+    /// Of all memories.
     memory_bytes: usize,
+    /// Of all tables.
+    table_elements: usize,
     wasi: Option<Box<Wasi>>,
     policy: WasiPolicy,
 }
@@ -199,9 +205,12 @@ impl ResourceLimiter for Guest {
         desired: usize,
         _maximum: Option<usize>,
     ) -> wasmtime::Result<bool> {
-        let allowed = desired <= self.caps.memory_bytes;
+        let together = self
+            .memory_bytes
+            .saturating_add(desired.saturating_sub(current));
+        let allowed = together <= self.caps.memory_bytes;
         if allowed {
-            self.memory_bytes += desired.saturating_sub(current);
+            self.memory_bytes = together;
         }
         self.wanted_more |= !allowed;
         Ok(allowed)
@@ -209,11 +218,18 @@ impl ResourceLimiter for Guest {
 
     fn table_growing(
         &mut self,
-        _current: usize,
+        current: usize,
         desired: usize,
         _maximum: Option<usize>,
     ) -> wasmtime::Result<bool> {
-        Ok(desired <= self.caps.table_elements)
+        let together = self
+            .table_elements
+            .saturating_add(desired.saturating_sub(current));
+        let allowed = together <= self.caps.table_elements;
+        if allowed {
+            self.table_elements = together;
+        }
+        Ok(allowed)
     }
 
     fn instances(&self) -> usize {
@@ -233,6 +249,10 @@ fn config() -> Config {
     let mut config = Config::new();
     config
         .epoch_interruption(true)
+        // The same document has the same answer on every processor: bits of a NaN, and vector
+        // operations that hardware does in more than one way.
+        .cranelift_nan_canonicalization(true)
+        .relaxed_simd_deterministic(true)
         .wasm_backtrace_details(WasmBacktraceDetails::Enable)
         .coredump_on_trap(true)
         .cache(cache());

@@ -9,6 +9,7 @@
 //! but may take as long as their deadline.
 
 mod abi;
+mod bounds;
 mod chain;
 mod component;
 mod config;

@@ -12,8 +12,9 @@ use semver::Version;
 use crate::model::{OperatorError, StartOptions, plugins::InstalledPlugin};
 use crate::observe::field;
 
+use super::bounds;
 use super::chain::Chain;
-use super::component::Component;
+use super::component::{self, Component};
 use super::engine::{Engines, Limits};
 use super::error::{Error, Result};
 use super::featureset::{Bytes, ComponentInfo, FeatureSet, MIGRATE, digest};
@@ -143,21 +144,31 @@ impl Registry {
     }
 
     /// Takes a component in, after all checks; again is fine. Compiles, which takes
-    /// some seconds for one with a language's runtime.
+    /// some seconds for one with a language's runtime. The bounds are for a new component alone:
+    /// what a sync is pinned to goes on.
     pub fn add(&self, bytes: &[u8]) -> std::result::Result<Installed, OperatorError> {
         let digest = digest(bytes);
         let known = self
             .entries()
             .into_iter()
             .find(|entry| entry.digest == digest);
-        let entry = known.unwrap_or_else(|| {
-            Arc::new(Entry {
-                digest,
-                manifest: None,
-                bytes: bytes.to_vec().into(),
-                compiled: Mutex::new(None),
-            })
-        });
+        let entry = match known {
+            Some(entry) => entry,
+            None => {
+                component::admit(bytes, self.wasi)
+                    .and_then(|_stamp| bounds::check(bytes))
+                    .map_err(|reason| Error::NotSupported {
+                        component: digest.clone(),
+                        reason,
+                    })?;
+                Arc::new(Entry {
+                    digest,
+                    manifest: None,
+                    bytes: bytes.to_vec().into(),
+                    compiled: Mutex::new(None),
+                })
+            }
+        };
         let component = self.compiled(&entry)?;
         let mut entries = self.entries.write().unwrap_or_else(PoisonError::into_inner);
         if !entries.iter().any(|known| known.digest == entry.digest) {
@@ -204,6 +215,12 @@ impl Registry {
             }));
         }
         Ok(())
+    }
+
+    /// Forgets a component that was added. Whoever runs it goes on.
+    pub fn remove(&self, digest: &str) {
+        let mut entries = self.entries.write().unwrap_or_else(PoisonError::into_inner);
+        entries.retain(|entry| entry.digest != digest || entry.manifest.is_some());
     }
 
     /// The bytes of a component, if they are here.

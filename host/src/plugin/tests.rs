@@ -1,5 +1,6 @@
 //! The real components in the host, and guests that misbehave.
 
+mod bounds;
 mod chain;
 mod faults;
 mod guest;

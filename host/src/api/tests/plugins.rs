@@ -68,6 +68,17 @@ async fn an_upload_over_the_limit_is_refused_announced_or_not() {
 }
 
 #[tokio::test]
+async fn a_component_is_deleted_by_its_digest() {
+    let control = Scripted::new(State::Idle);
+    let (status, answer) = call(&control, "DELETE", "/api/v1/plugins/sha256:ab", "").await;
+    let wanted = json!({ "success": true });
+    assert_eq!((status, answer), (StatusCode::OK, wanted));
+    assert_eq!(control.heard(), ["remove sha256:ab"]);
+    let (status, _) = call(&control, "GET", "/api/v1/plugins/sha256:ab", "").await;
+    assert_eq!(status, StatusCode::METHOD_NOT_ALLOWED);
+}
+
+#[tokio::test]
 async fn an_upgrade_passes_its_swaps_on() {
     for (more, copied_again) in [
         ("", ""),

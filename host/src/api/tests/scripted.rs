@@ -94,6 +94,10 @@ impl Control for Scripted {
         self.write_down(format!("add {} bytes", bytes.len()));
         Ok(sample_plugin(bytes.len() as u64))
     }
+    async fn remove_plugin(&self, digest: String) -> Result<(), OperatorError> {
+        self.write_down(format!("remove {digest}"));
+        Ok(())
+    }
     async fn upgrade(&self, upgrade: Upgrade) -> Result<(), OperatorError> {
         let copied_again = match upgrade.on_incompatible {
             OnIncompatible::Refuse => "",

@@ -1,12 +1,14 @@
 //! Components that are uploaded: checked, stored, and active only when asked for
 //! (scenarios 74 and 75).
 
+use std::time::{Duration, Instant};
+
 use anyhow::{Context, Result, ensure};
 use bson::doc;
 use serde_json::{Value, json};
 use support::{Rig, host::DEADLINE};
 
-use super::guests::{FAULTY, MENDED, component, swap, upload, upload_guest};
+use super::guests::{FAULTY, MENDED, STAMP, component, swap, upload, upload_guest};
 use crate::steps::{insert, metadata, refused, start_body, wait_in_step};
 
 async fn plugins(rig: &Rig) -> Result<Vec<Value>> {
@@ -110,6 +112,140 @@ async fn s75_components_that_do_not_fit_are_refused() -> Result<()> {
     upload(&rig, component(FAULTY)?).await?;
     let unknown = json!({ "components": [{ "name": "faulty", "digest": "sha256:00" }] });
     refused(&rig, "upgrade", unknown, "PluginNotFound").await?;
+    rig.finish().await?;
+    Ok(())
+}
+
+/// Finding 35: what would take minutes to compile is refused at once, and no call waits for
+/// what takes seconds.
+#[tokio::test]
+async fn f35_an_upload_that_compiles_keeps_no_call_waiting() -> Result<()> {
+    let rig = Rig::start().await?;
+    insert(&rig.source_db("app"), "c", vec![doc! { "_id": 1 }]).await?;
+    rig.host.start(json!({})).await?;
+    rig.host.wait_can_commit().await?;
+    let huge = with_function(component(FAULTY)?, 1_700_000);
+    let began = Instant::now();
+    let answer = rig.host.upload("/api/v1/plugins", huge).await?;
+    ensure!(answer.error() == "PluginNotSupported", "{}", answer.body);
+    ensure!(
+        began.elapsed() < Duration::from_secs(5),
+        "{:?}",
+        began.elapsed()
+    );
+
+    let large = with_function(component(FAULTY)?, 800_000);
+    let upload = upload(&rig, large);
+    let calls = async {
+        let began = Instant::now();
+        rig.host.pause().await?;
+        rig.host.progress().await?;
+        rig.host.resume().await?;
+        anyhow::Ok(began.elapsed())
+    };
+    let began = Instant::now();
+    let (uploaded, calls) = tokio::join!(upload, calls);
+    let (uploaded, calls, compiled) = (uploaded?, calls?, began.elapsed());
+    ensure!(uploaded["name"] == "faulty", "{uploaded}");
+    ensure!(
+        compiled > Duration::from_secs(1),
+        "it was compiled in {compiled:?}"
+    );
+    ensure!(
+        calls < compiled / 2,
+        "calls took {calls:?}, the upload {compiled:?}"
+    );
+    rig.finish().await?;
+    Ok(())
+}
+
+/// A component with one module more, of one function with a body of this many bytes.
+fn with_function(mut component: Vec<u8>, bytes: usize) -> Vec<u8> {
+    let mut body = vec![0];
+    while body.len() < bytes {
+        // The parameter times 1.5 is the parameter.
+        let one = 1.5_f64.to_le_bytes();
+        body.extend(
+            [0x20, 0x00, 0x44]
+                .iter()
+                .chain(&one)
+                .chain(&[0xa2, 0x21, 0x00]),
+        );
+    }
+    body.push(0x0b);
+    let section = |id: u8, content: Vec<u8>| [vec![id], leb(content.len()), content].concat();
+    let code = [vec![1], leb(body.len()), body].concat();
+    let module = [
+        b"\0asm\x01\0\0\0".to_vec(),
+        section(1, vec![1, 0x60, 1, 0x7c, 0]),
+        section(3, vec![1, 0]),
+        section(10, code),
+    ]
+    .concat();
+    component.extend(section(1, module));
+    component
+}
+
+fn leb(mut number: usize) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    loop {
+        let low = number.to_le_bytes()[0] & 0x7f;
+        number >>= 7;
+        if number == 0 {
+            bytes.push(low);
+            return bytes;
+        }
+        bytes.push(low | 0x80);
+    }
+}
+
+/// Finding 36: uploads were kept each time, for good.
+#[tokio::test]
+async fn f36_an_upload_is_stored_once_and_can_be_deleted() -> Result<()> {
+    let mut rig = Rig::start().await?;
+    insert(&rig.source_db("app"), "c", vec![doc! { "_id": 1 }]).await?;
+    let before = upload_guest(&rig, STAMP).await?;
+    upload_guest(&rig, STAMP).await?;
+    let delete = async |rig: &Rig, digest: &str| {
+        rig.host
+            .call("DELETE", &format!("/api/v1/plugins/{digest}"), "")
+            .await
+    };
+    ensure!(
+        delete(&rig, &before).await?.status == 200,
+        "before the start"
+    );
+    let faulty = upload_guest(&rig, FAULTY).await?;
+    rig.host
+        .start(json!({ "plugins": [{ "component": "faulty" }] }))
+        .await?;
+    ensure!(
+        metadata(&rig, "components").await?.len() == 2,
+        "faulty and the filter"
+    );
+    for _ in 0..3 {
+        upload_guest(&rig, MENDED).await?;
+    }
+    let mended = upload_guest(&rig, MENDED).await?;
+    ensure!(metadata(&rig, "components").await?.len() == 3);
+    ensure!(metadata(&rig, "componentChunks").await?.len() == 3);
+
+    let shipped = plugins(&rig).await?;
+    let shipped = shipped[0]["digest"]
+        .as_str()
+        .context("a digest")?
+        .to_owned();
+    for digest in [&faulty, &shipped] {
+        let answer = delete(&rig, digest).await?;
+        ensure!(answer.error() == "PluginInUse", "{}", answer.body);
+    }
+    ensure!(delete(&rig, &mended).await?.status == 200);
+    let answer = delete(&rig, &mended).await?;
+    ensure!(answer.error() == "PluginNotFound", "{}", answer.body);
+    ensure!(metadata(&rig, "componentChunks").await?.len() == 2);
+    rig.host.restart().await?;
+    ensure!(in_use(&plugins(&rig).await?, &mended).is_none());
+    rig.host.wait_can_commit().await?;
     rig.finish().await?;
     Ok(())
 }

@@ -1,0 +1,117 @@
+//! What a component's code may be made of, read before any of it is compiled.
+//!
+//! The compiler's time and memory grow with the size of single functions, and with the locals
+//! that a function carries through its blocks, not with the size of the component. Within these
+//! bounds the largest component takes a minute of one core and a gigabyte; CPython, the
+//! largest in use, is at a quarter of each bound at most.
+
+use wasmparser::{BlockType, FunctionBody, Operator, Parser, Payload};
+
+/// The body of one function; CPython's largest has 417 KiB.
+const FUNCTION_BYTES: usize = 1 << 20;
+/// A function above this is a large one. CPython's are 670 KiB together.
+const LARGE_FUNCTION_BYTES: usize = 64 << 10;
+const LARGE_FUNCTIONS_BYTES: usize = 3 << 20;
+const FUNCTIONS: u64 = 100_000;
+const MODULES: u64 = 1_000;
+/// Locals times blocks, of all functions: what the compiler may have to carry from block to
+/// block. CPython's are 1.4 million.
+const CARRIED: u64 = 8_000_000;
+/// Of one type of function, or of a block.
+const PARAMETERS: usize = 64;
+const RESULTS: usize = 16;
+
+/// The error is a clause for the operator.
+pub(super) fn check(bytes: &[u8]) -> Result<(), String> {
+    let mut sums = Sums::default();
+    for payload in Parser::new(0).parse_all(bytes) {
+        match payload.map_err(malformed)? {
+            Payload::ModuleSection { .. } => sums.modules += 1,
+            Payload::TypeSection(types) => {
+                for function in types.into_iter_err_on_gc_types() {
+                    let function = function.map_err(malformed)?;
+                    signature(function.params().len(), function.results().len())?;
+                }
+            }
+            Payload::CodeSectionEntry(body) => sums.add(&body)?,
+            _ => {}
+        }
+    }
+    sums.check()
+}
+
+#[derive(Default)]
+struct Sums {
+    modules: u64,
+    functions: u64,
+    large: usize,
+    carried: u64,
+}
+
+impl Sums {
+    fn add(&mut self, body: &FunctionBody<'_>) -> Result<(), String> {
+        self.functions += 1;
+        let bytes = body.as_bytes().len();
+        within(
+            "a function's body",
+            bytes as u64,
+            FUNCTION_BYTES as u64,
+            "bytes",
+        )?;
+        if bytes > LARGE_FUNCTION_BYTES {
+            self.large += bytes;
+        }
+        let carried = carried(body).map_err(malformed)?;
+        self.carried = self.carried.saturating_add(carried);
+        Ok(())
+    }
+
+    fn check(&self) -> Result<(), String> {
+        within("it", self.modules, MODULES, "modules")?;
+        within("it", self.functions, FUNCTIONS, "functions")?;
+        let limit = LARGE_FUNCTIONS_BYTES as u64;
+        let large = "all its functions of more than 64 KiB together";
+        within(large, self.large as u64, limit, "bytes")?;
+        within("it", self.carried, CARRIED, "locals times blocks")
+    }
+}
+
+/// Locals times blocks of one function.
+fn carried(body: &FunctionBody<'_>) -> wasmparser::Result<u64> {
+    let mut locals = 0_u64;
+    for group in body.get_locals_reader()? {
+        locals += u64::from(group?.0);
+    }
+    let mut blocks = 0_u64;
+    for operator in body.get_operators_reader()? {
+        blocks += match operator? {
+            Operator::Block { blockty } | Operator::Loop { blockty } | Operator::If { blockty } => {
+                // A type of its own is bounded with the others, and rare.
+                1 + u64::from(matches!(blockty, BlockType::FuncType(_))) * PARAMETERS as u64
+            }
+            Operator::BrTable { targets } => u64::from(targets.len()),
+            _ => 0,
+        };
+    }
+    Ok(locals.saturating_mul(blocks))
+}
+
+fn signature(parameters: usize, results: usize) -> Result<(), String> {
+    let what = "the type of a function";
+    within(what, parameters as u64, PARAMETERS as u64, "parameters")?;
+    within(what, results as u64, RESULTS as u64, "results")
+}
+
+fn within(what: &str, found: u64, limit: u64, unit: &str) -> Result<(), String> {
+    if found > limit {
+        return Err(format!(
+            "{what} has {found} {unit}, and {limit} are allowed: compiling it could take minutes \
+             and gigabytes"
+        ));
+    }
+    Ok(())
+}
+
+fn malformed(error: wasmparser::BinaryReaderError) -> String {
+    format!("it is not a component: {error}")
+}
