@@ -47,9 +47,12 @@ impl<S: Storage> Reader<S> {
 }
 
 impl<S: Storage> Store<S> {
-    pub async fn put_quarantined(&self, document: &QuarantineDocument) -> Result<(), S::Error> {
-        self.commit(vec![self.put(QUARANTINE, &document.id, document)?])
-            .await
+    /// Puts entries of different ids, in one transaction, in place of those that are there.
+    pub async fn put_quarantined(&self, entries: &[QuarantineDocument]) -> Result<(), S::Error> {
+        let ids: Vec<&str> = entries.iter().map(|entry| entry.id.as_str()).collect();
+        let earlier = remove(QUARANTINE, doc! { "_id": { "$in": ids } });
+        let changes = vec![earlier, self.insert(QUARANTINE, entries)?];
+        self.commit(changes).await
     }
 
     /// Takes away all entries of a namespace.

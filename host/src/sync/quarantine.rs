@@ -29,6 +29,10 @@ use crate::{
 /// A document above this is not kept in its entry, which could not hold it: a retry reads the source.
 const MAX_KEPT_BYTES: usize = 15 << 20;
 
+/// What one transaction puts aside at most, unless one document alone is larger.
+const PART_DOCUMENTS: usize = 1_000;
+const PART_BYTES: usize = 4 << 20;
+
 /// What is in quarantine, by the namespace's id. Only ids are in memory.
 pub(crate) struct Quarantine {
     store: MetadataStore,
@@ -57,33 +61,28 @@ impl Quarantine {
         Ok(quarantine)
     }
 
-    /// Puts a document aside; returns when it is durable.
+    /// Puts documents aside; returns when all are durable. A transaction takes many of them.
     pub(super) async fn put(
         &self,
         status: &Status,
         origin: Origin<'_>,
-        document: &[u8],
-        fault: &Fault,
+        faulty: &[(&[u8], &Fault)],
     ) -> Result<(), Error> {
-        let id = raw::find(document, "_id")?.ok_or(raw::Malformed)?;
-        let kept = (document.len() <= MAX_KEPT_BYTES).then(|| to_document(document.to_vec()));
-        let entry = QuarantineDocument {
-            id: entry_id(origin.namespace_id, &DocumentKey::new(id.kind, id.value)),
-            namespace_id: origin.namespace_id.to_owned(),
-            source: origin.source.clone(),
-            document_id: id_document(id.kind, id.value)?,
-            document: kept.transpose()?,
-            component: fault.component.clone(),
-            digest: fault.digest.clone(),
-            export: fault.export.to_owned(),
-            reason: fault.reason.clone(),
-        };
-        self.store.put_quarantined(&entry).await?;
-        self.ids()
-            .entry(entry.namespace_id)
-            .or_default()
-            .insert(entry.id);
-        self.show(status);
+        for part in parts(faulty) {
+            // Of one id the last counts.
+            let mut entries = HashMap::with_capacity(part.len());
+            for (document, fault) in part {
+                let entry = entry(origin, document, fault)?;
+                entries.insert(entry.id.clone(), entry);
+            }
+            let entries: Vec<_> = entries.into_values().collect();
+            self.store.put_quarantined(&entries).await?;
+            self.ids()
+                .entry(origin.namespace_id.to_owned())
+                .or_default()
+                .extend(entries.into_iter().map(|entry| entry.id));
+            self.show(status);
+        }
         Ok(())
     }
 
@@ -126,6 +125,42 @@ impl Quarantine {
     fn ids(&self) -> MutexGuard<'_, HashMap<String, HashSet<String>>> {
         self.ids.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// Parts that a transaction holds each.
+fn parts<'a, 'd>(
+    mut faulty: &'a [(&'d [u8], &'d Fault)],
+) -> impl Iterator<Item = &'a [(&'d [u8], &'d Fault)]> {
+    std::iter::from_fn(move || {
+        let mut bytes = 0;
+        let fits = faulty
+            .iter()
+            .take(PART_DOCUMENTS)
+            .take_while(|(document, _)| {
+                let first = bytes == 0;
+                bytes += document.len();
+                first || bytes <= PART_BYTES
+            });
+        let (part, rest) = faulty.split_at_checked(fits.count())?;
+        faulty = rest;
+        (!part.is_empty()).then_some(part)
+    })
+}
+
+fn entry(origin: Origin<'_>, document: &[u8], fault: &Fault) -> Result<QuarantineDocument, Error> {
+    let id = raw::find(document, "_id")?.ok_or(raw::Malformed)?;
+    let kept = (document.len() <= MAX_KEPT_BYTES).then(|| to_document(document.to_vec()));
+    Ok(QuarantineDocument {
+        id: entry_id(origin.namespace_id, &DocumentKey::new(id.kind, id.value)),
+        namespace_id: origin.namespace_id.to_owned(),
+        source: origin.source.clone(),
+        document_id: id_document(id.kind, id.value)?,
+        document: kept.transpose()?,
+        component: fault.component.clone(),
+        digest: fault.digest.clone(),
+        export: fault.export.to_owned(),
+        reason: fault.reason.clone(),
+    })
 }
 
 /// The namespace's id and a digest of the document's key.

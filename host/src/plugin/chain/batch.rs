@@ -27,6 +27,24 @@ impl<'a> Batch<'a> {
         documents(self.bytes)
     }
 
+    /// The first `count` documents, and the others.
+    pub(super) fn split(self, count: usize) -> (Self, Self) {
+        let none = Self {
+            bytes: &[],
+            count: 0,
+        };
+        if count >= self.count {
+            return (self, none);
+        }
+        let bytes = self.documents().take(count).map(<[u8]>::len).sum();
+        let (first, rest) = self
+            .bytes
+            .split_at_checked(bytes)
+            .unwrap_or((self.bytes, &[]));
+        let batch = |bytes, count| Batch { bytes, count };
+        (batch(first, count), batch(rest, self.count - count))
+    }
+
     /// The documents before and behind the one at `index`, and this one.
     pub(super) fn around(&self, index: usize) -> (Self, &'a [u8], Self) {
         let before = self.documents().take(index).map(<[u8]>::len).sum();

@@ -124,39 +124,62 @@ impl Stage {
         done: &mut Transformed,
     ) -> Result<()> {
         let mut steps = vec![Step::Ask(batch)];
+        // How many documents a call is given: as many as there are, until one fails. Where many
+        // do, each call would else be given all that are left.
+        let mut window = usize::MAX;
         while let Some(step) = steps.pop() {
             let batch = match step {
                 Step::Ask(batch) if batch.count == 0 => continue,
-                Step::Ask(batch) => batch,
+                Step::Ask(batch) => {
+                    let (now, later) = batch.split(window);
+                    steps.push(Step::Ask(later));
+                    now
+                }
                 Step::PutAside(fault) => {
                     done.push(Answer::Quarantined(Box::new(fault)));
                     continue;
                 }
             };
             match self.ask(pool, known, batch, Instances::Warm) {
-                Ok(outcomes) => done.append(outcomes),
-                Err(failure) => match failure.blame {
-                    Blame::Document(index, kind) => {
-                        let (before, document, behind) = batch.around(index);
-                        let fault = self.fault(known, document, kind, *failure.error)?;
-                        steps.push(Step::Ask(behind));
-                        steps.push(Step::PutAside(fault));
-                        steps.push(Step::Ask(before));
-                    }
-                    Blame::Unknown(_) => {
-                        steps.push(Step::Ask(self.one_by_one(
-                            pool,
-                            known,
-                            batch,
-                            *failure.error,
-                            done,
-                        )?));
-                    }
-                    Blame::Plugin => return Err(name_first(*failure.error, known, batch)),
-                },
+                Ok(outcomes) => {
+                    done.append(outcomes);
+                    window = window.saturating_mul(4);
+                }
+                Err(failure) => {
+                    window = self.recover(pool, known, batch, failure, &mut steps, done)?;
+                }
             }
         }
         Ok(())
+    }
+
+    /// Says what is left to do of a batch whose call failed, and how many documents the next call
+    /// is given.
+    fn recover<'a>(
+        &self,
+        pool: &Pool,
+        known: &Known,
+        batch: Batch<'a>,
+        failure: Failure,
+        steps: &mut Vec<Step<'a>>,
+        done: &mut Transformed,
+    ) -> Result<usize> {
+        match failure.blame {
+            Blame::Document(index, kind) => {
+                let (before, document, behind) = batch.around(index);
+                let fault = self.fault(known, document, kind, *failure.error)?;
+                steps.push(Step::Ask(behind));
+                steps.push(Step::PutAside(fault));
+                steps.push(Step::Ask(before));
+                Ok(index.max(1))
+            }
+            Blame::Unknown(_) => {
+                let rest = self.one_by_one(pool, known, batch, *failure.error, done)?;
+                steps.push(Step::Ask(rest));
+                Ok(1)
+            }
+            Blame::Plugin => Err(name_first(*failure.error, known, batch)),
+        }
     }
 
     /// Finds the document that ended a guest: each is given alone to a fresh one, up

@@ -237,24 +237,21 @@ impl PartitionCopier<'_> {
             return self.insert(documents, Some(array), 0).await;
         }
         let mut kept = Vec::with_capacity(documents.len());
+        let mut faulty = Vec::new();
         for (document, outcome) in documents.iter().zip(transformed.outcomes()) {
             match outcome {
                 Outcome::Keep => kept.push(*document),
                 Outcome::Replaced(replacement) => kept.push(replacement),
                 Outcome::Drop => {}
-                Outcome::Quarantined(fault) => {
-                    let origin = Origin {
-                        namespace_id: &self.namespace.id,
-                        source: &self.namespace.source,
-                    };
-                    let context = self.context;
-                    let quarantine = &context.quarantine;
-                    quarantine
-                        .put(&context.status, origin, document, fault)
-                        .await?;
-                }
+                Outcome::Quarantined(fault) => faulty.push((*document, fault)),
             }
         }
+        let origin = Origin {
+            namespace_id: &self.namespace.id,
+            source: &self.namespace.source,
+        };
+        let (quarantine, status) = (&self.context.quarantine, &self.context.status);
+        quarantine.put(status, origin, &faulty).await?;
         self.insert(&kept, None, 0).await
     }
 

@@ -168,6 +168,18 @@ impl Applier {
             .filter_map(|(at, slot)| slot.whole().map(|document| (at, document)))
             .unzip();
         let transformed = pipeline::transform(chain, &documents)?;
+        let judged = documents.iter().zip(transformed.outcomes());
+        let faulty: Vec<_> = judged
+            .filter_map(|(document, outcome)| match outcome {
+                Outcome::Quarantined(fault) => Some((*document, fault)),
+                _ => None,
+            })
+            .collect();
+        let origin = Origin {
+            namespace_id: &namespace_id,
+            source: &target.source,
+        };
+        quarantine.put(status, origin, &faulty).await?;
         for (at, outcome) in places.into_iter().zip(transformed.outcomes()) {
             let Some(slot) = slots.get_mut(at) else {
                 continue;
@@ -175,16 +187,7 @@ impl Applier {
             match outcome {
                 Outcome::Keep => {}
                 Outcome::Replaced(replacement) => slot.replace(replacement),
-                Outcome::Drop => slot.leave_out(),
-                Outcome::Quarantined(fault) => {
-                    let origin = Origin {
-                        namespace_id: &namespace_id,
-                        source: &target.source,
-                    };
-                    let document = slot.whole().unwrap_or_default();
-                    quarantine.put(status, origin, document, fault).await?;
-                    slot.leave_out();
-                }
+                Outcome::Drop | Outcome::Quarantined(_) => slot.leave_out(),
             }
         }
         Ok(())

@@ -1,5 +1,7 @@
 //! What becomes of a document in quarantine.
 
+use std::time::{Duration, Instant};
+
 use anyhow::{Result, ensure};
 use bson::doc;
 use serde_json::json;
@@ -60,6 +62,42 @@ async fn entries_go_with_what_becomes_of_their_documents() -> Result<()> {
     swap(&rig, "faulty", &mended).await?;
     let answer = retry().await?;
     ensure!(answer.body["left"] == 0, "{}", answer.body);
+    rig.finish().await?;
+    Ok(())
+}
+
+/// Finding 49: each document was one durable write and one call. 410 a second, then.
+#[tokio::test]
+async fn f49_a_collection_of_which_all_is_put_aside_is_copied_fast() -> Result<()> {
+    const DOCUMENTS: i32 = 20_000;
+    let rig = Rig::start().await?;
+    let source = rig.source_db("app");
+    let refused = |id: i32| doc! { "_id": id, "fault": "refuse", "pad": "x".repeat(200) };
+    insert(&source, "c", (0..DOCUMENTS).map(refused).collect()).await?;
+    let digest = upload_guest(&rig, FAULTY).await?;
+    let plugins = json!([{ "component": digest, "onError": "quarantine" }]);
+    let began = Instant::now();
+    rig.host.start(json!({ "plugins": plugins })).await?;
+    rig.host.wait_can_commit().await?;
+    let copied = began.elapsed();
+    wait_for_held(&rig, DOCUMENTS as u64).await?;
+
+    // And in the stream: all of them again, and others.
+    let began = Instant::now();
+    insert(
+        &source,
+        "c",
+        (DOCUMENTS..2 * DOCUMENTS).map(refused).collect(),
+    )
+    .await?;
+    wait_for_held(&rig, 2 * DOCUMENTS as u64).await?;
+    let applied = began.elapsed();
+    eprintln!("{DOCUMENTS} documents put aside: copied in {copied:?}, applied in {applied:?}");
+    ensure!(metadata(&rig, "quarantine").await?.len() == 2 * DOCUMENTS as usize);
+    // One at a time, they took a minute and a half.
+    for took in [copied, applied] {
+        ensure!(took < Duration::from_secs(30), "{took:?}");
+    }
     rig.finish().await?;
     Ok(())
 }
