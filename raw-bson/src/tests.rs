@@ -69,3 +69,32 @@ fn nested_documents_are_written_with_their_lengths() {
         rawdoc! { "update": "c", "updates": [{ "x": 7 }] }.into_bytes()
     );
 }
+
+/// Finding 51: bytes had to be written by hand.
+#[test]
+fn f51_each_type_is_written_as_it_is_read() {
+    let mut writer = Writer::new();
+    writer.int32(b"int", -7);
+    writer.int64(b"long", i64::MIN);
+    writer.double(b"double", 1.5);
+    writer.boolean(b"bool", true);
+    writer.date(b"date", -1);
+    writer.null(b"null");
+    writer.object_id(b"oid", [7; 12]);
+    let document = writer.finish();
+    let value = |name: &str| find(&document, name).expect("BSON").expect(name);
+    assert_eq!(value("int").as_value().as_i32(), Some(-7));
+    assert_eq!(value("long").as_value().as_i64(), Some(i64::MIN));
+    assert_eq!(value("double").as_value().as_f64(), Some(1.5));
+    assert_eq!(value("bool").as_value().as_bool(), Some(true));
+    assert_eq!(value("date").as_value().as_date(), Some(-1));
+    assert_eq!(value("null").kind, kind::NULL);
+    assert_eq!(
+        (value("oid").kind, value("oid").value),
+        (kind::OBJECT_ID, &[7; 12][..])
+    );
+    let names = elements(&document)
+        .expect("BSON")
+        .map(|element| element.expect("BSON").kind);
+    assert_eq!(names.count(), 7);
+}

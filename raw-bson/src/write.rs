@@ -18,12 +18,12 @@ pub struct Writer<B = Vec<u8>> {
 /// Appends a document to a vector that may hold others already.
 ///
 /// ```
-/// use raw_bson::{DocumentWriter, kind};
+/// use raw_bson::DocumentWriter;
 ///
 /// let mut batch = Vec::new();
-/// for number in [1_i32, 2] {
+/// for number in [1, 2] {
 ///     let mut writer = DocumentWriter::append_to(&mut batch);
-///     writer.value(kind::INT32, b"n", &number.to_le_bytes());
+///     writer.int32(b"n", number);
 ///     writer.finish();
 /// }
 /// assert_eq!(batch.len(), 24);
@@ -116,6 +116,45 @@ impl<B: BorrowMut<Vec<u8>>> Writer<B> {
         self.raw(&length.to_le_bytes());
         self.raw(text.as_bytes());
         self.raw(&[0]);
+    }
+
+    /// Appends a 32-bit integer.
+    #[inline]
+    pub fn int32(&mut self, name: &[u8], number: i32) {
+        self.value(kind::INT32, name, &number.to_le_bytes());
+    }
+
+    /// Appends a 64-bit integer.
+    #[inline]
+    pub fn int64(&mut self, name: &[u8], number: i64) {
+        self.value(kind::INT64, name, &number.to_le_bytes());
+    }
+
+    /// Appends a double, with the bits that it has.
+    #[inline]
+    pub fn double(&mut self, name: &[u8], number: f64) {
+        self.value(kind::DOUBLE, name, &number.to_le_bytes());
+    }
+
+    #[inline]
+    pub fn boolean(&mut self, name: &[u8], truth: bool) {
+        self.value(kind::BOOLEAN, name, &[truth.into()]);
+    }
+
+    /// Appends a date, in milliseconds since 1970.
+    #[inline]
+    pub fn date(&mut self, name: &[u8], milliseconds: i64) {
+        self.value(kind::DATE, name, &milliseconds.to_le_bytes());
+    }
+
+    #[inline]
+    pub fn null(&mut self, name: &[u8]) {
+        self.value(kind::NULL, name, &[]);
+    }
+
+    #[inline]
+    pub fn object_id(&mut self, name: &[u8], id: [u8; 12]) {
+        self.value(kind::OBJECT_ID, name, &id);
     }
 
     /// Appends an element of another document as it is.

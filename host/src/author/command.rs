@@ -66,6 +66,14 @@ pub(super) struct Check {
     #[command(flatten)]
     pub(super) subject: Subject,
 
+    /// Documents to try besides those that are made up, as for `run`: up to 1,000.
+    #[arg(long = "in", value_name = "DOCUMENTS")]
+    pub(super) input: Option<String>,
+
+    /// An earlier build: says whether both answer the same, and so whether `semantics` has to rise.
+    #[arg(long, value_name = "FILE")]
+    pub(super) against: Option<String>,
+
     /// Print JSON.
     #[arg(long)]
     pub(super) json: bool,
@@ -78,8 +86,17 @@ pub(super) struct Run {
 
     /// Documents: FILE.json (an array, or one after the other; Extended JSON), FILE.bson (as mongodump
     /// writes it), or mongodb://…/DATABASE.COLLECTION, which is only read.
-    #[arg(long = "in", value_name = "DOCUMENTS")]
-    pub(super) input: String,
+    #[arg(
+        long = "in",
+        value_name = "DOCUMENTS",
+        required_unless_present = "names"
+    )]
+    pub(super) input: Option<String>,
+
+    /// Names to route instead of documents: a file with DATABASE.COLLECTION a line, mongodb://… for all
+    /// collections of a cluster, or mongodb://…/DATABASE; only listed.
+    #[arg(long, value_name = "NAMES", conflicts_with_all = ["input", "namespace"])]
+    pub(super) names: Option<String>,
 
     /// How many documents to read.
     #[arg(long, value_name = "N", default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..))]

@@ -27,7 +27,7 @@ pub(super) struct Documents {
 
 /// Reads at most `limit` documents.
 pub(super) fn read(input: &str, limit: usize) -> Result<Documents> {
-    let read = if input.starts_with("mongodb://") || input.starts_with("mongodb+srv://") {
+    let read = if is_connection_string(input) {
         from_collection(input, limit)?
     } else {
         from_file(Path::new(input), limit)?
@@ -37,6 +37,10 @@ pub(super) fn read(input: &str, limit: usize) -> Result<Documents> {
         return Err(misused(format!("There are no documents in {place}.")));
     }
     Ok(read)
+}
+
+pub(super) fn is_connection_string(input: &str) -> bool {
+    input.starts_with("mongodb://") || input.starts_with("mongodb+srv://")
 }
 
 /// Reads `db.coll`; the collection may hold dots.
@@ -144,7 +148,7 @@ fn document(value: Value) -> Result<RawDocumentBuf> {
 }
 
 fn from_collection(uri: &str, limit: usize) -> Result<Documents> {
-    let Some((uri, path)) = without_path(uri) else {
+    let Some((uri, path)) = split_path(uri) else {
         return Err(misused(
             "The connection string of --in names no collection; \
              the form is mongodb://HOST:PORT/DATABASE.COLLECTION?replicaSet=NAME.",
@@ -163,7 +167,7 @@ fn from_collection(uri: &str, limit: usize) -> Result<Documents> {
 }
 
 /// A connection string without its path, and the path.
-fn without_path(uri: &str) -> Option<(String, &str)> {
+pub(super) fn split_path(uri: &str) -> Option<(String, &str)> {
     let (scheme, rest) = uri.split_once("://")?;
     let (authority, rest) = rest.split_once('/')?;
     let (path, mark, options) = match rest.split_once('?') {
@@ -246,10 +250,10 @@ mod tests {
                 "db.c",
             ),
         ] {
-            assert_eq!(without_path(uri), Some((connection.to_owned(), path)));
+            assert_eq!(split_path(uri), Some((connection.to_owned(), path)));
         }
         for uri in ["mongodb://a", "mongodb://a/", "mongodb://a/?x=y"] {
-            assert_eq!(without_path(uri), None, "{uri}");
+            assert_eq!(split_path(uri), None, "{uri}");
         }
         assert!(namespace("db").is_err() && namespace(".c").is_err() && namespace("db.").is_err());
     }

@@ -14,6 +14,7 @@ mod compare;
 mod console;
 mod documents;
 mod inspect;
+mod names;
 mod new;
 mod run;
 mod samples;

@@ -1,10 +1,12 @@
-//! `tidegate plugin run`: what a plugin makes of documents.
+//! `tidegate plugin run`: what a plugin makes of documents, or of names.
 
 use std::time::Instant;
 
 use anyhow::{Context, Result};
 use bson::{Bson, RawDocument, RawDocumentBuf};
+use serde_json::Value;
 
+use crate::model::Route;
 use crate::model::options::OnError;
 use crate::plugin::Outcome;
 
@@ -12,7 +14,7 @@ use super::compare::{compact, difference};
 use super::console::{Console, Paint};
 use super::documents::{self, Documents};
 use super::subject::{self, Subject};
-use super::{Ended, command};
+use super::{Ended, command, misused, names};
 
 /// How much of a document stands on the line that says what became of it.
 const WIDTH: usize = 100;
@@ -30,15 +32,29 @@ pub(super) fn execute(arguments: &command::Run, console: &mut Console) -> Result
     console.set_color(arguments.color);
     let subject = Subject::open(&arguments.subject.file)?;
     let config = subject::config_or_empty(&arguments.subject)?;
+    match (&arguments.names, &arguments.input) {
+        (Some(names), _) => route(&subject, &config, names, console),
+        (None, Some(input)) => transform(&subject, &config, input, arguments, console),
+        (None, None) => Err(misused("Give documents with --in, or names with --names.")),
+    }
+}
+
+fn transform(
+    subject: &Subject,
+    config: &Value,
+    input: &str,
+    arguments: &command::Run,
+    console: &mut Console,
+) -> Result<Ended> {
     let Documents {
         mut namespace,
         documents,
-    } = documents::read(&arguments.input, usize::try_from(arguments.limit)?)?;
+    } = documents::read(input, usize::try_from(arguments.limit)?)?;
     if let Some(given) = &arguments.namespace {
         namespace = documents::namespace(given)?;
     }
     // Every document is shown, also behind one that the plugin cannot handle.
-    let chain = subject.chain(&config, OnError::Quarantine, &namespace)?;
+    let chain = subject.chain(config, OnError::Quarantine, &namespace)?;
     let batch = joined(&documents);
     let begun = Instant::now();
     let transformed = chain.transform(&batch)?;
@@ -57,11 +73,57 @@ pub(super) fn execute(arguments: &command::Run, console: &mut Console) -> Result
         counts.replaced,
         counts.errors,
     ))?;
-    Ok(if counts.errors == 0 {
+    Ok(ended(counts.errors))
+}
+
+/// Shows under which name each namespace is synced.
+fn route(subject: &Subject, config: &Value, input: &str, console: &mut Console) -> Result<Ended> {
+    let names = names::read(input)?;
+    if !subject.exports("route") {
+        return Err(misused(format!(
+            "{} has no route, so it says nothing of names; give documents with --in.",
+            subject.plugin.info.name
+        )));
+    }
+    let router = subject.router(config)?;
+    let (mut kept, mut skipped, mut renamed, mut errors) = (0, 0, 0, 0);
+    for name in &names {
+        let line = match router.route(name) {
+            Ok(Route::Keep) => {
+                kept += 1;
+                format!("kept      {name}")
+            }
+            Ok(Route::Skip) => {
+                skipped += 1;
+                console.paint(Paint::Red, &format!("skipped   {name}"))
+            }
+            Ok(Route::Rename(to)) => {
+                renamed += 1;
+                console.paint(Paint::Green, &format!("renamed   {name} to {to}"))
+            }
+            Err(error) => {
+                errors += 1;
+                console.paint(
+                    Paint::Yellow,
+                    &format!("error     {name}: {}", error.message),
+                )
+            }
+        };
+        console.line(line)?;
+    }
+    console.line(format!(
+        "{} namespaces: {kept} kept, {skipped} skipped, {renamed} renamed, {errors} errors",
+        names.len()
+    ))?;
+    Ok(ended(errors))
+}
+
+fn ended(errors: usize) -> Ended {
+    if errors == 0 {
         Ended::Well
     } else {
         Ended::Badly
-    })
+    }
 }
 
 /// Documents one behind the other, as a plugin is given them.

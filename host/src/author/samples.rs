@@ -1,8 +1,9 @@
 //! Documents for a plugin that is given none: of every BSON type, or of the size
 //! of a document as one meets it.
 //!
-//! A configuration names fields; so every string in it is taken for the name of
-//! one, and the documents have it.
+//! A configuration names fields, and values that it looks for; so every string in it is taken
+//! for the name of a field, which the documents have, and whatever is in it for a value, which
+//! those fields have in some documents.
 
 use std::collections::BTreeSet;
 
@@ -13,35 +14,86 @@ use serde_json::Value;
 /// One value of every BSON type and of every length of number, as Extended JSON.
 const VALUES: &str = include_str!("samples.json");
 
+/// Documents in which the named fields have different values.
+const MIXED: usize = 100;
+
 /// The types that the server takes no `_id` of.
 const NO_IDS: [&str; 3] = ["array", "regex", "undefined"];
 
 /// What a generated document for the bench has, about.
 const GENERATED_BYTES: usize = 1024;
 
-/// A document for each value, which has it everywhere, and one for each `_id`.
+/// A document for each value, which has it everywhere, one for each `_id`, and some in which the
+/// fields that the configuration names have different values.
 pub(super) fn of_every_type(config: &Value) -> Result<Vec<RawDocumentBuf>> {
-    let values: Vec<(String, Value)> = serde_json::from_str::<serde_json::Map<_, _>>(VALUES)?
-        .into_iter()
-        .collect();
+    let values = values(config)?;
     let paths = paths(config);
     let mut documents = vec![doc! { "_id": 0 }];
-    for (position, (name, value)) in values.into_iter().enumerate() {
-        let value = Bson::try_from(value)?;
+    for (position, (name, value)) in values.iter().enumerate() {
         let number = i32::try_from(position)?;
         let mut document = doc! { "_id": number };
         if !NO_IDS.contains(&name.as_str()) {
-            documents.push(doc! { "_id": value.clone(), "name": name.clone() });
+            documents.push(doc! { "_id": value.clone(), "name": name });
         }
         document.insert("value", value.clone());
         document.insert("list", vec![value.clone(), Bson::Null, value.clone()]);
         document.insert("inner", doc! { "value": value.clone() });
         for path in &paths {
-            put(&mut document, path, &value);
+            put(&mut document, path, value);
         }
         documents.push(document);
     }
+    if paths.len() > 1 {
+        documents.extend((0..MIXED).map(|number| mixed(&paths, &values, number)));
+    }
     raw(&documents)
+}
+
+/// Every type, texts of the kinds that plugins look for, and what the configuration says.
+fn values(config: &Value) -> Result<Vec<(String, Bson)>> {
+    let known = serde_json::from_str::<serde_json::Map<_, _>>(VALUES)?;
+    let known = known
+        .into_iter()
+        .map(|(name, value)| Ok((name, Bson::try_from(value)?)));
+    let mut values = known.collect::<Result<Vec<_>>>()?;
+    let mut scalars = Vec::new();
+    collect_scalars(config, &mut scalars);
+    let mut own = 0..;
+    for scalar in scalars {
+        let value = Bson::try_from(scalar)?;
+        if values.iter().all(|(_, known)| *known != value) {
+            values.push((format!("configured {}", own.next().unwrap_or(0)), value));
+        }
+    }
+    Ok(values)
+}
+
+/// What stands at the ends of a configuration.
+fn collect_scalars(value: &Value, found: &mut Vec<Value>) {
+    match value {
+        Value::Array(values) => values
+            .iter()
+            .for_each(|value| collect_scalars(value, found)),
+        Value::Object(fields) => fields
+            .values()
+            .for_each(|value| collect_scalars(value, found)),
+        Value::Null => {}
+        scalar => found.push(scalar.clone()),
+    }
+}
+
+/// Each field has a value of its own; neighbouring numbers give other pairs.
+fn mixed(paths: &BTreeSet<String>, values: &[(String, Bson)], number: usize) -> Document {
+    let mut document = doc! { "_id": format!("mixed {number}") };
+    for (place, path) in paths.iter().enumerate() {
+        // Co-prime steps, so that pairs of fields meet many pairs of values.
+        let at = (number * (2 * place + 1) + number / values.len().max(1) + 7 * place)
+            % values.len().max(1);
+        if let Some((_, value)) = values.get(at) {
+            put(&mut document, path, value);
+        }
+    }
+    document
 }
 
 /// Different documents of about 1 KiB.
@@ -134,6 +186,30 @@ mod tests {
             }
         }
         assert_eq!(kinds.len(), 21, "{kinds:x?}");
+        Ok(())
+    }
+
+    /// Finding 47: what a plugin looks for was in no document.
+    #[test]
+    fn f47_there_is_what_the_configuration_says() -> Result<()> {
+        let config = json!({ "set": "card", "where": { "region": "EMEA", "level": 7 } });
+        let documents = of_every_type(&config)?;
+        let has = |field: &str, value: &str| {
+            let text = |document: &&RawDocumentBuf| document.get_str(field).ok() == Some(value);
+            documents.iter().filter(text).count()
+        };
+        assert!(has("card", "EMEA") > 0 && has("card", "ann@example.com") > 0);
+        let pairs: BTreeSet<String> = documents
+            .iter()
+            .filter_map(|document| {
+                Some(format!(
+                    "{:?} {:?}",
+                    document.get("card").ok()??,
+                    document.get("EMEA").ok()??
+                ))
+            })
+            .collect();
+        assert!(pairs.len() > 100, "{}", pairs.len());
         Ok(())
     }
 

@@ -56,7 +56,7 @@ impl Subject {
         let of_namespace = chain.of(namespace)?;
         of_namespace.with_context(|| {
             format!(
-                "{} has no transform, so it says nothing of documents",
+                "{} has no transform, so it says nothing of documents; a plugin that routes is given --names",
                 self.plugin.info.name
             )
         })

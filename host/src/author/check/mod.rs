@@ -1,6 +1,8 @@
 //! `tidegate plugin check`: whether a host can run a plugin, and whether the
 //! plugin keeps to the rules of the contract, as far as trying it out can tell.
 
+mod against;
+mod delta;
 mod rules;
 
 use anyhow::Result;
@@ -10,7 +12,10 @@ use crate::model::OperatorError;
 
 use super::console::{Console, Paint, size};
 use super::subject::{self, Subject, scope};
-use super::{Ended, command, is_misuse};
+use super::{Ended, command, documents, is_misuse};
+
+/// How many documents of `--in` are tried.
+const OWN_DOCUMENTS: usize = 1_000;
 
 /// How one check went.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -79,11 +84,20 @@ impl Report {
 
 pub(super) fn execute(arguments: &command::Check, console: &mut Console) -> Result<Ended> {
     let config = subject::config(&arguments.subject)?;
+    let own = arguments.input.as_deref();
+    let own = own.map(|input| documents::read(input, OWN_DOCUMENTS));
+    let own = own.transpose()?;
+    let earlier = arguments.against.as_deref();
+    let earlier = earlier.map(Subject::open).transpose()?;
     let mut report = Report::default();
     match Subject::open(&arguments.subject.file) {
         Ok(subject) => {
             look_at(&subject, &mut report);
-            rules::try_out(&subject, config, &mut report)?;
+            let asked = rules::try_out(&subject, config.clone(), own, &mut report)?;
+            if let (Some(samples), Some(earlier)) = (asked, earlier) {
+                let config = config.unwrap_or_else(|| json!({}));
+                against::check(&subject, &earlier, &config, &samples, &mut report)?;
+            }
         }
         Err(error) if is_misuse(&error) => return Err(error),
         Err(error) => report.failed("component", message(&error)),

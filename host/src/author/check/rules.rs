@@ -4,7 +4,6 @@
 //! nor end in a trap, nor answer differently the second time.
 
 use anyhow::Result;
-use bson::raw::cstr;
 use bson::{RawDocument, RawDocumentBuf};
 use serde_json::{Value, json};
 
@@ -13,14 +12,65 @@ use crate::model::{ErrorName, Namespace, OperatorError};
 use crate::plugin::{FaultKind, NamespaceChain, Outcome, Scope};
 
 use super::super::compare::compact;
+use super::super::documents::Documents;
 use super::super::run::{id_of, joined};
 use super::super::samples;
 use super::super::subject::Subject;
-use super::{Report, message};
+use super::{Report, delta, message};
+
+/// What a plugin is tried on.
+pub(super) struct Samples {
+    /// The namespace that the documents are said to be of.
+    pub(super) namespace: Namespace,
+    pub(super) documents: Vec<RawDocumentBuf>,
+    /// How many of them are the author's own, the last ones.
+    own: usize,
+}
+
+impl Samples {
+    /// Documents of every BSON type, with what a configuration names, and the author's.
+    pub(super) fn new(config: &Value, own: Option<Documents>) -> Result<Self> {
+        let mut documents = samples::of_every_type(config)?;
+        let Some(given) = own else {
+            let namespace = namespace();
+            return Ok(Self {
+                namespace,
+                documents,
+                own: 0,
+            });
+        };
+        let own = given.documents.len();
+        documents.extend(given.documents);
+        Ok(Self {
+            namespace: given.namespace,
+            documents,
+            own,
+        })
+    }
+
+    fn described(&self) -> String {
+        let made_up = self.documents.len() - self.own;
+        match self.own {
+            0 => format!("{made_up} documents of every BSON type"),
+            own => format!("{made_up} documents of every BSON type and {own} of --in"),
+        }
+    }
+}
+
+/// Names of the kinds that there are.
+pub(super) fn names() -> [Namespace; 5] {
+    [
+        namespace(),
+        Namespace::new("Sales", "orders.2024"),
+        Namespace::new("sales", "orders"),
+        Namespace::new("sales_test", "tmp_orders"),
+        Namespace::new("a-b_c", "ünï 𝄞"),
+    ]
+}
 
 /// What became of one document.
 #[derive(Clone, Debug, PartialEq, Eq)]
-enum Answer {
+pub(super) enum Answer {
     Kept,
     Dropped,
     Replaced(Vec<u8>),
@@ -44,11 +94,17 @@ impl Answer {
     }
 }
 
-/// Configures the plugin, with `{}` if there is no configuration, and asks it.
-pub(super) fn try_out(subject: &Subject, config: Option<Value>, report: &mut Report) -> Result<()> {
+/// Configures the plugin, with `{}` if there is no configuration, and asks it. Gives what it was
+/// asked, if it could be.
+pub(super) fn try_out(
+    subject: &Subject,
+    config: Option<Value>,
+    own: Option<Documents>,
+    report: &mut Report,
+) -> Result<Option<Samples>> {
     if !subject.exports("transform") && !subject.exports("route") {
         report.skipped("self-test", "it has neither route nor transform");
-        return Ok(());
+        return Ok(None);
     }
     let given = config.is_some();
     let config = config.unwrap_or_else(|| json!({}));
@@ -64,16 +120,17 @@ pub(super) fn try_out(subject: &Subject, config: Option<Value>, report: &mut Rep
         } else {
             report.failed("configure", message(&error));
         }
-        return Ok(());
+        return Ok(None);
     }
     report.ok("configure", if given { "with --config" } else { "with {}" });
     if subject.exports("route") {
         route(subject, &config, report);
     }
+    let samples = Samples::new(&config, own)?;
     if subject.exports("transform") {
-        transform(subject, &config, report)?;
+        transform(subject, &config, &samples, report)?;
     }
-    Ok(())
+    Ok(Some(samples))
 }
 
 /// Makes an instance for each use that a sync would have for it.
@@ -87,7 +144,6 @@ fn configure(subject: &Subject, config: &Value) -> Result<()> {
     Ok(())
 }
 
-/// The namespace that the samples are said to be of.
 fn namespace() -> Namespace {
     Namespace::new("test", "documents")
 }
@@ -109,11 +165,7 @@ fn is_about_config(error: &anyhow::Error) -> bool {
 }
 
 fn route(subject: &Subject, config: &Value, report: &mut Report) {
-    let namespaces = [
-        namespace(),
-        Namespace::new("Sales", "orders.2024"),
-        Namespace::new("a-b_c", "ünï 𝄞"),
-    ];
+    let namespaces = names();
     let ask = || -> Result<Vec<_>> {
         let router = subject.router(config)?;
         namespaces
@@ -133,32 +185,45 @@ fn route(subject: &Subject, config: &Value, report: &mut Report) {
     }
 }
 
-fn transform(subject: &Subject, config: &Value, report: &mut Report) -> Result<()> {
-    let documents = samples::of_every_type(config)?;
-    let chain = || subject.chain(config, OnError::Quarantine, &namespace());
+fn transform(
+    subject: &Subject,
+    config: &Value,
+    samples: &Samples,
+    report: &mut Report,
+) -> Result<()> {
+    let documents = &samples.documents;
+    let chain = || subject.chain(config, OnError::Quarantine, &samples.namespace);
     let warm = chain()?;
-    let answers = match ask(&warm, &documents) {
+    let answers = match ask(&warm, documents) {
         Ok(answers) => answers,
         Err(error) => {
             report.failed("transform", message(&error));
             return Ok(());
         }
     };
-    if let Some((document, reason)) = first_broken(&documents, &answers) {
+    if let Some((document, reason)) = first_broken(documents, &answers) {
         let document = compact(document, 300);
         report.failed("transform", format!("{reason}; on the document {document}"));
         return Ok(());
     }
-    let (count, counts) = (documents.len(), counts(&answers));
-    report.ok(
-        "transform",
-        format!("{count} documents of every BSON type: {counts}"),
-    );
-    determinism(&warm, &chain()?, &documents, &answers, report)?;
+    let counts = counts(&answers);
+    report.ok("transform", format!("{}: {counts}", samples.described()));
+    if !answers.iter().any(is_effect) {
+        report.skipped(
+            "effect",
+            "not tried: none was dropped or replaced; give documents that it changes with --in, or \
+             a configuration that names their fields with --config",
+        );
+    }
+    determinism(&warm, &chain()?, documents, &answers, report)?;
     if warm.scope() == Scope::Delta {
-        delta(&warm, &documents, &answers, report)?;
+        delta::check(&warm, documents, &answers, report)?;
     }
     Ok(())
+}
+
+fn is_effect(answer: &Answer) -> bool {
+    matches!(answer, Answer::Dropped | Answer::Replaced(_))
 }
 
 /// Asks the instance again that has seen them all, and another one for one after the other.
@@ -190,7 +255,7 @@ fn determinism(
     Ok(())
 }
 
-fn ask(chain: &NamespaceChain, documents: &[RawDocumentBuf]) -> Result<Vec<Answer>> {
+pub(super) fn ask(chain: &NamespaceChain, documents: &[RawDocumentBuf]) -> Result<Vec<Answer>> {
     let transformed = chain.transform(&joined(documents))?;
     Ok(transformed.outcomes().map(Answer::of).collect())
 }
@@ -225,71 +290,4 @@ fn counts(answers: &[Answer]) -> String {
         count(|answer| matches!(answer, Answer::Replaced(_))),
         count(|answer| matches!(answer, Answer::Refused(_))),
     )
-}
-
-/// A plugin that says `delta` decides field by field: of `_id` and one field it
-/// makes what it makes of that field in the whole document, and it drops nothing.
-fn delta(
-    chain: &NamespaceChain,
-    documents: &[RawDocumentBuf],
-    answers: &[Answer],
-    report: &mut Report,
-) -> Result<()> {
-    for (document, answer) in documents.iter().zip(answers) {
-        let whole = match answer {
-            Answer::Kept => document.as_ref(),
-            Answer::Replaced(bytes) => RawDocument::from_bytes(bytes)?,
-            Answer::Dropped => {
-                report.failed(
-                    "scope",
-                    format!(
-                        "it says delta, and drops a document: _id {}",
-                        id_of(document)
-                    ),
-                );
-                return Ok(());
-            }
-            Answer::Refused(_) | Answer::Broken(_) => continue,
-        };
-        if let Some(field) = first_dependent_field(chain, document, whole)? {
-            report.failed(
-                "scope",
-                format!(
-                    "it says delta, and the field {field:?} becomes something else without the others: _id {}",
-                    id_of(document)
-                ),
-            );
-            return Ok(());
-        }
-    }
-    report.ok("scope", "delta: each field the same without the others");
-    Ok(())
-}
-
-fn first_dependent_field(
-    chain: &NamespaceChain,
-    document: &RawDocument,
-    whole: &RawDocument,
-) -> Result<Option<String>> {
-    let id = document.get("_id")?;
-    for element in document {
-        let (name, value) = element?;
-        if name == cstr!("_id") {
-            continue;
-        }
-        let mut part = RawDocumentBuf::new();
-        if let Some(id) = id {
-            part.append(bson::cstr!("_id"), id);
-        }
-        part.append(name, value);
-        let field = match ask(chain, std::slice::from_ref(&part))?.pop() {
-            Some(Answer::Kept) => part,
-            Some(Answer::Replaced(bytes)) => RawDocumentBuf::from_bytes(bytes)?,
-            _ => return Ok(Some(name.to_string())),
-        };
-        if field.get(name)? != whole.get(name)? {
-            return Ok(Some(name.to_string()));
-        }
-    }
-    Ok(None)
 }

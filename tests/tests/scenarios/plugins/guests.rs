@@ -15,6 +15,7 @@ macro_rules! guests {
 }
 
 guests! {
+    DELTA = "delta",
     FAULTY = "faulty",
     HALF_STEP = "half-step",
     MENDED = "mended",

@@ -3,6 +3,7 @@
 
 pub(crate) mod builds;
 mod chain;
+mod checks;
 mod faults;
 mod guests;
 mod languages;

@@ -1,0 +1,129 @@
+//! A plugin that says `delta` decides field by field: of `_id` and one field it makes what it
+//! makes of that field in the whole document, and it drops nothing. Bytes are compared: a NaN
+//! is what it was.
+
+use anyhow::Result;
+use bson::raw::cstr;
+use bson::{RawDocument, RawDocumentBuf};
+
+use crate::model::raw;
+use crate::plugin::NamespaceChain;
+
+use super::super::run::id_of;
+use super::Report;
+use super::rules::{Answer, ask};
+
+const CHECK: &str = "scope";
+
+pub(super) fn check(
+    chain: &NamespaceChain,
+    documents: &[RawDocumentBuf],
+    answers: &[Answer],
+    report: &mut Report,
+) -> Result<()> {
+    let mut replaced = 0;
+    for (document, answer) in documents.iter().zip(answers) {
+        let whole = match answer {
+            Answer::Kept => document.as_bytes(),
+            Answer::Replaced(bytes) => {
+                replaced += 1;
+                bytes.as_slice()
+            }
+            Answer::Dropped => {
+                let what = "drops a document";
+                report.failed(
+                    CHECK,
+                    format!("it says delta, and {what}: _id {}", id_of(document)),
+                );
+                return Ok(());
+            }
+            Answer::Refused(_) | Answer::Broken(_) => continue,
+        };
+        if let Some(field) = first_dependent_field(chain, document, whole)? {
+            let (id, what) = (id_of(document), "becomes something else without the others");
+            report.failed(
+                CHECK,
+                format!("it says delta, and the field {field:?} {what}: _id {id}"),
+            );
+            return Ok(());
+        }
+    }
+    if replaced == 0 {
+        let what =
+            "delta: not tried, for none was replaced; give documents that it changes with --in";
+        report.skipped(CHECK, what);
+    } else {
+        report.ok(CHECK, "delta: each field the same without the others");
+    }
+    Ok(())
+}
+
+fn first_dependent_field(
+    chain: &NamespaceChain,
+    document: &RawDocument,
+    whole: &[u8],
+) -> Result<Option<String>> {
+    let id = document.get("_id")?;
+    for element in document {
+        let (name, value) = element?;
+        if name == cstr!("_id") {
+            continue;
+        }
+        let mut part = RawDocumentBuf::new();
+        if let Some(id) = id {
+            part.append(cstr!("_id"), id);
+        }
+        part.append(name, value);
+        let answer = ask(chain, std::slice::from_ref(&part))?.pop();
+        let alone = match &answer {
+            Some(Answer::Kept) => part.as_bytes(),
+            Some(Answer::Replaced(bytes)) => bytes,
+            _ => return Ok(Some(name.to_string())),
+        };
+        if !is_within(alone, whole)? || has(alone, name.as_str())? != has(whole, name.as_str())? {
+            return Ok(Some(name.to_string()));
+        }
+    }
+    Ok(None)
+}
+
+/// Whether every field of one document is in another, byte for byte.
+fn is_within(alone: &[u8], whole: &[u8]) -> Result<bool> {
+    for element in raw::elements(alone)? {
+        let element = element?;
+        let Ok(name) = std::str::from_utf8(element.name) else {
+            return Ok(false);
+        };
+        match raw::find(whole, name)? {
+            Some(found) if found.raw == element.raw => {}
+            _ => return Ok(false),
+        }
+    }
+    Ok(true)
+}
+
+fn has(document: &[u8], name: &str) -> Result<bool> {
+    Ok(raw::find(document, name)?.is_some())
+}
+
+#[cfg(test)]
+mod tests {
+    use bson::rawdoc;
+
+    use super::*;
+
+    /// Finding 47: a NaN that is kept was taken for a difference.
+    #[test]
+    fn f47_bytes_are_compared() -> Result<()> {
+        let nan = rawdoc! { "_id": 1, "a": f64::NAN };
+        let other = rawdoc! { "_id": 1, "a": f64::from_bits(f64::NAN.to_bits() + 1) };
+        let more = rawdoc! { "_id": 1, "a": f64::NAN, "b": 1 };
+        assert!(is_within(nan.as_bytes(), nan.as_bytes())?);
+        assert!(is_within(nan.as_bytes(), more.as_bytes())?);
+        assert!(!is_within(more.as_bytes(), nan.as_bytes())?);
+        assert!(!is_within(nan.as_bytes(), other.as_bytes())?);
+        let (int, long) = (rawdoc! { "a": 1 }, rawdoc! { "a": 1_i64 });
+        assert!(!is_within(int.as_bytes(), long.as_bytes())?);
+        Ok(())
+    }
+}
