@@ -218,3 +218,81 @@ fn the_text_of_a_double_says_it_all() {
         );
     }
 }
+
+/// Finding 50: what the page's table says of differences, with what mongod 6.0.5 answers beside it.
+#[test]
+fn f50_the_differences_that_the_page_names() {
+    let decimal = |text: &str| Owned {
+        kind: kind::DECIMAL128,
+        bytes: Decimal::parse(text)
+            .expect(text)
+            .value
+            .to_le_bytes()
+            .to_vec(),
+    };
+    let date = |ms: i64| Owned {
+        kind: kind::DATE,
+        bytes: ms.to_le_bytes().to_vec(),
+    };
+    let object_id = |first: u8| Owned {
+        kind: kind::OBJECT_ID,
+        bytes: [first, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0].to_vec(),
+    };
+    let digits = "1.2345678901234567890123456789012355";
+    let subnormal = f64::from_bits(1);
+    let signalling = f64::from_bits(0xfff0_0000_0000_0001);
+    for (value, to, strict, allowed) in [
+        // mongod: …235.
+        (
+            Owned::string(digits),
+            Target::Decimal,
+            None,
+            Some(decimal("1.234567890123456789012345678901236")),
+        ),
+        // mongod: -876.
+        (
+            Owned::string("1969-12-31T23:59:59.1239Z"),
+            Target::Date,
+            None,
+            Some(date(-877)),
+        ),
+        // mongod: out of range.
+        (
+            Owned::string("5e-324"),
+            Target::Double,
+            Some(Owned::double(subnormal)),
+            Some(Owned::double(subnormal)),
+        ),
+        // mongod: 9.99999999999997E-311.
+        (
+            Owned::double(1e-310),
+            Target::Decimal,
+            Some(decimal("1.00000000000000E-310")),
+            Some(decimal("1.00000000000000E-310")),
+        ),
+        // mongod: -NaN with the bits.
+        (
+            Owned::double(signalling),
+            Target::Decimal,
+            Some(decimal("NaN")),
+            Some(decimal("NaN")),
+        ),
+        // mongod: 1901-12-13.
+        (
+            object_id(0x80),
+            Target::Date,
+            Some(date(2_147_483_648_000)),
+            Some(date(2_147_483_648_000)),
+        ),
+    ] {
+        for (lossy, expected) in [(Lossy::Fail, strict), (Lossy::Allow, allowed)] {
+            let mut bytes = Vec::new();
+            let written = write(value.value(), to, lossy, &mut bytes).ok();
+            let found = written.map(|()| Owned {
+                kind: to.kind(),
+                bytes,
+            });
+            assert_eq!(found, expected, "{value:?} to {to:?}, {lossy:?}");
+        }
+    }
+}
