@@ -6,10 +6,10 @@
 use std::time::{Duration, Instant};
 
 use bson::{Document, Timestamp, doc};
-use mongodb::error::{Error, ErrorKind};
+use mongodb::error::ErrorKind;
 use mongodb::options::{ClientOptions, ReadPreference, SelectionCriteria, WriteConcern};
 
-use super::{Client, Cluster, Repeat, retry::bounded};
+use super::{Client, Cluster, Error, Repeat, code, retry::bounded};
 use crate::model::options::ClusterName;
 use crate::model::{ClusterTime, ErrorName, OperatorError};
 
@@ -23,11 +23,6 @@ const ANSWER: Duration = Duration::from_secs(2);
 /// How long commands are repeated while an operator waits for the answer: as long as the driver
 /// looks for a primary.
 const PATIENCE: Duration = Duration::from_secs(30);
-
-/// The server's code for a command that the user may not run.
-const UNAUTHORIZED: i32 = 13;
-/// The server's code for credentials it does not accept.
-const AUTHENTICATION_FAILED: i32 = 18;
 
 /// Options whose values are secrets, in lower case.
 const SECRET_OPTIONS: [&str; 3] = [
@@ -63,7 +58,7 @@ pub(super) async fn client(
         .database("admin")
         .run_command(doc! { "hello": 1 })
         .await;
-    match hello {
+    match hello.map_err(Error::from) {
         Ok(_) => Ok(client),
         Err(error) => Err(refusal(name, &error, &format!(" at {}", hosts.join(", ")))),
     }
@@ -78,11 +73,11 @@ pub async fn ping_ms(cluster: &Cluster) -> Option<u64> {
 }
 
 /// The cluster time of the newest write on the primary. Asked once, like [`ping_ms`].
-pub async fn last_write(cluster: &Cluster) -> Result<ClusterTime, super::Error> {
+pub async fn last_write(cluster: &Cluster) -> Result<ClusterTime, Error> {
     let hello = look(cluster, doc! { "hello": 1 }).await?;
     newest_write(&hello)
         .map(ClusterTime::from)
-        .ok_or(super::Error::Reply("lastWrite.opTime.ts"))
+        .ok_or(Error::Reply("lastWrite.opTime.ts"))
 }
 
 fn newest_write(hello: &Document) -> Option<Timestamp> {
@@ -95,7 +90,7 @@ fn newest_write(hello: &Document) -> Option<Timestamp> {
 }
 
 /// Runs a command once that only reads.
-async fn look(cluster: &Cluster, command: Document) -> Result<Document, super::Error> {
+async fn look(cluster: &Cluster, command: Document) -> Result<Document, Error> {
     let admin = cluster.client.database("admin");
     bounded(Some(ANSWER), async {
         Ok(admin.run_command(command).await?)
@@ -111,17 +106,20 @@ pub(super) async fn admin(cluster: &Cluster, command: Document) -> Result<Docume
         .within(PATIENCE)
         .run(async || Ok(admin.run_command(command.clone()).await?))
         .await;
-    answer.map_err(super::Error::into_driver)
+    answer.map_err(|error| match error {
+        Error::Outage { last, .. } => *last,
+        other => other,
+    })
 }
 
-/// An error of the driver while a cluster was being looked at, for the operator.
+/// An error while a cluster was being looked at, for the operator.
 pub(super) fn refused(cluster: &Cluster, error: &Error) -> OperatorError {
     refusal(cluster.name.as_str(), error, "")
 }
 
 /// True if the server said that the user may not run the command.
 pub(super) fn is_unauthorized(error: &Error) -> bool {
-    matches!(*error.kind, ErrorKind::Command(ref reply) if reply.code == UNAUTHORIZED)
+    error.has_code(code::UNAUTHORIZED)
 }
 
 async fn client_options(
@@ -141,7 +139,7 @@ async fn client_options(
     Ok(options)
 }
 
-fn uri_refusal(name: &str, uri: &str, error: &Error) -> OperatorError {
+fn uri_refusal(name: &str, uri: &str, error: &mongodb::error::Error) -> OperatorError {
     if let ErrorKind::DnsResolve { message, .. } = &*error.kind {
         return OperatorError::new(
             ErrorName::ConnectionFailed,
@@ -202,43 +200,33 @@ fn is_secret(option: &str) -> bool {
     SECRET_OPTIONS.contains(&key.as_str())
 }
 
-/// What an operator is told of an error of the driver.
+/// What an operator is told of an error while a cluster was being looked at.
 pub(super) fn refusal(cluster: &str, error: &Error, place: &str) -> OperatorError {
-    let reason = error.kind.to_string();
+    let reason = error.to_string();
     let reason = reason.trim_end_matches('.');
-    match &*error.kind {
-        ErrorKind::Authentication { .. } => authentication_failed(cluster, place, reason),
-        ErrorKind::Command(reply) if reply.code == AUTHENTICATION_FAILED => {
-            authentication_failed(cluster, place, reason)
-        }
-        ErrorKind::Command(reply)
-            if reply.code == UNAUTHORIZED && reply.message.contains("requires authentication") =>
-        {
-            authentication_required(cluster)
-        }
-        ErrorKind::Command(reply) if reply.code == UNAUTHORIZED => OperatorError::new(
-            ErrorName::MissingPrivileges,
-            format!(
-                "The user of {cluster} lacks a privilege: {}. Grant it the role that \
-                 docs/preflight.md gives for its side.",
-                // The server goes on with the whole command.
-                reply
-                    .message
-                    .split(':')
-                    .next()
-                    .unwrap_or_default()
-                    .replace("{ ", "")
-            ),
-        ),
-        _ => OperatorError::new(
+    if error.is_authentication() {
+        return authentication_failed(cluster, place, reason);
+    }
+    if !is_unauthorized(error) {
+        return OperatorError::new(
             ErrorName::ConnectionFailed,
             format!(
                 "The primary of {cluster}{place} does not answer: {reason}. Check the hosts and \
                  options of its connection string, the network, and that the replica set has a \
                  primary."
             ),
-        ),
+        );
     }
+    if reason.contains("requires authentication") {
+        return authentication_required(cluster);
+    }
+    OperatorError::new(
+        ErrorName::MissingPrivileges,
+        format!(
+            "The user of {cluster} lacks a privilege: {reason}. Grant it the role that \
+             docs/preflight.md gives for its side."
+        ),
+    )
 }
 
 /// For a cluster with access control and a connection string without a user.

@@ -5,7 +5,7 @@ use std::{
     time::Duration,
 };
 
-use bson::{Document, RawDocumentBuf, rawdoc};
+use bson::{Document, RawDocument, RawDocumentBuf, rawdoc};
 
 use super::{Client, Database, Error, Fence, GuardCounts, GuardedWriter, Repeat, write::Outcome};
 use crate::model::Guard;
@@ -97,8 +97,19 @@ impl DestinationDatabase {
             Err(error) => error.code().is_some(),
         };
         *repeated |= attempts.load(Ordering::Relaxed) > 1 || !known;
-        run
+        run.map_err(|error| {
+            let (what, collection) = named(&command);
+            error.of_command(what, &format!("{}.{collection}", self.database.name()))
+        })
     }
+}
+
+/// A command's name, and the collection that it is about.
+fn named(command: &RawDocument) -> (&str, &str) {
+    let first = command.iter().next().and_then(Result::ok);
+    first.map_or(("a command", ""), |(name, collection)| {
+        (name.as_str(), collection.as_str().unwrap_or_default())
+    })
 }
 
 fn max_time_ms(left: Duration) -> i32 {

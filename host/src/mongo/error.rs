@@ -1,7 +1,11 @@
 //! What a server or the driver answers when it does not do what was asked.
+//!
+//! Invariant: no form of an error quotes a document. Texts of servers and of the driver are shown
+//! through [`ServerError`] and [`DriverError`] alone, and [`Error::source`] gives nothing.
 
-use std::time::Duration;
+use std::{fmt, time::Duration};
 
+use super::{DriverError, ServerError, driver_error::unreadable};
 use crate::model::{ErrorKind, raw::Malformed};
 
 /// Server error codes that callers branch on (mongo: `src/mongo/base/error_codes.yml`).
@@ -11,6 +15,8 @@ pub mod code {
     pub const NAMESPACE_EXISTS: i32 = 48;
     pub const CHANGE_STREAM_HISTORY_LOST: i32 = 286;
     pub const CAPPED_POSITION_LOST: i32 = 136;
+    pub const UNAUTHORIZED: i32 = 13;
+    pub const AUTHENTICATION_FAILED: i32 = 18;
     pub const COMMAND_NOT_SUPPORTED_ON_VIEW: i32 = 166;
     pub const COLLECTION_UUID_MISMATCH: i32 = 361;
     /// Snapshots that are no longer kept, or that the collection was changed after.
@@ -29,27 +35,24 @@ const TRANSIENT_CODES: [i32; 34] = [
     276, 279, 290, 314, 365, 9001, 10058, 10107, 11600, 11601, 11602, 13435, 13436,
 ];
 
-#[derive(Debug, thiserror::Error)]
+#[derive(thiserror::Error)]
 pub enum Error {
-    /// Shown without the command and the reply: those can hold documents.
-    #[error("{}", shown(.0))]
-    Driver(#[from] mongodb::error::Error),
+    #[error("{0}")]
+    Driver(DriverError),
     /// A write was done but is not yet durable on a majority.
-    #[error("the write concern was not satisfied: {message} (code {code})")]
-    WriteConcern { code: i32, message: String },
-    /// Some statements of a batch were refused.
-    #[error(
-        "the destination refused a write to {namespace}: {} (code {code})",
-        without_values(message)
-    )]
+    #[error("the write concern was not satisfied: {0}")]
+    WriteConcern(ServerError),
+    /// The destination does not take a command, or a statement of a batch.
+    #[error("the destination refused {what} {namespace}: {error}")]
     Refused {
+        /// With its preposition: `a write to`.
+        what: String,
         namespace: String,
-        code: i32,
-        message: String,
+        error: ServerError,
     },
     /// A statement failed for a reason that passes, inside a reply that was in order.
-    #[error("{} (code {code})", without_values(message))]
-    Statement { code: i32, message: String },
+    #[error("{0}")]
+    Statement(ServerError),
     /// Something else than this host has written to a guard document of its term.
     #[error("a guard document of the metadata has been changed by something else")]
     GuardChanged,
@@ -86,8 +89,26 @@ pub enum Error {
     Broken(&'static str),
     #[error(transparent)]
     Malformed(#[from] Malformed),
-    #[error("a document could not be read or written as BSON: {0}")]
-    Bson(#[from] bson::error::Error),
+    #[error("{}", unreadable(.0))]
+    Bson(bson::error::Error),
+}
+
+impl From<mongodb::error::Error> for Error {
+    fn from(error: mongodb::error::Error) -> Self {
+        Self::Driver(error.into())
+    }
+}
+
+impl From<bson::error::Error> for Error {
+    fn from(error: bson::error::Error) -> Self {
+        Self::Bson(error)
+    }
+}
+
+impl fmt::Debug for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
 }
 
 /// What has become of a collection that is not under the name it was asked for.
@@ -100,14 +121,14 @@ pub enum Whereabouts {
 }
 
 impl Error {
-    /// The server's error code, if a server answered.
-    pub fn code(&self) -> Option<i32> {
+    /// What a server answered, if one did.
+    fn server_error(&self) -> Option<ServerError> {
         match self {
-            Self::Driver(error) => driver_code(error),
-            Self::WriteConcern { code, .. }
-            | Self::Statement { code, .. }
-            | Self::Refused { code, .. } => Some(*code),
-            Self::Outage { last, .. } => last.code(),
+            Self::Driver(error) => error.server_error(),
+            Self::WriteConcern(error) | Self::Statement(error) | Self::Refused { error, .. } => {
+                Some(error.clone())
+            }
+            Self::Outage { last, .. } => last.server_error(),
             Self::Stale
             | Self::NoAnswer(_)
             | Self::CursorEnded
@@ -122,6 +143,11 @@ impl Error {
         }
     }
 
+    /// The server's error code, if a server answered.
+    pub fn code(&self) -> Option<i32> {
+        self.server_error().map(|error| error.code)
+    }
+
     pub fn has_code(&self, code: i32) -> bool {
         self.code() == Some(code)
     }
@@ -131,15 +157,15 @@ impl Error {
             // It has been repeated for long enough.
             Self::Outage { .. } => ErrorKind::Outage,
             _ if self.code().is_some_and(is_transient) => ErrorKind::Transient,
-            Self::Driver(error) if is_network(error) => ErrorKind::Transient,
+            Self::Driver(error) if error.is_network() => ErrorKind::Transient,
             Self::Stale
             | Self::NoAnswer(_)
             | Self::CursorEnded
             | Self::Conflicts
             | Self::LeaseExpired => ErrorKind::Transient,
             Self::Driver(_)
-            | Self::WriteConcern { .. }
-            | Self::Statement { .. }
+            | Self::WriteConcern(_)
+            | Self::Statement(_)
             | Self::Refused { .. }
             | Self::Fenced => ErrorKind::Operator,
             Self::GuardChanged
@@ -150,13 +176,41 @@ impl Error {
         }
     }
 
-    /// The driver's error within, for callers that read it.
-    pub(super) fn into_driver(self) -> mongodb::error::Error {
-        match self {
-            Self::Driver(error) => error,
-            Self::Outage { last, .. } => last.into_driver(),
-            other => std::io::Error::other(other.to_string()).into(),
+    /// The error of a command that was refused for good, with the command's name and the collection. What
+    /// says where a collection is by now is left as it is: callers go on with it.
+    pub(super) fn of_command(self, what: &str, namespace: &str) -> Self {
+        match self.server_error() {
+            Some(error)
+                if self.kind() == ErrorKind::Operator
+                    && matches!(self, Self::Driver(_))
+                    && error.code != code::COLLECTION_UUID_MISMATCH =>
+            {
+                Self::Refused {
+                    what: format!("{what} of"),
+                    namespace: namespace.to_owned(),
+                    error,
+                }
+            }
+            _ => self,
         }
+    }
+
+    /// True if the driver or the server does not take the credentials.
+    pub(super) fn is_authentication(&self) -> bool {
+        match self {
+            Self::Driver(error) => {
+                error.is_authentication() || self.has_code(code::AUTHENTICATION_FAILED)
+            }
+            Self::Outage { last, .. } => last.is_authentication(),
+            _ => false,
+        }
+    }
+
+    /// The database that keeps one of another name, in which the case of letters alone differs, from being
+    /// made.
+    pub fn database_in_the_way(&self) -> Option<String> {
+        let error = self.server_error()?;
+        error.database_in_the_way().map(str::to_owned)
     }
 
     /// Where a collection that was asked for by UUID and under the name `asked`
@@ -171,7 +225,7 @@ impl Error {
         if !self.has_code(code::COLLECTION_UUID_MISMATCH) {
             return None;
         }
-        match error.server_response()?.get_str("actualCollection") {
+        match error.reply()?.get_str("actualCollection") {
             Ok(actual) if actual != asked => Some(Whereabouts::Renamed(actual.to_owned())),
             _ => Some(Whereabouts::Gone),
         }
@@ -189,55 +243,5 @@ fn shown_time(time: Duration) -> String {
         0 => format!("{seconds} s"),
         1 => "a minute".to_owned(),
         minutes => format!("{minutes} minutes"),
-    }
-}
-
-fn shown(error: &mongodb::error::Error) -> String {
-    match error.kind.as_ref() {
-        mongodb::error::ErrorKind::Command(command) => {
-            format!(
-                "{} (code {})",
-                without_values(&command.message),
-                command.code
-            )
-        }
-        other => other.to_string(),
-    }
-}
-
-/// A server's message without the values of keys that it quotes at its end.
-fn without_values(message: &str) -> &str {
-    message
-        .split_once(" dup key:")
-        .map_or(message, |(before, _)| before)
-}
-
-fn is_network(error: &mongodb::error::Error) -> bool {
-    use mongodb::error::ErrorKind as Driver;
-    matches!(
-        error.kind.as_ref(),
-        Driver::Io(_)
-            | Driver::ConnectionPoolCleared { .. }
-            | Driver::ServerSelection { .. }
-            | Driver::DnsResolve { .. }
-    ) || error.contains_label(mongodb::error::RETRYABLE_WRITE_ERROR)
-        || error.contains_label(mongodb::error::TRANSIENT_TRANSACTION_ERROR)
-        || error.contains_label(mongodb::error::UNKNOWN_TRANSACTION_COMMIT_RESULT)
-}
-
-fn driver_code(error: &mongodb::error::Error) -> Option<i32> {
-    use mongodb::error::{ErrorKind as Driver, WriteFailure};
-    match error.kind.as_ref() {
-        Driver::Command(command) => Some(command.code),
-        Driver::Write(WriteFailure::WriteError(write)) => Some(write.code),
-        Driver::Write(WriteFailure::WriteConcernError(concern)) => Some(concern.code),
-        Driver::InsertMany(failure) => {
-            let refused = failure.write_errors.iter().flatten().next();
-            let concern = failure.write_concern_error.as_ref();
-            refused
-                .map(|error| error.code)
-                .or(concern.map(|concern| concern.code))
-        }
-        _ => None,
     }
 }

@@ -6,6 +6,7 @@ mod client;
 pub mod connect;
 mod destination;
 mod documents;
+mod driver_error;
 mod error;
 pub mod faithful;
 mod fence;
@@ -17,11 +18,13 @@ mod operations;
 pub mod preflight;
 mod retry;
 pub mod sample;
+mod server_error;
 pub mod write;
 
 pub use client::{At, Client, Database};
 pub use destination::{Destination, DestinationDatabase};
 pub use documents::{Documents, Transaction};
+pub use driver_error::{DriverError, unreadable};
 pub use error::{Error, Whereabouts, code};
 pub use fence::{Fence, FenceKeeper};
 pub use guarded::{GuardedWriter, Transacted};
@@ -31,6 +34,7 @@ pub use operations::{
     AppliedOps, applied_ops, end_transactions, end_writes, is_connected, last_written,
 };
 pub use retry::{Failures, Repeat, Sent, once, outage, retry};
+pub use server_error::ServerError;
 
 /// One of the two clusters, connected.
 #[derive(Clone)]

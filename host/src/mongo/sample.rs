@@ -30,7 +30,9 @@ pub async fn first(
             .try_collect()
             .await
     };
-    found.await.map_err(|error| refusal(PLACE, &error, ""))
+    found
+        .await
+        .map_err(|error| refusal(PLACE, &error.into(), ""))
 }
 
 /// The collections and views that a sync could touch, of one database or of all, in order.

@@ -6,7 +6,7 @@
 use bson::{Binary, Document, RawDocumentBuf, rawdoc, spec::BinarySubtype};
 use mongodb::{Client, Database};
 
-use super::{DestinationDatabase, Error, code, error::is_transient, faithful};
+use super::{DestinationDatabase, Error, ServerError, code, error::is_transient, faithful};
 use crate::model::{
     Namespace,
     event::CollectionUuid,
@@ -58,8 +58,7 @@ pub struct Outcome {
 pub struct StatementError {
     /// The statement's place in its command.
     pub index: usize,
-    pub code: i32,
-    pub message: String,
+    pub error: ServerError,
 }
 
 impl CollectionRef {
@@ -272,27 +271,22 @@ impl Outcome {
     /// Reads a reply whole: `writeErrors` come first, inside an `Ok` reply, then
     /// `writeConcernError`. The latter is a failure of the command, even beside the former.
     pub(super) fn read(reply: &Document) -> Result<Self, Error> {
-        let number =
-            |document: &Document, name| bson_number(document, name).ok_or(Error::Reply(name));
         let errors = match reply.get_array("writeErrors") {
             Err(_absent) => Vec::new(),
             Ok(errors) => errors
                 .iter()
                 .filter_map(|error| error.as_document())
                 .map(|error| {
+                    let index = number(error, "index")?;
                     Ok(StatementError {
-                        index: usize::try_from(number(error, "index")?).unwrap_or_default(),
-                        code: i32::try_from(number(error, "code")?).unwrap_or_default(),
-                        message: error.get_str("errmsg").unwrap_or_default().to_owned(),
+                        index: usize::try_from(index).unwrap_or_default(),
+                        error: server_error(error)?,
                     })
                 })
                 .collect::<Result<_, Error>>()?,
         };
         if let Ok(concern) = reply.get_document("writeConcernError") {
-            return Err(Error::WriteConcern {
-                code: i32::try_from(number(concern, "code")?).unwrap_or_default(),
-                message: concern.get_str("errmsg").unwrap_or_default().to_owned(),
-            });
+            return Err(Error::WriteConcern(server_error(concern)?));
         }
         // `create`, which may be one of a transaction's commands, counts nothing.
         let n = bson_number(reply, "n").unwrap_or_default();
@@ -317,40 +311,48 @@ impl Outcome {
 }
 
 impl StatementError {
+    pub fn code(&self) -> i32 {
+        self.error.code
+    }
+
     pub fn is_duplicate(&self) -> bool {
-        self.code == code::DUPLICATE_KEY
+        self.code() == code::DUPLICATE_KEY
     }
 
     /// True for conditions that pass, which can also stand inside `writeErrors`.
     pub fn is_transient(&self) -> bool {
-        is_transient(self.code)
+        is_transient(self.code())
     }
 
     /// What an operator is told: the destination does not take the statement.
     pub fn refusal(self, namespace: &Namespace) -> Error {
         Error::Refused {
+            what: "a write to".to_owned(),
             namespace: namespace.to_string(),
-            code: self.code,
-            message: self.message,
+            error: self.error,
         }
     }
 
     /// The statement's error as that of its command.
     pub fn into_error(self) -> Error {
-        Error::Statement {
-            code: self.code,
-            message: self.message,
-        }
+        Error::Statement(self.error)
     }
 }
 
 fn refuse(error: Option<&StatementError>, namespace: &Namespace) -> Result<(), Error> {
     match error {
         None => Ok(()),
-        Some(error) => Err(Error::Refused {
-            namespace: namespace.to_string(),
-            code: error.code,
-            message: error.message.clone(),
-        }),
+        Some(error) => Err(error.clone().refusal(namespace)),
     }
+}
+
+fn number(document: &Document, name: &'static str) -> Result<i64, Error> {
+    bson_number(document, name).ok_or(Error::Reply(name))
+}
+
+/// The error in a part of a reply.
+fn server_error(part: &Document) -> Result<ServerError, Error> {
+    let code = i32::try_from(number(part, "code")?).unwrap_or_default();
+    let text = |name| part.get_str(name).unwrap_or_default();
+    Ok(ServerError::new(code, text("codeName"), text("errmsg")))
 }

@@ -61,11 +61,11 @@ fn from_mongo(error: &mongo::Error) -> OperatorError {
             "A change event on the source is larger than 16 MB, which this server version cannot deliver. \
              Exclude the collection that it comes from, and start again.",
         ),
-        Some(13) => (
+        Some(code::UNAUTHORIZED) => (
             ErrorName::MissingPrivileges,
             "Grant what is missing and resume.",
         ),
-        Some(18) => (
+        Some(code::AUTHENTICATION_FAILED) => (
             ErrorName::AuthenticationFailed,
             "Check the user and its password, and restart.",
         ),
@@ -75,12 +75,12 @@ fn from_mongo(error: &mongo::Error) -> OperatorError {
         ),
         Some(_) => (
             ErrorName::DestinationRefused,
-            "The server refused an operation that the sync needs. Mend the cause that it names and resume.",
+            "The server refused an operation that the sync needs. Remove the cause that its code stands for, and resume: see the server's log for its own text.",
         ),
         None => (
             ErrorName::InternalError,
             "Please report this with the log. The sync can be resumed.",
         ),
     };
-    OperatorError::new(name, format!("{remedy} The server or driver said: {error}"))
+    OperatorError::new(name, format!("{remedy} The cause: {error}."))
 }

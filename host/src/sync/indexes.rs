@@ -241,11 +241,10 @@ pub(super) async fn refuse_another(
     };
     match known.into_iter().find(is_another) {
         None => Ok(()),
-        Some(another) => Err(mongo::Error::Statement {
-            code: code::COLLECTION_UUID_MISMATCH,
-            message: format!("the collection of {} has another name", another.destination),
+        Some(another) => {
+            let error = mongo::ServerError::another_name(&another.destination);
+            Err(mongo::Error::Statement(error).into())
         }
-        .into()),
     }
 }
 

@@ -4,7 +4,7 @@
 use bson::rawdoc;
 
 use super::{Context, Error, indexes};
-use crate::mongo::{self, code, listing};
+use crate::mongo::{self, listing};
 
 /// After a command that `error` refused since `database` has an empty one with its name in other
 /// letters in its way: drops that one. True: the command can be sent again.
@@ -28,32 +28,8 @@ pub(super) async fn free_name(
     Ok(true)
 }
 
-/// The name that the server's message gives: `already have: [App] trying to create [app]`.
+/// The database in the way of `database`.
 fn in_the_way(database: &str, error: &mongo::Error) -> Option<String> {
-    if !error.has_code(code::DATABASE_DIFFER_CASE) {
-        return None;
-    }
-    let message = error.to_string();
-    let (_, rest) = message.split_once("already have: [")?;
-    let (other, _) = rest.split_once(']')?;
-    (other != database && other.eq_ignore_ascii_case(database)).then(|| other.to_owned())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_database_in_the_way_is_read_from_the_refusal() {
-        let refusal = |text: &str| mongo::Error::Statement {
-            code: code::DATABASE_DIFFER_CASE,
-            message: text.to_owned(),
-        };
-        let text =
-            "db already exists with different case already have: [App] trying to create [app]";
-        assert_eq!(in_the_way("app", &refusal(text)), Some("App".to_owned()));
-        for (database, text) in [("other", text), ("App", text), ("app", "db already exists")] {
-            assert_eq!(in_the_way(database, &refusal(text)), None);
-        }
-    }
+    let other = error.database_in_the_way()?;
+    (other != database && other.eq_ignore_ascii_case(database)).then_some(other)
 }

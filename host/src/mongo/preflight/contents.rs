@@ -4,10 +4,9 @@
 
 use bson::doc;
 use futures::TryStreamExt as _;
-use mongodb::error::Error;
 
-use super::super::Cluster;
 use super::super::connect::refused;
+use super::super::{Cluster, Error};
 use crate::model::namespace::is_internal_database;
 use crate::model::{ErrorName, Namespace, OperatorError};
 

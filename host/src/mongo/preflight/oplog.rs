@@ -3,10 +3,9 @@
 use bson::{Document, Timestamp, doc};
 use futures::TryStreamExt as _;
 use mongodb::Collection;
-use mongodb::error::Error;
 
-use super::super::Cluster;
 use super::super::connect::admin;
+use super::super::{Cluster, Error};
 use super::{contents, privileges};
 
 /// A cautious guess at how fast a cluster is copied, in bytes a second.

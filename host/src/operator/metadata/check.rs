@@ -14,6 +14,7 @@ use crate::{
         CopyState, IntentDocument, METADATA_VERSION, NamespaceDocument, PartitionDocument, Phase,
         PositionDocument, QuarantineDocument, SessionDocument,
     },
+    mongo::unreadable,
     plugin::digest,
 };
 
@@ -88,9 +89,11 @@ impl Check<'_> {
         for document in self.raw(collection).await? {
             match bson::deserialize_from_slice(document.as_bytes()) {
                 Ok(document) => read.push(document),
-                Err(error) => self
-                    .found
-                    .push(format!("{collection}: {}: {error}", id(&document))),
+                Err(error) => self.found.push(format!(
+                    "{collection}: {}: {}",
+                    id(&document),
+                    unreadable(&error)
+                )),
             }
         }
         Ok(read)

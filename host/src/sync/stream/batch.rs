@@ -236,7 +236,7 @@ fn give_way(
                 }
             }
         }
-        (Part::Put, Some(slot)) if code::NOT_AS_REPLACEMENT.contains(&error.code) => {
+        (Part::Put, Some(slot)) if code::NOT_AS_REPLACEMENT.contains(&error.code()) => {
             slot.reinsert = true;
         }
         (Part::Delta(_), Some(slot)) => slot.look_up = true,

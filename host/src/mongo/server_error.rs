@@ -1,0 +1,299 @@
+//! A server's error, without the text that can quote documents.
+//!
+//! Servers quote documents in their errors: `Can't extract geo keys: {whole document}`, `dup key: { a: 1 }`,
+//! `not authorized … to execute command { insert: …, documents: […] }`. So the text is dropped where a
+//! reply is read, and an error says in tidegate's own words what its code stands for.
+//!
+//! Invariant: a [`ServerError`] holds a text of the server only for the codes of [`WITH_TEXT`].
+
+use std::fmt;
+
+use super::code;
+
+/// Codes whose texts say names, times and states, and never quote a document, a statement or a query
+/// (mongo: `src/mongo/base/error_codes.yml`). Not among them although their texts would help: index
+/// builds that were aborted (276), since the text goes on with the cause.
+const WITH_TEXT: [i32; 57] = [
+    6, 7, 11, 13, 18, 24, 26, 27, 43, 46, 48, 50, 59, 64, 68, 72, 73, 79, 85, 86, 89, 91, 94, 100,
+    112, 115, 133, 134, 136, 166, 175, 189, 197, 202, 225, 234, 237, 238, 239, 246, 251, 262, 286,
+    290, 314, 361, 365, 8000, 9001, 10107, 11600, 11602, 13297, 13435, 13436, 14031, 40415,
+];
+
+/// The server's code for a command that the user may not run: its text goes on with the whole command.
+const UNAUTHORIZED: i32 = 13;
+
+/// The longest text that is passed on, in characters.
+const TEXT_CHARS: usize = 500;
+
+/// Codes of refused documents and indexes: the server's name, and what it means.
+const MEANINGS: [(i32, &str, &str); 22] = [
+    (
+        2,
+        "BadValue",
+        "a value is not one that the server takes here",
+    ),
+    (
+        14,
+        "TypeMismatch",
+        "a value is of a type that the server does not take here",
+    ),
+    (
+        28,
+        "PathNotViable",
+        "a field is within a value that cannot hold it",
+    ),
+    (
+        52,
+        "DollarPrefixedFieldName",
+        "the name of a field begins with a dollar sign",
+    ),
+    (57, "DottedFieldName", "the name of a field has a dot"),
+    (66, "ImmutableField", "the write would change the _id"),
+    (
+        67,
+        "CannotCreateIndex",
+        "the server does not build an index of this specification",
+    ),
+    (
+        121,
+        "DocumentValidationFailure",
+        "a document does not pass the collection's validator",
+    ),
+    (
+        171,
+        "CannotIndexParallelArrays",
+        "a document has two arrays in the fields of one index",
+    ),
+    (276, "IndexBuildAborted", "the index build was aborted"),
+    (
+        359,
+        "CannotConvertIndexToUnique",
+        "documents have the same key, so the index cannot be made unique",
+    ),
+    (
+        10334,
+        "BSONObjectTooLarge",
+        "a document is larger than the server stores",
+    ),
+    (
+        11000,
+        "DuplicateKey",
+        "a document has the same key as another one in a unique index",
+    ),
+    (13026, "", "a value cannot be indexed by a 2d index"),
+    (13027, "", "a value is outside the bounds of a 2d index"),
+    (13068, "", "a value cannot be indexed by a 2d index"),
+    (16755, "", "a value cannot be indexed by a 2dsphere index"),
+    (16766, "", "an array cannot be indexed by a hashed index"),
+    (
+        17261,
+        "",
+        "a text index does not take the document's language",
+    ),
+    (
+        17262,
+        "",
+        "a text index does not take the document's language",
+    ),
+    (17419, "", "a document is larger than the server stores"),
+    (17420, "", "a document is larger than the server stores"),
+];
+
+/// An error that a server answered with, or that stands in its reply.
+#[derive(Clone, PartialEq, Eq)]
+pub struct ServerError {
+    pub code: i32,
+    /// The server's name of the code; empty where it gives none.
+    name: String,
+    /// What the server says, where that cannot quote a document.
+    text: Option<String>,
+}
+
+impl ServerError {
+    /// Reads the error out of a reply.
+    pub(super) fn new(code: i32, name: &str, text: &str) -> Self {
+        let is_name = name.len() <= 64 && name.bytes().all(|byte| byte.is_ascii_alphanumeric());
+        Self {
+            code,
+            name: if is_name {
+                name.to_owned()
+            } else {
+                String::new()
+            },
+            text: allowed(code, text),
+        }
+    }
+
+    /// The collection that a command asks for by UUID has the name of another one: told by this host as
+    /// the server would tell it.
+    pub fn another_name(collection: &impl fmt::Display) -> Self {
+        Self::new(
+            code::COLLECTION_UUID_MISMATCH,
+            "CollectionUUIDMismatch",
+            &format!("the collection of {collection} has another name"),
+        )
+    }
+
+    /// The database whose name differs from a new one's in the case of letters alone, as the server's
+    /// text gives it: `already have: [App] trying to create [app]`.
+    pub(super) fn database_in_the_way(&self) -> Option<&str> {
+        if self.code != code::DATABASE_DIFFER_CASE {
+            return None;
+        }
+        let (_, rest) = self.text.as_deref()?.split_once("already have: [")?;
+        Some(rest.split_once(']')?.0)
+    }
+
+    fn name(&self) -> &str {
+        match meaning(self.code) {
+            Some((name, _)) if self.name.is_empty() => name,
+            _ => &self.name,
+        }
+    }
+}
+
+impl fmt::Display for ServerError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let said = match (&self.text, meaning(self.code)) {
+            (Some(text), _) => text,
+            (None, Some((_, meaning))) => meaning,
+            (None, None) => "the server's text is left out, since it may quote a document",
+        };
+        match self.name() {
+            "" => write!(f, "{said} (code {})", self.code),
+            name => write!(f, "{said} (code {}, {name})", self.code),
+        }
+    }
+}
+
+impl fmt::Debug for ServerError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+fn meaning(code: i32) -> Option<(&'static str, &'static str)> {
+    let known = MEANINGS.iter().find(|(known, ..)| *known == code);
+    known.map(|(_, name, meaning)| (*name, *meaning))
+}
+
+/// The part of the server's text that can be shown.
+fn allowed(code: i32, text: &str) -> Option<String> {
+    if text.is_empty() || !WITH_TEXT.contains(&code) {
+        return None;
+    }
+    let shown = match code {
+        // `not authorized on app to execute command { insert: "users", documents: […`
+        UNAUTHORIZED => text.split(':').next().unwrap_or_default().replace("{ ", ""),
+        _ => text.to_owned(),
+    };
+    Some(shown.chars().take(TEXT_CHARS).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const MARK: &str = "MARK-4711";
+
+    /// What servers of 6.0 to 8.0 answer, with a mark where they quote a document.
+    #[test]
+    fn f45_no_text_of_a_server_that_quotes_a_document_is_kept() {
+        let quoting = [
+            (
+                11000,
+                "DuplicateKey",
+                "E11000 duplicate key error collection: a.b index: c_1 dup key: { c: \"MARK-4711\" }",
+            ),
+            (
+                16755,
+                "Location16755",
+                "Can't extract geo keys: { _id: 1, secret: \"MARK-4711\" }  Point must be an array",
+            ),
+            (
+                121,
+                "DocumentValidationFailure",
+                "Document failed validation MARK-4711",
+            ),
+            (
+                13,
+                "Unauthorized",
+                "not authorized on app to execute command { insert: \"c\", documents: [ { a: \"MARK-4711\" } ] }",
+            ),
+            (
+                17419,
+                "Location17419",
+                "Resulting document after update is larger than 16777216 MARK-4711",
+            ),
+            (
+                276,
+                "IndexBuildAborted",
+                "Index build aborted: x: caused by Can't extract geo keys: MARK-4711",
+            ),
+            (
+                291,
+                "NoQueryExecutionPlans",
+                "error processing query: ns=a.b Tree: _id $eq \"MARK-4711\"",
+            ),
+            (2, "BadValue", "Invalid value MARK-4711"),
+            (99_999, "MARK 4711 MARK-4711", "MARK-4711"),
+        ];
+        for (code, name, text) in quoting {
+            let error = ServerError::new(code, name, text);
+            for shown in [
+                format!("{error}"),
+                format!("{error:?}"),
+                format!("{error:#?}"),
+            ] {
+                assert!(!shown.contains(MARK), "{shown}");
+                assert!(shown.contains(&code.to_string()), "{shown}");
+            }
+            assert!(!error.text.unwrap_or_default().contains(MARK));
+        }
+    }
+
+    #[test]
+    fn a_refusal_is_told_in_words_with_its_code_and_its_name() {
+        for (error, shown) in [
+            (
+                ServerError::new(11000, "", "E11000 …"),
+                "a document has the same key as another one in a unique index (code 11000, DuplicateKey)",
+            ),
+            (
+                ServerError::new(
+                    13,
+                    "Unauthorized",
+                    "not authorized on app to execute command { insert: \"c\" }",
+                ),
+                "not authorized on app to execute command insert (code 13, Unauthorized)",
+            ),
+            (
+                ServerError::new(189, "PrimarySteppedDown", "stepped down"),
+                "stepped down (code 189, PrimarySteppedDown)",
+            ),
+            (
+                ServerError::new(4711, "", "anything"),
+                "the server's text is left out, since it may quote a document (code 4711)",
+            ),
+        ] {
+            assert_eq!(error.to_string(), shown);
+        }
+    }
+
+    #[test]
+    fn the_database_in_the_way_is_read_from_the_refusal() {
+        let text =
+            "db already exists with different case already have: [App] trying to create [app]";
+        let refusal = |code, text| ServerError::new(code, "", text);
+        let in_the_way = |code, text| refusal(code, text).database_in_the_way().map(str::to_owned);
+        assert_eq!(
+            in_the_way(code::DATABASE_DIFFER_CASE, text),
+            Some("App".to_owned())
+        );
+        assert_eq!(
+            in_the_way(code::DATABASE_DIFFER_CASE, "db already exists"),
+            None
+        );
+        assert_eq!(in_the_way(code::DUPLICATE_KEY, text), None);
+    }
+}
