@@ -113,6 +113,7 @@ fn settings(config: Config) -> Settings {
         cluster1: config.cluster1,
         load_level: config.load_level,
         feature_set: config.feature_set,
+        secrets_dir: config.secrets_dir,
         refuse_wasi: config.refuse_wasi,
         lease: config.lease,
     }

@@ -183,7 +183,7 @@ fn is_of_this_release(entry: &Entry) -> Result<()> {
 }
 
 /// Puts in what the absence of a field means: version 1 kept the sums of what was copied in the
-/// namespaces alone, and release 0.1.0 knew no plugins.
+/// namespaces alone, and release 0.1.0 knew no plugins. Takes out what this release does not store any more.
 fn spell_out(collection: &str, document: &mut Document) -> Result<()> {
     let (within, field, meant) = match collection {
         "streamPosition" => {
@@ -193,6 +193,10 @@ fn spell_out(collection: &str, document: &mut Document) -> Result<()> {
         "session" => {
             let options = document.get_document_mut("options")?;
             (options, "plugins", Bson::Array(Vec::new()))
+        }
+        "quarantine" => {
+            document.remove("document");
+            return Ok(());
         }
         _ => return Ok(()),
     };

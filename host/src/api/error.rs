@@ -73,7 +73,7 @@ fn status(name: ErrorName) -> StatusCode {
         | N::NotSupported
         | N::PluginNotSupported => StatusCode::BAD_REQUEST,
         N::HostNotAllowed => StatusCode::FORBIDDEN,
-        N::NotFound | N::PluginNotFound => StatusCode::NOT_FOUND,
+        N::NotFound | N::PluginNotFound | N::SecretNotFound => StatusCode::NOT_FOUND,
         N::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
         N::BodyTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
         N::ConnectionFailed | N::AuthenticationFailed => StatusCode::SERVICE_UNAVAILABLE,

@@ -46,6 +46,8 @@ pub struct Config {
     pub load_level: u8,
     pub id: String,
     pub feature_set: Option<PathBuf>,
+    /// Where the secrets of plugins are.
+    pub secrets_dir: Option<PathBuf>,
     /// Plugins that import WASI are refused, rather than run against one that grants nothing.
     pub refuse_wasi: bool,
     /// How long the lease on the sync lasts without a renewal.
@@ -53,9 +55,11 @@ pub struct Config {
 }
 
 /// `tidegate metadata`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct MetadataCommand {
     pub task: MetadataTask,
+    /// The file that an export is written to.
+    pub out: Option<PathBuf>,
     /// Print JSON, where there is a choice.
     pub json: bool,
 }
@@ -100,12 +104,19 @@ pub fn load(args: impl IntoIterator<Item = OsString>) -> Result<Request, Operato
         Some(Tools::FeatureSet(tool)) => feature_set_command(tool).map(Request::FeatureSet),
         Some(Tools::Metadata {
             task,
+            out,
             json,
             config,
             options,
         }) => {
+            if out.is_some() && task != MetadataTask::Export {
+                return Err(invalid("out is for export alone."));
+            }
             let config = checked(*options, config.as_deref())?;
-            Ok(Request::Metadata(MetadataCommand { task, json }, config))
+            Ok(Request::Metadata(
+                MetadataCommand { task, out, json },
+                config,
+            ))
         }
     }
 }
@@ -119,11 +130,13 @@ fn checked(options: Options, file: Option<&Path>) -> Result<Config, OperatorErro
 fn feature_set_command(tool: FeatureSetTool) -> Result<FeatureSetCommand, OperatorError> {
     let set = |given: PathBuf| match given.to_str() {
         Some(EMBEDDED) => Ok(None),
-        _ => existing_directory(given).map(Some),
+        _ => existing_directory("featureSet", given).map(Some),
     };
     Ok(match tool {
         FeatureSetTool::Show { feature_set, json } => FeatureSetCommand::Show {
-            set: feature_set.map(existing_directory).transpose()?,
+            set: feature_set
+                .map(|set| existing_directory("featureSet", set))
+                .transpose()?,
             json,
         },
         FeatureSetTool::Diff { from, to, json } => FeatureSetCommand::Diff {
@@ -197,7 +210,8 @@ impl Config {
                 Some(level) => in_range("loadLevel", level, 1, 4)?,
             },
             id: options.id.unwrap_or_else(|| DEFAULT_ID.to_owned()),
-            feature_set: options.feature_set.map(existing_directory).transpose()?,
+            feature_set: directory("featureSet", options.feature_set)?,
+            secrets_dir: directory("secretsDir", options.secrets_dir)?,
             refuse_wasi: refuses_wasi(options.plugin_wasi.as_deref())?,
             lease: lease(options.lease_seconds)?,
         })
@@ -214,6 +228,7 @@ impl Config {
             load_level = self.load_level,
             id = self.id,
             feature_set = self.feature_set.as_ref().map(|path| tracing::field::display(path.display())),
+            secrets_dir = self.secrets_dir.as_ref().map(|path| tracing::field::display(path.display())),
             plugin_wasi = if self.refuse_wasi { "refuse" } else { "deny" },
             lease_seconds = self.lease.as_secs(),
             "effective configuration"
@@ -319,12 +334,16 @@ fn verbosity(level: &str) -> Result<LevelFilter, OperatorError> {
     }
 }
 
-fn existing_directory(path: PathBuf) -> Result<PathBuf, OperatorError> {
+fn directory(name: &str, path: Option<PathBuf>) -> Result<Option<PathBuf>, OperatorError> {
+    path.map(|path| existing_directory(name, path)).transpose()
+}
+
+fn existing_directory(name: &str, path: PathBuf) -> Result<PathBuf, OperatorError> {
     if path.is_dir() {
         Ok(path)
     } else {
         Err(invalid(format!(
-            "featureSet '{}' is not a directory.",
+            "{name} '{}' is not a directory.",
             path.display()
         )))
     }

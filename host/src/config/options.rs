@@ -44,6 +44,11 @@ pub(super) enum Tools {
         #[arg(value_enum)]
         task: MetadataTask,
 
+        /// File that `export` writes, which only its owner can read; without it, standard output.
+        /// Since v0.3.1.
+        #[arg(long, value_name = "FILE")]
+        out: Option<PathBuf>,
+
         /// Print JSON.
         #[arg(long)]
         json: bool,
@@ -173,6 +178,10 @@ pub(super) struct Options {
     #[arg(long, value_name = "DIR", env = "TIDEGATE_FEATURE_SET")]
     pub(super) feature_set: Option<PathBuf>,
 
+    /// Directory of files that configurations of plugins refer to as {"$secret": "FILE"}. Since v0.3.1.
+    #[arg(long, value_name = "DIR", env = "TIDEGATE_SECRETS_DIR")]
+    pub(super) secrets_dir: Option<PathBuf>,
+
     /// Plugins that import WASI, as those in Python and JavaScript do: "deny" runs them against
     /// a WASI that grants nothing, "refuse" [default: deny]. Since v0.1.1.
     #[arg(
@@ -225,6 +234,7 @@ impl Options {
             load_level: self.load_level.or(other.load_level),
             id: self.id.or(other.id),
             feature_set: self.feature_set.or(other.feature_set),
+            secrets_dir: self.secrets_dir.or(other.secrets_dir),
             plugin_wasi: self.plugin_wasi.or(other.plugin_wasi),
             lease_seconds: self.lease_seconds.or(other.lease_seconds),
             accept_disclaimer: self.accept_disclaimer.or(other.accept_disclaimer),

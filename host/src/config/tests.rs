@@ -69,6 +69,7 @@ fn the_default_configuration() {
     load_level: 3,
     id: "coordinator",
     feature_set: None,
+    secrets_dir: None,
     refuse_wasi: false,
     lease: 5s,
 }"#

@@ -140,7 +140,8 @@ pub struct UpgradeDocument {
     pub outcome: String,
 }
 
-/// Collection `quarantine`: one a document that a plugin could not handle.
+/// Collection `quarantine`: one a document that a plugin could not handle. The document is on the source; up to
+/// release 0.3.0 it was stored here as well, as `document`.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct QuarantineDocument {
@@ -151,9 +152,6 @@ pub struct QuarantineDocument {
     pub source: Namespace,
     /// `{_id: value}` of the document on the source.
     pub document_id: RawDocumentBuf,
-    /// The document as it was on the source; absent where it is too large to be kept here.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub document: Option<RawDocumentBuf>,
     pub component: String,
     pub digest: String,
     pub export: String,

@@ -1,12 +1,18 @@
-//! Documents that a plugin could not handle, put aside.
+//! Documents that a plugin could not handle, by their `_id`s.
 
-use bson::doc;
+use bson::{doc, rawdoc};
 use serde::Deserialize;
 
 use super::{
     documents::QuarantineDocument,
     store::{QUARANTINE, Reader, Storage, Store, remove},
 };
+use crate::model::{Change, namespace::METADATA_DATABASE};
+
+/// How many documents of older releases are looked for at once, and changed in one transaction, which stays
+/// small in bytes, too: an entry can have 16 MiB.
+const STORED_AT_ONCE: u32 = 1_000;
+const MAX_BYTES: i64 = 16 << 20;
 
 /// What is kept in memory of a quarantined document.
 #[derive(Clone, Debug, Deserialize)]
@@ -15,6 +21,14 @@ pub struct QuarantinedId {
     #[serde(rename = "_id")]
     pub id: String,
     pub namespace_id: String,
+}
+
+/// An entry that holds the document itself.
+#[derive(Debug, Deserialize)]
+struct StoredDocument {
+    #[serde(rename = "_id")]
+    id: String,
+    bytes: i64,
 }
 
 impl<S: Storage> Reader<S> {
@@ -29,7 +43,7 @@ impl<S: Storage> Reader<S> {
             .await
     }
 
-    /// Quarantined documents behind `after`, without their contents.
+    /// Quarantined documents after `after`.
     pub async fn quarantined(
         &self,
         after: &str,
@@ -55,6 +69,47 @@ impl<S: Storage> Store<S> {
         self.commit(changes).await
     }
 
+    /// Removes the documents that releases up to 0.3.0 have stored in their entries; the entries stay. Gives
+    /// how many there were.
+    pub async fn remove_stored_documents(&self) -> Result<usize, S::Error> {
+        let (mut after, mut removed) = (String::new(), 0);
+        loop {
+            let stored: Vec<StoredDocument> = self
+                .storage
+                .page(
+                    QUARANTINE,
+                    doc! { "_id": { "$gt": &after }, "document": { "$exists": true } },
+                    doc! { "_id": 1, "bytes": { "$toLong": { "$bsonSize": "$$ROOT" } } },
+                    Some(STORED_AT_ONCE),
+                )
+                .await?;
+            let Some(last) = stored.last() else {
+                return Ok(removed);
+            };
+            for portion in portions(&stored) {
+                self.commit(vec![self.without_documents(portion)]).await?;
+            }
+            removed += stored.len();
+            after.clone_from(&last.id);
+        }
+    }
+
+    /// The term is set, too: the collection's validator asks for it, and release 0.1.1 has written none.
+    fn without_documents(&self, entries: &[StoredDocument]) -> Change {
+        let ids = entries.iter().map(|entry| entry.id.as_str());
+        let ids: bson::RawArrayBuf = ids.collect();
+        let mut statements = bson::RawArrayBuf::new();
+        statements.push(rawdoc! {
+            "q": { "_id": { "$in": ids } },
+            "u": { "$unset": { "document": "" }, "$set": { "term": self.key().term } },
+            "multi": true,
+        });
+        Change::Command {
+            database: METADATA_DATABASE.to_owned(),
+            body: rawdoc! { "update": QUARANTINE, "updates": statements },
+        }
+    }
+
     /// Takes away all entries of a namespace.
     pub async fn remove_quarantined_of(&self, namespace_id: &str) -> Result<(), S::Error> {
         let all = remove(QUARANTINE, doc! { "namespaceId": namespace_id });
@@ -65,4 +120,17 @@ impl<S: Storage> Store<S> {
         self.commit(vec![remove(QUARANTINE, doc! { "_id": { "$in": ids } })])
             .await
     }
+}
+
+/// The entries in portions for one transaction each.
+fn portions(entries: &[StoredDocument]) -> impl Iterator<Item = &[StoredDocument]> {
+    let mut bytes = entries.first().map_or(0, |entry| entry.bytes);
+    entries.chunk_by(move |_, next| {
+        bytes += next.bytes;
+        let fits = bytes <= MAX_BYTES;
+        if !fits {
+            bytes = next.bytes;
+        }
+        fits
+    })
 }

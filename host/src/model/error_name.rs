@@ -120,6 +120,8 @@ error_names! {
     PluginNotFound,
     /// A component that is needed cannot be deleted.
     PluginInUse,
+    /// A plugin's configuration refers to a secret that this host does not have.
+    SecretNotFound,
     /// A component cannot take the place of the one in use.
     IncompatiblePlugin,
     /// The metadata was written by a newer release.

@@ -15,6 +15,7 @@ use super::chain::{Batch, cut, failed, name_of};
 use super::component::Component;
 use super::error::{Call, Error, Result};
 use super::pool::Pool;
+use super::secrets::Revealed;
 
 /// The largest document that a server stores.
 const DOCUMENT_BYTES: usize = 16 << 20;
@@ -63,7 +64,7 @@ impl Migrator {
             error => error,
         };
         let set_up = || {
-            let pool = Pool::new(Arc::clone(&component), "{}".to_owned())
+            let pool = Pool::new(Arc::clone(&component), Revealed::none())
                 .map_err(|error| refused(error, &component))?;
             let step = pool.call(|component, instance| component.which_step(instance))?;
             Ok(Self { pool, step })

@@ -7,16 +7,17 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use super::component::{Component, Instance};
 use super::error::{Error, Result};
+use super::secrets::Revealed;
 
 pub(super) struct Pool {
     component: Arc<Component>,
-    config: String,
+    config: Revealed,
     warm: Mutex<Vec<Instance>>,
 }
 
 impl Pool {
     /// Configures the first instance, so that a bad configuration is refused here.
-    pub(super) fn new(component: Arc<Component>, config: String) -> Result<Self> {
+    pub(super) fn new(component: Arc<Component>, config: Revealed) -> Result<Self> {
         let pool = Self {
             component,
             config,
@@ -40,7 +41,7 @@ impl Pool {
             Some(instance) => instance,
             None => self.fresh()?,
         };
-        let answer = function(&self.component, &mut instance);
+        let answer = function(&self.component, &mut instance).map_err(|error| self.masked(error));
         if !matches!(answer, Err(Error::Trapped { .. })) {
             self.put_back(instance);
         }
@@ -52,7 +53,12 @@ impl Pool {
         &self,
         function: impl FnOnce(&Component, &mut Instance) -> Result<T>,
     ) -> Result<T> {
-        function(&self.component, &mut self.fresh()?)
+        function(&self.component, &mut self.fresh()?).map_err(|error| self.masked(error))
+    }
+
+    /// An error without the secrets that the component was configured with.
+    pub(super) fn masked(&self, error: Error) -> Error {
+        self.config.masked(error)
     }
 
     /// The memory of the largest warm instance.
@@ -66,7 +72,9 @@ impl Pool {
 
     fn fresh(&self) -> Result<Instance> {
         let mut instance = self.component.instantiate()?;
-        self.component.configure(&mut instance, &self.config)?;
+        self.component
+            .configure(&mut instance, self.config.config())
+            .map_err(|error| self.masked(error))?;
         Ok(instance)
     }
 

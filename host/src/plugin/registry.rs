@@ -4,7 +4,7 @@
 //! A component is compiled when it is first needed, once a digest.
 
 use std::borrow::Cow;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 use semver::Version;
@@ -21,6 +21,7 @@ use super::featureset::{Bytes, ComponentInfo, FeatureSet, MIGRATE, digest};
 use super::migrator::Migrator;
 use super::pins::{Pins, Slot};
 use super::router::Router;
+use super::secrets::Secrets;
 use super::wasi::WasiPolicy;
 
 /// How much of a document a plugin has to see.
@@ -89,6 +90,7 @@ pub struct Registry {
     engines: Engines,
     wasi: WasiPolicy,
     features: FeatureSet,
+    secrets: Secrets,
     entries: RwLock<Vec<Arc<Entry>>>,
 }
 
@@ -134,8 +136,30 @@ impl Registry {
             engines: Engines::new(limits, wasi)?,
             wasi,
             features,
+            secrets: Secrets::default(),
             entries: RwLock::new(entries),
         })
+    }
+
+    /// The same, with a directory of secrets that configurations of plugins may refer to.
+    #[must_use]
+    pub fn with_secrets(mut self, directory: Option<PathBuf>) -> Self {
+        self.secrets = Secrets::within(directory);
+        self
+    }
+
+    pub(super) fn secrets(&self) -> &Secrets {
+        &self.secrets
+    }
+
+    /// Refuses options that refer to a secret that is not here.
+    pub fn check_secrets(&self, options: &StartOptions) -> std::result::Result<(), OperatorError> {
+        for (position, plugin) in options.plugins.iter().enumerate() {
+            let revealed = self.secrets.reveal(&plugin.config.0).map(drop);
+            let path = format!("{}.config", Slot::Plugin(position));
+            revealed.map_err(|error| error.within(&path))?;
+        }
+        Ok(())
     }
 
     /// What this release ships.

@@ -14,12 +14,16 @@ use super::error::{Error, Result};
 use super::pins::{Pins, Slot};
 use super::pool::Pool;
 use super::registry::Registry;
+use super::secrets::{Revealed, Secrets};
 
 /// One use of a component. Shared by all tasks.
 pub(super) struct Usage {
     pub(super) slot: Slot,
     pub(super) on_error: OnError,
+    /// Refers to secrets, and does not hold them.
     config: Value,
+    /// Of plugins alone: elsewhere nothing refers to a secret.
+    secrets: Option<Secrets>,
     /// Where the configuration stands in the options. `None` for lists of namespaces: their types
     /// were checked with the request, and what is left, the component says best.
     path: Option<String>,
@@ -40,7 +44,7 @@ impl Usage {
             component,
             slot,
             Some(path.to_owned()),
-            config,
+            (config, None),
             OnError::Stop,
         )
     }
@@ -51,14 +55,15 @@ impl Usage {
         component: Arc<Component>,
         slot: Slot,
         path: Option<String>,
-        config: Value,
+        (config, secrets): (Value, Option<Secrets>),
         on_error: OnError,
     ) -> Result<Self> {
-        let pool = configure(component, path.as_deref(), &config)?;
+        let pool = configure(component, path.as_deref(), &config, secrets.as_ref())?;
         Ok(Self {
             slot,
             on_error,
             config,
+            secrets,
             path,
             pool: RwLock::new(Arc::new(pool)),
         })
@@ -71,7 +76,12 @@ impl Usage {
 
     /// Another component, configured as this one is.
     pub(super) fn successor(&self, component: Arc<Component>) -> Result<Pool> {
-        configure(component, self.path.as_deref(), &self.config)
+        configure(
+            component,
+            self.path.as_deref(),
+            &self.config,
+            self.secrets.as_ref(),
+        )
     }
 
     /// From now on, `pool` is called.
@@ -85,15 +95,25 @@ impl Usage {
     }
 }
 
-fn configure(component: Arc<Component>, path: Option<&str>, config: &Value) -> Result<Pool> {
+fn configure(
+    component: Arc<Component>,
+    path: Option<&str>,
+    config: &Value,
+    secrets: Option<&Secrets>,
+) -> Result<Pool> {
     let Some(path) = path else {
-        return Pool::new(component, config.to_string());
+        return Pool::new(component, Revealed::plain(config));
     };
-    component
-        .schema()
-        .check(config)
-        .and_then(|()| Pool::new(component, config.to_string()))
-        .map_err(|error| error.within(path))
+    let configured = || {
+        let (config, revealed) = match secrets {
+            Some(secrets) => secrets.reveal(config)?,
+            None => (config.clone(), Revealed::plain(config)),
+        };
+        // Of what does not fit the schema, no value is quoted.
+        component.schema().check(&config)?;
+        Pool::new(component, revealed)
+    };
+    configured().map_err(|error| error.within(path))
 }
 
 pub(super) fn route(pool: &Pool, namespace: &Namespace) -> Result<Route> {
@@ -126,7 +146,8 @@ pub(super) fn plugins(
             });
         }
         if component.exports(interface) {
-            let (path, config) = (format!("{slot}.config"), options.config.0.clone());
+            let path = format!("{slot}.config");
+            let config = (options.config.0.clone(), Some(registry.secrets().clone()));
             plugins.push(Plugin {
                 usage: Usage::new(component, slot, Some(path), config, options.on_error)?,
                 sees: Seen::new(registry, pins, position, &options.namespaces)?,
@@ -149,7 +170,7 @@ pub(super) fn filter(
         registry.pinned(pins, slot)?,
         slot,
         None,
-        config,
+        (config, None),
         OnError::Stop,
     )
 }

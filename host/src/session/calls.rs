@@ -7,6 +7,7 @@ use futures::FutureExt;
 use super::{
     ActiveSync, Role, Session,
     patience::{Named, patiently, unless_silent},
+    pins::blocking,
     progress, start,
     state::{SyncState, refuse},
     takeover,
@@ -84,6 +85,10 @@ impl Session {
         }
         let _turn = self.turn().await?;
         let active = self.active_for(Call::Resume)?;
+        // What is configured already holds them; a restart would not.
+        let options = active.record.get().options;
+        let registry = self.registry.clone();
+        blocking(move || registry.check_secrets(&options)).await?;
         active.configured(self).await?;
         let unchanged = "Nothing was changed, and the work does not go on.";
         patiently(

@@ -76,6 +76,8 @@ pub struct Settings {
     pub load_level: u8,
     /// A folder to read the feature set from, in place of the embedded one.
     pub feature_set: Option<PathBuf>,
+    /// Where the secrets of plugins are.
+    pub secrets_dir: Option<PathBuf>,
     /// Plugins that import WASI are refused.
     pub refuse_wasi: bool,
     /// How long the lease on the sync lasts without a renewal.

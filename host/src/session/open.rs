@@ -26,7 +26,7 @@ pub(super) async fn connect_both(settings: Settings) -> Result<Session, Operator
         connect(ClusterName::Cluster0, settings.cluster0.reveal(), &app_name),
         connect(ClusterName::Cluster1, settings.cluster1.reveal(), &app_name),
     )?;
-    let directory = settings.feature_set.clone();
+    let (directory, secrets) = (settings.feature_set.clone(), settings.secrets_dir.clone());
     let wasi = if settings.refuse_wasi {
         WasiPolicy::Refuse
     } else {
@@ -34,7 +34,8 @@ pub(super) async fn connect_both(settings: Settings) -> Result<Session, Operator
     };
     let registry = tokio::task::spawn_blocking(move || Registry::load(directory.as_deref(), wasi))
         .await
-        .map_err(|error| sync::Error::from(error).into_operator())??;
+        .map_err(|error| sync::Error::from(error).into_operator())??
+        .with_secrets(secrets);
     let clusters = [cluster0, cluster1];
     let identities = [identify(&clusters[0]).await?, identify(&clusters[1]).await?];
     Ok(Session {

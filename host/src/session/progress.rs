@@ -9,13 +9,14 @@ use super::{
 use crate::{
     metadata::{LeaseDocument, Phase, SessionDocument, UpgradeDocument},
     model::{
-        Progress, Readiness, State,
+        Progress, Readiness, StartOptions, State,
         options::ClusterName,
         progress::{
             CopyProgress, Endpoint, IndexProgress, LeaseProgress, Upgrade, UpgradeProgress,
         },
     },
     observe,
+    plugin::in_clear,
     sync::Step,
 };
 
@@ -260,9 +261,23 @@ fn warnings(session: &Session, active: &ActiveSync, document: &SessionDocument) 
             "Documents in quarantine, and not on the destination: {held}. See GET /api/v1/quarantine."
         )),
     }
+    warnings.extend(keys_in_clear(&document.options));
     warnings.extend(document.warnings.iter().cloned());
     warnings.extend([NOT_VERIFIED, NOT_BLOCKED].map(str::to_owned));
     warnings
+}
+
+/// What an operator is told of secrets that stand in the options, and with them in the metadata.
+pub(super) fn keys_in_clear(options: &StartOptions) -> Option<String> {
+    let fields = in_clear(options);
+    (!fields.is_empty()).then(|| {
+        format!(
+            "Secrets in clear, readable for everybody who can read the destination's metadata: {}. For the next sync, put \
+             each into a file of --secretsDir and give {{\"$secret\": \"FILE\"}} in its place; drop the database \
+             mongosync_internal_tidegate once this sync is committed.",
+            fields.join(", ")
+        )
+    })
 }
 
 pub(super) fn endpoint(session: &Session, name: ClusterName) -> Endpoint {

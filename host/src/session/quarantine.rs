@@ -3,7 +3,7 @@
 use tokio::sync::oneshot;
 
 use super::{
-    Session,
+    ActiveSync, Session,
     patience::{patiently, unless_silent},
 };
 use crate::{
@@ -12,8 +12,29 @@ use crate::{
         ErrorName, OperatorError, State,
         plugins::{QuarantinedDocument, Retried},
     },
+    mongo,
     sync::{self, Wish},
 };
+
+/// Removes the documents that an older release has stored in the quarantine. In the background: there can be
+/// gigabytes, and the sync goes on meanwhile. What a crash leaves, the next takeover removes.
+pub(super) fn remove_stored_documents(active: &ActiveSync) {
+    let store = active.record.store().clone();
+    tokio::spawn(async move {
+        match store.remove_stored_documents().await {
+            Ok(0) | Err(mongo::Error::Fenced) => {}
+            Ok(documents) => {
+                tracing::info!(
+                    documents,
+                    "removed the documents that an older release has stored in the quarantine"
+                );
+            }
+            Err(error) => {
+                tracing::warn!(error = %error, "documents that an older release has stored stay in the quarantine until the next takeover");
+            }
+        }
+    });
+}
 
 impl Session {
     /// Documents in quarantine behind `after`, an id or empty.

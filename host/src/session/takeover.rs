@@ -13,6 +13,7 @@ use super::{
     lease::{self, Lease, Taken},
     pause, pins,
     process::is_dead,
+    quarantine,
     standby::Why,
 };
 use crate::{
@@ -169,6 +170,7 @@ async fn take_over(
         return Err(TakeoverError::Unfit(error));
     }
     pause::measure(&active, &document, at, last_written, upgrade);
+    quarantine::remove_stored_documents(&active);
     Ok(active)
 }
 

@@ -1,4 +1,5 @@
-//! Documents that a plugin could not handle, put aside on the destination.
+//! Documents that a plugin could not handle, remembered on the destination by `_id` and reason. The document
+//! itself stays on the source alone: what a plugin is there to mask must not be stored beside it.
 //!
 //! Invariants:
 //! - an entry is durable before the position, or the partition's progress, moves
@@ -26,10 +27,7 @@ use crate::{
     plugin::Fault,
 };
 
-/// A document above this is not kept in its entry, which could not hold it: a retry reads the source.
-const MAX_KEPT_BYTES: usize = 15 << 20;
-
-/// What one transaction puts aside at most, unless one document alone is larger.
+/// What one transaction puts aside at most, unless one document alone is larger: its `_id` may be nearly all of it.
 const PART_DOCUMENTS: usize = 1_000;
 const PART_BYTES: usize = 4 << 20;
 
@@ -149,13 +147,11 @@ fn parts<'a, 'd>(
 
 fn entry(origin: Origin<'_>, document: &[u8], fault: &Fault) -> Result<QuarantineDocument, Error> {
     let id = raw::find(document, "_id")?.ok_or(raw::Malformed)?;
-    let kept = (document.len() <= MAX_KEPT_BYTES).then(|| to_document(document.to_vec()));
     Ok(QuarantineDocument {
         id: entry_id(origin.namespace_id, &DocumentKey::new(id.kind, id.value)),
         namespace_id: origin.namespace_id.to_owned(),
         source: origin.source.clone(),
         document_id: id_document(id.kind, id.value)?,
-        document: kept.transpose()?,
         component: fault.component.clone(),
         digest: fault.digest.clone(),
         export: fault.export.to_owned(),
@@ -174,9 +170,5 @@ fn entry_id(namespace_id: &str, key: &DocumentKey<'_>) -> String {
 pub(super) fn id_document(id_kind: u8, id: &[u8]) -> Result<RawDocumentBuf, Error> {
     let mut writer = Writer::continuing(RawDocumentBuf::new().into_bytes());
     writer.value(id_kind, b"_id", id);
-    to_document(writer.finish())
-}
-
-fn to_document(bytes: Vec<u8>) -> Result<RawDocumentBuf, Error> {
-    Ok(RawDocumentBuf::from_bytes(bytes).map_err(mongo::Error::Bson)?)
+    Ok(RawDocumentBuf::from_bytes(writer.finish()).map_err(mongo::Error::Bson)?)
 }

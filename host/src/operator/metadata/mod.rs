@@ -36,7 +36,10 @@ struct Metadata {
 
 /// Runs one command; prints to standard output.
 pub async fn metadata(command: MetadataCommand, settings: Settings) -> anyhow::Result<Ended> {
-    let mut out = io::stdout().lock();
+    let mut out: Box<dyn Write> = match command.task {
+        MetadataTask::Export => export::output(command.out.as_deref())?,
+        _ => Box::new(io::stdout().lock()),
+    };
     if command.task == MetadataTask::Rollback {
         let rolled = rollback(settings).await?;
         writeln!(

@@ -252,7 +252,10 @@ impl Stage {
         let call = || Call::new(pool.component().info(), "transform");
         let outcomes = answer
             .map_err(Failure::ended)
-            .and_then(|answer| answer.map_err(|error| Failure::answered(error, batch, call())))
+            .and_then(|answer| {
+                let failed = |error| Failure::answered(error, batch, call()).masked(pool);
+                answer.map_err(failed)
+            })
             .and_then(|outcome| {
                 output::read(batch, outcome).map_err(|flaw| Failure::flawed(&flaw, call()))
             });
@@ -311,6 +314,14 @@ impl Failure {
         Self {
             blame,
             error: Box::new(failed(call, &reason)),
+        }
+    }
+
+    /// Without the secrets that the guest was configured with.
+    fn masked(self, pool: &Pool) -> Self {
+        Self {
+            error: Box::new(pool.masked(*self.error)),
+            ..self
         }
     }
 

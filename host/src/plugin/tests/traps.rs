@@ -8,6 +8,7 @@ use crate::model::{ErrorName, Namespace, OperatorError, Route};
 
 use super::super::error::Error;
 use super::super::pool::Pool;
+use super::super::secrets::Revealed;
 use super::super::trap::TrapKind;
 use super::guest::Guest;
 use super::{added, registry};
@@ -18,7 +19,7 @@ fn pool(route: &str) -> Pool {
         ..Guest::default()
     });
     let component = registry().component(&digest).expect("just added");
-    Pool::new(component, "{}".to_owned()).expect("no configuration")
+    Pool::new(component, Revealed::none()).expect("no configuration")
 }
 
 fn route(pool: &Pool, database: &str) -> Result<Route, Error> {

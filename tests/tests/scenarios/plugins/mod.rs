@@ -5,7 +5,7 @@ pub(crate) mod builds;
 mod chain;
 mod checks;
 mod faults;
-mod guests;
+pub(crate) mod guests;
 mod languages;
 mod migration;
 mod pins;

@@ -1,0 +1,260 @@
+//! Secrets in the configurations of plugins: `{"$secret": "mask-key"}` stands for the content of the file
+//! `mask-key` in the host's `secretsDir`.
+//!
+//! Invariant: what is persisted, compared and shown is the reference. The content is read when an instance is
+//! configured, is given to the instance alone, and is taken out of whatever the instance says.
+
+use std::fs::File;
+use std::io::Read;
+use std::path::{Path, PathBuf};
+
+use serde_json::Value;
+
+use crate::model::{ErrorName, StartOptions};
+
+use super::error::{Error, Result};
+
+/// The only field of an object that stands for a secret.
+const REFERENCE: &str = "$secret";
+
+/// The longest secret; a certificate's private key has some 3 KiB.
+const SECRET_BYTES: u64 = 64 << 10;
+
+/// The longest name of a file on Linux.
+const NAME_BYTES: usize = 255;
+
+/// What stands in place of a secret that a component repeats.
+const MASK: &str = "****";
+
+/// Names of fields that hold secrets, or end in one of these.
+const SECRET_FIELDS: [&str; 7] = [
+    "key",
+    "secret",
+    "password",
+    "passphrase",
+    "token",
+    "salt",
+    "pepper",
+];
+
+/// Where the secrets of this host are.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Secrets {
+    directory: Option<PathBuf>,
+}
+
+/// A configuration with its secrets in it: for an instance, and for nothing else.
+pub(super) struct Revealed {
+    config: String,
+    values: Vec<String>,
+}
+
+impl Secrets {
+    pub(super) fn within(directory: Option<PathBuf>) -> Self {
+        Self { directory }
+    }
+
+    /// Reads the secrets that a configuration refers to, and puts them into a copy of it.
+    pub(super) fn reveal(&self, config: &Value) -> Result<(Value, Revealed)> {
+        let (mut revealed, mut values) = (config.clone(), Vec::new());
+        self.fill(&mut revealed, "", &mut values)?;
+        let config = revealed.to_string();
+        Ok((revealed, Revealed { config, values }))
+    }
+
+    fn fill(&self, value: &mut Value, path: &str, values: &mut Vec<String>) -> Result<()> {
+        match value {
+            Value::Object(fields) if fields.contains_key(REFERENCE) => {
+                let name = match (fields.len(), fields.get(REFERENCE)) {
+                    (1, Some(Value::String(name))) => name,
+                    _ => return Err(malformed(path)),
+                };
+                let secret = self.read(name).map_err(|reason| refused(path, reason))?;
+                values.push(secret.clone());
+                *value = Value::String(secret);
+            }
+            Value::Object(fields) => {
+                for (name, inner) in fields {
+                    let dot = if path.is_empty() { "" } else { "." };
+                    self.fill(inner, &format!("{path}{dot}{name}"), values)?;
+                }
+            }
+            Value::Array(elements) => {
+                for (at, inner) in elements.iter_mut().enumerate() {
+                    self.fill(inner, &format!("{path}[{at}]"), values)?;
+                }
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+
+    /// The content of a secret's file, without the line's end. Errors are clauses for the operator.
+    fn read(&self, name: &str) -> std::result::Result<String, String> {
+        let directory = self.directory.as_deref().ok_or_else(|| {
+            format!("it asks for the secret '{name}', and this host has no --secretsDir")
+        })?;
+        if !is_name(name) {
+            return Err(format!(
+                "'{name}' is not the name of a file in {}: letters, digits, '.', '_' and '-', and no '.' at the begin",
+                directory.display()
+            ));
+        }
+        let failed = |what: &str| format!("the secret '{name}' in {} {what}", directory.display());
+        let path = inside(directory, name).map_err(|what| failed(&what))?;
+        let text = text(&path).map_err(|what| failed(&what))?;
+        let secret = text.strip_suffix('\n').unwrap_or(&text);
+        let secret = secret.strip_suffix('\r').unwrap_or(secret);
+        if secret.is_empty() {
+            return Err(failed("is empty"));
+        }
+        Ok(secret.to_owned())
+    }
+}
+
+impl Revealed {
+    /// The empty configuration.
+    pub(super) fn none() -> Self {
+        Self {
+            config: "{}".to_owned(),
+            values: Vec::new(),
+        }
+    }
+
+    /// A configuration that refers to no secret.
+    pub(super) fn plain(config: &Value) -> Self {
+        Self {
+            config: config.to_string(),
+            values: Vec::new(),
+        }
+    }
+
+    /// What an instance is configured with.
+    pub(super) fn config(&self) -> &str {
+        &self.config
+    }
+
+    /// A component's text without the secrets that it repeats.
+    pub(super) fn mask(&self, text: &str) -> String {
+        let masked = |text: String, secret: &String| text.replace(secret.as_str(), MASK);
+        self.values.iter().fold(text.to_owned(), masked)
+    }
+
+    /// The same of all texts of an error.
+    pub(super) fn masked(&self, mut error: Error) -> Error {
+        let texts: [Option<&mut String>; 2] = match &mut error {
+            Error::Refused { path, reason, .. } => [Some(path), Some(reason)],
+            Error::Failed { reason, .. } => [Some(reason), None],
+            Error::Trapped { trap, .. } => [trap.message.as_mut(), Some(&mut trap.backtrace)],
+            _ => [None, None],
+        };
+        for text in texts.into_iter().flatten() {
+            *text = self.mask(text);
+        }
+        error
+    }
+}
+
+/// The fields in the configurations of `plugins` that hold a secret in clear, by their paths.
+pub fn in_clear(options: &StartOptions) -> Vec<String> {
+    let mut found = Vec::new();
+    for (at, plugin) in options.plugins.iter().enumerate() {
+        find_in_clear(
+            &plugin.config.0,
+            &format!("plugins[{at}].config"),
+            &mut found,
+        );
+    }
+    found
+}
+
+fn find_in_clear(value: &Value, path: &str, found: &mut Vec<String>) {
+    match value {
+        Value::Object(fields) => {
+            for (name, inner) in fields {
+                let path = format!("{path}.{name}");
+                if inner.is_string() && is_secret_field(name) {
+                    found.push(path);
+                } else {
+                    find_in_clear(inner, &path, found);
+                }
+            }
+        }
+        Value::Array(elements) => {
+            for (at, inner) in elements.iter().enumerate() {
+                find_in_clear(inner, &format!("{path}[{at}]"), found);
+            }
+        }
+        _ => {}
+    }
+}
+
+fn is_secret_field(name: &str) -> bool {
+    let name = name.to_lowercase();
+    name != REFERENCE && SECRET_FIELDS.iter().any(|end| name.ends_with(end))
+}
+
+/// A name that leads nowhere else, and that Kubernetes and Docker give secrets.
+fn is_name(name: &str) -> bool {
+    let is_allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"._-".contains(&byte);
+    !name.is_empty()
+        && name.len() <= NAME_BYTES
+        && !name.starts_with('.')
+        && name.bytes().all(is_allowed)
+}
+
+/// The file that the name stands for. It may be a symbolic link, as Kubernetes makes them, but only to a file in
+/// the directory.
+fn inside(directory: &Path, name: &str) -> std::result::Result<PathBuf, String> {
+    let root = directory
+        .canonicalize()
+        .map_err(|error| format!("cannot be read, since its directory cannot: {error}"))?;
+    let path = root
+        .join(name)
+        .canonicalize()
+        .map_err(|error| format!("cannot be read: {error}"))?;
+    if !path.starts_with(&root) {
+        return Err("is a link that leaves the directory".to_owned());
+    }
+    if path.is_file() {
+        Ok(path)
+    } else {
+        Err("is not a file".to_owned())
+    }
+}
+
+fn text(path: &Path) -> std::result::Result<String, String> {
+    let unread = |error: std::io::Error| match error.kind() {
+        std::io::ErrorKind::InvalidData => "is not text in UTF-8".to_owned(),
+        _ => format!("cannot be read: {error}"),
+    };
+    let mut text = String::new();
+    let file = File::open(path).map_err(unread)?;
+    let mut start = file.take(SECRET_BYTES + 1);
+    start.read_to_string(&mut text).map_err(unread)?;
+    if text.len() as u64 > SECRET_BYTES {
+        return Err(format!("is larger than {SECRET_BYTES} bytes"));
+    }
+    Ok(text)
+}
+
+fn malformed(path: &str) -> Error {
+    Error::Refused {
+        name: ErrorName::InvalidField,
+        path: path.to_owned(),
+        reason:
+            "a secret is an object with the field $secret alone, and a file's name as its value"
+                .to_owned(),
+    }
+}
+
+fn refused(path: &str, reason: String) -> Error {
+    Error::Refused {
+        name: ErrorName::SecretNotFound,
+        path: path.to_owned(),
+        reason,
+    }
+}
+
+#[cfg(test)]
+mod tests;
