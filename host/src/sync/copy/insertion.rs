@@ -45,7 +45,7 @@ impl PartitionCopier<'_> {
         if let Some(error) = outcome.errors.iter().find(|error| error.is_transient()) {
             return Err(error.clone().into_error().into());
         }
-        if let Some(error) = outcome.errors.iter().find(|one| is_by_index(one.code)) {
+        if let Some(error) = outcome.errors.iter().find(|one| is_by_index(one.code())) {
             return self.insert_again(outcome, sent, error, attempts).await;
         }
         if !is_clustered(&self.namespace.options) {
@@ -72,7 +72,7 @@ impl PartitionCopier<'_> {
         attempts: usize,
     ) -> Result<(), Error> {
         let collection = on_destination(&self.namespace);
-        if !give_way(self.context, &collection, refusal.code, attempts).await? {
+        if !give_way(self.context, &collection, refusal.code(), attempts).await? {
             return Err(refusal.clone().refusal(&collection.namespace).into());
         }
         let refused = outcome.errors.iter().filter(|one| !one.is_duplicate());
