@@ -13,9 +13,12 @@ fn refused(more: String, words: &str) {
         more,
         ..Guest::default()
     };
-    let component = guest.build();
+    refused_component(&guest.build(), words);
+}
+
+fn refused_component(component: &[u8], words: &str) {
     let began = Instant::now();
-    let error = registry().add(&component).expect_err(words);
+    let error = registry().add(component).expect_err(words);
     assert_eq!(error.name, ErrorName::PluginNotSupported, "{error}");
     assert!(error.message.contains(words), "{words}: {error}");
     let took = began.elapsed();
@@ -36,13 +39,15 @@ fn f35_what_is_small_and_slow_to_compile_is_refused() {
     let blocks = "(block (br_if 0 (local.get 1)))".repeat(1_000);
     refused(
         format!("(func (param i32) (local {locals}) {blocks})"),
-        "locals times blocks",
+        "locals times branches",
     );
     let large = format!(
         "(func (result i32) i32.const 0 {})",
-        "i32.const 777777 i32.add\n".repeat(190_000)
+        "i32.const 777777 i32.add\n".repeat(120_000)
     );
-    refused(large.repeat(4), "functions of more than 64 KiB");
+    refused(large.repeat(3), "functions of more than 64 KiB");
+    let branches = "(br_if 0 (i32.const 0))".repeat(26_000);
+    refused(format!("(func (block {branches}))"), "blocks and branches");
     let parameters = "i64 ".repeat(65);
     refused(format!("(func (param {parameters}))"), "65 parameters");
     let results = "i64 ".repeat(17);
@@ -53,15 +58,30 @@ fn f35_what_is_small_and_slow_to_compile_is_refused() {
 #[test]
 fn f35_six_memories_have_the_limit_of_one() {
     // Four MiB each, five together with the guest's own: the limit here is 16 MiB.
-    refused("(memory 64)".repeat(4), "memories begin with more");
+    let four = Guest {
+        more: "(memory 64)".repeat(4),
+        ..Guest::default()
+    };
+    refused_component(&large(&four), "memories begin with more");
     let grown = Guest {
         route: "(if (i32.eq (memory.grow $b (i32.const 150)) (i32.const -1)) (then (unreachable)))
                 (if (i32.eq (memory.grow $c (i32.const 150)) (i32.const -1)) (then (unreachable)))",
         more: "(memory $b 0) (memory $c 0)".to_owned(),
         ..Guest::default()
     };
-    let error = route(&grown).expect_err("too much memory");
+    let added = registry().add(&large(&grown)).expect("a good guest");
+    let error = route_of(&added.info.digest).expect_err("too much memory");
     assert!(error.contains("its memory cap reached"), "{error}");
+}
+
+/// The guest, as large as those that bring a runtime along: small ones have one memory each.
+fn large(guest: &Guest<'_>) -> Vec<u8> {
+    const PADDING: usize = 1 << 20;
+    let mut component = guest.build();
+    // A custom section called `x`: its length is 0x100002 in LEB128.
+    component.extend([0, 0x82, 0x80, 0xc0, 0x00, 1, b'x']);
+    component.resize(component.len() + PADDING, 0);
+    component
 }
 
 /// The bits of a NaN that hardware makes differ between processors.
@@ -88,8 +108,11 @@ fn relaxed_vectors_do_the_same_everywhere() {
 
 /// The guest's answer for a database with a name of three letters.
 fn route(guest: &Guest<'_>) -> Result<Route, String> {
-    let digest = added(guest);
-    let component = registry().component(&digest).expect("just added");
+    route_of(&added(guest))
+}
+
+fn route_of(digest: &str) -> Result<Route, String> {
+    let component = registry().component(digest).expect("just added");
     let pool = Pool::new(component, "{}".to_owned()).expect("no configuration");
     pool.call(|component, instance| component.route(instance, &Namespace::new("abc", "d")))
         .map_err(|error| error.to_string())

@@ -134,7 +134,7 @@ async fn f35_an_upload_that_compiles_keeps_no_call_waiting() -> Result<()> {
         began.elapsed()
     );
 
-    let large = with_function(component(FAULTY)?, 800_000);
+    let large = with_function(component(FAULTY)?, 400_000);
     let upload = upload(&rig, large);
     let calls = async {
         let began = Instant::now();
@@ -161,23 +161,17 @@ async fn f35_an_upload_that_compiles_keeps_no_call_waiting() -> Result<()> {
 
 /// A component with one module more, of one function with a body of this many bytes.
 fn with_function(mut component: Vec<u8>, bytes: usize) -> Vec<u8> {
-    let mut body = vec![0];
+    // No locals; the parameter, and 77,777 more again and again.
+    let mut body = vec![0, 0x20, 0x00];
     while body.len() < bytes {
-        // The parameter times 1.5 is the parameter.
-        let one = 1.5_f64.to_le_bytes();
-        body.extend(
-            [0x20, 0x00, 0x44]
-                .iter()
-                .chain(&one)
-                .chain(&[0xa2, 0x21, 0x00]),
-        );
+        body.extend([0x41, 0xd1, 0xdf, 0x04, 0x6a]);
     }
     body.push(0x0b);
     let section = |id: u8, content: Vec<u8>| [vec![id], leb(content.len()), content].concat();
     let code = [vec![1], leb(body.len()), body].concat();
     let module = [
         b"\0asm\x01\0\0\0".to_vec(),
-        section(1, vec![1, 0x60, 1, 0x7c, 0]),
+        section(1, vec![1, 0x60, 1, 0x7f, 1, 0x7f]),
         section(3, vec![1, 0]),
         section(10, code),
     ]
