@@ -87,7 +87,9 @@ fn export(rig: &mut Rig, directory: &TestDir, name: &str) -> Result<String> {
 async fn persisted(rig: &Rig) -> Result<String> {
     let database = rig.destination_db(METADATA);
     let mut all = String::new();
-    for collection in database.list_collection_names().await? {
+    let mut collections = database.list_collection_names().await?;
+    collections.retain(|name| !name.starts_with("system."));
+    for collection in collections {
         for document in metadata(rig, &collection).await? {
             all += &format!("{collection}: {document}\n");
         }
