@@ -160,3 +160,26 @@ fn imports_are_read_in_every_form() {
                 // use crate::api::No;\nfn f() -> crate::plugin::P {}";
     assert_eq!(rooms_used(text), ["model", "sync", "mongo", "plugin"]);
 }
+
+/// The lines of a manifest's `[dependencies]`.
+fn dependencies(manifest: &str) -> Result<Vec<String>> {
+    let path = support::mongod::workspace().join(manifest);
+    let text = std::fs::read_to_string(&path).with_context(|| format!("read {manifest}"))?;
+    let (_, listed) = text
+        .split_once("[dependencies]\n")
+        .with_context(|| format!("{manifest} has no dependencies"))?;
+    let listed = listed.lines().take_while(|line| !line.starts_with('['));
+    let listed = listed.filter(|line| !line.is_empty());
+    Ok(listed.map(str::to_owned).collect())
+}
+
+/// Else the tasks have dependencies with other features than the host, and these are compiled twice.
+#[test]
+fn the_tasks_are_compiled_beside_all_that_the_host_depends_on() -> Result<()> {
+    let (host, listed) = ("host/Cargo.toml", "tests/dependencies/Cargo.toml");
+    ensure!(
+        dependencies(host)? == dependencies(listed)?,
+        "{listed} does not list the dependencies of {host}"
+    );
+    Ok(())
+}

@@ -1,106 +1,117 @@
-//! `cargo xtask`: everything that is done to this workspace, each command doing
-//! all its own set-up.
+//! `cargo xtask`: says what it does, builds the tasks (`tests/tools`), and becomes the task.
+//!
+//! It has no dependencies and is there in seconds. The tasks are built with all dependencies of the host, so that
+//! nothing is compiled twice.
 
 #![expect(
-    clippy::print_stdout,
     clippy::print_stderr,
     reason = "a task talks to the person who runs it"
 )]
 
-mod bench;
-mod build;
-mod capture;
-mod check;
-mod clusters;
-mod components;
-mod demo;
-mod faults;
-mod languages;
-mod paths;
-mod releases;
-mod test;
-mod upgrade_matrix;
-mod wit;
+use std::env;
+use std::ffi::OsString;
+use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
+use std::process::{Command, ExitCode};
 
-use anyhow::Result;
-use clap::{Parser, Subcommand};
-use support::release::Profile;
-
-#[derive(Parser)]
-#[command(
-    name = "cargo xtask",
-    about = "Builds, demo, tests and benchmarks of tidegate"
-)]
-struct Arguments {
-    #[command(subcommand)]
-    task: Task,
-}
-
-#[derive(Subcommand)]
-enum Task {
-    /// Build the components and the host
-    Build {
-        #[arg(long)]
-        release: bool,
-    },
-    /// Formatting, lints with warnings denied, dependency rules, docs
-    Check,
-    /// All tests, on real clusters; arguments go to the test runner
-    Test {
-        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
-        arguments: Vec<String>,
-    },
-    /// A migration from start to commit, with a kill -9 in the middle
-    Demo(demo::Options),
-    /// Speed and memory against a floor measured in the same run
-    Bench {
-        #[command(subcommand)]
-        bench: bench::Bench,
-    },
-    /// Build the hosts of earlier releases, from their commits
-    Release {
-        /// One of tests/releases.toml; without it, all that are older than this one
-        version: Option<String>,
-        #[arg(long)]
-        release: bool,
-    },
-    /// Write what a release persists in each phase to tests/fixtures/metadata
-    CaptureMetadata {
-        /// One of tests/releases.toml
-        version: String,
-    },
-    /// Upgrade every earlier release to this build, in every phase of a sync
-    UpgradeMatrix(upgrade_matrix::Options),
-    /// Every fault at every command of the hosts, in a scripted sync
-    Faults(faults::Options),
-    /// Freeze the released folders of wit/ that are not frozen yet
-    FreezeWit,
-    /// Start two replica sets, print their URIs and keep them until ctrl-c
-    Clusters,
-}
-
-fn main() -> Result<()> {
-    match Arguments::parse().task {
-        Task::Build { release } => build::all(Profile::of(release)),
-        Task::Check => check::run(),
-        Task::Release { version, release } => {
-            releases::run(version.as_deref(), Profile::of(release))
+fn main() -> ExitCode {
+    let arguments: Vec<OsString> = env::args_os().skip(1).collect();
+    match run(&arguments) {
+        Ok(never) => match never {},
+        Err(error) => {
+            eprintln!("xtask: {error}");
+            ExitCode::FAILURE
         }
-        Task::CaptureMetadata { version } => capture::run(&version),
-        Task::UpgradeMatrix(options) => upgrade_matrix::run(&options),
-        Task::Faults(options) => faults::run(&options),
-        Task::FreezeWit => wit::freeze(),
-        Task::Test { arguments } => test::run(&arguments),
-        Task::Demo(options) => demo::run(&options),
-        Task::Bench { bench } => bench::run(&bench),
-        Task::Clusters => clusters::run(),
     }
 }
 
-/// Runs a task that speaks to clusters.
-fn block_on<T>(task: impl Future<Output = Result<T>>) -> Result<T> {
-    tokio::runtime::Builder::new_multi_thread()
-        .enable_all()
-        .build()?
-        .block_on(task)
+/// Builds the tasks and becomes one.
+fn run(arguments: &[OsString]) -> Result<std::convert::Infallible, String> {
+    let folder = if wants_release(arguments) {
+        "release"
+    } else {
+        "debug"
+    };
+    if !has(arguments, "--no-build") && !has(arguments, "--help") {
+        build(folder)?;
+    }
+    let tools = target().join(folder).join("tools");
+    let error = Command::new(&tools).args(arguments).exec();
+    Err(format!("{} cannot be run: {error}", tools.display()))
+}
+
+fn build(folder: &str) -> Result<(), String> {
+    eprintln!(
+        "xtask: building the tasks and all that the host depends on ({folder}). The first time takes some minutes; \
+         afterwards there is nothing to do."
+    );
+    let mut cargo = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    cargo.current_dir(workspace()).args([
+        "build",
+        "--locked",
+        "--package",
+        "tools",
+        "--package",
+        "dependencies",
+    ]);
+    if folder == "release" {
+        cargo.arg("--release");
+    }
+    // What cargo tells this package of itself is not for others: build scripts that look at it would run again.
+    for (name, _) in env::vars_os() {
+        let shown = name.to_string_lossy();
+        if ["CARGO_PKG_", "CARGO_MANIFEST_"]
+            .iter()
+            .any(|ours| shown.starts_with(ours))
+        {
+            cargo.env_remove(&name);
+        }
+    }
+    match cargo.status() {
+        Ok(status) if status.success() => Ok(()),
+        Ok(status) => Err(format!("the build failed: {status}")),
+        Err(error) => Err(format!("cargo cannot be run: {error}")),
+    }
+}
+
+/// Benchmarks measure release builds, and `--release` asks for one.
+fn wants_release(arguments: &[OsString]) -> bool {
+    arguments.first().is_some_and(|task| task == "bench")
+        || (arguments.first().is_some_and(|task| task == "build") && has(arguments, "--release"))
+}
+
+fn has(arguments: &[OsString], flag: &str) -> bool {
+    arguments.iter().any(|argument| argument == flag)
+}
+
+fn workspace() -> &'static Path {
+    let here = Path::new(env!("CARGO_MANIFEST_DIR"));
+    here.ancestors().nth(2).unwrap_or(here)
+}
+
+fn target() -> PathBuf {
+    env::var_os("CARGO_TARGET_DIR").map_or_else(|| workspace().join("target"), PathBuf::from)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn benchmarks_and_release_builds_are_the_only_ones_in_the_release_profile() {
+        let wants = |line: &str| {
+            let arguments: Vec<OsString> = line.split(' ').map(OsString::from).collect();
+            wants_release(&arguments)
+        };
+        assert!(wants("bench copy --json") && wants("build --release"));
+        for line in [
+            "build",
+            "demo",
+            "test --release",
+            "release 0.3.0 --release",
+            "",
+        ] {
+            assert!(!wants(line), "{line}");
+        }
+    }
 }

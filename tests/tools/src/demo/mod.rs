@@ -32,11 +32,16 @@ pub(crate) struct Options {
 
 pub(crate) fn run(options: &Options) -> Result<()> {
     let before = previous()?;
+    // The profile of the tests, so that neither compiles what the other has.
     if !options.no_build {
-        build::all(Profile::Release)?;
-        releases::build(&before, Profile::Release)?;
+        build::all(Profile::Dev)?;
+        eprintln!(
+            "xtask: building release {}, which the demo begins with",
+            before.version
+        );
+        releases::build(&before, Profile::Dev)?;
     }
-    let (old, new) = (before.binary(Profile::Release)?, host::release_binary());
+    let (old, new) = (before.binary(Profile::Dev)?, host::binary()?);
     eprintln!("mongod: {}", mongod::obtain()?.display());
     let begun = Instant::now();
     crate::block_on(async {

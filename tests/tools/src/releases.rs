@@ -1,5 +1,4 @@
-//! Builds the hosts of earlier releases, each from its own commit and by its own
-//! `cargo xtask build`.
+//! Builds the hosts of earlier releases, each from its own commit, with the components of that commit.
 //!
 //! `target/releases/<version>/<debug or release>` holds `tidegate` and the name of the
 //! `commit` that it was built from; the binary is moved in last. An old tree is built
@@ -20,8 +19,10 @@ use support::{
     release::{self, Profile, Release},
 };
 
-use crate::build::{command, forget_this_package, succeed};
-use crate::components;
+use crate::{
+    build::succeed,
+    components::{self, Tree},
+};
 
 /// Builds the releases that the suites of upgrades begin with: the one before this one, and those
 /// that tests name.
@@ -61,14 +62,17 @@ pub(crate) fn build(release: &Release, profile: Profile) -> Result<()> {
     let target = work.join("target");
     unpack(release, &work)?;
     link_dependencies(&std::path::absolute(target_directory())?, &target)?;
-    succeed(in_tree(&mut command(), &work).args(["build", "--locked", "--package", "xtask"]))
-        .with_context(|| format!("build the tasks of release {}", release.version))?;
-    let mut task = Command::new(target.join("debug/xtask"));
-    forget_this_package(in_tree(&mut task, &work).arg("build"));
+    let tree = Tree::at(&work, &target, &profiles(&work)?);
+    let failed = || format!("build release {}", release.version);
+    tree.build().with_context(failed)?;
+    let mut host = tree.command();
+    host.args(["build", "--locked", "--package", "tidegate"]);
+    // Beside the harness the host has all features that ours has: see `build::PACKAGES`.
+    host.args(["--package", harness(&work)]);
     if profile == Profile::Release {
-        task.arg("--release");
+        host.arg("--release");
     }
-    succeed(&mut task).with_context(|| format!("build release {}", release.version))?;
+    succeed(&mut host).with_context(failed)?;
 
     remove(&folder)?;
     fs::create_dir_all(&folder).with_context(|| format!("create {}", folder.display()))?;
@@ -85,12 +89,27 @@ pub(crate) fn build(release: &Release, profile: Profile) -> Result<()> {
     Ok(())
 }
 
-/// Makes a command one of the old tree, of which nothing is compiled a second time.
-fn in_tree<'a>(command: &'a mut Command, work: &Path) -> &'a mut Command {
-    command
-        .current_dir(work)
-        .env("CARGO_TARGET_DIR", work.join("target"))
-        .env("CARGO_INCREMENTAL", "0")
+/// The package of an old tree that has the harness.
+fn harness(work: &Path) -> &'static str {
+    if work.join("tests/tools").exists() {
+        "tools"
+    } else {
+        "xtask"
+    }
+}
+
+/// A file with this workspace's profiles for the build of an old tree: dependencies that it compiled otherwise
+/// would all be compiled again.
+fn profiles(work: &Path) -> Result<PathBuf> {
+    let manifest = fs::read_to_string(workspace().join("Cargo.toml")).context("read Cargo.toml")?;
+    let mut manifest: toml::Table = toml::from_str(&manifest).context("read Cargo.toml")?;
+    let profiles = manifest
+        .remove("profile")
+        .context("Cargo.toml has no profiles")?;
+    let profiles = toml::Table::from_iter([("profile".to_owned(), profiles)]);
+    let path = work.join("profiles.toml");
+    fs::write(&path, toml::to_string(&profiles)?).context("write the profiles")?;
+    Ok(path)
 }
 
 /// Puts the sources of a release into a folder.

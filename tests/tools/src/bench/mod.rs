@@ -17,7 +17,7 @@ use clap::{Args, Subcommand};
 use serde_json::{Map, Value, json};
 use support::release::Profile;
 
-use crate::build::{self, command};
+use crate::build;
 
 #[derive(Subcommand)]
 pub(crate) enum Bench {
@@ -107,9 +107,6 @@ pub(crate) fn run(bench: &Bench) -> Result<()> {
         Bench::Upgrade(options) => ("upgrade", options),
     };
     if !options.no_build {
-        if cfg!(debug_assertions) {
-            return in_release();
-        }
         build::all(Profile::Release)?;
     }
     ensure!(
@@ -133,24 +130,6 @@ pub(crate) fn run(bench: &Bench) -> Result<()> {
         }
         (cases, true) => println!("{}", cases.as_one_object(name)),
     }
-    Ok(())
-}
-
-/// The floor has to be as fast as it can be: the same task, built for release.
-fn in_release() -> Result<()> {
-    let status = command()
-        .args([
-            "run",
-            "--quiet",
-            "--locked",
-            "--release",
-            "--package",
-            "xtask",
-            "--",
-        ])
-        .args(std::env::args_os().skip(1))
-        .status()?;
-    ensure!(status.success(), "the benchmark failed: {status}");
     Ok(())
 }
 

@@ -19,8 +19,9 @@ use std::process::Command;
 use anyhow::{Context, Result, bail, ensure};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
-use support::mongod::workspace;
 use wit_component::{ComponentEncoder, DecodedWasm};
+
+use support::mongod::workspace;
 
 use crate::build::{command, succeed};
 use crate::paths::Paths;
@@ -92,17 +93,69 @@ struct Shipped {
     semantics: u32,
 }
 
-/// Brings `target/components` up to date.
-pub(crate) fn build() -> Result<()> {
+/// A checkout of tidegate whose components are built: this one, or that of an earlier release.
+pub(crate) struct Tree {
+    root: PathBuf,
+    elsewhere: Option<Elsewhere>,
+}
+
+/// How another tree is built.
+struct Elsewhere {
+    target: PathBuf,
+    /// A file of profiles in place of the tree's own.
+    profiles: PathBuf,
+}
+
+impl Tree {
+    /// This checkout.
+    pub(crate) fn own() -> Self {
+        Self {
+            root: workspace(),
+            elsewhere: None,
+        }
+    }
+
+    /// Another checkout, which compiles into `target` with the profiles of a file.
+    pub(crate) fn at(root: &Path, target: &Path, profiles: &Path) -> Self {
+        Self {
+            root: root.to_owned(),
+            elsewhere: Some(Elsewhere {
+                target: target.to_owned(),
+                profiles: profiles.to_owned(),
+            }),
+        }
+    }
+
+    /// A cargo that works on this tree.
+    pub(crate) fn command(&self) -> Command {
+        let mut command = command();
+        command.current_dir(&self.root);
+        if let Some(Elsewhere { target, profiles }) = &self.elsewhere {
+            command
+                .arg("--config")
+                .arg(profiles)
+                .env("CARGO_TARGET_DIR", target)
+                .env("CARGO_INCREMENTAL", "0");
+        }
+        command
+    }
+
+    /// Brings `target/components` up to date.
+    pub(crate) fn build(&self) -> Result<()> {
+        build(self)
+    }
+}
+
+fn build(tree: &Tree) -> Result<()> {
     ensure_target()?;
-    let workspace = read_workspace()?;
+    let workspace = read_workspace(tree)?;
     let plugins: Vec<(&Package, &Stamp)> = workspace
         .packages
         .iter()
         .filter_map(|p| Some((p, p.stamp()?)))
         .collect();
-    let paths = workspace.paths()?;
-    compile(&plugins, &paths)?;
+    let paths = workspace.paths(&tree.root)?;
+    compile(tree, &plugins, &paths)?;
 
     let built = workspace.target_directory.join(TARGET).join(PROFILE);
     let [folder, guests] =
@@ -132,7 +185,7 @@ pub(crate) fn build() -> Result<()> {
     let manifest = Manifest {
         name: host.name.clone(),
         version: host.version.clone(),
-        metadata_version: metadata_version()?,
+        metadata_version: metadata_version(&tree.root)?,
         components,
     };
     write_if_changed(
@@ -143,16 +196,15 @@ pub(crate) fn build() -> Result<()> {
 
 /// The names of all packages of this workspace.
 pub(crate) fn members() -> Result<Vec<String>> {
-    let packages = read_workspace()?.packages.into_iter();
+    let packages = read_workspace(&Tree::own())?.packages.into_iter();
     let members = packages.filter(|package| package.source.is_none());
     Ok(members.map(|package| package.name).collect())
 }
 
-/// The version of the metadata that this workspace's host writes, out of its source.
-fn metadata_version() -> Result<u32> {
+/// The version of the metadata that a tree's host writes, out of its source.
+fn metadata_version(root: &Path) -> Result<u32> {
     let (file, constant) = METADATA_VERSION;
-    let source =
-        fs::read_to_string(workspace().join(file)).with_context(|| format!("read {file}"))?;
+    let source = fs::read_to_string(root.join(file)).with_context(|| format!("read {file}"))?;
     let value = source
         .lines()
         .find_map(|line| line.strip_prefix(constant)?.strip_suffix(';'))
@@ -164,7 +216,7 @@ fn metadata_version() -> Result<u32> {
 
 /// The names of all packages that run inside the sandbox, and of what they are made with.
 pub(crate) fn packages() -> Result<Vec<String>> {
-    let workspace = read_workspace()?;
+    let workspace = read_workspace(&Tree::own())?;
     let plugins = workspace.packages.into_iter().filter(|package| {
         package.stamp().is_some() || ["tidegate-plugin-sdk", "raw-bson"].contains(&&*package.name)
     });
@@ -172,7 +224,7 @@ pub(crate) fn packages() -> Result<Vec<String>> {
 }
 
 impl Workspace {
-    fn paths(&self) -> Result<Paths> {
+    fn paths(&self, root: &Path) -> Result<Paths> {
         let others = self
             .packages
             .iter()
@@ -180,11 +232,7 @@ impl Workspace {
         let folders = others.filter_map(|package| package.manifest_path.parent()?.parent());
         let folders: BTreeSet<_> = folders.map(Path::to_owned).collect();
         let folders: Vec<_> = folders.into_iter().collect();
-        Paths::new(
-            &workspace().canonicalize()?,
-            &self.target_directory,
-            &folders,
-        )
+        Paths::new(&root.canonicalize()?, &self.target_directory, &folders)
     }
 }
 
@@ -217,8 +265,9 @@ fn has_std(folder: &Path) -> bool {
     })
 }
 
-fn read_workspace() -> Result<Workspace> {
-    let output = command()
+fn read_workspace(tree: &Tree) -> Result<Workspace> {
+    let output = tree
+        .command()
         .args(["metadata", "--locked", "--format-version", "1"])
         .output()
         .context("run cargo metadata")?;
@@ -230,7 +279,7 @@ fn read_workspace() -> Result<Workspace> {
     serde_json::from_slice(&output.stdout).context("read cargo metadata")
 }
 
-fn compile(plugins: &[(&Package, &Stamp)], paths: &Paths) -> Result<()> {
+fn compile(tree: &Tree, plugins: &[(&Package, &Stamp)], paths: &Paths) -> Result<()> {
     let mut arguments = vec![
         "build",
         "--locked",
@@ -244,7 +293,7 @@ fn compile(plugins: &[(&Package, &Stamp)], paths: &Paths) -> Result<()> {
     }
     // These flags and no others: those of an environment would make other bytes.
     succeed(
-        command()
+        tree.command()
             .args(&arguments)
             .env("CARGO_ENCODED_RUSTFLAGS", paths.flags()),
     )

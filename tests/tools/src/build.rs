@@ -1,0 +1,127 @@
+//! Builds of components and host, and how cargo is run from here.
+
+use std::ffi::{OsStr, OsString};
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::{Context, Result, ensure};
+use support::{
+    mongod::{target_directory, workspace},
+    release::Profile,
+};
+
+use crate::components::Tree;
+
+/// The packages of every build of the host. Cargo unifies the features of what is built together: these two
+/// have between them all features that the whole workspace has, so that tests and benchmarks find every dependency
+/// compiled already. The host alone has some with fewer features, and would compile wasmtime again.
+pub(crate) const PACKAGES: [&str; 4] = ["--package", "tidegate", "--package", "tools"];
+
+/// The components first: the host embeds them.
+pub(crate) fn all(profile: Profile) -> Result<()> {
+    Tree::own().build()?;
+    let mut build = command();
+    build.args(["build", "--locked"]).args(PACKAGES);
+    if profile == Profile::Dev {
+        return succeed(&mut build);
+    }
+    succeed(build.arg("--release"))?;
+    split_debug_information(&target_directory().join("release/tidegate"))
+}
+
+/// Moves the binary's debug information into a file beside it, where debuggers look for it. The next build of
+/// cargo puts the whole binary back, so this is done after each.
+fn split_debug_information(binary: &Path) -> Result<()> {
+    let debug = binary.with_extension("debug");
+    let small = binary.with_extension("small");
+    let Some(objcopy) = objcopy()? else {
+        eprintln!(
+            "neither rust-objcopy nor objcopy is installed: the binary keeps its debug information"
+        );
+        return Ok(());
+    };
+    let copy = |option: &OsStr, from: &Path, to: &Path| {
+        succeed(Command::new(&objcopy).arg(option).arg(from).arg(to))
+    };
+    copy("--only-keep-debug".as_ref(), binary, &debug)?;
+    copy("--strip-debug".as_ref(), binary, &small)?;
+    let mut link = OsString::from("--add-gnu-debuglink=");
+    link.push(&debug);
+    copy(&link, &small, &small)?;
+    fs::rename(&small, binary).with_context(|| format!("replace {}", binary.display()))
+}
+
+/// The toolchain's own, or else the system's.
+fn objcopy() -> Result<Option<PathBuf>> {
+    let output = Command::new("rustc")
+        .args(["--print", "target-libdir"])
+        .output();
+    let libraries = String::from_utf8(output.context("run rustc")?.stdout)?;
+    let own = Path::new(libraries.trim()).with_file_name("bin");
+    let own = own.join("rust-objcopy");
+    if own.is_file() {
+        return Ok(Some(own));
+    }
+    let system = PathBuf::from("objcopy");
+    let runs = Command::new(&system).arg("--version").output();
+    Ok(runs
+        .is_ok_and(|output| output.status.success())
+        .then_some(system))
+}
+
+/// Runs cargo in the workspace, its output shown; fails if it fails.
+pub(crate) fn cargo(arguments: &[&str]) -> Result<()> {
+    succeed(command().args(arguments))
+}
+
+/// The cargo that runs this task.
+pub(crate) fn command() -> Command {
+    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+    let mut command = Command::new(cargo);
+    command.current_dir(workspace());
+    forget_this_package(&mut command);
+    command
+}
+
+/// What cargo tells this task of its own package is not for others: build scripts that
+/// look at it would run again, and what depends on them be compiled again.
+pub(crate) fn forget_this_package(command: &mut Command) {
+    for (name, _) in std::env::vars_os() {
+        let shown = name.to_string_lossy();
+        if ["CARGO_PKG_", "CARGO_MANIFEST_"]
+            .iter()
+            .any(|ours| shown.starts_with(ours))
+        {
+            command.env_remove(&name);
+        }
+    }
+}
+
+/// Shows the command, runs it, and fails if it fails. Standard output is left to
+/// the task's own result.
+pub(crate) fn succeed(command: &mut Command) -> Result<()> {
+    let arguments: Vec<_> = command
+        .get_args()
+        .map(|a| a.to_string_lossy().into_owned())
+        .collect();
+    let program = command.get_program().to_string_lossy().into_owned();
+    let program = program.rsplit('/').next().unwrap_or_default().to_owned();
+    eprintln!("$ {program} {}", arguments.join(" "));
+    let status = command.stdout(std::io::stderr()).status();
+    let status = status.with_context(|| format!("run {program}"))?;
+    ensure!(
+        status.success(),
+        "`{program} {}` failed: {status}",
+        arguments.join(" ")
+    );
+    Ok(())
+}
+
+/// True if cargo has this subcommand.
+pub(crate) fn has_subcommand(name: &str) -> bool {
+    command()
+        .args([name, "--version"])
+        .output()
+        .is_ok_and(|output| output.status.success())
+}

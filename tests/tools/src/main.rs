@@ -1,0 +1,106 @@
+//! The tasks of `cargo xtask`: everything that is done to this workspace, each doing all its own set-up.
+//! `cargo xtask` itself (`tests/xtask`) builds this program and runs it.
+
+#![expect(
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "a task talks to the person who runs it"
+)]
+
+mod bench;
+mod build;
+mod capture;
+mod check;
+mod clusters;
+mod components;
+mod demo;
+mod faults;
+mod languages;
+mod paths;
+mod releases;
+mod test;
+mod upgrade_matrix;
+mod wit;
+
+use anyhow::Result;
+use clap::{Parser, Subcommand};
+use support::release::Profile;
+
+#[derive(Parser)]
+#[command(
+    name = "cargo xtask",
+    about = "Builds, demo, tests and benchmarks of tidegate"
+)]
+struct Arguments {
+    #[command(subcommand)]
+    task: Task,
+}
+
+#[derive(Subcommand)]
+enum Task {
+    /// Build the components and the host
+    Build {
+        #[arg(long)]
+        release: bool,
+    },
+    /// Formatting, lints with warnings denied, dependency rules, docs
+    Check,
+    /// All tests, on real clusters; arguments go to the test runner
+    Test {
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        arguments: Vec<String>,
+    },
+    /// A migration from start to commit, with a kill -9 in the middle
+    Demo(demo::Options),
+    /// Speed and memory against a floor measured in the same run
+    Bench {
+        #[command(subcommand)]
+        bench: bench::Bench,
+    },
+    /// Build the hosts of earlier releases, from their commits
+    Release {
+        /// One of tests/releases.toml; without it, all that are older than this one
+        version: Option<String>,
+        #[arg(long)]
+        release: bool,
+    },
+    /// Write what a release persists in each phase to tests/fixtures/metadata
+    CaptureMetadata {
+        /// One of tests/releases.toml
+        version: String,
+    },
+    /// Upgrade every earlier release to this build, in every phase of a sync
+    UpgradeMatrix(upgrade_matrix::Options),
+    /// Every fault at every command of the hosts, in a scripted sync
+    Faults(faults::Options),
+    /// Freeze the released folders of wit/ that are not frozen yet
+    FreezeWit,
+    /// Start two replica sets, print their URIs and keep them until ctrl-c
+    Clusters,
+}
+
+fn main() -> Result<()> {
+    match Arguments::parse().task {
+        Task::Build { release } => build::all(Profile::of(release)),
+        Task::Check => check::run(),
+        Task::Release { version, release } => {
+            releases::run(version.as_deref(), Profile::of(release))
+        }
+        Task::CaptureMetadata { version } => capture::run(&version),
+        Task::UpgradeMatrix(options) => upgrade_matrix::run(&options),
+        Task::Faults(options) => faults::run(&options),
+        Task::FreezeWit => wit::freeze(),
+        Task::Test { arguments } => test::run(&arguments),
+        Task::Demo(options) => demo::run(&options),
+        Task::Bench { bench } => bench::run(&bench),
+        Task::Clusters => clusters::run(),
+    }
+}
+
+/// Runs a task that speaks to clusters.
+fn block_on<T>(task: impl Future<Output = Result<T>>) -> Result<T> {
+    tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()?
+        .block_on(task)
+}
