@@ -257,7 +257,12 @@ impl GuardedWriter {
             let outcome = retry("write without a transaction", || async {
                 Outcome::read(&database.run_raw_command(body.clone()).await?)
             });
-            outcomes.push(outcome.await?);
+            let outcome = outcome.await?;
+            if !outcome.errors.is_empty() {
+                // A host that was late is refused for what the next one has done. It is told that instead.
+                self.reopen().await?;
+            }
+            outcomes.push(outcome);
         }
         Ok(outcomes)
     }
