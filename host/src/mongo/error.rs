@@ -1,7 +1,7 @@
 //! What a server or the driver answers when it does not do what was asked.
 //!
 //! Invariant: no form of an error quotes a document. Texts of servers and of the driver are shown
-//! through [`ServerError`] and [`DriverError`] alone, and [`Error::source`] gives nothing.
+//! through [`ServerError`] and [`DriverError`] alone, and `source` of an error gives nothing.
 
 use std::{fmt, time::Duration};
 

@@ -233,7 +233,8 @@ mod tests {
         let all = [unique.clone(), plain.clone(), sparse];
         assert_eq!(names(&all, &[]), ["p", "s"]);
         assert!(names(std::slice::from_ref(&plain), std::slice::from_ref(&unique)).is_empty());
-        assert_eq!(names(&[unique.clone()], &[unique]), ["u"]);
+        let unique = std::slice::from_ref(&unique);
+        assert_eq!(names(unique, unique), ["u"]);
     }
 
     #[test]
