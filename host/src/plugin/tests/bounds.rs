@@ -35,7 +35,7 @@ fn f35_a_huge_function_is_refused_before_it_is_compiled() {
 
 #[test]
 fn f35_what_is_small_and_slow_to_compile_is_refused() {
-    let locals = "i32 ".repeat(9_000);
+    let locals = "i32 ".repeat(17_000);
     let blocks = "(block (br_if 0 (local.get 1)))".repeat(1_000);
     refused(
         format!("(func (param i32) (local {locals}) {blocks})"),
@@ -46,8 +46,10 @@ fn f35_what_is_small_and_slow_to_compile_is_refused() {
         "i32.const 777777 i32.add\n".repeat(120_000)
     );
     refused(large.repeat(3), "functions of more than 64 KiB");
-    let branches = "(br_if 0 (i32.const 0))".repeat(26_000);
+    let branches = "(br_if 0 (i32.const 0))".repeat(40_000);
     refused(format!("(func (block {branches}))"), "blocks and branches");
+    let loops = format!("{}{}", "(loop ".repeat(65), ")".repeat(65));
+    refused(format!("(func {loops})"), "loops in one another");
     let parameters = "i64 ".repeat(65);
     refused(format!("(func (param {parameters}))"), "65 parameters");
     let results = "i64 ".repeat(17);

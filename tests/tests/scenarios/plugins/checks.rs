@@ -25,7 +25,7 @@ fn file(guest: &str) -> String {
 /// The report of `check` on a guest, by the names of the checks, and whether all is well.
 fn check(guest: &str, config: &Value, more: &[&str]) -> Result<(bool, Value)> {
     let (file, config) = (file(guest), config.to_string());
-    let arguments = [&["check", &file, "--config", &config, "--json"], more].concat();
+    let arguments = [&["check", &file, "--config", &config, "--json"][..], more].concat();
     let output = tidegate(&arguments)?;
     let report: Value = serde_json::from_slice(&output.stdout)
         .with_context(|| String::from_utf8_lossy(&output.stderr).into_owned())?;
@@ -130,7 +130,7 @@ fn f51_names_are_routed() -> Result<()> {
     }
     let (stamp, both) = (file(STAMP), ["--names", "x", "--in", "y"]);
     for (more, code) in [(&["--names", "/nowhere"][..], 2), (&[], 2), (&both, 2)] {
-        let output = tidegate(&[&["run", &stamp], more].concat())?;
+        let output = tidegate(&[&["run", &stamp][..], more].concat())?;
         ensure!(output.status.code() == Some(code), "{more:?}: {output:?}");
     }
     directory.remove();
