@@ -177,12 +177,10 @@ mod tests {
                 assert!(!shown.contains(MARK) && !shown.is_empty(), "{shown}");
             }
         }
-        let error = mongo::Error::from(unread.clone());
-        let sync = crate::sync::Error::from(mongo::Error::from(unread)).into_operator();
+        let error = mongo::Error::from(unread);
         for shown in [
             format!("{error} {error:?}"),
             format!("{:#}", anyhow::Error::new(error)),
-            sync.to_string(),
         ] {
             assert!(!shown.contains(MARK) && shown.contains("shape"), "{shown}");
         }

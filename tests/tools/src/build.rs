@@ -2,7 +2,7 @@
 
 use std::ffi::{OsStr, OsString};
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Command;
 
 use anyhow::{Context, Result, ensure};
@@ -35,14 +35,13 @@ pub(crate) fn all(profile: Profile) -> Result<()> {
 fn split_debug_information(binary: &Path) -> Result<()> {
     let debug = binary.with_extension("debug");
     let small = binary.with_extension("small");
-    let Some(objcopy) = objcopy()? else {
-        eprintln!(
-            "neither rust-objcopy nor objcopy is installed: the binary keeps its debug information"
-        );
+    let objcopies = [toolchain_objcopy()?, Command::new("objcopy")];
+    let Some(objcopy) = objcopies.into_iter().find_map(usable) else {
+        eprintln!("objcopy is not installed: the binary keeps its debug information");
         return Ok(());
     };
     let copy = |option: &OsStr, from: &Path, to: &Path| {
-        succeed(Command::new(&objcopy).arg(option).arg(from).arg(to))
+        succeed(again(&objcopy).arg(option).arg(from).arg(to))
     };
     copy("--only-keep-debug".as_ref(), binary, &debug)?;
     copy("--strip-debug".as_ref(), binary, &small)?;
@@ -52,22 +51,38 @@ fn split_debug_information(binary: &Path) -> Result<()> {
     fs::rename(&small, binary).with_context(|| format!("replace {}", binary.display()))
 }
 
-/// The toolchain's own, or else the system's.
-fn objcopy() -> Result<Option<PathBuf>> {
-    let output = Command::new("rustc")
-        .args(["--print", "target-libdir"])
-        .output();
-    let libraries = String::from_utf8(output.context("run rustc")?.stdout)?;
-    let own = Path::new(libraries.trim()).with_file_name("bin");
-    let own = own.join("rust-objcopy");
-    if own.is_file() {
-        return Ok(Some(own));
-    }
-    let system = PathBuf::from("objcopy");
-    let runs = Command::new(&system).arg("--version").output();
-    Ok(runs
+/// The one that came with rustc, and does not find rustc's own libraries by itself.
+fn toolchain_objcopy() -> Result<Command> {
+    let sysroot = rustc(&["--print", "sysroot"])?;
+    let libraries = rustc(&["--print", "target-libdir"])?;
+    let tools = Path::new(&libraries).with_file_name("bin");
+    let mut objcopy = Command::new(tools.join("rust-objcopy"));
+    objcopy.env("LD_LIBRARY_PATH", Path::new(&sysroot).join("lib"));
+    Ok(objcopy)
+}
+
+fn rustc(arguments: &[&str]) -> Result<String> {
+    let output = Command::new("rustc").args(arguments).output();
+    let text = String::from_utf8(output.context("run rustc")?.stdout)?;
+    Ok(text.trim().to_owned())
+}
+
+fn usable(command: Command) -> Option<Command> {
+    let version = again(&command).arg("--version").output();
+    version
         .is_ok_and(|output| output.status.success())
-        .then_some(system))
+        .then_some(command)
+}
+
+/// The same program in the same environment, without arguments yet.
+fn again(command: &Command) -> Command {
+    let mut again = Command::new(command.get_program());
+    for (name, value) in command.get_envs() {
+        if let Some(value) = value {
+            again.env(name, value);
+        }
+    }
+    again
 }
 
 /// Runs cargo in the workspace, its output shown; fails if it fails.

@@ -32,16 +32,15 @@ pub(crate) struct Options {
 
 pub(crate) fn run(options: &Options) -> Result<()> {
     let before = previous()?;
-    // The profile of the tests, so that neither compiles what the other has.
     if !options.no_build {
-        build::all(Profile::Dev)?;
+        build::all(Profile::Release)?;
         eprintln!(
             "xtask: building release {}, which the demo begins with",
             before.version
         );
-        releases::build(&before, Profile::Dev)?;
+        releases::build(&before, Profile::Release)?;
     }
-    let (old, new) = (before.binary(Profile::Dev)?, host::binary()?);
+    let (old, new) = (before.binary(Profile::Release)?, host::release_binary());
     eprintln!("mongod: {}", mongod::obtain()?.display());
     let begun = Instant::now();
     crate::block_on(async {
