@@ -6,7 +6,7 @@ use anyhow::{Context, Result, ensure};
 use bson::{Timestamp, doc};
 
 use super::{
-    crew::{Crew, letter},
+    crew::{Crew, DEADLINE, letter},
     kind::Side,
     name::Name,
     script::Script,
@@ -18,6 +18,7 @@ use crate::{
     host::{self, Arguments},
     proxy::{Command, Proxies, Proxy},
     replica_set::Options,
+    wait::{Look, wait_until},
 };
 
 /// The clusters of a stage, with their proxies.
@@ -48,11 +49,17 @@ impl Clusters {
 
     /// The source's newest cluster time. The note takes an idle source past it.
     pub(super) async fn source_time(&self) -> Result<Timestamp> {
-        let reply = self.source.admin(doc! { "ping": 1 }).await?;
-        let time = reply.get_timestamp("operationTime")?;
         let note = doc! { "appendOplogNote": 1, "data": { "test": "moves on" } };
-        self.source.admin(note).await?;
-        Ok(time)
+        wait_until("the source takes a note", DEADLINE, async || {
+            let reply = self.source.admin(doc! { "ping": 1 }).await?;
+            let time = reply.get_timestamp("operationTime")?;
+            // A fault may just have made its primary step down.
+            Ok(match self.source.admin(note.clone()).await {
+                Ok(_) => Look::Done(time),
+                Err(error) => Look::NotYet(format!("{error:#}")),
+            })
+        })
+        .await
     }
 
     /// Empties both, whatever hosts have left there.
