@@ -200,12 +200,15 @@ async fn stopped_and_resumed(mut rig: Rig, standby: Host) -> Result<()> {
     standby.pause().await?;
     let before = contents(&rig.destination).await?;
     rig.host.process()?.thaw()?;
-    rig.host
-        .wait_until("the old host knows that it is late", DEADLINE, |progress| {
-            progress.pointer("/lease/ours") == Some(&Value::Bool(false))
+    let late = &rig.host;
+    wait_until("the old host is a standby", DEADLINE, async || {
+        Ok(match role(late).await? {
+            role if role == "standby" => Look::Done(()),
+            role => Look::NotYet(role),
         })
-        .await?;
-    ensure!(role(&rig.host).await? == "standby");
+    })
+    .await?;
+    ensure!(!is_ours(&rig.host.progress().await?));
     ensure!(
         contents(&rig.destination).await? == before,
         "the old host has written"
