@@ -26,7 +26,7 @@ const UNAUTHORIZED: i32 = 13;
 const TEXT_CHARS: usize = 500;
 
 /// Codes of refused documents and indexes: the server's name, and what it means.
-const MEANINGS: [(i32, &str, &str); 22] = [
+const MEANINGS: [(i32, &str, &str); 25] = [
     (
         2,
         "BadValue",
@@ -64,6 +64,11 @@ const MEANINGS: [(i32, &str, &str); 22] = [
         "CannotIndexParallelArrays",
         "a document has two arrays in the fields of one index",
     ),
+    (
+        201,
+        "",
+        "an array cannot be in a field of a text index beside its text",
+    ),
     (276, "IndexBuildAborted", "the index build was aborted"),
     (
         359,
@@ -83,8 +88,14 @@ const MEANINGS: [(i32, &str, &str); 22] = [
     (13026, "", "a value cannot be indexed by a 2d index"),
     (13027, "", "a value is outside the bounds of a 2d index"),
     (13068, "", "a value cannot be indexed by a 2d index"),
+    (
+        16746,
+        "",
+        "a number in the path of an index may be a place in an array or the name of a field",
+    ),
     (16755, "", "a value cannot be indexed by a 2dsphere index"),
     (16766, "", "an array cannot be indexed by a hashed index"),
+    (16804, "", "a value cannot be indexed by a 2d index"),
     (
         17261,
         "",

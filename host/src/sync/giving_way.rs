@@ -2,7 +2,7 @@
 //! destination that a later event drops may refuse it. So one that can be the cause is dropped, and is built again when the
 //! collection is restored at commit, from documents that are all of one time.
 
-use bson::{RawBsonRef, RawDocument, RawDocumentBuf, rawdoc};
+use bson::{RawBsonRef, RawDocument, rawdoc};
 
 use super::{Context, Error, catalog, indexes};
 use crate::mongo::{code, write::CollectionRef};
@@ -80,23 +80,18 @@ pub(super) async fn give_way(
     };
     let index = index.get_str("name").unwrap_or_default();
     tracing::info!(namespace = %name, index, code, "an index refuses a document of a later time, and gives way until commit");
-    match indexes::run(&database, drop_command(collection, index)).await {
+    let command = rawdoc! { "dropIndexes": name.collection.as_str(), "index": index };
+    match indexes::run_on(&database, collection, command).await {
         // Another applier has dropped it.
         Err(Error::Mongo(error)) if error.has_code(code::INDEX_NOT_FOUND) => Ok(true),
         other => other.map(|()| true),
     }
 }
 
-fn drop_command(collection: &CollectionRef, index: &str) -> RawDocumentBuf {
-    let name = collection.namespace.collection.as_str();
-    let mut command = rawdoc! { "dropIndexes": name, "index": index };
-    collection.append_uuid(&mut command);
-    command.append(bson::cstr!("writeConcern"), rawdoc! { "w": "majority" });
-    command
-}
-
 #[cfg(test)]
 mod tests {
+    use bson::RawDocumentBuf;
+
     use super::*;
 
     #[test]

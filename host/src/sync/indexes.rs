@@ -37,17 +37,26 @@ pub(super) async fn build(
     if specs.is_empty() {
         return Ok(());
     }
-    let mut command = build_command(collection, specs);
-    command.append(bson::cstr!("writeConcern"), rawdoc! { "w": "majority" });
-    run(database, command).await
+    run(database, build_command(collection, specs)).await
 }
 
-/// Runs a DDL command that may be repeated.
+/// Runs a DDL command that may be repeated, durable on a majority.
 pub(super) async fn run(
     database: &DestinationDatabase,
-    command: RawDocumentBuf,
+    mut command: RawDocumentBuf,
 ) -> Result<(), Error> {
+    command.append(bson::cstr!("writeConcern"), rawdoc! { "w": "majority" });
     Ok(database.run(command).await?)
+}
+
+/// Runs such a command on a collection, by its UUID.
+pub(super) async fn run_on(
+    database: &DestinationDatabase,
+    collection: &CollectionRef,
+    mut command: RawDocumentBuf,
+) -> Result<(), Error> {
+    collection.append_uuid(&mut command);
+    run(database, command).await
 }
 
 /// Phase "index building": indexes of every copied collection, then views.
@@ -101,11 +110,9 @@ pub(super) async fn relax_expiry(context: &Context) -> Result<(), Error> {
         let expires =
             expires.is_some_and(|found| matches!(found.get("expireAfterSeconds"), Ok(Some(_))));
         if found.as_deref().and_then(uuid_of) == namespace.destination_uuid && expires {
-            let mut command =
+            let command =
                 rawdoc! { "collMod": name.collection.as_str(), "expireAfterSeconds": "off" };
-            on_destination(&namespace).append_uuid(&mut command);
-            command.append(bson::cstr!("writeConcern"), rawdoc! { "w": "majority" });
-            run(&database, command).await?;
+            run_on(&database, &on_destination(&namespace), command).await?;
         }
     }
     Ok(())
@@ -193,8 +200,7 @@ pub(super) fn unless_fenced(error: Error) -> Result<Error, Error> {
 /// Creates a view; one that exists already is brought to the same definition.
 pub(super) async fn create_view(context: &Context, view: &NamespaceDocument) -> Result<(), Error> {
     let database = context.destination.database(&view.destination.database);
-    let mut create = create_command(&view.destination.collection, &view.options)?;
-    create.append(bson::cstr!("writeConcern"), rawdoc! { "w": "majority" });
+    let create = create_command(&view.destination.collection, &view.options)?;
     match run(&database, create).await {
         Err(Error::Mongo(error)) if error.has_code(code::NAMESPACE_EXISTS) => {
             let mut command = rawdoc! { "collMod": view.destination.collection.as_str() };

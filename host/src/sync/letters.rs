@@ -23,8 +23,7 @@ pub(super) async fn free_name(
     if !listing::collections(destination.reads()).await?.is_empty() {
         return Ok(false);
     }
-    let command = rawdoc! { "dropDatabase": 1, "writeConcern": { "w": "majority" } };
-    indexes::run(&destination, command).await?;
+    indexes::run(&destination, rawdoc! { "dropDatabase": 1 }).await?;
     Ok(true)
 }
 

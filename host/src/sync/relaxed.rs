@@ -13,9 +13,14 @@ use crate::mongo::{self, listing, write::CollectionRef};
 /// The largest size that the server takes for a capped collection: 2^50 bytes.
 const LARGE_CAPPED_BYTES: i64 = 1 << 50;
 
+/// True if an option of a collection or an index is there and true.
+pub(super) fn is_on(options: &RawDocument, option: &str) -> bool {
+    matches!(options.get(option), Ok(Some(RawBsonRef::Boolean(true))))
+}
+
 /// True if a collection's options make it a capped one: its natural order is data.
 pub(super) fn is_capped(options: &RawDocument) -> bool {
-    matches!(options.get("capped"), Ok(Some(RawBsonRef::Boolean(true))))
+    is_on(options, "capped")
 }
 
 /// True for a collection that is stored by its `_id`, without an index of it. Server 6.0.5 answers
@@ -27,7 +32,7 @@ pub(super) fn is_clustered(options: &RawDocument) -> bool {
 
 /// True for a collection that the server drops when it starts, and that `$out` and its like rename when it is full.
 pub(super) fn is_temporary(options: &RawDocument) -> bool {
-    matches!(options.get("temp"), Ok(Some(RawBsonRef::Boolean(true))))
+    is_on(options, "temp")
 }
 
 /// The collation that an index has which names none; `None` for the simple one.
@@ -102,12 +107,11 @@ pub(super) fn collated(options: &RawDocument, mut index: RawDocumentBuf) -> RawD
 /// True if the server takes only one of two indexes while neither is unique: it tells indexes on one key apart
 /// by collation, partial filter, `sparse` and `unique`.
 fn are_twins(a: &RawDocument, b: &RawDocument) -> bool {
-    let is_sparse = |index: &RawDocument| index.get_bool("sparse").unwrap_or_default();
     a.get_str("name").ok() != b.get_str("name").ok()
         && ["key", "collation", "partialFilterExpression"]
             .iter()
             .all(|field| a.get(field).ok() == b.get(field).ok())
-        && is_sparse(a) == is_sparse(b)
+        && is_on(a, "sparse") == is_on(b, "sparse")
 }
 
 /// True if an index has to wait for commit, since one of `known` or of `together` stands in its place:
@@ -117,9 +121,8 @@ pub(super) fn stands_aside(
     known: &[RawDocumentBuf],
     together: &[RawDocumentBuf],
 ) -> bool {
-    let is_unique = index.get_bool("unique").unwrap_or_default();
     known.iter().any(|other| are_twins(index, other))
-        || is_unique && together.iter().any(|other| are_twins(index, other))
+        || is_on(index, "unique") && together.iter().any(|other| are_twins(index, other))
 }
 
 /// `indexes` as they are built while the sync runs on a collection that has `known` already. Those that cannot be there

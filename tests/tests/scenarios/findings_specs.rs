@@ -9,7 +9,7 @@ use mongodb::Database;
 use serde_json::{Value, json};
 use support::{Rig, host::DEADLINE, replica_set, rig::Options, wait::Look, wait_until};
 
-use crate::steps::{count, insert, names, run, update, wait_in_step};
+use crate::steps::{count, insert, names, rig_to_die_at, run, update, wait_in_step};
 
 async fn create_indexes(
     database: &Database,
@@ -108,6 +108,25 @@ async fn f20_temporary_collections_keep_nothing_from_going_on() -> Result<()> {
         !there.iter().any(|name| name.starts_with("left")),
         "{there:?}"
     );
+    rig.close().await.map(drop)
+}
+
+/// The host dies when the temporary collection is dropped, before that is recorded: it is restored once more.
+#[tokio::test]
+async fn f20_a_temporary_collection_that_is_gone_already_is_no_failure() -> Result<()> {
+    let mut rig = rig_to_die_at("commit_done").await?;
+    rig.set_scope(|_, collection| collection != "left");
+    insert(&rig.source_db("app"), "c", vec![doc! { "_id": 1 }]).await?;
+    temporary(&rig, "left").await?;
+    begin(&rig, json!({})).await?;
+    rig.host.wait_can_commit().await?;
+    // The answer may be lost with the host.
+    let _ = rig.host.commit().await;
+    rig.host.wait_for_end().await?;
+    rig.host.restart().await?;
+    let progress = rig.host.wait_for_state("COMMITTED").await?;
+    let warnings = progress["warnings"].to_string();
+    ensure!(!warnings.contains("Not restored"), "{warnings}");
     rig.close().await.map(drop)
 }
 

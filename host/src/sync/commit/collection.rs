@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use bson::{RawBsonRef, RawDocument, RawDocumentBuf, raw::CStr, rawdoc};
+use bson::{RawDocument, RawDocumentBuf, raw::CStr, rawdoc};
 
 use super::{NotRestored, difference};
 use crate::{
@@ -14,7 +14,7 @@ use crate::{
         Context, Error,
         catalog::{self, Entry},
         indexes,
-        relaxed::{self, collated, relaxed},
+        relaxed::{self, collated, is_on, relaxed},
     },
 };
 
@@ -46,7 +46,11 @@ impl<'a> Collection<'a> {
     pub(super) async fn restore(mut self) -> Result<NotRestored, Error> {
         if relaxed::is_temporary(&self.entry.options) {
             // The source's server drops it with its next start, and it was created to stay here.
-            let dropped = self.run(rawdoc! { "drop": self.name() }).await;
+            let dropped = match self.run(rawdoc! { "drop": self.name() }).await {
+                // By a restoration before this one, which was killed.
+                Err(Error::Mongo(error)) if error.whereabouts(self.name()).is_some() => Ok(()),
+                other => other,
+            };
             self.note("temporary collection", dropped)?;
             return Ok(self.not_restored);
         }
@@ -190,10 +194,7 @@ impl<'a> Collection<'a> {
     ) -> Result<(), Error> {
         let what = index_name(wanted);
         let name = wanted.get_str("name").unwrap_or_default();
-        let is_set = |index: &RawDocument, option| {
-            matches!(index.get(option), Ok(Some(RawBsonRef::Boolean(true))))
-        };
-        let lacks = |option| is_set(wanted, option) && !is_set(current, option);
+        let lacks = |option| is_on(wanted, option) && !is_on(current, option);
         if lacks("unique") {
             let unique = self.make_unique(name).await;
             self.note(&what, unique)?;
@@ -238,10 +239,8 @@ impl<'a> Collection<'a> {
     }
 
     /// Runs a command on the collection, by its UUID.
-    async fn run(&self, mut command: RawDocumentBuf) -> Result<(), Error> {
-        self.on_destination.append_uuid(&mut command);
-        command.append(bson::cstr!("writeConcern"), rawdoc! { "w": "majority" });
-        indexes::run(&self.database, command).await
+    async fn run(&self, command: RawDocumentBuf) -> Result<(), Error> {
+        indexes::run_on(&self.database, &self.on_destination, command).await
     }
 
     async fn restore_capped(&self) -> Result<(), Error> {

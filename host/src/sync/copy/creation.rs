@@ -152,13 +152,8 @@ async fn drop_existing(context: &Context, namespace: &NamespaceDocument) -> Resu
         uuid: uuid.and_then(|hex| NamespaceDocument::uuid_of_id(&hex)),
         namespace: name.clone(),
     };
-    let mut command = bson::rawdoc! { "drop": name.collection.as_str() };
-    existing.append_uuid(&mut command);
-    command.append(
-        bson::cstr!("writeConcern"),
-        bson::rawdoc! { "w": "majority" },
-    );
-    match indexes::run(&database, command).await {
+    let command = bson::rawdoc! { "drop": name.collection.as_str() };
+    match indexes::run_on(&database, &existing, command).await {
         // Gone already: an attempt whose answer was lost.
         Err(Error::Mongo(error)) if error.whereabouts(&name.collection).is_some() => Ok(()),
         other => other,

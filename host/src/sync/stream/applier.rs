@@ -5,7 +5,7 @@
 //! A transaction is applied exactly once, so deltas never meet a document that has them already.
 //! What a replay may find there is written as a replacement from the start.
 
-use std::sync::Arc;
+use std::{collections::HashSet, sync::Arc};
 
 use super::{
     Context, Error,
@@ -18,7 +18,7 @@ use super::{
 };
 use crate::{
     model::{ClusterTime, Guard, document_key::DocumentKey, event::OpType},
-    plugin::Outcome,
+    plugin::{Fault, Outcome},
     sync::{pipeline, quarantine::Origin},
 };
 
@@ -157,29 +157,20 @@ impl Applier {
         let Some(chain) = &target.chain else {
             return Ok(());
         };
-        let (quarantine, status) = (&self.context.quarantine, &self.context.status);
-        let namespace_id = target.namespace_id();
-        let judged = slots.iter().filter(|slot| !slot.look_up);
-        let keys = judged.map(|slot| &slot.key);
-        quarantine.release(status, &namespace_id, keys).await?;
         let (places, documents): (Vec<_>, Vec<_>) = slots
             .iter()
             .enumerate()
             .filter_map(|(at, slot)| slot.whole().map(|document| (at, document)))
             .unzip();
         let transformed = pipeline::transform(chain, &documents)?;
-        let judged = documents.iter().zip(transformed.outcomes());
+        let judged = places.iter().zip(&documents).zip(transformed.outcomes());
         let faulty: Vec<_> = judged
-            .filter_map(|(document, outcome)| match outcome {
-                Outcome::Quarantined(fault) => Some((*document, fault)),
+            .filter_map(|((at, document), outcome)| match outcome {
+                Outcome::Quarantined(fault) => Some((*at, (*document, fault))),
                 _ => None,
             })
             .collect();
-        let origin = Origin {
-            namespace_id: &namespace_id,
-            source: &target.source,
-        };
-        quarantine.put(status, origin, &faulty).await?;
+        self.put_aside(target, slots, faulty).await?;
         for (at, outcome) in places.into_iter().zip(transformed.outcomes()) {
             let Some(slot) = slots.get_mut(at) else {
                 continue;
@@ -191,6 +182,28 @@ impl Applier {
             }
         }
         Ok(())
+    }
+
+    /// Keeps what is in quarantine to what plugins have just said: `faulty` documents, by their slots' places, stay or
+    /// come, and the others of the slots go. An entry that stays is there all the time.
+    async fn put_aside(
+        &self,
+        target: &Target,
+        slots: &[Slot<'_>],
+        faulty: Vec<(usize, (&[u8], &Fault))>,
+    ) -> Result<(), Error> {
+        let (quarantine, status) = (&self.context.quarantine, &self.context.status);
+        let namespace_id = target.namespace_id();
+        let origin = Origin {
+            namespace_id: &namespace_id,
+            source: &target.source,
+        };
+        let (places, faulty): (HashSet<_>, Vec<_>) = faulty.into_iter().unzip();
+        quarantine.put(status, origin, &faulty).await?;
+        let judged = slots.iter().enumerate();
+        let well = judged.filter(|(at, slot)| !slot.look_up && !places.contains(at));
+        let keys = well.map(|(_, slot)| &slot.key);
+        quarantine.release(status, &namespace_id, keys).await
     }
 }
 

@@ -78,13 +78,12 @@ async fn rename(
     to: &str,
 ) -> Result<(), Error> {
     let Namespace { database, .. } = &namespace.destination;
-    let mut command = rawdoc! {
+    let command = rawdoc! {
         "renameCollection": format!("{database}.{from}"),
         "to": format!("{database}.{to}"),
     };
-    indexes::on_destination(namespace).append_uuid(&mut command);
-    command.append(bson::cstr!("writeConcern"), rawdoc! { "w": "majority" });
-    match indexes::run(&context.destination.database("admin"), command).await {
+    let admin = context.destination.database("admin");
+    match indexes::run_on(&admin, &indexes::on_destination(namespace), command).await {
         // Done by an attempt whose answer was lost.
         Err(Error::Mongo(error)) if is_named(&error, from, to) => Ok(()),
         other => other,
