@@ -6,19 +6,20 @@
 //! Exit codes: 0 done or asked to stop, 1 a bug, 2 the command line or the host
 //! it runs on, 3 the clusters or the sync itself.
 
+mod signals;
+
 use std::io::{self, Write};
 use std::process::ExitCode;
 use std::sync::Arc;
 
 use anyhow::Context;
+use signals::Signals;
 use tidegate::config::{self, Config, MetadataCommand, Request};
 use tidegate::model::{ErrorName, OperatorError};
-use tidegate::observe::{self, field};
+use tidegate::observe::{self, Log, field};
 use tidegate::operator::{self, Ended};
-use tidegate::session::{Session, Settings};
+use tidegate::session::{SessionHandle, Settings};
 use tidegate::{api, author};
-use tokio::signal::unix::{SignalKind, signal};
-use tokio_util::sync::CancellationToken;
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
@@ -58,30 +59,32 @@ fn print(text: &str) -> anyhow::Result<()> {
 
 #[tokio::main]
 async fn run(config: Config) -> anyhow::Result<()> {
-    observe::start_logging(config.log_path.as_deref(), config.verbosity)?;
+    let signals = Signals::listen()?;
+    let log = Log::start(config.log_path.as_deref(), config.verbosity)?;
     tracing::info!(version = observe::VERSION, "tidegate");
     config.log();
+    for variable in config::unknown_variables() {
+        tracing::warn!("{variable}");
+    }
     let listener = api::bind(config.port).await?;
     let address = listener.local_addr().context("read the bound address")?;
-    let stop = stop_on_signal()?;
-    let session = tokio::select! {
-        session = Session::open(settings(config)) => session?,
-        () = stop.cancelled() => return Ok(()),
-    };
+    let stop = signals.serve(log, config.clone());
     tracing::info!(%address, "listening");
-    let served = async {
-        let served = api::serve(listener, Arc::clone(&session), stop.clone()).await;
-        stop.cancel();
-        served.context("serve the API")
+    let session = Arc::new(SessionHandle::new(settings(config)));
+    let served = tokio::spawn(api::serve(listener, session.clone(), stop.clone()));
+    let opened = tokio::select! {
+        opened = session.open() => opened.map(Some),
+        () = stop.cancelled() => Ok(None),
+    };
+    let Some(session) = opened.inspect_err(|_| stop.cancel())? else {
+        return served.await.context("serve the API");
     };
     // Another host may wait for the sync: it is let go while last calls are being answered.
-    let left = async {
-        tokio::select! {
-            () = session.handed_over().cancelled() => stop.cancel(),
-            () = stop.cancelled() => session.leave().await,
-        }
-    };
-    let (served, ()) = tokio::join!(served, left);
+    tokio::select! {
+        () = session.handed_over().cancelled() => stop.cancel(),
+        () = stop.cancelled() => session.leave().await,
+    }
+    let served = served.await.context("serve the API");
     session.shutdown().await;
     tracing::info!("stopped");
     served
@@ -90,20 +93,6 @@ async fn run(config: Config) -> anyhow::Result<()> {
 #[tokio::main]
 async fn look_at(command: MetadataCommand, config: Config) -> anyhow::Result<Ended> {
     operator::metadata(command, settings(config)).await
-}
-
-/// A token that SIGTERM or SIGINT cancels.
-fn stop_on_signal() -> anyhow::Result<CancellationToken> {
-    let mut terminate = signal(SignalKind::terminate()).context("listen for SIGTERM")?;
-    let mut interrupt = signal(SignalKind::interrupt()).context("listen for SIGINT")?;
-    let stop = CancellationToken::new();
-    let stopped = stop.clone();
-    tokio::spawn(async move {
-        tokio::select! { _ = terminate.recv() => {}, _ = interrupt.recv() => {} }
-        tracing::info!("asked to stop");
-        stopped.cancel();
-    });
-    Ok(stop)
 }
 
 fn settings(config: Config) -> Settings {
@@ -130,6 +119,7 @@ fn exit_code(name: ErrorName) -> ExitCode {
         ErrorName::InternalError => ExitCode::from(1),
         ErrorName::InvalidConfig
         | ErrorName::InvalidUri
+        | ErrorName::NotSupported
         | ErrorName::PortInUse
         | ErrorName::LogPathNotWritable => ExitCode::from(2),
         _ => ExitCode::from(3),

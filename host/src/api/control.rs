@@ -4,7 +4,7 @@ use std::future::Future;
 
 use crate::model::plugins::{InstalledPlugin, QuarantinedDocument, Retried, Upgrade};
 use crate::model::{OperatorError, Progress, Readiness, StartOptions};
-use crate::session::Session;
+use crate::session::SessionHandle;
 
 /// A sync under control. A refused call has changed nothing.
 pub trait Control: Send + Sync + 'static {
@@ -41,25 +41,26 @@ pub trait Outcome: Answer<()> {}
 
 impl<F: Answer<()>> Outcome for F {}
 
-impl Control for Session {
+/// A call waits a little for a session that is opening.
+impl Control for SessionHandle {
     fn start(&self, options: StartOptions) -> impl Outcome {
-        Self::start(self, options)
+        async move { self.session().await?.start(options).await }
     }
 
     fn pause(&self) -> impl Outcome {
-        Self::pause(self)
+        async move { self.session().await?.pause().await }
     }
 
     fn resume(&self) -> impl Outcome {
-        Self::resume(self)
+        async move { self.session().await?.resume().await }
     }
 
     fn commit(&self) -> impl Outcome {
-        Self::commit(self)
+        async move { self.session().await?.commit().await }
     }
 
     fn reverse(&self) -> impl Outcome {
-        Self::reverse(self)
+        async move { self.session().await?.reverse().await }
     }
 
     fn progress(&self) -> impl Future<Output = Progress> + Send {
@@ -71,30 +72,30 @@ impl Control for Session {
     }
 
     fn handover(&self) -> impl Outcome {
-        Self::handover(self)
+        async move { self.session().await?.handover().await }
     }
 
     fn plugins(&self) -> impl Answer<Vec<InstalledPlugin>> {
-        Self::plugins(self)
+        async move { self.session().await?.plugins().await }
     }
 
     fn add_plugin(&self, bytes: Vec<u8>) -> impl Answer<InstalledPlugin> {
-        Self::add_plugin(self, bytes)
+        async move { self.session().await?.add_plugin(bytes).await }
     }
 
     async fn remove_plugin(&self, digest: String) -> Result<(), OperatorError> {
-        Self::remove_plugin(self, &digest).await
+        self.session().await?.remove_plugin(&digest).await
     }
 
     fn upgrade(&self, upgrade: Upgrade) -> impl Outcome {
-        Self::upgrade(self, upgrade)
+        async move { self.session().await?.upgrade(upgrade).await }
     }
 
     fn quarantined(&self, after: String, limit: u32) -> impl Answer<Vec<QuarantinedDocument>> {
-        Self::quarantined(self, after, limit)
+        async move { self.session().await?.quarantined(after, limit).await }
     }
 
     fn retry_quarantined(&self) -> impl Answer<Retried> {
-        Self::retry_quarantined(self)
+        async move { self.session().await?.retry_quarantined().await }
     }
 }

@@ -50,13 +50,15 @@ impl From<InputError> for Refusal {
 
 impl IntoResponse for Refusal {
     fn into_response(self) -> Response {
-        let OperatorError { name, message } = self.0;
         let failure = Failure {
             success: false,
-            error: name.as_str(),
-            error_description: message,
+            error: self.0.name.as_str(),
+            error_description: self.0.message.clone(),
         };
-        (status(name), Json(failure)).into_response()
+        let mut response = (status(self.0.name), Json(failure)).into_response();
+        // For the log.
+        response.extensions_mut().insert(self.0);
+        response
     }
 }
 
@@ -76,7 +78,10 @@ fn status(name: ErrorName) -> StatusCode {
         N::NotFound | N::PluginNotFound | N::SecretNotFound => StatusCode::NOT_FOUND,
         N::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
         N::BodyTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
-        N::ConnectionFailed | N::AuthenticationFailed => StatusCode::SERVICE_UNAVAILABLE,
+        N::BodyIncomplete => StatusCode::REQUEST_TIMEOUT,
+        N::TooManyRequests | N::ConnectionFailed | N::AuthenticationFailed => {
+            StatusCode::SERVICE_UNAVAILABLE
+        }
         N::InvalidConfig
         | N::InvalidUri
         | N::PortInUse

@@ -4,24 +4,25 @@
 //! full before the session hears of it, so what is refused has changed nothing.
 
 mod chain;
+mod connections;
 mod control;
 mod error;
 mod feature_set;
 mod filter;
 mod guard;
+mod log;
 mod metrics;
 mod openapi;
 mod plugins;
 mod progress;
 mod quarantine;
+mod received;
 mod request;
 mod routes;
 mod start;
 
-use std::io;
 use std::net::Ipv4Addr;
 use std::sync::Arc;
-use std::time::Duration;
 
 use axum::Router;
 use axum::middleware;
@@ -33,9 +34,6 @@ use crate::model::{ErrorName, OperatorError};
 use control::Answer;
 pub use control::{Control, Outcome};
 use error::Refusal;
-
-/// How long calls that are being answered may take once the host has to stop.
-const STOP_GRACE: Duration = Duration::from_secs(2);
 
 /// Takes the API's port. Only loopback: nothing else is protected in this release.
 pub async fn bind(port: u16) -> Result<TcpListener, OperatorError> {
@@ -52,24 +50,10 @@ pub async fn bind(port: u16) -> Result<TcpListener, OperatorError> {
         })
 }
 
-/// Serves the API until `stop` is cancelled and the calls under way are answered,
-/// or their grace is over.
-pub async fn serve<C: Control>(
-    listener: TcpListener,
-    control: Arc<C>,
-    stop: CancellationToken,
-) -> io::Result<()> {
-    let served = axum::serve(listener, router(control))
-        .with_graceful_shutdown(stop.clone().cancelled_owned())
-        .into_future();
-    let grace_is_over = async {
-        stop.cancelled().await;
-        tokio::time::sleep(STOP_GRACE).await;
-    };
-    tokio::select! {
-        result = served => result,
-        () = grace_is_over => Ok(()),
-    }
+/// Serves the API until `stop` is cancelled and the calls under way are answered, or their grace
+/// is over.
+pub async fn serve<C: Control>(listener: TcpListener, control: Arc<C>, stop: CancellationToken) {
+    connections::serve(listener, router(control), stop).await;
 }
 
 /// The API as a service, for `serve` and for tests without a socket.
@@ -97,6 +81,7 @@ fn router<C: Control>(control: Arc<C>) -> Router {
         .fallback(routes::not_found)
         .method_not_allowed_fallback(routes::method_not_allowed)
         .layer(middleware::from_fn(guard::admit))
+        .layer(middleware::from_fn(log::calls))
         .with_state(control)
 }
 

@@ -12,14 +12,12 @@ use serde_json::Value;
 use utoipa::ToSchema;
 
 use super::error::{Failure, Refusal};
-use super::request::{bytes, read};
+use super::received;
+use super::request::read;
 use super::routes::{Done, Success};
 use super::{Control, to_its_end};
 use crate::model::ErrorName;
 use crate::model::plugins::{InstalledPlugin, OnIncompatible, Swap, Upgrade};
-
-/// Above the 64 MiB that the engine takes, so that the sender of a larger one reads why.
-pub(super) const COMPONENT_LIMIT_BYTES: usize = 128 * 1024 * 1024;
 
 #[derive(Serialize, ToSchema)]
 pub(super) struct PluginsAnswer {
@@ -65,7 +63,11 @@ struct PluginBody {
 /// The components that this host can run.
 #[utoipa::path(
     get, path = "/api/v1/plugins", tag = "plugins", operation_id = "listPlugins",
-    responses((status = 200, body = PluginsAnswer), (status = "4XX", body = Failure), (status = "5XX", body = Failure)),
+    responses(
+        (status = 200, description = "The components.", body = PluginsAnswer),
+        (status = "4XX", description = "Refused.", body = Failure),
+        (status = "5XX", description = "A cluster does not answer, or tidegate or a component has failed.", body = Failure),
+    ),
 )]
 pub(super) async fn list<C: Control>(
     State(control): State<Arc<C>>,
@@ -81,14 +83,22 @@ pub(super) async fn list<C: Control>(
 #[utoipa::path(
     post, path = "/api/v1/plugins", tag = "plugins", operation_id = "addPlugin",
     request_body(content_type = "application/wasm", description = "The component, of at most 64 MiB."),
-    responses((status = 200, body = PluginAnswer), (status = "4XX", body = Failure), (status = "5XX", body = Failure)),
+    responses(
+        (status = 200, description = "The component, as it was stored.", body = PluginAnswer),
+        (status = "4XX", description = "Refused.", body = Failure),
+        (status = "5XX", description = "A cluster does not answer, or tidegate or a component has failed.", body = Failure),
+    ),
 )]
 pub(super) async fn add<C: Control>(
     State(control): State<Arc<C>>,
     body: Body,
 ) -> Result<Json<PluginAnswer>, Refusal> {
-    let component = bytes(body, COMPONENT_LIMIT_BYTES).await?.into();
-    let plugin = to_its_end(async move { control.add_plugin(component).await }).await?;
+    let mut received = received::component(body).await?;
+    let plugin = to_its_end(async move {
+        // Its share of the budget is kept until the component is stored.
+        control.add_plugin(received.take()).await
+    })
+    .await?;
     Ok(Json(PluginAnswer {
         success: true,
         plugin: plugin.into(),
@@ -163,7 +173,11 @@ enum OnIncompatibleField {
 #[utoipa::path(
     post, path = "/api/v1/upgrade", tag = "plugins",
     request_body = UpgradeRequest,
-    responses((status = 200, body = Success), (status = "4XX", body = Failure), (status = "5XX", body = Failure)),
+    responses(
+        (status = 200, description = "Carried out.", body = Success),
+        (status = "4XX", description = "Refused.", body = Failure),
+        (status = "5XX", description = "A cluster does not answer, or tidegate or a component has failed.", body = Failure),
+    ),
 )]
 pub(super) async fn upgrade<C: Control>(State(control): State<Arc<C>>, body: Body) -> Done {
     let upgrade = read::<UpgradeRequest>(body).await?.check()?;

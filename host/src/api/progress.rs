@@ -207,6 +207,11 @@ impl ProgressBody {
         };
         if progress.state != State::Idle {
             body.describe(progress, with_collections);
+        } else if progress.info.is_some() {
+            // The host has not looked for a sync yet.
+            body.info = progress.info;
+            body.can_commit_reason = progress.cannot_commit;
+            body.warnings = Some(progress.warnings);
         }
         body
     }

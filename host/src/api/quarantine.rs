@@ -95,7 +95,11 @@ pub(super) struct RetriedAnswer {
         ("after" = Option<String>, Query, description = "the `next` of the page before"),
         ("limit" = Option<u32>, Query, minimum = 1, maximum = 1000, description = "documents on a page; 100 if absent"),
     ),
-    responses((status = 200, body = QuarantineAnswer), (status = "4XX", body = Failure), (status = "5XX", body = Failure)),
+    responses(
+        (status = 200, description = "A page of the list.", body = QuarantineAnswer),
+        (status = "4XX", description = "Refused.", body = Failure),
+        (status = "5XX", description = "A cluster does not answer, or tidegate or a component has failed.", body = Failure),
+    ),
 )]
 pub(super) async fn list<C: Control>(
     State(control): State<Arc<C>>,
@@ -117,8 +121,12 @@ pub(super) async fn list<C: Control>(
 /// Tries every document in quarantine once more; answers when all are through.
 #[utoipa::path(
     post, path = "/api/v1/quarantine/retry", tag = "plugins", operation_id = "retryQuarantine",
-    request_body = Option<NoOptions>,
-    responses((status = 200, body = RetriedAnswer), (status = "4XX", body = Failure), (status = "5XX", body = Failure)),
+    request_body = NoOptions,
+    responses(
+        (status = 200, description = "Done.", body = RetriedAnswer),
+        (status = "4XX", description = "Refused.", body = Failure),
+        (status = "5XX", description = "A cluster does not answer, or tidegate or a component has failed.", body = Failure),
+    ),
 )]
 pub(super) async fn retry<C: Control>(
     State(control): State<Arc<C>>,

@@ -1,28 +1,29 @@
 //! What a request carries, its body and its query, read strictly.
 
-use axum::body::{self, Body, Bytes, HttpBody};
+use std::collections::HashSet;
+
+use axum::body::Body;
 use axum::extract::Query;
 use axum::http::Uri;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
 use super::error::Refusal;
+use super::received;
 use crate::model::{ErrorName, input};
-
-/// Ample for filters that name thousands of collections.
-const JSON_LIMIT_BYTES: usize = 1024 * 1024;
 
 /// Reads a JSON body, whatever its `Content-Type`: mongosync's documented curl
 /// lines send another. No body is an empty object.
 pub(super) async fn read<T: DeserializeOwned>(body: Body) -> Result<T, Refusal> {
-    let bytes = bytes(body, JSON_LIMIT_BYTES).await?;
+    let received = received::json(body).await?;
+    let bytes = received.bytes();
     let value = if bytes.trim_ascii().is_empty() {
         Value::Object(Map::new())
     } else {
-        serde_json::from_slice(&bytes).map_err(|error| {
+        input::parse_json(bytes).map_err(|error| {
             Refusal::new(
                 ErrorName::InvalidJson,
-                format!("The request body is not JSON: {error}."),
+                format!("The request body is refused as JSON: {error}."),
             )
         })?
     };
@@ -35,24 +36,6 @@ pub(super) async fn read<T: DeserializeOwned>(body: Body) -> Result<T, Refusal> 
     Ok(input::read(value)?)
 }
 
-/// Reads a body of any content. One that announces more than `limit` bytes is
-/// refused before it is read: curl asks first, and sends nothing then.
-pub(super) async fn bytes(body: Body, limit: usize) -> Result<Bytes, Refusal> {
-    let refusal = || {
-        Refusal::new(
-            ErrorName::BodyTooLarge,
-            format!("The request body is not complete within {limit} bytes, the limit."),
-        )
-    };
-    if usize::try_from(body.size_hint().lower()).is_ok_and(|announced| announced <= limit) {
-        body::to_bytes(body, limit)
-            .await
-            .map_err(|_longer_or_broken_off| refusal())
-    } else {
-        Err(refusal())
-    }
-}
-
 /// Reads a query; every value is a string.
 pub(super) fn query<T: DeserializeOwned>(uri: &Uri) -> Result<T, Refusal> {
     let Query(pairs) = Query::<Vec<(String, String)>>::try_from_uri(uri).map_err(|error| {
@@ -61,6 +44,13 @@ pub(super) fn query<T: DeserializeOwned>(uri: &Uri) -> Result<T, Refusal> {
             format!("The query is refused: {error}."),
         )
     })?;
+    let mut names = HashSet::new();
+    if let Some((name, _)) = pairs.iter().find(|(name, _)| !names.insert(name)) {
+        return Err(Refusal::new(
+            ErrorName::InvalidField,
+            format!("The query is refused: '{name}' is given twice; give it once."),
+        ));
+    }
     input::read(pairs.into_iter().collect())
         .map_err(|error| Refusal::new(error.name(), format!("The query is refused: {error}.")))
 }

@@ -42,7 +42,11 @@ impl Success {
 #[utoipa::path(
     post, path = "/api/v1/start", tag = "control",
     request_body = StartRequest,
-    responses((status = 200, body = Success), (status = "4XX", body = Failure), (status = "5XX", body = Failure)),
+    responses(
+        (status = 200, description = "Carried out.", body = Success),
+        (status = "4XX", description = "Refused.", body = Failure),
+        (status = "5XX", description = "A cluster does not answer, or tidegate or a component has failed.", body = Failure),
+    ),
 )]
 pub(super) async fn start<C: Control>(State(control): State<Arc<C>>, body: Body) -> Done {
     let options = read::<StartRequest>(body).await?.into_options()?;
@@ -54,8 +58,12 @@ pub(super) async fn start<C: Control>(State(control): State<Arc<C>>, body: Body)
 /// Pauses the sync; answers when its position is persisted.
 #[utoipa::path(
     post, path = "/api/v1/pause", tag = "control",
-    request_body = Option<NoOptions>,
-    responses((status = 200, body = Success), (status = "4XX", body = Failure), (status = "5XX", body = Failure)),
+    request_body = NoOptions,
+    responses(
+        (status = 200, description = "Carried out.", body = Success),
+        (status = "4XX", description = "Refused.", body = Failure),
+        (status = "5XX", description = "A cluster does not answer, or tidegate or a component has failed.", body = Failure),
+    ),
 )]
 pub(super) async fn pause<C: Control>(State(control): State<Arc<C>>, body: Body) -> Done {
     read::<NoOptions>(body).await?;
@@ -67,8 +75,12 @@ pub(super) async fn pause<C: Control>(State(control): State<Arc<C>>, body: Body)
 /// Resumes a paused sync.
 #[utoipa::path(
     post, path = "/api/v1/resume", tag = "control",
-    request_body = Option<NoOptions>,
-    responses((status = 200, body = Success), (status = "4XX", body = Failure), (status = "5XX", body = Failure)),
+    request_body = NoOptions,
+    responses(
+        (status = 200, description = "Carried out.", body = Success),
+        (status = "4XX", description = "Refused.", body = Failure),
+        (status = "5XX", description = "A cluster does not answer, or tidegate or a component has failed.", body = Failure),
+    ),
 )]
 pub(super) async fn resume<C: Control>(State(control): State<Arc<C>>, body: Body) -> Done {
     read::<NoOptions>(body).await?;
@@ -80,8 +92,12 @@ pub(super) async fn resume<C: Control>(State(control): State<Arc<C>>, body: Body
 /// Begins the cutover; `/progress` says when it is done.
 #[utoipa::path(
     post, path = "/api/v1/commit", tag = "control",
-    request_body = Option<NoOptions>,
-    responses((status = 200, body = Success), (status = "4XX", body = Failure), (status = "5XX", body = Failure)),
+    request_body = NoOptions,
+    responses(
+        (status = 200, description = "Carried out.", body = Success),
+        (status = "4XX", description = "Refused.", body = Failure),
+        (status = "5XX", description = "A cluster does not answer, or tidegate or a component has failed.", body = Failure),
+    ),
 )]
 pub(super) async fn commit<C: Control>(State(control): State<Arc<C>>, body: Body) -> Done {
     read::<NoOptions>(body).await?;
@@ -94,8 +110,12 @@ pub(super) async fn commit<C: Control>(State(control): State<Arc<C>>, body: Body
 /// stopped, its position is persisted and the lease is given back. The process ends then.
 #[utoipa::path(
     post, path = "/api/v1/handover", tag = "control",
-    request_body = Option<NoOptions>,
-    responses((status = 200, body = Success), (status = "4XX", body = Failure), (status = "5XX", body = Failure)),
+    request_body = NoOptions,
+    responses(
+        (status = 200, description = "Carried out.", body = Success),
+        (status = "4XX", description = "Refused.", body = Failure),
+        (status = "5XX", description = "A cluster does not answer, or tidegate or a component has failed.", body = Failure),
+    ),
 )]
 pub(super) async fn handover<C: Control>(State(control): State<Arc<C>>, body: Body) -> Done {
     read::<NoOptions>(body).await?;
@@ -107,8 +127,12 @@ pub(super) async fn handover<C: Control>(State(control): State<Arc<C>>, body: Bo
 /// Swaps the direction of a committed sync. Not in this release.
 #[utoipa::path(
     post, path = "/api/v1/reverse", tag = "control",
-    request_body = Option<NoOptions>,
-    responses((status = 200, body = Success), (status = "4XX", body = Failure), (status = "5XX", body = Failure)),
+    request_body = NoOptions,
+    responses(
+        (status = 200, description = "Carried out.", body = Success),
+        (status = "4XX", description = "Refused.", body = Failure),
+        (status = "5XX", description = "A cluster does not answer, or tidegate or a component has failed.", body = Failure),
+    ),
 )]
 pub(super) async fn reverse<C: Control>(State(control): State<Arc<C>>, body: Body) -> Done {
     read::<NoOptions>(body).await?;
@@ -121,7 +145,7 @@ pub(super) async fn reverse<C: Control>(State(control): State<Arc<C>>, body: Bod
 #[utoipa::path(
     get, path = "/api/v1/progress", tag = "control",
     params(("collections" = Option<bool>, Query, description = "true: with an entry for each collection")),
-    responses((status = 200, body = ProgressAnswer), (status = "4XX", body = Failure)),
+    responses((status = 200, description = "The snapshot.", body = ProgressAnswer), (status = "4XX", description = "Refused.", body = Failure)),
 )]
 pub(super) async fn progress<C: Control>(
     State(control): State<Arc<C>>,
@@ -135,7 +159,7 @@ pub(super) async fn progress<C: Control>(
 }
 
 /// 200 while the process answers.
-#[utoipa::path(get, path = "/healthz", tag = "health", responses((status = 200)))]
+#[utoipa::path(get, path = "/healthz", tag = "health", responses((status = 200, description = "The process answers.")))]
 pub(super) async fn healthz() -> StatusCode {
     StatusCode::OK
 }
@@ -158,7 +182,7 @@ pub(super) struct ReadinessBody {
 /// sync or is a standby, which is ready, too.
 #[utoipa::path(
     get, path = "/readyz", tag = "health",
-    responses((status = 200, body = ReadinessBody), (status = 503, body = ReadinessBody)),
+    responses((status = 200, description = "Ready.", body = ReadinessBody), (status = 503, description = "Not ready, and why.", body = ReadinessBody)),
 )]
 pub(super) async fn readyz<C: Control>(
     State(control): State<Arc<C>>,
@@ -168,6 +192,7 @@ pub(super) async fn readyz<C: Control>(
         role,
         state,
         reason,
+        ..
     } = control.readiness();
     let status = if ready {
         StatusCode::OK

@@ -7,7 +7,7 @@
 use std::fmt;
 
 use serde::Deserialize;
-use serde::de::{self, Deserializer, Visitor};
+use serde::de::{self, Deserializer, MapAccess, SeqAccess, Visitor};
 use serde_json::{Map, Value};
 use utoipa::ToSchema;
 
@@ -38,7 +38,8 @@ pub(super) struct StartRequest {
     enable_user_write_blocking: Option<WriteBlocking>,
     /// Not in this release: absent or false.
     reversible: Option<bool>,
-    /// Not in this release: absent or `{"enabled": false}`.
+    /// Not in this release: absent, false or `{"enabled": false}`.
+    #[schema(value_type = Option<VerificationField>)]
     verification: Option<Verification>,
     /// Not in this release: absent or false.
     pre_existing_destination_data: Option<bool>,
@@ -53,8 +54,9 @@ pub(super) struct StartRequest {
     namespace_remap: Option<Vec<RemapField>>,
     /// The components that every document goes through, in this order.
     plugins: Option<Vec<PluginField>>,
-    /// Not in this release: absent or false.
-    copy_in_natural_order: Option<bool>,
+    /// Not in this release: absent, empty or false.
+    #[schema(value_type = Option<Vec<FilterField>>)]
+    copy_in_natural_order: Option<NaturalOrder>,
     /// Changes nothing here: collections are never copied in the order of random ids.
     #[expect(dead_code, reason = "either value asks for what is done anyway")]
     detect_random_id: Option<bool>,
@@ -82,10 +84,77 @@ enum BuildIndexesField {
     ExcludeHashedAfterCopy,
 }
 
-#[derive(Deserialize, ToSchema)]
-#[serde(deny_unknown_fields, expecting = "an object")]
+/// `verification`: an object, or mongosync's older boolean.
 struct Verification {
     enabled: Option<bool>,
+}
+
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields, expecting = "an object or a boolean")]
+#[schema(as = Verification)]
+struct VerificationField {
+    enabled: Option<bool>,
+}
+
+impl<'de> Deserialize<'de> for Verification {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(VerificationVisitor)
+    }
+}
+
+struct VerificationVisitor;
+
+impl<'de> Visitor<'de> for VerificationVisitor {
+    type Value = Verification;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an object or a boolean")
+    }
+
+    fn visit_bool<E>(self, enabled: bool) -> Result<Verification, E> {
+        let enabled = Some(enabled);
+        Ok(Verification { enabled })
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, fields: A) -> Result<Verification, A::Error> {
+        let field = VerificationField::deserialize(de::value::MapAccessDeserializer::new(fields))?;
+        Ok(Verification {
+            enabled: field.enabled,
+        })
+    }
+}
+
+/// `copyInNaturalOrder`: mongosync's list of filters, or a boolean.
+struct NaturalOrder {
+    asks: bool,
+}
+
+impl<'de> Deserialize<'de> for NaturalOrder {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(NaturalOrderVisitor)
+    }
+}
+
+struct NaturalOrderVisitor;
+
+impl<'de> Visitor<'de> for NaturalOrderVisitor {
+    type Value = NaturalOrder;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an array or a boolean")
+    }
+
+    fn visit_bool<E>(self, asks: bool) -> Result<NaturalOrder, E> {
+        Ok(NaturalOrder { asks })
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut filters: A) -> Result<NaturalOrder, A::Error> {
+        let mut asks = false;
+        while filters.next_element::<FilterField>()?.is_some() {
+            asks = true;
+        }
+        Ok(NaturalOrder { asks })
+    }
 }
 
 impl StartRequest {
@@ -143,8 +212,10 @@ impl StartRequest {
             ("sharding", self.sharding.is_some(), "leave it out"),
             (
                 "copyInNaturalOrder",
-                self.copy_in_natural_order == Some(true),
-                "leave it out or give false",
+                self.copy_in_natural_order
+                    .as_ref()
+                    .is_some_and(|order| order.asks),
+                "collections are copied in ranges of _id, several at a time; leave it out, or give []",
             ),
         ];
         match asked.iter().find(|(_, is_asked, _)| *is_asked) {

@@ -11,6 +11,7 @@ use super::*;
 use crate::model::state::Call;
 use crate::model::{StartOptions, State};
 
+mod connections;
 mod metrics;
 mod plugins;
 mod progress;

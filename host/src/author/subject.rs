@@ -6,7 +6,7 @@ use anyhow::{Context, Result};
 use serde_json::{Value, json};
 
 use crate::model::options::{ClusterName, Json, OnError, PluginOptions};
-use crate::model::{Namespace, OperatorError, StartOptions};
+use crate::model::{Namespace, OperatorError, StartOptions, input};
 use crate::plugin::{Installed, NamespaceChain, Registry, Router, Scope, WasiPolicy};
 
 use super::{command, misused};
@@ -125,8 +125,8 @@ pub(super) fn config(subject: &command::Subject) -> Result<Option<Value>> {
         })?;
         (format!("The configuration file {given}"), text)
     };
-    let value: Value = serde_json::from_str(&text)
-        .map_err(|error| misused(format!("{place} is not JSON: {error}.")))?;
+    let value = input::parse_json(text.as_bytes())
+        .map_err(|error| misused(format!("{place} is refused as JSON: {error}.")))?;
     if value.is_object() {
         Ok(Some(value))
     } else {

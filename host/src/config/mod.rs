@@ -7,6 +7,7 @@
 
 mod options;
 mod secret;
+mod words;
 
 use std::ffi::OsString;
 use std::fs;
@@ -21,7 +22,7 @@ use crate::model::input::{self, closest};
 use crate::model::{ErrorName, OperatorError};
 pub use options::MetadataTask;
 use options::{CommandLine, FeatureSetTool, Options, Tools};
-pub use secret::{ConnectionString, mask_text};
+pub use secret::{ConnectionString, is_secret_option, mask_text};
 
 /// mongosync's port.
 const DEFAULT_PORT: u16 = 27182;
@@ -94,9 +95,10 @@ pub enum FeatureSetCommand {
 /// Reads the command line, the environment, and the configuration file that
 /// one of them names.
 pub fn load(args: impl IntoIterator<Item = OsString>) -> Result<Request, OperatorError> {
-    let command_line = match CommandLine::try_parse_from(args) {
+    let args: Vec<OsString> = args.into_iter().collect();
+    let command_line = match CommandLine::try_parse_from(&args) {
         Ok(command_line) => command_line,
-        Err(error) => return printed_or_refused(&error),
+        Err(error) => return printed_or_refused(&error, &args),
     };
     match command_line.tools {
         None => checked(command_line.options, command_line.config.as_deref()).map(Request::Run),
@@ -119,6 +121,11 @@ pub fn load(args: impl IntoIterator<Item = OsString>) -> Result<Request, Operato
             ))
         }
     }
+}
+
+/// A sentence for each variable of the environment that looks like an option and is none.
+pub fn unknown_variables() -> Vec<String> {
+    words::unknown_variables(std::env::vars_os().map(|(name, _)| name))
 }
 
 /// The options, and behind them the file's.
@@ -147,24 +154,13 @@ fn feature_set_command(tool: FeatureSetTool) -> Result<FeatureSetCommand, Operat
     })
 }
 
-fn printed_or_refused(error: &clap::Error) -> Result<Request, OperatorError> {
-    let text = error.render().to_string();
+fn printed_or_refused(error: &clap::Error, args: &[OsString]) -> Result<Request, OperatorError> {
     match error.kind() {
-        ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => Ok(Request::Print(text)),
-        _ => Err(invalid(mask_text(&sentence(&text)))),
+        ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => {
+            Ok(Request::Print(error.render().to_string()))
+        }
+        _ => Err(invalid(words::refusal(error, args))),
     }
-}
-
-/// What clap would print over several lines, as one sentence without the usage.
-fn sentence(text: &str) -> String {
-    let lines: Vec<&str> = text
-        .trim_start_matches("error: ")
-        .lines()
-        .map(str::trim)
-        .take_while(|line| !line.starts_with("Usage:") && !line.starts_with("For more"))
-        .filter(|line| !line.is_empty())
-        .collect();
-    format!("{}. --help lists the options.", lines.join("; "))
 }
 
 fn read_file(path: &Path) -> Result<Options, OperatorError> {
@@ -175,10 +171,9 @@ fn read_file(path: &Path) -> Result<Options, OperatorError> {
         ))
     })?;
     let value: serde_json::Value = serde_saphyr::from_str(&text).map_err(|error| {
-        // The parser's own text quotes the file, and the file may hold secrets.
-        let line = error.location().map_or(0, |location| location.line());
         invalid(format!(
-            "The configuration file {place} is not valid YAML near line {line}."
+            "The configuration file {place} is not valid YAML: {}.",
+            words::yaml_fault(&error)
         ))
     })?;
     if value.is_null() {
@@ -193,6 +188,13 @@ fn read_file(path: &Path) -> Result<Options, OperatorError> {
 
 impl Config {
     fn check(options: Options) -> Result<Self, OperatorError> {
+        if options.hot_doc_ids.is_some() {
+            return Err(OperatorError::new(
+                ErrorName::NotSupported,
+                "This release does not have what 'hotDocIDs' asks for: documents that change often are followed as \
+                 all others, and none waits for commit. Leave it out.",
+            ));
+        }
         Ok(Self {
             cluster0: connection_string("cluster0", options.cluster0, options.cluster0_file)?,
             cluster1: connection_string("cluster1", options.cluster1, options.cluster1_file)?,
@@ -215,6 +217,23 @@ impl Config {
             refuse_wasi: refuses_wasi(options.plugin_wasi.as_deref())?,
             lease: lease(options.lease_seconds)?,
         })
+    }
+
+    /// The options that differ in `read`, and that a host takes at its start alone.
+    pub fn differing_at_restart(&self, read: &Self) -> Vec<&'static str> {
+        let differing = [
+            ("cluster0", self.cluster0 != read.cluster0),
+            ("cluster1", self.cluster1 != read.cluster1),
+            ("port", self.port != read.port),
+            ("logPath", self.log_path != read.log_path),
+            ("loadLevel", self.load_level != read.load_level),
+            ("id", self.id != read.id),
+            ("featureSet", self.feature_set != read.feature_set),
+            ("pluginWasi", self.refuse_wasi != read.refuse_wasi),
+            ("leaseSeconds", self.lease != read.lease),
+        ];
+        let named = differing.into_iter().filter(|(_, differs)| *differs);
+        named.map(|(name, _)| name).collect()
     }
 
     /// Logs what the host runs with, once, without secrets.

@@ -4,10 +4,12 @@
 //! file, so that the three cannot differ.
 
 use std::ffi::OsString;
+use std::fmt;
 use std::path::PathBuf;
 
 use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 use serde::Deserialize;
+use serde::de::{self, Deserializer, IgnoredAny, Unexpected, Visitor};
 
 /// Copies a live MongoDB cluster into another and keeps the two in step until cutover.
 #[derive(Debug, Parser)]
@@ -151,6 +153,7 @@ pub(super) struct Options {
         env = "TIDEGATE_PORT",
         allow_negative_numbers = true
     )]
+    #[serde(deserialize_with = "number")]
     pub(super) port: Option<i64>,
 
     /// Directory for log files; without it, logs go to standard output.
@@ -168,6 +171,7 @@ pub(super) struct Options {
         env = "TIDEGATE_LOAD_LEVEL",
         allow_negative_numbers = true
     )]
+    #[serde(deserialize_with = "number")]
     pub(super) load_level: Option<i64>,
 
     /// Name of this instance, shown as mongosyncID [default: coordinator].
@@ -200,6 +204,7 @@ pub(super) struct Options {
         env = "TIDEGATE_LEASE_SECONDS",
         allow_negative_numbers = true
     )]
+    #[serde(deserialize_with = "number")]
     pub(super) lease_seconds: Option<i64>,
 
     /// Accepted for mongosync's scripts; there is no disclaimer.
@@ -209,6 +214,77 @@ pub(super) struct Options {
     /// Accepted for mongosync's scripts; there is no telemetry.
     #[arg(long, num_args = 0..=1, default_missing_value = "true")]
     pub(super) disable_telemetry: Option<bool>,
+
+    /// Accepted for mongosync's scripts; nothing is verified. Since v0.3.1.
+    #[arg(long, num_args = 0..=1, default_missing_value = "true")]
+    pub(super) disable_verification: Option<bool>,
+
+    /// Accepted for mongosync's scripts; metrics are at GET /metrics. Since v0.3.1.
+    #[arg(long, num_args = 0..=1, default_missing_value = "true")]
+    pub(super) disable_metrics_logging: Option<bool>,
+
+    /// Accepted for mongosync's scripts; metrics are at GET /metrics. Since v0.3.1.
+    #[arg(long, value_name = "DIR")]
+    pub(super) metrics_logging_filepath: Option<PathBuf>,
+
+    /// Not in this release. Since v0.3.1.
+    #[arg(long = "hotDocIDs", value_name = "IDS", hide = true)]
+    #[serde(rename = "hotDocIDs")]
+    pub(super) hot_doc_ids: Option<Anything>,
+}
+
+/// A value of an option that is refused whatever it is.
+#[derive(Clone, Debug)]
+pub(super) struct Anything;
+
+impl From<String> for Anything {
+    fn from(_: String) -> Self {
+        Self
+    }
+}
+
+impl<'de> Deserialize<'de> for Anything {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        IgnoredAny::deserialize(deserializer).map(|_| Self)
+    }
+}
+
+/// A whole number, or a string that holds one, as mongosync's files may have it.
+fn number<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<i64>, D::Error> {
+    deserializer.deserialize_option(NumberVisitor)
+}
+
+struct NumberVisitor;
+
+impl<'de> Visitor<'de> for NumberVisitor {
+    type Value = Option<i64>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a whole number")
+    }
+
+    fn visit_none<E>(self) -> Result<Option<i64>, E> {
+        Ok(None)
+    }
+
+    fn visit_some<D: Deserializer<'de>>(self, deserializer: D) -> Result<Option<i64>, D::Error> {
+        deserializer.deserialize_any(self)
+    }
+
+    fn visit_i64<E>(self, value: i64) -> Result<Option<i64>, E> {
+        Ok(Some(value))
+    }
+
+    fn visit_u64<E: de::Error>(self, value: u64) -> Result<Option<i64>, E> {
+        i64::try_from(value)
+            .map(Some)
+            .map_err(|_too_large| E::invalid_value(Unexpected::Unsigned(value), &self))
+    }
+
+    fn visit_str<E: de::Error>(self, value: &str) -> Result<Option<i64>, E> {
+        let number = value.trim().parse().map(Some);
+        number.map_err(|_not_one| E::invalid_value(Unexpected::Str(value), &self))
+    }
 }
 
 impl Options {
@@ -239,6 +315,14 @@ impl Options {
             lease_seconds: self.lease_seconds.or(other.lease_seconds),
             accept_disclaimer: self.accept_disclaimer.or(other.accept_disclaimer),
             disable_telemetry: self.disable_telemetry.or(other.disable_telemetry),
+            disable_verification: self.disable_verification.or(other.disable_verification),
+            disable_metrics_logging: self
+                .disable_metrics_logging
+                .or(other.disable_metrics_logging),
+            metrics_logging_filepath: self
+                .metrics_logging_filepath
+                .or(other.metrics_logging_filepath),
+            hot_doc_ids: self.hot_doc_ids.or(other.hot_doc_ids),
         }
     }
 }

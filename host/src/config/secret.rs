@@ -73,9 +73,14 @@ fn mask_uri(uri: &str) -> String {
     format!("{scheme}://{user}{place}{mark}{}", options.join("&"))
 }
 
+/// True for an option of a connection string whose value is a secret.
+pub fn is_secret_option(name: &str) -> bool {
+    SECRET_OPTIONS.contains(&name.to_lowercase().as_str())
+}
+
 fn mask_option(option: &str) -> String {
     match option.split_once('=') {
-        Some((name, _)) if SECRET_OPTIONS.contains(&name.to_lowercase().as_str()) => {
+        Some((name, _)) if is_secret_option(name) => {
             format!("{name}={MASK}")
         }
         _ => option.to_owned(),

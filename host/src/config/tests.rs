@@ -130,7 +130,7 @@ fn bad_files_are_refused_by_name_without_their_secrets() {
         ("- 1", "expected an object, found an array"),
         (
             "cluster0: \"mongodb://u:s3cret@a\nport: 1",
-            "is not valid YAML near line",
+            "is not valid YAML: ",
         ),
     ] {
         let file = TempFile::new(text);
@@ -163,7 +163,7 @@ fn bad_values_are_refused_with_the_value() {
         (["--verbosity", "WARM"], "Did you mean WARN?"),
         (
             ["--port", "x"],
-            "InvalidConfig: invalid value 'x' for '--port <PORT>'",
+            "InvalidConfig: The flag --port is 'x'. Give a whole number.",
         ),
         (
             ["--prot", "1"],
@@ -215,6 +215,9 @@ fn mongosyncs_other_flags_change_nothing() {
         &["--acceptDisclaimer"][..],
         &["--acceptDisclaimer", "true"],
         &["--disableTelemetry"],
+        &["--disableVerification"],
+        &["--disableMetricsLogging", "true"],
+        &["--metricsLoggingFilepath", "/var/log/mongosync"],
     ] {
         assert_eq!(with_clusters(args).expect("a configuration"), plain);
     }
@@ -290,4 +293,30 @@ fn version_and_help_are_printed() {
             "{request:?}"
         );
     }
+}
+
+#[test]
+fn f56_mongosyncs_options_are_read_as_its_files_have_them() {
+    let file = TempFile::new(
+        "loadLevel: \"4\"\nport: \" 27183\"\ndisableVerification: true\nmetricsLoggingFilepath: /m\n\
+         disableMetricsLogging: false\n",
+    );
+    let config = with_clusters(&["--config", file.path()]).expect("a configuration");
+    assert_eq!((config.load_level, config.port), (4, 27183));
+    let file = TempFile::new("loadLevel: four\n");
+    let wrong = refusal(with_clusters(&["--config", file.path()]));
+    assert!(
+        wrong.contains("field 'loadLevel': expected a whole number"),
+        "{wrong}"
+    );
+    for text in ["hotDocIDs: [1]\n", "hotDocIDs: \"a,b\"\n"] {
+        let file = TempFile::new(text);
+        let refused = refusal(with_clusters(&["--config", file.path()]));
+        assert!(
+            refused.starts_with("NotSupported: ") && refused.contains("'hotDocIDs'"),
+            "{refused}"
+        );
+    }
+    let flag = refusal(with_clusters(&["--hotDocIDs", "1,2"]));
+    assert!(flag.starts_with("NotSupported: "), "{flag}");
 }

@@ -80,6 +80,12 @@ pub struct SessionDocument {
 
 impl SessionDocument {
     pub const ID: &'static str = "session";
+
+    /// Names the sync in logs, the same on each host: its source's set, and when it began.
+    pub fn sync_id(&self) -> String {
+        let time = self.start_time;
+        format!("{}-{}.{}", self.source_id, time.seconds, time.increment)
+    }
 }
 
 /// A component that a sync goes on with, whatever else is installed by its name.

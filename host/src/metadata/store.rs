@@ -80,6 +80,8 @@ pub trait Storage: Send + Sync {
     fn raw<T: Serialize>(document: &T) -> Result<RawDocumentBuf, Self::Error>;
 }
 
+const COMMITTED: &str = "COMMITTED";
+
 /// What every version's session says, and every release can read.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -97,6 +99,9 @@ pub struct Heading {
     pub destination_id: String,
     #[serde(default)]
     pub options: Option<HeadingOptions>,
+    /// A state's name; a later release may have others.
+    #[serde(default)]
+    pub state: Option<String>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
@@ -137,11 +142,17 @@ impl From<&SessionDocument> for Heading {
             options: Some(HeadingOptions {
                 destination: session.options.destination,
             }),
+            state: Some(session.state.to_string()),
         }
     }
 }
 
 impl Heading {
+    /// The sync is done: nothing of it is to be gone on with.
+    pub fn is_committed(&self) -> bool {
+        self.state.as_deref() == Some(COMMITTED)
+    }
+
     /// The release that began the sync.
     pub fn begun_by(&self) -> &str {
         self.begun_by.as_deref().unwrap_or(&self.written_by)

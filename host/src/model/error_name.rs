@@ -59,6 +59,10 @@ error_names! {
     MethodNotAllowed,
     /// The body is larger than the limit.
     BodyTooLarge,
+    /// The body has broken off, or did not come in its time.
+    BodyIncomplete,
+    /// Too many bytes of requests are on their way, or held.
+    TooManyRequests,
     /// The `Host` or `Origin` header is not this server's.
     HostNotAllowed,
     // ---- command line and start-up

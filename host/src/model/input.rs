@@ -5,6 +5,8 @@
 //! deserialiser here keeps that knowledge instead of melting it into a text, so
 //! that an unknown field can be answered with the closest known one.
 
+mod json;
+
 use std::fmt::{self, Display};
 
 use serde::de::value::StringDeserializer;
@@ -15,6 +17,7 @@ use serde::de::{
 use serde_json::{Map, Value};
 
 use super::ErrorName;
+pub use json::parse as parse_json;
 
 /// Why input was refused. `Display` is one sentence without a full stop.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -141,7 +144,7 @@ impl serde::de::Error for InputError {
 }
 
 /// The known word that was most likely meant, if any is near enough.
-pub fn closest(word: &str, known: &[&'static str]) -> Option<&'static str> {
+pub fn closest<'a>(word: &str, known: &[&'a str]) -> Option<&'a str> {
     let word = word.to_lowercase();
     known
         .iter()

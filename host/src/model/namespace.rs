@@ -47,6 +47,12 @@ pub fn is_internal_database(database: &str) -> bool {
             .any(|prefix| database.starts_with(prefix))
 }
 
+/// A database's name as a server compares it: it takes no two databases whose names differ in the case
+/// of ASCII letters alone. Others count: `é` and `É` are two databases.
+pub fn folded_database(database: &str) -> String {
+    database.to_ascii_lowercase()
+}
+
 impl fmt::Display for Namespace {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}.{}", self.database, self.collection)

@@ -87,6 +87,8 @@ pub struct Readiness {
     pub state: Option<State>,
     /// Why it is not ready.
     pub reason: Option<String>,
+    /// Each cluster, and whether it answers.
+    pub clusters: [(&'static str, bool); 2],
 }
 
 /// What this host has installed, and what the sync runs on.

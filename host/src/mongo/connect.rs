@@ -6,10 +6,9 @@
 use std::time::{Duration, Instant};
 
 use bson::{Document, Timestamp, doc};
-use mongodb::error::ErrorKind;
 use mongodb::options::{ClientOptions, ReadPreference, SelectionCriteria, WriteConcern};
 
-use super::{Client, Cluster, Error, Repeat, code, retry::bounded};
+use super::{Client, Cluster, Error, Repeat, code, retry::bounded, selection, uri};
 use crate::model::options::ClusterName;
 use crate::model::{ClusterTime, ErrorName, OperatorError};
 
@@ -23,13 +22,6 @@ const ANSWER: Duration = Duration::from_secs(2);
 /// How long commands are repeated while an operator waits for the answer: as long as the driver
 /// looks for a primary.
 const PATIENCE: Duration = Duration::from_secs(30);
-
-/// Options whose values are secrets, in lower case.
-const SECRET_OPTIONS: [&str; 3] = [
-    "authmechanismproperties",
-    "proxypassword",
-    "tlscertificatekeyfilepassword",
-];
 
 /// Connects to a cluster's primary and waits until it has answered. What the
 /// connection string says stands, except that reads go to the primary and
@@ -51,8 +43,8 @@ pub(super) async fn client(
 ) -> Result<Client, OperatorError> {
     let options = client_options(name, uri, app_name).await?;
     let hosts: Vec<String> = options.hosts.iter().map(ToString::to_string).collect();
-    let client = mongodb::Client::with_options(options)
-        .map_err(|error| invalid_uri(name, &error.kind.to_string()))?;
+    let client = mongodb::Client::with_options(options.clone())
+        .map_err(|error| uri::unusable(name, &error))?;
     let client = Client::new(client, name);
     let hello = client
         .database("admin")
@@ -60,7 +52,14 @@ pub(super) async fn client(
         .await;
     match hello.map_err(Error::from) {
         Ok(_) => Ok(client),
-        Err(error) => Err(refusal(name, &error, &format!(" at {}", hosts.join(", ")))),
+        Err(error) => {
+            if error.found_no_server()
+                && let Some(fault) = selection::wrong_set(&options).await
+            {
+                return Err(uri::invalid(name, &fault));
+            }
+            Err(refusal(name, &error, &format!(" at {}", hosts.join(", "))))
+        }
     }
 }
 
@@ -127,9 +126,7 @@ async fn client_options(
     uri: &str,
     app_name: &str,
 ) -> Result<ClientOptions, OperatorError> {
-    let mut options = ClientOptions::parse(uri)
-        .await
-        .map_err(|error| uri_refusal(name, uri, &error))?;
+    let mut options = uri::parse(name, uri).await?;
     // Not the connection string's own: hosts find one another's operations by it.
     options.app_name = Some(app_name.to_owned());
     options.max_pool_size = Some(options.max_pool_size.unwrap_or(0).max(MIN_POOL_SIZE));
@@ -137,67 +134,6 @@ async fn client_options(
     options.read_concern = None;
     options.write_concern = Some(WriteConcern::majority());
     Ok(options)
-}
-
-fn uri_refusal(name: &str, uri: &str, error: &mongodb::error::Error) -> OperatorError {
-    if let ErrorKind::DnsResolve { message, .. } = &*error.kind {
-        return OperatorError::new(
-            ErrorName::ConnectionFailed,
-            format!(
-                "The host names of {name} cannot be looked up: {message}. Check the host name of its \
-                 mongodb+srv connection string and the DNS of this machine."
-            ),
-        );
-    }
-    invalid_uri(name, &uri_fault(uri))
-}
-
-fn invalid_uri(name: &str, fault: &str) -> OperatorError {
-    OperatorError::new(
-        ErrorName::InvalidUri,
-        format!(
-            "The connection string of {name} is not valid: {fault}. Correct it; the form is \
-             mongodb://USER:PASSWORD@HOST:PORT,HOST:PORT/?replicaSet=NAME."
-        ),
-    )
-}
-
-/// What is wrong with a connection string. The driver's messages may quote the
-/// piece they stumble over, and in a malformed string any piece may be part of
-/// a password; so the driver is asked again about a copy without secrets.
-fn uri_fault(uri: &str) -> String {
-    let Some(public) = without_secrets(uri) else {
-        return "it begins with neither mongodb:// nor mongodb+srv://".to_owned();
-    };
-    match mongodb::options::ConnectionString::parse(public) {
-        Err(error) => match *error.kind {
-            ErrorKind::InvalidArgument { message, .. } => message,
-            other => other.to_string(),
-        },
-        Ok(_) => "its user name, password or another secret is malformed (characters other than \
-                  letters, digits and -._~ must be percent-encoded)"
-            .to_owned(),
-    }
-}
-
-fn without_secrets(uri: &str) -> Option<String> {
-    let (scheme, rest) = ["mongodb://", "mongodb+srv://"]
-        .into_iter()
-        .find_map(|scheme| Some((scheme, uri.strip_prefix(scheme)?)))?;
-    let rest = rest.rsplit_once('@').map_or(rest, |(_, hosts)| hosts);
-    let Some((hosts, options)) = rest.split_once('?') else {
-        return Some(format!("{scheme}{rest}"));
-    };
-    let options: Vec<&str> = options
-        .split('&')
-        .filter(|option| !is_secret(option))
-        .collect();
-    Some(format!("{scheme}{hosts}?{}", options.join("&")))
-}
-
-fn is_secret(option: &str) -> bool {
-    let key = option.split('=').next().unwrap_or_default().to_lowercase();
-    SECRET_OPTIONS.contains(&key.as_str())
 }
 
 /// What an operator is told of an error while a cluster was being looked at.
@@ -253,40 +189,6 @@ fn authentication_failed(cluster: &str, place: &str, reason: &str) -> OperatorEr
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[tokio::test]
-    async fn what_is_said_of_a_connection_string_holds_no_secret() {
-        for (uri, says) in [
-            ("db.example:27017", "begins with neither"),
-            ("hunter2@x/?y=mongodb://", "begins with neither"),
-            ("mongodb://u:hunter2@", "hostname"),
-            ("mongodb://u:hun?ter2@db.example", "percent-encoded"),
-            ("mongodb://u:hun/ter2@db.example", "percent-encoded"),
-            ("mongodb://u:hunter2%@db.example", "percent-encoded"),
-            ("mongodb://u:hunter2@db.example:port", "the port must be"),
-            (
-                "mongodb://u:hunter2@db.example/?tls=maybe",
-                "`tls` option must be a boolean",
-            ),
-            (
-                "mongodb://db.example/?authMechanismProperties=hunter2",
-                "percent-encoded",
-            ),
-            (
-                "mongodb+srv://u:hunter2@db.example:1",
-                "port cannot be specified",
-            ),
-        ] {
-            let refusal = connect(ClusterName::Cluster0, uri, "test")
-                .await
-                .err()
-                .expect(uri);
-            assert_eq!(refusal.name, ErrorName::InvalidUri, "{uri}");
-            assert!(refusal.message.contains(says), "{uri}: {refusal}");
-            assert!(!refusal.message.contains("hun"), "{uri}: {refusal}");
-            assert!(!refusal.message.contains("ter2"), "{uri}: {refusal}");
-        }
-    }
 
     #[tokio::test]
     async fn reads_and_writes_are_ours_and_the_pool_is_large_enough() {

@@ -1,7 +1,7 @@
 //! An error of the driver, shown without what it holds of a reply.
 //!
 //! The driver's own texts quote replies, and with them documents. Invariant: no other file reads a text out
-//! of a driver's error, [`super::connect`] apart, for the texts about connection strings.
+//! of a driver's error, [`super::uri`] apart, for the texts about connection strings.
 
 use std::fmt;
 
@@ -11,7 +11,7 @@ use mongodb::error::{
 };
 use mongodb::error::{UNKNOWN_TRANSACTION_COMMIT_RESULT, WriteConcernError};
 
-use super::ServerError;
+use super::{ServerError, selection};
 
 /// An error of the driver.
 #[derive(Clone)]
@@ -62,6 +62,11 @@ impl DriverError {
         matches!(self.0.kind.as_ref(), ErrorKind::Authentication { .. })
     }
 
+    /// True if no server was found that is the primary.
+    pub(super) fn found_no_server(&self) -> bool {
+        matches!(self.0.kind.as_ref(), ErrorKind::ServerSelection { .. })
+    }
+
     /// True for what passes when the network or the replica set does.
     pub(super) fn is_network(&self) -> bool {
         matches!(
@@ -91,13 +96,13 @@ impl fmt::Display for DriverError {
             | ErrorKind::DnsResolve { .. }
             | ErrorKind::Io(_)
             | ErrorKind::ConnectionPoolCleared { .. }
-            | ErrorKind::ServerSelection { .. }
             | ErrorKind::SessionsNotSupported
             | ErrorKind::InvalidTlsConfig { .. }
             | ErrorKind::Transaction { .. }
             | ErrorKind::IncompatibleServer { .. }
             | ErrorKind::MissingResumeToken
             | ErrorKind::Shutdown) => kind.fmt(f),
+            ErrorKind::ServerSelection { message, .. } => f.write_str(&selection::words(message)),
             ErrorKind::Bson(error) => f.write_str(&unreadable(error)),
             ErrorKind::InvalidResponse { .. } => {
                 f.write_str("the server's reply is not one that the driver can read")

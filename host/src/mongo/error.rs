@@ -195,6 +195,11 @@ impl Error {
         }
     }
 
+    /// True if the driver has found no primary.
+    pub(super) fn found_no_server(&self) -> bool {
+        matches!(self, Self::Driver(error) if error.found_no_server())
+    }
+
     /// True if the driver or the server does not take the credentials.
     pub(super) fn is_authentication(&self) -> bool {
         match self {

@@ -18,7 +18,9 @@ mod operations;
 pub mod preflight;
 mod retry;
 pub mod sample;
+mod selection;
 mod server_error;
+mod uri;
 pub mod write;
 
 pub use client::{At, Client, Database};

@@ -1,86 +1,91 @@
-//! Starts logging: one JSON object a line, to standard output or to files of
-//! one day each.
+//! Logging: one JSON object a line, to standard output or to files of one day each.
 //!
-//! Lines are written as they come, not by a background task: what was logged
-//! before a kill is in the file.
+//! Lines are written as they come, not by a background task: what was logged before a kill is in
+//! the file. The level can change, and the file can be rotated, while the host runs.
 
-use std::path::Path;
+mod files;
+mod line;
+
+use std::path::{Path, PathBuf};
 
 use tracing::level_filters::LevelFilter;
-use tracing_appender::rolling::{RollingFileAppender, Rotation};
 use tracing_subscriber::filter::Targets;
 use tracing_subscriber::fmt::MakeWriter;
+use tracing_subscriber::fmt::format::JsonFields;
 use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::reload;
 use tracing_subscriber::util::SubscriberInitExt;
 
 use crate::model::{ErrorName, OperatorError};
+use files::LogFiles;
+use line::Line;
 
-/// Days of log files that are kept.
-const LOG_FILES_KEPT: usize = 30;
+/// The log of this process.
+pub struct Log {
+    files: Option<LogFiles>,
+    set_verbosity: Box<dyn Fn(LevelFilter) + Send + Sync>,
+}
 
-/// Logs from here on, to files in `path` if there is one. Call once.
-pub fn start(path: Option<&Path>, verbosity: LevelFilter) -> Result<(), OperatorError> {
-    match path {
-        None => install(std::io::stdout, verbosity),
-        Some(path) => install(files_in(path)?, verbosity),
+impl Log {
+    /// Logs from here on, to files in `path` if there is one. Call once.
+    pub fn start(path: Option<&Path>, verbosity: LevelFilter) -> Result<Self, OperatorError> {
+        let Some(path) = path else {
+            let set_verbosity = install(std::io::stdout, verbosity)?;
+            return Ok(Self {
+                files: None,
+                set_verbosity,
+            });
+        };
+        let files = LogFiles::open(path)?;
+        let set_verbosity = install(files.clone(), verbosity)?;
+        Ok(Self {
+            files: Some(files),
+            set_verbosity,
+        })
+    }
+
+    /// Shows lines of this level and above from now on.
+    pub fn set_verbosity(&self, verbosity: LevelFilter) {
+        (self.set_verbosity)(verbosity);
+    }
+
+    /// Gives the current file a name with the time, and begins a new one. Gives the name; `None`
+    /// where there is no file to rename.
+    pub fn rotate(&self) -> Result<Option<PathBuf>, OperatorError> {
+        match &self.files {
+            Some(files) => files.rotate(),
+            None => Ok(None),
+        }
     }
 }
 
-fn install<W>(writer: W, verbosity: LevelFilter) -> Result<(), OperatorError>
+fn install<W>(
+    writer: W,
+    verbosity: LevelFilter,
+) -> Result<Box<dyn Fn(LevelFilter) + Send + Sync>, OperatorError>
 where
     W: for<'a> MakeWriter<'a> + Send + Sync + 'static,
 {
     let lines = tracing_subscriber::fmt::layer()
-        .json()
-        .flatten_event(true)
-        .with_current_span(false)
-        .with_span_list(true)
+        .event_format(Line::of_this_process())
+        .fmt_fields(JsonFields::new())
         .with_writer(writer);
-    // Dependencies are heard only when something is wrong.
-    let filter = Targets::new()
-        .with_default(verbosity.min(LevelFilter::WARN))
-        .with_target(env!("CARGO_CRATE_NAME"), verbosity);
+    let (filter, level) = reload::Layer::new(targets(verbosity));
     tracing_subscriber::registry()
         .with(lines)
         .with(filter)
         .try_init()
-        .map_err(|error| OperatorError::new(ErrorName::InternalError, error.to_string()))
+        .map_err(|error| OperatorError::new(ErrorName::InternalError, error.to_string()))?;
+    Ok(Box::new(move |verbosity| {
+        if let Err(error) = level.reload(targets(verbosity)) {
+            tracing::warn!(error = %error, "the verbosity is not changed");
+        }
+    }))
 }
 
-fn files_in(path: &Path) -> Result<RollingFileAppender, OperatorError> {
-    // The appender looks for old files first, and would complain on its own.
-    std::fs::create_dir_all(path).map_err(|error| not_writable(path, &error))?;
-    RollingFileAppender::builder()
-        .rotation(Rotation::DAILY)
-        .filename_prefix("tidegate")
-        .filename_suffix("log")
-        .max_log_files(LOG_FILES_KEPT)
-        .build(path)
-        .map_err(|error| not_writable(path, &error))
-}
-
-fn not_writable(path: &Path, error: &dyn std::error::Error) -> OperatorError {
-    let mut cause = error;
-    while let Some(source) = cause.source() {
-        cause = source;
-    }
-    OperatorError::new(
-        ErrorName::LogPathNotWritable,
-        format!(
-            "logPath '{}' cannot be written to: {cause}. Give a directory that this user may write.",
-            path.display()
-        ),
-    )
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_path_that_is_no_directory_is_refused_by_name() {
-        let error = files_in(Path::new("/dev/null/logs")).expect_err("refused");
-        assert_eq!(error.name, ErrorName::LogPathNotWritable);
-        assert!(error.message.contains("/dev/null/logs"), "{error}");
-    }
+/// Dependencies are heard only when something is wrong.
+fn targets(verbosity: LevelFilter) -> Targets {
+    Targets::new()
+        .with_default(verbosity.min(LevelFilter::WARN))
+        .with_target(env!("CARGO_CRATE_NAME"), verbosity)
 }

@@ -8,7 +8,7 @@ pub mod field;
 mod logging;
 
 pub use failpoint::{failpoint, shortened};
-pub use logging::start as start_logging;
+pub use logging::Log;
 
 /// This release.
 pub const VERSION: &str = env!("CARGO_PKG_VERSION");

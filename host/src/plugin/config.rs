@@ -57,6 +57,12 @@ fn refusal(error: &ValidationError<'_>) -> Error {
             let reason = format!("the field {property} is missing");
             (ErrorName::MissingField, path, reason)
         }
+        Kind::Enum { options } => {
+            let options = options.as_array().into_iter().flatten();
+            let options: Vec<String> = options.map(Value::to_string).collect();
+            let reason = format!("the value is not one of {}", options.join(", "));
+            (ErrorName::InvalidField, path, reason)
+        }
         _ => (ErrorName::InvalidField, path, error.masked().to_string()),
     };
     Error::Refused { name, path, reason }

@@ -96,6 +96,17 @@ impl ActiveSync {
         SyncState::of(self.record.get().state, &work)
     }
 
+    pub(super) fn sync_id(&self) -> String {
+        self.record.get().sync_id()
+    }
+
+    /// Up to when the source's changes are applied: from the start time on, which the copy is as of
+    /// at least.
+    pub(super) fn applied(&self) -> Option<ClusterTime> {
+        let start_time = || Some(self.record.get().start_time);
+        self.status.reported().or_else(start_time)
+    }
+
     pub(super) fn source_named(&self) -> Named {
         Named(self.source.name, "source")
     }
@@ -250,7 +261,7 @@ impl ActiveSync {
         self.status.reset();
         self.status.set_step(sync::Step::Initializing);
         self.set_work(WorkState::Working);
-        let span = tracing::info_span!("sync", sync_id = session.settings.id);
+        let span = tracing::info_span!("sync", sync_id = self.sync_id());
         let run = run(work, self.work.clone(), self.lease.lost().clone());
         *task = Some(Task {
             cancel,
@@ -322,8 +333,12 @@ async fn run(work: Work, state: Arc<Mutex<WorkState>>, lost: CancellationToken) 
                  sync can be resumed.",
             ),
         ),
-        Ok(Ok(end)) => {
-            tracing::info!(?end, "the sync's work has ended");
+        Ok(Ok(End::Committed)) => {
+            tracing::info!("COMMITTED: the sync is done, and the destination can be written to");
+            return Stopped::Clean;
+        }
+        Ok(Ok(End::Stopped)) => {
+            tracing::debug!("the work has stopped at a safe place, as asked");
             return Stopped::Clean;
         }
         Ok(Err(sync::Error::Mongo(mongo::Error::Fenced))) => {

@@ -37,6 +37,9 @@ impl Session {
             self.set_role(Role::Active(active));
             return Ok(());
         };
+        if matches!(active.state(), SyncState::Committed) {
+            return Err(refuse(State::Committed, Call::Start));
+        }
         let differing = active.record.get().options.differing_fields(&options);
         let continues = self.continues.load(Relaxed);
         if !differing.is_empty() && continues {
@@ -44,7 +47,7 @@ impl Session {
                 ErrorName::OptionsMismatch,
                 format!(
                     "The sync was begun with other options and they cannot change: {} differ. \
-                     Start with the same options, or drop the destination's data and begin anew.",
+                     Start with the same options; or give this sync up, as docs/cutover.md says.",
                     differing.join(", ")
                 ),
             ));
@@ -73,6 +76,10 @@ impl Session {
             .await
             .inspect_err(|error| active.fail(error.clone()))?;
         active.rest();
+        tracing::info!(
+            sync_id = active.sync_id(),
+            "PAUSED: the position and the state are persisted"
+        );
         Ok(())
     }
 
@@ -107,7 +114,9 @@ impl Session {
                 };
             })
             .await?;
-        active.spawn(self).await
+        active.spawn(self).await?;
+        tracing::info!(sync_id = active.sync_id(), "resumed: the work goes on");
+        Ok(())
     }
 
     /// Ends the sync at the source's present cluster time. Answers when that is persisted.
@@ -136,6 +145,7 @@ impl Session {
                 session.commit_time = Some(time);
             })
             .await?;
+        tracing::info!(sync_id = active.sync_id(), commit_time = %time, "COMMITTING: events up to the commit time follow");
         active.status.set_step(sync::Step::WaitingForCommit);
         active.commit_time.send_replace(Some(time));
         Ok(())
@@ -148,7 +158,8 @@ impl Session {
         self.active_for(Call::Reverse)?;
         Err(OperatorError::new(
             ErrorName::NotSupported,
-            "Reversing is not in this release. Start a new sync in the other direction, into an empty cluster.",
+            "Reversing is not in this release. To sync in the other direction, begin a new sync into an empty cluster: \
+             docs/cutover.md has the steps.",
         ))
     }
 
@@ -161,6 +172,10 @@ impl Session {
         self.refuse_standby()?;
         if let Some(active) = self.active() {
             self.give_away(&active).await?;
+            tracing::info!(
+                sync_id = active.sync_id(),
+                "handed over: the lease is given back, and this host ends"
+            );
         }
         self.leaving.cancel();
         self.handed_over.cancel();

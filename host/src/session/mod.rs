@@ -16,7 +16,10 @@ mod feature_set;
 mod fitness;
 mod lease;
 mod monitor;
+mod notices;
 mod open;
+mod opening;
+mod pace;
 mod patience;
 mod pause;
 mod pins;
@@ -54,6 +57,7 @@ use crate::{
 use active::ActiveSync;
 use fitness::Fitness;
 use monitor::Monitor;
+pub use opening::SessionHandle;
 use plugins::Uploads;
 pub use rollback::{Rolled, rollback};
 use standby::Standby;
@@ -126,12 +130,6 @@ fn app_name(release: &str, holder: &str) -> String {
 }
 
 impl Session {
-    /// Connects both clusters, and picks up a persisted sync, if there is one that no other
-    /// host works on.
-    pub async fn open(settings: Settings) -> Result<Arc<Self>, OperatorError> {
-        open::open(settings).await
-    }
-
     pub async fn progress(&self) -> Progress {
         progress::snapshot(self).await
     }
@@ -172,6 +170,8 @@ impl Session {
             failpoint("handover_drained");
             active.lease.abandon().await;
             self.set_role(Role::Idle);
+            let state = active.state().public();
+            tracing::info!(sync_id = active.sync_id(), %state, "this host ends; the next one goes on with the sync");
         }
     }
 

@@ -4,14 +4,14 @@
 //! The monitor never decides anything.
 
 use std::{
-    sync::{Arc, Mutex, PoisonError, Weak},
+    sync::{Arc, Mutex, MutexGuard, PoisonError, Weak},
     time::Duration,
 };
 
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
-use super::ActiveSync;
+use super::{ActiveSync, notices::Notices, pace::Pace};
 use crate::{
     model::{ClusterTime, options::ClusterName},
     mongo::{
@@ -32,8 +32,8 @@ const ANSWER_WITHIN: Duration = Duration::from_secs(5);
 /// The oplog's window moves slowly.
 const ROUNDS_A_WINDOW: u32 = 60;
 
-/// The time between two measurements of the rate.
-const RATE_EVERY: Duration = Duration::from_secs(1);
+/// The time between two looks at the position.
+const PACE_EVERY: Duration = Duration::from_millis(200);
 
 /// What one cluster has answered.
 #[derive(Clone, Debug)]
@@ -53,18 +53,11 @@ impl Answers {
     }
 }
 
-/// Applied source time, at two moments.
-#[derive(Clone, Copy, Debug, Default)]
-struct Pace {
-    last: Option<(Moment, ClusterTime)>,
-    /// Seconds of source time that are applied in a second.
-    rate: Option<f64>,
-}
-
 pub(super) struct Monitor {
     clusters: [Cluster; 2],
     addresses: [String; 2],
     answers: [Mutex<Answers>; 2],
+    begun: Moment,
     pace: Mutex<Pace>,
     active: Mutex<Weak<ActiveSync>>,
     stop: CancellationToken,
@@ -84,6 +77,7 @@ impl Monitor {
             clusters,
             addresses: identities.map(|identity| identity.primary),
             answers: [connected(), connected()],
+            begun: Moment::now(),
             pace: Mutex::default(),
             active: Mutex::default(),
             stop: CancellationToken::new(),
@@ -98,7 +92,7 @@ impl Monitor {
     /// Watches this sync's source from now on.
     pub(super) fn watch(&self, active: &Arc<ActiveSync>) {
         *self.active.lock().unwrap_or_else(PoisonError::into_inner) = Arc::downgrade(active);
-        *self.pace.lock().unwrap_or_else(PoisonError::into_inner) = Pace::default();
+        *self.pace() = Pace::default();
     }
 
     pub(super) fn stop(&self) {
@@ -134,12 +128,20 @@ impl Monitor {
         self.answers(name).window_seconds
     }
 
+    /// For how many seconds of source time the applied position is behind; `None` while it is not
+    /// known.
+    pub(super) fn lag_seconds(&self, source: ClusterName) -> Option<u32> {
+        let newest = self.newest(source)?;
+        self.pace().lag_seconds(self.begun.elapsed(), newest)
+    }
+
     /// Seconds of source time that are applied in a second.
     pub(super) fn rate(&self) -> Option<f64> {
-        self.pace
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .rate
+        self.pace().rate(self.begun.elapsed())
+    }
+
+    fn pace(&self) -> MutexGuard<'_, Pace> {
+        self.pace.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// `host:port` of a cluster's primary, as of the connection.
@@ -173,6 +175,7 @@ impl Monitor {
         let Some(ping_ms) = ping_ms(cluster).await else {
             return;
         };
+        tracing::trace!(cluster = cluster.name.as_str(), ping_ms, "ping");
         self.note(cluster.name, |answers| {
             answers.at = Moment::now();
             answers.ping_ms = Some(ping_ms);
@@ -189,21 +192,21 @@ impl Monitor {
     }
 
     async fn measure_pace(self: Arc<Self>) {
+        let mut notices = Notices::default();
         loop {
             tokio::select! {
                 () = self.stop.cancelled() => return,
-                () = tokio::time::sleep(RATE_EVERY) => {}
+                () = tokio::time::sleep(PACE_EVERY) => {}
             }
-            let reported = self.active().and_then(|active| active.status.reported());
-            let Some(reported) = reported else {
+            notices.outages(&self);
+            let Some(active) = self.active() else {
                 continue;
             };
-            let mut pace = self.pace.lock().unwrap_or_else(PoisonError::into_inner);
-            let before = pace.last.replace((Moment::now(), reported));
-            pace.rate = before.map(|(at, time)| {
-                let passed = at.elapsed().as_secs_f64().max(f64::EPSILON);
-                f64::from(time.seconds_behind(reported)) / passed
-            });
+            notices.can_commit(&active, &self);
+            let newest = self.newest(active.source.name);
+            if let Some((applied, newest)) = active.applied().zip(newest) {
+                self.pace().note(self.begun.elapsed(), applied, newest);
+            }
         }
     }
 

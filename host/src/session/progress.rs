@@ -12,7 +12,8 @@ use crate::{
         Progress, Readiness, StartOptions, State,
         options::ClusterName,
         progress::{
-            CopyProgress, Endpoint, IndexProgress, LeaseProgress, Upgrade, UpgradeProgress,
+            CopyProgress, Endpoint, FeatureSetProgress, IndexProgress, LeaseProgress, Upgrade,
+            UpgradeProgress,
         },
     },
     observe,
@@ -25,6 +26,7 @@ const MAX_COMMIT_LAG_SECONDS: u32 = 30;
 
 const NOT_VERIFIED: &str =
     "Copied data is not verified by this release. Compare both clusters before you rely on it.";
+const WAS_NOT_VERIFIED: &str = "Copied data was not verified by this release. docs/cutover.md says how both clusters are compared.";
 const NOT_BLOCKED: &str =
     "Writes to the destination are not blocked. Make sure that nothing else writes to it.";
 
@@ -64,14 +66,19 @@ fn lags(lag_seconds: Option<u32>) -> Option<String> {
     }
 }
 
-/// Source time between the newest write and the newest applied event; `None` while a cluster
-/// is silent.
+/// Source time between the newest write and the newest applied event, at a commit the commit's
+/// time; `None` while a cluster is silent, and while nothing is to be applied.
 fn lag_seconds(active: &ActiveSync, monitor: &Monitor) -> Option<u32> {
-    if monitor.silence(active.destination.name).is_some() {
-        return None;
+    let is_known = monitor.silence(active.destination.name).is_none()
+        && monitor.newest(active.source.name).is_some();
+    match active.state() {
+        SyncState::Running if is_known => monitor.lag_seconds(active.source.name),
+        SyncState::Committing if is_known => {
+            let commit_time = active.record.get().commit_time?;
+            Some(active.applied()?.seconds_behind(commit_time))
+        }
+        _ => None,
     }
-    let newest = monitor.newest(active.source.name)?;
-    Some(active.status.reported()?.seconds_behind(newest))
 }
 
 /// Whether both clusters answer, and what this host is to the sync.
@@ -82,7 +89,9 @@ pub(super) fn readiness(session: &Session) -> Readiness {
         Role::Standby(_) => ("standby", None),
     };
     let silent = session.monitor.silent();
+    let answers = |name: ClusterName| (name.as_str(), session.monitor.silence(name).is_none());
     Readiness {
+        clusters: [ClusterName::Cluster0, ClusterName::Cluster1].map(answers),
         ready: silent.is_none(),
         role,
         state,
@@ -103,6 +112,14 @@ pub(super) async fn snapshot(session: &Session) -> Progress {
 
 pub(super) fn idle(session: &Session) -> Progress {
     Progress {
+        feature_set: feature_set::snapshot(session, None),
+        ..unknown(&session.settings.id)
+    }
+}
+
+/// Of a host that knows of no sync.
+pub(super) fn unknown(id: &str) -> Progress {
+    Progress {
         state: State::Idle,
         info: None,
         cannot_commit: Some("No sync has been started.".to_owned()),
@@ -118,12 +135,12 @@ pub(super) fn idle(session: &Session) -> Progress {
         destination: Endpoint::default(),
         safe: None,
         reported: None,
-        mongosync_id: session.settings.id.clone(),
-        coordinator_id: session.settings.id.clone(),
+        mongosync_id: id.to_owned(),
+        coordinator_id: id.to_owned(),
         collections: Vec::new(),
         quarantined: 0,
         plugins: Vec::new(),
-        feature_set: feature_set::snapshot(session, None),
+        feature_set: FeatureSetProgress::default(),
         lease: None,
         upgrade: UpgradeProgress {
             binary_version: observe::VERSION,
@@ -135,14 +152,10 @@ pub(super) fn idle(session: &Session) -> Progress {
 fn of(session: &Session, active: &ActiveSync) -> Progress {
     let (document, sync_state) = (active.record.get(), active.state());
     let (state, monitor, status) = (sync_state.public(), &session.monitor, &active.status);
-    let lag_seconds = if state == State::Paused {
-        None
-    } else {
-        lag_seconds(active, monitor)
-    };
+    let lag_seconds = lag_seconds(active, monitor);
     Progress {
         state,
-        info: info(state, status.step()),
+        info: info(state, status.step(), document.phase, status.copy()),
         cannot_commit: cannot_commit(active, monitor),
         can_write: state == State::Committed,
         lag_seconds,
@@ -151,6 +164,7 @@ fn of(session: &Session, active: &ActiveSync) -> Progress {
         indexes: status.indexes(),
         seconds_to_catch_up: lag_seconds
             .zip(monitor.rate())
+            .filter(|_| document.phase >= Phase::ChangeEventApplication)
             .and_then(|(lag, rate)| catch_up(lag, rate)),
         oplog_seconds_remaining: oplog_seconds_remaining(active, monitor),
         warnings: warnings(session, active, &document),
@@ -182,7 +196,9 @@ fn oplog_seconds_remaining(active: &ActiveSync, monitor: &Monitor) -> Option<u64
         return None;
     }
     let source = active.source.name;
-    let (safe, newest) = (active.status.safe()?, monitor.newest(source)?);
+    let session = active.record.get();
+    let safe = active.status.safe().unwrap_or(session.start_time);
+    let newest = monitor.newest(source)?;
     let behind = u64::from(safe.seconds_behind(newest));
     Some(monitor.window_seconds(source)?.saturating_sub(behind))
 }
@@ -215,7 +231,16 @@ pub(super) fn upgrade(metadata_version: i32, history: Vec<UpgradeDocument>) -> U
     }
 }
 
-fn info(state: State, step: Step) -> Option<&'static str> {
+/// Work that begins again is shown as the step that it had reached.
+fn info(state: State, step: Step, phase: Phase, copied: CopyProgress) -> Option<&'static str> {
+    let begins = matches!(step, Step::Waiting | Step::Initializing);
+    let step = match phase {
+        Phase::CollectionCopy if begins && copied.copied_documents > 0 => Step::CollectionCopy,
+        Phase::IndexBuild if begins => Step::IndexBuild,
+        Phase::ChangeEventApplication if begins => Step::ChangeEventApplication,
+        Phase::Restore if begins => Step::Restoring,
+        _ => step,
+    };
     match state {
         State::Paused => Some("paused"),
         State::Committed => Step::Committed.info(),
@@ -263,7 +288,12 @@ fn warnings(session: &Session, active: &ActiveSync, document: &SessionDocument) 
     }
     warnings.extend(keys_in_clear(&document.options));
     warnings.extend(document.warnings.iter().cloned());
-    warnings.extend([NOT_VERIFIED, NOT_BLOCKED].map(str::to_owned));
+    let standing: &[&str] = match state {
+        // Applications write by now, and the source is not compared with any more.
+        SyncState::Committed => &[WAS_NOT_VERIFIED],
+        _ => &[NOT_VERIFIED, NOT_BLOCKED],
+    };
+    warnings.extend(standing.iter().copied().map(str::to_owned));
     warnings
 }
 
@@ -285,5 +315,32 @@ pub(super) fn endpoint(session: &Session, name: ClusterName) -> Endpoint {
         cluster: name.as_str(),
         address: session.monitor.address(name),
         ping_ms: session.monitor.ping_ms(name),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn f60_info_never_goes_back_to_initializing() {
+        let copied = |copied_documents| CopyProgress {
+            copied_documents,
+            ..CopyProgress::default()
+        };
+        for (phase, documents, shown) in [
+            (Phase::CollectionCopy, 0, Step::Initializing),
+            (Phase::CollectionCopy, 1, Step::CollectionCopy),
+            (Phase::IndexBuild, 1, Step::IndexBuild),
+            (
+                Phase::ChangeEventApplication,
+                1,
+                Step::ChangeEventApplication,
+            ),
+            (Phase::Restore, 1, Step::Restoring),
+        ] {
+            let info = info(State::Running, Step::Initializing, phase, copied(documents));
+            assert_eq!(info, shown.info(), "{phase:?}");
+        }
     }
 }

@@ -6,6 +6,7 @@ use super::{
     Settings,
     lease::{self, Lease},
     open::connect_both,
+    opening::Waiting,
     takeover::{find, operator},
 };
 use crate::{
@@ -22,7 +23,7 @@ pub struct Rolled {
 
 /// Takes the metadata of a sync that no host works on to the version before.
 pub async fn rollback(settings: Settings) -> Result<Rolled, OperatorError> {
-    let session = connect_both(settings).await?;
+    let session = connect_both(settings, &Waiting::new(false)).await?;
     let found = find(&session).await?.ok_or_else(nothing)?;
     found.refuse_unknown(&session.identities)?;
     let from = found.heading.metadata_version;

@@ -72,12 +72,38 @@ pub(super) async fn start(
         lease.abandon().await;
         return Err(error);
     }
-    tracing::info!(cluster_time = %document.start_time, total_bytes = document.total_bytes, "sync begun");
+    log_begun(&document);
     let record = Record::new(lease.store(), document);
     let clusters = (source.clone(), destination.clone());
     let active = ActiveSync::new(clusters, lease, record, status, None);
     active.set_configured(Arc::new(configured));
     Ok(Arc::new(active))
+}
+
+/// Tells what the sync was begun with: not the configurations of plugins and filters, which may hold
+/// secrets and values of documents.
+fn log_begun(session: &SessionDocument) {
+    let options = &session.options;
+    let json = |value: serde_json::Result<String>| value.unwrap_or_default();
+    let plugins: Vec<&str> = options
+        .plugins
+        .iter()
+        .map(|plugin| plugin.component.as_str())
+        .collect();
+    tracing::info!(
+        sync_id = session.sync_id(),
+        cluster_time = %session.start_time,
+        total_bytes = session.total_bytes,
+        source = options.source.as_str(),
+        destination = options.destination.as_str(),
+        build_indexes = ?options.build_indexes,
+        include_namespaces = json(serde_json::to_string(&options.include_namespaces)),
+        exclude_namespaces = json(serde_json::to_string(&options.exclude_namespaces)),
+        namespace_remap = json(serde_json::to_string(&options.namespace_remap)),
+        document_filter = options.document_filter.is_some(),
+        plugins = plugins.join(", "),
+        "sync begun"
+    );
 }
 
 /// Takes the lease on a sync that is about to begin, unless another host has begun one.

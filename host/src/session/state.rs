@@ -80,6 +80,15 @@ impl SyncState {
 
 /// The answer to a call that the state does not allow.
 pub(super) fn refuse(state: State, call: Call) -> OperatorError {
+    if state == State::Committed {
+        return OperatorError::new(
+            ErrorName::InvalidStateTransition,
+            format!(
+                "{call} is not possible in state {state}: the sync is done, and the destination is in use. \
+                 docs/cutover.md says how the next sync is begun."
+            ),
+        );
+    }
     let allowed: Vec<_> = state
         .allowed_calls()
         .iter()

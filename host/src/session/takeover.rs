@@ -152,7 +152,9 @@ async fn take_over(
     let lease = Lease::hold(found.reader.clone(), taken, duration, status.clone());
     let prepared = async {
         let prepared = go_on(session, found, &lease).await?;
-        show_persisted(found, &status).await.map_err(operator)?;
+        show_persisted(found, &status, &prepared.0)
+            .await
+            .map_err(operator)?;
         Ok(prepared)
     };
     let (persisted, upgrade) = match prepared.await {
@@ -220,7 +222,7 @@ fn active(
     document: SessionDocument,
     status: Arc<Status>,
 ) -> Arc<ActiveSync> {
-    tracing::info!(state = %document.state, "found a sync");
+    tracing::info!(sync_id = document.sync_id(), state = %document.state, "found a sync");
     let commit_time = document.commit_time;
     let record = Record::new(lease.store(), document);
     let clusters = (found.source.clone(), found.destination.clone());
@@ -253,7 +255,11 @@ async fn resume(session: &Session, active: &ActiveSync) -> Result<(), OperatorEr
     Ok(())
 }
 
-async fn show_persisted(found: &Found, status: &Status) -> Result<(), mongo::Error> {
+async fn show_persisted(
+    found: &Found,
+    status: &Status,
+    session: &SessionDocument,
+) -> Result<(), mongo::Error> {
     let to_u64 = |n: i64| u64::try_from(n).unwrap_or_default();
     let copied = found.reader.copied().await?;
     let position = found.reader.position().await?;
@@ -262,6 +268,8 @@ async fn show_persisted(found: &Found, status: &Status) -> Result<(), mongo::Err
     });
     let documents = to_u64(copied.documents.max(before.documents));
     status.begin_at(events, documents, to_u64(copied.bytes.max(before.bytes)));
+    let namespaces = found.reader.namespaces().await?;
+    sync::show_indexes(status, session.options.build_indexes, &namespaces);
     Ok(())
 }
 
@@ -364,6 +372,17 @@ fn refuse_other_clusters(
     if !swapped && !other_source && !other_destination {
         return Ok(());
     }
+    let holder = destination_name.as_str();
+    if heading.is_committed() {
+        return Err(OperatorError::new(
+            ErrorName::ClustersMismatch,
+            format!(
+                "{holder} holds the metadata of a sync into it that is COMMITTED, and of which these are not the two \
+                 clusters. To begin the next sync, drop the database mongosync_internal_tidegate on {holder}, and \
+                 nothing else: its other databases may be in use. docs/cutover.md has the steps."
+            ),
+        ));
+    }
     let what = match (swapped, other_source) {
         (true, _) => "cluster0 and cluster1 are swapped",
         (_, true) => "the source is another cluster",
@@ -372,9 +391,9 @@ fn refuse_other_clusters(
     Err(OperatorError::new(
         ErrorName::ClustersMismatch,
         format!(
-            "{destination_name} holds the metadata of a sync between other clusters: {what}. Start with the connection \
-             strings that the sync was begun with, or drop the database mongosync_internal_tidegate to give it up.",
-            destination_name = destination_name.as_str()
+            "{holder} holds the metadata of a sync between other clusters that is not done: {what}. Start with the \
+             connection strings that the sync was begun with; or, to give it up, drop the database \
+             mongosync_internal_tidegate on {holder}, as docs/cutover.md says."
         ),
     ))
 }

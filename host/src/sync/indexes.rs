@@ -4,7 +4,7 @@ use bson::{RawDocument, RawDocumentBuf, rawdoc};
 use futures::{StreamExt, TryStreamExt, stream};
 
 use super::{
-    Context, Error,
+    Context, Error, Status,
     relaxed::{build_command, buildable, create_command, is_clustered},
 };
 use crate::{
@@ -120,25 +120,28 @@ pub(super) async fn relax_expiry(context: &Context) -> Result<(), Error> {
 
 /// Shows how many indexes there are to build, and those of finished collections as built.
 pub(super) fn plan(context: &Context, namespaces: &[NamespaceDocument]) {
+    show(&context.status, context.options.build_indexes, namespaces);
+}
+
+/// Like [`plan`], for a sync whose work has not begun in this process.
+pub fn show(status: &Status, build_indexes: BuildIndexes, namespaces: &[NamespaceDocument]) {
     let collections = || {
         namespaces
             .iter()
             .filter(|namespace| namespace.kind == NamespaceKind::Collection)
     };
     let indexes = collections()
-        .map(|namespace| wanted(context, namespace))
+        .map(|namespace| wanted(build_indexes, namespace))
         .sum();
-    context
-        .status
-        .plan_indexes(collections().count() as u64, indexes);
+    status.plan_indexes(collections().count() as u64, indexes);
     for namespace in collections().filter(|namespace| namespace.copy_state == CopyState::Ready) {
-        context.status.indexes_built(wanted(context, namespace));
+        status.indexes_built(wanted(build_indexes, namespace));
     }
 }
 
 /// Indexes that are built for a collection before change events are applied.
-fn wanted(context: &Context, namespace: &NamespaceDocument) -> u64 {
-    match context.options.build_indexes {
+fn wanted(build_indexes: BuildIndexes, namespace: &NamespaceDocument) -> u64 {
+    match build_indexes {
         BuildIndexes::Never => 0,
         BuildIndexes::AfterDataCopy | BuildIndexes::BeforeDataCopy => {
             namespace.indexes.len() as u64
@@ -154,7 +157,7 @@ async fn finish(context: &Context, mut namespaces: Vec<NamespaceDocument>) -> Re
     let status = &context.status;
     for namespace in &namespaces {
         if namespace.kind == NamespaceKind::Collection {
-            status.indexes_built(wanted(context, namespace));
+            status.indexes_built(wanted(context.options.build_indexes, namespace));
         }
         status.with_collection(&namespace.source, |collection| collection.state = "ready");
     }

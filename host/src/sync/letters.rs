@@ -4,7 +4,10 @@
 use bson::rawdoc;
 
 use super::{Context, Error, indexes};
-use crate::mongo::{self, listing};
+use crate::{
+    model::namespace::folded_database,
+    mongo::{self, listing},
+};
 
 /// After a command that `error` refused since `database` has an empty one with its name in other
 /// letters in its way: drops that one. True: the command can be sent again.
@@ -30,5 +33,6 @@ pub(super) async fn free_name(
 /// The database in the way of `database`.
 fn in_the_way(database: &str, error: &mongo::Error) -> Option<String> {
     let other = error.database_in_the_way()?;
-    (other != database && other.eq_ignore_ascii_case(database)).then_some(other)
+    let is_same = folded_database(&other) == folded_database(database);
+    (other != database && is_same).then_some(other)
 }

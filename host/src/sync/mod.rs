@@ -47,6 +47,7 @@ use crate::{
 use context::Context;
 pub use context::{MetadataReader, MetadataStore, Workers, metadata_reader};
 pub use error::Error;
+pub use indexes::show as show_indexes;
 pub use migrate::migrate;
 use names::Names;
 pub use record::Record;

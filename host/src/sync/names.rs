@@ -5,13 +5,14 @@
 
 use std::collections::HashMap;
 
+use crate::model::namespace::folded_database;
 use crate::model::{ErrorName, Namespace, OperatorError};
 
 /// The names that are taken, and by which source namespace.
 #[derive(Default)]
 pub(super) struct Names<'a> {
     namespaces: HashMap<&'a Namespace, &'a Namespace>,
-    /// By the name in lower case: the name itself.
+    /// By the name as the server compares it: the name itself.
     databases: HashMap<String, (&'a str, &'a Namespace)>,
 }
 
@@ -27,8 +28,8 @@ impl<'a> Names<'a> {
             )));
         }
         let database = destination.database.as_str();
-        let lower = database.to_lowercase();
-        let (taken, other) = *self.databases.entry(lower).or_insert((database, source));
+        let folded = folded_database(database);
+        let (taken, other) = *self.databases.entry(folded).or_insert((database, source));
         if taken != database {
             return Err(collision(format!(
                 "{other} and {source} would go to the databases {taken} and {database}, whose names differ in case alone"
@@ -74,5 +75,19 @@ mod tests {
             let error = all(&names).unwrap_err();
             assert_eq!(error.name, ErrorName::NamespaceCollision);
         }
+    }
+
+    #[test]
+    fn f42_letters_beyond_ascii_differ_as_on_the_server() {
+        assert!(
+            all(&[
+                ("é.x", "é.x"),
+                ("É.x", "É.x"),
+                ("ß.x", "ß.x"),
+                ("ẞ.x", "ẞ.x")
+            ])
+            .is_ok()
+        );
+        assert!(all(&[("éa.x", "éa.x"), ("éA.x", "éA.x")]).is_err());
     }
 }

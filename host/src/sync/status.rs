@@ -109,14 +109,8 @@ impl Status {
         } = self.copy();
         self.bytes_before.store(copied_bytes, Relaxed);
         self.documents_before.store(copied_documents, Relaxed);
-        for counter in [
-            &self.copied_bytes,
-            &self.copied_documents,
-            &self.indexes_built,
-            &self.indexes_total,
-            &self.index_collections_finished,
-            &self.index_collections_total,
-        ] {
+        // Those of indexes stay until they are planned anew: they do not go back to 0 between.
+        for counter in [&self.copied_bytes, &self.copied_documents] {
             counter.store(0, Relaxed);
         }
         self.collections

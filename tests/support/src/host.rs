@@ -265,6 +265,20 @@ impl Host {
         status
     }
 
+    /// Starts it again with the same arguments, and does not wait for its clusters: gives the first
+    /// progress that it answers.
+    pub async fn restart_without_clusters(&mut self) -> Result<Value> {
+        self.kill_at = None;
+        self.process = Some(Process::spawn(&mut self.command()?)?);
+        wait_until("the API answers", Duration::from_secs(10), async || {
+            Ok(match self.progress().await {
+                Ok(progress) => Look::Done(progress),
+                Err(error) => Look::NotYet(format!("{error:#}")),
+            })
+        })
+        .await
+    }
+
     /// Starts it again with the same arguments and no kill point.
     pub async fn restart(&mut self) -> Result<()> {
         self.restart_to_be_killed(None).await
@@ -301,6 +315,9 @@ impl Host {
                 bail!("the host ended with {status}: {}", self.printed());
             }
             Ok(match self.call("GET", "/api/v1/progress", "").await {
+                Ok(Answer { body, .. }) if body["progress"]["info"] == "waiting for clusters" => {
+                    Look::NotYet(format!("{body:#}"))
+                }
                 Ok(_) => Look::Done(()),
                 Err(error) => Look::NotYet(format!("{error:#}")),
             })

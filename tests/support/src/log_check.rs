@@ -17,7 +17,8 @@ impl LogCheck {
     pub fn new(directory: &Path) -> Self {
         Self {
             directory: directory.to_owned(),
-            allowed: Vec::new(),
+            // Two seconds without an answer are not rare on a machine that is full of tests.
+            allowed: vec!["cluster does not answer".to_owned()],
         }
     }
 

@@ -71,6 +71,16 @@ impl Process {
         self.signal(Signal::CONT)
     }
 
+    /// SIGUSR1.
+    pub fn user_signal(&self) -> Result<()> {
+        self.signal(Signal::USR1)
+    }
+
+    /// SIGHUP.
+    pub fn hang_up(&self) -> Result<()> {
+        self.signal(Signal::HUP)
+    }
+
     fn signal(&self, signal: Signal) -> Result<()> {
         let raw = i32::try_from(self.child.id()).context("process id")?;
         let id = Pid::from_raw(raw).ok_or_else(|| anyhow!("process id 0"))?;

@@ -27,6 +27,7 @@ mod findings_commands;
 mod findings_ddl;
 mod findings_ids;
 mod findings_lease;
+mod findings_operators;
 mod findings_privacy;
 mod findings_silence;
 mod findings_specs;

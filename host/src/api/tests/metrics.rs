@@ -10,29 +10,32 @@ async fn scrape(state: State) -> String {
     assert_eq!(response.status(), StatusCode::OK);
     assert_eq!(
         response.headers()[header::CONTENT_TYPE],
-        "application/openmetrics-text; version=1.0.0; charset=utf-8"
+        "text/plain; version=0.0.4; charset=utf-8"
     );
     let bytes = to_bytes(response.into_body(), usize::MAX).await;
     String::from_utf8(bytes.expect("a body").into()).expect("text")
 }
 
-/// The samples by name and labels. Every one follows its own description, no
-/// description comes twice, and the text says that it is whole.
-fn parse(text: &str) -> HashMap<&str, u64> {
+/// The samples by name and labels. Every one follows its own help and type, and no
+/// description comes twice.
+fn parse(text: &str) -> HashMap<&str, f64> {
     let mut samples = HashMap::new();
     let mut described: Vec<(&str, &str)> = Vec::new();
-    let mut lines = text.strip_suffix("# EOF\n").expect("an end").lines();
-    for line in &mut lines {
-        if let Some(kind) = line.strip_prefix("# TYPE ") {
+    let mut helped = None;
+    for line in text.lines() {
+        if let Some(help) = line.strip_prefix("# HELP ") {
+            helped = help.split(' ').next();
+        } else if let Some(kind) = line.strip_prefix("# TYPE ") {
             let (name, kind) = kind.split_once(' ').expect("a kind");
+            assert_eq!(helped, Some(name));
             assert!(described.iter().all(|(known, _)| *known != name), "{name}");
+            assert_eq!(name.ends_with("_total"), kind == "counter", "{name}");
             described.push((name, kind));
-        } else if !line.starts_with('#') {
+        } else {
             let (sample, value) = line.rsplit_once(' ').expect("a value");
-            let name = sample.split('{').next().expect("a name");
-            let (family, kind) = described.last().expect("a description");
-            let total = if *kind == "counter" { "_total" } else { "" };
-            assert_eq!(name, format!("{family}{total}"));
+            let name = sample.split('{').next();
+            let (family, _) = described.last().expect("a description");
+            assert_eq!(name, Some(*family));
             let before = samples.insert(sample, value.parse().expect("a number"));
             assert_eq!(before, None, "{sample} stands twice");
         }
@@ -41,19 +44,57 @@ fn parse(text: &str) -> HashMap<&str, u64> {
 }
 
 #[tokio::test]
+async fn f61_openmetrics_is_answered_where_it_is_asked_for() {
+    let control = Scripted::new(State::Running);
+    let mut asked = request("GET", "/metrics", "");
+    let accept = "application/openmetrics-text;version=1.0.0;q=0.6,text/plain;version=0.0.4;q=0.5";
+    let accept = header::HeaderValue::from_static(accept);
+    asked.headers_mut().insert(header::ACCEPT, accept);
+    let response = respond(&control, asked).await;
+    assert_eq!(
+        response.headers()[header::CONTENT_TYPE],
+        "application/openmetrics-text; version=1.0.0; charset=utf-8"
+    );
+    let bytes = to_bytes(response.into_body(), usize::MAX)
+        .await
+        .expect("a body");
+    assert!(bytes.ends_with(b"# EOF\n"));
+}
+
+#[tokio::test]
+async fn f61_host_clusters_and_role_are_told() {
+    let text = scrape(State::Paused).await;
+    let samples = parse(&text);
+    for (sample, value) in [
+        (r#"tidegate_cluster_up{cluster="cluster0"}"#, 1.0),
+        (r#"tidegate_cluster_up{cluster="cluster1"}"#, 0.0),
+        (r#"tidegate_role{role="active"}"#, 1.0),
+        (r#"tidegate_role{role="standby"}"#, 0.0),
+    ] {
+        assert_eq!(samples.get(sample), Some(&value), "{sample} in {text}");
+    }
+    let version = format!(
+        "tidegate_build_info{{version=\"{}\"}}",
+        crate::observe::VERSION
+    );
+    assert_eq!(samples.get(version.as_str()), Some(&1.0));
+    assert!(text.contains("tidegate_phase{phase="), "{text}");
+}
+
+#[tokio::test]
 async fn metrics_hold_the_numbers_of_the_progress() {
     let text = scrape(State::Running).await;
     let samples = parse(&text);
     for (sample, value) in [
-        (r#"tidegate_state{state="RUNNING"}"#, 1),
-        (r#"tidegate_state{state="IDLE"}"#, 0),
-        ("tidegate_lag_seconds", 31),
-        ("tidegate_can_commit", 0),
-        ("tidegate_events_applied_total", 12),
-        ("tidegate_copy_bytes_total", 695),
-        ("tidegate_copy_estimated_bytes", 695),
-        ("tidegate_copied_documents_total", 7),
-        ("tidegate_quarantined_documents", 5),
+        (r#"tidegate_state{state="RUNNING"}"#, 1.0),
+        (r#"tidegate_state{state="IDLE"}"#, 0.0),
+        ("tidegate_lag_seconds", 31.0),
+        ("tidegate_can_commit", 0.0),
+        ("tidegate_events_applied_total", 12.0),
+        ("tidegate_copy_bytes_total", 695.0),
+        ("tidegate_copy_estimated_bytes", 695.0),
+        ("tidegate_copied_documents_total", 7.0),
+        ("tidegate_quarantined_documents", 5.0),
     ] {
         assert_eq!(samples.get(sample), Some(&value), "{sample} in {text}");
     }
@@ -68,18 +109,18 @@ async fn each_stage_of_the_chain_has_its_own_series() {
     let text = scrape(State::Running).await;
     let samples = parse(&text);
     // Both stages are of one component.
-    for (stage, first) in [(0, 100), (1, 200)] {
+    for (stage, first) in [(0, 100.0), (1, 200.0)] {
         for (name, label, value) in [
-            ("documents_total", r#",outcome="kept""#, first + 1),
-            ("documents_total", r#",outcome="dropped""#, first + 2),
-            ("documents_total", r#",outcome="replaced""#, first + 3),
-            ("documents_total", r#",outcome="quarantined""#, first + 4),
-            ("errors_total", "", first + 5),
-            ("traps_total", "", first + 6),
-            ("bytes_total", r#",direction="in""#, first + 7),
-            ("bytes_total", r#",direction="out""#, first + 8),
-            ("batch_microseconds", r#",quantile="0.5""#, first + 9),
-            ("batch_microseconds", r#",quantile="0.99""#, first + 10),
+            ("documents_total", r#",outcome="kept""#, first + 1.0),
+            ("documents_total", r#",outcome="dropped""#, first + 2.0),
+            ("documents_total", r#",outcome="replaced""#, first + 3.0),
+            ("documents_total", r#",outcome="quarantined""#, first + 4.0),
+            ("errors_total", "", first + 5.0),
+            ("traps_total", "", first + 6.0),
+            ("bytes_total", r#",direction="in""#, first + 7.0),
+            ("bytes_total", r#",direction="out""#, first + 8.0),
+            ("batch_seconds", r#",quantile="0.5""#, (first + 9.0) / 1e6),
+            ("batch_seconds", r#",quantile="0.99""#, (first + 10.0) / 1e6),
         ] {
             let sample = format!(
                 r#"tidegate_plugin_{name}{{stage="{stage}",plugin="field-mask",digest="sha256:ab"{label}}}"#

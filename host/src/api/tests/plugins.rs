@@ -1,7 +1,10 @@
 //! Components through the API: listed, uploaded, swapped.
 
 use super::*;
-use crate::api::plugins::COMPONENT_LIMIT_BYTES;
+use std::io;
+
+/// The most bytes of a component.
+const COMPONENT_LIMIT_BYTES: usize = 64 << 20;
 
 fn installed(bytes: usize) -> Value {
     json!({
@@ -55,7 +58,7 @@ async fn a_component_is_taken_whatever_its_content_type_and_larger_than_json_may
 async fn an_upload_over_the_limit_is_refused_announced_or_not() {
     let control = Scripted::new(State::Idle);
     let announced = Body::from(vec![0; COMPONENT_LIMIT_BYTES + 1]);
-    let chunks = std::iter::repeat_n(vec![0; 1024 * 1024], 129).map(Ok::<_, io::Error>);
+    let chunks = std::iter::repeat_n(vec![0; 1024 * 1024], 65).map(Ok::<_, io::Error>);
     let streamed = Body::from_stream(futures::stream::iter(chunks));
     for body in [announced, streamed] {
         let (status, answer) = call(&control, "POST", "/api/v1/plugins", body).await;

@@ -80,6 +80,10 @@ impl Control for Scripted {
             state: Some(self.state),
             reason: (self.state != State::Running)
                 .then(|| "cluster1 has not answered for 3 seconds.".to_owned()),
+            clusters: [
+                ("cluster0", true),
+                ("cluster1", self.state == State::Running),
+            ],
         }
     }
     async fn handover(&self) -> Result<(), OperatorError> {

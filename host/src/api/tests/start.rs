@@ -119,6 +119,10 @@ NotSupported | 'enableUserWriteBlocking'                             | "enableUs
 NotSupported | 'preExistingDestinationData'                          | "preExistingDestinationData": true
 NotSupported | 'sharding'                                            | "sharding": { "shardingEntries": [] }
 NotSupported | 'copyInNaturalOrder'                                  | "copyInNaturalOrder": true
+NotSupported | 'copyInNaturalOrder'                                  | "copyInNaturalOrder": [{ "database": "a", "collections": ["b"] }]
+InvalidField | 'copyInNaturalOrder': expected an array or a boolean  | "copyInNaturalOrder": "all"
+UnknownField | 'copyInNaturalOrder[0].databse'                       | "copyInNaturalOrder": [{ "databse": "a" }]
+NotSupported | 'verification.enabled'                                | "verification": true
 NotSupported | 'buildIndexes'                                        | "buildIndexes": "excludeHashed"
 NotSupported | 'buildIndexes'                                        | "buildIndexes": "excludeHashedAfterCopy"
 "#;
@@ -184,6 +188,48 @@ async fn a_bad_start_is_refused_by_name_and_reaches_nobody() {
     }
 }
 
+/// In every call that takes a body, at any depth, a plugin's configuration included.
+#[tokio::test]
+async fn f48_a_name_that_is_given_twice_is_refused() {
+    for (call, body, place) in [
+        ("start", with(r#""source": "cluster1""#), "'source'"),
+        (
+            "start",
+            with(r#""documentFilter": { "filter": { "a": { "$gt": 2 }, "a": { "$lt": 5 } } }"#),
+            "'documentFilter.filter.a'",
+        ),
+        (
+            "start",
+            with(r#""plugins": [{ "component": "x", "config": { "k": [{ "v": 1, "v": 2 }] } }]"#),
+            "'plugins[0].config.k[0].v'",
+        ),
+        ("pause", r#"{ "x": 1, "x": 1 }"#.to_owned(), "'x'"),
+        ("resume", r#"{ "x": 1, "x": 1 }"#.to_owned(), "'x'"),
+        ("commit", r#"{ "x": 1, "x": 1 }"#.to_owned(), "'x'"),
+        ("reverse", r#"{ "x": 1, "x": 1 }"#.to_owned(), "'x'"),
+        ("handover", r#"{ "x": 1, "x": 1 }"#.to_owned(), "'x'"),
+        (
+            "upgrade",
+            r#"{ "components": [{ "name": "a", "name": "b", "digest": "c" }] }"#.to_owned(),
+            "'components[0].name'",
+        ),
+        (
+            "quarantine/retry",
+            r#"{ "x": 1, "x": 1 }"#.to_owned(),
+            "'x'",
+        ),
+    ] {
+        let control = Scripted::new(State::Idle);
+        let path = format!("/api/v1/{call}");
+        let (status, answer) = super::call(&control, "POST", &path, body.clone()).await;
+        assert_eq!(status, StatusCode::BAD_REQUEST, "{body}: {answer}");
+        assert_eq!(answer["error"], "InvalidJson", "{body}: {answer}");
+        let why = answer["errorDescription"].as_str().expect("a sentence");
+        assert!(why.contains(place) && why.contains("given twice"), "{why}");
+        assert!(control.heard().is_empty());
+    }
+}
+
 #[tokio::test]
 async fn values_that_ask_for_nothing_are_accepted() {
     let (status, answer, heard) = start(with(
@@ -199,8 +245,14 @@ async fn values_that_ask_for_nothing_are_accepted() {
     );
     let (_, _, plain) = start(DOCUMENTED_START).await;
     assert_eq!(heard, plain, "the options are those of a plain start");
-    let (status, ..) = start(with(r#""enableUserWriteBlocking": false"#)).await;
-    assert_eq!(status, StatusCode::OK);
+    for field in [
+        r#""enableUserWriteBlocking": false"#,
+        r#""verification": false"#,
+        r#""copyInNaturalOrder": []"#,
+    ] {
+        let (status, ..) = start(with(field)).await;
+        assert_eq!(status, StatusCode::OK, "{field}");
+    }
 }
 
 #[tokio::test]

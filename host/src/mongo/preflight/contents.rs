@@ -2,7 +2,7 @@
 //! would be mixed with what is copied; the source nothing that is left out in
 //! silence.
 
-use bson::doc;
+use bson::{Document, doc};
 use futures::TryStreamExt as _;
 
 use super::super::connect::refused;
@@ -26,18 +26,13 @@ pub(super) async fn require_empty(destination: &Cluster) -> Result<(), OperatorE
     if found.is_empty() {
         return Ok(());
     }
-    let names: Vec<String> = found.iter().take(NAMED).map(ToString::to_string).collect();
-    let more = match found.len().saturating_sub(NAMED) {
-        0 => String::new(),
-        more => format!(" and {more} more"),
-    };
     Err(OperatorError::new(
         ErrorName::DestinationNotEmpty,
         format!(
-            "The destination, {}, holds data already: {}{more}. Drop these, or give an empty \
-             cluster.",
+            "The destination, {}, holds data already: {}. Give an empty cluster; or drop these, if nobody needs \
+             them.",
             destination.name.as_str(),
-            names.join(", ")
+            list(&found)
         ),
     ))
 }
@@ -60,19 +55,95 @@ pub(super) async fn stored_functions_warning(
     }))
 }
 
+/// Collections that a server keeps in `config` for itself, beside those of [`OWN_PREFIXES`].
+const OWN_CONFIG: [&str; 10] = [
+    "analyzeShardKeySplitPoints",
+    "changelog",
+    "clusterParameters",
+    "external_validation_keys",
+    "image_collection",
+    "queryAnalyzers",
+    "rangeDeletions",
+    "settings",
+    "transactions",
+    "vectorClock",
+];
+const OWN_PREFIXES: [&str; 6] = [
+    "cache.",
+    "localResharding",
+    "migration",
+    "sampledQueries",
+    "shard",
+    "tenant",
+];
+
+/// A sentence for the operator if the source holds data in databases that are never synced.
+pub(super) async fn left_out_warning(source: &Cluster) -> Result<Option<String>, OperatorError> {
+    let databases = source.client.list_database_names().await;
+    let databases = databases.map_err(|error| refused(source, &error))?;
+    let mut found = Vec::new();
+    // `local` is each member's own, and no replica set has it in common.
+    let internal = |name: &&String| is_internal_database(name) && *name != "local";
+    for database in databases.iter().filter(internal) {
+        // What the user may not see is not told: that is no reason to refuse a sync.
+        let visible =
+            doc! { "listCollections": 1, "nameOnly": true, "authorizedCollections": true };
+        let visible = collections(source, database, visible).await;
+        found.extend(visible.unwrap_or_default().into_iter().filter(is_left_out));
+    }
+    Ok((!found.is_empty()).then(|| {
+        format!(
+            "The source holds data in databases that are never synced: {}. Copy what you need of it to another \
+             database, or to the destination yourself.",
+            list(&found)
+        )
+    }))
+}
+
+/// True for data of an operator or of another tool, not of the server's own.
+fn is_left_out(namespace: &Namespace) -> bool {
+    let name = namespace.collection.as_str();
+    let is_own = namespace.database == "config"
+        && (OWN_CONFIG.contains(&name)
+            || OWN_PREFIXES.iter().any(|prefix| name.starts_with(prefix)));
+    !is_own && !name.starts_with("system.")
+}
+
+/// The first namespaces by name, and how many more there are.
+fn list(found: &[Namespace]) -> String {
+    let names: Vec<String> = found.iter().take(NAMED).map(ToString::to_string).collect();
+    let more = match found.len().saturating_sub(NAMED) {
+        0 => String::new(),
+        more => format!(" and {more} more"),
+    };
+    names.join(", ") + &more
+}
+
 /// Every collection and view of the databases that a sync is about.
 async fn namespaces(cluster: &Cluster) -> Result<Vec<Namespace>, Error> {
     let mut found = Vec::new();
     for database in user_databases(cluster).await? {
-        let mut collections = cluster
-            .client
-            .database(&database)
-            .run_cursor_command(doc! { "listCollections": 1, "nameOnly": true })
-            .await?;
-        while let Some(collection) = collections.try_next().await? {
-            let name = collection.get_str("name").unwrap_or_default();
-            found.push(Namespace::new(&database, name));
-        }
+        let all = doc! { "listCollections": 1, "nameOnly": true };
+        found.extend(collections(cluster, &database, all).await?);
+    }
+    Ok(found)
+}
+
+/// The collections and views of a database that `list` lists.
+async fn collections(
+    cluster: &Cluster,
+    database: &str,
+    list: Document,
+) -> Result<Vec<Namespace>, Error> {
+    let mut listed = cluster
+        .client
+        .database(database)
+        .run_cursor_command(list)
+        .await?;
+    let mut found = Vec::new();
+    while let Some(collection) = listed.try_next().await? {
+        let name = collection.get_str("name").unwrap_or_default();
+        found.push(Namespace::new(database, name));
     }
     Ok(found)
 }
@@ -82,4 +153,25 @@ pub(super) async fn user_databases(cluster: &Cluster) -> Result<Vec<String>, Err
     let mut databases = cluster.client.list_database_names().await?;
     databases.retain(|database| !is_internal_database(database));
     Ok(databases)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn f41_data_is_told_from_what_a_server_keeps() {
+        for (database, collection, told) in [
+            ("admin", "reports", true),
+            ("admin", "system.users", false),
+            ("config", "transactions", false),
+            ("config", "cache.chunks.a.b", false),
+            ("config", "tenantMigrationDonors", false),
+            ("config", "mine", true),
+            ("mongosync_internal_other", "session", true),
+        ] {
+            let namespace = Namespace::new(database, collection);
+            assert_eq!(is_left_out(&namespace), told, "{namespace}");
+        }
+    }
 }

@@ -51,6 +51,7 @@ pub async fn check(source: &Cluster, destination: &Cluster) -> Result<Preflight,
 
     let mut warnings = oplog::warnings(source).await;
     warnings.extend(contents::stored_functions_warning(source).await?);
+    warnings.extend(contents::left_out_warning(source).await?);
     Ok(Preflight {
         source: source_identity,
         destination: destination_identity,

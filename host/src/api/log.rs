@@ -1,0 +1,34 @@
+//! A line for each call that changes something: what was called, and how it ended. Calls that only
+//! read have one at the level DEBUG.
+
+use axum::extract::Request;
+use axum::http::Method;
+use axum::middleware::Next;
+use axum::response::Response;
+use tokio::time::Instant;
+
+use crate::model::OperatorError;
+
+pub(super) async fn calls(request: Request, next: Next) -> Response {
+    let begun = Instant::now();
+    let (method, path) = (request.method().clone(), request.uri().path().to_owned());
+    let response = next.run(request).await;
+    let elapsed_ms = u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX);
+    let status = response.status().as_u16();
+    let refused = response.extensions().get::<OperatorError>();
+    match refused {
+        _ if method != Method::POST => {
+            tracing::debug!(%method, path, status, elapsed_ms, "read");
+        }
+        None => tracing::info!(path, status, elapsed_ms, "call accepted"),
+        Some(error) => tracing::info!(
+            path,
+            status,
+            elapsed_ms,
+            error_code = error.name.as_str(),
+            error = error.message,
+            "call refused"
+        ),
+    }
+    response
+}

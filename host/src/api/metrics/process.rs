@@ -1,0 +1,129 @@
+//! The process itself, under the names that Prometheus's client libraries give.
+
+use std::fs;
+
+use super::exposition::{Kind, Metric, Sample};
+
+/// What `/proc` says of this process (proc(5)); nothing where it says nothing.
+pub(super) fn metrics() -> Vec<Metric> {
+    let stat = fs::read_to_string("/proc/self/stat").unwrap_or_default();
+    let numbers = Numbers::of(&stat).unwrap_or_default();
+    let metric = |kind, name, help, value: Option<f64>| {
+        let samples = value.map(|value| -> Sample { (Vec::new(), value) });
+        Metric::new(kind, name, help, samples)
+    };
+    vec![
+        metric(
+            Kind::Counter,
+            "process_cpu_seconds",
+            "Total user and system CPU time spent in seconds",
+            numbers.cpu_seconds,
+        ),
+        metric(
+            Kind::Gauge,
+            "process_resident_memory_bytes",
+            "Resident memory size in bytes",
+            numbers.resident_bytes,
+        ),
+        metric(
+            Kind::Gauge,
+            "process_virtual_memory_bytes",
+            "Virtual memory size in bytes",
+            numbers.virtual_bytes,
+        ),
+        metric(
+            Kind::Gauge,
+            "process_start_time_seconds",
+            "Start time of the process since unix epoch in seconds",
+            numbers
+                .started_seconds
+                .zip(boot_seconds())
+                .map(|(started, boot)| boot + started),
+        ),
+        metric(
+            Kind::Gauge,
+            "process_open_fds",
+            "Number of open file descriptors",
+            open_files(),
+        ),
+        metric(
+            Kind::Gauge,
+            "process_max_fds",
+            "Maximum number of open file descriptors",
+            most_files(),
+        ),
+    ]
+}
+
+#[derive(Default)]
+struct Numbers {
+    cpu_seconds: Option<f64>,
+    /// After the machine's boot.
+    started_seconds: Option<f64>,
+    virtual_bytes: Option<f64>,
+    resident_bytes: Option<f64>,
+}
+
+impl Numbers {
+    /// Of `/proc/PID/stat`: fields 14, 15, 22, 23 and 24. The second may hold anything.
+    fn of(stat: &str) -> Option<Self> {
+        let (_, rest) = stat.rsplit_once(')')?;
+        let fields: Vec<&str> = rest.split_whitespace().collect();
+        let field = |number: usize| fields.get(number - 3)?.parse::<f64>().ok();
+        #[expect(clippy::cast_precision_loss, reason = "small numbers")]
+        let (ticks, page) = (
+            rustix::param::clock_ticks_per_second() as f64,
+            rustix::param::page_size() as f64,
+        );
+        Some(Self {
+            cpu_seconds: field(14)
+                .zip(field(15))
+                .map(|(user, system)| (user + system) / ticks),
+            started_seconds: field(22).map(|started| started / ticks),
+            virtual_bytes: field(23),
+            resident_bytes: field(24).map(|pages| pages * page),
+        })
+    }
+}
+
+fn boot_seconds() -> Option<f64> {
+    let stat = fs::read_to_string("/proc/stat").ok()?;
+    let line = stat.lines().find_map(|line| line.strip_prefix("btime "))?;
+    line.trim().parse().ok()
+}
+
+fn open_files() -> Option<f64> {
+    let files = fs::read_dir("/proc/self/fd").ok()?.count();
+    // One is the directory that is being read.
+    u32::try_from(files.saturating_sub(1)).ok().map(f64::from)
+}
+
+fn most_files() -> Option<f64> {
+    let limits = fs::read_to_string("/proc/self/limits").ok()?;
+    let line = limits
+        .lines()
+        .find_map(|line| line.strip_prefix("Max open files"))?;
+    line.split_whitespace().next()?.parse().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::api::metrics::exposition::{Format, text};
+
+    #[test]
+    fn f61_the_process_is_told() {
+        let text = text(Format::Prometheus, metrics().into_iter());
+        for name in [
+            "process_cpu_seconds_total ",
+            "process_resident_memory_bytes ",
+            "process_start_time_seconds ",
+            "process_open_fds ",
+            "process_max_fds ",
+        ] {
+            let line = text.lines().find_map(|line| line.strip_prefix(name));
+            let value: f64 = line.expect(name).parse().expect("a number");
+            assert!(value >= 0.0, "{name}");
+        }
+    }
+}

@@ -1,0 +1,103 @@
+//! Why no primary was found: the driver says it as a dump of its topology.
+
+use std::time::Duration;
+
+use bson::doc;
+use mongodb::Client;
+use mongodb::options::ClientOptions;
+
+/// The time for one member to say to which replica set it belongs.
+const PROBE: Duration = Duration::from_secs(2);
+
+/// The driver's message in words: each server, and why it is not the primary.
+pub(super) fn words(message: &str) -> String {
+    let servers: Vec<String> = message
+        .split("{ Address: ")
+        .skip(1)
+        .filter_map(server)
+        .collect();
+    if servers.is_empty() {
+        return "no server was found in time".to_owned();
+    }
+    format!("no primary was found in time ({})", servers.join("; "))
+}
+
+/// `a:1, Type: Unknown, Error: Kind: I/O error: Connection refused (os error 111), labels: {} }, …`
+fn server(text: &str) -> Option<String> {
+    let (address, rest) = text.split_once(", Type: ")?;
+    if let Some((_, error)) = rest.split_once("Error: ") {
+        let error = error.strip_prefix("Kind: ").unwrap_or(error);
+        let error = error.split(", labels: ").next().unwrap_or(error);
+        return Some(format!(
+            "{address}: {}",
+            error.trim_end_matches([' ', '}', ']'])
+        ));
+    }
+    let kind = rest.split([',', ' ']).next().unwrap_or_default();
+    let role = match kind {
+        "RsSecondary" => "a secondary",
+        "RsArbiter" => "an arbiter",
+        "RsOther" | "RsGhost" => "a member that is not in service",
+        "Standalone" => "not a member of a replica set",
+        "Mongos" => "a mongos",
+        _ => "no answer",
+    };
+    Some(format!("{address}: {role}"))
+}
+
+/// What is wrong with the option `replicaSet`, if a server that answers belongs to another set.
+pub(super) async fn wrong_set(options: &ClientOptions) -> Option<String> {
+    let wanted = options.repl_set_name.as_deref()?;
+    for host in &options.hosts {
+        let mut direct = options.clone();
+        direct.hosts = vec![host.clone()];
+        direct.direct_connection = Some(true);
+        direct.repl_set_name = None;
+        // The question needs no user.
+        direct.credential = None;
+        direct.server_selection_timeout = Some(PROBE);
+        let Ok(client) = Client::with_options(direct) else {
+            continue;
+        };
+        let admin = client.database("admin");
+        let hello = admin.run_command(doc! { "hello": 1 }).into_future();
+        let Ok(Ok(hello)) = tokio::time::timeout(PROBE, hello).await else {
+            continue;
+        };
+        let found = hello.get_str("setName").ok();
+        if found != Some(wanted) {
+            let found = found.map_or_else(
+                || "no member of a replica set".to_owned(),
+                |found| format!("a member of the replica set '{found}'"),
+            );
+            return Some(format!(
+                "its option replicaSet is '{wanted}', and {host} is {found}"
+            ));
+        }
+        return None;
+    }
+    None
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn f62_a_topology_is_said_in_words() {
+        let message = "Server selection timeout: No available servers. Topology: { Type: ReplicaSetNoPrimary, Set \
+                       Name: rs, Servers: [{ Address: a:1, Type: Unknown, Error: Kind: I/O error: Connection refused \
+                       (os error 111), labels: {\"X\"}, source: None }, { Address: b:2, Type: RsSecondary, Average \
+                       RTT: 1ms }] }";
+        assert_eq!(
+            words(message),
+            "no primary was found in time (a:1: I/O error: Connection refused (os error 111); b:2: a secondary)"
+        );
+        assert_eq!(
+            words(
+                "Server selection timeout: No available servers. Topology: { Type: Unknown, Servers: [] }"
+            ),
+            "no server was found in time"
+        );
+    }
+}
