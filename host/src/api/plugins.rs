@@ -109,7 +109,11 @@ pub(super) async fn add<C: Control>(
 #[utoipa::path(
     delete, path = "/api/v1/plugins/{digest}", tag = "plugins", operation_id = "deletePlugin",
     params(("digest" = String, Path, description = "`sha256:` and hex")),
-    responses((status = 200, body = Success), (status = "4XX", body = Failure), (status = "5XX", body = Failure)),
+    responses(
+        (status = 200, description = "Carried out.", body = Success),
+        (status = "4XX", description = "Refused.", body = Failure),
+        (status = "5XX", description = "A cluster does not answer, or tidegate or a component has failed.", body = Failure),
+    ),
 )]
 pub(super) async fn remove<C: Control>(
     State(control): State<Arc<C>>,

@@ -80,7 +80,7 @@ const OWN_PREFIXES: [&str; 6] = [
 /// A sentence for the operator if the source holds data in databases that are never synced.
 pub(super) async fn left_out_warning(source: &Cluster) -> Result<Option<String>, OperatorError> {
     let databases = source.client.list_database_names().await;
-    let databases = databases.map_err(|error| refused(source, &error))?;
+    let databases = databases.map_err(|error| refused(source, &error.into()))?;
     let mut found = Vec::new();
     // `local` is each member's own, and no replica set has it in common.
     let internal = |name: &&String| is_internal_database(name) && *name != "local";
