@@ -110,7 +110,8 @@ async fn f58_a_host_waits_for_its_clusters_and_goes_on() -> Result<()> {
     let ready = rig.host.call("GET", "/readyz", "").await?;
     ensure!(ready.status == 200, "{ready:?}");
     rig.allow_log("waiting until the cluster answers");
-    rig.finish().await
+    rig.finish().await?;
+    Ok(())
 }
 
 #[tokio::test]
@@ -151,7 +152,8 @@ async fn f53_the_lag_is_known_from_the_start_and_absent_behind_the_end() -> Resu
         said.contains("docs/cutover.md") && !said.contains("drop the destination"),
         "{said}"
     );
-    rig.finish().await
+    rig.finish().await?;
+    Ok(())
 }
 
 #[tokio::test]
@@ -200,7 +202,8 @@ async fn f55_the_log_says_who_did_what_with_what_outcome() -> Result<()> {
             .all(|line| line.contains("\"host\":\"") && line.contains("\"pid\":")),
         "a line without its process"
     );
-    rig.finish().await
+    rig.finish().await?;
+    Ok(())
 }
 
 /// `é` and `É` are two databases on a server, and so they are here.
@@ -211,7 +214,8 @@ async fn f42_databases_that_differ_in_letters_beyond_ascii_are_two() -> Result<(
         insert(&rig.source_db(name), "c", vec![doc! { "_id": name }]).await?;
     }
     rig.host.start(json!({})).await?;
-    rig.finish().await
+    rig.finish().await?;
+    Ok(())
 }
 
 #[tokio::test]
@@ -230,7 +234,8 @@ async fn f41_data_that_is_left_out_is_named() -> Result<()> {
         !warnings(&progress).contains("transactions"),
         "{progress:#}"
     );
-    rig.finish().await
+    rig.finish().await?;
+    Ok(())
 }
 
 /// Runs the host to its end, and gives the code and what it prints.
@@ -278,5 +283,6 @@ async fn f62_a_wrong_replica_set_is_told_in_words() -> Result<()> {
     );
     ensure!(!printed.contains("Topology"), "{printed}");
     rig.host.start(json!({})).await?;
-    rig.finish().await
+    rig.finish().await?;
+    Ok(())
 }

@@ -182,7 +182,7 @@ fn sample_stage(name: &str, first: u64) -> PluginProgress {
 fn sample_progress(state: State) -> Progress {
     Progress {
         state,
-        info: Some("change event application"),
+        info: (state != State::Idle).then_some("change event application"),
         cannot_commit: Some("Lag is 31 seconds.".to_owned()),
         can_write: false,
         lag_seconds: Some(31),

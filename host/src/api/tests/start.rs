@@ -90,7 +90,7 @@ fn with_filter(filter: &str) -> String {
 
 const BAD_BODIES: &str = r#"
 InvalidJson  | line 1                 | {
-InvalidJson  | not JSON               | source=cluster0
+InvalidJson  | refused as JSON        | source=cluster0
 InvalidJson  | not an object          | []
 InvalidJson  | not an object          | null
 MissingField | 'source'               |

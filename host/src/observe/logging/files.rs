@@ -101,9 +101,20 @@ fn rename_newest(directory: &Path) -> io::Result<Option<PathBuf>> {
     };
     let now = bson::DateTime::now().try_to_rfc3339_string();
     let now = now.map_err(io::Error::other)?.replace(':', "-");
-    let to = directory.join(format!("{PREFIX}.{now}.{SUFFIX}"));
+    let to = free_name(directory, &now)?;
     fs::rename(directory.join(newest), &to)?;
     Ok(Some(to))
+}
+
+/// A name that no file has: two rotations may fall into one millisecond.
+fn free_name(directory: &Path, now: &str) -> io::Result<PathBuf> {
+    let mut to = directory.join(format!("{PREFIX}.{now}.{SUFFIX}"));
+    let mut more = 1;
+    while to.try_exists()? {
+        to = directory.join(format!("{PREFIX}.{now}-{more}.{SUFFIX}"));
+        more += 1;
+    }
+    Ok(to)
 }
 
 /// True for `tidegate.2026-11-27.log`.
