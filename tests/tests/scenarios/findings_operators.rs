@@ -152,7 +152,7 @@ async fn f53_the_lag_is_known_from_the_start_and_absent_behind_the_end() -> Resu
         said.contains("docs/cutover.md") && !said.contains("drop the destination"),
         "{said}"
     );
-    rig.finish().await?;
+    rig.close().await?;
     Ok(())
 }
 
@@ -202,7 +202,7 @@ async fn f55_the_log_says_who_did_what_with_what_outcome() -> Result<()> {
             .all(|line| line.contains("\"host\":\"") && line.contains("\"pid\":")),
         "a line without its process"
     );
-    rig.finish().await?;
+    rig.close().await?;
     Ok(())
 }
 
