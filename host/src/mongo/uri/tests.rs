@@ -3,7 +3,7 @@
 use super::*;
 
 async fn refused(uri: &str) -> OperatorError {
-    parse("cluster0", uri).await.err().expect(uri)
+    parse("cluster0", uri).await.expect_err(uri)
 }
 
 #[tokio::test]
