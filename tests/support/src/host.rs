@@ -52,6 +52,12 @@ pub struct Host {
     seen_peak_kb: AtomicU64,
 }
 
+/// True for the progress of a host that has not reached its clusters yet.
+fn waits_for_clusters(body: &Value) -> bool {
+    let info = body.pointer("/progress/info");
+    info.and_then(Value::as_str) == Some("waiting for clusters")
+}
+
 /// The host's binary: `TIDEGATE_BIN`, else the one beside the running test or
 /// task (`target/debug`, `target/release`).
 pub fn binary() -> Result<PathBuf> {
@@ -315,7 +321,7 @@ impl Host {
                 bail!("the host ended with {status}: {}", self.printed());
             }
             Ok(match self.call("GET", "/api/v1/progress", "").await {
-                Ok(Answer { body, .. }) if body["progress"]["info"] == "waiting for clusters" => {
+                Ok(Answer { body, .. }) if waits_for_clusters(&body) => {
                     Look::NotYet(format!("{body:#}"))
                 }
                 Ok(_) => Look::Done(()),
