@@ -49,8 +49,10 @@ async fn f52_signals_rotate_the_log_and_end_nothing() -> Result<()> {
     let directory = support::TestDir::new()?;
     let file = directory.path().join("tidegate.yaml");
     std::fs::write(&file, "verbosity: INFO\n")?;
-    let mut options = rig::Options::default();
-    options.host_arguments = vec!["--config".to_owned(), file.display().to_string()];
+    let options = rig::Options {
+        host_arguments: vec!["--config".to_owned(), file.display().to_string()],
+        ..rig::Options::default()
+    };
     let mut rig = with_data(options).await?;
     rig.host.start(json!({})).await?;
     rig.host.process()?.user_signal()?;
