@@ -95,6 +95,8 @@ error_names! {
     StorageEngineNotSupported,
     /// The source cannot serve majority reads.
     MajorityReadsNotSupported,
+    /// No majority of a cluster's members has what its primary writes.
+    MajorityNotReached,
     /// A server that refuses queries without an index.
     TableScansNotAllowed,
     /// The destination holds data already.

@@ -15,7 +15,7 @@ use crate::{
         preflight::{self, oplog_warning, oplog_window_seconds},
     },
     observe,
-    sync::{self, Record, Status, metadata_reader},
+    sync::{self, MetadataReader, Record, Status, metadata_reader},
 };
 
 /// Checks everything, then persists the new sync. Until the last write nothing has changed.
@@ -67,7 +67,7 @@ pub(super) async fn start(
         warnings,
     };
     let status = Arc::new(Status::default());
-    let lease = lease(session, destination, &status).await?;
+    let lease = lease(session, (source, destination), &status).await?;
     if let Err(error) = begin(session, &lease, destination, &plan, &document).await {
         lease.abandon().await;
         return Err(error);
@@ -109,7 +109,7 @@ fn log_begun(session: &SessionDocument) {
 /// Takes the lease on a sync that is about to begin, unless another host has begun one.
 async fn lease(
     session: &Session,
-    destination: &Cluster,
+    (source, destination): (&Cluster, &Cluster),
     status: &Arc<Status>,
 ) -> Result<Lease, OperatorError> {
     let reader = metadata_reader(&destination.client);
@@ -119,17 +119,34 @@ async fn lease(
         .map_err(takeover::operator)?
         .ok_or_else(begun_elsewhere)?;
     let lease = Lease::hold(reader.clone(), taken, claim.duration, status.clone());
-    match reader.heading().await {
-        Ok(None) => Ok(lease),
-        Ok(Some(_)) => {
-            lease.abandon().await;
-            Err(begun_elsewhere())
-        }
-        Err(error) => {
-            lease.abandon().await;
-            Err(takeover::operator(error))
-        }
+    let alone = alone(&reader, &metadata_reader(&source.client)).await;
+    if alone.is_err() {
+        lease.abandon().await;
     }
+    alone.map(|()| lease)
+}
+
+/// Refuses to begin where another host has begun a sync, or is about to begin one the other way round. Each
+/// of two such hosts takes the lease on its destination first and looks at its source then, so that at least one
+/// of them sees the other.
+async fn alone(destination: &MetadataReader, source: &MetadataReader) -> Result<(), OperatorError> {
+    let read = takeover::operator;
+    if destination.heading().await.map_err(read)?.is_some() {
+        return Err(begun_elsewhere());
+    }
+    let other = source.lease().await.map_err(read)?;
+    let is_free = match other {
+        Some(lease) => lease.released || source.is_lease_over().await.map_err(read)?,
+        None => true,
+    };
+    if is_free && source.heading().await.map_err(read)?.is_none() {
+        return Ok(());
+    }
+    Err(OperatorError::new(
+        ErrorName::StandbyInstance,
+        "Another host begins a sync between these clusters in the other direction. Nothing was begun here: see GET \
+         /api/v1/progress, and call start again if it shows IDLE.",
+    ))
 }
 
 /// Persists all that a sync begins with; its last write makes it so.

@@ -5,12 +5,13 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Result, ensure};
 use bson::{Bson, Document, doc};
-use mongodb::Database;
+use mongodb::{Database, options::WriteConcern};
 use serde_json::{Value, json};
 use support::{
     Rig,
     host::{DEADLINE, number},
     proxy::{Then, commands},
+    replica_set,
     rig::Options,
     wait::Look,
     wait_until,
@@ -245,6 +246,33 @@ async fn f26_a_lease_that_majorities_are_too_slow_for_is_told() -> Result<()> {
                 .contains("Raise leaseSeconds")
         })
         .await?;
+    rig.finish().await.map(drop)
+}
+
+/// Behind the findings' list: a call that no majority answers holds the turn of all others.
+#[tokio::test]
+async fn a_cluster_without_a_majority_is_refused_at_start() -> Result<()> {
+    let rig = Rig::with(Options {
+        source: replica_set::Options::with_fail_points().of_three(),
+        ..Options::default()
+    })
+    .await?;
+    insert(&rig.source_db("app"), "c", vec![doc! { "_id": 1 }]).await?;
+    rig.source.isolate_primary().await?;
+    let behind = rig.source_db("app").collection::<Document>("c");
+    let alone = WriteConcern::nodes(1);
+    behind
+        .insert_one(doc! { "_id": 2 })
+        .write_concern(alone)
+        .await?;
+    let body = json!({ "source": "cluster0", "destination": "cluster1" });
+    let begun = Instant::now();
+    refused(&rig, "start", body, "MajorityNotReached").await?;
+    let took = begun.elapsed();
+    ensure!(took < Duration::from_secs(20), "refused after {took:?}");
+    rig.source.join_members().await?;
+    rig.host.start(json!({})).await?;
+    wait_in_step(&rig).await?;
     rig.finish().await.map(drop)
 }
 

@@ -16,6 +16,7 @@ use support::{
     clock::WrongClock,
     host::{self, DEADLINE, number, text},
     metadata::wait_for_renewal,
+    proxy::{Then, commands},
     replica_set,
     rig::Options,
     wait::Look,
@@ -241,4 +242,51 @@ async fn f31_a_takeover_that_fails_gives_the_lease_back() -> Result<()> {
         .await?;
     drop(std::mem::replace(&mut rig.host, standby));
     rig.finish().await.map(drop)
+}
+
+// ---- two hosts, and no sync
+
+/// Each of two hosts takes the lease on its own destination before it looks at the other one's.
+#[tokio::test]
+async fn hosts_that_start_opposite_directions_do_not_both_begin() -> Result<()> {
+    let mut rig = Rig::with(proxied()).await?;
+    let other = steps::second(&mut rig, "other").await?;
+    let held: Vec<_> = rig
+        .proxies()?
+        .both()
+        .into_iter()
+        .map(|cluster| {
+            let takes = commands("findAndModify").when(|command| command.label.contains("lease"));
+            cluster.on(takes.first()).before(async |_| {
+                tokio::time::sleep(Duration::from_secs(1)).await;
+                Then::GoOn
+            })
+        })
+        .collect();
+    let one_way = json!({ "source": "cluster0", "destination": "cluster1" }).to_string();
+    let back = json!({ "source": "cluster1", "destination": "cluster0" }).to_string();
+    let (first, second) = tokio::try_join!(
+        rig.host.call("POST", "/api/v1/start", &one_way),
+        other.call("POST", "/api/v1/start", &back),
+    )?;
+    for held in &held {
+        ensure!(held.commands().len() == 1, "each takes a lease first");
+    }
+    let begun = [&first, &second].map(|answer| answer.status == 200);
+    ensure!(begun != [true, true], "both have begun");
+    for refused in [&first, &second]
+        .into_iter()
+        .filter(|answer| answer.status != 200)
+    {
+        ensure!(refused.error() == "StandbyInstance", "{refused:?}");
+    }
+    // Neither lease stands in the way of a sync that is begun afterwards.
+    drop(other);
+    if begun == [false, false] {
+        rig.host.start(json!({})).await?;
+        rig.host.wait_can_commit().await?;
+        rig.finish().await?;
+        return Ok(());
+    }
+    rig.close().await.map(drop)
 }

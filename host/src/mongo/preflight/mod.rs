@@ -11,6 +11,7 @@ use super::Cluster;
 use crate::model::{ErrorName, OperatorError};
 
 mod contents;
+mod majority;
 mod oplog;
 mod privileges;
 mod topology;
@@ -48,6 +49,8 @@ pub async fn check(source: &Cluster, destination: &Cluster) -> Result<Preflight,
     require_table_scans(source).await?;
     require_table_scans(destination).await?;
     contents::require_empty(destination).await?;
+    majority::require(source).await?;
+    majority::require(destination).await?;
 
     let mut warnings = oplog::warnings(source).await;
     warnings.extend(contents::stored_functions_warning(source).await?);

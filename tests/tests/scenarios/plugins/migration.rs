@@ -27,7 +27,9 @@ async fn s73_a_step_that_traps_changes_nothing() -> Result<()> {
     rig.set_scope(dataset::in_scope);
     workload::load(rig.source.client(), 1000, 1).await?;
     rig.host.start(dataset::filters()).await?;
-    let before = rig.host.wait_can_commit().await?;
+    rig.host.wait_can_commit().await?;
+    // The position, at which the step traps, is there from then on.
+    let before = steps::wait_in_step(&rig).await?;
     rig.host.terminate().await?;
     roll_back(&rig, &host::binary()?)?;
     let old = without_lease(&rig).await?;
