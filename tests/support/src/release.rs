@@ -8,9 +8,12 @@ use semver::Version;
 
 use crate::mongod::{target_directory, workspace};
 
+/// The last release whose metadata this one migrates.
+pub const BEFORE_THIS_METADATA: &str = "0.2.0";
+
 /// Releases that tests name, whatever the previous one is: the last without a lease, and the last
-/// of metadata version 2.
-pub const NAMED_BY_TESTS: [&str; 2] = ["0.1.1", "0.2.0"];
+/// of the metadata version before this one's.
+pub const NAMED_BY_TESTS: [&str; 2] = ["0.1.1", BEFORE_THIS_METADATA];
 
 /// A release that `tests/releases.toml` names.
 #[derive(Clone, Debug, PartialEq, Eq)]

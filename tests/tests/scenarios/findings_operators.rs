@@ -11,7 +11,7 @@ use support::{
     rig,
 };
 
-use crate::steps::{insert, wait_in_step};
+use crate::steps::{METADATA, insert, refused, wait_in_step};
 
 /// Five collections would be as good: what is said does not hang on the data.
 async fn with_data(options: rig::Options) -> Result<Rig> {
@@ -117,7 +117,7 @@ async fn f58_a_host_waits_for_its_clusters_and_goes_on() -> Result<()> {
 }
 
 #[tokio::test]
-async fn f53_the_lag_is_known_from_the_start_and_absent_behind_the_end() -> Result<()> {
+async fn f54_the_lag_is_known_from_the_start_time() -> Result<()> {
     let rig = with_data(rig::Options::default()).await?;
     rig.host.start(json!({})).await?;
     // Also while documents are copied, of which there is no position yet.
@@ -130,19 +130,48 @@ async fn f53_the_lag_is_known_from_the_start_and_absent_behind_the_end() -> Resu
             progress["estimatedOplogTimeRemaining"].is_string()
         })
         .await?;
+    rig.finish().await.map(drop)
+}
+
+/// A sync that is done, and its last progress.
+async fn committed() -> Result<(Rig, Value)> {
+    let rig = with_data(rig::Options::default()).await?;
+    rig.host.start(json!({})).await?;
     rig.host.wait_can_commit().await?;
     rig.host.commit().await?;
-    let done = rig.host.wait_for_state("COMMITTED").await?;
+    let progress = rig.host.wait_for_state("COMMITTED").await?;
+    Ok((rig, progress))
+}
+
+#[tokio::test]
+async fn f53_the_lag_is_absent_after_the_commit() -> Result<()> {
+    let (rig, progress) = committed().await?;
     ensure!(
-        done["lagTimeSeconds"].is_null() && done["lag"].is_null(),
-        "{done:#}"
+        progress["lagTimeSeconds"].is_null() && progress["lag"].is_null(),
+        "{progress:#}"
     );
-    // Nothing forbids writes any more.
-    ensure!(!warnings(&done).contains("nothing else writes"), "{done:#}");
-    let reverse = rig.host.call("POST", "/api/v1/pause", "").await?;
+    let scraped = rig.host.call("GET", "/metrics", "").await?;
     ensure!(
-        reverse.body.to_string().contains("docs/cutover.md"),
-        "{reverse:?}"
+        !scraped
+            .body
+            .to_string()
+            .contains("\\ntidegate_lag_seconds "),
+        "a lag in {scraped:?}"
+    );
+    rig.close().await.map(drop)
+}
+
+#[tokio::test]
+async fn f59_a_committed_sync_forbids_no_writes_and_names_the_page() -> Result<()> {
+    let (rig, progress) = committed().await?;
+    ensure!(
+        !warnings(&progress).contains("nothing else writes"),
+        "{progress:#}"
+    );
+    let paused = rig.host.call("POST", "/api/v1/pause", "").await?;
+    ensure!(
+        paused.body.to_string().contains("docs/cutover.md"),
+        "{paused:?}"
     );
     let again = json!({ "source": "cluster0", "destination": "cluster1", "buildIndexes": "never" });
     let again = rig
@@ -154,8 +183,37 @@ async fn f53_the_lag_is_known_from_the_start_and_absent_behind_the_end() -> Resu
         said.contains("docs/cutover.md") && !said.contains("drop the destination"),
         "{said}"
     );
-    rig.close().await?;
-    Ok(())
+    rig.close().await.map(drop)
+}
+
+/// The steps of docs/cutover.md for a sync back.
+#[tokio::test]
+async fn f40_after_a_commit_the_next_sync_goes_the_way_of_the_page() -> Result<()> {
+    let (mut rig, _) = committed().await?;
+    let arguments = rig.host.arguments_mut();
+    std::mem::swap(&mut arguments.cluster0, &mut arguments.cluster1);
+    let Err(refusal) = rig.host.restart().await else {
+        anyhow::bail!("a sync that is done goes on the other way round");
+    };
+    let refusal = format!("{refusal:#}");
+    ensure!(
+        refusal.contains("ClustersMismatch")
+            && refusal.contains("docs/cutover.md")
+            && !refusal.contains("swapped"),
+        "{refusal}"
+    );
+    rig.allow_log("ClustersMismatch");
+    rig.destination_db(METADATA).drop().await?;
+    rig.host.restart().await?;
+    let back = json!({ "source": "cluster0", "destination": "cluster1" });
+    refused(&rig, "start", back, "DestinationNotEmpty").await?;
+    rig.source_db("app").drop().await?;
+    rig.host.start(json!({})).await?;
+    rig.host.wait_can_commit().await?;
+    rig.host.commit().await?;
+    rig.host.wait_for_state("COMMITTED").await?;
+    rig.source_db(METADATA).drop().await?;
+    rig.close().await.map(drop)
 }
 
 #[tokio::test]

@@ -1,4 +1,4 @@
-//! The previous release on metadata of this one: refused, and nothing is written.
+//! The last release of the metadata version before on metadata of this one: refused, and nothing is written.
 
 use anyhow::{Result, ensure};
 use support::{
@@ -9,13 +9,13 @@ use support::{
 
 use tidegate::metadata::METADATA_VERSION;
 
-use super::course;
+use super::course_with_migration;
 
 const VERSION: &str = env!("CARGO_PKG_VERSION");
 
 #[tokio::test]
-async fn the_previous_release_refuses_newer_metadata() -> Result<()> {
-    let mut course = course().await?;
+async fn a_release_before_this_metadata_refuses_it() -> Result<()> {
+    let mut course = course_with_migration().await?;
     course.rig.allow_log("MetadataVersionNotSupported");
     for phase in ["copy half done", "in step, paused", "commit, drained"] {
         course
@@ -25,7 +25,7 @@ async fn the_previous_release_refuses_newer_metadata() -> Result<()> {
         let before = dump(&course.rig.destination).await?;
         let refused = course.start_old().await;
         let Err(error) = refused else {
-            anyhow::bail!("{phase}: the previous release goes on with newer metadata");
+            anyhow::bail!("{phase}: the older release goes on with newer metadata");
         };
         let shown = format!("{error:#}");
         ensure!(shown.contains("MetadataVersionNotSupported"), "{shown}");
@@ -35,7 +35,7 @@ async fn the_previous_release_refuses_newer_metadata() -> Result<()> {
         }
         ensure!(
             dump(&course.rig.destination).await? == before,
-            "{phase}: the previous release has changed newer metadata"
+            "{phase}: the older release has changed newer metadata"
         );
         course.start_new(None).await?;
         course.finish(&Persisted::of(&before)?).await?;

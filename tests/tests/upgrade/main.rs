@@ -12,13 +12,21 @@ mod steps;
 use anyhow::Result;
 use support::{
     host,
-    release::{Profile, previous},
+    release::{BEFORE_THIS_METADATA, Profile, Release, previous},
     upgrade::Course,
 };
 
 /// Clusters with the data set, and the previous release's host before them.
 async fn course() -> Result<Course> {
-    let release = previous()?;
+    course_from(&previous()?).await
+}
+
+/// The same with the last release whose metadata is migrated.
+async fn course_with_migration() -> Result<Course> {
+    course_from(&Release::of(BEFORE_THIS_METADATA)?).await
+}
+
+async fn course_from(release: &Release) -> Result<Course> {
     let old = release.binary(Profile::Dev)?;
     Course::prepare(&old, &host::binary()?, release.has_plugins()).await
 }

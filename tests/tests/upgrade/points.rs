@@ -9,7 +9,7 @@ use support::{
     upgrade::{Course, Persisted, Phase},
 };
 
-use super::course;
+use super::{course, course_with_migration};
 
 /// Of a takeover of a sync that is of the previous metadata version.
 const OF_A_TAKEOVER: &[&str] = &[
@@ -23,10 +23,18 @@ const OF_A_TAKEOVER: &[&str] = &[
     "upgrade_recorded",
 ];
 
+/// Of a takeover of a sync that is of this metadata version.
+const WITHOUT_MIGRATION: &[&str] = &[
+    "lease_taking",
+    "lease_taken",
+    "term_begun",
+    "upgrade_recorded",
+];
+
 /// Of a handover from one host of this release to another.
 const OF_A_HANDOVER: &[&str] = &["handover_drained", "lease_released"];
 
-/// A sync of the previous release that has been stopped, and then a new host that has died
+/// A sync of an earlier release that has been stopped, and then a new host that has died
 /// at the point.
 async fn died_at(course: &mut Course, point: &str) -> Result<()> {
     course.reach(Phase::named("in step")?).await?;
@@ -36,8 +44,16 @@ async fn died_at(course: &mut Course, point: &str) -> Result<()> {
 
 #[tokio::test]
 async fn the_new_host_goes_on_from_every_point_of_a_takeover() -> Result<()> {
-    let mut course = course().await?;
-    for point in OF_A_TAKEOVER {
+    goes_on_from(course_with_migration().await?, OF_A_TAKEOVER).await
+}
+
+#[tokio::test]
+async fn the_new_host_goes_on_from_every_point_without_a_migration() -> Result<()> {
+    goes_on_from(course().await?, WITHOUT_MIGRATION).await
+}
+
+async fn goes_on_from(mut course: Course, points: &[&str]) -> Result<()> {
+    for point in points {
         let gone_on = async {
             died_at(&mut course, point).await?;
             let before = dump(&course.rig.destination).await?;
@@ -51,7 +67,7 @@ async fn the_new_host_goes_on_from_every_point_of_a_takeover() -> Result<()> {
 
 #[tokio::test]
 async fn the_old_host_goes_on_or_refuses_at_every_point_of_a_takeover() -> Result<()> {
-    let mut course = course().await?;
+    let mut course = course_with_migration().await?;
     course.rig.allow_log("MetadataVersionNotSupported");
     // The transaction of a migration that was cut short holds its documents until then: a minute
     // by default. The previous release waits for it; this one ends it.

@@ -15,6 +15,7 @@ mod clusters;
 mod components;
 mod demo;
 mod faults;
+mod features;
 mod languages;
 mod paths;
 mod releases;

@@ -22,6 +22,7 @@ use support::{
 use crate::{
     build::succeed,
     components::{self, Tree},
+    features,
 };
 
 /// Builds the releases that the suites of upgrades begin with: the one before this one, and those
@@ -64,11 +65,13 @@ pub(crate) fn build(release: &Release, profile: Profile) -> Result<()> {
     link_dependencies(&std::path::absolute(target_directory())?, &target)?;
     let tree = Tree::at(&work, &target, &profiles(&work)?);
     let failed = || format!("build release {}", release.version);
+    features::add(&work, &tree).with_context(failed)?;
     tree.build().with_context(failed)?;
     let mut host = tree.command();
     host.args(["build", "--locked", "--package", "tidegate"]);
-    // Beside the harness the host has all features that ours has: see `build::PACKAGES`.
+    // Beside these the host's dependencies have all features that ours have.
     host.args(["--package", harness(&work)]);
+    host.args(["--package", features::PACKAGE]);
     if profile == Profile::Release {
         host.arg("--release");
     }

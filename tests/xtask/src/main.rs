@@ -74,11 +74,11 @@ fn build(folder: &str) -> Result<(), String> {
     }
 }
 
-/// Demo and benchmarks run release builds, and `build --release` asks for one.
+/// Benchmarks run release builds, and `build --release` asks for one.
 fn wants_release(arguments: &[OsString]) -> bool {
-    arguments.first().is_some_and(|task| {
-        task == "bench" || task == "demo" || (task == "build" && has(arguments, "--release"))
-    })
+    arguments
+        .first()
+        .is_some_and(|task| task == "bench" || (task == "build" && has(arguments, "--release")))
 }
 
 fn has(arguments: &[OsString], flag: &str) -> bool {
@@ -99,15 +99,21 @@ mod tests {
     use super::*;
 
     #[test]
-    fn demo_benchmarks_and_release_builds_are_the_only_ones_in_the_release_profile() {
+    fn benchmarks_and_release_builds_are_the_only_ones_in_the_release_profile() {
         let wants = |line: &str| {
             let arguments: Vec<OsString> = line.split(' ').map(OsString::from).collect();
             wants_release(&arguments)
         };
-        for line in ["bench copy --json", "demo", "build --release"] {
+        for line in ["bench copy --json", "build --release"] {
             assert!(wants(line), "{line}");
         }
-        for line in ["build", "test --release", "release 0.3.0 --release", ""] {
+        for line in [
+            "build",
+            "demo",
+            "test --release",
+            "release 0.3.0 --release",
+            "",
+        ] {
             assert!(!wants(line), "{line}");
         }
     }

@@ -33,14 +33,14 @@ pub(crate) struct Options {
 pub(crate) fn run(options: &Options) -> Result<()> {
     let before = previous()?;
     if !options.no_build {
-        build::all(Profile::Release)?;
+        build::all(Profile::Dev)?;
         eprintln!(
             "xtask: building release {}, which the demo begins with",
             before.version
         );
-        releases::build(&before, Profile::Release)?;
+        releases::build(&before, Profile::Dev)?;
     }
-    let (old, new) = (before.binary(Profile::Release)?, host::release_binary());
+    let (old, new) = (before.binary(Profile::Dev)?, host::binary()?);
     eprintln!("mongod: {}", mongod::obtain()?.display());
     let begun = Instant::now();
     crate::block_on(async {
