@@ -57,6 +57,7 @@ pub(super) async fn document() -> impl IntoResponse {
 /// What the types do not say: places in the document, and fields that the objects there get.
 fn edits() -> Vec<(&'static str, Value)> {
     let optional = || json!({ "required": false });
+    let not_asked = || json!({ "enum": [false, null] });
     let cluster = || json!({ "enum": ["cluster0", "cluster1"] });
     vec![
         ("/paths/~1api~1v1~1pause/post/requestBody", optional()),
@@ -77,12 +78,40 @@ fn edits() -> Vec<(&'static str, Value)> {
             cluster(),
         ),
         (
+            "/components/schemas/StartRequest",
+            json!({ "oneOf": [direction("cluster0", "cluster1"), direction("cluster1", "cluster0")] }),
+        ),
+        (
             "/components/schemas/StartRequest/properties/enableUserWriteBlocking",
             json!({ "type": ["string", "boolean", "null"], "enum": ["none", false, null] }),
         ),
         (
             "/components/schemas/StartRequest/properties/copyInNaturalOrder",
             json!({ "type": ["array", "boolean", "null"], "enum": [[], false, null] }),
+        ),
+        (
+            "/components/schemas/StartRequest/properties/reversible",
+            not_asked(),
+        ),
+        (
+            "/components/schemas/StartRequest/properties/preExistingDestinationData",
+            not_asked(),
+        ),
+        (
+            "/components/schemas/StartRequest/properties/sharding",
+            json!({ "type": "null" }),
+        ),
+        (
+            "/components/schemas/StartRequest/properties/verification",
+            json!({ "oneOf": [{ "$ref": "#/components/schemas/Verification" }, { "const": false }, { "type": "null" }] }),
+        ),
+        (
+            "/components/schemas/BuildIndexesField",
+            json!({ "enum": ["afterDataCopy", "beforeDataCopy", "never"] }),
+        ),
+        (
+            "/components/schemas/Verification/properties/enabled",
+            not_asked(),
         ),
         (
             "/components/schemas/NamespaceFilter",
@@ -104,6 +133,11 @@ fn edits() -> Vec<(&'static str, Value)> {
             json!({ "minItems": 1 }),
         ),
     ]
+}
+
+/// A sync from one cluster into the other.
+fn direction(source: &str, destination: &str) -> Value {
+    json!({ "properties": { "source": { "const": source }, "destination": { "const": destination } } })
 }
 
 /// Gives the object at `place` the fields of `more`.
