@@ -126,9 +126,9 @@ async fn lease(
     alone.map(|()| lease)
 }
 
-/// Refuses to begin where another host has begun a sync, or is about to begin one the other way round. Each
-/// of two such hosts takes the lease on its destination first and looks at its source then, so that at least one
-/// of them sees the other.
+/// Refuses to begin a sync if another host has begun one into this destination, or begins one in the opposite direction.
+/// Two hosts that start in opposite directions share no document. Each takes the lease on its destination first and reads
+/// its source's lease after that, so at least one of them sees the other.
 async fn alone(destination: &MetadataReader, source: &MetadataReader) -> Result<(), OperatorError> {
     let read = takeover::operator;
     if destination.heading().await.map_err(read)?.is_some() {

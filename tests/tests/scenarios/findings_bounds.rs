@@ -249,7 +249,7 @@ async fn f26_a_lease_that_majorities_are_too_slow_for_is_told() -> Result<()> {
     rig.finish().await.map(drop)
 }
 
-/// Behind the findings' list: a call that no majority answers holds the turn of all others.
+/// Without the check, the call waits for a majority for minutes, and all other calls wait for it.
 #[tokio::test]
 async fn a_cluster_without_a_majority_is_refused_at_start() -> Result<()> {
     let rig = Rig::with(Options {
