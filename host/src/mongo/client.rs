@@ -1,10 +1,9 @@
 //! A cluster's connections, with the name that errors give the cluster and the time since
 //! which it has not answered.
 
-use std::{
-    ops::Deref,
-    sync::{Arc, Mutex, PoisonError},
-};
+use std::{ops::Deref, sync::Arc};
+
+use parking_lot::Mutex;
 
 use super::Moment;
 
@@ -103,25 +102,15 @@ impl At {
     /// The begin of the first command that failed since one was last answered; `None` while
     /// commands are answered.
     pub fn silent_since(&self) -> Option<Moment> {
-        *self
-            .silent_since
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
+        *self.silent_since.lock()
     }
 
     pub(super) fn answered(&self) {
-        *self
-            .silent_since
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner) = None;
+        *self.silent_since.lock() = None;
     }
 
     /// A command that was sent at `begun` has failed for a transient reason.
     pub(super) fn failed(&self, begun: Moment) {
-        let mut silent = self
-            .silent_since
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
-        silent.get_or_insert(begun);
+        self.silent_since.lock().get_or_insert(begun);
     }
 }

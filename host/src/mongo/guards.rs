@@ -1,11 +1,7 @@
 //! Guard documents: what each says, how a writer takes one, and how a new holder of the lease raises
 //! the terms of all. The protocol is that of [`super::GuardedWriter`].
 
-use std::{
-    collections::HashMap,
-    sync::{Arc, Mutex, PoisonError},
-    time::Duration,
-};
+use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use bson::{Document, doc, oid::ObjectId, rawdoc};
 use futures::TryStreamExt;
@@ -13,6 +9,7 @@ use mongodb::{
     Client, Collection,
     options::{ReadConcern, ReturnDocument},
 };
+use parking_lot::Mutex;
 
 use super::{
     Error,
@@ -30,8 +27,7 @@ pub struct GuardCounts(Arc<Mutex<HashMap<String, i64>>>);
 impl GuardCounts {
     /// The count for a writer's first transaction.
     pub(super) fn take(&self, writer: &str) -> Option<i64> {
-        let mut counts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        counts.remove(writer)
+        self.0.lock().remove(writer)
     }
 }
 

@@ -3,8 +3,9 @@
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard};
+use std::sync::Arc;
 
+use parking_lot::{RwLock, RwLockReadGuard};
 use tracing_appender::rolling::{RollingFileAppender, Rotation};
 use tracing_subscriber::fmt::MakeWriter;
 
@@ -41,11 +42,7 @@ impl LogFiles {
     /// newest is given; `None` where another program has moved it already.
     pub(super) fn rotate(&self) -> Result<Option<PathBuf>, OperatorError> {
         let directory = &self.0.path;
-        let mut current = self
-            .0
-            .current
-            .write()
-            .unwrap_or_else(PoisonError::into_inner);
+        let mut current = self.0.current.write();
         let renamed = rename_newest(directory).map_err(|error| not_writable(directory, &error))?;
         *current = appender(directory)?;
         Ok(renamed)
@@ -56,12 +53,7 @@ impl<'a> MakeWriter<'a> for LogFiles {
     type Writer = CurrentFile<'a>;
 
     fn make_writer(&'a self) -> CurrentFile<'a> {
-        CurrentFile(
-            self.0
-                .current
-                .read()
-                .unwrap_or_else(PoisonError::into_inner),
-        )
+        CurrentFile(self.0.current.read())
     }
 }
 
