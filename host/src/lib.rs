@@ -4,12 +4,12 @@
 //! One room a job. A room may use those to its right, never to its left:
 //!
 //! ```text
-//! main -> api -> session -> sync -> {mongo, metadata, plugin} -> model
+//! main -> api -> session -> sync -> {metadata -> mongo, plugin} -> model
 //! main -> author -> {mongo, plugin} -> model
 //! main -> operator -> session -> …
 //! ```
 //!
-//! `mongo`, `metadata` and `plugin` do not know one another: `sync` joins them.
+//! `plugin` does not know `metadata` and `mongo`: `sync` joins them.
 //! `config` and `observe` use nothing of ours but `model`.
 //! `tests/tests/house.rs` fails on an import that runs the other way.
 

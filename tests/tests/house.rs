@@ -31,7 +31,7 @@ const ROOMS: &[(&str, &[&str])] = &[
     ),
     ("author", &["mongo", "plugin", "model", "config", "observe"]),
     ("mongo", &["model", "config", "observe"]),
-    ("metadata", &["model", "config", "observe"]),
+    ("metadata", &["mongo", "model", "config", "observe"]),
     ("plugin", &["model", "config", "observe"]),
     ("config", &["model"]),
     ("observe", &["model"]),

@@ -3,17 +3,16 @@
 use bson::{Binary, doc, spec::BinarySubtype};
 
 use super::{
+    collections::{CHUNKS, COMPONENTS},
     documents::{ComponentChunkDocument, ComponentDocument},
-    store::{Reader, Storage, Store, remove},
+    store::{Reader, Store, remove},
 };
-
-const COMPONENTS: &str = "components";
-const CHUNKS: &str = "componentChunks";
+use crate::mongo::Error;
 
 /// Well below what a document holds.
 const CHUNK_BYTES: usize = 8 << 20;
 
-impl<S: Storage> Store<S> {
+impl Store {
     /// Stores a component; one that is there already stays as it is.
     pub async fn put_component(
         &self,
@@ -21,7 +20,7 @@ impl<S: Storage> Store<S> {
         version: &str,
         digest: &str,
         bytes: &[u8],
-    ) -> Result<(), S::Error> {
+    ) -> Result<(), Error> {
         let mut chunks = 0;
         for chunk in bytes.chunks(CHUNK_BYTES) {
             let document = ComponentChunkDocument {
@@ -49,7 +48,7 @@ impl<S: Storage> Store<S> {
     }
 
     /// Removes a component, and chunks that no document makes one.
-    pub async fn remove_component(&self, digest: &str) -> Result<(), S::Error> {
+    pub async fn remove_component(&self, digest: &str) -> Result<(), Error> {
         self.commit(vec![remove(COMPONENTS, doc! { "_id": digest })])
             .await?;
         self.commit(vec![remove(CHUNKS, doc! { "digest": digest })])
@@ -57,10 +56,10 @@ impl<S: Storage> Store<S> {
     }
 }
 
-impl<S: Storage> Reader<S> {
+impl Reader {
     /// The digests of all stored components.
-    pub async fn component_digests(&self) -> Result<Vec<String>, S::Error> {
-        let listed: Vec<ComponentDocument> = self.storage.find(COMPONENTS, doc! {}).await?;
+    pub async fn component_digests(&self) -> Result<Vec<String>, Error> {
+        let listed: Vec<ComponentDocument> = self.documents.find(COMPONENTS, doc! {}).await?;
         Ok(listed
             .into_iter()
             .map(|component| component.digest)
@@ -68,9 +67,11 @@ impl<S: Storage> Reader<S> {
     }
 
     /// The bytes of a stored component. Whoever uses them checks their digest.
-    pub async fn component(&self, digest: &str) -> Result<Vec<u8>, S::Error> {
-        let mut chunks: Vec<ComponentChunkDocument> =
-            self.storage.find(CHUNKS, doc! { "digest": digest }).await?;
+    pub async fn component(&self, digest: &str) -> Result<Vec<u8>, Error> {
+        let mut chunks: Vec<ComponentChunkDocument> = self
+            .documents
+            .find(CHUNKS, doc! { "digest": digest })
+            .await?;
         chunks.sort_by_key(|chunk| chunk.number);
         let bytes = chunks.into_iter().map(|chunk| chunk.bytes.bytes);
         Ok(bytes.collect::<Vec<_>>().concat())

@@ -3,10 +3,11 @@
 use bson::{RawDocumentBuf, doc};
 
 use super::{
-    NamespaceDocument, PartitionDocument,
-    store::{NAMESPACES, PARTITIONS, Storage, Store, remove},
+    collections::{NAMESPACES, PARTITIONS},
+    documents::{NamespaceDocument, PartitionDocument},
+    store::{Store, remove},
 };
-use crate::model::Change;
+use crate::mongo::{Change, Error};
 
 /// A collection that is to be copied.
 #[derive(Clone, Debug)]
@@ -17,9 +18,9 @@ pub struct NewCopy {
     pub create: RawDocumentBuf,
 }
 
-impl<S: Storage> Store<S> {
+impl Store {
     /// Writes namespaces in one transaction.
-    pub async fn put_namespaces(&self, namespaces: &[NamespaceDocument]) -> Result<(), S::Error> {
+    pub async fn put_namespaces(&self, namespaces: &[NamespaceDocument]) -> Result<(), Error> {
         let changes = namespaces
             .iter()
             .map(|namespace| self.put(NAMESPACES, &namespace.id, namespace));
@@ -31,7 +32,7 @@ impl<S: Storage> Store<S> {
         &self,
         partitions: &[PartitionDocument],
         namespaces: &[NamespaceDocument],
-    ) -> Result<(), S::Error> {
+    ) -> Result<(), Error> {
         let mut changes = Vec::with_capacity(partitions.len() + namespaces.len());
         for partition in partitions {
             changes.push(self.partition_change(partition)?);
@@ -44,7 +45,7 @@ impl<S: Storage> Store<S> {
 
     /// Creates collections on the destination, and writes their namespaces and partitions, which are
     /// copied from now on: all of it in one transaction.
-    pub async fn begin_copies(&self, copies: &[NewCopy]) -> Result<(), S::Error> {
+    pub async fn begin_copies(&self, copies: &[NewCopy]) -> Result<(), Error> {
         let mut changes = Vec::with_capacity(2 * copies.len() + 2);
         changes.extend(copies.iter().map(|copy| Change::Command {
             database: copy.namespace.destination.database.clone(),
@@ -62,7 +63,7 @@ impl<S: Storage> Store<S> {
     }
 
     /// Partitions that may hold documents that the source has deleted.
-    pub async fn suspect_partitions(&self) -> Result<Vec<PartitionDocument>, S::Error> {
+    pub async fn suspect_partitions(&self) -> Result<Vec<PartitionDocument>, Error> {
         self.partitions_where(doc! { "suspect": true }).await
     }
 }

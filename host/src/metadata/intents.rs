@@ -10,12 +10,14 @@ use bson::{RawDocumentBuf, doc};
 use serde::{Deserialize, Serialize};
 
 use super::{
+    collections::{INTENTS, NAMESPACES, PARTITIONS, POSITION, QUARANTINE},
     documents::{NamespaceDocument, PartitionDocument, PositionDocument},
-    store::{NAMESPACES, PARTITIONS, POSITION, QUARANTINE, Reader, Storage, Store, remove},
+    store::{Reader, Store, remove},
 };
-use crate::model::{Change, ClusterTime, Namespace};
-
-pub(super) const INTENTS: &str = "intents";
+use crate::{
+    model::{ClusterTime, Namespace},
+    mongo::{Change, Error},
+};
 
 /// The DDL of an intent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -80,20 +82,20 @@ impl IntentDocument {
     }
 }
 
-impl<S: Storage> Reader<S> {
+impl Reader {
     /// All intents, pending or in flight.
-    pub async fn intents(&self) -> Result<Vec<IntentDocument>, S::Error> {
-        self.storage.find(INTENTS, doc! {}).await
+    pub async fn intents(&self) -> Result<Vec<IntentDocument>, Error> {
+        self.documents.find(INTENTS, doc! {}).await
     }
 }
 
-impl<S: Storage> Store<S> {
+impl Store {
     /// Persists an intent, together with the exact position before its event, if there is one.
     pub async fn put_intent(
         &self,
         intent: &IntentDocument,
         position: Option<&PositionDocument>,
-    ) -> Result<(), S::Error> {
+    ) -> Result<(), Error> {
         let mut changes = vec![self.intent_change(intent)?];
         if let Some(position) = position {
             changes.push(self.position_change(position)?);
@@ -102,7 +104,7 @@ impl<S: Storage> Store<S> {
     }
 
     /// The change that writes an intent.
-    pub fn intent_change(&self, intent: &IntentDocument) -> Result<Change, S::Error> {
+    pub fn intent_change(&self, intent: &IntentDocument) -> Result<Change, Error> {
         self.put(INTENTS, &intent.id, intent)
     }
 
@@ -116,7 +118,7 @@ impl<S: Storage> Store<S> {
         &self,
         mut changes: Vec<Change>,
         position: Option<&PositionDocument>,
-    ) -> Result<(), S::Error> {
+    ) -> Result<(), Error> {
         if let Some(position) = position {
             changes.push(self.position_change(position)?);
         }
@@ -126,7 +128,7 @@ impl<S: Storage> Store<S> {
     /// Work begins: what earlier work was at may still arrive at the destination. Partitions that were
     /// begun and are not done are suspect from now on, and pending intents in flight. Whatever work
     /// reads after this, it reads under its own term.
-    pub async fn begin_work(&self) -> Result<(), S::Error> {
+    pub async fn begin_work(&self) -> Result<(), Error> {
         let mut changes = Vec::new();
         for mut intent in self.intents().await? {
             if intent.state == IntentState::Pending {
@@ -144,17 +146,17 @@ impl<S: Storage> Store<S> {
     }
 
     /// The change that writes the position.
-    pub fn position_change(&self, position: &PositionDocument) -> Result<Change, S::Error> {
+    pub fn position_change(&self, position: &PositionDocument) -> Result<Change, Error> {
         self.put(POSITION, &position.id, position)
     }
 
     /// The change that writes a namespace.
-    pub fn namespace_change(&self, namespace: &NamespaceDocument) -> Result<Change, S::Error> {
+    pub fn namespace_change(&self, namespace: &NamespaceDocument) -> Result<Change, Error> {
         self.put(NAMESPACES, &namespace.id, namespace)
     }
 
     /// The change that writes a partition.
-    pub fn partition_change(&self, partition: &PartitionDocument) -> Result<Change, S::Error> {
+    pub fn partition_change(&self, partition: &PartitionDocument) -> Result<Change, Error> {
         self.put(PARTITIONS, &partition.id, partition)
     }
 

@@ -12,34 +12,12 @@ use bson::{DateTime, Document, doc};
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
 
-use super::store::{Reader, Storage};
-use crate::model::Guard;
-
-pub(super) const LEASE: &str = "lease";
-const ID: &str = "lease";
-const TERM_ID: &str = "term";
-
-/// The guard documents of all writers of documents. The list is closed: a new holder raises the
-/// term of each, and a writer never makes one, so that none of an older term appears later.
-const APPLIERS: [&str; 8] = [
-    "applier:0",
-    "applier:1",
-    "applier:2",
-    "applier:3",
-    "applier:4",
-    "applier:5",
-    "applier:6",
-    "applier:7",
-];
-const BETWEEN_ROUNDS: &str = "betweenRounds";
-
-/// What a writer of metadata shows: the lease in its own term.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct LeaseKey {
-    /// The id of the host process that holds it.
-    pub holder: String,
-    pub term: i64,
-}
+use super::{
+    collections::LEASE,
+    store::Reader,
+    tenure::{LEASE_ID, LeaseKey, writers},
+};
+use crate::mongo::{Error, GuardCounts};
 
 /// Who wants the lease.
 #[derive(Clone, Debug)]
@@ -89,35 +67,6 @@ pub struct Predecessor {
     pub silent_ms: Option<i64>,
 }
 
-impl LeaseKey {
-    /// The guard of metadata, and of DDL that takes part in its transactions.
-    pub fn guard(&self) -> Guard {
-        self.guard_of(TERM_ID)
-    }
-
-    /// The guard of the applier with this number.
-    pub fn applier_guard(&self, number: usize) -> Guard {
-        self.guard_of(APPLIERS.get(number).copied().unwrap_or(APPLIERS[0]))
-    }
-
-    /// The guard of whoever writes documents between rounds, when no applier does.
-    pub fn between_rounds_guard(&self) -> Guard {
-        self.guard_of(BETWEEN_ROUNDS)
-    }
-
-    fn guard_of(&self, writer: &str) -> Guard {
-        Guard {
-            collection: LEASE,
-            writer: writer.to_owned(),
-            term: self.term,
-        }
-    }
-
-    fn filter(&self) -> Document {
-        doc! { "_id": ID, "holder": &self.holder, "term": self.term, "released": false }
-    }
-}
-
 impl LeaseDocument {
     pub fn key(&self) -> LeaseKey {
         LeaseKey {
@@ -131,17 +80,17 @@ fn milliseconds(duration: Duration) -> i64 {
     i64::try_from(duration.as_millis()).unwrap_or(i64::MAX)
 }
 
-impl<S: Storage> Reader<S> {
+impl Reader {
     /// The lease as it stands; `None` where no host that knows leases has worked yet.
-    pub async fn lease(&self) -> Result<Option<LeaseDocument>, S::Error> {
-        let found = self.storage.find(LEASE, doc! { "_id": ID }).await?;
+    pub async fn lease(&self) -> Result<Option<LeaseDocument>, Error> {
+        let found = self.documents.find(LEASE, doc! { "_id": LEASE_ID }).await?;
         Ok(found.into_iter().next())
     }
 
     /// Whether the time of the lease is over, by the server's clock.
-    pub async fn is_lease_over(&self) -> Result<bool, S::Error> {
-        let over = doc! { "_id": ID, "$expr": { "$lte": ["$expiresAt", "$$NOW"] } };
-        let found: Vec<LeaseDocument> = self.storage.find(LEASE, over).await?;
+    pub async fn is_lease_over(&self) -> Result<bool, Error> {
+        let over = doc! { "_id": LEASE_ID, "$expr": { "$lte": ["$expiresAt", "$$NOW"] } };
+        let found: Vec<LeaseDocument> = self.documents.find(LEASE, over).await?;
         Ok(!found.is_empty())
     }
 
@@ -151,10 +100,12 @@ impl<S: Storage> Reader<S> {
         &self,
         claim: &Claim,
         dead: Option<&str>,
-    ) -> Result<Option<LeaseDocument>, S::Error> {
+    ) -> Result<Option<LeaseDocument>, Error> {
         let free = doc! { "term": 0_i64, "released": true };
-        self.storage.insert_if_absent(LEASE, ID, free).await?;
-        let filter = doc! { "_id": ID, "$or": [
+        self.documents
+            .insert_if_absent(LEASE, LEASE_ID, free)
+            .await?;
+        let filter = doc! { "_id": LEASE_ID, "$or": [
             { "released": true },
             { "holder": { "$in": [&claim.holder, dead.unwrap_or(&claim.holder)] } },
             { "$expr": { "$lte": ["$expiresAt", "$$NOW"] } },
@@ -181,10 +132,8 @@ impl<S: Storage> Reader<S> {
     }
 
     /// From here on, a transaction of an older term writes nothing. Waits for those that are open.
-    pub async fn begin_term(&self, term: i64) -> Result<S::Counts, S::Error> {
-        let mut writers = vec![TERM_ID, BETWEEN_ROUNDS];
-        writers.extend(APPLIERS);
-        self.storage.raise_term(LEASE, &writers, term).await
+    pub async fn begin_term(&self, term: i64) -> Result<GuardCounts, Error> {
+        self.documents.raise_term(LEASE, &writers(), term).await
     }
 
     /// Keeps the lease for another `duration`. `idle` is the time since anything was applied;
@@ -194,7 +143,7 @@ impl<S: Storage> Reader<S> {
         key: &LeaseKey,
         duration: Duration,
         idle: Option<Duration>,
-    ) -> Result<bool, S::Error> {
+    ) -> Result<bool, Error> {
         let renewed = doc! { "expiresAt": { "$add": ["$$NOW", milliseconds(duration)] } };
         self.set(key, renewed, idle).await
     }
@@ -204,7 +153,7 @@ impl<S: Storage> Reader<S> {
         &self,
         key: &LeaseKey,
         idle: Option<Duration>,
-    ) -> Result<bool, S::Error> {
+    ) -> Result<bool, Error> {
         self.set(key, doc! { "released": true, "expiresAt": "$$NOW" }, idle)
             .await
     }
@@ -214,7 +163,7 @@ impl<S: Storage> Reader<S> {
         key: &LeaseKey,
         mut fields: Document,
         idle: Option<Duration>,
-    ) -> Result<bool, S::Error> {
+    ) -> Result<bool, Error> {
         if let Some(idle) = idle {
             let applied = doc! { "$subtract": ["$$NOW", milliseconds(idle)] };
             fields.insert("lastAppliedAt", applied);
@@ -229,7 +178,7 @@ impl<S: Storage> Reader<S> {
         &self,
         filter: Document,
         pipeline: Vec<Document>,
-    ) -> Result<Option<LeaseDocument>, S::Error> {
-        self.storage.update(LEASE, filter, pipeline).await
+    ) -> Result<Option<LeaseDocument>, Error> {
+        self.documents.update(LEASE, filter, pipeline).await
     }
 }

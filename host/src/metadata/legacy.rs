@@ -1,9 +1,11 @@
 //! Metadata of earlier versions: the names of its collections, and the releases that write it.
 
 use super::{
+    collections::{PARTITIONS, POSITION},
     documents::{Copied, PositionDocument},
-    store::{PARTITIONS, POSITION, Reader, Storage},
+    store::Reader,
 };
+use crate::mongo::Error;
 
 /// The first version with the names of today.
 const RENAMED_IN: i32 = 3;
@@ -21,12 +23,9 @@ pub fn newest_release_of(version: i32) -> Option<&'static str> {
     }
 }
 
-impl<S: Storage> Reader<S> {
+impl Reader {
     /// What is copied and applied, for display, in every version that this release can read.
-    pub async fn shown(
-        &self,
-        version: i32,
-    ) -> Result<(Copied, Option<PositionDocument>), S::Error> {
+    pub async fn shown(&self, version: i32) -> Result<(Copied, Option<PositionDocument>), Error> {
         if version >= RENAMED_IN {
             return Ok((self.copied().await?, self.position().await?));
         }

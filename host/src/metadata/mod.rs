@@ -11,6 +11,7 @@
 //! - a namespace's document is written after the DDL that it tells of, whose intent is written
 //!   before it.
 
+mod collections;
 mod components;
 mod copies;
 mod documents;
@@ -19,6 +20,7 @@ mod lease;
 mod legacy;
 mod quarantine;
 mod store;
+mod tenure;
 
 pub use copies::NewCopy;
 pub use documents::{
@@ -27,7 +29,8 @@ pub use documents::{
     QuarantineDocument, SessionDocument, SwapDocument, UpgradeDocument,
 };
 pub use intents::{IntentDocument, IntentKind, IntentState};
-pub use lease::{Claim, LeaseDocument, LeaseKey, Predecessor};
+pub use lease::{Claim, LeaseDocument, Predecessor};
 pub use legacy::{RENAMED, newest_release_of};
 pub use quarantine::QuarantinedId;
-pub use store::{Heading, Reader, Standing, Storage, Store};
+pub use store::{Heading, Reader, Standing, Store};
+pub use tenure::{LeaseKey, Tenure};

@@ -4,10 +4,14 @@ use bson::{doc, rawdoc};
 use serde::Deserialize;
 
 use super::{
+    collections::QUARANTINE,
     documents::QuarantineDocument,
-    store::{QUARANTINE, Reader, Storage, Store, remove},
+    store::{Reader, Store, remove},
 };
-use crate::model::{Change, namespace::METADATA_DATABASE};
+use crate::{
+    model::namespace::METADATA_DATABASE,
+    mongo::{Change, Error},
+};
 
 /// How many documents of older releases are looked for at once, and changed in one transaction, which stays
 /// small in bytes, too: an entry can have 16 MiB.
@@ -31,9 +35,9 @@ struct StoredDocument {
     bytes: i64,
 }
 
-impl<S: Storage> Reader<S> {
-    pub async fn quarantined_ids(&self) -> Result<Vec<QuarantinedId>, S::Error> {
-        self.storage
+impl Reader {
+    pub async fn quarantined_ids(&self) -> Result<Vec<QuarantinedId>, Error> {
+        self.documents
             .page(
                 QUARANTINE,
                 doc! {},
@@ -48,8 +52,8 @@ impl<S: Storage> Reader<S> {
         &self,
         after: &str,
         limit: u32,
-    ) -> Result<Vec<QuarantineDocument>, S::Error> {
-        self.storage
+    ) -> Result<Vec<QuarantineDocument>, Error> {
+        self.documents
             .page(
                 QUARANTINE,
                 doc! { "_id": { "$gt": after } },
@@ -60,9 +64,9 @@ impl<S: Storage> Reader<S> {
     }
 }
 
-impl<S: Storage> Store<S> {
+impl Store {
     /// Puts entries of different ids, in one transaction, in place of those that are there.
-    pub async fn put_quarantined(&self, entries: &[QuarantineDocument]) -> Result<(), S::Error> {
+    pub async fn put_quarantined(&self, entries: &[QuarantineDocument]) -> Result<(), Error> {
         let ids: Vec<&str> = entries.iter().map(|entry| entry.id.as_str()).collect();
         let earlier = remove(QUARANTINE, doc! { "_id": { "$in": ids } });
         let changes = vec![earlier, self.insert(QUARANTINE, entries)?];
@@ -71,11 +75,11 @@ impl<S: Storage> Store<S> {
 
     /// Removes the documents that releases up to 0.3.0 have stored in their entries; the entries stay. Gives
     /// how many there were.
-    pub async fn remove_stored_documents(&self) -> Result<usize, S::Error> {
+    pub async fn remove_stored_documents(&self) -> Result<usize, Error> {
         let (mut after, mut removed) = (String::new(), 0);
         loop {
             let stored: Vec<StoredDocument> = self
-                .storage
+                .documents
                 .page(
                     QUARANTINE,
                     doc! { "_id": { "$gt": &after }, "document": { "$exists": true } },
@@ -111,12 +115,12 @@ impl<S: Storage> Store<S> {
     }
 
     /// Takes away all entries of a namespace.
-    pub async fn remove_quarantined_of(&self, namespace_id: &str) -> Result<(), S::Error> {
+    pub async fn remove_quarantined_of(&self, namespace_id: &str) -> Result<(), Error> {
         let all = remove(QUARANTINE, doc! { "namespaceId": namespace_id });
         self.commit(vec![all]).await
     }
 
-    pub async fn remove_quarantined(&self, ids: &[String]) -> Result<(), S::Error> {
+    pub async fn remove_quarantined(&self, ids: &[String]) -> Result<(), Error> {
         self.commit(vec![remove(QUARANTINE, doc! { "_id": { "$in": ids } })])
             .await
     }

@@ -1,84 +1,22 @@
-//! Reads and writes the metadata documents through a storage that `sync` supplies.
+//! Reads and writes the metadata documents.
 
 use std::ops::Deref;
 
 use bson::{Document, RawDocumentBuf, doc};
-use serde::{Deserialize, Serialize, de::DeserializeOwned};
+use serde::{Deserialize, Serialize};
 
 use super::{
+    collections::{INTENTS, NAMESPACES, PARTITIONS, POSITION, QUARANTINE, SESSION},
     documents::{
         Copied, NamespaceDocument, PartitionDocument, Phase, PositionDocument, SessionDocument,
         UpgradeDocument,
     },
-    intents::INTENTS,
-    lease::LeaseKey,
+    tenure::LeaseKey,
 };
-use crate::model::{Change, Guard, State, options::ClusterName};
-
-const SESSION: &str = "session";
-pub(super) const NAMESPACES: &str = "namespaces";
-pub(super) const PARTITIONS: &str = "copyPartitions";
-pub(super) const POSITION: &str = "streamPosition";
-pub(super) const QUARANTINE: &str = "quarantine";
-
-/// A database for documents keyed by string ids. Every write is durable on a
-/// majority when it returns, and reads see every earlier write.
-pub trait Storage: Send + Sync {
-    type Error: Send;
-    type Counts: Send;
-
-    fn find<T: DeserializeOwned + Send + Sync>(
-        &self,
-        collection: &'static str,
-        filter: Document,
-    ) -> impl Future<Output = Result<Vec<T>, Self::Error>> + Send;
-
-    /// Documents by ascending `_id`, with the fields that `projection` lets through.
-    fn page<T: DeserializeOwned + Send + Sync>(
-        &self,
-        collection: &'static str,
-        filter: Document,
-        projection: Document,
-        limit: Option<u32>,
-    ) -> impl Future<Output = Result<Vec<T>, Self::Error>> + Send;
-
-    /// Commits `changes` in one transaction of the guard's writer. Fails for good, with nothing
-    /// written, where the term is another one: another host works on the sync.
-    fn commit(
-        &self,
-        guard: Guard,
-        changes: Vec<Change>,
-    ) -> impl Future<Output = Result<(), Self::Error>> + Send;
-
-    /// Changes one document with a pipeline, once, and gives it as it is then.
-    fn update<T: DeserializeOwned + Send + Sync>(
-        &self,
-        collection: &'static str,
-        filter: Document,
-        pipeline: Vec<Document>,
-    ) -> impl Future<Output = Result<Option<T>, Self::Error>> + Send;
-
-    fn insert_if_absent(
-        &self,
-        collection: &'static str,
-        id: &str,
-        document: Document,
-    ) -> impl Future<Output = Result<(), Self::Error>> + Send;
-
-    /// Makes sure that nothing that was committed before is still under way.
-    fn settle(&self, guard: Guard) -> impl Future<Output = Result<(), Self::Error>> + Send;
-
-    /// Raises the term in the guard documents of `writers`, durably; gives what they count then.
-    fn raise_term(
-        &self,
-        collection: &'static str,
-        writers: &[&str],
-        term: i64,
-    ) -> impl Future<Output = Result<Self::Counts, Self::Error>> + Send;
-
-    /// The document as the storage holds it.
-    fn raw<T: Serialize>(document: &T) -> Result<RawDocumentBuf, Self::Error>;
-}
+use crate::{
+    model::{State, namespace::METADATA_DATABASE, options::ClusterName},
+    mongo::{Change, Client, Documents, Error},
+};
 
 const COMMITTED: &str = "COMMITTED";
 
@@ -161,68 +99,74 @@ impl Heading {
 
 /// The metadata database of one destination, for reading.
 #[derive(Clone)]
-pub struct Reader<S> {
-    pub(super) storage: S,
+pub struct Reader {
+    pub(super) documents: Documents,
 }
 
 /// The metadata database, for the host that works on the sync: every write is a transaction
 /// that finds the lease in its own term, and puts the term into what it writes.
 #[derive(Clone)]
-pub struct Store<S> {
-    reader: Reader<S>,
+pub struct Store {
+    reader: Reader,
     key: LeaseKey,
 }
 
-impl<S> Deref for Store<S> {
-    type Target = Reader<S>;
+impl Deref for Store {
+    type Target = Reader;
 
-    fn deref(&self) -> &Reader<S> {
+    fn deref(&self) -> &Reader {
         &self.reader
     }
 }
 
-impl<S: Storage> Reader<S> {
-    pub fn new(storage: S) -> Self {
-        Self { storage }
+impl Reader {
+    /// The metadata on this destination.
+    pub fn new(destination: &Client) -> Self {
+        Self {
+            documents: Documents::new(destination, METADATA_DATABASE),
+        }
     }
 
     /// For the holder of the lease.
-    pub fn with_lease(self, key: LeaseKey) -> Store<S> {
+    pub fn with_lease(self, key: LeaseKey) -> Store {
         Store { reader: self, key }
     }
 
     /// Looks at nothing but the heading: everything else may have another shape.
-    pub async fn heading(&self) -> Result<Option<Heading>, S::Error> {
+    pub async fn heading(&self) -> Result<Option<Heading>, Error> {
         let found = self
-            .storage
+            .documents
             .find(SESSION, doc! { "_id": SessionDocument::ID });
         Ok(found.await?.pop())
     }
 
-    pub async fn session(&self) -> Result<Option<SessionDocument>, S::Error> {
+    pub async fn session(&self) -> Result<Option<SessionDocument>, Error> {
         Ok(self
-            .storage
+            .documents
             .find(SESSION, doc! { "_id": SessionDocument::ID })
             .await?
             .pop())
     }
 
     /// How a sync stands that another host works on.
-    pub async fn standing(&self) -> Result<Option<Standing>, S::Error> {
+    pub async fn standing(&self) -> Result<Option<Standing>, Error> {
         let found = self
-            .storage
+            .documents
             .find(SESSION, doc! { "_id": SessionDocument::ID });
         Ok(found.await?.pop())
     }
 
     /// What all partitions together have copied.
-    pub async fn copied(&self) -> Result<Copied, S::Error> {
+    pub async fn copied(&self) -> Result<Copied, Error> {
         self.copied_in(PARTITIONS).await
     }
 
-    pub(super) async fn copied_in(&self, collection: &'static str) -> Result<Copied, S::Error> {
+    pub(super) async fn copied_in(&self, collection: &'static str) -> Result<Copied, Error> {
         let counts = doc! { "documents": 1, "bytes": 1 };
-        let partitions = self.storage.page(collection, doc! {}, counts, None).await?;
+        let partitions = self
+            .documents
+            .page(collection, doc! {}, counts, None)
+            .await?;
         Ok(partitions
             .iter()
             .fold(Copied::default(), |sum, one: &Copied| Copied {
@@ -231,20 +175,20 @@ impl<S: Storage> Reader<S> {
             }))
     }
 
-    pub async fn namespaces(&self) -> Result<Vec<NamespaceDocument>, S::Error> {
-        self.storage.find(NAMESPACES, doc! {}).await
+    pub async fn namespaces(&self) -> Result<Vec<NamespaceDocument>, Error> {
+        self.documents.find(NAMESPACES, doc! {}).await
     }
 
-    pub async fn namespace(&self, id: &str) -> Result<Option<NamespaceDocument>, S::Error> {
+    pub async fn namespace(&self, id: &str) -> Result<Option<NamespaceDocument>, Error> {
         Ok(self
-            .storage
+            .documents
             .find(NAMESPACES, doc! { "_id": id })
             .await?
             .pop())
     }
 
-    pub async fn partitions(&self, namespace_id: &str) -> Result<Vec<PartitionDocument>, S::Error> {
-        self.storage
+    pub async fn partitions(&self, namespace_id: &str) -> Result<Vec<PartitionDocument>, Error> {
+        self.documents
             .find(PARTITIONS, doc! { "namespaceId": namespace_id })
             .await
     }
@@ -252,35 +196,35 @@ impl<S: Storage> Reader<S> {
     pub(super) async fn partitions_where(
         &self,
         filter: Document,
-    ) -> Result<Vec<PartitionDocument>, S::Error> {
-        self.storage.find(PARTITIONS, filter).await
+    ) -> Result<Vec<PartitionDocument>, Error> {
+        self.documents.find(PARTITIONS, filter).await
     }
 
-    pub async fn position(&self) -> Result<Option<PositionDocument>, S::Error> {
+    pub async fn position(&self) -> Result<Option<PositionDocument>, Error> {
         self.position_in(POSITION).await
     }
 
     pub(super) async fn position_in(
         &self,
         collection: &'static str,
-    ) -> Result<Option<PositionDocument>, S::Error> {
+    ) -> Result<Option<PositionDocument>, Error> {
         Ok(self
-            .storage
+            .documents
             .find(collection, doc! { "_id": PositionDocument::ID })
             .await?
             .pop())
     }
 }
 
-impl<S: Storage> Store<S> {
+impl Store {
     pub fn key(&self) -> &LeaseKey {
         &self.key
     }
 
     /// Makes sure that none of this host's earlier writes is still under way: work that begins
     /// does so before it reads anything.
-    pub async fn settle(&self) -> Result<(), S::Error> {
-        self.storage.settle(self.key.guard()).await
+    pub async fn settle(&self) -> Result<(), Error> {
+        self.documents.settle(&self.key.guard()).await
     }
 
     /// Begins a sync: takes away what a start that was cut short has left, and writes everything
@@ -289,7 +233,7 @@ impl<S: Storage> Store<S> {
         &self,
         session: &SessionDocument,
         namespaces: &[NamespaceDocument],
-    ) -> Result<(), S::Error> {
+    ) -> Result<(), Error> {
         let mut changes: Vec<_> = [NAMESPACES, PARTITIONS, POSITION, QUARANTINE, INTENTS]
             .map(|collection| remove(collection, doc! {}))
             .into();
@@ -298,30 +242,30 @@ impl<S: Storage> Store<S> {
         self.commit(changes).await
     }
 
-    pub async fn put_session(&self, session: &SessionDocument) -> Result<(), S::Error> {
+    pub async fn put_session(&self, session: &SessionDocument) -> Result<(), Error> {
         self.commit(vec![self.put(SESSION, &session.id, session)?])
             .await
     }
 
-    pub async fn put_namespace(&self, namespace: &NamespaceDocument) -> Result<(), S::Error> {
+    pub async fn put_namespace(&self, namespace: &NamespaceDocument) -> Result<(), Error> {
         self.commit(vec![self.namespace_change(namespace)?]).await
     }
 
     /// Forgets a namespace, its partitions and its quarantined documents.
-    pub async fn remove_namespace(&self, id: &str) -> Result<(), S::Error> {
+    pub async fn remove_namespace(&self, id: &str) -> Result<(), Error> {
         self.commit(self.namespace_removal(id)).await
     }
 
-    pub async fn put_partition(&self, partition: &PartitionDocument) -> Result<(), S::Error> {
+    pub async fn put_partition(&self, partition: &PartitionDocument) -> Result<(), Error> {
         self.commit(vec![self.partition_change(partition)?]).await
     }
 
-    pub async fn put_position(&self, position: &PositionDocument) -> Result<(), S::Error> {
+    pub async fn put_position(&self, position: &PositionDocument) -> Result<(), Error> {
         self.commit(vec![self.position_change(position)?]).await
     }
 
-    pub(super) async fn commit(&self, changes: Vec<Change>) -> Result<(), S::Error> {
-        self.storage.commit(self.key.guard(), changes).await
+    pub(super) async fn commit(&self, changes: Vec<Change>) -> Result<(), Error> {
+        self.documents.commit(&self.key.guard(), &changes).await
     }
 
     pub(super) fn put<T: Serialize>(
@@ -329,7 +273,7 @@ impl<S: Storage> Store<S> {
         collection: &'static str,
         id: &str,
         document: &T,
-    ) -> Result<Change, S::Error> {
+    ) -> Result<Change, Error> {
         Ok(Change::Put {
             collection,
             id: id.to_owned(),
@@ -341,7 +285,7 @@ impl<S: Storage> Store<S> {
         &self,
         collection: &str,
         documents: &[T],
-    ) -> Result<Change, S::Error> {
+    ) -> Result<Change, Error> {
         let documents = documents.iter().map(|document| self.stamped(document));
         Ok(Change::Insert {
             collection: collection.to_owned(),
@@ -350,8 +294,8 @@ impl<S: Storage> Store<S> {
     }
 
     /// The document with the term that it is written in.
-    fn stamped<T: Serialize>(&self, document: &T) -> Result<RawDocumentBuf, S::Error> {
-        let mut stamped = S::raw(document)?;
+    fn stamped<T: Serialize>(&self, document: &T) -> Result<RawDocumentBuf, Error> {
+        let mut stamped = bson::serialize_to_raw_document_buf(document)?;
         stamped.append(bson::cstr!("term"), self.key.term);
         Ok(stamped)
     }

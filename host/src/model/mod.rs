@@ -2,7 +2,6 @@
 //!
 //! Every other room may use this one; this one uses none of them.
 
-mod change;
 pub mod document_key;
 pub mod error_name;
 pub mod event;
@@ -16,7 +15,6 @@ pub mod progress;
 pub mod state;
 pub mod succession;
 
-pub use change::{Change, Guard};
 pub use error_name::{ErrorKind, ErrorName, OperatorError};
 pub use namespace::{Namespace, Route};
 pub use options::StartOptions;

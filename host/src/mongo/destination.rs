@@ -7,8 +7,9 @@ use std::{
 
 use bson::{Document, RawDocument, RawDocumentBuf, rawdoc};
 
-use super::{Client, Database, Error, Fence, GuardCounts, GuardedWriter, Repeat, write::Outcome};
-use crate::model::Guard;
+use super::{
+    Client, Database, Error, Fence, Guard, GuardCounts, GuardedWriter, Repeat, write::Outcome,
+};
 
 /// The destination of a sync, for the host that works on it.
 #[derive(Clone)]

@@ -17,10 +17,9 @@ use serde::de::DeserializeOwned;
 use tokio::sync::{Mutex, OwnedMutexGuard};
 
 use super::{
-    Error, GuardCounts, GuardedWriter, raise_term, retry,
+    Change, Error, Guard, GuardCounts, GuardedWriter, raise_term, retry,
     write::{Command, MAX_COMMAND_BYTES},
 };
-use crate::model::{Change, Guard};
 
 #[derive(Clone)]
 pub struct Documents {

@@ -23,13 +23,13 @@ use mongodb::{Client, ClientSession};
 use tokio::time::timeout;
 
 use super::{
-    Error, Moment,
+    Error, Guard, Moment,
     documents::majority,
     guards, outage, retry,
     retry::bounded,
     write::{Command, Outcome, StatementError},
 };
-use crate::model::{ErrorKind, Guard};
+use crate::model::ErrorKind;
 
 /// Pauses between attempts of one transaction.
 const FIRST_PAUSE: Duration = Duration::from_millis(5);

@@ -17,7 +17,18 @@ use super::{
     retry,
     write::{Command, Outcome},
 };
-use crate::model::{Guard, namespace::METADATA_DATABASE};
+use crate::model::namespace::METADATA_DATABASE;
+
+/// The guard document of one writer: every transaction of the writer changes it first, under the
+/// term in which its host holds the lease. A new holder raises the term in all of them, so that
+/// the server refuses whatever an older one still sends.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Guard {
+    pub collection: &'static str,
+    /// The document's `_id`.
+    pub writer: String,
+    pub term: i64,
+}
 
 /// Counts of guards under which this term has sent nothing. Each is given away once: later on, only
 /// the guard's document tells.

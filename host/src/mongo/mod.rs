@@ -2,6 +2,7 @@
 
 use crate::model::options::ClusterName;
 
+mod change;
 mod client;
 pub mod connect;
 mod destination;
@@ -23,6 +24,7 @@ mod server_error;
 mod uri;
 pub mod write;
 
+pub use change::Change;
 pub use client::{At, Client, Database};
 pub use destination::{Destination, DestinationDatabase};
 pub use documents::{Documents, Transaction};
@@ -30,7 +32,7 @@ pub use driver_error::{DriverError, unreadable};
 pub use error::{Error, Whereabouts, code};
 pub use fence::{Fence, FenceKeeper};
 pub use guarded::{GuardedWriter, Transacted};
-pub use guards::{GuardCounts, raise_term};
+pub use guards::{Guard, GuardCounts, raise_term};
 pub use moment::Moment;
 pub use operations::{
     AppliedOps, applied_ops, end_transactions, end_writes, is_connected, last_written,

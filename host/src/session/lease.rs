@@ -15,10 +15,10 @@ use tokio_util::sync::CancellationToken;
 
 use super::app_name;
 use crate::{
-    metadata::{Claim, LeaseDocument},
+    metadata::{self, Claim, LeaseDocument, Tenure},
     mongo::{self, Client, Destination, Fence, FenceKeeper, GuardCounts, Moment, end_writes},
     observe::failpoint,
-    sync::{MetadataReader, MetadataStore, Status},
+    sync::Status,
 };
 
 /// The part of the lease's time by which writing ends before it does.
@@ -34,7 +34,7 @@ const ABANDON_WITHIN: Duration = Duration::from_secs(1);
 pub(super) struct Lease {
     document: LeaseDocument,
     counts: GuardCounts,
-    reader: MetadataReader,
+    reader: metadata::Reader,
     keeper: Arc<FenceKeeper>,
     status: Arc<Status>,
     slowness: Slowness,
@@ -69,7 +69,7 @@ pub(super) struct Taken {
 /// given it back may have left writes behind: they end first.
 pub(super) async fn take(
     destination: &Client,
-    reader: &MetadataReader,
+    reader: &metadata::Reader,
     claim: &Claim,
     dead: Option<&str>,
 ) -> Result<Option<Taken>, mongo::Error> {
@@ -94,7 +94,7 @@ pub(super) async fn take(
 impl Lease {
     /// Renews the lease from now on, until it is released or lost.
     pub(super) fn hold(
-        reader: MetadataReader,
+        reader: metadata::Reader,
         taken: Taken,
         duration: Duration,
         status: Arc<Status>,
@@ -162,8 +162,16 @@ impl Lease {
         self.keeper.fence()
     }
 
+    /// The right to write of this host, for work that needs its key and its fence.
+    pub(super) fn tenure(&self) -> Tenure {
+        Tenure {
+            key: self.document.key(),
+            fence: self.fence(),
+        }
+    }
+
     /// What the holder writes metadata with.
-    pub(super) fn store(&self) -> MetadataStore {
+    pub(super) fn store(&self) -> metadata::Store {
         self.reader.clone().with_lease(self.document.key())
     }
 
@@ -210,7 +218,7 @@ impl Drop for Lease {
 }
 
 struct Renewal {
-    reader: MetadataReader,
+    reader: metadata::Reader,
     document: LeaseDocument,
     duration: Duration,
     keeper: Arc<FenceKeeper>,

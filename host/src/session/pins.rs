@@ -9,10 +9,10 @@ use std::sync::Arc;
 
 use super::Session;
 use crate::{
-    metadata::PinnedComponent,
+    metadata::{self, PinnedComponent},
     model::{ErrorName, OperatorError, StartOptions},
     plugin::{Chain, ComponentInfo, Installed, Pins, Registry, Router, Slot},
-    sync::{self, MetadataReader, MetadataStore},
+    sync,
 };
 
 /// What routes and transforms for one sync.
@@ -146,7 +146,7 @@ fn digests(options: &StartOptions, pinned: &[PinnedComponent]) -> Pins {
 /// Stores the bytes of pinned components on the destination, where they are not there yet.
 pub(super) async fn store(
     registry: &Registry,
-    store: &MetadataStore,
+    store: &metadata::Store,
     pinned: &[PinnedComponent],
 ) -> Result<(), OperatorError> {
     let failed = |error| sync::Error::from(error).into_operator();
@@ -171,7 +171,7 @@ pub(super) async fn store(
 }
 
 /// Takes in the components that are stored on the destination: compiles none of them.
-pub(super) async fn load(session: &Session, store: &MetadataReader) -> Result<(), OperatorError> {
+pub(super) async fn load(session: &Session, store: &metadata::Reader) -> Result<(), OperatorError> {
     let failed = |error| sync::Error::from(error).into_operator();
     for digest in store.component_digests().await.map_err(failed)? {
         if session.registry.has(&digest) {

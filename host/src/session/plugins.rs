@@ -9,10 +9,10 @@ use tokio::{sync::Semaphore, time::timeout};
 
 use super::{Session, patience::patiently, pins::blocking};
 use crate::{
-    metadata::PinnedComponent,
+    metadata::{self, PinnedComponent},
     model::{ErrorName, OperatorError, plugins::InstalledPlugin},
     plugin::{ComponentInfo, Installed, digest},
-    sync::{self, MetadataStore},
+    sync,
 };
 
 /// How long an upload waits to be compiled. One with a language's runtime takes 12 s on a quiet machine.
@@ -71,7 +71,7 @@ impl Uploads {
     }
 
     /// Stores them on the destination.
-    pub(super) async fn store(&self, store: &MetadataStore) -> Result<(), OperatorError> {
+    pub(super) async fn store(&self, store: &metadata::Store) -> Result<(), OperatorError> {
         let uploads = self.all().clone();
         for Upload { info, bytes } in uploads {
             put(store, &info, &bytes).await?;
@@ -87,7 +87,7 @@ impl Uploads {
 
 /// Stores a component, unless it is stored.
 async fn put(
-    store: &MetadataStore,
+    store: &metadata::Store,
     info: &ComponentInfo,
     bytes: &[u8],
 ) -> Result<(), OperatorError> {

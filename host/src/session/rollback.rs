@@ -36,8 +36,7 @@ pub async fn rollback(settings: Settings) -> Result<Rolled, OperatorError> {
     let taken = lease::take(client, &found.reader, &claim, None).await;
     let taken = taken.map_err(operator)?.ok_or_else(in_use)?;
     let lease = Lease::hold(found.reader, taken, claim.duration, Arc::default());
-    let key = lease.document().key();
-    let migrated = sync::migrate(client, &lease.fence(), &key, &session.registry, (from, to)).await;
+    let migrated = sync::migrate(client, &lease.tenure(), &session.registry, (from, to)).await;
     if let Err(error) = migrated {
         // The metadata is of this version still. If this fails, the next takeover does it.
         if let Err(error) = sync::shut_out(&lease.destination(client)).await {

@@ -17,9 +17,8 @@ use super::{
     view::Sight,
 };
 use crate::{
-    metadata::{Heading, LeaseDocument, Phase},
+    metadata::{self, Heading, LeaseDocument, Phase},
     model::{ErrorKind, ErrorName, OperatorError, Progress, State, progress::CopyProgress},
-    sync::metadata_reader,
 };
 
 /// How often a standby looks whether the lease was given back. A handover waits for half of it.
@@ -106,7 +105,7 @@ impl Standby {
             found: Found {
                 source: active.source.clone(),
                 destination: active.destination.clone(),
-                reader: metadata_reader(&active.destination.client),
+                reader: metadata::Reader::new(&active.destination.client),
                 heading: Heading::from(&active.record.get()),
             },
             why: Why::TakenAway,

@@ -8,14 +8,14 @@ use super::{
     pins, takeover,
 };
 use crate::{
-    metadata::{METADATA_VERSION, Phase, SessionDocument},
+    metadata::{self, METADATA_VERSION, Phase, SessionDocument},
     model::{ErrorName, OperatorError, StartOptions, State, feature},
     mongo::{
         Cluster,
         preflight::{self, oplog_warning, oplog_window_seconds},
     },
     observe,
-    sync::{self, MetadataReader, Record, Status, metadata_reader},
+    sync::{self, Record, Status},
 };
 
 /// Checks everything, then persists the new sync. Until the last write nothing has changed.
@@ -112,14 +112,14 @@ async fn lease(
     (source, destination): (&Cluster, &Cluster),
     status: &Arc<Status>,
 ) -> Result<Lease, OperatorError> {
-    let reader = metadata_reader(&destination.client);
+    let reader = metadata::Reader::new(&destination.client);
     let claim = session.claim();
     let taken = lease::take(&destination.client, &reader, &claim, None)
         .await
         .map_err(takeover::operator)?
         .ok_or_else(begun_elsewhere)?;
     let lease = Lease::hold(reader.clone(), taken, claim.duration, status.clone());
-    let alone = alone(&reader, &metadata_reader(&source.client)).await;
+    let alone = alone(&reader, &metadata::Reader::new(&source.client)).await;
     if alone.is_err() {
         lease.abandon().await;
     }
@@ -129,7 +129,10 @@ async fn lease(
 /// Refuses to begin a sync if another host has begun one into this destination, or begins one in the opposite direction.
 /// Two hosts that start in opposite directions share no document. Each takes the lease on its destination first and reads
 /// its source's lease after that, so at least one of them sees the other.
-async fn alone(destination: &MetadataReader, source: &MetadataReader) -> Result<(), OperatorError> {
+async fn alone(
+    destination: &metadata::Reader,
+    source: &metadata::Reader,
+) -> Result<(), OperatorError> {
     let read = takeover::operator;
     if destination.heading().await.map_err(read)?.is_some() {
         return Err(begun_elsewhere());

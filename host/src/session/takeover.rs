@@ -17,11 +17,13 @@ use super::{
     standby::Why,
 };
 use crate::{
-    metadata::{Heading, LeaseDocument, METADATA_VERSION, Phase, SessionDocument, UpgradeDocument},
+    metadata::{
+        self, Heading, LeaseDocument, METADATA_VERSION, Phase, SessionDocument, UpgradeDocument,
+    },
     model::{ErrorName, OperatorError, State, options::ClusterName},
     mongo::{self, Cluster, is_connected, preflight::Identity},
     observe::{self, failpoint},
-    sync::{self, MetadataReader, Record, Status, metadata_reader},
+    sync::{self, Record, Status},
 };
 
 /// The metadata version from which on every host holds a lease.
@@ -73,7 +75,7 @@ impl From<OperatorError> for TakeoverError {
 pub(super) struct Found {
     pub(super) source: Cluster,
     pub(super) destination: Cluster,
-    pub(super) reader: MetadataReader,
+    pub(super) reader: metadata::Reader,
     pub(super) heading: Heading,
 }
 
@@ -126,7 +128,7 @@ pub(super) async fn take(
 pub(super) async fn find(session: &Session) -> Result<Option<Found>, OperatorError> {
     let [cluster0, cluster1] = &session.clusters;
     for (destination, source) in [(cluster0, cluster1), (cluster1, cluster0)] {
-        let reader = metadata_reader(&destination.client);
+        let reader = metadata::Reader::new(&destination.client);
         if let Some(heading) = reader.heading().await.map_err(operator)? {
             return Ok(Some(Found {
                 source: source.clone(),
@@ -189,9 +191,8 @@ async fn go_on(
         return Err(still_there());
     }
     if version < METADATA_VERSION {
-        let (key, fence) = (lease.document().key(), lease.fence());
         let versions = (version, METADATA_VERSION);
-        sync::migrate(client, &fence, &key, &session.registry, versions)
+        sync::migrate(client, &lease.tenure(), &session.registry, versions)
             .await
             .map_err(sync::Error::into_operator)?;
     }

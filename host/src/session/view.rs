@@ -11,9 +11,8 @@ use tokio::time::timeout;
 
 use super::{Session, takeover::Found};
 use crate::{
-    metadata::{Copied, PositionDocument, Standing},
+    metadata::{self, Copied, PositionDocument, Standing},
     mongo::{self, Moment},
-    sync::MetadataReader,
 };
 
 /// How long `/progress` waits for the destination.
@@ -61,7 +60,7 @@ impl View {
     }
 }
 
-async fn read(reader: &MetadataReader) -> Result<Option<Sight>, mongo::Error> {
+async fn read(reader: &metadata::Reader) -> Result<Option<Sight>, mongo::Error> {
     let Some(standing) = reader.standing().await? else {
         return Ok(None);
     };

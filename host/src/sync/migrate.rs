@@ -14,9 +14,9 @@ use bson::{RawDocumentBuf, doc};
 
 use super::{Error, shut_out};
 use crate::{
-    metadata::{LeaseKey, SessionDocument},
-    model::{Change, ErrorName, OperatorError, namespace::METADATA_DATABASE, raw},
-    mongo::{self, Client, Destination, Documents, Fence, GuardCounts, Transaction, retry},
+    metadata::{LeaseKey, SessionDocument, Tenure},
+    model::{ErrorName, OperatorError, namespace::METADATA_DATABASE, raw},
+    mongo::{self, Change, Client, Destination, Documents, GuardCounts, Transaction, retry},
     observe::failpoint,
     plugin::{Direction, Migrator, Registry},
 };
@@ -30,8 +30,7 @@ const SHUT_OUT_SINCE: i32 = 3;
 /// Migrates from one version to the other, up or down.
 pub async fn migrate(
     destination: &Client,
-    fence: &Fence,
-    key: &LeaseKey,
+    tenure: &Tenure,
     registry: &Arc<Registry>,
     (from, to): (i32, i32),
 ) -> Result<(), Error> {
@@ -43,14 +42,14 @@ pub async fn migrate(
         if step.ends_shutting_out() {
             shut_out::let_in(&Destination::new(
                 destination.clone(),
-                fence.clone(),
+                tenure.fence.clone(),
                 GuardCounts::default(),
             ))
             .await?;
         }
         let documents = Documents::new(destination, METADATA_DATABASE);
         let count = retry("migrate metadata", || {
-            fence.pass(|_| step.take(&documents, key))
+            tenure.fence.pass(|_| step.take(&documents, &tenure.key))
         })
         .await?
         .map_err(Error::Operator)?;

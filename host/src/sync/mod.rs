@@ -37,7 +37,7 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    metadata::{Phase, SessionDocument},
+    metadata::{self, Phase, SessionDocument},
     model::{ClusterTime, ErrorName, OperatorError, State},
     mongo::{self, Cluster, Destination, Sent, code, listing, once},
     observe::failpoint,
@@ -45,7 +45,7 @@ use crate::{
 };
 
 use context::Context;
-pub use context::{MetadataReader, MetadataStore, Workers, metadata_reader};
+pub use context::Workers;
 pub use error::Error;
 pub use indexes::show as show_indexes;
 pub use migrate::migrate;
@@ -125,7 +125,7 @@ pub async fn plan(source: &Cluster, router: Arc<Router>) -> Result<Plan, Error> 
 
 /// Persists a plan and its session, together: with that the sync has begun.
 pub async fn begin(
-    store: &MetadataStore,
+    store: &metadata::Store,
     plan: &Plan,
     session: &SessionDocument,
 ) -> Result<(), mongo::Error> {

@@ -15,9 +15,9 @@ use std::{
 use bson::RawDocumentBuf;
 use sha2::{Digest, Sha256};
 
-use super::{Error, MetadataStore, status::Status};
+use super::{Error, status::Status};
 use crate::{
-    metadata::QuarantineDocument,
+    metadata::{self, QuarantineDocument},
     model::{
         Namespace,
         document_key::DocumentKey,
@@ -33,7 +33,7 @@ const PART_BYTES: usize = 4 << 20;
 
 /// What is in quarantine, by the namespace's id. Only ids are in memory.
 pub(crate) struct Quarantine {
-    store: MetadataStore,
+    store: metadata::Store,
     ids: Mutex<HashMap<String, HashSet<String>>>,
 }
 
@@ -46,7 +46,7 @@ pub(super) struct Origin<'a> {
 
 impl Quarantine {
     /// Reads what an earlier run has put aside.
-    pub(crate) async fn load(store: MetadataStore, status: &Status) -> Result<Self, Error> {
+    pub(crate) async fn load(store: metadata::Store, status: &Status) -> Result<Self, Error> {
         let mut ids: HashMap<String, HashSet<String>> = HashMap::new();
         for entry in store.quarantined_ids().await? {
             ids.entry(entry.namespace_id).or_default().insert(entry.id);

@@ -2,12 +2,14 @@
 
 use tokio::sync::{Mutex, watch};
 
-use super::MetadataStore;
-use crate::{metadata::SessionDocument, mongo};
+use crate::{
+    metadata::{self, SessionDocument},
+    mongo,
+};
 
 /// What the session persists of itself. Every change is durable before it is seen.
 pub struct Record {
-    store: MetadataStore,
+    store: metadata::Store,
     document: watch::Sender<SessionDocument>,
     /// Held by the change that is being persisted. Readers do not wait for it: a destination
     /// that is silent must not stop `/progress`.
@@ -16,7 +18,7 @@ pub struct Record {
 
 impl Record {
     /// A record of a session that is persisted already.
-    pub fn new(store: MetadataStore, document: SessionDocument) -> Self {
+    pub fn new(store: metadata::Store, document: SessionDocument) -> Self {
         Self {
             store,
             document: watch::Sender::new(document),
@@ -24,7 +26,7 @@ impl Record {
         }
     }
 
-    pub fn store(&self) -> &MetadataStore {
+    pub fn store(&self) -> &metadata::Store {
         &self.store
     }
 

@@ -11,12 +11,12 @@ use std::io::{self, Write};
 
 use crate::{
     config::{MetadataCommand, MetadataTask},
-    metadata::{Heading, newest_release_of},
+    metadata::{self, Heading, newest_release_of},
     model::{ErrorName, OperatorError, namespace::METADATA_DATABASE, options::ClusterName},
     mongo::{self, Cluster, Documents, connect::connect},
     observe,
     session::{Settings, rollback},
-    sync::{self, MetadataReader, metadata_reader},
+    sync,
 };
 
 /// Whether what was looked at is as it should be.
@@ -29,7 +29,7 @@ pub enum Ended {
 /// The metadata of a sync, wherever it is.
 struct Metadata {
     cluster: Cluster,
-    reader: MetadataReader,
+    reader: metadata::Reader,
     documents: Documents,
     heading: Heading,
 }
@@ -67,7 +67,7 @@ impl Metadata {
             (ClusterName::Cluster1, &settings.cluster1),
         ] {
             let cluster = connect(name, uri.reveal(), &app_name).await?;
-            let reader = metadata_reader(&cluster.client);
+            let reader = metadata::Reader::new(&cluster.client);
             if let Some(heading) = reader.heading().await.map_err(operator)? {
                 let documents = Documents::new(&cluster.client, METADATA_DATABASE);
                 return Ok(Self {

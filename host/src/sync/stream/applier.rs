@@ -17,7 +17,8 @@ use super::{
     targets::Target,
 };
 use crate::{
-    model::{ClusterTime, Guard, document_key::DocumentKey, event::OpType},
+    model::{ClusterTime, document_key::DocumentKey, event::OpType},
+    mongo::Guard,
     plugin::{Fault, Outcome},
     sync::{pipeline, quarantine::Origin},
 };

@@ -15,9 +15,8 @@ use super::{
     targets::Target,
 };
 use crate::{
-    model::Guard,
     mongo::{
-        self, GuardedWriter, Moment, Transacted, code, outage,
+        self, Guard, GuardedWriter, Moment, Transacted, code, outage,
         write::{Outcome, StatementError},
     },
     sync::giving_way,

@@ -49,8 +49,8 @@ use super::{
 };
 use crate::{
     metadata::{Copied, CopyState, IntentDocument, NamespaceKind, PositionDocument},
-    model::{Change, ClusterTime, Position, event::ChangeEvent},
-    mongo::{self, listing},
+    model::{ClusterTime, Position, event::ChangeEvent},
+    mongo::{self, Change, listing},
     observe::failpoint,
 };
 use appliers::Appliers;

@@ -4,10 +4,11 @@ use bson::{RawDocumentBuf, rawdoc};
 
 use super::{Context, Ddl, Error};
 use crate::{
-    metadata::{IntentDocument, IntentKind, IntentState, NamespaceDocument, PositionDocument},
-    model::{Change, Namespace},
-    mongo::{self, DestinationDatabase},
-    sync::MetadataStore,
+    metadata::{
+        self, IntentDocument, IntentKind, IntentState, NamespaceDocument, PositionDocument,
+    },
+    model::Namespace,
+    mongo::{self, Change, DestinationDatabase},
 };
 
 /// Numbers the intents of a term.
@@ -56,7 +57,7 @@ impl<'a> Intents<'a> {
     /// Adds the end of the intents to what is recorded. Those whose commands may still arrive stay.
     pub(super) fn end(
         self,
-        store: &MetadataStore,
+        store: &metadata::Store,
         mut changes: Vec<Change>,
     ) -> Result<Vec<Change>, mongo::Error> {
         for mut intent in self.written {

@@ -30,11 +30,11 @@ use super::{Context, Error, freshness::Exactness, targets::Targets};
 use crate::{
     metadata::{CopyState, IntentKind, NamespaceDocument, NamespaceKind, PositionDocument},
     model::{
-        Change, ErrorName, Namespace, OperatorError,
+        ErrorName, Namespace, OperatorError,
         event::{ChangeEvent, OpType},
         raw::Malformed,
     },
-    mongo::{self, DestinationDatabase, listing, write::CollectionRef},
+    mongo::{self, Change, DestinationDatabase, listing, write::CollectionRef},
     sync::{catalog, indexes, names::Names, relaxed},
 };
 pub(super) use in_flight::settle;

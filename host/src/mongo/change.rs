@@ -27,14 +27,3 @@ pub enum Change {
         body: RawDocumentBuf,
     },
 }
-
-/// The guard document of one writer: every transaction of the writer changes it first, under the
-/// term in which its host holds the lease. A new holder raises the term in all of them, so that
-/// the server refuses whatever an older one still sends.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Guard {
-    pub collection: &'static str,
-    /// The document's `_id`.
-    pub writer: String,
-    pub term: i64,
-}

@@ -1,0 +1,11 @@
+//! The names of the metadata's collections. Names are persisted: never renamed, never reused.
+
+pub(super) const SESSION: &str = "session";
+pub(super) const NAMESPACES: &str = "namespaces";
+pub(super) const PARTITIONS: &str = "copyPartitions";
+pub(super) const POSITION: &str = "streamPosition";
+pub(super) const INTENTS: &str = "intents";
+pub(super) const QUARANTINE: &str = "quarantine";
+pub(super) const LEASE: &str = "lease";
+pub(super) const COMPONENTS: &str = "components";
+pub(super) const CHUNKS: &str = "componentChunks";
