@@ -10,8 +10,7 @@ use anyhow::{Context, Result, ensure};
 use support::mongod::workspace;
 
 /// Pages whose paths and functions in backticks are checked.
-const CHECKED: [&str; 0] = [
-];
+const CHECKED: &[&str] = &["CONTRIBUTING.md", "SECURITY.md", "docs/glossary.md"];
 
 fn read(path: &str) -> Result<String> {
     fs::read_to_string(workspace().join(path)).with_context(|| format!("read {path}"))
@@ -49,6 +48,23 @@ fn functions(source: &str) -> impl Iterator<Item = &str> {
     })
 }
 
+/// The names of all functions of the workspace.
+fn all_functions() -> Result<BTreeSet<String>> {
+    let mut sources = Vec::new();
+    files(&workspace(), "rs", &mut sources)?;
+    let mut all = BTreeSet::new();
+    for source in sources {
+        all.extend(functions(&fs::read_to_string(source)?).map(str::to_owned));
+    }
+    Ok(all)
+}
+
+/// Tests are named in sentences: four words or more.
+fn is_test(text: &str) -> bool {
+    let word = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_';
+    text.chars().all(word) && text.matches('_').count() >= 3
+}
+
 fn is_path(text: &str) -> bool {
     let plain = |c: char| c.is_ascii_alphanumeric() || "_-./".contains(c);
     let in_repository = !text.starts_with('/') && !text.starts_with("target/");
@@ -57,7 +73,7 @@ fn is_path(text: &str) -> bool {
 
 #[test]
 fn paths_and_functions_of_the_pages_exist() -> Result<()> {
-    let mut missing = Vec::new();
+    let (mut missing, known) = (Vec::new(), all_functions()?);
     for page in CHECKED {
         let text = read(page)?;
         let mut last = String::new();
@@ -74,6 +90,8 @@ fn paths_and_functions_of_the_pages_exist() -> Result<()> {
                 if !functions(&last).any(|its| its == function) {
                     missing.push(format!("{page}: {name} in the file before it"));
                 }
+            } else if is_test(name) && !known.contains(name) {
+                missing.push(format!("{page}: test {name}"));
             }
         }
     }
@@ -84,8 +102,10 @@ fn paths_and_functions_of_the_pages_exist() -> Result<()> {
 #[test]
 fn relative_links_lead_to_files() -> Result<()> {
     let root = workspace();
-    let mut pages = vec![root.join("README.md"), root.join("CHANGELOG.md")];
-    pages.push(root.join("tests/SCENARIOS.md"));
+    let mut pages = Vec::new();
+    for page in ["README.md", "CHANGELOG.md", "CONTRIBUTING.md", "SECURITY.md", "tests/SCENARIOS.md"] {
+        pages.push(root.join(page));
+    }
     files(&root.join("docs"), "md", &mut pages)?;
     let mut broken = Vec::new();
     for page in pages {
@@ -132,14 +152,7 @@ fn each_numbered_test_has_its_row_and_each_row_its_tests() -> Result<()> {
         .context("scenarios without a test")?;
     let (unproven, findings) = unproven.split_once("## Findings").context("findings")?;
     let mut rows = rows(&format!("{proven}{findings}"));
-    let mut sources = Vec::new();
-    files(&workspace(), "rs", &mut sources)?;
-    let mut known = BTreeSet::new();
-    for source in sources {
-        let text = fs::read_to_string(source)?;
-        known.extend(functions(&text).map(str::to_owned));
-    }
-    let mut wrong = Vec::new();
+    let (mut wrong, known) = (Vec::new(), all_functions()?);
     for test in &known {
         if let Some(number) = number(test) {
             let listed = rows.get(number).is_some_and(|row| row.contains(&**test));
