@@ -18,7 +18,10 @@ fn read(path: &str) -> Result<String> {
 
 /// Every file under a folder with this extension, without build output and hidden folders.
 fn files(folder: &Path, extension: &str, found: &mut Vec<PathBuf>) -> Result<()> {
-    for entry in folder.read_dir().with_context(|| folder.display().to_string())? {
+    for entry in folder
+        .read_dir()
+        .with_context(|| folder.display().to_string())?
+    {
         let path = entry?.path();
         let name = path.file_name().unwrap_or_default().to_string_lossy();
         if path.is_dir() {
@@ -103,7 +106,13 @@ fn paths_and_functions_of_the_pages_exist() -> Result<()> {
 fn relative_links_lead_to_files() -> Result<()> {
     let root = workspace();
     let mut pages = Vec::new();
-    for page in ["README.md", "CHANGELOG.md", "CONTRIBUTING.md", "SECURITY.md", "tests/SCENARIOS.md"] {
+    for page in [
+        "README.md",
+        "CHANGELOG.md",
+        "CONTRIBUTING.md",
+        "SECURITY.md",
+        "tests/SCENARIOS.md",
+    ] {
         pages.push(root.join(page));
     }
     files(&root.join("docs"), "md", &mut pages)?;
