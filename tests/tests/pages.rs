@@ -160,12 +160,12 @@ fn each_numbered_test_has_its_row_and_each_row_its_tests() -> Result<()> {
         .split_once("## Scenarios without a test")
         .context("scenarios without a test")?;
     let (unproven, findings) = unproven.split_once("## Findings").context("findings")?;
-    let mut rows = rows(&format!("{proven}{findings}"));
+    let listed = format!("{proven}{findings}");
+    let mut rows = rows(&listed);
     let (mut wrong, known) = (Vec::new(), all_functions()?);
     for test in &known {
         if let Some(number) = number(test) {
-            let listed = rows.get(number).is_some_and(|row| row.contains(&**test));
-            if !listed {
+            if !rows.get(number).is_some_and(|row| row.contains(&**test)) {
                 wrong.push(format!("{test} is not in row {number}"));
             }
             if unproven.contains(&format!("| {number} |")) {
