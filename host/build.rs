@@ -14,7 +14,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     for path in [
         "plugins/templates",
         "plugins/sdk/src",
-        "raw-bson/src",
+        "plugins/raw-bson/src",
         "wit",
     ] {
         println!("cargo::rerun-if-changed={}", root.join(path).display());

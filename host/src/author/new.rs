@@ -16,9 +16,9 @@ static PYTHON: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/../plugins/templates/
 static JAVASCRIPT: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/../plugins/templates/javascript");
 static WIT: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/../wit/since-v1.0.0");
 static SDK: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/../plugins/sdk/src");
-static RAW_BSON: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/../raw-bson/src");
+static RAW_BSON: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/../plugins/raw-bson/src");
 const SDK_MANIFEST: &[u8] = include_bytes!("../../../plugins/sdk/Cargo.toml");
-const RAW_BSON_MANIFEST: &[u8] = include_bytes!("../../../raw-bson/Cargo.toml");
+const RAW_BSON_MANIFEST: &[u8] = include_bytes!("../../../plugins/raw-bson/Cargo.toml");
 
 /// What stands in a template for the plugin's name.
 const NAME: &str = "{{name}}";
@@ -94,11 +94,11 @@ fn files(language: Language, name: &str) -> Vec<(PathBuf, Vec<u8>)> {
         let vendor = Path::new("vendor");
         files.push((vendor.join("plugins/sdk/Cargo.toml"), SDK_MANIFEST.to_vec()));
         files.push((
-            vendor.join("raw-bson/Cargo.toml"),
+            vendor.join("plugins/raw-bson/Cargo.toml"),
             RAW_BSON_MANIFEST.to_vec(),
         ));
         collect(&SDK, &vendor.join("plugins/sdk/src"), &mut files);
-        collect(&RAW_BSON, &vendor.join("raw-bson/src"), &mut files);
+        collect(&RAW_BSON, &vendor.join("plugins/raw-bson/src"), &mut files);
         collect(&WIT, &vendor.join("wit/since-v1.0.0"), &mut files);
     } else {
         collect(&WIT, Path::new("wit"), &mut files);
@@ -166,7 +166,7 @@ mod tests {
                     ".gitignore",
                     "src/lib.rs",
                     "vendor/plugins/sdk/src/lib.rs",
-                    "vendor/raw-bson/Cargo.toml",
+                    "vendor/plugins/raw-bson/Cargo.toml",
                     "vendor/wit/since-v1.0.0/worlds.wit",
                 ][..],
             ),

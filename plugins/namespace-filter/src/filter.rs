@@ -1,9 +1,8 @@
 //! One entry of `includeNamespaces` or `excludeNamespaces`.
 
+use pcre::{Regex, TooLong};
 use serde::Deserialize;
 use tidegate_plugin_sdk::{ConfigError, ConfigFault, Namespace};
-
-use crate::pcre::{Regex, TooLong};
 
 /// Databases that are never synced, by name or prefix.
 const SYSTEM_DATABASES: [&str; 3] = ["admin", "local", "config"];

@@ -11,7 +11,6 @@
 //! ```
 
 mod filter;
-mod pcre;
 
 use filter::{Filter, FilterConfig};
 use tidegate_plugin_sdk::{ConfigError, Decision, Description, Namespace, Plugin, Route, Scope};

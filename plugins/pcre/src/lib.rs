@@ -22,18 +22,18 @@ use program::Program;
 
 /// A compiled pattern.
 #[derive(Debug)]
-pub(crate) struct Regex {
+pub struct Regex {
     program: Program,
 }
 
 /// A text that is longer than a name can be, and too long for the pattern.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) struct TooLong;
+pub struct TooLong;
 
 impl Regex {
     /// Compiles `pattern` with the options `i`, `m`, `s` and `x`. The error is a
     /// clause that says what is wrong, and where.
-    pub(crate) fn new(pattern: &str, options: &str) -> Result<Self, String> {
+    pub fn new(pattern: &str, options: &str) -> Result<Self, String> {
         let flags = parse::Flags::from_options(options)?;
         let parsed = parse::parse(pattern, flags)?;
         divergent::check(&parsed.node)?;
@@ -43,7 +43,7 @@ impl Regex {
     }
 
     /// True when the pattern matches anywhere in `text`.
-    pub(crate) fn is_match(&self, text: &str) -> Result<bool, TooLong> {
+    pub fn is_match(&self, text: &str) -> Result<bool, TooLong> {
         let text: Vec<char> = text.chars().collect();
         Ok(exec::Matcher::new(&self.program, &text)?.find_any())
     }
