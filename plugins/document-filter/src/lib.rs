@@ -45,7 +45,7 @@ impl Plugin for DocumentFilter {
     type Config = Config;
 
     const DESCRIPTION: Description = Description {
-        name: env!("CARGO_PKG_NAME"),
+        name: "document-filter",
         version: env!("CARGO_PKG_VERSION"),
         semantics: 1,
         scope: Scope::Document,

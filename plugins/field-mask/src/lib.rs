@@ -50,7 +50,7 @@ impl Plugin for FieldMask {
     type Config = Config;
 
     const DESCRIPTION: Description = Description {
-        name: env!("CARGO_PKG_NAME"),
+        name: "field-mask",
         version: env!("CARGO_PKG_VERSION"),
         semantics: 1,
         scope: Scope::Document,

@@ -72,7 +72,7 @@ impl Plugin for FieldRename {
     type Config = Config;
 
     const DESCRIPTION: Description = Description {
-        name: env!("CARGO_PKG_NAME"),
+        name: "field-rename",
         version: env!("CARGO_PKG_VERSION"),
         semantics: 1,
         scope: Scope::Document,

@@ -40,7 +40,7 @@ impl Plugin for MetadataV1ToV2 {
     type Config = Config;
 
     const DESCRIPTION: Description = Description {
-        name: env!("CARGO_PKG_NAME"),
+        name: "metadata-v1-to-v2",
         version: env!("CARGO_PKG_VERSION"),
         semantics: 1,
         scope: Scope::Delta,

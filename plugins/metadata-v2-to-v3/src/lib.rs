@@ -42,7 +42,7 @@ impl Plugin for MetadataV2ToV3 {
     type Config = Config;
 
     const DESCRIPTION: Description = Description {
-        name: env!("CARGO_PKG_NAME"),
+        name: "metadata-v2-to-v3",
         version: env!("CARGO_PKG_VERSION"),
         semantics: 1,
         scope: Scope::Delta,

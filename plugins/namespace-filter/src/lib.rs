@@ -34,7 +34,7 @@ impl Plugin for NamespaceFilter {
     type Config = Config;
 
     const DESCRIPTION: Description = Description {
-        name: env!("CARGO_PKG_NAME"),
+        name: "namespace-filter",
         version: env!("CARGO_PKG_VERSION"),
         semantics: 1,
         scope: Scope::Delta,

@@ -40,7 +40,7 @@ impl Plugin for NamespaceRemap {
     type Config = Config;
 
     const DESCRIPTION: Description = Description {
-        name: env!("CARGO_PKG_NAME"),
+        name: "namespace-remap",
         version: env!("CARGO_PKG_VERSION"),
         semantics: 1,
         scope: Scope::Delta,

@@ -16,7 +16,7 @@ use crate::components::Tree;
 /// The packages of every build of the host. Cargo unifies the features of what is built together: these two
 /// have between them all features that the whole workspace has, so that tests and benchmarks find every dependency
 /// compiled already. The host alone has some with fewer features, and would compile wasmtime again.
-pub(crate) const PACKAGES: [&str; 4] = ["--package", "tidegate", "--package", "tools"];
+pub(crate) const PACKAGES: [&str; 4] = ["--package", "tidegate", "--package", "tidegate-tools"];
 
 /// The components first: the host embeds them.
 pub(crate) fn all(profile: Profile) -> Result<()> {

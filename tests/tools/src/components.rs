@@ -65,10 +65,18 @@ struct Workspace {
 struct Package {
     name: String,
     version: String,
-    /// Where it was got from; a package of the workspace has no such place.
+    /// The registry it comes from; none for a package of the workspace.
     source: Option<String>,
     manifest_path: PathBuf,
+    targets: Vec<Target>,
     metadata: Option<PackageMetadata>,
+}
+
+/// A library or program of a package.
+#[derive(Deserialize)]
+struct Target {
+    name: String,
+    crate_types: Vec<String>,
 }
 
 #[derive(Deserialize)]
@@ -148,7 +156,7 @@ impl Tree {
 
 fn build(tree: &Tree) -> Result<()> {
     ensure_target()?;
-    let workspace = read_workspace(tree)?;
+    let workspace = read_workspace(tree, &["--locked"])?;
     let plugins: Vec<(&Package, &Stamp)> = workspace
         .packages
         .iter()
@@ -165,16 +173,27 @@ fn build(tree: &Tree) -> Result<()> {
     }
     let mut components = Vec::new();
     for (package, stamp) in plugins {
-        let module = built.join(format!("{}.wasm", package.name.replace('-', "_")));
-        let component = componentize(package, &module)?;
+        let library = package.library()?;
+        let module = built.join(library).with_extension("wasm");
+        let name = library.replace('_', "-");
+        let component = componentize(&name, &module)?;
         match stamp {
             Stamp::Shipped(stamp) => {
                 if let Some(folder) = paths.named_in(&component) {
-                    bail!("{} names files of {folder}", package.name);
+                    bail!("{name} names files of {folder}");
                 }
-                components.push(ship(package, stamp, &component, &folder)?);
+                let abi = check(&component, &name, &stamp.role)?;
+                write_if_changed(&file(&folder, &name), &component)?;
+                components.push(Component {
+                    role: stamp.role.clone(),
+                    version: package.version.clone(),
+                    digest: digest(&component),
+                    abi,
+                    semantics: stamp.semantics,
+                    name,
+                });
             }
-            Stamp::Guest { .. } => write_if_changed(&file(&guests, package), &component)?,
+            Stamp::Guest { .. } => write_if_changed(&file(&guests, &name), &component)?,
         }
     }
     let host = workspace
@@ -194,11 +213,14 @@ fn build(tree: &Tree) -> Result<()> {
     )
 }
 
-/// The names of all packages of this workspace.
-pub(crate) fn members() -> Result<Vec<String>> {
-    let packages = read_workspace(&Tree::own())?.packages.into_iter();
-    let members = packages.filter(|package| package.source.is_none());
-    Ok(members.map(|package| package.name).collect())
+/// The names of the packages of the workspace in `root`.
+pub(crate) fn members(root: &Path) -> Result<BTreeSet<String>> {
+    let tree = Tree {
+        root: root.to_owned(),
+        elsewhere: None,
+    };
+    let packages = read_workspace(&tree, &["--no-deps"])?.packages.into_iter();
+    Ok(packages.map(|package| package.name).collect())
 }
 
 /// The version of the metadata that a tree's host writes, out of its source.
@@ -214,12 +236,13 @@ fn metadata_version(root: &Path) -> Result<u32> {
         .with_context(|| format!("read {constant}{value}"))
 }
 
-/// The names of all packages that run inside the sandbox, and of what they are made with.
+/// The names of the packages that run inside the sandbox: components, guests of tests, and the libraries they are built with.
 pub(crate) fn packages() -> Result<Vec<String>> {
-    let workspace = read_workspace(&Tree::own())?;
-    let plugins = workspace.packages.into_iter().filter(|package| {
-        package.stamp().is_some() || ["tidegate-plugin-sdk", "raw-bson"].contains(&&*package.name)
-    });
+    let tree = Tree::own();
+    let folder = tree.root.join("plugins");
+    let packages = read_workspace(&tree, &["--no-deps"])?.packages.into_iter();
+    let plugins = packages
+        .filter(|package| package.stamp().is_some() || package.manifest_path.starts_with(&folder));
     Ok(plugins.map(|package| package.name).collect())
 }
 
@@ -239,6 +262,15 @@ impl Workspace {
 impl Package {
     fn stamp(&self) -> Option<&Stamp> {
         self.metadata.as_ref()?.tidegate.as_ref()
+    }
+
+    /// The name of the library that the component is made of. It is the component's own, with underscores for hyphens, whatever
+    /// the package is called: packages have the prefix `tidegate-` since 0.3.2.
+    fn library(&self) -> Result<&str> {
+        let is_module = |target: &&Target| target.crate_types.iter().any(|kind| kind == "cdylib");
+        let library = self.targets.iter().find(is_module);
+        let library = library.with_context(|| format!("{} has no cdylib", self.name))?;
+        Ok(&library.name)
     }
 }
 
@@ -265,10 +297,11 @@ fn has_std(folder: &Path) -> bool {
     })
 }
 
-fn read_workspace(tree: &Tree) -> Result<Workspace> {
+fn read_workspace(tree: &Tree, options: &[&str]) -> Result<Workspace> {
     let output = tree
         .command()
-        .args(["metadata", "--locked", "--format-version", "1"])
+        .args(["metadata", "--format-version", "1"])
+        .args(options)
         .output()
         .context("run cargo metadata")?;
     ensure!(
@@ -300,31 +333,17 @@ fn compile(tree: &Tree, plugins: &[(&Package, &Stamp)], paths: &Paths) -> Result
 }
 
 /// Makes a component of a core module.
-fn componentize(package: &Package, module: &Path) -> Result<Vec<u8>> {
+fn componentize(name: &str, module: &Path) -> Result<Vec<u8>> {
     let core = fs::read(module).with_context(|| format!("read {}", module.display()))?;
     ComponentEncoder::default()
         .validate(true)
         .module(&core)
         .and_then(|encoder| encoder.encode())
-        .with_context(|| format!("make a component of {}", package.name))
+        .with_context(|| format!("make a component of {name}"))
 }
 
-/// Puts a component into the feature set, and says what the manifest says of it.
-fn ship(package: &Package, stamp: &Shipped, component: &[u8], folder: &Path) -> Result<Component> {
-    let abi = check(component, &package.name, &stamp.role)?;
-    write_if_changed(&file(folder, package), component)?;
-    Ok(Component {
-        role: stamp.role.clone(),
-        name: package.name.clone(),
-        version: package.version.clone(),
-        digest: digest(component),
-        abi,
-        semantics: stamp.semantics,
-    })
-}
-
-fn file(folder: &Path, package: &Package) -> PathBuf {
-    folder.join(format!("{}.wasm", package.name))
+fn file(folder: &Path, name: &str) -> PathBuf {
+    folder.join(name).with_extension("wasm")
 }
 
 /// A shipped component imports nothing and exports its role; the version of the

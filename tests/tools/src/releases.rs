@@ -7,7 +7,7 @@
 //! never write to one folder, since cargo takes packages of one name, version and
 //! place in their workspace for the same.
 
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -62,15 +62,16 @@ pub(crate) fn build(release: &Release, profile: Profile) -> Result<()> {
     remove(&work)?;
     let target = work.join("target");
     unpack(release, &work)?;
-    link_dependencies(&std::path::absolute(target_directory())?, &target)?;
-    let tree = Tree::at(&work, &target, &profiles(&work)?);
+    let members = components::members(&work)?;
+    link_dependencies(&std::path::absolute(target_directory())?, &target, &members)?;
+    let tree = Tree::at(&work, &target, &profiles(&work, &members)?);
     let failed = || format!("build release {}", release.version);
     features::add(&work, &tree).with_context(failed)?;
     tree.build().with_context(failed)?;
     let mut host = tree.command();
     host.args(["build", "--locked", "--package", "tidegate"]);
     // Beside these the host's dependencies have all features that ours have.
-    host.args(["--package", harness(&work)]);
+    host.args(["--package", harness(&members)?]);
     host.args(["--package", features::PACKAGE]);
     if profile == Profile::Release {
         host.arg("--release");
@@ -92,27 +93,41 @@ pub(crate) fn build(release: &Release, profile: Profile) -> Result<()> {
     Ok(())
 }
 
-/// The package of an old tree that has the harness.
-fn harness(work: &Path) -> &'static str {
-    if work.join("tests/tools").exists() {
-        "tools"
-    } else {
-        "xtask"
-    }
+/// The package of an earlier release's tree that has the harness, by its names over time, the latest first.
+fn harness(members: &BTreeSet<String>) -> Result<&'static str> {
+    let names = ["tidegate-tools", "tools", "xtask"];
+    let found = names.into_iter().find(|name| members.contains(*name));
+    found.context("the tree has no package with the harness")
 }
 
 /// A file with this workspace's profiles for the build of an old tree: dependencies that it compiled otherwise
 /// would all be compiled again.
-fn profiles(work: &Path) -> Result<PathBuf> {
+fn profiles(work: &Path, members: &BTreeSet<String>) -> Result<PathBuf> {
     let manifest = fs::read_to_string(workspace().join("Cargo.toml")).context("read Cargo.toml")?;
     let mut manifest: toml::Table = toml::from_str(&manifest).context("read Cargo.toml")?;
-    let profiles = manifest
+    let mut profiles = manifest
         .remove("profile")
         .context("Cargo.toml has no profiles")?;
+    let packages = profiles
+        .get_mut("dev")
+        .and_then(|dev| dev.get_mut("package"));
+    if let Some(packages) = packages.and_then(toml::Value::as_table_mut) {
+        use_names_of(packages, members);
+    }
     let profiles = toml::Table::from_iter([("profile".to_owned(), profiles)]);
     let path = work.join("profiles.toml");
     fs::write(&path, toml::to_string(&profiles)?).context("write the profiles")?;
     Ok(path)
+}
+
+/// Takes the prefix off the names of packages that a tree has without it: releases up to 0.3.1.
+fn use_names_of(packages: &mut toml::Table, members: &BTreeSet<String>) {
+    let rename = |(name, profile): (String, toml::Value)| {
+        let short = name.strip_prefix("tidegate-");
+        let short = short.filter(|short| members.contains(*short));
+        (short.map(str::to_owned).unwrap_or(name), profile)
+    };
+    *packages = std::mem::take(packages).into_iter().map(rename).collect();
 }
 
 /// Puts the sources of a release into a folder.
@@ -149,9 +164,10 @@ const COMPILED: [&str; 4] = [
     "wasm32-unknown-unknown/component",
 ];
 
-/// Links what is compiled of dependencies in one target directory into another.
-fn link_dependencies(from: &Path, to: &Path) -> Result<()> {
-    let ours: HashSet<String> = components::members()?.into_iter().collect();
+/// Links what is compiled of dependencies in one target directory into another, which is that of a tree with these
+/// packages. Neither workspace's own packages are among them, nor those that this one had under earlier names.
+fn link_dependencies(from: &Path, to: &Path, members: &BTreeSet<String>) -> Result<()> {
+    let ours = components::members(&workspace())?;
     for profile in COMPILED {
         let (from, to) = (from.join(profile), to.join(profile));
         let mut hashes = HashSet::new();
@@ -159,7 +175,7 @@ fn link_dependencies(from: &Path, to: &Path) -> Result<()> {
             let Some((package, hash)) = split_hash(&entry) else {
                 continue;
             };
-            if ours.contains(package) {
+            if ours.contains(package) || members.contains(package) {
                 continue;
             }
             hashes.insert(hash.to_owned());

@@ -35,7 +35,7 @@ fn run(arguments: &[OsString]) -> Result<std::convert::Infallible, String> {
     if !has(arguments, "--no-build") && !has(arguments, "--help") {
         build(folder)?;
     }
-    let tools = target().join(folder).join("tools");
+    let tools = target().join(folder).join("tidegate-tools");
     let error = Command::new(&tools).args(arguments).exec();
     Err(format!("{} cannot be run: {error}", tools.display()))
 }
@@ -50,9 +50,9 @@ fn build(folder: &str) -> Result<(), String> {
         "build",
         "--locked",
         "--package",
-        "tools",
+        "tidegate-tools",
         "--package",
-        "dependencies",
+        "tidegate-dependencies",
     ]);
     if folder == "release" {
         cargo.arg("--release");

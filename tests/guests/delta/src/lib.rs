@@ -26,7 +26,7 @@ impl Plugin for Delta {
     type Config = Self;
 
     const DESCRIPTION: Description = Description {
-        name: env!("CARGO_PKG_NAME"),
+        name: "delta",
         version: env!("CARGO_PKG_VERSION"),
         semantics: 1,
         scope: Scope::Delta,

@@ -28,7 +28,13 @@ pub(super) async fn run(options: &Options) -> Result<Vec<Value>> {
 /// The part without clusters is a program of its own: it links the host.
 fn documents() -> Result<Vec<Value>> {
     let output = command()
-        .args(["bench", "--quiet", "--locked", "--package", "tests"])
+        .args([
+            "bench",
+            "--quiet",
+            "--locked",
+            "--package",
+            "tidegate-tests",
+        ])
         .args(["--bench", "plugin"])
         .stderr(Stdio::inherit())
         .output()
