@@ -101,16 +101,12 @@ impl Hasher {
     }
 
     fn write_digits(&self, text: &[u8], out: &mut Vec<u8>) {
-        const DIGITS: &[u8; 16] = b"0123456789abcdef";
-        let hash = self.key.hash(&[text]);
+        let mut digits = [0; 2 * HASH_BYTES];
+        // The lengths fit each other, so this cannot fail.
+        let _ = hex::encode_to_slice(self.key.hash(&[text]), &mut digits);
         let length = i32::try_from(self.digits + 1).unwrap_or(i32::MAX);
         out.extend_from_slice(&length.to_le_bytes());
-        let digits = hash.iter().flat_map(|byte| [byte >> 4, byte & 15]);
-        out.extend(
-            digits
-                .take(self.digits)
-                .filter_map(|digit| DIGITS.get(usize::from(digit))),
-        );
+        out.extend(digits.iter().take(self.digits));
         out.push(0);
     }
 

@@ -21,16 +21,17 @@
 mod action;
 mod date;
 mod hash;
+mod mask;
 mod rules;
-mod tree;
-mod walk;
+
+use std::sync::Arc;
 
 use hash::Key;
 use rules::{Rule, RuleConfig};
+use tidegate_plugin_sdk::walk::Paths;
 use tidegate_plugin_sdk::{
     ConfigError, Description, DocumentFailure, Namespace, Plugin, Scope, Transform, Verdict,
 };
-use tree::Branch;
 
 /// The rules, as the operator gives them.
 #[derive(Debug, serde::Deserialize)]
@@ -43,7 +44,7 @@ pub struct Config {
 /// The rules, as one tree over the parts of their paths.
 #[derive(Debug)]
 pub struct FieldMask {
-    rules: Branch,
+    rules: Paths<Arc<Rule>>,
 }
 
 impl Plugin for FieldMask {
@@ -67,7 +68,7 @@ impl Plugin for FieldMask {
             .collect::<Result<Vec<_>, _>>()?;
         rules::check(&rules, key.is_some())?;
         Ok(Self {
-            rules: Branch::new(rules),
+            rules: Paths::new(rules.iter().map(|rule| (rule.path.parts(), rule.clone()))),
         })
     }
 }
@@ -79,7 +80,7 @@ impl Transform for FieldMask {
         document: &[u8],
         replacement: &mut Vec<u8>,
     ) -> Result<Verdict, DocumentFailure> {
-        let changed = walk::mask(&self.rules, document, replacement)
+        let changed = mask::mask(&self.rules, document, replacement)
             .map_err(|failure| DocumentFailure::Document(failure.to_string()))?;
         Ok(if changed {
             Verdict::Replace

@@ -2,13 +2,13 @@
 
 use serde::Deserialize;
 use tidegate_plugin_sdk::bson::path::Path;
+use tidegate_plugin_sdk::walk::{Paths, position};
 use tidegate_plugin_sdk::{ConfigError, ConfigFault};
 
 use crate::Rule;
 use crate::convert::{Convert, Lossy, OnError, OnNull, Target};
 use crate::place::{Names, Place};
 use crate::rename::Rename;
-use crate::walk;
 
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -81,12 +81,12 @@ fn rename(rule: FromTo, at: &str) -> Result<Rename, ConfigError> {
     };
     destination(&to_path, &at)?;
     differ(&rule.from, &to_path, &at)?;
-    let mut parts = walk::parts(&from);
     // A path has at least one part.
-    let last = parts.pop().ok_or_else(|| not_a_path(&at))?;
+    let (name, parents) = from.parts().split_last().ok_or_else(|| not_a_path(&at))?;
     Ok(Rename {
-        parents: parts,
-        from: last,
+        parents: (!parents.is_empty()).then(|| Paths::new([(parents, ())])),
+        from: name.clone(),
+        position: position(name.as_bytes()),
         to: rule.to,
         from_path: rule.from,
         to_path,
@@ -119,7 +119,7 @@ fn place(rule: FromTo, at: &str, moves: bool) -> Result<Place, ConfigError> {
 fn convert(rule: &ConvertConfig, at: &str) -> Result<Convert, ConfigError> {
     let path = changeable(&rule.path, &format!("{at}.path"))?;
     Ok(Convert {
-        parts: walk::parts(&path),
+        paths: Paths::new([(path.parts(), ())]),
         path: rule.path.clone(),
         to: rule.to,
         on_error: rule.on_error,

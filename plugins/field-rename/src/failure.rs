@@ -1,13 +1,13 @@
 //! Why a document cannot be changed. Says where and what type, never what value.
 
-use tidegate_plugin_sdk::bson::{MAX_DEPTH, Malformed, kind};
+use tidegate_plugin_sdk::bson::{Malformed, kind};
+use tidegate_plugin_sdk::walk::WalkError;
 
 use crate::convert::{Refusal, Target};
 
 #[derive(Debug)]
 pub(crate) enum Failure {
-    Malformed,
-    TooDeep,
+    Walk(WalkError),
     /// A field stands where another one is to be.
     Exists {
         path: String,
@@ -36,17 +36,22 @@ pub(crate) enum Failure {
     },
 }
 
+impl From<WalkError> for Failure {
+    fn from(error: WalkError) -> Self {
+        Self::Walk(error)
+    }
+}
+
 impl From<Malformed> for Failure {
-    fn from(Malformed: Malformed) -> Self {
-        Self::Malformed
+    fn from(malformed: Malformed) -> Self {
+        Self::Walk(malformed.into())
     }
 }
 
 impl std::fmt::Display for Failure {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
-            Self::Malformed => f.write_str("the document is not valid BSON"),
-            Self::TooDeep => write!(f, "the document nests deeper than {MAX_DEPTH} levels"),
+            Self::Walk(error) => error.fmt(f),
             Self::Exists { path } => write!(
                 f,
                 "`{path}` exists already; say what happens to it with `ifExists` in the rule"

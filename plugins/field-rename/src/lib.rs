@@ -22,7 +22,6 @@ mod convert;
 mod failure;
 mod place;
 mod rename;
-mod walk;
 
 use config::RuleConfig;
 use convert::Convert;

@@ -2,10 +2,10 @@
 //! array on the way there would be many places, or none.
 
 use tidegate_plugin_sdk::bson::{Element, find, kind, range_in};
+use tidegate_plugin_sdk::walk::{Walk, write_head};
 
 use crate::config::IfExists;
 use crate::failure::Failure;
-use crate::walk::{Walk, write_head};
 
 /// A path whose parts are names.
 #[derive(Debug)]
@@ -34,7 +34,7 @@ impl Place {
         let mut rest = Vec::with_capacity(document.len());
         let mut walk = Walk::new(document, &mut rest);
         remove(&mut walk, document, &self.from.parts)?;
-        walk.edit.finish();
+        walk.finish();
         if !self.put(&rest, source, out)? {
             // The place is taken: by a field that stays, or by the same value.
             if self.if_exists == IfExists::Keep {
@@ -71,7 +71,7 @@ impl Place {
     ) -> Result<bool, Failure> {
         let mut walk = Walk::new(document, out);
         self.put_in(&mut walk, document, &self.to.parts, source)?;
-        Ok(walk.edit.finish())
+        Ok(walk.finish())
     }
 
     fn put_in<'a>(
@@ -85,7 +85,7 @@ impl Place {
             return Ok(());
         };
         let range = range_in(walk.document(), document);
-        let entered = walk.edit.enter(range.start);
+        let entered = walk.edit().enter(range.start);
         match find(document, name)? {
             Some(element) if rest.is_empty() => self.put_over(walk, &element, source)?,
             Some(element) => match element.kind {
@@ -98,13 +98,13 @@ impl Place {
             },
             None => {
                 let end = range.end.saturating_sub(1);
-                walk.edit.replace(end..end, |out| {
+                walk.edit().replace(end..end, |out| {
                     append(name, rest, source, out);
                     true
                 });
             }
         }
-        walk.edit.leave(&entered, range.end);
+        walk.edit().leave(&entered, range.end);
         Ok(())
     }
 
@@ -138,15 +138,16 @@ fn remove<'a>(walk: &mut Walk<'a>, document: &'a [u8], parts: &[String]) -> Resu
         return Ok(());
     };
     let range = range_in(walk.document(), document);
-    let entered = walk.edit.enter(range.start);
+    let entered = walk.edit().enter(range.start);
     match find(document, name)? {
         Some(element) if rest.is_empty() => {
-            walk.edit.remove(range_in(walk.document(), element.raw));
+            let range = range_in(walk.document(), element.raw);
+            walk.edit().remove(range);
         }
         Some(element) => remove(walk, element.value, rest)?,
         None => {}
     }
-    walk.edit.leave(&entered, range.end);
+    walk.edit().leave(&entered, range.end);
     Ok(())
 }
 

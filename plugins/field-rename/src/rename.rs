@@ -1,16 +1,18 @@
 //! A new name for a field, in its place: the order of fields stays.
 
 use tidegate_plugin_sdk::bson::{elements, find, kind, range_in};
+use tidegate_plugin_sdk::walk::{Paths, Walk, check_depth};
 
 use crate::config::IfExists;
 use crate::failure::Failure;
-use crate::walk::{Part, Walk, check_depth};
 
 #[derive(Debug)]
 pub(crate) struct Rename {
-    /// Where the field is: its parents, and its name.
-    pub(crate) parents: Vec<Part>,
-    pub(crate) from: Part,
+    /// The path to the documents that hold the field; none for the top level.
+    pub(crate) parents: Option<Paths<()>>,
+    pub(crate) from: String,
+    /// The position that the name stands for in an array.
+    pub(crate) position: Option<usize>,
     pub(crate) to: String,
     /// The paths before and after, for failures.
     pub(crate) from_path: String,
@@ -21,19 +23,14 @@ pub(crate) struct Rename {
 impl Rename {
     pub(crate) fn apply(&self, document: &[u8], out: &mut Vec<u8>) -> Result<bool, Failure> {
         let mut walk = Walk::new(document, out);
-        if self.parents.is_empty() {
-            self.in_document(&mut walk, document)?;
-        } else {
-            walk.fields(document, &self.parents, 1, &mut |walk, place| {
-                self.in_value(
-                    walk,
-                    place.element.kind,
-                    place.element.value,
-                    place.depth + 1,
-                )
-            })?;
+        match &self.parents {
+            None => self.in_document(&mut walk, document)?,
+            Some(parents) => walk.follow(parents, &mut |walk, place, ()| {
+                let element = place.element;
+                self.in_value(walk, element.kind, element.value, place.depth + 1)
+            })?,
         }
-        Ok(walk.edit.finish())
+        Ok(walk.finish())
     }
 
     fn in_value<'a>(
@@ -44,14 +41,14 @@ impl Rename {
         depth: usize,
     ) -> Result<(), Failure> {
         check_depth(depth)?;
-        match (of, self.from.position) {
+        match (of, self.position) {
             (kind::DOCUMENT, _) => self.in_document(walk, value),
             (kind::ARRAY, Some(position)) if elements(value)?.nth(position).is_some() => {
                 Err(Failure::NoName {
                     path: self.from_path.clone(),
                 })
             }
-            (kind::ARRAY, None) => walk.within(value, |walk, _position, inner| {
+            (kind::ARRAY, None) => walk.each(value, |walk, _position, inner| {
                 self.in_value(walk, inner.kind, inner.value, depth + 1)
             }),
             _ => Ok(()),
@@ -59,8 +56,7 @@ impl Rename {
     }
 
     fn in_document<'a>(&self, walk: &mut Walk<'a>, document: &'a [u8]) -> Result<(), Failure> {
-        let from = std::str::from_utf8(&self.from.name).unwrap_or_default();
-        if find(document, from)?.is_none() {
+        if find(document, &self.from)?.is_none() {
             return Ok(());
         }
         match self.if_exists {
@@ -73,15 +69,16 @@ impl Rename {
                 });
             }
         }
-        walk.within(document, |walk, _position, element| {
-            if element.is_named(&self.from.name) {
+        walk.each(document, |walk, _position, element| {
+            if element.is_named(self.from.as_bytes()) {
                 let name = range_in(walk.document(), element.name);
-                walk.edit.replace(name, |out| {
+                walk.edit().replace(name, |out| {
                     out.extend_from_slice(self.to.as_bytes());
                     true
                 });
             } else if element.is_named(self.to.as_bytes()) {
-                walk.edit.remove(range_in(walk.document(), element.raw));
+                let range = range_in(walk.document(), element.raw);
+                walk.edit().remove(range);
             }
             Ok(())
         })

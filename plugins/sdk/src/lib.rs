@@ -73,6 +73,7 @@ extern crate self as tidegate_plugin_sdk;
 pub mod date;
 pub mod edit;
 pub mod ejson;
+pub mod walk;
 
 mod batch;
 mod config;

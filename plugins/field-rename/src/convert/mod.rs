@@ -7,16 +7,16 @@ mod tests;
 
 use serde::Deserialize;
 use tidegate_plugin_sdk::bson::kind;
+use tidegate_plugin_sdk::walk::{Paths, Place, Walk, check_depth, write_head};
 
 pub(crate) use value::Refusal;
 
 use crate::failure::Failure;
-use crate::walk::{Holder, Part, Place, Walk, check_depth, write_head};
 
 #[derive(Debug)]
 pub(crate) struct Convert {
     pub(crate) path: String,
-    pub(crate) parts: Vec<Part>,
+    pub(crate) paths: Paths<()>,
     pub(crate) to: Target,
     pub(crate) on_error: OnError,
     pub(crate) on_null: OnNull,
@@ -100,36 +100,26 @@ impl Target {
 impl Convert {
     pub(crate) fn apply(&self, document: &[u8], out: &mut Vec<u8>) -> Result<bool, Failure> {
         let mut walk = Walk::new(document, out);
-        walk.fields(document, &self.parts, 1, &mut |walk, place| {
-            self.value(walk, place)
-        })?;
-        Ok(walk.edit.finish())
+        walk.follow(&self.paths, &mut |walk, place, ()| self.value(walk, &place))?;
+        Ok(walk.finish())
     }
 
     /// Converts a value; of an array, each element.
-    fn value<'a>(&self, walk: &mut Walk<'a>, place: Place<'a>) -> Result<(), Failure> {
+    fn value<'a>(&self, walk: &mut Walk<'a>, place: &Place<'a>) -> Result<(), Failure> {
         check_depth(place.depth)?;
         match place.element.kind {
-            kind::ARRAY => walk.within(place.element.value, |walk, _position, element| {
-                let (holder, depth) = (Holder::Array, place.depth + 1);
-                self.value(
-                    walk,
-                    Place {
-                        element,
-                        holder,
-                        depth,
-                    },
-                )
+            kind::ARRAY => walk.each(place.element.value, |walk, _position, inner| {
+                self.value(walk, &place.within(inner))
             }),
             kind::NULL | kind::UNDEFINED => self.null(walk, place),
             _ => self.scalar(walk, place),
         }
     }
 
-    fn null<'a>(&self, walk: &mut Walk<'a>, place: Place<'a>) -> Result<(), Failure> {
+    fn null<'a>(&self, walk: &mut Walk<'a>, place: &Place<'a>) -> Result<(), Failure> {
         match self.on_null {
             OnNull::Keep => {}
-            OnNull::Drop => walk.drop_value(&place.element, place.holder),
+            OnNull::Drop => walk.remove(place),
             OnNull::Fail => {
                 return Err(Failure::IsNull {
                     path: self.path.clone(),
@@ -139,7 +129,7 @@ impl Convert {
         Ok(())
     }
 
-    fn scalar<'a>(&self, walk: &mut Walk<'a>, place: Place<'a>) -> Result<(), Failure> {
+    fn scalar<'a>(&self, walk: &mut Walk<'a>, place: &Place<'a>) -> Result<(), Failure> {
         let element = place.element;
         let mut refused = None;
         walk.replace(&element, |out| {
@@ -152,13 +142,8 @@ impl Convert {
         };
         match self.on_error {
             OnError::Keep => {}
-            OnError::Drop => walk.drop_value(&element, place.holder),
-            OnError::Null => {
-                walk.replace(&element, |out| {
-                    write_head(kind::NULL, element.name, out);
-                    true
-                });
-            }
+            OnError::Drop => walk.remove(place),
+            OnError::Null => walk.put_null(&element),
             OnError::Fail => {
                 return Err(Failure::NotConverted {
                     path: self.path.clone(),
