@@ -279,11 +279,11 @@ fn of_option(option: &str, message: &str) -> String {
             "a pool without a bound is not supported; leave the option out, or give 32 or more"
                 .to_owned()
         }
-        ("authmechanism", "GSSAPI") => {
-            "Kerberos is not built into tidegate; use another mechanism".to_owned()
+        ("authmechanism", "GSSAPI") if !cfg!(feature = "kerberos") => {
+            not_built_in("Kerberos", "kerberos")
         }
-        ("authmechanism", "MONGODB-AWS") => {
-            "AWS IAM is not built into tidegate; use another mechanism".to_owned()
+        ("authmechanism", "MONGODB-AWS") if !cfg!(feature = "aws") => {
+            not_built_in("AWS IAM", "aws")
         }
         _ => plain(message),
     };
@@ -292,6 +292,13 @@ fn of_option(option: &str, message: &str) -> String {
     } else {
         format!("its option {option} is refused: {why}")
     }
+}
+
+/// A mechanism of a cargo feature that this binary was built without.
+fn not_built_in(mechanism: &str, feature: &str) -> String {
+    format!(
+        "{mechanism} is not built into this binary; build tidegate with --features {feature}, or use another mechanism"
+    )
 }
 
 /// The driver's message without its last full stop.
