@@ -1,7 +1,13 @@
-//! The house's own rules, read from the host's source: a room uses only those to
-//! its right (`host/src/lib.rs`), and no file grows without end.
+//! The house's own rules, read from the host's source: a room uses only those to its right (`host/src/lib.rs`), files
+//! inside a room use each other in one direction, the driver is named in one room, and no file grows without end.
+
+mod names;
+mod source;
+mod walls;
 
 use std::path::{Path, PathBuf};
+
+use crate::source::Source;
 
 use anyhow::{Context, Result, ensure};
 
@@ -38,7 +44,8 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("model", &[]),
 ];
 
-const MOST_LINES: usize = 800;
+/// Lines of a file: in the host's source, and elsewhere.
+const MOST_LINES: [(&str, usize); 3] = [("host/src", 400), ("plugins", 800), ("tests", 800)];
 
 fn source() -> PathBuf {
     support::mongod::workspace().join("host").join("src")
@@ -139,18 +146,48 @@ fn every_room_is_listed() -> Result<()> {
 #[test]
 fn no_file_is_longer_than_the_limit() -> Result<()> {
     let root = support::mongod::workspace();
-    let mut found = Vec::new();
-    for part in ["host", "plugins", "tests"] {
+    let mut wrong = Vec::new();
+    for (part, limit) in MOST_LINES {
+        let mut found = Vec::new();
         files(&root.join(part), &mut found)?;
+        for file in found {
+            let lines = std::fs::read_to_string(&file)?.lines().count();
+            if lines > limit {
+                wrong.push(format!("{}: {lines} lines; split it", file.display()));
+            }
+        }
     }
-    for file in found {
-        let lines = std::fs::read_to_string(&file)?.lines().count();
-        ensure!(
-            lines <= MOST_LINES,
-            "{}: {lines} lines; split it",
-            file.display()
-        );
-    }
+    ensure!(wrong.is_empty(), "{}", wrong.join("\n"));
+    Ok(())
+}
+
+#[test]
+fn files_of_a_folder_import_each_other_in_one_direction() -> Result<()> {
+    let circles = walls::circles(&Source::read(&source())?);
+    ensure!(circles.is_empty(), "{}", circles.join("\n"));
+    Ok(())
+}
+
+#[test]
+fn only_one_room_names_the_driver() -> Result<()> {
+    let outside = walls::driver_outside(&Source::read(&source())?);
+    ensure!(outside.is_empty(), "{}", outside.join("\n"));
+    Ok(())
+}
+
+#[test]
+fn types_are_nouns() -> Result<()> {
+    let wrong = names::participles(&Source::read(&source())?);
+    ensure!(wrong.is_empty(), "{}", wrong.join("\n"));
+    Ok(())
+}
+
+#[test]
+fn words_that_the_glossary_forbids_do_not_occur() -> Result<()> {
+    let glossary = support::mongod::workspace().join("docs/glossary.md");
+    let glossary = std::fs::read_to_string(glossary).context("read docs/glossary.md")?;
+    let wrong = names::forbidden(&Source::read(&source())?, &glossary)?;
+    ensure!(wrong.is_empty(), "{}", wrong.join("\n"));
     Ok(())
 }
 
