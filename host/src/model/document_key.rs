@@ -9,7 +9,7 @@ use std::hash::{Hash, Hasher};
 
 use rustc_hash::FxHasher;
 
-use super::raw::{elements, kind};
+use super::raw::{decimal::Decimal, elements, kind};
 
 /// An `_id` as the server compares it under the simple collation.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -166,11 +166,8 @@ fn double_key(double: f64) -> DocumentKey<'static> {
 
 /// The double next to a decimal: the same one for a decimal and a double that are equal.
 fn as_double(id: &[u8]) -> DocumentKey<'static> {
-    let double = || {
-        let bytes = id.try_into().ok()?;
-        bson::Decimal128::from_bytes(bytes).to_string().parse().ok()
-    };
-    double_key(double().unwrap_or_default())
+    let double = || Decimal::from_le_bytes(id.try_into().ok()?).to_f64();
+    double_key(double().map_or(0.0, |double| double.value))
 }
 
 fn hash(value: &impl Hash) -> u64 {
@@ -181,23 +178,8 @@ fn hash(value: &impl Hash) -> u64 {
 
 /// The value of a decimal that is a whole number of at most 64 bits.
 fn whole_decimal(id: &[u8]) -> Option<i64> {
-    let text = bson::Decimal128::from_bytes(id.try_into().ok()?).to_string();
-    let (digits, exponent) = text.split_once('E').unwrap_or((&text, "0"));
-    let (whole, fraction) = digits.split_once('.').unwrap_or((digits, ""));
-    let exponent: i32 = exponent.parse().ok()?;
-    let shift = exponent - i32::try_from(fraction.len()).ok()?;
-    let unscaled: i128 = format!("{whole}{fraction}").parse().ok()?;
-    let power = 10_i128.checked_pow(shift.unsigned_abs())?;
-    let value = if shift >= 0 {
-        unscaled.checked_mul(power)?
-    } else {
-        divide_exactly(unscaled, power)?
-    };
-    i64::try_from(value).ok()
-}
-
-fn divide_exactly(value: i128, by: i128) -> Option<i128> {
-    (value % by == 0).then_some(value / by)
+    let whole = Decimal::from_le_bytes(id.try_into().ok()?).whole()?;
+    i64::try_from(whole.value).ok().filter(|_| whole.is_exact)
 }
 
 /// How decimals that are not whole stand in a canonical form.

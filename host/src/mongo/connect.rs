@@ -8,9 +8,9 @@ use std::time::{Duration, Instant};
 use bson::{Document, Timestamp, doc};
 use mongodb::options::{ClientOptions, ReadPreference, SelectionCriteria, WriteConcern};
 
-use super::{Client, Cluster, Error, Repeat, code, retry::bounded, selection, uri};
+use super::{Client, Cluster, Error, Repeat, operator::refusal, retry::bounded, selection, uri};
 use crate::model::options::ClusterName;
-use crate::model::{ClusterTime, ErrorName, OperatorError};
+use crate::model::{ClusterTime, OperatorError};
 
 /// Connections that copying and applying may hold at once; the driver's own
 /// default is 10.
@@ -21,7 +21,7 @@ const ANSWER: Duration = Duration::from_secs(2);
 
 /// How long commands are repeated while an operator waits for the answer: as long as the driver
 /// looks for a primary.
-const PATIENCE: Duration = Duration::from_secs(30);
+pub(super) const PATIENCE: Duration = Duration::from_secs(30);
 
 /// Connects to a cluster's primary and waits until it has answered. What the
 /// connection string says stands, except that reads go to the primary and
@@ -101,24 +101,15 @@ async fn look(cluster: &Cluster, command: Document) -> Result<Document, Error> {
 /// pass, while an operator waits.
 pub(super) async fn admin(cluster: &Cluster, command: Document) -> Result<Document, Error> {
     let admin = cluster.client.database("admin");
-    let answer = Repeat::quick(cluster.client.at(), "run a command")
+    Repeat::quick(cluster.client.at(), "run a command")
         .within(PATIENCE)
         .run(async || Ok(admin.run_command(command.clone()).await?))
-        .await;
-    answer.map_err(|error| match error {
-        Error::Outage { last, .. } => *last,
-        other => other,
-    })
+        .await
 }
 
 /// An error while a cluster was being looked at, for the operator.
 pub(super) fn refused(cluster: &Cluster, error: &Error) -> OperatorError {
     refusal(cluster.name.as_str(), error, "")
-}
-
-/// True if the server said that the user may not run the command.
-pub(super) fn is_unauthorized(error: &Error) -> bool {
-    error.has_code(code::UNAUTHORIZED)
 }
 
 async fn client_options(
@@ -134,56 +125,6 @@ async fn client_options(
     options.read_concern = None;
     options.write_concern = Some(WriteConcern::majority());
     Ok(options)
-}
-
-/// What an operator is told of an error while a cluster was being looked at.
-pub(super) fn refusal(cluster: &str, error: &Error, place: &str) -> OperatorError {
-    let reason = error.to_string();
-    let reason = reason.trim_end_matches('.');
-    if error.is_authentication() {
-        return authentication_failed(cluster, place, reason);
-    }
-    if !is_unauthorized(error) {
-        return OperatorError::new(
-            ErrorName::ConnectionFailed,
-            format!(
-                "The primary of {cluster}{place} does not answer: {reason}. Check the hosts and \
-                 options of its connection string, the network, and that the replica set has a \
-                 primary."
-            ),
-        );
-    }
-    if reason.contains("requires authentication") {
-        return authentication_required(cluster);
-    }
-    OperatorError::new(
-        ErrorName::MissingPrivileges,
-        format!(
-            "The user of {cluster} lacks a privilege: {reason}. Grant it the role that \
-             docs/preflight.md gives for its side."
-        ),
-    )
-}
-
-/// For a cluster with access control and a connection string without a user.
-pub(super) fn authentication_required(cluster: &str) -> OperatorError {
-    OperatorError::new(
-        ErrorName::AuthenticationFailed,
-        format!(
-            "{cluster} has access control and its connection string names no user. Create a user for \
-             {cluster} as docs/preflight.md says and put it into the connection string."
-        ),
-    )
-}
-
-fn authentication_failed(cluster: &str, place: &str, reason: &str) -> OperatorError {
-    OperatorError::new(
-        ErrorName::AuthenticationFailed,
-        format!(
-            "{cluster}{place} refuses the credentials: {reason}. Check the user name, the \
-             password, authSource and authMechanism in its connection string."
-        ),
-    )
 }
 
 #[cfg(test)]

@@ -8,7 +8,8 @@ use std::{
 use bson::{Document, RawDocument, RawDocumentBuf, rawdoc};
 
 use super::{
-    Client, Database, Error, Fence, Guard, GuardCounts, GuardedWriter, Repeat, write::Outcome,
+    Client, Database, Error, Fence, Guard, GuardCounts, GuardedWriter, Repeat,
+    write::{Outcome, WriteCommand},
 };
 
 /// The destination of a sync, for the host that works on it.
@@ -60,8 +61,17 @@ impl DestinationDatabase {
         &self.database
     }
 
+    /// Sends a command once, without a guard: for inserts of the copy, of which a late one can
+    /// do no more than bring back a document that was deleted since.
+    pub async fn send_unguarded(&self, command: WriteCommand) -> Result<Outcome, Error> {
+        if command.statements() == 0 {
+            return Ok(Outcome::default());
+        }
+        Outcome::read(&self.send(command.into_command()?.body).await?)
+    }
+
     /// Sends a command of documents once; the server gives it up when this host's time is over.
-    pub(super) async fn send(&self, mut command: RawDocumentBuf) -> Result<Document, Error> {
+    async fn send(&self, mut command: RawDocumentBuf) -> Result<Document, Error> {
         self.fence
             .pass(|left| async move {
                 command.append(bson::cstr!("writeConcern"), rawdoc! { "w": "majority" });

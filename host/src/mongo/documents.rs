@@ -8,17 +8,14 @@ use futures::TryStreamExt;
 use mongodb::{
     Client, ClientSession, Database,
     error::UNKNOWN_TRANSACTION_COMMIT_RESULT,
-    options::{
-        Acknowledgment, DatabaseOptions, ReadConcern, ReadPreference, ReturnDocument,
-        SelectionCriteria, WriteConcern,
-    },
+    options::{DatabaseOptions, ReadConcern, ReadPreference, ReturnDocument, SelectionCriteria},
 };
 use serde::de::DeserializeOwned;
 use tokio::sync::{Mutex, OwnedMutexGuard};
 
 use super::{
     Change, Error, Guard, GuardCounts, GuardedWriter, raise_term, retry,
-    write::{Command, MAX_COMMAND_BYTES},
+    write::{Command, MAX_COMMAND_BYTES, majority},
 };
 
 #[derive(Clone)]
@@ -254,13 +251,6 @@ fn in_commands(documents: &[RawDocumentBuf]) -> Vec<&[RawDocumentBuf]> {
         rest = behind;
     }
     portions
-}
-
-pub(super) fn majority() -> WriteConcern {
-    WriteConcern::builder()
-        .w(Acknowledgment::Majority)
-        .journal(true)
-        .build()
 }
 
 impl Transaction {

@@ -62,6 +62,17 @@ impl DriverError {
         matches!(self.0.kind.as_ref(), ErrorKind::Authentication { .. })
     }
 
+    /// True for what the driver refuses of this host's own calls, before a server sees it.
+    pub(super) fn is_bug(&self) -> bool {
+        matches!(
+            self.0.kind.as_ref(),
+            ErrorKind::InvalidArgument { .. }
+                | ErrorKind::Bson(_)
+                | ErrorKind::Internal { .. }
+                | ErrorKind::Transaction { .. }
+        )
+    }
+
     /// True if no server was found that is the primary.
     pub(super) fn found_no_server(&self) -> bool {
         matches!(self.0.kind.as_ref(), ErrorKind::ServerSelection { .. })

@@ -5,35 +5,12 @@
 
 use std::{fmt, time::Duration};
 
-use super::{DriverError, ServerError, driver_error::unreadable};
+use super::{
+    DriverError, ServerError,
+    code::{self, is_transient},
+    driver_error::unreadable,
+};
 use crate::model::{ErrorKind, raw::Malformed};
-
-/// Server error codes that callers branch on (mongo: `src/mongo/base/error_codes.yml`).
-pub mod code {
-    pub const NAMESPACE_NOT_FOUND: i32 = 26;
-    pub const INDEX_NOT_FOUND: i32 = 27;
-    pub const NAMESPACE_EXISTS: i32 = 48;
-    pub const CHANGE_STREAM_HISTORY_LOST: i32 = 286;
-    pub const CAPPED_POSITION_LOST: i32 = 136;
-    pub const UNAUTHORIZED: i32 = 13;
-    pub const AUTHENTICATION_FAILED: i32 = 18;
-    pub const COMMAND_NOT_SUPPORTED_ON_VIEW: i32 = 166;
-    pub const COLLECTION_UUID_MISMATCH: i32 = 361;
-    /// Snapshots that are no longer kept, or that the collection was changed after.
-    pub const NOT_AT_TIME: [i32; 2] = [239, 246];
-    /// A replacement with another `_id` than the document it matched, with a field whose name
-    /// begins with a dollar, or of another size than a capped collection's document.
-    pub const NOT_AS_REPLACEMENT: [i32; 3] = [66, 52, 10003];
-    pub const BSON_OBJECT_TOO_LARGE: i32 = 10334;
-    pub const DUPLICATE_KEY: i32 = 11000;
-    pub const DATABASE_DIFFER_CASE: i32 = 13297;
-}
-
-/// Codes of conditions that pass: elections, shutdowns, lost cursors, locks, conflicts.
-const TRANSIENT_CODES: [i32; 34] = [
-    6, 7, 24, 43, 46, 50, 64, 89, 91, 94, 112, 133, 134, 175, 189, 202, 234, 237, 239, 246, 262,
-    276, 279, 290, 314, 365, 9001, 10058, 10107, 11600, 11601, 11602, 13435, 13436,
-];
 
 #[derive(thiserror::Error)]
 pub enum Error {
@@ -211,6 +188,19 @@ impl Error {
         }
     }
 
+    /// True if the server says that the user may not run the command.
+    pub(super) fn is_unauthorized(&self) -> bool {
+        self.has_code(code::UNAUTHORIZED)
+    }
+
+    /// True for an error that neither a cluster nor an operator can be the cause of.
+    pub(super) fn is_bug(&self) -> bool {
+        match self {
+            Self::Driver(error) => error.is_bug(),
+            _ => self.kind() == ErrorKind::Bug,
+        }
+    }
+
     /// The database that keeps one of another name, in which the case of letters alone differs, from being
     /// made.
     pub fn database_in_the_way(&self) -> Option<String> {
@@ -235,11 +225,6 @@ impl Error {
             _ => Some(Whereabouts::Gone),
         }
     }
-}
-
-/// True for a code that passes, in whatever part of a reply it stands.
-pub(super) fn is_transient(code: i32) -> bool {
-    TRANSIENT_CODES.contains(&code)
 }
 
 fn shown_time(time: Duration) -> String {

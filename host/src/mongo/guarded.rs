@@ -23,11 +23,9 @@ use mongodb::{Client, ClientSession};
 use tokio::time::timeout;
 
 use super::{
-    Error, Guard, Moment,
-    documents::majority,
-    guards, outage, retry,
+    Error, Guard, Moment, guards, outage, retry,
     retry::bounded,
-    write::{Command, Outcome, StatementError},
+    write::{Command, Outcome, StatementError, majority},
 };
 use crate::model::ErrorKind;
 

@@ -12,10 +12,8 @@ use mongodb::{
 use parking_lot::Mutex;
 
 use super::{
-    Error,
-    documents::majority,
-    retry,
-    write::{Command, Outcome},
+    Error, retry,
+    write::{Command, Outcome, majority},
 };
 use crate::model::namespace::METADATA_DATABASE;
 

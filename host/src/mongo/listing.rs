@@ -2,11 +2,13 @@
 //!
 //! Reads only, so all are repeated until the cluster has answered.
 
+use std::time::Duration;
+
 use bson::{Document, RawDocument, RawDocumentBuf, doc, rawdoc};
 use futures::StreamExt;
 
-use super::{Client, Database, Error, Repeat, code, write::bson_number};
-use crate::model::{ClusterTime, Namespace};
+use super::{Client, Database, Error, Repeat, code, outage, reply::bson_number};
+use crate::model::{ClusterTime, Namespace, namespace::is_internal_database};
 
 const LIST_COLLECTIONS: &str = "list collections";
 
@@ -24,11 +26,65 @@ impl CollectionSize {
     }
 }
 
-/// Names of all databases.
-pub async fn databases(client: &Client) -> Result<Vec<String>, Error> {
+/// Names of the user databases: all but those that no sync touches.
+pub async fn user_databases(client: &Client) -> Result<Vec<String>, Error> {
+    user_databases_within(client, outage()).await
+}
+
+/// Every collection and view of the user databases, `system.` collections among them.
+pub async fn user_namespaces(client: &Client) -> Result<Vec<Namespace>, Error> {
+    user_namespaces_within(client, outage()).await
+}
+
+/// Names of all databases; gives up after `deadline`.
+pub(super) async fn databases_within(
+    client: &Client,
+    deadline: Duration,
+) -> Result<Vec<String>, Error> {
     Repeat::quick(client.at(), "list databases")
+        .within(deadline)
         .run(async || Ok(client.list_database_names().await?))
         .await
+}
+
+/// [`user_databases`] for an operator who waits; gives up after `deadline`.
+pub(super) async fn user_databases_within(
+    client: &Client,
+    deadline: Duration,
+) -> Result<Vec<String>, Error> {
+    let mut databases = databases_within(client, deadline).await?;
+    databases.retain(|database| !is_internal_database(database));
+    Ok(databases)
+}
+
+/// [`user_namespaces`] for an operator who waits; gives up after `deadline` without an answer.
+pub(super) async fn user_namespaces_within(
+    client: &Client,
+    deadline: Duration,
+) -> Result<Vec<Namespace>, Error> {
+    let command = rawdoc! { "listCollections": 1, "nameOnly": true, "cursor": {} };
+    let mut namespaces = Vec::new();
+    for name in user_databases_within(client, deadline).await? {
+        let database = client.database(&name);
+        namespaces.extend(namespaces_within(&database, &command, deadline).await?);
+    }
+    Ok(namespaces)
+}
+
+/// The collections and views of a database that `command`, a `listCollections`, lists.
+pub(super) async fn namespaces_within(
+    database: &Database,
+    command: &RawDocumentBuf,
+    deadline: Duration,
+) -> Result<Vec<Namespace>, Error> {
+    let listed = Repeat::quick(database.at(), LIST_COLLECTIONS)
+        .within(deadline)
+        .run(|| read_all(database, command.clone()))
+        .await?;
+    let names = listed.iter().filter_map(|entry| entry.get_str("name").ok());
+    Ok(names
+        .map(|name| Namespace::new(database.name(), name))
+        .collect())
 }
 
 /// All collections and views of a database, as `listCollections` gives them.

@@ -5,7 +5,7 @@ use std::time::Duration;
 use bson::{Bson, DateTime, Document, doc};
 use futures::TryStreamExt;
 
-use super::{Client, Error, Repeat, write::bson_number};
+use super::{Client, Error, Repeat, reply::bson_number};
 
 /// How often it is looked whether an operation has ended.
 const LOOK_EVERY: Duration = Duration::from_millis(20);

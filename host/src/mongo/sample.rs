@@ -1,10 +1,14 @@
 //! The first documents of a collection, and the names of collections, for an author to try a
 //! plugin on.
 
-use bson::{RawDocumentBuf, doc};
+use bson::{RawDocumentBuf, doc, rawdoc};
 use futures::TryStreamExt;
 
-use super::connect::{client, refusal};
+use super::{
+    connect::{PATIENCE, client},
+    listing::{namespaces_within, user_namespaces_within},
+    operator::refusal,
+};
 use crate::model::{Namespace, OperatorError, namespace::is_internal_database};
 
 /// What an error calls the cluster.
@@ -41,25 +45,16 @@ pub async fn namespaces(
     database: Option<&str>,
 ) -> Result<Vec<Namespace>, OperatorError> {
     let client = client(NAMES_PLACE, uri, "tidegate plugin").await?;
-    let listed = async {
-        let databases = match database {
-            Some(database) => vec![database.to_owned()],
-            None => client.list_database_names().await?,
-        };
-        let mut names = Vec::new();
-        for database in databases.iter().filter(|name| !is_internal_database(name)) {
-            let mut collections = client.database(database).list_collection_names().await?;
-            collections.sort_unstable();
-            names.extend(
-                collections
-                    .into_iter()
-                    .map(|name| Namespace::new(database, name)),
-            );
+    let listed = match database {
+        None => user_namespaces_within(&client, PATIENCE).await,
+        Some(database) if is_internal_database(database) => Ok(Vec::new()),
+        Some(database) => {
+            let list = rawdoc! { "listCollections": 1, "nameOnly": true, "cursor": {} };
+            namespaces_within(&client.database(database), &list, PATIENCE).await
         }
-        names.retain(|name| !name.is_internal());
-        Ok(names)
     };
-    listed
-        .await
-        .map_err(|error| refusal(NAMES_PLACE, &error, ""))
+    let mut namespaces = listed.map_err(|error| refusal(NAMES_PLACE, &error, ""))?;
+    namespaces.retain(|namespace| !namespace.is_internal());
+    namespaces.sort_unstable();
+    Ok(namespaces)
 }

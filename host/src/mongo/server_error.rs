@@ -14,13 +14,64 @@ use super::code;
 /// (mongo: `src/mongo/base/error_codes.yml`). Not among them although their texts would help: index
 /// builds that were aborted (276), since the text goes on with the cause.
 const WITH_TEXT: [i32; 57] = [
-    6, 7, 11, 13, 18, 24, 26, 27, 43, 46, 48, 50, 59, 64, 68, 72, 73, 79, 85, 86, 89, 91, 94, 100,
-    112, 115, 133, 134, 136, 166, 175, 189, 197, 202, 225, 234, 237, 238, 239, 246, 251, 262, 286,
-    290, 314, 361, 365, 8000, 9001, 10107, 11600, 11602, 13297, 13435, 13436, 14031, 40415,
+    code::HOST_UNREACHABLE,
+    code::HOST_NOT_FOUND,
+    code::USER_NOT_FOUND,
+    code::UNAUTHORIZED,
+    code::AUTHENTICATION_FAILED,
+    code::LOCK_TIMEOUT,
+    code::NAMESPACE_NOT_FOUND,
+    code::INDEX_NOT_FOUND,
+    code::CURSOR_NOT_FOUND,
+    code::LOCK_BUSY,
+    code::NAMESPACE_EXISTS,
+    code::MAX_TIME_MS_EXPIRED,
+    code::COMMAND_NOT_FOUND,
+    code::WRITE_CONCERN_TIMEOUT,
+    code::INDEX_ALREADY_EXISTS,
+    code::INVALID_OPTIONS,
+    code::INVALID_NAMESPACE,
+    code::UNKNOWN_REPL_WRITE_CONCERN,
+    code::INDEX_OPTIONS_CONFLICT,
+    code::INDEX_KEY_SPECS_CONFLICT,
+    code::NETWORK_TIMEOUT,
+    code::SHUTDOWN_IN_PROGRESS,
+    code::NOT_YET_INITIALIZED,
+    code::UNSATISFIABLE_WRITE_CONCERN,
+    code::WRITE_CONFLICT,
+    code::COMMAND_NOT_SUPPORTED,
+    code::FAILED_TO_SATISFY_READ_PREFERENCE,
+    code::READ_CONCERN_MAJORITY_NOT_AVAILABLE_YET,
+    code::CAPPED_POSITION_LOST,
+    code::COMMAND_NOT_SUPPORTED_ON_VIEW,
+    code::QUERY_PLAN_KILLED,
+    code::PRIMARY_STEPPED_DOWN,
+    code::INVALID_INDEX_SPECIFICATION_OPTION,
+    code::NETWORK_INTERFACE_EXCEEDED_TIME_LIMIT,
+    code::TRANSACTION_TOO_OLD,
+    code::RETRY_CHANGE_STREAM,
+    code::CURSOR_KILLED,
+    code::NOT_IMPLEMENTED,
+    code::SNAPSHOT_TOO_OLD,
+    code::SNAPSHOT_UNAVAILABLE,
+    code::NO_SUCH_TRANSACTION,
+    code::EXCEEDED_TIME_LIMIT,
+    code::CHANGE_STREAM_HISTORY_LOST,
+    code::TRANSACTION_EXCEEDED_LIFETIME_LIMIT_SECONDS,
+    code::OBJECT_IS_BUSY,
+    code::COLLECTION_UUID_MISMATCH,
+    code::TEMPORARILY_UNAVAILABLE,
+    code::ATLAS_ERROR,
+    code::SOCKET_EXCEPTION,
+    code::NOT_WRITABLE_PRIMARY,
+    code::INTERRUPTED_AT_SHUTDOWN,
+    code::INTERRUPTED_DUE_TO_REPL_STATE_CHANGE,
+    code::DATABASE_DIFFER_CASE,
+    code::NOT_PRIMARY_NO_SECONDARY_OK,
+    code::NOT_PRIMARY_OR_SECONDARY,
+    code::OUT_OF_DISK_SPACE,
+    code::IDL_UNKNOWN_FIELD,
 ];
-
-/// The server's code for a command that the user may not run: its text goes on with the whole command.
-const UNAUTHORIZED: i32 = 13;
 
 /// The longest text that is passed on, in characters.
 const TEXT_CHARS: usize = 500;
@@ -28,86 +79,130 @@ const TEXT_CHARS: usize = 500;
 /// Codes of refused documents and indexes: the server's name, and what it means.
 const MEANINGS: [(i32, &str, &str); 25] = [
     (
-        2,
+        code::BAD_VALUE,
         "BadValue",
         "a value is not one that the server takes here",
     ),
     (
-        14,
+        code::TYPE_MISMATCH,
         "TypeMismatch",
         "a value is of a type that the server does not take here",
     ),
     (
-        28,
+        code::PATH_NOT_VIABLE,
         "PathNotViable",
         "a field is within a value that cannot hold it",
     ),
     (
-        52,
+        code::DOLLAR_PREFIXED_FIELD_NAME,
         "DollarPrefixedFieldName",
         "the name of a field begins with a dollar sign",
     ),
-    (57, "DottedFieldName", "the name of a field has a dot"),
-    (66, "ImmutableField", "the write would change the _id"),
     (
-        67,
+        code::DOTTED_FIELD_NAME,
+        "DottedFieldName",
+        "the name of a field has a dot",
+    ),
+    (
+        code::IMMUTABLE_FIELD,
+        "ImmutableField",
+        "the write would change the _id",
+    ),
+    (
+        code::CANNOT_CREATE_INDEX,
         "CannotCreateIndex",
         "the server does not build an index of this specification",
     ),
     (
-        121,
+        code::DOCUMENT_VALIDATION_FAILURE,
         "DocumentValidationFailure",
         "a document does not pass the collection's validator",
     ),
     (
-        171,
+        code::CANNOT_INDEX_PARALLEL_ARRAYS,
         "CannotIndexParallelArrays",
         "a document has two arrays in the fields of one index",
     ),
     (
-        201,
+        code::CANNOT_BUILD_INDEX_KEYS,
         "",
         "an array cannot be in a field of a text index beside its text",
     ),
-    (276, "IndexBuildAborted", "the index build was aborted"),
     (
-        359,
+        code::INDEX_BUILD_ABORTED,
+        "IndexBuildAborted",
+        "the index build was aborted",
+    ),
+    (
+        code::CANNOT_CONVERT_INDEX_TO_UNIQUE,
         "CannotConvertIndexToUnique",
         "documents have the same key, so the index cannot be made unique",
     ),
     (
-        10334,
+        code::BSON_OBJECT_TOO_LARGE,
         "BSONObjectTooLarge",
         "a document is larger than the server stores",
     ),
     (
-        11000,
+        code::DUPLICATE_KEY,
         "DuplicateKey",
         "a document has the same key as another one in a unique index",
     ),
-    (13026, "", "a value cannot be indexed by a 2d index"),
-    (13027, "", "a value is outside the bounds of a 2d index"),
-    (13068, "", "a value cannot be indexed by a 2d index"),
     (
-        16746,
+        code::GEO_2D_NOT_A_POINT,
+        "",
+        "a value cannot be indexed by a 2d index",
+    ),
+    (
+        code::GEO_2D_OUT_OF_BOUNDS,
+        "",
+        "a value is outside the bounds of a 2d index",
+    ),
+    (
+        code::GEO_2D_SINGLE_COORDINATE,
+        "",
+        "a value cannot be indexed by a 2d index",
+    ),
+    (
+        code::AMBIGUOUS_PATH,
         "",
         "a number in the path of an index may be a place in an array or the name of a field",
     ),
-    (16755, "", "a value cannot be indexed by a 2dsphere index"),
-    (16766, "", "an array cannot be indexed by a hashed index"),
-    (16804, "", "a value cannot be indexed by a 2d index"),
     (
-        17261,
+        code::GEO_2DSPHERE_KEYS_NOT_EXTRACTED,
+        "",
+        "a value cannot be indexed by a 2dsphere index",
+    ),
+    (
+        code::HASHED_ARRAY,
+        "",
+        "an array cannot be indexed by a hashed index",
+    ),
+    (
+        code::GEO_2D_MALFORMED,
+        "",
+        "a value cannot be indexed by a 2d index",
+    ),
+    (
+        code::TEXT_LANGUAGE_NOT_A_STRING,
         "",
         "a text index does not take the document's language",
     ),
     (
-        17262,
+        code::TEXT_LANGUAGE_NOT_SUPPORTED,
         "",
         "a text index does not take the document's language",
     ),
-    (17419, "", "a document is larger than the server stores"),
-    (17420, "", "a document is larger than the server stores"),
+    (
+        code::UPDATED_DOCUMENT_TOO_LARGE,
+        "",
+        "a document is larger than the server stores",
+    ),
+    (
+        code::UPSERTED_DOCUMENT_TOO_LARGE,
+        "",
+        "a document is larger than the server stores",
+    ),
 ];
 
 /// An error that a server answered with, or that stands in its reply.
@@ -194,8 +289,9 @@ fn allowed(code: i32, text: &str) -> Option<String> {
         return None;
     }
     let shown = match code {
+        // The text goes on with the whole command:
         // `not authorized on app to execute command { insert: "users", documents: […`
-        UNAUTHORIZED => text.split(':').next().unwrap_or_default().replace("{ ", ""),
+        code::UNAUTHORIZED => text.split(':').next().unwrap_or_default().replace("{ ", ""),
         _ => text.to_owned(),
     };
     Some(shown.chars().take(TEXT_CHARS).collect())

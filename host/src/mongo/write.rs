@@ -4,9 +4,17 @@
 //! write errors and retries are ours.
 
 use bson::{Binary, Document, RawDocumentBuf, rawdoc, spec::BinarySubtype};
-use mongodb::{Client, Database};
+use mongodb::{
+    Client, Database,
+    options::{Acknowledgment, WriteConcern},
+};
 
-use super::{DestinationDatabase, Error, ServerError, code, error::is_transient, faithful};
+use super::{
+    Error, ServerError,
+    code::{self, is_transient},
+    faithful,
+    reply::bson_number,
+};
 use crate::model::{
     Namespace,
     event::CollectionUuid,
@@ -59,6 +67,14 @@ pub struct StatementError {
     /// The statement's place in its command.
     pub index: usize,
     pub error: ServerError,
+}
+
+/// The write concern of every write: durable on a majority, in its journals.
+pub(super) fn majority() -> WriteConcern {
+    WriteConcern::builder()
+        .w(Acknowledgment::Majority)
+        .journal(true)
+        .build()
 }
 
 impl CollectionRef {
@@ -221,15 +237,6 @@ impl WriteCommand {
         self.writer.len()
     }
 
-    /// Sends the command once, without a guard: for inserts of the copy, of which a late one can
-    /// do no more than bring back a document that was deleted since.
-    pub async fn send_unguarded(self, database: &DestinationDatabase) -> Result<Outcome, Error> {
-        if self.statements == 0 {
-            return Ok(Outcome::default());
-        }
-        Outcome::read(&database.send(self.into_command()?.body).await?)
-    }
-
     /// The command for a transaction.
     pub fn into_command(self) -> Result<Command, Error> {
         let Self {
@@ -251,20 +258,6 @@ pub fn write_query(writer: &mut Writer, id_kind: u8, id: &[u8]) {
     let query = writer.begin(kind::DOCUMENT, b"q");
     writer.value(id_kind, b"_id", id);
     writer.end(query);
-}
-
-/// A number of any BSON type, as the server mixes them in replies.
-pub fn bson_number(document: &Document, name: &str) -> Option<i64> {
-    match document.get(name)? {
-        bson::Bson::Int32(n) => Some(i64::from(*n)),
-        bson::Bson::Int64(n) => Some(*n),
-        #[expect(
-            clippy::cast_possible_truncation,
-            reason = "server counters are whole numbers below 2^53"
-        )]
-        bson::Bson::Double(n) => Some(*n as i64),
-        _ => None,
-    }
 }
 
 impl Outcome {

@@ -119,10 +119,7 @@ impl ActiveSync {
         &self,
         change: impl FnOnce(&mut SessionDocument),
     ) -> Result<(), OperatorError> {
-        self.record
-            .update(change)
-            .await
-            .map_err(|error| sync::Error::from(error).into_operator())
+        Ok(self.record.update(change).await?)
     }
 
     /// Like [`Self::update`], for a call, which answers although the destination does not.
@@ -345,7 +342,7 @@ async fn run(work: Work, state: Arc<Mutex<WorkState>>, lost: CancellationToken) 
             tracing::info!("the sync's work has ended: another host has taken it over");
             lost.cancel();
         }
-        Ok(Err(error)) => fail(&state, error.into_operator()),
+        Ok(Err(error)) => fail(&state, error.into()),
         Err(_panic) => fail(
             &state,
             OperatorError::new(

@@ -10,7 +10,6 @@ use super::{
     pins::blocking,
     progress, start,
     state::{SyncState, refuse},
-    takeover,
 };
 use crate::{
     model::{ErrorName, OperatorError, StartOptions, State, state::Call},
@@ -134,9 +133,7 @@ impl Session {
         }
         let unchanged = "Nothing was changed, and the sync goes on. Call commit again once the cluster answers.";
         let time = patiently(&self.monitor, active.source_named(), unchanged, async {
-            sync::take_commit_time(&active.source)
-                .await
-                .map_err(sync::Error::into_operator)
+            Ok(sync::take_commit_time(&active.source).await?)
         })
         .await?;
         active
@@ -188,7 +185,7 @@ impl Session {
         let kept = "The work has stopped, and the lease is not given back: until another host takes the sync over, \
                     it is here. Call resume to go on.";
         patiently(&self.monitor, active.destination_named(), kept, async {
-            active.lease.release().await.map_err(takeover::operator)
+            Ok(active.lease.release().await?)
         })
         .await
         .inspect_err(|error| active.fail(error.clone()))?;

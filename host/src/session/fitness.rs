@@ -12,7 +12,7 @@ use std::{
 use super::{
     Session,
     pins::{self, Configured, blocking},
-    takeover::{Found, operator},
+    takeover::Found,
 };
 use crate::{
     metadata::METADATA_VERSION,
@@ -160,7 +160,7 @@ pub(super) async fn check(session: &Session, found: &Found) -> Result<(), Operat
         // The session of an older version has another shape: a takeover tells then.
         return Ok(());
     }
-    let document = found.reader.session().await.map_err(operator)?;
+    let document = found.reader.session().await?;
     let Some(document) = document else {
         return Ok(());
     };

@@ -90,6 +90,6 @@ async fn load_registry(settings: &Settings) -> Result<Registry, OperatorError> {
     };
     let loaded = tokio::task::spawn_blocking(move || Registry::load(directory.as_deref(), wasi))
         .await
-        .map_err(|error| sync::Error::from(error).into_operator())??;
+        .map_err(sync::Error::from)??;
     Ok(loaded.with_secrets(secrets))
 }

@@ -149,8 +149,7 @@ pub(super) async fn store(
     store: &metadata::Store,
     pinned: &[PinnedComponent],
 ) -> Result<(), OperatorError> {
-    let failed = |error| sync::Error::from(error).into_operator();
-    let mut stored = store.component_digests().await.map_err(failed)?;
+    let mut stored = store.component_digests().await?;
     for PinnedComponent {
         name,
         version,
@@ -163,7 +162,7 @@ pub(super) async fn store(
         }
         if let Some(bytes) = registry.bytes(digest) {
             let put = store.put_component(name, version, digest, &bytes);
-            put.await.map_err(failed)?;
+            put.await?;
             stored.push(digest.clone());
         }
     }
@@ -172,12 +171,11 @@ pub(super) async fn store(
 
 /// Takes in the components that are stored on the destination: compiles none of them.
 pub(super) async fn load(session: &Session, store: &metadata::Reader) -> Result<(), OperatorError> {
-    let failed = |error| sync::Error::from(error).into_operator();
-    for digest in store.component_digests().await.map_err(failed)? {
+    for digest in store.component_digests().await? {
         if session.registry.has(&digest) {
             continue;
         }
-        let bytes = store.component(&digest).await.map_err(failed)?;
+        let bytes = store.component(&digest).await?;
         if let Err(error) = session.registry.hold(&digest, bytes) {
             // Whoever needs it is told so.
             tracing::info!(plugin_digest = digest, error = %error, "a stored component cannot be used");
@@ -192,5 +190,5 @@ pub(super) async fn blocking<T: Send + 'static>(
 ) -> Result<T, OperatorError> {
     tokio::task::spawn_blocking(work)
         .await
-        .map_err(|error| sync::Error::from(error).into_operator())?
+        .map_err(sync::Error::from)?
 }

@@ -12,7 +12,6 @@ use crate::{
     metadata::{self, PinnedComponent},
     model::{ErrorName, OperatorError, plugins::InstalledPlugin},
     plugin::{ComponentInfo, Installed, digest},
-    sync,
 };
 
 /// How long an upload waits to be compiled. One with a language's runtime takes 12 s on a quiet machine.
@@ -91,13 +90,12 @@ async fn put(
     info: &ComponentInfo,
     bytes: &[u8],
 ) -> Result<(), OperatorError> {
-    let failed = |error| sync::Error::from(error).into_operator();
-    let stored = store.component_digests().await.map_err(failed)?;
+    let stored = store.component_digests().await?;
     if stored.contains(&info.digest) {
         return Ok(());
     }
     let put = store.put_component(&info.name, &info.version, &info.digest, bytes);
-    put.await.map_err(failed)
+    Ok(put.await?)
 }
 
 fn shown(installed: Installed, pinned: &[PinnedComponent]) -> InstalledPlugin {
@@ -211,7 +209,7 @@ impl Session {
                 async {
                     // Also what an earlier call that was cut short has left.
                     let removed = active.record.store().remove_component(digest).await;
-                    removed.map_err(|error| sync::Error::from(error).into_operator())
+                    removed.map_err(OperatorError::from)
                 },
             )
             .await?;

@@ -13,7 +13,7 @@ use crate::{
         plugins::{QuarantinedDocument, Retried},
     },
     mongo,
-    sync::{self, Wish},
+    sync::Wish,
 };
 
 /// Removes the documents that an older release has stored in the quarantine. In the background: there can be
@@ -49,7 +49,7 @@ impl Session {
         let destination = active.destination_named();
         let listed = patiently(&self.monitor, destination, "Nothing was read.", async {
             let listed = active.record.store().quarantined(&after, limit).await;
-            listed.map_err(|error| sync::Error::from(error).into_operator())
+            listed.map_err(OperatorError::from)
         });
         Ok(listed.await?.into_iter().map(shown).collect())
     }

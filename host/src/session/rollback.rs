@@ -7,7 +7,7 @@ use super::{
     lease::{self, Lease},
     open::connect_both,
     opening::Waiting,
-    takeover::{find, operator},
+    takeover::find,
 };
 use crate::{
     metadata::METADATA_VERSION,
@@ -34,7 +34,7 @@ pub async fn rollback(settings: Settings) -> Result<Rolled, OperatorError> {
     let claim = session.claim();
     let client = &found.destination.client;
     let taken = lease::take(client, &found.reader, &claim, None).await;
-    let taken = taken.map_err(operator)?.ok_or_else(in_use)?;
+    let taken = taken?.ok_or_else(in_use)?;
     let lease = Lease::hold(found.reader, taken, claim.duration, Arc::default());
     let migrated = sync::migrate(client, &lease.tenure(), &session.registry, (from, to)).await;
     if let Err(error) = migrated {
@@ -43,7 +43,7 @@ pub async fn rollback(settings: Settings) -> Result<Rolled, OperatorError> {
             tracing::info!(error = %error, "old hosts are not shut out before the next takeover");
         }
         lease.abandon().await;
-        return Err(error.into_operator());
+        return Err(error.into());
     }
     // The lease and its terms stay: were they to begin anew, a late write of this term could pass.
     lease.abandon().await;

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::{
     ActiveSync, Session,
     lease::{self, Lease},
-    pins, takeover,
+    pins,
 };
 use crate::{
     metadata::{self, METADATA_VERSION, Phase, SessionDocument},
@@ -35,9 +35,7 @@ pub(super) async fn start(
     );
     let (configured, pinned) = pins::begin(&session.registry, options.clone()).await?;
     let checked = preflight::check(source, destination).await?;
-    let plan = sync::plan(source, configured.router.clone())
-        .await
-        .map_err(sync::Error::into_operator)?;
+    let plan = sync::plan(source, configured.router.clone()).await?;
     let mut warnings = checked.warnings;
     if let Some(window) = oplog_window_seconds(source).await {
         warnings.extend(oplog_warning(window, plan.total_bytes));
@@ -115,8 +113,7 @@ async fn lease(
     let reader = metadata::Reader::new(&destination.client);
     let claim = session.claim();
     let taken = lease::take(&destination.client, &reader, &claim, None)
-        .await
-        .map_err(takeover::operator)?
+        .await?
         .ok_or_else(begun_elsewhere)?;
     let lease = Lease::hold(reader.clone(), taken, claim.duration, status.clone());
     let alone = alone(&reader, &metadata::Reader::new(&source.client)).await;
@@ -133,16 +130,15 @@ async fn alone(
     destination: &metadata::Reader,
     source: &metadata::Reader,
 ) -> Result<(), OperatorError> {
-    let read = takeover::operator;
-    if destination.heading().await.map_err(read)?.is_some() {
+    if destination.heading().await?.is_some() {
         return Err(begun_elsewhere());
     }
-    let other = source.lease().await.map_err(read)?;
+    let other = source.lease().await?;
     let is_free = match other {
-        Some(lease) => lease.released || source.is_lease_over().await.map_err(read)?,
+        Some(lease) => lease.released || source.is_lease_over().await?,
         None => true,
     };
-    if is_free && source.heading().await.map_err(read)?.is_none() {
+    if is_free && source.heading().await?.is_none() {
         return Ok(());
     }
     Err(OperatorError::new(
@@ -163,12 +159,8 @@ async fn begin(
     let store = lease.store();
     session.uploads.store(&store).await?;
     pins::store(&session.registry, &store, &document.pinned).await?;
-    sync::shut_out(&lease.destination(&destination.client))
-        .await
-        .map_err(sync::Error::into_operator)?;
-    sync::begin(&store, plan, document)
-        .await
-        .map_err(takeover::operator)
+    sync::shut_out(&lease.destination(&destination.client)).await?;
+    Ok(sync::begin(&store, plan, document).await?)
 }
 
 fn begun_elsewhere() -> OperatorError {

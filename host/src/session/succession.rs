@@ -21,7 +21,6 @@ use crate::{
     model::{ClusterTime, ErrorName, Namespace, OperatorError, Route, StartOptions},
     mongo::listing,
     plugin::{ComponentInfo, Registry, Slot, Succession, self_check, succession},
-    sync,
 };
 
 /// What is decided: the pins from now on, and what could not take over.
@@ -44,8 +43,7 @@ pub(super) async fn take_over(
     let known = if successors(&session.registry, &pinned).is_empty() {
         Vec::new()
     } else {
-        let known = store.namespaces().await;
-        known.map_err(|error| sync::Error::from(error).into_operator())?
+        store.namespaces().await?
     };
     let known = known
         .into_iter()
@@ -91,18 +89,14 @@ async fn persist(
 
 /// What a sync at rest goes on from: its position, or while it has none, the source's time.
 pub(super) async fn time_at_rest(active: &ActiveSync) -> Result<ClusterTime, OperatorError> {
-    let failed = |error| sync::Error::from(error).into_operator();
-    match active.record.store().position().await.map_err(failed)? {
+    match active.record.store().position().await? {
         Some(position) => Ok(position.safe.cluster_time),
-        None => listing::operation_time(&active.source.client)
-            .await
-            .map_err(failed),
+        None => Ok(listing::operation_time(&active.source.client).await?),
     }
 }
 
 pub(super) async fn local_time(active: &ActiveSync) -> Result<bson::DateTime, OperatorError> {
-    let time = listing::local_time(&active.destination.client).await;
-    time.map_err(|error| sync::Error::from(error).into_operator())
+    Ok(listing::local_time(&active.destination.client).await?)
 }
 
 /// What is remembered of a swap. `new` says since when it applies.

@@ -26,13 +26,11 @@ use crate::{
     metadata::{NamespaceKind, PinnedComponent, SessionDocument, SwapDocument},
     model::{
         ClusterTime, Namespace, OperatorError, State,
-        namespace::is_internal_database,
         plugins::{OnIncompatible, Swap, Upgrade},
     },
     mongo::{Cluster, listing},
     observe::failpoint,
     plugin::{Answers, Chain, Change, Installed, Slot, Successors},
-    sync,
 };
 
 /// What a swap leaves that a silent cluster keeps from being done.
@@ -269,7 +267,7 @@ impl Prepared {
         }
         let known = active.record.store().namespaces().await;
         let mut affected = Vec::new();
-        for namespace in known.map_err(|error| sync::Error::from(error).into_operator())? {
+        for namespace in known? {
             let depends = |slot: &Slot| chain.depends_on(*slot, &namespace.source);
             let depends = tokio::task::block_in_place(|| {
                 let all: Result<Vec<_>, _> = slots.iter().map(depends).collect();
@@ -323,26 +321,17 @@ impl Prepared {
 
 /// Every namespace that the sync knows or that is on the source now.
 async fn namespaces(active: &ActiveSync) -> Result<HashSet<Namespace>, OperatorError> {
-    let failed = |error| sync::Error::from(error).into_operator();
-    let known = active.record.store().namespaces().await.map_err(failed)?;
+    let known = active.record.store().namespaces().await?;
     let mut all: HashSet<_> = known
         .into_iter()
         .map(|namespace| namespace.source)
         .collect();
-    all.extend(on_source(&active.source).await.map_err(failed)?);
+    all.extend(on_source(&active.source).await?);
     Ok(all)
 }
 
 async fn on_source(source: &Cluster) -> Result<Vec<Namespace>, crate::mongo::Error> {
-    let mut found = Vec::new();
-    for name in listing::databases(&source.client).await? {
-        if is_internal_database(&name) {
-            continue;
-        }
-        let listed = listing::collections(&source.client.database(&name)).await?;
-        let names = listed.iter().filter_map(|entry| entry.get_str("name").ok());
-        found.extend(names.map(|collection| Namespace::new(name.as_str(), collection)));
-    }
+    let mut found = listing::user_namespaces(&source.client).await?;
     found.retain(|namespace| !namespace.is_internal());
     Ok(found)
 }

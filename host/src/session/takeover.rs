@@ -89,12 +89,12 @@ pub(super) async fn look(session: &Session, patient: bool) -> Result<Look, Opera
     if found.is_worked_on_without_lease().await? {
         return Ok(Look::Held(found, Why::WithoutLease));
     }
-    let Some(lease) = found.reader.lease().await.map_err(operator)? else {
+    let Some(lease) = found.reader.lease().await? else {
         return Ok(Look::Free(found, None));
     };
     let dead = is_dead(&lease.process).then(|| lease.holder.clone());
     let is_free = lease.released || dead.is_some() || lease.holder == session.holder;
-    if is_free || (patient && found.reader.is_lease_over().await.map_err(operator)?) {
+    if is_free || (patient && found.reader.is_lease_over().await?) {
         return Ok(Look::Free(found, dead));
     }
     Ok(Look::Held(found, Why::Held(Box::new(lease))))
@@ -114,12 +114,13 @@ pub(super) async fn take(
         None
     };
     let taken = lease::take(client, &found.reader, &session.claim(), dead).await;
-    match taken.map_err(operator)? {
+    match taken.map_err(OperatorError::from)? {
         Some(taken) => take_over(session, found, taken, last_written)
             .await
             .map(Takeover::Active),
         None => {
-            let held = found.reader.lease().await.map_err(operator)?;
+            let held = found.reader.lease().await;
+            let held = held.map_err(OperatorError::from)?;
             Ok(Takeover::Held(Box::new(held.unwrap_or_default())))
         }
     }
@@ -129,7 +130,7 @@ pub(super) async fn find(session: &Session) -> Result<Option<Found>, OperatorErr
     let [cluster0, cluster1] = &session.clusters;
     for (destination, source) in [(cluster0, cluster1), (cluster1, cluster0)] {
         let reader = metadata::Reader::new(&destination.client);
-        if let Some(heading) = reader.heading().await.map_err(operator)? {
+        if let Some(heading) = reader.heading().await? {
             return Ok(Some(Found {
                 source: source.clone(),
                 destination: destination.clone(),
@@ -154,9 +155,7 @@ async fn take_over(
     let lease = Lease::hold(found.reader.clone(), taken, duration, status.clone());
     let prepared = async {
         let prepared = go_on(session, found, &lease).await?;
-        show_persisted(found, &status, &prepared.0)
-            .await
-            .map_err(operator)?;
+        show_persisted(found, &status, &prepared.0).await?;
         Ok(prepared)
     };
     let (persisted, upgrade) = match prepared.await {
@@ -192,27 +191,23 @@ async fn go_on(
     }
     if version < METADATA_VERSION {
         let versions = (version, METADATA_VERSION);
-        sync::migrate(client, &lease.tenure(), &session.registry, versions)
-            .await
-            .map_err(sync::Error::into_operator)?;
+        sync::migrate(client, &lease.tenure(), &session.registry, versions).await?;
     }
-    sync::shut_out(&lease.destination(client))
-        .await
-        .map_err(sync::Error::into_operator)?;
+    sync::shut_out(&lease.destination(client)).await?;
     failpoint("old_hosts_shut_out");
     let store = lease.store();
-    let persisted = store.session().await.map_err(operator)?;
-    let mut document = persisted.ok_or_else(|| operator(mongo::Error::Reply("session")))?;
+    let persisted = store.session().await?;
+    let mut document = persisted.ok_or(mongo::Error::Reply("session"))?;
     let upgrade = found.upgrade(lease.document());
     let began = upgrade.as_ref().map(|upgrade| upgrade.at);
     document.upgrades.extend(upgrade);
     if version < FIRST_WITH_LEASE {
-        let position = store.position().await.map_err(operator)?;
+        let position = store.position().await?;
         let unclean = position.is_none_or(|position| !position.clean);
         document.warnings.extend(may_come_back(&document, unclean));
     }
     document.written_by = observe::VERSION.to_owned();
-    store.put_session(&document).await.map_err(operator)?;
+    store.put_session(&document).await?;
     failpoint("upgrade_recorded");
     Ok((document, began))
 }
@@ -293,9 +288,7 @@ impl Found {
         if self.heading.metadata_version >= FIRST_WITH_LEASE {
             return Ok(false);
         }
-        is_connected(&self.destination.client, &WITHOUT_LEASE)
-            .await
-            .map_err(operator)
+        Ok(is_connected(&self.destination.client, &WITHOUT_LEASE).await?)
     }
 
     /// What is to be kept of this takeover, if it is one by another release.
@@ -320,10 +313,6 @@ impl Found {
             outcome: outcome.to_owned(),
         })
     }
-}
-
-pub(super) fn operator(error: mongo::Error) -> OperatorError {
-    sync::Error::Mongo(error).into_operator()
 }
 
 /// The warning where a host without a lease may have been cut off while it applied events: it can

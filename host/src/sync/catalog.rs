@@ -11,10 +11,7 @@ use futures::{FutureExt, StreamExt, TryStreamExt, stream};
 use super::{Error, relaxed, scope::Scope, views};
 use crate::{
     metadata::{CopyState, NamespaceDocument, NamespaceKind},
-    model::{
-        ClusterTime, ErrorName, Namespace, OperatorError, event::CollectionUuid,
-        namespace::is_internal_database,
-    },
+    model::{ClusterTime, ErrorName, Namespace, OperatorError, event::CollectionUuid},
     mongo::{self, Client, Database, listing},
 };
 
@@ -88,10 +85,7 @@ pub(crate) async fn capture(source: &Client, scope: &Scope) -> Result<Catalog, E
 /// One reading of everything in scope.
 pub(crate) async fn read(client: &Client, scope: &Scope) -> Result<Vec<Entry>, Error> {
     let mut entries = Vec::new();
-    for name in listing::databases(client).await? {
-        if is_internal_database(&name) {
-            continue;
-        }
+    for name in listing::user_databases(client).await? {
         let database = client.database(&name);
         let listed = listing::collections(&database).await?;
         let found = listed

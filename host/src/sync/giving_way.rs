@@ -22,12 +22,17 @@ impl Cause {
     /// Codes of mongod 6.0.5, each seen with a document that an index refused.
     fn of(code: i32) -> Option<Self> {
         Some(match code {
-            16755 => Self::KeyType("2dsphere"),
-            13026 | 13027 | 13068 | 16804 => Self::KeyType("2d"),
-            16766 => Self::KeyType("hashed"),
-            201 | 17261 | 17262 => Self::KeyType("text"),
-            171 => Self::Compound,
-            16746 => Self::NumberInPath,
+            code::GEO_2DSPHERE_KEYS_NOT_EXTRACTED => Self::KeyType("2dsphere"),
+            code::GEO_2D_NOT_A_POINT
+            | code::GEO_2D_OUT_OF_BOUNDS
+            | code::GEO_2D_SINGLE_COORDINATE
+            | code::GEO_2D_MALFORMED => Self::KeyType("2d"),
+            code::HASHED_ARRAY => Self::KeyType("hashed"),
+            code::CANNOT_BUILD_INDEX_KEYS
+            | code::TEXT_LANGUAGE_NOT_A_STRING
+            | code::TEXT_LANGUAGE_NOT_SUPPORTED => Self::KeyType("text"),
+            code::CANNOT_INDEX_PARALLEL_ARRAYS => Self::Compound,
+            code::AMBIGUOUS_PATH => Self::NumberInPath,
             _ => return None,
         })
     }

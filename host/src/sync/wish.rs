@@ -117,7 +117,7 @@ async fn grant_in_copy(context: &Context, position: Option<ClusterTime>, wish: W
                 }
                 Err(error) => {
                     // Nobody waits any more when the call was cut off.
-                    let _ = answer.send(Err(Error::from(error).into_operator()));
+                    let _ = answer.send(Err(error.into()));
                 }
             }
         }

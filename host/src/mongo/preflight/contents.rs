@@ -2,11 +2,13 @@
 //! would be mixed with what is copied; the source nothing that is left out in
 //! silence.
 
-use bson::{Document, doc};
-use futures::TryStreamExt as _;
+use bson::rawdoc;
 
-use super::super::connect::refused;
-use super::super::{Cluster, Error};
+use super::super::{
+    Cluster,
+    connect::{PATIENCE, refused},
+    listing::{databases_within, namespaces_within, user_namespaces_within},
+};
 use crate::model::namespace::is_internal_database;
 use crate::model::{ErrorName, Namespace, OperatorError};
 
@@ -19,9 +21,7 @@ const STORED_FUNCTIONS: &str = "system.js";
 /// Requires that the destination holds nothing but system collections and the
 /// metadata of sync tools.
 pub(super) async fn require_empty(destination: &Cluster) -> Result<(), OperatorError> {
-    let mut found = namespaces(destination)
-        .await
-        .map_err(|error| refused(destination, &error))?;
+    let mut found = namespaces(destination).await?;
     found.retain(|namespace| !namespace.is_internal());
     if found.is_empty() {
         return Ok(());
@@ -41,9 +41,7 @@ pub(super) async fn require_empty(destination: &Cluster) -> Result<(), OperatorE
 pub(super) async fn stored_functions_warning(
     source: &Cluster,
 ) -> Result<Option<String>, OperatorError> {
-    let mut found = namespaces(source)
-        .await
-        .map_err(|error| refused(source, &error))?;
+    let mut found = namespaces(source).await?;
     found.retain(|namespace| namespace.collection == STORED_FUNCTIONS);
     let names: Vec<String> = found.iter().map(ToString::to_string).collect();
     Ok((!names.is_empty()).then(|| {
@@ -79,16 +77,15 @@ const OWN_PREFIXES: [&str; 6] = [
 
 /// A sentence for the operator if the source holds data in databases that are never synced.
 pub(super) async fn left_out_warning(source: &Cluster) -> Result<Option<String>, OperatorError> {
-    let databases = source.client.list_database_names().await;
-    let databases = databases.map_err(|error| refused(source, &error.into()))?;
+    let databases = databases_within(&source.client, PATIENCE).await;
+    let databases = databases.map_err(|error| refused(source, &error))?;
     let mut found = Vec::new();
     // `local` is each member's own, and no replica set has it in common.
     let internal = |name: &&String| is_internal_database(name) && *name != "local";
     for database in databases.iter().filter(internal) {
         // What the user may not see is not told: that is no reason to refuse a sync.
-        let visible =
-            doc! { "listCollections": 1, "nameOnly": true, "authorizedCollections": true };
-        let visible = collections(source, database, visible).await;
+        let list = rawdoc! { "listCollections": 1, "nameOnly": true, "authorizedCollections": true, "cursor": {} };
+        let visible = namespaces_within(&source.client.database(database), &list, PATIENCE).await;
         found.extend(visible.unwrap_or_default().into_iter().filter(is_left_out));
     }
     Ok((!found.is_empty()).then(|| {
@@ -119,40 +116,11 @@ fn list(found: &[Namespace]) -> String {
     names.join(", ") + &more
 }
 
-/// Every collection and view of the databases that a sync is about.
-async fn namespaces(cluster: &Cluster) -> Result<Vec<Namespace>, Error> {
-    let mut found = Vec::new();
-    for database in user_databases(cluster).await? {
-        let all = doc! { "listCollections": 1, "nameOnly": true };
-        found.extend(collections(cluster, &database, all).await?);
-    }
-    Ok(found)
-}
-
-/// The collections and views of a database that `list` lists.
-async fn collections(
-    cluster: &Cluster,
-    database: &str,
-    list: Document,
-) -> Result<Vec<Namespace>, Error> {
-    let mut listed = cluster
-        .client
-        .database(database)
-        .run_cursor_command(list)
-        .await?;
-    let mut found = Vec::new();
-    while let Some(collection) = listed.try_next().await? {
-        let name = collection.get_str("name").unwrap_or_default();
-        found.push(Namespace::new(database, name));
-    }
-    Ok(found)
-}
-
-/// The databases that a sync is about.
-pub(super) async fn user_databases(cluster: &Cluster) -> Result<Vec<String>, Error> {
-    let mut databases = cluster.client.list_database_names().await?;
-    databases.retain(|database| !is_internal_database(database));
-    Ok(databases)
+/// Every collection and view of the user databases.
+async fn namespaces(cluster: &Cluster) -> Result<Vec<Namespace>, OperatorError> {
+    user_namespaces_within(&cluster.client, PATIENCE)
+        .await
+        .map_err(|error| refused(cluster, &error))
 }
 
 #[cfg(test)]

@@ -8,8 +8,9 @@ use bson::{Document, doc};
 use serde::{Deserialize, Serialize};
 
 use super::Cluster;
-use crate::model::{ErrorName, OperatorError};
+use crate::model::{ErrorKind, ErrorName, OperatorError};
 
+mod command;
 mod contents;
 mod majority;
 mod oplog;
@@ -78,10 +79,10 @@ fn refuse_same_cluster(source: &Identity, destination: &Identity) -> Result<(), 
 
 /// Requires WiredTiger and reads at majority read concern.
 async fn require_storage(cluster: &Cluster) -> Result<(), OperatorError> {
-    let status = topology::ask(cluster, doc! { "serverStatus": 1 }).await?;
+    let status = command::ask(cluster, doc! { "serverStatus": 1 }).await?;
     let engine = status
         .get_document("storageEngine")
-        .map_err(|_absent| topology::unexpected(cluster, "serverStatus", "storageEngine"))?;
+        .map_err(|_absent| command::unexpected(cluster, "serverStatus", "storageEngine"))?;
     storage_refusal(cluster.name.as_str(), engine).map_or(Ok(()), Err)
 }
 
@@ -89,9 +90,9 @@ async fn require_storage(cluster: &Cluster) -> Result<(), OperatorError> {
 /// and the metadata has indexes of `_id` alone. Users that may not ask are believed.
 async fn require_table_scans(cluster: &Cluster) -> Result<(), OperatorError> {
     let parameter = doc! { "getParameter": 1, "notablescan": 1 };
-    let is_off = match topology::ask(cluster, parameter).await {
+    let is_off = match command::ask(cluster, parameter).await {
         Ok(reply) => !reply.get_bool("notablescan").unwrap_or_default(),
-        Err(error) if error.name == ErrorName::ConnectionFailed => return Err(error),
+        Err(error) if error.kind() != ErrorKind::Operator => return Err(error),
         Err(_refused) => true,
     };
     if is_off {

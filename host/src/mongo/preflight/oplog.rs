@@ -4,9 +4,15 @@ use bson::{Document, Timestamp, doc};
 use futures::TryStreamExt as _;
 use mongodb::Collection;
 
-use super::super::connect::admin;
-use super::super::{Cluster, Error};
-use super::{contents, privileges};
+use super::{
+    super::{
+        Cluster, Error,
+        connect::{PATIENCE, admin},
+        listing::user_databases_within,
+        reply::bson_number,
+    },
+    privileges,
+};
 
 /// A cautious guess at how fast a cluster is copied, in bytes a second.
 const COPY_BYTES_PER_SECOND: u64 = 20_000_000;
@@ -88,35 +94,12 @@ async fn sizes(oplog: &Collection<Document>) -> Result<Option<(u64, u64)>, Error
         .next();
     Ok(stats.and_then(|stats| {
         let stats = stats.get_document("storageStats").ok()?;
-        Some((whole(stats, "size")?, whole(stats, "maxSize")?))
+        Some((bson_u64(stats, "size")?, bson_u64(stats, "maxSize")?))
     }))
 }
 
-/// A number that the server sends as an int, a long or a double.
-fn whole(document: &Document, key: &str) -> Option<u64> {
-    number(document, key).map(round)
-}
-
-fn number(document: &Document, key: &str) -> Option<f64> {
-    match document.get(key)? {
-        bson::Bson::Int32(n) => Some(f64::from(*n)),
-        #[expect(
-            clippy::cast_precision_loss,
-            reason = "a size; its last digits do not matter"
-        )]
-        bson::Bson::Int64(n) => Some(*n as f64),
-        bson::Bson::Double(n) => Some(*n),
-        _ => None,
-    }
-}
-
-#[expect(
-    clippy::cast_possible_truncation,
-    clippy::cast_sign_loss,
-    reason = "saturates, which is what a size or a time wants"
-)]
-fn round(number: f64) -> u64 {
-    number as u64
+fn bson_u64(document: &Document, key: &str) -> Option<u64> {
+    u64::try_from(bson_number(document, key)?).ok()
 }
 
 /// The seconds held now, carried on to the time at which the oplog is full.
@@ -138,23 +121,39 @@ async fn retention_seconds(source: &Cluster) -> u64 {
     )
     .await;
     let status = status.unwrap_or_default();
-    let hours = status
-        .get_document("oplogTruncation")
-        .ok()
-        .and_then(|truncation| number(truncation, "oplogMinRetentionHours"));
-    round(hours.unwrap_or(0.0) * SECONDS_PER_HOUR)
+    let truncation = status.get_document("oplogTruncation").ok();
+    truncation
+        .and_then(min_retention_seconds)
+        .unwrap_or_default()
+}
+
+fn min_retention_seconds(truncation: &Document) -> Option<u64> {
+    let name = "oplogMinRetentionHours";
+    match truncation.get_f64(name) {
+        Ok(hours) => Some(seconds(hours)),
+        Err(_absent_or_whole) => Some(bson_u64(truncation, name)?.saturating_mul(3600)),
+    }
+}
+
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "saturates, as a time may"
+)]
+fn seconds(hours: f64) -> u64 {
+    (hours * SECONDS_PER_HOUR) as u64
 }
 
 /// Bytes of uncompressed documents in the databases that a sync is about.
 async fn data_bytes(source: &Cluster) -> Result<u64, Error> {
     let mut total: u64 = 0;
-    for database in contents::user_databases(source).await? {
+    for database in user_databases_within(&source.client, PATIENCE).await? {
         let stats = source
             .client
             .database(&database)
             .run_command(doc! { "dbStats": 1 })
             .await?;
-        total = total.saturating_add(whole(&stats, "dataSize").unwrap_or(0));
+        total = total.saturating_add(bson_u64(&stats, "dataSize").unwrap_or(0));
     }
     Ok(total)
 }

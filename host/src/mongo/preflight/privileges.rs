@@ -9,9 +9,12 @@ use std::fmt;
 use bson::{Document, doc};
 use serde::Deserialize;
 
-use super::super::Cluster;
-use super::super::connect::{admin, authentication_required, is_unauthorized, refused};
-use super::topology::{ask, unexpected};
+use super::super::{
+    Cluster,
+    connect::{admin, refused},
+    operator::authentication_required,
+};
+use super::command::{ask, unexpected};
 use crate::model::{ErrorName, OperatorError};
 
 /// A resource, as a role's `privileges` name it; empty means any.
@@ -174,7 +177,7 @@ async fn auth_info(cluster: &Cluster) -> Result<Option<AuthInfo>, OperatorError>
         .map_err(|_malformed| unexpected(cluster, "connectionStatus", "authInfo"))?;
     match admin(cluster, doc! { "getCmdLineOpts": 1 }).await {
         Ok(options) if !has_access_control(&options) => Ok(None),
-        Err(error) if !is_unauthorized(&error) => Err(refused(cluster, &error)),
+        Err(error) if !error.is_unauthorized() => Err(refused(cluster, &error)),
         _ if info.authenticated_users.is_empty() => {
             Err(authentication_required(cluster.name.as_str()))
         }

@@ -4,9 +4,11 @@ use bson::oid::ObjectId;
 use bson::{Document, doc};
 use serde::{Deserialize, Serialize};
 
-use super::super::Cluster;
-use super::super::connect::{admin, refused};
-use super::privileges;
+use super::{
+    super::Cluster,
+    command::{ask, unexpected},
+    privileges,
+};
 use crate::model::{ErrorName, OperatorError};
 
 /// Which replica set a connection leads to.
@@ -117,25 +119,6 @@ async fn version(cluster: &Cluster) -> Result<(u32, u32, u32), OperatorError> {
     let reply = ask(cluster, doc! { "buildInfo": 1 }).await?;
     let text = reply.get_str("version").unwrap_or_default();
     super::version::parse(text).ok_or_else(|| unexpected(cluster, "buildInfo", "version"))
-}
-
-/// Runs a command on `admin`, and says what went wrong in the operator's words.
-pub(super) async fn ask(cluster: &Cluster, command: Document) -> Result<Document, OperatorError> {
-    admin(cluster, command)
-        .await
-        .map_err(|error| refused(cluster, &error))
-}
-
-/// For a reply that lacks what every supported server sends.
-pub(super) fn unexpected(cluster: &Cluster, command: &str, field: &str) -> OperatorError {
-    OperatorError::new(
-        ErrorName::ServerVersionNotSupported,
-        format!(
-            "{}'s reply to {command} has no {field}. tidegate works with MongoDB servers only; \
-             check where the connection string leads.",
-            cluster.name.as_str()
-        ),
-    )
 }
 
 #[cfg(test)]

@@ -5,8 +5,10 @@
 
 use bson::{Document, doc};
 
-use super::super::Cluster;
-use super::topology::{ask, unexpected};
+use super::{
+    super::Cluster,
+    command::{ask, unexpected},
+};
 use crate::model::{ErrorName, OperatorError};
 
 /// The first supported version.

@@ -8,12 +8,13 @@ use std::{
 use bson::{RawDocumentBuf, doc};
 use serde::de::DeserializeOwned;
 
-use super::{Ended, Metadata, operator};
+use super::{Ended, Metadata};
 use crate::{
     metadata::{
         CopyState, IntentDocument, METADATA_VERSION, NamespaceDocument, PartitionDocument, Phase,
         PositionDocument, QuarantineDocument, SessionDocument,
     },
+    model::OperatorError,
     mongo::unreadable,
     plugin::digest,
 };
@@ -104,12 +105,17 @@ impl Check<'_> {
         Ok(documents
             .find(collection, doc! {})
             .await
-            .map_err(operator)?)
+            .map_err(OperatorError::from)?)
     }
 
     /// No document is of a term that has not begun.
     async fn terms(&mut self) -> anyhow::Result<()> {
-        let lease = self.metadata.reader.lease().await.map_err(operator)?;
+        let lease = self
+            .metadata
+            .reader
+            .lease()
+            .await
+            .map_err(OperatorError::from)?;
         let term = lease.map_or(0, |lease| lease.term);
         for collection in WITH_TERM {
             for document in self.raw(collection).await? {
@@ -156,7 +162,7 @@ impl Check<'_> {
     async fn components(&mut self, session: &SessionDocument) -> anyhow::Result<()> {
         for pinned in &session.pinned {
             let stored = self.metadata.reader.component(&pinned.digest).await;
-            if digest(&stored.map_err(operator)?) != pinned.digest {
+            if digest(&stored.map_err(OperatorError::from)?) != pinned.digest {
                 self.found.push(format!(
                     "components: {} {} ({}), pinned for {}, is not there as it should be",
                     pinned.name, pinned.version, pinned.digest, pinned.slot

@@ -12,7 +12,7 @@ use std::path::Path;
 use bson::{Bson, Document, doc};
 use serde_json::json;
 
-use super::{Ended, Metadata, operator};
+use super::{Ended, Metadata};
 use crate::model::{ErrorName, OperatorError};
 
 /// Read and written by its owner alone.
@@ -59,11 +59,11 @@ fn refused(place: &str, error: &io::Error) -> OperatorError {
 /// of the same metadata are the same.
 pub(super) async fn export(metadata: &Metadata, out: &mut impl Write) -> anyhow::Result<Ended> {
     let documents = &metadata.documents;
-    for collection in documents.collections().await.map_err(operator)? {
+    for collection in documents.collections().await.map_err(OperatorError::from)? {
         let found: Vec<Document> = documents
             .page(&collection, doc! {}, left_out(&collection), None)
             .await
-            .map_err(operator)?;
+            .map_err(OperatorError::from)?;
         for mut document in found {
             redact(&mut document);
             let document = Bson::Document(document).into_canonical_extjson();

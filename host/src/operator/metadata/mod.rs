@@ -13,10 +13,9 @@ use crate::{
     config::{MetadataCommand, MetadataTask},
     metadata::{self, Heading, newest_release_of},
     model::{ErrorName, OperatorError, namespace::METADATA_DATABASE, options::ClusterName},
-    mongo::{self, Cluster, Documents, connect::connect},
+    mongo::{Cluster, Documents, connect::connect},
     observe,
     session::{Settings, rollback},
-    sync,
 };
 
 /// Whether what was looked at is as it should be.
@@ -68,7 +67,7 @@ impl Metadata {
         ] {
             let cluster = connect(name, uri.reveal(), &app_name).await?;
             let reader = metadata::Reader::new(&cluster.client);
-            if let Some(heading) = reader.heading().await.map_err(operator)? {
+            if let Some(heading) = reader.heading().await? {
                 let documents = Documents::new(&cluster.client, METADATA_DATABASE);
                 return Ok(Self {
                     cluster,
@@ -83,8 +82,4 @@ impl Metadata {
             "Neither cluster holds the metadata of a sync. Give the connection strings that it was begun with.",
         ))
     }
-}
-
-fn operator(error: mongo::Error) -> OperatorError {
-    sync::Error::Mongo(error).into_operator()
 }

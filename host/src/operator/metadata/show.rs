@@ -4,8 +4,11 @@ use std::io::Write;
 
 use serde_json::{Value, json};
 
-use super::{Ended, Metadata, operator};
-use crate::metadata::{IntentDocument, LeaseDocument, METADATA_VERSION, SessionDocument};
+use super::{Ended, Metadata};
+use crate::{
+    metadata::{IntentDocument, LeaseDocument, METADATA_VERSION, SessionDocument},
+    model::OperatorError,
+};
 
 pub(super) async fn show(
     metadata: &Metadata,
@@ -56,7 +59,7 @@ async fn read(metadata: &Metadata) -> anyhow::Result<Value> {
         "metadataVersion": heading.metadata_version,
         "begunBy": heading.begun_by(),
         "lastRelease": heading.written_by,
-        "lease": reader.lease().await.map_err(operator)?.as_ref().map(lease),
+        "lease": reader.lease().await.map_err(OperatorError::from)?.as_ref().map(lease),
     });
     let Some(fields) = shown.as_object_mut() else {
         return Ok(shown);
@@ -64,12 +67,12 @@ async fn read(metadata: &Metadata) -> anyhow::Result<Value> {
     if heading.metadata_version > METADATA_VERSION {
         return Ok(shown);
     }
-    if let Some(standing) = reader.standing().await.map_err(operator)? {
+    if let Some(standing) = reader.standing().await.map_err(OperatorError::from)? {
         fields.insert("state".to_owned(), json!(standing.state));
         fields.insert("phase".to_owned(), json!(standing.phase));
     }
     let shown_of = reader.shown(heading.metadata_version).await;
-    let (copied, position) = shown_of.map_err(operator)?;
+    let (copied, position) = shown_of.map_err(OperatorError::from)?;
     fields.insert("documentsCopied".to_owned(), json!(copied.documents));
     fields.insert("bytesCopied".to_owned(), json!(copied.bytes));
     if let Some(position) = position {
@@ -78,10 +81,10 @@ async fn read(metadata: &Metadata) -> anyhow::Result<Value> {
         fields.insert("eventsApplied".to_owned(), json!(position.events_applied));
     }
     if heading.metadata_version == METADATA_VERSION
-        && let Some(session) = reader.session().await.map_err(operator)?
+        && let Some(session) = reader.session().await.map_err(OperatorError::from)?
     {
         fields.extend(components(&session));
-        let intents = reader.intents().await.map_err(operator)?;
+        let intents = reader.intents().await.map_err(OperatorError::from)?;
         fields.insert("intent".to_owned(), intents.iter().map(intent).collect());
     }
     Ok(shown)

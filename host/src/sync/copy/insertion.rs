@@ -28,7 +28,7 @@ impl PartitionCopier<'_> {
         attempts: usize,
     ) -> Result<(), Error> {
         for (command, sent) in commands(&on_destination(&self.namespace), documents, array)? {
-            let outcome = command.send_unguarded(&self.database()).await?;
+            let outcome = self.database().send_unguarded(command).await?;
             self.settle(&outcome, sent, attempts).await?;
         }
         Ok(())

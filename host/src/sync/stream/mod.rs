@@ -49,7 +49,7 @@ use super::{
 };
 use crate::{
     metadata::{Copied, CopyState, IntentDocument, NamespaceKind, PositionDocument},
-    model::{ClusterTime, Position, event::ChangeEvent},
+    model::{ClusterTime, OperatorError, Position, event::ChangeEvent},
     mongo::{self, Change, listing},
     observe::failpoint,
 };
@@ -290,7 +290,7 @@ impl ChangeStream {
             Wish::RetryQuarantined(answer) => {
                 let retried = retry::all(&self.context, &self.targets, &self.exactness, time).await;
                 // Nobody waits any more when the call was cut off.
-                let _ = answer.send(retried.map_err(Error::into_operator));
+                let _ = answer.send(retried.map_err(OperatorError::from));
             }
             Wish::Boundary(answer) => {
                 self.persist(false).await?;
