@@ -20,6 +20,7 @@ mod operations;
 mod operator;
 pub mod preflight;
 mod reply;
+mod raw_reader;
 mod retry;
 pub mod sample;
 mod selection;
@@ -40,6 +41,7 @@ pub use moment::Moment;
 pub use operations::{
     AppliedOps, applied_ops, end_transactions, end_writes, is_connected, last_written,
 };
+pub use raw_reader::{RawCursor, RawReader, RawReply};
 pub use retry::{Failures, Repeat, Sent, once, outage, retry};
 pub use server_error::ServerError;
 

@@ -4,15 +4,16 @@
 //! The stream is drained and nothing is applied meanwhile, so the destination stands still. The
 //! source is read as of the drained position, where the server still can.
 
-use std::{collections::HashSet, sync::Arc, time::Duration};
+use std::{collections::HashSet, sync::Arc};
 
 use bson::{RawDocumentBuf, rawdoc};
-use futures::{StreamExt, TryStreamExt, stream::BoxStream};
-use mongodb::raw_batch_cursor::RawBatch;
-use sha2::{Digest, Sha256};
-use tokio::time::timeout;
 
-use super::{Context, Error, copy_one, find::append_bounds};
+use super::{
+    Context, Error,
+    collection_reader::{CollectionReader, GONE, has_any, kept},
+    copy_one,
+    find::append_bounds,
+};
 use crate::{
     metadata::{CopyState, NamespaceDocument, NamespaceKind, PartitionDocument},
     model::{
@@ -21,28 +22,14 @@ use crate::{
         raw,
     },
     mongo::{
-        self, Client, Repeat, code,
+        self,
         write::{CollectionRef, Command, WriteCommand},
     },
-    plugin::{NamespaceChain, Outcome},
-    sync::{indexes, pipeline, quarantine::id_document, relaxed},
+    sync::{indexes, relaxed},
 };
-
-/// Answers of a server that does not have the collection.
-const GONE: [i32; 2] = [code::NAMESPACE_NOT_FOUND, code::COLLECTION_UUID_MISMATCH];
-
-/// The time for a batch of a comparison that takes as long as it takes.
-const ANSWER: Duration = Duration::from_secs(120);
 
 /// Statements of one transaction that sets documents right.
 const STATEMENTS: usize = 500;
-
-/// One side's collection, and how it is read.
-struct Side {
-    client: Client,
-    collection: CollectionRef,
-    read_concern: RawDocumentBuf,
-}
 
 /// Compares what is suspect; `at` is the position that the destination stands at.
 pub(in crate::sync) async fn compare(context: &Arc<Context>, at: ClusterTime) -> Result<(), Error> {
@@ -162,13 +149,13 @@ async fn compare_capped(
     at: ClusterTime,
 ) -> Result<(), Error> {
     let chain = context.chain.of(&namespace.source)?;
-    let source = Side {
+    let source = CollectionReader {
         read_concern: majority_after(at),
         ..source(context, &namespace, at)?
     };
     let wanted = match source.digest(chain.as_ref()).await {
         // Dropped after the commit's time: the restoration names it.
-        Err(Error::Mongo(error)) if is_any(&error, &GONE) => return Ok(()),
+        Err(Error::Mongo(error)) if has_any(&error, &GONE) => return Ok(()),
         wanted => wanted?,
     };
     let found = destination(context, &namespace).digest(None).await?;
@@ -195,9 +182,9 @@ fn source(
     context: &Context,
     namespace: &NamespaceDocument,
     at: ClusterTime,
-) -> Result<Side, Error> {
+) -> Result<CollectionReader, Error> {
     let time = bson::Timestamp::from(at);
-    Ok(Side {
+    Ok(CollectionReader {
         client: context.source.clone(),
         collection: CollectionRef {
             namespace: namespace.source.clone(),
@@ -207,8 +194,8 @@ fn source(
     })
 }
 
-fn destination(context: &Context, namespace: &NamespaceDocument) -> Side {
-    Side {
+fn destination(context: &Context, namespace: &NamespaceDocument) -> CollectionReader {
+    CollectionReader {
         client: context.destination.reads(),
         collection: indexes::on_destination(namespace),
         read_concern: rawdoc! { "level": "majority" },
@@ -217,157 +204,4 @@ fn destination(context: &Context, namespace: &NamespaceDocument) -> Side {
 
 fn majority_after(at: ClusterTime) -> RawDocumentBuf {
     rawdoc! { "level": "majority", "afterClusterTime": bson::Timestamp::from(at) }
-}
-
-fn is_any(error: &mongo::Error, codes: &[i32]) -> bool {
-    codes.iter().any(|code| error.has_code(*code))
-}
-
-impl Side {
-    async fn document(&mut self, id: &RawDocumentBuf) -> Result<Option<RawDocumentBuf>, Error> {
-        Ok(self
-            .documents(&rawdoc! { "filter": id.clone() })
-            .await?
-            .pop())
-    }
-
-    /// The `_id`s in a range, of the documents that plugins keep.
-    async fn ids(
-        &mut self,
-        range: &RawDocumentBuf,
-        chain: Option<&NamespaceChain>,
-    ) -> Result<Vec<RawDocumentBuf>, Error> {
-        let mut find = range.clone();
-        if chain.is_none() {
-            find.append(bson::cstr!("projection"), rawdoc! { "_id": 1 });
-        }
-        self.read(&find, |documents| {
-            let kept = kept(chain, documents)?;
-            kept.iter().map(|document| id_of(document)).collect()
-        })
-        .await
-    }
-
-    async fn documents(&mut self, find: &RawDocumentBuf) -> Result<Vec<RawDocumentBuf>, Error> {
-        self.read(find, |documents| {
-            let owned = documents.iter().map(|document| owned(document));
-            owned.collect()
-        })
-        .await
-    }
-
-    /// What `take` makes of the documents of a find with these fields; nothing where the collection is
-    /// gone. Where the time can be read no longer, the newest state is read from then on.
-    async fn read(
-        &mut self,
-        find: &RawDocumentBuf,
-        take: impl Fn(&[&[u8]]) -> Result<Vec<RawDocumentBuf>, Error>,
-    ) -> Result<Vec<RawDocumentBuf>, Error> {
-        loop {
-            let read = Repeat::open(self.client.at(), "compare").run(|| async {
-                let mut taken = Vec::new();
-                let all = self.each(find, |documents| {
-                    taken.extend(take(documents)?);
-                    Ok(())
-                });
-                match all.await {
-                    Err(Error::Mongo(error)) if is_any(&error, &code::NOT_AT_TIME) => Ok(Ok(None)),
-                    Err(Error::Mongo(error)) if is_any(&error, &GONE) => Ok(Ok(Some(Vec::new()))),
-                    Err(Error::Mongo(error)) => Err(error),
-                    other => Ok(other.map(|()| Some(taken))),
-                }
-            });
-            if let Some(taken) = read.await?? {
-                return Ok(taken);
-            }
-            self.read_concern = rawdoc! { "level": "majority" };
-        }
-    }
-
-    /// Calls `take` with the documents of each batch of a find with these fields.
-    async fn each(
-        &self,
-        find: &RawDocumentBuf,
-        mut take: impl FnMut(&[&[u8]]) -> Result<(), Error>,
-    ) -> Result<(), Error> {
-        let no_answer = |_elapsed| mongo::Error::NoAnswer(ANSWER);
-        let opened = timeout(ANSWER, self.batches(find)).await;
-        let mut batches = opened.map_err(no_answer)??;
-        loop {
-            let next = timeout(ANSWER, batches.next()).await.map_err(no_answer)?;
-            let Some(batch) = next.transpose()? else {
-                return Ok(());
-            };
-            let array = batch.doc_slices().map_err(mongo::Error::from)?.as_bytes();
-            let documents: Vec<&[u8]> = raw::documents(array)?.collect::<Result<_, _>>()?;
-            take(&documents)?;
-        }
-    }
-
-    async fn batches(
-        &self,
-        find: &RawDocumentBuf,
-    ) -> Result<BoxStream<'static, Result<RawBatch, mongo::Error>>, mongo::Error> {
-        let mut command = rawdoc! { "find": self.collection.namespace.collection.as_str() };
-        for field in find.iter() {
-            let (name, value) = field?;
-            command.append(name, value);
-        }
-        self.collection.append_uuid(&mut command);
-        command.append(bson::cstr!("readConcern"), self.read_concern.clone());
-        let database = self.client.database(&self.collection.namespace.database);
-        let batches = database.run_raw_cursor_command(command).batch().await?;
-        Ok(batches.map_err(mongo::Error::from).boxed())
-    }
-
-    /// The number of documents in natural order, and a digest over them, as the plugins make them.
-    async fn digest(&self, chain: Option<&NamespaceChain>) -> Result<(u64, [u8; 32]), Error> {
-        let read = Repeat::open(self.client.at(), "compare").run(|| async {
-            match self.digest_once(chain).await {
-                Err(Error::Mongo(error)) => Err(error),
-                other => Ok(other),
-            }
-        });
-        read.await?
-    }
-
-    async fn digest_once(&self, chain: Option<&NamespaceChain>) -> Result<(u64, [u8; 32]), Error> {
-        let natural = rawdoc! { "hint": { "$natural": 1 } };
-        let (mut count, mut digest) = (0, Sha256::new());
-        self.each(&natural, |documents| {
-            for document in kept(chain, documents)? {
-                count += 1;
-                digest.update(&document);
-            }
-            Ok(())
-        })
-        .await?;
-        Ok((count, digest.finalize().into()))
-    }
-}
-
-/// What plugins make of documents.
-fn kept(chain: Option<&NamespaceChain>, documents: &[&[u8]]) -> Result<Vec<Vec<u8>>, Error> {
-    let owned = |document: &&[u8]| document.to_vec();
-    let Some(chain) = chain else {
-        return Ok(documents.iter().map(owned).collect());
-    };
-    let transformed = pipeline::transform(chain, documents)?;
-    let outcomes = documents.iter().zip(transformed.outcomes());
-    let kept = outcomes.filter_map(|(document, outcome)| match outcome {
-        Outcome::Keep => Some(document.to_vec()),
-        Outcome::Replaced(replacement) => Some(replacement.to_vec()),
-        Outcome::Drop | Outcome::Quarantined(_) => None,
-    });
-    Ok(kept.collect())
-}
-
-fn owned(document: &[u8]) -> Result<RawDocumentBuf, Error> {
-    let owned = RawDocumentBuf::from_bytes(document.to_vec());
-    Ok(owned.map_err(mongo::Error::Bson)?)
-}
-
-fn id_of(document: &[u8]) -> Result<RawDocumentBuf, Error> {
-    let id = raw::find(document, "_id")?.ok_or(raw::Malformed)?;
-    id_document(id.kind, id.value)
 }

@@ -1,12 +1,9 @@
 //! The `find` commands of a partition's copy: by the `_id` index between the
 //! partition's bounds, or in natural order.
 
-use bson::{Binary, RawBson, RawBsonRef, RawDocumentBuf, rawdoc, spec::BinarySubtype};
+use bson::{RawBson, RawBsonRef, RawDocumentBuf, rawdoc};
 
-use crate::{
-    metadata::PartitionDocument,
-    model::{ClusterTime, event::CollectionUuid},
-};
+use crate::{metadata::PartitionDocument, model::ClusterTime};
 
 /// One way in which documents of a partition are read.
 #[derive(Clone, Copy)]
@@ -46,21 +43,15 @@ fn from(partition: &PartitionDocument) -> Option<&RawDocumentBuf> {
 
 /// The reads of one collection.
 pub(super) struct Find {
-    pub(super) uuid: CollectionUuid,
     /// Reads see everything up to this time.
     pub(super) after: ClusterTime,
     pub(super) batch_documents: u64,
 }
 
 impl Find {
-    /// The command for one read of the collection, which is called `name` by now.
-    pub(super) fn command(
-        &self,
-        name: &str,
-        read: Read,
-        partition: &PartitionDocument,
-    ) -> RawDocumentBuf {
-        let mut command = rawdoc! { "find": name };
+    /// The fields of the command for one read of the collection, but for its name and its UUID.
+    pub(super) fn fields(&self, read: Read, partition: &PartitionDocument) -> RawDocumentBuf {
+        let mut command = RawDocumentBuf::new();
         match read {
             Read::Natural => command.append(bson::cstr!("hint"), rawdoc! { "$natural": 1 }),
             Read::MaxKey => {
@@ -71,11 +62,6 @@ impl Find {
                 append_bounds(&mut command, from(partition), partition.upper.as_ref());
             }
         }
-        let uuid = Binary {
-            subtype: BinarySubtype::Uuid,
-            bytes: self.uuid.to_vec(),
-        };
-        command.append(bson::cstr!("collectionUUID"), uuid);
         command.append(
             bson::cstr!("batchSize"),
             i64::try_from(self.batch_documents).unwrap_or(i64::MAX),

@@ -1,13 +1,12 @@
 //! How a batch of documents is inserted.
 
 use bson::{RawDocumentBuf, rawdoc};
-use futures::StreamExt;
 
 use super::{Error, worker::PartitionCopier};
 use crate::{
     model::raw::{self, Malformed},
     mongo::{
-        self, Repeat, faithful,
+        self, RawReader, Repeat, faithful,
         write::{self, CollectionRef, MAX_COMMAND_BYTES, StatementError, WriteCommand},
     },
     sync::{
@@ -89,16 +88,11 @@ async fn has_document(
     collection: &CollectionRef,
     id: RawDocumentBuf,
 ) -> Result<bool, mongo::Error> {
-    let name = collection.namespace.collection.as_str();
-    let mut find = rawdoc! { "find": name, "filter": id, "limit": 1 };
-    collection.append_uuid(&mut find);
+    let reader = RawReader::new(database.clone(), collection.clone());
+    let find = rawdoc! { "filter": id, "limit": 1 };
     let found = Repeat::quick(database.at(), "look a duplicate up").run(|| async {
-        let mut batches = database
-            .run_raw_cursor_command(find.clone())
-            .batch()
-            .await?;
-        match batches.next().await {
-            Some(batch) => Ok(batch?.doc_slices()?.into_iter().next().is_some()),
+        match reader.open(&find).await?.next().await? {
+            Some(reply) => Ok(reply.documents()?.next().is_some()),
             None => Ok(false),
         }
     });

@@ -16,6 +16,7 @@
 //! its first insert, and is suspect where an insert may still be under way: one that was begun and not
 //! done when work began, or that lost an answer. Suspect partitions are compared before commit (`compare`).
 
+mod collection_reader;
 mod compare;
 mod creation;
 mod find;

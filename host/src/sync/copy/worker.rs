@@ -2,8 +2,6 @@
 
 use std::time::Duration;
 
-use futures::StreamExt;
-use mongodb::raw_batch_cursor::{RawBatch, RawBatchCursor};
 use tokio::time::Instant;
 
 use super::{
@@ -13,7 +11,10 @@ use super::{
 use crate::{
     metadata::{NamespaceDocument, PartitionDocument},
     model::{ClusterTime, ErrorKind, ErrorName, OperatorError, raw},
-    mongo::{self, DestinationDatabase, Whereabouts, code, outage},
+    mongo::{
+        self, DestinationDatabase, RawCursor, RawReader, RawReply, code, outage,
+        write::CollectionRef,
+    },
     observe::failpoint,
     plugin::{NamespaceChain, Outcome},
     sync::{
@@ -56,7 +57,7 @@ pub(super) struct PartitionCopier<'a> {
 
 /// A batch and its share of the byte budget.
 struct Batch {
-    reply: RawBatch,
+    reply: RawReply,
     _share: Share,
 }
 
@@ -183,14 +184,12 @@ impl PartitionCopier<'_> {
         Ok(())
     }
 
-    async fn read(&self, cursor: &mut RawBatchCursor) -> Result<Option<Batch>, Error> {
+    async fn read(&self, cursor: &mut RawCursor) -> Result<Option<Batch>, Error> {
         let mut share = self.context.budget.reserve().await;
-        let next = tokio::time::timeout(ANSWER, cursor.next()).await;
-        let Some(reply) = next.map_err(|_elapsed| mongo::Error::NoAnswer(ANSWER))? else {
+        let Some(reply) = cursor.next_within(ANSWER).await? else {
             return Ok(None);
         };
-        let reply = reply.map_err(mongo::Error::from)?;
-        share.keep(reply.as_raw_document().as_bytes().len());
+        share.keep(reply.bytes().len());
         Ok(Some(Batch {
             reply,
             _share: share,
@@ -199,11 +198,7 @@ impl PartitionCopier<'_> {
 
     /// Writes a batch and, when it is durable, moves the partition's progress past it.
     async fn write(&self, batch: &Batch, partition: &mut PartitionDocument) -> Result<(), Error> {
-        let array = batch
-            .reply
-            .doc_slices()
-            .map_err(mongo::Error::from)?
-            .as_bytes();
+        let array = batch.reply.array()?;
         let documents: Vec<&[u8]> = raw::documents(array)?.collect::<Result<_, _>>()?;
         let Some(last) = documents.last() else {
             return Ok(());
@@ -267,41 +262,23 @@ impl PartitionCopier<'_> {
         &self,
         read: Read,
         partition: &PartitionDocument,
-    ) -> Result<Option<RawBatchCursor>, Error> {
-        let mut name = self.namespace.source.collection.clone();
-        let database = self
-            .context
-            .source
-            .database(&self.namespace.source.database);
+    ) -> Result<Option<RawCursor>, Error> {
+        let source = &self.namespace.source;
+        let uuid = self.namespace.uuid();
+        let collection = CollectionRef {
+            namespace: source.clone(),
+            uuid: Some(uuid.ok_or(mongo::Error::Reply("info.uuid"))?),
+        };
         let find = Find {
-            uuid: self
-                .namespace
-                .uuid()
-                .ok_or(mongo::Error::Reply("info.uuid"))?,
             after: self.after,
             batch_documents: self.batch_documents(),
         };
-        loop {
-            let command = find.command(&name, read, partition);
-            let batch_size = u32::try_from(self.batch_documents()).unwrap_or(u32::MAX);
-            let opened = database
-                .run_raw_cursor_command(command)
-                .batch_size(batch_size)
-                .batch()
-                .into_future();
-            let opened = tokio::time::timeout(ANSWER, opened).await;
-            match opened.map_err(|_elapsed| mongo::Error::NoAnswer(ANSWER))? {
-                Ok(cursor) => return Ok(Some(cursor)),
-                Err(error) => {
-                    let error = mongo::Error::from(error);
-                    match error.whereabouts(&name) {
-                        Some(Whereabouts::Renamed(actual)) => name = actual,
-                        Some(Whereabouts::Gone) => return Ok(None),
-                        None => return Err(error.into()),
-                    }
-                }
-            }
-        }
+        let batch_size = u32::try_from(self.batch_documents()).unwrap_or(u32::MAX);
+        let database = self.context.source.database(&source.database);
+        let opened = RawReader::new(database, collection)
+            .follow(&find.fields(read, partition), batch_size, ANSWER)
+            .await;
+        Ok(opened?)
     }
 
     fn batch_documents(&self) -> u64 {

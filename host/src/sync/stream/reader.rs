@@ -7,8 +7,6 @@
 use std::{ops::Range, sync::Arc, time::Duration};
 
 use bson::{RawArrayBuf, RawDocumentBuf, rawdoc};
-use futures::StreamExt;
-use mongodb::raw_batch_cursor::{RawBatch, RawBatchCursor};
 use tokio_util::task::AbortOnDropHandle;
 
 use super::Error;
@@ -17,7 +15,7 @@ use crate::{
         ClusterTime, ErrorKind, Position,
         raw::{self, Malformed, range_in},
     },
-    mongo::{self, Client, Failures, Moment, outage},
+    mongo::{self, Client, Failures, Moment, RawCursor, RawReply, outage},
     sync::status::Status,
 };
 
@@ -39,7 +37,7 @@ pub(super) struct Reader {
     start_time: ClusterTime,
     /// The position behind the last batch that was read.
     behind: Option<Position>,
-    cursor: Option<RawBatchCursor>,
+    cursor: Option<RawCursor>,
     question: Option<AbortOnDropHandle<Answer>>,
     failures: Failures,
     /// The pause before the next question.
@@ -52,15 +50,15 @@ pub(super) struct Reader {
 struct Answer {
     begun: Moment,
     bound: Duration,
-    cursor: Option<RawBatchCursor>,
+    cursor: Option<RawCursor>,
     /// The reply opened the cursor. It says that the source answers, not that the stream can be read.
     opened: bool,
-    reply: Result<RawBatch, mongo::Error>,
+    reply: Result<RawReply, mongo::Error>,
 }
 
 /// One reply of the stream.
 pub(super) struct StreamBatch {
-    reply: RawBatch,
+    reply: RawReply,
     /// The place of the array of events in the reply.
     events: Range<usize>,
     position: Option<Position>,
@@ -127,9 +125,9 @@ impl Reader {
         }
     }
 
-    fn batch(&mut self, reply: RawBatch) -> Result<StreamBatch, mongo::Error> {
+    fn batch(&mut self, reply: RawReply) -> Result<StreamBatch, mongo::Error> {
         let token = reply
-            .as_raw_document()
+            .document()
             .get_document("cursor")
             .and_then(|cursor| cursor.get_document("postBatchResumeToken"))
             .map_err(|_absent| mongo::Error::Reply("postBatchResumeToken"))?;
@@ -137,10 +135,7 @@ impl Reader {
         if position.is_some() {
             self.behind.clone_from(&position);
         }
-        let events = range_in(
-            reply.as_raw_document().as_bytes(),
-            reply.doc_slices()?.as_bytes(),
-        );
+        let events = range_in(reply.bytes(), reply.array()?);
         Ok(StreamBatch {
             reply,
             events,
@@ -150,7 +145,7 @@ impl Reader {
 
     /// Asks for the next batch, of a new cursor if the last one has broken.
     fn ask(&mut self) -> AbortOnDropHandle<Answer> {
-        let (source, command) = (self.source.clone(), self.command());
+        let (admin, command) = (self.source.database("admin"), self.command());
         let (pause, bound) = (self.pause, self.bound.min(self.failures.left()));
         let mut cursor = self.cursor.take();
         let status = self.status.clone();
@@ -162,10 +157,10 @@ impl Reader {
             let asked = tokio::time::timeout(bound, async {
                 let mut open = match cursor.take() {
                     Some(open) => open,
-                    None => open_cursor(&source, command).await?,
+                    None => RawCursor::tail(&admin, command, BATCH_EVENTS, AWAIT).await?,
                 };
-                let reply = open.next().await.ok_or(mongo::Error::CursorEnded)?;
-                Ok((open, reply?))
+                let reply = open.next().await?.ok_or(mongo::Error::CursorEnded)?;
+                Ok((open, reply))
             });
             let answer = asked.await.unwrap_or(Err(mongo::Error::NoAnswer(bound)));
             let (cursor, reply) = match answer {
@@ -217,23 +212,10 @@ impl Drop for Reader {
     }
 }
 
-async fn open_cursor(
-    source: &Client,
-    command: RawDocumentBuf,
-) -> Result<RawBatchCursor, mongo::Error> {
-    let cursor = source
-        .database("admin")
-        .run_raw_cursor_command(command)
-        .batch_size(BATCH_EVENTS)
-        .max_time(AWAIT)
-        .batch()
-        .await?;
-    Ok(cursor)
-}
 impl StreamBatch {
     /// All bytes of the batch's array of events.
     pub(super) fn bytes(&self) -> &[u8] {
-        let reply = self.reply.as_raw_document().as_bytes();
+        let reply = self.reply.bytes();
         reply.get(self.events.clone()).unwrap_or_default()
     }
 

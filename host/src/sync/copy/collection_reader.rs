@@ -1,0 +1,171 @@
+//! Reads of one cluster's collection for the comparison before commit.
+
+use std::time::Duration;
+
+use bson::{RawDocumentBuf, rawdoc};
+use sha2::{Digest, Sha256};
+use tokio::time::timeout;
+
+use crate::{
+    model::raw,
+    mongo::{self, Client, RawReader, Repeat, code, write::CollectionRef},
+    plugin::{NamespaceChain, Outcome},
+    sync::{Error, pipeline, quarantine::id_document},
+};
+
+/// Answers of a server that does not have the collection.
+pub(super) const GONE: [i32; 2] = [code::NAMESPACE_NOT_FOUND, code::COLLECTION_UUID_MISMATCH];
+
+/// The time for a batch of a comparison, which as a whole takes as long as it takes.
+const ANSWER: Duration = Duration::from_secs(120);
+
+/// One cluster's collection, and the read concern that it is read with.
+pub(super) struct CollectionReader {
+    pub(super) client: Client,
+    pub(super) collection: CollectionRef,
+    pub(super) read_concern: RawDocumentBuf,
+}
+
+/// The number of a collection's documents in natural order, and a digest over their bytes.
+pub(super) type CollectionDigest = (u64, [u8; 32]);
+
+impl CollectionReader {
+    /// The document with this `_id`.
+    pub(super) async fn document(
+        &mut self,
+        id: &RawDocumentBuf,
+    ) -> Result<Option<RawDocumentBuf>, Error> {
+        let mut found = self
+            .read(&rawdoc! { "filter": id.clone() }, |documents| {
+                documents.iter().map(|document| owned(document)).collect()
+            })
+            .await?;
+        Ok(found.pop())
+    }
+
+    /// The `_id`s in a range, of the documents that plugins keep.
+    pub(super) async fn ids(
+        &mut self,
+        range: &RawDocumentBuf,
+        chain: Option<&NamespaceChain>,
+    ) -> Result<Vec<RawDocumentBuf>, Error> {
+        let mut find = range.clone();
+        if chain.is_none() {
+            find.append(bson::cstr!("projection"), rawdoc! { "_id": 1 });
+        }
+        self.read(&find, |documents| {
+            let kept = kept(chain, documents)?;
+            kept.iter().map(|document| id_of(document)).collect()
+        })
+        .await
+    }
+
+    /// The results of `take` for the batches of a find with these fields; none where the collection is
+    /// gone. Once the server cannot read at the time any more, the newest state is read from then on.
+    async fn read(
+        &mut self,
+        find: &RawDocumentBuf,
+        take: impl Fn(&[&[u8]]) -> Result<Vec<RawDocumentBuf>, Error>,
+    ) -> Result<Vec<RawDocumentBuf>, Error> {
+        loop {
+            let read = Repeat::open(self.client.at(), "compare").run(|| async {
+                let mut taken = Vec::new();
+                let all = self.each(find, |documents| {
+                    taken.extend(take(documents)?);
+                    Ok(())
+                });
+                match all.await {
+                    Err(Error::Mongo(error)) if has_any(&error, &code::NOT_AT_TIME) => Ok(Ok(None)),
+                    Err(Error::Mongo(error)) if has_any(&error, &GONE) => Ok(Ok(Some(Vec::new()))),
+                    Err(Error::Mongo(error)) => Err(error),
+                    other => Ok(other.map(|()| Some(taken))),
+                }
+            });
+            if let Some(taken) = read.await?? {
+                return Ok(taken);
+            }
+            self.read_concern = rawdoc! { "level": "majority" };
+        }
+    }
+
+    /// Calls `take` with the documents of each batch of a find with these fields.
+    async fn each(
+        &self,
+        find: &RawDocumentBuf,
+        mut take: impl FnMut(&[&[u8]]) -> Result<(), Error>,
+    ) -> Result<(), Error> {
+        let mut fields = find.clone();
+        fields.append(bson::cstr!("readConcern"), self.read_concern.clone());
+        let database = self.client.database(&self.collection.namespace.database);
+        let reader = RawReader::new(database, self.collection.clone());
+        let opened = timeout(ANSWER, reader.open(&fields)).await;
+        let mut cursor = opened.map_err(|_elapsed| mongo::Error::NoAnswer(ANSWER))??;
+        while let Some(reply) = cursor.next_within(ANSWER).await? {
+            let documents: Vec<&[u8]> = reply.documents()?.collect::<Result<_, _>>()?;
+            take(&documents)?;
+        }
+        Ok(())
+    }
+
+    /// The digest of the collection as the plugins make its documents.
+    pub(super) async fn digest(
+        &self,
+        chain: Option<&NamespaceChain>,
+    ) -> Result<CollectionDigest, Error> {
+        let read = Repeat::open(self.client.at(), "compare").run(|| async {
+            match self.digest_once(chain).await {
+                Err(Error::Mongo(error)) => Err(error),
+                other => Ok(other),
+            }
+        });
+        read.await?
+    }
+
+    async fn digest_once(&self, chain: Option<&NamespaceChain>) -> Result<CollectionDigest, Error> {
+        let natural = rawdoc! { "hint": { "$natural": 1 } };
+        let (mut count, mut digest) = (0, Sha256::new());
+        self.each(&natural, |documents| {
+            for document in kept(chain, documents)? {
+                count += 1;
+                digest.update(&document);
+            }
+            Ok(())
+        })
+        .await?;
+        Ok((count, digest.finalize().into()))
+    }
+}
+
+/// Whether a server answered with one of `codes`.
+pub(super) fn has_any(error: &mongo::Error, codes: &[i32]) -> bool {
+    codes.iter().any(|code| error.has_code(*code))
+}
+
+/// The documents as plugins make them, without those that they drop or quarantine.
+pub(super) fn kept(
+    chain: Option<&NamespaceChain>,
+    documents: &[&[u8]],
+) -> Result<Vec<Vec<u8>>, Error> {
+    let owned = |document: &&[u8]| document.to_vec();
+    let Some(chain) = chain else {
+        return Ok(documents.iter().map(owned).collect());
+    };
+    let transformed = pipeline::transform(chain, documents)?;
+    let outcomes = documents.iter().zip(transformed.outcomes());
+    let kept = outcomes.filter_map(|(document, outcome)| match outcome {
+        Outcome::Keep => Some(document.to_vec()),
+        Outcome::Replaced(replacement) => Some(replacement.to_vec()),
+        Outcome::Drop | Outcome::Quarantined(_) => None,
+    });
+    Ok(kept.collect())
+}
+
+fn owned(document: &[u8]) -> Result<RawDocumentBuf, Error> {
+    let owned = RawDocumentBuf::from_bytes(document.to_vec());
+    Ok(owned.map_err(mongo::Error::Bson)?)
+}
+
+fn id_of(document: &[u8]) -> Result<RawDocumentBuf, Error> {
+    let id = raw::find(document, "_id")?.ok_or(raw::Malformed)?;
+    id_document(id.kind, id.value)
+}
