@@ -9,8 +9,8 @@ use std::{collections::HashSet, sync::Arc};
 
 use super::{
     Context, Error,
-    batch::{BatchWriter, Fold},
-    coalesce::{Slot, coalesce},
+    batch::BatchWriter,
+    coalesce::{Fold, Slot, coalesce},
     freshness::{Exactness, Freshness},
     lookup::{Found, LookUp},
     round::{EventRef, Part},
@@ -119,13 +119,13 @@ impl Applier {
         slots: &mut [Slot<'_>],
         at_least: ClusterTime,
     ) -> Result<(), Error> {
-        let wanted = slots.iter_mut().filter(|slot| slot.look_up);
+        let wanted = slots.iter_mut().filter(|slot| slot.write.is_look_up());
         let (mut strict, mut free): (Vec<_>, Vec<_>) =
             wanted.partition(|slot| target.is_strict(slot.id_kind));
         for wanted in [&mut strict, &mut free] {
             while !wanted.is_empty() {
                 self.look_up_some(target, wanted, at_least).await?;
-                wanted.retain(|slot| slot.look_up);
+                wanted.retain(|slot| slot.write.is_look_up());
             }
         }
         Ok(())
@@ -139,7 +139,7 @@ impl Applier {
         at_least: ClusterTime,
     ) -> Result<(), Error> {
         let Found { time, _share } = self.look_up.fill(target, wanted, at_least).await?;
-        let found = wanted.iter_mut().filter(|slot| !slot.look_up);
+        let found = wanted.iter_mut().filter(|slot| !slot.write.is_look_up());
         let mut slots: Vec<Slot<'_>> = found.map(|slot| slot.take()).collect();
         self.transform(target, &mut slots).await?;
         let mut found = [Fold { target, slots }];
@@ -161,7 +161,7 @@ impl Applier {
         let (places, documents): (Vec<_>, Vec<_>) = slots
             .iter()
             .enumerate()
-            .filter_map(|(at, slot)| slot.whole().map(|document| (at, document)))
+            .filter_map(|(at, slot)| slot.write.whole().map(|document| (at, document)))
             .unzip();
         let transformed = pipeline::transform(chain, &documents)?;
         let judged = places.iter().zip(&documents).zip(transformed.outcomes());
@@ -178,8 +178,8 @@ impl Applier {
             };
             match outcome {
                 Outcome::Keep => {}
-                Outcome::Replaced(replacement) => slot.replace(replacement),
-                Outcome::Drop | Outcome::Quarantined(_) => slot.leave_out(),
+                Outcome::Replaced(replacement) => slot.write.replace(replacement),
+                Outcome::Drop | Outcome::Quarantined(_) => slot.write.leave_out(),
             }
         }
         Ok(())
@@ -202,7 +202,7 @@ impl Applier {
         let (places, faulty): (HashSet<_>, Vec<_>) = faulty.into_iter().unzip();
         quarantine.put(status, origin, &faulty).await?;
         let judged = slots.iter().enumerate();
-        let well = judged.filter(|(at, slot)| !slot.look_up && !places.contains(at));
+        let well = judged.filter(|(at, slot)| !slot.write.is_look_up() && !places.contains(at));
         let keys = well.map(|(_, slot)| &slot.key);
         quarantine.release(status, &namespace_id, keys).await
     }

@@ -10,9 +10,8 @@ use std::{sync::Arc, time::Duration};
 
 use super::{
     Context, Error,
-    coalesce::Slot,
-    statement::{CommandPlan, Kind, Part, Place, Statement, plan, section},
-    targets::Target,
+    coalesce::{Fold, PendingWrite, Slot},
+    statement::{CommandPlan, Kind, Part, Place, Statement, plan, section, slot},
 };
 use crate::{
     mongo::{
@@ -31,12 +30,6 @@ const MAX_BYTES: usize = 8 << 20;
 const AIM: Duration = Duration::from_millis(500);
 /// Deltas that a server refuses one by one, before all of a transaction are looked up.
 const MAX_REFUSALS: usize = 4;
-
-/// What is to be written to one collection.
-pub(super) struct Fold<'a, 't> {
-    pub(super) target: &'t Target,
-    pub(super) slots: Vec<Slot<'a>>,
-}
 
 /// Writes the slots of one applier.
 pub(super) struct BatchWriter {
@@ -80,9 +73,9 @@ impl BatchWriter {
     fn portion(&self, folds: &[Fold<'_, '_>], places: &[Place]) -> usize {
         let (mut bytes, mut statements) = (0, 0);
         let fitting = places.iter().take_while(|place| {
-            let slot = super::statement::slot(folds, **place);
+            let slot = slot(folds, **place);
             bytes += slot.map_or(0, Slot::bytes);
-            statements += slot.map_or(0, |slot| slot.deltas.len().max(1));
+            statements += slot.map_or(0, |slot| slot.write.deltas().len().max(1));
             bytes <= MAX_BYTES && statements <= self.statements
         });
         fitting.count().max(1)
@@ -238,7 +231,7 @@ fn give_way(
         (Part::Put, Some(slot)) if code::NOT_AS_REPLACEMENT.contains(&error.code()) => {
             slot.reinsert = true;
         }
-        (Part::Delta(_), Some(slot)) => slot.look_up = true,
+        (Part::Delta(_), Some(slot)) => slot.write = PendingWrite::LookUp,
         _ => return Err(error.refusal(&target.collection.namespace).into()),
     }
     Ok(())
@@ -258,8 +251,9 @@ fn look_up_unmatched(folds: &mut [Fold<'_, '_>], plan: &[CommandPlan], outcomes:
 
 fn look_up_deltas(folds: &mut [Fold<'_, '_>], places: impl Iterator<Item = Place>) {
     for place in places {
-        if let Some(slot) = slot_mut(folds, place).filter(|slot| !slot.deltas.is_empty()) {
-            slot.look_up = true;
+        let slot = slot_mut(folds, place);
+        if let Some(slot) = slot.filter(|slot| !slot.write.deltas().is_empty()) {
+            slot.write = PendingWrite::LookUp;
         }
     }
 }

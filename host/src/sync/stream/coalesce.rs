@@ -1,7 +1,7 @@
 //! Folds the events of one collection into what each document needs.
 //!
 //! Of several events of one document only the last whole one counts, and the
-//! deltas behind it. Different documents do not depend on one another, so a
+//! deltas after it. Different documents do not depend on one another, so a
 //! fold can be written as inserts, then updates, then deletes.
 
 use std::borrow::Cow;
@@ -17,15 +17,27 @@ use super::{
 };
 use crate::model::{ClusterTime, document_key::DocumentKey, event::OpType};
 
-/// What happens to a document before its deltas.
+/// The write that brings one document of the destination to its state after the folded events.
+///
+/// Invariant: deltas stand only where they give the source's bytes, so never in a collection with plugins,
+/// and never after an event that needs a look-up.
 #[derive(Debug)]
-pub(super) enum Base<'a> {
-    Unchanged,
-    /// New: written as an insert.
-    Insert(Cow<'a, [u8]>),
-    /// Written whole, whether or not it is there.
-    Put(Cow<'a, [u8]>),
+pub(super) enum PendingWrite<'a> {
+    /// A new document and the deltas after it.
+    Insert {
+        document: Cow<'a, [u8]>,
+        deltas: Vec<Delta<'a>>,
+    },
+    /// The whole document, whether or not it is on the destination, and the deltas after it.
+    Put {
+        document: Cow<'a, [u8]>,
+        deltas: Vec<Delta<'a>>,
+    },
+    /// Changes of a document that is on the destination; none leave it alone.
+    Deltas(Vec<Delta<'a>>),
     Delete,
+    /// The source's current document is needed, whatever the events before or after say.
+    LookUp,
 }
 
 /// One document and what is to be done with it.
@@ -35,14 +47,17 @@ pub(super) struct Slot<'a> {
     /// The type and the bytes of its `_id`, as in the last event.
     pub(super) id_kind: u8,
     pub(super) id: &'a [u8],
-    pub(super) base: Base<'a>,
-    pub(super) deltas: Vec<Delta<'a>>,
-    /// The source's current document is needed; nothing else of the slot counts.
-    pub(super) look_up: bool,
-    /// The document may be there already: an insert is written as a replacement.
+    pub(super) write: PendingWrite<'a>,
+    /// The document may be on the destination already: an insert is written as a replacement.
     pub(super) replay: bool,
     /// The server does not take the document as a replacement: it is deleted and inserted.
     pub(super) reinsert: bool,
+}
+
+/// What is to be written to one collection.
+pub(super) struct Fold<'a, 't> {
+    pub(super) target: &'t Target,
+    pub(super) slots: Vec<Slot<'a>>,
 }
 
 /// Folds `events`, all of `target`, in the order of the stream.
@@ -64,27 +79,20 @@ pub(super) fn coalesce<'a>(
         }
         let at = *by_key.entry(key.clone()).or_insert(slots.len());
         if at == slots.len() {
-            slots.push(Slot {
-                key,
-                id_kind,
-                id,
-                base: Base::Unchanged,
-                deltas: Vec::new(),
-                look_up: false,
-                replay: false,
-                reinsert: false,
-            });
+            slots.push(Slot::untouched(key, id_kind, id));
         }
         if let Some(slot) = slots.get_mut(at) {
             (slot.id_kind, slot.id) = (id_kind, id);
             slot.replay |= !exactness.is_exact(event.time);
-            slot.fold(
-                event.op_type,
-                part.body(event)?,
-                may_be_delta(target, id_kind, exactness, event.time),
-            )?;
+            let may_be_delta = may_be_delta(target, id_kind, exactness, event.time);
+            slot.write
+                .fold(event.op_type, part.body(event)?, may_be_delta)?;
         }
     }
+    debug_assert!(
+        target.chain.is_none() || slots.iter().all(|slot| slot.write.deltas().is_empty()),
+        "plugins get whole documents"
+    );
     Ok(slots)
 }
 
@@ -92,81 +100,129 @@ fn may_be_delta(target: &Target, id_kind: u8, exactness: &Exactness, time: Clust
     !target.is_strict(id_kind) && target.chain.is_none() && exactness.is_exact(time)
 }
 
-impl<'a> Slot<'a> {
+impl<'a> PendingWrite<'a> {
+    /// A write that does nothing.
+    fn nothing() -> Self {
+        Self::Deltas(Vec::new())
+    }
+
+    /// Adds the next event of the document.
     fn fold(&mut self, op_type: OpType, body: &'a [u8], may_be_delta: bool) -> Result<(), Error> {
         match op_type {
-            OpType::Insert if matches!(self.base, Base::Unchanged) && self.deltas.is_empty() => {
-                self.base = Base::Insert(Cow::Borrowed(body));
-            }
-            OpType::Insert | OpType::Replace => self.put(body),
-            OpType::Delete => {
-                self.base = Base::Delete;
-                self.deltas.clear();
-            }
+            OpType::Insert | OpType::Replace => self.put(op_type, body),
+            OpType::Delete if self.is_look_up() => {}
+            OpType::Delete => *self = Self::Delete,
             _ => match may_be_delta.then(|| Delta::of(body)).transpose()?.flatten() {
                 Some(delta) if delta.is_empty() => {}
-                Some(delta) => self.deltas.push(delta),
-                None => self.look_up = true,
+                Some(delta) => self.push(delta),
+                None => *self = Self::LookUp,
             },
         }
         Ok(())
     }
 
-    fn put(&mut self, document: &'a [u8]) {
-        self.deltas.clear();
-        self.base = match self.base {
-            Base::Insert(_) => Base::Insert(Cow::Borrowed(document)),
-            _ => Base::Put(Cow::Borrowed(document)),
+    fn put(&mut self, op_type: OpType, document: &'a [u8]) {
+        let (document, deltas) = (Cow::Borrowed(document), Vec::new());
+        *self = match self {
+            Self::LookUp => return,
+            Self::Insert { .. } => Self::Insert { document, deltas },
+            Self::Deltas(before) if before.is_empty() && op_type == OpType::Insert => {
+                Self::Insert { document, deltas }
+            }
+            Self::Put { .. } | Self::Deltas(_) | Self::Delete => Self::Put { document, deltas },
+        };
+    }
+
+    fn push(&mut self, delta: Delta<'a>) {
+        match self {
+            Self::Insert { deltas, .. } | Self::Put { deltas, .. } | Self::Deltas(deltas) => {
+                deltas.push(delta);
+            }
+            // No update follows a delete without an insert between; a look-up is right in any case.
+            Self::Delete => *self = Self::LookUp,
+            Self::LookUp => {}
+        }
+    }
+
+    /// Whether the source's current document is needed.
+    pub(super) fn is_look_up(&self) -> bool {
+        matches!(self, Self::LookUp)
+    }
+
+    /// The document that is to be written whole.
+    pub(super) fn whole(&self) -> Option<&[u8]> {
+        match self {
+            Self::Insert { document, .. } | Self::Put { document, .. } => Some(document),
+            Self::Deltas(_) | Self::Delete | Self::LookUp => None,
+        }
+    }
+
+    /// The deltas, in the order of their events.
+    pub(super) fn deltas(&self) -> &[Delta<'a>] {
+        match self {
+            Self::Insert { deltas, .. } | Self::Put { deltas, .. } | Self::Deltas(deltas) => deltas,
+            Self::Delete | Self::LookUp => &[],
+        }
+    }
+
+    /// Moves the write out and leaves one that does nothing.
+    pub(super) fn take(&mut self) -> Self {
+        std::mem::replace(self, Self::nothing())
+    }
+
+    /// Writes `changed` in place of the document that was to be written.
+    pub(super) fn replace(&mut self, changed: &[u8]) {
+        if let Self::Insert { document, .. } | Self::Put { document, .. } = self {
+            *document = Cow::Owned(changed.to_vec());
+        }
+    }
+
+    /// The document is not to be on the destination. An inserted one was missing before its event, so
+    /// a document with its `_id` comes from later events, and is left to these.
+    pub(super) fn leave_out(&mut self) {
+        *self = match self {
+            Self::Insert { .. } => Self::nothing(),
+            _ => Self::Delete,
         };
     }
 }
 
 impl<'a> Slot<'a> {
-    /// Moves what is to be done out of a slot that stays behind empty.
+    /// A document of which no event has been folded.
+    fn untouched(key: DocumentKey<'a>, id_kind: u8, id: &'a [u8]) -> Self {
+        Self {
+            key,
+            id_kind,
+            id,
+            write: PendingWrite::nothing(),
+            replay: false,
+            reinsert: false,
+        }
+    }
+
+    /// A document that is looked up, and may be on the destination.
+    pub(super) fn looked_up(key: DocumentKey<'a>, id_kind: u8, id: &'a [u8]) -> Self {
+        Self {
+            write: PendingWrite::LookUp,
+            replay: true,
+            ..Self::untouched(key, id_kind, id)
+        }
+    }
+
+    /// Moves what is to be done out of the slot, and leaves nothing to be done.
     pub(super) fn take(&mut self) -> Slot<'a> {
         Slot {
             key: self.key.clone(),
-            id_kind: self.id_kind,
-            id: self.id,
-            base: std::mem::replace(&mut self.base, Base::Unchanged),
-            deltas: std::mem::take(&mut self.deltas),
-            look_up: std::mem::take(&mut self.look_up),
-            replay: self.replay,
-            reinsert: self.reinsert,
+            write: self.write.take(),
+            ..*self
         }
     }
 
-    /// The document that is to be written whole, if it is known.
-    pub(super) fn whole(&self) -> Option<&[u8]> {
-        match &self.base {
-            Base::Insert(document) | Base::Put(document) if !self.look_up => Some(document),
-            _ => None,
-        }
-    }
-
-    /// Writes `document` in place of the one that was to be written.
-    pub(super) fn replace(&mut self, document: &[u8]) {
-        if let Base::Insert(whole) | Base::Put(whole) = &mut self.base {
-            *whole = Cow::Owned(document.to_vec());
-        }
-    }
-
-    /// The document is not to be on the destination. One that was inserted was not there before
-    /// the event, and whatever is there now came from later on: it is left to its own events.
-    pub(super) fn leave_out(&mut self) {
-        self.base = match self.base {
-            Base::Insert(_) => Base::Unchanged,
-            _ => Base::Delete,
-        };
-    }
-
-    /// About what its statements take in a command.
+    /// About the bytes of its statements in a command.
     pub(super) fn bytes(&self) -> usize {
-        let whole = match &self.base {
-            Base::Insert(document) | Base::Put(document) => document.len(),
-            _ => 0,
-        };
-        let deltas: usize = self.deltas.iter().map(Delta::bytes).sum();
-        whole + deltas + (self.id.len() + 64) * (1 + self.deltas.len())
+        let deltas = self.write.deltas();
+        let whole = self.write.whole().map_or(0, <[u8]>::len);
+        let changes: usize = deltas.iter().map(Delta::bytes).sum();
+        whole + changes + (self.id.len() + 64) * (1 + deltas.len())
     }
 }

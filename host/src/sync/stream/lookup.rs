@@ -10,13 +10,11 @@
 
 use std::{borrow::Cow, collections::HashMap};
 
-use bson::{Binary, RawDocumentBuf, Timestamp, rawdoc, spec::BinarySubtype};
-use futures::StreamExt;
-use mongodb::raw_batch_cursor::RawBatch;
+use bson::{RawDocumentBuf, Timestamp, rawdoc};
 
 use super::{
     Error,
-    coalesce::{Base, Slot},
+    coalesce::{PendingWrite, Slot},
     targets::Target,
 };
 use crate::{
@@ -25,7 +23,7 @@ use crate::{
         document_key::DocumentKey,
         raw::{self, Writer, kind},
     },
-    mongo::{self, Client, Repeat, Whereabouts},
+    mongo::{self, Client, RawReader, RawReply, write::CollectionRef},
     sync::budget::{Budget, Share},
 };
 
@@ -44,23 +42,22 @@ pub(super) struct Found {
 
 /// The first reply to a find.
 struct Reply {
-    batch: Option<RawBatch>,
+    reply: Option<RawReply>,
     time: Option<ClusterTime>,
     /// Documents did not fit in it.
     has_more: bool,
 }
 
 impl Reply {
-    fn read(batch: Option<RawBatch>) -> Self {
-        let cursor = batch
+    fn read(reply: Option<RawReply>) -> Self {
+        let cursor = reply
             .as_ref()
-            .and_then(|batch| batch.as_raw_document().get_document("cursor").ok());
-        let time = cursor.and_then(|cursor| cursor.get_timestamp("atClusterTime").ok());
+            .and_then(|reply| reply.document().get_document("cursor").ok());
         let id = cursor.and_then(|cursor| cursor.get_i64("id").ok());
         Self {
-            time: time.map(ClusterTime::from),
+            time: reply.as_ref().and_then(snapshot_time),
             has_more: id.is_some_and(|id| id != 0),
-            batch,
+            reply,
         }
     }
 }
@@ -89,16 +86,19 @@ impl LookUp {
         slots: &mut [&mut Slot<'_>],
         at_least: ClusterTime,
     ) -> Result<Found, Error> {
+        debug_assert!(slots.iter().all(|slot| slot.write.is_look_up()));
+        let is_strict = |slot: &Slot<'_>| target.is_strict(slot.id_kind);
+        let first = slots.first().map(|slot| is_strict(slot));
+        debug_assert!(slots.iter().all(|slot| first == Some(is_strict(slot))));
         let mut share = self.budget.reserve().await;
         let ids = slots.iter().take(self.chunk);
         let ids: Vec<_> = ids.map(|slot| (slot.id_kind, slot.id)).collect();
         let reply = self.find(target, &ids, at_least).await?;
         let mut documents = HashMap::with_capacity(ids.len());
         let mut bytes = 0;
-        if let Some(batch) = &reply.batch {
-            share.keep(batch.as_raw_document().as_bytes().len());
-            let array = batch.doc_slices().map_err(mongo::Error::from)?;
-            for document in raw::documents(array.as_bytes())? {
+        if let Some(reply) = &reply.reply {
+            share.keep(reply.bytes().len());
+            for document in reply.documents()? {
                 let document = document?;
                 let id = raw::find(document, "_id")?.ok_or(raw::Malformed)?;
                 documents.insert(DocumentKey::new(id.kind, id.value), document);
@@ -110,12 +110,13 @@ impl LookUp {
             if reply.has_more && ids.len() > 1 && !documents.contains_key(&slot.key) {
                 continue;
             }
-            slot.look_up = false;
-            slot.deltas.clear();
             slot.reinsert = false;
-            slot.base = match documents.get(&slot.key) {
-                Some(document) => Base::Put(Cow::Owned(document.to_vec())),
-                None => Base::Delete,
+            slot.write = match documents.get(&slot.key) {
+                Some(document) => PendingWrite::Put {
+                    document: Cow::Owned(document.to_vec()),
+                    deltas: Vec::new(),
+                },
+                None => PendingWrite::Delete,
             };
         }
         self.adapt(bytes);
@@ -139,37 +140,34 @@ impl LookUp {
         ids: &[(u8, &[u8])],
         at_least: ClusterTime,
     ) -> Result<Reply, mongo::Error> {
+        let collection = CollectionRef {
+            namespace: target.source.clone(),
+            uuid: Some(target.uuid),
+        };
         let database = self.source.database(&target.source.database);
-        let mut name = target.source.collection.clone();
-        loop {
-            let found = Repeat::slow(database.at(), "look documents up")
-                .run(async || {
-                    let command = find_command(&name, target, ids, at_least)?;
-                    let mut cursor = database.run_raw_cursor_command(command).batch().await?;
-                    // What is left of the cursor is killed by the driver when it is dropped.
-                    let reply = Reply::read(cursor.next().await.transpose()?);
-                    if reply.time.is_some_and(|time| time < at_least) {
-                        Err(mongo::Error::Stale)
-                    } else {
-                        Ok(reply)
-                    }
-                })
-                .await;
-            match found {
-                Err(error) => match error.whereabouts(&name) {
-                    Some(Whereabouts::Renamed(actual)) => name = actual,
-                    // The event that says so will come.
-                    Some(Whereabouts::Gone) => return Ok(Reply::read(None)),
-                    None => return Err(error),
-                },
-                found => return found,
-            }
-        }
+        let fields = find_fields(target, ids, at_least)?;
+        let is_fresh = |reply: &RawReply| match snapshot_time(reply) {
+            Some(time) if time < at_least => Err(mongo::Error::Stale),
+            _ => Ok(()),
+        };
+        // A collection that is gone holds nothing: the event that says so will come.
+        let reply = RawReader::new(database, collection)
+            .first_reply("look documents up", &fields, is_fresh)
+            .await?;
+        Ok(Reply::read(reply))
     }
 }
 
-fn find_command(
-    name: &str,
+/// The time of the snapshot that a reply was read from.
+fn snapshot_time(reply: &RawReply) -> Option<ClusterTime> {
+    let cursor = reply.document().get_document("cursor").ok()?;
+    Some(ClusterTime::from(
+        cursor.get_timestamp("atClusterTime").ok()?,
+    ))
+}
+
+/// The fields of the `find` but for the collection's name and its UUID.
+fn find_fields(
     target: &Target,
     ids: &[(u8, &[u8])],
     at_least: ClusterTime,
@@ -182,8 +180,6 @@ fn find_command(
         false => rawdoc! { "level": "snapshot" },
     };
     let head = rawdoc! {
-        "find": name,
-        "collectionUUID": Binary { subtype: BinarySubtype::Uuid, bytes: target.uuid.to_vec() },
         // One more than there are: only a reply that is full leaves the cursor open.
         "batchSize": i32::try_from(ids.len() + 1).unwrap_or(i32::MAX),
         "readConcern": read_concern,

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use super::{
     Context, Error,
     applier::Applier,
-    coalesce::{Base, Slot},
+    coalesce::Slot,
     freshness::Exactness,
     targets::{Target, Targets},
 };
@@ -59,16 +59,8 @@ async fn look_up(
     let mut slots = Vec::with_capacity(entries.len());
     for entry in entries {
         let id = raw::find(entry.document_id.as_bytes(), "_id")?.ok_or(raw::Malformed)?;
-        slots.push(Slot {
-            key: DocumentKey::new(id.kind, id.value),
-            id_kind: id.kind,
-            id: id.value,
-            base: Base::Unchanged,
-            deltas: Vec::new(),
-            look_up: true,
-            replay: true,
-            reinsert: false,
-        });
+        let key = DocumentKey::new(id.kind, id.value);
+        slots.push(Slot::looked_up(key, id.kind, id.value));
     }
     applier.look_up(target, &mut slots, at_least).await
 }

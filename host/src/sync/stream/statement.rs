@@ -1,9 +1,6 @@
 //! The commands of a transaction: which statements of which slots each holds.
 
-use super::{
-    batch::Fold,
-    coalesce::{Base, Slot},
-};
+use super::coalesce::{Fold, PendingWrite, Slot};
 use crate::{
     model::raw::kind,
     mongo::{
@@ -79,14 +76,14 @@ pub(super) fn plan(folds: &[Fold<'_, '_>], places: &[Place]) -> Vec<CommandPlan>
         let with_slot = places
             .iter()
             .filter_map(|place| Some((*place, slot(folds, *place)?)));
-        with_slot.filter(|(_, slot)| slot.reinsert && !slot.look_up)
+        with_slot.filter(|(_, slot)| slot.reinsert && !slot.write.is_look_up())
     };
     for (place, slot) in reinserted() {
         let part = Part::Delete;
         plan.push(Kind::Delete, Statement { place, part }, slot.bytes());
     }
     for (place, slot) in reinserted() {
-        let (kind, part) = match slot.whole().is_none_or(faithful::is_kept) {
+        let (kind, part) = match slot.write.whole().is_none_or(faithful::is_kept) {
             true => (Kind::Insert, Part::Insert),
             false => (Kind::Update, Part::Put),
         };
@@ -101,19 +98,17 @@ pub(super) fn slot<'f, 'a>(folds: &'f [Fold<'a, '_>], place: Place) -> Option<&'
 
 /// Inserts, then updates, then deletes; `None` for a slot that writes nothing.
 pub(super) fn section(slot: &Slot<'_>) -> Option<Kind> {
-    if slot.look_up {
-        return None;
-    }
-    match &slot.base {
-        Base::Insert(document)
-            if !slot.replay && slot.deltas.is_empty() && faithful::is_kept(document) =>
+    match &slot.write {
+        PendingWrite::Insert { document, deltas }
+            if !slot.replay && deltas.is_empty() && faithful::is_kept(document) =>
         {
             Some(Kind::Insert)
         }
-        Base::Insert(_) | Base::Put(_) => Some(Kind::Update),
-        Base::Delete if slot.deltas.is_empty() => Some(Kind::Delete),
-        Base::Unchanged if slot.deltas.is_empty() => None,
-        Base::Unchanged | Base::Delete => Some(Kind::Update),
+        PendingWrite::Insert { .. } | PendingWrite::Put { .. } => Some(Kind::Update),
+        PendingWrite::Deltas(deltas) if deltas.is_empty() => None,
+        PendingWrite::Deltas(_) => Some(Kind::Update),
+        PendingWrite::Delete => Some(Kind::Delete),
+        PendingWrite::LookUp => None,
     }
 }
 
@@ -133,10 +128,10 @@ impl Plan {
             Kind::Insert => push(Part::Insert, bytes),
             Kind::Delete => push(Part::Delete, bytes),
             Kind::Update => {
-                if matches!(slot.base, Base::Insert(_) | Base::Put(_)) {
+                if slot.write.whole().is_some() {
                     push(Part::Put, bytes);
                 }
-                for at in 0..slot.deltas.len() {
+                for at in 0..slot.write.deltas().len() {
                     push(Part::Delta(at), bytes);
                 }
             }
@@ -193,22 +188,20 @@ impl CommandPlan {
 }
 
 fn write(command: &mut WriteCommand, slot: &Slot<'_>, part: Part) -> Result<(), mongo::Error> {
-    match (part, &slot.base) {
-        (Part::Insert, Base::Insert(document) | Base::Put(document)) => command.push(document),
-        (Part::Put, Base::Insert(document) | Base::Put(document)) => {
+    match part {
+        Part::Insert => command.push(slot.write.whole().ok_or(MISPLACED)?),
+        Part::Put => {
+            let document = slot.write.whole().ok_or(MISPLACED)?;
             command.push_replacement(slot.id_kind, slot.id, document);
         }
-        (Part::Delta(at), _) => {
-            let delta = slot.deltas.get(at).ok_or(MISPLACED)?;
+        Part::Delta(at) => {
+            let delta = slot.write.deltas().get(at).ok_or(MISPLACED)?;
             command.push_with(|writer| {
                 write_query(writer, slot.id_kind, slot.id);
                 delta.write(writer);
             });
         }
-        (Part::Delete, _) => {
-            command.push_delete(slot.id_kind, slot.id);
-        }
-        (Part::Insert | Part::Put, _) => return Err(MISPLACED),
+        Part::Delete => command.push_delete(slot.id_kind, slot.id),
     }
     Ok(())
 }
