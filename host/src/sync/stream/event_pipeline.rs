@@ -1,0 +1,253 @@
+//! The stream from its batches to the destination: rounds are built, handed out and finished in order.
+
+use std::{sync::Arc, time::Duration};
+
+use futures::stream::{FuturesOrdered, StreamExt};
+use tokio::{
+    sync::{mpsc, watch},
+    time::MissedTickBehavior,
+};
+
+use super::{
+    Context, Error,
+    appliers::Appliers,
+    ddl,
+    freshness::Exactness,
+    position::{StreamPosition, position_after},
+    reader::{Reader, StreamBatch},
+    round::{self, Finished, RoundBuilder},
+    targets::Targets,
+};
+use crate::{
+    metadata::{IntentDocument, PositionDocument},
+    model::{ClusterTime, Position, event::ChangeEvent},
+    mongo::{Change, listing},
+    observe::failpoint,
+    sync::{letters, status::Step, wish::Wish},
+};
+
+/// Rounds that are being applied at once.
+const MAX_ROUNDS: usize = 3;
+
+/// How often the safe position is persisted.
+const PERSIST_EVERY: Duration = Duration::from_secs(1);
+
+/// Why the stream has ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::sync) enum End {
+    /// Everything up to the commit time is applied.
+    Drained,
+    /// The session asked the work to stop; the position is persisted.
+    Stopped,
+}
+
+/// The state of change event application between two events.
+pub(super) struct EventPipeline {
+    pub(super) context: Arc<Context>,
+    pub(super) position: StreamPosition,
+    pub(super) targets: Targets,
+    pub(super) exactness: Arc<Exactness>,
+    reader: Reader,
+    appliers: Appliers,
+    rounds: FuturesOrdered<Finished>,
+    numbers: ddl::Numbers,
+    /// Intents whose commands may still arrive.
+    in_flight: Vec<IntentDocument>,
+}
+
+impl EventPipeline {
+    /// Opens all writers first: what earlier work of this host has sent is done by then, or
+    /// never, so that the position and the source's time are read after the last of it.
+    pub(super) async fn open(
+        context: Arc<Context>,
+        start_time: ClusterTime,
+    ) -> Result<Self, Error> {
+        let exactness = Arc::new(Exactness::default());
+        let appliers = Appliers::start(&context, &exactness).await?;
+        let position = context.store.position().await?;
+        exactness.raise(match &position {
+            Some(position) if position.clean => position.exact_after,
+            _ => listing::operation_time(&context.source).await?,
+        });
+        show_persisted(&context, position.as_ref());
+        let safe = position.map(|position| position.safe);
+        let in_flight = context.store.intents().await?;
+        ddl::settle(&context, &in_flight).await?;
+        let mut pipeline = Self {
+            numbers: ddl::Numbers::after(&in_flight),
+            in_flight,
+            reader: Reader::new(
+                context.source.clone(),
+                context.status.clone(),
+                start_time,
+                safe.clone(),
+            ),
+            targets: Targets::load(&context).await?,
+            appliers,
+            rounds: FuturesOrdered::new(),
+            position: StreamPosition::new(&context, &exactness, start_time, safe),
+            exactness,
+            context,
+        };
+        pipeline.position.begin().await?;
+        Ok(pipeline)
+    }
+
+    /// Applies events until everything up to the commit time is applied, or the work is cancelled.
+    pub(super) async fn apply_until(
+        &mut self,
+        mut commit_time: watch::Receiver<Option<ClusterTime>>,
+        wishes: &mut mpsc::Receiver<Wish>,
+    ) -> Result<End, Error> {
+        self.copy_pending(wishes).await?;
+        self.context.status.set_step(Step::ChangeEventApplication);
+        let mut ticks = tokio::time::interval(PERSIST_EVERY);
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let cancel = self.context.cancel.clone();
+        loop {
+            if self.position.has_passed(*commit_time.borrow_and_update()) {
+                return Ok(End::Drained);
+            }
+            tokio::select! {
+                biased;
+                () = cancel.cancelled() => return Err(Error::Cancelled),
+                Some(finished) = self.rounds.next(), if !self.rounds.is_empty() => self.finished(finished)?,
+                _ = ticks.tick() => self.position.persist(false).await?,
+                Some(wish) = wishes.recv() => self.grant(wish, wishes).await?,
+                changed = commit_time.changed() => changed.map_err(|_closed| Error::Cancelled)?,
+                batch = self.reader.next(), if self.rounds.len() < MAX_ROUNDS => self.take(batch?).await?,
+            }
+        }
+    }
+
+    /// Splits a batch into rounds at its DDL events and hands the rounds out.
+    async fn take(&mut self, batch: StreamBatch) -> Result<(), Error> {
+        let batch = Arc::new(batch);
+        let mut round = RoundBuilder::new(&batch, self.appliers.count());
+        let mut last = None;
+        for document in batch.events()? {
+            let event = ChangeEvent::parse(document?)?;
+            if event.op_type.is_crud() {
+                if let Some(target) = self.targets.get(event.uuid) {
+                    round.push(&event, target)?;
+                }
+            } else {
+                let before =
+                    std::mem::replace(&mut round, RoundBuilder::new(&batch, self.appliers.count()));
+                self.submit(before, last.map(position_after).transpose()?.flatten())
+                    .await?;
+                self.apply_ddl(&event).await?;
+            }
+            last = Some(event.resume_token);
+        }
+        self.submit(round, batch.position()).await
+    }
+
+    /// Hands a round out. `position` is where the stream stands after it.
+    async fn submit(
+        &mut self,
+        round: RoundBuilder,
+        position: Option<Position>,
+    ) -> Result<(), Error> {
+        if round.is_empty() && position.is_none() {
+            return Ok(());
+        }
+        let finished = self.appliers.submit(round, position).await?;
+        self.rounds.push_back(finished);
+        Ok(())
+    }
+
+    async fn apply_ddl(&mut self, event: &ChangeEvent<'_>) -> Result<(), Error> {
+        self.finish_rounds().await?;
+        if !self.in_flight.is_empty() {
+            ddl::settle(&self.context, &self.in_flight).await?;
+        }
+        let before = self.position.document();
+        let ddl::Applied { in_scope, changes } = ddl::apply(
+            &self.context,
+            &mut self.targets,
+            &self.exactness,
+            event,
+            before,
+            &mut self.numbers,
+        )
+        .await?;
+        failpoint("ddl_applied");
+        self.context.status.add_events_applied(u64::from(in_scope));
+        let after = position_after(event.resume_token)?.or(self.position.safe().cloned());
+        if changes.is_empty() {
+            self.position.pass(after);
+        } else {
+            self.record(changes, after).await?;
+        }
+        self.position.show();
+        Ok(())
+    }
+
+    /// Records what a DDL event has led to, with the position after it. The position stays before the
+    /// event until then: work that fails persists it once more.
+    async fn record(&mut self, changes: Vec<Change>, after: Option<Position>) -> Result<(), Error> {
+        let document = self.position.document_at(after.clone(), false);
+        record_ddl(&self.context, changes, document.as_ref()).await?;
+        self.position.recorded(after, document.as_ref());
+        self.in_flight = self.context.store.intents().await?;
+        self.targets.fill_uuids(&self.context).await?;
+        failpoint("position_persisted");
+        Ok(())
+    }
+
+    /// Waits for all rounds, so that nothing is written any more; gives the first failure.
+    pub(super) async fn finish_rounds(&mut self) -> Result<(), Error> {
+        let mut outcome = Ok(());
+        while let Some(finished) = self.rounds.next().await {
+            let finished = self.finished(finished);
+            outcome = match outcome {
+                Ok(()) | Err(Error::Cancelled) => finished.and(outcome),
+                failure => failure,
+            };
+        }
+        outcome
+    }
+
+    fn finished(&mut self, round: Result<round::Applied, Error>) -> Result<(), Error> {
+        let round = round.inspect_err(|_| self.position.fail())?;
+        self.context.status.add_events_applied(round.events);
+        self.context.status.has_moved();
+        self.position.advance(round.position)?;
+        failpoint("events_applied");
+        Ok(())
+    }
+}
+
+/// Shows the position that work begins with.
+fn show_persisted(context: &Context, position: Option<&PositionDocument>) {
+    if let Some(position) = position {
+        context
+            .status
+            .set_events_applied(u64::try_from(position.events_applied).unwrap_or_default());
+        context.status.set_safe(position.safe.cluster_time);
+        context.status.set_reported(position.safe.cluster_time);
+    }
+}
+
+/// Records what a DDL event has led to; a collection that it creates is created with that.
+async fn record_ddl(
+    context: &Context,
+    changes: Vec<Change>,
+    after: Option<&PositionDocument>,
+) -> Result<(), Error> {
+    let store = &context.store;
+    let Err(error) = store.record_ddl(changes.clone(), after).await else {
+        return Ok(());
+    };
+    let created = changes.iter().find_map(|change| match change {
+        Change::Command { database, .. } => Some(database),
+        _ => None,
+    });
+    match created {
+        Some(database) if letters::free_name(context, database, &error).await? => {
+            Ok(store.record_ddl(changes, after).await?)
+        }
+        _ => Err(error.into()),
+    }
+}
