@@ -83,7 +83,9 @@ impl Fence {
         let mut until = self.0.clone();
         loop {
             match self.left() {
-                Err(Error::LeaseExpired) => {}
+                Err(Error::LeaseExpired) => {
+                    tracing::debug!("a write waits until the lease is renewed");
+                }
                 other => return other,
             }
             match tokio::time::timeout(outage(), until.changed()).await {

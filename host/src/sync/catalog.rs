@@ -8,7 +8,7 @@
 use bson::{RawDocument, RawDocumentBuf};
 use futures::{FutureExt, StreamExt, TryStreamExt, stream};
 
-use super::{Error, relaxed, scope::Scope, views};
+use super::{Error, collection_options, scope::Scope, source_indexes::secondary_indexes, views};
 use crate::{
     metadata::{CopyState, NamespaceDocument, NamespaceKind},
     model::{ClusterTime, ErrorName, Namespace, OperatorError, event::CollectionUuid},
@@ -111,27 +111,11 @@ async fn with_indexes(database: &Database, mut entry: Entry) -> Result<Entry, mo
     Ok(entry)
 }
 
-/// The indexes of a collection but for the one on `_id`, by name.
-pub(crate) async fn secondary_indexes(
-    database: &Database,
-    collection: &str,
-) -> Result<Vec<RawDocumentBuf>, mongo::Error> {
-    let mut indexes = listing::indexes(database, collection).await?;
-    // A clustered collection lists its key as an index too; `create` makes it.
-    indexes.retain(|index| {
-        index.get_str("name").ok() != Some("_id_")
-            && !index.get_bool("clustered").unwrap_or(false)
-            && listing::subdocument(index, "key").is_some()
-    });
-    indexes.sort_by(|a, b| a.get_str("name").ok().cmp(&b.get_str("name").ok()));
-    Ok(indexes)
-}
-
 /// The options of a collection or view, as its `listCollections` entry gives them.
 pub(crate) fn options_of(listed: &RawDocument) -> Result<RawDocumentBuf, Error> {
     let empty = RawDocumentBuf::new();
     let options = listing::subdocument(listed, "options").unwrap_or(&empty);
-    relaxed::options(options, listing::subdocument(listed, "idIndex"))
+    collection_options::of_listing(options, listing::subdocument(listed, "idIndex"))
 }
 
 fn entry(database: &str, listed: &RawDocumentBuf, scope: &Scope) -> Result<Option<Entry>, Error> {

@@ -12,6 +12,9 @@ use crate::{
     plugin::Chain,
 };
 
+/// The name that errors give the source.
+pub(super) const SOURCE: &str = "the source";
+
 /// How many tasks work at once, from mongosync's `loadLevel`.
 #[derive(Clone, Copy, Debug)]
 pub struct Workers(usize);

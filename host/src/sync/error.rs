@@ -1,7 +1,7 @@
 //! Why a sync stopped.
 
 use crate::{
-    model::{ErrorName, OperatorError, raw::Malformed},
+    model::{ErrorKind, ErrorName, OperatorError, raw::Malformed},
     mongo,
 };
 
@@ -33,6 +33,24 @@ impl From<Error> for OperatorError {
             Error::Task(_) | Error::Cancelled => {
                 Self::new(ErrorName::InternalError, error.to_string())
             }
+        }
+    }
+}
+
+impl Error {
+    /// The error, where commit tries again what failed. Another host's sync is not ours to go on with, and
+    /// an outage ends the work.
+    ///
+    /// # Errors
+    /// The error, where it ends the work.
+    pub(super) fn unless_fatal(self) -> Result<Self, Self> {
+        match self {
+            Self::Mongo(ref failed)
+                if matches!(failed, mongo::Error::Fenced) || failed.kind() == ErrorKind::Outage =>
+            {
+                Err(self)
+            }
+            other => Ok(other),
         }
     }
 }

@@ -4,8 +4,8 @@
 
 use bson::{RawBsonRef, RawDocument, rawdoc};
 
-use super::{Context, Error, catalog, indexes};
-use crate::mongo::{code, write::CollectionRef};
+use super::{Error, destination, source_indexes};
+use crate::mongo::{Destination, code, write::CollectionRef};
 
 /// What a refusal tells of the index that is the cause; its name is in none that can be relied on.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -69,7 +69,7 @@ const AGAIN: usize = 3;
 /// Drops one index that can have refused a statement with this code. False: it is not to be sent again, since
 /// there was none at any of `attempts`.
 pub(super) async fn give_way(
-    context: &Context,
+    destination: &Destination,
     collection: &CollectionRef,
     code: i32,
     attempts: usize,
@@ -78,15 +78,15 @@ pub(super) async fn give_way(
         return Ok(false);
     };
     let name = &collection.namespace;
-    let database = context.destination.database(&name.database);
-    let there = catalog::secondary_indexes(database.reads(), &name.collection).await?;
+    let database = destination.database(&name.database);
+    let there = source_indexes::secondary_indexes(database.reads(), &name.collection).await?;
     let Some(index) = there.iter().find(|index| cause.can_be(index)) else {
         return Ok(attempts < AGAIN);
     };
     let index = index.get_str("name").unwrap_or_default();
     tracing::info!(namespace = %name, index, code, "an index refuses a document of a later time, and gives way until commit");
     let command = rawdoc! { "dropIndexes": name.collection.as_str(), "index": index };
-    match indexes::run_on(&database, collection, command).await {
+    match destination::run_on(&database, collection, command).await {
         // Another applier has dropped it.
         Err(Error::Mongo(error)) if error.has_code(code::INDEX_NOT_FOUND) => Ok(true),
         other => other.map(|()| true),

@@ -3,10 +3,10 @@
 
 use bson::rawdoc;
 
-use super::{Context, Error, indexes};
+use super::{Error, destination::run};
 use crate::{
     model::namespace::folded_database,
-    mongo::{self, listing},
+    mongo::{self, Destination, listing},
 };
 
 /// After a command that `error` refused since `database` has an empty one with its name in other
@@ -15,18 +15,18 @@ use crate::{
 /// `dropDatabase` has no UUID, so a late one would take a later database of that name with it: it is
 /// sent here only, to a database that holds nothing.
 pub(super) async fn free_name(
-    context: &Context,
+    destination: &Destination,
     database: &str,
     error: &mongo::Error,
 ) -> Result<bool, Error> {
     let Some(other) = in_the_way(database, error) else {
         return Ok(false);
     };
-    let destination = context.destination.database(&other);
-    if !listing::collections(destination.reads()).await?.is_empty() {
+    let other = destination.database(&other);
+    if !listing::collections(other.reads()).await?.is_empty() {
         return Ok(false);
     }
-    indexes::run(&destination, rawdoc! { "dropDatabase": 1 }).await?;
+    run(&other, rawdoc! { "dropDatabase": 1 }).await?;
     Ok(true)
 }
 

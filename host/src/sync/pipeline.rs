@@ -12,5 +12,6 @@ use crate::plugin::{NamespaceChain, Transformed};
 pub(super) fn transform(chain: &NamespaceChain, documents: &[&[u8]]) -> Result<Transformed, Error> {
     let batch = documents.concat();
     let transformed = tokio::task::block_in_place(|| chain.transform(&batch))?;
+    debug_assert_eq!(transformed.len(), documents.len());
     Ok(transformed)
 }

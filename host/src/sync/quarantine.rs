@@ -7,12 +7,10 @@
 //! - a document is in quarantine or on the destination, as of the event that was
 //!   applied last: what a later event makes of it, or a retry, takes its entry away.
 
-use std::{
-    collections::{HashMap, HashSet},
-    sync::{Mutex, MutexGuard, PoisonError},
-};
+use std::collections::{HashMap, HashSet};
 
 use bson::RawDocumentBuf;
+use parking_lot::{Mutex, MutexGuard};
 use sha2::{Digest, Sha256};
 
 use super::{Error, status::Status};
@@ -121,7 +119,7 @@ impl Quarantine {
     }
 
     fn ids(&self) -> MutexGuard<'_, HashMap<String, HashSet<String>>> {
-        self.ids.lock().unwrap_or_else(PoisonError::into_inner)
+        self.ids.lock()
     }
 }
 

@@ -1,10 +1,9 @@
 //! Which namespaces a sync works on, and under what name: the route component's
 //! answer, asked once a namespace.
 
-use std::{
-    collections::HashMap,
-    sync::{Arc, RwLock},
-};
+use std::{collections::HashMap, sync::Arc};
+
+use parking_lot::RwLock;
 
 use crate::{
     model::{Namespace, OperatorError, Route},
@@ -31,9 +30,7 @@ impl Scope {
 
     /// Forgets all answers: the router's components have been swapped.
     pub(crate) fn forget(&self) {
-        if let Ok(mut answers) = self.answers.write() {
-            answers.clear();
-        }
+        self.answers.write().clear();
     }
 
     /// The name that `source` has on the destination; `None` if it is not synced.
@@ -44,25 +41,19 @@ impl Scope {
         if source.is_internal() {
             return Ok(None);
         }
-        if let Some(answer) = self
-            .answers
-            .read()
-            .ok()
-            .and_then(|answers| answers.get(source).cloned())
-        {
-            return Ok(answer);
+        if let Some(answer) = self.answers.read().get(source) {
+            return Ok(answer.clone());
         }
         let answer = match tokio::task::block_in_place(|| self.router.route(source))? {
             Route::Skip => None,
             Route::Keep => Some(source.clone()),
             Route::Rename(destination) => Some(destination),
         };
-        if let Ok(mut answers) = self.answers.write() {
-            if answers.len() >= MAX_ANSWERS {
-                answers.clear();
-            }
-            answers.insert(source.clone(), answer.clone());
+        let mut answers = self.answers.write();
+        if answers.len() >= MAX_ANSWERS {
+            answers.clear();
         }
+        answers.insert(source.clone(), answer.clone());
         Ok(answer)
     }
 }

@@ -2,12 +2,10 @@
 
 use std::{
     collections::BTreeMap,
-    sync::{
-        Mutex, PoisonError,
-        atomic::{AtomicU64, Ordering::Relaxed},
-    },
+    sync::atomic::{AtomicU64, Ordering::Relaxed},
 };
 
+use parking_lot::Mutex;
 use tokio::sync::watch;
 
 use crate::{
@@ -81,11 +79,11 @@ fn stored(time: &AtomicU64) -> Option<ClusterTime> {
 
 impl Status {
     pub fn step(&self) -> Step {
-        *self.step.lock().unwrap_or_else(PoisonError::into_inner)
+        *self.step.lock()
     }
 
     pub fn set_step(&self, step: Step) {
-        let mut current = self.step.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut current = self.step.lock();
         if *current != step {
             tracing::info!(step = step.info().unwrap_or("waiting"), "step");
         }
@@ -113,10 +111,7 @@ impl Status {
         for counter in [&self.copied_bytes, &self.copied_documents] {
             counter.store(0, Relaxed);
         }
-        self.collections
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clear();
+        self.collections.lock().clear();
     }
 
     pub fn set_total_bytes(&self, bytes: u64) {
@@ -133,10 +128,7 @@ impl Status {
     }
 
     pub fn set_collection(&self, progress: CollectionProgress) {
-        let mut collections = self
-            .collections
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
+        let mut collections = self.collections.lock();
         collections.insert(progress.namespace.clone(), progress);
     }
 
@@ -145,29 +137,18 @@ impl Status {
         namespace: &Namespace,
         change: impl FnOnce(&mut CollectionProgress),
     ) {
-        let mut collections = self
-            .collections
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
+        let mut collections = self.collections.lock();
         if let Some(collection) = collections.get_mut(namespace) {
             change(collection);
         }
     }
 
     pub fn remove_collection(&self, namespace: &Namespace) {
-        self.collections
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .remove(namespace);
+        self.collections.lock().remove(namespace);
     }
 
     pub fn collections(&self) -> Vec<CollectionProgress> {
-        self.collections
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .values()
-            .cloned()
-            .collect()
+        self.collections.lock().values().cloned().collect()
     }
 
     /// Begins to count anew.
@@ -195,19 +176,19 @@ impl Status {
 
     /// The stream asks the source for events.
     pub fn source_is_asked(&self, at: Moment) {
-        let mut asked = self.asked.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut asked = self.asked.lock();
         asked.get_or_insert(at);
     }
 
     /// The source has answered the stream, or is asked no longer.
     pub fn source_has_answered(&self) {
-        *self.asked.lock().unwrap_or_else(PoisonError::into_inner) = None;
+        *self.asked.lock() = None;
     }
 
     /// Since when the stream has waited for an answer of the source; `None` while it does not wait.
     /// A source that is there answers within half a second and a round trip.
     pub fn source_silent_since(&self) -> Option<Moment> {
-        *self.asked.lock().unwrap_or_else(PoisonError::into_inner)
+        *self.asked.lock()
     }
 
     pub fn set_events_applied(&self, events: u64) {

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use bson::{RawDocument, RawDocumentBuf, raw::CStr, rawdoc};
 
-use super::{NotRestored, difference};
+use super::difference;
 use crate::{
     metadata::NamespaceKind,
     model::{ErrorKind, ErrorName, OperatorError, options::BuildIndexes},
@@ -13,8 +13,10 @@ use crate::{
     sync::{
         Context, Error,
         catalog::{self, Entry},
-        indexes,
-        relaxed::{self, collated, is_on, relaxed},
+        collection_options::{self, is_on},
+        destination, index_build,
+        relaxed::{self, collated, relaxed},
+        source_indexes,
     },
 };
 
@@ -23,7 +25,7 @@ pub(super) struct Collection<'a> {
     entry: Entry,
     on_destination: CollectionRef,
     database: DestinationDatabase,
-    not_restored: NotRestored,
+    not_restored: Vec<String>,
     /// What is named in `not_restored`: "index x", "option y".
     named: BTreeSet<String>,
 }
@@ -43,8 +45,8 @@ impl<'a> Collection<'a> {
     }
 
     /// Gives what could not be restored.
-    pub(super) async fn restore(mut self) -> Result<NotRestored, Error> {
-        if relaxed::is_temporary(&self.entry.options) {
+    pub(super) async fn restore(mut self) -> Result<Vec<String>, Error> {
+        if collection_options::is_temporary(&self.entry.options) {
             // The source's server drops it with its next start, and it was created to stay here.
             let dropped = match self.run(rawdoc! { "drop": self.name() }).await {
                 // By a restoration before this one, which was killed.
@@ -134,7 +136,7 @@ impl<'a> Collection<'a> {
 
     /// The indexes on the destination.
     async fn indexes(&self) -> Result<Vec<RawDocumentBuf>, Error> {
-        Ok(catalog::secondary_indexes(self.database.reads(), self.name()).await?)
+        Ok(source_indexes::secondary_indexes(self.database.reads(), self.name()).await?)
     }
 
     /// Those that are there come first: one that is not unique yet keeps another on its key from
@@ -172,7 +174,7 @@ impl<'a> Collection<'a> {
             true => collated(&options, index.clone()),
             false => collated(&options, relaxed(index)?),
         };
-        let built = indexes::build(
+        let built = index_build::build(
             &self.database,
             &self.on_destination,
             std::slice::from_ref(&spec),
@@ -240,7 +242,7 @@ impl<'a> Collection<'a> {
 
     /// Runs a command on the collection, by its UUID.
     async fn run(&self, command: RawDocumentBuf) -> Result<(), Error> {
-        indexes::run_on(&self.database, &self.on_destination, command).await
+        destination::run_on(&self.database, &self.on_destination, command).await
     }
 
     async fn restore_capped(&self) -> Result<(), Error> {

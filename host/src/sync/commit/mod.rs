@@ -9,23 +9,21 @@
 
 mod collection;
 mod difference;
+mod view;
 
 use std::collections::HashMap;
 
 use futures::{StreamExt, stream};
 
-use super::{Context, Error, catalog, indexes};
+use super::{Context, Error, catalog, destination};
 use crate::metadata::NamespaceKind;
 use collection::Collection;
 
 /// Collections that are restored at the same time. Each waits for majorities most of the time.
 const PARALLEL: usize = 16;
 
-/// What could not be restored, one sentence each, without a final stop.
-type NotRestored = Vec<String>;
-
-/// Restores everything and gives what could not be restored, by name.
-pub(super) async fn restore(context: &Context) -> Result<NotRestored, Error> {
+/// Restores everything and gives what could not be restored, by name, in one sentence each without a final stop.
+pub(super) async fn restore(context: &Context) -> Result<Vec<String>, Error> {
     let catalog = catalog::capture(&context.source, &context.scope).await?;
     let known = context.store.namespaces().await?;
     let known: HashMap<_, _> = known
@@ -40,7 +38,7 @@ pub(super) async fn restore(context: &Context) -> Result<NotRestored, Error> {
         .map(|entry| {
             let synced = known
                 .get(entry.document().id.as_str())
-                .map(|namespace| indexes::on_destination(namespace));
+                .map(|namespace| destination::on_destination(namespace));
             async move {
                 match synced {
                     Some(collection) if collection.namespace == entry.destination => {
@@ -60,8 +58,8 @@ pub(super) async fn restore(context: &Context) -> Result<NotRestored, Error> {
         .collect::<Result<Vec<_>, Error>>()?
         .concat();
     for view in views {
-        if let Err(error) = indexes::create_view(context, &view.document()).await {
-            let error = indexes::unless_fenced(error)?;
+        if let Err(error) = view::create_view(context, &view.document()).await {
+            let error = error.unless_fatal()?;
             not_restored.push(format!("view {}: {error}", view.source));
         }
     }

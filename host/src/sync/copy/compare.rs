@@ -11,8 +11,8 @@ use bson::{RawDocumentBuf, rawdoc};
 use super::{
     Context, Error,
     collection_reader::{CollectionReader, GONE, has_any, kept},
-    copy_one,
     find::append_bounds,
+    pool::copy_one,
 };
 use crate::{
     metadata::{CopyState, NamespaceDocument, NamespaceKind, PartitionDocument},
@@ -25,7 +25,7 @@ use crate::{
         self,
         write::{CollectionRef, Command, WriteCommand},
     },
-    sync::{indexes, relaxed},
+    sync::{collection_options, destination, index_build},
 };
 
 /// Statements of one transaction that sets documents right.
@@ -37,14 +37,17 @@ pub(in crate::sync) async fn compare(context: &Arc<Context>, at: ClusterTime) ->
         context.check_cancelled()?;
         let namespace = context.store.namespace(&partition.namespace_id).await?;
         // Capped collections are compared whole.
-        let namespace = namespace.filter(|namespace| !relaxed::is_capped(&namespace.options));
+        let namespace =
+            namespace.filter(|namespace| !collection_options::is_capped(&namespace.options));
         if let Some(namespace) = namespace {
             compare_ids(context, &namespace, &partition, at).await?;
         }
     }
     for namespace in context.store.namespaces().await? {
         context.check_cancelled()?;
-        if namespace.kind == NamespaceKind::Collection && relaxed::is_capped(&namespace.options) {
+        if namespace.kind == NamespaceKind::Collection
+            && collection_options::is_capped(&namespace.options)
+        {
             compare_capped(context, namespace, at).await?;
         }
     }
@@ -173,7 +176,7 @@ async fn compare_capped(
     copy_one(context, namespace, at).await?;
     let copied = context.store.namespace(&id).await?;
     let mut copied = copied.ok_or(mongo::Error::Reply("the namespace's record"))?;
-    indexes::build_namespace(context, &copied).await?;
+    index_build::build_namespace(context, &copied).await?;
     copied.copy_state = CopyState::Ready;
     Ok(context.store.put_namespace(&copied).await?)
 }
@@ -197,7 +200,7 @@ fn source(
 fn destination(context: &Context, namespace: &NamespaceDocument) -> CollectionReader {
     CollectionReader {
         client: context.destination.reads(),
-        collection: indexes::on_destination(namespace),
+        collection: destination::on_destination(namespace),
         read_concern: rawdoc! { "level": "majority" },
     }
 }

@@ -4,16 +4,19 @@ use std::{collections::HashMap, sync::Arc};
 
 use futures::{FutureExt, StreamExt, TryStreamExt, stream};
 
-use super::{Context, Error, READERS, indexes, partition};
+use super::partition;
 use crate::{
     metadata::{CopyState, NamespaceDocument, NewCopy},
     model::options::BuildIndexes,
     mongo::{code, listing, write::CollectionRef},
-    sync::{letters, relaxed},
+    sync::{Context, Error, destination, index_build, letters, relaxed},
 };
 
 /// Collections that are created in one transaction.
 const TOGETHER: usize = 50;
+
+/// Answers of the clusters that are waited for at the same time, where many collections are asked about.
+pub(super) const READERS: usize = 16;
 
 /// A collection of the copy, and its size on the source.
 pub(super) type Sized = (NamespaceDocument, listing::CollectionSize);
@@ -97,7 +100,7 @@ async fn begin(context: &Context, copy: &NewCopy) -> Result<(), Error> {
             drop_existing(context, &copy.namespace).await?;
             Ok(context.store.begin_copies(copies).await?)
         }
-        Err(error) if letters::free_name(context, database, &error).await? => {
+        Err(error) if letters::free_name(&context.destination, database, &error).await? => {
             Ok(context.store.begin_copies(copies).await?)
         }
         other => Ok(other?),
@@ -119,7 +122,7 @@ async fn find_uuids(context: &Context, collections: &mut [&mut Sized]) -> Result
         let reads = context.destination.database(&database);
         for found in listing::collections_named(reads.reads(), &names).await? {
             let name = found.get_str("name").unwrap_or_default().to_owned();
-            uuids.insert((database.clone(), name), indexes::uuid_of(&found));
+            uuids.insert((database.clone(), name), destination::uuid_of(&found));
         }
     }
     for (namespace, _) in collections.iter_mut().map(|sized| &mut **sized) {
@@ -133,7 +136,7 @@ async fn find_uuids(context: &Context, collections: &mut [&mut Sized]) -> Result
 async fn prepare(context: &Context, collections: &[&mut Sized]) -> Result<(), Error> {
     for (namespace, _) in collections.iter().map(|sized| &**sized) {
         if context.options.build_indexes == BuildIndexes::BeforeDataCopy {
-            indexes::build_namespace(context, namespace).await?;
+            index_build::build_namespace(context, namespace).await?;
         }
         context
             .status
@@ -146,14 +149,16 @@ async fn prepare(context: &Context, collections: &[&mut Sized]) -> Result<(), Er
 async fn drop_existing(context: &Context, namespace: &NamespaceDocument) -> Result<(), Error> {
     let name = &namespace.destination;
     let database = context.destination.database(&name.database);
-    let uuid = indexes::destination_uuid(context, &name.database, &name.collection).await?;
-    indexes::refuse_another(context, &namespace.id, uuid.as_ref()).await?;
+    let uuid =
+        destination::destination_uuid(&context.destination, &name.database, &name.collection)
+            .await?;
+    destination::refuse_another(&context.store, &namespace.id, uuid.as_ref()).await?;
     let existing = CollectionRef {
         uuid: uuid.and_then(|hex| NamespaceDocument::uuid_of_id(&hex)),
         namespace: name.clone(),
     };
     let command = bson::rawdoc! { "drop": name.collection.as_str() };
-    match indexes::run_on(&database, &existing, command).await {
+    match destination::run_on(&database, &existing, command).await {
         // Gone already: an attempt whose answer was lost.
         Err(Error::Mongo(error)) if error.whereabouts(&name.collection).is_some() => Ok(()),
         other => other,

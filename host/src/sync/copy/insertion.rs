@@ -10,10 +10,10 @@ use crate::{
         write::{self, CollectionRef, MAX_COMMAND_BYTES, StatementError, WriteCommand},
     },
     sync::{
+        collection_options::is_clustered,
+        destination::on_destination,
         giving_way::{give_way, is_by_index},
-        indexes::on_destination,
         quarantine::id_document,
-        relaxed::is_clustered,
     },
 };
 
@@ -71,7 +71,14 @@ impl PartitionCopier<'_> {
         attempts: usize,
     ) -> Result<(), Error> {
         let collection = on_destination(&self.namespace);
-        if !give_way(self.context, &collection, refusal.code(), attempts).await? {
+        if !give_way(
+            &self.context.destination,
+            &collection,
+            refusal.code(),
+            attempts,
+        )
+        .await?
+        {
             return Err(refusal.clone().refusal(&collection.namespace).into());
         }
         let refused = outcome.errors.iter().filter(|one| !one.is_duplicate());

@@ -19,9 +19,9 @@ use crate::{
     plugin::{NamespaceChain, Outcome},
     sync::{
         budget::Share,
+        collection_options::is_capped,
         pipeline,
         quarantine::{Origin, id_document},
-        relaxed::is_capped,
     },
 };
 

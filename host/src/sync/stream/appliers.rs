@@ -7,6 +7,7 @@ use tokio::{
     sync::{mpsc, oneshot},
     task::JoinSet,
 };
+use tracing::Instrument;
 
 use super::{
     Context, Error,
@@ -45,9 +46,11 @@ impl Appliers {
         let mut tasks = JoinSet::new();
         let queues = appliers
             .into_iter()
-            .map(|applier| {
+            .enumerate()
+            .map(|(number, applier)| {
                 let (queue, works) = mpsc::channel(QUEUE);
-                tasks.spawn(run(applier, works));
+                let span = tracing::info_span!("applier", number);
+                tasks.spawn(run(applier, works).instrument(span));
                 queue
             })
             .collect();

@@ -138,7 +138,13 @@ impl BatchWriter {
         match (refused.part, fold) {
             (Part::Insert | Part::Put, Some(fold)) => {
                 let collection = &fold.target.collection;
-                giving_way::give_way(&self.context, collection, error.code(), attempts).await
+                giving_way::give_way(
+                    &self.context.destination,
+                    collection,
+                    error.code(),
+                    attempts,
+                )
+                .await
             }
             _ => Ok(false),
         }

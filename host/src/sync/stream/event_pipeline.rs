@@ -245,7 +245,7 @@ async fn record_ddl(
         _ => None,
     });
     match created {
-        Some(database) if letters::free_name(context, database, &error).await? => {
+        Some(database) if letters::free_name(&context.destination, database, &error).await? => {
             Ok(store.record_ddl(changes, after).await?)
         }
         _ => Err(error.into()),

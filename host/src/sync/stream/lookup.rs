@@ -119,6 +119,11 @@ impl LookUp {
                 None => PendingWrite::Delete,
             };
         }
+        tracing::debug!(
+            namespace = %target.source, wanted = ids.len(), found = documents.len(), bytes,
+            cluster_time = reply.time.map(tracing::field::display), has_more = reply.has_more,
+            "documents looked up"
+        );
         self.adapt(bytes);
         Ok(Found {
             time: reply.time,

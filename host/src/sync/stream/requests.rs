@@ -9,7 +9,7 @@ use crate::{
     mongo::listing,
     observe::failpoint,
     sync::{
-        copy, indexes, recopy,
+        copy, index_build, recopy,
         status::Step,
         wish::{self, Then, Wish},
     },
@@ -69,7 +69,7 @@ impl EventPipeline {
         let after = self.position.time();
         let work = async {
             copy::copy_all(&context, pending, after).await?;
-            indexes::build_all(&context).await
+            index_build::build_all(&context).await
         };
         wish::while_copying(&context, wishes, Some(after), work).await?;
         self.exactness

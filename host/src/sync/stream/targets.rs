@@ -8,7 +8,7 @@ use crate::{
     model::{Namespace, event::CollectionUuid, raw::kind},
     mongo::write::CollectionRef,
     plugin::NamespaceChain,
-    sync::{indexes, relaxed},
+    sync::{collection_options, destination},
 };
 
 /// A collection in scope, as of the event that is being read.
@@ -22,7 +22,7 @@ pub(super) struct Target {
     pub(super) capped: bool,
     /// Different strings in `_id`s are equal under the collection's collation.
     pub(super) collated: bool,
-    /// See [`relaxed::is_clustered`].
+    /// See [`collection_options::is_clustered`].
     pub(super) clustered: bool,
     /// The plugins that see its documents: they get whole ones, so its updates are never deltas.
     pub(super) chain: Option<NamespaceChain>,
@@ -74,8 +74,12 @@ impl Targets {
                 continue;
             };
             let name = &namespace.destination;
-            namespace.destination_uuid =
-                indexes::destination_uuid(context, &name.database, &name.collection).await?;
+            namespace.destination_uuid = destination::destination_uuid(
+                &context.destination,
+                &name.database,
+                &name.collection,
+            )
+            .await?;
             context.store.put_namespace(&namespace).await?;
             self.insert(context, &namespace)?;
         }
@@ -100,10 +104,10 @@ impl Targets {
             let target = Target {
                 uuid,
                 source: namespace.source.clone(),
-                collection: indexes::on_destination(namespace),
-                capped: relaxed::is_capped(&namespace.options),
-                collated: relaxed::is_collated(&namespace.options),
-                clustered: relaxed::is_clustered(&namespace.options),
+                collection: destination::on_destination(namespace),
+                capped: collection_options::is_capped(&namespace.options),
+                collated: collection_options::is_collated(&namespace.options),
+                clustered: collection_options::is_clustered(&namespace.options),
                 chain: context.chain.of(&namespace.source)?,
             };
             self.by_uuid.insert(uuid, Arc::new(target));

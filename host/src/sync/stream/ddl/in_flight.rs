@@ -13,7 +13,7 @@ use crate::{
     metadata::{IntentDocument, NamespaceDocument, NamespaceKind},
     model::Namespace,
     mongo::{self, listing},
-    sync::{Context, Error, indexes},
+    sync::{Context, Error, destination},
 };
 
 /// Gives each collection that `intents` name the name that is recorded for it.
@@ -66,7 +66,7 @@ async fn name_of(
     let listed = listing::collections(database.reads()).await?;
     let entry = listed
         .iter()
-        .find(|entry| indexes::uuid_of(entry) == namespace.destination_uuid);
+        .find(|entry| destination::uuid_of(entry) == namespace.destination_uuid);
     let name = entry.and_then(|entry| entry.get_str("name").ok());
     Ok(name.map(str::to_owned))
 }
@@ -83,7 +83,7 @@ async fn rename(
         "to": format!("{database}.{to}"),
     };
     let admin = context.destination.database("admin");
-    match indexes::run_on(&admin, &indexes::on_destination(namespace), command).await {
+    match destination::run_on(&admin, &destination::on_destination(namespace), command).await {
         // Done by an attempt whose answer was lost.
         Err(Error::Mongo(error)) if is_named(&error, from, to) => Ok(()),
         other => other,

@@ -2,12 +2,12 @@
 
 use bson::{RawBsonRef, RawDocument, RawDocumentBuf, rawdoc};
 
-use super::Ddl;
+use super::operation::Ddl;
 use crate::{
     metadata::IntentKind,
     model::options::BuildIndexes,
     mongo::{self, code},
-    sync::{Error, indexes, relaxed},
+    sync::{Error, destination, relaxed},
 };
 
 impl Ddl<'_, '_> {
@@ -23,12 +23,12 @@ impl Ddl<'_, '_> {
                 .write()
                 .await?;
             let database = self.destination(&namespace.destination);
-            let collection = indexes::on_destination(&namespace);
+            let collection = destination::on_destination(&namespace);
             let specs = relaxed::buildable(&namespace.options, &created, &namespace.indexes)?;
             if !specs.is_empty() {
                 let command = relaxed::build_command(&collection, &specs);
                 if let Err(error) = self.run(&database, command).await {
-                    let error = indexes::unless_fenced(error)?;
+                    let error = error.unless_fatal()?;
                     tracing::warn!(namespace = %namespace.source, error = %error, "index not built; commit tries again");
                 }
             }
@@ -48,7 +48,7 @@ impl Ddl<'_, '_> {
             return Ok(false);
         };
         let database = self.destination(&namespace.destination);
-        let collection = indexes::on_destination(&namespace);
+        let collection = destination::on_destination(&namespace);
         self.intend(IntentKind::DropIndexes, &namespace.destination)
             .of(&namespace)
             .write()

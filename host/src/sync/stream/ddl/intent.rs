@@ -1,14 +1,14 @@
 //! The intents of one DDL event: persisted before its effects, ended with its record.
 
-use bson::{RawDocumentBuf, rawdoc};
+use bson::RawDocumentBuf;
 
-use super::{Context, Ddl, Error};
 use crate::{
     metadata::{
         self, IntentDocument, IntentKind, IntentState, NamespaceDocument, PositionDocument,
     },
-    model::Namespace,
-    mongo::{self, Change, DestinationDatabase},
+    model::{Namespace, event::ChangeEvent},
+    mongo::{self, Change},
+    sync::{Context, Error},
 };
 
 /// Numbers the intents of a term.
@@ -54,6 +54,49 @@ impl<'a> Intents<'a> {
         }
     }
 
+    /// Begins an intent of `event`; it is persisted by [`NewIntent::write`].
+    pub(super) fn begin<'i>(
+        &'i mut self,
+        context: &'i Context,
+        event: &ChangeEvent<'_>,
+        what: IntentKind,
+        destination: &Namespace,
+    ) -> NewIntent<'i, 'a> {
+        let term = context.store.key().term;
+        let token = RawDocumentBuf::from_bytes(event.resume_token.to_vec());
+        let document = IntentDocument {
+            id: IntentDocument::id_of(term, self.numbers.next()),
+            what,
+            token: token.unwrap_or_default(),
+            cluster_time: event.cluster_time,
+            namespace_id: None,
+            source: Namespace::new(event.database, event.collection),
+            destination: destination.clone(),
+            destination_to: None,
+            destination_uuid: None,
+            replaced_uuid: None,
+            state: IntentState::Pending,
+        };
+        NewIntent {
+            context,
+            intents: self,
+            document,
+        }
+    }
+
+    /// Persists the exact position before the event, unless an intent has been persisted with it.
+    pub(super) async fn record_before(&mut self, context: &Context) -> Result<(), Error> {
+        if let Some(before) = self.before.take() {
+            context.store.put_position(&before).await?;
+        }
+        Ok(())
+    }
+
+    /// Notes whether a command was sent more than once, or its answer was lost.
+    pub(super) fn note_repeated(&mut self, repeated: bool) {
+        self.unknown |= repeated;
+    }
+
     /// Adds the end of the intents to what is recorded. Those whose commands may still arrive stay.
     pub(super) fn end(
         self,
@@ -69,58 +112,6 @@ impl<'a> Intents<'a> {
             });
         }
         Ok(changes)
-    }
-}
-
-impl<'a> Ddl<'a, '_> {
-    /// Begins an intent of this event; it is persisted by [`NewIntent::write`].
-    pub(super) fn intend(
-        &mut self,
-        what: IntentKind,
-        destination: &Namespace,
-    ) -> NewIntent<'_, 'a> {
-        let term = self.context.store.key().term;
-        let token = RawDocumentBuf::from_bytes(self.event.resume_token.to_vec());
-        let document = IntentDocument {
-            id: IntentDocument::id_of(term, self.intents.numbers.next()),
-            what,
-            token: token.unwrap_or_default(),
-            cluster_time: self.event.cluster_time,
-            namespace_id: None,
-            source: self.namespace(),
-            destination: destination.clone(),
-            destination_to: None,
-            destination_uuid: None,
-            replaced_uuid: None,
-            state: IntentState::Pending,
-        };
-        NewIntent {
-            context: self.context,
-            intents: &mut self.intents,
-            document,
-        }
-    }
-
-    /// Persists the exact position before the event, for an effect that persists its own progress.
-    pub(super) async fn record_before(&mut self) -> Result<(), Error> {
-        if let Some(before) = self.intents.before.take() {
-            self.context.store.put_position(&before).await?;
-        }
-        Ok(())
-    }
-
-    /// Runs a command of the effect: again after transient failures, so that it must be one that
-    /// tells when it finds itself done.
-    pub(super) async fn run(
-        &mut self,
-        database: &DestinationDatabase,
-        mut command: RawDocumentBuf,
-    ) -> Result<(), Error> {
-        command.append(bson::cstr!("writeConcern"), rawdoc! { "w": "majority" });
-        let mut repeated = false;
-        let run = database.run_noting(command, &mut repeated).await;
-        self.intents.unknown |= repeated;
-        Ok(run?)
     }
 }
 

@@ -2,12 +2,12 @@
 
 use bson::rawdoc;
 
-use super::Ddl;
+use super::operation::Ddl;
 use crate::{
-    metadata::{CopyState, IntentKind, NamespaceDocument, NamespaceKind},
-    model::{Namespace, event::CollectionUuid, options::BuildIndexes, raw::Malformed},
-    mongo::{self, Whereabouts, listing},
-    sync::{Error, catalog, copy, indexes},
+    metadata::{IntentKind, NamespaceDocument},
+    model::{Namespace, event::CollectionUuid, raw::Malformed},
+    mongo::Whereabouts,
+    sync::{Error, destination},
 };
 
 impl Ddl<'_, '_> {
@@ -83,7 +83,8 @@ impl Ddl<'_, '_> {
                     collection,
                 } = &destination;
                 namespace.destination_uuid =
-                    indexes::destination_uuid(self.context, database, collection).await?;
+                    destination::destination_uuid(&self.context.destination, database, collection)
+                        .await?;
             }
         }
         self.context.status.remove_collection(&namespace.source);
@@ -98,7 +99,7 @@ impl Ddl<'_, '_> {
         namespace: &NamespaceDocument,
         to: &Namespace,
     ) -> Result<(), Error> {
-        let collection = indexes::on_destination(namespace);
+        let collection = destination::on_destination(namespace);
         let mut from = namespace.destination.clone();
         let admin = self.context.destination.database("admin");
         loop {
@@ -121,67 +122,5 @@ impl Ddl<'_, '_> {
                 _ => return Err(error.into()),
             }
         }
-    }
-
-    /// A collection that a rename brings into scope, or before other plugins, is copied now. Its documents
-    /// are newer than the event, so updates up to now are not deltas.
-    pub(super) async fn copy_late(
-        &mut self,
-        source: Namespace,
-        destination: Namespace,
-    ) -> Result<bool, Error> {
-        let Some(mut namespace) = self.find_on_source(source, destination).await? else {
-            return Ok(false);
-        };
-        let after = self.event.cluster_time;
-        self.record_before().await?;
-        copy::copy_one(self.context, namespace.clone(), after).await?;
-        if self.context.options.build_indexes == BuildIndexes::AfterDataCopy {
-            indexes::build_namespace(self.context, &namespace).await?;
-        }
-        let destination = &namespace.destination;
-        namespace.destination_uuid =
-            indexes::destination_uuid(self.context, &destination.database, &destination.collection)
-                .await?;
-        namespace.copy_state = CopyState::Ready;
-        self.exactness
-            .raise(listing::operation_time(&self.context.source).await?);
-        self.put(&namespace)?;
-        Ok(true)
-    }
-
-    /// The event's collection as it is on the source now, whatever it is called.
-    async fn find_on_source(
-        &self,
-        source: Namespace,
-        destination: Namespace,
-    ) -> Result<Option<NamespaceDocument>, Error> {
-        let Some(uuid) = self.event.uuid else {
-            return Ok(None);
-        };
-        let database = self.context.source.database(&source.database);
-        let hex = NamespaceDocument::id_of_uuid(uuid);
-        let listed = listing::collections(&database).await?;
-        let Some(found) = listed
-            .iter()
-            .find(|entry| indexes::uuid_of(entry).as_ref() == Some(&hex))
-        else {
-            return Ok(None);
-        };
-        let name = found
-            .get_str("name")
-            .map_err(|_absent| mongo::Error::Reply("name"))?;
-        let options = catalog::options_of(found)?;
-        catalog::refuse_unfaithful(&source, &options)?;
-        let indexes = catalog::secondary_indexes(&database, name).await?;
-        let entry = catalog::Entry {
-            kind: NamespaceKind::Collection,
-            source,
-            destination,
-            uuid: Some(uuid),
-            options,
-            indexes,
-        };
-        Ok(Some(entry.document()))
     }
 }

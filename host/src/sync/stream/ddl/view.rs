@@ -3,12 +3,12 @@
 
 use bson::{RawDocument, rawdoc};
 
-use super::Ddl;
+use super::operation::Ddl;
 use crate::{
     metadata::{CopyState, IntentKind, NamespaceDocument, NamespaceKind},
     model::Namespace,
     mongo::{self, code, listing, write::CollectionRef},
-    sync::{Error, catalog, indexes, views},
+    sync::{Error, catalog, destination, views},
 };
 
 /// Where a database keeps its views.
@@ -88,7 +88,7 @@ impl Ddl<'_, '_> {
         }
         let list = CollectionRef {
             namespace: Namespace::new(name, SYSTEM_VIEWS),
-            uuid: indexes::uuid_of(only).and_then(|hex| NamespaceDocument::uuid_of_id(&hex)),
+            uuid: destination::uuid_of(only).and_then(|hex| NamespaceDocument::uuid_of_id(&hex)),
         };
         self.intend(IntentKind::DropDatabase, &list.namespace)
             .write()

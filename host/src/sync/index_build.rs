@@ -1,16 +1,18 @@
-//! Indexes and views on the destination: built, shown, and told by UUID.
+//! The phase "index building", and builds of single indexes.
 
-use bson::{RawDocument, RawDocumentBuf, rawdoc};
+use bson::{RawDocumentBuf, rawdoc};
 use futures::{StreamExt, TryStreamExt, stream};
 
 use super::{
     Context, Error, Status,
-    relaxed::{build_command, buildable, create_command, is_clustered},
+    collection_options::is_clustered,
+    destination::{on_destination, run, run_on, uuid_of},
+    relaxed::{build_command, buildable},
 };
 use crate::{
     metadata::{CopyState, NamespaceDocument, NamespaceKind},
-    model::{ErrorKind, options::BuildIndexes},
-    mongo::{self, DestinationDatabase, code, listing, write::CollectionRef},
+    model::options::BuildIndexes,
+    mongo::{DestinationDatabase, listing, write::CollectionRef},
     observe::failpoint,
 };
 
@@ -19,14 +21,6 @@ const FINISHED_TOGETHER: usize = 100;
 
 /// Collections whose indexes are built at the same time.
 const PARALLEL_BUILDS: usize = 2;
-
-/// A collection as it is on the destination.
-pub(super) fn on_destination(namespace: &NamespaceDocument) -> CollectionRef {
-    CollectionRef {
-        namespace: namespace.destination.clone(),
-        uuid: namespace.destination_uuid(),
-    }
-}
 
 /// Builds indexes of these specifications.
 pub(super) async fn build(
@@ -38,25 +32,6 @@ pub(super) async fn build(
         return Ok(());
     }
     run(database, build_command(collection, specs)).await
-}
-
-/// Runs a DDL command that may be repeated, durable on a majority.
-pub(super) async fn run(
-    database: &DestinationDatabase,
-    mut command: RawDocumentBuf,
-) -> Result<(), Error> {
-    command.append(bson::cstr!("writeConcern"), rawdoc! { "w": "majority" });
-    Ok(database.run(command).await?)
-}
-
-/// Runs such a command on a collection, by its UUID.
-pub(super) async fn run_on(
-    database: &DestinationDatabase,
-    collection: &CollectionRef,
-    mut command: RawDocumentBuf,
-) -> Result<(), Error> {
-    collection.append_uuid(&mut command);
-    run(database, command).await
 }
 
 /// Phase "index building": indexes of every copied collection, then views.
@@ -175,95 +150,14 @@ pub(super) async fn build_namespace(
     let collection = on_destination(namespace);
     let specs = buildable(&namespace.options, &namespace.indexes, &[])?;
     if let Err(error) = build(&database, &collection, &specs).await {
-        unless_fenced(error)?;
+        error.unless_fatal()?;
         for index in &specs {
             if let Err(error) = build(&database, &collection, std::slice::from_ref(index)).await {
-                let error = unless_fenced(error)?;
+                let error = error.unless_fatal()?;
                 let index = index.get_str("name").unwrap_or_default();
                 tracing::warn!(namespace = %namespace.source, index, error = %error, "index not built; commit tries again");
             }
         }
     }
     Ok(())
-}
-
-/// What is left for commit to try again. Another host's sync is not ours to go on with, and an
-/// outage ends the work.
-pub(super) fn unless_fenced(error: Error) -> Result<Error, Error> {
-    match error {
-        Error::Mongo(ref failed)
-            if matches!(failed, mongo::Error::Fenced) || failed.kind() == ErrorKind::Outage =>
-        {
-            Err(error)
-        }
-        other => Ok(other),
-    }
-}
-
-/// Creates a view; one that exists already is brought to the same definition.
-pub(super) async fn create_view(context: &Context, view: &NamespaceDocument) -> Result<(), Error> {
-    let database = context.destination.database(&view.destination.database);
-    let create = create_command(&view.destination.collection, &view.options)?;
-    match run(&database, create).await {
-        Err(Error::Mongo(error)) if error.has_code(code::NAMESPACE_EXISTS) => {
-            let mut command = rawdoc! { "collMod": view.destination.collection.as_str() };
-            for name in ["viewOn", "pipeline"] {
-                if let Ok(Some(value)) = view.options.get(name) {
-                    command.append(
-                        if name == "viewOn" {
-                            bson::cstr!("viewOn")
-                        } else {
-                            bson::cstr!("pipeline")
-                        },
-                        value,
-                    );
-                }
-            }
-            run(&database, command).await
-        }
-        other => other,
-    }
-}
-
-/// The UUID of a collection on the destination, in hex; `None` if it does not exist.
-pub(super) async fn destination_uuid(
-    context: &Context,
-    database: &str,
-    collection: &str,
-) -> Result<Option<String>, Error> {
-    let database = context.destination.database(database);
-    let found = listing::collection(database.reads(), collection).await?;
-    Ok(found.and_then(|found| uuid_of(&found)))
-}
-
-/// Refuses the collection of this UUID where it is that of another namespace than `id`: a rename that
-/// arrived late has given it the name. Told as the server would tell it, so that work begins
-/// again and sets the name right.
-pub(super) async fn refuse_another(
-    context: &Context,
-    id: &str,
-    uuid: Option<&String>,
-) -> Result<(), Error> {
-    let known = context.store.namespaces().await?;
-    let is_another = |known: &NamespaceDocument| {
-        known.id != id && uuid.is_some() && known.destination_uuid.as_ref() == uuid
-    };
-    match known.into_iter().find(is_another) {
-        None => Ok(()),
-        Some(another) => {
-            let error = mongo::ServerError::another_name(&another.destination);
-            Err(mongo::Error::Statement(error).into())
-        }
-    }
-}
-
-/// The UUID in a `listCollections` entry, in hex.
-pub(super) fn uuid_of(entry: &RawDocument) -> Option<String> {
-    let uuid = listing::subdocument(entry, "info")?
-        .get_binary("uuid")
-        .ok()?
-        .bytes
-        .try_into()
-        .ok()?;
-    Some(NamespaceDocument::id_of_uuid(uuid))
 }

@@ -1,0 +1,45 @@
+//! The source's time that a commit drains to.
+
+use std::time::Duration;
+
+use tokio::time::timeout;
+
+use super::{Error, context::SOURCE};
+use crate::{
+    model::{ClusterTime, ErrorName, OperatorError},
+    mongo::{Cluster, Sent, listing, once},
+};
+
+/// How long a call of commit waits for the source.
+const COMMIT_ANSWER: Duration = Duration::from_secs(3);
+
+/// The source's cluster time now: everything acknowledged so far is at or before it. A note in
+/// the oplog, where the user may write one, moves an idle source past it at once.
+pub async fn take_commit_time(source: &Cluster) -> Result<ClusterTime, Error> {
+    let source = source.client.called(SOURCE);
+    let taken = timeout(COMMIT_ANSWER, listing::operation_time(&source));
+    let time = taken.await.map_err(|_elapsed| no_commit_time())??;
+    let note = bson::doc! { "appendOplogNote": 1, "data": { "tidegate": "commit" } };
+    let admin = source.database("admin");
+    let noted = once(source.at(), COMMIT_ANSWER, async {
+        Ok(admin.run_command(note).await?)
+    });
+    match noted.await {
+        Ok(Sent::Done(_)) => {}
+        Ok(Sent::Unknown(error)) | Err(error) => {
+            tracing::info!(error = %error, "no oplog note; an idle source moves on within ten seconds");
+        }
+    }
+    Ok(time)
+}
+
+fn no_commit_time() -> OperatorError {
+    OperatorError::new(
+        ErrorName::ConnectionFailed,
+        format!(
+            "The source has not answered for {} s, so that no commit time could be taken. Nothing was changed, and the \
+             sync goes on. Call commit again when the source answers.",
+            COMMIT_ANSWER.as_secs()
+        ),
+    )
+}

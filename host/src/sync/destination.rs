@@ -1,0 +1,79 @@
+//! Collections of the destination, and DDL commands on them.
+
+use bson::{RawDocument, RawDocumentBuf, rawdoc};
+
+use super::Error;
+use crate::{
+    metadata::{self, NamespaceDocument},
+    mongo::{self, Destination, DestinationDatabase, listing, write::CollectionRef},
+};
+
+/// A collection as it is on the destination.
+pub(super) fn on_destination(namespace: &NamespaceDocument) -> CollectionRef {
+    CollectionRef {
+        namespace: namespace.destination.clone(),
+        uuid: namespace.destination_uuid(),
+    }
+}
+
+/// Runs a DDL command that may be repeated, durable on a majority.
+pub(super) async fn run(
+    database: &DestinationDatabase,
+    mut command: RawDocumentBuf,
+) -> Result<(), Error> {
+    command.append(bson::cstr!("writeConcern"), rawdoc! { "w": "majority" });
+    Ok(database.run(command).await?)
+}
+
+/// Runs such a command on a collection, by its UUID.
+pub(super) async fn run_on(
+    database: &DestinationDatabase,
+    collection: &CollectionRef,
+    mut command: RawDocumentBuf,
+) -> Result<(), Error> {
+    collection.append_uuid(&mut command);
+    run(database, command).await
+}
+
+/// The UUID of a collection on the destination, in hex; `None` if it does not exist.
+pub(super) async fn destination_uuid(
+    destination: &Destination,
+    database: &str,
+    collection: &str,
+) -> Result<Option<String>, Error> {
+    let database = destination.database(database);
+    let found = listing::collection(database.reads(), collection).await?;
+    Ok(found.and_then(|found| uuid_of(&found)))
+}
+
+/// Refuses the collection of this UUID where it is that of another namespace than `id`: a rename that
+/// arrived late has given it the name. Told as the server would tell it, so that work begins
+/// again and sets the name right.
+pub(super) async fn refuse_another(
+    store: &metadata::Store,
+    id: &str,
+    uuid: Option<&String>,
+) -> Result<(), Error> {
+    let known = store.namespaces().await?;
+    let is_another = |known: &NamespaceDocument| {
+        known.id != id && uuid.is_some() && known.destination_uuid.as_ref() == uuid
+    };
+    match known.into_iter().find(is_another) {
+        None => Ok(()),
+        Some(another) => {
+            let error = mongo::ServerError::another_name(&another.destination);
+            Err(mongo::Error::Statement(error).into())
+        }
+    }
+}
+
+/// The UUID in a `listCollections` entry, in hex.
+pub(super) fn uuid_of(entry: &RawDocument) -> Option<String> {
+    let uuid = listing::subdocument(entry, "info")?
+        .get_binary("uuid")
+        .ok()?
+        .bytes
+        .try_into()
+        .ok()?;
+    Some(NamespaceDocument::id_of_uuid(uuid))
+}

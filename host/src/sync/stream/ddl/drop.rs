@@ -1,0 +1,100 @@
+//! Collections and databases that are dropped.
+
+use std::collections::HashSet;
+
+use bson::rawdoc;
+
+use super::operation::Ddl;
+use crate::{
+    metadata::{IntentKind, NamespaceDocument, NamespaceKind},
+    model::Namespace,
+    mongo::{self, write::CollectionRef},
+    sync::{Error, destination},
+};
+
+impl Ddl<'_, '_> {
+    pub(super) async fn drop(&mut self) -> Result<bool, Error> {
+        if self.event.uuid.is_none() {
+            return self.drop_view().await;
+        }
+        let Some(namespace) = self.document().await? else {
+            return Ok(false);
+        };
+        self.drop_collection(&namespace).await?;
+        Ok(true)
+    }
+
+    /// Drops a collection on the destination, if it is still there, and forgets it.
+    pub(super) async fn drop_collection(
+        &mut self,
+        namespace: &NamespaceDocument,
+    ) -> Result<(), Error> {
+        self.intend(IntentKind::Drop, &namespace.destination)
+            .of(namespace)
+            .write()
+            .await?;
+        self.drop_by_uuid(&destination::on_destination(namespace))
+            .await?;
+        self.forget(namespace);
+        Ok(())
+    }
+
+    /// Drops the collection of this UUID, whatever its name is by now.
+    async fn drop_by_uuid(&mut self, collection: &CollectionRef) -> Result<(), Error> {
+        let mut name = collection.namespace.collection.clone();
+        loop {
+            let mut command = rawdoc! { "drop": name.as_str() };
+            collection.append_uuid(&mut command);
+            let database = self.destination(&collection.namespace);
+            match self.run(&database, command).await {
+                Err(Error::Mongo(error)) => match error.whereabouts(&name) {
+                    Some(mongo::Whereabouts::Renamed(actual)) => name = actual,
+                    Some(mongo::Whereabouts::Gone) => return Ok(()),
+                    None => return Err(error.into()),
+                },
+                other => return other,
+            }
+        }
+    }
+
+    fn forget(&mut self, namespace: &NamespaceDocument) {
+        let removal = self.context.store.namespace_removal(&namespace.id);
+        self.changes.extend(removal);
+        let status = &self.context.status;
+        self.context.quarantine.forget(status, &namespace.id);
+        status.remove_collection(&namespace.source);
+        if let Some(uuid) = namespace.uuid() {
+            self.targets.remove(uuid);
+        }
+    }
+
+    /// The collections have gone by events of their own, and an empty database with them. Views
+    /// are forgotten; those that an earlier release has made are dropped. `dropDatabase` is not sent: it
+    /// has no UUID, and a late one would take a later database with it (see `letters`).
+    pub(super) async fn drop_database(&mut self) -> Result<bool, Error> {
+        let known = self.context.store.namespaces().await?;
+        let views = known.iter().filter(|known| {
+            known.kind == NamespaceKind::View && known.source.database == self.event.database
+        });
+        let mut names = HashSet::from([self.event.database.to_owned()]);
+        let mut dropped = false;
+        for view in views {
+            self.drop_view_of(&view.destination).await?;
+            self.forget_view(&view.id);
+            names.insert(view.destination.database.clone());
+            dropped = true;
+        }
+        names.extend(self.renamed_database()?);
+        for name in names {
+            self.drop_list_of_views(&name).await?;
+        }
+        Ok(dropped)
+    }
+
+    /// Where the event's database goes as a whole, whatever its collections are called.
+    fn renamed_database(&self) -> Result<Option<String>, Error> {
+        let any = Namespace::new(self.event.database, "any");
+        let destination = self.context.scope.destination(&any)?;
+        Ok(destination.map(|destination| destination.database))
+    }
+}

@@ -1,0 +1,38 @@
+//! Options of collections that are changed.
+
+use bson::rawdoc;
+
+use super::operation::Ddl;
+use crate::{
+    metadata::IntentKind,
+    sync::{Error, destination, relaxed},
+};
+
+impl Ddl<'_, '_> {
+    /// Index settings and capped sizes wait for commit, which reads them from
+    /// the source. Everything else a collection's options hold is set now.
+    pub(super) async fn modify(&mut self) -> Result<bool, Error> {
+        let description = self.description()?;
+        if self.event.uuid.is_none() {
+            return self.modify_view(description);
+        }
+        let Some(mut namespace) = self.document().await? else {
+            return Ok(false);
+        };
+        let collection = destination::on_destination(&namespace);
+        let mut command = rawdoc! { "collMod": namespace.destination.collection.as_str() };
+        let changed = relaxed::modified(&mut command, description)?;
+        if !changed.is_empty() {
+            self.intend(IntentKind::Modify, &namespace.destination)
+                .of(&namespace)
+                .write()
+                .await?;
+            collection.append_uuid(&mut command);
+            let database = self.destination(&namespace.destination);
+            self.run(&database, command).await?;
+            namespace.options = relaxed::with_options(&namespace.options, &changed)?;
+            self.put(&namespace)?;
+        }
+        Ok(true)
+    }
+}

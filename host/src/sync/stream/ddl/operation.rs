@@ -1,0 +1,114 @@
+//! The application of one DDL event: its state, and the steps that all kinds of events share.
+
+use std::sync::Arc;
+
+use bson::{RawDocument, RawDocumentBuf, rawdoc};
+
+use super::intent::{Intents, NewIntent};
+use crate::{
+    metadata::{IntentKind, NamespaceDocument},
+    model::{Namespace, event::ChangeEvent, raw::Malformed},
+    mongo::{self, Change, DestinationDatabase},
+    sync::{
+        Context, Error,
+        names::Names,
+        stream::{freshness::Exactness, targets::Targets},
+    },
+};
+
+/// One DDL event that is being applied.
+pub(super) struct Ddl<'a, 'e> {
+    pub(super) context: &'a Arc<Context>,
+    pub(super) targets: &'a mut Targets,
+    pub(super) exactness: &'a Exactness,
+    pub(super) event: &'a ChangeEvent<'e>,
+    pub(super) intents: Intents<'a>,
+    /// What is to be recorded.
+    pub(super) changes: Vec<Change>,
+}
+
+impl<'e> Ddl<'_, 'e> {
+    pub(super) fn namespace(&self) -> Namespace {
+        Namespace::new(self.event.database, self.event.collection)
+    }
+
+    pub(super) fn description(&self) -> Result<&'e RawDocument, Error> {
+        let bytes = self.event.operation_description.ok_or(Malformed)?;
+        Ok(RawDocument::from_bytes(bytes).map_err(mongo::Error::Bson)?)
+    }
+
+    pub(super) fn destination(&self, namespace: &Namespace) -> DestinationDatabase {
+        self.context.destination.database(&namespace.database)
+    }
+
+    /// The document of the event's collection, if it is in scope.
+    pub(super) async fn document(&self) -> Result<Option<NamespaceDocument>, Error> {
+        let Some(target) = self.targets.get(self.event.uuid) else {
+            return Ok(None);
+        };
+        Ok(self
+            .context
+            .store
+            .namespace(&NamespaceDocument::id_of_uuid(target.uuid))
+            .await?)
+    }
+
+    /// Records a namespace.
+    pub(super) fn put(&mut self, namespace: &NamespaceDocument) -> Result<(), Error> {
+        self.changes
+            .push(self.context.store.namespace_change(namespace)?);
+        self.targets.insert(self.context, namespace)
+    }
+
+    /// Refuses a name that another namespace has on the destination by now. Names can only meet
+    /// where some are changed.
+    pub(super) async fn refuse_collision(
+        &self,
+        source: &Namespace,
+        destination: &Namespace,
+    ) -> Result<(), Error> {
+        if source == destination && !self.targets.has_renamed() {
+            return Ok(());
+        }
+        let own = self.event.uuid.map(NamespaceDocument::id_of_uuid);
+        let known = self.context.store.namespaces().await?;
+        known
+            .iter()
+            .filter(|other| other.source != *source && Some(&other.id) != own.as_ref())
+            .map(|other| (&other.source, &other.destination))
+            .chain([(source, destination)])
+            .try_fold(Names::default(), Names::take)?;
+        Ok(())
+    }
+}
+
+impl<'a> Ddl<'a, '_> {
+    /// Begins an intent of this event; it is persisted by [`NewIntent::write`].
+    pub(super) fn intend(
+        &mut self,
+        what: IntentKind,
+        destination: &Namespace,
+    ) -> NewIntent<'_, 'a> {
+        self.intents
+            .begin(self.context, self.event, what, destination)
+    }
+
+    /// Persists the exact position before the event, for an effect that persists its own progress.
+    pub(super) async fn record_before(&mut self) -> Result<(), Error> {
+        self.intents.record_before(self.context).await
+    }
+
+    /// Runs a command of the effect: again after transient failures, so that it must be one that
+    /// tells when it finds itself done.
+    pub(super) async fn run(
+        &mut self,
+        database: &DestinationDatabase,
+        mut command: RawDocumentBuf,
+    ) -> Result<(), Error> {
+        command.append(bson::cstr!("writeConcern"), rawdoc! { "w": "majority" });
+        let mut repeated = false;
+        let run = database.run_noting(command, &mut repeated).await;
+        self.intents.note_repeated(repeated);
+        Ok(run?)
+    }
+}

@@ -1,0 +1,213 @@
+//! The work of a sync, phase by phase.
+
+use std::sync::Arc;
+
+use tokio::sync::{mpsc, watch};
+use tokio_util::sync::CancellationToken;
+
+use super::{
+    Context, Error, Record, Status, Step, Workers, apply_ops,
+    budget::Budget,
+    commit,
+    context::SOURCE,
+    copy, index_build,
+    quarantine::Quarantine,
+    recopy,
+    scope::Scope,
+    stream,
+    wish::{self, Wish},
+};
+use crate::{
+    metadata::Phase,
+    model::{ClusterTime, State},
+    mongo::{Cluster, Destination, code},
+    observe::failpoint,
+    plugin::{Chain, Router},
+};
+
+/// Answers of a server that may have done a late rename.
+const RENAMED: [i32; 2] = [code::COLLECTION_UUID_MISMATCH, code::NAMESPACE_EXISTS];
+
+/// How often the stream begins again before a renamed collection is the operator's matter.
+const MAX_RENAMED: u32 = 10;
+
+/// How a sync's work ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum End {
+    Committed,
+    Stopped,
+}
+
+/// Everything a sync's work needs.
+pub struct Work {
+    pub source: Cluster,
+    pub destination: Destination,
+    pub router: Arc<Router>,
+    pub chain: Arc<Chain>,
+    pub record: Arc<Record>,
+    pub status: Arc<Status>,
+    pub workers: Workers,
+    pub cancel: CancellationToken,
+    /// Set once, when commit is asked for.
+    pub commit_time: watch::Receiver<Option<ClusterTime>>,
+    /// What the session asks of the work while it runs.
+    pub wishes: mpsc::Receiver<Wish>,
+}
+
+/// Does the work from wherever it stands until commit is done, or it is told to stop.
+pub async fn run(work: Work) -> Result<End, Error> {
+    let Work {
+        source,
+        destination,
+        router,
+        chain,
+        record,
+        status,
+        workers,
+        cancel,
+        commit_time,
+        mut wishes,
+    } = work;
+    let store = record.store().clone();
+    store.settle().await?;
+    store.begin_work().await?;
+    recopy::mark(&record).await?;
+    let context = Arc::new(Context {
+        quarantine: Quarantine::load(store.clone(), &status).await?,
+        chain,
+        store,
+        source: source.client.called(SOURCE),
+        destination,
+        scope: Scope::new(router),
+        options: record.get().options,
+        record: record.clone(),
+        workers,
+        budget: Budget::new(),
+        status,
+        cancel,
+    });
+    let apply_ops = apply_ops::Watch::default();
+    let ended = tokio::select! {
+        ended = phases(&context, &record, &apply_ops, commit_time, &mut wishes) => ended,
+        () = apply_ops.keep(&context, &record) => return Ok(End::Stopped),
+    };
+    match ended {
+        Err(Error::Cancelled) => Ok(End::Stopped),
+        other => other,
+    }
+}
+
+async fn phases(
+    context: &Arc<Context>,
+    record: &Record,
+    apply_ops: &apply_ops::Watch,
+    commit_time: watch::Receiver<Option<ClusterTime>>,
+    wishes: &mut mpsc::Receiver<Wish>,
+) -> Result<End, Error> {
+    let session = record.get();
+    if session.phase < Phase::Restore {
+        index_build::relax_expiry(context).await?;
+    }
+    context
+        .status
+        .set_total_bytes(u64::try_from(session.total_bytes).unwrap_or_default());
+    if session.phase == Phase::CollectionCopy {
+        copy_collections(context, record, session.start_time, wishes).await?;
+    } else {
+        copy::show_copied(context).await?;
+    }
+    if record.get().phase == Phase::IndexBuild {
+        build_indexes(context, record, wishes).await?;
+    }
+    if record.get().phase == Phase::ChangeEventApplication {
+        context.status.set_step(Step::Initializing);
+        match stream(context, session.start_time, commit_time, wishes).await? {
+            stream::End::Stopped => return Ok(End::Stopped),
+            stream::End::Drained => {
+                settle_before_commit(context, session.start_time).await?;
+                apply_ops.look(context, record).await;
+                record
+                    .update(|session| session.phase = Phase::Restore)
+                    .await?;
+            }
+        }
+    }
+    if record.get().phase == Phase::Restore {
+        restore(context, record).await?;
+    }
+    context.status.set_step(Step::Committed);
+    Ok(End::Committed)
+}
+
+async fn copy_collections(
+    context: &Arc<Context>,
+    record: &Record,
+    start_time: ClusterTime,
+    wishes: &mut mpsc::Receiver<Wish>,
+) -> Result<(), Error> {
+    context.status.set_step(Step::CollectionCopy);
+    let copy = copy::run(context, start_time);
+    wish::while_copying(context, wishes, None, copy).await?;
+    let update = record.update(|session| session.phase = Phase::IndexBuild);
+    Ok(update.await?)
+}
+
+async fn build_indexes(
+    context: &Arc<Context>,
+    record: &Record,
+    wishes: &mut mpsc::Receiver<Wish>,
+) -> Result<(), Error> {
+    context.status.set_step(Step::IndexBuild);
+    let build = index_build::build_all(context);
+    wish::while_copying(context, wishes, None, build).await?;
+    let update = record.update(|session| session.phase = Phase::ChangeEventApplication);
+    Ok(update.await?)
+}
+
+async fn restore(context: &Context, record: &Record) -> Result<(), Error> {
+    context.status.set_step(Step::Restoring);
+    failpoint("commit_started");
+    let not_restored = commit::restore(context).await?;
+    failpoint("commit_done");
+    let update = record.update(|session| {
+        session.phase = Phase::Done;
+        session.state = State::Committed;
+        session.not_restored = not_restored;
+    });
+    Ok(update.await?)
+}
+
+/// Applies change events. Where a late rename of earlier work has taken a collection's name away, or
+/// given it a name that another one is to get, the stream begins again, which sets the name right.
+async fn stream(
+    context: &Arc<Context>,
+    start_time: ClusterTime,
+    commit_time: watch::Receiver<Option<ClusterTime>>,
+    wishes: &mut mpsc::Receiver<Wish>,
+) -> Result<stream::End, Error> {
+    for attempt in 1.. {
+        let run = stream::run(context.clone(), start_time, commit_time.clone(), wishes);
+        match Box::pin(run).await {
+            Err(Error::Mongo(error))
+                if RENAMED.iter().any(|code| error.has_code(*code))
+                    && attempt < MAX_RENAMED
+                    && !context.store.intents().await?.is_empty() =>
+            {
+                tracing::info!(error = %error, "a late rename has arrived; the stream begins again");
+            }
+            other => return other,
+        }
+    }
+    Ok(stream::End::Stopped)
+}
+
+/// Compares and sets right what the server could not guard against its own delay.
+async fn settle_before_commit(
+    context: &Arc<Context>,
+    start_time: ClusterTime,
+) -> Result<(), Error> {
+    stream::settle_names(context).await?;
+    let position = context.store.position().await?;
+    let at = position.map_or(start_time, |position| position.safe.cluster_time);
+    copy::compare(context, at).await
+}
