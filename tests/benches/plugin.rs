@@ -23,7 +23,7 @@ use tidegate::{
         Namespace, StartOptions,
         options::{ClusterName, Json, OnError, PluginOptions},
     },
-    plugin::{Registry, WasiPolicy},
+    plugin::{Chain, Registry, WasiPolicy},
 };
 use tidegate_plugin_sdk::{self as sdk, Transform, transform_batch};
 
@@ -80,9 +80,7 @@ impl Bench<'_> {
             .collect();
         let namespace = Namespace::new("app", "people");
         let options = options(component, config);
-        let chain = self
-            .registry
-            .chain(&options, &self.registry.pins(&options)?)?;
+        let chain = Chain::new(self.registry, &options, &self.registry.pins(&options)?)?;
         let chain = chain.of(&namespace)?.ok_or_else(|| anyhow!("no stage"))?;
         let refused = |error| anyhow!("the configuration is refused: {error}");
         let plugin = P::configure(sdk::parse(&config.to_string()).map_err(refused)?);

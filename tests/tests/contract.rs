@@ -14,7 +14,7 @@ use tidegate::{
         Namespace, Route, StartOptions,
         options::{ClusterName, Json, OnError, PluginOptions},
     },
-    plugin::{Outcome, Registry, WasiPolicy},
+    plugin::{Chain, Migrator, Outcome, Registry, Router, WasiPolicy},
 };
 use wit_bindgen_core::{Files, WorldGenerator as _, wit_parser::Resolve};
 
@@ -66,7 +66,7 @@ fn options(digest: &str, config: Value) -> StartOptions {
 /// What a component of a release did with one document of `app.people`.
 fn answer(registry: &Registry, digest: &str, config: Value) -> Result<Option<bson::Document>> {
     let options = options(digest, config);
-    let chain = registry.chain(&options, &registry.pins(&options)?)?;
+    let chain = Chain::new(registry, &options, &registry.pins(&options)?)?;
     let chain = chain.of(&Namespace::new("app", "people"))?;
     let document = rawdoc! { "_id": 1, "name": "Grace", "region": "EU", "n": 7 };
     let transformed = chain.context("a stage")?.transform(document.as_bytes())?;
@@ -117,15 +117,13 @@ fn components_of_1_0_0_run() -> Result<()> {
         &digest("namespace-remap")?,
         json!({ "namespaceRemap": remap }),
     );
-    let route = registry
-        .router(&remap, &registry.pins(&remap)?)?
+    let route = Router::new(&registry, &remap, &registry.pins(&remap)?)?
         .route(&Namespace::new("app", "people"))?;
     ensure!(route == Route::Rename(Namespace::new("new", "people")));
 
     let exclude = json!({ "excludeNamespaces": [{ "databaseRegex": { "pattern": "^ap" } }] });
     let filter = options(&digest("namespace-filter")?, exclude);
-    let route = registry
-        .router(&filter, &registry.pins(&filter)?)?
+    let route = Router::new(&registry, &filter, &registry.pins(&filter)?)?
         .route(&Namespace::new("app", "people"))?;
     ensure!(route == Route::Skip);
     Ok(())
@@ -139,7 +137,7 @@ fn the_feature_set_leads_to_the_metadata_that_the_host_writes() -> Result<()> {
     let version = u32::try_from(METADATA_VERSION)?;
     ensure!(registry.feature_set().metadata_version() == version);
     for from in 1..version {
-        let step = registry.migrator(from)?;
+        let step = Migrator::find(&registry, from)?;
         ensure!(step.is_some(), "no step from metadata version {from}");
     }
     Ok(())
@@ -190,7 +188,7 @@ fn judged(
     for plugin in &mut options.plugins {
         plugin.on_error = OnError::Quarantine;
     }
-    let chain = registry.chain(&options, &registry.pins(&options)?)?;
+    let chain = Chain::new(registry, &options, &registry.pins(&options)?)?;
     let chain = chain
         .of(&Namespace::new("app", "people"))?
         .context("a stage")?;
@@ -265,7 +263,7 @@ fn shipped_components_answer_the_same_twice() -> Result<()> {
     ] {
         let answers = || -> Result<Vec<Route>> {
             let options = options(component, config.clone());
-            let router = registry.router(&options, &registry.pins(&options)?)?;
+            let router = Router::new(&registry, &options, &registry.pins(&options)?)?;
             let names = ('a'..='z').map(|letter| Namespace::new(letter, "x"));
             names.map(|name| Ok(router.route(&name)?)).collect()
         };

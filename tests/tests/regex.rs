@@ -13,7 +13,7 @@ use rand::{Rng, SeedableRng, rngs::StdRng, seq::IndexedRandom};
 use support::{Document, ReplicaSet, TestDir, doc, replica_set};
 use tidegate::model::options::{ClusterName, NamespaceFilter, Regex};
 use tidegate::model::{ErrorName, Namespace, Route, StartOptions};
-use tidegate::plugin::{Registry, WasiPolicy};
+use tidegate::plugin::{Registry, Router, WasiPolicy};
 
 const SEED: u64 = 1_905;
 const RANDOM_NAMES: usize = 300;
@@ -383,7 +383,7 @@ fn component(
         include_namespaces: vec![filter],
         ..StartOptions::between(ClusterName::Cluster0, ClusterName::Cluster1)
     };
-    let router = match registry.router(&options, &registry.pins(&options)?) {
+    let router = match Router::new(registry, &options, &registry.pins(&options)?) {
         Ok(router) => router,
         Err(error) if error.name == ErrorName::InvalidRegex => return Ok(Err(error.to_string())),
         Err(error) => return Err(error.into()),

@@ -2,8 +2,9 @@
 
 use std::future::Future;
 
-use crate::model::plugins::{InstalledPlugin, QuarantinedDocument, Retried, Upgrade};
+use crate::model::plugins::{QuarantinedDocument, Retried, Upgrade};
 use crate::model::{OperatorError, Progress, Readiness, StartOptions};
+use crate::plugin::InstalledPlugin;
 use crate::session::SessionHandle;
 
 /// A sync under control. A refused call has changed nothing.

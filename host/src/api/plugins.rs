@@ -17,7 +17,8 @@ use super::request::read;
 use super::routes::{Done, Success};
 use super::{Control, to_its_end};
 use crate::model::ErrorName;
-use crate::model::plugins::{InstalledPlugin, OnIncompatible, Swap, Upgrade};
+use crate::model::plugins::{OnIncompatible, Swap, Upgrade};
+use crate::plugin::{ComponentInfo, Installed, InstalledPlugin};
 
 #[derive(Serialize, ToSchema)]
 pub(super) struct PluginsAnswer {
@@ -126,19 +127,36 @@ pub(super) async fn remove<C: Control>(
 
 impl From<InstalledPlugin> for PluginBody {
     fn from(plugin: InstalledPlugin) -> Self {
+        let Installed {
+            info:
+                ComponentInfo {
+                    name,
+                    version,
+                    digest,
+                    abi,
+                    semantics,
+                    ..
+                },
+            exports,
+            scope,
+            config_schema,
+            wasi,
+            shipped,
+            bytes,
+        } = plugin.component;
         Self {
-            name: plugin.name,
-            version: plugin.version,
-            digest: plugin.digest,
-            abi: plugin.abi,
-            semantics: plugin.semantics,
-            exports: plugin.exports,
-            scope: plugin.scope,
+            name,
+            version,
+            digest,
+            abi,
+            semantics,
+            exports,
+            scope: scope.as_str(),
             // A component whose schema is not JSON is not installed.
-            config_schema: serde_json::from_str(&plugin.config_schema).unwrap_or_default(),
-            wasi: plugin.wasi,
-            shipped: plugin.shipped,
-            bytes: plugin.bytes,
+            config_schema: serde_json::from_str(&config_schema).unwrap_or_default(),
+            wasi,
+            shipped,
+            bytes: bytes as u64,
             in_use: plugin.in_use,
         }
     }

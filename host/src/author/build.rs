@@ -7,7 +7,7 @@ use std::process::{Command, Stdio};
 
 use anyhow::{Context, Result, bail, ensure};
 use serde_json::Value;
-use wit_component::ComponentEncoder;
+use tidegate_componentize::componentize;
 
 use super::command::{self, Language};
 use super::console::{Console, size};
@@ -59,10 +59,7 @@ fn rust(folder: &Path) -> Result<PathBuf> {
     let module = module_of(&messages)
         .context("cargo built no cdylib; Cargo.toml needs crate-type = [\"cdylib\", \"rlib\"]")?;
     let core = std::fs::read(&module).with_context(|| format!("read {}", module.display()))?;
-    let component = ComponentEncoder::default()
-        .validate(true)
-        .module(&core)
-        .and_then(|encoder| encoder.encode())
+    let component = componentize(&core)
         .context("make a component of the module; is there a line export!(…) in src/lib.rs?")?;
     let stem = module.file_stem().unwrap_or_default().to_string_lossy();
     let file = folder.join(format!("{}.wasm", stem.replace('_', "-")));

@@ -4,17 +4,18 @@ use std::path::Path;
 
 use anyhow::Result;
 use serde_json::Value;
-use wit_component::DecodedWasm;
+use tidegate_componentize::Interfaces;
 
 use super::console::{Console, size};
-use super::subject::{self, Subject, scope};
+use super::subject::{self, Subject};
 use super::{Ended, command};
 
 pub(super) fn execute(arguments: &command::Inspect, console: &mut Console) -> Result<Ended> {
     let subject = Subject::open(&arguments.file)?;
     let (plugin, info) = (&subject.plugin, &subject.plugin.info);
     let imports = if plugin.wasi {
-        imports(&subject::read(Path::new(&arguments.file))?)?.join(", ")
+        let component = subject::read(Path::new(&arguments.file))?;
+        Interfaces::of(&component)?.imports.join(", ")
     } else {
         "nothing".to_owned()
     };
@@ -24,7 +25,7 @@ pub(super) fn execute(arguments: &command::Inspect, console: &mut Console) -> Re
         ("digest", info.digest.clone()),
         ("abi", info.abi.clone()),
         ("semantics", info.semantics.to_string()),
-        ("scope", scope(plugin.scope).to_owned()),
+        ("scope", plugin.scope.as_str().to_owned()),
         ("exports", plugin.exports.join(", ")),
         ("imports", imports),
         ("size", size(plugin.bytes)),
@@ -34,18 +35,4 @@ pub(super) fn execute(arguments: &command::Inspect, console: &mut Console) -> Re
     let schema: Value = serde_json::from_str(&plugin.config_schema)?;
     console.line(format!("configuration, as JSON Schema:\n{schema:#}"))?;
     Ok(Ended::Well)
-}
-
-/// The interfaces that a component imports.
-fn imports(component: &[u8]) -> Result<Vec<String>> {
-    let DecodedWasm::Component(resolve, world) = wit_component::decode(component)? else {
-        return Ok(Vec::new());
-    };
-    let world = resolve.worlds.get(world);
-    let imports = world.map(|world| world.imports.keys());
-    Ok(imports
-        .into_iter()
-        .flatten()
-        .map(|key| resolve.name_world_key(key))
-        .collect())
 }

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use crate::model::options::{ClusterName, Json, OnError, PluginOptions};
 use crate::model::{Namespace, OperatorError, StartOptions, input};
-use crate::plugin::{Installed, NamespaceChain, Registry, Router, Scope, WasiPolicy};
+use crate::plugin::{Chain, Installed, NamespaceChain, Registry, Router, WasiPolicy};
 
 use super::{command, misused};
 
@@ -40,7 +40,7 @@ impl Subject {
     }
 
     pub(super) fn exports(&self, interface: &str) -> bool {
-        self.plugin.exports.iter().any(|name| name == interface)
+        self.plugin.exports(interface)
     }
 
     /// The plugin alone, configured; what it has to say of the documents of `namespace`.
@@ -52,7 +52,7 @@ impl Subject {
     ) -> Result<NamespaceChain> {
         let (options, registry) = (self.options(config, on_error), &self.registry);
         let pins = registry.pins(&options)?;
-        let chain = registry.chain(&options, &pins).map_err(unprefixed)?;
+        let chain = Chain::new(registry, &options, &pins).map_err(unprefixed)?;
         let of_namespace = chain.of(namespace)?;
         of_namespace.with_context(|| {
             format!(
@@ -66,7 +66,7 @@ impl Subject {
     pub(super) fn router(&self, config: &Value) -> Result<Router> {
         let (options, registry) = (self.options(config, OnError::Stop), &self.registry);
         let pins = registry.pins(&options)?;
-        Ok(registry.router(&options, &pins).map_err(unprefixed)?)
+        Ok(Router::new(registry, &options, &pins).map_err(unprefixed)?)
     }
 
     fn options(&self, config: &Value, on_error: OnError) -> StartOptions {
@@ -94,14 +94,6 @@ fn unprefixed(error: OperatorError) -> OperatorError {
         error.name,
         error.message.replace("plugins[0].config", "config"),
     )
-}
-
-/// The word of the contract.
-pub(super) fn scope(scope: Scope) -> &'static str {
-    match scope {
-        Scope::Document => "document",
-        Scope::Delta => "delta",
-    }
 }
 
 /// The bytes of a component.

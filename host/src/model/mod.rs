@@ -13,7 +13,6 @@ pub mod plugins;
 pub mod position;
 pub mod progress;
 pub mod state;
-pub mod succession;
 
 pub use error_name::{ErrorKind, ErrorName, OperatorError};
 pub use namespace::{Namespace, Route};

@@ -2,31 +2,6 @@
 
 use super::Namespace;
 
-/// A component that the host can run.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct InstalledPlugin {
-    pub name: String,
-    pub version: String,
-    /// `sha256:` and hex.
-    pub digest: String,
-    /// The version of the plugin contract that it was built for.
-    pub abi: String,
-    pub semantics: u32,
-    /// The interfaces of the contract that it exports.
-    pub exports: Vec<String>,
-    /// "document" or "delta".
-    pub scope: &'static str,
-    /// JSON Schema, as text.
-    pub config_schema: String,
-    /// It imports WASI, and runs against one that grants nothing.
-    pub wasi: bool,
-    /// It is of the feature set; otherwise it was uploaded, or the sync began with it.
-    pub shipped: bool,
-    pub bytes: u64,
-    /// The sync runs on it.
-    pub in_use: bool,
-}
-
 /// What one stage of the chain has done since the host started.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct PluginProgress {

@@ -7,12 +7,12 @@ use crate::model::{Namespace, Route};
 
 use super::abi::Stamp;
 use super::abi::v1_0_0::{ConfigError, Description, Exports, Indices, migrate, transform};
+use super::component_info::{ComponentInfo, Installed};
 use super::config::Schema;
-use super::engine::{Engine, Engines, Guest};
+use super::engine::{Engine, Engines};
 use super::error::{Call, Error, Result};
-use super::featureset::ComponentInfo;
-use super::migrator::{Direction, Step};
-use super::registry::Installed;
+use super::guest::Guest;
+use super::migration::{Direction, Step};
 use super::trap::Trap;
 use super::wasi::WasiPolicy;
 

@@ -14,11 +14,12 @@ use std::time::Duration;
 use wasmtime::component::Linker;
 use wasmtime::{
     Cache, CacheConfig, Config, EngineWeak, InstanceAllocationStrategy, PoolingAllocationConfig,
-    ResourceLimiter, Store, WasmBacktraceDetails,
+    Store, WasmBacktraceDetails,
 };
 
-use super::error::{Error, Result};
-use super::wasi::{self, Wasi, WasiPolicy};
+use super::guest::{Caps, Guest};
+use super::wasi::WasiPolicy;
+use super::wasi_linker;
 
 /// How often deadlines are looked at.
 const TICK: Duration = Duration::from_millis(100);
@@ -58,31 +59,28 @@ pub(super) struct Engines {
 }
 
 impl Engines {
-    pub(super) fn new(limits: Limits, wasi: WasiPolicy) -> Result<Self> {
-        let set_up = || -> wasmtime::Result<Self> {
-            let small = wasmtime::Engine::new(&pooled(limits))?;
-            let large = wasmtime::Engine::new(&config())?;
-            start_clock([small.weak(), large.weak()])?;
-            let mut linker = Linker::new(&large);
-            wasi::link(&mut linker)?;
-            Ok(Self {
-                small: Engine {
-                    linker: Arc::new(Linker::new(&small)),
-                    wasmtime: small,
-                    limits,
-                    caps: Caps::small(limits.memory_bytes),
-                    wasi,
-                },
-                large: Engine {
-                    linker: Arc::new(linker),
-                    wasmtime: large,
-                    limits,
-                    caps: Caps::large(limits.runtime_memory_bytes),
-                    wasi,
-                },
-            })
-        };
-        set_up().map_err(Error::Engine)
+    pub(super) fn new(limits: Limits, wasi: WasiPolicy) -> wasmtime::Result<Self> {
+        let small = wasmtime::Engine::new(&pooled(limits))?;
+        let large = wasmtime::Engine::new(&config())?;
+        start_clock([small.weak(), large.weak()])?;
+        let mut linker = Linker::new(&large);
+        wasi_linker::link(&mut linker)?;
+        Ok(Self {
+            small: Engine {
+                linker: Arc::new(Linker::new(&small)),
+                wasmtime: small,
+                limits,
+                caps: Caps::small(limits.memory_bytes),
+                wasi,
+            },
+            large: Engine {
+                linker: Arc::new(linker),
+                wasmtime: large,
+                limits,
+                caps: Caps::large(limits.runtime_memory_bytes),
+                wasi,
+            },
+        })
     }
 
     /// The engine for a component.
@@ -115,15 +113,7 @@ impl Engine {
     }
 
     pub(super) fn store(&self) -> Store<Guest> {
-        let guest = Guest {
-            caps: self.caps,
-            wanted_more: false,
-            memory_bytes: 0,
-            table_elements: 0,
-            wasi: None,
-            policy: self.wasi,
-        };
-        let mut store = Store::new(&self.wasmtime, guest);
+        let mut store = Store::new(&self.wasmtime, Guest::new(self.caps, self.wasi));
         store.limiter(|guest| guest);
         store.set_hostcall_fuel(self.limits.output_bytes);
         self.begin_call(&mut store);
@@ -134,114 +124,6 @@ impl Engine {
     pub(super) fn begin_call(&self, store: &mut Store<Guest>) {
         let ticks = self.limits.deadline.as_millis() / TICK.as_millis();
         store.set_epoch_deadline(u64::try_from(ticks).unwrap_or(u64::MAX).saturating_add(1));
-    }
-}
-
-/// The caps of one instance.
-#[derive(Clone, Copy, Debug)]
-struct Caps {
-    /// Of all its memories together.
-    memory_bytes: usize,
-    /// Of all its tables together.
-    table_elements: usize,
-    /// Core instances, memories and tables that a component may be made of.
-    parts: usize,
-}
-
-impl Caps {
-    fn small(memory_bytes: usize) -> Self {
-        Self {
-            memory_bytes,
-            table_elements: 20_000,
-            parts: 16,
-        }
-    }
-
-    /// Python has an instance for each of its extension modules.
-    fn large(memory_bytes: usize) -> Self {
-        Self {
-            memory_bytes,
-            table_elements: 1_000_000,
-            parts: 1_000,
-        }
-    }
-}
-
-/// What the host knows of one guest.
-pub(super) struct Guest {
-    caps: Caps,
-    wanted_more: bool,
-    /// Of all memories.
-    memory_bytes: usize,
-    /// Of all tables.
-    table_elements: usize,
-    wasi: Option<Box<Wasi>>,
-    policy: WasiPolicy,
-}
-
-impl Guest {
-    /// True when the guest asked for more memory than it may have.
-    pub(super) fn wanted_more(&self) -> bool {
-        self.wanted_more
-    }
-
-    /// What all its memories have.
-    pub(super) fn memory_bytes(&self) -> usize {
-        self.memory_bytes
-    }
-
-    /// What it gets of WASI, made when it first asks.
-    pub(super) fn wasi(&mut self) -> &mut Wasi {
-        let policy = self.policy;
-        self.wasi
-            .get_or_insert_with(|| Box::new(Wasi::granting_nothing(policy)))
-    }
-}
-
-impl ResourceLimiter for Guest {
-    fn memory_growing(
-        &mut self,
-        current: usize,
-        desired: usize,
-        _maximum: Option<usize>,
-    ) -> wasmtime::Result<bool> {
-        let together = self
-            .memory_bytes
-            .saturating_add(desired.saturating_sub(current));
-        let allowed = together <= self.caps.memory_bytes;
-        if allowed {
-            self.memory_bytes = together;
-        }
-        self.wanted_more |= !allowed;
-        Ok(allowed)
-    }
-
-    fn table_growing(
-        &mut self,
-        current: usize,
-        desired: usize,
-        _maximum: Option<usize>,
-    ) -> wasmtime::Result<bool> {
-        let together = self
-            .table_elements
-            .saturating_add(desired.saturating_sub(current));
-        let allowed = together <= self.caps.table_elements;
-        if allowed {
-            self.table_elements = together;
-        }
-        Ok(allowed)
-    }
-
-    fn instances(&self) -> usize {
-        self.caps.parts
-    }
-
-    fn tables(&self) -> usize {
-        self.caps.parts
-    }
-
-    fn memories(&self) -> usize {
-        self.caps.parts
     }
 }
 

@@ -5,8 +5,12 @@ use std::fmt;
 use crate::model::{ErrorName, OperatorError};
 use crate::observe::field;
 
-use super::featureset::ComponentInfo;
+use super::component_info::ComponentInfo;
+use super::document_name::truncate;
 use super::trap::Trap;
+
+/// The longest reason of a guest that is passed on, in characters.
+const REASON_CHARS: usize = 500;
 
 /// The result of this room's inner functions.
 pub(super) type Result<T> = std::result::Result<T, Error>;
@@ -49,6 +53,14 @@ pub(super) enum Error {
 }
 
 impl Error {
+    /// A call that the component answered with an error. The reason goes into logs and answers, so it is truncated.
+    pub(super) fn failed(call: Call, reason: &str) -> Self {
+        Self::Failed {
+            call,
+            reason: truncate(reason, REASON_CHARS),
+        }
+    }
+
     /// Puts the path of the configuration as a whole before the path within it.
     pub(super) fn within(mut self, prefix: &str) -> Self {
         if let Self::Refused { path, .. } = &mut self {

@@ -4,21 +4,16 @@
 //! feature set is used.
 
 use std::borrow::Cow;
-use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
-use serde::{Deserialize, Serialize};
-use sha2::{Digest, Sha256};
+use serde::Deserialize;
 
 use crate::model::OperatorError;
-use crate::model::succession::Build;
 
+use super::component_info::{ComponentInfo, MIGRATE, digest};
 use super::error::{Error, Result};
 
 include!(concat!(env!("OUT_DIR"), "/featureset.rs"));
-
-/// The role of a step of the metadata.
-pub(super) const MIGRATE: &str = "migrate";
 
 /// The interfaces that a host uses a shipped component for.
 const ROLES: [&str; 3] = ["route", "transform", MIGRATE];
@@ -33,37 +28,6 @@ pub struct FeatureSet {
     /// There may be none: a sync that has begun has its own.
     #[serde(default)]
     components: Vec<ComponentInfo>,
-}
-
-/// Which component it is: what a manifest says of it, and a sync is pinned to.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct ComponentInfo {
-    /// The interface that it is used for.
-    pub role: String,
-    pub name: String,
-    pub version: String,
-    /// `sha256:` and the digest of its bytes.
-    pub digest: String,
-    /// The version of the plugin contract that it was built for.
-    pub abi: String,
-    /// Its output contract.
-    pub semantics: u32,
-}
-
-impl ComponentInfo {
-    /// True for one that a sync is pinned to; a step of the metadata is the host's own.
-    pub fn is_pinned(&self) -> bool {
-        self.role != MIGRATE
-    }
-
-    /// What decides whether it takes another's place.
-    pub fn build(&self) -> Build<'_> {
-        Build {
-            version: &self.version,
-            digest: &self.digest,
-            semantics: i64::from(self.semantics),
-        }
-    }
 }
 
 /// The bytes of a component.
@@ -170,15 +134,4 @@ impl Source {
 
 fn unreadable(path: &Path, error: &std::io::Error) -> Error {
     Error::FeatureSet(format!("{} cannot be read ({error})", path.display()))
-}
-
-/// What a component is told apart by.
-pub fn digest(bytes: &[u8]) -> String {
-    Sha256::digest(bytes)
-        .iter()
-        .fold("sha256:".to_owned(), |mut text, byte| {
-            // Writing to a string cannot fail.
-            let _ = write!(text, "{byte:02x}");
-            text
-        })
 }

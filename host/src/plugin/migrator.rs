@@ -11,10 +11,13 @@ use crate::model::namespace::METADATA_DATABASE;
 use crate::model::{ErrorName, Namespace, OperatorError, raw};
 
 use super::abi::v1_0_0::migrate;
-use super::chain::{Batch, cut, failed, name_of};
+use super::batch::{Batch, cut};
 use super::component::Component;
+use super::document_name::name_of;
 use super::error::{Call, Error, Result};
+use super::migration::{Direction, Step};
 use super::pool::Pool;
+use super::registry::Registry;
 use super::secrets::Revealed;
 
 /// The largest document that a server stores.
@@ -22,24 +25,6 @@ const DOCUMENT_BYTES: usize = 16 << 20;
 
 /// The function that is blamed where it is not the call itself.
 const EXPORT: &str = "migrate";
-
-/// Which way.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Direction {
-    Forward,
-    Back,
-}
-
-/// What a component migrates.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Step {
-    /// The metadata version before the step; behind it is the one that follows.
-    pub from: u32,
-    /// Whether [`Direction::Back`] is answered, too.
-    pub reversible: bool,
-    /// The collections whose documents the step wants to see; all others stay.
-    pub collections: Vec<String>,
-}
 
 /// A step, ready to be taken.
 pub struct Migrator {
@@ -56,10 +41,25 @@ struct Question<'a> {
 }
 
 impl Migrator {
+    /// The migrator of the feature set's step from version `from` to the next. `None` if the feature set has no
+    /// such step.
+    pub fn find(
+        registry: &Registry,
+        from: u32,
+    ) -> std::result::Result<Option<Self>, OperatorError> {
+        for component in registry.migration_steps() {
+            let migrator = Self::new(component?)?;
+            if migrator.step.from == from {
+                return Ok(Some(migrator));
+            }
+        }
+        Ok(None)
+    }
+
     pub(super) fn new(component: Arc<Component>) -> std::result::Result<Self, OperatorError> {
         let refused = |error: Error, component: &Component| match error {
             Error::Refused { reason, .. } => {
-                failed(Call::new(component.info(), "configure"), &reason)
+                Error::failed(Call::new(component.info(), "configure"), &reason)
             }
             error => error,
         };
@@ -170,7 +170,7 @@ impl Migrator {
     }
 
     fn fault(&self, reason: &str) -> Error {
-        failed(Call::new(self.pool.component().info(), EXPORT), reason)
+        Error::failed(Call::new(self.pool.component().info(), EXPORT), reason)
     }
 
     /// An error about a batch is one about a document where there is but one.

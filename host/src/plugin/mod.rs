@@ -9,35 +9,41 @@
 //! but may take as long as their deadline.
 
 mod abi;
+mod adoption;
+mod batch;
 mod bounds;
 mod chain;
 mod component;
+mod component_info;
 mod config;
+mod document_name;
 mod engine;
 mod error;
 mod featureset;
-mod metrics;
+mod guest;
+mod migration;
 mod migrator;
 mod pins;
 mod pool;
 mod registry;
 mod router;
 mod secrets;
-mod succession;
 mod swap;
 mod trap;
 mod usage;
 mod wasi;
+mod wasi_linker;
 
-pub use crate::model::succession::Succession;
+pub use adoption::{Adoption, adoption};
 pub use chain::{Chain, Fault, FaultKind, NamespaceChain, Outcome, Transformed};
-pub use featureset::{ComponentInfo, FeatureSet, digest};
-pub use migrator::{Direction, Migrator, Step};
+pub use component_info::{ComponentInfo, Installed, InstalledPlugin, Scope, digest};
+pub use featureset::FeatureSet;
+pub use migration::{Direction, Step};
+pub use migrator::Migrator;
 pub use pins::{Pins, Slot};
-pub use registry::{Installed, Registry, Scope};
+pub use registry::Registry;
 pub use router::Router;
 pub use secrets::in_clear;
-pub use succession::succession;
 pub use swap::{Answers, Change, Successors, self_check};
 pub use trap::TrapKind;
 pub use wasi::WasiPolicy;

@@ -3,7 +3,9 @@
 //! An instance is with one caller or in the pool; one whose call trapped is in
 //! neither, and the next call gets a fresh one.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
+
+use parking_lot::Mutex;
 
 use super::component::{Component, Instance};
 use super::error::{Error, Result};
@@ -63,7 +65,7 @@ impl Pool {
 
     /// The memory of the largest warm instance.
     pub(super) fn memory_bytes(&self) -> usize {
-        let warm = self.warm.lock().unwrap_or_else(PoisonError::into_inner);
+        let warm = self.warm.lock();
         warm.iter()
             .map(Instance::memory_bytes)
             .max()
@@ -79,16 +81,10 @@ impl Pool {
     }
 
     fn take(&self) -> Option<Instance> {
-        self.warm
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .pop()
+        self.warm.lock().pop()
     }
 
     fn put_back(&self, instance: Instance) {
-        self.warm
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .push(instance);
+        self.warm.lock().push(instance);
     }
 }

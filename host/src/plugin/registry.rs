@@ -5,85 +5,22 @@
 
 use std::borrow::Cow;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::sync::Arc;
 
-use semver::Version;
+use parking_lot::{Mutex, RwLock};
 
-use crate::model::{OperatorError, StartOptions, plugins::InstalledPlugin};
+use crate::model::{OperatorError, StartOptions};
 use crate::observe::field;
 
 use super::bounds;
-use super::chain::Chain;
 use super::component::{self, Component};
+use super::component_info::{ComponentInfo, Installed, digest};
 use super::engine::{Engines, Limits};
 use super::error::{Error, Result};
-use super::featureset::{Bytes, ComponentInfo, FeatureSet, MIGRATE, digest};
-use super::migrator::Migrator;
+use super::featureset::{Bytes, FeatureSet};
 use super::pins::{Pins, Slot};
-use super::router::Router;
 use super::secrets::Secrets;
 use super::wasi::WasiPolicy;
-
-/// How much of a document a plugin has to see.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Scope {
-    /// All of it: an update is looked up first.
-    Document,
-    /// Its top-level fields one by one: an update can be handed over as it is.
-    Delta,
-}
-
-/// A component that this host can run.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Installed {
-    pub info: ComponentInfo,
-    /// Its interfaces: `describe` and `route`, `transform` or `migrate`.
-    pub exports: Vec<String>,
-    pub scope: Scope,
-    /// A JSON Schema, as text.
-    pub config_schema: String,
-    /// True if it imports WASI, of which it is granted nothing.
-    pub wasi: bool,
-    /// True for those of the feature set.
-    pub shipped: bool,
-    /// The size of the component.
-    pub bytes: usize,
-}
-
-impl Installed {
-    /// Its version, to be compared.
-    pub fn version(&self) -> Option<Version> {
-        Version::parse(&self.info.version).ok()
-    }
-
-    pub fn exports(&self, interface: &str) -> bool {
-        self.exports.iter().any(|name| name == interface)
-    }
-}
-
-impl From<Installed> for InstalledPlugin {
-    /// As an operator sees it; in use is what a session says.
-    fn from(installed: Installed) -> Self {
-        let info = installed.info;
-        Self {
-            name: info.name,
-            version: info.version,
-            digest: info.digest,
-            abi: info.abi,
-            semantics: info.semantics,
-            exports: installed.exports,
-            scope: match installed.scope {
-                Scope::Document => "document",
-                Scope::Delta => "delta",
-            },
-            config_schema: installed.config_schema,
-            wasi: installed.wasi,
-            shipped: installed.shipped,
-            bytes: installed.bytes as u64,
-            in_use: false,
-        }
-    }
-}
 
 /// Every component that this host can run. Shared by all tasks.
 pub struct Registry {
@@ -133,7 +70,7 @@ impl Registry {
         let components = features.components().iter().cloned().zip(bytes);
         let entries = components.chain(own_steps).map(entry).collect();
         Ok(Self {
-            engines: Engines::new(limits, wasi)?,
+            engines: Engines::new(limits, wasi).map_err(Error::Engine)?,
             wasi,
             features,
             secrets: Secrets::default(),
@@ -194,7 +131,7 @@ impl Registry {
             }
         };
         let component = self.compiled(&entry)?;
-        let mut entries = self.entries.write().unwrap_or_else(PoisonError::into_inner);
+        let mut entries = self.entries.write();
         if !entries.iter().any(|known| known.digest == entry.digest) {
             entries.push(entry);
         }
@@ -229,7 +166,7 @@ impl Registry {
             let reason = format!("its bytes have the digest {found}");
             return Err(Error::NotSupported { component, reason }.reported());
         }
-        let mut entries = self.entries.write().unwrap_or_else(PoisonError::into_inner);
+        let mut entries = self.entries.write();
         if !entries.iter().any(|known| known.digest == found) {
             entries.push(Arc::new(Entry {
                 digest: found,
@@ -243,7 +180,7 @@ impl Registry {
 
     /// Forgets a component that was added. Whoever runs it goes on.
     pub fn remove(&self, digest: &str) {
-        let mut entries = self.entries.write().unwrap_or_else(PoisonError::into_inner);
+        let mut entries = self.entries.write();
         entries.retain(|entry| entry.digest != digest || entry.manifest.is_some());
     }
 
@@ -266,24 +203,6 @@ impl Registry {
         Slot::all(options).into_iter().map(digest).collect()
     }
 
-    /// Configures everything that decides about the namespaces of a sync.
-    pub fn router(
-        &self,
-        options: &StartOptions,
-        pins: &Pins,
-    ) -> std::result::Result<Router, OperatorError> {
-        Router::new(self, options, pins).map_err(Error::reported)
-    }
-
-    /// Configures everything that decides about the documents of a sync.
-    pub fn chain(
-        &self,
-        options: &StartOptions,
-        pins: &Pins,
-    ) -> std::result::Result<Chain, OperatorError> {
-        Chain::new(self, options, pins).map_err(Error::reported)
-    }
-
     /// The component in a slot.
     pub(super) fn pinned(&self, pins: &Pins, slot: Slot) -> Result<Arc<Component>> {
         match pins.digest(slot) {
@@ -302,21 +221,13 @@ impl Registry {
         }
     }
 
-    /// The feature set's step of the metadata from version `from` to the next, if it
-    /// has one.
-    pub fn migrator(&self, from: u32) -> std::result::Result<Option<Migrator>, OperatorError> {
-        let entries = self.entries();
-        let is_step = |info: &ComponentInfo| info.role == MIGRATE;
-        let steps = entries
-            .iter()
-            .filter(|entry| entry.manifest.as_ref().is_some_and(is_step));
-        for entry in steps {
-            let migrator = Migrator::new(self.compiled(entry)?)?;
-            if migrator.step().from == from {
-                return Ok(Some(migrator));
-            }
-        }
-        Ok(None)
+    /// The migration steps of the feature set, each compiled when the iterator reaches it.
+    pub(super) fn migration_steps(&self) -> impl Iterator<Item = Result<Arc<Component>>> {
+        let is_step = |info: &ComponentInfo| !info.is_pinned();
+        let entries = self.entries().into_iter();
+        entries
+            .filter(move |entry| entry.manifest.as_ref().is_some_and(is_step))
+            .map(|entry| self.compiled(&entry))
     }
 
     pub(super) fn component(&self, name_or_digest: &str) -> Result<Arc<Component>> {
@@ -354,17 +265,11 @@ impl Registry {
     }
 
     fn entries(&self) -> Vec<Arc<Entry>> {
-        self.entries
-            .read()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clone()
+        self.entries.read().clone()
     }
 
     fn compiled(&self, entry: &Entry) -> Result<Arc<Component>> {
-        let mut compiled = entry
-            .compiled
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
+        let mut compiled = entry.compiled.lock();
         if let Some(component) = &*compiled {
             return Ok(Arc::clone(component));
         }

@@ -26,8 +26,16 @@ struct Step {
 }
 
 impl Router {
-    /// The filter first, then the remap, then the plugins in their order.
-    pub(super) fn new(registry: &Registry, options: &StartOptions, pins: &Pins) -> Result<Self> {
+    /// Configures the filter, the remap, and then the plugins that route, in their order.
+    pub fn new(
+        registry: &Registry,
+        options: &StartOptions,
+        pins: &Pins,
+    ) -> std::result::Result<Self, OperatorError> {
+        Self::configure(registry, options, pins).map_err(Error::reported)
+    }
+
+    fn configure(registry: &Registry, options: &StartOptions, pins: &Pins) -> Result<Self> {
         let (include, exclude) = (&options.include_namespaces, &options.exclude_namespaces);
         let mut steps = vec![Step::of_all(filter(registry, pins, include, exclude)?)];
         if let Some(remap) = &options.namespace_remap {

@@ -6,16 +6,17 @@
 //! been made of them, call the successors from then on. No batch sees some of them
 //! and not others.
 
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::Arc;
 
 use crate::model::OperatorError;
 
-use super::chain::Chain;
+use super::chain::{Chain, SwapLock};
 use super::component::Component;
+use super::component_info::Scope;
 use super::error::{Error, Result};
 use super::pins::Slot;
 use super::pool::Pool;
-use super::registry::{Registry, Scope};
+use super::registry::Registry;
 use super::router::Router;
 use super::usage::Usage;
 
@@ -38,68 +39,60 @@ pub struct Change {
 /// Components that are ready to take over.
 pub struct Successors {
     ready: Vec<(Arc<Usage>, Arc<Pool>)>,
-    swapping: Swapping,
+    swap_lock: SwapLock,
 }
 
-/// Held while a batch takes its components, and while components are switched.
-pub(super) type Swapping = Arc<RwLock<()>>;
-
-impl Registry {
-    /// Prepares the successors of components that `router` and `chain` use.
-    pub fn successors(
-        &self,
+impl Successors {
+    /// Prepares the successors of components that `router` and `chain` use: compiles, configures and tries out each.
+    pub fn new(
+        registry: &Registry,
         router: &Router,
         chain: &Chain,
         changes: &[Change],
         answers: Answers,
-    ) -> std::result::Result<Successors, OperatorError> {
+    ) -> std::result::Result<Self, OperatorError> {
         let mut ready = Vec::new();
         for change in changes {
-            let one = self.successor(router, chain, change, answers);
+            let one = prepare(registry, router, chain, change, answers);
             ready.extend(one.map_err(Error::reported)?);
         }
-        Ok(Successors {
+        Ok(Self {
             ready,
-            swapping: chain.swapping(),
+            swap_lock: chain.swap_lock(),
         })
     }
 
-    fn successor(
-        &self,
-        router: &Router,
-        chain: &Chain,
-        change: &Change,
-        answers: Answers,
-    ) -> Result<Vec<(Arc<Usage>, Arc<Pool>)>> {
-        let component = self.of_digest(&change.digest)?;
-        let mut ready = Vec::new();
-        for usage in router.usages().chain(chain.usages()) {
-            if usage.slot == change.slot {
-                let current = usage.pool();
-                check_fit(current.component(), &component, answers)?;
-                let pool = Arc::new(usage.successor(Arc::clone(&component))?);
-                ready.push((Arc::clone(usage), pool));
-            }
-        }
-        for (usage, pool) in &ready {
-            router.try_out(usage, pool)?;
-            chain.try_out(usage, pool)?;
-        }
-        Ok(ready)
-    }
-}
-
-impl Successors {
     /// From now on these are called; calls in flight end with the old ones.
     pub fn switch(self) {
-        let _no_batch_takes_any = self
-            .swapping
-            .write()
-            .unwrap_or_else(PoisonError::into_inner);
+        let _no_batch_takes_any = self.swap_lock.exclusive();
         for (usage, pool) in self.ready {
             usage.switch(pool);
         }
     }
+}
+
+fn prepare(
+    registry: &Registry,
+    router: &Router,
+    chain: &Chain,
+    change: &Change,
+    answers: Answers,
+) -> Result<Vec<(Arc<Usage>, Arc<Pool>)>> {
+    let component = registry.of_digest(&change.digest)?;
+    let mut ready = Vec::new();
+    for usage in router.usages().chain(chain.usages()) {
+        if usage.slot == change.slot {
+            let current = usage.pool();
+            check_fit(current.component(), &component, answers)?;
+            let pool = Arc::new(usage.successor(Arc::clone(&component))?);
+            ready.push((Arc::clone(usage), pool));
+        }
+    }
+    for (usage, pool) in &ready {
+        router.try_out(usage, pool)?;
+        chain.try_out(usage, pool)?;
+    }
+    Ok(ready)
 }
 
 /// Asks the components in these slots, before a sync relies on them.

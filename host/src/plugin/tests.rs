@@ -56,12 +56,12 @@ fn options() -> StartOptions {
 
 /// The router of a sync that begins now.
 fn router_of(options: &StartOptions) -> Result<Router, OperatorError> {
-    registry().router(options, &registry().pins(options)?)
+    Router::new(registry(), options, &registry().pins(options)?)
 }
 
 /// The chain of a sync that begins now.
 fn chain_of(options: &StartOptions) -> Result<Chain, OperatorError> {
-    registry().chain(options, &registry().pins(options)?)
+    Chain::new(registry(), options, &registry().pins(options)?)
 }
 
 fn plugin(component: &str, on_error: OnError) -> PluginOptions {

@@ -4,7 +4,7 @@ use std::fmt;
 
 use wasmtime::{Global, Instance, Memory, Store, Val, WasmBacktrace, WasmCoreDump};
 
-use super::engine::Guest;
+use super::guest::Guest;
 
 /// A core global by which a guest says where its last panic is written: its
 /// length as a u32, then that many bytes of text. No part of the contract: a

@@ -2,8 +2,9 @@
 //! for which namespaces. The component of a use can be swapped; its configuration
 //! never changes.
 
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::Arc;
 
+use parking_lot::RwLock;
 use serde_json::{Value, json};
 
 use crate::model::options::{NamespaceFilter, OnError};
@@ -71,7 +72,7 @@ impl Usage {
 
     /// The component as it is now: calls in flight stay with the one they began with.
     pub(super) fn pool(&self) -> Arc<Pool> {
-        Arc::clone(&self.pool.read().unwrap_or_else(PoisonError::into_inner))
+        Arc::clone(&self.pool.read())
     }
 
     /// Another component, configured as this one is.
@@ -86,7 +87,7 @@ impl Usage {
 
     /// From now on, `pool` is called.
     pub(super) fn switch(&self, pool: Arc<Pool>) {
-        *self.pool.write().unwrap_or_else(PoisonError::into_inner) = pool;
+        *self.pool.write() = pool;
     }
 
     /// What the component has to say of a namespace.

@@ -7,13 +7,9 @@
 
 use std::time::Duration;
 
-use wasmtime::component::{HasData, Linker, Resource, ResourceTable};
-use wasmtime_wasi::p2::bindings::clocks::monotonic_clock;
-use wasmtime_wasi::p2::{DynPollable, Pollable, subscribe};
+use wasmtime::component::ResourceTable;
 use wasmtime_wasi::random::Deterministic;
-use wasmtime_wasi::{HostWallClock, WasiCtx, WasiCtxView, WasiView};
-
-use super::engine::Guest;
+use wasmtime_wasi::{HostWallClock, WasiCtx, WasiCtxView};
 
 /// The packages that are there. Not `http`, and nothing of the versions after 0.2.
 const PACKAGES: [&str; 6] = ["cli", "clocks", "filesystem", "io", "random", "sockets"];
@@ -31,7 +27,7 @@ pub enum WasiPolicy {
     Refuse,
 }
 
-/// True for an import that [`link`] answers, such as `wasi:io/poll@0.2.0`.
+/// True for an import that the linker answers, such as `wasi:io/poll@0.2.0`.
 pub(super) fn is_wasi(import: &str) -> bool {
     let package = import.strip_prefix("wasi:").and_then(|rest| {
         let (package, interface) = rest.split_once('/')?;
@@ -39,16 +35,6 @@ pub(super) fn is_wasi(import: &str) -> bool {
         version.starts_with("0.2.").then_some(package)
     });
     package.is_some_and(|package| PACKAGES.contains(&package))
-}
-
-/// Gives the linker all of WASI 0.2 but HTTP.
-pub(super) fn link(linker: &mut Linker<Guest>) -> wasmtime::Result<()> {
-    wasmtime_wasi::p2::add_to_linker_sync(linker)?;
-    // Theirs waits in real time, which no deadline ends.
-    linker.allow_shadowing(true);
-    monotonic_clock::add_to_linker::<Guest, StoppedClock>(linker, |guest| Stopped(guest))?;
-    linker.allow_shadowing(false);
-    Ok(())
 }
 
 /// What one guest has of WASI.
@@ -77,21 +63,22 @@ impl Wasi {
             table: ResourceTable::new(),
         }
     }
+
+    pub(super) fn view(&mut self) -> WasiCtxView<'_> {
+        WasiCtxView {
+            ctx: &mut self.context,
+            table: &mut self.table,
+        }
+    }
+
+    pub(super) fn table(&mut self) -> &mut ResourceTable {
+        &mut self.table
+    }
 }
 
 /// Every byte once, and again: no loop that waits for a certain one is endless.
 fn same_bytes() -> Deterministic {
     Deterministic::new((0..=u8::MAX).collect())
-}
-
-impl WasiView for Guest {
-    fn ctx(&mut self) -> WasiCtxView<'_> {
-        let Wasi { context, table } = self.wasi();
-        WasiCtxView {
-            ctx: context,
-            table,
-        }
-    }
 }
 
 /// It is always the first moment of 1970.
@@ -105,45 +92,4 @@ impl HostWallClock for StoppedClock {
     fn now(&self) -> Duration {
         Duration::ZERO
     }
-}
-
-impl HasData for StoppedClock {
-    type Data<'a> = Stopped<'a>;
-}
-
-/// The monotonic clock of one guest.
-struct Stopped<'a>(&'a mut Guest);
-
-impl Stopped<'_> {
-    fn no_wait(&mut self) -> wasmtime::Result<Resource<DynPollable>> {
-        let table = &mut self.0.wasi().table;
-        let elapsed = table.push(Elapsed)?;
-        subscribe(table, elapsed)
-    }
-}
-
-impl monotonic_clock::Host for Stopped<'_> {
-    fn now(&mut self) -> wasmtime::Result<u64> {
-        Ok(0)
-    }
-
-    fn resolution(&mut self) -> wasmtime::Result<u64> {
-        Ok(1)
-    }
-
-    fn subscribe_instant(&mut self, _when: u64) -> wasmtime::Result<Resource<DynPollable>> {
-        self.no_wait()
-    }
-
-    fn subscribe_duration(&mut self, _wait: u64) -> wasmtime::Result<Resource<DynPollable>> {
-        self.no_wait()
-    }
-}
-
-/// A time that has come.
-struct Elapsed;
-
-#[wasmtime_wasi::async_trait]
-impl Pollable for Elapsed {
-    async fn ready(&mut self) {}
 }

@@ -10,7 +10,7 @@ use crate::{
         feature,
         progress::{Available, Deferred, FeatureSetProgress, Pinned, Swapped},
     },
-    plugin::{ComponentInfo, Registry, Succession, succession},
+    plugin::{Adoption, ComponentInfo, Registry, adoption},
 };
 
 /// What is installed, and what a sync runs on if there is one.
@@ -40,8 +40,8 @@ fn deferred(registry: &Registry, document: &SessionDocument) -> Vec<Deferred> {
     for own in &document.pinned {
         let newer = installed(registry, own);
         let is_known = deferred.iter().any(|other| other.name == own.name);
-        if let (Succession::Deferred, Some(newer), false) =
-            (succession(&info(own), newer), newer, is_known)
+        if let (Adoption::Deferred, Some(newer), false) =
+            (adoption(&info(own), newer), newer, is_known)
         {
             deferred.push(Deferred {
                 name: own.name.clone(),

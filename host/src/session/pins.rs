@@ -30,8 +30,8 @@ impl Configured {
     ) -> Result<Self, OperatorError> {
         let pins = digests(options, pinned);
         Ok(Self {
-            router: Arc::new(registry.router(options, &pins)?),
-            chain: Arc::new(registry.chain(options, &pins)?),
+            router: Arc::new(Router::new(registry, options, &pins)?),
+            chain: Arc::new(Chain::new(registry, options, &pins)?),
         })
     }
 }

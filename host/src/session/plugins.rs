@@ -10,8 +10,8 @@ use tokio::{sync::Semaphore, time::timeout};
 use super::{Session, patience::patiently, pins::blocking};
 use crate::{
     metadata::{self, PinnedComponent},
-    model::{ErrorName, OperatorError, plugins::InstalledPlugin},
-    plugin::{ComponentInfo, Installed, digest},
+    model::{ErrorName, OperatorError},
+    plugin::{ComponentInfo, Installed, InstalledPlugin, digest},
 };
 
 /// How long an upload waits to be compiled. One with a language's runtime takes 12 s on a quiet machine.
@@ -98,13 +98,10 @@ async fn put(
     Ok(put.await?)
 }
 
-fn shown(installed: Installed, pinned: &[PinnedComponent]) -> InstalledPlugin {
-    let digest = &installed.info.digest;
+fn shown(component: Installed, pinned: &[PinnedComponent]) -> InstalledPlugin {
+    let digest = &component.info.digest;
     let in_use = pinned.iter().any(|pinned| pinned.digest == *digest);
-    InstalledPlugin {
-        in_use,
-        ..installed.into()
-    }
+    InstalledPlugin { component, in_use }
 }
 
 impl Session {

@@ -20,7 +20,7 @@ use crate::{
     metadata::{PinnedComponent, SessionDocument, SwapDocument},
     model::{ClusterTime, ErrorName, Namespace, OperatorError, Route, StartOptions},
     mongo::listing,
-    plugin::{ComponentInfo, Registry, Slot, Succession, self_check, succession},
+    plugin::{Adoption, ComponentInfo, Registry, Slot, adoption, self_check},
 };
 
 /// What is decided: the pins from now on, and what could not take over.
@@ -148,8 +148,8 @@ fn successors(registry: &Registry, pinned: &[PinnedComponent]) -> Vec<ComponentI
     for own in pinned {
         let installed = installed(registry, own);
         let known = |new: &ComponentInfo| successors.iter().any(|other| other.name == new.name);
-        match (succession(&info(own), installed), installed) {
-            (Succession::Swap, Some(new)) if !known(new) => successors.push(new.clone()),
+        match (adoption(&info(own), installed), installed) {
+            (Adoption::Swap, Some(new)) if !known(new) => successors.push(new.clone()),
             _ => {}
         }
     }
@@ -244,7 +244,7 @@ impl<'a> Takeover<'a> {
             let swapped = |own: &&mut PinnedComponent| {
                 own.slot == name
                     && own.name == successor.name
-                    && succession(&info(own), Some(successor)) == Succession::Swap
+                    && adoption(&info(own), Some(successor)) == Adoption::Swap
             };
             if let Some(own) = pinned.iter_mut().find(swapped) {
                 let new = pins::pin(slot, &installed);

@@ -116,8 +116,8 @@ impl Session {
         let changes: Vec<_> = replaced.iter().map(Replaced::change).collect();
         let (router, chain) = (configured.router.clone(), configured.chain.clone());
         let registry = self.registry.clone();
-        let successors =
-            blocking(move || registry.successors(&router, &chain, &changes, answers)).await?;
+        let prepare = move || Successors::new(&registry, &router, &chain, &changes, answers);
+        let successors = blocking(prepare).await?;
         if replaced.iter().any(|replaced| replaced.routes) {
             self.check_routes(active, configured, &session, &replaced)
                 .await?;

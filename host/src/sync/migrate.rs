@@ -86,7 +86,7 @@ impl Step {
         };
         let lower = if to > from { from } else { from - 1 };
         let registry = registry.clone();
-        let find = move || registry.migrator(u32::try_from(lower).unwrap_or_default());
+        let find = move || Migrator::find(&registry, u32::try_from(lower).unwrap_or_default());
         let migrator = tokio::task::spawn_blocking(find)
             .await??
             .filter(|migrator| to > from || migrator.step().reversible)

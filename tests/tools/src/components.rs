@@ -19,9 +19,9 @@ use std::process::Command;
 use anyhow::{Context, Result, bail, ensure};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
-use wit_component::{ComponentEncoder, DecodedWasm};
 
 use support::mongod::workspace;
+use tidegate_componentize::Interfaces;
 
 use crate::build::{command, succeed};
 use crate::paths::Paths;
@@ -335,10 +335,7 @@ fn compile(tree: &Tree, plugins: &[(&Package, &Stamp)], paths: &Paths) -> Result
 /// Makes a component of a core module.
 fn componentize(name: &str, module: &Path) -> Result<Vec<u8>> {
     let core = fs::read(module).with_context(|| format!("read {}", module.display()))?;
-    ComponentEncoder::default()
-        .validate(true)
-        .module(&core)
-        .and_then(|encoder| encoder.encode())
+    tidegate_componentize::componentize(&core)
         .with_context(|| format!("make a component of {name}"))
 }
 
@@ -349,26 +346,17 @@ fn file(folder: &Path, name: &str) -> PathBuf {
 /// A shipped component imports nothing and exports its role; the version of the
 /// contract that it was built for.
 fn check(component: &[u8], name: &str, role: &str) -> Result<String> {
-    let DecodedWasm::Component(resolve, world) = wit_component::decode(component)? else {
-        bail!("{name} is a WIT package, not a component");
-    };
-    let world = resolve
-        .worlds
-        .get(world)
-        .context("a component has a world")?;
-    let imports: Vec<_> = world
-        .imports
-        .keys()
-        .map(|key| resolve.name_world_key(key))
-        .collect();
+    let Interfaces { imports, exports } =
+        Interfaces::of(component).with_context(|| format!("read the component {name}"))?;
     ensure!(
         imports.is_empty(),
         "{name} imports {}; a shipped component imports nothing",
         imports.join(", ")
     );
     let prefix = format!("tidegate:plugin/{role}@");
-    let mut exports = world.exports.keys().map(|key| resolve.name_world_key(key));
-    let abi = exports.find_map(|export| Some(export.strip_prefix(&prefix)?.to_owned()));
+    let abi = exports
+        .iter()
+        .find_map(|export| Some(export.strip_prefix(&prefix)?.to_owned()));
     abi.with_context(|| format!("{name} does not export {role}"))
 }
 

@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::api::Control;
 use crate::model::plugins::{
-    InstalledPlugin, OnIncompatible, PluginProgress, QuarantinedDocument, Retried, Swap, Upgrade,
+    OnIncompatible, PluginProgress, QuarantinedDocument, Retried, Swap, Upgrade,
 };
 use crate::model::progress::{
     self, Available, CollectionProgress, CopyProgress, Deferred, Endpoint, FeatureSetProgress,
@@ -14,6 +14,7 @@ use crate::model::state::Call;
 use crate::model::{
     ClusterTime, ErrorName, Namespace, OperatorError, Progress, Readiness, StartOptions, State,
 };
+use crate::plugin::{ComponentInfo, Installed, InstalledPlugin, Scope};
 
 /// Allows what its state allows, and writes down what it was asked.
 pub(super) struct Scripted {
@@ -96,7 +97,7 @@ impl Control for Scripted {
     }
     async fn add_plugin(&self, bytes: Vec<u8>) -> Result<InstalledPlugin, OperatorError> {
         self.write_down(format!("add {} bytes", bytes.len()));
-        Ok(sample_plugin(bytes.len() as u64))
+        Ok(sample_plugin(bytes.len()))
     }
     async fn remove_plugin(&self, digest: String) -> Result<(), OperatorError> {
         self.write_down(format!("remove {digest}"));
@@ -131,19 +132,25 @@ impl Control for Scripted {
     }
 }
 
-fn sample_plugin(bytes: u64) -> InstalledPlugin {
-    InstalledPlugin {
+fn sample_plugin(bytes: usize) -> InstalledPlugin {
+    let info = ComponentInfo {
+        role: "transform".to_owned(),
         name: "field-mask".to_owned(),
         version: "1.0.0".to_owned(),
         digest: "sha256:ab".to_owned(),
         abi: "1.0.0".to_owned(),
         semantics: 1,
-        exports: vec!["describe".to_owned(), "transform".to_owned()],
-        scope: "document",
-        config_schema: r#"{ "type": "object" }"#.to_owned(),
-        wasi: false,
-        shipped: true,
-        bytes,
+    };
+    InstalledPlugin {
+        component: Installed {
+            info,
+            exports: vec!["describe".to_owned(), "transform".to_owned()],
+            scope: Scope::Document,
+            config_schema: r#"{ "type": "object" }"#.to_owned(),
+            wasi: false,
+            shipped: true,
+            bytes,
+        },
         in_use: false,
     }
 }

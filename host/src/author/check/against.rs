@@ -11,8 +11,9 @@ use crate::plugin::Scope;
 
 use super::super::run::id_of;
 use super::super::subject::Subject;
-use super::rules::{Answer, Samples, ask, names};
-use super::{Report, message};
+use super::answer::{Answer, ask};
+use super::report::{Report, message};
+use super::rules::{Samples, names};
 
 const CHECK: &str = "against";
 

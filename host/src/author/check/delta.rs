@@ -10,8 +10,8 @@ use crate::model::raw;
 use crate::plugin::NamespaceChain;
 
 use super::super::run::id_of;
-use super::Report;
-use super::rules::{Answer, ask};
+use super::answer::{Answer, ask};
+use super::report::Report;
 
 const CHECK: &str = "scope";
 

@@ -2,85 +2,21 @@
 //! plugin keeps to the rules of the contract, as far as trying it out can tell.
 
 mod against;
+mod answer;
 mod delta;
+mod report;
 mod rules;
 
 use anyhow::Result;
-use serde_json::{Value, json};
+use serde_json::json;
 
-use crate::model::OperatorError;
-
-use super::console::{Console, Paint, size};
-use super::subject::{self, Subject, scope};
+use super::console::{Console, size};
+use super::subject::{self, Subject};
 use super::{Ended, command, documents, is_misuse};
+use report::{Report, message};
 
 /// How many documents of `--in` are tried.
 const OWN_DOCUMENTS: usize = 1_000;
-
-/// How one check went.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Finding {
-    Ok,
-    Skipped,
-    Failed,
-}
-
-impl Finding {
-    fn as_str(self) -> &'static str {
-        match self {
-            Self::Ok => "ok",
-            Self::Skipped => "skipped",
-            Self::Failed => "failed",
-        }
-    }
-}
-
-/// All checks so far, in their order.
-#[derive(Debug, Default)]
-struct Report {
-    checks: Vec<(&'static str, Finding, String)>,
-}
-
-impl Report {
-    fn ok(&mut self, check: &'static str, detail: impl Into<String>) {
-        self.checks.push((check, Finding::Ok, detail.into()));
-    }
-
-    fn skipped(&mut self, check: &'static str, detail: impl Into<String>) {
-        self.checks.push((check, Finding::Skipped, detail.into()));
-    }
-
-    fn failed(&mut self, check: &'static str, detail: impl Into<String>) {
-        self.checks.push((check, Finding::Failed, detail.into()));
-    }
-
-    fn ended(&self) -> Ended {
-        let failed = self
-            .checks
-            .iter()
-            .any(|(_, finding, _)| *finding == Finding::Failed);
-        if failed { Ended::Badly } else { Ended::Well }
-    }
-
-    fn to_json(&self) -> Value {
-        let check = |(name, finding, detail): &(&str, Finding, String)| json!({ "check": name, "result": finding.as_str(), "detail": detail });
-        let checks: Vec<Value> = self.checks.iter().map(check).collect();
-        json!({ "ok": self.ended() == Ended::Well, "checks": checks })
-    }
-
-    fn print(&self, console: &mut Console) -> Result<()> {
-        for (check, finding, detail) in &self.checks {
-            let paint = match finding {
-                Finding::Ok => Paint::Green,
-                Finding::Skipped => Paint::Yellow,
-                Finding::Failed => Paint::Red,
-            };
-            let result = console.paint(paint, &format!("{:<8}", finding.as_str()));
-            console.line(format!("{result} {check:<12} {detail}"))?;
-        }
-        Ok(())
-    }
-}
 
 pub(super) fn execute(arguments: &command::Check, console: &mut Console) -> Result<Ended> {
     let config = subject::config(&arguments.subject)?;
@@ -137,16 +73,8 @@ fn look_at(subject: &Subject, report: &mut Report) {
             info.name,
             info.version,
             info.semantics,
-            scope(plugin.scope)
+            plugin.scope.as_str()
         ),
     );
     report.ok("schema", "a JSON Schema");
-}
-
-/// An error without its stable name.
-fn message(error: &anyhow::Error) -> String {
-    match error.downcast_ref::<OperatorError>() {
-        Some(error) => error.message.clone(),
-        None => format!("{error:#}"),
-    }
 }

@@ -9,14 +9,16 @@ use serde_json::{Value, json};
 
 use crate::model::options::OnError;
 use crate::model::{ErrorName, Namespace, OperatorError};
-use crate::plugin::{FaultKind, NamespaceChain, Outcome, Scope};
+use crate::plugin::{NamespaceChain, Scope};
 
 use super::super::compare::compact;
 use super::super::documents::Documents;
-use super::super::run::{id_of, joined};
+use super::super::run::id_of;
 use super::super::samples;
 use super::super::subject::Subject;
-use super::{Report, delta, message};
+use super::answer::{Answer, ask};
+use super::delta;
+use super::report::{Report, message};
 
 /// What a plugin is tried on.
 pub(super) struct Samples {
@@ -66,32 +68,6 @@ pub(super) fn names() -> [Namespace; 5] {
         Namespace::new("sales_test", "tmp_orders"),
         Namespace::new("a-b_c", "ünï 𝄞"),
     ]
-}
-
-/// What became of one document.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Answer {
-    Kept,
-    Dropped,
-    Replaced(Vec<u8>),
-    /// The plugin cannot handle the document, which is its right.
-    Refused(String),
-    /// What no plugin may do.
-    Broken(String),
-}
-
-impl Answer {
-    fn of(outcome: Outcome<'_>) -> Self {
-        match outcome {
-            Outcome::Keep => Self::Kept,
-            Outcome::Drop => Self::Dropped,
-            Outcome::Replaced(document) => Self::Replaced(document.to_vec()),
-            Outcome::Quarantined(fault) if fault.kind == FaultKind::Document => {
-                Self::Refused(fault.reason.clone())
-            }
-            Outcome::Quarantined(fault) => Self::Broken(fault.reason.clone()),
-        }
-    }
 }
 
 /// Configures the plugin, with `{}` if there is no configuration, and asks it. Gives what it was
@@ -253,11 +229,6 @@ fn determinism(
     }
     report.ok("determinism", "the same answers again, and one by one");
     Ok(())
-}
-
-pub(super) fn ask(chain: &NamespaceChain, documents: &[RawDocumentBuf]) -> Result<Vec<Answer>> {
-    let transformed = chain.transform(&joined(documents))?;
-    Ok(transformed.outcomes().map(Answer::of).collect())
 }
 
 fn first_broken<'a>(

@@ -5,8 +5,7 @@ use std::cmp::Ordering;
 
 use serde_json::{Value, json};
 
-use crate::model::succession::{Succession, succession};
-use crate::plugin::{ComponentInfo, FeatureSet};
+use crate::plugin::{Adoption, ComponentInfo, FeatureSet, adoption};
 
 use super::name_of;
 use super::table::table;
@@ -22,7 +21,7 @@ struct Row<'a> {
 #[derive(Clone, Copy)]
 enum Outcome {
     /// The sync is pinned to it.
-    Pinned(Succession),
+    Pinned(Adoption),
     /// No sync that is running can be pinned to it.
     New,
     /// A step of the metadata: of those, a host uses its own.
@@ -33,16 +32,16 @@ impl Outcome {
     /// A word for scripts and a few for people.
     fn words(self) -> (&'static str, &'static str) {
         match self {
-            Self::Pinned(Succession::Unchanged) => ("unchanged", "unchanged"),
-            Self::Pinned(Succession::Swap) => ("swap", "swapped in"),
-            Self::Pinned(Succession::Deferred) => {
+            Self::Pinned(Adoption::Unchanged) => ("unchanged", "unchanged"),
+            Self::Pinned(Adoption::Swap) => ("swap", "swapped in"),
+            Self::Pinned(Adoption::Deferred) => {
                 ("deferred", "stays pinned: newer semantics (deferred)")
             }
-            Self::Pinned(Succession::Missing) => (
+            Self::Pinned(Adoption::Missing) => (
                 "missing",
                 "stays pinned: not installed, runs from the destination",
             ),
-            Self::Pinned(Succession::NotNewer) => ("notNewer", "stays pinned: not newer"),
+            Self::Pinned(Adoption::NotNewer) => ("notNewer", "stays pinned: not newer"),
             Self::New => ("new", "new"),
             Self::OwnStep => ("notPinned", "not pinned: a host uses its own"),
         }
@@ -58,7 +57,7 @@ fn rows<'a>(from: &'a FeatureSet, to: &'a FeatureSet) -> Vec<Row<'a>> {
     let pinned = from.components().iter().map(|info| {
         let to = named(to, &info.name);
         let outcome = if info.is_pinned() {
-            Outcome::Pinned(succession(info.build(), to.map(ComponentInfo::build)))
+            Outcome::Pinned(adoption(info, to))
         } else {
             Outcome::OwnStep
         };

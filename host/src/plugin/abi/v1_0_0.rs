@@ -6,10 +6,10 @@ use wasmtime::{Result, Store};
 
 use crate::model::{ErrorName, Namespace, Route};
 
-use super::super::engine::Guest;
-use super::super::migrator::{Direction, Step};
-use super::super::registry::Scope;
-use super::Stamp;
+use super::super::component_info::Scope;
+use super::super::guest::Guest;
+use super::super::migration::{Direction, Step};
+use super::stamp::Stamp;
 
 mod bindings {
     wasmtime::component::bindgen!({

@@ -1,20 +1,9 @@
-//! Why a document has no outcome, and how it is named: by its `_id`, never by what
-//! else is in it.
+//! Why a document has no outcome.
 
 use std::fmt;
 
-use bson::RawDocument;
-
-use crate::model::{Namespace, raw};
-
-use super::super::error::{Call, Error};
+use super::super::error::Error;
 use super::super::trap::TrapKind;
-
-/// The longest name of a document, in characters.
-const ID_CHARS: usize = 200;
-
-/// The longest sentence of a guest that is passed on, in characters.
-const REASON_CHARS: usize = 500;
 
 /// Why a document is put aside.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -60,37 +49,5 @@ impl Fault {
 impl fmt::Display for Fault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.reason)
-    }
-}
-
-/// A guest's sentence, cut: it goes into logs and answers.
-pub(in super::super) fn failed(call: Call, reason: &str) -> Error {
-    Error::Failed {
-        call,
-        reason: cut(reason, REASON_CHARS),
-    }
-}
-
-/// How a document is named to an operator.
-pub(in super::super) fn name_of(document: &[u8], namespace: &Namespace) -> String {
-    let id = id_of(document).unwrap_or_else(|| "none".to_owned());
-    format!(
-        "the document of {namespace} with the _id {}",
-        cut(&id, ID_CHARS)
-    )
-}
-
-/// The `_id` as relaxed extended JSON.
-fn id_of(document: &[u8]) -> Option<String> {
-    let length = raw::length_of(document).ok()?;
-    let document = RawDocument::from_bytes(document.get(..length)?).ok()?;
-    let id = bson::Bson::try_from(document.get("_id").ok()??).ok()?;
-    Some(id.into_relaxed_extjson().to_string())
-}
-
-fn cut(text: &str, chars: usize) -> String {
-    match text.char_indices().nth(chars) {
-        Some((end, _)) => format!("{}…", text.get(..end).unwrap_or_default()),
-        None => text.to_owned(),
     }
 }

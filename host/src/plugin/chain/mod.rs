@@ -4,39 +4,48 @@
 //! put aside goes no further. Documents are handed over in batches and answered in
 //! place: where all are kept, nothing is copied back.
 
-mod batch;
 mod fault;
+mod metrics;
 mod output;
 mod stage;
+mod swap_lock;
 mod transformed;
 
-use std::sync::{Arc, PoisonError};
+use std::sync::Arc;
 
 use crate::model::plugins::PluginProgress;
 use crate::model::{Namespace, OperatorError, StartOptions};
 
+use super::batch::{Batch, cut};
+use super::component_info::Scope;
 use super::error::{Error, Result};
 use super::pins::{Pins, Slot};
 use super::pool::Pool;
-use super::registry::{Registry, Scope};
-use super::swap::Swapping;
+use super::registry::Registry;
 use super::usage::{Plugin, Seen, Usage, plugins};
 use stage::{Known, Stage};
 
-pub(super) use batch::{Batch, cut};
 pub use fault::{Fault, FaultKind};
-pub(super) use fault::{failed, name_of};
+pub(super) use swap_lock::SwapLock;
 pub use transformed::{Outcome, Transformed};
 
 /// The plugins of one sync, configured. Shared by all tasks.
 pub struct Chain {
     stages: Vec<Arc<Stage>>,
-    swapping: Swapping,
+    swap_lock: SwapLock,
 }
 
 impl Chain {
-    /// The document filter first, then the plugins in their order.
-    pub(super) fn new(registry: &Registry, options: &StartOptions, pins: &Pins) -> Result<Self> {
+    /// Configures the document filter, and then the plugins that transform, in their order.
+    pub fn new(
+        registry: &Registry,
+        options: &StartOptions,
+        pins: &Pins,
+    ) -> std::result::Result<Self, OperatorError> {
+        Self::configure(registry, options, pins).map_err(Error::reported)
+    }
+
+    fn configure(registry: &Registry, options: &StartOptions, pins: &Pins) -> Result<Self> {
         let mut stages = Vec::new();
         if let Some(filter) = &options.document_filter {
             let (slot, config) = (Slot::DocumentFilter, filter.0.clone());
@@ -51,7 +60,7 @@ impl Chain {
             .map(|plugin| Stage::new(plugin).map(Arc::new));
         Ok(Self {
             stages: stages.collect::<Result<_>>()?,
-            swapping: Swapping::default(),
+            swap_lock: SwapLock::default(),
         })
     }
 
@@ -76,7 +85,7 @@ impl Chain {
         Ok((!stages.is_empty()).then(|| NamespaceChain {
             stages: stages.into(),
             known: Arc::new(Known::new(source)),
-            swapping: Arc::clone(&self.swapping),
+            swap_lock: self.swap_lock.clone(),
         }))
     }
 
@@ -101,8 +110,8 @@ impl Chain {
         self.stages.iter().map(|stage| stage.metrics()).collect()
     }
 
-    pub(super) fn swapping(&self) -> Swapping {
-        Arc::clone(&self.swapping)
+    pub(super) fn swap_lock(&self) -> SwapLock {
+        self.swap_lock.clone()
     }
 
     pub(super) fn usages(&self) -> impl Iterator<Item = &Arc<Usage>> {
@@ -134,7 +143,7 @@ impl Chain {
 pub struct NamespaceChain {
     stages: Arc<[Arc<Stage>]>,
     known: Arc<Known>,
-    swapping: Swapping,
+    swap_lock: SwapLock,
 }
 
 impl NamespaceChain {
@@ -167,7 +176,7 @@ impl NamespaceChain {
 
     /// The components as they are now, all before a swap or all behind it.
     fn pools(&self) -> Vec<Arc<Pool>> {
-        let _no_swap = self.swapping.read().unwrap_or_else(PoisonError::into_inner);
+        let _no_swap = self.swap_lock.shared();
         self.stages
             .iter()
             .map(|stage| stage.usage().pool())

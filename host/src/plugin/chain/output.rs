@@ -3,7 +3,7 @@
 use crate::model::raw;
 
 use super::super::abi::v1_0_0::transform::Outcome;
-use super::batch::Batch;
+use super::super::batch::Batch;
 use super::transformed::{Answer, Place, Transformed};
 
 /// The largest document that a server stores.

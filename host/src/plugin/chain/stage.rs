@@ -12,13 +12,14 @@ use crate::model::options::OnError;
 use crate::model::plugins::PluginProgress;
 
 use super::super::abi::v1_0_0::transform;
+use super::super::batch::{Batch, cut};
 use super::super::component::{Component, Instance};
+use super::super::document_name::name_of;
 use super::super::error::{Call, Error, Result};
-use super::super::metrics::Meters;
 use super::super::pool::Pool;
 use super::super::usage::{Plugin, Seen, Usage, is_seen, route};
-use super::batch::{Batch, cut};
-use super::fault::{Fault, FaultKind, failed, name_of};
+use super::fault::{Fault, FaultKind};
+use super::metrics::Meters;
 use super::output;
 use super::transformed::{Answer, Transformed};
 
@@ -313,7 +314,7 @@ impl Failure {
         };
         Self {
             blame,
-            error: Box::new(failed(call, &reason)),
+            error: Box::new(Error::failed(call, &reason)),
         }
     }
 
@@ -332,7 +333,7 @@ impl Failure {
         });
         Self {
             blame,
-            error: Box::new(failed(call, &flaw.reason)),
+            error: Box::new(Error::failed(call, &flaw.reason)),
         }
     }
 }

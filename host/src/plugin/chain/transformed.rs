@@ -3,9 +3,9 @@
 
 use std::ops::Range;
 
-use super::super::metrics::Tally;
-use super::batch::documents;
+use super::super::batch::documents;
 use super::fault::Fault;
+use super::metrics::Tally;
 
 /// What the chain made of the documents of one batch.
 #[derive(Debug, Default)]

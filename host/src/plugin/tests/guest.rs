@@ -2,7 +2,8 @@
 
 use std::path::Path;
 
-use wit_component::{ComponentEncoder, StringEncoding, embed_component_metadata};
+use tidegate_componentize::componentize;
+use wit_component::{StringEncoding, embed_component_metadata};
 use wit_parser::Resolve;
 
 /// What a guest says of itself, and what it does.
@@ -73,12 +74,7 @@ impl Guest<'_> {
         let mut module = wat::parse_str(self.core()).expect("a module");
         embed_component_metadata(&mut module, &resolve, world, StringEncoding::UTF8, false)
             .expect("embed");
-        let mut encoder = ComponentEncoder::default();
-        encoder
-            .module(&module)
-            .expect("a guest")
-            .encode()
-            .expect("a component")
+        componentize(&module).expect("a component")
     }
 
     /// Below 4096 is fixed data, above it what the host hands over.

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use crate::model::ErrorName;
 
-use super::super::{Registry, Scope, WasiPolicy};
+use super::super::{Migrator, Registry, Scope, WasiPolicy};
 use super::guest::{Guest, transformer};
 use super::{added, registry, strict};
 
@@ -230,7 +230,8 @@ fn a_feature_set_without_steps_has_the_embedded_ones() {
     let manifest = "name = \"none\"\nversion = \"9.0.0\"\nmetadata_version = 1\n";
     std::fs::write(folder.join("featureset.toml"), manifest).expect("a manifest");
     let registry = Registry::load(Some(&folder), WasiPolicy::Refuse).expect("a feature set");
-    assert!(registry.migrator(1).expect("no failure").is_some());
+    let step = Migrator::find(&registry, 1).expect("no failure");
+    assert!(step.is_some());
     std::fs::remove_dir_all(&folder).expect("clean up");
 }
 

@@ -4,7 +4,7 @@ use bson::{Document, RawDocumentBuf, doc, rawdoc};
 
 use crate::model::{ErrorName, OperatorError, raw};
 
-use super::super::migrator::{Direction, Migrator};
+use super::super::{Direction, Migrator};
 use super::guest::Guest;
 use super::{added, batch, document, registry};
 
@@ -242,18 +242,22 @@ fn a_step_that_cannot_say_what_it_is_is_a_failure() {
     }
 }
 
+fn shipped(from: u32) -> Option<Migrator> {
+    Migrator::find(registry(), from).expect("no failure")
+}
+
 fn partition(number: i32) -> RawDocumentBuf {
     rawdoc! { "_id": format!("a.{number}"), "namespaceId": "a", "documents": 1_i64, "done": true }
 }
 
 #[test]
 fn the_shipped_step_from_version_1_goes_forward_and_back() {
-    let migrator = registry().migrator(1).expect("no failure").expect("a step");
+    let migrator = shipped(1).expect("a step");
     assert_eq!(
         (migrator.step().from, migrator.step().reversible),
         (1, true)
     );
-    assert!(registry().migrator(0).expect("no failure").is_none());
+    assert!(shipped(0).is_none());
 
     let session = rawdoc! { "_id": "session", "metadataVersion": 1, "writtenBy": "0.1.0" };
     let before: Vec<u8> = (0..1_000)
@@ -301,7 +305,7 @@ fn the_shipped_step_from_version_1_goes_forward_and_back() {
 
 #[test]
 fn the_shipped_step_from_version_2_moves_two_collections_and_refuses_what_would_be_lost() {
-    let migrator = registry().migrator(2).expect("no failure").expect("a step");
+    let migrator = shipped(2).expect("a step");
     let step = migrator.step();
     assert_eq!((step.from, step.reversible), (2, true));
     assert!(step.collections.iter().any(|name| name == "intents"));

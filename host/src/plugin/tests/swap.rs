@@ -19,7 +19,7 @@ fn swap(chain: &Chain, digest: &str, answers: Answers) -> Result<(), OperatorErr
         .collect();
     // Routes nothing through the plugins.
     let router = router_of(&options())?;
-    let successors = registry().successors(&router, chain, &changes, answers);
+    let successors = Successors::new(registry(), &router, chain, &changes, answers);
     successors.map(Successors::switch)
 }
 
@@ -95,7 +95,7 @@ fn all_take_over_or_none_does() {
         digest: digests[at].clone(),
     });
     let router = router_of(&options()).expect("no filters");
-    let both = registry().successors(&router, &chain, &changes, Answers::Same);
+    let both = Successors::new(registry(), &router, &chain, &changes, Answers::Same);
     assert_eq!(
         both.err().expect("a refusal").name,
         ErrorName::IncompatiblePlugin
@@ -136,7 +136,7 @@ fn a_swap_reaches_routes_and_the_filters_of_plugins() {
         slot: Slot::NamespaceFilter,
         digest: rebuilt.clone(),
     };
-    let successors = registry().successors(&router, &chain, &[change], Answers::Same);
+    let successors = Successors::new(registry(), &router, &chain, &[change], Answers::Same);
     successors.expect("a bug fix").switch();
     for usage in router.usages().chain(chain.usages()) {
         let is_filter = usage.slot == Slot::NamespaceFilter;

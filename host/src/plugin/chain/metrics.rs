@@ -2,15 +2,15 @@
 //! a batch. They are this process's: a restart begins at zero.
 
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
-use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use hdrhistogram::Histogram;
+use parking_lot::Mutex;
 
 use crate::model::plugins::PluginProgress;
 
-use super::error::{Error, Result};
-use super::featureset::ComponentInfo;
+use super::super::component_info::ComponentInfo;
+use super::super::error::{Error, Result};
 
 /// The documents of one batch by what became of them.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -54,12 +54,8 @@ impl Meters {
 
     pub(super) fn called(&self, elapsed: Duration) {
         let elapsed_us = u64::try_from(elapsed.as_micros()).unwrap_or(u64::MAX);
-        let mut latency = self
-            .latency_us
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
         // Fails beyond what a histogram can hold, which no deadline allows.
-        let _ = latency.record(elapsed_us);
+        let _ = self.latency_us.lock().record(elapsed_us);
     }
 
     pub(super) fn failed(&self, trapped: bool) {
@@ -86,10 +82,7 @@ impl Meters {
         let [kept, dropped, replaced, quarantined] =
             [&self.kept, &self.dropped, &self.replaced, &self.quarantined]
                 .map(|counter| counter.load(Relaxed));
-        let latency = self
-            .latency_us
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
+        let latency = self.latency_us.lock();
         PluginProgress {
             name: info.name.clone(),
             digest: info.digest.clone(),

@@ -2,7 +2,7 @@
 
 use crate::model::raw;
 
-use super::super::error::{Error, Result};
+use super::error::{Error, Result};
 
 /// What one call is given at most, unless one document alone is larger. Within
 /// the second-level cache, and below the sizes that are copied slowly.
@@ -10,20 +10,20 @@ const CALL_BYTES: usize = 120 << 10;
 
 /// Some documents as raw BSON, one behind the other.
 #[derive(Clone, Copy, Debug)]
-pub(in super::super) struct Batch<'a> {
-    pub(in super::super) bytes: &'a [u8],
-    pub(in super::super) count: usize,
+pub(super) struct Batch<'a> {
+    pub(super) bytes: &'a [u8],
+    pub(super) count: usize,
 }
 
 impl<'a> Batch<'a> {
-    pub(in super::super) fn alone(document: &'a [u8]) -> Self {
+    pub(super) fn alone(document: &'a [u8]) -> Self {
         Self {
             bytes: document,
             count: 1,
         }
     }
 
-    pub(in super::super) fn documents(&self) -> impl Iterator<Item = &'a [u8]> + use<'a> {
+    pub(super) fn documents(&self) -> impl Iterator<Item = &'a [u8]> + use<'a> {
         documents(self.bytes)
     }
 
@@ -73,7 +73,7 @@ pub(super) fn documents(mut bytes: &[u8]) -> impl Iterator<Item = &[u8]> {
 }
 
 /// Cuts between documents.
-pub(in super::super) fn cut(mut bytes: &[u8]) -> impl Iterator<Item = Result<Batch<'_>>> {
+pub(super) fn cut(mut bytes: &[u8]) -> impl Iterator<Item = Result<Batch<'_>>> {
     std::iter::from_fn(move || {
         if bytes.is_empty() {
             return None;

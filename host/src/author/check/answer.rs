@@ -1,0 +1,40 @@
+//! The answer of a plugin for one document.
+
+use anyhow::Result;
+use bson::RawDocumentBuf;
+
+use crate::plugin::{FaultKind, NamespaceChain, Outcome};
+
+use super::super::run::joined;
+
+/// What became of one document.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Answer {
+    Kept,
+    Dropped,
+    Replaced(Vec<u8>),
+    /// The plugin cannot handle the document, which is its right.
+    Refused(String),
+    /// What no plugin may do.
+    Broken(String),
+}
+
+impl Answer {
+    fn of(outcome: Outcome<'_>) -> Self {
+        match outcome {
+            Outcome::Keep => Self::Kept,
+            Outcome::Drop => Self::Dropped,
+            Outcome::Replaced(document) => Self::Replaced(document.to_vec()),
+            Outcome::Quarantined(fault) if fault.kind == FaultKind::Document => {
+                Self::Refused(fault.reason.clone())
+            }
+            Outcome::Quarantined(fault) => Self::Broken(fault.reason.clone()),
+        }
+    }
+}
+
+/// Asks about all documents in one batch: an answer for each, in their order.
+pub(super) fn ask(chain: &NamespaceChain, documents: &[RawDocumentBuf]) -> Result<Vec<Answer>> {
+    let transformed = chain.transform(&joined(documents))?;
+    Ok(transformed.outcomes().map(Answer::of).collect())
+}

@@ -1,0 +1,98 @@
+//! The identity of a component, and the properties that a host reads from it.
+
+use std::fmt::Write as _;
+
+use semver::Version;
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+
+/// The role of a migration step: it migrates the metadata, and no sync is pinned to it.
+pub(super) const MIGRATE: &str = "migrate";
+
+/// Identity of a component: its entry in the manifest of a feature set, and in the pins of a sync.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ComponentInfo {
+    /// The interface that the component is used for: `route`, `transform` or `migrate`.
+    pub role: String,
+    pub name: String,
+    /// A semantic version.
+    pub version: String,
+    /// `sha256:` and the lower-case hex digest of the bytes.
+    pub digest: String,
+    /// The version of the plugin contract that the component was built for.
+    pub abi: String,
+    /// Version of the output contract: builds with the same number give the same answers.
+    pub semantics: u32,
+}
+
+impl ComponentInfo {
+    /// Whether a sync can be pinned to the component. A host uses its own migration steps.
+    pub fn is_pinned(&self) -> bool {
+        self.role != MIGRATE
+    }
+}
+
+/// The part of a document that a plugin has to see.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Scope {
+    /// The whole document: an update is looked up first.
+    Document,
+    /// Top-level fields, independently of each other: an update can be passed on as a delta.
+    Delta,
+}
+
+impl Scope {
+    /// The name of the scope in the plugin contract.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Document => "document",
+            Self::Delta => "delta",
+        }
+    }
+}
+
+/// A component that this host can run.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Installed {
+    pub info: ComponentInfo,
+    /// Exported interfaces of the contract: `describe` and `route`, `transform` or `migrate`.
+    pub exports: Vec<String>,
+    pub scope: Scope,
+    /// A JSON Schema, as text.
+    pub config_schema: String,
+    /// Whether the component imports WASI, of which it is granted nothing.
+    pub wasi: bool,
+    /// Whether the component belongs to the feature set.
+    pub shipped: bool,
+    /// Size of the component in bytes.
+    pub bytes: usize,
+}
+
+impl Installed {
+    /// The semantic version of the component. `None` for a version that does not parse.
+    pub fn version(&self) -> Option<Version> {
+        Version::parse(&self.info.version).ok()
+    }
+
+    pub fn exports(&self, interface: &str) -> bool {
+        self.exports.iter().any(|name| name == interface)
+    }
+}
+
+/// An installed component, and whether the sync uses it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct InstalledPlugin {
+    pub component: Installed,
+    pub in_use: bool,
+}
+
+/// The digest that identifies a component: `sha256:` and lower-case hex.
+pub fn digest(bytes: &[u8]) -> String {
+    Sha256::digest(bytes)
+        .iter()
+        .fold("sha256:".to_owned(), |mut text, byte| {
+            // Writing to a string cannot fail.
+            let _ = write!(text, "{byte:02x}");
+            text
+        })
+}

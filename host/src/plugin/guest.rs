@@ -1,0 +1,124 @@
+//! The data that the host keeps for one guest, and the caps on its memory.
+
+use wasmtime::ResourceLimiter;
+
+use super::wasi::{Wasi, WasiPolicy};
+
+/// The caps of one instance.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Caps {
+    /// Of all its memories together.
+    memory_bytes: usize,
+    /// Of all its tables together.
+    table_elements: usize,
+    /// Core instances, memories and tables that a component may be made of.
+    parts: usize,
+}
+
+impl Caps {
+    pub(super) fn small(memory_bytes: usize) -> Self {
+        Self {
+            memory_bytes,
+            table_elements: 20_000,
+            parts: 16,
+        }
+    }
+
+    /// Python has an instance for each of its extension modules.
+    pub(super) fn large(memory_bytes: usize) -> Self {
+        Self {
+            memory_bytes,
+            table_elements: 1_000_000,
+            parts: 1_000,
+        }
+    }
+}
+
+/// What the host knows of one guest.
+pub(super) struct Guest {
+    caps: Caps,
+    wanted_more: bool,
+    /// Of all memories.
+    memory_bytes: usize,
+    /// Of all tables.
+    table_elements: usize,
+    wasi: Option<Box<Wasi>>,
+    policy: WasiPolicy,
+}
+
+impl Guest {
+    pub(super) fn new(caps: Caps, policy: WasiPolicy) -> Self {
+        Self {
+            caps,
+            wanted_more: false,
+            memory_bytes: 0,
+            table_elements: 0,
+            wasi: None,
+            policy,
+        }
+    }
+
+    /// True when the guest asked for more memory than it may have.
+    pub(super) fn wanted_more(&self) -> bool {
+        self.wanted_more
+    }
+
+    /// What all its memories have.
+    pub(super) fn memory_bytes(&self) -> usize {
+        self.memory_bytes
+    }
+
+    /// What it gets of WASI, made when it first asks.
+    pub(super) fn wasi(&mut self) -> &mut Wasi {
+        let policy = self.policy;
+        self.wasi
+            .get_or_insert_with(|| Box::new(Wasi::granting_nothing(policy)))
+    }
+}
+
+impl ResourceLimiter for Guest {
+    fn memory_growing(
+        &mut self,
+        current: usize,
+        desired: usize,
+        _maximum: Option<usize>,
+    ) -> wasmtime::Result<bool> {
+        let together = self
+            .memory_bytes
+            .saturating_add(desired.saturating_sub(current));
+        let allowed = together <= self.caps.memory_bytes;
+        if allowed {
+            self.memory_bytes = together;
+        }
+        self.wanted_more |= !allowed;
+        Ok(allowed)
+    }
+
+    fn table_growing(
+        &mut self,
+        current: usize,
+        desired: usize,
+        _maximum: Option<usize>,
+    ) -> wasmtime::Result<bool> {
+        let together = self
+            .table_elements
+            .saturating_add(desired.saturating_sub(current));
+        let allowed = together <= self.caps.table_elements;
+        if allowed {
+            self.table_elements = together;
+        }
+        Ok(allowed)
+    }
+
+    fn instances(&self) -> usize {
+        self.caps.parts
+    }
+
+    fn tables(&self) -> usize {
+        self.caps.parts
+    }
+
+    fn memories(&self) -> usize {
+        self.caps.parts
+    }
+}
