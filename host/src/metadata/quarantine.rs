@@ -68,6 +68,11 @@ impl Store {
     /// Puts entries of different ids, in one transaction, in place of those that are there.
     pub async fn put_quarantined(&self, entries: &[QuarantineDocument]) -> Result<(), Error> {
         let ids: Vec<&str> = entries.iter().map(|entry| entry.id.as_str()).collect();
+        debug_assert_eq!(
+            ids.iter().collect::<std::collections::HashSet<_>>().len(),
+            ids.len(),
+            "one insert has no two documents of an id"
+        );
         let earlier = remove(QUARANTINE, doc! { "_id": { "$in": ids } });
         let changes = vec![earlier, self.insert(QUARANTINE, entries)?];
         self.commit(changes).await

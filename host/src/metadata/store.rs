@@ -296,6 +296,10 @@ impl Store {
     /// The document with the term that it is written in.
     fn stamped<T: Serialize>(&self, document: &T) -> Result<RawDocumentBuf, Error> {
         let mut stamped = bson::serialize_to_raw_document_buf(document)?;
+        debug_assert!(
+            matches!(stamped.get("term"), Ok(None)),
+            "only the store gives documents a term"
+        );
         stamped.append(bson::cstr!("term"), self.key.term);
         Ok(stamped)
     }

@@ -215,6 +215,7 @@ impl WriteCommand {
 
     /// Takes all of `array` (a BSON array of `count` documents) in one copy; only as the first.
     pub fn push_array(&mut self, array: &[u8], count: usize) {
+        debug_assert_eq!(self.statements, 0, "the array's indexes begin at 0");
         self.writer.splice(array);
         self.statements += count;
     }
