@@ -51,8 +51,7 @@ fn inside(folder: &Path) -> Result<Vec<PathBuf>> {
 
 /// The step that begins or ends with the lower version.
 fn step(registry: &Registry, lower: u32) -> Result<Migrator> {
-    Migrator::find(registry, lower)?
-        .with_context(|| format!("no step from version {lower}"))
+    Migrator::find(registry, lower)?.with_context(|| format!("no step from version {lower}"))
 }
 
 /// The entries behind one step, in the order of those before it.

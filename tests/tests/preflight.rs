@@ -6,9 +6,8 @@ use support::replica_set::Options;
 use support::{ReplicaSet, TestDir, doc};
 use tidegate::model::options::ClusterName;
 use tidegate::model::{ErrorName, OperatorError};
-use tidegate::mongo::connect::{connect, last_write, ping_ms};
 use tidegate::mongo::preflight::{Preflight, check, oplog_window_seconds};
-use tidegate::mongo::{Cluster, preflight};
+use tidegate::mongo::{Cluster, connect, last_write, ping_ms, preflight};
 
 /// Two sets that a sync could run between.
 struct Pair {

@@ -53,7 +53,10 @@ impl LeaseKey {
 
     /// The guard of the applier with this number.
     pub fn applier_guard(&self, number: usize) -> Guard {
-        debug_assert!(number < APPLIERS.len(), "each applier has a guard of its own");
+        debug_assert!(
+            number < APPLIERS.len(),
+            "each applier has a guard of its own"
+        );
         self.guard_of(APPLIERS.get(number).copied().unwrap_or(APPLIERS[0]))
     }
 

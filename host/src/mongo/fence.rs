@@ -88,7 +88,6 @@ impl Fence {
                 }
                 other => return other,
             }
-            tracing::debug!("a write waits until the lease is renewed");
             match tokio::time::timeout(outage(), until.changed()).await {
                 Ok(Ok(())) => {}
                 Ok(Err(_gone)) => return Err(Error::Fenced),

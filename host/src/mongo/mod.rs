@@ -1,53 +1,26 @@
 //! The only room that talks to the driver.
 
-use crate::model::options::ClusterName;
-
-mod change;
-mod client;
-pub mod code;
-pub mod connect;
+mod clocks;
+mod cluster;
 mod destination;
-mod documents;
-mod driver_error;
-mod error;
-pub mod faithful;
+mod errors;
 mod fence;
-mod guarded;
-mod guards;
-pub mod listing;
-mod moment;
-mod operations;
-mod operator;
 pub mod preflight;
 mod raw_reader;
 mod reply;
-mod retry;
-pub mod sample;
-mod selection;
-mod server_error;
-mod uri;
+mod transaction;
 pub mod write;
 
-pub use change::Change;
-pub use client::{At, Client, Database};
-pub use destination::{Destination, DestinationDatabase};
-pub use documents::{Documents, Transaction};
-pub use driver_error::{DriverError, unreadable};
-pub use error::{Error, Whereabouts};
-pub use fence::{Fence, FenceKeeper};
-pub use guarded::{GuardedWriter, Transacted};
-pub use guards::{Guard, GuardCounts, raise_term};
-pub use moment::Moment;
-pub use operations::{
-    AppliedOps, applied_ops, end_transactions, end_writes, is_connected, last_written,
+pub use clocks::Moment;
+pub use cluster::{
+    AppliedOps, At, Client, Cluster, Database, Failures, Repeat, Sent, applied_ops, connect,
+    end_transactions, end_writes, is_connected, last_write, last_written, listing, once, outage,
+    ping_ms, retry, sample,
 };
+pub use destination::{Destination, DestinationDatabase};
+pub use errors::{DriverError, Error, ServerError, Whereabouts, code, unreadable};
+pub use fence::{Fence, FenceKeeper};
 pub use raw_reader::{RawCursor, RawReader, RawReply};
-pub use retry::{Failures, Repeat, Sent, once, outage, retry};
-pub use server_error::ServerError;
-
-/// One of the two clusters, connected.
-#[derive(Clone)]
-pub struct Cluster {
-    pub name: ClusterName,
-    pub client: Client,
-}
+pub use transaction::{
+    Change, Documents, Guard, GuardCounts, GuardedWriter, Transacted, Transaction, raise_term,
+};

@@ -10,7 +10,7 @@ use bson::{RawDocument, RawDocumentBuf, rawdoc};
 use futures::StreamExt;
 use mongodb::raw_batch_cursor::{RawBatch, RawBatchCursor};
 
-use super::{Database, Error, Repeat, Whereabouts, retry::bounded, write::CollectionRef};
+use super::{Database, Error, Repeat, Whereabouts, cluster::bounded, write::CollectionRef};
 use crate::model::raw::{self, Malformed};
 
 /// One reply of a cursor, as the server sent it.

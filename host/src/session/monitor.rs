@@ -15,8 +15,7 @@ use super::{ActiveSync, notices::Notices, pace::Pace};
 use crate::{
     model::{ClusterTime, options::ClusterName},
     mongo::{
-        Cluster, Moment,
-        connect::{last_write, ping_ms},
+        Cluster, Moment, last_write, ping_ms,
         preflight::{Identity, oplog_window_seconds},
     },
 };

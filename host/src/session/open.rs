@@ -11,8 +11,7 @@ use crate::{
     config::ConnectionString,
     model::{OperatorError, options::ClusterName},
     mongo::{
-        Cluster,
-        connect::connect,
+        Cluster, connect,
         preflight::{Identity, identify},
     },
     plugin::{Registry, WasiPolicy},

@@ -4,7 +4,7 @@ use bson::Document;
 
 use super::super::{
     Cluster,
-    connect::{admin, refused},
+    cluster::{admin, refused},
 };
 use crate::model::{ErrorName, OperatorError};
 

@@ -6,7 +6,7 @@ use bson::rawdoc;
 
 use super::super::{
     Cluster,
-    connect::{PATIENCE, refused},
+    cluster::{PATIENCE, refused},
     listing::{databases_within, namespaces_within, user_namespaces_within},
 };
 use crate::model::namespace::is_internal_database;

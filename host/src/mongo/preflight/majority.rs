@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use tokio::time::timeout;
 
-use super::super::{Cluster, connect::refused, listing::settled_time};
+use super::super::{Cluster, cluster::refused, listing::settled_time};
 use crate::model::{ErrorName, OperatorError};
 
 /// How long a majority may be behind the primary. Its secondaries ask for the oplog all the time.

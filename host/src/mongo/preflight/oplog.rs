@@ -7,7 +7,7 @@ use mongodb::Collection;
 use super::{
     super::{
         Cluster, Error,
-        connect::{PATIENCE, admin},
+        cluster::{PATIENCE, admin},
         listing::user_databases_within,
         reply::bson_number,
     },

@@ -11,8 +11,8 @@ use serde::Deserialize;
 
 use super::super::{
     Cluster,
-    connect::{admin, refused},
-    operator::authentication_required,
+    cluster::{admin, refused},
+    errors::authentication_required,
 };
 use super::command::{ask, unexpected};
 use crate::model::{ErrorName, OperatorError};

@@ -13,7 +13,7 @@ use crate::{
     config::{MetadataCommand, MetadataTask},
     metadata::{self, Heading, newest_release_of},
     model::{ErrorName, OperatorError, namespace::METADATA_DATABASE, options::ClusterName},
-    mongo::{Cluster, Documents, connect::connect},
+    mongo::{Cluster, Documents, connect},
     observe,
     session::{Settings, rollback},
 };

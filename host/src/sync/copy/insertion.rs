@@ -6,8 +6,10 @@ use super::{Error, worker::PartitionCopier};
 use crate::{
     model::raw::{self, Malformed},
     mongo::{
-        self, RawReader, Repeat, faithful,
-        write::{self, CollectionRef, MAX_COMMAND_BYTES, StatementError, WriteCommand},
+        self, RawReader, Repeat,
+        write::{
+            self, CollectionRef, MAX_COMMAND_BYTES, StatementError, WriteCommand, empty_timestamps,
+        },
     },
     sync::{
         collection_options::is_clustered,
@@ -116,7 +118,7 @@ fn commands<'d>(
     documents: &'d [&'d [u8]],
     array: Option<&[u8]>,
 ) -> Result<Vec<Sent<'d>>, Malformed> {
-    let is_kept = |document: &&[u8]| faithful::is_kept(document);
+    let is_kept = |document: &&[u8]| empty_timestamps::is_kept(document);
     if documents.iter().all(is_kept) {
         return Ok(whole(collection, documents, array)
             .map_or_else(|| inserts(collection, documents), |sent| vec![sent]));

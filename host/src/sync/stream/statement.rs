@@ -4,8 +4,8 @@ use super::coalesce::{Fold, PendingWrite, Slot};
 use crate::{
     model::raw::kind,
     mongo::{
-        self, faithful,
-        write::{Command, MAX_STATEMENTS, WriteCommand, write_query},
+        self,
+        write::{Command, MAX_STATEMENTS, WriteCommand, empty_timestamps, write_query},
     },
 };
 
@@ -83,7 +83,7 @@ pub(super) fn plan(folds: &[Fold<'_, '_>], places: &[Place]) -> Vec<CommandPlan>
         plan.push(Kind::Delete, Statement { place, part }, slot.bytes());
     }
     for (place, slot) in reinserted() {
-        let (kind, part) = match slot.write.whole().is_none_or(faithful::is_kept) {
+        let (kind, part) = match slot.write.whole().is_none_or(empty_timestamps::is_kept) {
             true => (Kind::Insert, Part::Insert),
             false => (Kind::Update, Part::Put),
         };
@@ -100,7 +100,7 @@ pub(super) fn slot<'f, 'a>(folds: &'f [Fold<'a, '_>], place: Place) -> Option<&'
 pub(super) fn section(slot: &Slot<'_>) -> Option<Kind> {
     match &slot.write {
         PendingWrite::Insert { document, deltas }
-            if !slot.replay && deltas.is_empty() && faithful::is_kept(document) =>
+            if !slot.replay && deltas.is_empty() && empty_timestamps::is_kept(document) =>
         {
             Some(Kind::Insert)
         }

@@ -1,5 +1,5 @@
 //! Guard documents: what each says, how a writer takes one, and how a new holder of the lease raises
-//! the terms of all. The protocol is that of [`super::GuardedWriter`].
+//! the terms of all. The protocol is that of `guarded_writer.rs`.
 
 use std::{collections::HashMap, sync::Arc, time::Duration};
 
@@ -11,7 +11,7 @@ use mongodb::{
 };
 use parking_lot::Mutex;
 
-use super::{
+use super::super::{
     Error, retry,
     write::{Command, Outcome, majority},
 };
@@ -35,7 +35,7 @@ pub struct GuardCounts(Arc<Mutex<HashMap<String, i64>>>);
 
 impl GuardCounts {
     /// The count for a writer's first transaction.
-    pub(super) fn take(&self, writer: &str) -> Option<i64> {
+    pub(in crate::mongo) fn take(&self, writer: &str) -> Option<i64> {
         self.0.lock().remove(writer)
     }
 }

@@ -1,7 +1,7 @@
 //! An error of the driver, shown without what it holds of a reply.
 //!
 //! The driver's own texts quote replies, and with them documents. Invariant: no other file reads a text out
-//! of a driver's error, [`super::uri`] apart, for the texts about connection strings.
+//! of a driver's error, `cluster/uri.rs` apart, for the texts about connection strings.
 
 use std::fmt;
 

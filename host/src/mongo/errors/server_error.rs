@@ -217,7 +217,7 @@ pub struct ServerError {
 
 impl ServerError {
     /// Reads the error out of a reply.
-    pub(super) fn new(code: i32, name: &str, text: &str) -> Self {
+    pub(in crate::mongo) fn new(code: i32, name: &str, text: &str) -> Self {
         let is_name = name.len() <= 64 && name.bytes().all(|byte| byte.is_ascii_alphanumeric());
         Self {
             code,

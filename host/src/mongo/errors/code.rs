@@ -171,7 +171,7 @@ pub const NOT_AS_REPLACEMENT: [i32; 3] = [
 ];
 
 /// True for a code that passes, in whatever part of a reply it stands.
-pub(super) fn is_transient(code: i32) -> bool {
+pub(in crate::mongo) fn is_transient(code: i32) -> bool {
     TRANSIENT.iter().any(|group| group.contains(&code))
 }
 

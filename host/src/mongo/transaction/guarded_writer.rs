@@ -23,9 +23,13 @@ use mongodb::{Client, ClientSession};
 use tokio::time::timeout;
 
 use super::{
-    Error, Guard, Moment, guards, outage, retry,
-    retry::bounded,
-    write::{Command, Outcome, StatementError, majority},
+    super::{
+        Error, Moment,
+        cluster::bounded,
+        outage, retry,
+        write::{Command, Outcome, StatementError, majority},
+    },
+    guards::{self, Guard},
 };
 use crate::model::ErrorKind;
 

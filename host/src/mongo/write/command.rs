@@ -10,10 +10,12 @@ use mongodb::{
 };
 
 use super::{
-    Error, ServerError,
-    code::{self, is_transient},
-    faithful,
-    reply::bson_number,
+    super::{
+        Error, ServerError,
+        code::{self, is_transient},
+        reply::bson_number,
+    },
+    empty_timestamps,
 };
 use crate::model::{
     Namespace,
@@ -40,8 +42,8 @@ pub struct CollectionRef {
 /// One command of a transaction, on one database.
 #[derive(Clone, Debug)]
 pub struct Command {
-    pub(super) database: String,
-    pub(super) body: RawDocumentBuf,
+    pub(in crate::mongo) database: String,
+    pub(in crate::mongo) body: RawDocumentBuf,
 }
 
 /// An `insert`, `update` or `delete` command that statements are appended to.
@@ -70,7 +72,7 @@ pub struct StatementError {
 }
 
 /// The write concern of every write: durable on a majority, in its journals.
-pub(super) fn majority() -> WriteConcern {
+pub(in crate::mongo) fn majority() -> WriteConcern {
     WriteConcern::builder()
         .w(Acknowledgment::Majority)
         .journal(true)
@@ -99,7 +101,7 @@ impl Command {
     }
 
     /// The command without a transaction, durable on a majority.
-    pub(super) fn majority(self, client: &Client) -> (Database, RawDocumentBuf) {
+    pub(in crate::mongo) fn majority(self, client: &Client) -> (Database, RawDocumentBuf) {
         let mut body = self.body;
         body.append(bson::cstr!("writeConcern"), rawdoc! { "w": "majority" });
         (client.database(&self.database), body)
@@ -173,19 +175,19 @@ impl WriteCommand {
     pub fn push_replacement(&mut self, id_kind: u8, id: &[u8], document: &[u8]) {
         self.push_with(|writer| {
             write_query(writer, id_kind, id);
-            if faithful::is_kept(document) {
+            if empty_timestamps::is_kept(document) {
                 writer.value(kind::DOCUMENT, b"u", document);
             } else {
-                faithful::write_pipeline(writer, document);
+                empty_timestamps::write_pipeline(writer, document);
             }
             writer.value(kind::BOOLEAN, b"upsert", &[1]);
         });
     }
 
     /// Appends an update statement that inserts a document of which an insert command would change
-    /// bytes (see [`faithful`]).
+    /// bytes (see [`empty_timestamps`]).
     pub fn push_insertion(&mut self, id_kind: u8, id: &[u8], document: &[u8]) {
-        self.push_with(|writer| faithful::write_insertion(writer, id_kind, id, document));
+        self.push_with(|writer| empty_timestamps::write_insertion(writer, id_kind, id, document));
     }
 
     /// Appends a delete statement for the document with this `_id`.
@@ -264,7 +266,7 @@ pub fn write_query(writer: &mut Writer, id_kind: u8, id: &[u8]) {
 impl Outcome {
     /// Reads a reply whole: `writeErrors` come first, inside an `Ok` reply, then
     /// `writeConcernError`. The latter is a failure of the command, even beside the former.
-    pub(super) fn read(reply: &Document) -> Result<Self, Error> {
+    pub(in crate::mongo) fn read(reply: &Document) -> Result<Self, Error> {
         let errors = match reply.get_array("writeErrors") {
             Err(_absent) => Vec::new(),
             Ok(errors) => errors

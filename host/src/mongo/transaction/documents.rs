@@ -14,8 +14,13 @@ use serde::de::DeserializeOwned;
 use tokio::sync::{Mutex, OwnedMutexGuard};
 
 use super::{
-    Change, Error, Guard, GuardCounts, GuardedWriter, raise_term, retry,
-    write::{Command, MAX_COMMAND_BYTES, majority},
+    super::{
+        Error, retry,
+        write::{Command, MAX_COMMAND_BYTES, majority},
+    },
+    change::Change,
+    guarded_writer::GuardedWriter,
+    guards::{Guard, GuardCounts, raise_term},
 };
 
 #[derive(Clone)]

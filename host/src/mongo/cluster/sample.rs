@@ -5,9 +5,9 @@ use bson::{RawDocumentBuf, doc, rawdoc};
 use futures::TryStreamExt;
 
 use super::{
-    connect::{PATIENCE, client},
+    super::errors::refusal,
+    connection::{PATIENCE, client},
     listing::{namespaces_within, user_namespaces_within},
-    operator::refusal,
 };
 use crate::model::{Namespace, OperatorError, namespace::is_internal_database};
 

@@ -8,7 +8,13 @@ use std::time::{Duration, Instant};
 use bson::{Document, Timestamp, doc};
 use mongodb::options::{ClientOptions, ReadPreference, SelectionCriteria, WriteConcern};
 
-use super::{Client, Cluster, Error, Repeat, operator::refusal, retry::bounded, selection, uri};
+use super::{
+    super::errors::{Error, refusal},
+    client::{Client, Cluster},
+    replica_set,
+    retry::{Repeat, bounded},
+    uri,
+};
 use crate::model::options::ClusterName;
 use crate::model::{ClusterTime, OperatorError};
 
@@ -21,7 +27,7 @@ const ANSWER: Duration = Duration::from_secs(2);
 
 /// How long commands are repeated while an operator waits for the answer: as long as the driver
 /// looks for a primary.
-pub(super) const PATIENCE: Duration = Duration::from_secs(30);
+pub(in crate::mongo) const PATIENCE: Duration = Duration::from_secs(30);
 
 /// Connects to a cluster's primary and waits until it has answered. What the
 /// connection string says stands, except that reads go to the primary and
@@ -54,7 +60,7 @@ pub(super) async fn client(
         Ok(_) => Ok(client),
         Err(error) => {
             if error.found_no_server()
-                && let Some(fault) = selection::wrong_set(&options).await
+                && let Some(fault) = replica_set::wrong_set(&options).await
             {
                 return Err(uri::invalid(name, &fault));
             }
@@ -99,7 +105,10 @@ async fn look(cluster: &Cluster, command: Document) -> Result<Document, Error> {
 
 /// Runs a command that only reads on the primary's `admin` database; again after failures that
 /// pass, while an operator waits.
-pub(super) async fn admin(cluster: &Cluster, command: Document) -> Result<Document, Error> {
+pub(in crate::mongo) async fn admin(
+    cluster: &Cluster,
+    command: Document,
+) -> Result<Document, Error> {
     let admin = cluster.client.database("admin");
     Repeat::quick(cluster.client.at(), "run a command")
         .within(PATIENCE)
@@ -108,7 +117,7 @@ pub(super) async fn admin(cluster: &Cluster, command: Document) -> Result<Docume
 }
 
 /// An error while a cluster was being looked at, for the operator.
-pub(super) fn refused(cluster: &Cluster, error: &Error) -> OperatorError {
+pub(in crate::mongo) fn refused(cluster: &Cluster, error: &Error) -> OperatorError {
     refusal(cluster.name.as_str(), error, "")
 }
 

@@ -155,7 +155,7 @@ impl Error {
 
     /// The error of a command that was refused for good, with the command's name and the collection. What
     /// says where a collection is by now is left as it is: callers go on with it.
-    pub(super) fn of_command(self, what: &str, namespace: &str) -> Self {
+    pub(in crate::mongo) fn of_command(self, what: &str, namespace: &str) -> Self {
         match self.server_error() {
             Some(error)
                 if self.kind() == ErrorKind::Operator
@@ -173,12 +173,12 @@ impl Error {
     }
 
     /// True if the driver has found no primary.
-    pub(super) fn found_no_server(&self) -> bool {
+    pub(in crate::mongo) fn found_no_server(&self) -> bool {
         matches!(self, Self::Driver(error) if error.found_no_server())
     }
 
     /// True if the driver or the server does not take the credentials.
-    pub(super) fn is_authentication(&self) -> bool {
+    pub(in crate::mongo) fn is_authentication(&self) -> bool {
         match self {
             Self::Driver(error) => {
                 error.is_authentication() || self.has_code(code::AUTHENTICATION_FAILED)
@@ -189,12 +189,12 @@ impl Error {
     }
 
     /// True if the server says that the user may not run the command.
-    pub(super) fn is_unauthorized(&self) -> bool {
+    pub(in crate::mongo) fn is_unauthorized(&self) -> bool {
         self.has_code(code::UNAUTHORIZED)
     }
 
     /// True for an error that neither a cluster nor an operator can be the cause of.
-    pub(super) fn is_bug(&self) -> bool {
+    pub(in crate::mongo) fn is_bug(&self) -> bool {
         match self {
             Self::Driver(error) => error.is_bug(),
             _ => self.kind() == ErrorKind::Bug,

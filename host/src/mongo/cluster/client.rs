@@ -5,7 +5,15 @@ use std::{ops::Deref, sync::Arc};
 
 use parking_lot::Mutex;
 
-use super::Moment;
+use super::super::Moment;
+use crate::model::options::ClusterName;
+
+/// One of the two clusters, connected.
+#[derive(Clone)]
+pub struct Cluster {
+    pub name: ClusterName,
+    pub client: Client,
+}
 
 /// Connections to one cluster. Clones share what is known of it.
 #[derive(Clone, Debug)]

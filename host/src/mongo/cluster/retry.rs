@@ -13,7 +13,10 @@ use std::time::Duration;
 use backon::{BackoffBuilder, ExponentialBackoff, ExponentialBuilder};
 use tokio::time::timeout;
 
-use super::{At, Error, Moment};
+use super::{
+    super::{Error, Moment},
+    client::At,
+};
 use crate::{model::ErrorKind, observe::shortened};
 
 /// How long a cluster may fail without a success between before the sync pauses (mongosync: 10 minutes).
@@ -156,7 +159,7 @@ pub async fn once<T>(
 }
 
 /// An attempt that ends after `bound`.
-pub(super) async fn bounded<T>(
+pub(in crate::mongo) async fn bounded<T>(
     bound: Option<Duration>,
     attempt: impl Future<Output = Result<T, Error>>,
 ) -> Result<T, Error> {

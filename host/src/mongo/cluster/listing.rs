@@ -7,7 +7,11 @@ use std::time::Duration;
 use bson::{Document, RawDocument, RawDocumentBuf, doc, rawdoc};
 use futures::StreamExt;
 
-use super::{Client, Database, Error, Repeat, code, outage, reply::bson_number};
+use super::{
+    super::{Error, code, reply::bson_number},
+    client::{Client, Database},
+    retry::{Repeat, outage},
+};
 use crate::model::{ClusterTime, Namespace, namespace::is_internal_database};
 
 const LIST_COLLECTIONS: &str = "list collections";
@@ -37,7 +41,7 @@ pub async fn user_namespaces(client: &Client) -> Result<Vec<Namespace>, Error> {
 }
 
 /// Names of all databases; gives up after `deadline`.
-pub(super) async fn databases_within(
+pub(in crate::mongo) async fn databases_within(
     client: &Client,
     deadline: Duration,
 ) -> Result<Vec<String>, Error> {
@@ -48,7 +52,7 @@ pub(super) async fn databases_within(
 }
 
 /// [`user_databases`] for an operator who waits; gives up after `deadline`.
-pub(super) async fn user_databases_within(
+pub(in crate::mongo) async fn user_databases_within(
     client: &Client,
     deadline: Duration,
 ) -> Result<Vec<String>, Error> {
@@ -58,7 +62,7 @@ pub(super) async fn user_databases_within(
 }
 
 /// [`user_namespaces`] for an operator who waits; gives up after `deadline` without an answer.
-pub(super) async fn user_namespaces_within(
+pub(in crate::mongo) async fn user_namespaces_within(
     client: &Client,
     deadline: Duration,
 ) -> Result<Vec<Namespace>, Error> {
@@ -72,7 +76,7 @@ pub(super) async fn user_namespaces_within(
 }
 
 /// The collections and views of a database that `command`, a `listCollections`, lists.
-pub(super) async fn namespaces_within(
+pub(in crate::mongo) async fn namespaces_within(
     database: &Database,
     command: &RawDocumentBuf,
     deadline: Duration,

@@ -68,7 +68,7 @@ fn name_and_remedy(error: &Error) -> (ErrorName, &'static str) {
 
 /// An error while a cluster was being looked at, before a sync works on it. `cluster` is the name that the
 /// message gives it; `place`, which can be empty, tells its hosts.
-pub(super) fn refusal(cluster: &str, error: &Error, place: &str) -> OperatorError {
+pub(in crate::mongo) fn refusal(cluster: &str, error: &Error, place: &str) -> OperatorError {
     // The operator has waited for this one answer: how long it was asked for does not matter.
     let error = match error {
         Error::Outage { last, .. } => last,
@@ -109,7 +109,7 @@ fn missing_privilege(cluster: &str, reason: &str) -> OperatorError {
 }
 
 /// For a cluster with access control and a connection string without a user.
-pub(super) fn authentication_required(cluster: &str) -> OperatorError {
+pub(in crate::mongo) fn authentication_required(cluster: &str) -> OperatorError {
     OperatorError::new(
         ErrorName::AuthenticationFailed,
         format!(

@@ -5,7 +5,11 @@ use std::time::Duration;
 use bson::{Bson, DateTime, Document, doc};
 use futures::TryStreamExt;
 
-use super::{Client, Error, Repeat, reply::bson_number};
+use super::{
+    super::{Error, reply::bson_number},
+    client::Client,
+    retry::Repeat,
+};
 
 /// How often it is looked whether an operation has ended.
 const LOOK_EVERY: Duration = Duration::from_millis(20);

@@ -1,0 +1,19 @@
+//! A cluster: connections to it, the policy for commands that fail, and the reads that any part of a sync needs.
+
+mod client;
+mod connection;
+pub mod listing;
+mod operations;
+mod replica_set;
+mod retry;
+pub mod sample;
+mod uri;
+
+pub use client::{At, Client, Cluster, Database};
+pub(super) use connection::{PATIENCE, admin, refused};
+pub use connection::{connect, last_write, ping_ms};
+pub use operations::{
+    AppliedOps, applied_ops, end_transactions, end_writes, is_connected, last_written,
+};
+pub(super) use retry::bounded;
+pub use retry::{Failures, Repeat, Sent, once, outage, retry};

@@ -1,0 +1,13 @@
+//! What a server or the driver answers when it does not do what was asked.
+
+pub mod code;
+mod driver_error;
+mod error;
+mod operator;
+mod selection;
+mod server_error;
+
+pub use driver_error::{DriverError, unreadable};
+pub use error::{Error, Whereabouts};
+pub(super) use operator::{authentication_required, refusal};
+pub use server_error::ServerError;
