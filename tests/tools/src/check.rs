@@ -4,7 +4,7 @@ use anyhow::Result;
 
 use crate::{
     build::{cargo, command, has_subcommand, succeed},
-    components, wit,
+    components, versions, wit,
 };
 
 const WASM_TARGET: &str = "wasm32-unknown-unknown";
@@ -12,6 +12,7 @@ const WASM_TARGET: &str = "wasm32-unknown-unknown";
 pub(crate) fn run() -> Result<()> {
     cargo(&["fmt", "--all", "--check"])?;
     wit::check()?;
+    versions::check()?;
     // The host embeds the components: they have to be there to be linted with it.
     components::Tree::own().build()?;
     cargo(&[

@@ -21,6 +21,7 @@ mod paths;
 mod releases;
 mod test;
 mod upgrade_matrix;
+mod versions;
 mod wit;
 
 use anyhow::Result;

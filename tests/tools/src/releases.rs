@@ -131,7 +131,7 @@ fn use_names_of(packages: &mut toml::Table, members: &BTreeSet<String>) {
 }
 
 /// Puts the sources of a release into a folder.
-fn unpack(release: &Release, folder: &Path) -> Result<()> {
+pub(crate) fn unpack(release: &Release, folder: &Path) -> Result<()> {
     fs::create_dir_all(folder).with_context(|| format!("create {}", folder.display()))?;
     let mut archive = Command::new("git")
         .args(["archive", "--format=tar", &release.commit])
