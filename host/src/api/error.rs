@@ -90,7 +90,33 @@ fn status(name: ErrorName) -> StatusCode {
         | N::PluginTrapped
         | N::InternalError => StatusCode::INTERNAL_SERVER_ERROR,
         // The state of the sync or of its clusters stands against the call.
-        _ => StatusCode::CONFLICT,
+        N::InvalidStateTransition
+        | N::OptionsMismatch
+        | N::CannotCommit
+        | N::SameCluster
+        | N::ClustersMismatch
+        | N::StandaloneNotSupported
+        | N::ShardedClusterNotSupported
+        | N::ServerVersionNotSupported
+        | N::FeatureCompatibilityVersionNotSupported
+        | N::StorageEngineNotSupported
+        | N::MajorityReadsNotSupported
+        | N::MajorityNotReached
+        | N::TableScansNotAllowed
+        | N::DestinationNotEmpty
+        | N::MissingPrivileges
+        | N::TimeSeriesNotSupported
+        | N::CollectionNotSupported
+        | N::NamespaceCollision
+        | N::OplogRolledOver
+        | N::ChangeEventTooLarge
+        | N::ChangeEventNotSupported
+        | N::PluginInUse
+        | N::IncompatiblePlugin
+        | N::MetadataVersionNotSupported
+        | N::StandbyInstance
+        | N::MigrationFailed
+        | N::DestinationRefused => StatusCode::CONFLICT,
     }
 }
 

@@ -4,7 +4,7 @@
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::progress::Time;
+use super::position::Time;
 use crate::model::progress::{Available, Deferred, FeatureSetProgress, Pinned, Swapped};
 
 /// What is installed, and what the sync runs on.

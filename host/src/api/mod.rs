@@ -3,6 +3,7 @@
 //! Nothing else in the host knows HTTP. A request is read and checked here in
 //! full before the session hears of it, so what is refused has changed nothing.
 
+mod answer;
 mod chain;
 mod connections;
 mod control;
@@ -14,6 +15,7 @@ mod log;
 mod metrics;
 mod openapi;
 mod plugins;
+mod position;
 mod progress;
 mod quarantine;
 mod received;
@@ -31,9 +33,7 @@ use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
 use crate::model::{ErrorName, OperatorError};
-use control::Answer;
 pub use control::{Control, Outcome};
-use error::Refusal;
 
 /// Takes the API's port. Only loopback: nothing else is protected in this release.
 pub async fn bind(port: u16) -> Result<TcpListener, OperatorError> {
@@ -83,20 +83,6 @@ fn router<C: Control>(control: Arc<C>) -> Router {
         .layer(middleware::from_fn(guard::admit))
         .layer(middleware::from_fn(log::calls))
         .with_state(control)
-}
-
-/// Runs a call to its end, even if the caller goes away meanwhile: a dropped
-/// connection must not leave a transition half done.
-async fn to_its_end<T: Send + 'static>(call: impl Answer<T> + 'static) -> Result<T, Refusal> {
-    match tokio::spawn(call).await {
-        Ok(result) => Ok(result?),
-        Err(error) => Err(Refusal::new(
-            ErrorName::InternalError,
-            format!(
-                "The call did not come to its end: {error}. The log says more; please report it."
-            ),
-        )),
-    }
 }
 
 #[cfg(test)]

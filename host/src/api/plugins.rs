@@ -11,11 +11,11 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use utoipa::ToSchema;
 
+use super::Control;
+use super::answer::{Done, Success, to_its_end};
 use super::error::{Failure, Refusal};
 use super::received;
 use super::request::read;
-use super::routes::{Done, Success};
-use super::{Control, to_its_end};
 use crate::model::ErrorName;
 use crate::model::plugins::{OnIncompatible, Swap, Upgrade};
 use crate::plugin::{ComponentInfo, Installed, InstalledPlugin};

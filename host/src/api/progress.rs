@@ -9,9 +9,10 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::feature_set::FeatureSet;
+use super::position::Positions;
 use crate::model::plugins::PluginProgress;
 use crate::model::progress::{CollectionProgress, CopyProgress, Endpoint, IndexProgress};
-use crate::model::{ClusterTime, Progress, State};
+use crate::model::{Progress, State};
 use upgrade::{LeaseBody, UpgradeBody};
 
 #[derive(Serialize, ToSchema)]
@@ -106,30 +107,6 @@ struct DirectionMapping {
     /// "cluster0: host:port".
     source: String,
     destination: String,
-}
-
-#[derive(Serialize, ToSchema)]
-struct Positions {
-    /// What a restart resumes from.
-    safe: Position,
-    /// What is applied.
-    reported: Position,
-}
-
-#[derive(Serialize, ToSchema)]
-#[serde(rename_all = "camelCase")]
-struct Position {
-    cluster_time: Option<Time>,
-}
-
-#[derive(Serialize, ToSchema)]
-pub(super) struct Time {
-    /// Seconds.
-    #[serde(rename = "T")]
-    seconds: u32,
-    /// Ordinal within the second.
-    #[serde(rename = "I")]
-    increment: u32,
 }
 
 #[derive(Serialize, ToSchema)]
@@ -238,10 +215,7 @@ impl ProgressBody {
         self.destination = Some(Ping {
             ping_latency_ms: progress.destination.ping_ms,
         });
-        self.positions = Some(Positions {
-            safe: Position::new(progress.safe),
-            reported: Position::new(progress.reported),
-        });
+        self.positions = Some(Positions::new(progress.safe, progress.reported));
         self.quarantined = Some(progress.quarantined);
         self.lease = progress.lease.map(LeaseBody::from);
         self.upgrade = Some(progress.upgrade.into());
@@ -291,23 +265,6 @@ impl DirectionMapping {
         Self {
             source: form(source),
             destination: form(destination),
-        }
-    }
-}
-
-impl Position {
-    fn new(time: Option<ClusterTime>) -> Self {
-        Self {
-            cluster_time: time.map(Time::from),
-        }
-    }
-}
-
-impl From<ClusterTime> for Time {
-    fn from(time: ClusterTime) -> Self {
-        Self {
-            seconds: time.seconds,
-            increment: time.increment,
         }
     }
 }

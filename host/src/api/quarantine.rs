@@ -11,10 +11,10 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use utoipa::ToSchema;
 
+use super::Control;
+use super::answer::{NoOptions, to_its_end};
 use super::error::{Failure, Refusal};
 use super::request::{query, read};
-use super::routes::NoOptions;
-use super::{Control, to_its_end};
 use crate::model::plugins::QuarantinedDocument;
 
 const DEFAULT_LIMIT: u32 = 100;

@@ -6,37 +6,16 @@ use axum::Json;
 use axum::body::Body;
 use axum::extract::State;
 use axum::http::{Method, StatusCode, Uri};
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 use utoipa::ToSchema;
 
+use super::Control;
+use super::answer::{Done, NoOptions, Success, to_its_end};
 use super::error::{Failure, Refusal};
 use super::progress::ProgressAnswer;
 use super::request::read;
 use super::start::StartRequest;
-use super::{Control, to_its_end};
 use crate::model::{ErrorName, Readiness};
-
-/// What an accepted call answers.
-#[derive(Debug, Serialize, ToSchema)]
-pub(super) struct Success {
-    /// Always true.
-    #[schema(example = true)]
-    success: bool,
-}
-
-/// The body of a call without options: absent or `{}`.
-#[derive(Deserialize, ToSchema)]
-#[serde(deny_unknown_fields, expecting = "an object")]
-pub(super) struct NoOptions {}
-
-/// How a call that answers nothing more ends.
-pub(super) type Done = Result<Json<Success>, Refusal>;
-
-impl Success {
-    pub(super) fn of((): ()) -> Json<Self> {
-        Json(Self { success: true })
-    }
-}
 
 /// Begins the sync, or continues one that was begun with the same options.
 #[utoipa::path(
