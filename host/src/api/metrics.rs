@@ -5,6 +5,9 @@
 //! is not known is left out, never 0. Names are part of the API.
 
 mod exposition;
+mod family;
+mod host;
+mod plugins;
 mod process;
 mod sync;
 
@@ -15,7 +18,7 @@ use axum::http::{HeaderMap, header};
 use axum::response::IntoResponse;
 
 use super::Control;
-use exposition::Format;
+use exposition::{Exposition, Format};
 
 /// The sync's numbers, for Prometheus.
 #[utoipa::path(
@@ -28,11 +31,14 @@ pub(super) async fn scrape<C: Control>(
 ) -> impl IntoResponse {
     let accepted = headers.get_all(header::ACCEPT);
     let format = Format::of(accepted.iter().filter_map(|value| value.to_str().ok()));
-    let readiness = control.readiness();
-    let metrics = sync::of_host(&readiness)
-        .into_iter()
-        .chain(sync::of_sync(&control.progress().await))
-        .chain(process::metrics());
-    let text = exposition::text(format, metrics);
-    ([(header::CONTENT_TYPE, format.content_type())], text)
+    let (readiness, progress) = (control.readiness(), control.progress().await);
+    let mut exposition = Exposition::new(format);
+    host::expose(&readiness, &mut exposition);
+    sync::expose(&progress, &mut exposition);
+    plugins::expose(&progress.plugins, &mut exposition);
+    process::expose(&mut exposition);
+    (
+        [(header::CONTENT_TYPE, format.content_type())],
+        exposition.finish(),
+    )
 }

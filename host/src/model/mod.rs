@@ -7,6 +7,7 @@ pub mod error_name;
 pub mod event;
 pub mod feature;
 pub mod input;
+pub mod latency;
 pub mod namespace;
 pub mod options;
 pub mod plugins;

@@ -1,6 +1,7 @@
 //! Plugins as an operator sees them. Plain values; `api` gives them their wire form.
 
 use super::Namespace;
+use super::latency::LatencyHistogram;
 
 /// What one stage of the chain has done since the host started.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -20,6 +21,8 @@ pub struct PluginProgress {
     /// Of one batch.
     pub p50_us: u64,
     pub p99_us: u64,
+    /// Of the calls, each for a batch.
+    pub batch_latency: LatencyHistogram,
 }
 
 /// A document that a plugin could not handle.

@@ -5,9 +5,11 @@
 
 mod failpoint;
 pub mod field;
+mod latency;
 mod logging;
 
 pub use failpoint::{failpoint, shortened};
+pub use latency::LatencyRecorder;
 pub use logging::Log;
 
 /// This release.

@@ -1,7 +1,9 @@
-//! The text of metrics. In Prometheus's format a counter is described under its sample's name; in
-//! OpenMetrics under the name without `_total`.
+//! The text of a scrape, in Prometheus's format (version 0.0.4) or as OpenMetrics 1.0. In Prometheus's format a counter
+//! is described under its sample's name; in OpenMetrics under the name without `_total`.
 
 use std::fmt::Write;
+
+use super::family::{Family, MetricType, Sample};
 
 /// One of the two formats that Prometheus reads.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -10,24 +12,19 @@ pub(super) enum Format {
     OpenMetrics,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Kind {
-    Counter,
-    Gauge,
-    Summary,
+/// The text of one scrape. Families stand in the order of their first samples.
+///
+/// Invariant: each family is described once, and its samples stand together, whatever the order of calls.
+pub(super) struct Exposition {
+    format: Format,
+    families: Vec<FamilyText>,
 }
 
-/// A metric and its values. The name of a counter has no `_total`.
-#[derive(Clone, Debug)]
-pub(super) struct Metric {
+/// The description of a family and its samples.
+struct FamilyText {
     name: &'static str,
-    help: &'static str,
-    kind: Kind,
-    samples: Vec<Sample>,
+    text: String,
 }
-
-/// A value and its labels.
-pub(super) type Sample = (Vec<(&'static str, String)>, f64);
 
 impl Format {
     /// The format for the values of `Accept`.
@@ -47,63 +44,97 @@ impl Format {
     }
 }
 
-impl Metric {
-    pub(super) fn new(
-        kind: Kind,
-        name: &'static str,
-        help: &'static str,
-        samples: impl IntoIterator<Item = Sample>,
-    ) -> Self {
+impl Exposition {
+    pub(super) fn new(format: Format) -> Self {
         Self {
-            name,
-            help,
-            kind,
-            samples: samples.into_iter().collect(),
+            format,
+            families: Vec::new(),
         }
     }
 
-    fn write(&self, format: Format, text: &mut String) {
-        let kind = match self.kind {
-            Kind::Counter => "counter",
-            Kind::Gauge => "gauge",
-            Kind::Summary => "summary",
-        };
-        let total = if self.kind == Kind::Counter {
-            "_total"
-        } else {
-            ""
-        };
-        let described = match format {
-            Format::Prometheus => format!("{}{total}", self.name),
-            Format::OpenMetrics => self.name.to_owned(),
-        };
-        // Writing to a string does not fail.
-        let _ = writeln!(text, "# HELP {described} {}.", self.help);
-        let _ = writeln!(text, "# TYPE {described} {kind}");
-        for (labels, value) in &self.samples {
-            let labels: Vec<String> = labels
-                .iter()
-                .map(|(name, value)| format!("{name}=\"{}\"", escaped(value)))
-                .collect();
-            let labels = match labels.as_slice() {
-                [] => String::new(),
-                labels => format!("{{{}}}", labels.join(",")),
-            };
-            let _ = writeln!(text, "{}{total}{labels} {value}", self.name);
+    /// Adds the samples of `value` to `family`, with the values of its labels.
+    pub(super) fn add<T: MetricType, const L: usize>(
+        &mut self,
+        family: &Family<T, L>,
+        labels: [&str; L],
+        value: impl Into<T::Value>,
+    ) {
+        let mut samples = String::new();
+        for sample in T::samples(value.into()) {
+            write_sample(&mut samples, family, labels, &sample);
         }
+        let written = self.families.iter_mut().find(|it| it.name == family.name);
+        match written {
+            Some(written) => written.text.push_str(&samples),
+            None => self.families.push(FamilyText {
+                name: family.name,
+                text: description(self.format, family) + &samples,
+            }),
+        }
+    }
+
+    /// Adds the sample of a family without labels. An unknown value is left out, and the family with it.
+    pub(super) fn add_known<T: MetricType>(
+        &mut self,
+        family: &Family<T, 0>,
+        value: Option<impl Into<T::Value>>,
+    ) {
+        if let Some(value) = value {
+            self.add(family, [], value);
+        }
+    }
+
+    /// The text of all families.
+    pub(super) fn finish(self) -> String {
+        let families = self.families.iter().map(|family| family.text.as_str());
+        let mut text: String = families.collect();
+        if self.format == Format::OpenMetrics {
+            text.push_str("# EOF\n");
+        }
+        text
     }
 }
 
-/// The text of metrics; of one without a value, nothing.
-pub(super) fn text(format: Format, metrics: impl Iterator<Item = Metric>) -> String {
-    let mut text = String::new();
-    for metric in metrics.filter(|metric| !metric.samples.is_empty()) {
-        metric.write(format, &mut text);
-    }
-    if format == Format::OpenMetrics {
-        text.push_str("# EOF\n");
+fn description<T: MetricType, const L: usize>(format: Format, family: &Family<T, L>) -> String {
+    let name = family.name;
+    let (total, unit) = match format {
+        Format::Prometheus => (T::TOTAL, None),
+        Format::OpenMetrics => ("", family.unit.word()),
+    };
+    let mut text = format!(
+        "# HELP {name}{total} {}.\n# TYPE {name}{total} {}\n",
+        family.help,
+        T::NAME
+    );
+    if let Some(unit) = unit {
+        // Writing to a string does not fail.
+        let _ = writeln!(text, "# UNIT {name} {unit}");
     }
     text
+}
+
+fn write_sample<T, const L: usize>(
+    text: &mut String,
+    family: &Family<T, L>,
+    values: [&str; L],
+    sample: &Sample,
+) {
+    let own = sample.label.iter();
+    let own = own.map(|(name, value)| (*name, value.as_str()));
+    let labels = family.labels.into_iter().zip(values).chain(own);
+    let labels: Vec<String> = labels
+        .map(|(name, value)| format!("{name}=\"{}\"", escaped(value)))
+        .collect();
+    let labels = match labels.as_slice() {
+        [] => String::new(),
+        labels => format!("{{{}}}", labels.join(",")),
+    };
+    // Writing to a string does not fail.
+    let _ = writeln!(
+        text,
+        "{}{}{labels} {}",
+        family.name, sample.suffix, sample.value
+    );
 }
 
 fn escaped(value: &str) -> String {
@@ -115,32 +146,75 @@ fn escaped(value: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
+    use crate::api::metrics::family::{Counter, Gauge, Histogram, Unit};
+    use crate::model::latency::LatencyHistogram;
+
+    const A: Family<Counter, 0> = Family::new("a", Unit::One, "Help", []);
+    const B: Family<Gauge, 0> = Family::new("b", Unit::One, "Help", []);
+    const C: Family<Gauge, 1> = Family::new("c_seconds", Unit::Seconds, "Help", ["x"]);
+    const D: Family<Histogram, 1> = Family::new("d_seconds", Unit::Seconds, "Help", ["x"]);
 
     #[test]
     fn f61_both_formats_describe_what_they_show() {
-        let metrics = || {
-            [
-                Metric::new(Kind::Counter, "a", "Help", [(vec![], 2.0)]),
-                Metric::new(Kind::Gauge, "b", "Help", []),
-                Metric::new(
-                    Kind::Gauge,
-                    "c_seconds",
-                    "Help",
-                    [(vec![("x", "\"\\\n".to_owned())], 0.5)],
-                ),
-            ]
-            .into_iter()
+        let text = |format| {
+            let mut exposition = Exposition::new(format);
+            exposition.add(&A, [], 2_u64);
+            exposition.add_known(&B, None::<u64>);
+            exposition.add(&C, ["\"\\\n"], 0.5);
+            exposition.finish()
         };
         assert_eq!(
-            text(Format::Prometheus, metrics()),
+            text(Format::Prometheus),
             "# HELP a_total Help.\n# TYPE a_total counter\na_total 2\n\
              # HELP c_seconds Help.\n# TYPE c_seconds gauge\nc_seconds{x=\"\\\"\\\\\\n\"} 0.5\n"
         );
         assert_eq!(
-            text(Format::OpenMetrics, metrics()),
+            text(Format::OpenMetrics),
             "# HELP a Help.\n# TYPE a counter\na_total 2\n\
-             # HELP c_seconds Help.\n# TYPE c_seconds gauge\nc_seconds{x=\"\\\"\\\\\\n\"} 0.5\n# EOF\n"
+             # HELP c_seconds Help.\n# TYPE c_seconds gauge\n# UNIT c_seconds seconds\n\
+             c_seconds{x=\"\\\"\\\\\\n\"} 0.5\n# EOF\n"
         );
+    }
+
+    #[test]
+    fn a_family_is_described_once_and_its_samples_stand_together() {
+        let mut exposition = Exposition::new(Format::Prometheus);
+        exposition.add(&C, ["1"], 0.5);
+        exposition.add(&A, [], 2_u64);
+        exposition.add(&C, ["2"], true);
+        assert_eq!(
+            exposition.finish(),
+            "# HELP c_seconds Help.\n# TYPE c_seconds gauge\nc_seconds{x=\"1\"} 0.5\nc_seconds{x=\"2\"} 1\n\
+             # HELP a_total Help.\n# TYPE a_total counter\na_total 2\n"
+        );
+    }
+
+    #[test]
+    fn buckets_of_a_histogram_are_cumulative_and_end_with_the_count() {
+        let mut histogram = LatencyHistogram {
+            sum: Duration::from_millis(12_300),
+            ..LatencyHistogram::default()
+        };
+        for (bucket, count) in histogram.counts.iter_mut().enumerate() {
+            *count = u64::from(matches!(bucket, 0 | 12 | 16));
+        }
+        let mut exposition = Exposition::new(Format::Prometheus);
+        exposition.add(&D, ["y"], histogram);
+        let text = exposition.finish();
+        assert!(text.starts_with("# HELP d_seconds Help.\n# TYPE d_seconds histogram\n"));
+        for line in [
+            r#"d_seconds_bucket{x="y",le="0.0001"} 1"#,
+            r#"d_seconds_bucket{x="y",le="0.5"} 1"#,
+            r#"d_seconds_bucket{x="y",le="1.0"} 2"#,
+            r#"d_seconds_bucket{x="y",le="10.0"} 2"#,
+            r#"d_seconds_bucket{x="y",le="+Inf"} 3"#,
+            r#"d_seconds_sum{x="y"} 12.3"#,
+            r#"d_seconds_count{x="y"} 3"#,
+        ] {
+            assert!(text.lines().any(|found| found == line), "{line} in {text}");
+        }
     }
 }

@@ -2,57 +2,63 @@
 
 use std::fs;
 
-use super::exposition::{Kind, Metric, Sample};
+use super::exposition::Exposition;
+use super::family::{Counter, Family, Gauge, Unit};
 
-/// What `/proc` says of this process (proc(5)); nothing where it says nothing.
-pub(super) fn metrics() -> Vec<Metric> {
+const CPU: Family<Counter, 0> = Family::new(
+    "process_cpu_seconds",
+    Unit::Seconds,
+    "Total user and system CPU time spent in seconds",
+    [],
+);
+
+const RESIDENT_MEMORY: Family<Gauge, 0> = Family::new(
+    "process_resident_memory_bytes",
+    Unit::Bytes,
+    "Resident memory size in bytes",
+    [],
+);
+
+const VIRTUAL_MEMORY: Family<Gauge, 0> = Family::new(
+    "process_virtual_memory_bytes",
+    Unit::Bytes,
+    "Virtual memory size in bytes",
+    [],
+);
+
+const START_TIME: Family<Gauge, 0> = Family::new(
+    "process_start_time_seconds",
+    Unit::Seconds,
+    "Start time of the process since unix epoch in seconds",
+    [],
+);
+
+const OPEN_FILES: Family<Gauge, 0> = Family::new(
+    "process_open_fds",
+    Unit::One,
+    "Number of open file descriptors",
+    [],
+);
+
+const MAX_FILES: Family<Gauge, 0> = Family::new(
+    "process_max_fds",
+    Unit::One,
+    "Maximum number of open file descriptors",
+    [],
+);
+
+/// Adds what `/proc` says of this process (proc(5)); nothing where it says nothing.
+pub(super) fn expose(exposition: &mut Exposition) {
     let stat = fs::read_to_string("/proc/self/stat").unwrap_or_default();
     let numbers = Numbers::of(&stat).unwrap_or_default();
-    let metric = |kind, name, help, value: Option<f64>| {
-        let samples = value.map(|value| -> Sample { (Vec::new(), value) });
-        Metric::new(kind, name, help, samples)
-    };
-    vec![
-        metric(
-            Kind::Counter,
-            "process_cpu_seconds",
-            "Total user and system CPU time spent in seconds",
-            numbers.cpu_seconds,
-        ),
-        metric(
-            Kind::Gauge,
-            "process_resident_memory_bytes",
-            "Resident memory size in bytes",
-            numbers.resident_bytes,
-        ),
-        metric(
-            Kind::Gauge,
-            "process_virtual_memory_bytes",
-            "Virtual memory size in bytes",
-            numbers.virtual_bytes,
-        ),
-        metric(
-            Kind::Gauge,
-            "process_start_time_seconds",
-            "Start time of the process since unix epoch in seconds",
-            numbers
-                .started_seconds
-                .zip(boot_seconds())
-                .map(|(started, boot)| boot + started),
-        ),
-        metric(
-            Kind::Gauge,
-            "process_open_fds",
-            "Number of open file descriptors",
-            open_files(),
-        ),
-        metric(
-            Kind::Gauge,
-            "process_max_fds",
-            "Maximum number of open file descriptors",
-            most_files(),
-        ),
-    ]
+    let started = numbers.started_seconds.zip(boot_seconds());
+    let started = started.map(|(started, boot)| boot + started);
+    exposition.add_known(&CPU, numbers.cpu_seconds);
+    exposition.add_known(&RESIDENT_MEMORY, numbers.resident_bytes);
+    exposition.add_known(&VIRTUAL_MEMORY, numbers.virtual_bytes);
+    exposition.add_known(&START_TIME, started);
+    exposition.add_known(&OPEN_FILES, open_files());
+    exposition.add_known(&MAX_FILES, most_files());
 }
 
 #[derive(Default)]
@@ -109,11 +115,13 @@ fn most_files() -> Option<f64> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::api::metrics::exposition::{Format, text};
+    use crate::api::metrics::exposition::Format;
 
     #[test]
     fn f61_the_process_is_told() {
-        let text = text(Format::Prometheus, metrics().into_iter());
+        let mut exposition = Exposition::new(Format::Prometheus);
+        expose(&mut exposition);
+        let text = exposition.finish();
         for name in [
             "process_cpu_seconds_total ",
             "process_resident_memory_bytes ",

@@ -34,8 +34,13 @@ fn parse(text: &str) -> HashMap<&str, f64> {
         } else {
             let (sample, value) = line.rsplit_once(' ').expect("a value");
             let name = sample.split('{').next();
-            let (family, _) = described.last().expect("a description");
-            assert_eq!(name, Some(*family));
+            let (family, kind) = described.last().expect("a description");
+            let suffixes: &[&str] = match *kind {
+                "histogram" => &["_bucket", "_sum", "_count"],
+                _ => &[""],
+            };
+            let suffix = name.and_then(|name| name.strip_prefix(family));
+            assert!(suffixes.contains(&suffix.expect("a sample of the family")));
             let before = samples.insert(sample, value.parse().expect("a number"));
             assert_eq!(before, None, "{sample} stands twice");
         }
@@ -124,6 +129,31 @@ async fn each_stage_of_the_chain_has_its_own_series() {
         ] {
             let sample = format!(
                 r#"tidegate_plugin_{name}{{stage="{stage}",plugin="field-mask",digest="sha256:ab"{label}}}"#
+            );
+            assert_eq!(
+                samples.get(sample.as_str()),
+                Some(&value),
+                "{sample} in {text}"
+            );
+        }
+    }
+}
+
+#[tokio::test]
+async fn the_latency_of_each_stage_is_a_histogram_in_seconds() {
+    let text = scrape(State::Running).await;
+    let samples = parse(&text);
+    // The counts of the buckets are the stage's first number and the 16 after it.
+    for (stage, first) in [(0, 100.0), (1, 200.0)] {
+        for (name, label, value) in [
+            ("bucket", r#",le="0.0001""#, first),
+            ("bucket", r#",le="0.00025""#, 2.0 * first + 1.0),
+            ("bucket", r#",le="+Inf""#, 17.0 * first + 136.0),
+            ("count", "", 17.0 * first + 136.0),
+            ("sum", "", first),
+        ] {
+            let sample = format!(
+                r#"tidegate_plugin_batch_duration_seconds_{name}{{stage="{stage}",plugin="field-mask",digest="sha256:ab"{label}}}"#
             );
             assert_eq!(
                 samples.get(sample.as_str()),

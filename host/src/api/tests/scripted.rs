@@ -1,8 +1,10 @@
 //! Stands in for the session.
 
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use crate::api::Control;
+use crate::model::latency::LatencyHistogram;
 use crate::model::plugins::{
     OnIncompatible, PluginProgress, QuarantinedDocument, Retried, Swap, Upgrade,
 };
@@ -183,6 +185,10 @@ fn sample_stage(name: &str, first: u64) -> PluginProgress {
         bytes_out: first + 8,
         p50_us: first + 9,
         p99_us: first + 10,
+        batch_latency: LatencyHistogram {
+            counts: std::array::from_fn(|bucket| first + bucket as u64),
+            sum: Duration::from_secs(first),
+        },
     }
 }
 

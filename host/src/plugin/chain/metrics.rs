@@ -8,6 +8,7 @@ use hdrhistogram::Histogram;
 use parking_lot::Mutex;
 
 use crate::model::plugins::PluginProgress;
+use crate::observe::LatencyRecorder;
 
 use super::super::component_info::ComponentInfo;
 use super::super::error::{Error, Result};
@@ -34,6 +35,7 @@ pub(super) struct Meters {
     bytes_in: AtomicU64,
     bytes_out: AtomicU64,
     latency_us: Mutex<Histogram<u64>>,
+    latency: LatencyRecorder,
 }
 
 impl Meters {
@@ -49,10 +51,12 @@ impl Meters {
             bytes_in: AtomicU64::default(),
             bytes_out: AtomicU64::default(),
             latency_us: Mutex::new(latency),
+            latency: LatencyRecorder::default(),
         })
     }
 
     pub(super) fn called(&self, elapsed: Duration) {
+        self.latency.record(elapsed);
         let elapsed_us = u64::try_from(elapsed.as_micros()).unwrap_or(u64::MAX);
         // Fails beyond what a histogram can hold, which no deadline allows.
         let _ = self.latency_us.lock().record(elapsed_us);
@@ -97,6 +101,7 @@ impl Meters {
             bytes_out: self.bytes_out.load(Relaxed),
             p50_us: latency.value_at_quantile(0.5),
             p99_us: latency.value_at_quantile(0.99),
+            batch_latency: self.latency.histogram(),
         }
     }
 }

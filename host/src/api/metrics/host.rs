@@ -1,0 +1,40 @@
+//! The numbers of the host, whether or not a sync has begun.
+
+use super::exposition::Exposition;
+use super::family::{Family, Gauge, Unit};
+use crate::model::Readiness;
+use crate::observe::VERSION;
+
+const ROLES: [&str; 4] = ["starting", "idle", "active", "standby"];
+
+const BUILD_INFO: Family<Gauge, 1> = Family::new(
+    "tidegate_build_info",
+    Unit::One,
+    "1, with the release as a label",
+    ["version"],
+);
+
+const ROLE: Family<Gauge, 1> = Family::new(
+    "tidegate_role",
+    Unit::One,
+    "1 for what this host is to the sync, 0 for the others",
+    ["role"],
+);
+
+const CLUSTER_UP: Family<Gauge, 1> = Family::new(
+    "tidegate_cluster_up",
+    Unit::One,
+    "1 while the cluster answers, 0 when it has not for 2 seconds",
+    ["cluster"],
+);
+
+/// Adds the numbers of this host.
+pub(super) fn expose(readiness: &Readiness, exposition: &mut Exposition) {
+    exposition.add(&BUILD_INFO, [VERSION], true);
+    for role in ROLES {
+        exposition.add(&ROLE, [role], role == readiness.role);
+    }
+    for (cluster, answers) in readiness.clusters {
+        exposition.add(&CLUSTER_UP, [cluster], answers);
+    }
+}

@@ -1,0 +1,81 @@
+//! The numbers of each stage of the chain, since the host started.
+
+use super::exposition::Exposition;
+use super::family::{Counter, Family, Histogram, Number, Summary, Unit};
+use crate::model::plugins::PluginProgress;
+
+const DOCUMENTS: Family<Counter, 4> = Family::new(
+    "tidegate_plugin_documents",
+    Unit::One,
+    "Documents by what the plugin made of them",
+    ["stage", "plugin", "digest", "outcome"],
+);
+
+const ERRORS: Family<Counter, 3> = Family::new(
+    "tidegate_plugin_errors",
+    Unit::One,
+    "Documents and batches that the plugin answered with an error, or with nonsense",
+    ["stage", "plugin", "digest"],
+);
+
+const TRAPS: Family<Counter, 3> = Family::new(
+    "tidegate_plugin_traps",
+    Unit::One,
+    "Calls that ended in a trap",
+    ["stage", "plugin", "digest"],
+);
+
+const BYTES: Family<Counter, 4> = Family::new(
+    "tidegate_plugin_bytes",
+    Unit::Bytes,
+    "Bytes of documents that the plugin was given, and that it answered",
+    ["stage", "plugin", "digest", "direction"],
+);
+
+const BATCH: Family<Summary, 3> = Family::new(
+    "tidegate_plugin_batch_seconds",
+    Unit::Seconds,
+    "How long the plugin takes for a batch",
+    ["stage", "plugin", "digest"],
+);
+
+const BATCH_DURATION: Family<Histogram, 3> = Family::new(
+    "tidegate_plugin_batch_duration_seconds",
+    Unit::Seconds,
+    "Duration of the plugin's calls, each for a batch of documents",
+    ["stage", "plugin", "digest"],
+);
+
+/// Adds the numbers of a chain. The label `stage` distinguishes stages of the same component.
+pub(super) fn expose(chain: &[PluginProgress], exposition: &mut Exposition) {
+    for (index, stage) in chain.iter().enumerate() {
+        expose_stage(&index.to_string(), stage, exposition);
+    }
+}
+
+fn expose_stage(index: &str, stage: &PluginProgress, exposition: &mut Exposition) {
+    let labels: [&str; 3] = [index, &stage.name, &stage.digest];
+    let labels_and = |last| {
+        let [index, name, digest] = labels;
+        [index, name, digest, last]
+    };
+    for (outcome, documents) in [
+        ("kept", stage.kept),
+        ("dropped", stage.dropped),
+        ("replaced", stage.replaced),
+        ("quarantined", stage.quarantined),
+    ] {
+        exposition.add(&DOCUMENTS, labels_and(outcome), documents);
+    }
+    exposition.add(&ERRORS, labels, stage.errors);
+    exposition.add(&TRAPS, labels, stage.traps);
+    for (direction, bytes) in [("in", stage.bytes_in), ("out", stage.bytes_out)] {
+        exposition.add(&BYTES, labels_and(direction), bytes);
+    }
+    let quantiles = vec![
+        ("0.5", Number::seconds_of_us(stage.p50_us)),
+        ("0.99", Number::seconds_of_us(stage.p99_us)),
+    ];
+    exposition.add(&BATCH, labels, quantiles);
+    exposition.add(&BATCH_DURATION, labels, stage.batch_latency.clone());
+}
