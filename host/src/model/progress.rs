@@ -1,7 +1,7 @@
 //! A snapshot of a sync for `/progress`. Plain values; `api` gives them their
 //! wire form.
 
-use super::{ClusterTime, Namespace, State, plugins::PluginProgress};
+use super::{ClusterTime, Namespace, State, latency::LatencyHistogram, plugins::PluginProgress};
 
 #[derive(Clone, Debug)]
 pub struct Progress {
@@ -30,6 +30,8 @@ pub struct Progress {
     pub collections: Vec<CollectionProgress>,
     /// Documents that are in quarantine now.
     pub quarantined: u64,
+    /// Durations of this process's transactions of change events on the destination.
+    pub apply_latency: LatencyHistogram,
     /// The chain, in order; empty while no work is done.
     pub plugins: Vec<PluginProgress>,
     /// Who works on the sync; `None` before start.

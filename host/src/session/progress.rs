@@ -10,6 +10,7 @@ use crate::{
     metadata::{LeaseDocument, Phase, SessionDocument, UpgradeDocument},
     model::{
         Progress, Readiness, StartOptions, State,
+        latency::LatencyHistogram,
         options::ClusterName,
         progress::{
             CopyProgress, Endpoint, FeatureSetProgress, IndexProgress, LeaseProgress, Upgrade,
@@ -139,6 +140,7 @@ pub(super) fn unknown(id: &str) -> Progress {
         coordinator_id: id.to_owned(),
         collections: Vec::new(),
         quarantined: 0,
+        apply_latency: LatencyHistogram::default(),
         plugins: Vec::new(),
         feature_set: FeatureSetProgress::default(),
         lease: None,
@@ -176,6 +178,7 @@ fn of(session: &Session, active: &ActiveSync) -> Progress {
         coordinator_id: session.settings.id.clone(),
         collections: status.collections(),
         quarantined: status.quarantined(),
+        apply_latency: status.apply_latency(),
         plugins: active
             .in_use()
             .map(|configured| configured.chain.metrics())

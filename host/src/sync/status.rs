@@ -3,6 +3,7 @@
 use std::{
     collections::BTreeMap,
     sync::atomic::{AtomicU64, Ordering::Relaxed},
+    time::Duration,
 };
 
 use parking_lot::Mutex;
@@ -11,9 +12,11 @@ use tokio::sync::watch;
 use crate::{
     model::{
         ClusterTime, Namespace,
+        latency::LatencyHistogram,
         progress::{CollectionProgress, CopyProgress, IndexProgress},
     },
     mongo::Moment,
+    observe::LatencyRecorder,
 };
 
 /// What the work is at, mongosync's words where it has them.
@@ -69,6 +72,7 @@ pub struct Status {
     reported: AtomicU64,
     moved: watch::Sender<Option<Moment>>,
     asked: Mutex<Option<Moment>>,
+    apply_latency: LatencyRecorder,
 }
 
 /// A time that was stored; `None` while none has been.
@@ -211,6 +215,16 @@ impl Status {
 
     pub fn add_events_applied(&self, events: u64) {
         self.events_applied.fetch_add(events, Relaxed);
+    }
+
+    /// Counts a transaction of change events that the destination has committed, with its duration.
+    pub fn record_apply_latency(&self, latency: Duration) {
+        self.apply_latency.record(latency);
+    }
+
+    /// Durations of the transactions of change events, of this process.
+    pub fn apply_latency(&self) -> LatencyHistogram {
+        self.apply_latency.histogram()
     }
 
     /// Documents that are in quarantine now.

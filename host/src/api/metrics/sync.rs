@@ -1,7 +1,7 @@
 //! The numbers of the sync.
 
 use super::exposition::Exposition;
-use super::family::{Counter, Family, Gauge, Unit};
+use super::family::{Counter, Family, Gauge, Histogram, Unit};
 use crate::model::{Progress, State};
 
 const STATES: [State; 6] = [
@@ -59,6 +59,13 @@ const EVENTS_APPLIED: Family<Counter, 0> = Family::new(
     "tidegate_events_applied",
     Unit::One,
     "Change events that are applied",
+    [],
+);
+
+const APPLY_DURATION: Family<Histogram, 0> = Family::new(
+    "tidegate_apply_transaction_duration_seconds",
+    Unit::Seconds,
+    "Duration of transactions of change events on the destination, from the first statement to the commit",
     [],
 );
 
@@ -126,4 +133,5 @@ fn expose_work(progress: &Progress, exposition: &mut Exposition) {
     exposition.add(&COPIED_DOCUMENTS, [], copy.copied_documents);
     exposition.add(&QUARANTINED, [], progress.quarantined);
     exposition.add(&WARNINGS, [], progress.warnings.len() as u64);
+    exposition.add(&APPLY_DURATION, [], progress.apply_latency.clone());
 }

@@ -185,10 +185,15 @@ fn sample_stage(name: &str, first: u64) -> PluginProgress {
         bytes_out: first + 8,
         p50_us: first + 9,
         p99_us: first + 10,
-        batch_latency: LatencyHistogram {
-            counts: std::array::from_fn(|bucket| first + bucket as u64),
-            sum: Duration::from_secs(first),
-        },
+        batch_latency: sample_latency(first),
+    }
+}
+
+/// A histogram whose buckets all differ.
+fn sample_latency(first: u64) -> LatencyHistogram {
+    LatencyHistogram {
+        counts: std::array::from_fn(|bucket| first + bucket as u64),
+        sum: Duration::from_secs(first),
     }
 }
 
@@ -242,6 +247,7 @@ fn sample_progress(state: State) -> Progress {
             bytes: 694,
         }],
         quarantined: 5,
+        apply_latency: sample_latency(300),
         plugins: vec![
             sample_stage("field-mask", 100),
             sample_stage("field-mask", 200),

@@ -96,7 +96,9 @@ impl BatchWriter {
             let build = || plan.iter().map(|command| command.build(folds)).collect();
             match self.writer.transact(build).await? {
                 Transacted::Done(outcomes) => {
-                    self.adapt(&plan, begun.elapsed());
+                    let elapsed = begun.elapsed();
+                    self.context.status.record_apply_latency(elapsed);
+                    self.adapt(&plan, elapsed);
                     look_up_unmatched(folds, &plan, &outcomes);
                     break;
                 }
