@@ -4,21 +4,19 @@
 //! full before the session hears of it, so what is refused has changed nothing.
 
 mod answer;
+mod body;
 mod chain;
 mod connections;
 mod control;
 mod error;
-mod feature_set;
 mod filter;
-mod guard;
 mod log;
 mod metrics;
 mod openapi;
+mod origin;
 mod plugins;
-mod position;
 mod progress;
 mod quarantine;
-mod received;
 mod request;
 mod routes;
 mod start;
@@ -80,7 +78,7 @@ fn router<C: Control>(control: Arc<C>) -> Router {
         .route("/readyz", get(routes::readyz::<C>))
         .fallback(routes::not_found)
         .method_not_allowed_fallback(routes::method_not_allowed)
-        .layer(middleware::from_fn(guard::admit))
+        .layer(middleware::from_fn(origin::admit))
         .layer(middleware::from_fn(log::calls))
         .with_state(control)
 }

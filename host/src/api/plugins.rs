@@ -13,8 +13,8 @@ use utoipa::ToSchema;
 
 use super::Control;
 use super::answer::{Done, Success, to_its_end};
+use super::body;
 use super::error::{Failure, Refusal};
-use super::received;
 use super::request::read;
 use crate::model::ErrorName;
 use crate::model::plugins::{OnIncompatible, Swap, Upgrade};
@@ -94,7 +94,7 @@ pub(super) async fn add<C: Control>(
     State(control): State<Arc<C>>,
     body: Body,
 ) -> Result<Json<PluginAnswer>, Refusal> {
-    let mut received = received::component(body).await?;
+    let mut received = body::component(body).await?;
     let plugin = to_its_end(async move {
         // Its share of the budget is kept until the component is stored.
         control.add_plugin(received.take()).await

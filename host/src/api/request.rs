@@ -8,14 +8,14 @@ use axum::http::Uri;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
+use super::body;
 use super::error::Refusal;
-use super::received;
 use crate::model::{ErrorName, input};
 
 /// Reads a JSON body, whatever its `Content-Type`: mongosync's documented curl
 /// lines send another. No body is an empty object.
 pub(super) async fn read<T: DeserializeOwned>(body: Body) -> Result<T, Refusal> {
-    let received = received::json(body).await?;
+    let received = body::json(body).await?;
     let bytes = received.bytes();
     let value = if bytes.trim_ascii().is_empty() {
         Value::Object(Map::new())

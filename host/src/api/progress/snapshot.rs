@@ -3,20 +3,18 @@
 //!
 //! In IDLE all fields but `state`, `canCommit`, `canWrite` and the ids are null.
 
-mod upgrade;
-
 use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::feature_set::FeatureSet;
 use super::position::Positions;
+use super::upgrade::{LeaseBody, UpgradeBody};
 use crate::model::plugins::PluginProgress;
 use crate::model::progress::{CollectionProgress, CopyProgress, Endpoint, IndexProgress};
 use crate::model::{Progress, State};
-use upgrade::{LeaseBody, UpgradeBody};
 
 #[derive(Serialize, ToSchema)]
-pub(super) struct ProgressAnswer {
+pub(in crate::api) struct ProgressAnswer {
     success: bool,
     progress: ProgressBody,
 }
@@ -145,7 +143,7 @@ struct Collection {
 }
 
 impl ProgressAnswer {
-    pub(super) fn new(progress: Progress, with_collections: bool) -> Self {
+    pub(in crate::api) fn new(progress: Progress, with_collections: bool) -> Self {
         Self {
             success: true,
             progress: ProgressBody::new(progress, with_collections),

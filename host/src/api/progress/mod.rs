@@ -1,0 +1,8 @@
+//! The body of `GET /progress`.
+
+mod feature_set;
+mod position;
+mod snapshot;
+mod upgrade;
+
+pub(super) use snapshot::ProgressAnswer;
