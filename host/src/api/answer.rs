@@ -4,7 +4,7 @@ use axum::Json;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::control::Answer;
+use super::control::CallFuture;
 use super::error::Refusal;
 use crate::model::ErrorName;
 
@@ -22,18 +22,18 @@ pub(super) struct Success {
 pub(super) struct NoOptions {}
 
 /// How a call that answers nothing more ends.
-pub(super) type Done = Result<Json<Success>, Refusal>;
+pub(super) type CallResult = Result<Json<Success>, Refusal>;
 
 impl Success {
-    pub(super) fn of((): ()) -> Json<Self> {
+    pub(super) fn json((): ()) -> Json<Self> {
         Json(Self { success: true })
     }
 }
 
 /// Runs a call to its end, even if the caller goes away meanwhile: a dropped
 /// connection must not leave a transition half done.
-pub(super) async fn to_its_end<T: Send + 'static>(
-    call: impl Answer<T> + 'static,
+pub(super) async fn run_to_completion<T: Send + 'static>(
+    call: impl CallFuture<T> + 'static,
 ) -> Result<T, Refusal> {
     match tokio::spawn(call).await {
         Ok(result) => Ok(result?),

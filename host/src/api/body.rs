@@ -11,49 +11,49 @@ use super::error::Refusal;
 use crate::model::ErrorName;
 
 /// What is taken of one kind of body.
-struct Limits {
+struct BodyLimits {
     /// The most bytes of one.
-    bytes: usize,
+    max_bytes: usize,
     /// The time for one.
-    within: Duration,
+    timeout: Duration,
     /// The kibibytes of all that are being received or worked on.
     budget: Semaphore,
 }
 
 /// The most bytes of a JSON body: ample for filters that name thousands of collections.
-const JSON_BYTES: usize = 1 << 20;
+const MAX_JSON_BYTES: usize = 1 << 20;
 
 /// The most bytes of a component, the engine's own limit.
-const COMPONENT_BYTES: usize = 64 << 20;
+const MAX_COMPONENT_BYTES: usize = 64 << 20;
 
 /// The longest wait for the next part of a body.
-const PART_WITHIN: Duration = Duration::from_secs(10);
+const PART_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// The longest wait for a share of the budget.
-const SHARE_WITHIN: Duration = Duration::from_secs(3);
+const BUDGET_TIMEOUT: Duration = Duration::from_secs(3);
 
 const KIB: usize = 1 << 10;
 
-static JSON: Limits = Limits {
-    bytes: JSON_BYTES,
-    within: Duration::from_secs(30),
-    budget: Semaphore::const_new(16 * JSON_BYTES / KIB),
+static JSON: BodyLimits = BodyLimits {
+    max_bytes: MAX_JSON_BYTES,
+    timeout: Duration::from_secs(30),
+    budget: Semaphore::const_new(16 * MAX_JSON_BYTES / KIB),
 };
 
-static COMPONENTS: Limits = Limits {
-    bytes: COMPONENT_BYTES,
-    within: Duration::from_secs(300),
-    budget: Semaphore::const_new(2 * COMPONENT_BYTES / KIB),
+static COMPONENTS: BodyLimits = BodyLimits {
+    max_bytes: MAX_COMPONENT_BYTES,
+    timeout: Duration::from_secs(300),
+    budget: Semaphore::const_new(2 * MAX_COMPONENT_BYTES / KIB),
 };
 
 /// A body, and its share of the budget until it is dropped.
 #[derive(Default)]
-pub(super) struct Received {
+pub(super) struct BodyBytes {
     bytes: Vec<u8>,
     share: Option<SemaphorePermit<'static>>,
 }
 
-impl Received {
+impl BodyBytes {
     pub(super) fn bytes(&self) -> &[u8] {
         &self.bytes
     }
@@ -64,10 +64,10 @@ impl Received {
     }
 
     /// The share grows with what has come: a body that does not come takes nothing from others.
-    async fn add(&mut self, part: &[u8], limits: &'static Limits) -> Result<(), Refusal> {
+    async fn add(&mut self, part: &[u8], limits: &'static BodyLimits) -> Result<(), Refusal> {
         let held = self.share.as_ref().map_or(0, SemaphorePermit::num_permits);
         let needed = (self.bytes.len() + part.len()).div_ceil(KIB);
-        let more = share(needed.saturating_sub(held), limits).await?;
+        let more = reserve(needed.saturating_sub(held), limits).await?;
         match &mut self.share {
             Some(share) => share.merge(more),
             None => self.share = Some(more),
@@ -78,51 +78,51 @@ impl Received {
 }
 
 /// Receives a JSON body.
-pub(super) async fn json(body: Body) -> Result<Received, Refusal> {
+pub(super) async fn receive_json(body: Body) -> Result<BodyBytes, Refusal> {
     receive(body, &JSON).await
 }
 
 /// Receives a component.
-pub(super) async fn component(body: Body) -> Result<Received, Refusal> {
+pub(super) async fn receive_component(body: Body) -> Result<BodyBytes, Refusal> {
     receive(body, &COMPONENTS).await
 }
 
 /// A body that announces too many bytes is refused before it is read: curl asks first, and sends
 /// nothing then.
-async fn receive(body: Body, limits: &'static Limits) -> Result<Received, Refusal> {
+async fn receive(body: Body, limits: &'static BodyLimits) -> Result<BodyBytes, Refusal> {
     let too_large = || {
         Refusal::new(
             ErrorName::BodyTooLarge,
             format!(
                 "The request body has more than {} bytes, the limit.",
-                limits.bytes
+                limits.max_bytes
             ),
         )
     };
-    if usize::try_from(body.size_hint().lower()).is_ok_and(|lower| lower > limits.bytes) {
+    if usize::try_from(body.size_hint().lower()).is_ok_and(|lower| lower > limits.max_bytes) {
         return Err(too_large());
     }
-    let mut received = Received::default();
+    let mut received = BodyBytes::default();
     let mut parts = body.into_data_stream();
-    let whole = timeout(limits.within, async {
-        while let Some(part) = next(&mut parts).await? {
-            if received.bytes.len() + part.len() > limits.bytes {
+    let whole = timeout(limits.timeout, async {
+        while let Some(part) = next_part(&mut parts).await? {
+            if received.bytes.len() + part.len() > limits.max_bytes {
                 return Err(too_large());
             }
             received.add(&part, limits).await?;
         }
         Ok(())
     });
-    whole.await.map_err(|_elapsed| late())??;
+    whole.await.map_err(|_elapsed| timed_out())??;
     Ok(received)
 }
 
-async fn next(
+async fn next_part(
     parts: &mut axum::body::BodyDataStream,
 ) -> Result<Option<axum::body::Bytes>, Refusal> {
-    let part = timeout(PART_WITHIN, parts.try_next())
+    let part = timeout(PART_TIMEOUT, parts.try_next())
         .await
-        .map_err(|_elapsed| late())?;
+        .map_err(|_elapsed| timed_out())?;
     part.map_err(|error| {
         Refusal::new(
             ErrorName::BodyIncomplete,
@@ -131,16 +131,19 @@ async fn next(
     })
 }
 
-fn late() -> Refusal {
+fn timed_out() -> Refusal {
     Refusal::new(
         ErrorName::BodyIncomplete,
         "The request body did not come in full in time. Nothing was changed.",
     )
 }
 
-async fn share(kib: usize, limits: &'static Limits) -> Result<SemaphorePermit<'static>, Refusal> {
+async fn reserve(
+    kib: usize,
+    limits: &'static BodyLimits,
+) -> Result<SemaphorePermit<'static>, Refusal> {
     let kib = u32::try_from(kib).unwrap_or(u32::MAX);
-    match timeout(SHARE_WITHIN, limits.budget.acquire_many(kib)).await {
+    match timeout(BUDGET_TIMEOUT, limits.budget.acquire_many(kib)).await {
         Ok(Ok(share)) => Ok(share),
         // A budget is never closed.
         Ok(Err(_)) | Err(_) => Err(Refusal::new(

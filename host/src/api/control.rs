@@ -9,58 +9,53 @@ use crate::session::SessionHandle;
 
 /// A sync under control. A refused call has changed nothing.
 pub trait Control: Send + Sync + 'static {
-    fn start(&self, options: StartOptions) -> impl Outcome;
-    fn pause(&self) -> impl Outcome;
-    fn resume(&self) -> impl Outcome;
-    fn commit(&self) -> impl Outcome;
-    fn reverse(&self) -> impl Outcome;
+    fn start(&self, options: StartOptions) -> impl CallFuture;
+    fn pause(&self) -> impl CallFuture;
+    fn resume(&self) -> impl CallFuture;
+    fn commit(&self) -> impl CallFuture;
+    fn reverse(&self) -> impl CallFuture;
     fn progress(&self) -> impl Future<Output = Progress> + Send;
     fn readiness(&self) -> Readiness;
     /// Gives the sync to whoever wants it; the process ends then.
-    fn handover(&self) -> impl Outcome;
+    fn handover(&self) -> impl CallFuture;
 
-    fn plugins(&self) -> impl Answer<Vec<InstalledPlugin>>;
+    fn plugins(&self) -> impl CallFuture<Vec<InstalledPlugin>>;
     /// Checks and stores a component; activates nothing.
-    fn add_plugin(&self, bytes: Vec<u8>) -> impl Answer<InstalledPlugin>;
+    fn add_plugin(&self, bytes: Vec<u8>) -> impl CallFuture<InstalledPlugin>;
     /// Deletes an uploaded component by its digest.
-    fn remove_plugin(&self, digest: String) -> impl Outcome;
+    fn remove_plugin(&self, digest: String) -> impl CallFuture;
     /// Swaps components of the sync.
-    fn upgrade(&self, upgrade: Upgrade) -> impl Outcome;
+    fn upgrade(&self, upgrade: Upgrade) -> impl CallFuture;
     /// Documents in quarantine behind `after` (an id, or empty).
-    fn quarantined(&self, after: String, limit: u32) -> impl Answer<Vec<QuarantinedDocument>>;
+    fn quarantined(&self, after: String, limit: u32) -> impl CallFuture<Vec<QuarantinedDocument>>;
     /// Tries every document in quarantine once more.
-    fn retry_quarantined(&self) -> impl Answer<Retried>;
+    fn retry_quarantined(&self) -> impl CallFuture<Retried>;
 }
 
-/// How a call that answers something ends.
-pub trait Answer<T>: Future<Output = Result<T, OperatorError>> + Send {}
+/// The future of a call. A caller that has to finish the call runs it in a task of its own.
+pub trait CallFuture<T = ()>: Future<Output = Result<T, OperatorError>> + Send {}
 
-impl<T, F: Future<Output = Result<T, OperatorError>> + Send> Answer<T> for F {}
-
-/// How a state-changing call ends.
-pub trait Outcome: Answer<()> {}
-
-impl<F: Answer<()>> Outcome for F {}
+impl<T, F: Future<Output = Result<T, OperatorError>> + Send> CallFuture<T> for F {}
 
 /// A call waits a little for a session that is opening.
 impl Control for SessionHandle {
-    fn start(&self, options: StartOptions) -> impl Outcome {
+    fn start(&self, options: StartOptions) -> impl CallFuture {
         async move { self.session().await?.start(options).await }
     }
 
-    fn pause(&self) -> impl Outcome {
+    fn pause(&self) -> impl CallFuture {
         async move { self.session().await?.pause().await }
     }
 
-    fn resume(&self) -> impl Outcome {
+    fn resume(&self) -> impl CallFuture {
         async move { self.session().await?.resume().await }
     }
 
-    fn commit(&self) -> impl Outcome {
+    fn commit(&self) -> impl CallFuture {
         async move { self.session().await?.commit().await }
     }
 
-    fn reverse(&self) -> impl Outcome {
+    fn reverse(&self) -> impl CallFuture {
         async move { self.session().await?.reverse().await }
     }
 
@@ -72,15 +67,15 @@ impl Control for SessionHandle {
         Self::readiness(self)
     }
 
-    fn handover(&self) -> impl Outcome {
+    fn handover(&self) -> impl CallFuture {
         async move { self.session().await?.handover().await }
     }
 
-    fn plugins(&self) -> impl Answer<Vec<InstalledPlugin>> {
+    fn plugins(&self) -> impl CallFuture<Vec<InstalledPlugin>> {
         async move { self.session().await?.plugins().await }
     }
 
-    fn add_plugin(&self, bytes: Vec<u8>) -> impl Answer<InstalledPlugin> {
+    fn add_plugin(&self, bytes: Vec<u8>) -> impl CallFuture<InstalledPlugin> {
         async move { self.session().await?.add_plugin(bytes).await }
     }
 
@@ -88,15 +83,15 @@ impl Control for SessionHandle {
         self.session().await?.remove_plugin(&digest).await
     }
 
-    fn upgrade(&self, upgrade: Upgrade) -> impl Outcome {
+    fn upgrade(&self, upgrade: Upgrade) -> impl CallFuture {
         async move { self.session().await?.upgrade(upgrade).await }
     }
 
-    fn quarantined(&self, after: String, limit: u32) -> impl Answer<Vec<QuarantinedDocument>> {
+    fn quarantined(&self, after: String, limit: u32) -> impl CallFuture<Vec<QuarantinedDocument>> {
         async move { self.session().await?.quarantined(after, limit).await }
     }
 
-    fn retry_quarantined(&self) -> impl Answer<Retried> {
+    fn retry_quarantined(&self) -> impl CallFuture<Retried> {
         async move { self.session().await?.retry_quarantined().await }
     }
 }

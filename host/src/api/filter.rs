@@ -14,7 +14,7 @@ use crate::model::{ErrorName, Namespace};
 /// The options of the server's `$regex`.
 const REGEX_OPTIONS: &str = "imsx";
 /// What the server allows in no database name.
-const NOT_IN_DATABASE_NAMES: &str = "/\\. \"$\0";
+const FORBIDDEN_IN_DATABASE_NAMES: &str = "/\\. \"$\0";
 
 /// Whole databases, or some collections of them.
 #[derive(Deserialize, ToSchema)]
@@ -97,7 +97,8 @@ fn check_database(place: &str, database: &str) -> Result<(), Refusal> {
             &place,
             &format!("'{database}' is a system database, which is never synced"),
         ))
-    } else if database.is_empty() || database.contains(|c| NOT_IN_DATABASE_NAMES.contains(c)) {
+    } else if database.is_empty() || database.contains(|c| FORBIDDEN_IN_DATABASE_NAMES.contains(c))
+    {
         let why = format!(
             "'{database}' cannot be the name of a database; collections stand in 'collections'"
         );

@@ -9,7 +9,7 @@ use tokio::time::Instant;
 
 use crate::model::OperatorError;
 
-pub(super) async fn calls(request: Request, next: Next) -> Response {
+pub(super) async fn log_call(request: Request, next: Next) -> Response {
     let begun = Instant::now();
     let (method, path) = (request.method().clone(), request.uri().path().to_owned());
     let response = next.run(request).await;

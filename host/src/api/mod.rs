@@ -31,7 +31,7 @@ use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
 use crate::model::{ErrorName, OperatorError};
-pub use control::{Control, Outcome};
+pub use control::{CallFuture, Control};
 
 /// Takes the API's port. Only loopback: nothing else is protected in this release.
 pub async fn bind(port: u16) -> Result<TcpListener, OperatorError> {
@@ -79,7 +79,7 @@ fn router<C: Control>(control: Arc<C>) -> Router {
         .fallback(routes::not_found)
         .method_not_allowed_fallback(routes::method_not_allowed)
         .layer(middleware::from_fn(origin::admit))
-        .layer(middleware::from_fn(log::calls))
+        .layer(middleware::from_fn(log::log_call))
         .with_state(control)
 }
 

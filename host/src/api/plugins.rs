@@ -12,10 +12,10 @@ use serde_json::Value;
 use utoipa::ToSchema;
 
 use super::Control;
-use super::answer::{Done, Success, to_its_end};
+use super::answer::{CallResult, Success, run_to_completion};
 use super::body;
 use super::error::{Failure, Refusal};
-use super::request::read;
+use super::request::read_body;
 use crate::model::ErrorName;
 use crate::model::plugins::{OnIncompatible, Swap, Upgrade};
 use crate::plugin::{ComponentInfo, Installed, InstalledPlugin};
@@ -94,8 +94,8 @@ pub(super) async fn add<C: Control>(
     State(control): State<Arc<C>>,
     body: Body,
 ) -> Result<Json<PluginAnswer>, Refusal> {
-    let mut received = body::component(body).await?;
-    let plugin = to_its_end(async move {
+    let mut received = body::receive_component(body).await?;
+    let plugin = run_to_completion(async move {
         // Its share of the budget is kept until the component is stored.
         control.add_plugin(received.take()).await
     })
@@ -119,10 +119,10 @@ pub(super) async fn add<C: Control>(
 pub(super) async fn remove<C: Control>(
     State(control): State<Arc<C>>,
     Path(digest): Path<String>,
-) -> Done {
-    to_its_end(async move { control.remove_plugin(digest).await })
+) -> CallResult {
+    run_to_completion(async move { control.remove_plugin(digest).await })
         .await
-        .map(Success::of)
+        .map(Success::json)
 }
 
 impl From<InstalledPlugin> for PluginBody {
@@ -201,11 +201,11 @@ enum OnIncompatibleField {
         (status = "5XX", description = "A cluster does not answer, or tidegate or a component has failed.", body = Failure),
     ),
 )]
-pub(super) async fn upgrade<C: Control>(State(control): State<Arc<C>>, body: Body) -> Done {
-    let upgrade = read::<UpgradeRequest>(body).await?.check()?;
-    to_its_end(async move { control.upgrade(upgrade).await })
+pub(super) async fn upgrade<C: Control>(State(control): State<Arc<C>>, body: Body) -> CallResult {
+    let upgrade = read_body::<UpgradeRequest>(body).await?.check()?;
+    run_to_completion(async move { control.upgrade(upgrade).await })
         .await
-        .map(Success::of)
+        .map(Success::json)
 }
 
 impl UpgradeRequest {

@@ -12,9 +12,9 @@ use serde_json::Value;
 use utoipa::ToSchema;
 
 use super::Control;
-use super::answer::{NoOptions, to_its_end};
+use super::answer::{NoOptions, run_to_completion};
 use super::error::{Failure, Refusal};
-use super::request::{query, read};
+use super::request::{read_body, read_query};
 use crate::model::plugins::QuarantinedDocument;
 
 const DEFAULT_LIMIT: u32 = 100;
@@ -53,7 +53,7 @@ pub(super) struct QuarantineAnswer {
 
 #[derive(Serialize, ToSchema)]
 struct QuarantineBody {
-    documents: Vec<QuarantinedBody>,
+    documents: Vec<QuarantineEntry>,
     /// Documents that are in quarantine now, on this page or not.
     total: u64,
     /// Give it as `after` for the next page; null on the last.
@@ -64,7 +64,7 @@ struct QuarantineBody {
 #[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 #[schema(as = QuarantinedDocument)]
-struct QuarantinedBody {
+struct QuarantineEntry {
     /// Of this entry, not of the document.
     id: String,
     /// On the source.
@@ -80,7 +80,8 @@ struct QuarantinedBody {
 }
 
 #[derive(Serialize, ToSchema)]
-pub(super) struct RetriedAnswer {
+#[schema(as = RetriedAnswer)]
+pub(super) struct RetryAnswer {
     success: bool,
     /// Documents that were in quarantine before.
     tried: u64,
@@ -105,7 +106,7 @@ pub(super) async fn list<C: Control>(
     State(control): State<Arc<C>>,
     uri: Uri,
 ) -> Result<Json<QuarantineAnswer>, Refusal> {
-    let Page { after, limit } = query(&uri)?;
+    let Page { after, limit } = read_query(&uri)?;
     let limit = limit.map_or(DEFAULT_LIMIT, |Limit(limit)| limit);
     // One more than is shown: it tells whether this page is the last.
     let documents = control
@@ -123,7 +124,7 @@ pub(super) async fn list<C: Control>(
     post, path = "/api/v1/quarantine/retry", tag = "plugins", operation_id = "retryQuarantine",
     request_body = NoOptions,
     responses(
-        (status = 200, description = "Done.", body = RetriedAnswer),
+        (status = 200, description = "Done.", body = RetryAnswer),
         (status = "4XX", description = "Refused.", body = Failure),
         (status = "5XX", description = "A cluster does not answer, or tidegate or a component has failed.", body = Failure),
     ),
@@ -131,10 +132,10 @@ pub(super) async fn list<C: Control>(
 pub(super) async fn retry<C: Control>(
     State(control): State<Arc<C>>,
     body: Body,
-) -> Result<Json<RetriedAnswer>, Refusal> {
-    read::<NoOptions>(body).await?;
-    let retried = to_its_end(async move { control.retry_quarantined().await }).await?;
-    Ok(Json(RetriedAnswer {
+) -> Result<Json<RetryAnswer>, Refusal> {
+    read_body::<NoOptions>(body).await?;
+    let retried = run_to_completion(async move { control.retry_quarantined().await }).await?;
+    Ok(Json(RetryAnswer {
         success: true,
         tried: retried.tried,
         left: retried.left,
@@ -149,13 +150,13 @@ impl QuarantineBody {
         let last = documents.last().filter(|_| goes_on);
         Self {
             next: last.map(|document| document.id.clone()),
-            documents: documents.into_iter().map(QuarantinedBody::from).collect(),
+            documents: documents.into_iter().map(QuarantineEntry::from).collect(),
             total,
         }
     }
 }
 
-impl From<QuarantinedDocument> for QuarantinedBody {
+impl From<QuarantinedDocument> for QuarantineEntry {
     fn from(document: QuarantinedDocument) -> Self {
         Self {
             id: document.id,

@@ -14,8 +14,8 @@ use crate::model::{ErrorName, input};
 
 /// Reads a JSON body, whatever its `Content-Type`: mongosync's documented curl
 /// lines send another. No body is an empty object.
-pub(super) async fn read<T: DeserializeOwned>(body: Body) -> Result<T, Refusal> {
-    let received = body::json(body).await?;
+pub(super) async fn read_body<T: DeserializeOwned>(body: Body) -> Result<T, Refusal> {
+    let received = body::receive_json(body).await?;
     let bytes = received.bytes();
     let value = if bytes.trim_ascii().is_empty() {
         Value::Object(Map::new())
@@ -37,7 +37,7 @@ pub(super) async fn read<T: DeserializeOwned>(body: Body) -> Result<T, Refusal> 
 }
 
 /// Reads a query; every value is a string.
-pub(super) fn query<T: DeserializeOwned>(uri: &Uri) -> Result<T, Refusal> {
+pub(super) fn read_query<T: DeserializeOwned>(uri: &Uri) -> Result<T, Refusal> {
     let Query(pairs) = Query::<Vec<(String, String)>>::try_from_uri(uri).map_err(|error| {
         Refusal::new(
             ErrorName::InvalidField,

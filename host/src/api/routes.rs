@@ -10,10 +10,10 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::Control;
-use super::answer::{Done, NoOptions, Success, to_its_end};
+use super::answer::{CallResult, NoOptions, Success, run_to_completion};
 use super::error::{Failure, Refusal};
 use super::progress::ProgressAnswer;
-use super::request::read;
+use super::request::read_body;
 use super::start::StartRequest;
 use crate::model::{ErrorName, Readiness};
 
@@ -27,11 +27,11 @@ use crate::model::{ErrorName, Readiness};
         (status = "5XX", description = "A cluster does not answer, or tidegate or a component has failed.", body = Failure),
     ),
 )]
-pub(super) async fn start<C: Control>(State(control): State<Arc<C>>, body: Body) -> Done {
-    let options = read::<StartRequest>(body).await?.into_options()?;
-    to_its_end(async move { control.start(options).await })
+pub(super) async fn start<C: Control>(State(control): State<Arc<C>>, body: Body) -> CallResult {
+    let options = read_body::<StartRequest>(body).await?.into_options()?;
+    run_to_completion(async move { control.start(options).await })
         .await
-        .map(Success::of)
+        .map(Success::json)
 }
 
 /// Pauses the sync; answers when its position is persisted.
@@ -44,11 +44,11 @@ pub(super) async fn start<C: Control>(State(control): State<Arc<C>>, body: Body)
         (status = "5XX", description = "A cluster does not answer, or tidegate or a component has failed.", body = Failure),
     ),
 )]
-pub(super) async fn pause<C: Control>(State(control): State<Arc<C>>, body: Body) -> Done {
-    read::<NoOptions>(body).await?;
-    to_its_end(async move { control.pause().await })
+pub(super) async fn pause<C: Control>(State(control): State<Arc<C>>, body: Body) -> CallResult {
+    read_body::<NoOptions>(body).await?;
+    run_to_completion(async move { control.pause().await })
         .await
-        .map(Success::of)
+        .map(Success::json)
 }
 
 /// Resumes a paused sync.
@@ -61,11 +61,11 @@ pub(super) async fn pause<C: Control>(State(control): State<Arc<C>>, body: Body)
         (status = "5XX", description = "A cluster does not answer, or tidegate or a component has failed.", body = Failure),
     ),
 )]
-pub(super) async fn resume<C: Control>(State(control): State<Arc<C>>, body: Body) -> Done {
-    read::<NoOptions>(body).await?;
-    to_its_end(async move { control.resume().await })
+pub(super) async fn resume<C: Control>(State(control): State<Arc<C>>, body: Body) -> CallResult {
+    read_body::<NoOptions>(body).await?;
+    run_to_completion(async move { control.resume().await })
         .await
-        .map(Success::of)
+        .map(Success::json)
 }
 
 /// Begins the cutover; `/progress` says when it is done.
@@ -78,11 +78,11 @@ pub(super) async fn resume<C: Control>(State(control): State<Arc<C>>, body: Body
         (status = "5XX", description = "A cluster does not answer, or tidegate or a component has failed.", body = Failure),
     ),
 )]
-pub(super) async fn commit<C: Control>(State(control): State<Arc<C>>, body: Body) -> Done {
-    read::<NoOptions>(body).await?;
-    to_its_end(async move { control.commit().await })
+pub(super) async fn commit<C: Control>(State(control): State<Arc<C>>, body: Body) -> CallResult {
+    read_body::<NoOptions>(body).await?;
+    run_to_completion(async move { control.commit().await })
         .await
-        .map(Success::of)
+        .map(Success::json)
 }
 
 /// Gives the sync to a standby, or to the next host that starts: answers when the work has
@@ -96,11 +96,11 @@ pub(super) async fn commit<C: Control>(State(control): State<Arc<C>>, body: Body
         (status = "5XX", description = "A cluster does not answer, or tidegate or a component has failed.", body = Failure),
     ),
 )]
-pub(super) async fn handover<C: Control>(State(control): State<Arc<C>>, body: Body) -> Done {
-    read::<NoOptions>(body).await?;
-    to_its_end(async move { control.handover().await })
+pub(super) async fn handover<C: Control>(State(control): State<Arc<C>>, body: Body) -> CallResult {
+    read_body::<NoOptions>(body).await?;
+    run_to_completion(async move { control.handover().await })
         .await
-        .map(Success::of)
+        .map(Success::json)
 }
 
 /// Swaps the direction of a committed sync. Not in this release.
@@ -113,11 +113,11 @@ pub(super) async fn handover<C: Control>(State(control): State<Arc<C>>, body: Bo
         (status = "5XX", description = "A cluster does not answer, or tidegate or a component has failed.", body = Failure),
     ),
 )]
-pub(super) async fn reverse<C: Control>(State(control): State<Arc<C>>, body: Body) -> Done {
-    read::<NoOptions>(body).await?;
-    to_its_end(async move { control.reverse().await })
+pub(super) async fn reverse<C: Control>(State(control): State<Arc<C>>, body: Body) -> CallResult {
+    read_body::<NoOptions>(body).await?;
+    run_to_completion(async move { control.reverse().await })
         .await
-        .map(Success::of)
+        .map(Success::json)
 }
 
 /// How far the sync is.

@@ -126,7 +126,7 @@ impl<'de> Visitor<'de> for VerificationVisitor {
 
 /// `copyInNaturalOrder`: mongosync's list of filters, or a boolean.
 struct NaturalOrder {
-    asks: bool,
+    requested: bool,
 }
 
 impl<'de> Deserialize<'de> for NaturalOrder {
@@ -144,23 +144,23 @@ impl<'de> Visitor<'de> for NaturalOrderVisitor {
         f.write_str("an array or a boolean")
     }
 
-    fn visit_bool<E>(self, asks: bool) -> Result<NaturalOrder, E> {
-        Ok(NaturalOrder { asks })
+    fn visit_bool<E>(self, requested: bool) -> Result<NaturalOrder, E> {
+        Ok(NaturalOrder { requested })
     }
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut filters: A) -> Result<NaturalOrder, A::Error> {
-        let mut asks = false;
+        let mut requested = false;
         while filters.next_element::<FilterField>()?.is_some() {
-            asks = true;
+            requested = true;
         }
-        Ok(NaturalOrder { asks })
+        Ok(NaturalOrder { requested })
     }
 }
 
 impl StartRequest {
     /// The options of this request, if every field can be met.
     pub(super) fn into_options(self) -> Result<StartOptions, Refusal> {
-        self.refuse_what_is_not_here()?;
+        self.refuse_unsupported()?;
         let (source, destination) = (self.source.into(), self.destination.into());
         if source == destination {
             return Err(Refusal::new(
@@ -181,7 +181,7 @@ impl StartRequest {
         })
     }
 
-    fn refuse_what_is_not_here(&self) -> Result<(), Refusal> {
+    fn refuse_unsupported(&self) -> Result<(), Refusal> {
         let verified = self
             .verification
             .as_ref()
@@ -214,7 +214,7 @@ impl StartRequest {
                 "copyInNaturalOrder",
                 self.copy_in_natural_order
                     .as_ref()
-                    .is_some_and(|order| order.asks),
+                    .is_some_and(|order| order.requested),
                 "collections are copied in ranges of _id, several at a time; leave it out, or give []",
             ),
         ];

@@ -74,7 +74,7 @@ impl Exposition {
     }
 
     /// Adds the sample of a family without labels. An unknown value is left out, and the family with it.
-    pub(super) fn add_known<T: MetricType>(
+    pub(super) fn add_if_known<T: MetricType>(
         &mut self,
         family: &Family<T, 0>,
         value: Option<impl Into<T::Value>>,
@@ -162,7 +162,7 @@ mod tests {
         let text = |format| {
             let mut exposition = Exposition::new(format);
             exposition.add(&A, [], 2_u64);
-            exposition.add_known(&B, None::<u64>);
+            exposition.add_if_known(&B, None::<u64>);
             exposition.add(&C, ["\"\\\n"], 0.5);
             exposition.finish()
         };

@@ -50,19 +50,19 @@ const MAX_FILES: Family<Gauge, 0> = Family::new(
 /// Adds what `/proc` says of this process (proc(5)); nothing where it says nothing.
 pub(super) fn expose(exposition: &mut Exposition) {
     let stat = fs::read_to_string("/proc/self/stat").unwrap_or_default();
-    let numbers = Numbers::of(&stat).unwrap_or_default();
-    let started = numbers.started_seconds.zip(boot_seconds());
+    let fields = ProcessStat::of(&stat).unwrap_or_default();
+    let started = fields.started_seconds.zip(boot_seconds());
     let started = started.map(|(started, boot)| boot + started);
-    exposition.add_known(&CPU, numbers.cpu_seconds);
-    exposition.add_known(&RESIDENT_MEMORY, numbers.resident_bytes);
-    exposition.add_known(&VIRTUAL_MEMORY, numbers.virtual_bytes);
-    exposition.add_known(&START_TIME, started);
-    exposition.add_known(&OPEN_FILES, open_files());
-    exposition.add_known(&MAX_FILES, most_files());
+    exposition.add_if_known(&CPU, fields.cpu_seconds);
+    exposition.add_if_known(&RESIDENT_MEMORY, fields.resident_bytes);
+    exposition.add_if_known(&VIRTUAL_MEMORY, fields.virtual_bytes);
+    exposition.add_if_known(&START_TIME, started);
+    exposition.add_if_known(&OPEN_FILES, open_files());
+    exposition.add_if_known(&MAX_FILES, max_files());
 }
 
 #[derive(Default)]
-struct Numbers {
+struct ProcessStat {
     cpu_seconds: Option<f64>,
     /// After the machine's boot.
     started_seconds: Option<f64>,
@@ -70,7 +70,7 @@ struct Numbers {
     resident_bytes: Option<f64>,
 }
 
-impl Numbers {
+impl ProcessStat {
     /// Of `/proc/PID/stat`: fields 14, 15, 22, 23 and 24. The second may hold anything.
     fn of(stat: &str) -> Option<Self> {
         let (_, rest) = stat.rsplit_once(')')?;
@@ -104,7 +104,7 @@ fn open_files() -> Option<f64> {
     u32::try_from(files.saturating_sub(1)).ok().map(f64::from)
 }
 
-fn most_files() -> Option<f64> {
+fn max_files() -> Option<f64> {
     let limits = fs::read_to_string("/proc/self/limits").ok()?;
     let line = limits
         .lines()

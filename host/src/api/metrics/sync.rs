@@ -118,9 +118,9 @@ fn expose_state(progress: &Progress, exposition: &mut Exposition) {
     if let Some(info) = progress.info {
         exposition.add(&PHASE, [info], true);
     }
-    exposition.add_known(&LAG, progress.lag_seconds);
-    exposition.add_known(&CATCH_UP, progress.seconds_to_catch_up);
-    exposition.add_known(&OPLOG_REMAINING, progress.oplog_seconds_remaining);
+    exposition.add_if_known(&LAG, progress.lag_seconds);
+    exposition.add_if_known(&CATCH_UP, progress.seconds_to_catch_up);
+    exposition.add_if_known(&OPLOG_REMAINING, progress.oplog_seconds_remaining);
     exposition.add(&CAN_COMMIT, [], progress.cannot_commit.is_none());
 }
 

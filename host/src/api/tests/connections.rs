@@ -12,7 +12,11 @@ use super::*;
 async fn served(stop: &CancellationToken) -> u16 {
     let listener = bind(0).await.expect("a port");
     let port = listener.local_addr().expect("an address").port();
-    tokio::spawn(serve(listener, Scripted::new(State::Running), stop.clone()));
+    tokio::spawn(serve(
+        listener,
+        ScriptedSession::new(State::Running),
+        stop.clone(),
+    ));
     port
 }
 
@@ -88,7 +92,7 @@ async fn f36_a_body_that_is_too_large_is_refused_before_it_comes() {
 
 #[tokio::test]
 async fn f36_a_body_that_stops_is_given_up() {
-    let control = Scripted::new(State::Running);
+    let control = ScriptedSession::new(State::Running);
     let parts = futures::stream::iter([Ok::<_, std::io::Error>("{")]);
     let body = Body::from_stream(futures::StreamExt::chain(parts, futures::stream::pending()));
     let (status, answer) = call(&control, "POST", "/api/v1/start", body).await;

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use super::*;
 
 async fn scrape(state: State) -> String {
-    let control = Scripted::new(state);
+    let control = ScriptedSession::new(state);
     let response = respond(&control, request("GET", "/metrics", "")).await;
     assert_eq!(response.status(), StatusCode::OK);
     assert_eq!(
@@ -50,7 +50,7 @@ fn parse(text: &str) -> HashMap<&str, f64> {
 
 #[tokio::test]
 async fn f61_openmetrics_is_answered_where_it_is_asked_for() {
-    let control = Scripted::new(State::Running);
+    let control = ScriptedSession::new(State::Running);
     let mut asked = request("GET", "/metrics", "");
     let accept = "application/openmetrics-text;version=1.0.0;q=0.6,text/plain;version=0.0.4;q=0.5";
     let accept = header::HeaderValue::from_static(accept);

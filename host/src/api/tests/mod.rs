@@ -16,10 +16,10 @@ mod metrics;
 mod plugins;
 mod progress;
 mod quarantine;
-mod scripted;
+mod scripted_session;
 mod start;
 
-use scripted::Scripted;
+use scripted_session::ScriptedSession;
 use start::DOCUMENTED_START;
 
 /// mongosync's documented body of the calls without options, verbatim.
@@ -36,7 +36,7 @@ fn request(method: &str, path: &str, body: impl Into<Body>) -> Request<Body> {
         .expect("a request")
 }
 
-async fn respond(control: &Arc<Scripted>, request: Request<Body>) -> Response {
+async fn respond(control: &Arc<ScriptedSession>, request: Request<Body>) -> Response {
     router(Arc::clone(control))
         .oneshot(request)
         .await
@@ -44,7 +44,7 @@ async fn respond(control: &Arc<Scripted>, request: Request<Body>) -> Response {
 }
 
 async fn call(
-    control: &Arc<Scripted>,
+    control: &Arc<ScriptedSession>,
     method: &str,
     path: &str,
     body: impl Into<Body>,
@@ -87,7 +87,7 @@ async fn each_state_allows_its_calls_and_no_other() {
                 } else {
                     empty
                 };
-                let control = Scripted::new(state);
+                let control = ScriptedSession::new(state);
                 let (status, answer) =
                     call(&control, "POST", &format!("/api/v1/{name}"), body).await;
                 if state.allows(name) {
@@ -109,7 +109,7 @@ async fn each_state_allows_its_calls_and_no_other() {
 #[tokio::test]
 async fn calls_without_options_take_none() {
     for name in ["pause", "resume", "commit", "reverse", "quarantine/retry"] {
-        let control = Scripted::new(State::Running);
+        let control = ScriptedSession::new(State::Running);
         let path = format!("/api/v1/{name}");
         let (status, answer) = call(&control, "POST", &path, r#"{ "force": true }"#).await;
         assert_eq!(
@@ -122,7 +122,7 @@ async fn calls_without_options_take_none() {
 
 #[tokio::test]
 async fn bodies_paths_methods_and_hosts_out_of_bounds_are_refused_in_the_same_shape() {
-    let control = Scripted::new(State::Idle);
+    let control = ScriptedSession::new(State::Idle);
     let too_long = vec![b' '; 1024 * 1024 + 1];
     let foreign = |name, value| {
         let mut foreign = request("POST", "/api/v1/start", DOCUMENTED_START);
@@ -185,7 +185,7 @@ async fn health_and_readiness() {
         (State::Running, StatusCode::OK),
         (State::Idle, StatusCode::SERVICE_UNAVAILABLE),
     ] {
-        let control = Scripted::new(state);
+        let control = ScriptedSession::new(state);
         assert_eq!(
             call(&control, "GET", "/healthz", "").await.0,
             StatusCode::OK
@@ -196,7 +196,7 @@ async fn health_and_readiness() {
 
 #[tokio::test]
 async fn the_openapi_document_describes_every_call() {
-    let control = Scripted::new(State::Idle);
+    let control = ScriptedSession::new(State::Idle);
     let (status, document) = call(&control, "GET", "/api/v1/openapi.json", "").await;
     assert_eq!(status, StatusCode::OK);
     for (path, method) in [
@@ -248,7 +248,7 @@ async fn the_openapi_document_describes_every_call() {
 
 #[tokio::test]
 async fn no_two_calls_of_the_openapi_document_have_one_name() {
-    let control = Scripted::new(State::Idle);
+    let control = ScriptedSession::new(State::Idle);
     let (_, document) = call(&control, "GET", "/api/v1/openapi.json", "").await;
     let calls = document["paths"].as_object().expect("paths").values();
     let calls = calls.flat_map(|path| path.as_object().expect("calls").values());

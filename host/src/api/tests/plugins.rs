@@ -25,7 +25,7 @@ fn installed(bytes: usize) -> Value {
 
 #[tokio::test]
 async fn installed_components_are_listed_with_their_schema_as_json() {
-    let control = Scripted::new(State::Idle);
+    let control = ScriptedSession::new(State::Idle);
     let (status, answer) = call(&control, "GET", "/api/v1/plugins", "").await;
     let wanted = json!({ "success": true, "plugins": [installed(4)] });
     assert_eq!((status, answer), (StatusCode::OK, wanted));
@@ -40,7 +40,7 @@ async fn a_component_is_taken_whatever_its_content_type_and_larger_than_json_may
         Some("application/x-www-form-urlencoded"),
         None,
     ] {
-        let control = Scripted::new(State::Idle);
+        let control = ScriptedSession::new(State::Idle);
         let mut upload = request("POST", "/api/v1/plugins", component.clone());
         upload.headers_mut().remove(header::CONTENT_TYPE);
         if let Some(value) = content_type {
@@ -56,7 +56,7 @@ async fn a_component_is_taken_whatever_its_content_type_and_larger_than_json_may
 
 #[tokio::test]
 async fn an_upload_over_the_limit_is_refused_announced_or_not() {
-    let control = Scripted::new(State::Idle);
+    let control = ScriptedSession::new(State::Idle);
     let announced = Body::from(vec![0; COMPONENT_LIMIT_BYTES + 1]);
     let chunks = std::iter::repeat_n(vec![0; 1024 * 1024], 65).map(Ok::<_, io::Error>);
     let streamed = Body::from_stream(futures::stream::iter(chunks));
@@ -72,7 +72,7 @@ async fn an_upload_over_the_limit_is_refused_announced_or_not() {
 
 #[tokio::test]
 async fn a_component_is_deleted_by_its_digest() {
-    let control = Scripted::new(State::Idle);
+    let control = ScriptedSession::new(State::Idle);
     let (status, answer) = call(&control, "DELETE", "/api/v1/plugins/sha256:ab", "").await;
     let wanted = json!({ "success": true });
     assert_eq!((status, answer), (StatusCode::OK, wanted));
@@ -88,7 +88,7 @@ async fn an_upgrade_passes_its_swaps_on() {
         (r#", "onIncompatible": "refuse""#, ""),
         (r#", "onIncompatible": "recopy""#, ", copying again"),
     ] {
-        let control = Scripted::new(State::Running);
+        let control = ScriptedSession::new(State::Running);
         let body = format!(
             r#"{{ "components": [{{ "name": "a", "digest": "sha256:1" }}, {{ "name": "b", "digest": "sha256:2" }}]{more} }}"#
         );
@@ -124,7 +124,7 @@ async fn a_bad_upgrade_is_refused_by_name_and_reaches_nobody() {
         let [error, holds, input] = cells[..] else {
             panic!("{line}")
         };
-        let control = Scripted::new(State::Running);
+        let control = ScriptedSession::new(State::Running);
         let (status, answer) = call(&control, "POST", "/api/v1/upgrade", input).await;
         assert_eq!(status, StatusCode::BAD_REQUEST, "{line}: {answer}");
         assert_eq!(answer["error"], error, "{line}: {answer}");

@@ -63,7 +63,7 @@ fn feature_set() -> Value {
 
 #[tokio::test]
 async fn progress_of_a_running_sync() {
-    let control = Scripted::new(State::Running);
+    let control = ScriptedSession::new(State::Running);
     let (status, answer) = call(&control, "GET", "/api/v1/progress?collections=true", "").await;
     assert_eq!(status, StatusCode::OK);
     assert_eq!(
@@ -142,7 +142,7 @@ async fn progress_of_a_running_sync() {
 #[tokio::test]
 async fn progress_in_idle_is_null_but_for_the_state_and_the_ids() {
     let (_, answer) = call(
-        &Scripted::new(State::Idle),
+        &ScriptedSession::new(State::Idle),
         "GET",
         "/api/v1/progress?collections=true",
         "",

@@ -3,7 +3,7 @@
 use super::*;
 
 async fn page(query: &str) -> (StatusCode, Value) {
-    let control = Scripted::new(State::Running);
+    let control = ScriptedSession::new(State::Running);
     call(&control, "GET", &format!("/api/v1/quarantine{query}"), "").await
 }
 
@@ -83,7 +83,7 @@ async fn a_bad_query_is_refused_by_name() {
 #[tokio::test]
 async fn a_retry_answers_what_it_tried_and_what_is_left() {
     for body in ["", DOCUMENTED_EMPTY] {
-        let control = Scripted::new(State::Running);
+        let control = ScriptedSession::new(State::Running);
         let (status, answer) = call(&control, "POST", "/api/v1/quarantine/retry", body).await;
         let wanted = json!({ "success": true, "tried": 5, "left": 2 });
         assert_eq!((status, answer), (StatusCode::OK, wanted));

@@ -28,7 +28,7 @@ const DOCUMENTED_FILTERED_START: &str = r#"
 const DOCUMENTED_SHORT_START: &str = r#"{ "source": "cluster0", "destination": "cluster1" }"#;
 
 async fn start(body: impl Into<Body>) -> (StatusCode, Value, Vec<String>) {
-    let control = Scripted::new(State::Idle);
+    let control = ScriptedSession::new(State::Idle);
     let (status, answer) = call(&control, "POST", "/api/v1/start", body).await;
     (status, answer, control.heard())
 }
@@ -219,7 +219,7 @@ async fn f48_a_name_that_is_given_twice_is_refused() {
             "'x'",
         ),
     ] {
-        let control = Scripted::new(State::Idle);
+        let control = ScriptedSession::new(State::Idle);
         let path = format!("/api/v1/{call}");
         let (status, answer) = super::call(&control, "POST", &path, body.clone()).await;
         assert_eq!(status, StatusCode::BAD_REQUEST, "{body}: {answer}");

@@ -1,7 +1,9 @@
 //! Stands in for the session.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
+
+use parking_lot::Mutex;
 
 use crate::api::Control;
 use crate::model::latency::LatencyHistogram;
@@ -19,12 +21,12 @@ use crate::model::{
 use crate::plugin::{ComponentInfo, Installed, InstalledPlugin, Scope};
 
 /// Allows what its state allows, and writes down what it was asked.
-pub(super) struct Scripted {
+pub(super) struct ScriptedSession {
     state: State,
     heard: Mutex<Vec<String>>,
 }
 
-impl Scripted {
+impl ScriptedSession {
     pub(super) fn new(state: State) -> Arc<Self> {
         Arc::new(Self {
             state,
@@ -42,21 +44,15 @@ impl Scripted {
     }
 
     fn write_down(&self, what: String) {
-        self.heard
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .push(what);
+        self.heard.lock().push(what);
     }
 
     pub(super) fn heard(&self) -> Vec<String> {
-        self.heard
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clone()
+        self.heard.lock().clone()
     }
 }
 
-impl Control for Scripted {
+impl Control for ScriptedSession {
     async fn start(&self, options: StartOptions) -> Result<(), OperatorError> {
         let options = serde_json::to_string(&options).expect("options");
         self.hear(Call::Start, &format!(" {options}"))
