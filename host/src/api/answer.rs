@@ -1,4 +1,4 @@
-//! The parts that calls have in common: their end, their answer, and a body without options.
+//! Parts that all state-changing calls share: the empty request body, the answer, and the run to completion.
 
 use axum::Json;
 use serde::{Deserialize, Serialize};
@@ -8,7 +8,7 @@ use super::control::CallFuture;
 use super::error::Refusal;
 use crate::model::ErrorName;
 
-/// What an accepted call answers.
+/// Answer of an accepted call.
 #[derive(Debug, Serialize, ToSchema)]
 pub(super) struct Success {
     /// Always true.
@@ -16,22 +16,29 @@ pub(super) struct Success {
     success: bool,
 }
 
-/// The body of a call without options: absent or `{}`.
+/// Request body of a call without options: absent or `{}`.
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields, expecting = "an object")]
 pub(super) struct NoOptions {}
 
-/// How a call that answers nothing more ends.
+/// Result of a call whose answer has no further fields.
 pub(super) type CallResult = Result<Json<Success>, Refusal>;
 
 impl Success {
+    /// The answer for the result of a call.
     pub(super) fn json((): ()) -> Json<Self> {
         Json(Self { success: true })
     }
 }
 
-/// Runs a call to its end, even if the caller goes away meanwhile: a dropped
-/// connection must not leave a transition half done.
+/// Runs `call` in a task of its own, to its end.
+///
+/// Cancellation: axum drops a handler whose connection closes. The task goes on, so a closed connection cannot leave a
+/// transition half done.
+///
+/// # Errors
+///
+/// The error of the call; `InternalError` if it panicked.
 pub(super) async fn run_to_completion<T: Send + 'static>(
     call: impl CallFuture<T> + 'static,
 ) -> Result<T, Refusal> {
@@ -40,7 +47,7 @@ pub(super) async fn run_to_completion<T: Send + 'static>(
         Err(error) => Err(Refusal::new(
             ErrorName::InternalError,
             format!(
-                "The call did not come to its end: {error}. The log says more; please report it."
+                "The call did not finish: {error}. See the log for details, and report this error."
             ),
         )),
     }

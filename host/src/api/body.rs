@@ -1,4 +1,4 @@
-//! The bodies of requests: each within its size and its time, and all together within a bound.
+//! Request bodies, each within limits of size and time, and all together within a memory budget.
 
 use std::time::Duration;
 
@@ -10,26 +10,26 @@ use tokio::time::timeout;
 use super::error::Refusal;
 use crate::model::ErrorName;
 
-/// What is taken of one kind of body.
+/// Limits of one kind of body.
 struct BodyLimits {
-    /// The most bytes of one.
+    /// Largest size of a body.
     max_bytes: usize,
-    /// The time for one.
+    /// Longest time for a whole body.
     timeout: Duration,
-    /// The kibibytes of all that are being received or worked on.
+    /// Budget, in KiB, for all bodies of this kind that are being received or processed.
     budget: Semaphore,
 }
 
-/// The most bytes of a JSON body: ample for filters that name thousands of collections.
+/// Largest JSON body: enough for filters that name thousands of collections.
 const MAX_JSON_BYTES: usize = 1 << 20;
 
-/// The most bytes of a component, the engine's own limit.
+/// Largest component: the engine's own limit.
 const MAX_COMPONENT_BYTES: usize = 64 << 20;
 
-/// The longest wait for the next part of a body.
+/// Longest wait for the next part of a body.
 const PART_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// The longest wait for a share of the budget.
+/// Longest wait for a share of the budget.
 const BUDGET_TIMEOUT: Duration = Duration::from_secs(3);
 
 const KIB: usize = 1 << 10;
@@ -46,7 +46,7 @@ static COMPONENTS: BodyLimits = BodyLimits {
     budget: Semaphore::const_new(2 * MAX_COMPONENT_BYTES / KIB),
 };
 
-/// A body, and its share of the budget until it is dropped.
+/// The bytes of a body, with their share of the budget. Dropping the value returns the share.
 #[derive(Default)]
 pub(super) struct BodyBytes {
     bytes: Vec<u8>,
@@ -54,16 +54,18 @@ pub(super) struct BodyBytes {
 }
 
 impl BodyBytes {
+    /// The bytes of the body.
     pub(super) fn bytes(&self) -> &[u8] {
         &self.bytes
     }
 
-    /// The bytes; the share is kept by the value that is left.
+    /// Moves the bytes out. The share stays with `self` until it is dropped.
     pub(super) fn take(&mut self) -> Vec<u8> {
         std::mem::take(&mut self.bytes)
     }
 
-    /// The share grows with what has come: a body that does not come takes nothing from others.
+    /// Appends `part`. The share grows with the bytes received, not with the announced length: a stalled body
+    /// takes no budget from other bodies.
     async fn add(&mut self, part: &[u8], limits: &'static BodyLimits) -> Result<(), Refusal> {
         let held = self.share.as_ref().map_or(0, SemaphorePermit::num_permits);
         let needed = (self.bytes.len() + part.len()).div_ceil(KIB);
@@ -77,24 +79,30 @@ impl BodyBytes {
     }
 }
 
-/// Receives a JSON body.
+/// Receives a JSON body of at most 1 MiB, within 30 s.
+///
+/// Cancellation: dropping the future returns the share of the budget.
+///
+/// # Errors
+///
+/// `BodyTooLarge`, `BodyIncomplete` (the connection failed, or the time is over) or `TooManyRequests` (no budget).
 pub(super) async fn receive_json(body: Body) -> Result<BodyBytes, Refusal> {
     receive(body, &JSON).await
 }
 
-/// Receives a component.
+/// Like `receive_json`, for a component of at most 64 MiB, within 300 s.
 pub(super) async fn receive_component(body: Body) -> Result<BodyBytes, Refusal> {
     receive(body, &COMPONENTS).await
 }
 
-/// A body that announces too many bytes is refused before it is read: curl asks first, and sends
-/// nothing then.
+/// Receives a body. A body whose announced length is over the limit is refused before it is read: curl sends
+/// `Expect: 100-continue` for large bodies, and then sends none.
 async fn receive(body: Body, limits: &'static BodyLimits) -> Result<BodyBytes, Refusal> {
     let too_large = || {
         Refusal::new(
             ErrorName::BodyTooLarge,
             format!(
-                "The request body has more than {} bytes, the limit.",
+                "The request body is larger than the limit of {} bytes.",
                 limits.max_bytes
             ),
         )
@@ -126,7 +134,7 @@ async fn next_part(
     part.map_err(|error| {
         Refusal::new(
             ErrorName::BodyIncomplete,
-            format!("The request body has broken off: {error}. Nothing was changed."),
+            format!("The request body ended early: {error}. Nothing was changed."),
         )
     })
 }
@@ -134,7 +142,7 @@ async fn next_part(
 fn timed_out() -> Refusal {
     Refusal::new(
         ErrorName::BodyIncomplete,
-        "The request body did not come in full in time. Nothing was changed.",
+        "The request body did not arrive in time. Nothing was changed.",
     )
 }
 
@@ -145,11 +153,11 @@ async fn reserve(
     let kib = u32::try_from(kib).unwrap_or(u32::MAX);
     match timeout(BUDGET_TIMEOUT, limits.budget.acquire_many(kib)).await {
         Ok(Ok(share)) => Ok(share),
-        // A budget is never closed.
+        // The error of a closed semaphore cannot occur: budgets are statics, which are never closed.
         Ok(Err(_)) | Err(_) => Err(Refusal::new(
             ErrorName::TooManyRequests,
-            "Too many bytes of request bodies are on their way. Nothing was changed. Repeat the call when others \
-             are done.",
+            "Too many bytes of request bodies are in transit. Nothing was changed. Repeat the call when other \
+             calls have finished.",
         )),
     }
 }

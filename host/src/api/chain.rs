@@ -1,8 +1,8 @@
-//! The options of `POST /start` that make the chain: `plugins`, and mongosync's
-//! `documentFilter` and `namespaceRemap`, each a component's configuration.
+//! The options of `POST /start` that configure components: `plugins`, and mongosync's `documentFilter` and
+//! `namespaceRemap`.
 //!
-//! What a configuration may hold is not known here: the component's own schema
-//! says so, before anything has begun.
+//! Configurations are not checked here. The schema of the component is applied to its configuration before the sync
+//! begins.
 
 use serde::Deserialize;
 use serde_json::{Map, Value};
@@ -12,21 +12,21 @@ use super::error::Refusal;
 use super::filter::{self, FilterField};
 use crate::model::options::{Json, OnError, PluginOptions};
 
-/// One stage of the chain: a component and how it is used.
+/// A stage of the chain: a component and its use.
 #[derive(Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, expecting = "an object")]
 #[schema(as = Plugin)]
 pub(super) struct PluginField {
-    /// A component's name, or its digest: `sha256:` and hex.
+    /// Name or digest of a component. A digest is `sha256:` and hex.
     #[schema(example = "field-mask")]
     component: String,
-    /// The component's configuration, as its schema has it; `{}` if absent.
+    /// Configuration of the component, valid by its schema; `{}` if absent.
     #[schema(value_type = Option<Object>)]
     config: Option<Map<String, Value>>,
-    /// The source namespaces whose documents it sees; all if absent or empty.
+    /// Source namespaces whose documents the component transforms; all if absent or empty.
     namespaces: Option<Vec<FilterField>>,
-    /// What happens when it cannot handle a document: "stop", or absent, pauses the sync,
-    /// resumably and not past the document; "quarantine" puts the document aside.
+    /// Reaction to a document that the component cannot handle. "stop", the default, pauses the sync before the
+    /// document, and `resume` tries it again. "quarantine" moves the document into quarantine.
     on_error: Option<OnErrorField>,
 }
 
@@ -38,14 +38,14 @@ enum OnErrorField {
     Quarantine,
 }
 
-/// A new name for a database with all its collections, or for one collection.
+/// A new name for a database with all its collections, or for a single collection.
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields, expecting = "an object")]
 #[schema(as = NamespaceRemap)]
 pub(super) struct RemapField {
-    /// On the source.
+    /// Name on the source.
     from: NameField,
-    /// On the destination. It has a collection if `from` has one.
+    /// Name on the destination. Has a collection if and only if `from` has a collection.
     to: NameField,
 }
 
@@ -58,18 +58,22 @@ struct NameField {
     collection: Option<String>,
 }
 
-/// The stages of the field `plugins`, or the first thing that is wrong with them.
+/// The checked stages of the field `plugins`. An absent field is an empty chain.
+///
+/// # Errors
+///
+/// `InvalidField` or `InvalidRegex`, for the first fault in a stage's `namespaces`.
 pub(super) fn stages(fields: Option<Vec<PluginField>>) -> Result<Vec<PluginOptions>, Refusal> {
     let fields = fields.unwrap_or_default().into_iter().enumerate();
     fields.map(|(index, field)| field.check(index)).collect()
 }
 
-/// The configuration that the field `documentFilter` is.
+/// The field `documentFilter` as the configuration of the component document-filter.
 pub(super) fn document_filter(field: Option<Map<String, Value>>) -> Option<Json> {
     field.map(|filter| Json(filter.into()))
 }
 
-/// The list that the field `namespaceRemap` is; an empty one asks for nothing.
+/// The field `namespaceRemap` as the configuration of the component namespace-remap. An empty list means no remap.
 pub(super) fn namespace_remap(field: Option<Vec<RemapField>>) -> Option<Json> {
     let entries = field.filter(|entries| !entries.is_empty())?;
     Some(Json(entries.into_iter().map(Value::from).collect()))

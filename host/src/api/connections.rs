@@ -1,8 +1,8 @@
-//! Connections of the API: bounded in number and time, so that nobody who opens many or sends
-//! halves of requests keeps others from calling.
+//! Connections of the API, bounded in number and time: a client that opens many connections, or sends incomplete
+//! requests, cannot keep other clients from calling.
 //!
-//! At the bound, the connection that has kept us waiting longest makes room for a new one. One whose
-//! call is being carried out never does.
+//! At the bound, the connection that has been idle longest is closed in favour of a new connection. A connection whose
+//! call is in progress is never closed for this.
 
 use std::collections::BTreeMap;
 use std::io;
@@ -25,23 +25,22 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio_util::sync::CancellationToken;
 use tower::ServiceExt;
 
-/// The most connections that are open at once.
+/// Most connections that are open at the same time.
 const MAX_CONNECTIONS: usize = 256;
 
-/// How long the head of a request may take, also on a connection that is kept alive.
+/// Longest time for the head of a request, also on a kept-alive connection.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// The most memory for the head of a request.
+/// Most memory for the head of a request.
 const MAX_HEAD_BYTES: usize = 64 * 1024;
 
-/// The pause after a connection that could not be taken, and while none can make room.
+/// Pause after an error of `accept`, and between looks for an idle connection at the bound.
 const RETRY_PAUSE: Duration = Duration::from_millis(20);
 
-/// How long calls that are being answered may take once the host has to stop.
+/// Longest time for calls in progress after the host has been asked to stop.
 const STOP_GRACE: Duration = Duration::from_secs(2);
 
-/// Serves `router` until `stop` is cancelled and the calls under way are answered, or their
-/// grace is over.
+/// Serves `router` until `stop` is cancelled, then for at most `STOP_GRACE`, in which calls in progress are answered.
 pub(super) async fn serve(listener: TcpListener, router: Router, stop: CancellationToken) {
     let (open, graceful) = (ConnectionTable::default(), GracefulShutdown::new());
     loop {
@@ -58,7 +57,7 @@ pub(super) async fn serve(listener: TcpListener, router: Router, stop: Cancellat
         }
     }
     drop(listener);
-    // What is not answered by then is told to its caller by the connection's end.
+    // The callers of unanswered calls see a closed connection.
     let _ = tokio::time::timeout(STOP_GRACE, graceful.shutdown()).await;
 }
 
@@ -68,7 +67,7 @@ fn serve_connection(
     open: &ConnectionTable,
     graceful: &GracefulShutdown,
 ) {
-    // Answers are small: none waits for another packet.
+    // Answers are small: none has to wait for a full packet.
     let _ = stream.set_nodelay(true);
     let is_idle = Arc::new(AtomicBool::new(true));
     let idle_flag = is_idle.clone();
@@ -90,7 +89,7 @@ fn serve_connection(
     let entry = open.register(is_idle);
     tokio::spawn(async move {
         tokio::select! {
-            // A broken connection is its caller's concern.
+            // An error of a connection concerns its caller only.
             _ = connection => {}
             () = entry.closed.cancelled() => {}
         }
@@ -98,7 +97,7 @@ fn serve_connection(
     });
 }
 
-/// The connections that are open, oldest first.
+/// Open connections, oldest first.
 #[derive(Clone, Default)]
 struct ConnectionTable(Arc<Mutex<ConnectionEntries>>);
 
@@ -109,12 +108,13 @@ struct ConnectionEntries {
 }
 
 struct ConnectionEntry {
-    /// No call of it is being carried out: we wait for a request, or for an answer to be read.
+    /// Whether no call of the connection is in progress: tidegate waits for a request, or for the client to read an
+    /// answer.
     is_idle: Arc<AtomicBool>,
     closed: CancellationToken,
 }
 
-/// An open connection; dropped with it.
+/// The entry of an open connection in the table. Dropped with the connection, which removes the entry.
 struct Registration {
     id: u64,
     closed: CancellationToken,
@@ -122,7 +122,9 @@ struct Registration {
 }
 
 impl ConnectionTable {
-    /// Takes the next connection once there is room for it.
+    /// Accepts the next connection, and waits until there is room for it.
+    ///
+    /// Cancellation: a dropped future closes a connection that was accepted and still waited for room.
     async fn accept(&self, listener: &TcpListener) -> io::Result<TcpStream> {
         let (stream, _) = listener.accept().await?;
         while !self.has_room() {
@@ -131,7 +133,7 @@ impl ConnectionTable {
         Ok(stream)
     }
 
-    /// True if there is room, made by closing the oldest connection that waits if need be.
+    /// Whether there is room for a new connection. At the bound, closes the oldest idle connection to make room.
     fn has_room(&self) -> bool {
         let mut connections = self.0.lock();
         if connections.open.len() < MAX_CONNECTIONS {
@@ -151,6 +153,7 @@ impl ConnectionTable {
         }
     }
 
+    /// Adds a connection.
     fn register(&self, is_idle: Arc<AtomicBool>) -> Registration {
         let closed = CancellationToken::new();
         let mut connections = self.0.lock();
@@ -176,7 +179,7 @@ impl Drop for Registration {
     }
 }
 
-/// The body of a request, which notes when it has come in full.
+/// The body of a request. Clears the idle flag of its connection when it has been received in full.
 struct RequestBody {
     body: Incoming,
     is_idle: Arc<AtomicBool>,

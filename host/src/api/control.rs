@@ -1,4 +1,4 @@
-//! What the API needs of a session: the calls, and nothing of how they are done.
+//! The calls that the API makes to a session, as a trait that tests replace.
 
 use std::future::Future;
 
@@ -7,37 +7,48 @@ use crate::model::{OperatorError, Progress, Readiness, StartOptions};
 use crate::plugin::InstalledPlugin;
 use crate::session::SessionHandle;
 
-/// A sync under control. A refused call has changed nothing.
+/// The calls of a session. A call that returns an error of the caller (a 4xx status) has changed nothing.
+///
+/// Cancellation: state-changing calls are not cancellation safe. Handlers run them with `answer::run_to_completion`.
 pub trait Control: Send + Sync + 'static {
+    /// Begins a sync, or continues the sync that was begun with the same options.
     fn start(&self, options: StartOptions) -> impl CallFuture;
+    /// Pauses the sync. Returns when the position and the state are persisted.
     fn pause(&self) -> impl CallFuture;
+    /// Resumes a paused sync.
     fn resume(&self) -> impl CallFuture;
+    /// Begins the cutover. Returns before it is complete.
     fn commit(&self) -> impl CallFuture;
+    /// Refused in this release.
     fn reverse(&self) -> impl CallFuture;
+    /// A snapshot of the sync, or of the host while no sync has begun.
     fn progress(&self) -> impl Future<Output = Progress> + Send;
+    /// Whether both clusters answer, and the role of this host.
     fn readiness(&self) -> Readiness;
-    /// Gives the sync to whoever wants it; the process ends then.
+    /// Stops the work, persists the position and releases the lease. The process then exits.
     fn handover(&self) -> impl CallFuture;
 
+    /// The components that this host can run.
     fn plugins(&self) -> impl CallFuture<Vec<InstalledPlugin>>;
-    /// Checks and stores a component; activates nothing.
+    /// Checks and stores a component without activating it.
     fn add_plugin(&self, bytes: Vec<u8>) -> impl CallFuture<InstalledPlugin>;
-    /// Deletes an uploaded component by its digest.
+    /// Deletes the uploaded component with this digest.
     fn remove_plugin(&self, digest: String) -> impl CallFuture;
-    /// Swaps components of the sync.
+    /// Swaps components of the sync: all of them, or none.
     fn upgrade(&self, upgrade: Upgrade) -> impl CallFuture;
-    /// Documents in quarantine behind `after` (an id, or empty).
+    /// Up to `limit` documents in quarantine, in the order of their ids, after the id `after`. An empty `after` begins
+    /// at the first document.
     fn quarantined(&self, after: String, limit: u32) -> impl CallFuture<Vec<QuarantinedDocument>>;
-    /// Tries every document in quarantine once more.
+    /// Gives every document in quarantine to its plugins once more.
     fn retry_quarantined(&self) -> impl CallFuture<Retried>;
 }
 
-/// The future of a call. A caller that has to finish the call runs it in a task of its own.
+/// The future of a call, with the call's result or an error for the operator.
 pub trait CallFuture<T = ()>: Future<Output = Result<T, OperatorError>> + Send {}
 
 impl<T, F: Future<Output = Result<T, OperatorError>> + Send> CallFuture<T> for F {}
 
-/// A call waits a little for a session that is opening.
+/// Each call first waits up to the session's own limit for a session that is opening.
 impl Control for SessionHandle {
     fn start(&self, options: StartOptions) -> impl CallFuture {
         async move { self.session().await?.start(options).await }

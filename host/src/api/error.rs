@@ -1,4 +1,4 @@
-//! The one map from errors to HTTP: a status for each name, and mongosync's body.
+//! Errors as HTTP answers. Holds the only map from error names to statuses, and mongosync's error body.
 
 use axum::Json;
 use axum::http::StatusCode;
@@ -9,11 +9,11 @@ use utoipa::ToSchema;
 use crate::model::input::InputError;
 use crate::model::{ErrorName, OperatorError};
 
-/// A refused call. A type of its own, so that `?` works in handlers.
+/// An error as the answer of a call. A newtype, so that `?` converts in handlers.
 #[derive(Debug)]
 pub(super) struct Refusal(OperatorError);
 
-/// What a refused call answers.
+/// Answer of a refused call.
 #[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct Failure {
@@ -23,11 +23,12 @@ pub(super) struct Failure {
     /// A stable name; docs/errors has a page for each.
     #[schema(example = "UnknownField")]
     error: &'static str,
-    /// What happened, why, and what to do.
+    /// The fact, the reason and the next step.
     error_description: String,
 }
 
 impl Refusal {
+    /// A refusal whose message is one or two sentences without credentials or contents of documents.
     pub(super) fn new(name: ErrorName, message: impl Into<String>) -> Self {
         Self(OperatorError::new(name, message))
     }
@@ -56,14 +57,16 @@ impl IntoResponse for Refusal {
             error_description: self.0.message.clone(),
         };
         let mut response = (status(self.0.name), Json(failure)).into_response();
-        // For the log.
+        // For the log of calls.
         response.extensions_mut().insert(self.0);
         response
     }
 }
 
-/// 4xx: the caller or an operator has to change something. 5xx: waiting or we
-/// ourselves have to.
+/// The status of each error. 4xx: the caller or an operator has to act. 5xx: a cluster does not answer, or tidegate or
+/// a component has failed.
+///
+/// The match lists every name, so that a new error does not compile without a decision.
 fn status(name: ErrorName) -> StatusCode {
     use ErrorName as N;
     match name {
@@ -89,7 +92,7 @@ fn status(name: ErrorName) -> StatusCode {
         | N::PluginFailed
         | N::PluginTrapped
         | N::InternalError => StatusCode::INTERNAL_SERVER_ERROR,
-        // The state of the sync or of its clusters stands against the call.
+        // The call conflicts with the state of the sync or of its clusters.
         N::InvalidStateTransition
         | N::OptionsMismatch
         | N::CannotCommit

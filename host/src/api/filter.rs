@@ -1,7 +1,7 @@
-//! Namespace filters as they come in a request, and what is wrong with them.
+//! Namespace filters of requests, and their checks.
 //!
-//! Whether a regular expression compiles is not known here: the component that
-//! will match it says so, before anything has begun.
+//! Regular expressions are not compiled here. The component that matches them refuses invalid expressions before the
+//! sync begins.
 
 use serde::Deserialize;
 use utoipa::ToSchema;
@@ -11,22 +11,23 @@ use crate::model::namespace::is_internal_database;
 use crate::model::options::{NamespaceFilter, Regex};
 use crate::model::{ErrorName, Namespace};
 
-/// The options of the server's `$regex`.
+/// Options of the server's `$regex` (MongoDB manual, "$regex").
 const REGEX_OPTIONS: &str = "imsx";
-/// What the server allows in no database name.
+/// Characters that the server allows in no database name (MongoDB manual, "MongoDB Limits and Thresholds", naming
+/// restrictions).
 const FORBIDDEN_IN_DATABASE_NAMES: &str = "/\\. \"$\0";
 
-/// Whole databases, or some collections of them.
+/// Whole databases, or selected collections of databases.
 #[derive(Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, expecting = "an object")]
 #[schema(as = NamespaceFilter)]
 pub(super) struct FilterField {
-    /// A database by name; this or databaseRegex.
+    /// A database by name. Either this field or databaseRegex is required.
     #[schema(example = "sales")]
     database: Option<String>,
     /// Databases by pattern.
     database_regex: Option<RegexField>,
-    /// Collections by name; not with collectionsRegex.
+    /// Collections by name. Excludes collectionsRegex.
     #[schema(example = json!(["EMEA", "APAC"]))]
     collections: Option<Vec<String>>,
     /// Collections by pattern.
@@ -45,7 +46,11 @@ struct RegexField {
     options: Option<String>,
 }
 
-/// The filters of the field `name`, or the first thing that is wrong with them.
+/// The checked filters of the field `name`. An absent field is an empty list.
+///
+/// # Errors
+///
+/// `InvalidField` or `InvalidRegex`, for the first fault.
 pub(super) fn check(
     name: &str,
     filters: Option<Vec<FilterField>>,
@@ -100,7 +105,7 @@ fn check_database(place: &str, database: &str) -> Result<(), Refusal> {
     } else if database.is_empty() || database.contains(|c| FORBIDDEN_IN_DATABASE_NAMES.contains(c))
     {
         let why = format!(
-            "'{database}' cannot be the name of a database; collections stand in 'collections'"
+            "'{database}' cannot be the name of a database; name collections in 'collections'"
         );
         Err(invalid(&place, &why))
     } else {

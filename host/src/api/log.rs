@@ -1,5 +1,5 @@
-//! A line for each call that changes something: what was called, and how it ended. Calls that only
-//! read have one at the level DEBUG.
+//! The log of calls: a line at INFO for each POST, with path, status, duration and error, and a line at DEBUG for each
+//! other request.
 
 use axum::extract::Request;
 use axum::http::Method;
@@ -9,6 +9,7 @@ use tokio::time::Instant;
 
 use crate::model::OperatorError;
 
+/// Middleware that logs each request after its answer.
 pub(super) async fn log_call(request: Request, next: Next) -> Response {
     let begun = Instant::now();
     let (method, path) = (request.method().clone(), request.uri().path().to_owned());

@@ -1,7 +1,7 @@
-//! The HTTP API: mongosync's calls, bodies and states, and a few of ours.
+//! The HTTP API: mongosync's calls, bodies and states, and additional calls of tidegate.
 //!
-//! Nothing else in the host knows HTTP. A request is read and checked here in
-//! full before the session hears of it, so what is refused has changed nothing.
+//! The only room that knows HTTP. A request is read and checked in full before it reaches the session, so a refused
+//! request has changed nothing.
 
 mod answer;
 mod body;
@@ -33,7 +33,11 @@ use tokio_util::sync::CancellationToken;
 use crate::model::{ErrorName, OperatorError};
 pub use control::{CallFuture, Control};
 
-/// Takes the API's port. Only loopback: nothing else is protected in this release.
+/// Binds the API's port on 127.0.0.1: the API has no authentication, so no other address may reach it.
+///
+/// # Errors
+///
+/// `PortInUse` if the port cannot be bound.
 pub async fn bind(port: u16) -> Result<TcpListener, OperatorError> {
     TcpListener::bind((Ipv4Addr::LOCALHOST, port))
         .await
@@ -41,20 +45,23 @@ pub async fn bind(port: u16) -> Result<TcpListener, OperatorError> {
             OperatorError::new(
                 ErrorName::PortInUse,
                 format!(
-                    "The API cannot listen on 127.0.0.1:{port}: {error}. Stop what listens there, \
-                     or give another port with --port."
+                    "The API cannot listen on 127.0.0.1:{port}: {error}. Stop the process that \
+                     listens there, or choose another port with --port."
                 ),
             )
         })
 }
 
-/// Serves the API until `stop` is cancelled and the calls under way are answered, or their grace
-/// is over.
+/// Serves the API until `stop` is cancelled, then for at most the grace period, 2 s, in which calls under way are
+/// answered.
+///
+/// Cancellation: a dropped future closes the listener. Calls under way finish in their own tasks; their answers may
+/// be lost.
 pub async fn serve<C: Control>(listener: TcpListener, control: Arc<C>, stop: CancellationToken) {
     connections::serve(listener, router(control), stop).await;
 }
 
-/// The API as a service, for `serve` and for tests without a socket.
+/// The API as a service: for `serve`, and for tests without a socket.
 fn router<C: Control>(control: Arc<C>) -> Router {
     Router::new()
         .route("/api/v1/start", post(routes::start::<C>))

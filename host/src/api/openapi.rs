@@ -1,4 +1,4 @@
-//! The OpenAPI document, made from the handlers and types that it describes.
+//! The OpenAPI document, generated from the handlers and types of the API.
 
 use std::sync::LazyLock;
 
@@ -54,7 +54,8 @@ pub(super) async fn document() -> impl IntoResponse {
     ([(header::CONTENT_TYPE, "application/json")], TEXT.as_str())
 }
 
-/// What the types do not say: places in the document, and fields that the objects there get.
+/// Constraints that the types cannot express: JSON pointers into the document, and the fields to add to the objects
+/// there.
 fn edits() -> Vec<(&'static str, Value)> {
     let optional = || json!({ "required": false });
     let not_asked = || json!({ "enum": [false, null] });
@@ -135,12 +136,12 @@ fn edits() -> Vec<(&'static str, Value)> {
     ]
 }
 
-/// A sync from one cluster into the other.
+/// Schema of the two fields that give a sync its direction.
 fn direction(source: &str, destination: &str) -> Value {
     json!({ "properties": { "source": { "const": source }, "destination": { "const": destination } } })
 }
 
-/// Gives the object at `place` the fields of `more`.
+/// Adds the fields of `more` to the object at the JSON pointer `place`.
 fn merge(document: &mut Value, place: &str, more: Value) {
     let object = document.pointer_mut(place).and_then(Value::as_object_mut);
     if let (Some(object), Value::Object(more)) = (object, more) {
@@ -152,7 +153,7 @@ fn merge(document: &mut Value, place: &str, more: Value) {
 mod tests {
     use super::*;
 
-    /// OpenAPI 3.1 documents against the schema of their specification.
+    /// The schema is that of the OpenAPI 3.1 specification.
     #[test]
     fn f57_the_document_is_valid_and_each_edit_finds_its_place() {
         let document: Value = serde_json::from_str(&TEXT).expect("JSON");

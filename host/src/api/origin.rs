@@ -1,9 +1,8 @@
-//! Keeps web pages away from a loopback API.
+//! Check of the headers `Host` and `Origin`, which keeps web pages away from the loopback API.
 //!
-//! A page can make a browser call 127.0.0.1. What it cannot do is name this
-//! server in `Host` when its own name was rebound to it, nor leave `Origin` out
-//! of a POST. So: `Host` must be a loopback name, and a state-changing call with
-//! an `Origin` must come from that same host.
+//! A web page can make a browser call 127.0.0.1. It cannot choose `Host`, which is the page's own name after DNS
+//! rebinding, and it cannot remove `Origin` from a POST. So `Host` must be a loopback name, and the `Origin` of a
+//! state-changing call, where present, must be the same host.
 
 use std::net::IpAddr;
 
@@ -15,6 +14,7 @@ use axum::response::{IntoResponse, Response};
 use super::error::Refusal;
 use crate::model::ErrorName;
 
+/// Middleware that refuses requests of foreign hosts and origins as `HostNotAllowed`, before their body is read.
 pub(super) async fn admit(request: Request, next: Next) -> Response {
     match check(request.method(), request.headers()) {
         Ok(()) => next.run(request).await,
@@ -44,8 +44,7 @@ fn check(method: &Method, headers: &HeaderMap) -> Result<(), Refusal> {
     }
 }
 
-/// True for `localhost` and loopback addresses, with any port: a tunnel may
-/// have changed it.
+/// Whether `host` is `localhost` or a loopback address. Any port is accepted: a tunnel may map it.
 fn is_loopback(host: &str) -> bool {
     let name = match host.strip_prefix('[') {
         Some(rest) => rest.split(']').next(),

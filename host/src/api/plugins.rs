@@ -1,5 +1,4 @@
-//! Components: those that this host can run, a new one, and the swap of those
-//! that the sync runs on.
+//! Handlers of components: list, upload, deletion, and the swap of pinned components.
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -20,12 +19,14 @@ use crate::model::ErrorName;
 use crate::model::plugins::{OnIncompatible, Swap, Upgrade};
 use crate::plugin::{ComponentInfo, Installed, InstalledPlugin};
 
+/// Answer of `GET /plugins`.
 #[derive(Serialize, ToSchema)]
 pub(super) struct PluginsAnswer {
     success: bool,
     plugins: Vec<PluginBody>,
 }
 
+/// Answer of `POST /plugins`.
 #[derive(Serialize, ToSchema)]
 pub(super) struct PluginAnswer {
     success: bool,
@@ -41,23 +42,24 @@ struct PluginBody {
     version: String,
     /// `sha256:` and hex.
     digest: String,
-    /// The version of the plugin contract that it was built for.
+    /// Version of the plugin contract that the component was built for.
     abi: String,
-    /// Counts up when the component answers the same input differently.
+    /// Increases when the component answers the same input differently.
     semantics: u32,
-    /// The interfaces of the contract that it exports.
+    /// Interfaces of the contract that the component exports.
     exports: Vec<String>,
     /// "document" or "delta".
     scope: &'static str,
-    /// The JSON Schema of its configuration.
+    /// JSON Schema of the configuration.
     #[schema(value_type = Object)]
     config_schema: Value,
-    /// It imports WASI, and runs against one that grants nothing.
+    /// Whether the component imports WASI. It gets a WASI that grants nothing.
     wasi: bool,
-    /// It came with this release; otherwise it was uploaded, or the sync began with it.
+    /// Whether the component is part of this release. Otherwise it was uploaded, or the sync began with it on another release.
     shipped: bool,
+    /// Size of the component.
     bytes: u64,
-    /// The sync runs on it.
+    /// Whether the sync uses the component.
     in_use: bool,
 }
 
@@ -80,12 +82,12 @@ pub(super) async fn list<C: Control>(
     }))
 }
 
-/// Checks a component and stores it by its digest. Activates nothing.
+/// Checks a component and stores it under its digest, without activating it.
 #[utoipa::path(
     post, path = "/api/v1/plugins", tag = "plugins", operation_id = "addPlugin",
-    request_body(content_type = "application/wasm", description = "The component, of at most 64 MiB."),
+    request_body(content_type = "application/wasm", description = "The bytes of the component, at most 64 MiB."),
     responses(
-        (status = 200, description = "The component, as it was stored.", body = PluginAnswer),
+        (status = 200, description = "The stored component.", body = PluginAnswer),
         (status = "4XX", description = "Refused.", body = Failure),
         (status = "5XX", description = "A cluster does not answer, or tidegate or a component has failed.", body = Failure),
     ),
@@ -96,7 +98,7 @@ pub(super) async fn add<C: Control>(
 ) -> Result<Json<PluginAnswer>, Refusal> {
     let mut received = body::receive_component(body).await?;
     let plugin = run_to_completion(async move {
-        // Its share of the budget is kept until the component is stored.
+        // Moved into the task: the share of the budget is held until the component is stored.
         control.add_plugin(received.take()).await
     })
     .await?;
@@ -106,7 +108,7 @@ pub(super) async fn add<C: Control>(
     }))
 }
 
-/// Deletes a component that was uploaded and that the sync does not run on.
+/// Deletes an uploaded component that the sync does not use.
 #[utoipa::path(
     delete, path = "/api/v1/plugins/{digest}", tag = "plugins", operation_id = "deletePlugin",
     params(("digest" = String, Path, description = "`sha256:` and hex")),
@@ -152,7 +154,7 @@ impl From<InstalledPlugin> for PluginBody {
             semantics,
             exports,
             scope: scope.as_str(),
-            // A component whose schema is not JSON is not installed.
+            // Invariant: the schema is JSON. Other components are not installed.
             config_schema: serde_json::from_str(&config_schema).unwrap_or_default(),
             wasi,
             shipped,
@@ -162,12 +164,12 @@ impl From<InstalledPlugin> for PluginBody {
     }
 }
 
-/// Which components take the place of those that the sync runs on.
+/// Swaps of pinned components.
 #[derive(Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, expecting = "an object")]
 pub(super) struct UpgradeRequest {
     components: Vec<SwapField>,
-    /// What happens when a component would give other answers; "refuse" if absent.
+    /// Reaction to a component with other semantics; "refuse" if absent.
     on_incompatible: Option<OnIncompatibleField>,
 }
 
@@ -175,10 +177,10 @@ pub(super) struct UpgradeRequest {
 #[serde(deny_unknown_fields, expecting = "an object")]
 #[schema(as = Swap)]
 struct SwapField {
-    /// The name under which the sync runs on a component.
+    /// Name of a pinned component.
     #[schema(example = "field-mask")]
     name: String,
-    /// The component that takes its place: `sha256:` and hex.
+    /// Digest of the replacement: `sha256:` and hex.
     digest: String,
 }
 
@@ -187,11 +189,11 @@ struct SwapField {
 #[schema(as = OnIncompatible)]
 enum OnIncompatibleField {
     Refuse,
-    /// The namespaces that it sees are copied again, behind the stream.
+    /// Copies the component's namespaces again before the next change event is applied.
     Recopy,
 }
 
-/// Swaps components of the running sync, between two batches.
+/// Swaps components of a sync between two batches: all of them, or none.
 #[utoipa::path(
     post, path = "/api/v1/upgrade", tag = "plugins",
     request_body = UpgradeRequest,
@@ -209,7 +211,11 @@ pub(super) async fn upgrade<C: Control>(State(control): State<Arc<C>>, body: Bod
 }
 
 impl UpgradeRequest {
-    /// The swaps of this request, each of another component.
+    /// The swaps of this request, at least one, of different components.
+    ///
+    /// # Errors
+    ///
+    /// `InvalidField`.
     fn check(self) -> Result<Upgrade, Refusal> {
         if self.components.is_empty() {
             return Err(Refusal::new(

@@ -1,5 +1,4 @@
-//! Documents that a plugin could not handle: a list in pages, without their
-//! contents, and one more try of all.
+//! Handlers of the quarantine: a paged list of its documents, without their contents, and the retry of all documents.
 
 use std::sync::Arc;
 
@@ -17,10 +16,11 @@ use super::error::{Failure, Refusal};
 use super::request::{read_body, read_query};
 use crate::model::plugins::QuarantinedDocument;
 
+/// Documents on a page, by default and at most.
 const DEFAULT_LIMIT: u32 = 100;
 const MAX_LIMIT: u32 = 1000;
 
-/// Which part of the list is asked for.
+/// Query of `GET /quarantine`: a page of the list.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Page {
@@ -45,6 +45,7 @@ impl TryFrom<String> for Limit {
     }
 }
 
+/// Answer of `GET /quarantine`.
 #[derive(Serialize, ToSchema)]
 pub(super) struct QuarantineAnswer {
     success: bool,
@@ -54,9 +55,9 @@ pub(super) struct QuarantineAnswer {
 #[derive(Serialize, ToSchema)]
 struct QuarantineBody {
     documents: Vec<QuarantineEntry>,
-    /// Documents that are in quarantine now, on this page or not.
+    /// Number of documents in quarantine, on all pages.
     total: u64,
-    /// Give it as `after` for the next page; null on the last.
+    /// The `after` of the next page; null on the last page.
     next: Option<String>,
 }
 
@@ -65,27 +66,31 @@ struct QuarantineBody {
 #[serde(rename_all = "camelCase")]
 #[schema(as = QuarantinedDocument)]
 struct QuarantineEntry {
-    /// Of this entry, not of the document.
+    /// Id of this entry, not of the document.
     id: String,
-    /// On the source.
+    /// Namespace on the source.
     #[schema(example = "sales.EMEA")]
     namespace: String,
-    /// The document's `_id`, as relaxed Extended JSON.
+    /// `_id` of the document, as relaxed Extended JSON.
     document_id: Value,
+    /// Name of the component that failed.
     component: String,
+    /// Digest of the component that failed.
     digest: String,
-    /// The function that failed.
+    /// Function that failed.
     export: String,
+    /// The field and the type of its value, never the value.
     reason: String,
 }
 
+/// Answer of `POST /quarantine/retry`.
 #[derive(Serialize, ToSchema)]
 #[schema(as = RetriedAnswer)]
 pub(super) struct RetryAnswer {
     success: bool,
-    /// Documents that were in quarantine before.
+    /// Number of documents in quarantine before the retry.
     tried: u64,
-    /// Documents that are in quarantine now.
+    /// Number of documents in quarantine after the retry.
     left: u64,
 }
 
@@ -93,7 +98,7 @@ pub(super) struct RetryAnswer {
 #[utoipa::path(
     get, path = "/api/v1/quarantine", tag = "plugins", operation_id = "listQuarantine",
     params(
-        ("after" = Option<String>, Query, description = "the `next` of the page before"),
+        ("after" = Option<String>, Query, description = "the `next` of the previous page"),
         ("limit" = Option<u32>, Query, minimum = 1, maximum = 1000, description = "documents on a page; 100 if absent"),
     ),
     responses(
@@ -108,7 +113,7 @@ pub(super) async fn list<C: Control>(
 ) -> Result<Json<QuarantineAnswer>, Refusal> {
     let Page { after, limit } = read_query(&uri)?;
     let limit = limit.map_or(DEFAULT_LIMIT, |Limit(limit)| limit);
-    // One more than is shown: it tells whether this page is the last.
+    // One document more than the page shows: its presence means that another page follows.
     let documents = control
         .quarantined(after.unwrap_or_default(), limit + 1)
         .await?;
@@ -119,7 +124,7 @@ pub(super) async fn list<C: Control>(
     }))
 }
 
-/// Tries every document in quarantine once more; answers when all are through.
+/// Gives every document in quarantine to its plugins once more. Answers when all are processed.
 #[utoipa::path(
     post, path = "/api/v1/quarantine/retry", tag = "plugins", operation_id = "retryQuarantine",
     request_body = NoOptions,

@@ -1,4 +1,4 @@
-//! What a request carries, its body and its query, read strictly.
+//! Strict readers of request bodies and queries: unknown fields, repeated fields and wrong types are refused.
 
 use std::collections::HashSet;
 
@@ -12,8 +12,13 @@ use super::body;
 use super::error::Refusal;
 use crate::model::{ErrorName, input};
 
-/// Reads a JSON body, whatever its `Content-Type`: mongosync's documented curl
-/// lines send another. No body is an empty object.
+/// Reads a JSON object from a body. A missing body is an empty object.
+///
+/// `Content-Type` is ignored: mongosync's documented curl lines send `application/x-www-form-urlencoded`.
+///
+/// # Errors
+///
+/// `InvalidJson`, `UnknownField`, `MissingField`, `InvalidField`, and the errors of `receive_json`.
 pub(super) async fn read_body<T: DeserializeOwned>(body: Body) -> Result<T, Refusal> {
     let received = body::receive_json(body).await?;
     let bytes = received.bytes();
@@ -30,13 +35,17 @@ pub(super) async fn read_body<T: DeserializeOwned>(body: Body) -> Result<T, Refu
     if !value.is_object() {
         return Err(Refusal::new(
             ErrorName::InvalidJson,
-            "The request body is JSON, but not an object. Send an object, or nothing.",
+            "The request body is JSON, but not an object. Send an object, or no body.",
         ));
     }
     Ok(input::read(value)?)
 }
 
-/// Reads a query; every value is a string.
+/// Reads the query of `uri`. Every value is a string.
+///
+/// # Errors
+///
+/// `UnknownField` and `InvalidField`; a repeated name is an `InvalidField`.
 pub(super) fn read_query<T: DeserializeOwned>(uri: &Uri) -> Result<T, Refusal> {
     let Query(pairs) = Query::<Vec<(String, String)>>::try_from_uri(uri).map_err(|error| {
         Refusal::new(

@@ -1,4 +1,5 @@
-//! One handler a call: read, check, pass on, answer.
+//! Handlers of the calls that control and show the sync. Each handler reads and checks the request, calls the session
+//! and writes the answer.
 
 use std::sync::Arc;
 
@@ -17,7 +18,7 @@ use super::request::read_body;
 use super::start::StartRequest;
 use crate::model::{ErrorName, Readiness};
 
-/// Begins the sync, or continues one that was begun with the same options.
+/// Begins the sync, or continues the sync that was begun with the same options.
 #[utoipa::path(
     post, path = "/api/v1/start", tag = "control",
     request_body = StartRequest,
@@ -34,7 +35,7 @@ pub(super) async fn start<C: Control>(State(control): State<Arc<C>>, body: Body)
         .map(Success::json)
 }
 
-/// Pauses the sync; answers when its position is persisted.
+/// Pauses the sync. Answers when its position is persisted.
 #[utoipa::path(
     post, path = "/api/v1/pause", tag = "control",
     request_body = NoOptions,
@@ -68,7 +69,7 @@ pub(super) async fn resume<C: Control>(State(control): State<Arc<C>>, body: Body
         .map(Success::json)
 }
 
-/// Begins the cutover; `/progress` says when it is done.
+/// Begins the cutover. `/progress` shows its end: the state COMMITTED.
 #[utoipa::path(
     post, path = "/api/v1/commit", tag = "control",
     request_body = NoOptions,
@@ -85,8 +86,8 @@ pub(super) async fn commit<C: Control>(State(control): State<Arc<C>>, body: Body
         .map(Success::json)
 }
 
-/// Gives the sync to a standby, or to the next host that starts: answers when the work has
-/// stopped, its position is persisted and the lease is given back. The process ends then.
+/// Gives the sync to a standby, or to the next host that starts. Answers when the work has stopped, its position is
+/// persisted and the lease is released. The process then exits.
 #[utoipa::path(
     post, path = "/api/v1/handover", tag = "control",
     request_body = NoOptions,
@@ -103,7 +104,7 @@ pub(super) async fn handover<C: Control>(State(control): State<Arc<C>>, body: Bo
         .map(Success::json)
 }
 
-/// Swaps the direction of a committed sync. Not in this release.
+/// Reverses the direction of a committed sync. Not supported in this release.
 #[utoipa::path(
     post, path = "/api/v1/reverse", tag = "control",
     request_body = NoOptions,
@@ -120,10 +121,10 @@ pub(super) async fn reverse<C: Control>(State(control): State<Arc<C>>, body: Bod
         .map(Success::json)
 }
 
-/// How far the sync is.
+/// The progress of the sync.
 #[utoipa::path(
     get, path = "/api/v1/progress", tag = "control",
-    params(("collections" = Option<bool>, Query, description = "true: with an entry for each collection")),
+    params(("collections" = Option<bool>, Query, description = "true: adds an entry for each collection")),
     responses((status = 200, description = "The snapshot.", body = ProgressAnswer), (status = "4XX", description = "Refused.", body = Failure)),
 )]
 pub(super) async fn progress<C: Control>(
@@ -143,25 +144,27 @@ pub(super) async fn healthz() -> StatusCode {
     StatusCode::OK
 }
 
-/// What `/readyz` answers.
+/// Answer of `/readyz`.
 #[derive(Serialize, ToSchema)]
 pub(super) struct ReadinessBody {
+    /// Whether both clusters answer.
     ready: bool,
-    /// "active", "standby", or "idle" where no sync has begun.
+    /// The role of this host: "active", "standby", "idle" (no sync has begun) or "starting" (the clusters have not
+    /// answered yet).
     role: &'static str,
-    /// The state of the sync; absent at a standby.
+    /// The state of the sync. Absent at a standby.
     #[serde(skip_serializing_if = "Option::is_none")]
     state: Option<String>,
-    /// Which cluster does not answer, and since when; absent while both do.
+    /// The cluster that does not answer, and for how long. Absent while both answer.
     #[serde(skip_serializing_if = "Option::is_none")]
     reason: Option<String>,
 }
 
-/// 200 while both clusters answer, else 503 (no answer for 2 seconds); and whether this host works on the
-/// sync or is a standby, which is ready, too.
+/// 200 while both clusters answer, 503 when a cluster has not answered for 2 seconds. Also tells the role of this host:
+/// a standby can be ready, too.
 #[utoipa::path(
     get, path = "/readyz", tag = "health",
-    responses((status = 200, description = "Ready.", body = ReadinessBody), (status = 503, description = "Not ready, and why.", body = ReadinessBody)),
+    responses((status = 200, description = "Ready.", body = ReadinessBody), (status = 503, description = "Not ready, with the reason.", body = ReadinessBody)),
 )]
 pub(super) async fn readyz<C: Control>(
     State(control): State<Arc<C>>,
@@ -187,19 +190,21 @@ pub(super) async fn readyz<C: Control>(
     (status, Json(body))
 }
 
+/// The answer for an unknown path.
 pub(super) async fn not_found(uri: Uri) -> Refusal {
     let path = uri.path();
     Refusal::new(
         ErrorName::NotFound,
-        format!("There is no '{path}' here. The calls are listed at /api/v1/openapi.json."),
+        format!("No call has the path '{path}'. /api/v1/openapi.json lists all calls."),
     )
 }
 
+/// The answer for a known path with a method that it does not support.
 pub(super) async fn method_not_allowed(method: Method, uri: Uri) -> Refusal {
     let path = uri.path();
     Refusal::new(
         ErrorName::MethodNotAllowed,
-        format!("'{path}' does not take {method}. The calls are listed at /api/v1/openapi.json."),
+        format!("'{path}' does not support {method}. /api/v1/openapi.json lists all calls."),
     )
 }
 
@@ -212,7 +217,7 @@ fn wants_collections(query: &str) -> Result<bool, Refusal> {
         Some("true") => Ok(true),
         Some(other) => Err(Refusal::new(
             ErrorName::InvalidField,
-            format!("Query field 'collections' is '{other}'. Give true or false."),
+            format!("Query field 'collections' is '{other}'; it has to be true or false."),
         )),
     }
 }

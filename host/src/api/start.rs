@@ -1,8 +1,7 @@
-//! The body of `POST /start`: read, checked, and made into `StartOptions`.
+//! The body of `POST /start`, and its conversion into `StartOptions`.
 //!
-//! Every option that mongosync documents is known here. One that asks for what
-//! this release does not have is refused by name, never ignored; one that asks
-//! for nothing is accepted.
+//! Every option that mongosync documents is recognized. A value that requests an unsupported feature is refused by the
+//! name of its field, never ignored. A value that requests no feature (false, "none", an empty list) is accepted.
 
 use std::fmt;
 
@@ -17,51 +16,51 @@ use super::filter::{self, FilterField};
 use crate::model::options::{BuildIndexes, ClusterName};
 use crate::model::{ErrorName, StartOptions};
 
-/// What a sync is asked to do. The options of a sync cannot change once it has begun.
+/// Options of a sync. They cannot change after the sync has begun.
 #[derive(Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, expecting = "an object")]
 pub(super) struct StartRequest {
-    /// Which connection is the source: "cluster0" or "cluster1".
+    /// Connection of the source: "cluster0" or "cluster1".
     #[schema(value_type = String, example = "cluster0")]
     source: ClusterField,
-    /// Which connection is the destination.
+    /// Connection of the destination: "cluster0" or "cluster1".
     #[schema(value_type = String, example = "cluster1")]
     destination: ClusterField,
-    /// What to sync; everything if absent or empty.
+    /// Namespaces to sync; all if absent or empty.
     include_namespaces: Option<Vec<FilterField>>,
-    /// What not to sync; wins over includeNamespaces.
+    /// Namespaces not to sync. Takes precedence over includeNamespaces.
     exclude_namespaces: Option<Vec<FilterField>>,
-    /// When indexes are built on the destination; afterDataCopy if absent.
+    /// Time of the index builds on the destination; afterDataCopy if absent.
     build_indexes: Option<BuildIndexesField>,
-    /// Not in this release: absent, "none" or false.
+    /// Not supported in this release: absent, "none" or false.
     #[schema(value_type = Option<String>)]
     enable_user_write_blocking: Option<WriteBlocking>,
-    /// Not in this release: absent or false.
+    /// Not supported in this release: absent or false.
     reversible: Option<bool>,
-    /// Not in this release: absent, false or `{"enabled": false}`.
+    /// Not supported in this release: absent, false or `{"enabled": false}`.
     #[schema(value_type = Option<VerificationField>)]
     verification: Option<Verification>,
-    /// Not in this release: absent or false.
+    /// Not supported in this release: absent or false.
     pre_existing_destination_data: Option<bool>,
-    /// Not in this release: absent.
+    /// Not supported in this release: absent.
     #[schema(value_type = Option<Object>)]
     sharding: Option<Value>,
-    /// Which documents to sync: `{"field": …, "matchValues": […]}`, or `{"filter": {…}}`, as the
-    /// component document-filter has it.
+    /// Documents to sync: `{"field": …, "matchValues": […]}` or `{"filter": {…}}`, the configuration of the component
+    /// document-filter.
     #[schema(value_type = Option<Object>)]
     document_filter: Option<Map<String, Value>>,
-    /// New names on the destination; those of the source if absent or empty.
+    /// New names on the destination; the names of the source if absent or empty.
     namespace_remap: Option<Vec<RemapField>>,
-    /// The components that every document goes through, in this order.
+    /// Components that transform every document, in this order.
     plugins: Option<Vec<PluginField>>,
-    /// Not in this release: absent, empty or false.
+    /// Not supported in this release: absent, empty or false.
     #[schema(value_type = Option<Vec<FilterField>>)]
     copy_in_natural_order: Option<NaturalOrder>,
-    /// Changes nothing here: collections are never copied in the order of random ids.
-    #[expect(dead_code, reason = "either value asks for what is done anyway")]
+    /// Without effect: collections are never copied in the order of random ids.
+    #[expect(dead_code, reason = "both values request the only behaviour")]
     detect_random_id: Option<bool>,
-    /// Changes nothing here: disk space is not checked.
-    #[expect(dead_code, reason = "either value asks for what is done anyway")]
+    /// Without effect: disk space is not checked.
+    #[expect(dead_code, reason = "both values request the only behaviour")]
     skip_disk_space_check: Option<bool>,
 }
 
@@ -78,9 +77,9 @@ enum BuildIndexesField {
     AfterDataCopy,
     BeforeDataCopy,
     Never,
-    /// Not in this release.
+    /// Not supported in this release.
     ExcludeHashed,
-    /// Not in this release.
+    /// Not supported in this release.
     ExcludeHashedAfterCopy,
 }
 
@@ -124,7 +123,7 @@ impl<'de> Visitor<'de> for VerificationVisitor {
     }
 }
 
-/// `copyInNaturalOrder`: mongosync's list of filters, or a boolean.
+/// `copyInNaturalOrder`: mongosync's list of filters, or a boolean. An empty list requests nothing.
 struct NaturalOrder {
     requested: bool,
 }
@@ -158,7 +157,11 @@ impl<'de> Visitor<'de> for NaturalOrderVisitor {
 }
 
 impl StartRequest {
-    /// The options of this request, if every field can be met.
+    /// The options of this request.
+    ///
+    /// # Errors
+    ///
+    /// `NotSupported`, `InvalidField` or `InvalidRegex`, for the first fault.
     pub(super) fn into_options(self) -> Result<StartOptions, Refusal> {
         self.refuse_unsupported()?;
         let (source, destination) = (self.source.into(), self.destination.into());
@@ -166,7 +169,7 @@ impl StartRequest {
             return Err(Refusal::new(
                 ErrorName::InvalidField,
                 "Fields 'source' and 'destination' name the same connection. \
-                 Give cluster0 as one and cluster1 as the other.",
+                 Use cluster0 for one field and cluster1 for the other.",
             ));
         }
         Ok(StartOptions {
@@ -202,7 +205,7 @@ impl StartRequest {
                 self.enable_user_write_blocking
                     .as_ref()
                     .is_some_and(|mode| mode.blocks),
-                "leave it out or give \"none\", and keep writers off the destination yourself",
+                "leave it out or give \"none\", and keep other writers off the destination",
             ),
             (
                 "preExistingDestinationData",
@@ -228,7 +231,7 @@ impl StartRequest {
 fn not_supported(field: &str, remedy: &str) -> Refusal {
     Refusal::new(
         ErrorName::NotSupported,
-        format!("This release does not have what '{field}' asks for: {remedy}."),
+        format!("This release does not support the value of '{field}': {remedy}."),
     )
 }
 
@@ -256,7 +259,8 @@ impl From<ClusterField> for ClusterName {
     }
 }
 
-/// `enableUserWriteBlocking`: one of three words, or mongosync's older booleans.
+/// `enableUserWriteBlocking`: mongosync's words "none", "destinationOnly" and "sourceAndDestination", or the boolean
+/// of its older releases.
 struct WriteBlocking {
     blocks: bool,
 }

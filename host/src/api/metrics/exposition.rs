@@ -1,18 +1,18 @@
-//! The text of a scrape, in Prometheus's format (version 0.0.4) or as OpenMetrics 1.0. In Prometheus's format a counter
-//! is described under its sample's name; in OpenMetrics under the name without `_total`.
+//! The text of a scrape, in Prometheus's format (version 0.0.4) or in OpenMetrics 1.0. A counter is described under the
+//! name of its samples in Prometheus's format, and under the name without `_total` in OpenMetrics.
 
 use std::fmt::Write;
 
 use super::family::{Family, MetricType, Sample};
 
-/// One of the two formats that Prometheus reads.
+/// Text format of a scrape.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Format {
     Prometheus,
     OpenMetrics,
 }
 
-/// The text of one scrape. Families stand in the order of their first samples.
+/// The text of a scrape. Families stand in the order of their first samples.
 ///
 /// Invariant: each family is described once, and its samples stand together, whatever the order of calls.
 pub(super) struct Exposition {
@@ -36,6 +36,7 @@ impl Format {
         }
     }
 
+    /// The value of `Content-Type`.
     pub(super) fn content_type(self) -> &'static str {
         match self {
             Self::Prometheus => "text/plain; version=0.0.4; charset=utf-8",
@@ -45,6 +46,7 @@ impl Format {
 }
 
 impl Exposition {
+    /// An empty text.
     pub(super) fn new(format: Format) -> Self {
         Self {
             format,
@@ -52,7 +54,7 @@ impl Exposition {
         }
     }
 
-    /// Adds the samples of `value` to `family`, with the values of its labels.
+    /// Adds the samples of `value` to `family`, with the values of the family's labels.
     pub(super) fn add<T: MetricType, const L: usize>(
         &mut self,
         family: &Family<T, L>,

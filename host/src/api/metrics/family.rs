@@ -33,49 +33,51 @@ pub(super) trait MetricType {
     const NAME: &'static str;
     /// Suffix of the samples' names that is part of the family's name in Prometheus's format only.
     const TOTAL: &'static str = "";
+    /// The value of one set of labels.
     type Value;
 
+    /// The samples of a value, in the order in which they are written.
     fn samples(value: Self::Value) -> Vec<Sample>;
 }
 
-/// One line of a family.
+/// A line of a family.
 pub(super) struct Sample {
     /// Suffix of the family's name.
     pub(super) suffix: &'static str,
-    /// A label beside those of the family: `quantile` or `le`.
+    /// Additional label: `quantile` or `le`.
     pub(super) label: Option<(&'static str, String)>,
     pub(super) value: f64,
 }
 
-/// A value that goes up and down.
+/// Type of a value that can decrease.
 pub(super) struct Gauge;
 
-/// A value that only goes up.
+/// Type of a value that only increases.
 pub(super) struct Counter;
 
-/// Quantiles that the process computes.
+/// Type of quantiles that the process computes.
 pub(super) struct Summary;
 
-/// A distribution over the buckets of [`LatencyHistogram`], for families in seconds.
+/// Type of a distribution over the buckets of [`LatencyHistogram`], for families in seconds.
 pub(super) struct Histogram;
 
-/// The number in a sample. Prometheus has 64-bit floats only.
+/// The number of a sample. Prometheus has 64-bit floats only.
 #[derive(Clone, Copy)]
 pub(super) struct Number(f64);
 
 impl<T: MetricType, const L: usize> Family<T, L> {
-    /// Panics, which fails the compilation of a constant, where the name is not one of Prometheus's, does not end
-    /// with the unit, or ends with a suffix of samples, and where the help is missing or would need escapes.
+    /// A family. Its constraints are assertions, which fail the compilation of a constant: a name of Prometheus's
+    /// characters that ends with the unit and not with `_total`, and a help that needs no escapes and has no full stop.
     pub(super) const fn new(
         name: &'static str,
         unit: Unit,
         help: &'static str,
         labels: [&'static str; L],
     ) -> Self {
-        assert!(is_name(name.as_bytes()), "letters, digits and '_'");
-        assert!(unit.is_of(name), "the name ends with its unit");
-        assert!(!ends_with(name, "_total"), "samples of counters get it");
-        assert!(is_help(help.as_bytes()), "a sentence without full stop");
+        assert!(is_name(name.as_bytes()), "letters, digits and '_' only");
+        assert!(unit.is_of(name), "the name has to end with its unit");
+        assert!(!ends_with(name, "_total"), "the suffix of samples");
+        assert!(is_help(help.as_bytes()), "a sentence, no full stop");
         Self {
             name,
             unit,
@@ -87,7 +89,7 @@ impl<T: MetricType, const L: usize> Family<T, L> {
 }
 
 impl Unit {
-    /// The unit's word in a name and in a `# UNIT` line.
+    /// The word for the unit in names and in `# UNIT` lines.
     pub(super) const fn word(self) -> Option<&'static str> {
         match self {
             Self::One => None,
@@ -216,7 +218,7 @@ impl MetricType for Histogram {
 }
 
 impl Number {
-    /// Seconds, of microseconds.
+    /// Microseconds, as seconds.
     pub(super) fn seconds_of_us(us: u64) -> Self {
         Self(Self::from(us).0 / 1e6)
     }

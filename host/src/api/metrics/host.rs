@@ -1,4 +1,4 @@
-//! The numbers of the host, whether or not a sync has begun.
+//! Families of the host, present before a sync begins.
 
 use super::exposition::Exposition;
 use super::family::{Family, Gauge, Unit};
@@ -17,7 +17,7 @@ const BUILD_INFO: Family<Gauge, 1> = Family::new(
 const ROLE: Family<Gauge, 1> = Family::new(
     "tidegate_role",
     Unit::One,
-    "1 for what this host is to the sync, 0 for the others",
+    "1 for the role of this host in the sync, 0 for the others",
     ["role"],
 );
 

@@ -1,8 +1,8 @@
-//! `GET /metrics`: every metric by name, unit and meaning, in the text that Prometheus reads, or in
-//! OpenMetrics where the request asks for it.
+//! `GET /metrics`: the numbers of host, sync, plugins and process, in Prometheus's text format, or in OpenMetrics where
+//! `Accept` asks for it.
 //!
-//! A scrape is one snapshot of the progress, so its numbers belong together. What
-//! is not known is left out, never 0. Names are part of the API.
+//! A scrape shows one snapshot of the progress, so its numbers are consistent. Unknown values are left out, never shown
+//! as 0. Names and labels of families are part of the API.
 
 mod exposition;
 mod family;
@@ -20,10 +20,10 @@ use axum::response::IntoResponse;
 use super::Control;
 use exposition::{Exposition, Format};
 
-/// The sync's numbers, for Prometheus.
+/// The numbers of the host and of the sync, for Prometheus.
 #[utoipa::path(
     get, path = "/metrics", tag = "health", operation_id = "metrics",
-    responses((status = 200, description = "The numbers, one a line.", body = String, content_type = "text/plain")),
+    responses((status = 200, description = "The numbers, one per line.", body = String, content_type = "text/plain")),
 )]
 pub(super) async fn scrape<C: Control>(
     State(control): State<Arc<C>>,

@@ -1,4 +1,4 @@
-//! The numbers of each stage of the chain, since the host started.
+//! Families of the stages of the chain, counted since the start of the host.
 
 use super::exposition::Exposition;
 use super::family::{Counter, Family, Histogram, Number, Summary, Unit};
@@ -7,14 +7,14 @@ use crate::model::plugins::PluginProgress;
 const DOCUMENTS: Family<Counter, 4> = Family::new(
     "tidegate_plugin_documents",
     Unit::One,
-    "Documents by what the plugin made of them",
+    "Documents by the outcome of the plugin",
     ["stage", "plugin", "digest", "outcome"],
 );
 
 const ERRORS: Family<Counter, 3> = Family::new(
     "tidegate_plugin_errors",
     Unit::One,
-    "Documents and batches that the plugin answered with an error, or with nonsense",
+    "Documents and batches that the plugin answered with an error, or in violation of the contract",
     ["stage", "plugin", "digest"],
 );
 
@@ -28,21 +28,21 @@ const TRAPS: Family<Counter, 3> = Family::new(
 const BYTES: Family<Counter, 4> = Family::new(
     "tidegate_plugin_bytes",
     Unit::Bytes,
-    "Bytes of documents that the plugin was given, and that it answered",
+    "Bytes of documents given to the plugin, and answered by it",
     ["stage", "plugin", "digest", "direction"],
 );
 
 const BATCH: Family<Summary, 3> = Family::new(
     "tidegate_plugin_batch_seconds",
     Unit::Seconds,
-    "How long the plugin takes for a batch",
+    "Duration of the plugin's calls, each for a batch of documents: quantiles",
     ["stage", "plugin", "digest"],
 );
 
 const BATCH_DURATION: Family<Histogram, 3> = Family::new(
     "tidegate_plugin_batch_duration_seconds",
     Unit::Seconds,
-    "Duration of the plugin's calls, each for a batch of documents",
+    "Duration of the plugin's calls, each for a batch of documents: distribution",
     ["stage", "plugin", "digest"],
 );
 

@@ -1,4 +1,4 @@
-//! The process itself, under the names that Prometheus's client libraries give.
+//! The numbers of the process, under the names that Prometheus's client libraries use.
 
 use std::fs;
 
@@ -47,7 +47,7 @@ const MAX_FILES: Family<Gauge, 0> = Family::new(
     [],
 );
 
-/// Adds what `/proc` says of this process (proc(5)); nothing where it says nothing.
+/// Adds the numbers of this process from `/proc` (proc(5)). Numbers that are unavailable are left out.
 pub(super) fn expose(exposition: &mut Exposition) {
     let stat = fs::read_to_string("/proc/self/stat").unwrap_or_default();
     let fields = ProcessStat::of(&stat).unwrap_or_default();
@@ -61,17 +61,18 @@ pub(super) fn expose(exposition: &mut Exposition) {
     exposition.add_if_known(&MAX_FILES, max_files());
 }
 
+/// Fields of `/proc/PID/stat`.
 #[derive(Default)]
 struct ProcessStat {
     cpu_seconds: Option<f64>,
-    /// After the machine's boot.
+    /// Start of the process, after the boot of the machine.
     started_seconds: Option<f64>,
     virtual_bytes: Option<f64>,
     resident_bytes: Option<f64>,
 }
 
 impl ProcessStat {
-    /// Of `/proc/PID/stat`: fields 14, 15, 22, 23 and 24. The second may hold anything.
+    /// Reads fields 14, 15, 22, 23 and 24. Field 2, the name of the program in parentheses, may hold any characters.
     fn of(stat: &str) -> Option<Self> {
         let (_, rest) = stat.rsplit_once(')')?;
         let fields: Vec<&str> = rest.split_whitespace().collect();
@@ -100,7 +101,7 @@ fn boot_seconds() -> Option<f64> {
 
 fn open_files() -> Option<f64> {
     let files = fs::read_dir("/proc/self/fd").ok()?.count();
-    // One is the directory that is being read.
+    // The open directory itself is among the entries.
     u32::try_from(files.saturating_sub(1)).ok().map(f64::from)
 }
 

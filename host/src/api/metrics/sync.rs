@@ -1,4 +1,4 @@
-//! The numbers of the sync.
+//! Families of the sync.
 
 use super::exposition::Exposition;
 use super::family::{Counter, Family, Gauge, Histogram, Unit};
@@ -16,7 +16,7 @@ const STATES: [State; 6] = [
 const STATE: Family<Gauge, 1> = Family::new(
     "tidegate_state",
     Unit::One,
-    "1 for the state that the sync is in, 0 for the others",
+    "1 for the state of the sync, 0 for the others",
     ["state"],
 );
 
@@ -79,7 +79,7 @@ const COPIED: Family<Counter, 0> = Family::new(
 const COPY_ESTIMATE: Family<Gauge, 0> = Family::new(
     "tidegate_copy_estimated_bytes",
     Unit::Bytes,
-    "Bytes of uncompressed documents that there are to copy, as estimated",
+    "Bytes of uncompressed documents to copy, as estimated",
     [],
 );
 

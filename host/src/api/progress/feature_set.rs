@@ -1,5 +1,4 @@
-//! The part of `GET /progress` about components: what is installed, what the sync
-//! runs on, and what waits.
+//! The field `featureSet` of `GET /progress`: installed components, pinned components, deferred features and swaps.
 
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -7,20 +6,21 @@ use utoipa::ToSchema;
 use super::position::Time;
 use crate::model::progress::{Available, Deferred, FeatureSetProgress, Pinned, Swapped};
 
-/// What is installed, and what the sync runs on.
+/// The installed feature set, and the components of the sync.
 #[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct FeatureSet {
-    /// Of the installed feature set.
+    /// Name of the installed feature set.
     name: String,
+    /// Version of the installed feature set.
     version: String,
-    /// What the sync runs on, by slot.
+    /// Pinned components, by slot.
     pinned: Vec<PinnedComponent>,
-    /// What comes with this release.
+    /// Components of this release.
     available: Vec<Component>,
-    /// What this release could do that the sync does not, and why.
+    /// Features of this release that the sync does not use, with the reason.
     deferred_features: Vec<DeferredFeature>,
-    /// Every component that took the place of another one, oldest first.
+    /// All swaps, oldest first.
     swaps: Vec<Swap>,
 }
 
@@ -30,7 +30,7 @@ struct PinnedComponent {
     slot: String,
     #[serde(flatten)]
     component: Component,
-    /// The source's cluster time from which it applies; null if the sync began with it.
+    /// Cluster time of the source from which the component applies. Null if the sync began with it.
     since: Option<Time>,
 }
 
@@ -43,15 +43,15 @@ struct Component {
     version: String,
     /// `sha256:` and hex.
     digest: String,
-    /// The version of the plugin contract that it was built for.
+    /// Version of the plugin contract that the component was built for.
     abi: String,
-    /// Counts up when the component answers the same input differently.
+    /// Increases when the component answers the same input differently.
     semantics: i64,
 }
 
 #[derive(Serialize, ToSchema)]
 struct DeferredFeature {
-    /// A component's name, or a feature's.
+    /// Name of a component or of a feature.
     name: String,
     reason: String,
 }
@@ -60,7 +60,7 @@ struct DeferredFeature {
 #[serde(rename_all = "camelCase")]
 #[schema(as = SwappedComponent)]
 struct Swap {
-    /// By the destination's clock, RFC 3339.
+    /// RFC 3339, by the clock of the destination.
     at: String,
     slot: String,
     name: String,
@@ -68,9 +68,9 @@ struct Swap {
     from_digest: String,
     to_version: String,
     to_digest: String,
-    /// The source's cluster time from which the new one applies.
+    /// Cluster time of the source from which the new component applies.
     cluster_time: Option<Time>,
-    /// It gives other answers, and what it sees was copied again.
+    /// Whether the new component has other semantics, so that its collections were copied again.
     recopied: bool,
 }
 

@@ -1,15 +1,16 @@
-//! Cluster times and positions, as the API writes them.
+//! Wire form of cluster times and positions.
 
 use serde::Serialize;
 use utoipa::ToSchema;
 
 use crate::model::ClusterTime;
 
+/// The two positions of a sync in the change stream.
 #[derive(Serialize, ToSchema)]
 pub(super) struct Positions {
-    /// What a restart resumes from.
+    /// Persisted position, from which a restart resumes.
     safe: Position,
-    /// What is applied.
+    /// Position up to which events are applied.
     reported: Position,
 }
 
@@ -19,9 +20,10 @@ struct Position {
     cluster_time: Option<Time>,
 }
 
+/// A cluster time.
 #[derive(Serialize, ToSchema)]
 pub(super) struct Time {
-    /// Seconds.
+    /// Seconds since the Unix epoch.
     #[serde(rename = "T")]
     seconds: u32,
     /// Ordinal within the second.

@@ -1,5 +1,5 @@
-//! The body of `GET /progress`: mongosync's fields under mongosync's names, and
-//! ours, which no field of its could be mistaken for.
+//! The answer of `GET /progress`: mongosync's fields under mongosync's names, and additional fields of tidegate, whose
+//! names mongosync does not use.
 //!
 //! In IDLE all fields but `state`, `canCommit`, `canWrite` and the ids are null.
 
@@ -13,6 +13,7 @@ use crate::model::plugins::PluginProgress;
 use crate::model::progress::{CollectionProgress, CopyProgress, Endpoint, IndexProgress};
 use crate::model::{Progress, State};
 
+/// Answer of `GET /progress`.
 #[derive(Serialize, ToSchema)]
 pub(in crate::api) struct ProgressAnswer {
     success: bool,
@@ -24,18 +25,18 @@ pub(in crate::api) struct ProgressAnswer {
 struct ProgressBody {
     /// IDLE, RUNNING, PAUSED, COMMITTING, COMMITTED or REVERSING.
     state: String,
-    /// True when a commit would be accepted now.
+    /// Whether a commit would be accepted now.
     can_commit: bool,
-    /// True once applications may write to the destination.
+    /// Whether applications may write to the destination.
     can_write: bool,
-    /// Why canCommit is false.
+    /// Reason of a canCommit that is false.
     can_commit_reason: Option<String>,
-    /// The step of the work.
+    /// Current step of the work.
     info: Option<&'static str>,
-    /// Newest source cluster time minus newest applied; null when PAUSED.
+    /// Newest cluster time of the source minus newest applied cluster time. Null when PAUSED.
     lag_time_seconds: Option<u32>,
     lag: Option<Lag>,
-    /// Persisted: survives restarts.
+    /// Persisted change events only, so that the number survives restarts.
     total_events_applied: Option<u64>,
     collection_copy: Option<CollectionCopy>,
     index_building: Option<IndexBuilding>,
@@ -53,11 +54,11 @@ struct ProgressBody {
     #[serde(rename = "coordinatorID")]
     coordinator_id: String,
     positions: Option<Positions>,
-    /// Documents that are in quarantine now.
+    /// Number of documents in quarantine now.
     quarantined: Option<u64>,
-    /// The chain, in order; what each stage has done since the host started.
+    /// Stages of the chain, in order, with their numbers since the start of this host.
     plugins: Option<Vec<Plugin>>,
-    /// Which host works on the sync.
+    /// The host that works on the sync.
     lease: Option<LeaseBody>,
     upgrade: Option<UpgradeBody>,
     feature_set: Option<FeatureSet>,
@@ -94,7 +95,7 @@ struct IndexBuilding {
 #[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 struct Ping {
-    /// Absent while there has been no answer.
+    /// Absent while the cluster does not answer.
     #[serde(skip_serializing_if = "Option::is_none")]
     ping_latency_ms: Option<u64>,
 }
@@ -113,29 +114,30 @@ struct DirectionMapping {
 struct Plugin {
     name: String,
     digest: String,
-    /// Documents that it was given.
+    /// Documents given to the component.
     documents: u64,
     kept: u64,
     dropped: u64,
     replaced: u64,
     quarantined: u64,
-    /// Documents and batches that it answered with an error, or with nonsense.
+    /// Documents and batches that the component answered with an error, or in violation of the contract.
     errors: u64,
     /// Calls that ended in a trap.
     traps: u64,
     bytes_in: u64,
     bytes_out: u64,
-    /// Of one batch.
+    /// Median duration of a call, which is given one batch.
     p50_micros: u64,
+    /// 99th percentile of the same.
     p99_micros: u64,
 }
 
 #[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 struct Collection {
-    /// On the source.
+    /// Namespace on the source.
     namespace: String,
-    /// On the destination.
+    /// Namespace on the destination.
     destination: String,
     state: &'static str,
     documents: u64,
@@ -143,6 +145,7 @@ struct Collection {
 }
 
 impl ProgressAnswer {
+    /// The answer for a snapshot.
     pub(in crate::api) fn new(progress: Progress, with_collections: bool) -> Self {
         Self {
             success: true,
@@ -183,7 +186,7 @@ impl ProgressBody {
         if progress.state != State::Idle {
             body.describe(progress, with_collections);
         } else if progress.info.is_some() {
-            // The host has not looked for a sync yet.
+            // The host still waits for its clusters, and does not know whether a sync exists.
             body.info = progress.info;
             body.can_commit_reason = progress.cannot_commit;
             body.warnings = Some(progress.warnings);
@@ -225,7 +228,7 @@ impl ProgressBody {
 }
 
 impl Lag {
-    /// Documents and DDL come through one ordered stream, so they lag alike.
+    /// Documents and DDL arrive in one ordered stream, so their lags are equal.
     fn new(seconds: u32) -> Self {
         Self {
             overall_lag_seconds: seconds,
@@ -236,8 +239,8 @@ impl Lag {
 }
 
 impl From<CopyProgress> for CollectionCopy {
-    /// The total is an estimate: it gives way to what has been copied, and is
-    /// never 0, because scripts divide by it.
+    /// The total is an estimate: it is raised to the copied bytes where these exceed it. It is never 0, because scripts
+    /// divide by it.
     fn from(copy: CopyProgress) -> Self {
         Self {
             estimated_total_bytes: copy.total_bytes.max(copy.copied_bytes).max(1),
@@ -299,7 +302,7 @@ impl Collection {
     }
 }
 
-/// mongosync's wording of a time.
+/// A duration in mongosync's wording.
 fn oplog_time_remaining(seconds: u64) -> String {
     const MINUTE: u64 = 60;
     const HOUR: u64 = 60 * MINUTE;

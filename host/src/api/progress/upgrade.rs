@@ -1,48 +1,54 @@
-//! Who works on the sync, and what live upgrades it has been through.
+//! The fields `lease` and `upgrade` of `GET /progress`: the host that works on the sync, and the history of live
+//! upgrades.
 
 use serde::Serialize;
 use utoipa::ToSchema;
 
 use crate::model::progress::{LeaseProgress, Upgrade, UpgradeProgress};
 
+/// The lease of the sync.
 #[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct LeaseBody {
-    /// True if this host works on the sync; false at a standby.
+    /// Whether this host works on the sync. False at a standby.
     ours: bool,
     /// `--id` of the host that works on the sync.
     instance: String,
-    /// The id of its process.
+    /// Id of the process that works on the sync.
     holder: String,
+    /// Release of that process.
     release: String,
-    /// Counts up each time the sync changes hands.
+    /// Increases at each takeover.
     term: i64,
-    /// From what the host before applied last to what this one applied first; null until then.
+    /// Time from the last event that the previous host applied to the first event that this host applied. Null until
+    /// then, and where the previous host's time is unknown.
     paused_ms: Option<i64>,
 }
 
+/// Versions of metadata and release, and the live upgrades of the sync.
 #[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct UpgradeBody {
+    /// Null before start.
     metadata_version: Option<i32>,
     binary_version: &'static str,
     /// Oldest first.
     history: Vec<UpgradeEntry>,
 }
 
-/// One live upgrade.
+/// A live upgrade.
 #[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 struct UpgradeEntry {
-    /// By the destination's clock.
+    /// RFC 3339, by the clock of the destination.
     at: String,
     from_binary: String,
     to_binary: String,
     from_metadata: i32,
     to_metadata: i32,
-    /// Without an applied event; null where the sync was not running.
+    /// Time without an applied event. Null where the sync was not running.
     paused_ms: Option<i64>,
-    /// How the old host left.
+    /// How the previous host ended.
     outcome: String,
 }
 

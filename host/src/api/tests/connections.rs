@@ -1,4 +1,4 @@
-//! Finding 36, over real sockets: who sends halves of requests keeps nobody from calling.
+//! Finding 36, over real sockets: a client that sends incomplete requests does not keep other clients from calling.
 
 use std::time::Duration;
 
@@ -8,7 +8,7 @@ use tokio::time::{Instant, timeout};
 
 use super::*;
 
-/// Serves a scripted sync; gives its port.
+/// Serves a scripted sync, and returns its port.
 async fn served(stop: &CancellationToken) -> u16 {
     let listener = bind(0).await.expect("a port");
     let port = listener.local_addr().expect("an address").port();
@@ -26,7 +26,7 @@ async fn send(port: u16, text: &str) -> std::io::Result<TcpStream> {
     Ok(stream)
 }
 
-/// The status line of what one whole request is answered.
+/// The status line of the answer to a complete request.
 async fn answered(port: u16, head: &str, body: &str) -> String {
     let length = body.len();
     let text = format!(
@@ -57,7 +57,7 @@ async fn f36_a_thousand_half_requests_stop_nobody() {
     let stop = CancellationToken::new();
     let port = served(&stop).await;
     for half in [
-        // Of a head; of a body whose length is known, and of one whose is not; nothing at all.
+        // An incomplete head, an incomplete body of known and of unknown length, and an empty request.
         "POST /api/v1/start HTTP/1.1\r\nHost: localhost\r\n",
         "POST /api/v1/start HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1000000\r\n\r\n{",
         "POST /api/v1/plugins HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n1\r\nx",
@@ -65,7 +65,7 @@ async fn f36_a_thousand_half_requests_stop_nobody() {
     ] {
         let mut open = Vec::new();
         for _ in 0..1_000 {
-            // One that was closed to make room for others may refuse.
+            // A connection that was closed to make room for others may refuse.
             open.extend(send(port, half).await);
         }
         assert!(open.len() > 900, "{}", open.len());

@@ -1,4 +1,4 @@
-//! `GET /metrics`: text that a parser takes, with the values of the progress.
+//! `GET /metrics`: text that a parser accepts, with the values of the progress.
 
 use std::collections::HashMap;
 
@@ -16,8 +16,8 @@ async fn scrape(state: State) -> String {
     String::from_utf8(bytes.expect("a body").into()).expect("text")
 }
 
-/// The samples by name and labels. Every one follows its own help and type, and no
-/// description comes twice.
+/// The samples by name and labels. Asserts that each sample follows the help and the type of its family, and that no
+/// family is described twice.
 fn parse(text: &str) -> HashMap<&str, f64> {
     let mut samples = HashMap::new();
     let mut described: Vec<(&str, &str)> = Vec::new();
@@ -115,7 +115,7 @@ async fn metrics_hold_the_numbers_of_the_progress() {
 async fn each_stage_of_the_chain_has_its_own_series() {
     let text = scrape(State::Running).await;
     let samples = parse(&text);
-    // Both stages are of one component.
+    // Both stages have the same component.
     for (stage, first) in [(0, 100.0), (1, 200.0)] {
         for (name, label, value) in [
             ("documents_total", r#",outcome="kept""#, first + 1.0),

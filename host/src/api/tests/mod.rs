@@ -1,5 +1,5 @@
-//! The API over a scripted sync: what it passes on, what it answers, and that a
-//! refused call reaches nobody.
+//! The API over a scripted session: the calls that it passes on, its answers, and that a refused call does not reach
+//! the session.
 
 use axum::body::{Body, to_bytes};
 use axum::http::{Request, StatusCode, header};
@@ -22,7 +22,7 @@ mod start;
 use scripted_session::ScriptedSession;
 use start::DOCUMENTED_START;
 
-/// mongosync's documented body of the calls without options, verbatim.
+/// mongosync's documented body of calls without options, verbatim.
 const DOCUMENTED_EMPTY: &str = "{ }";
 
 fn request(method: &str, path: &str, body: impl Into<Body>) -> Request<Body> {
@@ -30,7 +30,7 @@ fn request(method: &str, path: &str, body: impl Into<Body>) -> Request<Body> {
         .method(method)
         .uri(path)
         .header(header::HOST, "localhost:27182")
-        // What `curl --data` sends.
+        // The value that `curl --data` sends.
         .header(header::CONTENT_TYPE, "application/x-www-form-urlencoded")
         .body(body.into())
         .expect("a request")

@@ -1,9 +1,9 @@
-//! Components through the API: listed, uploaded, swapped.
+//! Components through the API: list, upload, swap.
 
 use super::*;
 use std::io;
 
-/// The most bytes of a component.
+/// Largest component, in bytes.
 const COMPONENT_LIMIT_BYTES: usize = 64 << 20;
 
 fn installed(bytes: usize) -> Value {
@@ -105,7 +105,7 @@ async fn an_upgrade_passes_its_swaps_on() {
     }
 }
 
-// error | what its description must hold | input.
+// error | text that its description must contain | input.
 const BAD_UPGRADES: &str = r#"
 MissingField | 'components'                                        | {}
 InvalidField | 'components': the array is empty                    | { "components": [] }

@@ -1,4 +1,4 @@
-//! The golden bodies of `GET /progress`.
+//! Golden bodies of `GET /progress`.
 
 use super::*;
 

@@ -1,4 +1,4 @@
-//! Stands in for the session.
+//! Test double of the session.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -20,7 +20,7 @@ use crate::model::{
 };
 use crate::plugin::{ComponentInfo, Installed, InstalledPlugin, Scope};
 
-/// Allows what its state allows, and writes down what it was asked.
+/// Allows the calls that its state allows, and records them.
 pub(super) struct ScriptedSession {
     state: State,
     heard: Mutex<Vec<String>>,
@@ -111,7 +111,7 @@ impl Control for ScriptedSession {
         }
         Ok(())
     }
-    /// Has five documents in quarantine.
+    /// Pages of five documents in quarantine.
     async fn quarantined(
         &self,
         after: String,
@@ -165,7 +165,7 @@ fn sample_quarantined(id: &str) -> QuarantinedDocument {
     }
 }
 
-/// A stage whose numbers all differ.
+/// A stage with a different value in each number.
 fn sample_stage(name: &str, first: u64) -> PluginProgress {
     PluginProgress {
         name: name.to_owned(),
@@ -185,7 +185,7 @@ fn sample_stage(name: &str, first: u64) -> PluginProgress {
     }
 }
 
-/// A histogram whose buckets all differ.
+/// A histogram with a different count in each bucket.
 fn sample_latency(first: u64) -> LatencyHistogram {
     LatencyHistogram {
         counts: std::array::from_fn(|bucket| first + bucket as u64),

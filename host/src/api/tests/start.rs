@@ -1,9 +1,9 @@
-//! `POST /start`: mongosync's documented bodies, and every kind of bad one.
+//! `POST /start`: mongosync's documented bodies, and every kind of invalid body.
 
 use super::*;
 use crate::model::options::{BuildIndexes, Json, NamespaceFilter, OnError, PluginOptions, Regex};
 
-/// The bodies of mongosync's documented curl lines, verbatim.
+/// Bodies of mongosync's documented curl lines, verbatim.
 pub(super) const DOCUMENTED_START: &str = r#"
    {
       "source": "cluster0",
@@ -33,7 +33,7 @@ async fn start(body: impl Into<Body>) -> (StatusCode, Value, Vec<String>) {
     (status, answer, control.heard())
 }
 
-/// What the one start that was heard asks for.
+/// The options of the only recorded start.
 fn options(heard: &[String]) -> StartOptions {
     let [start] = heard else { panic!("{heard:?}") };
     let options = start.strip_prefix("start ").expect("a start");
@@ -77,7 +77,7 @@ async fn mongosyncs_documented_start_lines_work() {
     assert_eq!(options.build_indexes, BuildIndexes::AfterDataCopy);
 }
 
-/// A start with these fields beside source and destination.
+/// A start with `fields` in addition to source and destination.
 fn with(fields: &str) -> String {
     format!(r#"{{ "source": "cluster0", "destination": "cluster1", {fields} }}"#)
 }
@@ -86,7 +86,7 @@ fn with_filter(filter: &str) -> String {
     with(&format!(r#""includeNamespaces": [{filter}]"#))
 }
 
-// The tables of refusals: error | what its description must hold | input.
+// Tables of refusals: error | text that its description must contain | input.
 
 const BAD_BODIES: &str = r#"
 InvalidJson  | line 1                 | {
@@ -188,7 +188,7 @@ async fn a_bad_start_is_refused_by_name_and_reaches_nobody() {
     }
 }
 
-/// In every call that takes a body, at any depth, a plugin's configuration included.
+/// Covers every call that has a body, at any depth, also in the configuration of a plugin.
 #[tokio::test]
 async fn f48_a_name_that_is_given_twice_is_refused() {
     for (call, body, place) in [
