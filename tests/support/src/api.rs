@@ -29,7 +29,7 @@ pub fn can_commit(progress: &Value) -> bool {
     progress.get("canCommit") == Some(&Value::Bool(true))
 }
 
-/// A text field of the progress; empty if it is not there.
+/// A text field of the progress; empty if missing.
 pub fn text<'a>(progress: &'a Value, field: &str) -> &'a str {
     progress
         .get(field)
@@ -37,7 +37,7 @@ pub fn text<'a>(progress: &'a Value, field: &str) -> &'a str {
         .unwrap_or_default()
 }
 
-/// A number of the progress by JSON pointer; 0 if it is not there.
+/// A number of the progress by JSON pointer; 0 if missing.
 pub fn number(progress: &Value, pointer: &str) -> u64 {
     progress
         .pointer(pointer)
@@ -45,7 +45,7 @@ pub fn number(progress: &Value, pointer: &str) -> u64 {
         .unwrap_or(0)
 }
 
-/// One request on a connection of its own: the other end may have died since the last.
+/// A request on its own connection: a kept connection may have been closed by the host.
 pub(crate) fn request(method: &str, url: &str, body: Vec<u8>) -> Result<Answer> {
     let agent: ureq::Agent = ureq::Agent::config_builder()
         .http_status_as_error(false)

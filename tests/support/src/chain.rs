@@ -1,4 +1,4 @@
-//! Plugins as native code: what a chain is expected to make of a source.
+//! Plugins as native code: the expected result of a chain for a source.
 
 use anyhow::{Result, anyhow};
 use serde_json::Value;
@@ -15,7 +15,7 @@ type Transformation =
 struct Stage {
     sees: InScope,
     transform: Transformation,
-    /// What it cannot handle is in quarantine, not on the destination.
+    /// Documents that the plugin cannot handle are in quarantine, not on the destination.
     quarantines: bool,
 }
 
@@ -50,7 +50,7 @@ impl Chain {
         self.add::<P>(config, Box::new(sees), false)
     }
 
-    /// The same, of a plugin that quarantines what it cannot handle.
+    /// Like `then_in`, for a plugin that quarantines documents that it cannot handle.
     pub fn then_or_absent_in<P: Transform + Send + Sync + 'static>(
         self,
         config: &Value,

@@ -18,7 +18,7 @@ pub struct WrongClock {
 }
 
 impl WrongClock {
-    /// One that is off by, say, `+1h`.
+    /// A clock with an offset such as `+1h`.
     pub fn by(offset: &str) -> Result<Self> {
         let clock = Self {
             directory: TestDir::new()?,
@@ -36,7 +36,7 @@ impl WrongClock {
         std::fs::rename(new, self.file()).context("set a clock")
     }
 
-    /// What a process has to be started with to see it.
+    /// The environment variables that give a process this clock.
     pub fn environment(&self) -> Vec<(String, String)> {
         let variables = [
             ("LD_PRELOAD", self.library.display().to_string()),

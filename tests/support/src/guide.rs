@@ -6,9 +6,9 @@ use anyhow::Result;
 
 /// A block of the page that the test has a use for.
 pub enum Block<'a> {
-    /// ```` ```console ````: commands behind `$ `, the rest is what they print.
+    /// ```` ```console ````: commands after `$ `; the other lines are their output.
     Console(&'a str),
-    /// ```` ```… file=PATH ````: what the reader puts into a file.
+    /// ```` ```… file=PATH ````: text that the reader writes into a file.
     File { path: &'a str, text: &'a str },
 }
 
@@ -24,13 +24,13 @@ pub fn blocks(page: &str) -> Vec<Block<'_>> {
         } else if let Some((_, path)) = info.split_once("file=") {
             blocks.push(Block::File { path, text });
         }
-        // The next block may begin with the line behind this one.
+        // The next block may begin with the next line.
         rest = behind;
     }
     blocks
 }
 
-/// The page as one script, so that `cd` and variables last.
+/// The page as a single script, so that `cd` and variables last.
 pub fn script(blocks: &[Block<'_>]) -> Result<String> {
     let mut script =
         "set -euo pipefail\ntrap 'kill $(jobs -p) 2>/dev/null || true' EXIT\n".to_owned();
@@ -38,7 +38,7 @@ pub fn script(blocks: &[Block<'_>]) -> Result<String> {
         match block {
             Block::Console(text) => {
                 for command in text.lines().filter_map(|line| line.strip_prefix("$ ")) {
-                    // What it prints is found under its name when the test fails.
+                    // The output is stored under the name of the test when the test fails.
                     writeln!(
                         script,
                         "cat >&2 <<'COMMAND'\n$ {command}\nCOMMAND\n{command}"

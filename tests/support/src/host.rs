@@ -32,7 +32,7 @@ pub struct Arguments {
     pub binary: PathBuf,
     pub cluster0: String,
     pub cluster1: String,
-    /// Where its log goes, and what it prints (`stderr`).
+    /// Directory of the log and of the output (`stderr`).
     pub log_path: PathBuf,
     /// More arguments.
     pub more: Vec<String>,
@@ -47,7 +47,7 @@ pub struct Host {
     kill_at: Option<String>,
     /// Of the processes that have ended.
     ended: Usage,
-    /// Of the running process, as last seen: a dead one cannot be asked.
+    /// CPU time of the running process at the last look: a dead process cannot be asked.
     seen_cpu_ms: AtomicU64,
     seen_peak_kb: AtomicU64,
 }
@@ -58,8 +58,8 @@ fn waits_for_clusters(body: &Value) -> bool {
     info.and_then(Value::as_str) == Some("waiting for clusters")
 }
 
-/// The host's binary: `TIDEGATE_BIN`, else the one beside the running test or
-/// task (`target/debug`, `target/release`).
+/// The host's binary: `TIDEGATE_BIN`, else the binary next to the running test or task (`target/debug`,
+/// `target/release`).
 pub fn binary() -> Result<PathBuf> {
     if let Some(path) = std::env::var_os("TIDEGATE_BIN") {
         return Ok(PathBuf::from(path));
@@ -179,7 +179,7 @@ impl Host {
 
     // ---- waiting
 
-    /// Waits until a look at the progress pleases; a failure shows the last one.
+    /// Waits until `look` accepts the progress. A failure shows the last progress.
     pub async fn wait_until(
         &self,
         what: &str,
@@ -361,7 +361,7 @@ impl Host {
         self.arguments.log_path.with_extension("stderr")
     }
 
-    /// What the host wrote to its standard error.
+    /// The standard error of the host.
     pub fn printed(&self) -> String {
         std::fs::read_to_string(self.stderr()).unwrap_or_default()
     }

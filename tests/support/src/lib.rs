@@ -1,5 +1,5 @@
-//! The test harness: real replica sets, the real host process, a workload and
-//! a comparison of both clusters byte for byte.
+//! The test harness: real replica sets, the real host process, a workload and a comparison of both clusters byte
+//! for byte.
 //!
 //! A scenario is a [`Rig`]: two clusters and a host between them.
 //!
@@ -16,8 +16,8 @@
 //! # }
 //! ```
 //!
-//! Nothing here waits a fixed time: every wait is for a condition, with a
-//! deadline and a message that says what was seen last.
+//! No wait has a fixed time: every wait is for a condition, with a deadline and a message that shows the last
+//! state.
 
 mod api;
 pub mod chain;

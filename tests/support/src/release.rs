@@ -8,18 +8,18 @@ use semver::Version;
 
 use crate::mongod::{target_directory, workspace};
 
-/// The last release whose metadata this one migrates.
+/// The last release whose metadata this release migrates.
 pub const BEFORE_THIS_METADATA: &str = "0.2.0";
 
-/// Releases that tests name, whatever the previous one is: the last without a lease, and the last
-/// of the metadata version before this one's.
+/// Releases that tests name, independent of the previous release: the last release without a lease, and the last
+/// release with the previous metadata version.
 pub const NAMED_BY_TESTS: [&str; 2] = ["0.1.1", BEFORE_THIS_METADATA];
 
 /// A release that `tests/releases.toml` names.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Release {
     pub version: Version,
-    /// What it is built from.
+    /// The commit of the release.
     pub commit: String,
 }
 
@@ -63,7 +63,7 @@ pub fn all() -> Result<Vec<Release>> {
     Ok(releases)
 }
 
-/// The releases that are older than what this workspace builds, the oldest first.
+/// The releases older than the version of this workspace, oldest first.
 pub fn earlier() -> Result<Vec<Release>> {
     let ours = Version::parse(env!("CARGO_PKG_VERSION")).context("this package's version")?;
     Ok(all()?

@@ -1,4 +1,4 @@
-//! What a scenario stands on: two clusters and a host between them.
+//! The rig of a scenario: two clusters and a host between them.
 
 use std::path::PathBuf;
 
@@ -24,7 +24,7 @@ pub struct Options {
     pub host_arguments: Vec<String>,
     /// More of the host's environment.
     pub host_environment: Vec<(String, String)>,
-    /// The host's binary; by default the one beside the running test.
+    /// The host's binary; by default the binary next to the running test.
     pub host_binary: Option<PathBuf>,
     /// A proxy before each cluster, through which the hosts go. Not with TLS.
     pub proxied: bool,
@@ -148,7 +148,7 @@ impl Rig {
         self.close().await
     }
 
-    /// What is left of [`Rig::finish`] after a commit of the test's own.
+    /// The remaining part of [`Rig::finish`] after a commit by the test itself.
     pub async fn close(self) -> Result<Comparison> {
         let compared = self.compare().await?;
         self.log.check()?;
@@ -156,8 +156,8 @@ impl Rig {
         Ok(compared)
     }
 
-    /// Empties the destination, metadata included, and puts a fresh host before
-    /// it, so that the next run of a series begins anew. The source stays.
+    /// Empties the destination, metadata included, and starts a fresh host for it, so that the next run of a series
+    /// begins from scratch. The source stays.
     pub async fn begin_again(&mut self, kill_at: Option<&str>) -> Result<()> {
         if self.host.process().is_ok() {
             self.host.kill()?;

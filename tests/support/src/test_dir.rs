@@ -1,4 +1,4 @@
-//! The directory of one test: removed when the test passed, kept when it did not.
+//! The directory of a test: removed after success, kept after a failure.
 
 use std::path::{Path, PathBuf};
 

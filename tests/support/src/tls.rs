@@ -1,5 +1,4 @@
-//! Certificates for clusters that speak TLS: one authority, one server
-//! certificate for the loopback address.
+//! Certificates for clusters with TLS: an authority, and a server certificate for the loopback address.
 
 use std::path::{Path, PathBuf};
 

@@ -4,21 +4,21 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Result, bail};
 
-/// A condition is looked at often at first, less often in a long wait: looking
-/// costs the one that is looked at.
+/// Pauses between looks at a condition: short at first, longer in a long wait, because a look costs CPU on the
+/// observed side.
 const SHORTEST: Duration = Duration::from_millis(10);
 const LONGEST: Duration = Duration::from_millis(50);
 
-/// What a look at a condition found.
+/// The result of a look at a condition.
 pub enum Look<T> {
     /// It holds.
     Done(T),
-    /// It does not yet; the text says what was seen, for the message at the deadline.
+    /// It does not yet. The text describes the state, for the message at the deadline.
     NotYet(String),
 }
 
-/// Looks until the condition holds; fails at the deadline with what was seen last.
-/// An error of `look` ends the wait at once.
+/// Looks until the condition holds. Fails at the deadline, with the last state. An error of `look` ends the wait at
+/// once.
 pub async fn wait_until<T, F>(what: &str, deadline: Duration, mut look: F) -> Result<T>
 where
     F: AsyncFnMut() -> Result<Look<T>>,

@@ -102,7 +102,7 @@ pub(super) async fn read(client: &Client) -> Result<BTreeMap<Name, Entry>> {
 async fn read_entry(database: &Database, name: &str, listed: &Document) -> Result<Entry> {
     let kind = listed.get_str("type").unwrap_or("collection").to_owned();
     let mut options = listed.get_document("options").cloned().unwrap_or_default();
-    // What `collMod` writes down and `create` leaves out says the same.
+    // An option that `collMod` writes with its default value equals an option that `create` leaves out.
     for (option, default) in [("validationLevel", "strict"), ("validationAction", "error")] {
         if options.get_str(option).is_ok_and(|value| value == default) {
             options.remove(option);
@@ -135,7 +135,7 @@ async fn list(database: &Database, command: Document) -> Result<Vec<Document>> {
         .with_context(|| format!("{what} in {}", database.name()))
 }
 
-/// What differs, with both values. `Bson` compares documents with their order.
+/// Fields with different values, with both values. `Bson` compares documents including their order.
 fn fields_that_differ(
     source: &BTreeMap<String, Bson>,
     destination: &BTreeMap<String, Bson>,

@@ -1,8 +1,7 @@
 //! Two collections document by document, as raw bytes.
 //!
-//! Both are read in the same order, in large raw batches, side by side. Where
-//! they part the destination is asked for the source's `_id`, which tells a
-//! missing document from an extra one.
+//! Both are read in the same order, in large raw batches, side by side. At a difference the destination is asked
+//! for the source's `_id`, which distinguishes a missing document from an extra document.
 
 use std::{borrow::Cow, collections::VecDeque};
 
@@ -25,7 +24,7 @@ pub(super) enum Order {
     Natural,
 }
 
-/// One collection on both sides.
+/// A collection on both sides.
 pub(super) struct Sides<'a> {
     pub(super) source: &'a Client,
     pub(super) destination: &'a Client,
@@ -140,10 +139,10 @@ async fn side_by_side(
     Ok(())
 }
 
-/// One side, read ahead by a task of its own.
+/// A side, read ahead by its own task.
 struct Reader {
     batches: mpsc::Receiver<Result<RawBatch>>,
-    /// The batch being read, and the bounds of what is left of it.
+    /// The batch being read, and the bounds of its unread part.
     batch: Vec<u8>,
     left: VecDeque<(usize, usize)>,
 }
@@ -246,7 +245,7 @@ fn id(document: &RawDocument) -> Result<String> {
     ))
 }
 
-/// Names the first field at which two documents of one `_id` part.
+/// Names the first field in which two documents with the same `_id` differ.
 fn differing(one: &[u8], other: &[u8]) -> Result<String> {
     let (one, other) = (document(one)?, document(other)?);
     let (mut ours, mut theirs) = (one.iter(), other.iter());

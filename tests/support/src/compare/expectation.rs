@@ -1,4 +1,4 @@
-//! What the destination is expected to hold of a source.
+//! The expected contents of a destination for a source.
 
 use anyhow::Result;
 
@@ -11,11 +11,10 @@ pub enum Expected {
     Changed(Vec<u8>),
 }
 
-/// Which namespaces are expected under which names, and what becomes of their
-/// documents. A closure over database and collection is one that expects
-/// everything it takes as it is.
+/// The expected names of namespaces, and the expected results of their documents. A closure over database and
+/// collection is an expectation that accepts documents unchanged.
 pub trait Expectation: Send + Sync {
-    /// The database and collection on the destination; `None` for what is not to be there.
+    /// The database and collection on the destination; `None` for a namespace that must be missing there.
     fn name(&self, database: &str, collection: &str) -> Option<(String, String)>;
 
     fn document(&self, _database: &str, _collection: &str, _document: &[u8]) -> Result<Expected> {

@@ -1,10 +1,9 @@
-//! The full comparison of two clusters: collections with their options, views,
-//! indexes, and every document as raw bytes, field order included.
+//! The full comparison of two clusters: collections with their options, views, indexes, and every document as raw
+//! bytes, field order included.
 //!
-//! What is ignored: the server's own databases, metadata of sync tools, UUIDs,
-//! and the order of option fields at the top level of a collection's options
-//! or an index's spec. Nothing else: the order inside a key pattern, a validator
-//! or a view's pipeline counts.
+//! Ignored are only the server's own databases, metadata of sync tools, UUIDs, and the order of option fields at
+//! the top level of a collection's options or an index's spec. The order inside a key pattern, a validator or a
+//! view's pipeline counts.
 
 mod catalog;
 mod documents;
@@ -17,10 +16,10 @@ use mongodb::Client;
 
 pub use expectation::{Expectation, Expected};
 
-/// No more differences than this are looked for in one collection.
+/// Limit of differences that are reported for a collection.
 const MOST_PER_COLLECTION: usize = 10;
 
-/// What two clusters have in common, and what not.
+/// Numbers of equal objects, and the differences of two clusters.
 #[derive(Clone, Debug, Default)]
 pub struct Comparison {
     pub collections: u64,
@@ -30,7 +29,7 @@ pub struct Comparison {
     pub differences: Vec<Difference>,
 }
 
-/// One difference, readable.
+/// A difference, readable.
 #[derive(Clone, Debug)]
 pub struct Difference {
     pub namespace: String,
@@ -65,8 +64,7 @@ impl Comparison {
     }
 }
 
-/// Compares what is expected of the source with everything on the destination:
-/// anything there that is not expected is a difference too.
+/// Compares the expected contents with the whole destination: an unexpected object there is a difference, too.
 pub async fn compare(
     source: &Client,
     destination: &Client,

@@ -1,4 +1,4 @@
-//! The hosts of one run: hired, called whichever works, killed, stopped and let go on.
+//! The hosts of a run: started, called, killed, stopped and continued. A call goes to the host that works.
 
 use std::{
     path::{Path, PathBuf},
@@ -30,7 +30,7 @@ const STARTS: usize = 5;
 pub(super) struct Crew {
     arguments: Arguments,
     hosts: Mutex<Vec<Option<Host>>>,
-    /// One is hired at a time.
+    /// Only one host is started at a time.
     hiring: tokio::sync::Mutex<()>,
     /// A host that stands still, or does not know yet that it is too late.
     ignored: Mutex<Option<usize>>,
@@ -79,7 +79,7 @@ impl Crew {
         self.arguments.log_path.join(letter(place).to_string())
     }
 
-    /// Starts one more host; a fault may let the first attempts fail.
+    /// Starts another host. A fault may let the first attempts fail.
     pub(super) async fn hire(&self) -> Result<usize> {
         let _alone = self.hiring.lock().await;
         self.hire_alone().await
@@ -103,7 +103,7 @@ impl Crew {
         Ok(place)
     }
 
-    /// Hires one where all have gone.
+    /// Starts a host if none is left.
     async fn ensure_one(&self) -> Result<()> {
         let _alone = self.hiring.lock().await;
         if self.ports().is_empty() {
@@ -161,7 +161,7 @@ impl Crew {
         living
     }
 
-    /// The host that works on the sync, if one says so; before a sync has begun, the first.
+    /// The host that works on the sync, if a host says so. Before a sync has begun: the first host.
     pub(super) async fn worker(&self) -> Option<Worker> {
         let ignored = self.ignored();
         let ports = self.ports().into_iter();
@@ -199,8 +199,8 @@ impl Crew {
         Ok(())
     }
 
-    /// Does `act` on the worker until its progress pleases. What a call answers does not count:
-    /// its answer may be lost, and what it asked for may have been done.
+    /// Repeats `act` on the worker until its progress is accepted. The answers of calls do not count: an answer may
+    /// be lost although the call was carried out.
     pub(super) async fn until(
         &self,
         what: &str,
@@ -241,9 +241,9 @@ impl Crew {
         self.reach("RUNNING", "/api/v1/resume").await
     }
 
-    /// Makes a host give the sync to another one, which has been hired. A handover that fails
-    /// leaves the sync paused, and says that a resume goes on; a sync that is paused for another
-    /// reason is handed over as it is.
+    /// Makes a host give the sync to another host, which has been started before. A handover that fails leaves the
+    /// sync paused, and its error says that a resume continues it. A sync that is paused for another reason is
+    /// handed over as it is.
     pub(super) async fn hand_over(&self, from: usize) -> Result<()> {
         let handed = |worker: &Worker| worker.place != from;
         let _allowed = self.allow_pause();
@@ -275,7 +275,7 @@ fn has_kept_the_sync(progress: &Value) -> bool {
     warnings.contains("the lease is not given back") || warnings.contains("is not persisted")
 }
 
-/// What a failure shows of a progress.
+/// A summary of a progress for failure messages.
 fn brief(progress: &Value) -> String {
     const FIELDS: [&str; 7] = [
         "state",

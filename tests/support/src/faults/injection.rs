@@ -1,5 +1,4 @@
-//! A fault, put to one command of a run: the rule of the proxy, and what a person would do
-//! meanwhile.
+//! A fault at one command of a run: the rule of the proxy, and the actions of an operator meanwhile.
 
 use std::{
     sync::Arc,
@@ -32,7 +31,7 @@ const NEWER: Duration = Duration::from_millis(2500);
 /// A fault that waits for its command.
 pub(super) struct Injection {
     seen: watch::Receiver<Vec<Command>>,
-    /// What the fault's work has come to; `None` for a fault that is over at once.
+    /// The result of the fault's work; `None` for a fault that ends at once.
     over: Option<oneshot::Receiver<Result<()>>>,
 }
 
@@ -58,10 +57,10 @@ enum Pause {
     HeldUp,
 }
 
-/// What a fault does beside its rule, to be driven beside the script.
+/// Actions of a fault in addition to its rule, driven concurrently with the script.
 pub(super) type Work = LocalBoxFuture<'static, ()>;
 
-/// What the work of a fault is done with.
+/// Tools for the work of a fault.
 #[derive(Clone)]
 struct Scene {
     clusters: Arc<Clusters>,
@@ -128,7 +127,7 @@ impl Injection {
     ) -> (Self, Work) {
         let (tell, over) = oneshot::channel();
         let work = async move {
-            // Nobody listens where the script has failed.
+            // The receiver is gone if the script has failed.
             let _ = tell.send(work.await);
             std::future::pending().await
         };
@@ -155,7 +154,7 @@ impl Injection {
     }
 }
 
-/// Rolls back what an isolated primary has done.
+/// Rolls back the writes of an isolated primary.
 async fn roll_back(mut isolated: mpsc::UnboundedReceiver<Result<Isolated>>) -> Result<()> {
     let isolated = isolated.recv().await.context("the rule is gone")??;
     isolated.wait_for_write().await?;
@@ -186,7 +185,7 @@ impl Scene {
         }
     }
 
-    /// Kills the host that follows, at one of its first writes: which, the name says.
+    /// Kills the next host at one of its first writes. The name of the run selects the write.
     fn kills_the_next(&self, name: &Name, ordinal: usize) {
         const WRITES: usize = 16;
         let turn: usize = name.to_string().bytes().map(usize::from).sum();
@@ -206,7 +205,7 @@ impl Scene {
             let (clusters, tell) = (clusters.clone(), tell.clone());
             async move {
                 let isolated = clusters.set(side).isolate_primary().await;
-                // Nobody listens where the script has failed.
+                // The receiver is gone if the script has failed.
                 let _ = tell.send(isolated);
                 Then::GoOn
             }
@@ -237,7 +236,7 @@ impl Scene {
         proxy.mend(&command.client);
         self.crew.ignore(None);
         if gone_on? == Pause::HeldUp {
-            // It comes now. The next one is behind it, and is resumed.
+            // The command arrives now. The next command follows it, and is resumed.
             self.crew.pause_and_resume().await?;
         }
         drop(pauses);
@@ -279,7 +278,7 @@ impl Scene {
         Ok(pause)
     }
 
-    /// A host that stands still until the next one has written.
+    /// Stops a host until the next host has written.
     async fn go_on_late(self, seen: watch::Receiver<Vec<Command>>) -> Result<()> {
         let mut seen = seen;
         let seen = seen.wait_for(|seen| !seen.is_empty()).await;
@@ -309,7 +308,7 @@ impl Scene {
     /// Writes on the source, and waits for a while until that is applied.
     async fn write_newer(&self, command: &Command) -> Result<()> {
         if command.phase == super::COMMIT {
-            // What comes after the commit is not synced.
+            // Writes after the commit are not synced.
             return self.wait_for_commit().await;
         }
         Writes::new(self.clusters.source.client())

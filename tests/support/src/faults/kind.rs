@@ -2,16 +2,16 @@
 
 use crate::proxy::{Command, Failure, RETRYABLE_WRITE, WriteConcernError};
 
-/// What befalls a command.
+/// Kind of a fault at a command.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
     /// The connection is closed before the server has the command.
     CutBefore,
     /// The server has done the command; its answer is lost.
     CutAfter,
-    /// The command comes to the server when its host is dead and the next one has written.
+    /// The command reaches the server after its host has died and the next host has written.
     HeldPastTakeover,
-    /// As before, but the host has given the sync away, and what it had begun up.
+    /// As before, but the host has handed the sync over and has aborted its open work.
     HeldPastHandover,
     /// The command comes when the host has paused, gone on and written.
     HeldPastPause,
@@ -26,7 +26,7 @@ pub enum Kind {
     KilledBefore,
     /// kill -9 when the server has done it.
     KilledAfter,
-    /// kill -9 when the server has done it; so is the next host, at one of its first writes.
+    /// kill -9 after the server has executed the command. The next host is killed too, at one of its first writes.
     KilledTwice,
     /// SIGSTOP with the command sent; SIGCONT when the next host has written.
     Stopped,
@@ -106,8 +106,8 @@ impl Kind {
         matches!(self, Self::RolledBack)
     }
 
-    /// The kinds that are put to a command of a host: all that fit, but of the three refusals
-    /// that mean the same one, by turns.
+    /// The kinds for a command of a host: all kinds that fit. The three refusals with the same meaning are used in
+    /// turn.
     pub fn of(side: Side, command: &Command) -> Vec<Self> {
         const ALIKE: [Failure; 3] = [
             Failure::SHUTDOWN_IN_PROGRESS,
@@ -135,7 +135,7 @@ impl Kind {
         let on_destination = side == Side::Destination;
         // A statement of a transaction is durable with its commit alone.
         let is_durable = writes && (!in_transaction || command.name == "commitTransaction");
-        // Hosts that are not there yet cannot be stopped or followed.
+        // Hosts that have not started cannot be stopped or followed.
         let is_up = command.phase != super::STARTS;
         match self {
             Self::CutBefore | Self::CutAfter | Self::StepDownBefore => true,
@@ -167,7 +167,7 @@ const FAILURES: [Failure; 6] = [
     Failure::NOT_WRITABLE_PRIMARY,
 ];
 
-/// One of the two clusters.
+/// A cluster of the sync.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Side {
     Source,

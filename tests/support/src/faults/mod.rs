@@ -1,5 +1,5 @@
-//! Every command, every fault: a scripted sync that holds one of everything is run again and
-//! again, each time with one fault at one command of a host, and compared at its end.
+//! Every fault at every command: a scripted sync that contains every kind of object is repeated, each time with a
+//! fault at one command of a host, and compared at its end.
 
 mod crew;
 mod injection;

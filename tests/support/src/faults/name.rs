@@ -1,7 +1,5 @@
-//! Names of runs: which command of the scripted sync, and what befalls it.
-//!
-//! A command is named by cluster, phase, host, label and place among those, since its number
-//! is another one in every run.
+//! Names of runs: a command of the scripted sync, and the fault at it. A command is named by cluster, phase, host,
+//! label and its place among commands with that label: its number differs in every run.
 
 use std::fmt;
 
@@ -18,13 +16,13 @@ use crate::proxy::{Command, Pattern, labelled};
 pub struct Place {
     pub side: &'static str,
     pub phase: String,
-    /// `a` is the host that begins the sync, `b` the one that it is handed to.
+    /// `a` is the host that begins the sync, `b` the host that takes it over.
     pub host: char,
     pub label: String,
     pub nth: u64,
 }
 
-/// A command and a fault: one run.
+/// A run: a command and a fault.
 #[derive(Clone, Debug)]
 pub struct Name {
     pub place: Place,
@@ -42,8 +40,8 @@ impl Place {
         }
     }
 
-    /// The place of its host among the hosts of a run, where `worker` works on the sync when the phase
-    /// begins: another one than in the sync without a fault, if an earlier fault has ended that.
+    /// The place of its host among the hosts of a run, where `worker` works on the sync when the phase begins. The
+    /// worker differs from that of a sync without a fault if an earlier fault has ended that host.
     pub(super) fn ordinal(&self, worker: usize) -> usize {
         let first = if self.phase == super::COMMIT {
             'b'

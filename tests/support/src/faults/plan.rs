@@ -20,7 +20,7 @@ const OF_OTHERS: u64 = 4;
 pub struct Plan(pub Vec<Name>);
 
 impl Plan {
-    /// Every run on what was recorded.
+    /// All runs for the recorded commands.
     pub fn of(recorded: &[(Side, Command)]) -> Self {
         let mut seen = HashSet::new();
         let mut names = Vec::new();
@@ -39,8 +39,8 @@ impl Plan {
         Self(names)
     }
 
-    /// The runs that are played together, at most one of each phase; those that need three members are
-    /// among themselves.
+    /// The runs that are played together, at most one of each phase. Runs that need three members are grouped
+    /// separately.
     pub fn together(names: Vec<Name>) -> Vec<Vec<Name>> {
         let (three, one): (Vec<Name>, Vec<Name>) =
             names.into_iter().partition(|name| name.kind.needs_three());
@@ -88,7 +88,7 @@ fn by_phase(names: Vec<Name>) -> Vec<Vec<Name>> {
     groups
 }
 
-/// True for what a host does all the time, whatever happens.
+/// Whether a host sends the command all the time, independent of the script.
 fn repeats(command: &Command) -> bool {
     const OFTEN: [&str; 6] = [
         "getMore",

@@ -1,5 +1,5 @@
-//! The scripted sync: one of everything, phase by phase. Whatever a call answers, the next
-//! step begins when its goal is reached.
+//! The scripted sync, with every kind of object, phase by phase. The next step begins when the goal of its
+//! predecessor is reached, independent of the answers of calls.
 
 use std::sync::Arc;
 
@@ -24,7 +24,7 @@ pub(super) struct Script<'a> {
     clusters: &'a Arc<Clusters>,
     crew: &'a Arc<Crew>,
     writes: Writes,
-    /// The faults of the run, each with whether its command has come. No two are of one phase.
+    /// The faults of the run, each with whether its command has come. At most one per phase.
     faults: &'a [Name],
     met: Vec<bool>,
 }
@@ -49,7 +49,7 @@ impl<'a> Script<'a> {
         &self.met
     }
 
-    /// The whole sync, to COMMITTED. What faults do beside their rules goes on beside the steps.
+    /// The whole sync, to COMMITTED. The actions of faults run concurrently with the steps.
     pub(super) async fn run(&mut self) -> Result<()> {
         LocalSet::new().run_until(self.phases()).await
     }
@@ -63,7 +63,7 @@ impl<'a> Script<'a> {
         Ok(())
     }
 
-    /// One phase, with the fault that is put to it.
+    /// A phase, with its fault.
     async fn phase(&mut self, phase: &str, step: &Step) -> Result<()> {
         let is_of = |name: &Name| name.place.phase == phase;
         let mut injection = match self.faults.iter().position(is_of) {

@@ -1,5 +1,5 @@
-//! The source of the scripted sync: what it begins with, what is in scope, and what the
-//! destination has to hold in the end.
+//! The source of the scripted sync: its initial contents, the scope, and the expected final contents of the
+//! destination.
 
 use anyhow::Result;
 use bson::{Bson, Document, RawDocumentBuf, doc};
@@ -108,7 +108,7 @@ fn in_scope(database: &str, collection: &str) -> bool {
     ["app", "gone"].contains(&database) && !collection.starts_with("hidden")
 }
 
-/// What the sync makes of the source.
+/// The expected result of the sync for its source.
 pub(super) struct Synced(Chain);
 
 impl Synced {

@@ -1,4 +1,4 @@
-//! Two clusters, each behind a proxy, on which one run follows the other.
+//! Two clusters, each behind a proxy, for a sequence of runs.
 
 use std::{path::PathBuf, sync::Arc, time::Instant};
 
@@ -88,7 +88,7 @@ pub struct Stages {
 }
 
 impl Stages {
-    /// One sync without a fault: the commands of its hosts.
+    /// A sync without a fault: the commands of its hosts.
     pub async fn record(&mut self) -> Result<Vec<(Side, Command)>> {
         let stage = match &mut self.of_one {
             Some(stage) => stage,
@@ -99,7 +99,7 @@ impl Stages {
         recorded.context("the sync without a fault")
     }
 
-    /// One sync with a fault, on the stage that its kind needs.
+    /// A sync with a fault, on the stage that its kind needs.
     pub async fn run(&mut self, name: &Name) -> Result<Outcome> {
         let played = self.play(std::slice::from_ref(name)).await?;
         Ok(Outcome {
@@ -109,8 +109,8 @@ impl Stages {
         })
     }
 
-    /// One sync with a fault in each of several phases. Those whose commands have not come, and all if
-    /// the sync has failed, are tried alone.
+    /// A sync with a fault in each of several phases. Faults whose commands have not come are tried alone, and so
+    /// are all faults if the sync has failed.
     pub async fn run_together(&mut self, names: &[Name]) -> Result<Vec<Outcome>> {
         let played = self.play(names).await?;
         let share = played.seconds / names.len().max(1) as f64;
@@ -158,7 +158,7 @@ impl Stages {
     }
 }
 
-/// Runs one scripted sync after the other.
+/// Runs scripted syncs, each after the other.
 pub struct Stage {
     clusters: Arc<Clusters>,
     binary: PathBuf,
@@ -166,7 +166,7 @@ pub struct Stage {
     runs: u64,
 }
 
-/// What came of a run.
+/// The outcome of a run.
 #[derive(Debug)]
 pub struct Outcome {
     /// False: the sync never came to the command, or not in this order.
@@ -175,7 +175,7 @@ pub struct Outcome {
     pub failure: Option<String>,
 }
 
-/// What came of a sync with faults.
+/// The outcome of a sync with faults.
 #[derive(Debug)]
 pub struct Played {
     /// Of each fault, whether its command has come.
@@ -216,7 +216,7 @@ impl Stage {
         })
     }
 
-    /// One sync without a fault: the commands of its hosts.
+    /// A sync without a fault: the commands of its hosts.
     pub async fn record(&mut self) -> Result<Vec<(Side, Command)>> {
         let crew = self.begin_again().await?;
         Script::new(&self.clusters, &crew, &[]).run().await?;
@@ -230,7 +230,7 @@ impl Stage {
         Ok(commands)
     }
 
-    /// One sync with faults.
+    /// A sync with faults.
     pub async fn run(&mut self, names: &[Name]) -> Played {
         let begun = Instant::now();
         let mut met = vec![false; names.len()];
@@ -258,7 +258,7 @@ impl Stage {
             self.write_journals(&crew)?;
         }
         ended.with_context(|| format!("logs are in {logs}"))?;
-        // Nobody reads the logs of a run that has passed.
+        // Logs of a successful run are not needed.
         std::fs::remove_dir_all(crew.log_path()).context("remove logs")
     }
 
@@ -315,7 +315,7 @@ impl Stage {
                 log.allow("\"WARN\"");
                 // A host that starts beside a fault may end, and is started again.
                 log.allow("ended: ConnectionFailed");
-                // A call that a fault keeps from its end says what it has left undone.
+                // A call that a fault interrupts names the work that it has not done.
                 log.allow("PAUSED is not persisted");
                 log.allow("the lease is not given back");
             }

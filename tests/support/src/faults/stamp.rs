@@ -4,7 +4,7 @@ use anyhow::{Context, Result};
 
 use crate::mongod::target_directory;
 
-/// What its version, semantics, stamp and manner follow in the guest's bytes.
+/// The text in the guest's bytes before its version, semantics, stamp and manner.
 const MARK: &[u8] = b"#STAMP-BUILD#";
 
 /// A build with this version, which stamps documents so.

@@ -1,4 +1,4 @@
-//! What happens on the source in the scripted sync: every kind of event and of DDL.
+//! Events on the source in the scripted sync: every kind of write and of DDL.
 
 use anyhow::{Context, Result};
 use bson::{Document, doc};
@@ -37,8 +37,8 @@ impl Writes {
         self.client.database("app")
     }
 
-    /// Runs a command. What does not fit what newer writes have left is refused, which is no
-    /// matter: the destination has to follow whatever was done.
+    /// Runs a command. A command that conflicts with newer writes is refused, which does not matter: the
+    /// destination has to follow the commands that succeed.
     async fn run(&self, database: &str, command: Document) -> Result<()> {
         let what = command.to_string().chars().take(120).collect::<String>();
         match self.client.database(database).run_command(command).await {
@@ -146,7 +146,7 @@ impl Writes {
         session.commit_transaction().await
     }
 
-    /// Every kind of DDL, each between events of what it is done to.
+    /// Every kind of DDL, each between events of its collection.
     pub(super) async fn ddl(&self) -> Result<()> {
         self.creations().await?;
         self.renames().await?;
@@ -244,9 +244,9 @@ impl Writes {
         self.run("gone", insert("y", 1)).await
     }
 
-    // ---- what comes after a fault
+    // ---- writes after a fault
 
-    /// Changes or deletes what a late command may write, so that it would be seen.
+    /// Changes or deletes the documents that a late command may write, so that its effect would be visible.
     pub(super) async fn newer(&self, late: &Command) -> Result<()> {
         let touch = doc! { "$inc": { "touched": 1 }, "$set": { "text": "newer" } };
         let all = doc! { "q": {}, "u": touch, "multi": true };

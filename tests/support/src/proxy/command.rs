@@ -12,24 +12,24 @@ use crate::metadata::DATABASE as METADATA;
 /// Labels hold no ids that differ from run to run.
 const SHORTEST_ID: usize = 12;
 
-/// One command of a client.
+/// A command of a client.
 #[derive(Clone, Debug)]
 pub struct Command {
     /// Its place among all commands that this proxy has seen, from 1.
     pub number: u64,
-    /// What the client calls itself: hosts are `tidegate VERSION HOLDER`.
+    /// The client's name of itself: hosts are `tidegate VERSION HOLDER`.
     pub client: String,
     /// The place of the client among those that this proxy has seen commands of, from 0.
     pub ordinal: usize,
     /// The phase of the scenario: see [`super::Proxy::enter`].
     pub phase: String,
-    /// What it does: `insert app.users`, `update lease term`, `renameCollection app.a to app.b`.
+    /// A label of the effect: `insert app.users`, `update lease term`, `renameCollection app.a to app.b`.
     pub label: String,
     /// Its place among the client's commands of this label in this phase, from 1.
     pub nth: u64,
     pub name: String,
     pub database: String,
-    /// Empty where the command is not one on a collection.
+    /// Empty for a command that concerns no collection.
     pub collection: String,
     pub transaction: Transaction,
     pub body: RawDocumentBuf,
@@ -99,7 +99,7 @@ impl Command {
         of_sequences + of_body.iter().sum::<usize>()
     }
 
-    /// Without the documents of a write: what a journal keeps.
+    /// Without the documents of a write, as the journal stores it.
     pub(super) fn brief(&self) -> Self {
         Self {
             body: RawDocumentBuf::new(),
@@ -214,7 +214,7 @@ fn transaction(body: &RawDocument) -> Transaction {
     }
 }
 
-/// Replaces what looks like an id.
+/// Replaces strings that look like ids.
 fn without_ids(label: &str) -> String {
     let mut text = String::new();
     let mut run = String::new();

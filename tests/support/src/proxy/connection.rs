@@ -1,4 +1,4 @@
-//! One connection of a client: its requests forwarded one by one, each as the rules say.
+//! A connection of a client. Its requests are forwarded in order, each according to the rules.
 //!
 //! Requests and replies travel in two tasks, since a streaming `hello` has any number of
 //! replies. The connection to the server outlives the client's while a request is held.
@@ -33,7 +33,7 @@ use super::{
 /// The time in which a driver takes note of a refusal.
 const NOTICED: Duration = Duration::from_millis(20);
 
-/// What becomes of the reply to a request that was forwarded.
+/// Treatment of the reply to a forwarded request.
 enum Reply {
     /// The connection is closed instead.
     Cut,
@@ -114,7 +114,7 @@ impl Connection {
         }
     }
 
-    /// Forwards one request, or does with it what the rules say.
+    /// Forwards a request, or does with it as the rules say.
     async fn forward(
         &self,
         message: Message,

@@ -21,7 +21,7 @@ impl Addresses {
         found.map(|(_, proxy)| proxy.as_str())
     }
 
-    /// A reply as the client is to see it. What is no reply to `hello` stays as it is.
+    /// A reply as the client has to see it. Replies to other commands than `hello` are unchanged.
     pub(super) fn rewrite(&self, reply: Message) -> Message {
         if reply.bytes().len() > LONGEST {
             return reply;
@@ -56,7 +56,7 @@ impl Addresses {
     }
 }
 
-/// Commands that belong to a connection, not to what a client does: no rule sees them.
+/// Whether a command belongs to the connection itself. Such commands are hidden from rules.
 pub(super) fn is_of_connection(command: &RawDocument) -> bool {
     const NAMES: [&str; 4] = ["hello", "isMaster", "ismaster", "endSessions"];
     let name = first_key(command);

@@ -1,8 +1,8 @@
-//! A proxy that understands the wire protocol, between clients and one replica set: it
-//! names every command, and makes faults happen to some.
+//! A proxy that understands the wire protocol, between clients and one replica set: it names every command, and
+//! injects faults at selected commands.
 //!
-//! Each member has a listener of its own, and replies to `hello` name those: clients that
-//! discover the set keep going through the proxy. It speaks no TLS and no compression.
+//! Each member has a listener of its own, and replies to `hello` name those: clients that discover the set keep
+//! going through the proxy. It speaks no TLS and no compression.
 //!
 //! ```no_run
 //! # async fn scenario() -> anyhow::Result<()> {
@@ -44,7 +44,7 @@ pub use self::{
     wire::Sequence,
 };
 
-/// Stands before one replica set until it is dropped.
+/// Stands in front of a replica set until it is dropped.
 pub struct Proxy {
     shared: Arc<Shared>,
     uri: String,
@@ -83,7 +83,7 @@ impl Proxy {
         self.shared.journal()
     }
 
-    /// Names what happens from now on; commands of a label are counted in each phase.
+    /// Names the following phase. Commands of a label are counted in each phase.
     pub fn enter(&self, phase: &str) {
         self.shared.enter(phase);
     }
@@ -121,14 +121,13 @@ impl Proxy {
         self.shared.cut(client);
     }
 
-    /// Closes the connections that are open, and refuses new ones.
+    /// Closes the open connections, and refuses new connections.
     pub fn refuse(&self, client: &str) {
         self.shared.set_line(client, Some(Line::Refused));
         self.shared.cut(client);
     }
 
-    /// Keeps back whatever the client sends. It arrives when the line is mended, even if the
-    /// client has gone.
+    /// Keeps all data of the client back. The data arrives when the line is restored, even if the client has gone.
     pub fn stall(&self, client: &str) {
         self.shared.set_line(client, Some(Line::Stalled));
     }
@@ -138,7 +137,7 @@ impl Proxy {
         self.shared.set_line(client, Some(Line::Delayed(by)));
     }
 
-    /// Ends what `refuse`, `stall` and `delay` did to this client.
+    /// Ends the effect of `refuse`, `stall` and `delay` for this client.
     pub fn mend(&self, client: &str) {
         self.shared.set_line(client, None);
     }
@@ -167,7 +166,7 @@ impl On<'_> {
         Faulted { id, seen }
     }
 
-    /// Lets them pass, and tells when one has come.
+    /// Forwards the commands, and reports the first of them.
     pub fn watch(self) -> Faulted {
         self.fault(Fault::before(async |_| Then::GoOn))
     }
@@ -266,7 +265,7 @@ impl Proxies {
         [&self.source, &self.destination]
     }
 
-    /// Names what happens from now on, on both.
+    /// Names the following phase, on both.
     pub fn enter(&self, phase: &str) {
         self.both().iter().for_each(|proxy| proxy.enter(phase));
     }

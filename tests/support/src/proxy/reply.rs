@@ -18,7 +18,7 @@ pub struct WriteConcernError {
     pub code: i32,
     pub name: &'static str,
     pub label: Option<&'static str>,
-    /// False: the server does not see the command, as if what it did had been rolled back.
+    /// False: the server does not see the command, as if its effect had been rolled back.
     pub is_done: bool,
 }
 
@@ -101,7 +101,7 @@ impl WriteConcernError {
         reply
     }
 
-    /// The server's answer with the error in it; a refusal stays what it is.
+    /// The server's answer with the error in it. A refusal stays unchanged.
     pub(super) fn amend(&self, reply: Message) -> Message {
         let amended = reply.reply().ok().and_then(|document| {
             let document = Document::try_from(document).ok()?;
@@ -128,7 +128,7 @@ impl WriteConcernError {
     }
 }
 
-/// True for errors after which a driver takes the server for one that it does not know.
+/// Whether a driver reacts to the error by rediscovering the server.
 pub(super) fn tells_of_another_primary(code: i32) -> bool {
     [91, 189, 10107, 11600, 11602, 13435, 13436].contains(&code)
 }

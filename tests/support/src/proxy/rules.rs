@@ -1,4 +1,4 @@
-//! Which commands a fault befalls, and what a test holds of it.
+//! Rules that select commands for faults, and their handles in tests.
 
 use std::{fmt, sync::Arc, time::Duration};
 
@@ -16,15 +16,15 @@ const DEADLINE: Duration = Duration::from_secs(60);
 type Condition = Arc<dyn Fn(&Command) -> bool + Send + Sync>;
 pub(super) type Call = Arc<dyn Fn(Command) -> BoxFuture<'static, Then> + Send + Sync>;
 
-/// What becomes of a command after a callback.
+/// Treatment of a command after a callback.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Then {
     GoOn,
-    /// The connection is closed; what has not been forwarded is not.
+    /// The connection is closed. Unforwarded data is dropped.
     Cut,
 }
 
-/// Commands by what they are: each condition narrows.
+/// Selection of commands by their properties. Each condition narrows the selection.
 #[derive(Clone, Default)]
 pub struct Pattern {
     conditions: Vec<Condition>,
@@ -92,7 +92,7 @@ impl Pattern {
     }
 }
 
-/// What befalls a command.
+/// Fault at a command.
 #[derive(Clone)]
 pub enum Fault {
     /// The connection is closed before the server has the command.
@@ -148,7 +148,7 @@ where
     }
 }
 
-/// What a connection does with a command.
+/// Treatment of a command by a connection.
 pub(super) enum Verdict {
     Pass,
     Fault(Fault),
@@ -205,7 +205,7 @@ impl Rule {
         (rule, receiver)
     }
 
-    /// What this rule does with a command; `None` where it is not for it.
+    /// The verdict of this rule for a command; `None` if the rule does not select it.
     pub(super) fn decide(&mut self, command: &Command) -> Option<Verdict> {
         if !self.pattern.matches(command) {
             return None;

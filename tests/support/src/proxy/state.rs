@@ -1,4 +1,4 @@
-//! What all connections of a proxy share: rules, the journal, and the clients' lines.
+//! State that all connections of a proxy share: rules, the journal, and the clients' lines.
 
 use std::{
     collections::HashMap,
@@ -21,7 +21,7 @@ use super::{
 pub(super) enum Line {
     /// Each message is late by this.
     Delayed(Duration),
-    /// Nothing moves. What was sent arrives when the line is open again.
+    /// Nothing moves. Data that was sent arrives when the line is open again.
     Stalled,
     /// Connections are closed as soon as the client is known.
     Refused,
@@ -79,7 +79,7 @@ impl Shared {
 
     // ---- commands
 
-    /// Gives a command its number and its place, records it, and says what becomes of it.
+    /// Gives a command its number and its place, records it, and returns the verdict.
     pub(super) fn decide(&self, client: &str, request: Request) -> (Command, Verdict) {
         let mut command = Command::new(client, request);
         let mut state = self.state();
@@ -119,7 +119,7 @@ impl Shared {
         self.state().journal.clone()
     }
 
-    /// Forgets the journal and counts anew.
+    /// Clears the journal and restarts its counts.
     pub(super) fn forget(&self) {
         let mut state = self.state();
         state.journal.clear();

@@ -29,7 +29,7 @@ pub struct Sequence {
     pub documents: Vec<RawDocumentBuf>,
 }
 
-/// What a request says.
+/// The contents of a request.
 #[derive(Clone, Debug)]
 pub(super) struct Request {
     pub(super) body: RawDocumentBuf,
@@ -82,7 +82,7 @@ impl Message {
         self.0.get(at..).context("a message that is cut short")
     }
 
-    /// The parts of a request; `None` for one that is neither OP_MSG nor OP_QUERY.
+    /// The parts of a request; `None` if it is neither OP_MSG nor OP_QUERY.
     pub(super) fn request(&self) -> Result<Option<Request>> {
         match self.op_code() {
             OP_MSG => self.op_msg().map(Some),
@@ -114,7 +114,7 @@ impl Message {
         })
     }
 
-    /// The handshake of clients that do not know yet what the server is.
+    /// The handshake of clients that do not know the server's version yet.
     fn op_query(&self) -> Result<Request> {
         let (_flags, rest) = take_u32(self.after(HEADER)?)?;
         let (_namespace, rest) = take_name(rest)?;
@@ -126,7 +126,7 @@ impl Message {
         })
     }
 
-    /// The document of a reply, which may be the legacy one.
+    /// The document of a reply, also of a legacy reply.
     pub(super) fn reply(&self) -> Result<RawDocumentBuf> {
         match self.op_code() {
             OP_MSG => Ok(self.op_msg()?.body),
@@ -151,7 +151,7 @@ impl Message {
         Self::of(bytes)
     }
 
-    /// This request with another body, in one section.
+    /// This request with another body, in a single section.
     pub(super) fn with_body(&self, document: &Document) -> Result<Self> {
         ensure!(self.op_code() == OP_MSG, "only an OP_MSG has a body");
         self.with_reply(document)

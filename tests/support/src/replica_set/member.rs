@@ -1,4 +1,4 @@
-//! One server of a set: started, killed, stopped and started again on its port and its data.
+//! A server of a set: started, killed, stopped and started again on its port and its data.
 
 use std::{
     path::PathBuf,
@@ -22,7 +22,7 @@ pub(super) struct Member {
     process: Option<Process>,
 }
 
-/// What all members of a set are started with.
+/// Parameters that all members of a set share.
 pub(super) struct Start<'a> {
     pub(super) set: &'a str,
     pub(super) options: &'a Options,

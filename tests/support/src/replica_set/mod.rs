@@ -1,6 +1,5 @@
-//! A replica set of one real `mongod`, or of several, on free ports of the loopback interface.
-//!
-//! Stopped, killed and started again it keeps its port and its data.
+//! A replica set of real `mongod` processes on free ports of the loopback interface. Stopped, killed and started
+//! again it keeps its port and its data.
 
 mod member;
 mod roll_back;
@@ -36,7 +35,7 @@ pub struct Options {
     pub cache_gb: f64,
     /// With keyFile, users and TLS.
     pub secure: bool,
-    /// One, or three; the set of one alone has TLS and users.
+    /// 1 or 3. Only a set of 1 has TLS and users.
     pub members: usize,
     /// False: a standalone server, which has no oplog.
     pub replicated: bool,
@@ -186,7 +185,7 @@ impl ReplicaSet {
             .with_context(|| format!("run {what}"))
     }
 
-    /// What the first member's process used so far.
+    /// Usage of the first member's process so far.
     pub fn usage(&self) -> Usage {
         self.process().map(Process::usage).unwrap_or_default()
     }
@@ -209,7 +208,7 @@ impl ReplicaSet {
         self.take_process()?.kill()
     }
 
-    /// A clean shutdown of a set of one.
+    /// A clean shutdown of a set with one member.
     pub async fn stop(&mut self) -> Result<()> {
         let mut process = self.take_process()?;
         // The server closes the connection instead of answering.
@@ -228,7 +227,7 @@ impl ReplicaSet {
         self.wait_for_primary().await
     }
 
-    /// Makes the primary step down; another one is elected, or, alone, it again.
+    /// Makes the primary step down. Another member is elected, or the same member in a set of one.
     pub async fn step_down(&self) -> Result<()> {
         self.admin(doc! { "replSetStepDown": 1, "secondaryCatchUpPeriodSecs": 0, "force": true })
             .await?;
@@ -273,7 +272,7 @@ impl ReplicaSet {
         options
     }
 
-    /// Starts what is not running.
+    /// Starts the members that are not running.
     async fn spawn(&mut self) -> Result<()> {
         let start = Start {
             set: &self.name,
@@ -316,7 +315,7 @@ impl ReplicaSet {
             .collect();
         let mut config = doc! { "_id": &self.name, "members": members };
         if self.options.members > 1 {
-            // Elections are quick, and a new primary does not wait for what it has missed.
+            // Elections are fast, and a new primary does not wait for writes that it has missed.
             let settings = doc! {
                 "electionTimeoutMillis": 1000, "heartbeatIntervalMillis": 200,
                 "catchUpTimeoutMillis": 0,

@@ -14,7 +14,7 @@ use crate::wait::{Look, wait_until};
 pub struct Isolated {
     primary: Client,
     others: Vec<Client>,
-    /// What it had applied when it was isolated.
+    /// Time of its last applied operation when it was isolated.
     applied: Option<bson::Timestamp>,
 }
 
@@ -45,7 +45,7 @@ impl ReplicaSet {
 }
 
 impl ReplicaSet {
-    /// Undoes what a roll-back that did not come to its end has left, in a set of three.
+    /// Joins the members of a set of three again after a roll-back that did not finish.
     pub async fn join_members(&self) -> Result<()> {
         for address in self.addresses() {
             let direct = client(&format!("mongodb://{address}/?directConnection=true")).await?;
@@ -72,8 +72,7 @@ impl Isolated {
         Ok(written.await.is_ok())
     }
 
-    /// Makes another member primary: what was written since is rolled back. Returns when all
-    /// three follow it.
+    /// Makes another member primary, which rolls back all later writes. Returns when all three members follow it.
     pub async fn replace(self) -> Result<()> {
         let down = doc! { "replSetStepDown": 30, "secondaryCatchUpPeriodSecs": 0, "force": true };
         // The answer is lost where connections are closed.
@@ -86,7 +85,7 @@ impl Isolated {
         self.follows(&next).await
     }
 
-    /// The member that is primary now; where none is, one is asked to be.
+    /// The current primary. Where there is none, a member is asked to become primary.
     async fn elect(&self) -> Result<Look<Client>> {
         for other in &self.others {
             let hello = run(other, doc! { "hello": 1 }).await?;
@@ -99,7 +98,7 @@ impl Isolated {
         Ok(Look::NotYet(format!("{refused:?}")))
     }
 
-    /// Waits until the old primary has what the new one has.
+    /// Waits until the old primary has the data of the new primary.
     async fn follows(&self, next: &Client) -> Result<()> {
         let newest = applied(next).await?;
         wait_until("the old primary follows", DEADLINE, async || {

@@ -1,4 +1,4 @@
-//! One course after the other: a phase, an upgrade, an end.
+//! A sequence of courses: a phase, an upgrade, an end.
 
 use std::path::{Path, PathBuf};
 
@@ -21,13 +21,13 @@ use crate::{
     workload::{self, Pace, dataset, plugins},
 };
 
-/// Documents of the data set, beside the wide ones.
+/// Documents of the data set, in addition to the wide documents.
 pub const DOCUMENTS: u64 = 3000;
 
-/// What a host logs before it dies at a named point.
+/// Log message of a host that dies at a named point.
 const DEATH: &str = "killed by TIDEGATE_KILL_AT";
 
-/// Two clusters and what is between them, for one course after the other.
+/// Two clusters and the hosts between them, for a sequence of courses.
 pub struct Course {
     pub rig: Rig,
     old: PathBuf,
@@ -38,8 +38,7 @@ pub struct Course {
     phase: Option<Phase>,
 }
 
-/// Puts the data set on a source, and a collection that is large enough for more
-/// than one partition.
+/// Writes the data set to a source, and a collection that is large enough for more than one partition.
 pub async fn documents(source: &Client, seed: u64) -> Result<()> {
     const WIDE: i32 = 36;
     const BYTES: usize = 1 << 20;
@@ -60,8 +59,8 @@ pub async fn documents(source: &Client, seed: u64) -> Result<()> {
 }
 
 impl Course {
-    /// Clusters with the data set, and the old host before them. `with_plugins`: the sync
-    /// runs on plugins, one of which has something to quarantine.
+    /// Clusters with the data set, and the old host. `with_plugins`: the sync has plugins, and a plugin of them
+    /// quarantines documents.
     pub async fn prepare(old: &Path, new: &Path, with_plugins: bool) -> Result<Self> {
         let mut rig = Rig::with(Options {
             destination: replica_set::Options::with_fail_points(),
@@ -90,8 +89,7 @@ impl Course {
         })
     }
 
-    /// A whole course: into the phase, upgraded, and to its end. Answers `pausedMs`, where
-    /// the new host says one.
+    /// A whole course: to the phase, upgraded, and to its end. Returns `pausedMs`, where the new host reports it.
     pub async fn run(&mut self, phase: Phase, manner: Manner) -> Result<Option<u64>> {
         let run = async {
             self.reach(phase).await?;
@@ -103,7 +101,7 @@ impl Course {
         run.with_context(|| format!("{}; {}", phase.name, manner.name()))
     }
 
-    /// Brings a sync of the old host into a phase, anew.
+    /// Brings a new sync of the old host into a phase.
     pub async fn reach(&mut self, phase: Phase) -> Result<()> {
         self.reach_with(&self.old.clone(), phase).await
     }
@@ -174,8 +172,7 @@ impl Course {
         Ok(())
     }
 
-    /// Replaces the old host by the new one; state and figures are what they were, which
-    /// the answer tells.
+    /// Replaces the old host by the new host. Asserts that state and figures are unchanged, and returns them.
     pub async fn upgrade(&mut self, manner: Manner) -> Result<Persisted> {
         let before = match manner {
             Manner::Standby => self.hand_over().await?,
@@ -211,7 +208,7 @@ impl Course {
         self.end().await
     }
 
-    /// SIGTERM to the host, if there is one.
+    /// Sends SIGTERM to the host, if there is a host.
     pub async fn end(&mut self) -> Result<()> {
         if self.rig.host.process().is_ok() {
             let status = self.rig.host.terminate().await?;
@@ -220,14 +217,14 @@ impl Course {
         fast(&self.rig.destination).await
     }
 
-    /// Starts the old host on what is there.
+    /// Starts the old host on the present clusters.
     pub async fn start_old(&mut self) -> Result<()> {
         let host = &mut self.rig.host;
         host.arguments_mut().binary.clone_from(&self.old);
         host.restart().await
     }
 
-    /// Starts the new host on what is there; `kill_at`: the point at which it kills itself.
+    /// Starts the new host on the present clusters. `kill_at`: the point at which it kills itself.
     pub async fn start_new(&mut self, kill_at: Option<&str>) -> Result<()> {
         let host = &mut self.rig.host;
         host.arguments_mut().binary.clone_from(&self.new);
@@ -262,7 +259,7 @@ impl Course {
         Ok(())
     }
 
-    /// The new host stands by while the old one is told to go.
+    /// The new host is a standby while the old host is terminated.
     async fn hand_over(&mut self) -> Result<Persisted> {
         let mut arguments = self.rig.host.arguments().clone();
         arguments.binary.clone_from(&self.new);
@@ -275,7 +272,7 @@ impl Course {
         Ok(before)
     }
 
-    /// The first progress of a new host that holds the sync; its state is the old one's.
+    /// The first progress of a new host that holds the sync. Its state is that of the old host.
     async fn taken_over(&self, before: &Persisted) -> Result<Value> {
         let host = &self.rig.host;
         let first = wait_until("the new host holds the sync", DEADLINE, async || {

@@ -1,9 +1,6 @@
-//! A live upgrade: a sync that one host has brought into a phase, and another host
-//! goes on with.
-//!
-//! A [`Course`] has two clusters, a data set under a writer, and the old host. It is
-//! brought into a [`Phase`], upgraded in a [`Manner`], and finished; what a live
-//! upgrade promises is checked on the way.
+//! A live upgrade: a host brings a sync into a phase, and another host continues it. A [`Course`] has two clusters,
+//! a data set under a writer, and the old host. It is brought into a [`Phase`], upgraded in a [`Manner`], and
+//! finished. The promises of a live upgrade are checked on the way.
 
 mod course;
 mod persisted;
@@ -13,16 +10,16 @@ pub use course::{Course, DOCUMENTS, documents};
 pub use persisted::Persisted;
 pub use phase::{PHASES, Phase};
 
-/// How the old host is followed by the new one.
+/// Order of the old host's end and the new host's start.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Manner {
-    /// kill -9, then the new one is started.
+    /// kill -9, then the new host is started.
     Kill,
-    /// SIGTERM, then the new one is started.
+    /// SIGTERM, then the new host is started.
     Terminate,
-    /// Paused, SIGTERM, the new one is started, resumed.
+    /// The sync is paused; SIGTERM; the new host is started; resume.
     PauseFirst,
-    /// The new one is started beside the old one, which then gets SIGTERM.
+    /// The new host is started as a standby, then the old host gets SIGTERM.
     Standby,
 }
 

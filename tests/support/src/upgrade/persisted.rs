@@ -1,4 +1,4 @@
-//! What a host has left on the destination, as far as it must not go back.
+//! The persisted state on the destination, for the parts that must never go back.
 
 use std::collections::BTreeMap;
 
@@ -10,18 +10,18 @@ use crate::{
     metadata::{Entry, dump},
 };
 
-/// How much of one namespace or partition is copied.
+/// Copied bytes and documents of a namespace or partition.
 #[derive(Clone, Debug, PartialEq)]
 struct Copied {
     documents: i64,
     bytes: i64,
     /// Of a partition: nothing of it is copied again.
     done: bool,
-    /// Without what a takeover writes into any document.
+    /// Without the fields that a takeover writes into any document.
     document: Document,
 }
 
-/// The figures of one moment.
+/// The figures of a moment.
 #[derive(Clone, Debug, Default)]
 pub struct Persisted {
     /// As the session has it; `IDLE` where there is none.
@@ -63,8 +63,8 @@ impl Persisted {
         Ok(persisted)
     }
 
-    /// Bytes that are copied durably, of what `now` still knows: version 1 forgets what it has
-    /// copied of a collection that is dropped.
+    /// Durably copied bytes of the namespaces that `now` still lists: version 1 forgets the copied bytes of a
+    /// dropped collection.
     pub fn copied_bytes(&self, now: &Self) -> u64 {
         let known = |(id, _): &(&String, &Copied)| now.partitions.contains_key(*id);
         let copied = self.partitions.iter().filter(known);

@@ -89,7 +89,8 @@ impl Phase {
         }
     }
 
-    /// In which manners a host can be replaced here: one that has killed itself is followed.
+    /// The possible manners of replacement in this phase. A host that has killed itself is followed by another
+    /// host.
     pub fn manners(&self) -> &'static [Manner] {
         match self.way {
             Way::Point(_) | Way::CommitPoint(_) => &[Manner::Kill],
@@ -100,7 +101,7 @@ impl Phase {
         }
     }
 
-    /// True where nobody writes to the source any more.
+    /// Whether the writer has stopped by this phase.
     pub(super) fn is_of_commit(&self) -> bool {
         matches!(self.way, Way::Committing(..) | Way::CommitPoint(_))
     }

@@ -15,7 +15,7 @@ use super::{
     values::{int, mixed_id, object_id},
 };
 
-/// One collection of the set.
+/// A collection of the set.
 pub struct Collection {
     pub database: &'static str,
     pub name: &'static str,
@@ -30,7 +30,7 @@ pub struct Collection {
     pub updatable: bool,
 }
 
-/// What [`load`] put there, in scope.
+/// The documents that [`load`] has written, in scope.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Loaded {
     pub collections: u64,
@@ -110,14 +110,14 @@ async fn create_view(client: &Client) -> Result<()> {
     Ok(())
 }
 
-/// Creates one collection, its documents and then its indexes; answers the bytes.
+/// Creates a collection, its documents and then its indexes. Returns the bytes.
 async fn fill(client: &Client, collection: &Collection, count: u64, seed: u64) -> Result<u64> {
     const BATCH: u64 = 1000;
     let database = client.database(collection.database);
     let mut create = doc! { "create": collection.name };
     create.extend((collection.options)());
     database.run_command(create).await.context("create")?;
-    // A capped collection keeps the order of its inserts: one at a time.
+    // A capped collection keeps the order of its inserts: only one insert at a time.
     let at_a_time = if collection.updatable { 3 } else { 1 };
     let batches = (0..count.div_ceil(BATCH)).map(|batch| {
         let target = database.collection::<bson::RawDocumentBuf>(collection.name);

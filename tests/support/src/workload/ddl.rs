@@ -1,5 +1,4 @@
-//! DDL operations of the writer, one after the other, on collections of their
-//! own and now and then on the data set's.
+//! DDL operations of the writer, in sequence, on collections of their own and sometimes on those of the data set.
 
 use std::{
     sync::atomic::{AtomicU64, Ordering},
@@ -35,7 +34,7 @@ pub(super) async fn run(
     Ok(())
 }
 
-/// A collection's life, told in commands; what is left of it at the end varies.
+/// The life of a collection as commands. The remains at its end vary.
 fn story(run: u64, number: u64, rng: &mut StdRng) -> Vec<(&'static str, Document)> {
     let (first, second) = (
         format!("ddl_{run}_{number}"),

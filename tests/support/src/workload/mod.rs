@@ -1,5 +1,5 @@
-//! A data set with one of everything, a loader for it, and a writer that keeps
-//! changing it. Seeded: a seed gives the same documents and the same choices.
+//! A data set with every kind of object, a loader for it, and a writer that keeps changing it. Seeded: a seed gives
+//! the same documents and the same choices.
 
 pub mod dataset;
 mod ddl;

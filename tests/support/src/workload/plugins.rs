@@ -1,4 +1,4 @@
-//! Plugins for the data set: a filter of orders, and masks of what names people.
+//! Plugins for the data set: a filter of orders, and masks of personal data.
 
 use anyhow::Result;
 use document_filter::DocumentFilter;
@@ -77,7 +77,7 @@ fn is(
     move |of, name| (of, name) == (database, collection)
 }
 
-/// What [`filters`] make of the set.
+/// The expected result of [`filters`] for the set.
 pub fn expected() -> Result<Chain> {
     Chain::of(dataset::in_scope)
         .then_in::<DocumentFilter>(&not_returned(), is("shop", "orders"))?
@@ -85,7 +85,7 @@ pub fn expected() -> Result<Chain> {
         .then_in::<FieldMask>(&addresses(), is("shop", "orders"))
 }
 
-/// What [`quarantining`] makes of the set.
+/// The expected result of [`quarantining`] for the set.
 pub fn expected_with_quarantine() -> Result<Chain> {
     expected()?.then_or_absent_in::<FieldMask>(&authors(), is("shop", "reviews"))
 }

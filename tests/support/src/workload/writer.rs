@@ -27,7 +27,7 @@ use super::{
 pub struct Pace {
     /// Documents' operations a second.
     pub operations_per_second: u32,
-    /// One DDL operation in this time; `None`: no DDL.
+    /// Time between DDL operations; `None`: no DDL.
     pub ddl_every: Option<Duration>,
 }
 
@@ -40,7 +40,7 @@ impl Default for Pace {
     }
 }
 
-/// What a writer did.
+/// Operations of a writer.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Counts {
     pub inserts: u64,
@@ -52,7 +52,7 @@ pub struct Counts {
 }
 
 impl Counts {
-    /// Every operation, a transaction as one.
+    /// All operations. A transaction counts as a single operation.
     pub fn total(self) -> u64 {
         self.inserts + self.updates + self.replaces + self.deletes + self.transactions + self.ddl
     }
@@ -68,8 +68,8 @@ struct Tally {
     ddl: AtomicU64,
 }
 
-/// Writers of this process so far: each has its own numbers for new documents, so
-/// that one after the other can change the same set.
+/// Number of writers of this process so far: each has its own numbers for new documents, so that a later writer can
+/// change the same set.
 static RUNS: AtomicU64 = AtomicU64::new(0);
 
 /// A running writer. Dropped, it stops.
@@ -132,7 +132,7 @@ struct Worker {
     tally: Arc<Tally>,
     documents: u64,
     next: u64,
-    /// One worker alone, so that the natural order is the order of its inserts.
+    /// A single worker writes to it, so that the natural order is the order of its inserts.
     writes_capped: bool,
 }
 
@@ -178,7 +178,7 @@ impl Worker {
 
     async fn update(&mut self, collection: &Collection) -> Result<()> {
         let (filter, handle) = (self.any(collection), self.handle(collection));
-        // A pipeline, a many-document update, or one of the operators.
+        // A pipeline, a many-document update, or an update operator.
         let updated = match self.rng.random_range(0..10) {
             0 => handle
                 .update_one(filter, pipeline())
@@ -243,7 +243,7 @@ impl Worker {
             .context("start a transaction")?;
         let wrote = self.write_together(&mut session).await;
         let aborted = match wrote {
-            // One in eight is taken back.
+            // An eighth of the transactions is aborted.
             Ok(()) if self.rng.random_ratio(1, 8) => true,
             Ok(()) => match session.commit_transaction().await {
                 Ok(()) => false,
@@ -355,7 +355,7 @@ fn operators(rng: &mut StdRng) -> (Document, Document) {
     }
 }
 
-/// Cuts an array, computes a field and removes another in one update.
+/// Cuts an array, computes a field and removes another field in a single update.
 fn pipeline() -> Vec<Document> {
     vec![
         doc! { "$set": {
