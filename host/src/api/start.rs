@@ -34,7 +34,7 @@ pub(super) struct StartRequest {
     build_indexes: Option<BuildIndexesField>,
     /// Not supported in this release: absent, "none" or false.
     #[schema(value_type = Option<String>)]
-    enable_user_write_blocking: Option<WriteBlocking>,
+    enable_user_write_blocking: Option<WriteBlockMode>,
     /// Not supported in this release: absent or false.
     reversible: Option<bool>,
     /// Not supported in this release: absent, false or `{"enabled": false}`.
@@ -261,33 +261,33 @@ impl From<ClusterField> for ClusterName {
 
 /// `enableUserWriteBlocking`: mongosync's words "none", "destinationOnly" and "sourceAndDestination", or the boolean
 /// of its older releases.
-struct WriteBlocking {
+struct WriteBlockMode {
     blocks: bool,
 }
 
-impl<'de> Deserialize<'de> for WriteBlocking {
+impl<'de> Deserialize<'de> for WriteBlockMode {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_any(WriteBlockingVisitor)
+        deserializer.deserialize_any(WriteBlockModeVisitor)
     }
 }
 
-struct WriteBlockingVisitor;
+struct WriteBlockModeVisitor;
 
-impl Visitor<'_> for WriteBlockingVisitor {
-    type Value = WriteBlocking;
+impl Visitor<'_> for WriteBlockModeVisitor {
+    type Value = WriteBlockMode;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("a string or a boolean")
     }
 
-    fn visit_bool<E: de::Error>(self, blocks: bool) -> Result<WriteBlocking, E> {
-        Ok(WriteBlocking { blocks })
+    fn visit_bool<E: de::Error>(self, blocks: bool) -> Result<WriteBlockMode, E> {
+        Ok(WriteBlockMode { blocks })
     }
 
-    fn visit_str<E: de::Error>(self, mode: &str) -> Result<WriteBlocking, E> {
+    fn visit_str<E: de::Error>(self, mode: &str) -> Result<WriteBlockMode, E> {
         match mode {
-            "none" => Ok(WriteBlocking { blocks: false }),
-            "destinationOnly" | "sourceAndDestination" => Ok(WriteBlocking { blocks: true }),
+            "none" => Ok(WriteBlockMode { blocks: false }),
+            "destinationOnly" | "sourceAndDestination" => Ok(WriteBlockMode { blocks: true }),
             _ => Err(E::unknown_variant(
                 mode,
                 &["none", "destinationOnly", "sourceAndDestination"],

@@ -39,15 +39,15 @@ struct ProgressBody {
     /// Persisted change events only, so that the number survives restarts.
     total_events_applied: Option<u64>,
     collection_copy: Option<CollectionCopy>,
-    index_building: Option<IndexBuilding>,
+    index_building: Option<IndexBuilds>,
     /// Seconds until change event application has caught up.
     #[serde(rename = "estimatedSecondsToCEACatchup")]
     estimated_seconds_to_cea_catchup: Option<u64>,
     /// "12 hours", "45 minutes", "more than 72 hours", "less than 15 minutes".
     estimated_oplog_time_remaining: Option<String>,
     warnings: Option<Vec<String>>,
-    source: Option<Ping>,
-    destination: Option<Ping>,
+    source: Option<PingLatency>,
+    destination: Option<PingLatency>,
     direction_mapping: Option<DirectionMapping>,
     #[serde(rename = "mongosyncID")]
     mongosync_id: String,
@@ -85,7 +85,8 @@ struct CollectionCopy {
 
 #[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
-struct IndexBuilding {
+#[schema(as = IndexBuilding)]
+struct IndexBuilds {
     indexes_built: u64,
     total_indexes_to_build: u64,
     collections_finished: u64,
@@ -94,7 +95,8 @@ struct IndexBuilding {
 
 #[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
-struct Ping {
+#[schema(as = Ping)]
+struct PingLatency {
     /// Absent while the cluster does not answer.
     #[serde(skip_serializing_if = "Option::is_none")]
     ping_latency_ms: Option<u64>,
@@ -210,10 +212,10 @@ impl ProgressBody {
             &progress.source,
             &progress.destination,
         ));
-        self.source = Some(Ping {
+        self.source = Some(PingLatency {
             ping_latency_ms: progress.source.ping_ms,
         });
-        self.destination = Some(Ping {
+        self.destination = Some(PingLatency {
             ping_latency_ms: progress.destination.ping_ms,
         });
         self.positions = Some(Positions::new(progress.safe, progress.reported));
@@ -249,7 +251,7 @@ impl From<CopyProgress> for CollectionCopy {
     }
 }
 
-impl From<IndexProgress> for IndexBuilding {
+impl From<IndexProgress> for IndexBuilds {
     fn from(indexes: IndexProgress) -> Self {
         Self {
             indexes_built: indexes.built,
