@@ -1,5 +1,5 @@
-//! What a plugin costs a document: through the host and its sandbox, against the
-//! same plugin called as native code. Prints one JSON object.
+//! The cost of a plugin for a document: through the host and its sandbox, compared with the same plugin called as
+//! native code. Prints a JSON object.
 
 #![expect(
     clippy::print_stdout,
@@ -137,7 +137,7 @@ fn options(component: &str, config: &Value) -> StartOptions {
     }
 }
 
-/// A document of about `size` bytes: a dozen fields, or five in a small one.
+/// A document of about `size` bytes: a dozen fields, or five in a small document.
 fn document(number: usize, size: usize) -> RawDocumentBuf {
     let region = if number.is_multiple_of(2) { "EU" } else { "US" };
     let mut document = rawdoc! {

@@ -1,2 +1,1 @@
-//! Suites against real clusters: each file in `tests/` is one. What they stand
-//! on is the crate `support`.
+//! Suites against real clusters: each file in `tests/` is a suite. The harness is the crate `support`.

@@ -19,7 +19,7 @@ use support::{
     replica_set,
 };
 
-/// A folder under `target/`: what cargo builds there is there the next time.
+/// A folder under `target/`, so that later runs reuse the artifacts of cargo.
 fn folder() -> Result<PathBuf> {
     let folder = workspace().join("target").join("guide");
     let work = folder.join("work");
@@ -80,7 +80,7 @@ async fn the_guide_leads_to_a_masked_sync() -> Result<()> {
         .env("TIDEGATE_PORT", free_port()?.to_string())
         .kill_on_drop(true);
     let output = bash.output().await.context("run bash")?;
-    // For whoever writes the page: what its commands print.
+    // The output of the page's commands, for its author.
     fs::write(folder.join("output"), said(&output))?;
     ensure!(
         output.status.success(),
@@ -129,7 +129,7 @@ fn people(blocks: &[Block<'_>]) -> Result<Vec<Document>> {
     people.into_iter().map(document).collect()
 }
 
-/// What a release ships keeps to the rules that its authors' tools check.
+/// Shipped components keep the rules that the tools for authors check.
 #[test]
 fn every_shipped_plugin_passes_the_check() -> Result<()> {
     let rules =

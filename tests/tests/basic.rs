@@ -1,5 +1,5 @@
-//! The main job: a set with one of everything is copied while a writer changes
-//! it, and after commit both clusters are equal.
+//! The main job: a set with every kind of object is copied while a writer changes it, and both clusters are equal
+//! after commit.
 
 use anyhow::Result;
 use serde_json::json;

@@ -1,5 +1,5 @@
-//! The plugin contract as others rely on it: the bindings that it gives, and
-//! components that earlier releases built.
+//! The plugin contract as other parties rely on it: its generated bindings, and components that earlier releases
+//! built.
 
 use std::path::PathBuf;
 
@@ -63,7 +63,7 @@ fn options(digest: &str, config: Value) -> StartOptions {
     }
 }
 
-/// What a component of a release did with one document of `app.people`.
+/// The result of a release's component for a document of `app.people`.
 fn answer(registry: &Registry, digest: &str, config: Value) -> Result<Option<bson::Document>> {
     let options = options(digest, config);
     let chain = Chain::new(registry, &options, &registry.pins(&options)?)?;
@@ -88,8 +88,7 @@ fn added(registry: &Registry, release: &str, name: &str) -> Result<String> {
     Ok(installed.info.digest)
 }
 
-/// The components that were shipped when the contract was frozen run on this host, and give the
-/// answers that they gave then.
+/// The components that were shipped when the contract was frozen run on this host, and answer as they did then.
 #[test]
 fn components_of_1_0_0_run() -> Result<()> {
     let registry = Registry::load(None, WasiPolicy::Refuse)?;
@@ -177,7 +176,7 @@ fn random_value(rng: &mut StdRng, depth: u32) -> Bson {
     }
 }
 
-/// What a shipped transform makes of documents, given to it in batches of this size.
+/// The results of a shipped transform for documents in batches of this size.
 fn judged(
     registry: &Registry,
     (component, config): (&str, &Value),

@@ -167,8 +167,7 @@ impl Draw<'_> {
         }
     }
 
-    /// A value that may stand in a list: there a regular expression is a pattern,
-    /// which the filter does not have.
+    /// A value for a list. A regular expression in a list is a pattern, which the filter does not support.
     fn plain(&mut self) -> Bson {
         let value = self.one();
         match value {
@@ -206,7 +205,7 @@ impl Draw<'_> {
     }
 }
 
-/// Each value alone, in an array, under a field and under one of an array's.
+/// Each value alone, in an array, under a field, and under a field in an array.
 fn documents(random: &mut StdRng, values: &[Bson]) -> Vec<Document> {
     let mut documents = vec![doc! {}, doc! { "b": 1 }];
     for value in values {

@@ -1,5 +1,5 @@
-//! Every command, every fault: a sample of what `cargo xtask faults` goes through. The seed is
-//! printed; `TIDEGATE_SEED` draws the same sample, and a run is repeated by its name.
+//! Every fault at every command: a sample of the runs of `cargo xtask faults`. The seed is printed. `TIDEGATE_SEED`
+//! repeats a sample, and a run is repeated by its name.
 
 use std::{collections::VecDeque, sync::Mutex};
 
@@ -9,7 +9,7 @@ use support::faults::{Name, Plan, Stages};
 /// Three of each kind of fault, and more.
 const RUNS: usize = 66;
 
-/// The seed that was asked for, or a random one; shown, so that a sample can be drawn again.
+/// The seed of the environment, or a random seed. Printed, so that a sample can be repeated.
 #[expect(clippy::print_stderr, reason = "a sample is drawn again by its seed")]
 fn seed() -> u64 {
     let given = std::env::var("TIDEGATE_SEED").ok();
@@ -26,7 +26,8 @@ struct Found {
     failures: Vec<String>,
 }
 
-/// Runs what is left, one after the other. Each is told: a run that never ends has a name.
+/// Runs the remaining syncs in sequence. Each is printed before it begins, so that a run that never ends has a
+/// name.
 #[expect(clippy::print_stderr, reason = "a run is repeated by its name")]
 async fn job(mut stages: Stages, left: &Mutex<VecDeque<Name>>, found: &Mutex<Found>) -> Result<()> {
     loop {

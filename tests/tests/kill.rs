@@ -1,6 +1,5 @@
-//! kill -9 at random moments of every phase and at named points. After each the
-//! same command line goes on by itself, and the run ends with a commit and a full
-//! comparison.
+//! kill -9 at random moments of every phase and at named points. After each kill the same command line continues
+//! the sync by itself, and the run ends with a commit and a full comparison.
 //!
 //! The seed is printed; `TIDEGATE_SEED` repeats a run.
 
@@ -34,21 +33,21 @@ const POINTS: &[&str] = &[
     "commit_done",
 ];
 
-/// When to kill: how far the sync is to be before a moment is drawn.
+/// When to kill: the progress that the sync has to reach before a moment is drawn.
 #[derive(Clone, Copy, Debug)]
 enum Phase {
     /// As soon as the start request is answered.
     Copy,
     /// Some time into the copy.
     LateCopy,
-    /// Applying what happened during the copy.
+    /// Application of the events of the copy.
     CatchUp,
     /// In step with the source.
     Steady,
     Commit,
 }
 
-/// The seed that was asked for, or a random one; shown, so that a run can be repeated.
+/// The seed of the environment, or a random seed. Printed, so that a run can be repeated.
 #[expect(clippy::print_stderr, reason = "a run is repeated by its seed")]
 fn seed(what: &str) -> u64 {
     let given = std::env::var("TIDEGATE_SEED").ok();
@@ -83,7 +82,7 @@ async fn kill(mut rig: Rig, options: &Value, phase: Phase, runs: u64) -> Result<
     Ok(())
 }
 
-/// One sync from start to commit, killed once or twice on its way.
+/// A sync from start to commit, killed once or twice on its way.
 async fn one_run(rig: &mut Rig, options: &Value, phase: Phase, rng: &mut StdRng) -> Result<()> {
     let writer = Writer::start(
         rig.source.client(),
@@ -128,7 +127,7 @@ async fn reach(rig: &Rig, phase: Phase) -> Result<()> {
     Ok(())
 }
 
-/// A kill comes at any moment: this one is drawn, not waited for.
+/// A kill at a random moment: the pause is drawn, not a wait for a condition.
 async fn wait_a_moment(rng: &mut StdRng, most_ms: u64) {
     tokio::time::sleep(Duration::from_millis(rng.random_range(0..most_ms))).await;
 }
@@ -171,7 +170,7 @@ async fn killed_during_commit() -> Result<()> {
     kill_in(Phase::Commit, 3).await
 }
 
-/// A replay gives every document the answer that it had before.
+/// A replay gives every document the same answer as before.
 #[tokio::test]
 async fn killed_with_plugins() -> Result<()> {
     for phase in [Phase::Copy, Phase::Steady] {

@@ -22,7 +22,7 @@ const DOCUMENTS: u64 = 2_000;
 /// For all commands of the page before its step back.
 const PAGE: Duration = Duration::from_secs(240);
 
-/// What the page takes for granted: an old host at work.
+/// The preconditions of the page: an old host at work.
 const BEFORE: &str = "
 tidegate-old --port $PORT --logPath old.log & echo $! > old.pid
 until curl -sf localhost:$PORT/readyz; do sleep 0.1; done
@@ -30,7 +30,7 @@ curl -sf localhost:$PORT/api/v1/start -XPOST --data \"$START\"
 until curl -sf localhost:$PORT/api/v1/progress | grep -q '\"canCommit\":true'; do sleep 0.1; done
 ";
 
-/// What follows it: the sync is brought to its end by the host that the page leaves.
+/// The end after the page: the host that the page leaves finishes the sync.
 const BEHIND: &str = "
 until curl -sf localhost:$PORT/api/v1/progress | grep -q '\"canCommit\":true'; do sleep 0.1; done
 curl -sf localhost:$PORT/api/v1/commit -XPOST --data '{ }'
@@ -81,7 +81,7 @@ async fn stop_before_the_step_back(
     fs::write(directory.join("stopped"), "").context("tell the script")
 }
 
-/// The binaries under the names that the page gives them.
+/// The binaries under the names of the page.
 fn binaries(folder: &Path) -> Result<()> {
     fs::create_dir_all(folder).context("make a folder for the binaries")?;
     let old = release::previous()?.binary(Profile::Dev)?;

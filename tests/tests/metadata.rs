@@ -1,6 +1,5 @@
-//! The metadata that earlier releases have written, phase by phase: each file of
-//! `tests/fixtures/metadata` leads to this release's version, by the components that a
-//! host takes the steps with, and says afterwards what it said before.
+//! The metadata of earlier releases, phase by phase: the components of the steps take each file of
+//! `tests/fixtures/metadata` to this release's version, and the result has the same meaning.
 
 use std::path::{Path, PathBuf};
 
@@ -54,7 +53,7 @@ fn step(registry: &Registry, lower: u32) -> Result<Migrator> {
     Migrator::find(registry, lower)?.with_context(|| format!("no step from version {lower}"))
 }
 
-/// The entries behind one step, in the order of those before it.
+/// The entries after a step, in the order of the entries before it.
 fn taken(step: &Migrator, direction: Direction, before: &[Entry]) -> Result<Vec<Entry>> {
     let session = before.iter().find(|entry| entry.collection == "session");
     let session = &session.context("no session")?.document;
@@ -126,8 +125,8 @@ fn there_and_back(step: &Migrator, before: &[Entry]) -> Result<Vec<Entry>> {
     Ok(after)
 }
 
-/// A document that has come here by steps is one that this release would have written
-/// itself: read and written by it, it has the same fields with the same values.
+/// A document that steps have migrated equals a document of this release: read and written by this release, it
+/// keeps its fields and values.
 #[test]
 fn captured_metadata_becomes_what_this_release_writes() -> Result<()> {
     let registry = Registry::load(None, WasiPolicy::Refuse)?;
@@ -180,8 +179,8 @@ fn is_of_this_release(entry: &Entry) -> Result<()> {
     Ok(())
 }
 
-/// Puts in what the absence of a field means: version 1 kept the sums of what was copied in the
-/// namespaces alone, and release 0.1.0 knew no plugins. Takes out what this release does not store any more.
+/// Adds fields whose absence has a meaning: version 1 kept the sums of copied documents and bytes in the namespaces
+/// only, and release 0.1.0 had no plugins. Removes fields that this release does not store any more.
 fn spell_out(collection: &str, document: &mut Document) -> Result<()> {
     let (within, field, meant) = match collection {
         "streamPosition" => {

@@ -1,5 +1,5 @@
-//! What an operator meets: connection strings without argv, and bad input of
-//! every kind, answered with a stable name and with nothing changed.
+//! Errors that an operator meets: connection strings without argv, and bad input of every kind, answered with a
+//! stable name and without any change.
 
 use std::{net::TcpListener, path::Path, process::Command};
 
@@ -7,7 +7,7 @@ use anyhow::{Context, Result};
 use serde_json::{Value, json};
 use support::{Rig, host};
 
-/// A host that has ended: its exit code and what it printed.
+/// A host that has exited: its exit code and its output.
 struct Ended {
     code: Option<i32>,
     printed: String,

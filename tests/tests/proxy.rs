@@ -1,5 +1,5 @@
-//! The proxy of the harness, between the driver and a real server: each fault does what it
-//! says, and no more.
+//! The proxy of the harness, between the driver and a real server: each fault has its documented effect and no
+//! other.
 
 use std::{
     sync::{
@@ -335,7 +335,7 @@ async fn a_write_concern_error_is_put_in_or_pretended() -> Result<()> {
     );
     ensure!(stage.count().await? == 1);
 
-    // A commit that is not done is one that has been rolled back.
+    // A commit that is not executed equals a rollback.
     let mut session = transaction(&stage.client).await?;
     let collection = stage.collection();
     collection
@@ -422,7 +422,7 @@ async fn lines_are_cut_refused_stalled_and_slow() -> Result<()> {
     let stage = Stage::start().await?;
     stage.insert(0).await?;
     stage.proxy.cut(CLIENT);
-    // One connection of the pool was closed; the next command may be the one to find out.
+    // A connection of the pool was closed; the next command may use it and fail.
     let _ = stage.insert(1).await;
     stage.insert(2).await?;
 
@@ -462,7 +462,7 @@ async fn lines_are_cut_refused_stalled_and_slow() -> Result<()> {
     Ok(())
 }
 
-/// A streaming `hello` tells of a step-down, and the client finds the primary again.
+/// A streaming `hello` reports a step-down, and the client finds the primary again.
 #[tokio::test]
 async fn a_client_follows_a_step_down_through_the_proxy() -> Result<()> {
     let stage = Stage::start().await?;
@@ -474,7 +474,7 @@ async fn a_client_follows_a_step_down_through_the_proxy() -> Result<()> {
     Ok(())
 }
 
-/// A set of three, each member behind a listener of its own.
+/// A set of three members, each with its own listener.
 #[tokio::test]
 async fn a_client_follows_an_election_and_a_roll_back_through_the_proxy() -> Result<()> {
     let stage = Stage::of(Options::with_fail_points().of_three()).await?;

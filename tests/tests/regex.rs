@@ -1,7 +1,6 @@
-//! The namespace filter's own matcher against the server's: a name that one takes
-//! and the other leaves would be lost data. Both answer for the same names; a
-//! pattern that the server refuses is refused, and one that the matcher refuses by
-//! choice is listed here.
+//! The namespace filter's own matcher compared with the server's: a name that only one of them matches would be
+//! lost data. Both get the same names. A pattern that the server refuses has to be refused, and a pattern that the
+//! matcher refuses by choice is listed here.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -19,7 +18,7 @@ const SEED: u64 = 1_905;
 const RANDOM_NAMES: usize = 300;
 const RANDOM_PATTERNS: u64 = 600;
 
-/// Why patterns are refused that the server takes: random ones may be.
+/// Reasons to refuse patterns that the server accepts: random patterns may be refused for them.
 const REFUSED_SHAPES: &[&str] = &[
     "more than 12 million steps",
     "a reference from without",
@@ -46,16 +45,16 @@ const NOT_SUPPORTED: &[&str] = &[
     r"[\y]", "\\c\n", r"\p{Greek}", r"\p{Han}", r"\p{Common}", r"\8", r"\9(a)",
     r"(?:\8|(a)(b)(c)(d)(e)(f)(g)(h))", "a\u{85}b", "a\u{200e}b", "a\u{2028}b", "(*ACCEPT)",
     "a+(?#c)?", "[[:<:]]*a", "(*UCP)[[:alpha:]]",
-    // Their outcome could take too long to find, or depends on what went before.
+    // Their outcome could take too long to find, or depends on earlier matches.
     "(?=(a))?\\1", r"(?<=(b)|(ab))\2", r"(?<!(a)|b)\1", "(?=(a+))\\1b", "(?!(a))\\1b",
     "(?=(a)|b)\\1", "(?<=(a))\\1", r"^(?:(a)|(b))*\1\2", r"^(?>(a)|b)\1", r"(a+)(b+)\1\2",
     r"(a)(?<=(?=\1)b)",
-    // The server's answers are those of a fault of its PCRE.
+    // The server's answers are caused by a fault of its PCRE.
     "(?=.*a)b", "(?=_).?_", "b+(?:a)?+b", "b+(?>c|(?:a)?)b", "^(a|ab)?+c", "(?=a)?+a",
     "^(?:|a|b){2,3}+b",
 ];
 
-/// Every construct that the matcher knows, and what is not one but looks like it.
+/// Every construct that the matcher knows, and text that only looks like a construct.
 #[rustfmt::skip]
 const PATTERNS: &[&str] = &[
     // Anchors.
@@ -190,7 +189,7 @@ const LETTERS: &[&str] = &[
     "٣", "ǅ",
 ];
 
-/// Names with a meaning for some pattern, beside the random ones.
+/// Names with a meaning for some pattern, in addition to the random names.
 #[rustfmt::skip]
 const NAMES: &[&str] = &[
     "", "a", "b", "ab", "abc", "A", "B", "\n", "a\n", "a\nb", "\na", "a\n\n", "a\r\nb", "\r\n\n",
@@ -397,7 +396,7 @@ fn component(
     Ok(Ok(taken))
 }
 
-/// What to ask: each written pattern with each set of options, then random ones.
+/// The questions: each written pattern with each set of options, then random patterns.
 fn questions(random: &mut StdRng, random_patterns: u64) -> Vec<(String, String)> {
     let written = PATTERNS.iter().chain(NOT_SUPPORTED).flat_map(|pattern| {
         OPTIONS
@@ -417,7 +416,7 @@ fn questions(random: &mut StdRng, random_patterns: u64) -> Vec<(String, String)>
     questions
 }
 
-/// What is wrong with our answer.
+/// The fault in our answer.
 fn difference(
     names: &[String],
     (pattern, options): &(String, String),

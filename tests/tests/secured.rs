@@ -1,5 +1,5 @@
-//! A whole sync between two clusters with keyFile, users and TLS, by users that
-//! have the roles of `docs/preflight.md` and nothing else.
+//! A whole sync between two clusters with keyFile, users and TLS, by users that have only the roles of
+//! `docs/preflight.md`.
 
 use anyhow::{Context as _, Result, ensure};
 use bson::Bson;
@@ -13,7 +13,7 @@ const SEED: u64 = 29;
 const DOCUMENTS: u64 = 5_000;
 const WRITES: u64 = 300;
 
-/// The `privileges` that the guide gives for a role.
+/// The `privileges` of a role in the guide.
 fn privileges(role: &str) -> Result<Bson> {
     let (_, snippet) = GUIDE
         .split_once(&format!("role: \"{role}\""))
@@ -28,7 +28,7 @@ fn privileges(role: &str) -> Result<Bson> {
     Ok(bson::serialize_to_bson(&list)?)
 }
 
-/// Creates the role and a user that has nothing else; answers its connection string.
+/// Creates the role and a user that has no other role. Returns its connection string.
 async fn user_of_the_guide(set: &ReplicaSet, role: &str) -> Result<String> {
     let privileges = privileges(role)?;
     set.admin(doc! { "createRole": role, "privileges": privileges, "roles": [] })

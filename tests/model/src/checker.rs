@@ -3,9 +3,9 @@
 //! Why not stateright (0.31.0 of July 2025; it builds on Rust 1.95): its `eventually` is, by its own
 //! documentation, not right on cycles and where paths join, which is everywhere in a protocol that
 //! tries again; it has no "the end can still be reached from here", the liveness that is checked here;
-//! and it brings an HTTP server, a concurrent map and 35 crates for what is 200 lines.
+//! and it brings an HTTP server, a concurrent map and 35 crates for 200 lines.
 //!
-//! States are told apart by 64-bit fingerprints: among a million of them, two are equal by accident
+//! States are distinguished by 64-bit fingerprints: among a million of them, two are equal by accident
 //! with a probability of 3 in 10^8.
 
 use std::{
@@ -27,7 +27,7 @@ pub trait Model {
     /// The name of an invariant that does not hold in a state.
     fn violated(&self, state: &Self::State) -> Option<&'static str>;
 
-    /// Whether the state is one that every path must still be able to reach.
+    /// Whether every path must still be able to reach the state.
     fn is_end(&self, state: &Self::State) -> bool;
 }
 
@@ -125,7 +125,7 @@ impl Graph {
         (number, true)
     }
 
-    /// Walks backwards from the ends; the first state that is not met has no way to one.
+    /// Walks backwards from the ends. The first state that is not met has no path to an end.
     fn first_without_end(&mut self) -> Option<u32> {
         self.edges.sort_unstable();
         let mut reaches = vec![false; self.parents.len()];

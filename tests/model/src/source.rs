@@ -21,7 +21,7 @@ impl Event {
     }
 }
 
-/// The documents after the first events of a log; at the beginning there is the one with key 0.
+/// The documents after the first events of a log. Initially there is only the document with key 0.
 pub(crate) fn documents(log: &[Event], events: usize) -> [u8; KEYS] {
     let mut documents = [MISSING; KEYS];
     documents[0] = 1;

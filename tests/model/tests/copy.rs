@@ -33,7 +33,7 @@ fn a_document_that_comes_and_goes() {
     holds(&model(&[Insert(1), Update(0), Delete(1)], 3));
 }
 
-/// One for each fault, with the log that shows it.
+/// A test for each fault, with the log that shows it.
 macro_rules! faults {
     ($($name:ident: $fault:ident, [$($event:expr),*];)*) => {$(
         #[test]
@@ -55,7 +55,7 @@ faults! {
     deltas_after_a_takeover: DeltasAfterTakeover, [Update(0), Update(0)];
 }
 
-/// The limit of what a comparison can do.
+/// The limit of a comparison.
 #[test]
 fn an_insert_after_commit_is_not_excluded() {
     found(&Copy {

@@ -38,7 +38,7 @@ fn a_drop_and_a_collection_of_the_same_name() {
     holds(&model(DROPPED));
 }
 
-/// One for each fault, with the log that shows it.
+/// A test for each fault, with the log that shows it.
 macro_rules! faults {
     ($($name:ident: $fault:ident, $log:expr;)*) => {$(
         #[test]
@@ -62,7 +62,7 @@ faults! {
     names_not_compared_at_commit: NotComparedAtCommit, THERE_AND_BACK;
 }
 
-/// The limit of what a comparison can do.
+/// The limit of a comparison.
 #[test]
 fn a_rename_after_commit_is_not_excluded() {
     found(&Ddl {

@@ -33,7 +33,7 @@ fn three_events_and_a_loss() {
     holds(&model(&[Insert(1), Update(1), Delete(1)], 1));
 }
 
-/// One for each fault, with the least it takes to be found.
+/// A test for each fault, with the smallest bounds that find it.
 macro_rules! faults {
     ($($name:ident: $fault:ident, [$($event:expr),*], $losses:expr;)*) => {$(
         #[test]

@@ -58,7 +58,7 @@ fn a_counter_that_is_only_read() {
     });
 }
 
-/// One for each fault, with the least it takes to be found: events, losses, roll-backs.
+/// A test for each fault, with the smallest bounds that find it: events, losses, roll-backs.
 macro_rules! faults {
     ($($name:ident: $fault:ident, $events:expr, $losses:expr, $roll_backs:expr;)*) => {$(
         #[test]

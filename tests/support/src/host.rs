@@ -19,7 +19,7 @@ use crate::{
     wait::{Look, wait_until},
 };
 
-/// Within this time a state has to be reached, unless the test says otherwise.
+/// Longest time until a state is reached, unless a test says otherwise.
 pub const DEADLINE: Duration = Duration::from_secs(120);
 
 /// Names the point at which a host built for tests kills itself: `name`, or
@@ -119,7 +119,7 @@ impl Host {
 
     // ---- the API
 
-    /// Calls the API and gives back whatever it answers.
+    /// Calls the API and returns its answer.
     pub async fn call(&self, method: &str, path: &str, body: &str) -> Result<Answer> {
         self.look_at_usage();
         let url = format!("http://127.0.0.1:{}{path}", self.port);
@@ -217,7 +217,7 @@ impl Host {
         status
     }
 
-    /// Waits until it has ended by itself or the look pleases: true if it ended.
+    /// Waits until it has exited by itself or `look` accepts the progress. Returns whether it exited.
     pub async fn ends_before(
         &mut self,
         deadline: Duration,
@@ -271,8 +271,7 @@ impl Host {
         status
     }
 
-    /// Starts it again with the same arguments, and does not wait for its clusters: gives the first
-    /// progress that it answers.
+    /// Starts it again with the same arguments, without a wait for its clusters. Returns its first progress.
     pub async fn restart_without_clusters(&mut self) -> Result<Value> {
         self.kill_at = None;
         self.process = Some(Process::spawn(&mut self.command()?)?);

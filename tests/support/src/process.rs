@@ -61,7 +61,7 @@ impl Process {
         self.signal(Signal::TERM)
     }
 
-    /// SIGSTOP: the process stands still, and holds whatever it holds.
+    /// SIGSTOP: the process stands still, and keeps its connections and locks.
     pub fn freeze(&self) -> Result<()> {
         self.signal(Signal::STOP)
     }

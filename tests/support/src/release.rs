@@ -92,7 +92,7 @@ impl Release {
         self.version >= Version::new(0, 1, 1)
     }
 
-    /// The folder of a build: `tidegate`, and beside it `commit`.
+    /// The folder of a build, with `tidegate` and `commit`.
     pub fn folder(&self, profile: Profile) -> PathBuf {
         let releases = target_directory().join("releases");
         releases

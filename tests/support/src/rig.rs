@@ -13,7 +13,7 @@ use crate::{
     replica_set,
 };
 
-/// How a rig is to be started.
+/// Options of a rig.
 #[derive(Clone, Debug, Default)]
 pub struct Options {
     pub source: replica_set::Options,
@@ -166,7 +166,7 @@ impl Rig {
         self.host.restart_to_be_killed(kill_at).await
     }
 
-    /// Ends without a comparison: for tests in which no sync comes to its end.
+    /// Ends without a comparison: for tests whose syncs do not finish.
     pub fn abandon(self) {
         let Self {
             source,

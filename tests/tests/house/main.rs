@@ -1,5 +1,6 @@
-//! The house's own rules, read from the host's source: a room uses only those to its right (`host/src/lib.rs`), files
-//! inside a room use each other in one direction, the driver is named in one room, and no file grows without end.
+//! The rules of the house, checked in the host's source: a room uses only those to its right (`host/src/lib.rs`),
+//! files inside a room use each other in one direction, the driver is named in one room, and no file grows without
+//! end.
 
 mod names;
 mod source;
@@ -11,7 +12,7 @@ use crate::source::Source;
 
 use anyhow::{Context, Result, ensure};
 
-/// Each room and the rooms it may use, beside itself.
+/// Each room and the rooms that it may use, in addition to itself.
 const ROOMS: &[(&str, &[&str])] = &[
     (
         "api",
@@ -210,7 +211,7 @@ fn dependencies(manifest: &str) -> Result<Vec<String>> {
     Ok(listed.map(str::to_owned).collect())
 }
 
-/// Else the tasks have dependencies with other features than the host, and these are compiled twice.
+/// Otherwise the tasks have dependencies with other features than the host, and these are compiled twice.
 #[test]
 fn the_tasks_are_compiled_beside_all_that_the_host_depends_on() -> Result<()> {
     let (host, listed) = ("host/Cargo.toml", "tests/dependencies/Cargo.toml");

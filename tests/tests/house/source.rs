@@ -13,7 +13,7 @@ use syn::{Attribute, Item, UseTree};
 /// `["session", "lease"]` is `crate::session::lease`; the empty path is the crate's root.
 pub(crate) type ModulePath = Vec<String>;
 
-/// One file of the host, test code left out.
+/// A file of the host, without test code.
 #[derive(Default)]
 pub(crate) struct Module {
     pub(crate) file: PathBuf,
@@ -55,7 +55,7 @@ impl Source {
         Ok(source)
     }
 
-    /// Reads one file, and its child modules, which are in `folder`.
+    /// Reads a file, and its child modules, which are in `folder`.
     fn add(&mut self, file: PathBuf, path: ModulePath, folder: PathBuf) -> Result<()> {
         let text =
             std::fs::read_to_string(&file).with_context(|| format!("read {}", file.display()))?;
@@ -78,7 +78,7 @@ impl Source {
         Ok(())
     }
 
-    /// The module that defines what `path`, written in `from`, names; none outside of the crate.
+    /// The module that defines the item at `path`, as written in `from`; `None` outside of the crate.
     pub(crate) fn resolve(&self, from: &ModulePath, path: &[String]) -> Option<ModulePath> {
         self.walk(from, path, 0)
     }
@@ -94,7 +94,7 @@ impl Source {
             }
             "super" => self.descend(parent()?, rest, depth),
             name if self.is_child(from, name) => self.descend(from.clone(), path, depth),
-            // An import of this file: its own path is another one.
+            // An import of this file: its own path differs.
             name => {
                 let imported = self.modules.get(from)?.imported.get(name)?;
                 let known = imported.first().is_some_and(|first| first != name);

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::source::{ModulePath, Source};
 
-/// Arrows among the children of one folder, with an example of each.
+/// Arrows among the children of a folder, with an example of each.
 type Arrows = BTreeMap<String, BTreeMap<String, String>>;
 
 /// The circles of every folder, each as its arrows. A folder's own `mod.rs` is no child: it wires the others.

@@ -1,5 +1,4 @@
-//! What is compared before commit: the ranges of the copy whose inserts may arrive late, and capped
-//! collections.
+//! Comparison before commit: ranges of the copy whose inserts may arrive late, and capped collections.
 
 use anyhow::{Result, ensure};
 use bson::{Bson, Document, doc};
@@ -18,7 +17,7 @@ use crate::{
     steps::{delete, find, insert, rig_with_death, run, start_and_die, update, wait_in_step},
 };
 
-/// Half, as a decimal: to the server the same `_id` as the double, to a host another one.
+/// Half, as a decimal. Its `_id` equals that of the double for the server, and differs from it for a host.
 fn half() -> Bson {
     Bson::Decimal128("0.5".parse().unwrap())
 }
@@ -70,7 +69,7 @@ async fn suspect_ranges_keep_a_plugins_document_with_an_equal_id() -> Result<()>
     rig.close().await.map(drop)
 }
 
-/// Documents that an insert of the copy brings back, and that a plugin has dropped meanwhile.
+/// Documents that a late insert of the copy brings back, and that a plugin has dropped in between.
 #[tokio::test]
 async fn suspect_ranges_lose_what_a_plugin_has_dropped_since() -> Result<()> {
     let mut rig = Rig::with(proxied()).await?;

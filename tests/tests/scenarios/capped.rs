@@ -33,7 +33,7 @@ async fn create(source: &Database) -> Result<()> {
     Ok(())
 }
 
-/// Inserts in an order that is not that of the `_id`s; older documents go.
+/// Inserts in an order that differs from that of the `_id`s. Older documents are evicted.
 async fn append(source: &Database, range: std::ops::Range<i32>) -> Result<()> {
     for collection in COLLECTIONS {
         let documents = range
@@ -71,7 +71,7 @@ async fn s_capped_natural_order() -> Result<()> {
     let left = steps::count(&source, "by_count").await?;
     ensure!(left == 60, "the source keeps {left} documents of 60");
     start_and_die(&mut rig, json!({})).await?;
-    // Some of what is copied goes, and what has not been copied changes.
+    // Some copied documents are evicted, and documents that are not copied yet change.
     append(&source, 80..100).await?;
     change(&source, 99, -1).await?;
     go_on_and_die(&mut rig, "copy_batch_inserted:4").await?;

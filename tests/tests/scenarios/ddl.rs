@@ -24,7 +24,7 @@ fn documents(mark: &str) -> Vec<Document> {
         .collect()
 }
 
-/// a -> b -> c with inserts after each, one over another, into another database, and round in a ring.
+/// a -> b -> c with inserts after each, over another collection, into another database, and round in a ring.
 async fn chain(rig: &Rig, mark: &str) -> Result<()> {
     let (app, other) = (rig.source_db("app"), rig.source_db("other"));
     insert(&app, "a", documents(mark)).await?;
@@ -188,7 +188,7 @@ async fn s42_dropped_and_created_again() -> Result<()> {
     Ok(())
 }
 
-/// A database goes and comes again, in other letters: the server takes only one spelling at a time.
+/// A database disappears and returns in other letters: the server accepts only one spelling at a time.
 #[tokio::test]
 async fn s42_database_in_other_letters() -> Result<()> {
     let mut rig = rig_to_die_at("copy_batch_inserted").await?;
@@ -216,7 +216,7 @@ fn filter() -> Value {
     json!({ "includeNamespaces": [{ "database": "app", "collectionsRegex": { "pattern": "^in" } }] })
 }
 
-/// Collections that a rename brings into scope are copied then; those that it takes out are dropped.
+/// Collections that a rename brings into scope are copied then. Collections that it takes out are dropped.
 #[tokio::test]
 async fn s_rename_into_and_out_of_filter() -> Result<()> {
     let mut rig = rig_to_die_at("copy_batch_inserted").await?;
@@ -228,7 +228,7 @@ async fn s_rename_into_and_out_of_filter() -> Result<()> {
     run(&app, doc! { "createIndexes": "out_b", "indexes": [{ "key": { "n": 1, "mark": 1 }, "name": "u" }] }).await?;
     start_and_die(&mut rig, filter()).await?;
 
-    // While copying: in and out, over one another, and several times.
+    // While copying: in and out, over other collections, and several times.
     rename(&rig, "app.out_a", "app.in_new", false).await?;
     insert(&app, "in_new", documents("in now")).await?;
     update(
@@ -245,7 +245,7 @@ async fn s_rename_into_and_out_of_filter() -> Result<()> {
     rename(&rig, "app.in_c", "app.out_c", true).await?;
     rename(&rig, "app.out_c", "app.in_back", false).await?;
     insert(&app, "in_back", documents("back")).await?;
-    // One late copy dies half-way.
+    // A late copy dies half-way.
     go_on_and_die(&mut rig, "copy_partition_done:2").await?;
     update(
         &app,

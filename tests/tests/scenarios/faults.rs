@@ -17,7 +17,7 @@ fn destination_with_fail_points() -> Options {
     }
 }
 
-/// A write concern error that passes, on commands against one namespace.
+/// A transient write concern error, on commands against a namespace.
 fn not_durable(command: &str) -> Document {
     let error = doc! { "code": 64, "errmsg": "waiting for replication timed out" };
     doc! { "failCommands": [command], "namespace": "app.c", "writeConcernError": error }

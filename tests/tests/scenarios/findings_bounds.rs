@@ -87,8 +87,8 @@ async fn load(source: &Database) -> Result<()> {
     Ok(())
 }
 
-/// Updates a document, drops the index, and gives it what the index refused. What is looked up for the first
-/// event is what only comes after the second.
+/// Updates a document, drops the index, and then writes the value that the index refused. The look-up for the first
+/// event finds the value of the second event.
 async fn change(source: &Database) -> Result<()> {
     for (name, _, _, refused) in refusing() {
         for id in 5..10 {
@@ -115,7 +115,7 @@ async fn f21_indexes_give_way_to_documents_of_a_later_time() -> Result<()> {
     rig.finish().await.map(drop)
 }
 
-/// An index gives way that the source has again at the end.
+/// An index gives way, and the source has it again at the end.
 #[tokio::test]
 async fn f21_an_index_that_gave_way_is_there_after_commit() -> Result<()> {
     let mut rig = Rig::start().await?;
@@ -213,9 +213,9 @@ async fn f33_thousands_of_collections_are_copied_dropped_and_committed() -> Resu
     rig.close().await.map(drop)
 }
 
-// ---- 26, 28: what a cluster is like
+// ---- 26, 28: properties of clusters
 
-/// Majorities are slower than the lease: nothing is written, and the warning says so and names the cure.
+/// Majorities are slower than the lease: nothing is written, and the warning names the cause and the remedy.
 #[tokio::test]
 async fn f26_a_lease_that_majorities_are_too_slow_for_is_told() -> Result<()> {
     let rig = Rig::with(Options {
@@ -293,7 +293,7 @@ async fn f28_a_cluster_that_refuses_scans_is_refused_at_start() -> Result<()> {
     rig.finish().await.map(drop)
 }
 
-// ---- what no change stream carries
+// ---- operations that no change stream carries
 
 #[tokio::test]
 async fn apply_ops_on_the_source_is_told() -> Result<()> {
@@ -310,7 +310,7 @@ async fn apply_ops_on_the_source_is_told() -> Result<()> {
     let operations = vec![doc! { "op": "i", "ns": "app.c", "o": { "_id": 2 } }];
     rig.source.admin(doc! { "applyOps": operations }).await?;
     rig.host.wait_until("a warning", DEADLINE, told).await?;
-    // It is told whatever host works.
+    // The warning is shown by every host that works.
     rig.host.terminate().await?;
     rig.host.restart().await?;
     ensure!(told(&wait_in_step(&rig).await?));

@@ -85,7 +85,7 @@ async fn f12_empty_timestamps_arrive_by_every_way() -> Result<()> {
     rig.host.start(json!({})).await?;
     wait_in_step(&rig).await?;
     for collection in collections {
-        // An insert, a replacement that becomes one, and an update of a document that has them.
+        // An insert, a replacement with an empty timestamp, and an update of a document with empty timestamps.
         put_empty(&rig, collection, 10).await?;
         put_empty(&rig, collection, 11).await?;
         update(&source, collection, 10, doc! { "$set": { "n": 1_i64 } }).await?;
@@ -98,7 +98,7 @@ async fn f12_empty_timestamps_arrive_by_every_way() -> Result<()> {
         doc! { "$set": { "at": EMPTY, "and": EMPTY } },
     )
     .await?;
-    // One and the same `_id` of another type: deleted and inserted.
+    // An equal `_id` of another type: deleted and inserted.
     delete(&source, "c", 5).await?;
     put_empty(&rig, "c", 5.0).await?;
     wait_in_step(&rig).await?;
@@ -218,7 +218,7 @@ async fn f32_large_documents_are_looked_up_within_the_budget() -> Result<()> {
 
 // ---- 34: order where it matters, and only there
 
-/// Inserts and updates in turn, into a collection of each kind, and into one beside them.
+/// Alternating inserts and updates, in a collection of each kind and in an ordinary collection.
 #[tokio::test]
 async fn f34_order_is_kept_where_it_matters_and_costs_nothing_elsewhere() -> Result<()> {
     const EVENTS: i32 = 2_000;
@@ -260,7 +260,7 @@ async fn f34_order_is_kept_where_it_matters_and_costs_nothing_elsewhere() -> Res
     rig.finish().await.map(drop)
 }
 
-/// Every second event updates what was inserted before.
+/// Every second event updates the document of the previous insert.
 async fn insert_and_update(
     source: &mongodb::Database,
     collection: &str,
@@ -276,7 +276,7 @@ async fn insert_and_update(
     Ok(begin)
 }
 
-/// Strings that are equal under the collation, each in the place of the one before.
+/// Strings that are equal under the collation, each in the place of its predecessor.
 async fn exchange_names(source: &mongodb::Database) -> Result<()> {
     let names = source.collection::<Document>("names");
     for n in 0..40 {

@@ -18,7 +18,7 @@ use support::{
 
 use crate::steps::{self, fail_command, heal, insert, wait_for_document, wait_in_step};
 
-/// What a call may take that cannot be carried out while a cluster is silent.
+/// Longest time of a call that cannot be carried out while a cluster is silent.
 pub(crate) const GIVES_UP: Duration = Duration::from_secs(8);
 
 pub(crate) fn fail_points() -> Options {
@@ -29,7 +29,7 @@ pub(crate) fn fail_points() -> Options {
     }
 }
 
-/// A sync of one collection that is in step.
+/// A sync of a single collection, in step.
 pub(crate) async fn in_step(options: Options) -> Result<Rig> {
     let rig = Rig::with(options).await?;
     insert(&rig.source_db("app"), "c", numbered(0..100)).await?;
@@ -133,7 +133,7 @@ async fn f27_reads_that_fail_steadily_back_off() -> Result<()> {
         rig.log.lines()?.len(),
     );
     fail_command(&rig.source, "alwaysOn", fails).await?;
-    // What the reply to an open brings is applied all the same.
+    // Events in the reply that opens a stream are applied.
     for n in 0..10 {
         let id = format!("failing {n}");
         insert(&rig.source_db("app"), "c", vec![doc! { "_id": &id }]).await?;
@@ -308,7 +308,7 @@ async fn f24_step_downs_under_ddl_pause_no_sync() -> Result<()> {
             insert(&app, &name, numbered(0..3)).await?;
             let index = doc! { "key": { "a": 1 }, "name": "a" };
             steps::run(&app, doc! { "createIndexes": &name, "indexes": [index] }).await?;
-            // What is looked for before it is written.
+            // A namespace that the host has to look up before it writes.
             let other = rig.source_db(&format!("short{n}"));
             steps::run(&other, doc! { "create": "c" }).await?;
             other.drop().await?;

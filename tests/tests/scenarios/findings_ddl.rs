@@ -8,11 +8,11 @@ use support::{Rig, proxy::commands, rig::Options};
 use crate::plugins::builds::{AllStamped, FIRST, OTHER, stamped, upgraded, upload};
 use crate::steps::{go_on_and_die, go_on_and_die_behind, insert, run, wait_in_step};
 
-/// The point behind the first DDL event that a host applies.
+/// The kill point after the first DDL event that a host applies.
 const APPLIED: &str = "ddl_applied";
 
-/// A sync of `app.a` and `app.b` that is in step, and whose host is stopped: all that is written
-/// now is one batch for the next one.
+/// A sync of `app.a` and `app.b` in step, with its host stopped: all following writes form a single batch for the
+/// next host.
 async fn stopped() -> Result<Rig> {
     let mut rig = Rig::with(Options {
         proxied: true,
@@ -49,8 +49,8 @@ async fn drop_a(rig: &Rig) -> Result<()> {
         .map(drop)
 }
 
-/// The host dies when the destination has done this command, before it hears of that. The next one
-/// dies behind the same event, before the position is persisted; then a third goes on.
+/// The host dies when the destination has executed this command, before it receives the reply. The next host dies
+/// after the same event, before the position is persisted. A third host goes on.
 async fn dies_behind(command: &str, batch: impl AsyncFnOnce(&Rig) -> Result<()>) -> Result<()> {
     let mut rig = stopped().await?;
     batch(&rig).await?;
@@ -148,7 +148,7 @@ async fn begin_to_validate(rig: &Rig) -> Result<()> {
     add(rig, "a", 0..10).await
 }
 
-/// Options that are wrong on the destination, whatever made them so, are the source's in the end.
+/// Wrong options on the destination, from any cause, equal the source's in the end.
 #[tokio::test]
 async fn f11_commit_compares_options() -> Result<()> {
     let rig = Rig::start().await?;

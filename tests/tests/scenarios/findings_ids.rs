@@ -1,5 +1,5 @@
-//! Which `_id`s are one and the same, asked of a server: findings 15 and 16 of 0.2.0 as properties. `TIDEGATE_SEED` draws the
-//! same values again.
+//! Equality of `_id`s, asked of a server: findings 15 and 16 of 0.2.0 as properties. `TIDEGATE_SEED` repeats the
+//! values.
 
 use anyhow::{Context, Result, ensure};
 use bson::{Binary, Bson, DateTime, Document, Timestamp, doc, oid::ObjectId, spec::BinarySubtype};
@@ -40,7 +40,7 @@ const NUMBERS: [&str; 16] = [
     "-1E+6000",
 ];
 
-/// A number in one of the types that can hold it, or nearly can.
+/// A number in a type that can hold it, exactly or nearly.
 fn number(rng: &mut StdRng) -> Bson {
     let text = NUMBERS.choose(rng).copied().unwrap_or("0");
     let double = || Bson::Double(text.parse().unwrap_or(f64::NAN));
@@ -128,8 +128,8 @@ fn other_form(rng: &mut StdRng, original: &Bson) -> Bson {
     }
 }
 
-/// What the host thinks of two `_id`s: whether they are one key, whether one applier gets both, and whether it
-/// knows that they may be one.
+/// The host's judgement of two `_id`s: whether they are the same key, whether the same applier gets both, and
+/// whether it knows that they may be equal.
 fn judged(ids: [&Bson; 2]) -> Result<(bool, bool, bool)> {
     let documents = ids.map(|id| doc! { "_id": id });
     let [a, b] = [
@@ -148,7 +148,7 @@ fn judged(ids: [&Bson; 2]) -> Result<(bool, bool, bool)> {
     ))
 }
 
-/// True if the server takes the two for one `_id`.
+/// Whether the server takes the two for the same `_id`.
 async fn are_one(collection: &Collection<Document>, ids: [&Bson; 2]) -> Result<bool> {
     collection.delete_many(doc! {}).await?;
     collection.insert_one(doc! { "_id": ids[0] }).await?;
@@ -194,7 +194,7 @@ async fn f16_ids_are_one_where_the_server_says_so() -> Result<()> {
     Ok(())
 }
 
-/// Ranges are drawn from a sample: whatever the mixture, one of them has each document.
+/// Ranges are drawn from a sample: whatever the mixture of types, exactly one range has each document.
 #[tokio::test]
 async fn f15_ranges_cover_every_mixture_of_ids() -> Result<()> {
     let rig = Rig::start().await?;
@@ -216,7 +216,7 @@ async fn f15_ranges_cover_every_mixture_of_ids() -> Result<()> {
             })
             .collect();
         for id in ends.iter().chain(&drawn) {
-            // Equal ones are refused.
+            // Equal values are refused.
             let _ = documents.insert_one(doc! { "_id": id, "x": &large }).await;
         }
     }

@@ -43,12 +43,12 @@ async fn begin(rig: &Rig) -> Result<()> {
     rig.host.wait_can_commit().await.map(drop)
 }
 
-/// A program that runs the host where nothing can be read of one process, as with `hidepid` of
-/// another user's.
+/// A program that runs the host where no file of one process can be read, as for processes of other users with
+/// `hidepid`.
 fn host_that_cannot_look_at(process: u32, directory: &Path) -> Result<PathBuf> {
     let program = directory.join("tidegate");
     let host = host::binary()?;
-    // In a mount namespace of its own: the machine's `/proc` stays as it is.
+    // In a separate mount namespace: the machine's `/proc` is unchanged.
     let script = format!(
         "#!/bin/sh\nexec unshare --mount sh -c '{} && exec {} \"$@\"' sh \"$@\"\n",
         hide(process),
@@ -95,7 +95,7 @@ async fn f06_a_process_that_cannot_be_looked_at_is_not_dead() -> Result<()> {
         number(&ours, "/lease/term") == term,
         "the lease of a live host was taken: {ours:#}"
     );
-    // One that has died is known to be dead.
+    // A dead holder is recognized as dead.
     rig.host.kill()?;
     standby
         .wait_until("the sync is the standby's", DEADLINE, is_ours)
@@ -118,7 +118,7 @@ async fn step_until_taken(rig: &Rig, clock: &WrongClock) -> Result<()> {
         let taken = wait_until("the clock steps forward", DEADLINE, async || {
             let lease = lease(rig).await?;
             let later = lease.get_datetime("expiresAt")?.timestamp_millis() - before;
-            // The lease was held until `before`: one that ends so much later was written after the step.
+            // The lease was held until `before`: a lease that ends so much later was written after the step.
             Ok(match (lease.get_i64("term")? > term, later > 25_000) {
                 (true, _) => Look::Done(true),
                 (false, true) => Look::Done(false),
@@ -133,8 +133,8 @@ async fn step_until_taken(rig: &Rig, clock: &WrongClock) -> Result<()> {
     anyhow::bail!("the lease was not taken")
 }
 
-/// The destination's clock steps forward under a live host: a standby takes its lease while a write of
-/// the host is on its way. The server refuses that write when it arrives behind a newer one.
+/// The destination's clock steps forward under a live host: a standby takes its lease while a write of the host is
+/// in transit. The server refuses that write when it arrives after a newer write.
 #[tokio::test]
 async fn f08_a_clock_that_steps_forward_costs_no_data() -> Result<()> {
     let clock = WrongClock::by("+0s")?;
@@ -186,7 +186,7 @@ async fn taken_by_the_clock(rig: &Rig) -> Result<()> {
     Ok(())
 }
 
-/// A takeover that fails gives the lease back, and is tried again ever less often.
+/// A takeover that fails gives the lease back, and is tried again at growing intervals.
 #[tokio::test]
 async fn f31_a_takeover_that_fails_gives_the_lease_back() -> Result<()> {
     let mut rig = Rig::with(Options {
@@ -246,7 +246,7 @@ async fn f31_a_takeover_that_fails_gives_the_lease_back() -> Result<()> {
 
 // ---- two hosts, and no sync
 
-/// Each of two hosts takes the lease on its own destination before it looks at the other one's.
+/// Each of two hosts takes the lease on its own destination before it looks at the other destination.
 #[tokio::test]
 async fn hosts_that_start_opposite_directions_do_not_both_begin() -> Result<()> {
     let mut rig = Rig::with(proxied()).await?;
@@ -280,7 +280,7 @@ async fn hosts_that_start_opposite_directions_do_not_both_begin() -> Result<()> 
     {
         ensure!(refused.error() == "StandbyInstance", "{refused:?}");
     }
-    // Neither lease stands in the way of a sync that is begun afterwards.
+    // Neither lease prevents a sync that is begun afterwards.
     drop(other);
     if begun == [false, false] {
         rig.host.start(json!({})).await?;

@@ -1,4 +1,4 @@
-//! Findings 36 to 62 of what operators see and call, with the real host and real clusters.
+//! Findings 36 to 62 about observations and calls of operators, with the real host and real clusters.
 
 use std::time::Duration;
 
@@ -13,7 +13,7 @@ use support::{
 
 use crate::steps::{METADATA, insert, refused, wait_in_step};
 
-/// Five collections would be as good: what is said does not hang on the data.
+/// The data does not matter: five collections would serve as well.
 async fn with_data(options: rig::Options) -> Result<Rig> {
     let rig = Rig::with(options).await?;
     let documents = (0..50).map(|n| doc! { "_id": n }).collect();
@@ -58,7 +58,7 @@ async fn f52_signals_rotate_the_log_and_end_nothing() -> Result<()> {
     rig.host.process()?.user_signal()?;
     wait_for_line(&rig, "log rotated").await?;
     ensure!(files(&rig)? == 2, "{} files", files(&rig)?);
-    // What only DEBUG shows.
+    // A line of level DEBUG.
     let read = "\"message\":\"read\"";
     ensure!(!log(&rig).has(read)?, "DEBUG before it was asked for");
     std::fs::write(&file, "verbosity: DEBUG\nloadLevel: 1\n")?;
@@ -298,7 +298,7 @@ async fn f41_data_that_is_left_out_is_named() -> Result<()> {
     Ok(())
 }
 
-/// Runs the host to its end, and gives the code and what it prints.
+/// Runs the host to its end, and returns its exit code and its output.
 async fn run(arguments: &[&str], environment: &[(&str, &str)]) -> Result<(Option<i32>, String)> {
     let mut command = tokio::process::Command::new(binary()?);
     command.args(arguments).envs(environment.iter().copied());

@@ -38,7 +38,7 @@ fn marked(more: Document) -> Document {
     document
 }
 
-/// What a command of the binary has printed, and its exit code.
+/// The output of a command of the binary, and its exit code.
 fn tidegate(rig: &mut Rig, arguments: &[&str], output: Stdio) -> Result<(String, Option<i32>)> {
     let host = rig.host.arguments_mut();
     let ended = Command::new(&host.binary)
@@ -55,7 +55,7 @@ fn tidegate(rig: &mut Rig, arguments: &[&str], output: Stdio) -> Result<(String,
     Ok((printed, ended.status.code()))
 }
 
-/// Exports the metadata in both ways; gives the text of the export.
+/// Exports the metadata in both ways. Returns the text of the export.
 fn export(rig: &mut Rig, directory: &TestDir, name: &str) -> Result<String> {
     let path = |name: String| directory.path().join(name);
     let mode = |file: &Path| Ok::<_, anyhow::Error>(file.metadata()?.permissions().mode() & 0o777);
@@ -137,7 +137,7 @@ async fn search_all(rig: &Rig) -> Result<()> {
     Ok(())
 }
 
-/// Waits for a stop, and gives the reason.
+/// Waits for a stop. Returns the reason.
 async fn stopped(rig: &Rig) -> Result<String> {
     let progress = rig.host.wait_for_state("PAUSED").await?;
     Ok(first_warning(&progress).to_owned())
@@ -284,7 +284,7 @@ async fn f45_nothing_that_is_written_holds_a_document_or_a_secret() -> Result<()
     with_marked_passwords(&mut rig).await?;
     load(&rig).await?;
     let faulty = upload_guest(&rig, FAULTY).await?;
-    // A secret where the plugin says what it dislikes.
+    // A secret as the part of a configuration that the plugin complains about.
     let wrong = json!([{ "component": "field-mask", "config": {
         "rules": [{ "path": { "$secret": "mask-key" }, "action": "hash" }] } }]);
     let body = start_body(json!({ "plugins": wrong })).to_string();
@@ -368,8 +368,8 @@ async fn wait_until_removed(rig: &Rig, entries: usize) -> Result<()> {
     .await
 }
 
-/// Documents that an older release has put into quarantine go when this one takes over, whatever the state, and
-/// an export holds none even before.
+/// Documents that an older release has put into quarantine are removed when this release takes over, in any state.
+/// An export contains none even before.
 #[tokio::test]
 async fn f44_documents_that_older_releases_have_stored_are_removed_at_a_takeover() -> Result<()> {
     let directory = TestDir::new()?;
@@ -394,7 +394,7 @@ async fn f44_documents_that_older_releases_have_stored_are_removed_at_a_takeover
     rig.host.restart().await?;
     wait_until_removed(&rig, 20).await?;
 
-    // What is left is enough for a retry, and for a sync that ends with documents in quarantine.
+    // The remaining fields suffice for a retry, and for a sync that ends with documents in quarantine.
     rig.host.resume().await?;
     let mended = upload_guest(&rig, MENDED).await?;
     swap(&rig, "faulty", &mended).await?;
@@ -432,7 +432,7 @@ fn hashing(key: &Value) -> Value {
     json!({ "plugins": [{ "component": "field-mask", "config": config }] })
 }
 
-/// A secret is asked for by `start`, `resume` and whoever would take the sync over, of its own directory; a host
+/// `start`, `resume` and a host that takes the sync over each need the secret, in their own directory. A host
 /// without it says so and leaves the sync to others.
 #[tokio::test]
 async fn f44_a_secret_that_is_not_there_is_refused_by_name() -> Result<()> {
@@ -514,7 +514,8 @@ async fn f44_a_secret_that_is_not_there_is_refused_by_name() -> Result<()> {
     Ok(())
 }
 
-/// A sync whose options hold a key says so with the way out; the metadata holds it, and an export does not.
+/// A sync whose options contain a key warns, and names the remedy. The metadata contains the key, and an export
+/// does not.
 #[tokio::test]
 async fn f44_a_key_in_clear_is_warned_of_and_is_in_no_export() -> Result<()> {
     let directory = TestDir::new()?;

@@ -18,7 +18,7 @@ use crate::{
     steps,
 };
 
-/// What is unknown has to be shown as such within this time. 0.2.0 took 30 s and more.
+/// Longest time until unknown values are shown as unknown. 0.2.0 took 30 s and more.
 const SOON: Duration = Duration::from_secs(10);
 
 /// Which cluster is silent, as `/progress` and `/readyz` have to say.
@@ -37,7 +37,7 @@ const DESTINATION: Silent = Silent {
     field: "destination",
 };
 
-/// Progress, which has to be answered at once whatever the clusters do.
+/// Progress, which has to be answered at once, also while clusters are silent.
 async fn progress_at_once(host: &Host) -> Result<Value> {
     let begun = Instant::now();
     let progress = host.progress().await?;
@@ -106,7 +106,7 @@ async fn f37_a_dead_source_is_shown_as_unknown() -> Result<()> {
     known_again(rig).await
 }
 
-/// A standby answers although the destination does not, and says how old what it shows is.
+/// A standby answers although the destination does not, and tells the age of the values that it shows.
 #[tokio::test]
 async fn f37_a_standby_of_a_frozen_destination_answers() -> Result<()> {
     let mut rig = begun().await?;
@@ -133,7 +133,7 @@ async fn f37_a_standby_of_a_frozen_destination_answers() -> Result<()> {
     goes_on(rig).await
 }
 
-/// The source is silent: `commit` says so at once, by name, and changes nothing.
+/// The source is silent: `commit` is refused at once, by name, and changes nothing.
 #[tokio::test]
 async fn f38_a_commit_without_a_source_is_refused_at_once() -> Result<()> {
     let mut rig = begun().await?;
@@ -152,7 +152,7 @@ async fn f38_a_commit_without_a_source_is_refused_at_once() -> Result<()> {
             "{}",
             answer.body
         );
-        // Known to be silent by now: no wait at all.
+        // The cluster is known to be silent: no wait at all.
         shown_as_unknown(&rig, &SOURCE).await?;
         let begun = Instant::now();
         let answer = call(&rig.host, "commit").await?;
@@ -174,7 +174,7 @@ async fn f38_a_commit_without_a_source_is_refused_at_once() -> Result<()> {
     goes_on(rig).await
 }
 
-/// The destination is silent: calls say what they could not do, and everything goes on later.
+/// The destination is silent: calls name the work that they could not do, and everything goes on later.
 #[tokio::test]
 async fn f43_calls_that_a_silent_destination_stops_are_told() -> Result<()> {
     let mut rig = begun().await?;

@@ -1,5 +1,5 @@
-//! Collections and indexes are those of the source after commit, and stand in nobody's way before: findings 13, 14, 17 to
-//! 20 and 25 of 0.2.0. With `TIDEGATE_BIN` they run on another host.
+//! Collections and indexes equal those of the source after commit, and refuse no document before: findings 13, 14,
+//! 17 to 20 and 25 of 0.2.0. With `TIDEGATE_BIN` they run on another host.
 
 use std::time::Duration;
 
@@ -68,7 +68,7 @@ async fn f13_collections_that_become_capped_arrive() -> Result<()> {
 #[tokio::test]
 async fn f20_temporary_collections_keep_nothing_from_going_on() -> Result<()> {
     let mut rig = Rig::start().await?;
-    // One that is there at the end is none that is kept.
+    // A temporary collection that exists at the end is not kept.
     rig.set_scope(|_, collection| !collection.starts_with("left"));
     rig.allow_log("applyOps was run on the source");
     let source = rig.source_db("app");
@@ -130,7 +130,7 @@ async fn f20_a_temporary_collection_that_is_gone_already_is_no_failure() -> Resu
     rig.close().await.map(drop)
 }
 
-/// A collection that is marked as temporary, as `$out` makes one. Only the oplog can say so.
+/// A collection that is marked as temporary, as by `$out`. Only the oplog can set the mark.
 async fn temporary(rig: &Rig, name: &str) -> Result<()> {
     let mut bytes = [ObjectId::new().bytes().as_slice(), &[0; 4]].concat();
     (bytes[6], bytes[8]) = (0x40, 0x80);
@@ -165,7 +165,7 @@ async fn clustered(database: &Database, name: &str, expiry: Option<i64>) -> Resu
 
 #[tokio::test]
 async fn f14_clustered_collections_expire_nothing_before_commit() -> Result<()> {
-    // The destination looks for what has expired each second; the source never does.
+    // The destination looks for expired documents each second; the source never does.
     let with = |parameter: &str| {
         let options = replica_set::Options::default();
         options.argument("--setParameter").argument(parameter)
@@ -200,7 +200,7 @@ async fn f14_clustered_collections_expire_nothing_before_commit() -> Result<()> 
         let there = count(&destination, name).await?;
         ensure!(there == 100, "{name} has {there} documents");
     }
-    // What expires after commit is none of the sync's.
+    // Expiry after commit is not the sync's.
     rig.commit().await?;
     for (name, expiry) in [
         ("from_the_start", true),
@@ -285,7 +285,7 @@ async fn f17_simple_indexes_arrive_that_are_built_first() -> Result<()> {
     simple_indexes_arrive(json!({ "buildIndexes": "beforeDataCopy" })).await
 }
 
-// ---- 18: several indexes on one key
+// ---- 18: several indexes on the same key
 
 fn on_one_key(reversed: bool) -> Vec<Document> {
     let name = |name: &str| match reversed {
@@ -365,7 +365,7 @@ async fn f19_settings_are_restored_beside_one_that_cannot_be() -> Result<()> {
     Ok(())
 }
 
-/// Whatever else differs on the destination is named.
+/// All other differences on the destination are named.
 #[tokio::test]
 async fn f19_what_differs_after_commit_is_named() -> Result<()> {
     let mut rig = Rig::start().await?;

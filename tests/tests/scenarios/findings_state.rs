@@ -1,4 +1,4 @@
-//! What a host says is what is so: findings 30 and 43 of 0.2.0.
+//! A host's answers are true: findings 30 and 43 of 0.2.0.
 
 use std::time::{Duration, Instant};
 
@@ -17,7 +17,7 @@ use crate::steps::{self, METADATA, fail_command, heal, insert, refused};
 /// Longer than any call may wait for a cluster.
 const CALL: Duration = Duration::from_secs(7);
 
-/// What a host logs when its work has stopped with a reason.
+/// Log message of a host whose work has stopped with a reason.
 pub(crate) const STOPPED: &str = "the sync has stopped and can be resumed";
 
 /// The server's code of a full disk.
@@ -54,7 +54,7 @@ async fn disk_full(rig: &Rig, command: &str, collection: &str) -> Result<()> {
     fail_command(&rig.destination, "alwaysOn", data).await
 }
 
-/// A call, which has to be answered soon whatever the clusters do.
+/// A call, which has to be answered soon, also while clusters are silent.
 pub(crate) async fn call(host: &Host, call: &str) -> Result<Answer> {
     let begun = Instant::now();
     let answer = host.call("POST", &format!("/api/v1/{call}"), "{}").await?;
@@ -84,7 +84,7 @@ pub(crate) async fn session(rig: &Rig) -> Result<Document> {
     session.pop().context("no session")
 }
 
-/// Something new arrives, and the sync comes to its end.
+/// A new document arrives, and the sync finishes.
 pub(crate) async fn goes_on(rig: Rig) -> Result<()> {
     insert(&rig.source_db("app"), "c", vec![doc! { "_id": "later" }]).await?;
     steps::wait_for_document(&rig, "app", "c", "later").await?;
@@ -171,7 +171,7 @@ async fn f43_a_position_that_is_not_persisted_is_told() -> Result<()> {
     goes_on(rig).await
 }
 
-/// The lease cannot be given back: the host stays, says so, and can go on.
+/// The lease cannot be given back: the host stays, reports it, and can continue.
 #[tokio::test]
 async fn f43_a_handover_that_the_destination_refuses_is_told() -> Result<()> {
     let mut rig = begun_with_fail_points().await?;
@@ -200,7 +200,7 @@ async fn f43_a_handover_sent_to_a_standby_is_refused() -> Result<()> {
         answer.status,
         answer.body
     );
-    // It goes on being one: it takes the sync over.
+    // It stays a standby, and takes the sync over.
     rig.host.terminate().await?;
     let ours = |progress: &Value| progress["lease"]["ours"] == true;
     standby
@@ -210,8 +210,8 @@ async fn f43_a_handover_sent_to_a_standby_is_refused() -> Result<()> {
     goes_on(rig).await
 }
 
-/// A takeover by another release while the sync is paused has no `pausedMs`, and keeps none of a
-/// later one's.
+/// A takeover by another release while the sync is paused has no `pausedMs`, and does not get the `pausedMs` of a
+/// later takeover.
 #[tokio::test]
 async fn f43_an_upgrade_while_paused_has_no_pause_of_its_own() -> Result<()> {
     let mut rig = begun().await?;
@@ -239,7 +239,7 @@ async fn f43_an_upgrade_while_paused_has_no_pause_of_its_own() -> Result<()> {
         history.as_array().map(Vec::len) == Some(1) && history[0]["fromBinary"] == "0.0.9",
         "{history}"
     );
-    // What is measured is persisted after it is shown.
+    // A measured value is persisted after it is shown.
     steps::wait_in_step(&rig).await?;
     let history = rig.host.progress().await?["upgrade"]["history"].clone();
     ensure!(history[0]["pausedMs"].is_null(), "{history}");

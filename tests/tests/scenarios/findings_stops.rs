@@ -1,5 +1,5 @@
-//! Findings about stops: pause, SIGTERM and handover are heard within a second, whatever
-//! the work is at. Each test is named after its finding.
+//! Findings about stops: pause, SIGTERM and handover take effect within a second, in every phase of the work. Each
+//! test is named after its finding.
 
 use std::time::{Duration, Instant};
 
@@ -18,10 +18,10 @@ use crate::{
     steps::{self, fail_command, heal, insert, names, wait_for_document, wait_in_step},
 };
 
-/// "Within a second", and what the test itself takes on a busy machine.
+/// "Within a second", plus the overhead of the test itself on a busy machine.
 const AT_ONCE: Duration = Duration::from_millis(1_800);
 
-/// Collections in one batch: they take the destination far longer than a second.
+/// Collections in a single batch: they take the destination far longer than a second.
 const CREATES: usize = 400;
 
 /// Pauses, which has to be answered at once.
@@ -35,7 +35,7 @@ async fn pause_at_once(rig: &Rig) -> Result<()> {
     Ok(())
 }
 
-/// SIGTERM, which has to be heard within `limit`.
+/// SIGTERM, which has to take effect within `limit`.
 async fn terminate_within(rig: &mut Rig, limit: Duration) -> Result<()> {
     let begun = Instant::now();
     let status = rig.host.terminate().await?;
@@ -77,7 +77,7 @@ async fn f23_calls_answer_while_the_destination_is_silent() -> Result<()> {
     rig.finish().await.map(drop)
 }
 
-/// One deadline by the clock, here of 20 s; the reason names the cluster and the time.
+/// A single deadline by the clock, here of 20 s. The reason names the cluster and the time.
 #[tokio::test]
 async fn f23_an_outage_pauses_the_sync_at_its_deadline() -> Result<()> {
     let mut rig = in_step(Options {
@@ -205,7 +205,7 @@ async fn building() -> Result<Rig> {
     Ok(rig)
 }
 
-/// The build goes on although nobody waits for it, and ends when it is let go.
+/// The build goes on without a client that waits for it, and ends when it is released.
 async fn goes_on_alone(rig: &Rig) -> Result<()> {
     ensure!(running_builds(rig).await? > 0, "the build has ended");
     builds(rig, "off").await?;

@@ -63,7 +63,7 @@ pub(crate) async fn wait_for_same(rig: &Rig, id: i32) -> Result<()> {
     .await
 }
 
-/// Puts another host before the rig's clusters; gives the first one.
+/// Starts another host for the rig's clusters. Returns the first host.
 async fn replace_host(rig: &mut Rig, name: &str) -> Result<Host> {
     rig.host.arguments_mut().binary = host::binary()?;
     let next = steps::second(rig, name).await?;
@@ -74,7 +74,7 @@ async fn replace_host(rig: &mut Rig, name: &str) -> Result<Host> {
     Ok(first)
 }
 
-// ---- what is sent for a change of `app.c`, in order; earlier releases have no guard and no commit
+// ---- commands for a change of `app.c`, in order; earlier releases have no guard and no commit
 
 fn guard() -> Pattern {
     any().when(|command| command.label.starts_with("update metadata lease applier"))
@@ -129,7 +129,7 @@ async fn f01_a_commit_delayed_past_a_takeover_is_refused() -> Result<()> {
 
 // ---- 02: statements of a dead holder that still run
 
-/// What clients of this name are writing.
+/// The current writes of clients with this name.
 async fn writes_of(set: &ReplicaSet, client: &str) -> Result<Vec<Document>> {
     let matching =
         doc! { "appName": client, "active": true, "op": { "$in": ["insert", "update", "remove"] } };
@@ -198,7 +198,7 @@ async fn f02_statements_of_a_dead_host_of_0_2_0_end_before_the_next_one_works() 
 
 // ---- 03: a command that is delayed, while the host repeats it and goes on
 
-/// `change` and `newer` change the source; what is sent for the first of them arrives last.
+/// `change` and `newer` change the source. The first command for `change` arrives last.
 async fn arrives_last(
     pattern: Pattern,
     change: impl AsyncFnOnce(&Rig) -> Result<()>,

@@ -27,7 +27,7 @@ fn binary(subtype: BinarySubtype, bytes: &[u8]) -> Bson {
     })
 }
 
-/// One `_id` of each type and of each odd value that the server keeps apart.
+/// An `_id` of each type, and of each odd value that the server distinguishes.
 fn one_of_each() -> Vec<Bson> {
     let oid = |byte| Bson::ObjectId(ObjectId::from_bytes([byte; 12]));
     vec![
@@ -92,7 +92,7 @@ fn is_beyond_64_bits(id: &Bson) -> bool {
     }
 }
 
-/// Changes every document of a collection but for each third one.
+/// Changes all documents of a collection except each third document.
 async fn change_all(database: &Database, collection: &str, mark: &str) -> Result<()> {
     for (at, id) in one_of_each().into_iter().enumerate() {
         if at % 3 == 0 || find(database, collection, id.clone()).await?.is_none() {
@@ -133,7 +133,7 @@ async fn s17_mixed_id_types() -> Result<()> {
         )
         .await?;
     }
-    // NaN is one value to the server, whatever its type.
+    // All NaNs are the same value for the server, whatever their type.
     insert(
         &source,
         "decimals",
@@ -360,7 +360,7 @@ async fn s18_ids_with_the_same_text() -> Result<()> {
     rig.host.restart().await?;
     rig.host.wait_can_commit().await?;
     wait_in_step(&rig).await?;
-    // One of each pair goes, the other stays.
+    // Half of each pair is deleted, the other half stays.
     for id in ids.iter().step_by(2) {
         delete(&source, "c", id.clone()).await?;
     }
@@ -525,8 +525,8 @@ async fn s21_lowest_id_and_bounds_deleted() -> Result<()> {
     Ok(())
 }
 
-/// Near-zero lag: documents behind and before the copy's cursor are changed once, by
-/// updates that would show if they were applied twice, and never again.
+/// Near-zero lag: documents on both sides of the copy's cursor are changed once, by updates that would show a
+/// second application, and never again.
 #[tokio::test]
 async fn s23_change_inside_a_range_being_copied() -> Result<()> {
     const DOCUMENTS: i32 = 60;

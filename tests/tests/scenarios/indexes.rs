@@ -40,7 +40,7 @@ async fn has_index(database: &Database, collection: &str, name: &str) -> Result<
         .any(|index| index.get_str("name").is_ok_and(|its| its == name)))
 }
 
-/// One index of every kind.
+/// An index of every kind.
 fn every_kind() -> Vec<Document> {
     vec![
         doc! { "key": { "u": 1 }, "name": "unique", "unique": true },
@@ -194,7 +194,7 @@ async fn s_indexes_never() -> Result<()> {
     Ok(())
 }
 
-/// Unique values wander between documents, so that at times two have one when applied out of order.
+/// Unique values move between documents, so that out of order two documents would share a value at times.
 #[tokio::test]
 async fn s29_unique_values_swapped() -> Result<()> {
     let mut rig = rig_to_die_at("copy_batch_inserted").await?;
@@ -267,7 +267,7 @@ async fn s29_unique_values_swapped() -> Result<()> {
     go_on_and_die_in_commit(&mut rig).await?;
     rig.host.restart().await?;
     rig.host.wait_for_state("COMMITTED").await?;
-    // Unique is unique again: the destination refuses a second one.
+    // Unique is unique again: the destination refuses a duplicate.
     let second = rig
         .destination_db("app")
         .collection::<Document>("c")
@@ -292,7 +292,7 @@ async fn go_on_and_die_in_commit(rig: &mut Rig) -> Result<()> {
     Ok(())
 }
 
-/// What cannot be made unique is named, and everything else is restored.
+/// Indexes that cannot be made unique are named, and everything else is restored.
 #[tokio::test]
 async fn s30_unique_violation_is_reported_by_name() -> Result<()> {
     let mut rig = Rig::start().await?;
@@ -308,7 +308,7 @@ async fn s30_unique_violation_is_reported_by_name() -> Result<()> {
     create_indexes(&source, "c", vec![unique("u"), unique("v")]).await?;
     rig.host.start(json!({})).await?;
     rig.host.wait_can_commit().await?;
-    // Somebody writes to the destination.
+    // A foreign write on the destination.
     insert(
         &rig.destination_db("app"),
         "c",

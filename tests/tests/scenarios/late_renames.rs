@@ -41,8 +41,8 @@ async fn rename(rig: &Rig, from: &str, to: &str) -> Result<()> {
     rig.source.admin(command).await.map(drop)
 }
 
-/// Renames a collection and renames it back. The first attempt of the destination's first rename is
-/// held: released, it gives the collection the other name again.
+/// Renames a collection and renames it back. The first attempt of the destination's first rename is held: released
+/// late, it renames the collection again.
 async fn late_rename(rig: &Rig, from: &str, to: &str) -> Result<Held> {
     let first = commands("renameCollection").first();
     let late = rig.proxies()?.destination.on(first).hold_and_cut();
@@ -105,8 +105,8 @@ async fn late_renames_are_undone_by_hosts_that_die_after_each_step() -> Result<(
 
 // ---- a late rename that takes the name of a collection that is about to get it
 
-/// `change` gives `app.z` another collection. The late rename arrives before `command` does, which is
-/// sent for the change.
+/// `change` renames another collection to `app.z`. The late rename arrives before `command`, which is sent for the
+/// change.
 async fn meets(command: Pattern, change: impl AsyncFnOnce(&Rig) -> Result<()>) -> Result<()> {
     let rig = in_step().await?;
     let late = late_rename(&rig, "c", "z").await?;
@@ -174,7 +174,7 @@ async fn intents_of_a_dropped_database_out_of_scope_end() -> Result<()> {
     let options = json!({ "excludeNamespaces": [{ "database": "other" }] });
     rig.host.start(options).await?;
     wait_in_step(&rig).await?;
-    // What an earlier release has left of a database that had views only.
+    // The leftover of an earlier release for a database that had views only.
     let destination = rig.destination_db("other");
     run(&destination, doc! { "create": "v", "viewOn": "c" }).await?;
     run(&destination, doc! { "drop": "v" }).await?;

@@ -1,5 +1,4 @@
-//! Exactly one host works on a sync: standby, handover, crash, and a host that was
-//! stopped and goes on when it is too late.
+//! Exactly one host works on a sync: standby, handover, crash, and a host that was stopped and continues too late.
 
 use std::time::{Duration, Instant};
 
@@ -219,7 +218,7 @@ async fn stopped_and_resumed(mut rig: Rig, standby: Host) -> Result<()> {
     rig.finish().await.map(drop)
 }
 
-/// The lease is of another machine: nobody can see that its holder is dead.
+/// The lease belongs to another machine: its holder cannot be recognized as dead.
 #[tokio::test]
 async fn s62_a_crash_elsewhere_is_taken_over_when_the_lease_runs_out() -> Result<()> {
     let mut rig = begun().await?;
@@ -245,8 +244,8 @@ async fn s62_a_crash_elsewhere_is_taken_over_when_the_lease_runs_out() -> Result
     rig.finish().await.map(drop)
 }
 
-/// Whoever writes metadata in an older term writes nothing, and stops at once; this one then
-/// finds the lease still its own, and goes on in a newer term.
+/// A writer of metadata in an older term writes nothing, and stops at once. This host then finds that the lease is
+/// still its own, and goes on in a newer term.
 #[tokio::test]
 async fn s58_an_older_term_writes_nothing() -> Result<()> {
     let rig = begun().await?;

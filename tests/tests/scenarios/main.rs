@@ -3,7 +3,7 @@
 //! scenarios, on real clusters and the real host, and ends with a comparison of
 //! both clusters.
 //!
-//! Events that lie before the copy of a document are had without a race: the
+//! Events before the copy of a document are produced without a race: the
 //! host kills itself at a named point, the source is written to, and the host is
 //! started again.
 

@@ -19,7 +19,7 @@ use crate::steps::{
     rig_to_die_at, run, source_time, start_and_die, update, wait_for_document, wait_in_step,
 };
 
-/// Makes every write to one document of the destination wait until [`release`].
+/// Makes every write to a document of the destination wait until [`release`].
 async fn hold(rig: &Rig, collection: &str, id: i32) -> Result<ClientSession> {
     let mut session = rig.destination.client().start_session().await?;
     session.start_transaction().await?;
@@ -57,8 +57,8 @@ const POINTS: [&str; 6] = [
     "position_persisted",
 ];
 
-/// Whatever phase it dies in, commit is refused until the initial sync is done, and is not done
-/// before everything from before it is applied.
+/// In whatever phase it dies, commit is refused until the initial sync is done, and the initial sync is not done
+/// before all earlier events are applied.
 #[tokio::test]
 async fn s56_killed_in_every_phase() -> Result<()> {
     let mut rig = rig_to_die_at(POINTS[0]).await?;
@@ -157,7 +157,7 @@ async fn s56_killed_while_commit_drains() -> Result<()> {
     Ok(())
 }
 
-/// The position moves on a source that is idle, or busy with what is not synced.
+/// The position moves on a source that is idle, or busy with namespaces out of scope.
 #[tokio::test]
 async fn s57_idle_and_filtered_sources() -> Result<()> {
     let mut rig = Rig::start().await?;
@@ -172,7 +172,7 @@ async fn s57_idle_and_filtered_sources() -> Result<()> {
     let begun = wait_in_step(&rig).await?;
     let events = number(&begun, "/totalEventsApplied");
 
-    // Idle: nothing but notes, one of them behind what was seen.
+    // Idle: nothing but notes, at least one of them after the last event.
     source_time(&rig).await?;
     let idle = wait_in_step(&rig).await?;
     ensure!(
@@ -222,7 +222,7 @@ async fn s57_idle_and_filtered_sources() -> Result<()> {
     Ok(())
 }
 
-/// One applier is stuck, the others go on: the position stays before the stuck event.
+/// An applier is stuck, the others go on: the position stays before the stuck event.
 #[tokio::test]
 async fn s58_position_never_passes_an_unapplied_event() -> Result<()> {
     let mut rig = Rig::start().await?;
@@ -435,7 +435,7 @@ async fn s63_pause_in_the_copy_and_commit_twice() -> Result<()> {
     update(&source, "c", 1, doc! { "$set": { "z": 1 } }).await?;
     delete(&source, "c", 59).await?;
     heal(&rig.source).await?;
-    // What is copied is not copied again.
+    // Copied documents are not copied again.
     delete(&rig.destination_db("app"), "c", 0).await?;
     rig.host.resume().await?;
     rig.host.wait_can_commit().await?;
@@ -466,8 +466,8 @@ async fn s63_pause_in_the_copy_and_commit_twice() -> Result<()> {
     Ok(())
 }
 
-/// A copy that dies goes on: what is persisted as done is not copied again, and what was copied
-/// beyond that is met a second time without harm.
+/// A copy that dies goes on: ranges that are persisted as done are not copied again, and documents beyond them are
+/// met a second time without harm.
 #[tokio::test]
 async fn s65_resumed_copy_meets_its_own_documents() -> Result<()> {
     let options = Options {
@@ -543,7 +543,7 @@ async fn s65_resumed_copy_meets_its_own_documents() -> Result<()> {
     Ok(())
 }
 
-/// In the middle of a partition: the copy goes on behind the last persisted `_id`.
+/// In the middle of a partition: the copy goes on after the last persisted `_id`.
 #[tokio::test]
 async fn s65_resumed_behind_the_last_id() -> Result<()> {
     let options = Options {

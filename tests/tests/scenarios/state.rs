@@ -1,4 +1,4 @@
-//! What a persisted sync accepts of a restart.
+//! Restarts that a persisted sync accepts.
 
 use anyhow::{Context, Result, ensure};
 use bson::{Document, doc};
@@ -11,7 +11,7 @@ use support::{
 
 use crate::steps::{self, insert, refused, start_body, update, wait_in_step};
 
-/// Everything on a server but what it changes by itself.
+/// All data of a server except the data that it changes by itself.
 async fn fingerprint(set: &ReplicaSet) -> Result<Vec<Document>> {
     let mut found = Vec::new();
     for name in set.client().list_database_names().await? {

@@ -15,7 +15,7 @@ use support::{
 };
 use tokio::sync::mpsc;
 
-/// What a host logs before it dies at a named point.
+/// Log message of a host that dies at a named point.
 const DEATH: &str = "killed by TIDEGATE_KILL_AT";
 
 /// A second host with the same arguments.
@@ -62,7 +62,7 @@ pub(crate) async fn start_and_die(rig: &mut Rig, options: Value) -> Result<()> {
 pub(crate) async fn go_on_and_die_behind(rig: &mut Rig, command: Pattern) -> Result<()> {
     let (tell, mut told) = mpsc::unbounded_channel();
     let done = rig.proxies()?.destination.on(command).after(move |_| {
-        // Nobody listens once the host is dead.
+        // The receiver is gone once the host is dead.
         let _ = tell.send(());
         std::future::pending::<Then>()
     });
@@ -119,7 +119,7 @@ pub(crate) async fn insert(
     Ok(())
 }
 
-/// Updates exactly one document; `update` is an update document or a pipeline.
+/// Updates exactly one document. `update` is an update document or a pipeline.
 pub(crate) async fn update(
     database: &Database,
     collection: &str,

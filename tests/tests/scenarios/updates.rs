@@ -1,5 +1,4 @@
-//! Updates of every form, on documents older and newer than their events:
-//! bytes and field order are those of the source.
+//! Updates of every form, on documents older and newer than their events: bytes and field order equal the source's.
 
 use anyhow::{Context, Result, ensure};
 use bson::{Bson, Decimal128, Document, RawDocumentBuf, Timestamp, bson, doc, rawdoc};
@@ -12,7 +11,7 @@ use crate::steps::{
     update, wait_in_step,
 };
 
-/// A document without its `_id`, and what happens to it, one update after the other.
+/// A document without its `_id`, and its updates in sequence.
 struct Case {
     name: &'static str,
     fields: RawDocumentBuf,
@@ -298,13 +297,13 @@ async fn change(database: &Database, collection: &str, stage: &str) -> Result<()
     Ok(())
 }
 
-/// The same updates while a document is copied, in step, while paused, and
-/// around a crash; in a collection that was copied before and one copied after.
+/// The same updates while a document is copied, in step, while paused, and around a crash, in a collection that is
+/// copied before the crash and in a collection that is copied after it.
 #[tokio::test]
 async fn s_field_order() -> Result<()> {
     const COLLECTIONS: [&str; 2] = ["early", "late"];
     const STAGES: [&str; 5] = ["copy", "step", "pause", "death", "all"];
-    // One worker takes the largest collection first: the others are not read before the host dies.
+    // A single worker takes the largest collection first: the others are not read before the host dies.
     let options = Options {
         host_arguments: vec!["--loadLevel".into(), "1".into()],
         ..Options::default()
@@ -363,7 +362,7 @@ async fn s_field_order() -> Result<()> {
     Ok(())
 }
 
-/// One after the other on one document, in the batch of a single round.
+/// In sequence on a single document, in the batch of a single round.
 #[tokio::test]
 async fn s_field_order_in_one_round() -> Result<()> {
     let rig = Rig::start().await?;
@@ -409,14 +408,14 @@ async fn s_field_order_in_one_round() -> Result<()> {
     Ok(())
 }
 
-/// Every document is changed several times in one transaction, all at one cluster time.
+/// Every document is changed several times in a transaction, all at the same cluster time.
 async fn transact(rig: &Rig, stage: &str) -> Result<()> {
     let mut session = rig.source.client().start_session().await?;
     let database = rig.source_db("app");
     session.start_transaction().await?;
     transaction(&mut session, &database, stage).await?;
     session.commit_transaction().await?;
-    // Nothing of one that is aborted may arrive.
+    // No write of an aborted transaction may arrive.
     session.start_transaction().await?;
     let accounts = database.collection::<Document>("accounts");
     accounts

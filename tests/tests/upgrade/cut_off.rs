@@ -19,9 +19,9 @@ const ON_A_VIEW: &str = "is a view, not a collection";
 /// The server's message for a document that a validator refuses (code 121).
 const NOT_VALID: &str = "Document failed validation";
 
-/// The old host stands still while the destination closes its connections and a new host takes
-/// the sync over; then it is continued. The server refuses each of its writes of metadata: its work
-/// ends at the first one, and no call starts it again.
+/// The old host stands still while the destination closes its connections and a new host takes the sync over; then
+/// it is continued. The server refuses each of its writes of metadata: its work ends at the first refusal, and no
+/// call starts it again.
 #[tokio::test]
 async fn f07_a_cut_off_host_without_a_lease_persists_nothing() -> Result<()> {
     let (mut rig, mut old) = cut_off().await?;
@@ -128,7 +128,7 @@ async fn insert(rig: &Rig, numbers: Range<i32>) -> Result<()> {
     Ok(())
 }
 
-/// What changes in step is left out.
+/// Without the documents that change in step.
 async fn without_position(rig: &Rig) -> Result<Vec<Entry>> {
     let mut entries = dump(&rig.destination).await?;
     entries.retain(|entry| !["lease", "streamPosition"].contains(&&*entry.collection));

@@ -1,4 +1,5 @@
-//! The last release of the metadata version before on metadata of this one: refused, and nothing is written.
+//! The last release with the previous metadata version, on metadata of this version: refused, and nothing is
+//! written.
 
 use anyhow::{Result, ensure};
 use support::{

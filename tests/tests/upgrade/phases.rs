@@ -1,5 +1,5 @@
-//! Every phase. Nothing is copied again, no counter goes back, the state stays what it
-//! was, and in the end both clusters are equal: [`Course::run`] sees to that.
+//! Every phase. Nothing is copied again, no counter goes back, the state is unchanged, and in the end both clusters
+//! are equal: [`Course::run`] asserts it.
 
 use anyhow::{Result, ensure};
 use support::upgrade::{

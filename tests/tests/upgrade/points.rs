@@ -1,6 +1,5 @@
-//! kill -9 before and after every write of a takeover, a migration and a handover. The
-//! new host goes on from there; the old one goes on, too, or refuses by name with nothing
-//! changed.
+//! kill -9 before and after every write of a takeover, a migration and a handover. The new host goes on from there.
+//! The old host goes on, too, or refuses by name without any change.
 
 use anyhow::{Context, Result, ensure};
 use support::{
@@ -31,7 +30,7 @@ const WITHOUT_MIGRATION: &[&str] = &[
     "upgrade_recorded",
 ];
 
-/// Of a handover from one host of this release to another.
+/// Of a handover from a host of this release to another host of this release.
 const OF_A_HANDOVER: &[&str] = &["handover_drained", "lease_released"];
 
 /// A sync of an earlier release that has been stopped, and then a new host that has died
@@ -69,8 +68,8 @@ async fn goes_on_from(mut course: Course, points: &[&str]) -> Result<()> {
 async fn the_old_host_goes_on_or_refuses_at_every_point_of_a_takeover() -> Result<()> {
     let mut course = course_with_migration().await?;
     course.rig.allow_log("MetadataVersionNotSupported");
-    // The transaction of a migration that was cut short holds its documents until then: a minute
-    // by default. The previous release waits for it; this one ends it.
+    // The transaction of a migration that was killed holds its documents until then: a minute by default. The
+    // previous release waits for it; this release ends it.
     let lifetime = doc! { "setParameter": 1, "transactionLifetimeLimitSeconds": 10 };
     course.rig.destination.admin(lifetime).await?;
     for point in OF_A_TAKEOVER {

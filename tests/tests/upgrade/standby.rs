@@ -11,7 +11,7 @@ use support::{
 };
 use tidegate::metadata::METADATA_VERSION;
 
-/// It refuses the newer metadata by name, shows what it can still read, and takes nothing over.
+/// It refuses the newer metadata by name, shows the parts that it can read, and takes nothing over.
 #[tokio::test]
 async fn a_standby_of_0_2_0_refuses_newer_metadata_and_goes_on_answering() -> Result<()> {
     let mut rig = Rig::with(Options {

@@ -16,7 +16,7 @@ use tidegate::metadata::METADATA_VERSION;
 
 const SEED: u64 = 4;
 
-/// Where an operator keeps the binary: the command line names the same file whatever is installed.
+/// The place of the operator's binary: the command line names the same file for every release.
 struct Installation {
     directory: TestDir,
 }
@@ -33,7 +33,7 @@ impl Installation {
         self.directory.path().join("tidegate")
     }
 
-    /// Puts another binary in the place of the one that is there, which may be running.
+    /// Replaces the installed binary, which may be running.
     fn install(&self, binary: &Path) -> Result<()> {
         let new = self.binary().with_extension("new");
         std::fs::copy(binary, &new).context("download the new binary")?;
@@ -127,7 +127,7 @@ async fn stop_install_initialize() -> Result<()> {
     upgrade(false).await
 }
 
-/// The active host is of the previous release, and the new one stands by; then both are new.
+/// The active host has the previous release, and the new host is a standby; then both are new.
 #[tokio::test]
 async fn active_host_and_standby() -> Result<()> {
     let installation = Installation::of_the_previous_release()?;

@@ -13,9 +13,9 @@ use support::{
 
 use crate::components::Tree;
 
-/// The packages of every build of the host. Cargo unifies the features of what is built together: these two
-/// have between them all features that the whole workspace has, so that tests and benchmarks find every dependency
-/// compiled already. The host alone has some with fewer features, and would compile wasmtime again.
+/// The packages of every build of the host. Cargo unifies the features of packages that are built together: these
+/// packages have all features of the whole workspace between them, so that tests and benchmarks find every
+/// dependency compiled. The host alone has fewer features, and would compile wasmtime again.
 pub(crate) const PACKAGES: [&str; 4] = ["--package", "tidegate", "--package", "tidegate-tools"];
 
 /// The components first: the host embeds them.
@@ -30,8 +30,8 @@ pub(crate) fn all(profile: Profile) -> Result<()> {
     split_debug_information(&target_directory().join("release/tidegate"))
 }
 
-/// Moves the binary's debug information into a file beside it, where debuggers look for it. The next build of
-/// cargo puts the whole binary back, so this is done after each.
+/// Moves the binary's debug information into a file next to it, where debuggers look for it. Repeated after each
+/// build, because cargo restores the whole binary.
 fn split_debug_information(binary: &Path) -> Result<()> {
     let debug = binary.with_extension("debug");
     let small = binary.with_extension("small");
@@ -51,7 +51,7 @@ fn split_debug_information(binary: &Path) -> Result<()> {
     fs::rename(&small, binary).with_context(|| format!("replace {}", binary.display()))
 }
 
-/// The one that came with rustc, and does not find rustc's own libraries by itself.
+/// The tool of rustc's own toolchain, which does not find rustc's libraries by itself.
 fn toolchain_objcopy() -> Result<Command> {
     let sysroot = rustc(&["--print", "sysroot"])?;
     let libraries = rustc(&["--print", "target-libdir"])?;
@@ -99,8 +99,8 @@ pub(crate) fn command() -> Command {
     command
 }
 
-/// What cargo tells this task of its own package is not for others: build scripts that
-/// look at it would run again, and what depends on them be compiled again.
+/// Removes the variables by which cargo describes this task's package: build scripts that read them would run
+/// again, and their dependents be compiled again.
 pub(crate) fn forget_this_package(command: &mut Command) {
     for (name, _) in std::env::vars_os() {
         let shown = name.to_string_lossy();

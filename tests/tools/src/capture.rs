@@ -1,5 +1,5 @@
-//! Captures what a release persists: the metadata of syncs of its real host, phase by
-//! phase, each in a file that is never edited afterwards.
+//! Captures the persisted state of a release: the metadata of syncs of its real host, phase by phase, each in a
+//! file that is never edited afterwards.
 
 use std::path::Path;
 
@@ -87,7 +87,7 @@ async fn capture(release: &Release) -> Result<()> {
     )
 }
 
-/// The metadata of one phase.
+/// The metadata in a phase.
 async fn take(course: &mut Course, phase: &str, end: End) -> Result<(String, Persisted)> {
     course.reach(Phase::named(phase)?).await?;
     let host = &mut course.rig.host;

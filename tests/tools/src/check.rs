@@ -1,4 +1,4 @@
-//! What does not need a cluster: formatting, lints, dependency rules, docs.
+//! Checks without a cluster: formatting, lints, dependency rules, docs.
 
 use anyhow::Result;
 

@@ -1,12 +1,11 @@
 //! Builds the components that a release ships, and the manifest that names them.
 //!
-//! `target/components` holds one `<name>.wasm` each and `featureset.toml`; the host
-//! embeds the folder. A file is written when its bytes change and not otherwise,
-//! so that an unchanged component does not build the host again.
+//! `target/components` holds a `<name>.wasm` for each component and `featureset.toml`; the host embeds the folder.
+//! A file is written when its bytes change and not otherwise, so that an unchanged component does not build the
+//! host again.
 //!
-//! A component is any workspace package with `[package.metadata.tidegate]`. One that
-//! says `guest = true` there is for tests alone: it goes to `target/guests`, and
-//! no manifest names it.
+//! A component is any workspace package with `[package.metadata.tidegate]`. A component with `guest = true` there
+//! is for tests only: it goes to `target/guests`, and no manifest names it.
 //!
 //! The same source gives the same bytes, wherever it is built.
 
@@ -54,7 +53,7 @@ struct Component {
     semantics: u32,
 }
 
-/// What `cargo metadata` says, as far as it is read here.
+/// The fields of `cargo metadata` that are read here.
 #[derive(Deserialize)]
 struct Workspace {
     packages: Vec<Package>,
@@ -101,7 +100,7 @@ struct Shipped {
     semantics: u32,
 }
 
-/// A checkout of tidegate whose components are built: this one, or that of an earlier release.
+/// A checkout of tidegate for the build of components: this checkout, or that of an earlier release.
 pub(crate) struct Tree {
     root: PathBuf,
     elsewhere: Option<Elsewhere>,
@@ -274,7 +273,7 @@ impl Package {
     }
 }
 
-/// Installs the standard library for the target, where it is not there.
+/// Installs the standard library for the target, if it is missing.
 fn ensure_target() -> Result<()> {
     let output = Command::new("rustc")
         .args(["--print", "target-libdir", "--target", TARGET])
@@ -324,7 +323,7 @@ fn compile(tree: &Tree, plugins: &[(&Package, &Stamp)], paths: &Paths) -> Result
     for (package, _) in plugins {
         arguments.extend(["--package", &package.name]);
     }
-    // These flags and no others: those of an environment would make other bytes.
+    // These flags and no others: flags of the environment would make other bytes.
     succeed(
         tree.command()
             .args(&arguments)

@@ -1,8 +1,8 @@
-//! Gives the tree of an earlier release all features that this release's dependencies have: a dependency that both have is
-//! then the same one, and is linked, not compiled again.
+//! Gives the tree of an earlier release all features of this release's dependencies. A dependency that both trees
+//! have is then identical, and is linked instead of compiled again.
 //!
-//! Cargo unifies the features of what is built together. So the tree gets one more package, which depends on what this
-//! release's host depends on, and is built beside the release's own.
+//! Cargo unifies the features of packages that are built together. So the tree gets an additional package, which
+//! depends on all dependencies of this release's host, and is built together with the release's own packages.
 
 use std::fs;
 use std::path::Path;
@@ -40,11 +40,11 @@ pub(crate) fn add(work: &Path, tree: &Tree) -> Result<()> {
         .push(PACKAGE.into());
     write(&root, &manifest)?;
     lock(work)?;
-    // Takes what is locked where it can, and writes down what it took.
+    // Uses locked versions where possible, and records the result.
     succeed(tree.command().args(["update", "--workspace", "--quiet"]))
 }
 
-/// What this release's host depends on, of registries alone, with versions and features.
+/// The dependencies of this release's host from registries, with versions and features.
 fn dependencies() -> Result<Table> {
     let mut known = read(&workspace().join("Cargo.toml"))?;
     let known = table(table(&mut known, "workspace")?, "dependencies")?;
@@ -58,8 +58,8 @@ fn dependencies() -> Result<Table> {
     Ok(found.collect())
 }
 
-/// Adds to the tree's lock file what this release has locked of packages that the tree does not have: they are taken in
-/// the same version. What the tree has locked stays.
+/// Adds the locked versions of this release to the tree's lock file, for packages that the tree does not have. The
+/// tree's own locked versions stay.
 fn lock(work: &Path) -> Result<()> {
     let path = work.join("Cargo.lock");
     let mut theirs = read(&path)?;

@@ -1,11 +1,10 @@
-//! Filters in Python and JavaScript, built from the templates of `tidegate plugin
-//! new` with the tools that their READMEs name.
+//! Filters in Python and JavaScript, built from the templates of `tidegate plugin new` with the tools that their
+//! READMEs name.
 //!
-//! In `target/languages`, a folder holds each rendered template and its tools, and
-//! `<language>-filter.wasm` beside it is what comes of them: there if, and only if,
-//! it was built of just these files by just these steps. A machine without the
-//! language, or without a way to get its tools, goes without, and the reason is
-//! printed; with the tools in place, a test or a build that fails is a failure.
+//! In `target/languages`, a folder holds each rendered template and its tools, and `<language>-filter.wasm` next to
+//! it is the result: present if, and only if, it was built from exactly these files by exactly these steps. A
+//! machine without the language, or without a way to get its tools, skips it, and the reason is printed. With the
+//! tools in place, a failed test or build is a failure.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -22,7 +21,7 @@ type Step = &'static [&'static str];
 #[derive(Debug)]
 struct Language {
     name: &'static str,
-    /// Gets the tools. A machine may be unable to, and should say so soon.
+    /// Gets the tools. On a machine that cannot, it should fail soon.
     tools: &'static [Step],
     /// Tests the plugin, and builds it into `plugin.wasm`.
     build: &'static [Step],
@@ -74,7 +73,7 @@ const JAVASCRIPT: Language = Language {
     ],
 };
 
-/// Builds what is not built yet; the components that there are in the end.
+/// Builds the missing components. Returns all components that exist at the end.
 pub(crate) fn build() -> Result<Vec<PathBuf>> {
     let mut components = Vec::new();
     for language in [PYTHON, JAVASCRIPT] {
@@ -167,7 +166,7 @@ fn remove(path: &Path) -> Result<()> {
 mod tests {
     use super::*;
 
-    /// What the SDK's crates take from their workspace is the same in both.
+    /// The values that the SDK's crates take from their workspace are the same in both.
     #[test]
     fn the_rust_template_depends_on_what_the_sdk_was_tested_with() -> Result<()> {
         let read = |path: &str| -> Result<toml::Table> {

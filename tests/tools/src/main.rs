@@ -61,14 +61,14 @@ enum Task {
     },
     /// Build the hosts of earlier releases, from their commits
     Release {
-        /// One of tests/releases.toml; without it, all that are older than this one
+        /// A version of tests/releases.toml; all versions older than this one if absent
         version: Option<String>,
         #[arg(long)]
         release: bool,
     },
-    /// Write what a release persists in each phase to tests/fixtures/metadata
+    /// Write the persisted state of a release in each phase to tests/fixtures/metadata
     CaptureMetadata {
-        /// One of tests/releases.toml
+        /// A version of tests/releases.toml
         version: String,
     },
     /// Upgrade every earlier release to this build, in every phase of a sync

@@ -1,13 +1,12 @@
-//! Paths of the machine that builds, kept out of what a release ships: a panic
-//! says in which file it was, and where that file was on the builder's disk is
-//! nobody's business, and makes other bytes of the same source.
+//! Keeps paths of the build machine out of a release: a panic names its source file. The place of that file on the
+//! builder's disk is private, and would make the same source give other bytes.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::{Context, Result};
 
-/// Folders, and what is put in their place; of two that hold a file, the later counts.
+/// Folders and their replacements. Of two folders that contain a file, the later one counts.
 pub(crate) struct Paths(Vec<(String, String)>);
 
 impl Paths {
@@ -29,7 +28,7 @@ impl Paths {
             paths.add(folder.unwrap_or(Path::new("")), name);
         }
         paths.add(&sysroot, "rust");
-        // Where the library's sources are installed, rustc names them; else it has this name.
+        // Where the library's sources are installed, rustc names them; otherwise it uses this name.
         let library = sysroot.join("lib/rustlib/src/rust");
         paths.add(&library, &format!("/rustc/{commit}"));
         for folder in crates {
@@ -40,7 +39,7 @@ impl Paths {
         Ok(paths)
     }
 
-    /// A name for the root of a file system would be one for everything.
+    /// A name for the root of a file system would replace every path.
     fn add(&mut self, folder: &Path, name: &str) {
         if folder
             .parent()
@@ -51,14 +50,14 @@ impl Paths {
         }
     }
 
-    /// What tells rustc, as `CARGO_ENCODED_RUSTFLAGS` has it.
+    /// The flags for rustc, in the form of `CARGO_ENCODED_RUSTFLAGS`.
     pub(crate) fn flags(&self) -> String {
         let flags = self.0.iter();
         let flags = flags.map(|(folder, name)| format!("--remap-path-prefix={folder}={name}"));
         flags.collect::<Vec<_>>().join("\x1f")
     }
 
-    /// The folder of which a file is named in `bytes`, if there is one.
+    /// The folder of a file that `bytes` name, if any.
     pub(crate) fn named_in(&self, bytes: &[u8]) -> Option<&str> {
         let mut folders = self.0.iter().map(|(folder, _)| folder.as_str());
         folders.find(|folder| {

@@ -1,11 +1,10 @@
 //! Builds the hosts of earlier releases, each from its own commit, with the components of that commit.
 //!
-//! `target/releases/<version>/<debug or release>` holds `tidegate` and the name of the
-//! `commit` that it was built from; the binary is moved in last. An old tree is built
-//! in a folder of its own, which begins with links to what this workspace has compiled
-//! of its dependencies: what both have in common is not compiled again. The two
-//! never write to one folder, since cargo takes packages of one name, version and
-//! place in their workspace for the same.
+//! `target/releases/<version>/<debug or release>` holds `tidegate` and the name of the `commit` that it was built
+//! from; the binary is moved in last. An old tree is built in a folder of its own, which begins with links to the
+//! compiled dependencies of this workspace: common dependencies are not compiled again. The two never write to the
+//! same folder, because cargo treats packages with the same name, version and place in their workspace as
+//! identical.
 
 use std::collections::{BTreeSet, HashSet};
 use std::fs;
@@ -25,8 +24,7 @@ use crate::{
     features,
 };
 
-/// Builds the releases that the suites of upgrades begin with: the one before this one, and those
-/// that tests name.
+/// Builds the releases at which upgrade suites begin: the previous release, and the releases that tests name.
 pub(crate) fn for_tests() -> Result<()> {
     let mut releases = vec![release::previous()?];
     for version in release::NAMED_BY_TESTS {
@@ -37,7 +35,7 @@ pub(crate) fn for_tests() -> Result<()> {
         .try_for_each(|release| build(release, Profile::Dev))
 }
 
-/// Builds the release of that version, or all that are older than this one.
+/// Builds the release of that version, or all releases older than this one.
 pub(crate) fn run(version: Option<&str>, profile: Profile) -> Result<()> {
     let releases = match version {
         Some(version) => vec![Release::of(version)?],
@@ -70,7 +68,7 @@ pub(crate) fn build(release: &Release, profile: Profile) -> Result<()> {
     tree.build().with_context(failed)?;
     let mut host = tree.command();
     host.args(["build", "--locked", "--package", "tidegate"]);
-    // Beside these the host's dependencies have all features that ours have.
+    // Built together with these, the host's dependencies have all features of this workspace.
     host.args(["--package", harness(&members)?]);
     host.args(["--package", features::PACKAGE]);
     if profile == Profile::Release {
@@ -130,7 +128,7 @@ fn use_names_of(packages: &mut toml::Table, members: &BTreeSet<String>) {
     *packages = std::mem::take(packages).into_iter().map(rename).collect();
 }
 
-/// Puts the sources of a release into a folder.
+/// Writes the sources of a release into a folder.
 pub(crate) fn unpack(release: &Release, folder: &Path) -> Result<()> {
     fs::create_dir_all(folder).with_context(|| format!("create {}", folder.display()))?;
     let mut archive = Command::new("git")
@@ -156,7 +154,7 @@ pub(crate) fn unpack(release: &Release, folder: &Path) -> Result<()> {
     Ok(())
 }
 
-/// The folders below a target directory in which cargo keeps what it compiles.
+/// The folders of a target directory in which cargo keeps compiled artifacts.
 const COMPILED: [&str; 4] = [
     "debug",
     "release",
@@ -164,8 +162,9 @@ const COMPILED: [&str; 4] = [
     "wasm32-unknown-unknown/component",
 ];
 
-/// Links what is compiled of dependencies in one target directory into another, which is that of a tree with these
-/// packages. Neither workspace's own packages are among them, nor those that this one had under earlier names.
+/// Links the compiled dependencies of a target directory into another target directory, that of a tree with these
+/// packages. Packages of either workspace are excluded, and so are packages of this workspace under their earlier
+/// names.
 fn link_dependencies(from: &Path, to: &Path, members: &BTreeSet<String>) -> Result<()> {
     let ours = components::members(&workspace())?;
     for profile in COMPILED {
@@ -179,7 +178,7 @@ fn link_dependencies(from: &Path, to: &Path, members: &BTreeSet<String>) -> Resu
                 continue;
             }
             hashes.insert(hash.to_owned());
-            // Written in place by cargo, so of its own; small.
+            // Small files that cargo writes in place: copied instead of linked.
             copy(&from, &to, &Path::new(".fingerprint").join(&entry))?;
         }
         for folder in ["build", "deps"] {
@@ -236,7 +235,7 @@ fn each_file(
     give(&source, &target).with_context(|| format!("give {}", source.display()))
 }
 
-/// The names in a folder; none if it is not there.
+/// The names in a folder; none if it is missing.
 fn entries(folder: &Path) -> Result<Vec<String>> {
     if !folder.exists() {
         return Ok(Vec::new());

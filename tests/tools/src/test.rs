@@ -1,4 +1,4 @@
-//! All tests: unit tests beside the code and the suites on real clusters.
+//! All tests: unit tests next to the code, and the suites on real clusters.
 
 use anyhow::Result;
 use support::{mongod, release::Profile};
@@ -29,7 +29,7 @@ pub(crate) fn run(arguments: &[String]) -> Result<()> {
             .env("RUST_BACKTRACE", "0"),
     )?;
     if nextest && arguments.is_empty() {
-        // What nextest does not run: the examples in the documentation.
+        // The tests that nextest does not run: the examples in the documentation.
         succeed(command().args(["test", "--workspace", "--locked", "--doc"]))?;
     }
     Ok(())

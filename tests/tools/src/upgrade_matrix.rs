@@ -1,5 +1,5 @@
-//! `cargo xtask upgrade-matrix`: the real host of every earlier release, in every phase
-//! of a sync under load, replaced by the one that is built here.
+//! `cargo xtask upgrade-matrix`: the real host of every earlier release, in every phase of a sync under load,
+//! replaced by the host of this build.
 
 use std::time::Instant;
 
@@ -26,13 +26,13 @@ pub(crate) struct Options {
     no_build: bool,
 }
 
-/// One line of the table.
+/// A line of the table.
 struct Row {
     phase: &'static str,
     cells: Vec<Option<Cell>>,
 }
 
-/// What became of one upgrade.
+/// The outcome of an upgrade.
 enum Cell {
     Upgraded { paused_ms: Option<u64> },
     Failed,
@@ -102,7 +102,7 @@ async fn of_release(
                 Ok(paused_ms) => Cell::Upgraded { paused_ms },
                 Err(error) => {
                     failures.push(format!("{}: {error:#}", release.version));
-                    // What this one has left says why it failed: the next ones begin anew.
+                    // The leftovers of this upgrade show why it failed: the next upgrades begin from scratch.
                     course = prepare().await?;
                     Cell::Failed
                 }

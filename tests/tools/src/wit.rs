@@ -1,5 +1,5 @@
-//! The released versions of the plugin contract never change: `wit/FROZEN` has a
-//! digest of each folder, and what differs from it fails.
+//! The released versions of the plugin contract never change: `wit/FROZEN` has a digest of each folder, and a
+//! folder with another digest fails.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;

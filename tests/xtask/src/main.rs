@@ -1,7 +1,7 @@
-//! `cargo xtask`: says what it does, builds the tasks (`tests/tools`), and becomes the task.
+//! `cargo xtask`: announces and builds the tasks (`tests/tools`), then becomes the requested task.
 //!
-//! It has no dependencies and is there in seconds. The tasks are built with all dependencies of the host, so that
-//! nothing is compiled twice.
+//! It has no dependencies and is built in seconds. The tasks are built with all dependencies of the host, so that
+//! no dependency is compiled twice.
 
 #![expect(
     clippy::print_stderr,
@@ -25,7 +25,7 @@ fn main() -> ExitCode {
     }
 }
 
-/// Builds the tasks and becomes one.
+/// Builds the tasks and becomes the requested task.
 fn run(arguments: &[OsString]) -> Result<std::convert::Infallible, String> {
     let folder = if wants_release(arguments) {
         "release"
@@ -57,7 +57,7 @@ fn build(folder: &str) -> Result<(), String> {
     if folder == "release" {
         cargo.arg("--release");
     }
-    // What cargo tells this package of itself is not for others: build scripts that look at it would run again.
+    // Removes the variables by which cargo describes this package: build scripts that read them would run again.
     for (name, _) in env::vars_os() {
         let shown = name.to_string_lossy();
         if ["CARGO_PKG_", "CARGO_MANIFEST_"]
@@ -74,7 +74,7 @@ fn build(folder: &str) -> Result<(), String> {
     }
 }
 
-/// Benchmarks run release builds, and `build --release` asks for one.
+/// Benchmarks run release builds, and `build --release` requests a release build.
 fn wants_release(arguments: &[OsString]) -> bool {
     arguments
         .first()

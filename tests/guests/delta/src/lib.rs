@@ -1,6 +1,6 @@
-//! Says `delta`. Sets the field called `zero` to 0, as the contract wants it; or, where its
-//! configuration has `where`, only in documents in which another field has a certain text,
-//! which is what no plugin of this scope may do.
+//! Declares scope `delta`. Sets the field called `zero` to 0, as the contract demands. With `where` in its
+//! configuration it does so only in documents in which another field has a certain text, which the contract forbids
+//! for this scope.
 
 use serde::Deserialize;
 use tidegate_plugin_sdk::bson::{DocumentWriter, elements, find};

@@ -1,8 +1,7 @@
-//! A transform that fails in whatever way a document asks for: the text of its
-//! field `fault` names the way, and a document without one is kept.
+//! A transform that fails in the way that a document requests: the text of its field `fault` names the way. A
+//! document without that field is kept.
 //!
-//! It speaks the contract without the SDK's help, which would not let it break
-//! the rules about verdicts.
+//! It speaks the contract without the SDK, which would not let it break the rules about verdicts.
 
 #![expect(
     clippy::mem_forget,

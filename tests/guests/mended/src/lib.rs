@@ -1,4 +1,4 @@
-//! The build of `faulty` in which everything is mended: it keeps every document.
+//! The build of `faulty` with all faults fixed: it keeps every document.
 
 use tidegate_plugin_sdk::{
     ConfigError, Description, DocumentFailure, Namespace, Plugin, Scope, Transform, Verdict,

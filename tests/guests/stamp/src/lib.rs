@@ -1,8 +1,7 @@
-//! Stamps every document: its last field says which build has seen it.
+//! Stamps every document: its last field names the build that has processed it.
 //!
-//! Version, semantics, stamp and manner stand in one run of bytes, so that a test
-//! makes another build by writing others over them. A plugin of two semantics and
-//! any number of versions is then one program.
+//! Version, semantics, stamp and manner stand in a single run of bytes, so that a test makes another build by
+//! overwriting them. A plugin with two semantics and any number of versions is then a single program.
 
 #![expect(
     clippy::mem_forget,
@@ -25,8 +24,7 @@ use exports::tidegate::plugin::{
     transform::{self, DocumentError, Error, Namespace, Outcome},
 };
 
-/// A mark to find it by, ten characters of version, one of semantics, twelve of stamp and
-/// four of manner.
+/// A mark to find it by, then ten characters of version, one of semantics, twelve of stamp and four of manner.
 static BUILD: [u8; 40] = *b"#STAMP-BUILD#7.0.0     1first       keep";
 
 const VERSION: std::ops::Range<usize> = 13..23;
@@ -34,7 +32,7 @@ const SEMANTICS: std::ops::Range<usize> = 23..24;
 const STAMP: std::ops::Range<usize> = 24..36;
 const MANNER: std::ops::Range<usize> = 36..40;
 
-/// What the bytes are at run time: the compiler must not know them.
+/// The bytes at run time: the compiler must not know them.
 fn build(part: std::ops::Range<usize>) -> &'static str {
     let build: &'static [u8] = std::hint::black_box(&BUILD);
     let part = build.get(part).unwrap_or_default();

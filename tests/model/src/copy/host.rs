@@ -45,15 +45,15 @@ impl Copy {
         to.push((action, next));
     }
 
-    /// Whether the marks are persisted that the partition's first insert needs. What a host has only
-    /// read may be of a newer term than its own: a partition that it finds begun it marks as suspect,
-    /// guarded, before it inserts.
+    /// Whether the marks are persisted that the partition's first insert needs. Marks that a host has only read may
+    /// be of a newer term than its own: a partition that it finds begun it marks as suspect, guarded, before it
+    /// inserts.
     fn has_begun(&self, host: &Host) -> bool {
         host.begun && (host.marked || self.is(Fault::SuspectInMemory))
             || self.is(Fault::BegunTooLate)
     }
 
-    /// Work begins with what is persisted. A partition that is begun then is suspect.
+    /// Work begins with the persisted state. A partition that is begun then is suspect.
     fn load(&self, next: &mut State, at: usize, takeover: bool) {
         let partition = next.partition;
         let host = &mut next.hosts[at];
@@ -122,7 +122,7 @@ impl Copy {
         Action::Apply(at, event)
     }
 
-    /// The comparison of suspect partitions and the end are one step: nothing arrives after it.
+    /// The comparison of suspect partitions and the end are a single step: nothing arrives after it.
     fn commit(&self, next: &mut State, at: usize) -> Action {
         let source = self.documents(next.source);
         if next.partition.suspect && !self.is(Fault::SuspectNotCompared) {

@@ -1,7 +1,7 @@
 //! The copy, suspect partitions and commit.
 //!
-//! One partition with two keys. Inserts of the copy have no guard and may arrive at any time; what the
-//! stream writes, and marks of the partition, are guarded transactions: single steps here.
+//! A partition with two keys. Inserts of the copy have no guard and may arrive at any time. Writes of the stream,
+//! and marks of the partition, are guarded transactions: single steps here.
 
 mod host;
 
@@ -26,7 +26,7 @@ pub enum Fault {
     DoneClearsSuspect,
     /// `_id`s of suspect partitions are not compared at commit.
     SuspectNotCompared,
-    /// The copy replaces what it finds.
+    /// The copy replaces documents that it finds.
     InsertReplaces,
     /// Work that begins again after the copy applies events as deltas at once.
     DeltasAfterTakeover,
@@ -36,7 +36,7 @@ pub enum Fault {
 
 #[derive(Clone, Debug)]
 pub struct Copy {
-    /// What happens on the source, which has the first key at the beginning.
+    /// Events on the source, which has the first key at the beginning.
     pub log: Vec<Event>,
     pub hosts: usize,
     pub terms: u8,

@@ -45,7 +45,7 @@ impl Ddl {
         to.push((action, next));
     }
 
-    /// Work begins with what is persisted. An intent that is pending then is possibly in flight.
+    /// Work begins with the persisted state. An intent that is pending then is possibly in flight.
     fn load(&self, next: &mut State, at: usize, takeover: bool) {
         let host = &mut next.hosts[at];
         host.memory = next.record;
@@ -163,7 +163,7 @@ impl Ddl {
         Some(Action::SetRight(at, effect))
     }
 
-    /// The last comparison and the end are one step: nothing is assumed to arrive after it.
+    /// The last comparison and the end are a single step: nothing is assumed to arrive after it.
     fn commit(&self, next: &mut State, at: usize) -> Action {
         if !self.is(Fault::NotComparedAtCommit)
             && let Some(action) = self.set_right(next, at)

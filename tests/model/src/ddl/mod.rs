@@ -1,7 +1,7 @@
 //! DDL and takeover: intents, effects that no guard protects, records.
 //!
-//! Guarded transactions are single steps here: `writers` shows that they may be. What is sent without
-//! a guard (rename, drop) is a message that may arrive at any time, also after its sender is forgotten.
+//! Guarded transactions are single steps here: `writers` shows that they may be. A command without a guard (rename,
+//! drop) is a message that may arrive at any time, also after its sender is forgotten.
 
 mod host;
 
@@ -54,7 +54,7 @@ pub enum Event {
 
 #[derive(Clone, Debug)]
 pub struct Ddl {
-    /// What happens on the source, where the first collection is called `A` at the beginning.
+    /// Events on the source, where the first collection is called `A` at the beginning.
     pub log: Vec<Event>,
     pub hosts: usize,
     pub terms: u8,
@@ -88,7 +88,7 @@ enum Stage {
     Finished,
 }
 
-/// What the metadata says, and what a host remembers of it.
+/// The persisted metadata, and a host's copy of it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 struct Record {
     position: usize,
@@ -215,7 +215,7 @@ impl State {
         }
     }
 
-    /// What the destination does, by UUID: the name has to be the collection's, and the target's free.
+    /// Effect on the destination, by UUID: the name has to be the collection's, and the target's free.
     fn take_effect(&mut self, effect: Effect, by_name: bool) {
         match effect {
             Effect::Drop { uuid } => self.names[uuid] = NONE,
@@ -231,7 +231,7 @@ impl State {
         }
     }
 
-    /// The effect that gives a collection, whose effects are possibly in flight, its recorded name back.
+    /// The effect that restores the recorded name of a collection whose effects are possibly in flight.
     fn wrong_name(&self, memory: &Record) -> Option<Effect> {
         let wrong = |uuid: &usize| {
             memory.in_flight[*uuid]
@@ -311,7 +311,7 @@ impl Ddl {
             next.take_effect(message.effect, self.is(Fault::ByName));
             if message.live {
                 let host = &mut next.hosts[message.host];
-                // What a host finds by UUID counts, not what an answer says.
+                // The state that a host finds by UUID counts, not the answer.
                 let in_intent =
                     host.memory.intent.is_some() || self.is(Fault::NoIntent) && self.at_ddl(host);
                 host.stage = if in_intent {

@@ -33,7 +33,7 @@ impl Host {
         end.unwrap_or_default()
     }
 
-    /// What has to be looked up by a host that does not know what was.
+    /// The number of events that a host without knowledge of its predecessor has to look up.
     fn exact_after(&self, model: &Positions) -> usize {
         if model.is(Fault::LookUpsForgotten) {
             return self.position.exact_after;
@@ -69,7 +69,7 @@ impl State {
         }
     }
 
-    /// All writers begin, which ends what a work that was dropped has in flight; the position is read.
+    /// All writers begin, which ends requests of dropped work that are in flight. The position is read.
     fn load(&mut self, at: usize, position: Position) {
         let term = self.hosts[at].term;
         self.orphan(at);
@@ -131,7 +131,7 @@ impl Positions {
         to.push((action, next));
     }
 
-    /// What is applied already is from before the source's time now.
+    /// Applied events are from before the source's present time.
     fn mark(&self, next: &mut State, at: usize) -> Action {
         if !self.is(Fault::DeltasAfterCrash) {
             next.hosts[at].position.exact_after = next.source;
@@ -211,7 +211,7 @@ impl Positions {
         }
     }
 
-    /// The next event of one applier: another document's, one to pass over, a look-up or a delta.
+    /// The next event of an applier: another document's, an event to pass over, a look-up or a delta.
     fn apply(&self, state: &State, at: usize, key: usize, to: &mut Vec<(Action, State)>) {
         let host = &state.hosts[at];
         let number = host.applied[key];
@@ -268,7 +268,7 @@ impl Positions {
         self.pass_over(host);
     }
 
-    /// Events of another document, and those of a document that was looked up later, are nothing to do.
+    /// Passes over events of other documents, and events that a later look-up covers.
     fn pass_over(&self, host: &mut Host) {
         for key in 0..KEYS {
             while host.applied[key] < host.read

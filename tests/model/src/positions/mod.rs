@@ -1,7 +1,7 @@
 //! Rounds, positions and takeover: two appliers, each with its guard, and the position with a third.
 //!
-//! A guarded transaction is one message here, which lands if its guard has the term and the counter
-//! that it names: `writers` shows that it may be. Each applier has the events of one document. Rounds
+//! A guarded transaction is a single message here, which lands if its guard has the term and the counter
+//! that it names: `writers` shows that it may be. Each applier has the events of a single document. Rounds
 //! are single events; they are read in order, applied by each applier at its own pace, and the
 //! position moves when everything up to it is applied.
 
@@ -22,7 +22,7 @@ const GUARDS: usize = KEYS + 1;
 pub enum Fault {
     /// The position moves when events are read, not when they are applied.
     PositionBeforeRound,
-    /// The position is that of the applier that is ahead.
+    /// The position is that of the fastest applier.
     PositionOfTheFastest,
     /// Only the first applier's guard is raised.
     OneGuardRaised,
@@ -36,7 +36,7 @@ pub enum Fault {
     LookUpsForgotten,
     /// The guard's filter of the position has the term alone.
     CounterNotInFilter,
-    /// What was looked up is not remembered: the events behind it are applied once more.
+    /// Look-ups are not remembered: the events up to their time are applied once more.
     LookUpNotPassedOver,
 }
 
@@ -227,7 +227,7 @@ impl Model for Positions {
 }
 
 impl Positions {
-    /// What can never match a guard again has no effect, unless a fault is there to let it.
+    /// A message that can never match a guard again has no effect, unless a fault lets it match.
     fn normalize(&self, state: &mut State) {
         let guards = state.guards;
         state.network.retain(|message| {

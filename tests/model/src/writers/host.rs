@@ -1,4 +1,4 @@
-//! A host: what it does next, and what it makes of an answer, or of none.
+//! A host: its next steps, and its reactions to an answer, or to a missing answer.
 
 use super::{Action, Answer, Fault, Host, Message, Request, Stage, State, Write, Writers};
 
@@ -45,7 +45,7 @@ impl State {
         });
     }
 
-    /// Nobody waits any more for what the host has sent.
+    /// The host's messages lose their receiver.
     fn orphan(&mut self, host: usize) {
         self.hosts[host].pending = None;
         for message in self
@@ -63,7 +63,7 @@ impl Writers {
         let host = &state.hosts[at];
         let mut next = state.clone();
         let action = match host.stage {
-            // The hosts are alike: the first one takes the lease first.
+            // The hosts are alike, so the first host takes the lease first.
             Stage::Standby if self.spare_terms(state) > 0 => {
                 if at > 0 && state.server.primary.lease_term == 0 {
                     return;

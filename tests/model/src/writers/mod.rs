@@ -1,10 +1,9 @@
-//! Writers and takeover: one guard, message by message.
+//! Writers and takeover: a single guard, message by message.
 //!
-//! A source with updates of one document, a destination with the lease, one guard document and the
-//! document, hosts that take the lease from one another, and a network that loses and delays. A
-//! document is its version: how many of the source's updates it has. A delta brings version v to
-//! v + 1 and is right on v alone; a look-up writes the version that the source has now.
-//! A host that begins starts at the first event each time: the worst replay there is.
+//! A source with updates of a document, a destination with the lease, a guard document and the document, hosts that
+//! take the lease from one another, and a network that loses and delays. A document is its version: how many of the
+//! source's updates it has. A delta brings version v to v + 1 and is right on v alone; a look-up writes the version
+//! that the source has now. A host that begins starts at the first event each time: the worst replay there is.
 
 mod host;
 mod server;
@@ -23,7 +22,7 @@ pub enum Fault {
     RaiseNotMajority,
     /// The lease is believed before a majority has it.
     LeaseNotMajority,
-    /// The bump counts up whatever the counter is, so that a late one does, too.
+    /// The bump increments any counter, so that a late bump does, too.
     BumpUnconditional,
     /// The guard is read in the transaction, not written.
     GuardOnlyRead,
@@ -35,7 +34,7 @@ pub enum Fault {
     UnknownIsDone,
     /// An unknown commit is taken as not done, and the counter is read again.
     UnknownIsNotDone,
-    /// An unknown commit is resolved by what the primary has, not the majority.
+    /// An unknown commit is resolved by the primary's data, not by the majority's.
     ResolvedByLocalRead,
     /// After an unknown commit a batch is built again before the earlier attempt is known to be dead.
     RebuiltWhileUnknown,
@@ -56,14 +55,14 @@ pub struct Writers {
     pub events: u8,
     /// Requests given up, works dropped, live transactions ended and holders crashed, together.
     pub losses: u8,
-    /// Step-downs that roll back what no majority has.
+    /// Step-downs that roll back writes without a majority.
     pub roll_backs: u8,
-    /// A writer that begins counts up; else it reads the counter by majority, and that is all.
+    /// Whether a writer that begins increments the counter. Otherwise it only reads it by majority.
     pub bump: bool,
     pub fault: Option<Fault>,
 }
 
-/// What a transaction does to the document.
+/// Effect of a transaction on the document.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Write {
     Delta { to: u8 },
@@ -105,7 +104,7 @@ struct Message {
     request: Request,
 }
 
-/// What the server answers.
+/// An answer of the server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 enum Answer {
     Taken {
@@ -152,7 +151,7 @@ struct Host {
     /// The transaction's number; never used twice.
     number: u8,
     applied: u8,
-    /// Events up to this one may be on the destination already.
+    /// Events up to this event may be on the destination already.
     exact_after: Option<u8>,
     batch: Option<Write>,
 }
@@ -198,7 +197,7 @@ impl Writers {
             .saturating_sub(asked)
     }
 
-    /// What can never have an effect is no part of a state, and the order of messages is none.
+    /// Removes the parts of a state that can never have an effect, and the order of messages.
     fn normalize(&self, state: &mut State) {
         if self.roll_backs == 0 {
             state.server.majority = state.server.primary.clone();

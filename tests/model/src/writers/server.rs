@@ -1,8 +1,8 @@
-//! The destination: a primary, and what a majority has.
+//! The destination: a primary, and the data of a majority.
 
 use super::{Answer, Fault, Message, Request, Write, Writers};
 
-/// What is replicated, and rolled back.
+/// Replicated data, which can be rolled back.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub(super) struct Data {
     pub(super) lease_term: u8,
@@ -23,7 +23,7 @@ pub(super) struct Guard {
     pub(super) writes: u8,
 }
 
-/// A transaction whose guard has matched. While it is open, nobody else writes the guard.
+/// A transaction whose guard has matched. While it is open, no other transaction writes the guard.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) struct Open {
     pub(super) host: usize,
@@ -129,14 +129,14 @@ impl Server {
         self.open.iter().position(ours)
     }
 
-    /// Roll-back: open transactions are gone, and so is what no majority had.
+    /// Roll-back: open transactions are gone, and so are writes that no majority had.
     pub(super) fn step_down(&mut self) {
         self.primary = self.majority.clone();
         self.open.clear();
     }
 
-    /// Whether a request that nobody waits for can still have an effect. Terms only grow, and so
-    /// does the counter that a majority has.
+    /// Whether a request without a waiting sender can still have an effect. Terms only grow, and so does the
+    /// counter of a majority.
     pub(super) fn can_matter(&self, message: &Message, starts: &[(usize, u8)]) -> bool {
         let guard = self.majority.guard;
         match message.request {

@@ -1,4 +1,4 @@
-//! What every suite does with a model; `--nocapture` prints figures and counterexamples.
+//! Checks that every suite makes of a model. `--nocapture` prints figures and counterexamples.
 
 #![expect(
     clippy::panic,

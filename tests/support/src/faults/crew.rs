@@ -19,7 +19,7 @@ use crate::{
     wait::{Look, wait_until},
 };
 
-/// Within this time every goal of a run is reached, whatever the fault.
+/// Longest time until a goal of a run is reached, with any fault.
 pub(super) const DEADLINE: Duration = Duration::from_secs(120);
 /// No call of a host that is well takes longer.
 const CALL: Duration = Duration::from_secs(10);
@@ -34,7 +34,7 @@ pub(super) struct Crew {
     hiring: tokio::sync::Mutex<()>,
     /// A host that stands still, or does not know yet that it is too late.
     ignored: Mutex<Option<usize>>,
-    /// For how many acts a pause is not a failure: a fault acts beside the script.
+    /// Number of current acts during which a pause is not a failure: a fault acts concurrently with the script.
     pauses: AtomicUsize,
 }
 
@@ -258,7 +258,7 @@ impl Crew {
         Ok(())
     }
 
-    /// Waits until the worker's progress pleases.
+    /// Waits until the worker's progress is accepted.
     pub(super) async fn wait(
         &self,
         what: &str,

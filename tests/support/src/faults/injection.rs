@@ -176,7 +176,7 @@ impl Scene {
         move |_| {
             let clusters = clusters.clone();
             async move {
-                // Refused where there is no primary by now: as good as stepped down.
+                // Refused if there is no primary any more, which is as good as a step-down.
                 let step_down =
                     doc! { "replSetStepDown": 1, "secondaryCatchUpPeriodSecs": 0, "force": true };
                 let _ = clusters.set(side).admin(step_down).await;
@@ -198,7 +198,7 @@ impl Scene {
         proxy.on(any().when(is_next).nth(nth)).before(self.kills());
     }
 
-    /// Lets a command come to a primary that no member follows.
+    /// Forwards a command to a primary that no member follows.
     fn isolates(&self, tell: mpsc::UnboundedSender<Result<Isolated>>) -> impl AsyncCall {
         let (clusters, side) = (self.clusters.clone(), self.side);
         move |_| {

@@ -1,5 +1,7 @@
-//! Names of runs: a command of the scripted sync, and the fault at it. A command is named by cluster, phase, host,
-//! label and its place among commands with that label: its number differs in every run.
+//! Names of runs: a command of the scripted sync, and the fault at it.
+//!
+//! A command is named by cluster, phase, host, label and its place among commands with that label: its number
+//! differs in every run.
 
 use std::fmt;
 

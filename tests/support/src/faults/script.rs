@@ -150,7 +150,7 @@ impl<'a> Script<'a> {
         self.in_step().await
     }
 
-    /// Puts a newer build in the place of the plugin.
+    /// Replaces the plugin by a newer build.
     async fn swap(&self) -> Result<()> {
         let build = stamp::build("7.0.1", set::STAMP)?;
         let swapped = |worker: &Worker| worker.has_swapped("7.0.1");

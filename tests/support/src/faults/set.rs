@@ -14,7 +14,7 @@ use crate::{
 
 /// Documents of each collection.
 const DOCUMENTS: i32 = 30;
-/// The stamp that both builds of the plugin give.
+/// The stamp of both builds of the plugin.
 pub(super) const STAMP: &str = "same";
 
 /// Collections with their options.
@@ -64,7 +64,7 @@ pub(super) fn id(collection: &str, n: i32) -> Bson {
     }
 }
 
-/// Puts everything on an empty source.
+/// Writes the initial contents to an empty source.
 pub(super) async fn load(source: &Client) -> Result<()> {
     for (database, name, mut options) in collections() {
         let database = source.database(database);

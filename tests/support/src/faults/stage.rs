@@ -62,7 +62,7 @@ impl Clusters {
         .await
     }
 
-    /// Empties both, whatever hosts have left there.
+    /// Empties both clusters.
     async fn begin_again(&self) -> Result<()> {
         for side in Side::BOTH {
             self.proxy(side).begin_again();
@@ -262,7 +262,7 @@ impl Stage {
         std::fs::remove_dir_all(crew.log_path()).context("remove logs")
     }
 
-    /// Puts the commands of a run beside its logs.
+    /// Writes the commands of a run next to its logs.
     fn write_journals(&self, crew: &Crew) -> Result<()> {
         for side in Side::BOTH {
             let journal = self.clusters.proxy(side).journal();
@@ -313,7 +313,7 @@ impl Stage {
             let mut log = LogCheck::new(&path);
             if !is_strict {
                 log.allow("\"WARN\"");
-                // A host that starts beside a fault may end, and is started again.
+                // A host that starts during a fault may exit, and is started again.
                 log.allow("ended: ConnectionFailed");
                 // A call that a fault interrupts names the work that it has not done.
                 log.allow("PAUSED is not persisted");

@@ -1,4 +1,4 @@
-//! Builds of the guest `stamp`: versions of a plugin that give the same answers.
+//! Builds of the guest `stamp`: versions of a plugin with the same answers.
 
 use anyhow::{Context, Result};
 

@@ -19,7 +19,7 @@ pub struct Command {
     pub number: u64,
     /// The client's name of itself: hosts are `tidegate VERSION HOLDER`.
     pub client: String,
-    /// The place of the client among those that this proxy has seen commands of, from 0.
+    /// The place of the client among the clients whose commands this proxy has seen, from 0.
     pub ordinal: usize,
     /// The phase of the scenario: see [`super::Proxy::enter`].
     pub phase: String,

@@ -44,7 +44,7 @@ enum Reply {
     Tell(oneshot::Sender<Document>),
 }
 
-/// Whether a connection goes on.
+/// Whether a connection continues.
 type GoesOn = io::Result<bool>;
 
 /// A connection, as both its tasks know it.
@@ -56,7 +56,7 @@ pub(super) struct Connection {
     /// `None` once it is closed.
     client: Arc<tokio::sync::Mutex<Option<OwnedWriteHalf>>>,
     replies: Arc<Mutex<HashMap<i32, Reply>>>,
-    /// The client's side is closed, or is to be.
+    /// The client's side is closed, or will be.
     cut: CancellationToken,
     /// The server's side is closed.
     left: CancellationToken,
@@ -83,7 +83,7 @@ pub(super) async fn serve(
         shared,
     };
     let replies = tokio::spawn(connection.clone().replies(from_server));
-    // Errors are those of a side that has gone.
+    // Errors concern a side that has gone.
     let _ = connection.requests(from_client, to_server).await;
     connection.close_client().await;
     replies.abort();
@@ -192,8 +192,8 @@ impl Connection {
         goes_on
     }
 
-    /// After an error that tells of another primary, a driver waits for news of the set, which do
-    /// not come, since nothing has happened: its monitors are cut off, and it looks again.
+    /// After an error that indicates another primary, a driver waits for news of the set. No news arrive, because
+    /// nothing has happened: its monitors are cut off, so that it looks again.
     fn renew_monitors(&self, code: i32, command: &Command) {
         if !reply::tells_of_another_primary(code) {
             return;
@@ -205,7 +205,7 @@ impl Connection {
         });
     }
 
-    /// Keeps the request until it is released, whatever becomes of the client.
+    /// Keeps the request until it is released, even if the client goes.
     async fn hold(&self, message: &Message, hold: Hold, server: &mut OwnedWriteHalf) -> GoesOn {
         if hold.cut {
             self.close_client().await;

@@ -149,7 +149,7 @@ impl Drop for Proxy {
     }
 }
 
-/// Commands for which a fault is to be chosen.
+/// Commands that wait for the choice of a fault.
 #[must_use = "a pattern without a fault does nothing"]
 pub struct On<'a> {
     proxy: &'a Proxy,

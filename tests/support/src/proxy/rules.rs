@@ -77,7 +77,7 @@ impl Pattern {
         self.when(move |command| command.number == number)
     }
 
-    /// The nth of those that match, from 1; without it, all of them.
+    /// The nth of the matching commands, from 1; all of them if absent.
     pub fn nth(self, nth: u64) -> Self {
         let nth = Some(nth);
         Self { nth, ..self }
@@ -157,9 +157,9 @@ pub(super) enum Verdict {
 
 /// A command that waits for its release.
 pub(super) struct Hold {
-    /// The client's side is closed meanwhile.
+    /// The client's side is closed while the command is held.
     pub(super) cut: bool,
-    /// Gives the sender for the server's answer; dropped, the command is lost.
+    /// Receives the sender for the server's answer. The command is lost if it is dropped.
     pub(super) released: oneshot::Receiver<oneshot::Sender<Document>>,
 }
 
@@ -223,7 +223,7 @@ impl Rule {
     }
 }
 
-/// A rule that is in force, and the commands that it has been applied to.
+/// An active rule, and the commands to which it has been applied.
 pub struct Faulted {
     pub(super) id: u64,
     pub(super) seen: watch::Receiver<Vec<Command>>,
@@ -263,7 +263,7 @@ impl Held {
         self.seen.clone()
     }
 
-    /// The same, for as long as the rule is in force.
+    /// The same, while the rule is active.
     pub async fn wait(&self) -> Result<Command> {
         let mut seen = self.seen.clone();
         let seen = seen.wait_for(|seen| !seen.is_empty()).await;
@@ -271,7 +271,7 @@ impl Held {
         command.context("a command")
     }
 
-    /// Sends the command to the server, and gives the server's answer.
+    /// Sends the command to the server, and returns the server's answer.
     pub async fn release(self) -> Result<Document> {
         let (reply, replied) = oneshot::channel();
         let gone = self.release.send(reply).is_err();

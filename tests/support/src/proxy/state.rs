@@ -188,8 +188,7 @@ impl Shared {
         line.map(|(_, line)| *line)
     }
 
-    /// Returns when a message of this client may go on: at once, unless its line is bad. False:
-    /// it may not.
+    /// Returns when a message of this client may continue: at once, unless its line is faulty. False: it may not.
     pub(super) async fn travel(&self, client: &str) -> bool {
         let mut lines = self.lines.subscribe();
         loop {

@@ -1,5 +1,6 @@
-//! A replica set of real `mongod` processes on free ports of the loopback interface. Stopped, killed and started
-//! again it keeps its port and its data.
+//! A replica set of real `mongod` processes on free ports of the loopback interface.
+//!
+//! Stopped, killed and started again it keeps its port and its data.
 
 mod member;
 mod roll_back;
@@ -22,14 +23,14 @@ use crate::{
     wait::{Look, wait_until},
 };
 
-/// Within this time a server has to be up, or down.
+/// Longest time until a server is up, or down.
 const DEADLINE: Duration = Duration::from_secs(60);
 
 /// The user that a set with access control begins with: `root` in `admin`.
 pub const ROOT_USER: &str = "root";
 pub const ROOT_PASSWORD: &str = "root-secret";
 
-/// How a set is to be started.
+/// Options of a set.
 #[derive(Clone, Debug)]
 pub struct Options {
     pub cache_gb: f64,
@@ -335,7 +336,7 @@ impl ReplicaSet {
     }
 }
 
-/// A client that gives up on an absent server soon enough for a test.
+/// A client that gives up on an absent server within the time of a test.
 pub async fn client(uri: &str) -> Result<Client> {
     let mut options = ClientOptions::parse(uri)
         .await

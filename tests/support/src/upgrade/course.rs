@@ -276,7 +276,7 @@ impl Course {
     async fn taken_over(&self, before: &Persisted) -> Result<Value> {
         let host = &self.rig.host;
         let first = wait_until("the new host holds the sync", DEADLINE, async || {
-            // A standby beside a host without a lease shows none either: it says so itself.
+            // A standby of a host without a lease shows none either. Its own role tells it apart.
             let role = host.call("GET", "/readyz", "").await?;
             let progress = host.progress().await?;
             let waits = text(&role.body, "role") == "standby";
@@ -295,7 +295,7 @@ impl Course {
         Ok(first)
     }
 
-    /// Goes on to the end; both clusters are equal, and nothing has gone back.
+    /// Finishes the sync. Asserts that both clusters are equal and that nothing has gone back.
     pub async fn finish(&mut self, before: &Persisted) -> Result<()> {
         match text(&self.rig.host.progress().await?, "state") {
             "IDLE" => self.rig.host.start(self.options.clone()).await?,

@@ -1,6 +1,7 @@
-//! A live upgrade: a host brings a sync into a phase, and another host continues it. A [`Course`] has two clusters,
-//! a data set under a writer, and the old host. It is brought into a [`Phase`], upgraded in a [`Manner`], and
-//! finished. The promises of a live upgrade are checked on the way.
+//! A live upgrade: a host brings a sync into a phase, and another host continues it.
+//!
+//! A [`Course`] has two clusters, a data set under a writer, and the old host. It is brought into a [`Phase`],
+//! upgraded in a [`Manner`], and finished. The promises of a live upgrade are checked on the way.
 
 mod course;
 mod persisted;

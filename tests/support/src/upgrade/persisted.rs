@@ -78,8 +78,8 @@ impl Persisted {
         (done.count(), self.partitions.len())
     }
 
-    /// Fails if a figure of `before` has gone back, or a finished partition was touched again.
-    /// Partitions of a collection that was dropped meanwhile are gone, and may be.
+    /// Fails if a figure of `before` has gone back, or a finished partition was touched again. Partitions of a
+    /// collection that was dropped in between may be missing.
     pub fn has_not_gone_back(&self, before: &Self) -> Result<()> {
         ensure!(
             self.events_applied >= before.events_applied,

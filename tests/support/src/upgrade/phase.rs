@@ -22,8 +22,8 @@ pub struct Phase {
 pub(super) enum Way {
     /// No sync has begun.
     Idle,
-    /// The sync is started; the look tells when it is there. The destination
-    /// answers these commands slowly meanwhile, so that there is time to look.
+    /// The sync is started, and the function tells from the progress when the phase is reached. The destination
+    /// answers these commands slowly until then, so that there is time to look.
     Seen(fn(&Value) -> bool, &'static [&'static str]),
     /// As `Seen`, then paused.
     Paused(fn(&Value) -> bool, &'static [&'static str]),

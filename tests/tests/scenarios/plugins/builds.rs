@@ -1,5 +1,4 @@
-//! Builds of the guest `stamp`, feature sets made of them, and what a timeline of them
-//! leaves on the destination.
+//! Builds of the guest `stamp`, feature sets made of them, and the expected destination for a timeline of them.
 
 use std::{
     collections::BTreeMap,
@@ -39,7 +38,7 @@ pub(crate) struct Build {
     pub(crate) manner: &'static str,
 }
 
-/// What a sync begins with.
+/// The initial build of a sync.
 pub(crate) const FIRST: Build = Build {
     version: "7.0.0",
     semantics: 1,
@@ -47,15 +46,15 @@ pub(crate) const FIRST: Build = Build {
     manner: "keep",
 };
 
-/// A newer build. It says that it answers the same, so that a host takes it for a bug fix;
-/// that it does not is what tests see a swap by.
+/// A newer build that claims equal semantics, so that a host takes it for a bug fix. Its answers differ, by which
+/// tests recognize a swap.
 pub(crate) const FIXED: Build = Build {
     version: "7.0.1",
     stamp: "fixed",
     ..FIRST
 };
 
-/// Gives other answers, and says so.
+/// A build with other answers and other semantics.
 pub(crate) const OTHER: Build = Build {
     version: "8.0.0",
     semantics: 2,
@@ -96,12 +95,12 @@ impl FeatureSets {
         })
     }
 
-    /// One without any component.
+    /// A feature set without any component.
     pub(crate) fn empty(&self) -> Result<PathBuf> {
         self.write("empty", &[])
     }
 
-    /// One guest alone, as a step of the metadata.
+    /// A single guest, as a step of the metadata.
     pub(crate) fn with_step(&self, guest: &str) -> Result<PathBuf> {
         let step = ("migrate".to_owned(), component(guest)?);
         self.write(guest, &[step])
@@ -147,7 +146,7 @@ pub(crate) fn arguments(folder: &Path) -> Vec<String> {
     vec!["--featureSet".to_owned(), folder.display().to_string()]
 }
 
-/// Puts another feature set before the same sync, as an upgrade of the binary does.
+/// Restarts the host with another feature set, as an upgrade of the binary does.
 pub(crate) async fn restart_with(rig: &mut Rig, folder: &Path) -> Result<()> {
     rig.host.arguments_mut().more = arguments(folder);
     rig.host.restart().await
@@ -158,7 +157,7 @@ pub(crate) fn stamped() -> Value {
     json!({ "plugins": [{ "component": "stamp" }] })
 }
 
-/// Uploads a build and gives its digest.
+/// Uploads a build. Returns its digest.
 pub(crate) async fn upload(rig: &Rig, build: Build) -> Result<String> {
     let plugin = super::guests::upload(rig, build.bytes()?).await?;
     Ok(plugin["digest"].as_str().context("a digest")?.to_owned())
@@ -181,7 +180,7 @@ pub(crate) async fn upgraded(rig: &Rig, digest: &str, on_incompatible: &str) -> 
     Ok(())
 }
 
-/// What `/progress` says of the component in a slot.
+/// The `/progress` entry of the component in a slot.
 pub(crate) async fn pinned(rig: &Rig, slot: &str) -> Result<Value> {
     let progress = rig.host.progress().await?;
     let pinned = progress["featureSet"]["pinned"].as_array();
@@ -252,10 +251,10 @@ pub(crate) async fn write_one(source: &Database, times: &mut Times, id: i32) -> 
     Ok(())
 }
 
-/// Every document has the stamp of the build that was in force when it was written last.
+/// Every document has the stamp of the build that applied at its last write.
 pub(crate) struct Timeline {
     times: Times,
-    /// The stamp that the sync began with, and which followed it from what time on.
+    /// The initial stamp, and each later stamp with the time from which it applies.
     first: &'static str,
     swaps: Vec<(Timestamp, &'static str)>,
     /// At the very time of a swap events lie on both sides of it.

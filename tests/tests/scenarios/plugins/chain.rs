@@ -1,4 +1,4 @@
-//! What a chain does to documents, in the copy and in change event application.
+//! Effects of a chain on documents, in the copy and in change event application.
 
 use anyhow::{Result, ensure};
 use bson::{Document, doc};
@@ -135,7 +135,7 @@ async fn plugins_run_in_order_and_see_their_namespaces() -> Result<()> {
     Ok(())
 }
 
-/// A rename that puts a collection before other plugins makes its documents what they are there.
+/// A rename that gives a collection other plugins changes its documents to the results of these plugins.
 #[tokio::test]
 async fn a_renamed_collection_is_judged_under_its_new_name() -> Result<()> {
     let mut rig = Rig::start().await?;

@@ -1,4 +1,4 @@
-//! What the tools for authors say of guests: `check` and `run` of components, without a sync.
+//! Reports of the tools for authors about guests: `check` and `run` of components, without a sync.
 
 use std::{
     fs,
@@ -32,7 +32,7 @@ fn check(guest: &str, config: &Value, more: &[&str]) -> Result<(bool, Value)> {
     Ok((output.status.success(), report))
 }
 
-/// What one check has found.
+/// The result of a check.
 fn result<'a>(report: &'a Value, check: &str) -> &'a str {
     let mut checks = report["checks"].as_array().into_iter().flatten();
     let found = checks.find(|found| found["check"] == check);
@@ -41,8 +41,8 @@ fn result<'a>(report: &'a Value, check: &str) -> &'a str {
         .unwrap_or("none")
 }
 
-/// Finding 47: a NaN failed a plugin that does nothing wrong, and one that looks across fields
-/// passed, for no sample had what it looks for.
+/// Finding 47: a NaN failed a correct plugin, and a plugin that compares fields passed, because no sample had the
+/// field that it compares.
 #[test]
 fn f47_a_check_compares_bytes_and_reaches_what_the_configuration_names() -> Result<()> {
     let (well, report) = check(DELTA, &json!({ "zero": "a" }), &[])?;
@@ -52,7 +52,7 @@ fn f47_a_check_compares_bytes_and_reaches_what_the_configuration_names() -> Resu
     let (well, report) = check(DELTA, &across, &[])?;
     ensure!(!well && result(&report, "scope") == "failed", "{report:#}");
 
-    // What no sample has is said, and is found in the author's own documents.
+    // A field that no sample has is reported, and is found in the author's own documents.
     let directory = TestDir::new()?;
     let own = directory.path().join("own.json");
     fs::write(&own, r#"{"_id": 1, "x.y": 7}"#)?;

@@ -9,7 +9,7 @@ use support::{Rig, host::DEADLINE};
 use super::guests::{FAULTY, MENDED, swap, upload_guest};
 use crate::steps::{self, count, insert, wait_in_step};
 
-/// What a document asks for, and the name of the error that it causes.
+/// The field `fault` of a document, and the name of the error that it causes.
 const FAULTS: [(&str, &str); 11] = [
     ("panic", "PluginTrapped"),
     ("loop", "PluginTrapped"),
@@ -38,7 +38,7 @@ fn sound(from: i32) -> Vec<Document> {
         .collect()
 }
 
-/// Waits for the stop, and checks what the operator reads.
+/// Waits for the stop, and checks the messages to the operator.
 async fn stopped(rig: &Rig, fault: &str, error: &str) -> Result<()> {
     let progress = rig.host.wait_for_state("PAUSED").await?;
     let warning = progress["warnings"][0].as_str().context("a warning")?;
@@ -59,7 +59,7 @@ async fn stopped(rig: &Rig, fault: &str, error: &str) -> Result<()> {
     Ok(())
 }
 
-/// Lets the errors of a faulty plugin stand in the log.
+/// Allows the errors of a faulty plugin in the log.
 fn allow_faults(rig: &mut Rig) {
     for text in [
         "the sync has stopped and can be resumed",
@@ -69,7 +69,7 @@ fn allow_faults(rig: &mut Rig) {
     }
 }
 
-/// The copy stops at the document, persists what came before, and goes on with a mended plugin.
+/// The copy stops at the document, persists its progress before it, and goes on with a repaired plugin.
 #[tokio::test]
 async fn s76_a_fault_stops_the_copy() -> Result<()> {
     let mut rig = Rig::start().await?;
@@ -96,7 +96,7 @@ async fn s76_a_fault_stops_the_copy() -> Result<()> {
     Ok(())
 }
 
-/// The stream stops at the event, its position before it, and goes on with a mended plugin.
+/// The stream stops at the event, its position before it, and goes on with a repaired plugin.
 #[tokio::test]
 async fn s76_a_fault_stops_change_event_application() -> Result<()> {
     let mut rig = Rig::start().await?;
@@ -127,7 +127,7 @@ async fn s76_a_fault_stops_change_event_application() -> Result<()> {
                 .is_none(),
             "{fault}: the document was written"
         );
-        // As it is, it stops again; mended, it goes on.
+        // Unchanged, it stops again; repaired, it goes on.
         rig.host.resume().await?;
         stopped(&rig, fault, error).await?;
         swap(&rig, "faulty", &mended).await?;
@@ -141,7 +141,7 @@ async fn s76_a_fault_stops_change_event_application() -> Result<()> {
     Ok(())
 }
 
-/// Faulty documents are put aside in the copy and in the stream, and everything else arrives.
+/// Faulty documents are quarantined in the copy and in the stream, and all others arrive.
 #[tokio::test]
 async fn s76_faults_are_quarantined() -> Result<()> {
     let mut rig = Rig::start().await?;

@@ -5,8 +5,8 @@ use anyhow::{Context, Result, ensure};
 use serde_json::{Value, json};
 use support::{Rig, mongod::workspace};
 
-/// One constant for each guest program. One without a constant here, or a
-/// constant that no test uses, does not compile: see `tests/build.rs`.
+/// A constant for each guest program. A guest without a constant, or a constant without a use, does not compile:
+/// see `tests/build.rs`.
 macro_rules! guests {
     ($($name:ident = $file:literal),+ $(,)?) => {
         $(pub(crate) const $name: &str = $file;)+
@@ -33,20 +33,20 @@ pub(crate) fn component(name: &str) -> Result<Vec<u8>> {
         .with_context(|| format!("read {}: run `cargo xtask build` once", file.display()))
 }
 
-/// Uploads a component; gives what the host says of it.
+/// Uploads a component. Returns the host's description of it.
 pub(crate) async fn upload(rig: &Rig, component: Vec<u8>) -> Result<Value> {
     let answer = rig.host.upload("/api/v1/plugins", component).await?;
     ensure!(answer.status == 200, "the upload answers {}", answer.body);
     answer.body.get("plugin").cloned().context("a plugin")
 }
 
-/// Uploads a guest and gives its digest.
+/// Uploads a guest. Returns its digest.
 pub(crate) async fn upload_guest(rig: &Rig, name: &str) -> Result<String> {
     let plugin = upload(rig, component(name)?).await?;
     Ok(plugin["digest"].as_str().context("a digest")?.to_owned())
 }
 
-/// Puts the component with this digest in the place of the one called `name`.
+/// Replaces the component called `name` by the component with this digest.
 pub(crate) async fn swap(rig: &Rig, name: &str, digest: &str) -> Result<()> {
     let body = json!({ "components": [{ "name": name, "digest": digest }] });
     let answer = rig

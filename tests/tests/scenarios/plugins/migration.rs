@@ -18,8 +18,8 @@ use super::{
 };
 use crate::steps::{self, run};
 
-/// It traps when it has answered for most documents: the metadata is as it was, the host ends with
-/// the name of what failed, and a host with the right step goes on.
+/// It traps after it has answered for most documents: the metadata is unchanged, the host exits with the name of
+/// the failed component, and a host with the right step goes on.
 #[tokio::test]
 async fn s73_a_step_that_traps_changes_nothing() -> Result<()> {
     let sets = FeatureSets::new()?;
@@ -139,7 +139,7 @@ fn roll_back(rig: &Rig, binary: &Path) -> Result<()> {
     metadata_command(rig, binary, "rollback").map(drop)
 }
 
-/// Runs `tidegate metadata` and gives back what it prints.
+/// Runs `tidegate metadata` and returns its output.
 fn metadata_command(rig: &Rig, binary: &Path, task: &str) -> Result<String> {
     let output = Command::new(binary)
         .args(["metadata", task])

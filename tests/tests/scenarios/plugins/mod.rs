@@ -1,5 +1,4 @@
-//! Plugins in a running sync: what they do to documents and names, and what a
-//! bad one cannot do.
+//! Plugins in a running sync: their effects on documents and names, and the limits of a bad plugin.
 
 pub(crate) mod builds;
 mod chain;

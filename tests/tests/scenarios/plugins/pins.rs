@@ -1,5 +1,5 @@
-//! A sync stays with the components that it began with (scenario 74), whatever is
-//! installed on the host that goes on with it.
+//! A sync keeps its initial components (scenario 74), independent of the components that are installed on the next
+//! host.
 
 use anyhow::{Result, ensure};
 use bson::doc;
@@ -62,7 +62,7 @@ async fn a_sync_goes_on_without_any_component_installed() -> Result<()> {
     }
     rig.host.wait_can_commit().await?;
     writer.stop().await?;
-    // What a sync begins with has to be installed, though.
+    // The components of a new sync have to be installed, though.
     rig.commit().await?;
     rig.compare().await?;
     rig.begin_again(None).await?;
@@ -82,8 +82,8 @@ async fn a_sync_goes_on_without_any_component_installed() -> Result<()> {
     Ok(())
 }
 
-/// Another build with the same version is installed, and then a newer one with other answers:
-/// neither is asked for, so neither sees a document.
+/// Another build with the same version is installed, and then a newer build with other semantics: neither is
+/// requested, so neither transforms a document.
 #[tokio::test]
 async fn s74_what_was_not_asked_for_changes_nothing() -> Result<()> {
     let sets = FeatureSets::new()?;
@@ -138,7 +138,7 @@ async fn s74_what_was_not_asked_for_changes_nothing() -> Result<()> {
     Ok(())
 }
 
-/// A host that ships a newer build with the same answers takes it, from where it goes on.
+/// A host that ships a newer build with the same answers adopts it, from the takeover on.
 #[tokio::test]
 async fn a_bug_fix_arrives_with_the_host_that_has_it() -> Result<()> {
     let sets = FeatureSets::new()?;
@@ -216,7 +216,7 @@ async fn a_fix_that_fails_its_self_check_stays_out() -> Result<()> {
     Ok(())
 }
 
-/// Nothing is installed and nothing is stored: the sync waits, and says for what.
+/// Nothing is installed and nothing is stored: the sync waits, and names the missing component.
 #[tokio::test]
 async fn a_component_that_is_lost_stops_the_sync_by_name() -> Result<()> {
     let sets = FeatureSets::new()?;

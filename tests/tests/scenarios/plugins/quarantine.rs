@@ -1,4 +1,4 @@
-//! What becomes of a document in quarantine.
+//! The life of a document in quarantine.
 
 use std::time::{Duration, Instant};
 
@@ -19,8 +19,8 @@ async fn wait_for_held(rig: &Rig, held: u64) -> Result<()> {
     Ok(())
 }
 
-/// An entry goes when its document can be handled, is deleted, or its collection is dropped;
-/// it is kept over restarts, and it is not on the destination meanwhile.
+/// An entry is removed when its document can be handled, is deleted, or its collection is dropped. It survives
+/// restarts, and the document is not on the destination until then.
 #[tokio::test]
 async fn entries_go_with_what_becomes_of_their_documents() -> Result<()> {
     let mut rig = Rig::start().await?;
@@ -41,7 +41,7 @@ async fn entries_go_with_what_becomes_of_their_documents() -> Result<()> {
     delete(&source, "c", 1).await?;
     run(&source, doc! { "drop": "gone" }).await?;
     wait_for_held(&rig, 2).await?;
-    // One that was sound and is not any more is taken off the destination.
+    // A document that was sound before and fails now is removed from the destination.
     update(&source, "c", 10, doc! { "$set": { "fault": "panic" } }).await?;
     wait_for_held(&rig, 3).await?;
     wait_in_step(&rig).await?;
@@ -53,7 +53,7 @@ async fn entries_go_with_what_becomes_of_their_documents() -> Result<()> {
     rig.host.restart().await?;
     wait_for_held(&rig, 3).await?;
     ensure!(metadata(&rig, "quarantine").await?.len() == 3);
-    // With the same plugin a retry changes nothing; with a mended one everything is there.
+    // With the same plugin a retry changes nothing; with a repaired plugin all documents arrive.
     wait_in_step(&rig).await?;
     let retry = async || rig.host.call("POST", "/api/v1/quarantine/retry", "").await;
     let answer = retry().await?;
@@ -66,7 +66,7 @@ async fn entries_go_with_what_becomes_of_their_documents() -> Result<()> {
     Ok(())
 }
 
-/// Finding 49: each document was one durable write and one call. 410 a second, then.
+/// Finding 49: each document was a durable write and a call of its own. 410 a second, then.
 #[tokio::test]
 async fn f49_a_collection_of_which_all_is_put_aside_is_copied_fast() -> Result<()> {
     const DOCUMENTS: i32 = 20_000;
@@ -95,11 +95,11 @@ async fn f49_a_collection_of_which_all_is_put_aside_is_copied_fast() -> Result<(
     let applied = began.elapsed();
     eprintln!("{DOCUMENTS} documents put aside: copied in {copied:?}, applied in {applied:?}");
     ensure!(metadata(&rig, "quarantine").await?.len() as u64 == 2 * HELD);
-    // One at a time, they took a minute and a half.
+    // Each on its own, they took a minute and a half.
     for took in [copied, applied] {
         ensure!(took < Duration::from_secs(30), "{took:?}");
     }
-    // Those that are put aside are not on the destination, which the comparison would tell.
+    // Quarantined documents are not on the destination: the comparison would find them.
     run(&source, doc! { "drop": "c" }).await?;
     wait_for_held(&rig, 0).await?;
     rig.finish().await?;

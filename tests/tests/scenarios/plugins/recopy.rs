@@ -1,5 +1,5 @@
-//! A component with other answers, swapped in with `recopy`: what it sees is copied
-//! again, behind the stream, and ends as if the sync had begun with it.
+//! A component with other semantics, swapped in with `recopy`: its collections are copied again, followed by the
+//! stream, and end as if the sync had begun with it.
 
 use anyhow::{Context, Result, ensure};
 use bson::doc;
@@ -12,7 +12,7 @@ use super::builds::{
 };
 use crate::steps::{find, insert, metadata, run, wait_in_step};
 
-/// Loads two collections, one with a unique index, and starts a sync with the first build.
+/// Loads two collections, with a unique index in one of them, and starts a sync with the first build.
 async fn start(rig: &Rig, times: &mut Times) -> Result<()> {
     let source = rig.source_db("app");
     let next = times.len() as i32;
@@ -43,7 +43,7 @@ fn is_other(progress: &Value, digest: &str) -> bool {
     progress["featureSet"]["pinned"][1]["digest"] == digest
 }
 
-/// Under load, and killed at each point of it; writes go on meanwhile, DDL among them.
+/// Under load, and killed at each of its points. Writes continue, DDL among them.
 #[tokio::test]
 async fn everything_is_copied_again_whatever_kills_it() -> Result<()> {
     let mut rig = Rig::start().await?;
@@ -121,7 +121,7 @@ async fn copied_again(
     Ok(times)
 }
 
-/// A collection comes, one gets another name, and an index comes and goes.
+/// A collection is created, another is renamed, and an index is created and dropped.
 async fn ddl(rig: &Rig) -> Result<()> {
     let source = rig.source_db("app");
     let name = format!("n{}", rand::random::<u32>());
@@ -139,7 +139,7 @@ async fn ddl(rig: &Rig) -> Result<()> {
     Ok(())
 }
 
-/// Paused in the middle, and asked for once more: the last one wins.
+/// Paused in the middle, and requested once more: the last request wins.
 #[tokio::test]
 async fn a_second_swap_in_the_middle_begins_anew() -> Result<()> {
     let mut rig = Rig::start().await?;
@@ -164,7 +164,7 @@ async fn a_second_swap_in_the_middle_begins_anew() -> Result<()> {
     Ok(())
 }
 
-/// While the first copy runs: what is copied already is copied again with the rest.
+/// During the first copy: copied collections are copied again with the rest.
 #[tokio::test]
 async fn in_the_first_copy_it_is_part_of_it() -> Result<()> {
     let mut rig = Rig::start().await?;
@@ -194,7 +194,7 @@ async fn in_the_first_copy_it_is_part_of_it() -> Result<()> {
     Ok(())
 }
 
-/// What the old one has put aside is judged anew, and so is what the new one puts aside.
+/// Documents that the old build has quarantined are decided again by the new build, which also quarantines its own.
 #[tokio::test]
 async fn the_quarantine_is_what_the_new_one_makes_it() -> Result<()> {
     let mut rig = Rig::start().await?;
@@ -232,7 +232,7 @@ async fn the_quarantine_is_what_the_new_one_makes_it() -> Result<()> {
     Ok(())
 }
 
-/// Only what the component sees is copied again.
+/// Only the collections of the component are copied again.
 #[tokio::test]
 async fn what_it_does_not_see_is_not_copied_again() -> Result<()> {
     let mut rig = Rig::start().await?;

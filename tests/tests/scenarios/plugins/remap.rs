@@ -89,7 +89,7 @@ async fn s79_names_that_meet_at_the_start_are_refused() -> Result<()> {
         )
         .await?;
     }
-    // What meets among the rules themselves is the component's to refuse.
+    // Collisions among the rules themselves are refused by the component.
     let both = json!([
         rule(("app", "a"), ("x", "y")),
         rule(("app", "b"), ("x", "y"))

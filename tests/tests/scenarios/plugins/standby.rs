@@ -1,4 +1,4 @@
-//! A standby that cannot run what the sync is pinned to (finding 31 of 0.2.0).
+//! A standby that cannot run the pinned components of a sync (finding 31 of 0.2.0).
 
 use anyhow::{Context, Result, ensure};
 use bson::{Document, doc};
@@ -13,7 +13,7 @@ use support::{
 use super::builds::{AllStamped, FIRST, FeatureSets, OTHER, arguments, stamped};
 use crate::steps::{self, METADATA, insert, wait_in_step};
 
-/// It says so before it is needed, leaves the lease to others, and the healthy host goes on.
+/// It reports this before it is needed, leaves the lease to others, and the healthy host takes over.
 #[tokio::test]
 async fn f31_a_standby_that_cannot_run_the_sync_leaves_it_to_others() -> Result<()> {
     let sets = FeatureSets::new()?;

@@ -1,5 +1,5 @@
-//! Components swapped in a running sync: between two batches, persisted with the time
-//! from which the new one applies, all of one request or none (scenario 72).
+//! Components swapped in a running sync: between two batches, persisted with the time from which the new component
+//! applies, all of a request or none (scenario 72).
 
 use std::time::Duration;
 
@@ -30,8 +30,8 @@ async fn running(rig: &Rig, times: &mut Times) -> Result<()> {
     Ok(())
 }
 
-/// Swapped under load, and killed before and after the swap is persisted and carried out: each
-/// document has the answer of the build that was in force at its time.
+/// Swapped under load, and killed before and after the swap is persisted and carried out: each document has the
+/// answer of the build that applied at its time.
 #[tokio::test]
 async fn s72_each_document_has_the_answer_of_its_time() -> Result<()> {
     let mut rig = Rig::start().await?;
@@ -77,7 +77,7 @@ async fn swapped_under_load(rig: &mut Rig, mut times: Times, point: Option<&str>
         some_load(rig).await?;
     }
     let from = since(rig, "plugins[0]").await?;
-    // A replay begins behind the swap.
+    // A replay begins after the swap.
     rig.host.restart().await?;
     some_load(rig).await?;
     let times = load.stop().await?;
@@ -103,7 +103,7 @@ async fn some_load(rig: &Rig) -> Result<()> {
     Ok(())
 }
 
-/// While collections are copied there is a batch before a swap and one behind it.
+/// While collections are copied there is a batch before a swap and a batch after it.
 #[tokio::test]
 async fn s72_a_swap_in_the_copy_lies_between_two_batches() -> Result<()> {
     let mut rig = Rig::start().await?;
@@ -141,7 +141,7 @@ async fn s72_a_swap_in_the_copy_lies_between_two_batches() -> Result<()> {
         stamps.iter().all(|count| *count > 0) && stamps.iter().sum::<u64>() == 60_000,
         "{stamps:?}"
     );
-    // What they are once each has been written again.
+    // All documents are written again, and get the stamp of the new build.
     let all = doc! { "q": {}, "u": { "$set": { "again": true } }, "multi": true };
     crate::steps::run(&source, doc! { "update": "c", "updates": [all] }).await?;
     rig.expect(AllStamped(FIXED.stamp));
@@ -149,7 +149,7 @@ async fn s72_a_swap_in_the_copy_lies_between_two_batches() -> Result<()> {
     Ok(())
 }
 
-/// A paused sync is swapped at rest, and goes on with the new one.
+/// A paused sync is swapped at rest, and goes on with the new component.
 #[tokio::test]
 async fn a_paused_sync_is_swapped_at_rest() -> Result<()> {
     let mut rig = Rig::start().await?;
@@ -203,7 +203,7 @@ async fn swaps(rig: &Rig, stamps: &[&'static str]) -> Result<Vec<(Timestamp, &'s
         .collect()
 }
 
-/// Whatever is wrong with one of them: none is swapped, and the sync goes on as it was.
+/// A fault of any of them: none is swapped, and the sync goes on as before.
 #[tokio::test]
 async fn of_one_request_all_are_swapped_or_none() -> Result<()> {
     let mut rig = Rig::start().await?;
@@ -284,7 +284,7 @@ async fn the_component_in_use_is_no_swap() -> Result<()> {
     Ok(())
 }
 
-/// How long the stream stands still, which is what a swap costs; compiled before.
+/// Time for which the stream stands still: the cost of a swap. The component is compiled before.
 #[tokio::test]
 async fn a_swap_is_short() -> Result<()> {
     let mut rig = Rig::start().await?;
@@ -318,7 +318,7 @@ async fn a_swap_is_short() -> Result<()> {
     Ok(())
 }
 
-/// What the log says of how long each swap took.
+/// Duration of each swap, from the log.
 fn swap_times(rig: &Rig) -> Result<Vec<Duration>> {
     let mut times = Vec::new();
     for line in rig.log.lines()? {

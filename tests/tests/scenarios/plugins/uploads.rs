@@ -67,7 +67,7 @@ async fn an_upload_is_kept_and_not_activated() -> Result<()> {
     Ok(())
 }
 
-/// What cannot run here is refused by name, and what runs is untouched.
+/// Components that cannot run here are refused by name, and running components are unaffected.
 #[tokio::test]
 async fn s75_components_that_do_not_fit_are_refused() -> Result<()> {
     let rig = Rig::start().await?;
@@ -116,11 +116,11 @@ async fn s75_components_that_do_not_fit_are_refused() -> Result<()> {
     Ok(())
 }
 
-/// Finding 35: what would take minutes to compile is refused at once, and no call waits for
-/// what takes seconds.
+/// Finding 35: components that would take minutes to compile are refused at once, and no call waits for a
+/// compilation of seconds.
 #[tokio::test]
 async fn f35_an_upload_that_compiles_keeps_no_call_waiting() -> Result<()> {
-    // What an earlier run has compiled would be taken from the cache.
+    // Components compiled by an earlier run would be taken from the cache.
     let cache = TestDir::new()?;
     let in_cache = (
         "XDG_CACHE_HOME".to_owned(),
@@ -170,7 +170,7 @@ async fn f35_an_upload_that_compiles_keeps_no_call_waiting() -> Result<()> {
     Ok(())
 }
 
-/// A component with one module more, of one function with a body of this many bytes.
+/// A component with an additional module, of a single function with a body of this many bytes.
 fn with_function(mut component: Vec<u8>, bytes: usize) -> Vec<u8> {
     // No locals; the parameter, and 77,777 more again and again.
     let mut body = vec![0, 0x20, 0x00];

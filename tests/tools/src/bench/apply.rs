@@ -64,7 +64,7 @@ async fn apply(host: &Host, last: Timestamp, events: u64) -> Result<Case> {
     .await?;
     let ours_s = begun.elapsed().as_secs_f64();
     let after = host.usage();
-    // Shown when it is persisted, up to a second later: not what is timed.
+    // Shown when it is persisted, up to a second later, and therefore not part of the measured time.
     host.wait_until("all events are counted", DEADLINE, |progress| {
         number(progress, "/totalEventsApplied") >= applied_before + events
     })

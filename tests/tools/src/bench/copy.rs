@@ -76,7 +76,7 @@ pub(super) async fn ours(directory: &TestDir, source: &ReplicaSet, options: Valu
     })
 }
 
-/// Stops a destination and removes its data, so that the next one is fresh.
+/// Stops a destination and removes its data, so that the next destination is fresh.
 fn remove(directory: &TestDir, name: &str, destination: ReplicaSet) -> Result<()> {
     drop(destination);
     std::fs::remove_dir_all(directory.path().join(name)).context("remove a destination's data")

@@ -1,5 +1,5 @@
-//! The floor: what reading and writing alone cost, done as well as we know how.
-//! No partitions, no progress, no position, no plugin.
+//! The floor: the cost of reading and writing alone, in the fastest way that we know. No partitions, no progress,
+//! no position, no plugin.
 
 use std::{
     collections::HashSet,
@@ -23,10 +23,10 @@ use super::load::{COLLECTION, DATABASE};
 const WRITERS: usize = 4;
 const COPY_BATCH_BYTES: usize = 4 << 20;
 const COPY_BATCH_DOCUMENTS: i32 = 20_000;
-/// Operations of one write command.
+/// Operations of a write command.
 const OPERATIONS: usize = 1000;
 
-/// Copies the collection: one raw scan in natural order, four raw writers.
+/// Copies the collection: a raw scan in natural order, four raw writers.
 pub(super) async fn copy(source: &Client, destination: &Client) -> Result<Duration> {
     let begun = Instant::now();
     let (sender, receiver) = mpsc::channel::<RawArrayBuf>(WRITERS);
@@ -82,8 +82,8 @@ async fn read_batches(source: &Client, sender: mpsc::Sender<RawArrayBuf>) -> Res
     Ok(())
 }
 
-/// Applies `count` events after a cluster time: one raw stream, four writers by
-/// hash of the key, commands of about a thousand operations.
+/// Applies `count` events after a cluster time: a raw stream, four writers by hash of the key, commands of about a
+/// thousand operations.
 pub(super) async fn apply(
     source: &Client,
     destination: &Client,
@@ -155,8 +155,8 @@ async fn finish(mut tasks: JoinSet<Result<()>>) -> Result<()> {
     Ok(())
 }
 
-/// Gathers operations and writes them: inserts, then updates, then deletes. A key
-/// that comes back in another kind of operation sends what is there first.
+/// Gathers operations and writes them: inserts, then updates, then deletes. A key that recurs in another kind of
+/// operation first sends the gathered operations.
 struct Applier {
     database: Database,
     inserts: RawArrayBuf,

@@ -1,4 +1,4 @@
-//! What the benchmarks read: documents of one size, and mixed events on them.
+//! The data of the benchmarks: documents of equal size, and mixed events on them.
 
 use anyhow::{Context, Result};
 use bson::{Document, RawDocumentBuf, doc, rawdoc};
@@ -39,7 +39,7 @@ pub(super) async fn documents(client: &Client, count: u64, size: usize) -> Resul
 
 /// A document of about `size` bytes, half of which compress badly.
 fn document(rng: &mut StdRng, id: u64, size: usize) -> RawDocumentBuf {
-    // What the other fields and their names take.
+    // Bytes of the other fields and their names.
     const REST: usize = 82;
     let id = i64::try_from(id).unwrap_or(i64::MAX);
     let mut text = vec![b'.'; size.saturating_sub(REST)];
@@ -59,7 +59,7 @@ fn document(rng: &mut StdRng, id: u64, size: usize) -> RawDocumentBuf {
 /// [`documents`] made with `base` documents. Answers the number of events.
 pub(super) async fn events(client: &Client, base: u64, wanted: u64, size: usize) -> Result<u64> {
     const WRITERS: u64 = 4;
-    /// Events of one round of commands.
+    /// Events of a round of commands.
     const ROUND: u64 = 100;
     let (rounds, share) = (wanted / WRITERS / ROUND, base / WRITERS);
     let writers = (0..WRITERS).map(|writer| async move {
@@ -80,7 +80,7 @@ pub(super) async fn events(client: &Client, base: u64, wanted: u64, size: usize)
     Ok(counts.iter().sum())
 }
 
-/// The writes of one writer, on a share of the ids that is its own.
+/// The writes of a writer, on its own share of the ids.
 struct Script {
     rng: StdRng,
     living: Vec<i64>,
@@ -121,7 +121,7 @@ impl Script {
         self.fresh(self.next)
     }
 
-    /// One field, or a few, never to the value that is there.
+    /// A field, or a few fields, never with their present values.
     fn update(&mut self) -> Document {
         let (id, number) = (self.any(), self.rng.next_u32());
         let set = match self.rng.random_range(0..3) {

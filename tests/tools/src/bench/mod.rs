@@ -33,7 +33,7 @@ pub(crate) enum Bench {
 
 #[derive(Args, Clone)]
 pub(crate) struct Options {
-    /// One JSON object on standard output
+    /// A JSON object on standard output
     #[arg(long)]
     json: bool,
     /// Do each case this many times and report the median ratio's run
@@ -63,7 +63,7 @@ enum Amount {
     Events(u64),
 }
 
-/// What a benchmark reports.
+/// The result of a benchmark.
 enum Report {
     Moved(Vec<Case>),
     Other(Vec<Value>),
@@ -88,7 +88,7 @@ impl Report {
     }
 }
 
-/// One case, measured.
+/// A measured case.
 #[derive(Clone)]
 struct Case {
     name: &'static str,

@@ -1,5 +1,5 @@
-//! What plugins cost: a document in the sandbox against native code, and a whole
-//! copy with and without them.
+//! The cost of plugins: a document in the sandbox compared with native code, and a whole copy with and without
+//! plugins.
 
 use std::process::Stdio;
 
@@ -93,7 +93,7 @@ async fn copies(options: &Options) -> Result<Vec<Value>> {
     Ok(series.iter().map(|one| one.to_json(floor_s)).collect())
 }
 
-/// The runs of one way to copy.
+/// The runs of a way to copy.
 struct Series {
     name: &'static str,
     start: Value,

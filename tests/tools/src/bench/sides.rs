@@ -9,7 +9,7 @@ use support::{
     replica_set::Options,
 };
 
-/// Large enough that the data of one case is not read from disk again.
+/// Large enough that the data of a case is not read from disk again.
 const CACHE_GB: f64 = 1.0;
 
 pub(super) async fn source(directory: &TestDir) -> Result<ReplicaSet> {

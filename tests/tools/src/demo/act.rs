@@ -1,4 +1,4 @@
-//! What happens in the demo, in order.
+//! The acts of the demo, in order.
 
 use std::time::{Duration, Instant};
 
@@ -157,8 +157,8 @@ async fn reach_can_commit(stage: &Stage, show: &mut Show) -> Result<()> {
     Ok(())
 }
 
-/// The host of the previous release is told to end while this release's stands by; for how many
-/// milliseconds no event was applied, and what the old host has used.
+/// Terminates the host of the previous release while a host of this release is a standby. Returns the milliseconds
+/// without an applied event, and the old host's usage.
 async fn upgrade(stage: &mut Stage, show: &mut Show) -> Result<(u64, Usage)> {
     let standby = stage.stand_by().await?;
     let mut old = std::mem::replace(&mut stage.host, standby);

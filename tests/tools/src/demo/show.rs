@@ -145,7 +145,7 @@ fn style(template: &str) -> ProgressStyle {
     ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar())
 }
 
-/// What the demo has shown.
+/// The results of the demo.
 pub(super) struct Summary {
     pub(super) loaded: Loaded,
     pub(super) compared: Comparison,

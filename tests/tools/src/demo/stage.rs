@@ -47,7 +47,7 @@ impl Stage {
         })
     }
 
-    /// A host of the new binary beside the one that works, with the same arguments.
+    /// A standby of the new binary, with the arguments of the active host.
     pub(super) async fn stand_by(&self) -> Result<Host> {
         Host::spawn(Arguments {
             binary: self.new.clone(),
@@ -76,7 +76,7 @@ impl Stage {
     }
 }
 
-/// What cannot be removed now is removed by the next demo.
+/// Data that cannot be removed now is removed by the next demo.
 fn remove_data(cluster: &Path) {
     let _ = std::fs::remove_dir_all(cluster.join("db"));
 }

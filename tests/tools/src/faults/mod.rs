@@ -1,5 +1,4 @@
-//! `cargo xtask faults`: a scripted sync, again and again, each time with one fault at one
-//! command of a host.
+//! `cargo xtask faults`: repetitions of a scripted sync, each with a fault at one command of a host.
 
 mod report;
 
@@ -35,17 +34,17 @@ pub(crate) struct Options {
     /// Write a line of JSON for each run
     #[arg(long, value_name = "FILE")]
     report: Option<PathBuf>,
-    /// Go on with the report's enumeration, behind the runs that it has
+    /// Continue the enumeration of the report, after the runs that it has
     #[arg(long, requires = "report")]
     resume: bool,
-    /// Runs at a time, each on clusters of its own
+    /// Concurrent runs, each on clusters of its own
     #[arg(long, default_value_t = 2)]
     jobs: usize,
     /// Repeat each run
     #[arg(long, default_value_t = 1)]
     repeat: usize,
-    /// A sync for each run; else one has a fault in each of its phases, and only what fails there, or does
-    /// not come, is run alone
+    /// A sync for each run. Otherwise a sync has a fault in each of its phases, and only faults that fail there, or
+    /// do not come, are run alone
     #[arg(long)]
     alone: bool,
     /// Print the names and run nothing
@@ -56,7 +55,7 @@ pub(crate) struct Options {
     no_build: bool,
 }
 
-/// What all jobs share.
+/// State that all jobs share.
 struct Work {
     /// The faults of each sync.
     left: Mutex<VecDeque<Vec<Name>>>,
@@ -133,7 +132,7 @@ impl Work {
         left.pop_front()
     }
 
-    /// Runs what is left, one after the other.
+    /// Runs the remaining runs in sequence.
     async fn job(&self) -> Result<()> {
         let mut stages = Stages::default();
         while let Some(names) = self.next() {

@@ -32,7 +32,7 @@ pub(super) struct Report {
 }
 
 impl Report {
-    /// A new report, or the one that is there where it is to be gone on with.
+    /// A new report, or the existing report if it is to be continued.
     pub(super) fn open(path: Option<&Path>, resume: bool, seed: u64) -> Result<Self> {
         let mut report = Self {
             file: None,

@@ -88,7 +88,7 @@ async fn prepared(source: &ReplicaSet, destination: &ReplicaSet) -> Result<Vec<E
     Ok(prepared)
 }
 
-/// What a host recognises a cluster by.
+/// The identity by which a host recognizes a cluster.
 async fn identity(set: &ReplicaSet) -> Result<String> {
     let reply = set.admin(doc! { "replSetGetConfig": 1 }).await?;
     let settings = reply.get_document("config")?.get_document("settings")?;

@@ -1,7 +1,7 @@
 //! Live upgrades: for how long no event is applied, under 2,000 writes a second.
 //!
-//! A gap is measured twice, and the larger figure counts: as the new host says
-//! (`pausedMs`), and from outside, by what is seen on the destination.
+//! A gap is measured twice, and the larger figure counts: as reported by the new host (`pausedMs`), and from
+//! outside, by observation of the destination.
 
 mod migration;
 mod pause;
@@ -51,10 +51,10 @@ pub(super) async fn run(options: &Options) -> Result<Report> {
     Ok(Report::Figures(shown, figures))
 }
 
-/// The gaps of one way to go on.
+/// The gaps of a way to continue.
 struct Case {
     name: &'static str,
-    /// As the hosts say and as it was seen; whichever is larger.
+    /// The larger of the reported and the observed gap, for each run.
     gaps_ms: Vec<f64>,
     writes_a_second: f64,
 }
@@ -117,7 +117,7 @@ impl Stage {
         })
     }
 
-    /// Handovers, then kill -9: a standby goes on each time.
+    /// Handovers, then kill -9: the standby takes over each time.
     async fn change_hosts(mut self, options: &Options) -> Result<Vec<Case>> {
         let mut cases = Vec::new();
         for (name, runs, kill) in [
@@ -149,11 +149,11 @@ impl Stage {
         Ok(cases)
     }
 
-    /// Puts a standby beside the active host and makes it the active one; the gap in ms.
+    /// Starts a standby and makes it the active host. Returns the gap in ms.
     async fn change_host(&mut self, kill: bool) -> Result<f64> {
         let standby = self.standby().await?;
         if kill {
-            // Else the pause is counted from what an earlier host has said.
+            // Otherwise the pause is counted from the report of an earlier host.
             wait_for_renewal(&self.destination).await?;
         }
         let newest = Newest::of(&self.destination);

@@ -44,7 +44,7 @@ fn is_active(progress: &Value) -> bool {
 /// The newest document of a destination, which the writer has many of a second.
 pub(super) struct Newest(Collection<Document>);
 
-/// When the destination was seen to grow, and to what.
+/// The time of an observed growth of the destination, and its new size.
 #[derive(Clone, Copy)]
 struct Growth {
     id: i64,

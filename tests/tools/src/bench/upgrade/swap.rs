@@ -1,4 +1,4 @@
-//! Swaps of a component under load: between two builds that give the same answers.
+//! Swaps of a component under load, between two builds with the same answers.
 
 use anyhow::{Context, Result, ensure};
 use serde_json::{Value, json};
@@ -56,7 +56,7 @@ async fn swap(stage: &Stage, digest: &str) -> Result<f64> {
     Newest::of(&stage.destination).longest_pause(asked).await
 }
 
-/// The component with one more custom section: other bytes, the same code.
+/// The component with an additional custom section: other bytes, the same code.
 #[expect(clippy::cast_possible_truncation, reason = "a few bytes")]
 fn with_section(component: &[u8], text: &str) -> Vec<u8> {
     const NAME: &[u8] = b"build";

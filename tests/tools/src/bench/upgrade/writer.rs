@@ -16,7 +16,7 @@ use tokio::task::JoinHandle;
 
 use super::super::load::{COLLECTION, DATABASE};
 
-/// Documents that one insert command writes, and one update command.
+/// Documents of an insert command, and of an update command.
 const AT_ONCE: u32 = 10;
 
 /// A running writer.
@@ -64,7 +64,7 @@ async fn write(
     let mut next = base;
     let database = client.database(DATABASE);
     let mut ticks = tokio::time::interval(every);
-    // What a slow moment has cost is caught up with.
+    // Writes that a slow moment has delayed are made up for.
     ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Burst);
     while stop.load(Relaxed) == 0 {
         ticks.tick().await;
