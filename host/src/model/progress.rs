@@ -99,28 +99,28 @@ pub struct FeatureSetProgress {
     pub name: String,
     pub version: String,
     /// By slot.
-    pub pinned: Vec<Pinned>,
+    pub pinned: Vec<ComponentPin>,
     /// What comes with this release.
-    pub available: Vec<Available>,
+    pub available: Vec<ComponentSummary>,
     /// What this release could do that the sync does not.
-    pub deferred: Vec<Deferred>,
+    pub deferred: Vec<FeatureDeferral>,
     /// Oldest first.
-    pub swaps: Vec<Swapped>,
+    pub swaps: Vec<SwapRecord>,
 }
 
 /// A component that the sync runs on.
 #[derive(Clone, Debug)]
-pub struct Pinned {
+pub struct ComponentPin {
     /// What the sync uses it for.
     pub slot: String,
-    pub component: Available,
+    pub component: ComponentSummary,
     /// The source's cluster time from which it applies; `None` if the sync began with it.
     pub since: Option<ClusterTime>,
 }
 
 /// A component of a feature set.
 #[derive(Clone, Debug)]
-pub struct Available {
+pub struct ComponentSummary {
     pub role: String,
     pub name: String,
     pub version: String,
@@ -131,14 +131,14 @@ pub struct Available {
 
 /// A component or a feature that waits for a new sync, or for the operator.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Deferred {
+pub struct FeatureDeferral {
     pub name: String,
     pub reason: String,
 }
 
 /// A component that took the place of another one.
 #[derive(Clone, Debug)]
-pub struct Swapped {
+pub struct SwapRecord {
     /// By the destination's clock, RFC 3339.
     pub at: String,
     pub slot: String,

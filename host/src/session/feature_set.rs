@@ -8,7 +8,9 @@ use crate::{
     metadata::{PinnedComponent, SessionDocument, SwapDocument},
     model::{
         feature,
-        progress::{Available, Deferred, FeatureSetProgress, Pinned, Swapped},
+        progress::{
+            ComponentPin, ComponentSummary, FeatureDeferral, FeatureSetProgress, SwapRecord,
+        },
     },
     plugin::{Adoption, ComponentInfo, Registry, adoption},
 };
@@ -35,22 +37,22 @@ pub(super) fn snapshot(
 }
 
 /// Components that would give other answers, and features that came after the sync.
-fn deferred(registry: &Registry, document: &SessionDocument) -> Vec<Deferred> {
-    let mut deferred: Vec<Deferred> = Vec::new();
+fn deferred(registry: &Registry, document: &SessionDocument) -> Vec<FeatureDeferral> {
+    let mut deferred: Vec<FeatureDeferral> = Vec::new();
     for own in &document.pinned {
         let newer = installed(registry, own);
         let is_known = deferred.iter().any(|other| other.name == own.name);
         if let (Adoption::Deferred, Some(newer), false) =
             (adoption(&info(own), newer), newer, is_known)
         {
-            deferred.push(Deferred {
+            deferred.push(FeatureDeferral {
                 name: own.name.clone(),
                 reason: waits(own, newer),
             });
         }
     }
     let missing = feature::missing(&document.features);
-    deferred.extend(missing.map(|feature| Deferred {
+    deferred.extend(missing.map(|feature| FeatureDeferral {
         name: feature.name.to_owned(),
         reason: format!(
             "The sync was begun by a release without it; a new sync has it: {}.",
@@ -68,8 +70,8 @@ fn waits(own: &PinnedComponent, newer: &ComponentInfo) -> String {
     )
 }
 
-fn available(info: &ComponentInfo) -> Available {
-    Available {
+fn available(info: &ComponentInfo) -> ComponentSummary {
+    ComponentSummary {
         role: info.role.clone(),
         name: info.name.clone(),
         version: info.version.clone(),
@@ -79,16 +81,16 @@ fn available(info: &ComponentInfo) -> Available {
     }
 }
 
-fn pinned(own: &PinnedComponent) -> Pinned {
-    Pinned {
+fn pinned(own: &PinnedComponent) -> ComponentPin {
+    ComponentPin {
         slot: own.slot.clone(),
         component: available(&info(own)),
         since: own.since,
     }
 }
 
-fn swapped(swap: &SwapDocument) -> Swapped {
-    Swapped {
+fn swapped(swap: &SwapDocument) -> SwapRecord {
+    SwapRecord {
         at: swap.at.try_to_rfc3339_string().unwrap_or_default(),
         slot: swap.slot.clone(),
         name: swap.name.clone(),

@@ -4,7 +4,9 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::position::Time;
-use crate::model::progress::{Available, Deferred, FeatureSetProgress, Pinned, Swapped};
+use crate::model::progress::{
+    ComponentPin, ComponentSummary, FeatureDeferral, FeatureSetProgress, SwapRecord,
+};
 
 /// The installed feature set, and the components of the sync.
 #[derive(Serialize, ToSchema)]
@@ -87,8 +89,8 @@ impl From<FeatureSetProgress> for FeatureSet {
     }
 }
 
-impl From<Pinned> for PinnedComponent {
-    fn from(pinned: Pinned) -> Self {
+impl From<ComponentPin> for PinnedComponent {
+    fn from(pinned: ComponentPin) -> Self {
         Self {
             slot: pinned.slot,
             component: pinned.component.into(),
@@ -97,8 +99,8 @@ impl From<Pinned> for PinnedComponent {
     }
 }
 
-impl From<Available> for Component {
-    fn from(component: Available) -> Self {
+impl From<ComponentSummary> for Component {
+    fn from(component: ComponentSummary) -> Self {
         Self {
             role: component.role,
             name: component.name,
@@ -110,8 +112,8 @@ impl From<Available> for Component {
     }
 }
 
-impl From<Deferred> for DeferredFeature {
-    fn from(deferred: Deferred) -> Self {
+impl From<FeatureDeferral> for DeferredFeature {
+    fn from(deferred: FeatureDeferral) -> Self {
         Self {
             name: deferred.name,
             reason: deferred.reason,
@@ -119,8 +121,8 @@ impl From<Deferred> for DeferredFeature {
     }
 }
 
-impl From<Swapped> for Swap {
-    fn from(swap: Swapped) -> Self {
+impl From<SwapRecord> for Swap {
+    fn from(swap: SwapRecord) -> Self {
         Self {
             at: swap.at,
             slot: swap.slot,

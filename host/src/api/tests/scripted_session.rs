@@ -11,8 +11,8 @@ use crate::model::plugins::{
     OnIncompatible, PluginProgress, QuarantinedDocument, Retried, Swap, Upgrade,
 };
 use crate::model::progress::{
-    self, Available, CollectionProgress, CopyProgress, Deferred, Endpoint, FeatureSetProgress,
-    IndexProgress, LeaseProgress, Pinned, Swapped, UpgradeProgress,
+    self, CollectionProgress, ComponentPin, ComponentSummary, CopyProgress, Endpoint,
+    FeatureDeferral, FeatureSetProgress, IndexProgress, LeaseProgress, SwapRecord, UpgradeProgress,
 };
 use crate::model::state::Call;
 use crate::model::{
@@ -274,7 +274,7 @@ fn sample_progress(state: State) -> Progress {
 }
 
 fn sample_feature_set() -> FeatureSetProgress {
-    let component = |version: &str| Available {
+    let component = |version: &str| ComponentSummary {
         role: "transform".to_owned(),
         name: "field-mask".to_owned(),
         version: version.to_owned(),
@@ -290,23 +290,23 @@ fn sample_feature_set() -> FeatureSetProgress {
         name: "tidegate".to_owned(),
         version: "0.2.0".to_owned(),
         pinned: vec![
-            Pinned {
+            ComponentPin {
                 slot: "documentFilter".to_owned(),
                 component: component("1.0.0"),
                 since: None,
             },
-            Pinned {
+            ComponentPin {
                 slot: "plugins[0]".to_owned(),
                 component: component("1.0.1"),
                 since: Some(time),
             },
         ],
         available: vec![component("2.0.0")],
-        deferred: vec![Deferred {
+        deferred: vec![FeatureDeferral {
             name: "field-mask".to_owned(),
             reason: "Other answers.".to_owned(),
         }],
-        swaps: vec![Swapped {
+        swaps: vec![SwapRecord {
             at: "2026-01-02T03:04:05Z".to_owned(),
             slot: "plugins[0]".to_owned(),
             name: "field-mask".to_owned(),
