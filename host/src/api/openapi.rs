@@ -57,9 +57,12 @@ pub(super) async fn document() -> impl IntoResponse {
 /// Constraints that the types cannot express: JSON pointers into the document, and the fields to add to the objects
 /// there.
 fn edits() -> Vec<(&'static str, Value)> {
+    let edits = [request_body_edits(), start_request_edits(), schema_edits()];
+    edits.into_iter().flatten().collect()
+}
+
+fn request_body_edits() -> Vec<(&'static str, Value)> {
     let optional = || json!({ "required": false });
-    let not_asked = || json!({ "enum": [false, null] });
-    let cluster = || json!({ "enum": ["cluster0", "cluster1"] });
     vec![
         ("/paths/~1api~1v1~1pause/post/requestBody", optional()),
         ("/paths/~1api~1v1~1resume/post/requestBody", optional()),
@@ -70,6 +73,12 @@ fn edits() -> Vec<(&'static str, Value)> {
             "/paths/~1api~1v1~1quarantine~1retry/post/requestBody",
             optional(),
         ),
+    ]
+}
+
+fn start_request_edits() -> Vec<(&'static str, Value)> {
+    let cluster = || json!({ "enum": ["cluster0", "cluster1"] });
+    vec![
         (
             "/components/schemas/StartRequest/properties/source",
             cluster(),
@@ -106,6 +115,11 @@ fn edits() -> Vec<(&'static str, Value)> {
             "/components/schemas/StartRequest/properties/verification",
             json!({ "oneOf": [{ "$ref": "#/components/schemas/Verification" }, { "const": false }, { "type": "null" }] }),
         ),
+    ]
+}
+
+fn schema_edits() -> Vec<(&'static str, Value)> {
+    vec![
         (
             "/components/schemas/BuildIndexesField",
             json!({ "enum": ["afterDataCopy", "beforeDataCopy", "never"] }),
@@ -134,6 +148,11 @@ fn edits() -> Vec<(&'static str, Value)> {
             json!({ "minItems": 1 }),
         ),
     ]
+}
+
+/// Schema of a field of an unsupported feature: false, null or absent.
+fn not_asked() -> Value {
+    json!({ "enum": [false, null] })
 }
 
 /// Schema of the two fields that give a sync its direction.

@@ -20,6 +20,33 @@ fn stage(first: u64) -> Value {
     })
 }
 
+fn lease() -> Value {
+    json!({
+        "ours": true,
+        "instance": "coordinator",
+        "holder": "d9b2",
+        "release": "0.2.0",
+        "term": 3,
+        "pausedMs": 140,
+    })
+}
+
+fn upgrade() -> Value {
+    json!({
+        "metadataVersion": 2,
+        "binaryVersion": "0.2.0",
+        "history": [{
+            "at": "2026-11-26T11:00:00Z",
+            "fromBinary": "0.1.1",
+            "toBinary": "0.2.0",
+            "fromMetadata": 1,
+            "toMetadata": 2,
+            "pausedMs": null,
+            "outcome": "handed over",
+        }],
+    })
+}
+
 fn feature_set() -> Value {
     let component = |version: &str| {
         json!({
@@ -103,27 +130,8 @@ async fn progress_of_a_running_sync() {
                 },
                 "quarantined": 5,
                 "plugins": [stage(100), stage(200)],
-                "lease": {
-                    "ours": true,
-                    "instance": "coordinator",
-                    "holder": "d9b2",
-                    "release": "0.2.0",
-                    "term": 3,
-                    "pausedMs": 140,
-                },
-                "upgrade": {
-                    "metadataVersion": 2,
-                    "binaryVersion": "0.2.0",
-                    "history": [{
-                        "at": "2026-11-26T11:00:00Z",
-                        "fromBinary": "0.1.1",
-                        "toBinary": "0.2.0",
-                        "fromMetadata": 1,
-                        "toMetadata": 2,
-                        "pausedMs": null,
-                        "outcome": "handed over",
-                    }],
-                },
+                "lease": lease(),
+                "upgrade": upgrade(),
                 "featureSet": feature_set(),
                 "collections": [{
                     "namespace": "sales.EMEA",

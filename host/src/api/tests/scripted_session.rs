@@ -248,28 +248,36 @@ fn sample_progress(state: State) -> Progress {
             sample_stage("field-mask", 100),
             sample_stage("field-mask", 200),
         ],
-        lease: Some(LeaseProgress {
-            ours: true,
-            instance: "coordinator".to_owned(),
-            holder: "d9b2".to_owned(),
-            release: "0.2.0".to_owned(),
-            term: 3,
-            paused_ms: Some(140),
-        }),
-        upgrade: UpgradeProgress {
-            metadata_version: Some(2),
-            binary_version: "0.2.0",
-            history: vec![progress::Upgrade {
-                at: "2026-11-26T11:00:00Z".to_owned(),
-                from_binary: "0.1.1".to_owned(),
-                to_binary: "0.2.0".to_owned(),
-                from_metadata: 1,
-                to_metadata: 2,
-                paused_ms: None,
-                outcome: "handed over".to_owned(),
-            }],
-        },
+        lease: Some(sample_lease()),
+        upgrade: sample_upgrade(),
         feature_set: sample_feature_set(),
+    }
+}
+
+fn sample_lease() -> LeaseProgress {
+    LeaseProgress {
+        ours: true,
+        instance: "coordinator".to_owned(),
+        holder: "d9b2".to_owned(),
+        release: "0.2.0".to_owned(),
+        term: 3,
+        paused_ms: Some(140),
+    }
+}
+
+fn sample_upgrade() -> UpgradeProgress {
+    UpgradeProgress {
+        metadata_version: Some(2),
+        binary_version: "0.2.0",
+        history: vec![progress::Upgrade {
+            at: "2026-11-26T11:00:00Z".to_owned(),
+            from_binary: "0.1.1".to_owned(),
+            to_binary: "0.2.0".to_owned(),
+            from_metadata: 1,
+            to_metadata: 2,
+            paused_ms: None,
+            outcome: "handed over".to_owned(),
+        }],
     }
 }
 
