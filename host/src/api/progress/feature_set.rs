@@ -26,6 +26,7 @@ pub(super) struct FeatureSet {
     swaps: Vec<Swap>,
 }
 
+/// A component that the sync uses.
 #[derive(Serialize, ToSchema)]
 struct PinnedComponent {
     /// `namespaceFilter`, `namespaceRemap`, `documentFilter`, or `plugins[0]` and so on.
@@ -36,6 +37,7 @@ struct PinnedComponent {
     since: Option<Time>,
 }
 
+/// Identity of a component.
 #[derive(Serialize, ToSchema)]
 #[schema(as = Component)]
 struct Component {
@@ -51,6 +53,7 @@ struct Component {
     semantics: i64,
 }
 
+/// A component or feature that the sync does not use.
 #[derive(Serialize, ToSchema)]
 struct DeferredFeature {
     /// Name of a component or of a feature.
@@ -58,6 +61,7 @@ struct DeferredFeature {
     reason: String,
 }
 
+/// A swap of a pinned component.
 #[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 #[schema(as = SwappedComponent)]

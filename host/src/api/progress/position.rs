@@ -32,6 +32,7 @@ pub(super) struct Time {
 }
 
 impl Positions {
+    /// The positions of a snapshot. A position that is unknown yet has no time.
     pub(super) fn new(safe: Option<ClusterTime>, reported: Option<ClusterTime>) -> Self {
         Self {
             safe: Position::new(safe),

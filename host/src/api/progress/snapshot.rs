@@ -20,6 +20,7 @@ pub(in crate::api) struct ProgressAnswer {
     progress: ProgressBody,
 }
 
+/// A snapshot of the sync.
 #[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 struct ProgressBody {
@@ -67,6 +68,7 @@ struct ProgressBody {
     collections: Option<Vec<Collection>>,
 }
 
+/// Lag of the destination, in seconds.
 #[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 #[expect(clippy::struct_field_names, reason = "mongosync's names")]
@@ -76,6 +78,7 @@ struct Lag {
     ddl_lag_seconds: u32,
 }
 
+/// Progress of the collection copy, in bytes of uncompressed documents.
 #[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 struct CollectionCopy {
@@ -83,6 +86,7 @@ struct CollectionCopy {
     estimated_copied_bytes: u64,
 }
 
+/// Progress of the index builds on the destination.
 #[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 #[schema(as = IndexBuilding)]
@@ -93,6 +97,7 @@ struct IndexBuilds {
     collections_total: u64,
 }
 
+/// Latency of a cluster.
 #[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 #[schema(as = Ping)]
@@ -102,6 +107,7 @@ struct PingLatency {
     ping_latency_ms: Option<u64>,
 }
 
+/// Connection and address of each cluster.
 #[derive(Serialize, ToSchema)]
 #[serde(rename_all = "PascalCase")]
 struct DirectionMapping {
@@ -110,6 +116,7 @@ struct DirectionMapping {
     destination: String,
 }
 
+/// Numbers of a stage of the chain, counted since the start of the host.
 #[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 #[schema(as = PluginProgress)]
@@ -134,6 +141,7 @@ struct Plugin {
     p99_micros: u64,
 }
 
+/// Progress of a collection.
 #[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 struct Collection {
