@@ -4,7 +4,9 @@ use std::sync::Arc;
 
 use tokio_util::sync::CancellationToken;
 
-use super::{Error, Record, budget::Budget, quarantine::Quarantine, scope::Scope, status::Status};
+use super::{
+    Error, Record, budget::Budget, catalog::scope::Scope, quarantine::Quarantine, status::Status,
+};
 use crate::{
     metadata,
     model::StartOptions,

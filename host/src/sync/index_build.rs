@@ -5,9 +5,11 @@ use futures::{StreamExt, TryStreamExt, stream};
 
 use super::{
     Context, Error, Status,
-    collection_options::is_clustered,
-    destination::{on_destination, run, run_on, uuid_of},
-    relaxed::{build_command, buildable},
+    catalog::{
+        destination::{on_destination, run, run_on, uuid_of},
+        options::is_clustered,
+    },
+    restore::relaxation::{build_command, buildable},
 };
 use crate::{
     metadata::{CopyState, NamespaceDocument, NamespaceKind},

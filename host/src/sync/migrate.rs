@@ -5,14 +5,14 @@
 //! their collections, writes what the component makes of them, and sets the version
 //! last. So a crash leaves the one version or the other, and nothing between.
 //!
-//! Views under the old names of version 3 are no part of the transaction, see [`super::shut_out()`]:
+//! Views under the old names of version 3 are no part of the transaction, see [`super::legacy_hosts`]:
 //! before the step back they are dropped; after the step forward a takeover creates them.
 
 use std::{sync::Arc, time::Instant};
 
 use bson::{RawDocumentBuf, doc};
 
-use super::{Error, shut_out};
+use super::{Error, legacy_hosts};
 use crate::{
     metadata::{LeaseKey, SessionDocument, Tenure},
     model::{ErrorName, OperatorError, namespace::METADATA_DATABASE, raw},
@@ -40,7 +40,7 @@ pub async fn migrate(
         let begun = Instant::now();
         failpoint("migration_begun");
         if step.ends_shutting_out() {
-            shut_out::let_in(&Destination::new(
+            legacy_hosts::let_in(&Destination::new(
                 destination.clone(),
                 tenure.fence.clone(),
                 GuardCounts::default(),

@@ -2,7 +2,11 @@
 
 use std::sync::Arc;
 
-use super::{Error, catalog, context::SOURCE, names::Names, scope::Scope};
+use super::{
+    Error,
+    catalog::{self, names::Names, scope::Scope},
+    context::SOURCE,
+};
 use crate::{
     metadata::{self, SessionDocument},
     model::ClusterTime,

@@ -7,15 +7,15 @@ use tokio_util::sync::CancellationToken;
 
 use super::{
     Context, Error, Record, Status, Step, Workers, apply_ops,
+    boundary::{self, Wish},
     budget::Budget,
+    catalog::scope::Scope,
     commit,
     context::SOURCE,
-    copy, index_build,
+    copy::{self, invalidation},
+    index_build,
     quarantine::Quarantine,
-    recopy,
-    scope::Scope,
     stream,
-    wish::{self, Wish},
 };
 use crate::{
     metadata::Phase,
@@ -71,7 +71,7 @@ pub async fn run(work: Work) -> Result<End, Error> {
     let store = record.store().clone();
     store.settle().await?;
     store.begin_work().await?;
-    recopy::mark(&record).await?;
+    invalidation::mark(&record).await?;
     let context = Arc::new(Context {
         quarantine: Quarantine::load(store.clone(), &status).await?,
         chain,
@@ -147,7 +147,7 @@ async fn copy_collections(
 ) -> Result<(), Error> {
     context.status.set_step(Step::CollectionCopy);
     let copy = copy::run(context, start_time);
-    wish::while_copying(context, wishes, None, copy).await?;
+    boundary::while_copying(context, wishes, None, copy).await?;
     let update = record.update(|session| session.phase = Phase::IndexBuild);
     Ok(update.await?)
 }
@@ -159,7 +159,7 @@ async fn build_indexes(
 ) -> Result<(), Error> {
     context.status.set_step(Step::IndexBuild);
     let build = index_build::build_all(context);
-    wish::while_copying(context, wishes, None, build).await?;
+    boundary::while_copying(context, wishes, None, build).await?;
     let update = record.update(|session| session.phase = Phase::ChangeEventApplication);
     Ok(update.await?)
 }

@@ -12,11 +12,12 @@ use crate::{
     observe::failpoint,
     sync::{
         Context, Error,
-        catalog::{self, Entry},
-        collection_options::{self, is_on},
-        destination, index_build,
-        relaxed::{self, collated, relaxed},
-        source_indexes,
+        catalog::{
+            self, Entry, destination, indexes,
+            options::{self, is_on},
+        },
+        index_build,
+        restore::relaxation::{self, collated, relaxed},
     },
 };
 
@@ -46,7 +47,7 @@ impl<'a> Collection<'a> {
 
     /// Gives what could not be restored.
     pub(super) async fn restore(mut self) -> Result<Vec<String>, Error> {
-        if collection_options::is_temporary(&self.entry.options) {
+        if options::is_temporary(&self.entry.options) {
             // The source's server drops it with its next start, and it was created to stay here.
             let dropped = match self.run(rawdoc! { "drop": self.name() }).await {
                 // By a restoration before this one, which was killed.
@@ -136,7 +137,7 @@ impl<'a> Collection<'a> {
 
     /// The indexes on the destination.
     async fn indexes(&self) -> Result<Vec<RawDocumentBuf>, Error> {
-        Ok(source_indexes::secondary_indexes(self.database.reads(), self.name()).await?)
+        Ok(indexes::secondary_indexes(self.database.reads(), self.name()).await?)
     }
 
     /// Those that are there come first: one that is not unique yet keeps another on its key from
@@ -169,7 +170,7 @@ impl<'a> Collection<'a> {
         others: &[RawDocumentBuf],
     ) -> Result<(), Error> {
         let options = self.entry.options.clone();
-        let spec = match relaxed::stands_aside(index, &[], others) {
+        let spec = match relaxation::stands_aside(index, &[], others) {
             // The server takes the two only if they differ in that from the start.
             true => collated(&options, index.clone()),
             false => collated(&options, relaxed(index)?),

@@ -6,7 +6,7 @@ use bson::{RawBson, RawBsonRef, RawDocument, RawDocumentBuf, rawdoc};
 
 use crate::{
     mongo,
-    sync::{Error, relaxed::relaxed},
+    sync::{Error, restore::relaxation::relaxed},
 };
 
 /// The names of options that two collections do not have in common.

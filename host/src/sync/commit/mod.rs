@@ -15,7 +15,10 @@ use std::collections::HashMap;
 
 use futures::{StreamExt, stream};
 
-use super::{Context, Error, catalog, destination};
+use super::{
+    Context, Error,
+    catalog::{self, destination},
+};
 use crate::metadata::NamespaceKind;
 use collection::Collection;
 

@@ -5,7 +5,7 @@ use bson::rawdoc;
 use crate::{
     metadata::NamespaceDocument,
     mongo::code,
-    sync::{Context, Error, destination::run, relaxed::create_command},
+    sync::{Context, Error, catalog::destination::run, restore::relaxation::create_command},
 };
 
 /// Creates a view; one that exists already is brought to the same definition.

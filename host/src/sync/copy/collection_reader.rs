@@ -10,7 +10,7 @@ use crate::{
     model::raw,
     mongo::{self, Client, RawReader, Repeat, code, write::CollectionRef},
     plugin::{NamespaceChain, Outcome},
-    sync::{Error, pipeline, quarantine::id_document},
+    sync::{Error, quarantine::id_document, transformation},
 };
 
 /// Answers of a server that does not have the collection.
@@ -150,7 +150,7 @@ pub(super) fn kept(
     let Some(chain) = chain else {
         return Ok(documents.iter().map(owned).collect());
     };
-    let transformed = pipeline::transform(chain, documents)?;
+    let transformed = transformation::transform(chain, documents)?;
     let outcomes = documents.iter().zip(transformed.outcomes());
     let kept = outcomes.filter_map(|(document, outcome)| match outcome {
         Outcome::Keep => Some(document.to_vec()),

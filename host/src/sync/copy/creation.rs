@@ -9,7 +9,12 @@ use crate::{
     metadata::{CopyState, NamespaceDocument, NewCopy},
     model::options::BuildIndexes,
     mongo::{code, listing, write::CollectionRef},
-    sync::{Context, Error, destination, index_build, letters, relaxed},
+    sync::{
+        Context, Error,
+        catalog::{database_names, destination},
+        index_build,
+        restore::relaxation,
+    },
 };
 
 /// Collections that are created in one transaction.
@@ -82,7 +87,7 @@ async fn new_copy(
     let partitions = partition::split(&context.source, &namespace, size).await?;
     namespace.copy_state = CopyState::Copying;
     namespace.destination_uuid = None;
-    let create = relaxed::create_command(&namespace.destination.collection, &namespace.options)?;
+    let create = relaxation::create_command(&namespace.destination.collection, &namespace.options)?;
     Ok(NewCopy {
         namespace,
         partitions,
@@ -100,7 +105,7 @@ async fn begin(context: &Context, copy: &NewCopy) -> Result<(), Error> {
             drop_existing(context, &copy.namespace).await?;
             Ok(context.store.begin_copies(copies).await?)
         }
-        Err(error) if letters::free_name(&context.destination, database, &error).await? => {
+        Err(error) if database_names::free_name(&context.destination, database, &error).await? => {
             Ok(context.store.begin_copies(copies).await?)
         }
         other => Ok(other?),

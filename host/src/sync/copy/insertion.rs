@@ -12,10 +12,9 @@ use crate::{
         },
     },
     sync::{
-        collection_options::is_clustered,
-        destination::on_destination,
-        giving_way::{give_way, is_by_index},
+        catalog::{destination::on_destination, options::is_clustered},
         quarantine::id_document,
+        restore::index_refusal::{give_way, is_by_index},
     },
 };
 

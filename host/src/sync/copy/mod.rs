@@ -17,11 +17,12 @@
 //! done when work began, or that lost an answer. Suspect partitions are compared before commit (`compare`).
 
 mod collection_reader;
-mod compare;
+mod comparison;
 mod completion;
 mod creation;
 mod find;
 mod insertion;
+pub(super) mod invalidation;
 mod partition;
 mod plan;
 mod pool;
@@ -32,7 +33,7 @@ use std::sync::Arc;
 
 use super::{Context, Error};
 use crate::{model::ClusterTime, observe::failpoint};
-pub(super) use compare::compare;
+pub(super) use comparison::compare;
 pub(super) use pool::{copy_all, copy_one};
 pub(super) use progress::show_copied;
 

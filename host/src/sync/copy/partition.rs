@@ -15,7 +15,7 @@ use crate::{
         Client,
         listing::{self, CollectionSize},
     },
-    sync::collection_options,
+    sync::catalog::options,
 };
 
 /// Partitions are not split below this size. Small ones keep all workers busy to the end.
@@ -37,7 +37,7 @@ pub(super) async fn split(
     let wanted = (size.bytes / PARTITION_BYTES)
         .clamp(1, MAX_PARTITIONS)
         .min(size.documents.max(1));
-    let bounds = if collection_options::is_capped(&namespace.options) || wanted < 2 {
+    let bounds = if options::is_capped(&namespace.options) || wanted < 2 {
         Vec::new()
     } else {
         bounds(source, namespace, wanted).await?

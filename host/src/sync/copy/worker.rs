@@ -19,9 +19,9 @@ use crate::{
     plugin::{NamespaceChain, Outcome},
     sync::{
         budget::Share,
-        collection_options::is_capped,
-        pipeline,
+        catalog::options::is_capped,
         quarantine::{Origin, id_document},
+        transformation,
     },
 };
 
@@ -227,7 +227,7 @@ impl PartitionCopier<'_> {
         array: &[u8],
         documents: &[&[u8]],
     ) -> Result<(), Error> {
-        let transformed = pipeline::transform(chain, documents)?;
+        let transformed = transformation::transform(chain, documents)?;
         if transformed.is_unchanged() {
             return self.insert(documents, Some(array), 0).await;
         }

@@ -9,10 +9,10 @@ use std::{collections::HashSet, sync::Arc};
 
 use super::{
     Context, Error,
-    batch::BatchWriter,
-    coalesce::{Fold, Slot, coalesce},
+    batch_writer::BatchWriter,
     freshness::{Exactness, Freshness},
     lookup::{Found, LookUp},
+    pending_write::{Fold, Slot, coalesce},
     round::{EventRef, Part},
     targets::Target,
 };
@@ -20,7 +20,7 @@ use crate::{
     model::{ClusterTime, document_key::DocumentKey, event::OpType},
     mongo::Guard,
     plugin::{Fault, Outcome},
-    sync::{pipeline, quarantine::Origin},
+    sync::{quarantine::Origin, transformation},
 };
 
 /// Applies events of its documents; also what a retry looks up anew.
@@ -163,7 +163,7 @@ impl Applier {
             .enumerate()
             .filter_map(|(at, slot)| slot.write.whole().map(|document| (at, document)))
             .unzip();
-        let transformed = pipeline::transform(chain, &documents)?;
+        let transformed = transformation::transform(chain, &documents)?;
         let judged = places.iter().zip(&documents).zip(transformed.outcomes());
         let faulty: Vec<_> = judged
             .filter_map(|((at, document), outcome)| match outcome {

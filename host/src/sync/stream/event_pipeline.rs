@@ -23,7 +23,7 @@ use crate::{
     model::{ClusterTime, Position, event::ChangeEvent},
     mongo::{Change, listing},
     observe::failpoint,
-    sync::{letters, status::Step, wish::Wish},
+    sync::{boundary::Wish, catalog::database_names, status::Step},
 };
 
 /// Rounds that are being applied at once.
@@ -245,7 +245,9 @@ async fn record_ddl(
         _ => None,
     });
     match created {
-        Some(database) if letters::free_name(&context.destination, database, &error).await? => {
+        Some(database)
+            if database_names::free_name(&context.destination, database, &error).await? =>
+        {
             Ok(store.record_ddl(changes, after).await?)
         }
         _ => Err(error.into()),

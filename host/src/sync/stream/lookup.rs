@@ -14,7 +14,7 @@ use bson::{RawDocumentBuf, Timestamp, rawdoc};
 
 use super::{
     Error,
-    coalesce::{PendingWrite, Slot},
+    pending_write::{PendingWrite, Slot},
     targets::Target,
 };
 use crate::{

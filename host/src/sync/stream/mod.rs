@@ -22,17 +22,17 @@
 
 mod applier;
 mod appliers;
-mod batch;
-mod coalesce;
+mod batch_writer;
 mod ddl;
 mod delta;
 mod event_pipeline;
 mod freshness;
 mod lookup;
+mod pending_write;
 mod position;
+mod quarantine_retry;
 mod reader;
 mod requests;
-mod retry;
 mod round;
 mod statement;
 mod targets;
@@ -41,7 +41,7 @@ use std::sync::Arc;
 
 use tokio::sync::{mpsc, watch};
 
-use super::{Context, Error, wish::Wish};
+use super::{Context, Error, boundary::Wish};
 use crate::model::ClusterTime;
 pub(super) use event_pipeline::End;
 use event_pipeline::EventPipeline;

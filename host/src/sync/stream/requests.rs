@@ -2,16 +2,17 @@
 
 use tokio::sync::mpsc;
 
-use super::{Error, event_pipeline::EventPipeline, retry, targets::Targets};
+use super::{Error, event_pipeline::EventPipeline, quarantine_retry, targets::Targets};
 use crate::{
     metadata::{CopyState, NamespaceKind},
     model::OperatorError,
     mongo::listing,
     observe::failpoint,
     sync::{
-        copy, index_build, recopy,
+        boundary::{self, Then, Wish},
+        copy::{self, invalidation},
+        index_build,
         status::Step,
-        wish::{self, Then, Wish},
     },
 };
 
@@ -27,19 +28,21 @@ impl EventPipeline {
         let time = self.position.time();
         match wish {
             Wish::RetryQuarantined(answer) => {
-                let retried = retry::all(&self.context, &self.targets, &self.exactness, time).await;
+                let retried =
+                    quarantine_retry::all(&self.context, &self.targets, &self.exactness, time)
+                        .await;
                 // The call may have been cut off.
                 let _ = answer.send(retried.map_err(OperatorError::from));
             }
             Wish::Boundary(answer) => {
                 self.position.persist(false).await?;
-                let then = wish::stay(&self.context, answer, time, false).await;
+                let then = boundary::stay(&self.context, answer, time, false).await;
                 if then != Then::Same {
                     self.targets.refresh(&self.context)?;
                 }
                 if then == Then::CopyAgain {
                     self.context.status.set_step(Step::Recopy);
-                    recopy::mark_in(&self.context).await?;
+                    invalidation::mark_in(&self.context).await?;
                     self.copy_pending(wishes).await?;
                     self.context.status.set_step(Step::ChangeEventApplication);
                 }
@@ -71,7 +74,7 @@ impl EventPipeline {
             copy::copy_all(&context, pending, after).await?;
             index_build::build_all(&context).await
         };
-        wish::while_copying(&context, wishes, Some(after), work).await?;
+        boundary::while_copying(&context, wishes, Some(after), work).await?;
         self.exactness
             .raise(listing::operation_time(&context.source).await?);
         self.targets = Targets::load(&context).await?;

@@ -1,6 +1,6 @@
 //! The commands of a transaction: which statements of which slots each holds.
 
-use super::coalesce::{Fold, PendingWrite, Slot};
+use super::pending_write::{Fold, PendingWrite, Slot};
 use crate::{
     model::raw::kind,
     mongo::{

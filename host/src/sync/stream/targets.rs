@@ -8,7 +8,7 @@ use crate::{
     model::{Namespace, event::CollectionUuid, raw::kind},
     mongo::write::CollectionRef,
     plugin::NamespaceChain,
-    sync::{collection_options, destination},
+    sync::catalog::{destination, options},
 };
 
 /// A collection in scope, as of the event that is being read.
@@ -22,7 +22,7 @@ pub(super) struct Target {
     pub(super) capped: bool,
     /// Different strings in `_id`s are equal under the collection's collation.
     pub(super) collated: bool,
-    /// See [`collection_options::is_clustered`].
+    /// See [`options::is_clustered`].
     pub(super) clustered: bool,
     /// The plugins that see its documents: they get whole ones, so its updates are never deltas.
     pub(super) chain: Option<NamespaceChain>,
@@ -105,9 +105,9 @@ impl Targets {
                 uuid,
                 source: namespace.source.clone(),
                 collection: destination::on_destination(namespace),
-                capped: collection_options::is_capped(&namespace.options),
-                collated: collection_options::is_collated(&namespace.options),
-                clustered: collection_options::is_clustered(&namespace.options),
+                capped: options::is_capped(&namespace.options),
+                collated: options::is_collated(&namespace.options),
+                clustered: options::is_clustered(&namespace.options),
                 chain: context.chain.of(&namespace.source)?,
             };
             self.by_uuid.insert(uuid, Arc::new(target));

@@ -7,7 +7,11 @@ use crate::{
     metadata::{CopyState, IntentKind, NamespaceDocument, NamespaceKind},
     model::Namespace,
     mongo::{Change, listing},
-    sync::{Error, catalog, collection_options, destination, relaxed},
+    sync::{
+        Error,
+        catalog::{self, destination, options},
+        restore::relaxation,
+    },
 };
 
 impl Ddl<'_, '_> {
@@ -25,7 +29,7 @@ impl Ddl<'_, '_> {
         if self.event.uuid.is_none() {
             return self.put_view(source, destination, options);
         }
-        if collection_options::is_capped(options) {
+        if options::is_capped(options) {
             // convertToCapped and cloneCollectionAsCapped fill it with documents of which no event tells.
             return self.copy_late(source, destination).await;
         }
@@ -38,7 +42,7 @@ impl Ddl<'_, '_> {
             destination,
             uuid: self.event.uuid,
             // The event does not tell of the index of `_id`.
-            options: collection_options::of_listing(options, id_index)?,
+            options: options::of_listing(options, id_index)?,
             source,
             indexes: Vec::new(),
         };
@@ -82,7 +86,7 @@ impl Ddl<'_, '_> {
             .await?;
         self.changes.push(Change::Command {
             database: database.clone(),
-            body: relaxed::create_command(collection, &namespace.options)?,
+            body: relaxation::create_command(collection, &namespace.options)?,
         });
         Ok(())
     }

@@ -9,7 +9,7 @@ use crate::{
     metadata::{IntentKind, NamespaceDocument, NamespaceKind},
     model::Namespace,
     mongo::{self, write::CollectionRef},
-    sync::{Error, destination},
+    sync::{Error, catalog::destination},
 };
 
 impl Ddl<'_, '_> {

@@ -7,7 +7,7 @@ use crate::{
     metadata::IntentKind,
     model::options::BuildIndexes,
     mongo::{self, code},
-    sync::{Error, destination, relaxed},
+    sync::{Error, catalog::destination, restore::relaxation},
 };
 
 impl Ddl<'_, '_> {
@@ -24,9 +24,9 @@ impl Ddl<'_, '_> {
                 .await?;
             let database = self.destination(&namespace.destination);
             let collection = destination::on_destination(&namespace);
-            let specs = relaxed::buildable(&namespace.options, &created, &namespace.indexes)?;
+            let specs = relaxation::buildable(&namespace.options, &created, &namespace.indexes)?;
             if !specs.is_empty() {
-                let command = relaxed::build_command(&collection, &specs);
+                let command = relaxation::build_command(&collection, &specs);
                 if let Err(error) = self.run(&database, command).await {
                     let error = error.unless_fatal()?;
                     tracing::warn!(namespace = %namespace.source, error = %error, "index not built; commit tries again");

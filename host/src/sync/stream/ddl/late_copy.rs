@@ -5,7 +5,11 @@ use crate::{
     metadata::{CopyState, NamespaceDocument, NamespaceKind},
     model::{Namespace, options::BuildIndexes},
     mongo::{self, listing},
-    sync::{Error, catalog, copy, destination, index_build, source_indexes},
+    sync::{
+        Error,
+        catalog::{self, destination, indexes},
+        copy, index_build,
+    },
 };
 
 impl Ddl<'_, '_> {
@@ -62,7 +66,7 @@ impl Ddl<'_, '_> {
             .map_err(|_absent| mongo::Error::Reply("name"))?;
         let options = catalog::options_of(found)?;
         catalog::refuse_unfaithful(&source, &options)?;
-        let indexes = source_indexes::secondary_indexes(&database, name).await?;
+        let indexes = indexes::secondary_indexes(&database, name).await?;
         let entry = catalog::Entry {
             kind: NamespaceKind::Collection,
             source,

@@ -18,13 +18,13 @@
 
 mod create;
 mod drop;
-mod in_flight;
 mod index;
 mod intent;
 mod late_copy;
 mod modify;
 mod operation;
 mod rename;
+mod settlement;
 mod view;
 
 use std::sync::Arc;
@@ -38,10 +38,10 @@ use crate::{
     },
     mongo::Change,
 };
-pub(super) use in_flight::settle;
 use intent::Intents;
 pub(super) use intent::Numbers;
 use operation::Ddl;
+pub(super) use settlement::settle;
 
 /// Events that tell of nothing that has to be done.
 const PASSED_OVER: [&str; 4] = [

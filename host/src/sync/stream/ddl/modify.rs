@@ -5,7 +5,7 @@ use bson::rawdoc;
 use super::operation::Ddl;
 use crate::{
     metadata::IntentKind,
-    sync::{Error, destination, relaxed},
+    sync::{Error, catalog::destination, restore::relaxation},
 };
 
 impl Ddl<'_, '_> {
@@ -21,7 +21,7 @@ impl Ddl<'_, '_> {
         };
         let collection = destination::on_destination(&namespace);
         let mut command = rawdoc! { "collMod": namespace.destination.collection.as_str() };
-        let changed = relaxed::modified(&mut command, description)?;
+        let changed = relaxation::modified(&mut command, description)?;
         if !changed.is_empty() {
             self.intend(IntentKind::Modify, &namespace.destination)
                 .of(&namespace)
@@ -30,7 +30,7 @@ impl Ddl<'_, '_> {
             collection.append_uuid(&mut command);
             let database = self.destination(&namespace.destination);
             self.run(&database, command).await?;
-            namespace.options = relaxed::with_options(&namespace.options, &changed)?;
+            namespace.options = relaxation::with_options(&namespace.options, &changed)?;
             self.put(&namespace)?;
         }
         Ok(true)

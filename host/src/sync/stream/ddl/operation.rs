@@ -11,7 +11,7 @@ use crate::{
     mongo::{self, Change, DestinationDatabase},
     sync::{
         Context, Error,
-        names::Names,
+        catalog::names::Names,
         stream::{freshness::Exactness, targets::Targets},
     },
 };

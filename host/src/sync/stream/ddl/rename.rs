@@ -7,7 +7,7 @@ use crate::{
     metadata::{IntentKind, NamespaceDocument},
     model::{Namespace, event::CollectionUuid, raw::Malformed},
     mongo::Whereabouts,
-    sync::{Error, destination},
+    sync::{Error, catalog::destination},
 };
 
 impl Ddl<'_, '_> {

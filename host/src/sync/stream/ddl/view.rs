@@ -8,7 +8,10 @@ use crate::{
     metadata::{CopyState, IntentKind, NamespaceDocument, NamespaceKind},
     model::Namespace,
     mongo::{self, code, listing, write::CollectionRef},
-    sync::{Error, catalog, destination, views},
+    sync::{
+        Error,
+        catalog::{self, destination, views},
+    },
 };
 
 /// Where a database keeps its views.

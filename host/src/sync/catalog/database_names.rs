@@ -3,10 +3,11 @@
 
 use bson::rawdoc;
 
-use super::{Error, destination::run};
+use super::destination::run;
 use crate::{
     model::namespace::folded_database,
     mongo::{self, Destination, listing},
+    sync::Error,
 };
 
 /// After a command that `error` refused since `database` has an empty one with its name in other
@@ -14,7 +15,7 @@ use crate::{
 ///
 /// `dropDatabase` has no UUID, so a late one would take a later database of that name with it: it is
 /// sent here only, to a database that holds nothing.
-pub(super) async fn free_name(
+pub(crate) async fn free_name(
     destination: &Destination,
     database: &str,
     error: &mongo::Error,

@@ -5,12 +5,11 @@
 
 use std::collections::HashMap;
 
-use crate::model::namespace::folded_database;
-use crate::model::{ErrorName, Namespace, OperatorError};
+use crate::model::{ErrorName, Namespace, OperatorError, namespace::folded_database};
 
 /// The names that are taken, and by which source namespace.
 #[derive(Default)]
-pub(super) struct Names<'a> {
+pub(crate) struct Names<'a> {
     namespaces: HashMap<&'a Namespace, &'a Namespace>,
     /// By the name as the server compares it: the name itself.
     databases: HashMap<String, (&'a str, &'a Namespace)>,
@@ -18,7 +17,7 @@ pub(super) struct Names<'a> {
 
 impl<'a> Names<'a> {
     /// Takes a name; refuses one that is taken.
-    pub(super) fn take(
+    pub(crate) fn take(
         mut self,
         (source, destination): (&'a Namespace, &'a Namespace),
     ) -> Result<Self, OperatorError> {

@@ -13,7 +13,7 @@ use crate::{
     metadata::{IntentDocument, NamespaceDocument, NamespaceKind},
     model::Namespace,
     mongo::{self, listing},
-    sync::{Context, Error, destination},
+    sync::{Context, Error, catalog::destination},
 };
 
 /// Gives each collection that `intents` name the name that is recorded for it.

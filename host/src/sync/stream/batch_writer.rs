@@ -10,7 +10,7 @@ use std::{sync::Arc, time::Duration};
 
 use super::{
     Context, Error,
-    coalesce::{Fold, PendingWrite, Slot},
+    pending_write::{Fold, PendingWrite, Slot},
     statement::{CommandPlan, Kind, Part, Place, Statement, plan, section, slot},
 };
 use crate::{
@@ -18,7 +18,7 @@ use crate::{
         self, Guard, GuardedWriter, Moment, Transacted, code, outage,
         write::{Outcome, StatementError},
     },
-    sync::giving_way,
+    sync::restore::index_refusal,
 };
 
 /// Statements of a writer's first transaction, and of any.
@@ -140,7 +140,7 @@ impl BatchWriter {
         match (refused.part, fold) {
             (Part::Insert | Part::Put, Some(fold)) => {
                 let collection = &fold.target.collection;
-                giving_way::give_way(
+                index_refusal::give_way(
                     &self.context.destination,
                     collection,
                     error.code(),

@@ -7,17 +7,19 @@
 
 use bson::{RawBsonRef, RawDocument, RawDocumentBuf, rawdoc};
 
-use super::{
-    Error,
-    collection_options::{is_capped, is_collated, is_on},
+use crate::{
+    mongo::{self, write::CollectionRef},
+    sync::{
+        Error,
+        catalog::options::{is_capped, is_collated, is_on},
+    },
 };
-use crate::mongo::{self, write::CollectionRef};
 
 /// The largest size that the server takes for a capped collection: 2^50 bytes.
 const LARGE_CAPPED_BYTES: i64 = 1 << 50;
 
 /// The options of a `create` command for a collection or view while the sync runs.
-pub(super) fn create_command(name: &str, options: &RawDocument) -> Result<RawDocumentBuf, Error> {
+pub(crate) fn create_command(name: &str, options: &RawDocument) -> Result<RawDocumentBuf, Error> {
     let capped = is_capped(options);
     let mut command = rawdoc! { "create": name };
     for option in options {
@@ -33,7 +35,7 @@ pub(super) fn create_command(name: &str, options: &RawDocument) -> Result<RawDoc
 }
 
 /// An index specification as it is built while the sync runs, but for its collation.
-pub(super) fn relaxed(index: &RawDocument) -> Result<RawDocumentBuf, Error> {
+pub(crate) fn relaxed(index: &RawDocument) -> Result<RawDocumentBuf, Error> {
     let mut spec = RawDocumentBuf::new();
     for option in index {
         let (key, value) = option.map_err(mongo::Error::Bson)?;
@@ -48,7 +50,7 @@ pub(super) fn relaxed(index: &RawDocument) -> Result<RawDocumentBuf, Error> {
 
 /// `index` with the collation that it has. `listIndexes` leaves the simple one out, which a build
 /// takes for the collection's own.
-pub(super) fn collated(options: &RawDocument, mut index: RawDocumentBuf) -> RawDocumentBuf {
+pub(crate) fn collated(options: &RawDocument, mut index: RawDocumentBuf) -> RawDocumentBuf {
     if is_collated(options) && matches!(index.get("collation"), Ok(None)) {
         index.append(bson::cstr!("collation"), rawdoc! { "locale": "simple" });
     }
@@ -67,7 +69,7 @@ fn are_twins(a: &RawDocument, b: &RawDocument) -> bool {
 
 /// True if an index has to wait for commit, since one of `known` or of `together` stands in its place:
 /// a unique one and another on the same key.
-pub(super) fn stands_aside(
+pub(crate) fn stands_aside(
     index: &RawDocument,
     known: &[RawDocumentBuf],
     together: &[RawDocumentBuf],
@@ -78,7 +80,7 @@ pub(super) fn stands_aside(
 
 /// `indexes` as they are built while the sync runs on a collection that has `known` already. Those that cannot be there
 /// before commit are left out.
-pub(super) fn buildable(
+pub(crate) fn buildable(
     options: &RawDocument,
     indexes: &[RawDocumentBuf],
     known: &[RawDocumentBuf],
@@ -94,7 +96,7 @@ pub(super) fn buildable(
 /// The command that builds indexes of these specifications. Building what is there already is
 /// harmless; a build that is under way is joined. A majority has to have built them, which is what is
 /// asked of every other write: by default the server waits for all members that vote, also for one that is down.
-pub(super) fn build_command(
+pub(crate) fn build_command(
     collection: &CollectionRef,
     specs: &[RawDocumentBuf],
 ) -> RawDocumentBuf {
@@ -111,7 +113,7 @@ pub(super) fn build_command(
 
 /// Appends to a `collMod` what a modify event's description changes of a collection's options, and
 /// gives it. Index settings, capped sizes and expiry are not among it: they wait for commit.
-pub(super) fn modified(
+pub(crate) fn modified(
     command: &mut RawDocumentBuf,
     description: &RawDocument,
 ) -> Result<RawDocumentBuf, Error> {
@@ -127,7 +129,7 @@ pub(super) fn modified(
 }
 
 /// A collection's options after those in `changed` were set by `collMod`.
-pub(super) fn with_options(
+pub(crate) fn with_options(
     options: &RawDocument,
     changed: &RawDocument,
 ) -> Result<RawDocumentBuf, Error> {

@@ -2,14 +2,14 @@
 
 use bson::{RawDocument, RawDocumentBuf, rawdoc};
 
-use super::Error;
 use crate::{
     metadata::{self, NamespaceDocument},
     mongo::{self, Destination, DestinationDatabase, listing, write::CollectionRef},
+    sync::Error,
 };
 
 /// A collection as it is on the destination.
-pub(super) fn on_destination(namespace: &NamespaceDocument) -> CollectionRef {
+pub(crate) fn on_destination(namespace: &NamespaceDocument) -> CollectionRef {
     CollectionRef {
         namespace: namespace.destination.clone(),
         uuid: namespace.destination_uuid(),
@@ -17,7 +17,7 @@ pub(super) fn on_destination(namespace: &NamespaceDocument) -> CollectionRef {
 }
 
 /// Runs a DDL command that may be repeated, durable on a majority.
-pub(super) async fn run(
+pub(crate) async fn run(
     database: &DestinationDatabase,
     mut command: RawDocumentBuf,
 ) -> Result<(), Error> {
@@ -26,7 +26,7 @@ pub(super) async fn run(
 }
 
 /// Runs such a command on a collection, by its UUID.
-pub(super) async fn run_on(
+pub(crate) async fn run_on(
     database: &DestinationDatabase,
     collection: &CollectionRef,
     mut command: RawDocumentBuf,
@@ -36,7 +36,7 @@ pub(super) async fn run_on(
 }
 
 /// The UUID of a collection on the destination, in hex; `None` if it does not exist.
-pub(super) async fn destination_uuid(
+pub(crate) async fn destination_uuid(
     destination: &Destination,
     database: &str,
     collection: &str,
@@ -49,7 +49,7 @@ pub(super) async fn destination_uuid(
 /// Refuses the collection of this UUID where it is that of another namespace than `id`: a rename that
 /// arrived late has given it the name. Told as the server would tell it, so that work begins
 /// again and sets the name right.
-pub(super) async fn refuse_another(
+pub(crate) async fn refuse_another(
     store: &metadata::Store,
     id: &str,
     uuid: Option<&String>,
@@ -68,7 +68,7 @@ pub(super) async fn refuse_another(
 }
 
 /// The UUID in a `listCollections` entry, in hex.
-pub(super) fn uuid_of(entry: &RawDocument) -> Option<String> {
+pub(crate) fn uuid_of(entry: &RawDocument) -> Option<String> {
     let uuid = listing::subdocument(entry, "info")?
         .get_binary("uuid")
         .ok()?

@@ -10,8 +10,8 @@ use std::sync::Arc;
 use super::{
     Context, Error,
     applier::Applier,
-    coalesce::Slot,
     freshness::Exactness,
+    pending_write::Slot,
     targets::{Target, Targets},
 };
 use crate::{

@@ -2,28 +2,30 @@
 
 use bson::{RawBsonRef, RawDocument, RawDocumentBuf};
 
-use super::Error;
-use crate::mongo::{self, listing};
+use crate::{
+    mongo::{self, listing},
+    sync::Error,
+};
 
 /// True if an option of a collection or an index is there and true.
-pub(super) fn is_on(options: &RawDocument, option: &str) -> bool {
+pub(crate) fn is_on(options: &RawDocument, option: &str) -> bool {
     matches!(options.get(option), Ok(Some(RawBsonRef::Boolean(true))))
 }
 
 /// True if a collection's options make it a capped one: its natural order is data.
-pub(super) fn is_capped(options: &RawDocument) -> bool {
+pub(crate) fn is_capped(options: &RawDocument) -> bool {
     is_on(options, "capped")
 }
 
 /// True for a collection that is stored by its `_id`, without an index of it. Server 6.0.5 answers
 /// a duplicate `_id` there with any of several errors when it fails to print the key, so no code
 /// tells a duplicate from another refusal: writing the document as a replacement does.
-pub(super) fn is_clustered(options: &RawDocument) -> bool {
+pub(crate) fn is_clustered(options: &RawDocument) -> bool {
     matches!(options.get("clusteredIndex"), Ok(Some(_)))
 }
 
 /// True for a collection that the server drops when it starts, and that `$out` and its like rename when it is full.
-pub(super) fn is_temporary(options: &RawDocument) -> bool {
+pub(crate) fn is_temporary(options: &RawDocument) -> bool {
     is_on(options, "temp")
 }
 
@@ -34,13 +36,13 @@ fn collation(options: &RawDocument) -> Option<&RawDocument> {
 }
 
 /// True if strings in `_id`s are compared under a collation.
-pub(super) fn is_collated(options: &RawDocument) -> bool {
+pub(crate) fn is_collated(options: &RawDocument) -> bool {
     collation(options).is_some()
 }
 
 /// The options in a `listCollections` entry, or in a create event's description, that are data; among them
 /// the index of `_id` where it is of an old version.
-pub(super) fn of_listing(
+pub(crate) fn of_listing(
     options: &RawDocument,
     id_index: Option<&RawDocument>,
 ) -> Result<RawDocumentBuf, Error> {

@@ -5,10 +5,11 @@
 
 use bson::{RawBsonRef, RawDocument, RawDocumentBuf};
 
-use super::{Error, scope::Scope};
+use super::scope::Scope;
 use crate::{
     model::{ErrorName, Namespace, OperatorError},
     mongo,
+    sync::Error,
 };
 
 /// Fields of pipeline stages that name a collection of the view's own database (MongoDB manual,
@@ -16,7 +17,7 @@ use crate::{
 const NAMING: [&str; 3] = ["from", "coll", "$unionWith"];
 
 /// A view's options, as `listCollections` and change events give them, for the destination.
-pub(super) fn on_destination(
+pub(crate) fn on_destination(
     scope: &Scope,
     view: &Namespace,
     destination: &Namespace,

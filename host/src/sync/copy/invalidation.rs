@@ -10,15 +10,15 @@
 //! So the events behind it repeat what has happened since, as they do behind the
 //! first copy.
 
-use super::{Context, Error, Record};
 use crate::{
     metadata::{CopyState, NamespaceDocument},
     model::progress::CollectionProgress,
     observe::failpoint,
+    sync::{Context, Error, Record},
 };
 
 /// Marks what the session lists as pending. What was put aside of it is judged anew, too.
-pub(super) async fn mark(record: &Record) -> Result<Vec<NamespaceDocument>, Error> {
+pub(crate) async fn mark(record: &Record) -> Result<Vec<NamespaceDocument>, Error> {
     let listed = record.get().recopy;
     let mut marked = Vec::new();
     if listed.is_empty() {
@@ -41,7 +41,7 @@ pub(super) async fn mark(record: &Record) -> Result<Vec<NamespaceDocument>, Erro
 }
 
 /// The same while a sync's work runs: what it knows and shows is brought up to date, too.
-pub(super) async fn mark_in(context: &Context) -> Result<(), Error> {
+pub(crate) async fn mark_in(context: &Context) -> Result<(), Error> {
     for namespace in mark(&context.record).await? {
         context.quarantine.forget(&context.status, &namespace.id);
         context.status.set_collection(CollectionProgress {

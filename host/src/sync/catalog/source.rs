@@ -8,11 +8,12 @@
 use bson::{RawDocument, RawDocumentBuf};
 use futures::{FutureExt, StreamExt, TryStreamExt, stream};
 
-use super::{Error, collection_options, scope::Scope, source_indexes::secondary_indexes, views};
+use super::{indexes::secondary_indexes, options, scope::Scope, views};
 use crate::{
     metadata::{CopyState, NamespaceDocument, NamespaceKind},
     model::{ClusterTime, ErrorName, Namespace, OperatorError, event::CollectionUuid},
     mongo::{self, Client, Database, listing},
+    sync::Error,
 };
 
 /// Lists of indexes that are waited for at the same time.
@@ -115,7 +116,7 @@ async fn with_indexes(database: &Database, mut entry: Entry) -> Result<Entry, mo
 pub(crate) fn options_of(listed: &RawDocument) -> Result<RawDocumentBuf, Error> {
     let empty = RawDocumentBuf::new();
     let options = listing::subdocument(listed, "options").unwrap_or(&empty);
-    collection_options::of_listing(options, listing::subdocument(listed, "idIndex"))
+    options::of_listing(options, listing::subdocument(listed, "idIndex"))
 }
 
 fn entry(database: &str, listed: &RawDocumentBuf, scope: &Scope) -> Result<Option<Entry>, Error> {

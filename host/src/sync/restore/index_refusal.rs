@@ -4,8 +4,13 @@
 
 use bson::{RawBsonRef, RawDocument, rawdoc};
 
-use super::{Error, destination, source_indexes};
-use crate::mongo::{Destination, code, write::CollectionRef};
+use crate::{
+    mongo::{Destination, code, write::CollectionRef},
+    sync::{
+        Error,
+        catalog::{destination, indexes},
+    },
+};
 
 /// What a refusal tells of the index that is the cause; its name is in none that can be relied on.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -58,7 +63,7 @@ impl Cause {
 }
 
 /// True if a statement was refused by an index.
-pub(super) fn is_by_index(code: i32) -> bool {
+pub(crate) fn is_by_index(code: i32) -> bool {
     Cause::of(code).is_some()
 }
 
@@ -68,7 +73,7 @@ const AGAIN: usize = 3;
 
 /// Drops one index that can have refused a statement with this code. False: it is not to be sent again, since
 /// there was none at any of `attempts`.
-pub(super) async fn give_way(
+pub(crate) async fn give_way(
     destination: &Destination,
     collection: &CollectionRef,
     code: i32,
@@ -79,7 +84,7 @@ pub(super) async fn give_way(
     };
     let name = &collection.namespace;
     let database = destination.database(&name.database);
-    let there = source_indexes::secondary_indexes(database.reads(), &name.collection).await?;
+    let there = indexes::secondary_indexes(database.reads(), &name.collection).await?;
     let Some(index) = there.iter().find(|index| cause.can_be(index)) else {
         return Ok(attempts < AGAIN);
     };

@@ -25,7 +25,10 @@ use crate::{
         self,
         write::{CollectionRef, Command, WriteCommand},
     },
-    sync::{collection_options, destination, index_build},
+    sync::{
+        catalog::{destination, options},
+        index_build,
+    },
 };
 
 /// Statements of one transaction that sets documents right.
@@ -37,17 +40,14 @@ pub(in crate::sync) async fn compare(context: &Arc<Context>, at: ClusterTime) ->
         context.check_cancelled()?;
         let namespace = context.store.namespace(&partition.namespace_id).await?;
         // Capped collections are compared whole.
-        let namespace =
-            namespace.filter(|namespace| !collection_options::is_capped(&namespace.options));
+        let namespace = namespace.filter(|namespace| !options::is_capped(&namespace.options));
         if let Some(namespace) = namespace {
             compare_ids(context, &namespace, &partition, at).await?;
         }
     }
     for namespace in context.store.namespaces().await? {
         context.check_cancelled()?;
-        if namespace.kind == NamespaceKind::Collection
-            && collection_options::is_capped(&namespace.options)
-        {
+        if namespace.kind == NamespaceKind::Collection && options::is_capped(&namespace.options) {
             compare_capped(context, namespace, at).await?;
         }
     }

@@ -1,0 +1,12 @@
+//! The catalogs of the two clusters: collections, views, indexes, and their names.
+
+pub(super) mod database_names;
+pub(super) mod destination;
+pub(super) mod indexes;
+pub(super) mod names;
+pub(super) mod options;
+pub(super) mod scope;
+mod source;
+pub(super) mod views;
+
+pub(super) use source::{Catalog, Entry, capture, options_of, refuse_unfaithful};
