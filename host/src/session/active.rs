@@ -28,7 +28,7 @@ use crate::{
     model::{ClusterTime, ErrorName, OperatorError},
     mongo::{self, Cluster},
     observe,
-    sync::{self, Boundary, End, Record, Status, Wish, Work, Workers},
+    sync::{self, Boundary, Record, Status, Work, WorkEnd, WorkRequest, Workers},
 };
 
 pub(super) struct ActiveSync {
@@ -51,7 +51,7 @@ pub(super) struct ActiveSync {
 struct Task {
     cancel: CancellationToken,
     handle: JoinHandle<Stopped>,
-    wishes: mpsc::Sender<Wish>,
+    requests: mpsc::Sender<WorkRequest>,
 }
 
 impl ActiveSync {
@@ -219,21 +219,21 @@ impl ActiveSync {
     }
 
     /// Asks the work for something. What cannot be asked is not answered.
-    pub(super) async fn wish(&self, wish: Wish) {
+    pub(super) async fn request(&self, request: WorkRequest) {
         let task = self.task.lock().await;
-        let wishes = task.as_ref().map(|task| task.wishes.clone());
+        let requests = task.as_ref().map(|task| task.requests.clone());
         // Not held while the work is busy: a stop takes the task.
         drop(task);
-        if let Some(wishes) = wishes {
+        if let Some(requests) = requests {
             // A closed channel drops the wish, and its asker hears of that.
-            let _ = wishes.send(wish).await;
+            let _ = requests.send(request).await;
         }
     }
 
     /// Brings the work to a boundary; `None` if it ends before.
     pub(super) async fn boundary(&self) -> Option<Result<Boundary, OperatorError>> {
         let (answer, answered) = oneshot::channel();
-        self.wish(Wish::Boundary(answer)).await;
+        self.request(WorkRequest::Boundary(answer)).await;
         answered.await.ok()
     }
 
@@ -241,7 +241,7 @@ impl ActiveSync {
     pub(super) async fn spawn(&self, session: &Session) -> Result<(), OperatorError> {
         let configured = self.configured(session).await?;
         let mut task = self.task.lock().await;
-        let (wished, wishes) = mpsc::channel(1);
+        let (requester, requests) = mpsc::channel(1);
         let cancel = CancellationToken::new();
         let work = Work {
             source: self.source.clone(),
@@ -253,17 +253,17 @@ impl ActiveSync {
             workers: Workers::of_load_level(session.settings.load_level),
             cancel: cancel.clone(),
             commit_time: self.commit_time.subscribe(),
-            wishes,
+            requests,
         };
         self.status.reset();
-        self.status.set_step(sync::Step::Initializing);
+        self.status.set_activity(sync::Activity::Initializing);
         self.set_work(WorkState::Working);
         let span = tracing::info_span!("sync", sync_id = self.sync_id());
         let run = run(work, self.work.clone(), self.lease.lost().clone());
         *task = Some(Task {
             cancel,
             handle: tokio::spawn(run.instrument(span)),
-            wishes: wished,
+            requests: requester,
         });
         Ok(())
     }
@@ -322,7 +322,7 @@ async fn run(work: Work, state: Arc<Mutex<WorkState>>, lost: CancellationToken) 
     let cancel = work.cancel.clone();
     match AssertUnwindSafe(sync::run(work)).catch_unwind().await {
         // A task of the work has gone without an error, as after a panic.
-        Ok(Ok(End::Stopped)) if !cancel.is_cancelled() => fail(
+        Ok(Ok(WorkEnd::Stopped)) if !cancel.is_cancelled() => fail(
             &state,
             OperatorError::new(
                 ErrorName::InternalError,
@@ -330,11 +330,11 @@ async fn run(work: Work, state: Arc<Mutex<WorkState>>, lost: CancellationToken) 
                  sync can be resumed.",
             ),
         ),
-        Ok(Ok(End::Committed)) => {
+        Ok(Ok(WorkEnd::Committed)) => {
             tracing::info!("COMMITTED: the sync is done, and the destination can be written to");
             return Stopped::Clean;
         }
-        Ok(Ok(End::Stopped)) => {
+        Ok(Ok(WorkEnd::Stopped)) => {
             tracing::debug!("the work has stopped at a safe place, as asked");
             return Stopped::Clean;
         }

@@ -143,7 +143,7 @@ impl Session {
             })
             .await?;
         tracing::info!(sync_id = active.sync_id(), commit_time = %time, "COMMITTING: events up to the commit time follow");
-        active.status.set_step(sync::Step::WaitingForCommit);
+        active.status.set_activity(sync::Activity::WaitingForCommit);
         active.commit_time.send_replace(Some(time));
         Ok(())
     }

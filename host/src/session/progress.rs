@@ -19,7 +19,7 @@ use crate::{
     },
     observe,
     plugin::in_clear,
-    sync::Step,
+    sync::Activity,
 };
 
 /// The most lag with which a commit is allowed (mongosync's documentation of `canCommit`).
@@ -42,14 +42,14 @@ pub(super) fn cannot_commit(active: &ActiveSync, monitor: &Monitor) -> Option<St
         return Some(format!("The state is {}.", state.public()));
     }
     let clusters = [active.source_named(), active.destination_named()];
-    let step = active.status.step();
+    let step = active.status.activity();
     if session.phase < Phase::ChangeEventApplication {
         Some("The initial sync is running.".to_owned())
     } else if let Some(silent) = patience::silent(monitor, clusters) {
         Some(silent)
-    } else if step == Step::Recopy || !session.recopy.is_empty() {
+    } else if step == Activity::Recopy || !session.recopy.is_empty() {
         Some("Collections are copied again after a swap.".to_owned())
-    } else if step != Step::ChangeEventApplication {
+    } else if step != Activity::ChangeEventApplication {
         Some("The work is beginning.".to_owned())
     } else {
         lags(lag_seconds(active, monitor))
@@ -157,7 +157,7 @@ fn of(session: &Session, active: &ActiveSync) -> Progress {
     let lag_seconds = lag_seconds(active, monitor);
     Progress {
         state,
-        info: info(state, status.step(), document.phase, status.copy()),
+        info: info(state, status.activity(), document.phase, status.copy()),
         cannot_commit: cannot_commit(active, monitor),
         can_write: state == State::Committed,
         lag_seconds,
@@ -235,19 +235,21 @@ pub(super) fn upgrade(metadata_version: i32, history: Vec<UpgradeDocument>) -> U
 }
 
 /// Work that begins again is shown as the step that it had reached.
-fn info(state: State, step: Step, phase: Phase, copied: CopyProgress) -> Option<&'static str> {
-    let begins = matches!(step, Step::Waiting | Step::Initializing);
+fn info(state: State, step: Activity, phase: Phase, copied: CopyProgress) -> Option<&'static str> {
+    let begins = matches!(step, Activity::Waiting | Activity::Initializing);
     let step = match phase {
-        Phase::CollectionCopy if begins && copied.copied_documents > 0 => Step::CollectionCopy,
-        Phase::IndexBuild if begins => Step::IndexBuild,
-        Phase::ChangeEventApplication if begins => Step::ChangeEventApplication,
-        Phase::Restore if begins => Step::Restoring,
+        Phase::CollectionCopy if begins && copied.copied_documents > 0 => Activity::CollectionCopy,
+        Phase::IndexBuild if begins => Activity::IndexBuild,
+        Phase::ChangeEventApplication if begins => Activity::ChangeEventApplication,
+        Phase::Restore if begins => Activity::Restoring,
         _ => step,
     };
     match state {
         State::Paused => Some("paused"),
-        State::Committed => Step::Committed.info(),
-        State::Committing if step == Step::ChangeEventApplication => Step::WaitingForCommit.info(),
+        State::Committed => Activity::Committed.info(),
+        State::Committing if step == Activity::ChangeEventApplication => {
+            Activity::WaitingForCommit.info()
+        }
         _ => step.info(),
     }
 }
@@ -332,17 +334,22 @@ mod tests {
             ..CopyProgress::default()
         };
         for (phase, documents, shown) in [
-            (Phase::CollectionCopy, 0, Step::Initializing),
-            (Phase::CollectionCopy, 1, Step::CollectionCopy),
-            (Phase::IndexBuild, 1, Step::IndexBuild),
+            (Phase::CollectionCopy, 0, Activity::Initializing),
+            (Phase::CollectionCopy, 1, Activity::CollectionCopy),
+            (Phase::IndexBuild, 1, Activity::IndexBuild),
             (
                 Phase::ChangeEventApplication,
                 1,
-                Step::ChangeEventApplication,
+                Activity::ChangeEventApplication,
             ),
-            (Phase::Restore, 1, Step::Restoring),
+            (Phase::Restore, 1, Activity::Restoring),
         ] {
-            let info = info(State::Running, Step::Initializing, phase, copied(documents));
+            let info = info(
+                State::Running,
+                Activity::Initializing,
+                phase,
+                copied(documents),
+            );
             assert_eq!(info, shown.info(), "{phase:?}");
         }
     }

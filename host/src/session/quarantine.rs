@@ -13,7 +13,7 @@ use crate::{
         plugins::{QuarantinedDocument, Retried},
     },
     mongo,
-    sync::Wish,
+    sync::WorkRequest,
 };
 
 /// Removes the documents that an older release has stored in the quarantine. In the background: there can be
@@ -75,7 +75,7 @@ impl Session {
         let left_undone =
             "Documents may have been tried again: see total of GET /api/v1/quarantine.";
         unless_silent(&self.monitor, clusters, left_undone, async {
-            active.wish(Wish::RetryQuarantined(answer)).await;
+            active.request(WorkRequest::RetryQuarantined(answer)).await;
             answered
                 .await
                 .map_err(|_stopped| refusal("the sync has stopped meanwhile"))?

@@ -39,7 +39,7 @@ pub async fn rollback(settings: Settings) -> Result<Rolled, OperatorError> {
     let migrated = sync::migrate(client, &lease.tenure(), &session.registry, (from, to)).await;
     if let Err(error) = migrated {
         // The metadata is of this version still. If this fails, the next takeover does it.
-        if let Err(error) = sync::shut_out(&lease.destination(client)).await {
+        if let Err(error) = sync::lock_out_legacy_hosts(&lease.destination(client)).await {
             tracing::info!(error = %error, "old hosts are not shut out before the next takeover");
         }
         lease.abandon().await;

@@ -159,7 +159,7 @@ async fn begin(
     let store = lease.store();
     session.uploads.store(&store).await?;
     pins::store(&session.registry, &store, &document.pinned).await?;
-    sync::shut_out(&lease.destination(&destination.client)).await?;
+    sync::lock_out_legacy_hosts(&lease.destination(&destination.client)).await?;
     Ok(sync::begin(&store, plan, document).await?)
 }
 

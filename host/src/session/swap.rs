@@ -7,7 +7,7 @@
 //!
 //! A component that gives other answers is swapped only if what it has answered is copied
 //! again. Which namespaces that are is in the same write as the pins, so that a crash leaves
-//! both or neither; see `sync::recopy` for what follows. While the initial sync copies, the
+//! both or neither; see `sync::copy::invalidation` for what follows. While the initial sync copies, the
 //! work is begun anew for it, and finds them as pending as the others.
 
 mod refusal;

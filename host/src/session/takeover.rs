@@ -193,7 +193,7 @@ async fn go_on(
         let versions = (version, METADATA_VERSION);
         sync::migrate(client, &lease.tenure(), &session.registry, versions).await?;
     }
-    sync::shut_out(&lease.destination(client)).await?;
+    sync::lock_out_legacy_hosts(&lease.destination(client)).await?;
     failpoint("old_hosts_shut_out");
     let store = lease.store();
     let persisted = store.session().await?;
@@ -236,7 +236,7 @@ fn active(
 async fn resume(session: &Session, active: &ActiveSync) -> Result<(), OperatorError> {
     match active.record.get().state {
         State::Committed => {
-            active.status.set_step(sync::Step::Committed);
+            active.status.set_activity(sync::Activity::Committed);
             pins::load(session, active.record.store()).await?;
         }
         _ => drop(active.configured(session).await?),

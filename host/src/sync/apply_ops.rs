@@ -15,19 +15,19 @@ const WARNING: &str = "applyOps was run on the source while the sync ran. Operat
 
 /// The count that is known. Another process, as of a new primary, counts anew.
 #[derive(Default)]
-pub(super) struct Watch(tokio::sync::Mutex<Option<AppliedOps>>);
+pub(super) struct ApplyOpsWatch(tokio::sync::Mutex<Option<AppliedOps>>);
 
-impl Watch {
+impl ApplyOpsWatch {
     /// Looks again and again; never returns.
-    pub(super) async fn keep(&self, context: &Context, record: &Record) {
+    pub(super) async fn watch(&self, context: &Context, record: &Record) {
         loop {
-            self.look(context, record).await;
+            self.check(context, record).await;
             tokio::time::sleep(EVERY).await;
         }
     }
 
     /// Persists a warning if one was run since the last look. A source that does not answer is asked next time.
-    pub(super) async fn look(&self, context: &Context, record: &Record) {
+    pub(super) async fn check(&self, context: &Context, record: &Record) {
         let mut known = self.0.lock().await;
         let Some(now) = applied_ops(&context.source).await else {
             return;

@@ -16,7 +16,7 @@ use crate::{
 
 /// What the session asks for, and where to answer. A wish that is dropped is one
 /// that the work has ended before.
-pub enum Wish {
+pub enum WorkRequest {
     /// Try quarantined documents again.
     RetryQuarantined(oneshot::Sender<Result<(), OperatorError>>),
     /// Come to a boundary, and stay there.
@@ -33,14 +33,14 @@ pub struct Boundary {
     /// Collections are being copied. Which ones is settled: more join them when the work begins
     /// anew.
     pub copying: bool,
-    then: oneshot::Sender<Then>,
+    then: oneshot::Sender<Continuation>,
 }
 
 /// How the work goes on behind a boundary.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Then {
+pub(super) enum Continuation {
     /// Nothing has changed.
-    Same,
+    Unchanged,
     /// Components have been swapped.
     Swapped,
     /// And the session has listed what is to be copied again because of it.
@@ -51,9 +51,9 @@ impl Boundary {
     /// Lets the work go on with other components.
     pub fn swapped(self, copy_again: bool) {
         let then = if copy_again {
-            Then::CopyAgain
+            Continuation::CopyAgain
         } else {
-            Then::Swapped
+            Continuation::Swapped
         };
         // Work that was stopped meanwhile begins with them.
         let _ = self.then.send(then);
@@ -61,12 +61,12 @@ impl Boundary {
 }
 
 /// Answers with a boundary and waits until the session lets go, or the work is to stop.
-pub(super) async fn stay(
+pub(super) async fn hold(
     context: &Context,
     answer: oneshot::Sender<Result<Boundary, OperatorError>>,
     time: ClusterTime,
     copying: bool,
-) -> Then {
+) -> Continuation {
     let (then, released) = oneshot::channel();
     let boundary = Boundary {
         time,
@@ -74,23 +74,23 @@ pub(super) async fn stay(
         then,
     };
     if answer.send(Ok(boundary)).is_err() {
-        return Then::Same;
+        return Continuation::Unchanged;
     }
     let then = tokio::select! {
-        then = released => then.unwrap_or(Then::Same),
-        () = context.cancel.cancelled() => Then::Same,
+        then = released => then.unwrap_or(Continuation::Unchanged),
+        () = context.cancel.cancelled() => Continuation::Unchanged,
     };
-    if then != Then::Same {
+    if then != Continuation::Unchanged {
         context.scope.forget();
     }
     then
 }
 
-/// Does the work of a copy, and grants wishes meanwhile. `position` is where the stream
+/// Does the work of a copy, and grants requests meanwhile. `position` is where the stream
 /// stands, if there is one.
-pub(super) async fn while_copying<T>(
+pub(super) async fn copy_and_serve<T>(
     context: &Context,
-    wishes: &mut mpsc::Receiver<Wish>,
+    requests: &mut mpsc::Receiver<WorkRequest>,
     position: Option<ClusterTime>,
     work: impl Future<Output = Result<T, Error>>,
 ) -> Result<T, Error> {
@@ -99,21 +99,21 @@ pub(super) async fn while_copying<T>(
         tokio::select! {
             biased;
             done = &mut work => return done,
-            Some(wish) = wishes.recv() => grant_in_copy(context, position, wish).await,
+            Some(request) = requests.recv() => serve_in_copy(context, position, request).await,
         }
     }
 }
 
-async fn grant_in_copy(context: &Context, position: Option<ClusterTime>, wish: Wish) {
-    match wish {
-        Wish::Boundary(answer) => {
+async fn serve_in_copy(context: &Context, position: Option<ClusterTime>, request: WorkRequest) {
+    match request {
+        WorkRequest::Boundary(answer) => {
             let time = match position {
                 Some(time) => Ok(time),
                 None => listing::operation_time(&context.source).await,
             };
             match time {
                 Ok(time) => {
-                    stay(context, answer, time, true).await;
+                    hold(context, answer, time, true).await;
                 }
                 Err(error) => {
                     // Nobody waits any more when the call was cut off.
@@ -121,7 +121,7 @@ async fn grant_in_copy(context: &Context, position: Option<ClusterTime>, wish: W
                 }
             }
         }
-        Wish::RetryQuarantined(answer) => {
+        WorkRequest::RetryQuarantined(answer) => {
             let _ = answer.send(Err(OperatorError::new(
                 ErrorName::InvalidStateTransition,
                 "Quarantined documents are tried again once no collections are copied. Wait until /progress \

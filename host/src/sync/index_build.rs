@@ -9,7 +9,7 @@ use super::{
         destination::{on_destination, run, run_on, uuid_of},
         options::is_clustered,
     },
-    restore::relaxation::{build_command, buildable},
+    restore::relaxation::{build_command, buildable_indexes},
 };
 use crate::{
     metadata::{CopyState, NamespaceDocument, NamespaceKind},
@@ -150,7 +150,7 @@ pub(super) async fn build_namespace(
         .destination
         .database(&namespace.destination.database);
     let collection = on_destination(namespace);
-    let specs = buildable(&namespace.options, &namespace.indexes, &[])?;
+    let specs = buildable_indexes(&namespace.options, &namespace.indexes, &[])?;
     if let Err(error) = build(&database, &collection, &specs).await {
         error.unless_fatal()?;
         for index in &specs {

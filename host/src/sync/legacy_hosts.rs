@@ -34,17 +34,17 @@ const CHANGED: [i32; 3] = [
 ];
 
 /// Makes writes of hosts without a lease fail. Idempotent; metadata must be of version 3.
-pub async fn shut_out(destination: &Destination) -> Result<(), Error> {
-    until_none_is_left(destination, closing).await
+pub async fn lock_out_legacy_hosts(destination: &Destination) -> Result<(), Error> {
+    run_until_done(destination, lock_commands).await
 }
 
-/// Undoes [`shut_out`], for the step back to a version that those names belong to.
-pub(super) async fn let_in(destination: &Destination) -> Result<(), Error> {
-    until_none_is_left(destination, opening).await
+/// Undoes [`lock_out_legacy_hosts`], for the step back to a version that those names belong to.
+pub(super) async fn readmit(destination: &Destination) -> Result<(), Error> {
+    run_until_done(destination, unlock_commands).await
 }
 
 /// Lists the collections and runs the commands that `left` gives for them, until there are none.
-async fn until_none_is_left(
+async fn run_until_done(
     destination: &Destination,
     left: fn(&[RawDocumentBuf]) -> Vec<RawDocumentBuf>,
 ) -> Result<(), Error> {
@@ -78,17 +78,17 @@ fn validator() -> RawDocumentBuf {
 }
 
 /// The commands that make the metadata refuse hosts without a lease.
-fn closing(listed: &[RawDocumentBuf]) -> Vec<RawDocumentBuf> {
+fn lock_commands(listed: &[RawDocumentBuf]) -> Vec<RawDocumentBuf> {
     let views = RENAMED
         .iter()
-        .flat_map(|(name, on)| closing_view(find(listed, name), name, on));
+        .flat_map(|(name, on)| view_commands(find(listed, name), name, on));
     let validators = WITH_TERM
         .iter()
-        .filter_map(|name| closing_validator(find(listed, name), name));
+        .filter_map(|name| validator_command(find(listed, name), name));
     views.chain(validators).collect()
 }
 
-fn closing_view(listed: Option<&RawDocument>, name: &str, on: &str) -> Vec<RawDocumentBuf> {
+fn view_commands(listed: Option<&RawDocument>, name: &str, on: &str) -> Vec<RawDocumentBuf> {
     let pipeline = RawArrayBuf::new();
     let create = rawdoc! { "create": name, "viewOn": on, "pipeline": pipeline.clone() };
     let Some(listed) = listed else {
@@ -115,7 +115,7 @@ fn closing_view(listed: Option<&RawDocument>, name: &str, on: &str) -> Vec<RawDo
     vec![drop, create]
 }
 
-fn closing_validator(listed: Option<&RawDocument>, name: &str) -> Option<RawDocumentBuf> {
+fn validator_command(listed: Option<&RawDocument>, name: &str) -> Option<RawDocumentBuf> {
     let found = listed.and_then(|listed| option(listed, "validator")?.as_document());
     if found == Some(&*validator()) {
         return None;
@@ -133,8 +133,8 @@ fn closing_validator(listed: Option<&RawDocument>, name: &str) -> Option<RawDocu
     Some(command)
 }
 
-/// The commands that take away what [`closing`] made.
-fn opening(listed: &[RawDocumentBuf]) -> Vec<RawDocumentBuf> {
+/// The commands that take away what [`lock_commands`] made.
+fn unlock_commands(listed: &[RawDocumentBuf]) -> Vec<RawDocumentBuf> {
     // By name: a view has no UUID. The step back writes a collection of the name only after the
     // reply has come.
     let views = RENAMED
@@ -173,7 +173,7 @@ mod tests {
         rawdoc! { "name": name, "type": "collection", "options": options, "info": { "uuid": 7 } }
     }
 
-    fn closed() -> Vec<RawDocumentBuf> {
+    fn locked() -> Vec<RawDocumentBuf> {
         let views = RENAMED.map(|(name, on)| view(name, on, RawArrayBuf::new()));
         let options = || rawdoc! { "validator": validator() };
         let others = WITH_TERM.map(|name| collection(name, options()));
@@ -187,15 +187,15 @@ mod tests {
 
     #[test]
     fn what_is_closed_is_left_alone_and_so_is_what_is_open() {
-        assert!(closing(&closed()).is_empty());
+        assert!(lock_commands(&locked()).is_empty());
         let open = WITH_TERM.map(|name| collection(name, rawdoc! {}));
-        assert!(opening(&open).is_empty());
-        assert!(opening(&[]).is_empty());
+        assert!(unlock_commands(&open).is_empty());
+        assert!(unlock_commands(&[]).is_empty());
     }
 
     #[test]
     fn an_empty_database_gets_everything() {
-        let commands = closing(&[]);
+        let commands = lock_commands(&[]);
         let created = commands
             .iter()
             .map(|one| one.get_str("create").expect("a name"));
@@ -214,31 +214,31 @@ mod tests {
 
     #[test]
     fn a_collection_gives_way_to_its_view_by_its_uuid() {
-        let mut listed = closed();
+        let mut listed = locked();
         listed[0] = collection("position", rawdoc! {});
         let expected = [
             rawdoc! { "drop": "position", "collectionUUID": 7 },
             rawdoc! { "create": "position", "viewOn": "streamPosition", "pipeline": [] },
         ];
-        assert_eq!(texts(&closing(&listed)), texts(&expected));
+        assert_eq!(texts(&lock_commands(&listed)), texts(&expected));
     }
 
     #[test]
     fn a_view_or_a_validator_that_was_changed_is_set_right() {
-        let mut listed = closed();
+        let mut listed = locked();
         let mut stages = RawArrayBuf::new();
         stages.push(rawdoc! { "$limit": 1 });
         listed[0] = view("position", "streamPosition", stages);
         listed[1] = view("partitions", "elsewhere", RawArrayBuf::new());
         listed[2] = collection("session", rawdoc! { "validator": {} });
         let changed = |command: &RawDocumentBuf| command.get_str("collMod").ok().map(str::to_owned);
-        let changed: Vec<_> = closing(&listed).iter().filter_map(changed).collect();
+        let changed: Vec<_> = lock_commands(&listed).iter().filter_map(changed).collect();
         assert_eq!(changed, ["position", "partitions", "session"]);
     }
 
     #[test]
     fn opening_takes_away_what_closing_made() {
-        let commands = opening(&closed());
+        let commands = unlock_commands(&locked());
         assert_eq!(commands.len(), RENAMED.len() + WITH_TERM.len());
         assert_eq!(
             texts(&commands)[0],

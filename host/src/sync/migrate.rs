@@ -25,7 +25,7 @@ use crate::{
 const SESSION: &str = "session";
 
 /// The first version that hosts without a lease are shut out of.
-const SHUT_OUT_SINCE: i32 = 3;
+const LOCKED_OUT_SINCE: i32 = 3;
 
 /// Migrates from one version to the other, up or down.
 pub async fn migrate(
@@ -36,11 +36,11 @@ pub async fn migrate(
 ) -> Result<(), Error> {
     let mut version = from;
     while version != to {
-        let step = Step::of(registry, version, to).await?;
+        let step = MigrationStep::of(registry, version, to).await?;
         let begun = Instant::now();
         failpoint("migration_begun");
-        if step.ends_shutting_out() {
-            legacy_hosts::let_in(&Destination::new(
+        if step.ends_lockout() {
+            legacy_hosts::readmit(&Destination::new(
                 destination.clone(),
                 tenure.fence.clone(),
                 GuardCounts::default(),
@@ -67,7 +67,7 @@ pub async fn migrate(
 }
 
 /// One step, up or down.
-struct Step {
+struct MigrationStep {
     migrator: Migrator,
     direction: Direction,
     from: i32,
@@ -75,9 +75,9 @@ struct Step {
 }
 
 /// What a step has been refused for, by the component.
-type Taken = Result<usize, OperatorError>;
+type StepResult = Result<usize, OperatorError>;
 
-impl Step {
+impl MigrationStep {
     async fn of(registry: &Arc<Registry>, from: i32, to: i32) -> Result<Self, Error> {
         let direction = if to > from {
             Direction::Forward
@@ -100,12 +100,16 @@ impl Step {
     }
 
     /// Whether hosts without a lease may write the metadata after the step, and not before it.
-    fn ends_shutting_out(&self) -> bool {
-        self.to < SHUT_OUT_SINCE && SHUT_OUT_SINCE <= self.from
+    fn ends_lockout(&self) -> bool {
+        self.to < LOCKED_OUT_SINCE && LOCKED_OUT_SINCE <= self.from
     }
 
     /// Takes the step; the documents that were written.
-    async fn take(&self, documents: &Documents, key: &LeaseKey) -> Result<Taken, mongo::Error> {
+    async fn take(
+        &self,
+        documents: &Documents,
+        key: &LeaseKey,
+    ) -> Result<StepResult, mongo::Error> {
         let mut transaction = documents.begin().await?;
         if !transaction.touch(&key.guard()).await? {
             return Err(mongo::Error::Fenced);

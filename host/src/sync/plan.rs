@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::{
     Error,
-    catalog::{self, names::Names, scope::Scope},
+    catalog::{self, names::DestinationNames, scope::Scope},
     context::SOURCE,
 };
 use crate::{
@@ -34,7 +34,7 @@ pub async fn plan(source: &Cluster, router: Arc<Router>) -> Result<Plan, Error> 
     let names = catalog.entries.iter();
     names
         .map(|entry| (&entry.source, &entry.destination))
-        .try_fold(Names::default(), Names::take)?;
+        .try_fold(DestinationNames::default(), DestinationNames::take)?;
     let mut total_bytes = 0;
     for entry in catalog.entries.iter().filter(|entry| entry.uuid.is_some()) {
         total_bytes += listing::collection_size(&source, &entry.source)
@@ -54,6 +54,6 @@ pub async fn begin(
     session: &SessionDocument,
 ) -> Result<(), mongo::Error> {
     let entries = plan.catalog.entries.iter();
-    let namespaces: Vec<_> = entries.map(catalog::Entry::document).collect();
+    let namespaces: Vec<_> = entries.map(catalog::CatalogEntry::document).collect();
     store.begin(session, &namespaces).await
 }

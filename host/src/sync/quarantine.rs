@@ -37,7 +37,7 @@ pub(crate) struct Quarantine {
 
 /// The collection whose documents are judged.
 #[derive(Clone, Copy)]
-pub(super) struct Origin<'a> {
+pub(super) struct NamespaceRef<'a> {
     pub(super) namespace_id: &'a str,
     pub(super) source: &'a Namespace,
 }
@@ -61,20 +61,20 @@ impl Quarantine {
     pub(super) async fn put(
         &self,
         status: &Status,
-        origin: Origin<'_>,
+        namespace_ref: NamespaceRef<'_>,
         faulty: &[(&[u8], &Fault)],
     ) -> Result<(), Error> {
         for part in parts(faulty) {
             // Of one id the last counts.
             let mut entries = HashMap::with_capacity(part.len());
             for (document, fault) in part {
-                let entry = entry(origin, document, fault)?;
+                let entry = entry(namespace_ref, document, fault)?;
                 entries.insert(entry.id.clone(), entry);
             }
             let entries: Vec<_> = entries.into_values().collect();
             self.store.put_quarantined(&entries).await?;
             self.ids()
-                .entry(origin.namespace_id.to_owned())
+                .entry(namespace_ref.namespace_id.to_owned())
                 .or_default()
                 .extend(entries.into_iter().map(|entry| entry.id));
             self.show(status);
@@ -143,12 +143,19 @@ fn parts<'a, 'd>(
     })
 }
 
-fn entry(origin: Origin<'_>, document: &[u8], fault: &Fault) -> Result<QuarantineDocument, Error> {
+fn entry(
+    namespace_ref: NamespaceRef<'_>,
+    document: &[u8],
+    fault: &Fault,
+) -> Result<QuarantineDocument, Error> {
     let id = raw::find(document, "_id")?.ok_or(raw::Malformed)?;
     Ok(QuarantineDocument {
-        id: entry_id(origin.namespace_id, &DocumentKey::new(id.kind, id.value)),
-        namespace_id: origin.namespace_id.to_owned(),
-        source: origin.source.clone(),
+        id: entry_id(
+            namespace_ref.namespace_id,
+            &DocumentKey::new(id.kind, id.value),
+        ),
+        namespace_id: namespace_ref.namespace_id.to_owned(),
+        source: namespace_ref.source.clone(),
         document_id: id_document(id.kind, id.value)?,
         component: fault.component.clone(),
         digest: fault.digest.clone(),

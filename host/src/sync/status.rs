@@ -21,7 +21,7 @@ use crate::{
 
 /// What the work is at, mongosync's words where it has them.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Step {
+pub enum Activity {
     #[default]
     Waiting,
     Initializing,
@@ -35,7 +35,7 @@ pub enum Step {
     Committed,
 }
 
-impl Step {
+impl Activity {
     pub fn info(self) -> Option<&'static str> {
         match self {
             Self::Waiting => None,
@@ -53,7 +53,7 @@ impl Step {
 
 #[derive(Debug, Default)]
 pub struct Status {
-    step: Mutex<Step>,
+    activity: Mutex<Activity>,
     collections: Mutex<BTreeMap<Namespace, CollectionProgress>>,
     total_bytes: AtomicU64,
     copied_bytes: AtomicU64,
@@ -82,16 +82,16 @@ fn stored(time: &AtomicU64) -> Option<ClusterTime> {
 }
 
 impl Status {
-    pub fn step(&self) -> Step {
-        *self.step.lock()
+    pub fn activity(&self) -> Activity {
+        *self.activity.lock()
     }
 
-    pub fn set_step(&self, step: Step) {
-        let mut current = self.step.lock();
-        if *current != step {
-            tracing::info!(step = step.info().unwrap_or("waiting"), "step");
+    pub fn set_activity(&self, activity: Activity) {
+        let mut current = self.activity.lock();
+        if *current != activity {
+            tracing::info!(step = activity.info().unwrap_or("waiting"), "step");
         }
-        *current = step;
+        *current = activity;
     }
 
     /// Shows what the host before has persisted, until the work has counted it anew.

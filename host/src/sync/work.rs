@@ -6,8 +6,8 @@ use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    Context, Error, Record, Status, Step, Workers, apply_ops,
-    boundary::{self, Wish},
+    Activity, Context, Error, Record, Status, Workers, apply_ops,
+    boundary::{self, WorkRequest},
     budget::Budget,
     catalog::scope::Scope,
     commit,
@@ -33,7 +33,7 @@ const MAX_RENAMED: u32 = 10;
 
 /// How a sync's work ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum End {
+pub enum WorkEnd {
     Committed,
     Stopped,
 }
@@ -51,11 +51,11 @@ pub struct Work {
     /// Set once, when commit is asked for.
     pub commit_time: watch::Receiver<Option<ClusterTime>>,
     /// What the session asks of the work while it runs.
-    pub wishes: mpsc::Receiver<Wish>,
+    pub requests: mpsc::Receiver<WorkRequest>,
 }
 
 /// Does the work from wherever it stands until commit is done, or it is told to stop.
-pub async fn run(work: Work) -> Result<End, Error> {
+pub async fn run(work: Work) -> Result<WorkEnd, Error> {
     let Work {
         source,
         destination,
@@ -66,12 +66,12 @@ pub async fn run(work: Work) -> Result<End, Error> {
         workers,
         cancel,
         commit_time,
-        mut wishes,
+        mut requests,
     } = work;
     let store = record.store().clone();
     store.settle().await?;
     store.begin_work().await?;
-    invalidation::mark(&record).await?;
+    invalidation::mark_pending(&record).await?;
     let context = Arc::new(Context {
         quarantine: Quarantine::load(store.clone(), &status).await?,
         chain,
@@ -86,13 +86,13 @@ pub async fn run(work: Work) -> Result<End, Error> {
         status,
         cancel,
     });
-    let apply_ops = apply_ops::Watch::default();
+    let apply_ops = apply_ops::ApplyOpsWatch::default();
     let ended = tokio::select! {
-        ended = phases(&context, &record, &apply_ops, commit_time, &mut wishes) => ended,
-        () = apply_ops.keep(&context, &record) => return Ok(End::Stopped),
+        ended = phases(&context, &record, &apply_ops, commit_time, &mut requests) => ended,
+        () = apply_ops.watch(&context, &record) => return Ok(WorkEnd::Stopped),
     };
     match ended {
-        Err(Error::Cancelled) => Ok(End::Stopped),
+        Err(Error::Cancelled) => Ok(WorkEnd::Stopped),
         other => other,
     }
 }
@@ -100,10 +100,10 @@ pub async fn run(work: Work) -> Result<End, Error> {
 async fn phases(
     context: &Arc<Context>,
     record: &Record,
-    apply_ops: &apply_ops::Watch,
+    apply_ops: &apply_ops::ApplyOpsWatch,
     commit_time: watch::Receiver<Option<ClusterTime>>,
-    wishes: &mut mpsc::Receiver<Wish>,
-) -> Result<End, Error> {
+    requests: &mut mpsc::Receiver<WorkRequest>,
+) -> Result<WorkEnd, Error> {
     let session = record.get();
     if session.phase < Phase::Restore {
         index_build::relax_expiry(context).await?;
@@ -112,20 +112,20 @@ async fn phases(
         .status
         .set_total_bytes(u64::try_from(session.total_bytes).unwrap_or_default());
     if session.phase == Phase::CollectionCopy {
-        copy_collections(context, record, session.start_time, wishes).await?;
+        copy_collections(context, record, session.start_time, requests).await?;
     } else {
         copy::show_copied(context).await?;
     }
     if record.get().phase == Phase::IndexBuild {
-        build_indexes(context, record, wishes).await?;
+        build_indexes(context, record, requests).await?;
     }
     if record.get().phase == Phase::ChangeEventApplication {
-        context.status.set_step(Step::Initializing);
-        match stream(context, session.start_time, commit_time, wishes).await? {
-            stream::End::Stopped => return Ok(End::Stopped),
-            stream::End::Drained => {
+        context.status.set_activity(Activity::Initializing);
+        match stream(context, session.start_time, commit_time, requests).await? {
+            stream::StreamEnd::Stopped => return Ok(WorkEnd::Stopped),
+            stream::StreamEnd::Drained => {
                 settle_before_commit(context, session.start_time).await?;
-                apply_ops.look(context, record).await;
+                apply_ops.check(context, record).await;
                 record
                     .update(|session| session.phase = Phase::Restore)
                     .await?;
@@ -135,19 +135,19 @@ async fn phases(
     if record.get().phase == Phase::Restore {
         restore(context, record).await?;
     }
-    context.status.set_step(Step::Committed);
-    Ok(End::Committed)
+    context.status.set_activity(Activity::Committed);
+    Ok(WorkEnd::Committed)
 }
 
 async fn copy_collections(
     context: &Arc<Context>,
     record: &Record,
     start_time: ClusterTime,
-    wishes: &mut mpsc::Receiver<Wish>,
+    requests: &mut mpsc::Receiver<WorkRequest>,
 ) -> Result<(), Error> {
-    context.status.set_step(Step::CollectionCopy);
+    context.status.set_activity(Activity::CollectionCopy);
     let copy = copy::run(context, start_time);
-    boundary::while_copying(context, wishes, None, copy).await?;
+    boundary::copy_and_serve(context, requests, None, copy).await?;
     let update = record.update(|session| session.phase = Phase::IndexBuild);
     Ok(update.await?)
 }
@@ -155,17 +155,17 @@ async fn copy_collections(
 async fn build_indexes(
     context: &Arc<Context>,
     record: &Record,
-    wishes: &mut mpsc::Receiver<Wish>,
+    requests: &mut mpsc::Receiver<WorkRequest>,
 ) -> Result<(), Error> {
-    context.status.set_step(Step::IndexBuild);
+    context.status.set_activity(Activity::IndexBuild);
     let build = index_build::build_all(context);
-    boundary::while_copying(context, wishes, None, build).await?;
+    boundary::copy_and_serve(context, requests, None, build).await?;
     let update = record.update(|session| session.phase = Phase::ChangeEventApplication);
     Ok(update.await?)
 }
 
 async fn restore(context: &Context, record: &Record) -> Result<(), Error> {
-    context.status.set_step(Step::Restoring);
+    context.status.set_activity(Activity::Restoring);
     failpoint("commit_started");
     let not_restored = commit::restore(context).await?;
     failpoint("commit_done");
@@ -183,10 +183,10 @@ async fn stream(
     context: &Arc<Context>,
     start_time: ClusterTime,
     commit_time: watch::Receiver<Option<ClusterTime>>,
-    wishes: &mut mpsc::Receiver<Wish>,
-) -> Result<stream::End, Error> {
+    requests: &mut mpsc::Receiver<WorkRequest>,
+) -> Result<stream::StreamEnd, Error> {
     for attempt in 1.. {
-        let run = stream::run(context.clone(), start_time, commit_time.clone(), wishes);
+        let run = stream::run(context.clone(), start_time, commit_time.clone(), requests);
         match Box::pin(run).await {
             Err(Error::Mongo(error))
                 if RENAMED.iter().any(|code| error.has_code(*code))
@@ -198,7 +198,7 @@ async fn stream(
             other => return other,
         }
     }
-    Ok(stream::End::Stopped)
+    Ok(stream::StreamEnd::Stopped)
 }
 
 /// Compares and sets right what the server could not guard against its own delay.

@@ -15,7 +15,7 @@ use crate::{
 ///
 /// `dropDatabase` has no UUID, so a late one would take a later database of that name with it: it is
 /// sent here only, to a database that holds nothing.
-pub(crate) async fn free_name(
+pub(crate) async fn free_database_name(
     destination: &Destination,
     database: &str,
     error: &mongo::Error,

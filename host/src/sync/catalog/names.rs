@@ -9,13 +9,13 @@ use crate::model::{ErrorName, Namespace, OperatorError, namespace::folded_databa
 
 /// The names that are taken, and by which source namespace.
 #[derive(Default)]
-pub(crate) struct Names<'a> {
+pub(crate) struct DestinationNames<'a> {
     namespaces: HashMap<&'a Namespace, &'a Namespace>,
     /// By the name as the server compares it: the name itself.
     databases: HashMap<String, (&'a str, &'a Namespace)>,
 }
 
-impl<'a> Names<'a> {
+impl<'a> DestinationNames<'a> {
     /// Takes a name; refuses one that is taken.
     pub(crate) fn take(
         mut self,
@@ -61,7 +61,9 @@ mod tests {
         let mut pairs = names
             .iter()
             .map(|(source, destination)| (source, destination));
-        pairs.try_fold(Names::default(), Names::take).map(|_| ())
+        pairs
+            .try_fold(DestinationNames::default(), DestinationNames::take)
+            .map(|_| ())
     }
 
     #[test]

@@ -24,7 +24,7 @@ const MAX_READINGS: usize = 100;
 
 /// One collection or view of the source that is in scope.
 #[derive(Clone, Debug, PartialEq)]
-pub(crate) struct Entry {
+pub(crate) struct CatalogEntry {
     pub(crate) kind: NamespaceKind,
     pub(crate) source: Namespace,
     pub(crate) destination: Namespace,
@@ -38,10 +38,10 @@ pub(crate) struct Entry {
 #[derive(Clone, Debug)]
 pub(crate) struct Catalog {
     pub(crate) time: ClusterTime,
-    pub(crate) entries: Vec<Entry>,
+    pub(crate) entries: Vec<CatalogEntry>,
 }
 
-impl Entry {
+impl CatalogEntry {
     pub(crate) fn document(&self) -> NamespaceDocument {
         NamespaceDocument {
             id: match self.uuid {
@@ -84,7 +84,7 @@ pub(crate) async fn capture(source: &Client, scope: &Scope) -> Result<Catalog, E
 }
 
 /// One reading of everything in scope.
-pub(crate) async fn read(client: &Client, scope: &Scope) -> Result<Vec<Entry>, Error> {
+pub(crate) async fn read(client: &Client, scope: &Scope) -> Result<Vec<CatalogEntry>, Error> {
     let mut entries = Vec::new();
     for name in listing::user_databases(client).await? {
         let database = client.database(&name);
@@ -105,7 +105,10 @@ pub(crate) async fn read(client: &Client, scope: &Scope) -> Result<Vec<Entry>, E
     Ok(entries)
 }
 
-async fn with_indexes(database: &Database, mut entry: Entry) -> Result<Entry, mongo::Error> {
+async fn with_indexes(
+    database: &Database,
+    mut entry: CatalogEntry,
+) -> Result<CatalogEntry, mongo::Error> {
     if entry.kind == NamespaceKind::Collection {
         entry.indexes = secondary_indexes(database, &entry.source.collection).await?;
     }
@@ -119,7 +122,11 @@ pub(crate) fn options_of(listed: &RawDocument) -> Result<RawDocumentBuf, Error> 
     options::of_listing(options, listing::subdocument(listed, "idIndex"))
 }
 
-fn entry(database: &str, listed: &RawDocumentBuf, scope: &Scope) -> Result<Option<Entry>, Error> {
+fn entry(
+    database: &str,
+    listed: &RawDocumentBuf,
+    scope: &Scope,
+) -> Result<Option<CatalogEntry>, Error> {
     let name = listed
         .get_str("name")
         .map_err(|_absent| mongo::Error::Reply("name"))?;
@@ -145,7 +152,7 @@ fn entry(database: &str, listed: &RawDocumentBuf, scope: &Scope) -> Result<Optio
     } else {
         options
     };
-    Ok(Some(Entry {
+    Ok(Some(CatalogEntry {
         kind,
         source,
         destination,

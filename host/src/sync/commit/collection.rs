@@ -13,17 +13,17 @@ use crate::{
     sync::{
         Context, Error,
         catalog::{
-            self, Entry, destination, indexes,
+            self, CatalogEntry, destination, indexes,
             options::{self, is_on},
         },
         index_build,
-        restore::relaxation::{self, collated, relaxed},
+        restore::relaxation::{self, relaxed_index, with_collation},
     },
 };
 
-pub(super) struct Collection<'a> {
+pub(super) struct CollectionRestoration<'a> {
     context: &'a Context,
-    entry: Entry,
+    entry: CatalogEntry,
     on_destination: CollectionRef,
     database: DestinationDatabase,
     not_restored: Vec<String>,
@@ -31,8 +31,12 @@ pub(super) struct Collection<'a> {
     named: BTreeSet<String>,
 }
 
-impl<'a> Collection<'a> {
-    pub(super) fn new(context: &'a Context, entry: Entry, on_destination: CollectionRef) -> Self {
+impl<'a> CollectionRestoration<'a> {
+    pub(super) fn new(
+        context: &'a Context,
+        entry: CatalogEntry,
+        on_destination: CollectionRef,
+    ) -> Self {
         debug_assert_eq!(entry.kind, NamespaceKind::Collection);
         let database = context.destination.database(&entry.destination.database);
         Self {
@@ -170,10 +174,10 @@ impl<'a> Collection<'a> {
         others: &[RawDocumentBuf],
     ) -> Result<(), Error> {
         let options = self.entry.options.clone();
-        let spec = match relaxation::stands_aside(index, &[], others) {
+        let spec = match relaxation::waits_for_commit(index, &[], others) {
             // The server takes the two only if they differ in that from the start.
-            true => collated(&options, index.clone()),
-            false => collated(&options, relaxed(index)?),
+            true => with_collation(&options, index.clone()),
+            false => with_collation(&options, relaxed_index(index)?),
         };
         let built = index_build::build(
             &self.database,

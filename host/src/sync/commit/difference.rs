@@ -6,7 +6,7 @@ use bson::{RawBson, RawBsonRef, RawDocument, RawDocumentBuf, rawdoc};
 
 use crate::{
     mongo,
-    sync::{Error, restore::relaxation::relaxed},
+    sync::{Error, restore::relaxation::relaxed_index},
 };
 
 /// The names of options that two collections do not have in common.
@@ -49,7 +49,7 @@ pub(super) fn when_absent(option: &str) -> Option<RawBson> {
 /// True if two index specifications differ in nothing but what a sync relaxes, and order of options.
 pub(super) fn is_same_but_relaxed(a: &RawDocument, b: &RawDocument) -> bool {
     let fields = |index| {
-        let mut fields = fields(&relaxed(index).ok()?)?;
+        let mut fields = fields(&relaxed_index(index).ok()?)?;
         fields.remove("expireAfterSeconds");
         Some(fields)
     };

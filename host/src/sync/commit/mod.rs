@@ -20,7 +20,7 @@ use super::{
     catalog::{self, destination},
 };
 use crate::metadata::NamespaceKind;
-use collection::Collection;
+use collection::CollectionRestoration;
 
 /// Collections that are restored at the same time. Each waits for majorities most of the time.
 const PARALLEL: usize = 16;
@@ -45,7 +45,9 @@ pub(super) async fn restore(context: &Context) -> Result<Vec<String>, Error> {
             async move {
                 match synced {
                     Some(collection) if collection.namespace == entry.destination => {
-                        Collection::new(context, entry, collection).restore().await
+                        CollectionRestoration::new(context, entry, collection)
+                            .restore()
+                            .await
                     }
                     _ => Ok(vec![format!(
                         "{} has changed on the source after commit",

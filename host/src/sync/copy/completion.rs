@@ -1,6 +1,6 @@
 //! Copied partitions on their way to the metadata.
 
-use super::{plan::Collection, progress::show_copied_state};
+use super::{plan::CollectionCopy, progress::show_copied_state};
 use crate::{
     metadata::{CopyState, NamespaceDocument, PartitionDocument},
     observe::failpoint,
@@ -19,7 +19,7 @@ impl Completion {
     /// Partitions that are persisted together.
     const TOGETHER: usize = 100;
 
-    pub(super) async fn take(&mut self, collection: &Collection, partition: PartitionDocument) {
+    pub(super) async fn take(&mut self, collection: &CollectionCopy, partition: PartitionDocument) {
         let mut namespace = collection.namespace.lock().await;
         namespace.documents += partition.documents;
         namespace.bytes += partition.bytes;

@@ -24,14 +24,14 @@ const TOGETHER: usize = 50;
 pub(super) const READERS: usize = 16;
 
 /// A collection of the copy, and its size on the source.
-pub(super) type Sized = (NamespaceDocument, listing::CollectionSize);
+pub(super) type CopyCandidate = (NamespaceDocument, listing::CollectionSize);
 
 /// Creates those that are pending, and records the UUIDs that all have.
 pub(super) async fn create_all(
     context: &Arc<Context>,
-    collections: &mut [Sized],
+    collections: &mut [CopyCandidate],
 ) -> Result<(), Error> {
-    let mut lacking: Vec<&mut Sized> = collections
+    let mut lacking: Vec<&mut CopyCandidate> = collections
         .iter_mut()
         .filter(|(namespace, _)| {
             namespace.copy_state == CopyState::Pending || namespace.destination_uuid.is_none()
@@ -50,11 +50,11 @@ pub(super) async fn create_all(
     Ok(())
 }
 
-async fn create(context: &Context, pending: &mut [&mut &mut Sized]) -> Result<(), Error> {
+async fn create(context: &Context, pending: &mut [&mut &mut CopyCandidate]) -> Result<(), Error> {
     if pending.is_empty() {
         return Ok(());
     }
-    let sized: Vec<Sized> = pending.iter().map(|sized| (***sized).clone()).collect();
+    let sized: Vec<CopyCandidate> = pending.iter().map(|sized| (***sized).clone()).collect();
     let copies = stream::iter(sized)
         .map(|(namespace, size)| new_copy(context, namespace, size).boxed())
         .buffered(READERS)
@@ -105,7 +105,10 @@ async fn begin(context: &Context, copy: &NewCopy) -> Result<(), Error> {
             drop_existing(context, &copy.namespace).await?;
             Ok(context.store.begin_copies(copies).await?)
         }
-        Err(error) if database_names::free_name(&context.destination, database, &error).await? => {
+        Err(error)
+            if database_names::free_database_name(&context.destination, database, &error)
+                .await? =>
+        {
             Ok(context.store.begin_copies(copies).await?)
         }
         other => Ok(other?),
@@ -113,7 +116,10 @@ async fn begin(context: &Context, copy: &NewCopy) -> Result<(), Error> {
 }
 
 /// Records the UUIDs that collections got when they were created.
-async fn find_uuids(context: &Context, collections: &mut [&mut Sized]) -> Result<(), Error> {
+async fn find_uuids(
+    context: &Context,
+    collections: &mut [&mut CopyCandidate],
+) -> Result<(), Error> {
     let mut by_database: HashMap<String, Vec<String>> = HashMap::new();
     for (namespace, _) in collections.iter().map(|sized| &**sized) {
         let name = namespace.destination.clone();
@@ -138,7 +144,7 @@ async fn find_uuids(context: &Context, collections: &mut [&mut Sized]) -> Result
     Ok(context.store.put_namespaces(&namespaces).await?)
 }
 
-async fn prepare(context: &Context, collections: &[&mut Sized]) -> Result<(), Error> {
+async fn prepare(context: &Context, collections: &[&mut CopyCandidate]) -> Result<(), Error> {
     for (namespace, _) in collections.iter().map(|sized| &**sized) {
         if context.options.build_indexes == BuildIndexes::BeforeDataCopy {
             index_build::build_namespace(context, namespace).await?;

@@ -7,7 +7,7 @@ use crate::{metadata::PartitionDocument, model::ClusterTime};
 
 /// One way in which documents of a partition are read.
 #[derive(Clone, Copy)]
-pub(super) enum Read {
+pub(super) enum ReadMode {
     /// Of a capped collection: all, in the order of insertion, from the start.
     Natural,
     /// From the last document, or the lower bound, to the upper bound.
@@ -15,7 +15,7 @@ pub(super) enum Read {
     MaxKey,
 }
 
-impl Read {
+impl ReadMode {
     /// What is left to read of a partition. Bounds without an upper end leave a document with
     /// the `_id` MaxKey out, so it is asked for by itself.
     pub(super) fn all(is_capped: bool, partition: &PartitionDocument) -> Vec<Self> {
@@ -42,22 +42,22 @@ fn from(partition: &PartitionDocument) -> Option<&RawDocumentBuf> {
 }
 
 /// The reads of one collection.
-pub(super) struct Find {
+pub(super) struct FindCommand {
     /// Reads see everything up to this time.
     pub(super) after: ClusterTime,
     pub(super) batch_documents: u64,
 }
 
-impl Find {
+impl FindCommand {
     /// The fields of the command for one read of the collection, but for its name and its UUID.
-    pub(super) fn fields(&self, read: Read, partition: &PartitionDocument) -> RawDocumentBuf {
+    pub(super) fn fields(&self, read: ReadMode, partition: &PartitionDocument) -> RawDocumentBuf {
         let mut command = RawDocumentBuf::new();
         match read {
-            Read::Natural => command.append(bson::cstr!("hint"), rawdoc! { "$natural": 1 }),
-            Read::MaxKey => {
+            ReadMode::Natural => command.append(bson::cstr!("hint"), rawdoc! { "$natural": 1 }),
+            ReadMode::MaxKey => {
                 command.append(bson::cstr!("filter"), rawdoc! { "_id": RawBson::MaxKey })
             }
-            Read::Range => {
+            ReadMode::Range => {
                 command.append(bson::cstr!("hint"), rawdoc! { "_id": 1 });
                 append_bounds(&mut command, from(partition), partition.upper.as_ref());
             }

@@ -14,7 +14,7 @@ use crate::{
     sync::{
         catalog::{destination::on_destination, options::is_clustered},
         quarantine::id_document,
-        restore::index_refusal::{give_way, is_by_index},
+        restore::index_refusal::{drop_refusing_index, is_index_refusal},
     },
 };
 
@@ -45,7 +45,11 @@ impl PartitionCopier<'_> {
         if let Some(error) = outcome.errors.iter().find(|error| error.is_transient()) {
             return Err(error.clone().into_error().into());
         }
-        if let Some(error) = outcome.errors.iter().find(|one| is_by_index(one.code())) {
+        if let Some(error) = outcome
+            .errors
+            .iter()
+            .find(|one| is_index_refusal(one.code()))
+        {
             return self.insert_again(outcome, sent, error, attempts).await;
         }
         if !is_clustered(&self.namespace.options) {
@@ -72,7 +76,7 @@ impl PartitionCopier<'_> {
         attempts: usize,
     ) -> Result<(), Error> {
         let collection = on_destination(&self.namespace);
-        if !give_way(
+        if !drop_refusing_index(
             &self.context.destination,
             &collection,
             refusal.code(),
@@ -108,7 +112,7 @@ async fn has_document(
 }
 
 /// A command, and the documents that its statements hold, in order.
-type Sent<'d> = (WriteCommand, &'d [&'d [u8]]);
+type InsertCommand<'d> = (WriteCommand, &'d [&'d [u8]]);
 
 /// The commands for `documents`, in their order: nearly always one, made by one copy of `array`, the BSON
 /// array of just these, where there is one.
@@ -116,7 +120,7 @@ fn commands<'d>(
     collection: &CollectionRef,
     documents: &'d [&'d [u8]],
     array: Option<&[u8]>,
-) -> Result<Vec<Sent<'d>>, Malformed> {
+) -> Result<Vec<InsertCommand<'d>>, Malformed> {
     let is_kept = |document: &&[u8]| empty_timestamps::is_kept(document);
     if documents.iter().all(is_kept) {
         return Ok(whole(collection, documents, array)
@@ -137,7 +141,7 @@ fn whole<'d>(
     collection: &CollectionRef,
     documents: &'d [&'d [u8]],
     array: Option<&[u8]>,
-) -> Option<Sent<'d>> {
+) -> Option<InsertCommand<'d>> {
     const FRAME: usize = 1024;
     let count = documents.len();
     let array = array.filter(|array| count == 1 || array.len() + FRAME < MAX_COMMAND_BYTES)?;
@@ -146,7 +150,7 @@ fn whole<'d>(
     Some((command, documents))
 }
 
-fn inserts<'d>(collection: &CollectionRef, documents: &'d [&'d [u8]]) -> Vec<Sent<'d>> {
+fn inserts<'d>(collection: &CollectionRef, documents: &'d [&'d [u8]]) -> Vec<InsertCommand<'d>> {
     let bytes = documents.iter().map(|document| document.len() + 16).sum();
     let mut command = WriteCommand::insert(collection).expecting(bytes);
     let (mut commands, mut rest) = (Vec::new(), documents);
@@ -167,7 +171,7 @@ fn inserts<'d>(collection: &CollectionRef, documents: &'d [&'d [u8]]) -> Vec<Sen
 fn insertions<'d>(
     collection: &CollectionRef,
     documents: &'d [&'d [u8]],
-) -> Result<Vec<Sent<'d>>, Malformed> {
+) -> Result<Vec<InsertCommand<'d>>, Malformed> {
     let mut commands = Vec::new();
     let mut command = WriteCommand::update(collection);
     let mut rest = documents;

@@ -18,7 +18,7 @@ use crate::{
 };
 
 /// Marks what the session lists as pending. What was put aside of it is judged anew, too.
-pub(crate) async fn mark(record: &Record) -> Result<Vec<NamespaceDocument>, Error> {
+pub(crate) async fn mark_pending(record: &Record) -> Result<Vec<NamespaceDocument>, Error> {
     let listed = record.get().recopy;
     let mut marked = Vec::new();
     if listed.is_empty() {
@@ -41,8 +41,8 @@ pub(crate) async fn mark(record: &Record) -> Result<Vec<NamespaceDocument>, Erro
 }
 
 /// The same while a sync's work runs: what it knows and shows is brought up to date, too.
-pub(crate) async fn mark_in(context: &Context) -> Result<(), Error> {
-    for namespace in mark(&context.record).await? {
+pub(crate) async fn mark_pending_in(context: &Context) -> Result<(), Error> {
+    for namespace in mark_pending(&context.record).await? {
         context.quarantine.forget(&context.status, &namespace.id);
         context.status.set_collection(CollectionProgress {
             namespace: namespace.source,

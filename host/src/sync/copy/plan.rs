@@ -16,13 +16,13 @@ use crate::{
 };
 
 /// One partition that is to be copied.
-pub(super) struct Job {
-    pub(super) collection: Arc<Collection>,
+pub(super) struct PartitionJob {
+    pub(super) collection: Arc<CollectionCopy>,
     pub(super) partition: PartitionDocument,
 }
 
 /// A collection that is being copied and how many of its partitions are left.
-pub(super) struct Collection {
+pub(super) struct CollectionCopy {
     pub(super) namespace: Mutex<NamespaceDocument>,
     pub(super) unfinished: Mutex<usize>,
     pub(super) size: listing::CollectionSize,
@@ -32,7 +32,7 @@ pub(super) struct Collection {
 pub(super) async fn plan(
     context: &Arc<Context>,
     namespaces: Vec<NamespaceDocument>,
-) -> Result<VecDeque<Job>, Error> {
+) -> Result<VecDeque<PartitionJob>, Error> {
     let (mut views, mut copied, mut rest) = (Vec::new(), Vec::new(), Vec::new());
     for namespace in namespaces {
         match namespace.kind {
@@ -59,15 +59,18 @@ pub(super) async fn plan(
     jobs(context, collections).await
 }
 
-async fn sized(context: &Context, namespace: NamespaceDocument) -> Result<creation::Sized, Error> {
+async fn sized(
+    context: &Context,
+    namespace: NamespaceDocument,
+) -> Result<creation::CopyCandidate, Error> {
     let size = listing::collection_size(&context.source, &namespace.source).await?;
     Ok((namespace, size))
 }
 
 async fn jobs(
     context: &Arc<Context>,
-    collections: Vec<creation::Sized>,
-) -> Result<VecDeque<Job>, Error> {
+    collections: Vec<creation::CopyCandidate>,
+) -> Result<VecDeque<PartitionJob>, Error> {
     let jobs = stream::iter(collections)
         .map(|(namespace, size)| jobs_of(context, namespace, size).boxed())
         .buffered(READERS)
@@ -80,7 +83,7 @@ async fn jobs_of(
     context: &Context,
     mut namespace: NamespaceDocument,
     size: listing::CollectionSize,
-) -> Result<Vec<Job>, Error> {
+) -> Result<Vec<PartitionJob>, Error> {
     let partitions = context.store.partitions(&namespace.id).await?;
     for partition in &partitions {
         context.status.copied(
@@ -102,14 +105,14 @@ async fn jobs_of(
     if unfinished.is_empty() {
         mark_copied(context, std::slice::from_mut(&mut namespace)).await?;
     }
-    let collection = Arc::new(Collection {
+    let collection = Arc::new(CollectionCopy {
         namespace: Mutex::new(namespace),
         unfinished: Mutex::new(unfinished.len()),
         size,
     });
     Ok(unfinished
         .into_iter()
-        .map(|partition| Job {
+        .map(|partition| PartitionJob {
             collection: collection.clone(),
             partition,
         })

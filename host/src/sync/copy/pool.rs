@@ -7,7 +7,7 @@ use tracing::Instrument;
 
 use super::{
     completion::Completion,
-    plan::{Job, plan},
+    plan::{PartitionJob, plan},
     worker::PartitionCopier,
 };
 use crate::{
@@ -61,14 +61,14 @@ pub(in crate::sync) async fn copy_one(
 /// One worker: takes the next partition until none is left.
 async fn work(
     context: &Arc<Context>,
-    queue: &Mutex<VecDeque<Job>>,
+    queue: &Mutex<VecDeque<PartitionJob>>,
     after: ClusterTime,
 ) -> Result<(), Error> {
     let mut completion = Completion::default();
     loop {
         context.check_cancelled()?;
         let next = queue.lock().await.pop_front();
-        let Some(Job {
+        let Some(PartitionJob {
             collection,
             partition,
         }) = next

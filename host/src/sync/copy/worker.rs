@@ -6,7 +6,7 @@ use tokio::time::Instant;
 
 use super::{
     Context, Error,
-    find::{Find, Read},
+    find::{FindCommand, ReadMode},
 };
 use crate::{
     metadata::{NamespaceDocument, PartitionDocument},
@@ -20,7 +20,7 @@ use crate::{
     sync::{
         budget::Share,
         catalog::options::is_capped,
-        quarantine::{Origin, id_document},
+        quarantine::{NamespaceRef, id_document},
         transformation,
     },
 };
@@ -56,13 +56,13 @@ pub(super) struct PartitionCopier<'a> {
 }
 
 /// A batch and its share of the byte budget.
-struct Batch {
+struct SourceBatch {
     reply: RawReply,
     _share: Share,
 }
 
 /// A partition that is being copied.
-struct Copying {
+struct PartitionProgress {
     partition: PartitionDocument,
     /// What `/progress` counts of it: what is persisted, so that no crash takes it back.
     counted: (i64, i64),
@@ -77,12 +77,12 @@ impl PartitionCopier<'_> {
         partition: PartitionDocument,
     ) -> Result<PartitionDocument, Error> {
         let counted = (partition.documents, partition.bytes);
-        let mut copying = Copying { partition, counted };
+        let mut progress = PartitionProgress { partition, counted };
         let (mut moved, mut pause, mut lost) = (Instant::now(), FIRST_PAUSE, 0);
         loop {
-            let before = copying.partition.documents;
-            let copied = self.copy(&mut copying).await;
-            if copying.partition.documents > before {
+            let before = progress.partition.documents;
+            let copied = self.copy(&mut progress).await;
+            if progress.partition.documents > before {
                 (moved, pause) = (Instant::now(), FIRST_PAUSE);
             }
             match copied {
@@ -94,30 +94,30 @@ impl PartitionCopier<'_> {
                     stopped.map_or(Ok(()), |()| self.context.check_cancelled())?;
                     pause = (pause * 2).min(LAST_PAUSE);
                     lost += u32::from(error.has_code(code::CAPPED_POSITION_LOST));
-                    self.begin_again(&mut copying, lost)?;
+                    self.begin_again(&mut progress, lost)?;
                 }
                 Err(error) => {
                     if matches!(error, Error::Cancelled) {
                         // Every answer has been read: nothing is under way.
-                        copying.partition.begun = false;
+                        progress.partition.begun = false;
                     }
-                    self.persist(&mut copying).await?;
+                    self.persist(&mut progress).await?;
                     return Err(error);
                 }
             }
         }
-        (copying.partition.done, copying.partition.begun) = (true, false);
-        self.count(&mut copying);
-        Ok(copying.partition)
+        (progress.partition.done, progress.partition.begun) = (true, false);
+        self.count(&mut progress);
+        Ok(progress.partition)
     }
 
     /// A capped collection is read from its start again. One that is overwritten faster than it is read would
     /// be read for ever.
-    fn begin_again(&self, copying: &mut Copying, lost: u32) -> Result<(), Error> {
+    fn begin_again(&self, progress: &mut PartitionProgress, lost: u32) -> Result<(), Error> {
         if !is_capped(&self.namespace.options) {
             return Ok(());
         }
-        (copying.partition.documents, copying.partition.bytes) = (0, 0);
+        (progress.partition.documents, progress.partition.bytes) = (0, 0);
         if lost < MAX_LOST {
             return Ok(());
         }
@@ -132,21 +132,24 @@ impl PartitionCopier<'_> {
         .into())
     }
 
-    async fn copy(&self, copying: &mut Copying) -> Result<(), Error> {
-        for read in Read::all(is_capped(&self.namespace.options), &copying.partition) {
-            self.copy_read(read, copying).await?;
+    async fn copy(&self, progress: &mut PartitionProgress) -> Result<(), Error> {
+        for read in ReadMode::all(is_capped(&self.namespace.options), &progress.partition) {
+            self.copy_read(read, progress).await?;
         }
         Ok(())
     }
 
-    async fn persist(&self, copying: &mut Copying) -> Result<(), Error> {
-        self.context.store.put_partition(&copying.partition).await?;
-        self.count(copying);
+    async fn persist(&self, progress: &mut PartitionProgress) -> Result<(), Error> {
+        self.context
+            .store
+            .put_partition(&progress.partition)
+            .await?;
+        self.count(progress);
         Ok(())
     }
 
-    fn count(&self, copying: &mut Copying) {
-        let Copying { partition, counted } = copying;
+    fn count(&self, progress: &mut PartitionProgress) {
+        let PartitionProgress { partition, counted } = progress;
         let more = |now: i64, before: i64| u64::try_from(now - before).unwrap_or_default();
         let documents = more(partition.documents, counted.0);
         let bytes = more(partition.bytes, counted.1);
@@ -156,27 +159,31 @@ impl PartitionCopier<'_> {
     }
 
     /// Reads the next batch while the last one is being written.
-    async fn copy_read(&self, read: Read, copying: &mut Copying) -> Result<(), Error> {
-        let Some(mut cursor) = self.open(read, &copying.partition).await? else {
+    async fn copy_read(
+        &self,
+        read: ReadMode,
+        progress: &mut PartitionProgress,
+    ) -> Result<(), Error> {
+        let Some(mut cursor) = self.open(read, &progress.partition).await? else {
             return Ok(());
         };
         let mut persisted = Instant::now();
         let mut batch = self.read(&mut cursor).await?;
         while let Some(current) = batch.take() {
             self.context.check_cancelled()?;
-            if !copying.partition.begun {
-                copying.partition.begun = true;
-                self.persist(copying).await?;
+            if !progress.partition.begun {
+                progress.partition.begun = true;
+                self.persist(progress).await?;
             }
             let (written, next) = tokio::join!(
-                self.write(&current, &mut copying.partition),
+                self.write(&current, &mut progress.partition),
                 self.read(&mut cursor)
             );
             written?;
             drop(current);
             failpoint("copy_batch_inserted");
             if persisted.elapsed() > PERSIST_EVERY {
-                self.persist(copying).await?;
+                self.persist(progress).await?;
                 persisted = Instant::now();
             }
             batch = next?;
@@ -184,20 +191,24 @@ impl PartitionCopier<'_> {
         Ok(())
     }
 
-    async fn read(&self, cursor: &mut RawCursor) -> Result<Option<Batch>, Error> {
+    async fn read(&self, cursor: &mut RawCursor) -> Result<Option<SourceBatch>, Error> {
         let mut share = self.context.budget.reserve().await;
         let Some(reply) = cursor.next_within(ANSWER).await? else {
             return Ok(None);
         };
         share.keep(reply.bytes().len());
-        Ok(Some(Batch {
+        Ok(Some(SourceBatch {
             reply,
             _share: share,
         }))
     }
 
     /// Writes a batch and, when it is durable, moves the partition's progress past it.
-    async fn write(&self, batch: &Batch, partition: &mut PartitionDocument) -> Result<(), Error> {
+    async fn write(
+        &self,
+        batch: &SourceBatch,
+        partition: &mut PartitionDocument,
+    ) -> Result<(), Error> {
         let array = batch.reply.array()?;
         let documents: Vec<&[u8]> = raw::documents(array)?.collect::<Result<_, _>>()?;
         let Some(last) = documents.last() else {
@@ -241,12 +252,12 @@ impl PartitionCopier<'_> {
                 Outcome::Quarantined(fault) => faulty.push((*document, fault)),
             }
         }
-        let origin = Origin {
+        let namespace_ref = NamespaceRef {
             namespace_id: &self.namespace.id,
             source: &self.namespace.source,
         };
         let (quarantine, status) = (&self.context.quarantine, &self.context.status);
-        quarantine.put(status, origin, &faulty).await?;
+        quarantine.put(status, namespace_ref, &faulty).await?;
         self.insert(&kept, None, 0).await
     }
 
@@ -260,7 +271,7 @@ impl PartitionCopier<'_> {
     /// it was dropped since the start: the change stream will say so.
     async fn open(
         &self,
-        read: Read,
+        read: ReadMode,
         partition: &PartitionDocument,
     ) -> Result<Option<RawCursor>, Error> {
         let source = &self.namespace.source;
@@ -269,7 +280,7 @@ impl PartitionCopier<'_> {
             namespace: source.clone(),
             uuid: Some(uuid.ok_or(mongo::Error::Reply("info.uuid"))?),
         };
-        let find = Find {
+        let find = FindCommand {
             after: self.after,
             batch_documents: self.batch_documents(),
         };

@@ -63,7 +63,7 @@ impl Cause {
 }
 
 /// True if a statement was refused by an index.
-pub(crate) fn is_by_index(code: i32) -> bool {
+pub(crate) fn is_index_refusal(code: i32) -> bool {
     Cause::of(code).is_some()
 }
 
@@ -73,7 +73,7 @@ const AGAIN: usize = 3;
 
 /// Drops one index that can have refused a statement with this code. False: it is not to be sent again, since
 /// there was none at any of `attempts`.
-pub(crate) async fn give_way(
+pub(crate) async fn drop_refusing_index(
     destination: &Destination,
     collection: &CollectionRef,
     code: i32,

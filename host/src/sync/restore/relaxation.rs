@@ -35,7 +35,7 @@ pub(crate) fn create_command(name: &str, options: &RawDocument) -> Result<RawDoc
 }
 
 /// An index specification as it is built while the sync runs, but for its collation.
-pub(crate) fn relaxed(index: &RawDocument) -> Result<RawDocumentBuf, Error> {
+pub(crate) fn relaxed_index(index: &RawDocument) -> Result<RawDocumentBuf, Error> {
     let mut spec = RawDocumentBuf::new();
     for option in index {
         let (key, value) = option.map_err(mongo::Error::Bson)?;
@@ -50,7 +50,7 @@ pub(crate) fn relaxed(index: &RawDocument) -> Result<RawDocumentBuf, Error> {
 
 /// `index` with the collation that it has. `listIndexes` leaves the simple one out, which a build
 /// takes for the collection's own.
-pub(crate) fn collated(options: &RawDocument, mut index: RawDocumentBuf) -> RawDocumentBuf {
+pub(crate) fn with_collation(options: &RawDocument, mut index: RawDocumentBuf) -> RawDocumentBuf {
     if is_collated(options) && matches!(index.get("collation"), Ok(None)) {
         index.append(bson::cstr!("collation"), rawdoc! { "locale": "simple" });
     }
@@ -59,7 +59,7 @@ pub(crate) fn collated(options: &RawDocument, mut index: RawDocumentBuf) -> RawD
 
 /// True if the server takes only one of two indexes while neither is unique: it tells indexes on one key apart
 /// by collation, partial filter, `sparse` and `unique`.
-fn are_twins(a: &RawDocument, b: &RawDocument) -> bool {
+fn exclude_each_other(a: &RawDocument, b: &RawDocument) -> bool {
     a.get_str("name").ok() != b.get_str("name").ok()
         && ["key", "collation", "partialFilterExpression"]
             .iter()
@@ -69,27 +69,30 @@ fn are_twins(a: &RawDocument, b: &RawDocument) -> bool {
 
 /// True if an index has to wait for commit, since one of `known` or of `together` stands in its place:
 /// a unique one and another on the same key.
-pub(crate) fn stands_aside(
+pub(crate) fn waits_for_commit(
     index: &RawDocument,
     known: &[RawDocumentBuf],
     together: &[RawDocumentBuf],
 ) -> bool {
-    known.iter().any(|other| are_twins(index, other))
-        || is_on(index, "unique") && together.iter().any(|other| are_twins(index, other))
+    known.iter().any(|other| exclude_each_other(index, other))
+        || is_on(index, "unique")
+            && together
+                .iter()
+                .any(|other| exclude_each_other(index, other))
 }
 
 /// `indexes` as they are built while the sync runs on a collection that has `known` already. Those that cannot be there
 /// before commit are left out.
-pub(crate) fn buildable(
+pub(crate) fn buildable_indexes(
     options: &RawDocument,
     indexes: &[RawDocumentBuf],
     known: &[RawDocumentBuf],
 ) -> Result<Vec<RawDocumentBuf>, Error> {
     let built = indexes
         .iter()
-        .filter(|index| !stands_aside(index, known, indexes));
+        .filter(|index| !waits_for_commit(index, known, indexes));
     built
-        .map(|index| Ok(collated(options, relaxed(index)?)))
+        .map(|index| Ok(with_collation(options, relaxed_index(index)?)))
         .collect()
 }
 
@@ -113,7 +116,7 @@ pub(crate) fn build_command(
 
 /// Appends to a `collMod` what a modify event's description changes of a collection's options, and
 /// gives it. Index settings, capped sizes and expiry are not among it: they wait for commit.
-pub(crate) fn modified(
+pub(crate) fn append_modified(
     command: &mut RawDocumentBuf,
     description: &RawDocument,
 ) -> Result<RawDocumentBuf, Error> {
@@ -129,7 +132,7 @@ pub(crate) fn modified(
 }
 
 /// A collection's options after those in `changed` were set by `collMod`.
-pub(crate) fn with_options(
+pub(crate) fn merged_options(
     options: &RawDocument,
     changed: &RawDocument,
 ) -> Result<RawDocumentBuf, Error> {
@@ -170,7 +173,7 @@ mod tests {
             "v": 2, "key": { "b": 1, "a": -1 }, "name": "x", "expireAfterSeconds": i32::MAX,
             "partialFilterExpression": { "z": 1, "a": 1 },
         };
-        assert_eq!(relaxed(&index).unwrap(), expected);
+        assert_eq!(relaxed_index(&index).unwrap(), expected);
     }
 
     #[test]
@@ -178,7 +181,7 @@ mod tests {
         let index = |name: &str, unique: bool| rawdoc! { "key": { "a": 1 }, "name": name, "unique": unique };
         let options = rawdoc! {};
         let names = |indexes: &[RawDocumentBuf], known: &[RawDocumentBuf]| {
-            let built = buildable(&options, indexes, known).unwrap();
+            let built = buildable_indexes(&options, indexes, known).unwrap();
             let names = built
                 .iter()
                 .map(|index| index.get_str("name").unwrap().to_owned());
@@ -197,12 +200,12 @@ mod tests {
     fn an_index_keeps_the_simple_collation_in_a_collection_that_has_another() {
         let french = rawdoc! { "collation": { "locale": "fr" } };
         let index = rawdoc! { "key": { "a": 1 }, "name": "a" };
-        let built = collated(&french, index.clone());
+        let built = with_collation(&french, index.clone());
         let simple = rawdoc! { "locale": "simple" };
         assert_eq!(built.get_document("collation").unwrap(), &*simple);
-        assert_eq!(collated(&rawdoc! {}, index.clone()), index);
+        assert_eq!(with_collation(&rawdoc! {}, index.clone()), index);
         let own = rawdoc! { "key": { "a": 1 }, "name": "a", "collation": { "locale": "de" } };
-        assert_eq!(collated(&french, own.clone()), own);
+        assert_eq!(with_collation(&french, own.clone()), own);
     }
 
     #[test]

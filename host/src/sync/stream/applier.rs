@@ -11,16 +11,16 @@ use super::{
     Context, Error,
     batch_writer::BatchWriter,
     freshness::{Exactness, Freshness},
-    lookup::{Found, LookUp},
-    pending_write::{Fold, Slot, coalesce},
-    round::{EventRef, Part},
-    targets::Target,
+    lookup::{LookUpReader, LookUpResult},
+    pending_write::{Fold, PendingDocument, fold_events},
+    round::{EventRef, RoundPart},
+    tracked_collections::TrackedCollection,
 };
 use crate::{
     model::{ClusterTime, document_key::DocumentKey, event::OpType},
     mongo::Guard,
     plugin::{Fault, Outcome},
-    sync::{quarantine::Origin, transformation},
+    sync::{quarantine::NamespaceRef, transformation},
 };
 
 /// Applies events of its documents; also what a retry looks up anew.
@@ -28,7 +28,7 @@ pub(super) struct Applier {
     context: Arc<Context>,
     exactness: Arc<Exactness>,
     freshness: Freshness,
-    look_up: LookUp,
+    look_up: LookUpReader,
     writer: BatchWriter,
 }
 
@@ -51,7 +51,7 @@ impl Applier {
 
     fn guarded_by(guard: Guard, context: &Arc<Context>, exactness: &Arc<Exactness>) -> Self {
         Self {
-            look_up: LookUp::new(context.source.clone(), context.budget.clone()),
+            look_up: LookUpReader::new(context.source.clone(), context.budget.clone()),
             writer: BatchWriter::new(context.clone(), guard),
             context: context.clone(),
             exactness: exactness.clone(),
@@ -64,24 +64,24 @@ impl Applier {
         Ok(self.writer.settle().await?)
     }
 
-    pub(super) async fn apply(&mut self, part: &Part) -> Result<(), Error> {
+    pub(super) async fn apply(&mut self, part: &RoundPart) -> Result<(), Error> {
         if let Some(first) = part.events.first() {
             self.freshness.forget_before(first.time);
         }
         let mut folds = Vec::new();
-        for (target, events) in by_target(part) {
+        for (tracked, events) in by_collection(part) {
             let ambiguous = has_ambiguous_key(part, &events)?;
             let (strict, free): (Vec<_>, Vec<_>) = events
                 .into_iter()
-                .partition(|event| ambiguous || target.is_strict(event.id_kind));
+                .partition(|event| ambiguous || tracked.is_strict(event.id_kind));
             for run in runs(&strict) {
-                let fold = self.fold(part, target, &run).await?;
+                let fold = self.fold(part, tracked, &run).await?;
                 self.write(vec![fold], last_time(&run)).await?;
             }
-            let mut fold = self.fold(part, target, &free).await?;
+            let mut fold = self.fold(part, tracked, &free).await?;
             // Neighbours share pages of the destination's storage, which it would otherwise
             // bring in, change and compress once for each.
-            fold.slots.sort_by_cached_key(|slot| slot.key.place());
+            fold.entries.sort_by_cached_key(|entry| entry.key.place());
             folds.push(fold);
         }
         let newest = part.events.iter().map(|event| event.time).max();
@@ -90,42 +90,46 @@ impl Applier {
 
     async fn fold<'a, 't>(
         &self,
-        part: &'a Part,
-        target: &'t Target,
+        part: &'a RoundPart,
+        tracked: &'t TrackedCollection,
         events: &[&'a EventRef],
     ) -> Result<Fold<'a, 't>, Error> {
-        let mut slots = coalesce(part, events, target, &self.exactness, &self.freshness)?;
-        self.transform(target, &mut slots).await?;
-        Ok(Fold { target, slots })
+        let mut entries = fold_events(part, events, tracked, &self.exactness, &self.freshness)?;
+        self.transform(tracked, &mut entries).await?;
+        Ok(Fold { tracked, entries })
     }
 
-    /// Writes all folds, and what the source holds now for the slots that ask for it.
+    /// Writes all folds, and what the source holds now for the entries that ask for it.
     async fn write(
         &mut self,
         mut folds: Vec<Fold<'_, '_>>,
         at_least: ClusterTime,
     ) -> Result<(), Error> {
         self.writer.write(&mut folds).await?;
-        for Fold { target, mut slots } in folds {
-            self.look_up(target, &mut slots, at_least).await?;
+        for Fold {
+            tracked,
+            mut entries,
+        } in folds
+        {
+            self.look_up(tracked, &mut entries, at_least).await?;
         }
         Ok(())
     }
 
-    /// Writes what the source holds now for the slots that ask for it.
+    /// Writes what the source holds now for the entries that ask for it.
     pub(super) async fn look_up(
         &mut self,
-        target: &Target,
-        slots: &mut [Slot<'_>],
+        tracked: &TrackedCollection,
+        entries: &mut [PendingDocument<'_>],
         at_least: ClusterTime,
     ) -> Result<(), Error> {
-        let wanted = slots.iter_mut().filter(|slot| slot.write.is_look_up());
+        let wanted = entries.iter_mut().filter(|entry| entry.write.is_look_up());
         let (mut strict, mut free): (Vec<_>, Vec<_>) =
-            wanted.partition(|slot| target.is_strict(slot.id_kind));
+            wanted.partition(|entry| tracked.is_strict(entry.id_kind));
         for wanted in [&mut strict, &mut free] {
             while !wanted.is_empty() {
-                self.look_up_some(target, wanted, at_least).await?;
-                wanted.retain(|slot| slot.write.is_look_up());
+                self.look_up_some(tracked, wanted, at_least).await?;
+                wanted.retain(|entry| entry.write.is_look_up());
             }
         }
         Ok(())
@@ -134,34 +138,38 @@ impl Applier {
     /// Looks the first of `wanted` up, and writes them.
     async fn look_up_some(
         &mut self,
-        target: &Target,
-        wanted: &mut [&mut Slot<'_>],
+        tracked: &TrackedCollection,
+        wanted: &mut [&mut PendingDocument<'_>],
         at_least: ClusterTime,
     ) -> Result<(), Error> {
-        let Found { time, _share } = self.look_up.fill(target, wanted, at_least).await?;
-        let found = wanted.iter_mut().filter(|slot| !slot.write.is_look_up());
-        let mut slots: Vec<Slot<'_>> = found.map(|slot| slot.take()).collect();
-        self.transform(target, &mut slots).await?;
-        let mut found = [Fold { target, slots }];
+        let LookUpResult { time, _share } = self.look_up.fill(tracked, wanted, at_least).await?;
+        let found = wanted.iter_mut().filter(|entry| !entry.write.is_look_up());
+        let mut entries: Vec<PendingDocument<'_>> = found.map(|entry| entry.take()).collect();
+        self.transform(tracked, &mut entries).await?;
+        let mut found = [Fold { tracked, entries }];
         self.writer.write(&mut found).await?;
-        for slot in found.iter().flat_map(|fold| &fold.slots) {
+        for entry in found.iter().flat_map(|fold| &fold.entries) {
             if let Some(time) = time {
                 self.freshness
-                    .remember(&self.exactness, target.uuid, slot.key.clone(), time);
+                    .remember(&self.exactness, tracked.uuid, entry.key.clone(), time);
             }
         }
         Ok(())
     }
 
     /// Asks the collection's plugins about every document that is to be written whole.
-    async fn transform(&self, target: &Target, slots: &mut [Slot<'_>]) -> Result<(), Error> {
-        let Some(chain) = &target.chain else {
+    async fn transform(
+        &self,
+        tracked: &TrackedCollection,
+        entries: &mut [PendingDocument<'_>],
+    ) -> Result<(), Error> {
+        let Some(chain) = &tracked.chain else {
             return Ok(());
         };
-        let (places, documents): (Vec<_>, Vec<_>) = slots
+        let (places, documents): (Vec<_>, Vec<_>) = entries
             .iter()
             .enumerate()
-            .filter_map(|(at, slot)| slot.write.whole().map(|document| (at, document)))
+            .filter_map(|(at, entry)| entry.write.whole().map(|document| (at, document)))
             .unzip();
         let transformed = transformation::transform(chain, &documents)?;
         let judged = places.iter().zip(&documents).zip(transformed.outcomes());
@@ -171,39 +179,39 @@ impl Applier {
                 _ => None,
             })
             .collect();
-        self.put_aside(target, slots, faulty).await?;
+        self.update_quarantine(tracked, entries, faulty).await?;
         for (at, outcome) in places.into_iter().zip(transformed.outcomes()) {
-            let Some(slot) = slots.get_mut(at) else {
+            let Some(entry) = entries.get_mut(at) else {
                 continue;
             };
             match outcome {
                 Outcome::Keep => {}
-                Outcome::Replaced(replacement) => slot.write.replace(replacement),
-                Outcome::Drop | Outcome::Quarantined(_) => slot.write.leave_out(),
+                Outcome::Replaced(replacement) => entry.write.replace(replacement),
+                Outcome::Drop | Outcome::Quarantined(_) => entry.write.leave_out(),
             }
         }
         Ok(())
     }
 
-    /// Keeps what is in quarantine to what plugins have just said: `faulty` documents, by their slots' places, stay or
-    /// come, and the others of the slots go. An entry that stays is there all the time.
-    async fn put_aside(
+    /// Keeps what is in quarantine to what plugins have just said: `faulty` documents, by their entries' places, stay or
+    /// come, and the others of the entries go. An entry that stays is there all the time.
+    async fn update_quarantine(
         &self,
-        target: &Target,
-        slots: &[Slot<'_>],
+        tracked: &TrackedCollection,
+        entries: &[PendingDocument<'_>],
         faulty: Vec<(usize, (&[u8], &Fault))>,
     ) -> Result<(), Error> {
         let (quarantine, status) = (&self.context.quarantine, &self.context.status);
-        let namespace_id = target.namespace_id();
-        let origin = Origin {
+        let namespace_id = tracked.namespace_id();
+        let namespace_ref = NamespaceRef {
             namespace_id: &namespace_id,
-            source: &target.source,
+            source: &tracked.source,
         };
         let (places, faulty): (HashSet<_>, Vec<_>) = faulty.into_iter().unzip();
-        quarantine.put(status, origin, &faulty).await?;
-        let judged = slots.iter().enumerate();
-        let well = judged.filter(|(at, slot)| !slot.write.is_look_up() && !places.contains(at));
-        let keys = well.map(|(_, slot)| &slot.key);
+        quarantine.put(status, namespace_ref, &faulty).await?;
+        let judged = entries.iter().enumerate();
+        let well = judged.filter(|(at, entry)| !entry.write.is_look_up() && !places.contains(at));
+        let keys = well.map(|(_, entry)| &entry.key);
         quarantine.release(status, &namespace_id, keys).await
     }
 }
@@ -212,26 +220,27 @@ fn last_time(events: &[&EventRef]) -> ClusterTime {
     events.last().map(|event| event.time).unwrap_or_default()
 }
 
-/// The events of each target, in order.
-fn by_target(part: &Part) -> Vec<(&Target, Vec<&EventRef>)> {
-    let mut groups: Vec<(&Target, Vec<&EventRef>)> = Vec::new();
+/// The events of each tracked, in order.
+fn by_collection(part: &RoundPart) -> Vec<(&TrackedCollection, Vec<&EventRef>)> {
+    let mut groups: Vec<(&TrackedCollection, Vec<&EventRef>)> = Vec::new();
     let mut last = 0;
     for event in &part.events {
-        let is_of =
-            |group: &(&Target, Vec<&EventRef>)| std::ptr::eq(group.0, &raw const *event.target);
+        let is_of = |group: &(&TrackedCollection, Vec<&EventRef>)| {
+            std::ptr::eq(group.0, &raw const *event.tracked)
+        };
         if !groups.get(last).is_some_and(is_of) {
             last = groups.iter().position(is_of).unwrap_or(groups.len());
         }
         match groups.get_mut(last) {
             Some((_, events)) => events.push(event),
-            None => groups.push((&event.target, vec![event])),
+            None => groups.push((&event.tracked, vec![event])),
         }
     }
     groups
 }
 
 /// True if different keys among the events can be one `_id`, so that their order matters.
-fn has_ambiguous_key(part: &Part, events: &[&EventRef]) -> Result<bool, Error> {
+fn has_ambiguous_key(part: &RoundPart, events: &[&EventRef]) -> Result<bool, Error> {
     for event in events {
         let (id_kind, id) = part.id(event)?;
         if DocumentKey::can_be_ambiguous(id_kind) && DocumentKey::new(id_kind, id).is_ambiguous() {

@@ -13,7 +13,7 @@ use super::{
     Context, Error,
     applier::Applier,
     freshness::Exactness,
-    round::{Applied, Finished, Part, RoundBuilder},
+    round::{RoundBuilder, RoundFuture, RoundPart, RoundReport},
 };
 use crate::model::Position;
 
@@ -22,12 +22,12 @@ const QUEUE: usize = 2;
 
 /// The applier tasks of one stream. They end when this is dropped, whatever they are at.
 pub(super) struct Appliers {
-    queues: Vec<mpsc::Sender<Work>>,
+    queues: Vec<mpsc::Sender<ApplierJob>>,
     _tasks: JoinSet<()>,
 }
 
-struct Work {
-    part: Part,
+struct ApplierJob {
+    part: RoundPart,
     done: oneshot::Sender<Result<(), Error>>,
 }
 
@@ -48,9 +48,9 @@ impl Appliers {
             .into_iter()
             .enumerate()
             .map(|(number, applier)| {
-                let (queue, works) = mpsc::channel(QUEUE);
+                let (queue, jobs) = mpsc::channel(QUEUE);
                 let span = tracing::info_span!("applier", number);
-                tasks.spawn(run(applier, works).instrument(span));
+                tasks.spawn(run(applier, jobs).instrument(span));
                 queue
             })
             .collect();
@@ -69,7 +69,7 @@ impl Appliers {
         &self,
         round: RoundBuilder,
         position: Option<Position>,
-    ) -> Result<Finished, Error> {
+    ) -> Result<RoundFuture, Error> {
         let events = round.events();
         let mut parts = Vec::new();
         for (queue, part) in self.queues.iter().zip(round.into_parts()) {
@@ -78,7 +78,7 @@ impl Appliers {
             }
             let (done, finished) = oneshot::channel();
             queue
-                .send(Work { part, done })
+                .send(ApplierJob { part, done })
                 .await
                 .map_err(|_closed| Error::Cancelled)?;
             parts.push(async { finished.await.map_err(|_dropped| Error::Cancelled)? });
@@ -87,14 +87,14 @@ impl Appliers {
             // All of them, also behind a failure: whoever hears of it may begin anew.
             let outcomes = join_all(parts).await;
             outcomes.into_iter().collect::<Result<(), Error>>()?;
-            Ok(Applied { events, position })
+            Ok(RoundReport { events, position })
         }))
     }
 }
 
 /// Applies parts in order. After a failure nothing more is applied.
-async fn run(mut applier: Applier, mut works: mpsc::Receiver<Work>) {
-    while let Some(Work { part, done }) = works.recv().await {
+async fn run(mut applier: Applier, mut jobs: mpsc::Receiver<ApplierJob>) {
+    while let Some(ApplierJob { part, done }) = jobs.recv().await {
         let outcome = applier.apply(&part).await;
         let failed = outcome.is_err();
         // Nobody waits any more when the stream has stopped.

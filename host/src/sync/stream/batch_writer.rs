@@ -1,4 +1,4 @@
-//! Writes slots to the destination, in guarded transactions of a bounded size.
+//! Writes entries to the destination, in guarded transactions of a bounded size.
 //!
 //! A transaction is bounded by bytes and, through the number of its statements, by time: a host that
 //! takes over waits for the one that is open, and `pause` for the one at hand.
@@ -10,8 +10,11 @@ use std::{sync::Arc, time::Duration};
 
 use super::{
     Context, Error,
-    pending_write::{Fold, PendingWrite, Slot},
-    statement::{CommandPlan, Kind, Part, Place, Statement, plan, section, slot},
+    pending_write::{Fold, PendingDocument, PendingWrite},
+    statement::{
+        CommandKind, CommandPlan, DocumentPlace, Statement, StatementKind, command_kind, entry,
+        plan,
+    },
 };
 use crate::{
     mongo::{
@@ -31,7 +34,7 @@ const AIM: Duration = Duration::from_millis(500);
 /// Deltas that a server refuses one by one, before all of a transaction are looked up.
 const MAX_REFUSALS: usize = 4;
 
-/// Writes the slots of one applier.
+/// Writes the entries of one applier.
 pub(super) struct BatchWriter {
     context: Arc<Context>,
     writer: GuardedWriter,
@@ -70,22 +73,22 @@ impl BatchWriter {
     }
 
     /// How many of `places` the next transaction takes; at least one.
-    fn portion(&self, folds: &[Fold<'_, '_>], places: &[Place]) -> usize {
+    fn portion(&self, folds: &[Fold<'_, '_>], places: &[DocumentPlace]) -> usize {
         let (mut bytes, mut statements) = (0, 0);
         let fitting = places.iter().take_while(|place| {
-            let slot = slot(folds, **place);
-            bytes += slot.map_or(0, Slot::bytes);
-            statements += slot.map_or(0, |slot| slot.write.deltas().len().max(1));
+            let entry = entry(folds, **place);
+            bytes += entry.map_or(0, PendingDocument::bytes);
+            statements += entry.map_or(0, |entry| entry.write.deltas().len().max(1));
             bytes <= MAX_BYTES && statements <= self.statements
         });
         fitting.count().max(1)
     }
 
-    /// Writes the slots at `places` in one transaction; false if they were too many for one.
+    /// Writes the entries at `places` in one transaction; false if they were too many for one.
     async fn transact(
         &mut self,
         folds: &mut [Fold<'_, '_>],
-        places: &[Place],
+        places: &[DocumentPlace],
     ) -> Result<bool, Error> {
         for refusals in 0.. {
             let plan = plan(folds, places);
@@ -108,12 +111,12 @@ impl BatchWriter {
                         .and_then(|plan| plan.statements.get(error.index));
                     let refused = *refused.ok_or(mongo::Error::Reply("writeErrors.index"))?;
                     if self
-                        .index_gives_way(folds, refused, &error, refusals)
+                        .drop_refusing_index(folds, refused, &error, refusals)
                         .await?
                     {
                         continue;
                     }
-                    give_way(folds, places, refused, error)?;
+                    adapt_refused(folds, places, refused, error)?;
                     if refusals >= MAX_REFUSALS {
                         look_up_deltas(folds, places.iter().copied());
                     }
@@ -129,7 +132,7 @@ impl BatchWriter {
 
     /// True if an index has refused a whole document and is gone by now. What it refuses of a delta is looked up
     /// first.
-    async fn index_gives_way(
+    async fn drop_refusing_index(
         &self,
         folds: &[Fold<'_, '_>],
         refused: Statement,
@@ -138,9 +141,9 @@ impl BatchWriter {
     ) -> Result<bool, Error> {
         let fold = folds.get(refused.place.fold);
         match (refused.part, fold) {
-            (Part::Insert | Part::Put, Some(fold)) => {
-                let collection = &fold.target.collection;
-                index_refusal::give_way(
+            (StatementKind::Insert | StatementKind::Put, Some(fold)) => {
+                let collection = &fold.tracked.collection;
+                index_refusal::drop_refusing_index(
                     &self.context.destination,
                     collection,
                     error.code(),
@@ -164,7 +167,7 @@ impl BatchWriter {
     async fn write_capped(
         &mut self,
         folds: &mut [Fold<'_, '_>],
-        mut places: Vec<Place>,
+        mut places: Vec<DocumentPlace>,
     ) -> Result<(), Error> {
         for attempts in 0.. {
             if places.is_empty() {
@@ -180,10 +183,10 @@ impl BatchWriter {
                     let refused = command.statements.get(error.index);
                     let refused = *refused.ok_or(mongo::Error::Reply("writeErrors.index"))?;
                     if !self
-                        .index_gives_way(folds, refused, &error, attempts)
+                        .drop_refusing_index(folds, refused, &error, attempts)
                         .await?
                     {
-                        give_way(folds, &[refused.place], refused, error)?;
+                        adapt_refused(folds, &[refused.place], refused, error)?;
                     }
                     again.push(refused.place);
                 }
@@ -194,18 +197,23 @@ impl BatchWriter {
     }
 }
 
-/// The slots to be written. Those of capped collections apart, in the order of the events, which is
+/// The entries to be written. Those of capped collections apart, in the order of the events, which is
 /// data; of others inserts, then updates, then deletes.
-fn places(folds: &[Fold<'_, '_>]) -> (Vec<Place>, Vec<Place>) {
+fn places(folds: &[Fold<'_, '_>]) -> (Vec<DocumentPlace>, Vec<DocumentPlace>) {
     let (mut capped, mut others) = (Vec::new(), Vec::new());
-    for (fold, Fold { target, slots }) in folds.iter().enumerate() {
-        let kinds = slots.iter().enumerate();
-        let kinds = kinds.filter_map(|(slot, it)| Some((Place { fold, slot }, section(it)?)));
-        if target.capped {
+    for (fold, Fold { tracked, entries }) in folds.iter().enumerate() {
+        let kinds = entries.iter().enumerate();
+        let kinds = kinds
+            .filter_map(|(entry, it)| Some((DocumentPlace { fold, entry }, command_kind(it)?)));
+        if tracked.capped {
             capped.extend(kinds.map(|(place, _)| place));
             continue;
         }
-        for wanted in [Kind::Insert, Kind::Update, Kind::Delete] {
+        for wanted in [
+            CommandKind::Insert,
+            CommandKind::Update,
+            CommandKind::Delete,
+        ] {
             let of_kind = kinds.clone().filter(|(_, kind)| *kind == wanted);
             others.extend(of_kind.map(|(place, _)| place));
         }
@@ -215,32 +223,32 @@ fn places(folds: &[Fold<'_, '_>]) -> (Vec<Place>, Vec<Place>) {
 
 /// Changes what a refused statement asked for into what the server takes; nothing of the
 /// transaction was done.
-fn give_way(
+fn adapt_refused(
     folds: &mut [Fold<'_, '_>],
-    places: &[Place],
+    places: &[DocumentPlace],
     refused: Statement,
     error: StatementError,
 ) -> Result<(), Error> {
-    let Some(target) = folds.get(refused.place.fold).map(|fold| fold.target) else {
+    let Some(tracked) = folds.get(refused.place.fold).map(|fold| fold.tracked) else {
         return Ok(());
     };
-    let slot = slot_mut(folds, refused.place);
-    match (refused.part, slot) {
+    let entry = entry_mut(folds, refused.place);
+    match (refused.part, entry) {
         // Not one document alone: each refusal costs a transaction.
-        (Part::Insert, Some(slot))
-            if !slot.reinsert && (error.is_duplicate() || target.clustered) =>
+        (StatementKind::Insert, Some(entry))
+            if !entry.reinsert && (error.is_duplicate() || tracked.clustered) =>
         {
             for place in places {
-                if let Some(slot) = slot_mut(folds, *place) {
-                    slot.replay = true;
+                if let Some(entry) = entry_mut(folds, *place) {
+                    entry.replay = true;
                 }
             }
         }
-        (Part::Put, Some(slot)) if code::NOT_AS_REPLACEMENT.contains(&error.code()) => {
-            slot.reinsert = true;
+        (StatementKind::Put, Some(entry)) if code::NOT_AS_REPLACEMENT.contains(&error.code()) => {
+            entry.reinsert = true;
         }
-        (Part::Delta(_), Some(slot)) => slot.write = PendingWrite::LookUp,
-        _ => return Err(error.refusal(&target.collection.namespace).into()),
+        (StatementKind::Delta(_), Some(entry)) => entry.write = PendingWrite::LookUp,
+        _ => return Err(error.refusal(&tracked.collection.namespace).into()),
     }
     Ok(())
 }
@@ -251,21 +259,25 @@ fn look_up_unmatched(folds: &mut [Fold<'_, '_>], plan: &[CommandPlan], outcomes:
     for (command, outcome) in plan.iter().zip(outcomes) {
         if outcome.n < command.statements.len() as u64 {
             let deltas = command.statements.iter();
-            let deltas = deltas.filter(|statement| matches!(statement.part, Part::Delta(_)));
+            let deltas =
+                deltas.filter(|statement| matches!(statement.part, StatementKind::Delta(_)));
             look_up_deltas(folds, deltas.map(|statement| statement.place));
         }
     }
 }
 
-fn look_up_deltas(folds: &mut [Fold<'_, '_>], places: impl Iterator<Item = Place>) {
+fn look_up_deltas(folds: &mut [Fold<'_, '_>], places: impl Iterator<Item = DocumentPlace>) {
     for place in places {
-        let slot = slot_mut(folds, place);
-        if let Some(slot) = slot.filter(|slot| !slot.write.deltas().is_empty()) {
-            slot.write = PendingWrite::LookUp;
+        let entry = entry_mut(folds, place);
+        if let Some(entry) = entry.filter(|entry| !entry.write.deltas().is_empty()) {
+            entry.write = PendingWrite::LookUp;
         }
     }
 }
 
-fn slot_mut<'f, 'a>(folds: &'f mut [Fold<'a, '_>], place: Place) -> Option<&'f mut Slot<'a>> {
-    folds.get_mut(place.fold)?.slots.get_mut(place.slot)
+fn entry_mut<'f, 'a>(
+    folds: &'f mut [Fold<'a, '_>],
+    place: DocumentPlace,
+) -> Option<&'f mut PendingDocument<'a>> {
+    folds.get_mut(place.fold)?.entries.get_mut(place.entry)
 }

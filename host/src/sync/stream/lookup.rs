@@ -14,8 +14,8 @@ use bson::{RawDocumentBuf, Timestamp, rawdoc};
 
 use super::{
     Error,
-    pending_write::{PendingWrite, Slot},
-    targets::Target,
+    pending_write::{PendingDocument, PendingWrite},
+    tracked_collections::TrackedCollection,
 };
 use crate::{
     model::{
@@ -35,20 +35,20 @@ const FIRST_CHUNK: usize = 8;
 
 /// Documents that were looked up: the time that they are of, if it is known, and their share of the byte
 /// budget, to be kept until they are written.
-pub(super) struct Found {
+pub(super) struct LookUpResult {
     pub(super) time: Option<ClusterTime>,
     pub(super) _share: Share,
 }
 
 /// The first reply to a find.
-struct Reply {
+struct LookUpReply {
     reply: Option<RawReply>,
     time: Option<ClusterTime>,
     /// Documents did not fit in it.
     has_more: bool,
 }
 
-impl Reply {
+impl LookUpReply {
     fn read(reply: Option<RawReply>) -> Self {
         let cursor = reply
             .as_ref()
@@ -62,14 +62,14 @@ impl Reply {
     }
 }
 
-pub(super) struct LookUp {
+pub(super) struct LookUpReader {
     source: Client,
     budget: Budget,
     /// Documents that are looked up at once: follows their size.
     chunk: usize,
 }
 
-impl LookUp {
+impl LookUpReader {
     pub(super) fn new(source: Client, budget: Budget) -> Self {
         Self {
             source,
@@ -78,22 +78,22 @@ impl LookUp {
         }
     }
 
-    /// Gives the first slots the source's current documents, or a deletion where there
+    /// Gives the first entries the source's current documents, or a deletion where there
     /// is none. Slots that are still to be looked up did not fit. All have to be strict, or none.
     pub(super) async fn fill(
         &mut self,
-        target: &Target,
-        slots: &mut [&mut Slot<'_>],
+        tracked: &TrackedCollection,
+        entries: &mut [&mut PendingDocument<'_>],
         at_least: ClusterTime,
-    ) -> Result<Found, Error> {
-        debug_assert!(slots.iter().all(|slot| slot.write.is_look_up()));
-        let is_strict = |slot: &Slot<'_>| target.is_strict(slot.id_kind);
-        let first = slots.first().map(|slot| is_strict(slot));
-        debug_assert!(slots.iter().all(|slot| first == Some(is_strict(slot))));
+    ) -> Result<LookUpResult, Error> {
+        debug_assert!(entries.iter().all(|entry| entry.write.is_look_up()));
+        let is_strict = |entry: &PendingDocument<'_>| tracked.is_strict(entry.id_kind);
+        let first = entries.first().map(|entry| is_strict(entry));
+        debug_assert!(entries.iter().all(|entry| first == Some(is_strict(entry))));
         let mut share = self.budget.reserve().await;
-        let ids = slots.iter().take(self.chunk);
-        let ids: Vec<_> = ids.map(|slot| (slot.id_kind, slot.id)).collect();
-        let reply = self.find(target, &ids, at_least).await?;
+        let ids = entries.iter().take(self.chunk);
+        let ids: Vec<_> = ids.map(|entry| (entry.id_kind, entry.id)).collect();
+        let reply = self.find(tracked, &ids, at_least).await?;
         let mut documents = HashMap::with_capacity(ids.len());
         let mut bytes = 0;
         if let Some(reply) = &reply.reply {
@@ -105,13 +105,13 @@ impl LookUp {
                 bytes += document.len();
             }
         }
-        for slot in slots.iter_mut().take(ids.len()) {
+        for entry in entries.iter_mut().take(ids.len()) {
             // The chunk is halved then, so that it comes to its end.
-            if reply.has_more && ids.len() > 1 && !documents.contains_key(&slot.key) {
+            if reply.has_more && ids.len() > 1 && !documents.contains_key(&entry.key) {
                 continue;
             }
-            slot.reinsert = false;
-            slot.write = match documents.get(&slot.key) {
+            entry.reinsert = false;
+            entry.write = match documents.get(&entry.key) {
                 Some(document) => PendingWrite::Put {
                     document: Cow::Owned(document.to_vec()),
                     deltas: Vec::new(),
@@ -120,12 +120,12 @@ impl LookUp {
             };
         }
         tracing::debug!(
-            namespace = %target.source, wanted = ids.len(), found = documents.len(), bytes,
+            namespace = %tracked.source, wanted = ids.len(), found = documents.len(), bytes,
             cluster_time = reply.time.map(tracing::field::display), has_more = reply.has_more,
             "documents looked up"
         );
         self.adapt(bytes);
-        Ok(Found {
+        Ok(LookUpResult {
             time: reply.time,
             _share: share,
         })
@@ -141,16 +141,16 @@ impl LookUp {
 
     async fn find(
         &self,
-        target: &Target,
+        tracked: &TrackedCollection,
         ids: &[(u8, &[u8])],
         at_least: ClusterTime,
-    ) -> Result<Reply, mongo::Error> {
+    ) -> Result<LookUpReply, mongo::Error> {
         let collection = CollectionRef {
-            namespace: target.source.clone(),
-            uuid: Some(target.uuid),
+            namespace: tracked.source.clone(),
+            uuid: Some(tracked.uuid),
         };
-        let database = self.source.database(&target.source.database);
-        let fields = find_fields(target, ids, at_least)?;
+        let database = self.source.database(&tracked.source.database);
+        let fields = find_fields(tracked, ids, at_least)?;
         let is_fresh = |reply: &RawReply| match snapshot_time(reply) {
             Some(time) if time < at_least => Err(mongo::Error::Stale),
             _ => Ok(()),
@@ -159,7 +159,7 @@ impl LookUp {
         let reply = RawReader::new(database, collection)
             .first_reply("look documents up", &fields, is_fresh)
             .await?;
-        Ok(Reply::read(reply))
+        Ok(LookUpReply::read(reply))
     }
 }
 
@@ -173,13 +173,13 @@ fn snapshot_time(reply: &RawReply) -> Option<ClusterTime> {
 
 /// The fields of the `find` but for the collection's name and its UUID.
 fn find_fields(
-    target: &Target,
+    tracked: &TrackedCollection,
     ids: &[(u8, &[u8])],
     at_least: ClusterTime,
 ) -> Result<RawDocumentBuf, mongo::Error> {
     let is_strict = ids
         .first()
-        .is_some_and(|(id_kind, _)| target.is_strict(*id_kind));
+        .is_some_and(|(id_kind, _)| tracked.is_strict(*id_kind));
     let read_concern = match is_strict {
         true => rawdoc! { "level": "majority", "afterClusterTime": Timestamp::from(at_least) },
         false => rawdoc! { "level": "snapshot" },

@@ -25,7 +25,7 @@ mod appliers;
 mod batch_writer;
 mod ddl;
 mod delta;
-mod event_pipeline;
+mod event_application;
 mod freshness;
 mod lookup;
 mod pending_write;
@@ -35,33 +35,33 @@ mod reader;
 mod requests;
 mod round;
 mod statement;
-mod targets;
+mod tracked_collections;
 
 use std::sync::Arc;
 
 use tokio::sync::{mpsc, watch};
 
-use super::{Context, Error, boundary::Wish};
+use super::{Context, Error, boundary::WorkRequest};
 use crate::model::ClusterTime;
-pub(super) use event_pipeline::End;
-use event_pipeline::EventPipeline;
+use event_application::EventApplication;
+pub(super) use event_application::StreamEnd;
 
 /// Applies change events until `commit_time` is set and reached, or the work is cancelled.
 pub(super) async fn run(
     context: Arc<Context>,
     start_time: ClusterTime,
     commit_time: watch::Receiver<Option<ClusterTime>>,
-    wishes: &mut mpsc::Receiver<Wish>,
-) -> Result<End, Error> {
-    let mut pipeline = EventPipeline::open(context, start_time).await?;
-    let ended = pipeline.apply_until(commit_time, wishes).await;
-    let finished = pipeline.finish_rounds().await;
+    requests: &mut mpsc::Receiver<WorkRequest>,
+) -> Result<StreamEnd, Error> {
+    let mut application = EventApplication::open(context, start_time).await?;
+    let ended = application.apply_until(commit_time, requests).await;
+    let finished = application.finish_rounds().await;
     let clean = is_clean(&ended) && finished.is_ok();
-    pipeline.position.persist(clean).await?;
+    application.position.persist(clean).await?;
     match (ended, finished) {
         // An applier that has failed takes nothing more, which looks like a stop: its own error counts.
         (Err(Error::Cancelled), Err(failure)) => Err(failure),
-        (Err(Error::Cancelled), Ok(())) => Ok(End::Stopped),
+        (Err(Error::Cancelled), Ok(())) => Ok(StreamEnd::Stopped),
         (Ok(_), Err(failure)) => Err(failure),
         (ended, _) => ended,
     }
@@ -74,6 +74,6 @@ pub(super) async fn settle_names(context: &Context) -> Result<(), Error> {
     ddl::settle(context, &in_flight).await
 }
 
-fn is_clean(ended: &Result<End, Error>) -> bool {
+fn is_clean(ended: &Result<StreamEnd, Error>) -> bool {
     matches!(ended, Ok(_) | Err(Error::Cancelled))
 }

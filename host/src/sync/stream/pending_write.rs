@@ -12,8 +12,8 @@ use super::{
     Error,
     delta::Delta,
     freshness::{Exactness, Freshness},
-    round::{EventRef, Part},
-    targets::Target,
+    round::{EventRef, RoundPart},
+    tracked_collections::TrackedCollection,
 };
 use crate::model::{ClusterTime, document_key::DocumentKey, event::OpType};
 
@@ -42,7 +42,7 @@ pub(super) enum PendingWrite<'a> {
 
 /// One document and what is to be done with it.
 #[derive(Debug)]
-pub(super) struct Slot<'a> {
+pub(super) struct PendingDocument<'a> {
     pub(super) key: DocumentKey<'a>,
     /// The type and the bytes of its `_id`, as in the last event.
     pub(super) id_kind: u8,
@@ -56,48 +56,54 @@ pub(super) struct Slot<'a> {
 
 /// What is to be written to one collection.
 pub(super) struct Fold<'a, 't> {
-    pub(super) target: &'t Target,
-    pub(super) slots: Vec<Slot<'a>>,
+    pub(super) tracked: &'t TrackedCollection,
+    pub(super) entries: Vec<PendingDocument<'a>>,
 }
 
-/// Folds `events`, all of `target`, in the order of the stream.
-pub(super) fn coalesce<'a>(
-    part: &'a Part,
+/// Folds `events`, all of `tracked`, in the order of the stream.
+pub(super) fn fold_events<'a>(
+    part: &'a RoundPart,
     events: &[&'a EventRef],
-    target: &Target,
+    tracked: &TrackedCollection,
     exactness: &Exactness,
     freshness: &Freshness,
-) -> Result<Vec<Slot<'a>>, Error> {
-    let mut slots: Vec<Slot<'a>> = Vec::with_capacity(events.len());
+) -> Result<Vec<PendingDocument<'a>>, Error> {
+    let mut entries: Vec<PendingDocument<'a>> = Vec::with_capacity(events.len());
     let mut by_key: FxHashMap<DocumentKey<'a>, usize> = FxHashMap::default();
     by_key.reserve(events.len());
     for event in events {
         let (id_kind, id) = part.id(event)?;
         let key = DocumentKey::new(id_kind, id);
-        if freshness.covers(target.uuid, &key, event.time) {
+        if freshness.covers(tracked.uuid, &key, event.time) {
             continue;
         }
-        let at = *by_key.entry(key.clone()).or_insert(slots.len());
-        if at == slots.len() {
-            slots.push(Slot::untouched(key, id_kind, id));
+        let at = *by_key.entry(key.clone()).or_insert(entries.len());
+        if at == entries.len() {
+            entries.push(PendingDocument::untouched(key, id_kind, id));
         }
-        if let Some(slot) = slots.get_mut(at) {
-            (slot.id_kind, slot.id) = (id_kind, id);
-            slot.replay |= !exactness.is_exact(event.time);
-            let may_be_delta = may_be_delta(target, id_kind, exactness, event.time);
-            slot.write
+        if let Some(entry) = entries.get_mut(at) {
+            (entry.id_kind, entry.id) = (id_kind, id);
+            entry.replay |= !exactness.is_exact(event.time);
+            let may_be_delta = may_be_delta(tracked, id_kind, exactness, event.time);
+            entry
+                .write
                 .fold(event.op_type, part.body(event)?, may_be_delta)?;
         }
     }
     debug_assert!(
-        target.chain.is_none() || slots.iter().all(|slot| slot.write.deltas().is_empty()),
+        tracked.chain.is_none() || entries.iter().all(|entry| entry.write.deltas().is_empty()),
         "plugins get whole documents"
     );
-    Ok(slots)
+    Ok(entries)
 }
 
-fn may_be_delta(target: &Target, id_kind: u8, exactness: &Exactness, time: ClusterTime) -> bool {
-    !target.is_strict(id_kind) && target.chain.is_none() && exactness.is_exact(time)
+fn may_be_delta(
+    tracked: &TrackedCollection,
+    id_kind: u8,
+    exactness: &Exactness,
+    time: ClusterTime,
+) -> bool {
+    !tracked.is_strict(id_kind) && tracked.chain.is_none() && exactness.is_exact(time)
 }
 
 impl<'a> PendingWrite<'a> {
@@ -187,7 +193,7 @@ impl<'a> PendingWrite<'a> {
     }
 }
 
-impl<'a> Slot<'a> {
+impl<'a> PendingDocument<'a> {
     /// A document of which no event has been folded.
     fn untouched(key: DocumentKey<'a>, id_kind: u8, id: &'a [u8]) -> Self {
         Self {
@@ -209,9 +215,9 @@ impl<'a> Slot<'a> {
         }
     }
 
-    /// Moves what is to be done out of the slot, and leaves nothing to be done.
-    pub(super) fn take(&mut self) -> Slot<'a> {
-        Slot {
+    /// Moves what is to be done out of the entry, and leaves nothing to be done.
+    pub(super) fn take(&mut self) -> PendingDocument<'a> {
+        PendingDocument {
             key: self.key.clone(),
             write: self.write.take(),
             ..*self

@@ -11,8 +11,8 @@ use super::{
     Context, Error,
     applier::Applier,
     freshness::Exactness,
-    pending_write::Slot,
-    targets::{Target, Targets},
+    pending_write::PendingDocument,
+    tracked_collections::{TrackedCollection, TrackedCollections},
 };
 use crate::{
     metadata::{NamespaceDocument, QuarantineDocument},
@@ -25,7 +25,7 @@ const PAGE: u32 = 1_000;
 /// Tries every quarantined document once. Those that fail again stay.
 pub(super) async fn all(
     context: &Arc<Context>,
-    targets: &Targets,
+    tracked_collections: &TrackedCollections,
     exactness: &Arc<Exactness>,
     at_least: ClusterTime,
 ) -> Result<(), Error> {
@@ -37,30 +37,33 @@ pub(super) async fn all(
             return Ok(());
         };
         for entries in page.chunk_by(|a, b| a.namespace_id == b.namespace_id) {
-            if let Some(target) = target_of(targets, entries) {
-                look_up(&mut applier, target, entries, at_least).await?;
+            if let Some(tracked) = tracked_of(tracked_collections, entries) {
+                look_up(&mut applier, tracked, entries, at_least).await?;
             }
         }
         after.clone_from(&last.id);
     }
 }
 
-fn target_of<'t>(targets: &'t Targets, entries: &[QuarantineDocument]) -> Option<&'t Arc<Target>> {
+fn tracked_of<'t>(
+    tracked_collections: &'t TrackedCollections,
+    entries: &[QuarantineDocument],
+) -> Option<&'t Arc<TrackedCollection>> {
     let namespace_id = &entries.first()?.namespace_id;
-    targets.get(NamespaceDocument::uuid_of_id(namespace_id))
+    tracked_collections.get(NamespaceDocument::uuid_of_id(namespace_id))
 }
 
 async fn look_up(
     applier: &mut Applier,
-    target: &Target,
+    tracked: &TrackedCollection,
     entries: &[QuarantineDocument],
     at_least: ClusterTime,
 ) -> Result<(), Error> {
-    let mut slots = Vec::with_capacity(entries.len());
+    let mut look_ups = Vec::with_capacity(entries.len());
     for entry in entries {
         let id = raw::find(entry.document_id.as_bytes(), "_id")?.ok_or(raw::Malformed)?;
         let key = DocumentKey::new(id.kind, id.value);
-        slots.push(Slot::looked_up(key, id.kind, id.value));
+        look_ups.push(PendingDocument::looked_up(key, id.kind, id.value));
     }
-    applier.look_up(target, &mut slots, at_least).await
+    applier.look_up(tracked, &mut look_ups, at_least).await
 }

@@ -31,7 +31,7 @@ const ANSWER: Duration = Duration::from_secs(30);
 /// Bytes of a BSON document or array that holds nothing.
 const EMPTY_DOCUMENT: usize = 5;
 
-pub(super) struct Reader {
+pub(super) struct StreamReader {
     source: Client,
     status: Arc<Status>,
     start_time: ClusterTime,
@@ -64,7 +64,7 @@ pub(super) struct StreamBatch {
     position: Option<Position>,
 }
 
-impl Reader {
+impl StreamReader {
     /// A stream behind `position`, or at `start_time` if there is none. Opened when it is asked
     /// for the first batch.
     pub(super) fn new(
@@ -206,7 +206,7 @@ impl Reader {
     }
 }
 
-impl Drop for Reader {
+impl Drop for StreamReader {
     fn drop(&mut self) {
         self.status.source_has_answered();
     }

@@ -2,49 +2,58 @@
 
 use tokio::sync::mpsc;
 
-use super::{Error, event_pipeline::EventPipeline, quarantine_retry, targets::Targets};
+use super::{
+    Error, event_application::EventApplication, quarantine_retry,
+    tracked_collections::TrackedCollections,
+};
 use crate::{
     metadata::{CopyState, NamespaceKind},
     model::OperatorError,
     mongo::listing,
     observe::failpoint,
     sync::{
-        boundary::{self, Then, Wish},
+        boundary::{self, Continuation, WorkRequest},
         copy::{self, invalidation},
         index_build,
-        status::Step,
+        status::Activity,
     },
 };
 
-impl EventPipeline {
+impl EventApplication {
     /// Everything before is applied first, so that no applier holds an older version, and
     /// nothing is with a plugin.
-    pub(super) async fn grant(
+    pub(super) async fn serve(
         &mut self,
-        wish: Wish,
-        wishes: &mut mpsc::Receiver<Wish>,
+        request: WorkRequest,
+        requests: &mut mpsc::Receiver<WorkRequest>,
     ) -> Result<(), Error> {
         self.finish_rounds().await?;
         let time = self.position.time();
-        match wish {
-            Wish::RetryQuarantined(answer) => {
-                let retried =
-                    quarantine_retry::all(&self.context, &self.targets, &self.exactness, time)
-                        .await;
+        match request {
+            WorkRequest::RetryQuarantined(answer) => {
+                let retried = quarantine_retry::all(
+                    &self.context,
+                    &self.tracked_collections,
+                    &self.exactness,
+                    time,
+                )
+                .await;
                 // The call may have been cut off.
                 let _ = answer.send(retried.map_err(OperatorError::from));
             }
-            Wish::Boundary(answer) => {
+            WorkRequest::Boundary(answer) => {
                 self.position.persist(false).await?;
-                let then = boundary::stay(&self.context, answer, time, false).await;
-                if then != Then::Same {
-                    self.targets.refresh(&self.context)?;
+                let then = boundary::hold(&self.context, answer, time, false).await;
+                if then != Continuation::Unchanged {
+                    self.tracked_collections.refresh(&self.context)?;
                 }
-                if then == Then::CopyAgain {
-                    self.context.status.set_step(Step::Recopy);
-                    invalidation::mark_in(&self.context).await?;
-                    self.copy_pending(wishes).await?;
-                    self.context.status.set_step(Step::ChangeEventApplication);
+                if then == Continuation::CopyAgain {
+                    self.context.status.set_activity(Activity::Recopy);
+                    invalidation::mark_pending_in(&self.context).await?;
+                    self.copy_pending(requests).await?;
+                    self.context
+                        .status
+                        .set_activity(Activity::ChangeEventApplication);
                 }
             }
         }
@@ -57,7 +66,7 @@ impl EventPipeline {
     /// position.
     pub(super) async fn copy_pending(
         &mut self,
-        wishes: &mut mpsc::Receiver<Wish>,
+        requests: &mut mpsc::Receiver<WorkRequest>,
     ) -> Result<(), Error> {
         let mut pending = self.context.store.namespaces().await?;
         pending.retain(|namespace| {
@@ -68,16 +77,16 @@ impl EventPipeline {
         }
         tracing::info!(collections = pending.len(), "copying again");
         let context = self.context.clone();
-        context.status.set_step(Step::Recopy);
+        context.status.set_activity(Activity::Recopy);
         let after = self.position.time();
         let work = async {
             copy::copy_all(&context, pending, after).await?;
             index_build::build_all(&context).await
         };
-        boundary::while_copying(&context, wishes, Some(after), work).await?;
+        boundary::copy_and_serve(&context, requests, Some(after), work).await?;
         self.exactness
             .raise(listing::operation_time(&context.source).await?);
-        self.targets = Targets::load(&context).await?;
+        self.tracked_collections = TrackedCollections::load(&context).await?;
         failpoint("recopy_done");
         Ok(())
     }

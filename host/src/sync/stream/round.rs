@@ -2,7 +2,7 @@
 
 use std::{ops::Range, pin::Pin, sync::Arc};
 
-use super::{Error, reader::StreamBatch, targets::Target};
+use super::{Error, reader::StreamBatch, tracked_collections::TrackedCollection};
 use crate::model::{
     ClusterTime, Position,
     document_key::DocumentKey,
@@ -11,11 +11,11 @@ use crate::model::{
 };
 
 /// A round that is being applied; ends when every applier is done with it.
-pub(super) type Finished = Pin<Box<dyn Future<Output = Result<Applied, Error>> + Send>>;
+pub(super) type RoundFuture = Pin<Box<dyn Future<Output = Result<RoundReport, Error>> + Send>>;
 
 /// What a finished round has done.
 #[derive(Debug)]
-pub(super) struct Applied {
+pub(super) struct RoundReport {
     pub(super) events: u64,
     pub(super) position: Option<Position>,
 }
@@ -24,7 +24,7 @@ pub(super) struct Applied {
 pub(super) struct EventRef {
     pub(super) op_type: OpType,
     pub(super) time: ClusterTime,
-    pub(super) target: Arc<Target>,
+    pub(super) tracked: Arc<TrackedCollection>,
     pub(super) id_kind: u8,
     id: Range<usize>,
     /// The full document, or the update description of an update.
@@ -32,7 +32,7 @@ pub(super) struct EventRef {
 }
 
 /// One applier's events of a round, in the order of the stream.
-pub(super) struct Part {
+pub(super) struct RoundPart {
     batch: Arc<StreamBatch>,
     pub(super) events: Vec<EventRef>,
 }
@@ -61,11 +61,11 @@ impl RoundBuilder {
         self.events
     }
 
-    /// Adds an event of `target`. All events of one document go to one applier.
+    /// Adds an event of `tracked`. All events of one document go to one applier.
     pub(super) fn push(
         &mut self,
         event: &ChangeEvent<'_>,
-        target: &Arc<Target>,
+        tracked: &Arc<TrackedCollection>,
     ) -> Result<(), Error> {
         let bytes = self.batch.bytes();
         let (id_kind, id) = event.document_id.ok_or(Malformed)?;
@@ -77,7 +77,7 @@ impl RoundBuilder {
         let place = EventRef {
             op_type: event.op_type,
             time: event.cluster_time,
-            target: target.clone(),
+            tracked: tracked.clone(),
             id_kind,
             id: range_in(bytes, id),
             body: if body.is_empty() {
@@ -87,7 +87,7 @@ impl RoundBuilder {
             },
         };
         let applier = applier_of(
-            target,
+            tracked,
             id_kind,
             &DocumentKey::new(id_kind, id),
             self.parts.len().max(1),
@@ -99,16 +99,16 @@ impl RoundBuilder {
     }
 
     /// The parts by applier; empty ones included.
-    pub(super) fn into_parts(self) -> impl Iterator<Item = Part> {
+    pub(super) fn into_parts(self) -> impl Iterator<Item = RoundPart> {
         let batch = self.batch;
-        self.parts.into_iter().map(move |events| Part {
+        self.parts.into_iter().map(move |events| RoundPart {
             batch: batch.clone(),
             events,
         })
     }
 }
 
-impl Part {
+impl RoundPart {
     /// The type and the bytes of the document's `_id`.
     pub(super) fn id(&self, event: &EventRef) -> Result<(u8, &[u8]), Error> {
         Ok((event.id_kind, self.slice(&event.id)?))
@@ -124,9 +124,14 @@ impl Part {
 }
 
 /// Documents whose order counts beyond their collection's own go to one applier. The high bits choose: the low ones of a hash are the poorer.
-fn applier_of(target: &Target, id_kind: u8, key: &DocumentKey<'_>, appliers: usize) -> usize {
-    let hash = if target.is_strict(id_kind) {
-        DocumentKey::Bytes(0, &target.uuid).hash_for_order()
+fn applier_of(
+    tracked: &TrackedCollection,
+    id_kind: u8,
+    key: &DocumentKey<'_>,
+    appliers: usize,
+) -> usize {
+    let hash = if tracked.is_strict(id_kind) {
+        DocumentKey::Bytes(0, &tracked.uuid).hash_for_order()
     } else {
         key.hash_for_order()
     };

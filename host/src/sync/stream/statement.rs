@@ -1,6 +1,6 @@
-//! The commands of a transaction: which statements of which slots each holds.
+//! The commands of a transaction: which statements of which entries each holds.
 
-use super::pending_write::{Fold, PendingWrite, Slot};
+use super::pending_write::{Fold, PendingDocument, PendingWrite};
 use crate::{
     model::raw::kind,
     mongo::{
@@ -25,120 +25,127 @@ const LISTED: [u8; 7] = [
 
 /// What a command does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Kind {
+pub(super) enum CommandKind {
     Insert,
     Update,
     Delete,
 }
 
-/// What one statement does with its slot.
+/// What one statement does with its entry.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Part {
+pub(super) enum StatementKind {
     Insert,
     Put,
     Delta(usize),
     Delete,
 }
 
-/// A slot, by the places of its fold and of itself.
+/// A document, by the places of its fold and of itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Place {
+pub(super) struct DocumentPlace {
     pub(super) fold: usize,
-    pub(super) slot: usize,
+    pub(super) entry: usize,
 }
 
 /// One statement of a command.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Statement {
-    pub(super) place: Place,
-    pub(super) part: Part,
+    pub(super) place: DocumentPlace,
+    pub(super) part: StatementKind,
 }
 
 /// One command of a transaction, on one collection.
 #[derive(Debug)]
 pub(super) struct CommandPlan {
     fold: usize,
-    kind: Kind,
+    kind: CommandKind,
     pub(super) statements: Vec<Statement>,
     bytes: usize,
 }
 
-/// The commands that write the slots at `places`, in that order; documents that are inserted
+/// The commands that write the entries at `places`, in that order; documents that are inserted
 /// anew come last, after they were deleted.
-pub(super) fn plan(folds: &[Fold<'_, '_>], places: &[Place]) -> Vec<CommandPlan> {
-    let mut plan = Plan::default();
+pub(super) fn plan(folds: &[Fold<'_, '_>], places: &[DocumentPlace]) -> Vec<CommandPlan> {
+    let mut plan = CommandPlanner::default();
     for place in places {
-        if let Some(slot) = slot(folds, *place) {
-            plan.push_slot(*place, slot);
+        if let Some(entry) = entry(folds, *place) {
+            plan.push_slot(*place, entry);
         }
     }
     let reinserted = || {
         let with_slot = places
             .iter()
-            .filter_map(|place| Some((*place, slot(folds, *place)?)));
-        with_slot.filter(|(_, slot)| slot.reinsert && !slot.write.is_look_up())
+            .filter_map(|place| Some((*place, entry(folds, *place)?)));
+        with_slot.filter(|(_, entry)| entry.reinsert && !entry.write.is_look_up())
     };
-    for (place, slot) in reinserted() {
-        let part = Part::Delete;
-        plan.push(Kind::Delete, Statement { place, part }, slot.bytes());
+    for (place, entry) in reinserted() {
+        let part = StatementKind::Delete;
+        plan.push(
+            CommandKind::Delete,
+            Statement { place, part },
+            entry.bytes(),
+        );
     }
-    for (place, slot) in reinserted() {
-        let (kind, part) = match slot.write.whole().is_none_or(empty_timestamps::is_kept) {
-            true => (Kind::Insert, Part::Insert),
-            false => (Kind::Update, Part::Put),
+    for (place, entry) in reinserted() {
+        let (kind, part) = match entry.write.whole().is_none_or(empty_timestamps::is_kept) {
+            true => (CommandKind::Insert, StatementKind::Insert),
+            false => (CommandKind::Update, StatementKind::Put),
         };
-        plan.push(kind, Statement { place, part }, slot.bytes());
+        plan.push(kind, Statement { place, part }, entry.bytes());
     }
     plan.commands
 }
 
-pub(super) fn slot<'f, 'a>(folds: &'f [Fold<'a, '_>], place: Place) -> Option<&'f Slot<'a>> {
-    folds.get(place.fold)?.slots.get(place.slot)
+pub(super) fn entry<'f, 'a>(
+    folds: &'f [Fold<'a, '_>],
+    place: DocumentPlace,
+) -> Option<&'f PendingDocument<'a>> {
+    folds.get(place.fold)?.entries.get(place.entry)
 }
 
-/// Inserts, then updates, then deletes; `None` for a slot that writes nothing.
-pub(super) fn section(slot: &Slot<'_>) -> Option<Kind> {
-    match &slot.write {
+/// Inserts, then updates, then deletes; `None` for a entry that writes nothing.
+pub(super) fn command_kind(entry: &PendingDocument<'_>) -> Option<CommandKind> {
+    match &entry.write {
         PendingWrite::Insert { document, deltas }
-            if !slot.replay && deltas.is_empty() && empty_timestamps::is_kept(document) =>
+            if !entry.replay && deltas.is_empty() && empty_timestamps::is_kept(document) =>
         {
-            Some(Kind::Insert)
+            Some(CommandKind::Insert)
         }
-        PendingWrite::Insert { .. } | PendingWrite::Put { .. } => Some(Kind::Update),
+        PendingWrite::Insert { .. } | PendingWrite::Put { .. } => Some(CommandKind::Update),
         PendingWrite::Deltas(deltas) if deltas.is_empty() => None,
-        PendingWrite::Deltas(_) => Some(Kind::Update),
-        PendingWrite::Delete => Some(Kind::Delete),
+        PendingWrite::Deltas(_) => Some(CommandKind::Update),
+        PendingWrite::Delete => Some(CommandKind::Delete),
         PendingWrite::LookUp => None,
     }
 }
 
 #[derive(Default)]
-struct Plan {
+struct CommandPlanner {
     commands: Vec<CommandPlan>,
 }
 
-impl Plan {
-    fn push_slot(&mut self, place: Place, slot: &Slot<'_>) {
-        let (Some(kind), false) = (section(slot), slot.reinsert) else {
+impl CommandPlanner {
+    fn push_slot(&mut self, place: DocumentPlace, entry: &PendingDocument<'_>) {
+        let (Some(kind), false) = (command_kind(entry), entry.reinsert) else {
             return;
         };
-        let bytes = slot.bytes();
+        let bytes = entry.bytes();
         let mut push = |part, bytes| self.push(kind, Statement { place, part }, bytes);
         match kind {
-            Kind::Insert => push(Part::Insert, bytes),
-            Kind::Delete => push(Part::Delete, bytes),
-            Kind::Update => {
-                if slot.write.whole().is_some() {
-                    push(Part::Put, bytes);
+            CommandKind::Insert => push(StatementKind::Insert, bytes),
+            CommandKind::Delete => push(StatementKind::Delete, bytes),
+            CommandKind::Update => {
+                if entry.write.whole().is_some() {
+                    push(StatementKind::Put, bytes);
                 }
-                for at in 0..slot.write.deltas().len() {
-                    push(Part::Delta(at), bytes);
+                for at in 0..entry.write.deltas().len() {
+                    push(StatementKind::Delta(at), bytes);
                 }
             }
         }
     }
 
-    fn push(&mut self, kind: Kind, statement: Statement, bytes: usize) {
+    fn push(&mut self, kind: CommandKind, statement: Statement, bytes: usize) {
         let fold = statement.place.fold;
         let fits = |command: &&mut CommandPlan| {
             command.fold == fold
@@ -163,23 +170,25 @@ impl Plan {
 impl CommandPlan {
     pub(super) fn build(&self, folds: &[Fold<'_, '_>]) -> Result<Command, mongo::Error> {
         let fold = folds.get(self.fold).ok_or(mongo::Error::Reply("fold"))?;
-        let collection = &fold.target.collection;
+        let collection = &fold.tracked.collection;
         let mut command = match self.kind {
-            Kind::Insert => WriteCommand::insert(collection),
-            Kind::Update => WriteCommand::update(collection),
-            Kind::Delete => WriteCommand::delete(collection),
+            CommandKind::Insert => WriteCommand::insert(collection),
+            CommandKind::Update => WriteCommand::update(collection),
+            CommandKind::Delete => WriteCommand::delete(collection),
         }
         .expecting(self.bytes);
-        let slots = self.statements.iter();
-        let slots = slots.filter_map(|one| Some((slot(folds, one.place)?, one.part)));
+        let entries = self.statements.iter();
+        let entries = entries.filter_map(|one| Some((entry(folds, one.place)?, one.part)));
         // A clustered collection is scanned for a list, from its first `_id` to its last one.
-        let lists = self.kind == Kind::Delete && !fold.target.clustered;
-        let is_listed = |slot: &Slot<'_>| lists && LISTED.contains(&slot.id_kind);
-        for (slot, part) in slots.clone().filter(|(slot, _)| !is_listed(slot)) {
-            write(&mut command, slot, part)?;
+        let lists = self.kind == CommandKind::Delete && !fold.tracked.clustered;
+        let is_listed = |entry: &PendingDocument<'_>| lists && LISTED.contains(&entry.id_kind);
+        for (entry, part) in entries.clone().filter(|(entry, _)| !is_listed(entry)) {
+            write(&mut command, entry, part)?;
         }
-        let listed = slots.filter(|(slot, _)| is_listed(slot));
-        let mut listed = listed.map(|(slot, _)| (slot.id_kind, slot.id)).peekable();
+        let listed = entries.filter(|(entry, _)| is_listed(entry));
+        let mut listed = listed
+            .map(|(entry, _)| (entry.id_kind, entry.id))
+            .peekable();
         if listed.peek().is_some() {
             command.push_delete_of(listed);
         }
@@ -187,23 +196,27 @@ impl CommandPlan {
     }
 }
 
-fn write(command: &mut WriteCommand, slot: &Slot<'_>, part: Part) -> Result<(), mongo::Error> {
+fn write(
+    command: &mut WriteCommand,
+    entry: &PendingDocument<'_>,
+    part: StatementKind,
+) -> Result<(), mongo::Error> {
     match part {
-        Part::Insert => command.push(slot.write.whole().ok_or(MISPLACED)?),
-        Part::Put => {
-            let document = slot.write.whole().ok_or(MISPLACED)?;
-            command.push_replacement(slot.id_kind, slot.id, document);
+        StatementKind::Insert => command.push(entry.write.whole().ok_or(MISPLACED)?),
+        StatementKind::Put => {
+            let document = entry.write.whole().ok_or(MISPLACED)?;
+            command.push_replacement(entry.id_kind, entry.id, document);
         }
-        Part::Delta(at) => {
-            let delta = slot.write.deltas().get(at).ok_or(MISPLACED)?;
+        StatementKind::Delta(at) => {
+            let delta = entry.write.deltas().get(at).ok_or(MISPLACED)?;
             command.push_with(|writer| {
-                write_query(writer, slot.id_kind, slot.id);
+                write_query(writer, entry.id_kind, entry.id);
                 delta.write(writer);
             });
         }
-        Part::Delete => command.push_delete(slot.id_kind, slot.id),
+        StatementKind::Delete => command.push_delete(entry.id_kind, entry.id),
     }
     Ok(())
 }
 
-const MISPLACED: mongo::Error = mongo::Error::Broken("each statement has its part of a slot");
+const MISPLACED: mongo::Error = mongo::Error::Broken("each statement has its part of a entry");

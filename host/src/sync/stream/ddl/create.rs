@@ -2,7 +2,7 @@
 
 use bson::RawDocumentBuf;
 
-use super::{operation::Ddl, view::is_view};
+use super::{operation::DdlOperation, view::is_view};
 use crate::{
     metadata::{CopyState, IntentKind, NamespaceDocument, NamespaceKind},
     model::Namespace,
@@ -14,13 +14,13 @@ use crate::{
     },
 };
 
-impl Ddl<'_, '_> {
+impl DdlOperation<'_, '_> {
     pub(super) async fn create(&mut self) -> Result<bool, Error> {
         let source = self.namespace();
         let Some(destination) = self.context.scope.destination(&source)? else {
             return Ok(false);
         };
-        if self.targets.get(self.event.uuid).is_some() {
+        if self.tracked_collections.get(self.event.uuid).is_some() {
             return Ok(false);
         }
         self.refuse_collision(&source, &destination).await?;
@@ -37,7 +37,7 @@ impl Ddl<'_, '_> {
         let id_index = listed
             .as_deref()
             .and_then(|listed| listing::subdocument(listed, "idIndex"));
-        let entry = catalog::Entry {
+        let entry = catalog::CatalogEntry {
             kind: NamespaceKind::Collection,
             destination,
             uuid: self.event.uuid,

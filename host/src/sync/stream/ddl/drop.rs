@@ -4,7 +4,7 @@ use std::collections::HashSet;
 
 use bson::rawdoc;
 
-use super::operation::Ddl;
+use super::operation::DdlOperation;
 use crate::{
     metadata::{IntentKind, NamespaceDocument, NamespaceKind},
     model::Namespace,
@@ -12,7 +12,7 @@ use crate::{
     sync::{Error, catalog::destination},
 };
 
-impl Ddl<'_, '_> {
+impl DdlOperation<'_, '_> {
     pub(super) async fn drop(&mut self) -> Result<bool, Error> {
         if self.event.uuid.is_none() {
             return self.drop_view().await;
@@ -64,7 +64,7 @@ impl Ddl<'_, '_> {
         self.context.quarantine.forget(status, &namespace.id);
         status.remove_collection(&namespace.source);
         if let Some(uuid) = namespace.uuid() {
-            self.targets.remove(uuid);
+            self.tracked_collections.remove(uuid);
         }
     }
 

@@ -2,7 +2,7 @@
 
 use bson::{RawBsonRef, RawDocument, RawDocumentBuf, rawdoc};
 
-use super::operation::Ddl;
+use super::operation::DdlOperation;
 use crate::{
     metadata::IntentKind,
     model::options::BuildIndexes,
@@ -10,7 +10,7 @@ use crate::{
     sync::{Error, catalog::destination, restore::relaxation},
 };
 
-impl Ddl<'_, '_> {
+impl DdlOperation<'_, '_> {
     /// A build that fails is tried again at commit, and reported there.
     pub(super) async fn create_indexes(&mut self) -> Result<bool, Error> {
         let Some(mut namespace) = self.document().await? else {
@@ -24,7 +24,8 @@ impl Ddl<'_, '_> {
                 .await?;
             let database = self.destination(&namespace.destination);
             let collection = destination::on_destination(&namespace);
-            let specs = relaxation::buildable(&namespace.options, &created, &namespace.indexes)?;
+            let specs =
+                relaxation::buildable_indexes(&namespace.options, &created, &namespace.indexes)?;
             if !specs.is_empty() {
                 let command = relaxation::build_command(&collection, &specs);
                 if let Err(error) = self.run(&database, command).await {

@@ -13,9 +13,9 @@ use crate::{
 
 /// Numbers the intents of a term.
 #[derive(Debug, Default)]
-pub(in crate::sync::stream) struct Numbers(u64);
+pub(in crate::sync::stream) struct IntentNumbers(u64);
 
-impl Numbers {
+impl IntentNumbers {
     /// Goes on behind the intents that a term has left.
     pub(in crate::sync::stream) fn after(intents: &[IntentDocument]) -> Self {
         let number = |intent: &IntentDocument| intent.id.rsplit_once(':')?.1.parse().ok();
@@ -29,7 +29,7 @@ impl Numbers {
 }
 
 pub(super) struct Intents<'a> {
-    numbers: &'a mut Numbers,
+    numbers: &'a mut IntentNumbers,
     /// The exact position before the event, until an intent has been persisted with it.
     before: Option<PositionDocument>,
     written: Vec<IntentDocument>,
@@ -45,7 +45,7 @@ pub(super) struct NewIntent<'i, 'a> {
 }
 
 impl<'a> Intents<'a> {
-    pub(super) fn new(numbers: &'a mut Numbers, before: Option<PositionDocument>) -> Self {
+    pub(super) fn new(numbers: &'a mut IntentNumbers, before: Option<PositionDocument>) -> Self {
         Self {
             numbers,
             before,

@@ -1,6 +1,6 @@
 //! Collections that are copied while the stream runs.
 
-use super::operation::Ddl;
+use super::operation::DdlOperation;
 use crate::{
     metadata::{CopyState, NamespaceDocument, NamespaceKind},
     model::{Namespace, options::BuildIndexes},
@@ -12,7 +12,7 @@ use crate::{
     },
 };
 
-impl Ddl<'_, '_> {
+impl DdlOperation<'_, '_> {
     /// A collection that a rename brings into scope, or before other plugins, is copied now. Its documents
     /// are newer than the event, so updates up to now are not deltas.
     pub(super) async fn copy_late(
@@ -67,7 +67,7 @@ impl Ddl<'_, '_> {
         let options = catalog::options_of(found)?;
         catalog::refuse_unfaithful(&source, &options)?;
         let indexes = indexes::secondary_indexes(&database, name).await?;
-        let entry = catalog::Entry {
+        let entry = catalog::CatalogEntry {
             kind: NamespaceKind::Collection,
             source,
             destination,

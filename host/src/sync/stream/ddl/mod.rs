@@ -29,7 +29,7 @@ mod view;
 
 use std::sync::Arc;
 
-use super::{Context, Error, freshness::Exactness, targets::Targets};
+use super::{Context, Error, freshness::Exactness, tracked_collections::TrackedCollections};
 use crate::{
     metadata::PositionDocument,
     model::{
@@ -38,9 +38,9 @@ use crate::{
     },
     mongo::Change,
 };
+pub(super) use intent::IntentNumbers;
 use intent::Intents;
-pub(super) use intent::Numbers;
-use operation::Ddl;
+use operation::DdlOperation;
 pub(super) use settlement::settle;
 
 /// Events that tell of nothing that has to be done.
@@ -52,7 +52,7 @@ const PASSED_OVER: [&str; 4] = [
 ];
 
 /// What a DDL event has led to: to be recorded together with the position after it.
-pub(super) struct Applied {
+pub(super) struct DdlResult {
     /// False: it was out of scope, and does not count.
     pub(super) in_scope: bool,
     /// Nothing is to be recorded where there are none.
@@ -62,15 +62,15 @@ pub(super) struct Applied {
 /// Applies one DDL event. `before`: the exact position before it, if there is one.
 pub(super) async fn apply(
     context: &Arc<Context>,
-    targets: &mut Targets,
+    tracked_collections: &mut TrackedCollections,
     exactness: &Exactness,
     event: &ChangeEvent<'_>,
     before: Option<PositionDocument>,
-    numbers: &mut Numbers,
-) -> Result<Applied, Error> {
-    let mut ddl = Ddl {
+    numbers: &mut IntentNumbers,
+) -> Result<DdlResult, Error> {
+    let mut ddl = DdlOperation {
         context,
-        targets,
+        tracked_collections,
         exactness,
         event,
         intents: Intents::new(numbers, before),
@@ -92,10 +92,10 @@ pub(super) async fn apply(
     if in_scope {
         tracing::info!(op_type = event.op_name, namespace = %ddl.namespace(), cluster_time = %event.cluster_time, "DDL applied");
     }
-    let Ddl {
+    let DdlOperation {
         intents, changes, ..
     } = ddl;
-    Ok(Applied {
+    Ok(DdlResult {
         in_scope,
         changes: intents.end(&context.store, changes)?,
     })

@@ -2,13 +2,13 @@
 
 use bson::rawdoc;
 
-use super::operation::Ddl;
+use super::operation::DdlOperation;
 use crate::{
     metadata::IntentKind,
     sync::{Error, catalog::destination, restore::relaxation},
 };
 
-impl Ddl<'_, '_> {
+impl DdlOperation<'_, '_> {
     /// Index settings and capped sizes wait for commit, which reads them from
     /// the source. Everything else a collection's options hold is set now.
     pub(super) async fn modify(&mut self) -> Result<bool, Error> {
@@ -21,7 +21,7 @@ impl Ddl<'_, '_> {
         };
         let collection = destination::on_destination(&namespace);
         let mut command = rawdoc! { "collMod": namespace.destination.collection.as_str() };
-        let changed = relaxation::modified(&mut command, description)?;
+        let changed = relaxation::append_modified(&mut command, description)?;
         if !changed.is_empty() {
             self.intend(IntentKind::Modify, &namespace.destination)
                 .of(&namespace)
@@ -30,7 +30,7 @@ impl Ddl<'_, '_> {
             collection.append_uuid(&mut command);
             let database = self.destination(&namespace.destination);
             self.run(&database, command).await?;
-            namespace.options = relaxation::with_options(&namespace.options, &changed)?;
+            namespace.options = relaxation::merged_options(&namespace.options, &changed)?;
             self.put(&namespace)?;
         }
         Ok(true)

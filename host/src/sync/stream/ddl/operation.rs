@@ -11,15 +11,15 @@ use crate::{
     mongo::{self, Change, DestinationDatabase},
     sync::{
         Context, Error,
-        catalog::names::Names,
-        stream::{freshness::Exactness, targets::Targets},
+        catalog::names::DestinationNames,
+        stream::{freshness::Exactness, tracked_collections::TrackedCollections},
     },
 };
 
 /// One DDL event that is being applied.
-pub(super) struct Ddl<'a, 'e> {
+pub(super) struct DdlOperation<'a, 'e> {
     pub(super) context: &'a Arc<Context>,
-    pub(super) targets: &'a mut Targets,
+    pub(super) tracked_collections: &'a mut TrackedCollections,
     pub(super) exactness: &'a Exactness,
     pub(super) event: &'a ChangeEvent<'e>,
     pub(super) intents: Intents<'a>,
@@ -27,7 +27,7 @@ pub(super) struct Ddl<'a, 'e> {
     pub(super) changes: Vec<Change>,
 }
 
-impl<'e> Ddl<'_, 'e> {
+impl<'e> DdlOperation<'_, 'e> {
     pub(super) fn namespace(&self) -> Namespace {
         Namespace::new(self.event.database, self.event.collection)
     }
@@ -43,13 +43,13 @@ impl<'e> Ddl<'_, 'e> {
 
     /// The document of the event's collection, if it is in scope.
     pub(super) async fn document(&self) -> Result<Option<NamespaceDocument>, Error> {
-        let Some(target) = self.targets.get(self.event.uuid) else {
+        let Some(tracked) = self.tracked_collections.get(self.event.uuid) else {
             return Ok(None);
         };
         Ok(self
             .context
             .store
-            .namespace(&NamespaceDocument::id_of_uuid(target.uuid))
+            .namespace(&NamespaceDocument::id_of_uuid(tracked.uuid))
             .await?)
     }
 
@@ -57,7 +57,7 @@ impl<'e> Ddl<'_, 'e> {
     pub(super) fn put(&mut self, namespace: &NamespaceDocument) -> Result<(), Error> {
         self.changes
             .push(self.context.store.namespace_change(namespace)?);
-        self.targets.insert(self.context, namespace)
+        self.tracked_collections.insert(self.context, namespace)
     }
 
     /// Refuses a name that another namespace has on the destination by now. Names can only meet
@@ -67,7 +67,7 @@ impl<'e> Ddl<'_, 'e> {
         source: &Namespace,
         destination: &Namespace,
     ) -> Result<(), Error> {
-        if source == destination && !self.targets.has_renamed() {
+        if source == destination && !self.tracked_collections.has_renamed() {
             return Ok(());
         }
         let own = self.event.uuid.map(NamespaceDocument::id_of_uuid);
@@ -77,12 +77,12 @@ impl<'e> Ddl<'_, 'e> {
             .filter(|other| other.source != *source && Some(&other.id) != own.as_ref())
             .map(|other| (&other.source, &other.destination))
             .chain([(source, destination)])
-            .try_fold(Names::default(), Names::take)?;
+            .try_fold(DestinationNames::default(), DestinationNames::take)?;
         Ok(())
     }
 }
 
-impl<'a> Ddl<'a, '_> {
+impl<'a> DdlOperation<'a, '_> {
     /// Begins an intent of this event; it is persisted by [`NewIntent::write`].
     pub(super) fn intend(
         &mut self,

@@ -2,7 +2,7 @@
 
 use bson::rawdoc;
 
-use super::operation::Ddl;
+use super::operation::DdlOperation;
 use crate::{
     metadata::{IntentKind, NamespaceDocument},
     model::{Namespace, event::CollectionUuid, raw::Malformed},
@@ -10,7 +10,7 @@ use crate::{
     sync::{Error, catalog::destination},
 };
 
-impl Ddl<'_, '_> {
+impl DdlOperation<'_, '_> {
     pub(super) async fn rename(&mut self) -> Result<bool, Error> {
         let (database, collection) = self.event.rename_to()?;
         let to = Namespace::new(database, collection);

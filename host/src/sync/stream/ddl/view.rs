@@ -3,7 +3,7 @@
 
 use bson::{RawDocument, rawdoc};
 
-use super::operation::Ddl;
+use super::operation::DdlOperation;
 use crate::{
     metadata::{CopyState, IntentKind, NamespaceDocument, NamespaceKind},
     model::Namespace,
@@ -17,7 +17,7 @@ use crate::{
 /// Where a database keeps its views.
 const SYSTEM_VIEWS: &str = "system.views";
 
-impl Ddl<'_, '_> {
+impl DdlOperation<'_, '_> {
     /// Records a view, or its other definition.
     pub(super) fn put_view(
         &mut self,
@@ -26,7 +26,7 @@ impl Ddl<'_, '_> {
         options: &RawDocument,
     ) -> Result<bool, Error> {
         let scope = &self.context.scope;
-        let entry = catalog::Entry {
+        let entry = catalog::CatalogEntry {
             kind: NamespaceKind::View,
             options: views::on_destination(scope, &source, &destination, options)?,
             source,

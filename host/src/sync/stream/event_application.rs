@@ -14,16 +14,16 @@ use super::{
     ddl,
     freshness::Exactness,
     position::{StreamPosition, position_after},
-    reader::{Reader, StreamBatch},
-    round::{self, Finished, RoundBuilder},
-    targets::Targets,
+    reader::{StreamBatch, StreamReader},
+    round::{self, RoundBuilder, RoundFuture},
+    tracked_collections::TrackedCollections,
 };
 use crate::{
     metadata::{IntentDocument, PositionDocument},
     model::{ClusterTime, Position, event::ChangeEvent},
     mongo::{Change, listing},
     observe::failpoint,
-    sync::{boundary::Wish, catalog::database_names, status::Step},
+    sync::{boundary::WorkRequest, catalog::database_names, status::Activity},
 };
 
 /// Rounds that are being applied at once.
@@ -34,7 +34,7 @@ const PERSIST_EVERY: Duration = Duration::from_secs(1);
 
 /// Why the stream has ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(in crate::sync) enum End {
+pub(in crate::sync) enum StreamEnd {
     /// Everything up to the commit time is applied.
     Drained,
     /// The session asked the work to stop; the position is persisted.
@@ -42,20 +42,20 @@ pub(in crate::sync) enum End {
 }
 
 /// The state of change event application between two events.
-pub(super) struct EventPipeline {
+pub(super) struct EventApplication {
     pub(super) context: Arc<Context>,
     pub(super) position: StreamPosition,
-    pub(super) targets: Targets,
+    pub(super) tracked_collections: TrackedCollections,
     pub(super) exactness: Arc<Exactness>,
-    reader: Reader,
+    reader: StreamReader,
     appliers: Appliers,
-    rounds: FuturesOrdered<Finished>,
-    numbers: ddl::Numbers,
+    rounds: FuturesOrdered<RoundFuture>,
+    numbers: ddl::IntentNumbers,
     /// Intents whose commands may still arrive.
     in_flight: Vec<IntentDocument>,
 }
 
-impl EventPipeline {
+impl EventApplication {
     /// Opens all writers first: what earlier work of this host has sent is done by then, or
     /// never, so that the position and the source's time are read after the last of it.
     pub(super) async fn open(
@@ -73,47 +73,49 @@ impl EventPipeline {
         let safe = position.map(|position| position.safe);
         let in_flight = context.store.intents().await?;
         ddl::settle(&context, &in_flight).await?;
-        let mut pipeline = Self {
-            numbers: ddl::Numbers::after(&in_flight),
+        let mut application = Self {
+            numbers: ddl::IntentNumbers::after(&in_flight),
             in_flight,
-            reader: Reader::new(
+            reader: StreamReader::new(
                 context.source.clone(),
                 context.status.clone(),
                 start_time,
                 safe.clone(),
             ),
-            targets: Targets::load(&context).await?,
+            tracked_collections: TrackedCollections::load(&context).await?,
             appliers,
             rounds: FuturesOrdered::new(),
             position: StreamPosition::new(&context, &exactness, start_time, safe),
             exactness,
             context,
         };
-        pipeline.position.begin().await?;
-        Ok(pipeline)
+        application.position.begin().await?;
+        Ok(application)
     }
 
     /// Applies events until everything up to the commit time is applied, or the work is cancelled.
     pub(super) async fn apply_until(
         &mut self,
         mut commit_time: watch::Receiver<Option<ClusterTime>>,
-        wishes: &mut mpsc::Receiver<Wish>,
-    ) -> Result<End, Error> {
-        self.copy_pending(wishes).await?;
-        self.context.status.set_step(Step::ChangeEventApplication);
+        requests: &mut mpsc::Receiver<WorkRequest>,
+    ) -> Result<StreamEnd, Error> {
+        self.copy_pending(requests).await?;
+        self.context
+            .status
+            .set_activity(Activity::ChangeEventApplication);
         let mut ticks = tokio::time::interval(PERSIST_EVERY);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let cancel = self.context.cancel.clone();
         loop {
             if self.position.has_passed(*commit_time.borrow_and_update()) {
-                return Ok(End::Drained);
+                return Ok(StreamEnd::Drained);
             }
             tokio::select! {
                 biased;
                 () = cancel.cancelled() => return Err(Error::Cancelled),
                 Some(finished) = self.rounds.next(), if !self.rounds.is_empty() => self.finished(finished)?,
                 _ = ticks.tick() => self.position.persist(false).await?,
-                Some(wish) = wishes.recv() => self.grant(wish, wishes).await?,
+                Some(request) = requests.recv() => self.serve(request, requests).await?,
                 changed = commit_time.changed() => changed.map_err(|_closed| Error::Cancelled)?,
                 batch = self.reader.next(), if self.rounds.len() < MAX_ROUNDS => self.take(batch?).await?,
             }
@@ -128,8 +130,8 @@ impl EventPipeline {
         for document in batch.events()? {
             let event = ChangeEvent::parse(document?)?;
             if event.op_type.is_crud() {
-                if let Some(target) = self.targets.get(event.uuid) {
-                    round.push(&event, target)?;
+                if let Some(tracked) = self.tracked_collections.get(event.uuid) {
+                    round.push(&event, tracked)?;
                 }
             } else {
                 let before =
@@ -163,9 +165,9 @@ impl EventPipeline {
             ddl::settle(&self.context, &self.in_flight).await?;
         }
         let before = self.position.document();
-        let ddl::Applied { in_scope, changes } = ddl::apply(
+        let ddl::DdlResult { in_scope, changes } = ddl::apply(
             &self.context,
-            &mut self.targets,
+            &mut self.tracked_collections,
             &self.exactness,
             event,
             before,
@@ -191,7 +193,7 @@ impl EventPipeline {
         record_ddl(&self.context, changes, document.as_ref()).await?;
         self.position.recorded(after, document.as_ref());
         self.in_flight = self.context.store.intents().await?;
-        self.targets.fill_uuids(&self.context).await?;
+        self.tracked_collections.fill_uuids(&self.context).await?;
         failpoint("position_persisted");
         Ok(())
     }
@@ -209,7 +211,7 @@ impl EventPipeline {
         outcome
     }
 
-    fn finished(&mut self, round: Result<round::Applied, Error>) -> Result<(), Error> {
+    fn finished(&mut self, round: Result<round::RoundReport, Error>) -> Result<(), Error> {
         let round = round.inspect_err(|_| self.position.fail())?;
         self.context.status.add_events_applied(round.events);
         self.context.status.has_moved();
@@ -246,7 +248,8 @@ async fn record_ddl(
     });
     match created {
         Some(database)
-            if database_names::free_name(&context.destination, database, &error).await? =>
+            if database_names::free_database_name(&context.destination, database, &error)
+                .await? =>
         {
             Ok(store.record_ddl(changes, after).await?)
         }

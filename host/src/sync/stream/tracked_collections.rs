@@ -12,7 +12,7 @@ use crate::{
 };
 
 /// A collection in scope, as of the event that is being read.
-pub(super) struct Target {
+pub(super) struct TrackedCollection {
     pub(super) uuid: CollectionUuid,
     /// Its name on the source.
     pub(super) source: Namespace,
@@ -34,11 +34,11 @@ const COLLATED: [u8; 4] = [kind::STRING, kind::SYMBOL, kind::DOCUMENT, kind::ARR
 /// Every collection in scope, by its UUID on the source. A collection that is
 /// not here is out of scope, so its events are passed over.
 #[derive(Default)]
-pub(super) struct Targets {
-    by_uuid: HashMap<CollectionUuid, Arc<Target>>,
+pub(super) struct TrackedCollections {
+    by_uuid: HashMap<CollectionUuid, Arc<TrackedCollection>>,
 }
 
-impl Target {
+impl TrackedCollection {
     /// True for a document of which the order of events is data beyond the document itself: natural order is, and
     /// different `_id`s can be equal under a collation.
     pub(super) fn is_strict(&self, id_kind: u8) -> bool {
@@ -51,14 +51,14 @@ impl Target {
     }
 }
 
-impl Targets {
+impl TrackedCollections {
     pub(super) async fn load(context: &Context) -> Result<Self, Error> {
-        let mut targets = Self::default();
+        let mut tracked_collections = Self::default();
         for namespace in context.store.namespaces().await? {
-            targets.insert(context, &namespace)?;
+            tracked_collections.insert(context, &namespace)?;
         }
-        targets.fill_uuids(context).await?;
-        Ok(targets)
+        tracked_collections.fill_uuids(context).await?;
+        Ok(tracked_collections)
     }
 
     /// Looks up the UUIDs on the destination of collections that were just created, and records them.
@@ -66,8 +66,8 @@ impl Targets {
         let unknown: Vec<_> = self
             .by_uuid
             .values()
-            .filter(|target| target.collection.uuid.is_none())
-            .map(|target| target.namespace_id())
+            .filter(|tracked| tracked.collection.uuid.is_none())
+            .map(|tracked| tracked.namespace_id())
             .collect();
         for id in unknown {
             let Some(mut namespace) = context.store.namespace(&id).await? else {
@@ -86,7 +86,7 @@ impl Targets {
         Ok(())
     }
 
-    pub(super) fn get(&self, uuid: Option<CollectionUuid>) -> Option<&Arc<Target>> {
+    pub(super) fn get(&self, uuid: Option<CollectionUuid>) -> Option<&Arc<TrackedCollection>> {
         self.by_uuid.get(&uuid?)
     }
 
@@ -101,7 +101,7 @@ impl Targets {
             return Ok(());
         }
         if let Some(uuid) = namespace.uuid() {
-            let target = Target {
+            let tracked = TrackedCollection {
                 uuid,
                 source: namespace.source.clone(),
                 collection: destination::on_destination(namespace),
@@ -110,19 +110,19 @@ impl Targets {
                 clustered: options::is_clustered(&namespace.options),
                 chain: context.chain.of(&namespace.source)?,
             };
-            self.by_uuid.insert(uuid, Arc::new(target));
+            self.by_uuid.insert(uuid, Arc::new(tracked));
         }
         Ok(())
     }
 
     /// Asks again which plugins see which collection.
     pub(super) fn refresh(&mut self, context: &Context) -> Result<(), Error> {
-        for target in self.by_uuid.values_mut() {
-            *target = Arc::new(Target {
-                chain: context.chain.of(&target.source)?,
-                source: target.source.clone(),
-                collection: target.collection.clone(),
-                ..**target
+        for tracked in self.by_uuid.values_mut() {
+            *tracked = Arc::new(TrackedCollection {
+                chain: context.chain.of(&tracked.source)?,
+                source: tracked.source.clone(),
+                collection: tracked.collection.clone(),
+                ..**tracked
             });
         }
         Ok(())
@@ -132,10 +132,10 @@ impl Targets {
     pub(super) fn has_renamed(&self) -> bool {
         self.by_uuid
             .values()
-            .any(|target| target.source != target.collection.namespace)
+            .any(|tracked| tracked.source != tracked.collection.namespace)
     }
 
-    pub(super) fn remove(&mut self, uuid: CollectionUuid) -> Option<Arc<Target>> {
+    pub(super) fn remove(&mut self, uuid: CollectionUuid) -> Option<Arc<TrackedCollection>> {
         self.by_uuid.remove(&uuid)
     }
 }
