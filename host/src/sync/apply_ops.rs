@@ -1,24 +1,27 @@
-//! `applyOps` on the source. What one applies atomically is one entry of the oplog that no change stream carries, so it can only
-//! be seen that there was one: each server counts the commands that it has run.
+//! Detection of `applyOps` on the source. Operations that the command applies atomically are a
+//! single oplog entry that no change stream carries. Only the run itself is visible, in each
+//! server's count of commands.
 
 use std::time::Duration;
 
 use super::{Context, Record};
 use crate::mongo::{AppliedOps, applied_ops};
 
-/// Between two looks.
+/// Interval between two checks.
 const EVERY: Duration = Duration::from_secs(10);
 
 const WARNING: &str = "applyOps was run on the source while the sync ran. Operations that it applies atomically reach no change \
                        stream, so they are missing on the destination. Compare what it changed, or copy those collections \
                        again.";
 
-/// The count that is known. Another process, as of a new primary, counts anew.
+/// The last known count. Another process, for instance a new primary, starts its own count.
 #[derive(Default)]
 pub(super) struct ApplyOpsWatch(tokio::sync::Mutex<Option<AppliedOps>>);
 
 impl ApplyOpsWatch {
-    /// Looks again and again; never returns.
+    /// Checks at every interval. Never returns.
+    ///
+    /// Cancel safe: a check that is dropped leaves the last known count as it was.
     pub(super) async fn watch(&self, context: &Context, record: &Record) {
         loop {
             self.check(context, record).await;
@@ -26,7 +29,8 @@ impl ApplyOpsWatch {
         }
     }
 
-    /// Persists a warning if one was run since the last look. A source that does not answer is asked next time.
+    /// Persists a warning if `applyOps` was run since the last check. A source that does not answer
+    /// is asked at the next check.
     pub(super) async fn check(&self, context: &Context, record: &Record) {
         let mut known = self.0.lock().await;
         let Some(now) = applied_ops(&context.source).await else {
@@ -42,7 +46,7 @@ impl ApplyOpsWatch {
     }
 }
 
-/// False if the warning could not be persisted.
+/// Persists the warning once. Returns whether it is persisted.
 async fn warn(record: &Record) -> bool {
     if record.get().warnings.iter().any(|known| known == WARNING) {
         return true;

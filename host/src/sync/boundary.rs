@@ -1,10 +1,9 @@
-//! What the session asks of the work while it runs.
+//! Requests of the session to the work, and boundaries.
 //!
-//! A *boundary* is a moment at which no document is with a plugin whose answer counts
-//! from another moment. In change event application everything that was read is
-//! applied and its position is persisted, and nothing is read before the session lets
-//! go. While collections are copied there is no position: the copy goes on, and takes
-//! up a swap between two batches.
+//! A *boundary* is a moment at which every earlier round is applied and no later round has begun,
+//! so no document is with a plugin. During change event application the position is persisted at
+//! the boundary, and nothing is read until the session releases it. During a copy there is no
+//! position: the copy goes on, and takes up a swap between two batches.
 
 use tokio::sync::{mpsc, oneshot};
 
@@ -14,53 +13,56 @@ use crate::{
     mongo::listing,
 };
 
-/// What the session asks for, and where to answer. A wish that is dropped is one
-/// that the work has ended before.
+/// A request to the running work, with the channel for its answer.
+///
+/// A dropped sender means that the work ended before it served the request.
 pub enum WorkRequest {
-    /// Try quarantined documents again.
+    /// Retry quarantined documents.
     RetryQuarantined(oneshot::Sender<Result<(), OperatorError>>),
-    /// Come to a boundary, and stay there.
+    /// Come to a boundary and hold it.
     Boundary(oneshot::Sender<Result<Boundary, OperatorError>>),
 }
 
-/// The work at a boundary. It goes on when this is dropped.
+/// A boundary that the work holds. Dropping it releases the work with its components unchanged.
 #[derive(Debug)]
 pub struct Boundary {
-    /// The source's cluster time: no event behind it has been through the plugins as they are,
-    /// and every event before it has. In the initial sync, in which no event has, it is the
-    /// source's time at that moment.
+    /// The source's cluster time of the boundary: the present components have seen every event
+    /// before it and no event after it. During the initial sync, which sees no events, it is the
+    /// source's current time.
     pub time: ClusterTime,
-    /// Collections are being copied. Which ones is settled: more join them when the work begins
-    /// anew.
+    /// Whether collections are being copied. Their set is fixed: others join when the work starts
+    /// again.
     pub copying: bool,
     then: oneshot::Sender<Continuation>,
 }
 
-/// How the work goes on behind a boundary.
+/// How the work goes on after a boundary.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Continuation {
-    /// Nothing has changed.
+    /// The components are the same.
     Unchanged,
     /// Components have been swapped.
     Swapped,
-    /// And the session has listed what is to be copied again because of it.
+    /// Components have been swapped, and the session lists collections that have to be copied
+    /// again.
     CopyAgain,
 }
 
 impl Boundary {
-    /// Lets the work go on with other components.
+    /// Releases the work with swapped components. `copy_again`: the session lists collections to
+    /// copy again.
     pub fn swapped(self, copy_again: bool) {
         let then = if copy_again {
             Continuation::CopyAgain
         } else {
             Continuation::Swapped
         };
-        // Work that was stopped meanwhile begins with them.
+        // Work that was stopped meanwhile starts with the new components.
         let _ = self.then.send(then);
     }
 }
 
-/// Answers with a boundary and waits until the session lets go, or the work is to stop.
+/// Answers with a boundary and holds it until the session releases it or the work is cancelled.
 pub(super) async fn hold(
     context: &Context,
     answer: oneshot::Sender<Result<Boundary, OperatorError>>,
@@ -86,8 +88,10 @@ pub(super) async fn hold(
     then
 }
 
-/// Does the work of a copy, and grants requests meanwhile. `position` is where the stream
-/// stands, if there is one.
+/// Runs the work of a copy and serves requests meanwhile. `position` is the stream's position, if
+/// it has one.
+///
+/// Cancel safe as far as `work` is.
 pub(super) async fn copy_and_serve<T>(
     context: &Context,
     requests: &mut mpsc::Receiver<WorkRequest>,
@@ -116,7 +120,7 @@ async fn serve_in_copy(context: &Context, position: Option<ClusterTime>, request
                     hold(context, answer, time, true).await;
                 }
                 Err(error) => {
-                    // Nobody waits any more when the call was cut off.
+                    // The receiver is gone if the call was cut off.
                     let _ = answer.send(Err(error.into()));
                 }
             }

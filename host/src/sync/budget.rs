@@ -1,29 +1,32 @@
-//! The bytes of documents that are in memory at once: what is read of the source takes a share before it is
-//! read, and keeps it until it is written.
+//! The memory budget for documents. A read of the source takes a share before it starts and keeps
+//! it until its documents are written.
 
 use std::sync::Arc;
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-/// KiB of documents in memory at once, over all workers and look-ups.
+/// KiB of documents in memory, over all workers and look-ups.
 const KIB: usize = 96 * 1024;
 
 /// The server's largest reply, in KiB.
 const REPLY_KIB: u32 = 16 * 1024 + 64;
 
-/// Shared by all that read documents for one sync.
+/// The budget of one sync, shared by all its readers.
 #[derive(Clone)]
 pub(crate) struct Budget(Arc<Semaphore>);
 
-/// A part of the budget, given back when it is dropped.
+/// A share of the budget, given back when it is dropped.
 pub(crate) struct Share(Option<OwnedSemaphorePermit>);
 
 impl Budget {
+    /// A budget of 96 MiB.
     pub(crate) fn new() -> Self {
         Self(Arc::new(Semaphore::new(KIB)))
     }
 
-    /// A share for one reply of any size. Waits until there is one.
+    /// Takes a share for a reply of any size, after waiting for it.
+    ///
+    /// Cancel safe: a dropped call takes no share.
     pub(crate) async fn reserve(&self) -> Share {
         // The budget is never closed, so a permit always comes.
         Share(self.0.clone().acquire_many_owned(REPLY_KIB).await.ok())
@@ -31,7 +34,7 @@ impl Budget {
 }
 
 impl Share {
-    /// Gives back what a reply of `bytes` did not take.
+    /// Gives back the part of the share that a reply of `bytes` bytes does not need.
     pub(crate) fn keep(&mut self, bytes: usize) {
         if let Some(share) = &mut self.0 {
             let kib = bytes / 1024 + 1;

@@ -1,4 +1,4 @@
-//! The source's time that a commit drains to.
+//! The cluster time that a commit drains to.
 
 use std::time::Duration;
 
@@ -10,11 +10,14 @@ use crate::{
     mongo::{Cluster, Sent, listing, once},
 };
 
-/// How long a call of commit waits for the source.
+/// The time that a commit call waits for the source.
 const COMMIT_ANSWER: Duration = Duration::from_secs(3);
 
-/// The source's cluster time now: everything acknowledged so far is at or before it. A note in
-/// the oplog, where the user may write one, moves an idle source past it at once.
+/// The source's current cluster time: every acknowledged write is at or before it. A note in the
+/// oplog moves an idle source past that time at once, if the user may write one.
+///
+/// # Errors
+/// `ConnectionFailed` if the source does not answer within 3 s.
 pub async fn take_commit_time(source: &Cluster) -> Result<ClusterTime, Error> {
     let source = source.client.called(SOURCE);
     let taken = timeout(COMMIT_ANSWER, listing::operation_time(&source));

@@ -1,4 +1,4 @@
-//! What every part of one sync's work shares.
+//! The state that all parts of a sync's work share.
 
 use std::sync::Arc;
 
@@ -14,15 +14,15 @@ use crate::{
     plugin::Chain,
 };
 
-/// The name that errors give the source.
+/// The name of the source in error messages.
 pub(super) const SOURCE: &str = "the source";
 
-/// How many tasks work at once, from mongosync's `loadLevel`.
+/// The number of parallel tasks, from mongosync's `loadLevel`.
 #[derive(Clone, Copy, Debug)]
 pub struct Workers(usize);
 
 impl Workers {
-    /// `load_level` 1 to 4; 3 is the default. Four writers saturate two cores
+    /// The number for a `load_level` of 1 to 4; 3 is the default. Four writers saturate two cores
     /// of a destination (docs/performance.md).
     pub fn of_load_level(load_level: u8) -> Self {
         Self(match load_level {
@@ -33,11 +33,13 @@ impl Workers {
         })
     }
 
+    /// The number of tasks, at least 1.
     pub fn count(self) -> usize {
         self.0
     }
 }
 
+/// The clusters, the metadata and the shared state of a sync's work.
 pub(crate) struct Context {
     pub(crate) source: Client,
     pub(crate) destination: Destination,
@@ -55,6 +57,10 @@ pub(crate) struct Context {
 }
 
 impl Context {
+    /// Ends work that was asked to stop.
+    ///
+    /// # Errors
+    /// `Cancelled`.
     pub(crate) fn check_cancelled(&self) -> Result<(), Error> {
         if self.cancel.is_cancelled() {
             Err(Error::Cancelled)

@@ -1,10 +1,11 @@
-//! Why a sync stopped.
+//! The reasons that end a sync's work.
 
 use crate::{
     model::{ErrorKind, ErrorName, OperatorError, raw::Malformed},
     mongo,
 };
 
+/// A failure of a sync's work, or its cancellation.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     #[error(transparent)]
@@ -38,11 +39,11 @@ impl From<Error> for OperatorError {
 }
 
 impl Error {
-    /// The error, where commit tries again what failed. Another host's sync is not ours to go on with, and
-    /// an outage ends the work.
+    /// The error, if commit can try again later. A sync of another host must not go on, and an
+    /// outage ends the work.
     ///
     /// # Errors
-    /// The error, where it ends the work.
+    /// The error, if it ends the work.
     pub(super) fn unless_fatal(self) -> Result<Self, Self> {
         match self {
             Self::Mongo(ref failed)

@@ -18,13 +18,13 @@ use crate::{
     observe::failpoint,
 };
 
-/// Namespaces that are recorded as ready in one transaction.
+/// Namespaces that are recorded as ready together.
 const FINISHED_TOGETHER: usize = 100;
 
-/// Collections whose indexes are built at the same time.
+/// Collections whose indexes are built in parallel.
 const PARALLEL_BUILDS: usize = 2;
 
-/// Builds indexes of these specifications.
+/// Builds indexes with these specifications.
 pub(super) async fn build(
     database: &DestinationDatabase,
     collection: &CollectionRef,
@@ -36,8 +36,8 @@ pub(super) async fn build(
     run(database, build_command(collection, specs)).await
 }
 
-/// Phase "index building": indexes of every copied collection, then views.
-/// A build that fails is tried again at commit, and reported there.
+/// Builds the indexes of every copied collection, and marks collections and views as ready. A
+/// failed build is repeated and reported at commit.
 pub(super) async fn build_all(context: &Context) -> Result<(), Error> {
     let namespaces = context.store.namespaces().await?;
     let after_copy = context.options.build_indexes == BuildIndexes::AfterDataCopy;
@@ -61,7 +61,7 @@ pub(super) async fn build_all(context: &Context) -> Result<(), Error> {
         .buffer_unordered(PARALLEL_BUILDS)
         .try_collect::<Vec<()>>()
         .await?;
-    // Views are made at commit, so that their names stand in nobody's way until then.
+    // Views are created at commit, so their names block no other namespace before.
     for together in [others, views].concat().chunks(FINISHED_TOGETHER) {
         finish(context, together.to_vec()).await?;
     }
@@ -69,8 +69,8 @@ pub(super) async fn build_all(context: &Context) -> Result<(), Error> {
     Ok(())
 }
 
-/// Keeps clustered collections from expiring documents that an earlier release has created as they are on the
-/// source. Commit restores that.
+/// Keeps clustered collections from expiring documents, where an earlier release created them with
+/// the source's expiry. Commit restores the expiry.
 pub(super) async fn relax_expiry(context: &Context) -> Result<(), Error> {
     let namespaces = context.store.namespaces().await?;
     let expiring = namespaces.into_iter().filter(|namespace| {
@@ -95,12 +95,12 @@ pub(super) async fn relax_expiry(context: &Context) -> Result<(), Error> {
     Ok(())
 }
 
-/// Shows how many indexes there are to build, and those of finished collections as built.
+/// Shows the number of indexes to build, and the indexes of finished collections as built.
 pub(super) fn plan(context: &Context, namespaces: &[NamespaceDocument]) {
     show(&context.status, context.options.build_indexes, namespaces);
 }
 
-/// Shows the same of a sync whose work has not begun in this process.
+/// Like [`plan`], for a sync whose work has not begun in this process.
 pub fn show(status: &Status, build_indexes: BuildIndexes, namespaces: &[NamespaceDocument]) {
     let collections = || {
         namespaces
@@ -116,7 +116,7 @@ pub fn show(status: &Status, build_indexes: BuildIndexes, namespaces: &[Namespac
     }
 }
 
-/// Indexes that are built for a collection before change events are applied.
+/// The number of indexes that are built for a collection before change events are applied.
 fn wanted(build_indexes: BuildIndexes, namespace: &NamespaceDocument) -> u64 {
     match build_indexes {
         BuildIndexes::Never => 0,
@@ -141,7 +141,7 @@ async fn finish(context: &Context, mut namespaces: Vec<NamespaceDocument>) -> Re
     Ok(())
 }
 
-/// Builds a collection's indexes together, or one by one where one of them fails.
+/// Builds a collection's indexes together, or one by one if that fails.
 pub(super) async fn build_namespace(
     context: &Context,
     namespace: &NamespaceDocument,

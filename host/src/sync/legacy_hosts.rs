@@ -1,13 +1,13 @@
-//! Keeps hosts of 0.1.0 and 0.1.1 from writing metadata: they know no lease, and one that was cut
-//! off while the sync was migrated still believes that it works on it.
+//! The lockout of hosts of releases 0.1.0 and 0.1.1 from writing metadata. They know no lease, and
+//! a host that was cut off during the migration still believes that it works on the sync.
 //!
 //! - `position` and `partitions`, which such a host writes once a second, are views: writes fail
 //!   with CommandNotSupportedOnView (166), which it does not retry.
-//! - The other collections that it writes have a validator that requires `term`, which every
-//!   later release writes: its writes fail with DocumentValidationFailure (121).
+//! - Its other collections have a validator that requires `term`, which every later release writes:
+//!   its writes fail with DocumentValidationFailure (121).
 //!
-//! Both are set after the migration and looked at again at every takeover, so a crash between the
-//! two leaves nothing open.
+//! Both are set after the migration and checked at every takeover, so a crash between the two
+//! leaves no gap.
 
 use bson::{RawArrayBuf, RawBsonRef, RawDocument, RawDocumentBuf, rawdoc};
 
@@ -18,14 +18,14 @@ use crate::{
     mongo::{self, Destination, DestinationDatabase, code, listing, retry},
 };
 
-/// Collections that hosts without a lease write, by the name that they have in every version.
+/// Collections that hosts without a lease write under the same name in every version.
 const WITH_TERM: [&str; 3] = ["session", "namespaces", "quarantine"];
 
-/// How often the collections are listed before giving up; more than two means that another
+/// How often the collections are listed before giving up. More than two listings mean that another
 /// client changes them.
 const ATTEMPTS: usize = 5;
 
-/// Answers to a command whose collection has changed since it was listed, or whose first reply
+/// Codes for a collection that has changed since it was listed, or for a command whose first answer
 /// was lost.
 const CHANGED: [i32; 3] = [
     code::NAMESPACE_EXISTS,
@@ -33,17 +33,22 @@ const CHANGED: [i32; 3] = [
     code::COLLECTION_UUID_MISMATCH,
 ];
 
-/// Makes writes of hosts without a lease fail. Idempotent; metadata must be of version 3.
+/// Makes writes of hosts without a lease fail. Idempotent. The metadata must have version 3.
+///
+/// Cancel safe: the next takeover completes an unfinished lockout.
+///
+/// # Errors
+/// The collections still change after several attempts.
 pub async fn lock_out_legacy_hosts(destination: &Destination) -> Result<(), Error> {
     run_until_done(destination, lock_commands).await
 }
 
-/// Undoes [`lock_out_legacy_hosts`], for the step back to a version that those names belong to.
+/// Reverts [`lock_out_legacy_hosts`], before the step back to a version that uses those names.
 pub(super) async fn readmit(destination: &Destination) -> Result<(), Error> {
     run_until_done(destination, unlock_commands).await
 }
 
-/// Lists the collections and runs the commands that `left` gives for them, until there are none.
+/// Lists the collections and runs the commands that `left` returns for them, until it returns none.
 async fn run_until_done(
     destination: &Destination,
     left: fn(&[RawDocumentBuf]) -> Vec<RawDocumentBuf>,
@@ -77,7 +82,7 @@ fn validator() -> RawDocumentBuf {
     rawdoc! { "term": { "$exists": true } }
 }
 
-/// The commands that make the metadata refuse hosts without a lease.
+/// The commands that lock out hosts without a lease.
 fn lock_commands(listed: &[RawDocumentBuf]) -> Vec<RawDocumentBuf> {
     let views = RENAMED
         .iter()
@@ -103,7 +108,8 @@ fn view_commands(listed: Option<&RawDocument>, name: &str, on: &str) -> Vec<RawD
         }
         return vec![rawdoc! { "collMod": name, "viewOn": on, "pipeline": pipeline }];
     }
-    // A migrated collection is empty; documents are of a host that had lost the sync by then.
+    // A migrated collection is empty. Its documents come from a host that had lost the sync by
+    // then.
     let mut drop = rawdoc! { "drop": name };
     if let Ok(Some(uuid)) = listed
         .get_document("info")
@@ -133,10 +139,10 @@ fn validator_command(listed: Option<&RawDocument>, name: &str) -> Option<RawDocu
     Some(command)
 }
 
-/// The commands that take away what [`lock_commands`] made.
+/// The commands that revert [`lock_commands`].
 fn unlock_commands(listed: &[RawDocumentBuf]) -> Vec<RawDocumentBuf> {
-    // By name: a view has no UUID. The step back writes a collection of the name only after the
-    // reply has come.
+    // By name, since a view has no UUID. The step back writes a collection of that name only after
+    // the reply.
     let views = RENAMED
         .iter()
         .filter(|(name, _)| find(listed, name).is_some_and(is_view))

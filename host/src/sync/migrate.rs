@@ -1,12 +1,12 @@
-//! Brings metadata to this release's version, one step at a time.
+//! The migration of metadata to this release's version, step by step.
 //!
-//! A step is one transaction: it finds the lease in our term and the metadata in the
-//! version that the step begins with, takes the documents that the step wants to see off
-//! their collections, writes what the component makes of them, and sets the version
-//! last. So a crash leaves the one version or the other, and nothing between.
+//! A step is one transaction. It finds the lease in its own term and the metadata in the step's
+//! first version, takes the documents that the step asks for off their collections, writes the
+//! component's results, and sets the version last. So a crash leaves one version or the other.
 //!
-//! Views under the old names of version 3 are no part of the transaction, see [`super::legacy_hosts`]:
-//! before the step back they are dropped; after the step forward a takeover creates them.
+//! Views under the old names of version 3 are not part of the transaction, see
+//! [`super::legacy_hosts`]: they are dropped before the step back, and a takeover creates them
+//! after the step forward.
 
 use std::{sync::Arc, time::Instant};
 
@@ -24,10 +24,15 @@ use crate::{
 /// The collection that holds the version.
 const SESSION: &str = "session";
 
-/// The first version that hosts without a lease are shut out of.
+/// The first version that locks out hosts without a lease.
 const LOCKED_OUT_SINCE: i32 = 3;
 
-/// Migrates from one version to the other, up or down.
+/// Migrates from the first version to the second, up or down.
+///
+/// Cancel safe: each step is one transaction.
+///
+/// # Errors
+/// `MetadataVersionNotSupported` if a step is missing; the refusal of a step's component.
 pub async fn migrate(
     destination: &Client,
     tenure: &Tenure,
@@ -66,7 +71,7 @@ pub async fn migrate(
     Ok(())
 }
 
-/// One step, up or down.
+/// A step, up or down.
 struct MigrationStep {
     migrator: Migrator,
     direction: Direction,
@@ -74,7 +79,7 @@ struct MigrationStep {
     to: i32,
 }
 
-/// What a step has been refused for, by the component.
+/// The number of written documents, or the component's refusal.
 type StepResult = Result<usize, OperatorError>;
 
 impl MigrationStep {
@@ -99,12 +104,12 @@ impl MigrationStep {
         })
     }
 
-    /// Whether hosts without a lease may write the metadata after the step, and not before it.
+    /// Whether the step ends the lockout of hosts without a lease.
     fn ends_lockout(&self) -> bool {
         self.to < LOCKED_OUT_SINCE && LOCKED_OUT_SINCE <= self.from
     }
 
-    /// Takes the step; the documents that were written.
+    /// Takes the step in one transaction.
     async fn take(
         &self,
         documents: &Documents,
@@ -119,7 +124,7 @@ impl MigrationStep {
             return Err(mongo::Error::Reply("session"));
         };
         match session.get_i32("metadataVersion") {
-            // An earlier attempt, whose answer was lost, has done it.
+            // Done by an earlier attempt whose answer was lost.
             Ok(version) if version == self.to => return Ok(Ok(0)),
             Ok(version) if version == self.from => {}
             _ => return Err(mongo::Error::Reply("metadataVersion")),
@@ -138,7 +143,8 @@ impl MigrationStep {
         Ok(Ok(count))
     }
 
-    /// What stands in place of the documents that the step wants to see.
+    /// The changes that replace the documents that the step asks for, and the number of written
+    /// documents.
     async fn changes(
         &self,
         transaction: &mut Transaction,

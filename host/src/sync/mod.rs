@@ -1,8 +1,8 @@
 //! The work of one sync, from an empty destination to commit.
 //!
-//! Phases only go forward, and each is persisted before the next begins, so a
-//! host that takes over goes on where the last one stopped:
-//! collection copy, index build, change event application, restore, done.
+//! Phases only go forward, and each is persisted before the next begins, so that a host that takes
+//! over goes on where the previous host stopped: collection copy, index build, change event
+//! application, restore, done.
 
 mod apply_ops;
 mod boundary;

@@ -1,4 +1,4 @@
-//! The start of a sync: its catalog is read, and persisted with the session.
+//! The start of a sync: the catalog is read, and persisted with the session.
 
 use std::sync::Arc;
 
@@ -14,19 +14,25 @@ use crate::{
     plugin::Router,
 };
 
-/// What a start found: everything that is to be persisted before the work begins.
+/// The catalog of a start, to be persisted before the work begins.
 pub struct Plan {
     catalog: catalog::Catalog,
+    /// Bytes of documents to copy, uncompressed.
     pub total_bytes: u64,
 }
 
 impl Plan {
+    /// The cluster time at which the catalog is exact.
     pub fn start_time(&self) -> ClusterTime {
         self.catalog.time
     }
 }
 
-/// Reads what is in scope on the source and how large it is; changes nothing.
+/// Reads the namespaces in scope on the source, and their size. Changes nothing.
+///
+/// # Errors
+/// `NamespaceCollision` for two namespaces with one name on the destination;
+/// `CollectionNotSupported` and `TimeSeriesNotSupported` for collections that cannot be synced.
 pub async fn plan(source: &Cluster, router: Arc<Router>) -> Result<Plan, Error> {
     let source = source.client.called(SOURCE);
     let scope = Scope::new(router);
@@ -47,7 +53,7 @@ pub async fn plan(source: &Cluster, router: Arc<Router>) -> Result<Plan, Error> 
     })
 }
 
-/// Persists a plan and its session, together: with that the sync has begun.
+/// Persists a plan and its session in one transaction, which begins the sync.
 pub async fn begin(
     store: &metadata::Store,
     plan: &Plan,

@@ -1,11 +1,11 @@
-//! Documents that a plugin could not handle, remembered on the destination by `_id` and reason. The document
-//! itself stays on the source alone: what a plugin is there to mask must not be stored beside it.
+//! The quarantine: documents that a plugin could not handle, recorded on the destination by `_id`
+//! and reason. The document stays on the source alone, since the failed plugin may be there to mask
+//! it.
 //!
 //! Invariants:
-//! - an entry is durable before the position, or the partition's progress, moves
-//!   past its document;
-//! - a document is in quarantine or on the destination, as of the event that was
-//!   applied last: what a later event makes of it, or a retry, takes its entry away.
+//! - an entry is durable before the position, or the partition's progress, moves past its document;
+//! - a document is either in quarantine or on the destination, as of the last applied event: a
+//!   later event or a retry removes its entry.
 
 use std::collections::{HashMap, HashSet};
 
@@ -25,25 +25,27 @@ use crate::{
     plugin::Fault,
 };
 
-/// What one transaction puts aside at most, unless one document alone is larger: its `_id` may be nearly all of it.
+/// The limits of one transaction. A single larger document goes alone, as its `_id` may be nearly
+/// all of it.
 const PART_DOCUMENTS: usize = 1_000;
 const PART_BYTES: usize = 4 << 20;
 
-/// What is in quarantine, by the namespace's id. Only ids are in memory.
+/// The quarantined documents by namespace id. Only their ids are in memory.
 pub(crate) struct Quarantine {
     store: metadata::Store,
     ids: Mutex<HashMap<String, HashSet<String>>>,
 }
 
-/// The collection whose documents are judged.
+/// The collection of quarantined documents.
 #[derive(Clone, Copy)]
 pub(super) struct NamespaceRef<'a> {
+    /// The id of the namespace's document.
     pub(super) namespace_id: &'a str,
     pub(super) source: &'a Namespace,
 }
 
 impl Quarantine {
-    /// Reads what an earlier run has put aside.
+    /// Reads the entries of earlier runs.
     pub(crate) async fn load(store: metadata::Store, status: &Status) -> Result<Self, Error> {
         let mut ids: HashMap<String, HashSet<String>> = HashMap::new();
         for entry in store.quarantined_ids().await? {
@@ -57,7 +59,10 @@ impl Quarantine {
         Ok(quarantine)
     }
 
-    /// Puts documents aside; returns when all are durable. A transaction takes many of them.
+    /// Quarantines documents. Returns when all entries are durable; a transaction takes many of
+    /// them.
+    ///
+    /// Cancel safe: an entry that was written stays, and is written again with the document.
     pub(super) async fn put(
         &self,
         status: &Status,
@@ -65,7 +70,7 @@ impl Quarantine {
         faulty: &[(&[u8], &Fault)],
     ) -> Result<(), Error> {
         for part in parts(faulty) {
-            // Of one id the last counts.
+            // The last entry of an id counts.
             let mut entries = HashMap::with_capacity(part.len());
             for (document, fault) in part {
                 let entry = entry(namespace_ref, document, fault)?;
@@ -82,7 +87,7 @@ impl Quarantine {
         Ok(())
     }
 
-    /// Takes away the entries of documents that have been judged anew.
+    /// Removes the entries of documents that plugins have handled since.
     pub(super) async fn release<'k>(
         &self,
         status: &Status,
@@ -123,7 +128,7 @@ impl Quarantine {
     }
 }
 
-/// Parts that a transaction holds each.
+/// The parts of `faulty`, each for one transaction.
 fn parts<'a, 'd>(
     mut faulty: &'a [(&'d [u8], &'d Fault)],
 ) -> impl Iterator<Item = &'a [(&'d [u8], &'d Fault)]> {

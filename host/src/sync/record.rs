@@ -1,4 +1,4 @@
-//! The session document, in memory and persisted: changed in one place, in that order.
+//! The session document, persisted and in memory. Every change goes through here, in that order.
 
 use tokio::sync::{Mutex, watch};
 
@@ -7,17 +7,17 @@ use crate::{
     mongo,
 };
 
-/// What the session persists of itself. Every change is durable before it is seen.
+/// The session document. Every change is durable before it is visible.
 pub struct Record {
     store: metadata::Store,
     document: watch::Sender<SessionDocument>,
-    /// Held by the change that is being persisted. Readers do not wait for it: a destination
-    /// that is silent must not stop `/progress`.
+    /// Held while a change is persisted. Readers do not wait for it: a silent destination must not
+    /// stop `/progress`.
     writing: Mutex<()>,
 }
 
 impl Record {
-    /// A record of a session that is persisted already.
+    /// A record of a session that is already persisted.
     pub fn new(store: metadata::Store, document: SessionDocument) -> Self {
         Self {
             store,
@@ -26,16 +26,20 @@ impl Record {
         }
     }
 
+    /// The metadata that the record is part of.
     pub fn store(&self) -> &metadata::Store {
         &self.store
     }
 
-    /// The session as it was persisted last.
+    /// The session as it was last persisted.
     pub fn get(&self) -> SessionDocument {
         self.document.borrow().clone()
     }
 
-    /// Persists a change; if that fails, nothing has changed.
+    /// Persists a change. If that fails, nothing has changed in memory.
+    ///
+    /// Cancel safe in memory: a dropped call may have persisted the change, and the next change
+    /// overwrites it.
     pub async fn update(
         &self,
         change: impl FnOnce(&mut SessionDocument),

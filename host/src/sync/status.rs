@@ -1,4 +1,4 @@
-//! The live figures of a running sync: written by the work, read by `/progress`.
+//! Live figures of a running sync: the work writes them, `/progress` reads them.
 
 use std::{
     collections::BTreeMap,
@@ -19,7 +19,7 @@ use crate::{
     observe::LatencyRecorder,
 };
 
-/// What the work is at, mongosync's words where it has them.
+/// The current activity of the work, in mongosync's words where it has them.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Activity {
     #[default]
@@ -28,7 +28,7 @@ pub enum Activity {
     CollectionCopy,
     IndexBuild,
     ChangeEventApplication,
-    /// Of collections whose documents a swapped component would answer otherwise.
+    /// Copies collections again after a swap with other answers.
     Recopy,
     WaitingForCommit,
     Restoring,
@@ -36,6 +36,7 @@ pub enum Activity {
 }
 
 impl Activity {
+    /// The sub-step of `/progress`, in mongosync's words; `None` before any work.
     pub fn info(self) -> Option<&'static str> {
         match self {
             Self::Waiting => None,
@@ -51,6 +52,8 @@ impl Activity {
     }
 }
 
+/// The live figures of a sync. Counters are relaxed atomics: figures are not consistent with each
+/// other.
 #[derive(Debug, Default)]
 pub struct Status {
     activity: Mutex<Activity>,
@@ -64,7 +67,7 @@ pub struct Status {
     index_collections_total: AtomicU64,
     events_applied: AtomicU64,
     events_shown: AtomicU64,
-    /// Copied as the host before has persisted it.
+    /// Copied documents, as the previous host has persisted them.
     documents_before: AtomicU64,
     bytes_before: AtomicU64,
     quarantined: AtomicU64,
@@ -75,17 +78,19 @@ pub struct Status {
     apply_latency: LatencyRecorder,
 }
 
-/// A time that was stored; `None` while none has been.
+/// A stored time; `None` if there is none.
 fn stored(time: &AtomicU64) -> Option<ClusterTime> {
     let bits = time.load(Relaxed);
     (bits != 0).then(|| ClusterTime::from_bits(bits))
 }
 
 impl Status {
+    /// The current activity.
     pub fn activity(&self) -> Activity {
         *self.activity.lock()
     }
 
+    /// Sets the current activity, and logs a change.
     pub fn set_activity(&self, activity: Activity) {
         let mut current = self.activity.lock();
         if *current != activity {
@@ -94,7 +99,7 @@ impl Status {
         *current = activity;
     }
 
-    /// Shows what the host before has persisted, until the work has counted it anew.
+    /// Shows the persisted figures of the previous host, until the work has counted again.
     pub fn begin_at(&self, events: u64, documents: u64, bytes: u64) {
         self.events_applied.store(events, Relaxed);
         self.events_shown.store(events, Relaxed);
@@ -102,7 +107,8 @@ impl Status {
         self.bytes_before.store(bytes, Relaxed);
     }
 
-    /// Clears what a run counts anew from what is persisted; what was shown stays until then.
+    /// Clears the figures that a run counts again from persisted state. The shown figures stay
+    /// until then.
     pub fn reset(&self) {
         let CopyProgress {
             copied_bytes,
@@ -111,17 +117,20 @@ impl Status {
         } = self.copy();
         self.bytes_before.store(copied_bytes, Relaxed);
         self.documents_before.store(copied_documents, Relaxed);
-        // Those of indexes stay until they are planned anew: they do not go back to 0 between.
+        // The figures of indexes stay until they are planned again, so they do not drop to 0 in
+        // between.
         for counter in [&self.copied_bytes, &self.copied_documents] {
             counter.store(0, Relaxed);
         }
         self.collections.lock().clear();
     }
 
+    /// Sets the bytes of documents to copy.
     pub fn set_total_bytes(&self, bytes: u64) {
         self.total_bytes.store(bytes, Relaxed);
     }
 
+    /// Counts copied documents of a collection, and their bytes.
     pub fn copied(&self, namespace: &Namespace, documents: u64, bytes: u64) {
         self.copied_bytes.fetch_add(bytes, Relaxed);
         self.copied_documents.fetch_add(documents, Relaxed);
@@ -131,11 +140,13 @@ impl Status {
         });
     }
 
+    /// Sets the progress of a collection.
     pub fn set_collection(&self, progress: CollectionProgress) {
         let mut collections = self.collections.lock();
         collections.insert(progress.namespace.clone(), progress);
     }
 
+    /// Changes the progress of a collection, if it is known.
     pub fn with_collection(
         &self,
         namespace: &Namespace,
@@ -147,15 +158,17 @@ impl Status {
         }
     }
 
+    /// Forgets the progress of a collection.
     pub fn remove_collection(&self, namespace: &Namespace) {
         self.collections.lock().remove(namespace);
     }
 
+    /// The progress of all collections, by source namespace.
     pub fn collections(&self) -> Vec<CollectionProgress> {
         self.collections.lock().values().cloned().collect()
     }
 
-    /// Begins to count anew.
+    /// Starts the count of indexes.
     pub fn plan_indexes(&self, collections: u64, indexes: u64) {
         self.indexes_built.store(0, Relaxed);
         self.index_collections_finished.store(0, Relaxed);
@@ -163,56 +176,61 @@ impl Status {
         self.indexes_total.store(indexes, Relaxed);
     }
 
+    /// Counts a collection whose `indexes` indexes are built.
     pub fn indexes_built(&self, indexes: u64) {
         self.indexes_built.fetch_add(indexes, Relaxed);
         self.index_collections_finished.fetch_add(1, Relaxed);
     }
 
-    /// The work has come further: something is applied, copied or restored.
+    /// Notes progress: something was applied, copied or restored.
     pub fn has_moved(&self) {
         self.moved.send_replace(Some(Moment::now()));
     }
 
-    /// When the work has come further last; `None` before this host has done anything.
+    /// The time of the last progress; `None` before the first progress of this host.
     pub fn moved(&self) -> watch::Receiver<Option<Moment>> {
         self.moved.subscribe()
     }
 
-    /// The stream asks the source for events.
+    /// Notes that the stream asks the source for events.
     pub fn source_is_asked(&self, at: Moment) {
         let mut asked = self.asked.lock();
         asked.get_or_insert(at);
     }
 
-    /// The source has answered the stream, or is asked no longer.
+    /// Notes that the source has answered the stream, or is not asked any more.
     pub fn source_has_answered(&self) {
         *self.asked.lock() = None;
     }
 
-    /// Since when the stream has waited for an answer of the source; `None` while it does not wait.
-    /// A source that is there answers within half a second and a round trip.
+    /// The time since which the stream has waited for an answer of the source; `None` while it does
+    /// not wait. A healthy source answers within half a second and a round trip.
     pub fn source_silent_since(&self) -> Option<Moment> {
         *self.asked.lock()
     }
 
+    /// Sets the number of applied events.
     pub fn set_events_applied(&self, events: u64) {
         self.events_applied.store(events, Relaxed);
     }
 
-    /// All of them, with those that are not persisted yet.
+    /// All applied events, including those that are not persisted yet.
     pub fn events_applied(&self) -> u64 {
         self.events_applied.load(Relaxed)
     }
 
-    /// What is persisted may be shown: no crash takes it back.
+    /// Sets the shown number of events. Only a persisted number is shown, so no crash takes it
+    /// back.
     pub fn show_events(&self, events: u64) {
         self.events_shown.store(events, Relaxed);
     }
 
+    /// The number of applied events to show.
     pub fn events_shown(&self) -> u64 {
         self.events_shown.load(Relaxed)
     }
 
+    /// Counts applied events.
     pub fn add_events_applied(&self, events: u64) {
         self.events_applied.fetch_add(events, Relaxed);
     }
@@ -227,31 +245,37 @@ impl Status {
         self.apply_latency.histogram()
     }
 
-    /// Documents that are in quarantine now.
+    /// Sets the number of documents that are in quarantine.
     pub fn set_quarantined(&self, documents: u64) {
         self.quarantined.store(documents, Relaxed);
     }
 
+    /// The number of documents in quarantine.
     pub fn quarantined(&self) -> u64 {
         self.quarantined.load(Relaxed)
     }
 
+    /// Sets the time of the persisted position.
     pub fn set_safe(&self, time: ClusterTime) {
         self.safe.store(time.to_bits(), Relaxed);
     }
 
+    /// Sets the time up to which events are applied.
     pub fn set_reported(&self, time: ClusterTime) {
         self.reported.store(time.to_bits(), Relaxed);
     }
 
+    /// The time of the persisted position; `None` before the first.
     pub fn safe(&self) -> Option<ClusterTime> {
         stored(&self.safe)
     }
 
+    /// The time up to which events are applied; `None` before the first.
     pub fn reported(&self) -> Option<ClusterTime> {
         stored(&self.reported)
     }
 
+    /// The progress of the copy, never less than the previous host has persisted.
     pub fn copy(&self) -> CopyProgress {
         CopyProgress {
             total_bytes: self.total_bytes.load(Relaxed).max(1),
@@ -264,6 +288,7 @@ impl Status {
         counted.load(Relaxed).max(before.load(Relaxed))
     }
 
+    /// The progress of index builds.
     pub fn indexes(&self) -> IndexProgress {
         IndexProgress {
             built: self.indexes_built.load(Relaxed),

@@ -1,14 +1,13 @@
-//! Where documents meet plugins: the collection copy and the change event
-//! application both go through here, so that a document gets the same answer in
-//! either.
+//! The single place where documents meet plugins, shared by the copy and the stream, so that a
+//! document gets the same answer in both.
 //!
-//! A chain computes without waiting: the other tasks of its thread are handed
-//! to another one meanwhile.
+//! A chain computes without waiting, so the other tasks of its thread move to another thread
+//! meanwhile.
 
 use super::Error;
 use crate::plugin::{NamespaceChain, Transformed};
 
-/// Runs `documents`, concatenated raw BSON, through a collection's plugins.
+/// Runs raw BSON documents through a collection's plugins.
 pub(super) fn transform(chain: &NamespaceChain, documents: &[&[u8]]) -> Result<Transformed, Error> {
     let batch = documents.concat();
     let transformed = tokio::task::block_in_place(|| chain.transform(&batch))?;

@@ -25,10 +25,10 @@ use crate::{
     plugin::{Chain, Router},
 };
 
-/// Answers of a server that may have done a late rename.
+/// Codes that a late rename may cause.
 const RENAMED: [i32; 2] = [code::COLLECTION_UUID_MISMATCH, code::NAMESPACE_EXISTS];
 
-/// How often the stream begins again before a renamed collection is the operator's matter.
+/// How often the stream starts again before a renamed collection is left to the operator.
 const MAX_RENAMED: u32 = 10;
 
 /// How a sync's work ended.
@@ -38,23 +38,36 @@ pub enum WorkEnd {
     Stopped,
 }
 
-/// Everything a sync's work needs.
+/// Everything that a sync's work needs.
 pub struct Work {
+    /// The cluster that is read.
     pub source: Cluster,
+    /// The cluster that is written, within the fence of this host's lease.
     pub destination: Destination,
+    /// Decides on namespaces.
     pub router: Arc<Router>,
+    /// Transforms documents.
     pub chain: Arc<Chain>,
+    /// The session of the sync.
     pub record: Arc<Record>,
+    /// The live figures, for `/progress`.
     pub status: Arc<Status>,
     pub workers: Workers,
+    /// Asks the work to stop at the next safe place.
     pub cancel: CancellationToken,
-    /// Set once, when commit is asked for.
+    /// Set once, when commit is requested.
     pub commit_time: watch::Receiver<Option<ClusterTime>>,
-    /// What the session asks of the work while it runs.
+    /// Requests of the session to the running work.
     pub requests: mpsc::Receiver<WorkRequest>,
 }
 
-/// Does the work from wherever it stands until commit is done, or it is told to stop.
+/// Does the work from its persisted state until commit is done or the work is cancelled.
+///
+/// Cancel safe: a dropped call is the same as a kill of the process. The next run goes on from
+/// persisted state.
+///
+/// # Errors
+/// The failure that ended the work. The sync can be resumed.
 pub async fn run(work: Work) -> Result<WorkEnd, Error> {
     let Work {
         source,
@@ -177,8 +190,9 @@ async fn restore(context: &Context, record: &Record) -> Result<(), Error> {
     Ok(update.await?)
 }
 
-/// Applies change events. Where a late rename of earlier work has taken a collection's name away, or
-/// given it a name that another one is to get, the stream begins again, which sets the name right.
+/// Applies change events. If a late rename of earlier work has taken a collection's name away, or
+/// has given it a name that another collection needs, the stream starts again, which corrects the
+/// names.
 async fn stream(
     context: &Arc<Context>,
     start_time: ClusterTime,
@@ -201,7 +215,7 @@ async fn stream(
     Ok(stream::StreamEnd::Stopped)
 }
 
-/// Compares and sets right what the server could not guard against its own delay.
+/// Compares and corrects writes that the server could not guard against delay.
 async fn settle_before_commit(
     context: &Arc<Context>,
     start_time: ClusterTime,

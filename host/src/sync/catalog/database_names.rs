@@ -1,5 +1,5 @@
-//! Databases whose names differ in the case of letters alone: a server takes one of them only, and keeps
-//! the name of a database that has lost its last collection.
+//! Database names that differ only in letter case. A server accepts a single database of such
+//! names, and keeps the name of a database that has lost its last collection.
 
 use bson::rawdoc;
 
@@ -10,11 +10,11 @@ use crate::{
     sync::Error,
 };
 
-/// After a command that `error` refused since `database` has an empty one with its name in other
-/// letters in its way: drops that one. True: the command can be sent again.
+/// Drops the empty database that keeps the name `database` from being used, as `error` reports it.
+/// Returns whether the refused command can be sent again.
 ///
-/// `dropDatabase` has no UUID, so a late one would take a later database of that name with it: it is
-/// sent here only, to a database that holds nothing.
+/// `dropDatabase` has no UUID, so a late command would drop a later database of that name. It is
+/// sent only here, and only to a database that holds nothing.
 pub(crate) async fn free_database_name(
     destination: &Destination,
     database: &str,
@@ -31,7 +31,7 @@ pub(crate) async fn free_database_name(
     Ok(true)
 }
 
-/// The database in the way of `database`.
+/// The database that `error` reports as conflicting with `database`.
 fn in_the_way(database: &str, error: &mongo::Error) -> Option<String> {
     let other = error.database_in_the_way()?;
     let is_same = folded_database(&other) == folded_database(database);

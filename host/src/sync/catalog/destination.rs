@@ -8,7 +8,7 @@ use crate::{
     sync::Error,
 };
 
-/// A collection as it is on the destination.
+/// The collection of a namespace, by its name and UUID on the destination.
 pub(crate) fn on_destination(namespace: &NamespaceDocument) -> CollectionRef {
     CollectionRef {
         namespace: namespace.destination.clone(),
@@ -16,7 +16,7 @@ pub(crate) fn on_destination(namespace: &NamespaceDocument) -> CollectionRef {
     }
 }
 
-/// Runs a DDL command that may be repeated, durable on a majority.
+/// Runs a repeatable DDL command with write concern majority.
 pub(crate) async fn run(
     database: &DestinationDatabase,
     mut command: RawDocumentBuf,
@@ -25,7 +25,7 @@ pub(crate) async fn run(
     Ok(database.run(command).await?)
 }
 
-/// Runs such a command on a collection, by its UUID.
+/// Runs a repeatable DDL command on a collection, by its UUID.
 pub(crate) async fn run_on(
     database: &DestinationDatabase,
     collection: &CollectionRef,
@@ -35,7 +35,7 @@ pub(crate) async fn run_on(
     run(database, command).await
 }
 
-/// The UUID of a collection on the destination, in hex; `None` if it does not exist.
+/// The UUID of a collection on the destination, in hex; `None` if the collection does not exist.
 pub(crate) async fn destination_uuid(
     destination: &Destination,
     database: &str,
@@ -46,9 +46,12 @@ pub(crate) async fn destination_uuid(
     Ok(found.and_then(|found| uuid_of(&found)))
 }
 
-/// Refuses the collection of this UUID where it is that of another namespace than `id`: a rename that
-/// arrived late has given it the name. Told as the server would tell it, so that work begins
-/// again and sets the name right.
+/// Refuses a collection that belongs to another namespace than `id`: a late rename has given it the
+/// name.
+///
+/// # Errors
+/// The server's error for a collection under another name, so that the work starts again and
+/// restores the name.
 pub(crate) async fn refuse_another(
     store: &metadata::Store,
     id: &str,

@@ -4,13 +4,13 @@ use bson::RawDocumentBuf;
 
 use crate::mongo::{self, Database, listing};
 
-/// The indexes of a collection but for the one on `_id`, by name.
+/// The indexes of a collection without the index on `_id`, sorted by name.
 pub(crate) async fn secondary_indexes(
     database: &Database,
     collection: &str,
 ) -> Result<Vec<RawDocumentBuf>, mongo::Error> {
     let mut indexes = listing::indexes(database, collection).await?;
-    // A clustered collection lists its key as an index too; `create` makes it.
+    // The key of a clustered collection is listed as an index too, and `create` makes it.
     indexes.retain(|index| {
         index.get_str("name").ok() != Some("_id_")
             && !index.get_bool("clustered").unwrap_or(false)

@@ -1,4 +1,4 @@
-//! The catalogs of the two clusters: collections, views, indexes, and their names.
+//! The catalogs of both clusters: collections, views, indexes and their names.
 
 pub(super) mod database_names;
 pub(super) mod destination;

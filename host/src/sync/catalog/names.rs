@@ -1,22 +1,25 @@
-//! Names on the destination: no two namespaces meet under one.
+//! Names on the destination: two namespaces never share a name.
 //!
-//! MongoDB takes no two databases whose names differ in case alone (manual,
-//! "Database Name Case Sensitivity"); collections may.
+//! MongoDB accepts no two databases whose names differ only in case (manual, "Database Name Case
+//! Sensitivity"). Collection names may.
 
 use std::collections::HashMap;
 
 use crate::model::{ErrorName, Namespace, OperatorError, namespace::folded_database};
 
-/// The names that are taken, and by which source namespace.
+/// The destination names in use, with the source namespace of each.
 #[derive(Default)]
 pub(crate) struct DestinationNames<'a> {
     namespaces: HashMap<&'a Namespace, &'a Namespace>,
-    /// By the name as the server compares it: the name itself.
+    /// Keyed by the name as the server compares it; the value holds the name itself.
     databases: HashMap<String, (&'a str, &'a Namespace)>,
 }
 
 impl<'a> DestinationNames<'a> {
-    /// Takes a name; refuses one that is taken.
+    /// Adds the destination name of a source namespace.
+    ///
+    /// # Errors
+    /// `NamespaceCollision` if the name, or a database name that differs only in case, is in use.
     pub(crate) fn take(
         mut self,
         (source, destination): (&'a Namespace, &'a Namespace),

@@ -1,5 +1,5 @@
-//! Which namespaces a sync works on, and under what name: the route component's
-//! answer, asked once a namespace.
+//! The namespaces that a sync works on, and their names on the destination: the answers of the
+//! route components, asked once for each namespace.
 
 use std::{collections::HashMap, sync::Arc};
 
@@ -10,17 +10,18 @@ use crate::{
     plugin::Router,
 };
 
-/// Answers kept before they are forgotten and asked again: bounds the memory
-/// that a source with ever new collection names can take.
+/// Cached answers before the cache is cleared. Bounds the memory for a source that keeps creating
+/// collections.
 const MAX_ANSWERS: usize = 100_000;
 
-/// Every namespace decision of a running sync.
+/// The namespace decisions of a running sync.
 pub(crate) struct Scope {
     router: Arc<Router>,
     answers: RwLock<HashMap<Namespace, Option<Namespace>>>,
 }
 
 impl Scope {
+    /// The decisions of `router`.
     pub(crate) fn new(router: Arc<Router>) -> Self {
         Self {
             router,
@@ -28,12 +29,12 @@ impl Scope {
         }
     }
 
-    /// Forgets all answers: the router's components have been swapped.
+    /// Clears the cache after components of the router have been swapped.
     pub(crate) fn forget(&self) {
         self.answers.write().clear();
     }
 
-    /// The name that `source` has on the destination; `None` if it is not synced.
+    /// The name of `source` on the destination; `None` if it is not synced.
     pub(crate) fn destination(
         &self,
         source: &Namespace,

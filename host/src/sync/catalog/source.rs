@@ -1,9 +1,8 @@
 //! The source's catalog: every collection and view in scope, with options and indexes.
 //!
-//! [`capture`] gives a catalog that is exact at one cluster time: it is read,
-//! the time is taken, and it is read again until both readings are the same.
-//! A change stream from that time on then carries every later DDL operation,
-//! so that what is known at each event is exact too.
+//! [`capture`] returns a catalog that is exact at one cluster time. It reads the catalog, takes the
+//! time, and reads the catalog again until both readings are equal. A change stream from that time
+//! on carries every later DDL operation, so the catalog stays exact at each event.
 
 use bson::{RawDocument, RawDocumentBuf};
 use futures::{FutureExt, StreamExt, TryStreamExt, stream};
@@ -16,32 +15,37 @@ use crate::{
     sync::Error,
 };
 
-/// Lists of indexes that are waited for at the same time.
+/// Index listings that are requested in parallel.
 const READERS: usize = 16;
 
-/// Readings of a catalog that DDL keeps changing, before we give up.
+/// Readings of a catalog that DDL keeps changing, before the start gives up.
 const MAX_READINGS: usize = 100;
 
-/// One collection or view of the source that is in scope.
+/// A collection or view of the source that is in scope.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct CatalogEntry {
     pub(crate) kind: NamespaceKind,
     pub(crate) source: Namespace,
     pub(crate) destination: Namespace,
-    /// Absent for views.
+    /// `None` for views.
     pub(crate) uuid: Option<CollectionUuid>,
+    /// The options that are data; for a view, as on the destination.
     pub(crate) options: RawDocumentBuf,
     /// Without the `_id` index.
     pub(crate) indexes: Vec<RawDocumentBuf>,
 }
 
+/// The namespaces in scope, exact at a cluster time.
 #[derive(Clone, Debug)]
 pub(crate) struct Catalog {
+    /// The start time: every later DDL operation is a change event.
     pub(crate) time: ClusterTime,
+    /// Sorted by source namespace.
     pub(crate) entries: Vec<CatalogEntry>,
 }
 
 impl CatalogEntry {
+    /// The metadata of a namespace that is not copied yet.
     pub(crate) fn document(&self) -> NamespaceDocument {
         NamespaceDocument {
             id: match self.uuid {
@@ -61,7 +65,11 @@ impl CatalogEntry {
     }
 }
 
-/// Reads the source's catalog, exact at the time it gives.
+/// Reads the source's catalog, exact at the returned time.
+///
+/// # Errors
+/// `CollectionNotSupported` where DDL changes the catalog during [`MAX_READINGS`] readings, or a
+/// collection cannot be synced.
 pub(crate) async fn capture(source: &Client, scope: &Scope) -> Result<Catalog, Error> {
     let mut before = read(source, scope).await?;
     for _ in 0..MAX_READINGS {
@@ -83,7 +91,7 @@ pub(crate) async fn capture(source: &Client, scope: &Scope) -> Result<Catalog, E
     .into())
 }
 
-/// One reading of everything in scope.
+/// Reads everything in scope once.
 pub(crate) async fn read(client: &Client, scope: &Scope) -> Result<Vec<CatalogEntry>, Error> {
     let mut entries = Vec::new();
     for name in listing::user_databases(client).await? {
@@ -115,7 +123,7 @@ async fn with_indexes(
     Ok(entry)
 }
 
-/// The options of a collection or view, as its `listCollections` entry gives them.
+/// The options of a collection or view that are data, from its `listCollections` entry.
 pub(crate) fn options_of(listed: &RawDocument) -> Result<RawDocumentBuf, Error> {
     let empty = RawDocumentBuf::new();
     let options = listing::subdocument(listed, "options").unwrap_or(&empty);
@@ -162,7 +170,7 @@ fn entry(
     }))
 }
 
-/// Refuses what this release cannot copy faithfully.
+/// Refuses a collection that this release cannot copy faithfully.
 pub(crate) fn refuse_unfaithful(
     namespace: &Namespace,
     options: &bson::RawDocument,

@@ -1,7 +1,7 @@
-//! Views under a namespace remap: what a view reads has its destination name there.
+//! Views under a namespace remap: a view reads its collection under the destination's name.
 //!
-//! `viewOn` is rewritten. A pipeline is not: one that names a collection which
-//! has another name on the destination is refused, since it would read nothing.
+//! `viewOn` is rewritten. Pipelines are not: a pipeline that names a renamed collection is refused,
+//! since the view would read nothing.
 
 use bson::{RawBsonRef, RawDocument, RawDocumentBuf};
 
@@ -16,7 +16,11 @@ use crate::{
 /// `$lookup`, `$graphLookup`, `$unionWith`).
 const NAMING: [&str; 3] = ["from", "coll", "$unionWith"];
 
-/// A view's options, as `listCollections` and change events give them, for the destination.
+/// A view's options for the destination, from `listCollections` or a change event.
+///
+/// # Errors
+/// `CollectionNotSupported` where the view reads a collection whose new name a rewrite cannot
+/// express.
 pub(crate) fn on_destination(
     scope: &Scope,
     view: &Namespace,
@@ -73,7 +77,7 @@ fn refuse_renamed(
     Ok(())
 }
 
-/// What a collection that a view reads is called on the destination; its own name if it is not synced.
+/// The destination name of a collection that a view reads; its own name if it is not synced.
 fn name_on_destination(
     scope: &Scope,
     view: &Namespace,

@@ -1,4 +1,5 @@
-//! Restores one collection. Each restoration stands on its own: one that fails keeps no other from being done.
+//! The restoration of a collection. Its steps are independent: a failed step does not keep others
+//! from being done.
 
 use std::collections::BTreeSet;
 
@@ -21,17 +22,19 @@ use crate::{
     },
 };
 
+/// The restoration of a collection, with the subjects that could not be restored.
 pub(super) struct CollectionRestoration<'a> {
     context: &'a Context,
     entry: CatalogEntry,
     on_destination: CollectionRef,
     database: DestinationDatabase,
     not_restored: Vec<String>,
-    /// What is named in `not_restored`: "index x", "option y".
+    /// The subjects in `not_restored`: "index x", "option y".
     named: BTreeSet<String>,
 }
 
 impl<'a> CollectionRestoration<'a> {
+    /// The restoration of `on_destination` to the source's `entry`, which is a collection.
     pub(super) fn new(
         context: &'a Context,
         entry: CatalogEntry,
@@ -49,12 +52,13 @@ impl<'a> CollectionRestoration<'a> {
         }
     }
 
-    /// Gives what could not be restored.
+    /// Restores the collection and returns the subjects that could not be restored.
     pub(super) async fn restore(mut self) -> Result<Vec<String>, Error> {
         if options::is_temporary(&self.entry.options) {
-            // The source's server drops it with its next start, and it was created to stay here.
+            // The source's server drops it at its next start. It was created here as a permanent
+            // collection.
             let dropped = match self.run(rawdoc! { "drop": self.name() }).await {
-                // By a restoration before this one, which was killed.
+                // Dropped by an earlier restoration that was killed.
                 Err(Error::Mongo(error)) if error.whereabouts(self.name()).is_some() => Ok(()),
                 other => other,
             };
@@ -82,7 +86,10 @@ impl<'a> CollectionRestoration<'a> {
         self.context.options.build_indexes != BuildIndexes::Never
     }
 
-    /// Notes what a server refused; anything else stops the commit, to be resumed.
+    /// Notes a server's refusal.
+    ///
+    /// # Errors
+    /// Any other failure, which stops the commit until it is resumed.
     fn note(&mut self, what: &str, outcome: Result<(), Error>) -> Result<(), Error> {
         match outcome {
             Ok(()) => Ok(()),
@@ -98,7 +105,8 @@ impl<'a> CollectionRestoration<'a> {
         }
     }
 
-    /// Sets those options right that `collMod` can change: a late one of earlier work may have changed them.
+    /// Corrects the options that `collMod` can change: a late `collMod` of earlier work may have
+    /// changed them.
     async fn restore_options(&self) -> Result<(), Error> {
         let wanted = &self.entry.options;
         let mut command = rawdoc! { "collMod": self.name() };
@@ -125,7 +133,7 @@ impl<'a> CollectionRestoration<'a> {
         catalog::options_of(&found.ok_or(mongo::Error::Reply("the collection"))?)
     }
 
-    /// Drops indexes that the source does not have (any more), or has otherwise.
+    /// Drops indexes that are missing on the source, or differ there in more than relaxed settings.
     async fn drop_others(&self) -> Result<(), Error> {
         for index in self.indexes().await? {
             let name = index.get_str("name").unwrap_or_default();
@@ -144,8 +152,8 @@ impl<'a> CollectionRestoration<'a> {
         Ok(indexes::secondary_indexes(self.database.reads(), self.name()).await?)
     }
 
-    /// Those that are there come first: one that is not unique yet keeps another on its key from
-    /// being built.
+    /// Restores existing indexes first: an index that is not unique yet keeps another index on its
+    /// key from being built.
     async fn restore_indexes(&mut self) -> Result<(), Error> {
         let there = self.indexes().await?;
         let is_there = |wanted: &RawDocumentBuf| {
@@ -167,7 +175,7 @@ impl<'a> CollectionRestoration<'a> {
         Ok(())
     }
 
-    /// Builds an index that is not there.
+    /// Builds a missing index.
     async fn build(
         &mut self,
         index: &RawDocumentBuf,
@@ -175,7 +183,7 @@ impl<'a> CollectionRestoration<'a> {
     ) -> Result<(), Error> {
         let options = self.entry.options.clone();
         let spec = match relaxation::waits_for_commit(index, &[], others) {
-            // The server takes the two only if they differ in that from the start.
+            // The server accepts both indexes only if they differ in `unique` from the start.
             true => with_collation(&options, index.clone()),
             false => with_collation(&options, relaxed_index(index)?),
         };
@@ -193,7 +201,8 @@ impl<'a> CollectionRestoration<'a> {
         Ok(())
     }
 
-    /// Gives an index the settings that were relaxed. `current`: those that it has.
+    /// Restores the relaxed settings of an index. `current` is its specification on the
+    /// destination.
     async fn restore_settings(
         &mut self,
         wanted: &RawDocument,
@@ -224,8 +233,8 @@ impl<'a> CollectionRestoration<'a> {
         Ok(())
     }
 
-    /// MongoDB manual, "Convert an Existing Index to a Unique Index". When
-    /// documents violate it, the index goes back to taking writes as before.
+    /// Converts an index (MongoDB manual, "Convert an Existing Index to a Unique Index"). If
+    /// documents violate it, the index accepts writes as before.
     async fn make_unique(&self, name: &str) -> Result<(), Error> {
         self.modify_index(rawdoc! { "name": name, "prepareUnique": true })
             .await?;
@@ -262,7 +271,8 @@ impl<'a> CollectionRestoration<'a> {
         self.run(command).await
     }
 
-    /// Names what still differs from the source, for whatever cause, and has no name yet.
+    /// Names the remaining differences from the source, whatever their cause, that have no name
+    /// yet.
     async fn compare(&mut self) -> Result<(), Error> {
         let source = self.entry.source.clone();
         for option in difference::options(&self.entry.options, &self.options().await?)? {

@@ -1,4 +1,4 @@
-//! What of a collection's options and indexes differs between two clusters.
+//! Differences between two clusters in a collection's options and indexes.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -9,7 +9,7 @@ use crate::{
     sync::{Error, restore::relaxation::relaxed_index},
 };
 
-/// The names of options that two collections do not have in common.
+/// The names of the options in which two collections differ.
 pub(super) fn options(a: &RawDocument, b: &RawDocument) -> Result<BTreeSet<String>, Error> {
     let mut names = BTreeSet::new();
     for (one, other) in [(a, b), (b, a)] {
@@ -25,7 +25,7 @@ pub(super) fn options(a: &RawDocument, b: &RawDocument) -> Result<BTreeSet<Strin
     Ok(names)
 }
 
-/// True for a value that `collMod` writes down and that `create` leaves out: it says the same.
+/// Whether the value is a default that `collMod` stores and `create` leaves out.
 fn is_default(option: &str, value: RawBsonRef<'_>) -> bool {
     matches!(
         (option, value.as_str()),
@@ -33,8 +33,8 @@ fn is_default(option: &str, value: RawBsonRef<'_>) -> bool {
     )
 }
 
-/// What `collMod` takes for an option that a collection does not have; `None` for options that it
-/// cannot change (MongoDB manual, "collMod").
+/// The `collMod` value that stands for a missing option; `None` for options that `collMod` cannot
+/// change (MongoDB manual, "collMod").
 pub(super) fn when_absent(option: &str) -> Option<RawBson> {
     Some(match option {
         "validator" => rawdoc! {}.into(),
@@ -46,7 +46,7 @@ pub(super) fn when_absent(option: &str) -> Option<RawBson> {
     })
 }
 
-/// True if two index specifications differ in nothing but what a sync relaxes, and order of options.
+/// Whether two index specifications differ only in relaxed settings and in the order of options.
 pub(super) fn is_same_but_relaxed(a: &RawDocument, b: &RawDocument) -> bool {
     let fields = |index| {
         let mut fields = fields(&relaxed_index(index).ok()?)?;
@@ -56,13 +56,13 @@ pub(super) fn is_same_but_relaxed(a: &RawDocument, b: &RawDocument) -> bool {
     matches!((fields(a), fields(b)), (Some(a), Some(b)) if a == b)
 }
 
-/// True if two index specifications say the same.
+/// Whether two index specifications are equivalent.
 pub(super) fn is_same_index(a: &RawDocument, b: &RawDocument) -> bool {
     matches!((fields(a), fields(b)), (Some(a), Some(b)) if a == b)
 }
 
-/// What an index specification says, by field. A setting that is off can be absent as well, and the namespace
-/// in those of old servers says nothing.
+/// The meaningful fields of an index specification. A setting that is off may also be missing, and
+/// the namespace of old servers (`ns`) has no meaning.
 fn fields(index: &RawDocument) -> Option<BTreeMap<String, RawBson>> {
     let mut fields = BTreeMap::new();
     for field in index {
@@ -70,7 +70,7 @@ fn fields(index: &RawDocument) -> Option<BTreeMap<String, RawBson>> {
         let value = match value {
             RawBsonRef::Boolean(false) => continue,
             _ if name == "ns" => continue,
-            // Seconds of any type of number.
+            // Seconds, as any type of number.
             RawBsonRef::Int32(n) if name == "expireAfterSeconds" => RawBson::Int64(n.into()),
             #[expect(
                 clippy::cast_possible_truncation,
@@ -84,7 +84,7 @@ fn fields(index: &RawDocument) -> Option<BTreeMap<String, RawBson>> {
     Some(fields)
 }
 
-/// How the indexes of a collection differ from those of the source, by the index's name.
+/// The differences of a collection's indexes from the source's, by index name.
 pub(super) fn indexes(
     wanted: &[RawDocumentBuf],
     found: &[RawDocumentBuf],

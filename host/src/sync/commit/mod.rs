@@ -1,11 +1,11 @@
-//! Restores on the destination what was relaxed while the sync ran.
+//! The restoration of relaxed settings on the destination.
 //!
-//! The source's catalog is read again and the destination's is brought to it:
-//! missing indexes are built, those that the source no longer has are dropped,
-//! then unique, TTL and hidden settings, capped sizes and views are restored.
-//! Nothing here stops at a failure: what cannot be restored is named. At the end all options and
-//! indexes are compared with the source's, and what differs for whatever cause is named too. Every
-//! step can be repeated, so a crash in between only means doing it again.
+//! The source's catalog is read again and the destination is brought to it: missing indexes are
+//! built, indexes that the source no longer has are dropped, then unique, TTL and hidden settings,
+//! capped sizes and views are restored. A failure stops nothing: each subject that cannot be
+//! restored is named. At the end all options and indexes are compared with the source's, and every
+//! difference is named, whatever its cause. Each step can be repeated, so a crash only means doing
+//! it again.
 
 mod collection;
 mod difference;
@@ -22,10 +22,11 @@ use super::{
 use crate::metadata::NamespaceKind;
 use collection::CollectionRestoration;
 
-/// Collections that are restored at the same time. Each waits for majorities most of the time.
+/// Collections that are restored in parallel. Each mostly waits for majorities.
 const PARALLEL: usize = 16;
 
-/// Restores everything and gives what could not be restored, by name, in one sentence each without a final stop.
+/// Restores everything. Returns a sentence, without a full stop, for each subject that could not be
+/// restored.
 pub(super) async fn restore(context: &Context) -> Result<Vec<String>, Error> {
     let catalog = catalog::capture(&context.source, &context.scope).await?;
     let known = context.store.namespaces().await?;

@@ -1,4 +1,4 @@
-//! Restores one view.
+//! The restoration of a view.
 
 use bson::rawdoc;
 
@@ -8,7 +8,7 @@ use crate::{
     sync::{Context, Error, catalog::destination::run, restore::relaxation::create_command},
 };
 
-/// Creates a view; one that exists already is brought to the same definition.
+/// Creates a view, or brings an existing view to the same definition.
 pub(super) async fn create_view(context: &Context, view: &NamespaceDocument) -> Result<(), Error> {
     let database = context.destination.database(&view.destination.database);
     let create = create_command(&view.destination.collection, &view.options)?;

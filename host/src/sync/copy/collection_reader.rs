@@ -13,13 +13,13 @@ use crate::{
     sync::{Error, quarantine::id_document, transformation},
 };
 
-/// Answers of a server that does not have the collection.
+/// Codes of a server that does not have the collection.
 pub(super) const GONE: [i32; 2] = [code::NAMESPACE_NOT_FOUND, code::COLLECTION_UUID_MISMATCH];
 
-/// The time for a batch of a comparison, which as a whole takes as long as it takes.
+/// The time for one batch. A comparison as a whole has no bound.
 const ANSWER: Duration = Duration::from_secs(120);
 
-/// One cluster's collection, and the read concern that it is read with.
+/// A collection of one cluster, and the read concern for its reads.
 pub(super) struct CollectionReader {
     pub(super) client: Client,
     pub(super) collection: CollectionRef,
@@ -43,7 +43,7 @@ impl CollectionReader {
         Ok(found.pop())
     }
 
-    /// The `_id`s in a range, of the documents that plugins keep.
+    /// The `_id`s of the documents in a range that plugins keep.
     pub(super) async fn ids(
         &mut self,
         range: &RawDocumentBuf,
@@ -60,8 +60,9 @@ impl CollectionReader {
         .await
     }
 
-    /// The results of `take` for the batches of a find with these fields; none where the collection is
-    /// gone. Once the server cannot read at the time any more, the newest state is read from then on.
+    /// The results of `take` for the batches of a find with these fields; none if the collection is
+    /// gone. If the server can no longer read at the requested time, this and all later reads
+    /// return the newest state.
     async fn read(
         &mut self,
         find: &RawDocumentBuf,
@@ -107,7 +108,7 @@ impl CollectionReader {
         Ok(())
     }
 
-    /// The digest of the collection as the plugins make its documents.
+    /// The digest of the collection's documents after plugins have transformed them.
     pub(super) async fn digest(
         &self,
         chain: Option<&NamespaceChain>,
@@ -141,7 +142,7 @@ pub(super) fn has_any(error: &mongo::Error, codes: &[i32]) -> bool {
     codes.iter().any(|code| error.has_code(*code))
 }
 
-/// The documents as plugins make them, without those that they drop or quarantine.
+/// The documents after plugins have transformed them, without dropped and quarantined documents.
 pub(super) fn kept(
     chain: Option<&NamespaceChain>,
     documents: &[&[u8]],

@@ -1,8 +1,8 @@
-//! Compares, last thing before commit, what the server could not guard: the `_id`s of suspect
-//! partitions, and capped collections, which take no transactions. What differs is set right.
+//! The comparison before commit: the `_id`s of suspect partitions, and capped collections, which
+//! take no transactions. The server could not guard their writes, so differences are corrected.
 //!
-//! The stream is drained and nothing is applied meanwhile, so the destination stands still. The
-//! source is read as of the drained position, where the server still can.
+//! The stream is drained and nothing is applied meanwhile, so the destination does not change. The
+//! source is read at the drained position where the server still can.
 
 use std::{collections::HashSet, sync::Arc};
 
@@ -31,15 +31,15 @@ use crate::{
     },
 };
 
-/// Statements of one transaction that sets documents right.
+/// Statements in one correcting transaction.
 const STATEMENTS: usize = 500;
 
-/// Compares what is suspect; `at` is the position that the destination stands at.
+/// Compares and corrects suspect partitions and capped collections. `at` is the drained position.
 pub(in crate::sync) async fn compare(context: &Arc<Context>, at: ClusterTime) -> Result<(), Error> {
     for partition in context.store.suspect_partitions().await? {
         context.check_cancelled()?;
         let namespace = context.store.namespace(&partition.namespace_id).await?;
-        // Capped collections are compared whole.
+        // Capped collections are compared as a whole.
         let namespace = namespace.filter(|namespace| !options::is_capped(&namespace.options));
         if let Some(namespace) = namespace {
             compare_ids(context, &namespace, &partition, at).await?;
@@ -76,7 +76,7 @@ async fn compare_ids(
     let extra = difference(&on_destination, &on_source)?;
     let missing = match chain {
         None => difference(&on_source, &on_destination)?,
-        // A late insert adds documents only.
+        // A late insert only adds documents.
         Some(_) => Vec::new(),
     };
     let mut statements = Vec::new();
@@ -84,7 +84,8 @@ async fn compare_ids(
     for id in &extra {
         let document = source.document(id).await?;
         let document: Vec<&[u8]> = document.iter().map(|found| found.as_bytes()).collect();
-        // A document that the plugins keep is there under an equal `_id` of another type.
+        // A document that the plugins keep is on the destination under an equal `_id` of another
+        // type.
         if kept(chain.as_ref(), &document)?.is_empty() {
             statements.push(removal(to, id)?);
         }
@@ -128,7 +129,7 @@ async fn write(context: &Context, statements: Vec<Command>) -> Result<(), Error>
     Ok(())
 }
 
-/// The `_id`s of `a` that `b` does not have.
+/// The `_id`s of `a` that are missing in `b`.
 fn difference(a: &[RawDocumentBuf], b: &[RawDocumentBuf]) -> Result<Vec<RawDocumentBuf>, Error> {
     let known: HashSet<OwnedDocumentKey> = b.iter().map(key).collect::<Result<_, _>>()?;
     let mut different = Vec::new();
@@ -145,7 +146,7 @@ fn key(id: &RawDocumentBuf) -> Result<OwnedDocumentKey, raw::Malformed> {
     Ok(DocumentKey::new(id.kind, id.value).into_owned())
 }
 
-/// Compares a capped collection, in natural order, and copies it again where it differs.
+/// Compares a capped collection in natural order, and copies it again if it differs.
 async fn compare_capped(
     context: &Arc<Context>,
     mut namespace: NamespaceDocument,

@@ -1,4 +1,4 @@
-//! Copied partitions on their way to the metadata.
+//! Copied partitions that are not persisted yet.
 
 use super::{plan::CollectionCopy, progress::show_copied_state};
 use crate::{
@@ -7,8 +7,9 @@ use crate::{
     sync::{Context, Error},
 };
 
-/// Partitions that are copied, and the collections of which they were the last ones: not yet persisted.
-/// Those without documents wait for others, since persisting costs more than copying them again.
+/// Copied partitions, and the collections that they complete, until they are persisted together.
+/// Partitions without documents wait for others, since persisting such a partition costs more than
+/// copying it again.
 #[derive(Default)]
 pub(super) struct Completion {
     partitions: Vec<PartitionDocument>,
@@ -19,6 +20,7 @@ impl Completion {
     /// Partitions that are persisted together.
     const TOGETHER: usize = 100;
 
+    /// Adds a copied partition, and its collection if that was the last.
     pub(super) async fn take(&mut self, collection: &CollectionCopy, partition: PartitionDocument) {
         let mut namespace = collection.namespace.lock().await;
         namespace.documents += partition.documents;
@@ -33,11 +35,13 @@ impl Completion {
         self.partitions.push(partition);
     }
 
+    /// Whether the completed partitions are worth a transaction.
     pub(super) fn is_worth_it(&self) -> bool {
         self.partitions.len() >= Self::TOGETHER
             || self.partitions.iter().any(|done| done.documents > 0)
     }
 
+    /// Persists the completed partitions and collections together.
     pub(super) async fn persist(&mut self, context: &Context) -> Result<(), Error> {
         let Self {
             partitions,

@@ -1,4 +1,4 @@
-//! Creates the collections of a copy on the destination, many in one transaction.
+//! The creation of a copy's collections on the destination, many in one transaction.
 
 use std::{collections::HashMap, sync::Arc};
 
@@ -17,16 +17,16 @@ use crate::{
     },
 };
 
-/// Collections that are created in one transaction.
+/// Collections that are created together.
 const TOGETHER: usize = 50;
 
-/// Answers of the clusters that are waited for at the same time, where many collections are asked about.
+/// Requests to a cluster that are in parallel while many collections are planned.
 pub(super) const READERS: usize = 16;
 
 /// A collection of the copy, and its size on the source.
 pub(super) type CopyCandidate = (NamespaceDocument, listing::CollectionSize);
 
-/// Creates those that are pending, and records the UUIDs that all have.
+/// Creates pending collections, and records the UUIDs of all collections.
 pub(super) async fn create_all(
     context: &Arc<Context>,
     collections: &mut [CopyCandidate],
@@ -62,7 +62,8 @@ async fn create(context: &Context, pending: &mut [&mut &mut CopyCandidate]) -> R
         .await?;
     match context.store.begin_copies(&copies).await {
         Ok(()) => {}
-        // One of them is in the way of all.
+        // A conflict of one collection fails the transaction of all, so they are created one by
+        // one.
         Err(error)
             if error.has_code(code::NAMESPACE_EXISTS)
                 || error.has_code(code::DATABASE_DIFFER_CASE) =>
@@ -95,8 +96,10 @@ async fn new_copy(
     })
 }
 
-/// Creates one collection. The destination was empty at the start, so a collection that has the name of a
-/// pending one is what is to be copied again, or what an earlier release has left.
+/// Creates a collection.
+///
+/// The destination was empty at the start, so an existing collection with the name of a pending
+/// collection is either to be copied again, or the leftover of an earlier release.
 async fn begin(context: &Context, copy: &NewCopy) -> Result<(), Error> {
     let copies = std::slice::from_ref(copy);
     let database = &copy.namespace.destination.database;
@@ -115,7 +118,7 @@ async fn begin(context: &Context, copy: &NewCopy) -> Result<(), Error> {
     }
 }
 
-/// Records the UUIDs that collections got when they were created.
+/// Records the UUIDs that the collections have on the destination.
 async fn find_uuids(
     context: &Context,
     collections: &mut [&mut CopyCandidate],
@@ -156,7 +159,7 @@ async fn prepare(context: &Context, collections: &[&mut CopyCandidate]) -> Resul
     Ok(())
 }
 
-/// Drops what has the namespace's name on the destination; a collection by its UUID.
+/// Drops the collection, by its UUID, or the view that has the namespace's name on the destination.
 async fn drop_existing(context: &Context, namespace: &NamespaceDocument) -> Result<(), Error> {
     let name = &namespace.destination;
     let database = context.destination.database(&name.database);
@@ -170,7 +173,7 @@ async fn drop_existing(context: &Context, namespace: &NamespaceDocument) -> Resu
     };
     let command = bson::rawdoc! { "drop": name.collection.as_str() };
     match destination::run_on(&database, &existing, command).await {
-        // Gone already: an attempt whose answer was lost.
+        // Dropped by an attempt whose answer was lost.
         Err(Error::Mongo(error)) if error.whereabouts(&name.collection).is_some() => Ok(()),
         other => other,
     }

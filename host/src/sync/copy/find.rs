@@ -1,23 +1,23 @@
-//! The `find` commands of a partition's copy: by the `_id` index between the
-//! partition's bounds, or in natural order.
+//! The `find` commands of a partition's copy: by the `_id` index within the partition's bounds, or
+//! in natural order.
 
 use bson::{RawBson, RawBsonRef, RawDocumentBuf, rawdoc};
 
 use crate::{metadata::PartitionDocument, model::ClusterTime};
 
-/// One way in which documents of a partition are read.
+/// A way to read documents of a partition.
 #[derive(Clone, Copy)]
 pub(super) enum ReadMode {
-    /// Of a capped collection: all, in the order of insertion, from the start.
+    /// All documents of a capped collection, in the order of insertion.
     Natural,
-    /// From the last document, or the lower bound, to the upper bound.
+    /// From the last copied document, or the lower bound, to the upper bound.
     Range,
     MaxKey,
 }
 
 impl ReadMode {
-    /// What is left to read of a partition. Bounds without an upper end leave a document with
-    /// the `_id` MaxKey out, so it is asked for by itself.
+    /// The reads that are left for a partition. A range without an upper bound leaves out the
+    /// document with the `_id` MaxKey, which is read on its own.
     pub(super) fn all(is_capped: bool, partition: &PartitionDocument) -> Vec<Self> {
         if is_capped {
             return vec![Self::Natural];
@@ -28,7 +28,7 @@ impl ReadMode {
             return Vec::new();
         }
         match (&from(partition), &partition.upper) {
-            // A bound that an earlier release has chosen: no range begins there.
+            // A bound of an earlier release. No range begins at MaxKey.
             (Some(from), _) if is_max(from) => vec![Self::MaxKey],
             (Some(_), None) => vec![Self::Range, Self::MaxKey],
             _ => vec![Self::Range],
@@ -36,20 +36,21 @@ impl ReadMode {
     }
 }
 
-/// The last document that was copied, or the lower bound.
+/// The last copied document, or the lower bound.
 fn from(partition: &PartitionDocument) -> Option<&RawDocumentBuf> {
     partition.last_id.as_ref().or(partition.lower.as_ref())
 }
 
-/// The reads of one collection.
+/// The reads of a collection.
 pub(super) struct FindCommand {
-    /// Reads see everything up to this time.
+    /// Reads see every write up to this time.
     pub(super) after: ClusterTime,
+    /// Documents in a reply at most.
     pub(super) batch_documents: u64,
 }
 
 impl FindCommand {
-    /// The fields of the command for one read of the collection, but for its name and its UUID.
+    /// The fields of the command, without the collection's name and UUID.
     pub(super) fn fields(&self, read: ReadMode, partition: &PartitionDocument) -> RawDocumentBuf {
         let mut command = RawDocumentBuf::new();
         match read {
@@ -74,9 +75,9 @@ impl FindCommand {
     }
 }
 
-/// Bounds a scan of the `_id` index. `min` and `max` take bounds of any type,
-/// where comparisons stay within one; between two bounds of one type there is
-/// no other, and comparisons cost the source a fifth less.
+/// Bounds a scan of the `_id` index. `min` and `max` accept bounds of any type, while comparisons
+/// match a single type. Between two bounds of one type lie only values of that type, and there
+/// comparisons cost the source a fifth less.
 pub(super) fn append_bounds(
     command: &mut RawDocumentBuf,
     from: Option<&RawDocumentBuf>,
@@ -98,8 +99,8 @@ pub(super) fn append_bounds(
     }
 }
 
-/// True for the common types of `_id` when comparisons between two such values
-/// leave nothing out: both ends are of it, and neither is a NaN.
+/// Whether comparisons between the two values leave nothing out: both are of one common `_id` type,
+/// and neither is NaN.
 fn is_of_one_type(a: &RawBson, b: &RawBson) -> bool {
     let number = |value: &RawBson| match value {
         RawBson::Int32(_) | RawBson::Int64(_) => true,

@@ -1,4 +1,4 @@
-//! How a batch of documents is inserted.
+//! Inserts of a batch of documents.
 
 use bson::{RawDocumentBuf, rawdoc};
 
@@ -19,8 +19,8 @@ use crate::{
 };
 
 impl PartitionCopier<'_> {
-    /// Inserts documents; `array` is the BSON array of just these, where there is one. `attempts`: how often an index
-    /// has refused them.
+    /// Inserts documents. `array` is the BSON array of exactly these documents, if the caller has
+    /// it. `attempts`: the number of earlier refusals by an index.
     pub(super) async fn insert(
         &self,
         documents: &[&[u8]],
@@ -34,7 +34,7 @@ impl PartitionCopier<'_> {
         Ok(())
     }
 
-    /// Passes over duplicates: what a repeated range finds there already.
+    /// Ignores duplicates, which a repeated range finds on the destination.
     async fn settle(
         &self,
         outcome: &write::Outcome,
@@ -67,7 +67,7 @@ impl PartitionCopier<'_> {
         Ok(())
     }
 
-    /// Inserts what indexes have refused, once one of them is gone.
+    /// Inserts documents that an index has refused, after dropping the index.
     async fn insert_again(
         &self,
         outcome: &write::Outcome,
@@ -94,7 +94,7 @@ impl PartitionCopier<'_> {
     }
 }
 
-/// True if the collection has a document with this `_id`.
+/// Whether the collection has a document with this `_id`.
 async fn has_document(
     database: &mongo::Database,
     collection: &CollectionRef,
@@ -111,11 +111,11 @@ async fn has_document(
     found.await
 }
 
-/// A command, and the documents that its statements hold, in order.
+/// A command, and the documents of its statements in order.
 type InsertCommand<'d> = (WriteCommand, &'d [&'d [u8]]);
 
-/// The commands for `documents`, in their order: nearly always one, made by one copy of `array`, the BSON
-/// array of just these, where there is one.
+/// The commands that insert `documents` in order, mostly a single command, made by one copy of
+/// `array`. `array` is the BSON array of exactly these documents.
 fn commands<'d>(
     collection: &CollectionRef,
     documents: &'d [&'d [u8]],
@@ -167,7 +167,7 @@ fn inserts<'d>(collection: &CollectionRef, documents: &'d [&'d [u8]]) -> Vec<Ins
     commands
 }
 
-/// For documents that an insert command would change: see [`faithful`].
+/// The commands for documents that an insert would change: see [`faithful`].
 fn insertions<'d>(
     collection: &CollectionRef,
     documents: &'d [&'d [u8]],

@@ -1,14 +1,14 @@
-//! Copies collections again whose documents a swapped component would answer otherwise.
+//! Collections that have to be copied again, because a swapped component gives other answers for
+//! their documents.
 //!
-//! The swap lists them in the session, in the same write as the new pins: a crash
-//! leaves both or neither. Then each is marked as pending, the list is cleared, and
-//! whatever is pending is copied before another change event is applied. All of this
-//! can be repeated from any point: as long as the list is there nothing has been
-//! copied, and from then on a namespace's own copy state says how far it is.
+//! The swap lists them in the session, in the write that persists the new pins, so a crash leaves
+//! both or neither. Then each collection is marked as pending, the list is cleared, and pending
+//! collections are copied before the next change event is applied. Every step can be repeated:
+//! while the list exists nothing has been copied, and afterwards the copy state of each namespace
+//! says how far it is.
 //!
-//! The position stays where the swap found it, and the copy reads at or after it.
-//! So the events behind it repeat what has happened since, as they do behind the
-//! first copy.
+//! The position stays where the swap found it, and the copy reads at or after it. Later events
+//! repeat the changes since, as they do after the first copy.
 
 use crate::{
     metadata::{CopyState, NamespaceDocument},
@@ -17,7 +17,8 @@ use crate::{
     sync::{Context, Error, Record},
 };
 
-/// Marks what the session lists as pending. What was put aside of it is judged anew, too.
+/// Marks the collections that the session lists as pending, removes their quarantine entries, and
+/// clears the list.
 pub(crate) async fn mark_pending(record: &Record) -> Result<Vec<NamespaceDocument>, Error> {
     let listed = record.get().recopy;
     let mut marked = Vec::new();
@@ -40,7 +41,7 @@ pub(crate) async fn mark_pending(record: &Record) -> Result<Vec<NamespaceDocumen
     Ok(marked)
 }
 
-/// The same while a sync's work runs: what it knows and shows is brought up to date, too.
+/// Like [`mark_pending`], while the work runs: also updates its quarantine and the shown progress.
 pub(crate) async fn mark_pending_in(context: &Context) -> Result<(), Error> {
     for namespace in mark_pending(&context.record).await? {
         context.quarantine.forget(&context.status, &namespace.id);

@@ -1,10 +1,9 @@
-//! Splits a collection into `_id` ranges of about the same size.
+//! The partitions of a collection: `_id` ranges of about the same size.
 //!
-//! Bounds are values of `_id` that the server has sorted, under the
-//! collection's own collation, so no order is defined here a second time. The
-//! first partition has no lower bound and the last no upper one: whatever type
-//! an `_id` is of, and whenever it was inserted, one partition has it. Bounds
-//! that are gone by the time they are used are still bounds.
+//! Bounds are `_id` values that the server has sorted under the collection's own collation, so this
+//! code defines no order of its own. The first partition has no lower bound and the last has no
+//! upper bound, so an `_id` of any type, inserted at any time, belongs to exactly one partition. A
+//! bound stays valid when its document is deleted.
 
 use bson::{RawArrayBuf, RawBsonRef, RawDocumentBuf, rawdoc};
 
@@ -18,17 +17,17 @@ use crate::{
     sync::catalog::options,
 };
 
-/// Partitions are not split below this size. Small ones keep all workers busy to the end.
+/// Partitions are not split below this size. Small partitions keep all workers busy to the end.
 const PARTITION_BYTES: u64 = 16 << 20;
 
-/// More partitions than this bring nothing but metadata.
+/// More partitions than this only add metadata.
 const MAX_PARTITIONS: u64 = 4_096;
 
-/// Samples that one bound is chosen from.
+/// Samples for each bound.
 const SAMPLES_A_PARTITION: u64 = 16;
 
-/// The partitions of a collection, in `_id` order. Capped collections are one
-/// partition, since they are copied in natural order.
+/// The partitions of a collection, in `_id` order. A capped collection is a single partition, since
+/// it is copied in natural order.
 pub(super) async fn split(
     source: &Client,
     namespace: &NamespaceDocument,
@@ -45,7 +44,7 @@ pub(super) async fn split(
     Ok(between(&namespace.id, bounds))
 }
 
-/// `wanted - 1` or fewer different `_id` values, in the server's order.
+/// At most `wanted - 1` different `_id` values, in the server's order.
 async fn bounds(
     source: &Client,
     namespace: &NamespaceDocument,
@@ -61,7 +60,8 @@ async fn bounds(
     let step = usize::try_from(SAMPLES_A_PARTITION).unwrap_or(1);
     let mut bounds: Vec<_> = sampled.into_iter().skip(step).step_by(step).collect();
     bounds.dedup();
-    // Nothing sorts before MinKey, and the server refuses an empty range; nothing behind MaxKey.
+    // Nothing sorts before MinKey, and the server refuses an empty range. Nothing sorts after
+    // MaxKey.
     bounds.retain(|bound| {
         !matches!(
             bound.get("_id"),

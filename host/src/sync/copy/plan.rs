@@ -1,4 +1,4 @@
-//! What is left to copy: collections that are created, and their partitions.
+//! The plan of a copy: created collections and their unfinished partitions.
 
 use std::{collections::VecDeque, sync::Arc};
 
@@ -15,20 +15,22 @@ use crate::{
     sync::{Context, Error},
 };
 
-/// One partition that is to be copied.
+/// A partition that is to be copied.
 pub(super) struct PartitionJob {
     pub(super) collection: Arc<CollectionCopy>,
     pub(super) partition: PartitionDocument,
 }
 
-/// A collection that is being copied and how many of its partitions are left.
+/// A collection that is being copied, and the number of its unfinished partitions.
 pub(super) struct CollectionCopy {
     pub(super) namespace: Mutex<NamespaceDocument>,
+    /// The number of partitions that are not copied yet.
     pub(super) unfinished: Mutex<usize>,
+    /// The size on the source when the copy was planned.
     pub(super) size: listing::CollectionSize,
 }
 
-/// Creates what is pending and lists the partitions that are not done, largest collections first.
+/// Creates pending collections and lists unfinished partitions, largest collections first.
 pub(super) async fn plan(
     context: &Arc<Context>,
     namespaces: Vec<NamespaceDocument>,

@@ -1,4 +1,4 @@
-//! The workers of a copy: each takes the next partition until none is left.
+//! The workers of a copy. Each takes the next partition until none is left.
 
 use std::{collections::VecDeque, sync::Arc};
 
@@ -16,7 +16,9 @@ use crate::{
     sync::{Context, Error},
 };
 
-/// Copies what is not yet copied of these namespaces; reads see everything up to `after`.
+/// Copies the namespaces that are not copied yet. Reads see every write up to `after`.
+///
+/// The first failure cancels the other workers, and is returned after all have ended.
 pub(in crate::sync) async fn copy_all(
     context: &Arc<Context>,
     namespaces: Vec<NamespaceDocument>,
@@ -40,7 +42,7 @@ pub(in crate::sync) async fn copy_all(
     outcome
 }
 
-/// A failure is kept over the cancellations that it causes.
+/// Keeps a failure over the cancellations that it causes.
 fn keep_first_failure(outcome: Result<(), Error>, error: Error) -> Result<(), Error> {
     match outcome {
         Ok(()) | Err(Error::Cancelled) => Err(error),
@@ -48,7 +50,7 @@ fn keep_first_failure(outcome: Result<(), Error>, error: Error) -> Result<(), Er
     }
 }
 
-/// Copies one collection that has come into scope while the stream runs.
+/// Copies a collection that comes into scope while the stream runs.
 pub(in crate::sync) async fn copy_one(
     context: &Arc<Context>,
     namespace: NamespaceDocument,
@@ -58,7 +60,7 @@ pub(in crate::sync) async fn copy_one(
     work(context, &queue, after).await
 }
 
-/// One worker: takes the next partition until none is left.
+/// Copies partitions from the queue until it is empty.
 async fn work(
     context: &Arc<Context>,
     queue: &Mutex<VecDeque<PartitionJob>>,

@@ -1,4 +1,4 @@
-//! What the copy shows of itself.
+//! The shown progress of the copy.
 
 use crate::{
     metadata::{CopyState, NamespaceDocument},
@@ -6,7 +6,7 @@ use crate::{
     sync::{Context, Error, index_build},
 };
 
-/// Shows what an earlier run has copied.
+/// Shows the copy of an earlier run.
 pub(in crate::sync) async fn show_copied(context: &Context) -> Result<(), Error> {
     let namespaces = context.store.namespaces().await?;
     show(context, &namespaces);

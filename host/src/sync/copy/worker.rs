@@ -1,4 +1,4 @@
-//! Copies one partition: reads raw batches, writes them as they are.
+//! The copy of one partition: raw batches are read and written as they are.
 
 use std::time::Duration;
 
@@ -25,11 +25,11 @@ use crate::{
     },
 };
 
-/// Bytes of documents that a batch aims at: large enough that the cost of a
-/// command does not count, small enough for memory (docs/performance.md).
+/// The aimed size of a batch in bytes: large enough to make the cost of a command negligible, small
+/// enough for memory (docs/performance.md).
 const BATCH_BYTES: u64 = 2 << 20;
 
-/// Documents in a batch at most; the server takes up to 100,000.
+/// The most documents in a batch; the server accepts up to 100,000.
 const MAX_BATCH_DOCUMENTS: u64 = 20_000;
 
 /// How often a partition's progress is persisted while it is copied.
@@ -38,24 +38,26 @@ const PERSIST_EVERY: Duration = Duration::from_secs(1);
 /// The time for an answer of the source.
 const ANSWER: Duration = Duration::from_secs(120);
 
-/// Pauses between attempts of a copy that does not move.
+/// Pauses between attempts of a copy that makes no progress.
 const FIRST_PAUSE: Duration = Duration::from_millis(50);
 const LAST_PAUSE: Duration = Duration::from_secs(5);
 
-/// How often a capped collection may overwrite what is being read.
+/// How often a capped collection may overwrite the document that is being read.
 const MAX_LOST: u32 = 100;
 
+/// Copies partitions of one collection.
 pub(super) struct PartitionCopier<'a> {
     pub(super) context: &'a Context,
     pub(super) namespace: NamespaceDocument,
-    /// The plugins that see the collection's documents; `None` if none does.
+    /// The plugins that see the collection's documents; `None` without plugins.
     pub(super) chain: Option<NamespaceChain>,
+    /// The average size of a document in bytes, at least 1.
     pub(super) average_bytes: u64,
-    /// Reads see everything up to this time.
+    /// Reads see every write up to this time.
     pub(super) after: ClusterTime,
 }
 
-/// A batch and its share of the byte budget.
+/// A batch and its share of the memory budget.
 struct SourceBatch {
     reply: RawReply,
     _share: Share,
@@ -64,14 +66,18 @@ struct SourceBatch {
 /// A partition that is being copied.
 struct PartitionProgress {
     partition: PartitionDocument,
-    /// What `/progress` counts of it: what is persisted, so that no crash takes it back.
+    /// Documents and bytes that `/progress` counts. Only persisted progress is counted, so no crash
+    /// takes it back.
     counted: (i64, i64),
 }
 
 impl PartitionCopier<'_> {
-    /// Copies what is left of `partition` and gives it back done, to be persisted.
-    /// A cursor or a write that breaks is begun again behind the last durable
-    /// document, until nothing has moved for as long as an outage may take.
+    /// Copies the rest of `partition` and returns it as done, to be persisted. A broken cursor or
+    /// write is repeated after the last durable document, until nothing has progressed for as long
+    /// as an outage may take.
+    ///
+    /// Not cancel safe on its own: a dropped copy leaves the partition as begun, which makes it
+    /// suspect when work begins again.
     pub(super) async fn run(
         &self,
         partition: PartitionDocument,
@@ -98,7 +104,7 @@ impl PartitionCopier<'_> {
                 }
                 Err(error) => {
                     if matches!(error, Error::Cancelled) {
-                        // Every answer has been read: nothing is under way.
+                        // Every answer has been read, so no insert can still arrive.
                         progress.partition.begun = false;
                     }
                     self.persist(&mut progress).await?;
@@ -111,8 +117,8 @@ impl PartitionCopier<'_> {
         Ok(progress.partition)
     }
 
-    /// A capped collection is read from its start again. One that is overwritten faster than it is read would
-    /// be read for ever.
+    /// Starts a capped collection from its beginning. A collection that is overwritten faster than
+    /// it is read would never be finished, so the number of starts is bounded.
     fn begin_again(&self, progress: &mut PartitionProgress, lost: u32) -> Result<(), Error> {
         if !is_capped(&self.namespace.options) {
             return Ok(());
@@ -158,7 +164,7 @@ impl PartitionCopier<'_> {
         *counted = (partition.documents, partition.bytes);
     }
 
-    /// Reads the next batch while the last one is being written.
+    /// Reads the next batch while the previous batch is written.
     async fn copy_read(
         &self,
         read: ReadMode,
@@ -261,14 +267,15 @@ impl PartitionCopier<'_> {
         self.insert(&kept, None, 0).await
     }
 
+    /// The collection's database on the destination.
     pub(super) fn database(&self) -> DestinationDatabase {
         self.context
             .destination
             .database(&self.namespace.destination.database)
     }
 
-    /// Opens the collection by its UUID, whatever it is called by now. `None` if
-    /// it was dropped since the start: the change stream will say so.
+    /// Opens the collection by its UUID, under its current name. `None` if it was dropped since the
+    /// start: a later change event reports the drop.
     async fn open(
         &self,
         read: ReadMode,
@@ -297,8 +304,8 @@ impl PartitionCopier<'_> {
     }
 }
 
-/// True for what reading on behind the last document overcomes; a capped
-/// collection may have evicted the document that the cursor stood on.
+/// Whether reading on after the last document overcomes the error. A capped collection may have
+/// evicted the document that the cursor stood on.
 fn passes(error: &mongo::Error) -> bool {
     error.kind() == ErrorKind::Transient || error.has_code(code::CAPPED_POSITION_LOST)
 }

@@ -1,6 +1,8 @@
-//! Indexes that give way. A document can be of a later time than the events that are applied: copied, or looked up. An index of the
-//! destination that a later event drops may refuse it. So one that can be the cause is dropped, and is built again when the
-//! collection is restored at commit, from documents that are all of one time.
+//! Indexes that refuse a document.
+//!
+//! A copied or looked-up document can be newer than the applied events. An index that a later event
+//! drops may refuse it. An index that can be the cause is dropped, and built again when commit
+//! restores the collection, from documents of a single time.
 
 use bson::{RawBsonRef, RawDocument, rawdoc};
 
@@ -12,7 +14,8 @@ use crate::{
     },
 };
 
-/// What a refusal tells of the index that is the cause; its name is in none that can be relied on.
+/// The index that can have caused a refusal, as its code tells. No message names the index
+/// reliably.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Cause {
     /// An index with a key of this type.
@@ -24,7 +27,7 @@ enum Cause {
 }
 
 impl Cause {
-    /// Codes of mongod 6.0.5, each seen with a document that an index refused.
+    /// Codes of mongod 6.0.5, each observed with a document that an index refused.
     fn of(code: i32) -> Option<Self> {
         Some(match code {
             code::GEO_2DSPHERE_KEYS_NOT_EXTRACTED => Self::KeyType("2dsphere"),
@@ -62,17 +65,18 @@ impl Cause {
     }
 }
 
-/// True if a statement was refused by an index.
+/// Whether the code stands for a refusal by an index.
 pub(crate) fn is_index_refusal(code: i32) -> bool {
     Cause::of(code).is_some()
 }
 
-/// How often a statement is sent again that an index has refused, and of which no index is found: another applier may
-/// have dropped it.
+/// How often a refused statement is sent again if no index is found. Another applier may have
+/// dropped the index.
 const AGAIN: usize = 3;
 
-/// Drops one index that can have refused a statement with this code. False: it is not to be sent again, since
-/// there was none at any of `attempts`.
+/// Drops an index that can have refused a statement with this code. Returns whether to send the
+/// statement again: not if the code is no refusal by an index, or if `attempts` attempts have found
+/// no index.
 pub(crate) async fn drop_refusing_index(
     destination: &Destination,
     collection: &CollectionRef,
@@ -92,7 +96,7 @@ pub(crate) async fn drop_refusing_index(
     tracing::info!(namespace = %name, index, code, "an index refuses a document of a later time, and gives way until commit");
     let command = rawdoc! { "dropIndexes": name.collection.as_str(), "index": index };
     match destination::run_on(&database, collection, command).await {
-        // Another applier has dropped it.
+        // Dropped by another applier.
         Err(Error::Mongo(error)) if error.has_code(code::INDEX_NOT_FOUND) => Ok(true),
         other => other.map(|()| true),
     }

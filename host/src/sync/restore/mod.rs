@@ -1,4 +1,4 @@
-//! Settings that the destination does not have while the sync runs, and gets back at commit.
+//! Settings that are relaxed while the sync runs, and restored at commit.
 
 pub(super) mod index_refusal;
 pub(super) mod relaxation;

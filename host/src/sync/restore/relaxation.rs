@@ -1,9 +1,9 @@
-//! Collections and indexes as they are while the sync runs.
+//! Relaxed collections and indexes.
 //!
-//! Documents are applied out of order and late, so nothing on the destination
-//! may refuse, expire or evict them before commit: unique indexes are not
-//! unique, TTL indexes and clustered collections expire never or far away, hidden indexes are visible (so that they
-//! can be made unique), capped collections are large. [`super::commit`] restores all.
+//! Documents are applied late and out of order, so nothing on the destination may refuse, expire or
+//! evict them before commit. Unique indexes are not unique, TTL indexes expire in 68 years,
+//! clustered collections never expire, hidden indexes are visible so that they can be made unique,
+//! and capped collections are large. [`super::super::commit`] restores all of it.
 
 use bson::{RawBsonRef, RawDocument, RawDocumentBuf, rawdoc};
 
@@ -15,10 +15,10 @@ use crate::{
     },
 };
 
-/// The largest size that the server takes for a capped collection: 2^50 bytes.
+/// The largest size that the server accepts for a capped collection: 2^50 bytes.
 const LARGE_CAPPED_BYTES: i64 = 1 << 50;
 
-/// The options of a `create` command for a collection or view while the sync runs.
+/// The relaxed `create` command for a collection or view.
 pub(crate) fn create_command(name: &str, options: &RawDocument) -> Result<RawDocumentBuf, Error> {
     let capped = is_capped(options);
     let mut command = rawdoc! { "create": name };
@@ -34,7 +34,7 @@ pub(crate) fn create_command(name: &str, options: &RawDocument) -> Result<RawDoc
     Ok(command)
 }
 
-/// An index specification as it is built while the sync runs, but for its collation.
+/// The relaxed specification of an index, without its collation.
 pub(crate) fn relaxed_index(index: &RawDocument) -> Result<RawDocumentBuf, Error> {
     let mut spec = RawDocumentBuf::new();
     for option in index {
@@ -48,8 +48,8 @@ pub(crate) fn relaxed_index(index: &RawDocument) -> Result<RawDocumentBuf, Error
     Ok(spec)
 }
 
-/// `index` with the collation that it has. `listIndexes` leaves the simple one out, which a build
-/// takes for the collection's own.
+/// `index` with its explicit collation. `listIndexes` leaves out the simple collation, and a build
+/// without a collation takes the collection's.
 pub(crate) fn with_collation(options: &RawDocument, mut index: RawDocumentBuf) -> RawDocumentBuf {
     if is_collated(options) && matches!(index.get("collation"), Ok(None)) {
         index.append(bson::cstr!("collation"), rawdoc! { "locale": "simple" });
@@ -57,8 +57,8 @@ pub(crate) fn with_collation(options: &RawDocument, mut index: RawDocumentBuf) -
     index
 }
 
-/// True if the server takes only one of two indexes while neither is unique: it tells indexes on one key apart
-/// by collation, partial filter, `sparse` and `unique`.
+/// Whether the server accepts only one of two indexes while neither is unique. It tells indexes on
+/// one key apart by collation, partial filter, `sparse` and `unique`.
 fn exclude_each_other(a: &RawDocument, b: &RawDocument) -> bool {
     a.get_str("name").ok() != b.get_str("name").ok()
         && ["key", "collation", "partialFilterExpression"]
@@ -67,8 +67,8 @@ fn exclude_each_other(a: &RawDocument, b: &RawDocument) -> bool {
         && is_on(a, "sparse") == is_on(b, "sparse")
 }
 
-/// True if an index has to wait for commit, since one of `known` or of `together` stands in its place:
-/// a unique one and another on the same key.
+/// Whether an index has to wait for commit: an index in `known` excludes it, or it is unique and an
+/// index in `together` excludes it.
 pub(crate) fn waits_for_commit(
     index: &RawDocument,
     known: &[RawDocumentBuf],
@@ -81,8 +81,8 @@ pub(crate) fn waits_for_commit(
                 .any(|other| exclude_each_other(index, other))
 }
 
-/// `indexes` as they are built while the sync runs on a collection that has `known` already. Those that cannot be there
-/// before commit are left out.
+/// The relaxed specifications of `indexes` on a collection that already has `known`, without those
+/// that have to wait for commit.
 pub(crate) fn buildable_indexes(
     options: &RawDocument,
     indexes: &[RawDocumentBuf],
@@ -96,9 +96,10 @@ pub(crate) fn buildable_indexes(
         .collect()
 }
 
-/// The command that builds indexes of these specifications. Building what is there already is
-/// harmless; a build that is under way is joined. A majority has to have built them, which is what is
-/// asked of every other write: by default the server waits for all members that vote, also for one that is down.
+/// The command that builds indexes. An existing index is left alone, and a running build is joined.
+///
+/// The commit quorum is a majority, as for every other write. The default waits for all voting
+/// members, so a member that is down would stop the build.
 pub(crate) fn build_command(
     collection: &CollectionRef,
     specs: &[RawDocumentBuf],
@@ -114,8 +115,8 @@ pub(crate) fn build_command(
     command
 }
 
-/// Appends to a `collMod` what a modify event's description changes of a collection's options, and
-/// gives it. Index settings, capped sizes and expiry are not among it: they wait for commit.
+/// Appends the changed options in a modify event's description to a `collMod` command, and returns
+/// them. Index settings, capped sizes and expiry wait for commit.
 pub(crate) fn append_modified(
     command: &mut RawDocumentBuf,
     description: &RawDocument,
@@ -131,7 +132,7 @@ pub(crate) fn append_modified(
     Ok(changed)
 }
 
-/// A collection's options after those in `changed` were set by `collMod`.
+/// The options of a collection after `collMod` has set those in `changed`.
 pub(crate) fn merged_options(
     options: &RawDocument,
     changed: &RawDocument,
@@ -145,7 +146,7 @@ pub(crate) fn merged_options(
     }
     for option in changed {
         let (name, value) = option.map_err(mongo::Error::Bson)?;
-        // As `listCollections` shows it: what is turned off is absent.
+        // `listCollections` leaves out an option that is turned off.
         let is_off = match value {
             RawBsonRef::Document(document) => {
                 document.is_empty() || document.get_bool("enabled").is_ok_and(|enabled| !enabled)

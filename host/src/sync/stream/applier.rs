@@ -1,9 +1,9 @@
-//! An applier takes its events of every round and writes them to the destination.
+//! An applier: it writes its events of every round to the destination.
 //!
-//! An applier has all events of a document, in order. It writes inserts, then updates, then
-//! deletes, in guarded transactions (`batch`), and then what has to be looked up on the source.
-//! A transaction is applied exactly once, so deltas never meet a document that has them already.
-//! What a replay may find there is written as a replacement from the start.
+//! An applier has all events of a document, in order. It writes inserts, then updates, then deletes
+//! in guarded transactions (`batch_writer`), and looks up the remaining documents on the source. A
+//! transaction is applied exactly once, so a delta never meets a document that already has it. A
+//! document that a replay may find on the destination is written as a replacement from the start.
 
 use std::{collections::HashSet, sync::Arc};
 
@@ -23,7 +23,7 @@ use crate::{
     sync::{quarantine::NamespaceRef, transformation},
 };
 
-/// Applies events of its documents; also what a retry looks up anew.
+/// Applies events of its documents, and looks up documents of a quarantine retry.
 pub(super) struct Applier {
     context: Arc<Context>,
     exactness: Arc<Exactness>,
@@ -33,7 +33,7 @@ pub(super) struct Applier {
 }
 
 impl Applier {
-    /// One of the appliers of rounds.
+    /// The applier of rounds with this number.
     pub(super) fn numbered(
         number: usize,
         context: &Arc<Context>,
@@ -43,7 +43,7 @@ impl Applier {
         Self::guarded_by(guard, context, exactness)
     }
 
-    /// For what is written while no round is being applied.
+    /// The applier for writes while no round is being applied.
     pub(super) fn between_rounds(context: &Arc<Context>, exactness: &Arc<Exactness>) -> Self {
         let guard = context.store.key().between_rounds_guard();
         Self::guarded_by(guard, context, exactness)
@@ -64,6 +64,7 @@ impl Applier {
         Ok(self.writer.settle().await?)
     }
 
+    /// Applies a part of a round. On return its events are durable on a majority.
     pub(super) async fn apply(&mut self, part: &RoundPart) -> Result<(), Error> {
         if let Some(first) = part.events.first() {
             self.freshness.forget_before(first.time);
@@ -79,8 +80,8 @@ impl Applier {
                 self.write(vec![fold], last_time(&run)).await?;
             }
             let mut fold = self.fold(part, tracked, &free).await?;
-            // Neighbours share pages of the destination's storage, which it would otherwise
-            // bring in, change and compress once for each.
+            // Neighbours share pages of the destination's storage, which would otherwise be read,
+            // changed and compressed once for each document.
             fold.entries.sort_by_cached_key(|entry| entry.key.place());
             folds.push(fold);
         }
@@ -99,7 +100,7 @@ impl Applier {
         Ok(Fold { tracked, entries })
     }
 
-    /// Writes all folds, and what the source holds now for the entries that ask for it.
+    /// Writes all folds, and looks up the entries that ask for it.
     async fn write(
         &mut self,
         mut folds: Vec<Fold<'_, '_>>,
@@ -116,7 +117,7 @@ impl Applier {
         Ok(())
     }
 
-    /// Writes what the source holds now for the entries that ask for it.
+    /// Looks up the entries that ask for it, and writes the source's current documents.
     pub(super) async fn look_up(
         &mut self,
         tracked: &TrackedCollection,
@@ -135,7 +136,7 @@ impl Applier {
         Ok(())
     }
 
-    /// Looks the first of `wanted` up, and writes them.
+    /// Looks up the first of `wanted`, and writes them.
     async fn look_up_some(
         &mut self,
         tracked: &TrackedCollection,
@@ -157,7 +158,7 @@ impl Applier {
         Ok(())
     }
 
-    /// Asks the collection's plugins about every document that is to be written whole.
+    /// Runs every document that is to be written whole through the collection's plugins.
     async fn transform(
         &self,
         tracked: &TrackedCollection,
@@ -193,8 +194,9 @@ impl Applier {
         Ok(())
     }
 
-    /// Keeps what is in quarantine to what plugins have just said: `faulty` documents, by their entries' places, stay or
-    /// come, and the others of the entries go. An entry that stays is there all the time.
+    /// Brings the quarantine to the plugins' latest answers: `faulty` documents, by the index of
+    /// their entry, are quarantined, and the other entries are released. An entry that stays is
+    /// never missing in between.
     async fn update_quarantine(
         &self,
         tracked: &TrackedCollection,
@@ -220,7 +222,7 @@ fn last_time(events: &[&EventRef]) -> ClusterTime {
     events.last().map(|event| event.time).unwrap_or_default()
 }
 
-/// The events of each tracked, in order.
+/// The events of each collection, in order.
 fn by_collection(part: &RoundPart) -> Vec<(&TrackedCollection, Vec<&EventRef>)> {
     let mut groups: Vec<(&TrackedCollection, Vec<&EventRef>)> = Vec::new();
     let mut last = 0;
@@ -239,7 +241,7 @@ fn by_collection(part: &RoundPart) -> Vec<(&TrackedCollection, Vec<&EventRef>)> 
     groups
 }
 
-/// True if different keys among the events can be one `_id`, so that their order matters.
+/// Whether different keys among the events can be one `_id`, so that their order matters.
 fn has_ambiguous_key(part: &RoundPart, events: &[&EventRef]) -> Result<bool, Error> {
     for event in events {
         let (id_kind, id) = part.id(event)?;
@@ -250,8 +252,8 @@ fn has_ambiguous_key(part: &RoundPart, events: &[&EventRef]) -> Result<bool, Err
     Ok(false)
 }
 
-/// Events whose order matters, in portions of which each can be one fold: inserts before what changes documents,
-/// since nothing but a delete frees an `_id` or a place.
+/// Splits events whose order matters into runs, each of which can be one fold: inserts come before
+/// changes of documents, since only a delete frees an `_id` or a place.
 fn runs<'e>(events: &[&'e EventRef]) -> Vec<Vec<&'e EventRef>> {
     let is = |event: &EventRef, op_type| event.op_type == op_type;
     let mut runs = Vec::new();

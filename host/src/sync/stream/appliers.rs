@@ -1,4 +1,4 @@
-//! The applier tasks: rounds are handed out to them, each its own documents.
+//! The applier tasks, and the rounds that are handed out to them.
 
 use std::sync::Arc;
 
@@ -17,10 +17,10 @@ use super::{
 };
 use crate::model::Position;
 
-/// Parts that wait for an applier; more would only take memory.
+/// Parts that wait for an applier. More would only take memory.
 const QUEUE: usize = 2;
 
-/// The applier tasks of one stream. They end when this is dropped, whatever they are at.
+/// The applier tasks of one stream. Dropping it ends them at once.
 pub(super) struct Appliers {
     queues: Vec<mpsc::Sender<ApplierJob>>,
     _tasks: JoinSet<()>,
@@ -32,7 +32,7 @@ struct ApplierJob {
 }
 
 impl Appliers {
-    /// Starts the appliers. Nothing that earlier ones have sent is under way when this returns.
+    /// Starts the appliers. On return, no write of earlier appliers can still arrive.
     pub(super) async fn start(
         context: &Arc<Context>,
         exactness: &Arc<Exactness>,
@@ -60,11 +60,17 @@ impl Appliers {
         })
     }
 
+    /// The number of appliers.
     pub(super) fn count(&self) -> usize {
         self.queues.len()
     }
 
-    /// Hands the parts of a round out; waits while an applier's queue is full.
+    /// Hands out the parts of a round, after waiting for room in the appliers' queues.
+    ///
+    /// Not cancel safe: a dropped call may have handed out some of the parts.
+    ///
+    /// # Errors
+    /// `Cancelled` if an applier has ended.
     pub(super) async fn submit(
         &self,
         round: RoundBuilder,
@@ -84,7 +90,8 @@ impl Appliers {
             parts.push(async { finished.await.map_err(|_dropped| Error::Cancelled)? });
         }
         Ok(Box::pin(async move {
-            // All of them, also behind a failure: whoever hears of it may begin anew.
+            // Waits for all parts, also after a failure: the caller may start again as soon as it
+            // knows of the failure.
             let outcomes = join_all(parts).await;
             outcomes.into_iter().collect::<Result<(), Error>>()?;
             Ok(RoundReport { events, position })
@@ -92,12 +99,12 @@ impl Appliers {
     }
 }
 
-/// Applies parts in order. After a failure nothing more is applied.
+/// Applies parts in order, until the first failure.
 async fn run(mut applier: Applier, mut jobs: mpsc::Receiver<ApplierJob>) {
     while let Some(ApplierJob { part, done }) = jobs.recv().await {
         let outcome = applier.apply(&part).await;
         let failed = outcome.is_err();
-        // Nobody waits any more when the stream has stopped.
+        // The receiver is gone if the stream has stopped.
         let _ = done.send(outcome);
         if failed {
             return;

@@ -1,7 +1,7 @@
-//! Writes entries to the destination, in guarded transactions of a bounded size.
+//! Writes to the destination in guarded transactions of bounded size.
 //!
-//! A transaction is bounded by bytes and, through the number of its statements, by time: a host that
-//! takes over waits for the one that is open, and `pause` for the one at hand.
+//! A transaction is bounded by bytes and, through the number of its statements, by time: a takeover
+//! waits for an open transaction, and `pause` for the current one.
 //!
 //! Capped collections take no transactions. Their statements are sent in order, after a write of
 //! the guard, and the collections are compared before commit.
@@ -24,25 +24,28 @@ use crate::{
     sync::restore::index_refusal,
 };
 
-/// Statements of a writer's first transaction, and of any.
+/// Statements of a writer's first transaction, and the most of any transaction.
 const FIRST_STATEMENTS: usize = 64;
 const MAX_STATEMENTS: usize = 2_000;
-/// Bytes of documents in a transaction; a larger document goes alone.
+/// Bytes of documents in a transaction. A larger document goes alone.
 const MAX_BYTES: usize = 8 << 20;
-/// The time that a transaction aims at.
+/// The aimed duration of a transaction.
 const AIM: Duration = Duration::from_millis(500);
-/// Deltas that a server refuses one by one, before all of a transaction are looked up.
+/// Deltas that the server may refuse individually, before all deltas of a transaction are looked
+/// up.
 const MAX_REFUSALS: usize = 4;
 
-/// Writes the entries of one applier.
+/// Writes the entries of an applier.
 pub(super) struct BatchWriter {
     context: Arc<Context>,
     writer: GuardedWriter,
-    /// Statements of the next transaction at most: follows the time that they take.
+    /// The most statements of the next transaction. Follows the duration of the previous
+    /// transactions.
     statements: usize,
 }
 
 impl BatchWriter {
+    /// The writer of a guard document.
     pub(super) fn new(context: Arc<Context>, guard: Guard) -> Self {
         Self {
             writer: context.destination.writer(guard),
@@ -51,12 +54,13 @@ impl BatchWriter {
         }
     }
 
+    /// See [`GuardedWriter::settle`].
     pub(super) async fn settle(&mut self) -> Result<(), mongo::Error> {
         self.writer.settle().await
     }
 
-    /// Writes everything but look-ups. Slots whose deltas the destination does not take are marked
-    /// to be looked up.
+    /// Writes everything but look-ups. Entries whose deltas the destination refuses become
+    /// look-ups.
     pub(super) async fn write(&mut self, folds: &mut [Fold<'_, '_>]) -> Result<(), Error> {
         let (capped, places) = places(folds);
         let mut rest = places.as_slice();
@@ -72,7 +76,7 @@ impl BatchWriter {
         self.write_capped(folds, capped).await
     }
 
-    /// How many of `places` the next transaction takes; at least one.
+    /// The number of `places` for the next transaction; at least 1.
     fn portion(&self, folds: &[Fold<'_, '_>], places: &[DocumentPlace]) -> usize {
         let (mut bytes, mut statements) = (0, 0);
         let fitting = places.iter().take_while(|place| {
@@ -84,7 +88,8 @@ impl BatchWriter {
         fitting.count().max(1)
     }
 
-    /// Writes the entries at `places` in one transaction; false if they were too many for one.
+    /// Writes the entries at `places` in one transaction. Returns `false` if they were too many for
+    /// one transaction.
     async fn transact(
         &mut self,
         folds: &mut [Fold<'_, '_>],
@@ -130,8 +135,8 @@ impl BatchWriter {
         Ok(true)
     }
 
-    /// True if an index has refused a whole document and is gone by now. What it refuses of a delta is looked up
-    /// first.
+    /// Drops an index that has refused a whole document; returns whether to send it again. A
+    /// document with a refused delta is looked up first.
     async fn drop_refusing_index(
         &self,
         folds: &[Fold<'_, '_>],
@@ -160,7 +165,7 @@ impl BatchWriter {
         let took = took.as_millis().max(1);
         let fitting = statements as u128 * AIM.as_millis() / took;
         let fitting = usize::try_from(fitting).unwrap_or(MAX_STATEMENTS);
-        // A small transaction says little of a large one.
+        // A small transaction says little about a large one.
         self.statements = fitting.clamp(1, self.statements * 2).min(MAX_STATEMENTS);
     }
 
@@ -197,8 +202,8 @@ impl BatchWriter {
     }
 }
 
-/// The entries to be written. Those of capped collections apart, in the order of the events, which is
-/// data; of others inserts, then updates, then deletes.
+/// The entries to write: of capped collections in the order of events, which is data; of other
+/// collections inserts, then updates, then deletes.
 fn places(folds: &[Fold<'_, '_>]) -> (Vec<DocumentPlace>, Vec<DocumentPlace>) {
     let (mut capped, mut others) = (Vec::new(), Vec::new());
     for (fold, Fold { tracked, entries }) in folds.iter().enumerate() {
@@ -221,8 +226,7 @@ fn places(folds: &[Fold<'_, '_>]) -> (Vec<DocumentPlace>, Vec<DocumentPlace>) {
     (capped, others)
 }
 
-/// Changes what a refused statement asked for into what the server takes; nothing of the
-/// transaction was done.
+/// Replaces a refused write by a write that the server accepts. The transaction has done nothing.
 fn adapt_refused(
     folds: &mut [Fold<'_, '_>],
     places: &[DocumentPlace],
@@ -234,7 +238,8 @@ fn adapt_refused(
     };
     let entry = entry_mut(folds, refused.place);
     match (refused.part, entry) {
-        // Not one document alone: each refusal costs a transaction.
+        // All inserts of the transaction become replacements, since each refusal costs a
+        // transaction.
         (StatementKind::Insert, Some(entry))
             if !entry.reinsert && (error.is_duplicate() || tracked.clustered) =>
         {
@@ -253,8 +258,8 @@ fn adapt_refused(
     Ok(())
 }
 
-/// Marks the deltas of commands that matched fewer documents than they hold statements: nobody
-/// knows which.
+/// Turns the deltas of a command into look-ups if it matched fewer documents than it has
+/// statements: the reply does not tell which.
 fn look_up_unmatched(folds: &mut [Fold<'_, '_>], plan: &[CommandPlan], outcomes: &[Outcome]) {
     for (command, outcome) in plan.iter().zip(outcomes) {
         if outcome.n < command.statements.len() as u64 {

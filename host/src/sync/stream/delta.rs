@@ -1,37 +1,35 @@
-//! Turns an update event into an update statement that gives the same bytes.
+//! Update statements that give the same bytes as an update on the source.
 //!
-//! The stream carries the source's own oplog entry of an update
-//! (`showRawUpdateDescription`): the difference of two documents. Unlike the
-//! public `updateDescription` it tells fields that are new, or moved to the end,
-//! from those that changed in place, array elements from fields with numeric
-//! names, and paths from names that hold a dot. The server applies it to a
-//! document in `$_internalApplyOplogUpdate`, as a secondary does, so nothing is
-//! interpreted here.
+//! The stream carries the source's own oplog entry of an update (`showRawUpdateDescription`): the
+//! difference of two documents. Unlike the public `updateDescription`, it tells fields that are new
+//! or moved to the end from fields that changed in place, array elements from fields with numeric
+//! names, and paths from names with a dot. The server applies it in `$_internalApplyOplogUpdate`,
+//! as a secondary does, so nothing is interpreted here.
 //!
-//! The most frequent differences, fields that changed in place and fields that
-//! were removed, also those of embedded documents, are written as `$set` and `$unset`,
-//! which say the same and cost the destination a third less.
+//! The most frequent differences are fields that changed in place and fields that were removed,
+//! also in embedded documents. They are written as `$set` and `$unset`, which are equivalent and
+//! cost the destination a third less.
 
 use crate::model::raw::{Element, Malformed, Writer, elements, find, kind};
 
-/// The format of oplog updates from 5.0 on.
+/// The format of oplog updates since 5.0.
 const OPLOG_VERSION: [u8; 4] = 2_i32.to_le_bytes();
 
 /// An update that gives the same document as on the source.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Delta<'a> {
-    /// Top-level fields that changed in place, and those that were removed.
+    /// Top-level fields that changed in place, and removed fields.
     Operators {
         changed: Option<&'a [u8]>,
         removed: Option<&'a [u8]>,
     },
-    /// The same with fields of embedded documents among them: the difference.
+    /// Like `Operators`, with fields of embedded documents: the whole difference.
     Paths { difference: &'a [u8], paths: Paths },
-    /// Anything else: the oplog entry.
+    /// The oplog entry, for any other update.
     Oplog(&'a [u8]),
 }
 
-/// What a difference needs if it is written with paths.
+/// The operators that a difference needs when it is written with paths.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Paths {
     sets: bool,
@@ -40,8 +38,8 @@ pub(super) struct Paths {
     bytes: usize,
 }
 
-/// How many times the bytes of a difference its paths may take: beyond that, names of documents are long
-/// and the same many times.
+/// The most bytes of paths, relative to the bytes of the difference. More means that long names of
+/// documents are repeated many times.
 const PATHS_PER_DIFFERENCE: usize = 4;
 
 impl<'a> Delta<'a> {
@@ -78,7 +76,7 @@ impl<'a> Delta<'a> {
         Ok(Self::Oplog(description))
     }
 
-    /// True if the update changed nothing.
+    /// Whether the update changed nothing.
     pub(super) fn is_empty(&self) -> bool {
         matches!(
             self,
@@ -89,7 +87,7 @@ impl<'a> Delta<'a> {
         )
     }
 
-    /// About what its statement takes in a command.
+    /// The approximate size of its statement in bytes.
     pub(super) fn bytes(&self) -> usize {
         const FRAME: usize = 96;
         let length = |part: &Option<&[u8]>| part.map_or(0, <[u8]>::len);
@@ -101,7 +99,7 @@ impl<'a> Delta<'a> {
             }
     }
 
-    /// Writes the update, `u`, of its statement.
+    /// Writes the field `u` of its update statement.
     pub(super) fn write(&self, writer: &mut Writer) {
         match self {
             Self::Operators { changed, removed } => {
@@ -141,8 +139,9 @@ impl<'a> Delta<'a> {
 }
 
 impl Paths {
-    /// Adds a difference of the document at a path of `prefix` bytes; false where paths cannot say it.
-    /// A difference of an array, or of a document that gets new fields, says so by its other sections.
+    /// Adds a difference of the document at a path of `prefix` bytes. Returns `false` if paths
+    /// cannot express it: the difference of an array, or of a document with new fields, has other
+    /// sections.
     fn add(&mut self, difference: &[u8], prefix: usize) -> Result<bool, Malformed> {
         for section in elements(difference)? {
             let section = section?;
@@ -175,16 +174,17 @@ impl Paths {
     }
 }
 
-/// The name and the difference of an embedded document, if this is the section of one. `s` begins the
-/// names of such sections.
+/// The name and the difference of an embedded document, if this is its section. The names of such
+/// sections begin with `s`.
 fn embedded<'a>(name: &'a [u8], section: &Element<'a>) -> Option<(&'a [u8], &'a [u8])> {
     let name = name.strip_prefix(b"s").filter(|name| is_plain(name))?;
     Some((name, section.as_document()?))
 }
 
-/// Writes the fields of a section, `u` or `d`, of a difference and of those inside it, each by its path.
+/// Writes the fields of a section (`u` or `d`) of a difference and of the differences inside it,
+/// each by its path.
 fn write_paths(writer: &mut Writer, difference: &[u8], section: &[u8], path: &mut Vec<u8>) {
-    // It has been read before.
+    // The difference has been read without errors before.
     for part in elements(difference).into_iter().flatten().flatten() {
         let length = path.len();
         if part.name == section {
@@ -202,7 +202,7 @@ fn write_paths(writer: &mut Writer, difference: &[u8], section: &[u8], path: &mu
     }
 }
 
-/// True if an update operator takes each of these names for itself, not for a path.
+/// Whether an update operator takes each of these names literally, and not as a path.
 fn are_plain(fields: &[u8]) -> Result<bool, Malformed> {
     for field in elements(fields)? {
         if !is_plain(field?.name) {
@@ -268,7 +268,7 @@ mod tests {
         }
     }
 
-    /// The same long name of a document for many short ones of fields.
+    /// A long document name, repeated for many short field names.
     fn long_paths() -> RawDocumentBuf {
         let fields: Document = (0..100).map(|n| (n.to_string(), n.into())).collect();
         let mut difference = Document::new();

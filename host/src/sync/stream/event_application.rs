@@ -1,4 +1,4 @@
-//! The stream from its batches to the destination: rounds are built, handed out and finished in order.
+//! Change event application: batches become rounds, which are handed out and finished in order.
 
 use std::{sync::Arc, time::Duration};
 
@@ -26,18 +26,18 @@ use crate::{
     sync::{boundary::WorkRequest, catalog::database_names, status::Activity},
 };
 
-/// Rounds that are being applied at once.
+/// Rounds that are applied in parallel.
 const MAX_ROUNDS: usize = 3;
 
 /// How often the safe position is persisted.
 const PERSIST_EVERY: Duration = Duration::from_secs(1);
 
-/// Why the stream has ended.
+/// How the stream ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::sync) enum StreamEnd {
     /// Everything up to the commit time is applied.
     Drained,
-    /// The session asked the work to stop; the position is persisted.
+    /// The session asked the work to stop, and the position is persisted.
     Stopped,
 }
 
@@ -56,8 +56,9 @@ pub(super) struct EventApplication {
 }
 
 impl EventApplication {
-    /// Opens all writers first: what earlier work of this host has sent is done by then, or
-    /// never, so that the position and the source's time are read after the last of it.
+    /// Opens the stream. All writers are opened first: writes of this host's earlier work are done
+    /// by then, or never, so that the position and the source's time are read after the last of
+    /// them.
     pub(super) async fn open(
         context: Arc<Context>,
         start_time: ClusterTime,
@@ -94,6 +95,9 @@ impl EventApplication {
     }
 
     /// Applies events until everything up to the commit time is applied, or the work is cancelled.
+    ///
+    /// # Errors
+    /// `Cancelled` on cancellation; the first failure of a round, a read or a write.
     pub(super) async fn apply_until(
         &mut self,
         mut commit_time: watch::Receiver<Option<ClusterTime>>,
@@ -122,7 +126,7 @@ impl EventApplication {
         }
     }
 
-    /// Splits a batch into rounds at its DDL events and hands the rounds out.
+    /// Splits a batch into rounds at its DDL events and hands them out.
     async fn take(&mut self, batch: StreamBatch) -> Result<(), Error> {
         let batch = Arc::new(batch);
         let mut round = RoundBuilder::new(&batch, self.appliers.count());
@@ -145,7 +149,7 @@ impl EventApplication {
         self.submit(round, batch.position()).await
     }
 
-    /// Hands a round out. `position` is where the stream stands after it.
+    /// Hands out a round. `position` is the stream's position after it.
     async fn submit(
         &mut self,
         round: RoundBuilder,
@@ -186,8 +190,8 @@ impl EventApplication {
         Ok(())
     }
 
-    /// Records what a DDL event has led to, with the position after it. The position stays before the
-    /// event until then: work that fails persists it once more.
+    /// Records the changes of a DDL event with the position after it. Until then the position stays
+    /// before the event, since work that fails persists it again.
     async fn record(&mut self, changes: Vec<Change>, after: Option<Position>) -> Result<(), Error> {
         let document = self.position.document_at(after.clone(), false);
         record_ddl(&self.context, changes, document.as_ref()).await?;
@@ -198,7 +202,7 @@ impl EventApplication {
         Ok(())
     }
 
-    /// Waits for all rounds, so that nothing is written any more; gives the first failure.
+    /// Waits for all rounds, so that no write is under way on return. Returns the first failure.
     pub(super) async fn finish_rounds(&mut self) -> Result<(), Error> {
         let mut outcome = Ok(());
         while let Some(finished) = self.rounds.next().await {
@@ -232,7 +236,8 @@ fn show_persisted(context: &Context, position: Option<&PositionDocument>) {
     }
 }
 
-/// Records what a DDL event has led to; a collection that it creates is created with that.
+/// Records the changes of a DDL event. A collection that the event creates is created in the same
+/// transaction.
 async fn record_ddl(
     context: &Context,
     changes: Vec<Change>,

@@ -1,16 +1,15 @@
-//! Which documents on the destination may be newer than the event at hand.
+//! Documents on the destination that may be newer than the current event.
 //!
-//! A delta is the same as the source's own update only on a document that is
-//! exactly as it was before the event. That does not hold
+//! A delta has the effect of the source's update only on a document that is exactly as it was
+//! before the event. That does not hold
 //!
-//! - for events up to a cluster time, `exact_after`: documents may have been
-//!   copied, or events applied before a crash, later than the event; and
-//! - for documents that were looked up on the source at a cluster time *T*:
-//!   they are as of *T*, so events up to *T* are passed over.
+//! - for events up to a cluster time, `exact_after`: documents may have been copied, or events
+//!   applied before a crash, later than the event; and
+//! - for documents that were looked up on the source at a cluster time *T*: they are as of *T*, so
+//!   events up to *T* are ignored.
 //!
-//! Invariant: forgetting a document's *T* without raising `exact_after` to it is
-//! never allowed. Raising `exact_after` is always safe: it makes updates be
-//! looked up that could have been deltas.
+//! Invariant: a document's *T* is never forgotten without raising `exact_after` to it. Raising
+//! `exact_after` is always safe: it only turns deltas into look-ups.
 
 use std::{
     collections::HashMap,
@@ -23,15 +22,15 @@ use crate::model::{
     event::CollectionUuid,
 };
 
-/// Looked-up documents that one applier remembers, and bytes of their keys.
+/// Looked-up documents that one applier remembers, and the bytes of their keys.
 const MAX_REMEMBERED: usize = 50_000;
 const MAX_BYTES: usize = 8 << 20;
 
-/// Shared by all appliers of a stream.
+/// The exactness of a stream, shared by its appliers.
 #[derive(Debug, Default)]
 pub(super) struct Exactness {
     exact_after: AtomicU64,
-    /// The newest time at which any document was looked up.
+    /// The newest time of any look-up.
     newest_lookup: AtomicU64,
 }
 
@@ -43,16 +42,17 @@ impl Exactness {
         exactness
     }
 
-    /// True if an update at `time` may be applied as a delta, were its document not looked up.
+    /// Whether an update at `time` may be applied as a delta, unless its document was looked up.
     pub(super) fn is_exact(&self, time: ClusterTime) -> bool {
         time.to_bits() > self.exact_after.load(SeqCst)
     }
 
+    /// Raises `exact_after` to `time`.
     pub(super) fn raise(&self, time: ClusterTime) {
         self.exact_after.fetch_max(time.to_bits(), SeqCst);
     }
 
-    /// What `exact_after` is for a host that does not know what was looked up.
+    /// The value of `exact_after` for a host that does not know the look-ups.
     pub(super) fn after_restart(&self) -> ClusterTime {
         ClusterTime::from_bits(
             self.exact_after
@@ -62,7 +62,7 @@ impl Exactness {
     }
 }
 
-/// One applier's looked-up documents.
+/// The looked-up documents of an applier.
 #[derive(Debug, Default)]
 pub(super) struct Freshness {
     looked_up: HashMap<(CollectionUuid, OwnedDocumentKey), ClusterTime>,
@@ -71,7 +71,7 @@ pub(super) struct Freshness {
 }
 
 impl Freshness {
-    /// True if the document is already as of `time` or later.
+    /// Whether the document is already as of `time` or later.
     pub(super) fn covers(
         &self,
         collection: CollectionUuid,
@@ -104,7 +104,7 @@ impl Freshness {
         self.looked_up.insert((collection, key), time);
     }
 
-    /// Forgets what no event from `time` on can be older than.
+    /// Forgets look-ups that are older than every event from `time` on.
     pub(super) fn forget_before(&mut self, time: ClusterTime) {
         self.looked_up.retain(|_, looked_up| *looked_up >= time);
         let keys = self.looked_up.keys();

@@ -1,12 +1,12 @@
-//! Looks up documents on the source as they are now.
+//! Look-ups: reads of documents on the source as they are now.
 //!
-//! The read is a snapshot read, so that the time it is of is known exactly
-//! (`atClusterTime`); events up to that time are then passed over. Documents of capped collections
-//! cannot be read so, and of those whose `_id` equals others under a collation no event may be passed over: they are
-//! read with read concern majority, and no time is given for them, which is why their updates are never deltas.
+//! A look-up is a snapshot read, so its time is known exactly (`atClusterTime`), and events up to
+//! that time are ignored. Snapshot reads do not work on capped collections, and no event may be
+//! ignored for a document whose `_id` equals others under a collation. Such documents are read with
+//! read concern majority, without a time, which is why their updates are never deltas.
 //!
-//! One reply of the server is taken at a time, within the byte budget of the sync. What did not fit in it is
-//! looked up next.
+//! Each look-up takes one reply of the server, within the memory budget of the sync. Documents that
+//! did not fit are looked up next.
 
 use std::{borrow::Cow, collections::HashMap};
 
@@ -27,15 +27,16 @@ use crate::{
     sync::budget::{Budget, Share},
 };
 
-/// Documents of one look-up are aimed at this size together.
+/// The aimed size of a look-up in bytes.
 const CHUNK_BYTES: usize = 4 << 20;
 const MAX_CHUNK: usize = 1_000;
 /// Small enough for the largest documents, until their size is known.
 const FIRST_CHUNK: usize = 8;
 
-/// Documents that were looked up: the time that they are of, if it is known, and their share of the byte
-/// budget, to be kept until they are written.
+/// The outcome of a look-up: its time, if it is known, and its share of the memory budget, to be
+/// kept until the documents are written.
 pub(super) struct LookUpResult {
+    /// The cluster time of the documents.
     pub(super) time: Option<ClusterTime>,
     pub(super) _share: Share,
 }
@@ -44,7 +45,7 @@ pub(super) struct LookUpResult {
 struct LookUpReply {
     reply: Option<RawReply>,
     time: Option<ClusterTime>,
-    /// Documents did not fit in it.
+    /// Whether documents did not fit in the reply.
     has_more: bool,
 }
 
@@ -62,14 +63,16 @@ impl LookUpReply {
     }
 }
 
+/// Looks up documents for one applier.
 pub(super) struct LookUpReader {
     source: Client,
     budget: Budget,
-    /// Documents that are looked up at once: follows their size.
+    /// The number of documents of a look-up. Follows their size.
     chunk: usize,
 }
 
 impl LookUpReader {
+    /// A reader with the memory budget of the sync.
     pub(super) fn new(source: Client, budget: Budget) -> Self {
         Self {
             source,
@@ -78,8 +81,11 @@ impl LookUpReader {
         }
     }
 
-    /// Gives the first entries the source's current documents, or a deletion where there
-    /// is none. Slots that are still to be looked up did not fit. All have to be strict, or none.
+    /// Gives the first entries the source's current documents, or a deletion if the source has
+    /// none. Entries that are still look-ups did not fit. Either all or none of the entries are
+    /// strict.
+    ///
+    /// Cancel safe: a dropped call changes no entry.
     pub(super) async fn fill(
         &mut self,
         tracked: &TrackedCollection,
@@ -106,7 +112,7 @@ impl LookUpReader {
             }
         }
         for entry in entries.iter_mut().take(ids.len()) {
-            // The chunk is halved then, so that it comes to its end.
+            // The number is halved then, so that every document fits in the end.
             if reply.has_more && ids.len() > 1 && !documents.contains_key(&entry.key) {
                 continue;
             }
@@ -155,7 +161,7 @@ impl LookUpReader {
             Some(time) if time < at_least => Err(mongo::Error::Stale),
             _ => Ok(()),
         };
-        // A collection that is gone holds nothing: the event that says so will come.
+        // A collection that is gone holds nothing; a later event reports the drop.
         let reply = RawReader::new(database, collection)
             .first_reply("look documents up", &fields, is_fresh)
             .await?;
@@ -171,7 +177,7 @@ fn snapshot_time(reply: &RawReply) -> Option<ClusterTime> {
     ))
 }
 
-/// The fields of the `find` but for the collection's name and its UUID.
+/// The fields of the `find`, without the collection's name and UUID.
 fn find_fields(
     tracked: &TrackedCollection,
     ids: &[(u8, &[u8])],
@@ -185,7 +191,7 @@ fn find_fields(
         false => rawdoc! { "level": "snapshot" },
     };
     let head = rawdoc! {
-        // One more than there are: only a reply that is full leaves the cursor open.
+        // Larger by one than the number of ids: only a full reply leaves the cursor open.
         "batchSize": i32::try_from(ids.len() + 1).unwrap_or(i32::MAX),
         "readConcern": read_concern,
     };

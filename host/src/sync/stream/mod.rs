@@ -4,21 +4,20 @@
 //! reader -> rounds -> appliers (by hash of collection and document key) -> destination
 //! ```
 //!
-//! A batch of the stream becomes a *round*; each applier gets its events of the
-//! round. Rounds are finished in order, and only a finished round moves the
-//! safe position, and none behind a failed one, so it never passes an unapplied
-//! event and never goes back.
-//! DDL events are barriers: every round before one is finished, and the exact position before it
-//! is persisted with its intent; then it is applied, and recorded with the position after it.
-//! So a replay after a crash never crosses a DDL event that has been applied.
+//! A batch of the stream becomes a *round*, and each applier gets its events of the round. Rounds
+//! are finished in order. Only a finished round moves the safe position, and no round after a
+//! failed round does, so the position never passes an unapplied event and never goes back.
 //!
-//! A swap of components is a barrier as well: every round before it is finished and
-//! its position is persisted, then the session persists what is pinned from there on,
-//! then the components are switched. Invariant: what is pinned is never newer than the
-//! persisted position, so that a replay, which begins at or behind it, gives each event
-//! to the component that was in force at its cluster time. A crash before the pins are
-//! written leaves the old ones, which have seen nothing behind the position; one after
-//! it, the new ones, which see everything behind it.
+//! A DDL event is a boundary: every earlier round is finished, and the exact position before the
+//! event is persisted with its intent; then the event is applied, and recorded with the position
+//! after it. So a replay after a crash never crosses an applied DDL event.
+//!
+//! A swap of components is a boundary too: every earlier round is finished and the position is
+//! persisted, then the session persists the new pins, then the components are switched. Invariant:
+//! the pinned components are never newer than the persisted position. So a replay, which begins at
+//! or after it, gives each event to the component that was in force at its cluster time. A crash
+//! before the pins are written leaves the old components, which have seen no later event; a crash
+//! after it leaves the new components, which see all later events.
 
 mod applier;
 mod appliers;
@@ -46,7 +45,11 @@ use crate::model::ClusterTime;
 use event_application::EventApplication;
 pub(super) use event_application::StreamEnd;
 
-/// Applies change events until `commit_time` is set and reached, or the work is cancelled.
+/// Applies change events until `commit_time` is set and reached, or the work is cancelled. Persists
+/// the position at the end, as clean unless something has failed.
+///
+/// # Errors
+/// The failure that ended the stream. A cancellation is [`StreamEnd::Stopped`].
 pub(super) async fn run(
     context: Arc<Context>,
     start_time: ClusterTime,
@@ -59,7 +62,8 @@ pub(super) async fn run(
     let clean = is_clean(&ended) && finished.is_ok();
     application.position.persist(clean).await?;
     match (ended, finished) {
-        // An applier that has failed takes nothing more, which looks like a stop: its own error counts.
+        // A failed applier takes no more parts, which looks like a cancellation: its own error
+        // counts.
         (Err(Error::Cancelled), Err(failure)) => Err(failure),
         (Err(Error::Cancelled), Ok(())) => Ok(StreamEnd::Stopped),
         (Ok(_), Err(failure)) => Err(failure),
@@ -67,8 +71,7 @@ pub(super) async fn run(
     }
 }
 
-/// Gives collections the names that are recorded for them, where DDL that is in flight may have
-/// changed them.
+/// Restores the recorded names of collections whose DDL is in flight.
 pub(super) async fn settle_names(context: &Context) -> Result<(), Error> {
     let in_flight = context.store.intents().await?;
     ddl::settle(context, &in_flight).await

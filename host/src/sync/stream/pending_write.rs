@@ -1,8 +1,8 @@
-//! Folds the events of one collection into what each document needs.
+//! Folds the events of a collection into a pending write for each document.
 //!
-//! Of several events of one document only the last whole one counts, and the
-//! deltas after it. Different documents do not depend on one another, so a
-//! fold can be written as inserts, then updates, then deletes.
+//! Of several events of one document only the last whole document counts, and the deltas after it.
+//! Different documents are independent, so a fold can be written as inserts, then updates, then
+//! deletes.
 
 use std::borrow::Cow;
 
@@ -17,10 +17,10 @@ use super::{
 };
 use crate::model::{ClusterTime, document_key::DocumentKey, event::OpType};
 
-/// The write that brings one document of the destination to its state after the folded events.
+/// The write that brings a document of the destination to its state after the folded events.
 ///
-/// Invariant: deltas stand only where they give the source's bytes, so never in a collection with plugins,
-/// and never after an event that needs a look-up.
+/// Invariant: there are deltas only where they give the source's bytes, so never in a collection
+/// with plugins, and never after an event that needs a look-up.
 #[derive(Debug)]
 pub(super) enum PendingWrite<'a> {
     /// A new document and the deltas after it.
@@ -33,14 +33,14 @@ pub(super) enum PendingWrite<'a> {
         document: Cow<'a, [u8]>,
         deltas: Vec<Delta<'a>>,
     },
-    /// Changes of a document that is on the destination; none leave it alone.
+    /// Changes of an existing document. An empty list leaves the document alone.
     Deltas(Vec<Delta<'a>>),
     Delete,
-    /// The source's current document is needed, whatever the events before or after say.
+    /// The source's current document is needed, whatever other events say.
     LookUp,
 }
 
-/// One document and what is to be done with it.
+/// A document and its pending write.
 #[derive(Debug)]
 pub(super) struct PendingDocument<'a> {
     pub(super) key: DocumentKey<'a>,
@@ -48,13 +48,13 @@ pub(super) struct PendingDocument<'a> {
     pub(super) id_kind: u8,
     pub(super) id: &'a [u8],
     pub(super) write: PendingWrite<'a>,
-    /// The document may be on the destination already: an insert is written as a replacement.
+    /// The document may already be on the destination, so an insert is written as a replacement.
     pub(super) replay: bool,
-    /// The server does not take the document as a replacement: it is deleted and inserted.
+    /// The server refuses the document as a replacement, so it is deleted and inserted.
     pub(super) reinsert: bool,
 }
 
-/// What is to be written to one collection.
+/// The pending writes of a collection.
 pub(super) struct Fold<'a, 't> {
     pub(super) tracked: &'t TrackedCollection,
     pub(super) entries: Vec<PendingDocument<'a>>,
@@ -144,7 +144,8 @@ impl<'a> PendingWrite<'a> {
             Self::Insert { deltas, .. } | Self::Put { deltas, .. } | Self::Deltas(deltas) => {
                 deltas.push(delta);
             }
-            // No update follows a delete without an insert between; a look-up is right in any case.
+            // An update never follows a delete without an insert in between; a look-up is right in
+            // any case.
             Self::Delete => *self = Self::LookUp,
             Self::LookUp => {}
         }
@@ -171,20 +172,20 @@ impl<'a> PendingWrite<'a> {
         }
     }
 
-    /// Moves the write out and leaves one that does nothing.
+    /// Moves the write out and leaves a write that does nothing.
     pub(super) fn take(&mut self) -> Self {
         std::mem::replace(self, Self::nothing())
     }
 
-    /// Writes `changed` in place of the document that was to be written.
+    /// Replaces the document that is to be written whole.
     pub(super) fn replace(&mut self, changed: &[u8]) {
         if let Self::Insert { document, .. } | Self::Put { document, .. } = self {
             *document = Cow::Owned(changed.to_vec());
         }
     }
 
-    /// The document is not to be on the destination. An inserted one was missing before its event, so
-    /// a document with its `_id` comes from later events, and is left to these.
+    /// Keeps the document off the destination. An inserted document was missing before its event,
+    /// so an existing document with its `_id` comes from later events, and is left to them.
     pub(super) fn leave_out(&mut self) {
         *self = match self {
             Self::Insert { .. } => Self::nothing(),
@@ -194,7 +195,7 @@ impl<'a> PendingWrite<'a> {
 }
 
 impl<'a> PendingDocument<'a> {
-    /// A document of which no event has been folded.
+    /// A document without any folded event.
     fn untouched(key: DocumentKey<'a>, id_kind: u8, id: &'a [u8]) -> Self {
         Self {
             key,
@@ -215,7 +216,7 @@ impl<'a> PendingDocument<'a> {
         }
     }
 
-    /// Moves what is to be done out of the entry, and leaves nothing to be done.
+    /// Moves the pending write out and leaves nothing to do.
     pub(super) fn take(&mut self) -> PendingDocument<'a> {
         PendingDocument {
             key: self.key.clone(),
@@ -224,7 +225,7 @@ impl<'a> PendingDocument<'a> {
         }
     }
 
-    /// About the bytes of its statements in a command.
+    /// The approximate size of its statements in bytes.
     pub(super) fn bytes(&self) -> usize {
         let deltas = self.write.deltas();
         let whole = self.write.whole().map_or(0, <[u8]>::len);

@@ -1,4 +1,4 @@
-//! The position of the stream: up to where everything is applied, and where a restart begins.
+//! The position of the stream: the applied events, and the start of a replay.
 
 use std::sync::Arc;
 
@@ -42,7 +42,7 @@ impl StreamPosition {
         }
     }
 
-    /// Persists the position as not clean, before anything beyond it is applied.
+    /// Persists the position as not clean, before any later event is applied.
     pub(super) async fn begin(&mut self) -> Result<(), Error> {
         self.write(false).await?;
         self.persisted.clone_from(&self.safe);
@@ -54,13 +54,13 @@ impl StreamPosition {
         self.safe.as_ref()
     }
 
-    /// The cluster time that everything before is applied of.
+    /// The cluster time of the position: every earlier event is applied.
     pub(super) fn time(&self) -> ClusterTime {
         self.safe.as_ref().map_or(self.start_time, time)
     }
 
-    /// Whether everything up to `commit_time` is applied. A position *at* the commit time may still have
-    /// events of that very time after it.
+    /// Whether everything up to `commit_time` is applied. After a position *at* the commit time
+    /// there may be more events of that time.
     pub(super) fn has_passed(&self, commit_time: Option<ClusterTime>) -> bool {
         match (&self.safe, commit_time) {
             (Some(safe), Some(commit_time)) => safe.cluster_time > commit_time,
@@ -68,7 +68,7 @@ impl StreamPosition {
         }
     }
 
-    /// Keeps rounds that are finished from now on from moving the position.
+    /// Keeps rounds that finish from now on from moving the position.
     pub(super) fn fail(&mut self) {
         self.failed = true;
     }
@@ -88,19 +88,20 @@ impl StreamPosition {
         Ok(())
     }
 
-    /// Moves past an event that left nothing to be recorded.
+    /// Moves past an event that left nothing to record.
     pub(super) fn pass(&mut self, to: Option<Position>) {
         self.safe = to;
     }
 
-    /// Moves to a position that was persisted as `document`, together with what its event changed.
+    /// Moves to a position that was persisted as `document`, in the transaction with its event's
+    /// changes.
     pub(super) fn recorded(&mut self, to: Option<Position>, document: Option<&PositionDocument>) {
         self.show_persisted(document);
         self.safe = to;
         self.persisted.clone_from(&self.safe);
     }
 
-    /// Shows the position as the reported one.
+    /// Shows the position as the reported position.
     pub(super) fn show(&self) {
         if let Some(safe) = &self.safe {
             self.context.status.set_reported(safe.cluster_time);
@@ -134,7 +135,8 @@ impl StreamPosition {
         }
     }
 
-    /// The position as it is persisted while events are applied; `None` until the first batch has been.
+    /// The document of the position while events are applied; `None` until the first batch has been
+    /// applied.
     pub(super) fn document(&self) -> Option<PositionDocument> {
         self.document_at(self.safe.clone(), false)
     }

@@ -1,9 +1,9 @@
-//! Tries quarantined documents again: each is looked up on the source as it is
-//! now, and goes through its plugins like any other.
+//! Retries of quarantined documents: each is looked up on the source and goes through its plugins
+//! like any other.
 //!
-//! Called between rounds. What is written here is newer than the events at
-//! hand; those are whole documents, since a collection with plugins takes no
-//! deltas, so the newest version is the last one to be written.
+//! Retries run between rounds, and write documents that are newer than the current events. A
+//! collection with plugins takes no deltas, so later events write whole documents, and the newest
+//! version is written last.
 
 use std::sync::Arc;
 
@@ -19,10 +19,10 @@ use crate::{
     model::{ClusterTime, document_key::DocumentKey, raw},
 };
 
-/// Entries that are read at once.
+/// Entries that are read in one page.
 const PAGE: u32 = 1_000;
 
-/// Tries every quarantined document once. Those that fail again stay.
+/// Retries every quarantined document once. Documents that fail again stay.
 pub(super) async fn all(
     context: &Arc<Context>,
     tracked_collections: &TrackedCollections,

@@ -1,8 +1,8 @@
 //! Reads the source's change stream as raw batches, and opens it again when it breaks.
 //!
-//! A question to the source is a task that the reader keeps until it is answered. So whoever
-//! waits for it beside other things may stop waiting and come back, however long the source
-//! takes, and an answer is noticed while nobody waits.
+//! Each request to the source is a task that the reader keeps until it is answered. So a caller may
+//! stop waiting and come back, however long the source takes, and an answer is noticed while no
+//! caller waits.
 
 use std::{ops::Range, sync::Arc, time::Duration};
 
@@ -19,54 +19,56 @@ use crate::{
     sync::status::Status,
 };
 
-/// Events in a reply at most: enough for the appliers' commands to be large.
+/// The most events in a reply: enough for large commands of the appliers.
 const BATCH_EVENTS: u32 = 8_000;
 
-/// How long the server waits for an event before it answers with none, and with its newest position.
+/// The time that the server waits for an event, before it answers with its newest position alone.
 const AWAIT: Duration = Duration::from_millis(500);
 
-/// The time for an answer; twice as much after each attempt without one.
+/// The time for an answer. Doubled after each attempt without an answer.
 const ANSWER: Duration = Duration::from_secs(30);
 
-/// Bytes of a BSON document or array that holds nothing.
+/// Bytes of an empty BSON document or array.
 const EMPTY_DOCUMENT: usize = 5;
 
+/// The change stream of the source.
 pub(super) struct StreamReader {
     source: Client,
     status: Arc<Status>,
     start_time: ClusterTime,
-    /// The position behind the last batch that was read.
+    /// The position after the last batch.
     behind: Option<Position>,
     cursor: Option<RawCursor>,
     question: Option<AbortOnDropHandle<Answer>>,
     failures: Failures,
-    /// The pause before the next question.
+    /// The pause before the next request.
     pause: Duration,
     /// The time for the next answer.
     bound: Duration,
 }
 
-/// What came of a question; the cursor, if it can be asked again.
+/// The outcome of a request, with the cursor if it can be used again.
 struct Answer {
     begun: Moment,
     bound: Duration,
     cursor: Option<RawCursor>,
-    /// The reply opened the cursor. It says that the source answers, not that the stream can be read.
+    /// The reply opened the cursor. It shows that the source answers, and not that the stream can
+    /// be read.
     opened: bool,
     reply: Result<RawReply, mongo::Error>,
 }
 
-/// One reply of the stream.
+/// A reply of the stream.
 pub(super) struct StreamBatch {
     reply: RawReply,
-    /// The place of the array of events in the reply.
+    /// The range of the array of events in the reply.
     events: Range<usize>,
     position: Option<Position>,
 }
 
 impl StreamReader {
-    /// A stream behind `position`, or at `start_time` if there is none. Opened when it is asked
-    /// for the first batch.
+    /// A stream after `position`, or from `start_time` if there is none. Opened with the first
+    /// request.
     pub(super) fn new(
         source: Client,
         status: Arc<Status>,
@@ -86,7 +88,12 @@ impl StreamReader {
         }
     }
 
-    /// The next batch, maybe without events. Cancel safe.
+    /// The next batch, possibly without events.
+    ///
+    /// Cancel safe: a dropped call loses no batch.
+    ///
+    /// # Errors
+    /// [`mongo::Error::Outage`] at the deadline; an error that is not transient.
     pub(super) async fn next(&mut self) -> Result<StreamBatch, Error> {
         loop {
             let question = match self.question.take() {
@@ -143,7 +150,7 @@ impl StreamReader {
         })
     }
 
-    /// Asks for the next batch, of a new cursor if the last one has broken.
+    /// Requests the next batch, from a new cursor if the previous cursor has broken.
     fn ask(&mut self) -> AbortOnDropHandle<Answer> {
         let (admin, command) = (self.source.database("admin"), self.command());
         let (pause, bound) = (self.pause, self.bound.min(self.failures.left()));
@@ -223,11 +230,12 @@ impl StreamBatch {
         self.bytes().len() <= EMPTY_DOCUMENT
     }
 
+    /// The events of the batch, each a raw document.
     pub(super) fn events(&self) -> Result<impl Iterator<Item = Result<&[u8], Malformed>>, Error> {
         Ok(raw::documents(self.bytes())?)
     }
 
-    /// Where the stream stands behind the batch.
+    /// The stream's position after the batch.
     pub(super) fn position(&self) -> Option<Position> {
         self.position.clone()
     }

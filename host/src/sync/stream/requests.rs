@@ -1,4 +1,4 @@
-//! Requests of the session, served between rounds.
+//! Requests of the session, served at a boundary between two rounds.
 
 use tokio::sync::mpsc;
 
@@ -20,8 +20,8 @@ use crate::{
 };
 
 impl EventApplication {
-    /// Everything before is applied first, so that no applier holds an older version, and
-    /// nothing is with a plugin.
+    /// Serves a request. All earlier rounds are applied first, so no applier holds an older version
+    /// of a document, and no document is with a plugin.
     pub(super) async fn serve(
         &mut self,
         request: WorkRequest,
@@ -38,7 +38,7 @@ impl EventApplication {
                     time,
                 )
                 .await;
-                // The call may have been cut off.
+                // The receiver is gone if the call was cut off.
                 let _ = answer.send(retried.map_err(OperatorError::from));
             }
             WorkRequest::Boundary(answer) => {
@@ -60,10 +60,10 @@ impl EventApplication {
         Ok(())
     }
 
-    /// Copies what is pending, before anything else is applied: what a swap wants copied again,
-    /// and what a crash has left of a collection that a rename brought into scope, whose
-    /// event comes again and finds it. Documents are then newer than the events after the
-    /// position.
+    /// Copies pending collections before anything else is applied: collections that a swap wants
+    /// copied again, and a collection that a crash has left half copied after a rename brought it
+    /// into scope, whose event comes again and finds it. Their documents are then newer than the
+    /// next events.
     pub(super) async fn copy_pending(
         &mut self,
         requests: &mut mpsc::Receiver<WorkRequest>,

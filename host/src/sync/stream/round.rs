@@ -1,4 +1,4 @@
-//! A round: the document events of one batch, shared out among the appliers.
+//! Rounds: the document events of one batch, shared among the appliers.
 
 use std::{ops::Range, pin::Pin, sync::Arc};
 
@@ -10,17 +10,19 @@ use crate::model::{
     raw::{Malformed, range_in},
 };
 
-/// A round that is being applied; ends when every applier is done with it.
+/// A round that is being applied. Completes when every applier has finished its part.
 pub(super) type RoundFuture = Pin<Box<dyn Future<Output = Result<RoundReport, Error>> + Send>>;
 
-/// What a finished round has done.
+/// The outcome of a finished round.
 #[derive(Debug)]
 pub(super) struct RoundReport {
+    /// The number of its document events.
     pub(super) events: u64,
+    /// The stream's position after the round, if it moves.
     pub(super) position: Option<Position>,
 }
 
-/// One document event, as places in the bytes of its batch.
+/// A document event, as ranges in the bytes of its batch.
 pub(super) struct EventRef {
     pub(super) op_type: OpType,
     pub(super) time: ClusterTime,
@@ -31,12 +33,13 @@ pub(super) struct EventRef {
     body: Range<usize>,
 }
 
-/// One applier's events of a round, in the order of the stream.
+/// The events of one applier in a round, in the order of the stream.
 pub(super) struct RoundPart {
     batch: Arc<StreamBatch>,
     pub(super) events: Vec<EventRef>,
 }
 
+/// A round while its events are shared among the appliers.
 pub(super) struct RoundBuilder {
     batch: Arc<StreamBatch>,
     parts: Vec<Vec<EventRef>>,
@@ -44,6 +47,7 @@ pub(super) struct RoundBuilder {
 }
 
 impl RoundBuilder {
+    /// An empty round of events of `batch`.
     pub(super) fn new(batch: &Arc<StreamBatch>, appliers: usize) -> Self {
         let parts = std::iter::repeat_with(Vec::new).take(appliers).collect();
         Self {
@@ -53,15 +57,17 @@ impl RoundBuilder {
         }
     }
 
+    /// Whether it has no events.
     pub(super) fn is_empty(&self) -> bool {
         self.events == 0
     }
 
+    /// The number of its events.
     pub(super) fn events(&self) -> u64 {
         self.events
     }
 
-    /// Adds an event of `tracked`. All events of one document go to one applier.
+    /// Adds an event of `tracked`. All events of a document go to the same applier.
     pub(super) fn push(
         &mut self,
         event: &ChangeEvent<'_>,
@@ -98,7 +104,7 @@ impl RoundBuilder {
         Ok(())
     }
 
-    /// The parts by applier; empty ones included.
+    /// The parts by applier, including empty parts.
     pub(super) fn into_parts(self) -> impl Iterator<Item = RoundPart> {
         let batch = self.batch;
         self.parts.into_iter().map(move |events| RoundPart {
@@ -114,6 +120,7 @@ impl RoundPart {
         Ok((event.id_kind, self.slice(&event.id)?))
     }
 
+    /// The full document, or the update description of an update.
     pub(super) fn body(&self, event: &EventRef) -> Result<&[u8], Error> {
         self.slice(&event.body)
     }
@@ -123,7 +130,8 @@ impl RoundPart {
     }
 }
 
-/// Documents whose order counts beyond their collection's own go to one applier. The high bits choose: the low ones of a hash are the poorer.
+/// The applier of a document. Documents whose order matters within their collection share an
+/// applier. The high bits of the hash decide, since its low bits are poorer.
 fn applier_of(
     tracked: &TrackedCollection,
     id_kind: u8,

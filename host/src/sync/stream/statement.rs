@@ -1,4 +1,4 @@
-//! The commands of a transaction: which statements of which entries each holds.
+//! The commands of a transaction, and the statements of each.
 
 use super::pending_write::{Fold, PendingDocument, PendingWrite};
 use crate::{
@@ -9,10 +9,10 @@ use crate::{
     },
 };
 
-/// Bytes of statements in a command at most; one that is larger goes alone.
+/// The most bytes of statements in a command. A larger statement goes alone.
 const MAX_BYTES: usize = 15 << 20;
 
-/// Types of `_id`s that are deleted by one statement, of which the server makes one plan.
+/// Types of `_id`s that a single delete statement lists, for which the server makes a single plan.
 const LISTED: [u8; 7] = [
     kind::INT32,
     kind::INT64,
@@ -23,7 +23,7 @@ const LISTED: [u8; 7] = [
     kind::TIMESTAMP,
 ];
 
-/// What a command does.
+/// The kind of a write command.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum CommandKind {
     Insert,
@@ -31,7 +31,7 @@ pub(super) enum CommandKind {
     Delete,
 }
 
-/// What one statement does with its entry.
+/// The kind of a statement.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum StatementKind {
     Insert,
@@ -40,21 +40,21 @@ pub(super) enum StatementKind {
     Delete,
 }
 
-/// A document, by the places of its fold and of itself.
+/// A document, by the index of its fold and of its entry.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct DocumentPlace {
     pub(super) fold: usize,
     pub(super) entry: usize,
 }
 
-/// One statement of a command.
+/// A statement of a command.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Statement {
     pub(super) place: DocumentPlace,
     pub(super) part: StatementKind,
 }
 
-/// One command of a transaction, on one collection.
+/// A command of a transaction, on one collection.
 #[derive(Debug)]
 pub(super) struct CommandPlan {
     fold: usize,
@@ -63,8 +63,8 @@ pub(super) struct CommandPlan {
     bytes: usize,
 }
 
-/// The commands that write the entries at `places`, in that order; documents that are inserted
-/// anew come last, after they were deleted.
+/// The commands that write the entries at `places`, in that order. Documents that are inserted
+/// again come last, after their delete.
 pub(super) fn plan(folds: &[Fold<'_, '_>], places: &[DocumentPlace]) -> Vec<CommandPlan> {
     let mut plan = CommandPlanner::default();
     for place in places {
@@ -96,6 +96,7 @@ pub(super) fn plan(folds: &[Fold<'_, '_>], places: &[DocumentPlace]) -> Vec<Comm
     plan.commands
 }
 
+/// The entry at `place`.
 pub(super) fn entry<'f, 'a>(
     folds: &'f [Fold<'a, '_>],
     place: DocumentPlace,
@@ -103,7 +104,7 @@ pub(super) fn entry<'f, 'a>(
     folds.get(place.fold)?.entries.get(place.entry)
 }
 
-/// Inserts, then updates, then deletes; `None` for a entry that writes nothing.
+/// The kind of command for an entry; `None` for an entry that writes nothing.
 pub(super) fn command_kind(entry: &PendingDocument<'_>) -> Option<CommandKind> {
     match &entry.write {
         PendingWrite::Insert { document, deltas }
@@ -168,6 +169,7 @@ impl CommandPlanner {
 }
 
 impl CommandPlan {
+    /// The command. The planned entries must be unchanged.
     pub(super) fn build(&self, folds: &[Fold<'_, '_>]) -> Result<Command, mongo::Error> {
         let fold = folds.get(self.fold).ok_or(mongo::Error::Reply("fold"))?;
         let collection = &fold.tracked.collection;
@@ -179,7 +181,7 @@ impl CommandPlan {
         .expecting(self.bytes);
         let entries = self.statements.iter();
         let entries = entries.filter_map(|one| Some((entry(folds, one.place)?, one.part)));
-        // A clustered collection is scanned for a list, from its first `_id` to its last one.
+        // The server scans a clustered collection for a list, from its first `_id` to its last.
         let lists = self.kind == CommandKind::Delete && !fold.tracked.clustered;
         let is_listed = |entry: &PendingDocument<'_>| lists && LISTED.contains(&entry.id_kind);
         for (entry, part) in entries.clone().filter(|(entry, _)| !is_listed(entry)) {

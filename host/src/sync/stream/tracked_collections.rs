@@ -1,4 +1,4 @@
-//! Where the events of each source collection go.
+//! The collections in scope, and the destination of their events.
 
 use std::{collections::HashMap, sync::Arc};
 
@@ -13,10 +13,11 @@ use crate::{
 
 /// A collection in scope, as of the event that is being read.
 pub(super) struct TrackedCollection {
+    /// Its UUID on the source.
     pub(super) uuid: CollectionUuid,
     /// Its name on the source.
     pub(super) source: Namespace,
-    /// It on the destination.
+    /// The collection on the destination.
     pub(super) collection: CollectionRef,
     /// Takes no transactions.
     pub(super) capped: bool,
@@ -24,23 +25,23 @@ pub(super) struct TrackedCollection {
     pub(super) collated: bool,
     /// See [`options::is_clustered`].
     pub(super) clustered: bool,
-    /// The plugins that see its documents: they get whole ones, so its updates are never deltas.
+    /// The plugins that see its documents. They get whole documents, so updates of the collection
+    /// are never deltas.
     pub(super) chain: Option<NamespaceChain>,
 }
 
-/// Types of `_id`s that are compared under a collation: strings, and what can hold some.
+/// Types of `_id`s that are compared under a collation: strings, and types that can hold strings.
 const COLLATED: [u8; 4] = [kind::STRING, kind::SYMBOL, kind::DOCUMENT, kind::ARRAY];
 
-/// Every collection in scope, by its UUID on the source. A collection that is
-/// not here is out of scope, so its events are passed over.
+/// Every collection in scope, by its UUID on the source. Events of other collections are ignored.
 #[derive(Default)]
 pub(super) struct TrackedCollections {
     by_uuid: HashMap<CollectionUuid, Arc<TrackedCollection>>,
 }
 
 impl TrackedCollection {
-    /// True for a document of which the order of events is data beyond the document itself: natural order is, and
-    /// different `_id`s can be equal under a collation.
+    /// Whether the order of the document's events matters beyond the document itself: natural order
+    /// is data, and different `_id`s can be equal under a collation.
     pub(super) fn is_strict(&self, id_kind: u8) -> bool {
         self.capped || self.collated && COLLATED.contains(&id_kind)
     }
@@ -52,6 +53,7 @@ impl TrackedCollection {
 }
 
 impl TrackedCollections {
+    /// Reads the collections from the metadata.
     pub(super) async fn load(context: &Context) -> Result<Self, Error> {
         let mut tracked_collections = Self::default();
         for namespace in context.store.namespaces().await? {
@@ -61,7 +63,7 @@ impl TrackedCollections {
         Ok(tracked_collections)
     }
 
-    /// Looks up the UUIDs on the destination of collections that were just created, and records them.
+    /// Looks up and records the UUIDs of collections that were just created on the destination.
     pub(super) async fn fill_uuids(&mut self, context: &Context) -> Result<(), Error> {
         let unknown: Vec<_> = self
             .by_uuid
@@ -86,12 +88,13 @@ impl TrackedCollections {
         Ok(())
     }
 
+    /// The collection with this UUID; `None` if it is out of scope.
     pub(super) fn get(&self, uuid: Option<CollectionUuid>) -> Option<&Arc<TrackedCollection>> {
         self.by_uuid.get(&uuid?)
     }
 
-    /// Adds a collection, or puts its new name in place of its old one. One
-    /// that a crash has left half copied is not there until it is copied.
+    /// Adds a collection, or changes its name. A collection that a crash has left half copied is
+    /// added after its copy.
     pub(super) fn insert(
         &mut self,
         context: &Context,
@@ -115,7 +118,7 @@ impl TrackedCollections {
         Ok(())
     }
 
-    /// Asks again which plugins see which collection.
+    /// Looks up the plugins of each collection again.
     pub(super) fn refresh(&mut self, context: &Context) -> Result<(), Error> {
         for tracked in self.by_uuid.values_mut() {
             *tracked = Arc::new(TrackedCollection {
@@ -128,13 +131,14 @@ impl TrackedCollections {
         Ok(())
     }
 
-    /// True if any collection has another name on the destination.
+    /// Whether any collection has another name on the destination.
     pub(super) fn has_renamed(&self) -> bool {
         self.by_uuid
             .values()
             .any(|tracked| tracked.source != tracked.collection.namespace)
     }
 
+    /// Forgets a collection that was dropped.
     pub(super) fn remove(&mut self, uuid: CollectionUuid) -> Option<Arc<TrackedCollection>> {
         self.by_uuid.remove(&uuid)
     }

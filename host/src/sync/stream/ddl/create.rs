@@ -1,4 +1,4 @@
-//! Collections that are created.
+//! Created collections.
 
 use bson::RawDocumentBuf;
 
@@ -15,6 +15,7 @@ use crate::{
 };
 
 impl DdlOperation<'_, '_> {
+    /// Applies a create event. Returns whether it was in scope, as all kinds of events do.
     pub(super) async fn create(&mut self) -> Result<bool, Error> {
         let source = self.namespace();
         let Some(destination) = self.context.scope.destination(&source)? else {
@@ -30,7 +31,8 @@ impl DdlOperation<'_, '_> {
             return self.put_view(source, destination, options);
         }
         if options::is_capped(options) {
-            // convertToCapped and cloneCollectionAsCapped fill it with documents of which no event tells.
+            // convertToCapped and cloneCollectionAsCapped fill the collection with documents that
+            // no event reports.
             return self.copy_late(source, destination).await;
         }
         let listed = self.listed_on_source(&source).await?;
@@ -41,7 +43,7 @@ impl DdlOperation<'_, '_> {
             kind: NamespaceKind::Collection,
             destination,
             uuid: self.event.uuid,
-            // The event does not tell of the index of `_id`.
+            // The event has no index of `_id`.
             options: options::of_listing(options, id_index)?,
             source,
             indexes: Vec::new(),
@@ -61,8 +63,8 @@ impl DdlOperation<'_, '_> {
         Ok(found.filter(|found| destination::uuid_of(found) == uuid))
     }
 
-    /// Creates the collection, in the transaction that records it. Its UUID is known afterwards.
-    /// One that is there already was made by a release that recorded it later.
+    /// Creates the collection in the transaction that records it. Its UUID is known afterwards. An
+    /// existing collection was created by an earlier release, which recorded it later.
     async fn create_collection(&mut self, namespace: &mut NamespaceDocument) -> Result<(), Error> {
         let Namespace {
             database,

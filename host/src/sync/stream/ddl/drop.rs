@@ -1,4 +1,4 @@
-//! Collections and databases that are dropped.
+//! Dropped collections and databases.
 
 use std::collections::HashSet;
 
@@ -13,6 +13,7 @@ use crate::{
 };
 
 impl DdlOperation<'_, '_> {
+    /// Applies a drop event.
     pub(super) async fn drop(&mut self) -> Result<bool, Error> {
         if self.event.uuid.is_none() {
             return self.drop_view().await;
@@ -24,7 +25,7 @@ impl DdlOperation<'_, '_> {
         Ok(true)
     }
 
-    /// Drops a collection on the destination, if it is still there, and forgets it.
+    /// Drops a collection on the destination, if it still exists, and forgets it.
     pub(super) async fn drop_collection(
         &mut self,
         namespace: &NamespaceDocument,
@@ -39,7 +40,7 @@ impl DdlOperation<'_, '_> {
         Ok(())
     }
 
-    /// Drops the collection of this UUID, whatever its name is by now.
+    /// Drops the collection of this UUID under its current name.
     async fn drop_by_uuid(&mut self, collection: &CollectionRef) -> Result<(), Error> {
         let mut name = collection.namespace.collection.clone();
         loop {
@@ -68,9 +69,12 @@ impl DdlOperation<'_, '_> {
         }
     }
 
-    /// The collections have gone by events of their own, and an empty database with them. Views
-    /// are forgotten; those that an earlier release has made are dropped. `dropDatabase` is not sent: it
-    /// has no UUID, and a late one would take a later database with it (see `letters`).
+    /// Forgets the views of a dropped database, and drops views that an earlier release has
+    /// created.
+    ///
+    /// Events of their own have dropped its collections, and the empty database with them.
+    /// `dropDatabase` is not sent: it has no UUID, and a late command would drop a later database
+    /// (see [`crate::sync::catalog::database_names`]).
     pub(super) async fn drop_database(&mut self) -> Result<bool, Error> {
         let known = self.context.store.namespaces().await?;
         let views = known.iter().filter(|known| {
@@ -91,7 +95,7 @@ impl DdlOperation<'_, '_> {
         Ok(dropped)
     }
 
-    /// Where the event's database goes as a whole, whatever its collections are called.
+    /// The destination of the event's database as a whole, whatever the names of its collections.
     fn renamed_database(&self) -> Result<Option<String>, Error> {
         let any = Namespace::new(self.event.database, "any");
         let destination = self.context.scope.destination(&any)?;

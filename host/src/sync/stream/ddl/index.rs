@@ -1,4 +1,4 @@
-//! Indexes that come and go while the stream runs.
+//! Indexes that are created and dropped while the stream runs.
 
 use bson::{RawBsonRef, RawDocument, RawDocumentBuf, rawdoc};
 
@@ -11,7 +11,7 @@ use crate::{
 };
 
 impl DdlOperation<'_, '_> {
-    /// A build that fails is tried again at commit, and reported there.
+    /// Builds created indexes. A failed build is repeated and reported at commit.
     pub(super) async fn create_indexes(&mut self) -> Result<bool, Error> {
         let Some(mut namespace) = self.document().await? else {
             return Ok(false);
@@ -44,6 +44,7 @@ impl DdlOperation<'_, '_> {
         Ok(true)
     }
 
+    /// Drops indexes. A missing index has been dropped before.
     pub(super) async fn drop_indexes(&mut self) -> Result<bool, Error> {
         let Some(mut namespace) = self.document().await? else {
             return Ok(false);

@@ -11,12 +11,12 @@ use crate::{
     sync::{Context, Error},
 };
 
-/// Numbers the intents of a term.
+/// The numbers of the intents of a term.
 #[derive(Debug, Default)]
 pub(in crate::sync::stream) struct IntentNumbers(u64);
 
 impl IntentNumbers {
-    /// Goes on behind the intents that a term has left.
+    /// Continues after the numbers of persisted intents.
     pub(in crate::sync::stream) fn after(intents: &[IntentDocument]) -> Self {
         let number = |intent: &IntentDocument| intent.id.rsplit_once(':')?.1.parse().ok();
         Self(intents.iter().filter_map(number).max().unwrap_or_default())
@@ -28,12 +28,13 @@ impl IntentNumbers {
     }
 }
 
+/// The intents that an event has persisted, and whether their commands may still arrive.
 pub(super) struct Intents<'a> {
     numbers: &'a mut IntentNumbers,
     /// The exact position before the event, until an intent has been persisted with it.
     before: Option<PositionDocument>,
     written: Vec<IntentDocument>,
-    /// The answer of a command was lost: it may still be done, or be done again.
+    /// The answer of a command was lost, so the command may still be done, or be done again.
     unknown: bool,
 }
 
@@ -45,6 +46,7 @@ pub(super) struct NewIntent<'i, 'a> {
 }
 
 impl<'a> Intents<'a> {
+    /// No intents yet. `before` is the exact position before the event.
     pub(super) fn new(numbers: &'a mut IntentNumbers, before: Option<PositionDocument>) -> Self {
         Self {
             numbers,
@@ -54,7 +56,7 @@ impl<'a> Intents<'a> {
         }
     }
 
-    /// Begins an intent of `event`; it is persisted by [`NewIntent::write`].
+    /// Begins an intent of `event`; [`NewIntent::write`] persists it.
     pub(super) fn begin<'i>(
         &'i mut self,
         context: &'i Context,
@@ -97,7 +99,8 @@ impl<'a> Intents<'a> {
         self.unknown |= repeated;
     }
 
-    /// Adds the end of the intents to what is recorded. Those whose commands may still arrive stay.
+    /// Adds the end of the intents to `changes`. Intents whose commands may still arrive stay, in
+    /// flight.
     pub(super) fn end(
         self,
         store: &metadata::Store,
@@ -116,6 +119,7 @@ impl<'a> Intents<'a> {
 }
 
 impl NewIntent<'_, '_> {
+    /// Names the collection that the intent is about.
     pub(super) fn of(mut self, namespace: &NamespaceDocument) -> Self {
         self.document.namespace_id = Some(namespace.id.clone());
         self.document
@@ -124,11 +128,13 @@ impl NewIntent<'_, '_> {
         self
     }
 
+    /// Names the destination of a rename.
     pub(super) fn to(mut self, to: &Namespace) -> Self {
         self.document.destination_to = Some(to.clone());
         self
     }
 
+    /// Persists the intent, the first of an event together with the position before it.
     pub(super) async fn write(self) -> Result<(), Error> {
         let Self {
             context,

@@ -13,8 +13,8 @@ use crate::{
 };
 
 impl DdlOperation<'_, '_> {
-    /// A collection that a rename brings into scope, or before other plugins, is copied now. Its documents
-    /// are newer than the event, so updates up to now are not deltas.
+    /// Copies a collection that a rename brings into scope, or to other plugins. Its documents are
+    /// newer than the event, so updates up to the source's current time are not applied as deltas.
     pub(super) async fn copy_late(
         &mut self,
         source: Namespace,
@@ -43,7 +43,7 @@ impl DdlOperation<'_, '_> {
         Ok(true)
     }
 
-    /// The event's collection as it is on the source now, whatever it is called.
+    /// The event's collection as it is on the source now, under its current name.
     async fn find_on_source(
         &self,
         source: Namespace,

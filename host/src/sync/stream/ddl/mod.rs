@@ -1,20 +1,21 @@
-//! Applies DDL events, each in three steps. Everything before the event is applied when one gets here.
+//! DDL events. All rounds before the event are applied when it gets here, and it is applied in
+//! three steps:
 //!
 //! 1. The *intent* is persisted, with the exact position before the event.
-//! 2. The *effect*: commands that name the collection's UUID on the destination, so that the server
-//!    tells whether it is there already.
-//! 3. What the effect has changed is recorded in one transaction with the position after the event and
-//!    the end of the intent.
+//! 2. The *effect* is done by commands that name the collection's UUID on the destination, so that the
+//!    server tells whether it has been done already.
+//! 3. The changes are recorded in one transaction, with the position after the event and the end of the
+//!    intent.
 //!
-//! A replay after a crash begins at the DDL event itself, never before it, and finds by UUID what
-//! was done. `create` has no second step: it is part of the transaction.
+//! A replay after a crash begins at the DDL event itself, never before it, and finds by UUID
+//! whether the effect was done. `create` has no second step: it is part of the transaction.
 //!
-//! No effect is guarded by the server against its own delay. So an intent with a command whose
-//! answer was lost, and one that was pending when work began, does not end: it stays *in
-//! flight* until commit, and what it names is compared and set right (`in_flight`).
+//! The server does not guard an effect against delay. So an intent stays *in flight* until commit
+//! if an answer of its commands was lost, or if it was pending when work began; the collections
+//! that it names are compared and corrected (`settlement`).
 //!
-//! A collection is known by its UUID on the source, so an event never hits another collection
-//! that has the same name by now. Views, which have none, are made at commit.
+//! A collection is identified by its UUID on the source, so an event never hits another collection
+//! that has its name by now. Views have no UUID, and are created at commit.
 
 mod create;
 mod drop;
@@ -43,7 +44,7 @@ use intent::Intents;
 use operation::DdlOperation;
 pub(super) use settlement::settle;
 
-/// Events that tell of nothing that has to be done.
+/// Events that require no change.
 const PASSED_OVER: [&str; 4] = [
     "endOfTransaction",
     "startIndexBuild",
@@ -51,15 +52,20 @@ const PASSED_OVER: [&str; 4] = [
     "abortIndexBuild",
 ];
 
-/// What a DDL event has led to: to be recorded together with the position after it.
+/// The changes of a DDL event, to be recorded together with the position after it.
 pub(super) struct DdlResult {
-    /// False: it was out of scope, and does not count.
+    /// Whether the event was in scope, and counts.
     pub(super) in_scope: bool,
-    /// Nothing is to be recorded where there are none.
+    /// Empty if there is nothing to record.
     pub(super) changes: Vec<Change>,
 }
 
-/// Applies one DDL event. `before`: the exact position before it, if there is one.
+/// Applies one DDL event. `before` is the exact position before it, if there is one.
+///
+/// Cancel safe as a kill is: a replay begins at the event and finds finished effects by UUID.
+///
+/// # Errors
+/// `ChangeEventNotSupported` for an event that this release does not know.
 pub(super) async fn apply(
     context: &Arc<Context>,
     tracked_collections: &mut TrackedCollections,

@@ -1,4 +1,4 @@
-//! Options of collections that are changed.
+//! Changed options of collections.
 
 use bson::rawdoc;
 
@@ -9,8 +9,8 @@ use crate::{
 };
 
 impl DdlOperation<'_, '_> {
-    /// Index settings and capped sizes wait for commit, which reads them from
-    /// the source. Everything else a collection's options hold is set now.
+    /// Sets the changed options. Index settings and capped sizes wait for commit, which reads them
+    /// from the source.
     pub(super) async fn modify(&mut self) -> Result<bool, Error> {
         let description = self.description()?;
         if self.event.uuid.is_none() {

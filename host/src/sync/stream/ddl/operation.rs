@@ -16,27 +16,30 @@ use crate::{
     },
 };
 
-/// One DDL event that is being applied.
+/// A DDL event that is being applied.
 pub(super) struct DdlOperation<'a, 'e> {
     pub(super) context: &'a Arc<Context>,
     pub(super) tracked_collections: &'a mut TrackedCollections,
     pub(super) exactness: &'a Exactness,
     pub(super) event: &'a ChangeEvent<'e>,
     pub(super) intents: Intents<'a>,
-    /// What is to be recorded.
+    /// The changes to record.
     pub(super) changes: Vec<Change>,
 }
 
 impl<'e> DdlOperation<'_, 'e> {
+    /// The event's namespace on the source.
     pub(super) fn namespace(&self) -> Namespace {
         Namespace::new(self.event.database, self.event.collection)
     }
 
+    /// The event's `operationDescription`.
     pub(super) fn description(&self) -> Result<&'e RawDocument, Error> {
         let bytes = self.event.operation_description.ok_or(Malformed)?;
         Ok(RawDocument::from_bytes(bytes).map_err(mongo::Error::Bson)?)
     }
 
+    /// The database of a namespace of the destination.
     pub(super) fn destination(&self, namespace: &Namespace) -> DestinationDatabase {
         self.context.destination.database(&namespace.database)
     }
@@ -60,8 +63,11 @@ impl<'e> DdlOperation<'_, 'e> {
         self.tracked_collections.insert(self.context, namespace)
     }
 
-    /// Refuses a name that another namespace has on the destination by now. Names can only meet
-    /// where some are changed.
+    /// Refuses a destination name that another namespace has by now. Names can only conflict if a
+    /// namespace is renamed.
+    ///
+    /// # Errors
+    /// `NamespaceCollision`.
     pub(super) async fn refuse_collision(
         &self,
         source: &Namespace,
@@ -83,7 +89,7 @@ impl<'e> DdlOperation<'_, 'e> {
 }
 
 impl<'a> DdlOperation<'a, '_> {
-    /// Begins an intent of this event; it is persisted by [`NewIntent::write`].
+    /// Begins an intent of this event; [`NewIntent::write`] persists it.
     pub(super) fn intend(
         &mut self,
         what: IntentKind,
@@ -98,8 +104,8 @@ impl<'a> DdlOperation<'a, '_> {
         self.intents.record_before(self.context).await
     }
 
-    /// Runs a command of the effect: again after transient failures, so that it must be one that
-    /// tells when it finds itself done.
+    /// Runs a command of the effect, again after transient failures. So the command must report
+    /// whether it finds itself done.
     pub(super) async fn run(
         &mut self,
         database: &DestinationDatabase,

@@ -11,6 +11,7 @@ use crate::{
 };
 
 impl DdlOperation<'_, '_> {
+    /// Applies a rename event: a rename, a drop or a copy, depending on the scope of both names.
     pub(super) async fn rename(&mut self) -> Result<bool, Error> {
         let (database, collection) = self.event.rename_to()?;
         let to = Namespace::new(database, collection);
@@ -38,8 +39,8 @@ impl DdlOperation<'_, '_> {
         }
     }
 
-    /// True if plugins see the collection under its old name or its new one: its documents are
-    /// then to be what they make of them under the new one, so it is copied again.
+    /// Whether plugins see the collection under its old or its new name. Its documents must then be
+    /// transformed by the plugins of the new name, so the collection is copied again.
     fn is_transformed(&self, namespace: &NamespaceDocument, to: &Namespace) -> Result<bool, Error> {
         let chain = &self.context.chain;
         Ok(chain.of(&namespace.source)?.is_some() || chain.of(to)?.is_some())
@@ -58,8 +59,8 @@ impl DdlOperation<'_, '_> {
             .await?)
     }
 
-    /// The target is dropped first, by its UUID: a rename that drops it would, sent late, drop
-    /// whatever has the name by then.
+    /// Renames the collection. The target is dropped first, by its UUID: a late rename with
+    /// `dropTarget` would drop any collection that has the name by then.
     async fn rename_to(
         &mut self,
         mut namespace: NamespaceDocument,
@@ -93,7 +94,7 @@ impl DdlOperation<'_, '_> {
         self.put(&namespace)
     }
 
-    /// Gives the collection its name, whatever it has by now; one that has it is left alone.
+    /// Renames the collection from its current name to `to`; does nothing if it has that name.
     async fn run_rename(
         &mut self,
         namespace: &NamespaceDocument,
@@ -117,7 +118,7 @@ impl DdlOperation<'_, '_> {
                         return Ok(());
                     }
                 }
-                // Into another database it becomes another collection: that has been done.
+                // A rename into another database creates another collection, and has been done.
                 Some(Whereabouts::Gone) if from.database != to.database => return Ok(()),
                 _ => return Err(error.into()),
             }

@@ -1,9 +1,12 @@
-//! DDL that may still arrive: commands whose answer was lost, and those of earlier work. A rename by UUID
-//! that arrives late is accepted, if the collection has the old name again by then. So the names
-//! of the collections that such intents name are compared with the record before each DDL event, when
-//! work begins, and at commit, and set right. Options and indexes are compared at commit, for all collections.
+//! The settlement of names after DDL that may still arrive: commands whose answer was lost, and
+//! commands of earlier work.
 //!
-//! A mark stays until commit: what sets a name right can be late itself.
+//! The server accepts a late rename by UUID if the collection has its old name again by then. So
+//! the names of collections with intents in flight are compared with the record before each DDL
+//! event, when work begins and at commit, and are corrected. Options and indexes are compared at
+//! commit, for all collections.
+//!
+//! The mark stays until commit, because the correction itself can be late.
 
 use std::collections::HashSet;
 
@@ -16,7 +19,7 @@ use crate::{
     sync::{Context, Error, catalog::destination},
 };
 
-/// Gives each collection that `intents` name the name that is recorded for it.
+/// Gives each collection in `intents` its recorded name.
 pub(in crate::sync) async fn settle(
     context: &Context,
     intents: &[IntentDocument],
@@ -37,7 +40,7 @@ pub(in crate::sync) async fn settle(
             wrong.push((namespace, actual));
         }
     }
-    // Names may have been exchanged: each goes out of the way of the others first.
+    // Names may have been exchanged, so each collection gets a temporary name first.
     for (namespace, actual) in &mut wrong {
         let aside = format!("tidegate.settling.{}", namespace.id);
         if *actual == aside {
@@ -56,7 +59,7 @@ pub(in crate::sync) async fn settle(
     Ok(())
 }
 
-/// What the collection is called on the destination now; `None` if it is gone.
+/// The collection's name on the destination; `None` if it is gone.
 async fn name_of(
     context: &Context,
     namespace: &NamespaceDocument,

@@ -1,5 +1,5 @@
-//! Views, which have no UUID: they are recorded here, and made at commit. What an earlier release
-//! has made of them is dropped where it stands in the way.
+//! Views. They have no UUID, so they are recorded here and created at commit. Views that an earlier
+//! release has created are dropped if they block a name.
 
 use bson::{RawDocument, rawdoc};
 
@@ -14,11 +14,11 @@ use crate::{
     },
 };
 
-/// Where a database keeps its views.
+/// The collection that holds a database's views.
 const SYSTEM_VIEWS: &str = "system.views";
 
 impl DdlOperation<'_, '_> {
-    /// Records a view, or its other definition.
+    /// Records a view, or its changed definition.
     pub(super) fn put_view(
         &mut self,
         source: Namespace,
@@ -41,6 +41,7 @@ impl DdlOperation<'_, '_> {
         Ok(true)
     }
 
+    /// Records the changed definition of a view.
     pub(super) fn modify_view(&mut self, description: &RawDocument) -> Result<bool, Error> {
         let source = self.namespace();
         match self.context.scope.destination(&source)? {
@@ -49,6 +50,7 @@ impl DdlOperation<'_, '_> {
         }
     }
 
+    /// Forgets a dropped view.
     pub(super) async fn drop_view(&mut self) -> Result<bool, Error> {
         let source = self.namespace();
         let Some(destination) = self.context.scope.destination(&source)? else {
@@ -59,12 +61,13 @@ impl DdlOperation<'_, '_> {
         Ok(true)
     }
 
+    /// Removes the record of a view.
     pub(super) fn forget_view(&mut self, id: &str) {
         self.changes
             .extend(self.context.store.namespace_removal(id));
     }
 
-    /// Drops a view that an earlier release has made under this name.
+    /// Drops a view that an earlier release has created under this name.
     pub(super) async fn drop_view_of(&mut self, destination: &Namespace) -> Result<(), Error> {
         let database = self.destination(destination);
         let found = listing::collection(database.reads(), &destination.collection).await?;
@@ -79,7 +82,8 @@ impl DdlOperation<'_, '_> {
         }
     }
 
-    /// Drops the empty list of views, so that the name of an empty database is free for one in other letters.
+    /// Drops the empty list of views, so that the name of the empty database is free for a name
+    /// that differs in case.
     pub(super) async fn drop_list_of_views(&mut self, name: &str) -> Result<(), Error> {
         let database = self.context.destination.database(name);
         let listed = listing::collections(database.reads()).await?;
@@ -109,7 +113,7 @@ fn is_gone(error: &mongo::Error) -> bool {
     error.whereabouts(SYSTEM_VIEWS).is_some()
 }
 
-/// True for a view's entry in `listCollections`.
+/// Whether a `listCollections` entry is a view.
 pub(super) fn is_view(listed: &RawDocument) -> bool {
     listed.get_str("type").ok() == Some("view")
 }
