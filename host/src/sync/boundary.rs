@@ -128,7 +128,7 @@ async fn serve_in_copy(context: &Context, position: Option<ClusterTime>, request
         WorkRequest::RetryQuarantined(answer) => {
             let _ = answer.send(Err(OperatorError::new(
                 ErrorName::InvalidStateTransition,
-                "Quarantined documents are tried again once no collections are copied. Wait until /progress \
+                "Quarantined documents cannot be retried while collections are copied. Wait until /progress \
                  shows `change event application`.",
             )));
         }

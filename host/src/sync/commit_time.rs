@@ -30,7 +30,7 @@ pub async fn take_commit_time(source: &Cluster) -> Result<ClusterTime, Error> {
     match noted.await {
         Ok(Sent::Done(_)) => {}
         Ok(Sent::Unknown(error)) | Err(error) => {
-            tracing::info!(error = %error, "no oplog note; an idle source moves on within ten seconds");
+            tracing::info!(error = %error, "oplog note failed; an idle source moves on within ten seconds");
         }
     }
     Ok(time)
@@ -40,7 +40,7 @@ fn no_commit_time() -> OperatorError {
     OperatorError::new(
         ErrorName::ConnectionFailed,
         format!(
-            "The source has not answered for {} s, so that no commit time could be taken. Nothing was changed, and the \
+            "The source has not answered for {} s, so no commit time could be taken. Nothing was changed, and the \
              sync goes on. Call commit again when the source answers.",
             COMMIT_ANSWER.as_secs()
         ),

@@ -194,7 +194,7 @@ fn no_step(from: i32, to: i32) -> OperatorError {
     OperatorError::new(
         ErrorName::MetadataVersionNotSupported,
         format!(
-            "This release has no way from metadata version {from} to version {to}. Nothing was changed. Use the \
+            "This release cannot migrate metadata from version {from} to version {to}. Nothing was changed. Use the \
              release that wrote the metadata, or a release between it and this one."
         ),
     )

@@ -207,7 +207,7 @@ async fn stream(
                     && attempt < MAX_RENAMED
                     && !context.store.intents().await?.is_empty() =>
             {
-                tracing::info!(error = %error, "a late rename has arrived; the stream begins again");
+                tracing::info!(error = %error, "a late rename arrived; the stream starts again");
             }
             other => return other,
         }

@@ -34,7 +34,7 @@ impl<'a> DestinationNames<'a> {
         let (taken, other) = *self.databases.entry(folded).or_insert((database, source));
         if taken != database {
             return Err(collision(format!(
-                "{other} and {source} would go to the databases {taken} and {database}, whose names differ in case alone"
+                "{other} and {source} would go to the databases {taken} and {database}, whose names differ only in case"
             )));
         }
         Ok(self)

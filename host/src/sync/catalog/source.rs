@@ -85,7 +85,7 @@ pub(crate) async fn capture(source: &Client, scope: &Scope) -> Result<Catalog, E
     }
     Err(OperatorError::new(
         ErrorName::CollectionNotSupported,
-        "The source's collections and indexes keep changing, so that no consistent list of them can be read. \
+        "The source's collections and indexes keep changing, so no consistent list of them can be read. \
          Stop creating, dropping and renaming collections for a moment and try again.",
     )
     .into())

@@ -96,7 +96,7 @@ fn refusal(view: &Namespace, read: &str) -> OperatorError {
         ErrorName::CollectionNotSupported,
         format!(
             "The view {view} reads {read}, which has another name or database on the destination. \
-             Exclude the view, or change the remap so that both stay together, and make the view by hand after commit."
+             Exclude the view, or change the remap so that both stay together, and create the view by hand after commit."
         ),
     )
 }

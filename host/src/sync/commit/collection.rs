@@ -155,20 +155,23 @@ impl<'a> CollectionRestoration<'a> {
     /// Restores existing indexes first: an index that is not unique yet keeps another index on its
     /// key from being built.
     async fn restore_indexes(&mut self) -> Result<(), Error> {
-        let there = self.indexes().await?;
-        let is_there = |wanted: &RawDocumentBuf| {
+        let existing = self.indexes().await?;
+        let existing_index = |wanted: &RawDocumentBuf| {
             let name = wanted.get_str("name").ok();
-            there
+            existing
                 .iter()
                 .find(|index| index.get_str("name").ok() == name)
         };
         let wanted = std::mem::take(&mut self.entry.indexes);
         for wanted in &wanted {
-            if let Some(current) = is_there(wanted) {
+            if let Some(current) = existing_index(wanted) {
                 self.restore_settings(wanted, current).await?;
             }
         }
-        for missing in wanted.iter().filter(|wanted| is_there(wanted).is_none()) {
+        for missing in wanted
+            .iter()
+            .filter(|wanted| existing_index(wanted).is_none())
+        {
             self.build(missing, &wanted).await?;
         }
         self.entry.indexes = wanted;
@@ -311,7 +314,7 @@ fn key(name: &str) -> Result<&CStr, mongo::Error> {
 fn stopped(error: &Error) -> Error {
     OperatorError::new(
         ErrorName::ConnectionFailed,
-        format!("Commit could not go on: {error}. Bring the cluster back and resume: commit goes on where it stopped."),
+        format!("Commit stopped: {error}. Bring the cluster back and resume: commit goes on where it stopped."),
     )
     .into()
 }

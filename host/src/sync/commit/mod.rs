@@ -17,9 +17,9 @@ use futures::{StreamExt, stream};
 
 use super::{
     Context, Error,
-    catalog::{self, destination},
+    catalog::{self, CatalogEntry, destination},
 };
-use crate::metadata::NamespaceKind;
+use crate::{metadata::NamespaceKind, mongo::write::CollectionRef};
 use collection::CollectionRestoration;
 
 /// Collections that are restored in parallel. Each mostly waits for majorities.
@@ -43,19 +43,7 @@ pub(super) async fn restore(context: &Context) -> Result<Vec<String>, Error> {
             let synced = known
                 .get(entry.document().id.as_str())
                 .map(|namespace| destination::on_destination(namespace));
-            async move {
-                match synced {
-                    Some(collection) if collection.namespace == entry.destination => {
-                        CollectionRestoration::new(context, entry, collection)
-                            .restore()
-                            .await
-                    }
-                    _ => Ok(vec![format!(
-                        "{} has changed on the source after commit",
-                        entry.source
-                    )]),
-                }
-            }
+            restore_collection(context, entry, synced)
         })
         .buffer_unordered(PARALLEL)
         .collect::<Vec<_>>()
@@ -74,4 +62,23 @@ pub(super) async fn restore(context: &Context) -> Result<Vec<String>, Error> {
         tracing::warn!(what, "not restored");
     }
     Ok(not_restored)
+}
+
+/// Restores a collection, unless it was created or renamed after the commit's time.
+async fn restore_collection(
+    context: &Context,
+    entry: CatalogEntry,
+    synced: Option<CollectionRef>,
+) -> Result<Vec<String>, Error> {
+    match synced {
+        Some(collection) if collection.namespace == entry.destination => {
+            CollectionRestoration::new(context, entry, collection)
+                .restore()
+                .await
+        }
+        _ => Ok(vec![format!(
+            "{} has changed on the source after commit",
+            entry.source
+        )]),
+    }
 }

@@ -25,6 +25,7 @@ use crate::{
         self,
         write::{CollectionRef, Command, WriteCommand},
     },
+    plugin::NamespaceChain,
     sync::{
         catalog::{destination, options},
         index_build,
@@ -79,17 +80,8 @@ async fn compare_ids(
         // A late insert only adds documents.
         Some(_) => Vec::new(),
     };
-    let mut statements = Vec::new();
     let to = &destination.collection;
-    for id in &extra {
-        let document = source.document(id).await?;
-        let document: Vec<&[u8]> = document.iter().map(|found| found.as_bytes()).collect();
-        // A document that the plugins keep is on the destination under an equal `_id` of another
-        // type.
-        if kept(chain.as_ref(), &document)?.is_empty() {
-            statements.push(removal(to, id)?);
-        }
-    }
+    let mut statements = removals(&mut source, to, chain.as_ref(), &extra).await?;
     for id in &missing {
         if let Some(document) = source.document(id).await? {
             statements.push(replacement(to, id, &document)?);
@@ -100,6 +92,26 @@ async fn compare_ids(
         documents = on_source.len(), differing = statements.len(), "suspect partition compared"
     );
     write(context, statements).await
+}
+
+/// Removes the `extra` documents that plugins do not keep.
+async fn removals(
+    source: &mut CollectionReader,
+    to: &CollectionRef,
+    chain: Option<&NamespaceChain>,
+    extra: &[RawDocumentBuf],
+) -> Result<Vec<Command>, Error> {
+    let mut statements = Vec::new();
+    for id in extra {
+        let document = source.document(id).await?;
+        let document: Vec<&[u8]> = document.iter().map(|found| found.as_bytes()).collect();
+        // A document that the plugins keep is on the destination under an equal `_id` of another
+        // type.
+        if kept(chain, &document)?.is_empty() {
+            statements.push(removal(to, id)?);
+        }
+    }
+    Ok(statements)
 }
 
 fn removal(collection: &CollectionRef, id: &RawDocumentBuf) -> Result<Command, Error> {
@@ -168,7 +180,7 @@ async fn compare_capped(
     }
     tracing::info!(
         namespace = %namespace.destination,
-        "a capped collection differs before commit; it is copied again"
+        "capped collection differs before commit; copying it again"
     );
     namespace.copy_state = CopyState::Pending;
     (namespace.documents, namespace.bytes) = (0, 0);

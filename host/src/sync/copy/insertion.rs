@@ -156,10 +156,10 @@ fn inserts<'d>(collection: &CollectionRef, documents: &'d [&'d [u8]]) -> Vec<Ins
     let (mut commands, mut rest) = (Vec::new(), documents);
     for document in documents {
         if !command.has_room_for(document.len()) {
-            let (sent, behind) = rest.split_at(command.statements());
+            let (sent, unsent) = rest.split_at(command.statements());
             let full = std::mem::replace(&mut command, WriteCommand::insert(collection));
             commands.push((full, sent));
-            rest = behind;
+            rest = unsent;
         }
         command.push(document);
     }
@@ -167,7 +167,7 @@ fn inserts<'d>(collection: &CollectionRef, documents: &'d [&'d [u8]]) -> Vec<Ins
     commands
 }
 
-/// The commands for documents that an insert would change: see [`faithful`].
+/// The commands for documents that an insert would change: see [`empty_timestamps`].
 fn insertions<'d>(
     collection: &CollectionRef,
     documents: &'d [&'d [u8]],
@@ -178,10 +178,10 @@ fn insertions<'d>(
     for document in documents {
         let id = raw::find(document, "_id")?.ok_or(Malformed)?;
         if !command.has_room_for(document.len() + id.value.len()) {
-            let (sent, behind) = rest.split_at(command.statements());
+            let (sent, unsent) = rest.split_at(command.statements());
             let full = std::mem::replace(&mut command, WriteCommand::update(collection));
             commands.push((full, sent));
-            rest = behind;
+            rest = unsent;
         }
         command.push_insertion(id.kind, id.value, document);
     }

@@ -94,7 +94,7 @@ impl PartitionCopier<'_> {
             match copied {
                 Ok(()) => break,
                 Err(Error::Mongo(error)) if passes(&error) && moved.elapsed() < outage() => {
-                    tracing::info!(namespace = %self.namespace.source, error = %error, "copying on after an interruption");
+                    tracing::info!(namespace = %self.namespace.source, error = %error, "copy goes on after an interruption");
                     let stopped =
                         tokio::time::timeout(pause, self.context.cancel.cancelled()).await;
                     stopped.map_or(Ok(()), |()| self.context.check_cancelled())?;

@@ -88,12 +88,12 @@ pub(crate) async fn drop_refusing_index(
     };
     let name = &collection.namespace;
     let database = destination.database(&name.database);
-    let there = indexes::secondary_indexes(database.reads(), &name.collection).await?;
-    let Some(index) = there.iter().find(|index| cause.can_be(index)) else {
+    let existing = indexes::secondary_indexes(database.reads(), &name.collection).await?;
+    let Some(index) = existing.iter().find(|index| cause.can_be(index)) else {
         return Ok(attempts < AGAIN);
     };
     let index = index.get_str("name").unwrap_or_default();
-    tracing::info!(namespace = %name, index, code, "an index refuses a document of a later time, and gives way until commit");
+    tracing::info!(namespace = %name, index, code, "dropping an index that refuses a newer document; commit builds it again");
     let command = rawdoc! { "dropIndexes": name.collection.as_str(), "index": index };
     match destination::run_on(&database, collection, command).await {
         // Dropped by another applier.

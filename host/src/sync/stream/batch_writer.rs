@@ -66,9 +66,9 @@ impl BatchWriter {
         let mut rest = places.as_slice();
         let mut moved = Moment::now();
         while !rest.is_empty() {
-            let (portion, behind) = rest.split_at(self.portion(folds, rest));
+            let (portion, unwritten) = rest.split_at(self.portion(folds, rest));
             if self.transact(folds, portion).await? {
-                (rest, moved) = (behind, Moment::now());
+                (rest, moved) = (unwritten, Moment::now());
             } else if moved.elapsed() > outage() {
                 return Err(mongo::Error::Conflicts.into());
             }

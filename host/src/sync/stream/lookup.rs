@@ -61,6 +61,19 @@ impl LookUpReply {
             reply,
         }
     }
+
+    /// The documents of the reply.
+    fn documents(&self) -> Result<HashMap<DocumentKey<'_>, &[u8]>, Error> {
+        let mut documents = HashMap::new();
+        if let Some(reply) = &self.reply {
+            for document in reply.documents()? {
+                let document = document?;
+                let id = raw::find(document, "_id")?.ok_or(raw::Malformed)?;
+                documents.insert(DocumentKey::new(id.kind, id.value), document);
+            }
+        }
+        Ok(documents)
+    }
 }
 
 /// Looks up documents for one applier.
@@ -100,17 +113,11 @@ impl LookUpReader {
         let ids = entries.iter().take(self.chunk);
         let ids: Vec<_> = ids.map(|entry| (entry.id_kind, entry.id)).collect();
         let reply = self.find(tracked, &ids, at_least).await?;
-        let mut documents = HashMap::with_capacity(ids.len());
-        let mut bytes = 0;
         if let Some(reply) = &reply.reply {
             share.keep(reply.bytes().len());
-            for document in reply.documents()? {
-                let document = document?;
-                let id = raw::find(document, "_id")?.ok_or(raw::Malformed)?;
-                documents.insert(DocumentKey::new(id.kind, id.value), document);
-                bytes += document.len();
-            }
         }
+        let documents = reply.documents()?;
+        let bytes: usize = documents.values().map(|document| document.len()).sum();
         for entry in entries.iter_mut().take(ids.len()) {
             // The number is halved then, so that every document fits in the end.
             if reply.has_more && ids.len() > 1 && !documents.contains_key(&entry.key) {

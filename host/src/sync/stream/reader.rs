@@ -37,7 +37,7 @@ pub(super) struct StreamReader {
     status: Arc<Status>,
     start_time: ClusterTime,
     /// The position after the last batch.
-    behind: Option<Position>,
+    position: Option<Position>,
     cursor: Option<RawCursor>,
     question: Option<AbortOnDropHandle<Answer>>,
     failures: Failures,
@@ -80,7 +80,7 @@ impl StreamReader {
             source,
             status,
             start_time,
-            behind: position,
+            position,
             cursor: None,
             question: None,
             pause: Duration::ZERO,
@@ -140,7 +140,7 @@ impl StreamReader {
             .map_err(|_absent| mongo::Error::Reply("postBatchResumeToken"))?;
         let position = Position::from_token(token.to_owned());
         if position.is_some() {
-            self.behind.clone_from(&position);
+            self.position.clone_from(&position);
         }
         let events = range_in(reply.bytes(), reply.array()?);
         Ok(StreamBatch {
@@ -193,7 +193,7 @@ impl StreamReader {
             "showExpandedEvents": true,
             "showRawUpdateDescription": true,
         };
-        match &self.behind {
+        match &self.position {
             Some(position) => {
                 stage.append(bson::cstr!("resumeAfter"), position.resume_token.clone())
             }

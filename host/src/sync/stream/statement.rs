@@ -69,14 +69,14 @@ pub(super) fn plan(folds: &[Fold<'_, '_>], places: &[DocumentPlace]) -> Vec<Comm
     let mut plan = CommandPlanner::default();
     for place in places {
         if let Some(entry) = entry(folds, *place) {
-            plan.push_slot(*place, entry);
+            plan.push_entry(*place, entry);
         }
     }
     let reinserted = || {
-        let with_slot = places
+        let with_entry = places
             .iter()
             .filter_map(|place| Some((*place, entry(folds, *place)?)));
-        with_slot.filter(|(_, entry)| entry.reinsert && !entry.write.is_look_up())
+        with_entry.filter(|(_, entry)| entry.reinsert && !entry.write.is_look_up())
     };
     for (place, entry) in reinserted() {
         let part = StatementKind::Delete;
@@ -126,7 +126,7 @@ struct CommandPlanner {
 }
 
 impl CommandPlanner {
-    fn push_slot(&mut self, place: DocumentPlace, entry: &PendingDocument<'_>) {
+    fn push_entry(&mut self, place: DocumentPlace, entry: &PendingDocument<'_>) {
         let (Some(kind), false) = (command_kind(entry), entry.reinsert) else {
             return;
         };

@@ -70,9 +70,9 @@ impl DdlOperation<'_, '_> {
             database,
             collection,
         } = &namespace.destination;
-        let there = self.destination(&namespace.destination);
-        let there = listing::collection(there.reads(), collection).await?;
-        match there {
+        let on_destination = self.destination(&namespace.destination);
+        let existing = listing::collection(on_destination.reads(), collection).await?;
+        match existing {
             Some(found) if !is_view(&found) => {
                 let uuid = destination::uuid_of(&found);
                 destination::refuse_another(&self.context.store, &namespace.id, uuid.as_ref())

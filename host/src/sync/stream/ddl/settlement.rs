@@ -42,19 +42,25 @@ pub(in crate::sync) async fn settle(
     }
     // Names may have been exchanged, so each collection gets a temporary name first.
     for (namespace, actual) in &mut wrong {
-        let aside = format!("tidegate.settling.{}", namespace.id);
-        if *actual == aside {
+        let temporary = format!("tidegate.settling.{}", namespace.id);
+        if *actual == temporary {
             continue;
         }
         tracing::info!(
             namespace = %namespace.destination, actual,
-            "a rename that is not recorded has been done; the name is set right"
+            "correcting the name of a collection after an unrecorded rename"
         );
-        rename(context, namespace, actual, &aside).await?;
-        *actual = aside;
+        rename(context, namespace, actual, &temporary).await?;
+        *actual = temporary;
     }
-    for (namespace, aside) in &wrong {
-        rename(context, namespace, aside, &namespace.destination.collection).await?;
+    for (namespace, temporary) in &wrong {
+        rename(
+            context,
+            namespace,
+            temporary,
+            &namespace.destination.collection,
+        )
+        .await?;
     }
     Ok(())
 }
