@@ -4,9 +4,7 @@
 //! One room a job. A room may use those to its right, never to its left:
 //!
 //! ```text
-//! main -> api -> session -> sync -> {metadata -> mongo, plugin} -> model
-//! main -> author -> {mongo, plugin} -> model
-//! main -> operator -> session -> …
+//! main -> {api, cli} -> session -> sync -> {metadata -> mongo, plugin} -> model
 //! ```
 //!
 //! `plugin` does not know `metadata` and `mongo`: `sync` joins them.
@@ -14,13 +12,12 @@
 //! `tests/tests/house.rs` fails on an import that runs the other way.
 
 pub mod api;
-pub mod author;
+pub mod cli;
 pub mod config;
 pub mod metadata;
 pub mod model;
 pub mod mongo;
 pub mod observe;
-pub mod operator;
 pub mod plugin;
 pub mod session;
 pub mod sync;

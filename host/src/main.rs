@@ -14,12 +14,12 @@ use std::sync::Arc;
 
 use anyhow::Context;
 use signals::Signals;
+use tidegate::cli::Ended;
 use tidegate::config::{self, Config, MetadataCommand, Request};
 use tidegate::model::{ErrorName, OperatorError};
 use tidegate::observe::{self, Log, field};
-use tidegate::operator::{self, Ended};
 use tidegate::session::{SessionHandle, Settings};
-use tidegate::{api, author};
+use tidegate::{api, cli};
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
@@ -30,11 +30,11 @@ fn main() -> ExitCode {
     _ = rustix::thread::disable_transparent_huge_pages(true);
     let ended = match config::load(std::env::args_os()) {
         Ok(Request::Print(text)) => print(&text),
-        Ok(Request::FeatureSet(command)) => operator::featureset(&command)
+        Ok(Request::FeatureSet(command)) => cli::featureset(&command)
             .map_err(Into::into)
             .and_then(|text| print(&text)),
         Ok(Request::Run(config)) => run(config),
-        Ok(Request::Plugin(arguments)) => return author::run(arguments),
+        Ok(Request::Plugin(arguments)) => return cli::plugin::run(arguments),
         Ok(Request::Metadata(command, config)) => match look_at(command, config) {
             Ok(Ended::Well) => Ok(()),
             Ok(Ended::Badly) => return ExitCode::from(1),
@@ -92,7 +92,7 @@ async fn run(config: Config) -> anyhow::Result<()> {
 
 #[tokio::main]
 async fn look_at(command: MetadataCommand, config: Config) -> anyhow::Result<Ended> {
-    operator::metadata(command, settings(config)).await
+    cli::metadata(command, settings(config)).await
 }
 
 fn settings(config: Config) -> Settings {

@@ -7,7 +7,7 @@ use crate::observe::field;
 
 use super::component_info::ComponentInfo;
 use super::document_name::truncate;
-use super::trap::Trap;
+use super::sandbox::Trap;
 
 /// The longest reason of a guest that is passed on, in characters.
 const REASON_CHARS: usize = 500;

@@ -12,12 +12,11 @@ use crate::model::{ErrorName, Namespace, OperatorError, raw};
 
 use super::abi::v1_0_0::migrate;
 use super::batch::{Batch, cut};
-use super::component::Component;
 use super::document_name::name_of;
 use super::error::{Call, Error, Result};
 use super::migration::{Direction, Step};
-use super::pool::Pool;
 use super::registry::Registry;
+use super::runtime::{Component, Pool};
 use super::secrets::Revealed;
 
 /// The largest document that a server stores.

@@ -11,42 +11,34 @@
 mod abi;
 mod adoption;
 mod batch;
-mod bounds;
 mod chain;
-mod component;
 mod component_info;
-mod config;
 mod document_name;
-mod engine;
 mod error;
-mod featureset;
-mod guest;
+mod feature_set;
 mod migration;
 mod migrator;
 mod pins;
-mod pool;
 mod registry;
 mod router;
+mod runtime;
+mod sandbox;
 mod secrets;
 mod swap;
-mod trap;
 mod usage;
-mod wasi;
-mod wasi_linker;
 
 pub use adoption::{Adoption, adoption};
 pub use chain::{Chain, Fault, FaultKind, NamespaceChain, Outcome, Transformed};
 pub use component_info::{ComponentInfo, Installed, InstalledPlugin, Scope, digest};
-pub use featureset::FeatureSet;
+pub use feature_set::FeatureSet;
 pub use migration::{Direction, Step};
 pub use migrator::Migrator;
 pub use pins::{Pins, Slot};
 pub use registry::Registry;
 pub use router::Router;
+pub use sandbox::{TrapKind, WasiPolicy};
 pub use secrets::in_clear;
 pub use swap::{Answers, Change, Successors, self_check};
-pub use trap::TrapKind;
-pub use wasi::WasiPolicy;
 
 #[cfg(test)]
 mod tests;

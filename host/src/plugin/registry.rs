@@ -12,15 +12,13 @@ use parking_lot::{Mutex, RwLock};
 use crate::model::{OperatorError, StartOptions};
 use crate::observe::field;
 
-use super::bounds;
-use super::component::{self, Component};
 use super::component_info::{ComponentInfo, Installed, digest};
-use super::engine::{Engines, Limits};
 use super::error::{Error, Result};
-use super::featureset::{Bytes, FeatureSet};
+use super::feature_set::{Bytes, FeatureSet};
 use super::pins::{Pins, Slot};
+use super::runtime::{self, Component};
+use super::sandbox::{Engines, Limits, WasiPolicy, bounds};
 use super::secrets::Secrets;
-use super::wasi::WasiPolicy;
 
 /// Every component that this host can run. Shared by all tasks.
 pub struct Registry {
@@ -116,7 +114,7 @@ impl Registry {
         let entry = match known {
             Some(entry) => entry,
             None => {
-                component::admit(bytes, self.wasi)
+                runtime::admit(bytes, self.wasi)
                     .and_then(|_stamp| bounds::check(bytes))
                     .map_err(|reason| Error::NotSupported {
                         component: digest.clone(),

@@ -9,8 +9,8 @@ use crate::model::{Namespace, OperatorError, Route, StartOptions};
 
 use super::error::{Error, Result};
 use super::pins::{Pins, Slot};
-use super::pool::Pool;
 use super::registry::Registry;
+use super::runtime::Pool;
 use super::usage::{Seen, Usage, filter, is_seen, plugins, route};
 
 /// The route components of one sync. Shared by all tasks; each call has an

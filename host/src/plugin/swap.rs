@@ -11,13 +11,12 @@ use std::sync::Arc;
 use crate::model::OperatorError;
 
 use super::chain::{Chain, SwapLock};
-use super::component::Component;
 use super::component_info::Scope;
 use super::error::{Error, Result};
 use super::pins::Slot;
-use super::pool::Pool;
 use super::registry::Registry;
 use super::router::Router;
+use super::runtime::{Component, Pool};
 use super::usage::Usage;
 
 /// Which successors are taken.

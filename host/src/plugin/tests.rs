@@ -20,7 +20,7 @@ use serde_json::{Value, json};
 use crate::model::options::{ClusterName, Json, OnError, PluginOptions};
 use crate::model::{Namespace, OperatorError, StartOptions};
 
-use super::engine::Limits;
+use super::sandbox::Limits;
 use super::{Chain, NamespaceChain, Outcome, Registry, Router, WasiPolicy};
 use guest::{Guest, transformer};
 

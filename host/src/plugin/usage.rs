@@ -10,11 +10,10 @@ use serde_json::{Value, json};
 use crate::model::options::{NamespaceFilter, OnError};
 use crate::model::{Namespace, Route, StartOptions};
 
-use super::component::Component;
 use super::error::{Error, Result};
 use super::pins::{Pins, Slot};
-use super::pool::Pool;
 use super::registry::Registry;
+use super::runtime::{Component, Pool};
 use super::secrets::{Revealed, Secrets};
 
 /// One use of a component. Shared by all tasks.

@@ -27,7 +27,7 @@ const ROOMS: &[(&str, &[&str])] = &[
         ],
     ),
     (
-        "operator",
+        "cli",
         &[
             "session", "sync", "mongo", "metadata", "plugin", "model", "config", "observe",
         ],
@@ -36,7 +36,6 @@ const ROOMS: &[(&str, &[&str])] = &[
         "sync",
         &["mongo", "metadata", "plugin", "model", "config", "observe"],
     ),
-    ("author", &["mongo", "plugin", "model", "config", "observe"]),
     ("mongo", &["model", "config", "observe"]),
     ("metadata", &["mongo", "model", "config", "observe"]),
     ("plugin", &["model", "config", "observe"]),

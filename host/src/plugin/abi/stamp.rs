@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use semver::Version;
 use wasmparser::{ComponentExternName, Parser, Payload};
 
-use super::super::wasi::is_wasi;
+use super::super::sandbox::is_wasi;
 
 /// The contracts that this host knows. wasmtime matches interfaces by their major
 /// version and takes a newer one for compatible, so the host has to look itself.

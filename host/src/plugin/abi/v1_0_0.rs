@@ -7,8 +7,8 @@ use wasmtime::{Result, Store};
 use crate::model::{ErrorName, Namespace, Route};
 
 use super::super::component_info::Scope;
-use super::super::guest::Guest;
 use super::super::migration::{Direction, Step};
+use super::super::sandbox::Guest;
 use super::stamp::Stamp;
 
 mod bindings {

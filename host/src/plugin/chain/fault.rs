@@ -3,7 +3,7 @@
 use std::fmt;
 
 use super::super::error::Error;
-use super::super::trap::TrapKind;
+use super::super::sandbox::TrapKind;
 
 /// Why a document is put aside.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -20,8 +20,8 @@ use super::batch::{Batch, cut};
 use super::component_info::Scope;
 use super::error::{Error, Result};
 use super::pins::{Pins, Slot};
-use super::pool::Pool;
 use super::registry::Registry;
+use super::runtime::Pool;
 use super::usage::{Plugin, Seen, Usage, plugins};
 use stage::{Known, Stage};
 

@@ -13,10 +13,9 @@ use crate::model::plugins::PluginProgress;
 
 use super::super::abi::v1_0_0::transform;
 use super::super::batch::{Batch, cut};
-use super::super::component::{Component, Instance};
 use super::super::document_name::name_of;
 use super::super::error::{Call, Error, Result};
-use super::super::pool::Pool;
+use super::super::runtime::{Component, Instance, Pool};
 use super::super::usage::{Plugin, Seen, Usage, is_seen, route};
 use super::fault::{Fault, FaultKind};
 use super::metrics::Meters;

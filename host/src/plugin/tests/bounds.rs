@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use crate::model::{ErrorName, Namespace, Route};
 
-use super::super::{pool::Pool, secrets::Revealed};
+use super::super::{runtime::Pool, secrets::Revealed};
 use super::guest::Guest;
 use super::{added, registry};
 

@@ -7,9 +7,9 @@ use wasmparser::{Parser, Payload};
 use crate::model::{ErrorName, Namespace, OperatorError, Route};
 
 use super::super::error::Error;
-use super::super::pool::Pool;
+use super::super::runtime::Pool;
+use super::super::sandbox::TrapKind;
 use super::super::secrets::Revealed;
-use super::super::trap::TrapKind;
 use super::guest::Guest;
 use super::{added, registry};
 

@@ -3,7 +3,7 @@
 use crate::model::{ErrorName, Namespace, Route};
 
 use super::super::WasiPolicy;
-use super::super::pool::Pool;
+use super::super::runtime::Pool;
 use super::super::secrets::Revealed;
 use super::guest::Guest;
 use super::{registry, strict};

@@ -17,8 +17,8 @@ static JAVASCRIPT: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/../plugins/templa
 static WIT: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/../wit/since-v1.0.0");
 static SDK: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/../plugins/sdk/src");
 static RAW_BSON: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/../plugins/raw-bson/src");
-const SDK_MANIFEST: &[u8] = include_bytes!("../../../plugins/sdk/Cargo.toml");
-const RAW_BSON_MANIFEST: &[u8] = include_bytes!("../../../plugins/raw-bson/Cargo.toml");
+const SDK_MANIFEST: &[u8] = include_bytes!("../../../../plugins/sdk/Cargo.toml");
+const RAW_BSON_MANIFEST: &[u8] = include_bytes!("../../../../plugins/raw-bson/Cargo.toml");
 
 /// What stands in a template for the plugin's name.
 const NAME: &str = "{{name}}";

@@ -29,16 +29,16 @@ const SMALL_COMPONENT_BYTES: usize = 1 << 20;
 
 /// What one guest may use.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Limits {
+pub(in super::super) struct Limits {
     /// Of one call. Far beyond what an honest call takes, also on a busy machine.
-    pub(super) deadline: Duration,
+    pub(in super::super) deadline: Duration,
     /// Of one instance.
-    pub(super) memory_bytes: usize,
+    pub(in super::super) memory_bytes: usize,
     /// Of one instance with a language's runtime.
-    pub(super) runtime_memory_bytes: usize,
+    pub(in super::super) runtime_memory_bytes: usize,
     /// Of what one call gives back; looked at before it is copied. A call is given
     /// far less, or one document of 16 MiB.
-    pub(super) output_bytes: usize,
+    pub(in super::super) output_bytes: usize,
 }
 
 impl Default for Limits {
@@ -53,13 +53,13 @@ impl Default for Limits {
 }
 
 /// Both engines. Their clock runs as long as they, or anything compiled by them, live.
-pub(super) struct Engines {
+pub(in super::super) struct Engines {
     small: Engine,
     large: Engine,
 }
 
 impl Engines {
-    pub(super) fn new(limits: Limits, wasi: WasiPolicy) -> wasmtime::Result<Self> {
+    pub(in super::super) fn new(limits: Limits, wasi: WasiPolicy) -> wasmtime::Result<Self> {
         let small = wasmtime::Engine::new(&pooled(limits))?;
         let large = wasmtime::Engine::new(&config())?;
         start_clock([small.weak(), large.weak()])?;
@@ -84,7 +84,7 @@ impl Engines {
     }
 
     /// The engine for a component.
-    pub(super) fn of(&self, bytes: &[u8], imports_wasi: bool) -> &Engine {
+    pub(in super::super) fn of(&self, bytes: &[u8], imports_wasi: bool) -> &Engine {
         if imports_wasi || bytes.len() > SMALL_COMPONENT_BYTES {
             &self.large
         } else {
@@ -95,7 +95,7 @@ impl Engines {
 
 /// One engine, and what its guests get.
 #[derive(Clone)]
-pub(super) struct Engine {
+pub(in super::super) struct Engine {
     wasmtime: wasmtime::Engine,
     linker: Arc<Linker<Guest>>,
     limits: Limits,
@@ -104,15 +104,15 @@ pub(super) struct Engine {
 }
 
 impl Engine {
-    pub(super) fn wasmtime(&self) -> &wasmtime::Engine {
+    pub(in super::super) fn wasmtime(&self) -> &wasmtime::Engine {
         &self.wasmtime
     }
 
-    pub(super) fn linker(&self) -> &Linker<Guest> {
+    pub(in super::super) fn linker(&self) -> &Linker<Guest> {
         &self.linker
     }
 
-    pub(super) fn store(&self) -> Store<Guest> {
+    pub(in super::super) fn store(&self) -> Store<Guest> {
         let mut store = Store::new(&self.wasmtime, Guest::new(self.caps, self.wasi));
         store.limiter(|guest| guest);
         store.set_hostcall_fuel(self.limits.output_bytes);
@@ -121,7 +121,7 @@ impl Engine {
     }
 
     /// Gives the guest its full time again.
-    pub(super) fn begin_call(&self, store: &mut Store<Guest>) {
+    pub(in super::super) fn begin_call(&self, store: &mut Store<Guest>) {
         let ticks = self.limits.deadline.as_millis() / TICK.as_millis();
         store.set_epoch_deadline(u64::try_from(ticks).unwrap_or(u64::MAX).saturating_add(1));
     }

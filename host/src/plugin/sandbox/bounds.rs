@@ -28,7 +28,7 @@ const PARAMETERS: usize = 64;
 const RESULTS: usize = 16;
 
 /// The error is a clause for the operator.
-pub(super) fn check(bytes: &[u8]) -> Result<(), String> {
+pub(in super::super) fn check(bytes: &[u8]) -> Result<(), String> {
     let mut sums = Sums::default();
     for payload in Parser::new(0).parse_all(bytes) {
         match payload.map_err(malformed)? {

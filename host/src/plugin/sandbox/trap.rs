@@ -46,17 +46,17 @@ impl fmt::Display for TrapKind {
 
 /// The report of one trap.
 #[derive(Clone, Debug)]
-pub(super) struct Trap {
-    pub(super) kind: TrapKind,
+pub(in super::super) struct Trap {
+    pub(in super::super) kind: TrapKind,
     /// What the guest said of it.
-    pub(super) message: Option<String>,
+    pub(in super::super) message: Option<String>,
     /// What the engine says, and where the guest was. For the log.
-    pub(super) backtrace: String,
+    pub(in super::super) backtrace: String,
 }
 
 impl Trap {
     /// Reads the report out of what is left of the guest.
-    pub(super) fn read(error: &wasmtime::Error, store: &mut Store<Guest>) -> Self {
+    pub(in super::super) fn read(error: &wasmtime::Error, store: &mut Store<Guest>) -> Self {
         let kind = kind_of(error, store.data());
         let message = match kind {
             TrapKind::Panic => last_panic(error, store),

@@ -5,22 +5,19 @@ use wasmtime::component::InstancePre;
 
 use crate::model::{Namespace, Route};
 
-use super::abi::Stamp;
-use super::abi::v1_0_0::{ConfigError, Description, Exports, Indices, migrate, transform};
-use super::component_info::{ComponentInfo, Installed};
-use super::config::Schema;
-use super::engine::{Engine, Engines};
-use super::error::{Call, Error, Result};
-use super::guest::Guest;
-use super::migration::{Direction, Step};
-use super::trap::Trap;
-use super::wasi::WasiPolicy;
+use super::super::abi::Stamp;
+use super::super::abi::v1_0_0::{ConfigError, Description, Exports, Indices, migrate, transform};
+use super::super::component_info::{ComponentInfo, Installed};
+use super::super::error::{Call, Error, Result};
+use super::super::migration::{Direction, Step};
+use super::super::sandbox::{Engine, Engines, Guest, Trap, WasiPolicy};
+use super::schema::Schema;
 
 /// The largest component; Python's have 18 MB.
 const COMPONENT_BYTES: usize = 64 << 20;
 
 /// A component, checked and compiled.
-pub(super) struct Component {
+pub(in super::super) struct Component {
     installed: Installed,
     schema: Schema,
     engine: Engine,
@@ -31,7 +28,7 @@ pub(super) struct Component {
 impl Component {
     /// Compiles `bytes` and asks the component what it is. A component of the
     /// feature set has to be what `manifest` says.
-    pub(super) fn load(
+    pub(in super::super) fn load(
         engines: &Engines,
         wasi: WasiPolicy,
         digest: &str,
@@ -65,25 +62,25 @@ impl Component {
         })
     }
 
-    pub(super) fn info(&self) -> &ComponentInfo {
+    pub(in super::super) fn info(&self) -> &ComponentInfo {
         &self.installed.info
     }
 
     /// What an operator is told of it.
-    pub(super) fn installed(&self) -> &Installed {
+    pub(in super::super) fn installed(&self) -> &Installed {
         &self.installed
     }
 
-    pub(super) fn schema(&self) -> &Schema {
+    pub(in super::super) fn schema(&self) -> &Schema {
         &self.schema
     }
 
     /// True if the component has the interface.
-    pub(super) fn exports(&self, interface: &str) -> bool {
+    pub(in super::super) fn exports(&self, interface: &str) -> bool {
         self.installed.exports(interface)
     }
 
-    pub(super) fn instantiate(&self) -> Result<Instance> {
+    pub(in super::super) fn instantiate(&self) -> Result<Instance> {
         let mut store = self.engine.store();
         let exports = self
             .blueprint
@@ -96,7 +93,7 @@ impl Component {
     }
 
     /// Sets an instance up; nothing else may be called before.
-    pub(super) fn configure(&self, instance: &mut Instance, config: &str) -> Result<()> {
+    pub(in super::super) fn configure(&self, instance: &mut Instance, config: &str) -> Result<()> {
         let answer = self.call(instance, "configure", |exports, store| {
             exports.describe.call_configure(store, config)
         })?;
@@ -108,7 +105,11 @@ impl Component {
     }
 
     /// Asks a configured instance about one namespace.
-    pub(super) fn route(&self, instance: &mut Instance, namespace: &Namespace) -> Result<Route> {
+    pub(in super::super) fn route(
+        &self,
+        instance: &mut Instance,
+        namespace: &Namespace,
+    ) -> Result<Route> {
         let answer = self.call(instance, "route", |exports, store| {
             let route = exports.route.as_ref().ok_or_else(not_there)?;
             route.call_route(store, &namespace.into())
@@ -126,7 +127,7 @@ impl Component {
     }
 
     /// Gives a configured instance one batch of raw BSON.
-    pub(super) fn transform(
+    pub(in super::super) fn transform(
         &self,
         instance: &mut Instance,
         namespace: &transform::Namespace,
@@ -139,7 +140,7 @@ impl Component {
     }
 
     /// Asks a configured instance which step of the metadata it is.
-    pub(super) fn which_step(&self, instance: &mut Instance) -> Result<Step> {
+    pub(in super::super) fn which_step(&self, instance: &mut Instance) -> Result<Step> {
         let step = self.call(instance, "which-step", |exports, store| {
             let migrate = exports.migrate.as_ref().ok_or_else(not_there)?;
             migrate.call_which_step(store)
@@ -148,7 +149,7 @@ impl Component {
     }
 
     /// Gives a configured instance one batch of metadata.
-    pub(super) fn migrate(
+    pub(in super::super) fn migrate(
         &self,
         instance: &mut Instance,
         direction: Direction,
@@ -187,7 +188,10 @@ impl Component {
 
 /// What can be seen without compiling. Errors here and below are clauses for the
 /// operator.
-pub(super) fn admit(bytes: &[u8], wasi: WasiPolicy) -> std::result::Result<Stamp, String> {
+pub(in super::super) fn admit(
+    bytes: &[u8],
+    wasi: WasiPolicy,
+) -> std::result::Result<Stamp, String> {
     if bytes.len() > COMPONENT_BYTES {
         return Err(format!(
             "it has {} bytes, and {COMPONENT_BYTES} are allowed",
@@ -312,14 +316,14 @@ fn is_usable(namespace: &Namespace) -> bool {
 }
 
 /// A running component with a store of its own. After a trap it is of no use.
-pub(super) struct Instance {
+pub(in super::super) struct Instance {
     store: Store<Guest>,
     exports: Exports,
 }
 
 impl Instance {
     /// What its memories have grown to.
-    pub(super) fn memory_bytes(&self) -> usize {
+    pub(in super::super) fn memory_bytes(&self) -> usize {
         self.store.data().memory_bytes()
     }
 }

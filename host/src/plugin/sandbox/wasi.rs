@@ -28,7 +28,7 @@ pub enum WasiPolicy {
 }
 
 /// True for an import that the linker answers, such as `wasi:io/poll@0.2.0`.
-pub(super) fn is_wasi(import: &str) -> bool {
+pub(in super::super) fn is_wasi(import: &str) -> bool {
     let package = import.strip_prefix("wasi:").and_then(|rest| {
         let (package, interface) = rest.split_once('/')?;
         let (_, version) = interface.split_once('@')?;

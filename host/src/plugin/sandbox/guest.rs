@@ -35,7 +35,7 @@ impl Caps {
 }
 
 /// What the host knows of one guest.
-pub(super) struct Guest {
+pub(in super::super) struct Guest {
     caps: Caps,
     wanted_more: bool,
     /// Of all memories.
@@ -59,12 +59,12 @@ impl Guest {
     }
 
     /// True when the guest asked for more memory than it may have.
-    pub(super) fn wanted_more(&self) -> bool {
+    pub(in super::super) fn wanted_more(&self) -> bool {
         self.wanted_more
     }
 
     /// What all its memories have.
-    pub(super) fn memory_bytes(&self) -> usize {
+    pub(in super::super) fn memory_bytes(&self) -> usize {
         self.memory_bytes
     }
 

@@ -10,14 +10,14 @@ use serde_json::Value;
 
 use crate::model::ErrorName;
 
-use super::error::{Error, Result};
+use super::super::error::{Error, Result};
 
 /// A component's schema, compiled.
-pub(super) struct Schema(Validator);
+pub(in super::super) struct Schema(Validator);
 
 impl Schema {
     /// The error is a clause for the operator.
-    pub(super) fn new(text: &str) -> std::result::Result<Self, String> {
+    pub(in super::super) fn new(text: &str) -> std::result::Result<Self, String> {
         let schema: Value = serde_json::from_str(text)
             .map_err(|error| format!("its configuration schema is not JSON: {error}"))?;
         jsonschema::options()
@@ -28,7 +28,7 @@ impl Schema {
     }
 
     /// Refuses the first field that does not fit.
-    pub(super) fn check(&self, config: &Value) -> Result<()> {
+    pub(in super::super) fn check(&self, config: &Value) -> Result<()> {
         self.0.validate(config).map_err(|error| refusal(&error))
     }
 }

@@ -7,11 +7,11 @@ use std::sync::Arc;
 
 use parking_lot::Mutex;
 
+use super::super::error::{Error, Result};
+use super::super::secrets::Revealed;
 use super::component::{Component, Instance};
-use super::error::{Error, Result};
-use super::secrets::Revealed;
 
-pub(super) struct Pool {
+pub(in super::super) struct Pool {
     component: Arc<Component>,
     config: Revealed,
     warm: Mutex<Vec<Instance>>,
@@ -19,7 +19,7 @@ pub(super) struct Pool {
 
 impl Pool {
     /// Configures the first instance, so that a bad configuration is refused here.
-    pub(super) fn new(component: Arc<Component>, config: Revealed) -> Result<Self> {
+    pub(in super::super) fn new(component: Arc<Component>, config: Revealed) -> Result<Self> {
         let pool = Self {
             component,
             config,
@@ -30,12 +30,12 @@ impl Pool {
         Ok(pool)
     }
 
-    pub(super) fn component(&self) -> &Component {
+    pub(in super::super) fn component(&self) -> &Component {
         &self.component
     }
 
     /// Calls a warm instance, or a fresh one if all are busy.
-    pub(super) fn call<T>(
+    pub(in super::super) fn call<T>(
         &self,
         function: impl FnOnce(&Component, &mut Instance) -> Result<T>,
     ) -> Result<T> {
@@ -51,7 +51,7 @@ impl Pool {
     }
 
     /// Calls an instance that has never been called, and never is again.
-    pub(super) fn call_fresh<T>(
+    pub(in super::super) fn call_fresh<T>(
         &self,
         function: impl FnOnce(&Component, &mut Instance) -> Result<T>,
     ) -> Result<T> {
@@ -59,12 +59,12 @@ impl Pool {
     }
 
     /// An error without the secrets that the component was configured with.
-    pub(super) fn masked(&self, error: Error) -> Error {
+    pub(in super::super) fn masked(&self, error: Error) -> Error {
         self.config.masked(error)
     }
 
     /// The memory of the largest warm instance.
-    pub(super) fn memory_bytes(&self) -> usize {
+    pub(in super::super) fn memory_bytes(&self) -> usize {
         let warm = self.warm.lock();
         warm.iter()
             .map(Instance::memory_bytes)
