@@ -14,7 +14,7 @@ use std::sync::Arc;
 
 use anyhow::Context;
 use signals::Signals;
-use tidegate::cli::Ended;
+use tidegate::cli::CommandStatus;
 use tidegate::config::{self, Config, MetadataCommand, Request};
 use tidegate::model::{ErrorName, OperatorError};
 use tidegate::observe::{self, Log, field};
@@ -35,9 +35,9 @@ fn main() -> ExitCode {
             .and_then(|text| print(&text)),
         Ok(Request::Run(config)) => run(config),
         Ok(Request::Plugin(arguments)) => return cli::plugin::run(arguments),
-        Ok(Request::Metadata(command, config)) => match look_at(command, config) {
-            Ok(Ended::Well) => Ok(()),
-            Ok(Ended::Badly) => return ExitCode::from(1),
+        Ok(Request::Metadata(command, config)) => match metadata(command, config) {
+            Ok(CommandStatus::Success) => Ok(()),
+            Ok(CommandStatus::Failure) => return ExitCode::from(1),
             Err(error) => Err(error),
         },
         Err(error) => Err(error.into()),
@@ -91,7 +91,7 @@ async fn run(config: Config) -> anyhow::Result<()> {
 }
 
 #[tokio::main]
-async fn look_at(command: MetadataCommand, config: Config) -> anyhow::Result<Ended> {
+async fn metadata(command: MetadataCommand, config: Config) -> anyhow::Result<CommandStatus> {
     cli::metadata(command, settings(config)).await
 }
 

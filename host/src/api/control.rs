@@ -2,7 +2,7 @@
 
 use std::future::Future;
 
-use crate::model::plugins::{QuarantinedDocument, Retried, Upgrade};
+use crate::model::plugins::{QuarantinedDocument, RetrySummary, SwapRequest};
 use crate::model::{OperatorError, Progress, Readiness, StartOptions};
 use crate::plugin::InstalledPlugin;
 use crate::session::SessionHandle;
@@ -35,12 +35,12 @@ pub trait Control: Send + Sync + 'static {
     /// Deletes the uploaded component with this digest.
     fn remove_plugin(&self, digest: String) -> impl CallFuture;
     /// Swaps components of the sync: all of them, or none.
-    fn upgrade(&self, upgrade: Upgrade) -> impl CallFuture;
+    fn upgrade(&self, upgrade: SwapRequest) -> impl CallFuture;
     /// Up to `limit` documents in quarantine, in the order of their ids, after the id `after`. An empty `after` begins
     /// at the first document.
     fn quarantined(&self, after: String, limit: u32) -> impl CallFuture<Vec<QuarantinedDocument>>;
     /// Gives every document in quarantine to its plugins once more.
-    fn retry_quarantined(&self) -> impl CallFuture<Retried>;
+    fn retry_quarantined(&self) -> impl CallFuture<RetrySummary>;
 }
 
 /// The future of a call, with the call's result or an error for the operator.
@@ -94,7 +94,7 @@ impl Control for SessionHandle {
         self.session().await?.remove_plugin(&digest).await
     }
 
-    fn upgrade(&self, upgrade: Upgrade) -> impl CallFuture {
+    fn upgrade(&self, upgrade: SwapRequest) -> impl CallFuture {
         async move { self.session().await?.upgrade(upgrade).await }
     }
 
@@ -102,7 +102,7 @@ impl Control for SessionHandle {
         async move { self.session().await?.quarantined(after, limit).await }
     }
 
-    fn retry_quarantined(&self) -> impl CallFuture<Retried> {
+    fn retry_quarantined(&self) -> impl CallFuture<RetrySummary> {
         async move { self.session().await?.retry_quarantined().await }
     }
 }

@@ -16,8 +16,8 @@ use super::body;
 use super::error::{Failure, Refusal};
 use super::request::read_body;
 use crate::model::ErrorName;
-use crate::model::plugins::{OnIncompatible, Swap, Upgrade};
-use crate::plugin::{ComponentInfo, Installed, InstalledPlugin};
+use crate::model::plugins::{ComponentSwap, IncompatibilityPolicy, SwapRequest};
+use crate::plugin::{ComponentInfo, InstalledComponent, InstalledPlugin};
 
 /// Answer of `GET /plugins`.
 #[derive(Serialize, ToSchema)]
@@ -129,7 +129,7 @@ pub(super) async fn remove<C: Control>(
 
 impl From<InstalledPlugin> for PluginBody {
     fn from(plugin: InstalledPlugin) -> Self {
-        let Installed {
+        let InstalledComponent {
             info:
                 ComponentInfo {
                     name,
@@ -216,7 +216,7 @@ impl UpgradeRequest {
     /// # Errors
     ///
     /// `InvalidField`.
-    fn check(self) -> Result<Upgrade, Refusal> {
+    fn check(self) -> Result<SwapRequest, Refusal> {
         if self.components.is_empty() {
             return Err(Refusal::new(
                 ErrorName::InvalidField,
@@ -234,12 +234,12 @@ impl UpgradeRequest {
                 format!("Field 'components[{index}].name': the component is named twice."),
             ));
         }
-        let swap = |SwapField { name, digest }| Swap { name, digest };
-        Ok(Upgrade {
+        let swap = |SwapField { name, digest }| ComponentSwap { name, digest };
+        Ok(SwapRequest {
             components: self.components.into_iter().map(swap).collect(),
             on_incompatible: match self.on_incompatible {
-                Some(OnIncompatibleField::Recopy) => OnIncompatible::Recopy,
-                Some(OnIncompatibleField::Refuse) | None => OnIncompatible::Refuse,
+                Some(OnIncompatibleField::Recopy) => IncompatibilityPolicy::Recopy,
+                Some(OnIncompatibleField::Refuse) | None => IncompatibilityPolicy::Refuse,
             },
         })
     }

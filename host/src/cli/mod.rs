@@ -3,6 +3,8 @@
 mod featureset;
 mod metadata;
 pub mod plugin;
+mod status;
 
 pub use featureset::featureset;
-pub use metadata::{Ended, metadata};
+pub use metadata::metadata;
+pub use status::CommandStatus;

@@ -41,7 +41,7 @@ pub struct QuarantinedDocument {
 
 /// What a retry has left.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Retried {
+pub struct RetrySummary {
     /// Documents that were in quarantine before.
     pub tried: u64,
     /// Documents that are in quarantine now.
@@ -50,21 +50,21 @@ pub struct Retried {
 
 /// Components that are to take the place of those that a sync runs on.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Upgrade {
-    pub components: Vec<Swap>,
-    pub on_incompatible: OnIncompatible,
+pub struct SwapRequest {
+    pub components: Vec<ComponentSwap>,
+    pub on_incompatible: IncompatibilityPolicy,
 }
 
 /// A component that is to take the place of the one that runs under the same name.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Swap {
+pub struct ComponentSwap {
     pub name: String,
     pub digest: String,
 }
 
 /// What happens when a component would give other answers than the one in use.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum OnIncompatible {
+pub enum IncompatibilityPolicy {
     /// It is refused.
     #[default]
     Refuse,

@@ -53,7 +53,7 @@ impl Scope {
 
 /// A component that this host can run.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Installed {
+pub struct InstalledComponent {
     pub info: ComponentInfo,
     /// Exported interfaces of the contract: `describe` and `route`, `transform` or `migrate`.
     pub exports: Vec<String>,
@@ -68,7 +68,7 @@ pub struct Installed {
     pub bytes: usize,
 }
 
-impl Installed {
+impl InstalledComponent {
     /// The semantic version of the component. `None` for a version that does not parse.
     pub fn version(&self) -> Option<Version> {
         Version::parse(&self.info.version).ok()
@@ -82,7 +82,7 @@ impl Installed {
 /// An installed component, and whether the sync uses it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct InstalledPlugin {
-    pub component: Installed,
+    pub component: InstalledComponent,
     pub in_use: bool,
 }
 

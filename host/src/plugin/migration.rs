@@ -9,7 +9,7 @@ pub enum Direction {
 
 /// A step from one version of the metadata to the next.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Step {
+pub struct MigrationStep {
     /// The metadata version before the step. The version after it is one higher.
     pub from: u32,
     /// Whether [`Direction::Back`] is supported.

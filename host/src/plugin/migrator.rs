@@ -14,10 +14,10 @@ use super::abi::v1_0_0::migrate;
 use super::batch::{Batch, cut};
 use super::document_name::name_of;
 use super::error::{Call, Error, Result};
-use super::migration::{Direction, Step};
+use super::migration::{Direction, MigrationStep};
 use super::registry::Registry;
 use super::runtime::{Component, Pool};
-use super::secrets::Revealed;
+use super::secrets::RevealedConfig;
 
 /// The largest document that a server stores.
 const DOCUMENT_BYTES: usize = 16 << 20;
@@ -28,12 +28,12 @@ const EXPORT: &str = "migrate";
 /// A step, ready to be taken.
 pub struct Migrator {
     pool: Pool,
-    step: Step,
+    step: MigrationStep,
 }
 
 /// What does not change from batch to batch.
 #[derive(Clone, Copy)]
-struct Question<'a> {
+struct MigrationCall<'a> {
     direction: Direction,
     session: &'a [u8],
     collection: &'a str,
@@ -63,7 +63,7 @@ impl Migrator {
             error => error,
         };
         let set_up = || {
-            let pool = Pool::new(Arc::clone(&component), Revealed::none())
+            let pool = Pool::new(Arc::clone(&component), RevealedConfig::none())
                 .map_err(|error| refused(error, &component))?;
             let step = pool.call(|component, instance| component.which_step(instance))?;
             Ok(Self { pool, step })
@@ -71,7 +71,7 @@ impl Migrator {
         set_up().map_err(given_up)
     }
 
-    pub fn step(&self) -> &Step {
+    pub fn step(&self) -> &MigrationStep {
         &self.step
     }
 
@@ -85,7 +85,7 @@ impl Migrator {
         collection: &str,
         documents: &[u8],
     ) -> std::result::Result<Vec<(String, Vec<u8>)>, OperatorError> {
-        let question = Question {
+        let question = MigrationCall {
             direction,
             session,
             collection,
@@ -95,7 +95,7 @@ impl Migrator {
 
     fn migrate_all(
         &self,
-        question: Question<'_>,
+        question: MigrationCall<'_>,
         documents: &[u8],
     ) -> Result<Vec<(String, Vec<u8>)>> {
         if question.direction == Direction::Back && !self.step.reversible {
@@ -118,7 +118,7 @@ impl Migrator {
 
     fn migrate_batch(
         &self,
-        question: Question<'_>,
+        question: MigrationCall<'_>,
         batch: Batch<'_>,
     ) -> Result<Vec<migrate::Documents>> {
         let given = question.about(batch);
@@ -137,7 +137,12 @@ impl Migrator {
     }
 
     /// The component answered with an error.
-    fn answered(&self, question: Question<'_>, batch: Batch<'_>, error: migrate::Error) -> Error {
+    fn answered(
+        &self,
+        question: MigrationCall<'_>,
+        batch: Batch<'_>,
+        error: migrate::Error,
+    ) -> Error {
         let error = match error {
             migrate::Error::Refused(reason) => return self.fault(&reason),
             migrate::Error::Document(error) => error,
@@ -155,7 +160,7 @@ impl Migrator {
     }
 
     /// Finds the document that ended the guest: each is given alone to a fresh one.
-    fn culprit(&self, question: Question<'_>, batch: Batch<'_>, trap: Error) -> Error {
+    fn culprit(&self, question: MigrationCall<'_>, batch: Batch<'_>, trap: Error) -> Error {
         for document in batch.documents() {
             let given = question.about(Batch::alone(document));
             let answer = self.pool.call_fresh(|component, instance| {
@@ -173,7 +178,7 @@ impl Migrator {
     }
 
     /// An error about a batch is one about a document where there is but one.
-    fn named(&self, question: Question<'_>, batch: Batch<'_>, error: Error) -> Error {
+    fn named(&self, question: MigrationCall<'_>, batch: Batch<'_>, error: Error) -> Error {
         match batch.count {
             1 => error.about(&question.name(batch.bytes)),
             _ => error,
@@ -181,7 +186,7 @@ impl Migrator {
     }
 }
 
-impl Question<'_> {
+impl MigrationCall<'_> {
     fn about(&self, batch: Batch<'_>) -> migrate::Documents {
         migrate::Documents {
             collection: self.collection.to_owned(),

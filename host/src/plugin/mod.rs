@@ -28,17 +28,17 @@ mod swap;
 mod usage;
 
 pub use adoption::{Adoption, adoption};
-pub use chain::{Chain, Fault, FaultKind, NamespaceChain, Outcome, Transformed};
-pub use component_info::{ComponentInfo, Installed, InstalledPlugin, Scope, digest};
+pub use chain::{BatchOutput, Chain, Fault, FaultKind, NamespaceChain, Outcome};
+pub use component_info::{ComponentInfo, InstalledComponent, InstalledPlugin, Scope, digest};
 pub use feature_set::FeatureSet;
-pub use migration::{Direction, Step};
+pub use migration::{Direction, MigrationStep};
 pub use migrator::Migrator;
 pub use pins::{Pins, Slot};
 pub use registry::Registry;
 pub use router::Router;
 pub use sandbox::{TrapKind, WasiPolicy};
-pub use secrets::in_clear;
-pub use swap::{Answers, Change, Successors, self_check};
+pub use secrets::plaintext_secrets;
+pub use swap::{PreparedSwap, SlotSwap, SwapPolicy, self_check};
 
 #[cfg(test)]
 mod tests;

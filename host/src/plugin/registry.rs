@@ -12,7 +12,7 @@ use parking_lot::{Mutex, RwLock};
 use crate::model::{OperatorError, StartOptions};
 use crate::observe::field;
 
-use super::component_info::{ComponentInfo, Installed, digest};
+use super::component_info::{ComponentInfo, InstalledComponent, digest};
 use super::error::{Error, Result};
 use super::feature_set::{Bytes, FeatureSet};
 use super::pins::{Pins, Slot};
@@ -105,7 +105,7 @@ impl Registry {
     /// Takes a component in, after all checks; again is fine. Compiles, which takes
     /// some seconds for one with a language's runtime. The bounds are for a new component alone:
     /// what a sync is pinned to goes on.
-    pub fn add(&self, bytes: &[u8]) -> std::result::Result<Installed, OperatorError> {
+    pub fn add(&self, bytes: &[u8]) -> std::result::Result<InstalledComponent, OperatorError> {
         let digest = digest(bytes);
         let known = self
             .entries()
@@ -138,7 +138,7 @@ impl Registry {
 
     /// All of them, the feature set's first. Compiles what is not compiled yet; what another
     /// host has stored and this one cannot run is left out.
-    pub fn list(&self) -> std::result::Result<Vec<Installed>, OperatorError> {
+    pub fn list(&self) -> std::result::Result<Vec<InstalledComponent>, OperatorError> {
         let entries = self.entries();
         let shipped = entries.iter().filter(|entry| entry.manifest.is_some());
         let mut components = shipped
@@ -151,7 +151,10 @@ impl Registry {
 
     /// The component of that name or digest. Of one name the feature set's goes
     /// before those that were added, and among these the newest version.
-    pub fn find(&self, name_or_digest: &str) -> std::result::Result<Installed, OperatorError> {
+    pub fn find(
+        &self,
+        name_or_digest: &str,
+    ) -> std::result::Result<InstalledComponent, OperatorError> {
         Ok(self.component(name_or_digest)?.installed().clone())
     }
 

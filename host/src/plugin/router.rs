@@ -11,18 +11,12 @@ use super::error::{Error, Result};
 use super::pins::{Pins, Slot};
 use super::registry::Registry;
 use super::runtime::Pool;
-use super::usage::{Seen, Usage, filter, is_seen, plugins, route};
+use super::usage::{GatedUsage, Usage, filter, plugin_usages, route};
 
 /// The route components of one sync. Shared by all tasks; each call has an
 /// instance to itself.
 pub struct Router {
-    steps: Vec<Step>,
-}
-
-/// One route component, and the source namespaces it sees.
-struct Step {
-    usage: Arc<Usage>,
-    sees: Option<Seen>,
+    usages: Vec<GatedUsage>,
 }
 
 impl Router {
@@ -37,19 +31,15 @@ impl Router {
 
     fn configure(registry: &Registry, options: &StartOptions, pins: &Pins) -> Result<Self> {
         let (include, exclude) = (&options.include_namespaces, &options.exclude_namespaces);
-        let mut steps = vec![Step::of_all(filter(registry, pins, include, exclude)?)];
+        let filter = filter(registry, pins, include, exclude)?;
+        let mut usages = vec![GatedUsage::ungated(filter)];
         if let Some(remap) = &options.namespace_remap {
             let config = json!({ "namespaceRemap": remap.0 });
             let remap = Usage::short(registry, pins, Slot::NamespaceRemap, "", config)?;
-            steps.push(Step::of_all(remap));
+            usages.push(GatedUsage::ungated(remap));
         }
-        for plugin in plugins(registry, options, pins, "route")? {
-            steps.push(Step {
-                usage: Arc::new(plugin.usage),
-                sees: plugin.sees,
-            });
-        }
-        Ok(Self { steps })
+        usages.extend(plugin_usages(registry, options, pins, "route")?);
+        Ok(Self { usages })
     }
 
     /// Where documents of `namespace` go. Synchronous: microseconds. The answer for
@@ -61,12 +51,12 @@ impl Router {
     /// Each component is asked with the name that the one before has given.
     fn ask(&self, source: &Namespace) -> Result<Route> {
         let mut renamed = None;
-        for step in &self.steps {
-            if !is_seen(step.sees.as_ref(), source)? {
+        for usage in &self.usages {
+            if !usage.admits(source)? {
                 continue;
             }
             let name = renamed.as_ref().unwrap_or(source);
-            match step.usage.route(name)? {
+            match usage.usage().route(name)? {
                 Route::Skip => return Ok(Route::Skip),
                 Route::Keep => {}
                 Route::Rename(to) => renamed = Some(to),
@@ -79,10 +69,7 @@ impl Router {
     }
 
     pub(super) fn usages(&self) -> impl Iterator<Item = &Arc<Usage>> {
-        self.steps.iter().flat_map(|step| {
-            let seen = step.sees.as_ref().map(Seen::usage);
-            seen.into_iter().chain([&step.usage])
-        })
+        self.usages.iter().flat_map(GatedUsage::usages)
     }
 
     /// Asks a pool that is to be used for `usage`, if that is one of the router's.
@@ -99,14 +86,5 @@ impl Router {
             self.try_out(usage, &usage.pool())?;
         }
         Ok(())
-    }
-}
-
-impl Step {
-    fn of_all(usage: Usage) -> Self {
-        Self {
-            usage: Arc::new(usage),
-            sees: None,
-        }
     }
 }

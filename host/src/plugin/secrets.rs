@@ -44,7 +44,7 @@ pub(super) struct Secrets {
 }
 
 /// A configuration with its secrets in it: for an instance, and for nothing else.
-pub(super) struct Revealed {
+pub(super) struct RevealedConfig {
     config: String,
     values: Vec<String>,
 }
@@ -55,11 +55,11 @@ impl Secrets {
     }
 
     /// Reads the secrets that a configuration refers to, and puts them into a copy of it.
-    pub(super) fn reveal(&self, config: &Value) -> Result<(Value, Revealed)> {
+    pub(super) fn reveal(&self, config: &Value) -> Result<(Value, RevealedConfig)> {
         let (mut revealed, mut values) = (config.clone(), Vec::new());
         self.fill(&mut revealed, "", &mut values)?;
         let config = revealed.to_string();
-        Ok((revealed, Revealed { config, values }))
+        Ok((revealed, RevealedConfig { config, values }))
     }
 
     fn fill(&self, value: &mut Value, path: &str, values: &mut Vec<String>) -> Result<()> {
@@ -112,7 +112,7 @@ impl Secrets {
     }
 }
 
-impl Revealed {
+impl RevealedConfig {
     /// The empty configuration.
     pub(super) fn none() -> Self {
         Self {
@@ -156,10 +156,10 @@ impl Revealed {
 }
 
 /// The fields in the configurations of `plugins` that hold a secret in clear, by their paths.
-pub fn in_clear(options: &StartOptions) -> Vec<String> {
+pub fn plaintext_secrets(options: &StartOptions) -> Vec<String> {
     let mut found = Vec::new();
     for (at, plugin) in options.plugins.iter().enumerate() {
-        find_in_clear(
+        find_plaintext_secrets(
             &plugin.config.0,
             &format!("plugins[{at}].config"),
             &mut found,
@@ -168,7 +168,7 @@ pub fn in_clear(options: &StartOptions) -> Vec<String> {
     found
 }
 
-fn find_in_clear(value: &Value, path: &str, found: &mut Vec<String>) {
+fn find_plaintext_secrets(value: &Value, path: &str, found: &mut Vec<String>) {
     match value {
         Value::Object(fields) => {
             for (name, inner) in fields {
@@ -176,13 +176,13 @@ fn find_in_clear(value: &Value, path: &str, found: &mut Vec<String>) {
                 if inner.is_string() && is_secret_field(name) {
                     found.push(path);
                 } else {
-                    find_in_clear(inner, &path, found);
+                    find_plaintext_secrets(inner, &path, found);
                 }
             }
         }
         Value::Array(elements) => {
             for (at, inner) in elements.iter().enumerate() {
-                find_in_clear(inner, &format!("{path}[{at}]"), found);
+                find_plaintext_secrets(inner, &format!("{path}[{at}]"), found);
             }
         }
         _ => {}

@@ -21,34 +21,34 @@ use super::usage::Usage;
 
 /// Which successors are taken.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Answers {
+pub enum SwapPolicy {
     /// Those that give the same answers, bug fixes apart, and see no more.
-    Same,
+    SameAnswers,
     /// Any: whatever it has answered is asked for again.
-    Any,
+    AnyAnswers,
 }
 
 /// A component that is to take the place of the one in a slot.
 #[derive(Clone, Debug)]
-pub struct Change {
+pub struct SlotSwap {
     pub slot: Slot,
     pub digest: String,
 }
 
 /// Components that are ready to take over.
-pub struct Successors {
+pub struct PreparedSwap {
     ready: Vec<(Arc<Usage>, Arc<Pool>)>,
     swap_lock: SwapLock,
 }
 
-impl Successors {
+impl PreparedSwap {
     /// Prepares the successors of components that `router` and `chain` use: compiles, configures and tries out each.
     pub fn new(
         registry: &Registry,
         router: &Router,
         chain: &Chain,
-        changes: &[Change],
-        answers: Answers,
+        changes: &[SlotSwap],
+        answers: SwapPolicy,
     ) -> std::result::Result<Self, OperatorError> {
         let mut ready = Vec::new();
         for change in changes {
@@ -74,8 +74,8 @@ fn prepare(
     registry: &Registry,
     router: &Router,
     chain: &Chain,
-    change: &Change,
-    answers: Answers,
+    change: &SlotSwap,
+    answers: SwapPolicy,
 ) -> Result<Vec<(Arc<Usage>, Arc<Pool>)>> {
     let component = registry.of_digest(&change.digest)?;
     let mut ready = Vec::new();
@@ -107,7 +107,7 @@ pub fn self_check(
 }
 
 /// A successor is used for the same, under the same name.
-fn check_fit(current: &Component, successor: &Component, answers: Answers) -> Result<()> {
+fn check_fit(current: &Component, successor: &Component, answers: SwapPolicy) -> Result<()> {
     let (old, new) = (current.info(), successor.info());
     let scopes = (current.installed().scope, successor.installed().scope);
     let used = ["route", "transform"];
@@ -116,7 +116,7 @@ fn check_fit(current: &Component, successor: &Component, answers: Answers) -> Re
         .find(|interface| current.exports(interface) != successor.exports(interface));
     let reason = if old.name != new.name {
         format!("it would take the place of {}", old.name)
-    } else if answers == Answers::Same && old.semantics != new.semantics {
+    } else if answers == SwapPolicy::SameAnswers && old.semantics != new.semantics {
         format!(
             "its semantics are {}, and the sync has begun with {}; its answers would differ",
             new.semantics, old.semantics
@@ -128,7 +128,7 @@ fn check_fit(current: &Component, successor: &Component, answers: Answers) -> Re
             "does not export"
         };
         format!("it {does} {interface}, unlike the one in use")
-    } else if answers == Answers::Same && scopes == (Scope::Delta, Scope::Document) {
+    } else if answers == SwapPolicy::SameAnswers && scopes == (Scope::Delta, Scope::Document) {
         "it has to see whole documents, and the one in use does not".to_owned()
     } else {
         return Ok(());

@@ -14,7 +14,7 @@ use super::error::{Error, Result};
 use super::pins::{Pins, Slot};
 use super::registry::Registry;
 use super::runtime::{Component, Pool};
-use super::secrets::{Revealed, Secrets};
+use super::secrets::{RevealedConfig, Secrets};
 
 /// One use of a component. Shared by all tasks.
 pub(super) struct Usage {
@@ -102,12 +102,12 @@ fn configure(
     secrets: Option<&Secrets>,
 ) -> Result<Pool> {
     let Some(path) = path else {
-        return Pool::new(component, Revealed::plain(config));
+        return Pool::new(component, RevealedConfig::plain(config));
     };
     let configured = || {
         let (config, revealed) = match secrets {
             Some(secrets) => secrets.reveal(config)?,
-            None => (config.clone(), Revealed::plain(config)),
+            None => (config.clone(), RevealedConfig::plain(config)),
         };
         // Of what does not fit the schema, no value is quoted.
         component.schema().check(&config)?;
@@ -120,21 +120,53 @@ pub(super) fn route(pool: &Pool, namespace: &Namespace) -> Result<Route> {
     pool.call(|component, instance| component.route(instance, namespace))
 }
 
-/// One of `plugins`.
-pub(super) struct Plugin {
-    pub(super) usage: Usage,
-    /// Which source namespaces it sees; all, if there is no filter.
-    pub(super) sees: Option<Seen>,
+/// A use of a component for some source namespaces.
+pub(super) struct GatedUsage {
+    usage: Arc<Usage>,
+    /// `None` admits all namespaces.
+    gate: Option<NamespaceGate>,
 }
 
-/// Those of `plugins` that export `interface`, in their order.
-pub(super) fn plugins(
+impl GatedUsage {
+    /// A use for all namespaces.
+    pub(super) fn ungated(usage: Usage) -> Self {
+        Self {
+            usage: Arc::new(usage),
+            gate: None,
+        }
+    }
+
+    pub(super) fn usage(&self) -> &Arc<Usage> {
+        &self.usage
+    }
+
+    /// The use of the namespace filter that gates this one.
+    pub(super) fn gate_usage(&self) -> Option<&Arc<Usage>> {
+        self.gate.as_ref().map(|NamespaceGate(usage)| usage)
+    }
+
+    /// Both uses, the gate first.
+    pub(super) fn usages(&self) -> impl Iterator<Item = &Arc<Usage>> {
+        self.gate_usage().into_iter().chain([&self.usage])
+    }
+
+    /// Whether the component sees the source namespace.
+    pub(super) fn admits(&self, source: &Namespace) -> Result<bool> {
+        match &self.gate {
+            Some(gate) => gate.admits(source),
+            None => Ok(true),
+        }
+    }
+}
+
+/// Configures the plugins that export `interface`, in their order.
+pub(super) fn plugin_usages(
     registry: &Registry,
     options: &StartOptions,
     pins: &Pins,
     interface: &str,
-) -> Result<Vec<Plugin>> {
-    let mut plugins = Vec::new();
+) -> Result<Vec<GatedUsage>> {
+    let mut usages = Vec::new();
     for (position, options) in options.plugins.iter().enumerate() {
         let slot = Slot::Plugin(position);
         let component = registry.pinned(pins, slot)?;
@@ -148,13 +180,14 @@ pub(super) fn plugins(
         if component.exports(interface) {
             let path = format!("{slot}.config");
             let config = (options.config.0.clone(), Some(registry.secrets().clone()));
-            plugins.push(Plugin {
-                usage: Usage::new(component, slot, Some(path), config, options.on_error)?,
-                sees: Seen::new(registry, pins, position, &options.namespaces)?,
+            let usage = Usage::new(component, slot, Some(path), config, options.on_error)?;
+            usages.push(GatedUsage {
+                usage: Arc::new(usage),
+                gate: NamespaceGate::new(registry, pins, position, &options.namespaces)?,
             });
         }
     }
-    Ok(plugins)
+    Ok(usages)
 }
 
 /// The include and exclude filters of a sync, configured.
@@ -175,10 +208,10 @@ pub(super) fn filter(
     )
 }
 
-/// The source namespaces that a plugin sees.
-pub(super) struct Seen(Arc<Usage>);
+/// A use of the namespace filter that selects the source namespaces of a plugin.
+struct NamespaceGate(Arc<Usage>);
 
-impl Seen {
+impl NamespaceGate {
     fn new(
         registry: &Registry,
         pins: &Pins,
@@ -198,16 +231,7 @@ impl Seen {
         Ok(Some(Self(Arc::new(filter))))
     }
 
-    pub(super) fn usage(&self) -> &Arc<Usage> {
-        &self.0
-    }
-
-    pub(super) fn sees(&self, source: &Namespace) -> Result<bool> {
+    fn admits(&self, source: &Namespace) -> Result<bool> {
         Ok(self.0.route(source)? != Route::Skip)
     }
-}
-
-/// True if a plugin sees the namespace.
-pub(super) fn is_seen(seen: Option<&Seen>, source: &Namespace) -> Result<bool> {
-    seen.map_or(Ok(true), |seen| seen.sees(source))
 }

@@ -11,7 +11,7 @@ use super::Session;
 use crate::{
     metadata::{self, PinnedComponent},
     model::{ErrorName, OperatorError, StartOptions},
-    plugin::{Chain, ComponentInfo, Installed, Pins, Registry, Router, Slot},
+    plugin::{Chain, ComponentInfo, InstalledComponent, Pins, Registry, Router, Slot},
     sync,
 };
 
@@ -72,7 +72,7 @@ fn succeed(
     slot: Slot,
     lost: &PinnedComponent,
 ) -> Result<PinnedComponent, OperatorError> {
-    let named = |installed: &Installed| installed.info.name == lost.name;
+    let named = |installed: &InstalledComponent| installed.info.name == lost.name;
     let installed: Vec<_> = registry.list()?.into_iter().filter(named).collect();
     let same = installed
         .iter()
@@ -102,7 +102,7 @@ fn succeed(
     ))
 }
 
-pub(super) fn pin(slot: Slot, installed: &Installed) -> PinnedComponent {
+pub(super) fn pin(slot: Slot, installed: &InstalledComponent) -> PinnedComponent {
     let ComponentInfo {
         name,
         version,
@@ -124,7 +124,7 @@ pub(super) fn pin(slot: Slot, installed: &Installed) -> PinnedComponent {
 }
 
 /// What a component is used for in a slot.
-fn role(slot: Slot, installed: &Installed) -> &'static str {
+fn role(slot: Slot, installed: &InstalledComponent) -> &'static str {
     let transforms = match slot {
         Slot::NamespaceFilter | Slot::NamespaceRemap => false,
         Slot::DocumentFilter => true,

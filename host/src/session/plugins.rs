@@ -11,7 +11,7 @@ use super::{Session, patience::patiently, pins::blocking};
 use crate::{
     metadata::{self, PinnedComponent},
     model::{ErrorName, OperatorError},
-    plugin::{ComponentInfo, Installed, InstalledPlugin, digest},
+    plugin::{ComponentInfo, InstalledComponent, InstalledPlugin, digest},
 };
 
 /// How long an upload waits to be compiled. One with a language's runtime takes 12 s on a quiet machine.
@@ -98,7 +98,7 @@ async fn put(
     Ok(put.await?)
 }
 
-fn shown(component: Installed, pinned: &[PinnedComponent]) -> InstalledPlugin {
+fn shown(component: InstalledComponent, pinned: &[PinnedComponent]) -> InstalledPlugin {
     let digest = &component.info.digest;
     let in_use = pinned.iter().any(|pinned| pinned.digest == *digest);
     InstalledPlugin { component, in_use }
@@ -163,7 +163,7 @@ impl Session {
 
     /// Takes a component into the registry, after all checks. A compilation that takes too long
     /// goes on, and the next upload of the component finds it done.
-    async fn compile(&self, bytes: Arc<[u8]>) -> Result<Installed, OperatorError> {
+    async fn compile(&self, bytes: Arc<[u8]>) -> Result<InstalledComponent, OperatorError> {
         let compiling = self.uploads.compiling.clone();
         let registry = self.registry.clone();
         let compiled = timeout(COMPILE_WITHIN, async move {

@@ -18,7 +18,7 @@ use crate::{
         },
     },
     observe,
-    plugin::in_clear,
+    plugin::plaintext_secrets,
     sync::Activity,
 };
 
@@ -304,7 +304,7 @@ fn warnings(session: &Session, active: &ActiveSync, document: &SessionDocument) 
 
 /// What an operator is told of secrets that stand in the options, and with them in the metadata.
 pub(super) fn keys_in_clear(options: &StartOptions) -> Option<String> {
-    let fields = in_clear(options);
+    let fields = plaintext_secrets(options);
     (!fields.is_empty()).then(|| {
         format!(
             "Secrets in clear, readable for everybody who can read the destination's metadata: {}. For the next sync, put \

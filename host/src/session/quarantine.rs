@@ -10,7 +10,7 @@ use crate::{
     metadata::{Phase, QuarantineDocument},
     model::{
         ErrorName, OperatorError, State,
-        plugins::{QuarantinedDocument, Retried},
+        plugins::{QuarantinedDocument, RetrySummary},
     },
     mongo,
     sync::WorkRequest,
@@ -55,7 +55,7 @@ impl Session {
     }
 
     /// Looks every quarantined document up on the source and runs it through its plugins again.
-    pub async fn retry_quarantined(&self) -> Result<Retried, OperatorError> {
+    pub async fn retry_quarantined(&self) -> Result<RetrySummary, OperatorError> {
         self.refuse_standby()?;
         let _turn = self.turn().await?;
         self.refuse_standby()?;
@@ -81,7 +81,7 @@ impl Session {
                 .map_err(|_stopped| refusal("the sync has stopped meanwhile"))?
         })
         .await?;
-        Ok(Retried {
+        Ok(RetrySummary {
             tried,
             left: active.status.quarantined(),
         })

@@ -26,11 +26,11 @@ use crate::{
     metadata::{NamespaceKind, PinnedComponent, SessionDocument, SwapDocument},
     model::{
         ClusterTime, Namespace, OperatorError, State,
-        plugins::{OnIncompatible, Swap, Upgrade},
+        plugins::{ComponentSwap, IncompatibilityPolicy, SwapRequest},
     },
     mongo::{Cluster, listing},
     observe::failpoint,
-    plugin::{Answers, Chain, Change, Installed, Slot, Successors},
+    plugin::{Chain, InstalledComponent, PreparedSwap, Slot, SlotSwap, SwapPolicy},
 };
 
 /// What a swap leaves that a silent cluster keeps from being done.
@@ -41,7 +41,7 @@ const UNCHANGED: &str =
 struct Prepared {
     at: bson::DateTime,
     replaced: Vec<Replaced>,
-    successors: Successors,
+    successors: PreparedSwap,
 }
 
 /// One slot, before and after.
@@ -62,7 +62,7 @@ impl Replaced {
 
 impl Session {
     /// Swaps components of the sync, between two batches of a running one.
-    pub async fn upgrade(&self, upgrade: Upgrade) -> Result<(), OperatorError> {
+    pub async fn upgrade(&self, upgrade: SwapRequest) -> Result<(), OperatorError> {
         self.refuse_standby()?;
         let _turn = self.turn().await?;
         self.refuse_standby()?;
@@ -99,7 +99,7 @@ impl Session {
         &self,
         active: &ActiveSync,
         configured: &Configured,
-        upgrade: &Upgrade,
+        upgrade: &SwapRequest,
     ) -> Result<Option<Prepared>, OperatorError> {
         let session = active.record.get();
         let replaced = self.replaced(&session, upgrade).await?;
@@ -110,13 +110,13 @@ impl Session {
             return Err(commit_has_begun());
         }
         let answers = match upgrade.on_incompatible {
-            OnIncompatible::Refuse => Answers::Same,
-            OnIncompatible::Recopy => Answers::Any,
+            IncompatibilityPolicy::Refuse => SwapPolicy::SameAnswers,
+            IncompatibilityPolicy::Recopy => SwapPolicy::AnyAnswers,
         };
         let changes: Vec<_> = replaced.iter().map(Replaced::change).collect();
         let (router, chain) = (configured.router.clone(), configured.chain.clone());
         let registry = self.registry.clone();
-        let prepare = move || Successors::new(&registry, &router, &chain, &changes, answers);
+        let prepare = move || PreparedSwap::new(&registry, &router, &chain, &changes, answers);
         let successors = blocking(prepare).await?;
         if replaced.iter().any(|replaced| replaced.routes) {
             self.check_routes(active, configured, &session, &replaced)
@@ -138,10 +138,10 @@ impl Session {
     async fn replaced(
         &self,
         session: &SessionDocument,
-        upgrade: &Upgrade,
+        upgrade: &SwapRequest,
     ) -> Result<Vec<Replaced>, OperatorError> {
         let mut replaced = Vec::new();
-        for Swap { name, digest } in &upgrade.components {
+        for ComponentSwap { name, digest } in &upgrade.components {
             let (registry, wanted) = (self.registry.clone(), digest.clone());
             let new = blocking(move || registry.find(&wanted)).await?;
             let slots = Slot::all(&session.options).into_iter();
@@ -198,7 +198,7 @@ impl Session {
 }
 
 impl Replaced {
-    fn new(slot: Slot, old: &PinnedComponent, new: &Installed) -> Self {
+    fn new(slot: Slot, old: &PinnedComponent, new: &InstalledComponent) -> Self {
         Self {
             slot,
             old: old.clone(),
@@ -207,8 +207,8 @@ impl Replaced {
         }
     }
 
-    fn change(&self) -> Change {
-        Change {
+    fn change(&self) -> SlotSwap {
+        SlotSwap {
             slot: self.slot,
             digest: self.new.digest.clone(),
         }

@@ -5,10 +5,10 @@
 //! meanwhile.
 
 use super::Error;
-use crate::plugin::{NamespaceChain, Transformed};
+use crate::plugin::{BatchOutput, NamespaceChain};
 
 /// Runs raw BSON documents through a collection's plugins.
-pub(super) fn transform(chain: &NamespaceChain, documents: &[&[u8]]) -> Result<Transformed, Error> {
+pub(super) fn transform(chain: &NamespaceChain, documents: &[&[u8]]) -> Result<BatchOutput, Error> {
     let batch = documents.concat();
     let transformed = tokio::task::block_in_place(|| chain.transform(&batch))?;
     debug_assert_eq!(transformed.len(), documents.len());

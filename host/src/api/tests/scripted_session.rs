@@ -8,7 +8,8 @@ use parking_lot::Mutex;
 use crate::api::Control;
 use crate::model::latency::LatencyHistogram;
 use crate::model::plugins::{
-    OnIncompatible, PluginProgress, QuarantinedDocument, Retried, Swap, Upgrade,
+    ComponentSwap, IncompatibilityPolicy, PluginProgress, QuarantinedDocument, RetrySummary,
+    SwapRequest,
 };
 use crate::model::progress::{
     self, CollectionProgress, ComponentPin, ComponentSummary, CopyProgress, Endpoint,
@@ -18,7 +19,7 @@ use crate::model::state::Call;
 use crate::model::{
     ClusterTime, ErrorName, Namespace, OperatorError, Progress, Readiness, StartOptions, State,
 };
-use crate::plugin::{ComponentInfo, Installed, InstalledPlugin, Scope};
+use crate::plugin::{ComponentInfo, InstalledComponent, InstalledPlugin, Scope};
 
 /// Allows the calls that its state allows, and records them.
 pub(super) struct ScriptedSession {
@@ -101,12 +102,12 @@ impl Control for ScriptedSession {
         self.write_down(format!("remove {digest}"));
         Ok(())
     }
-    async fn upgrade(&self, upgrade: Upgrade) -> Result<(), OperatorError> {
+    async fn upgrade(&self, upgrade: SwapRequest) -> Result<(), OperatorError> {
         let copied_again = match upgrade.on_incompatible {
-            OnIncompatible::Refuse => "",
-            OnIncompatible::Recopy => ", copying again",
+            IncompatibilityPolicy::Refuse => "",
+            IncompatibilityPolicy::Recopy => ", copying again",
         };
-        for Swap { name, digest } in upgrade.components {
+        for ComponentSwap { name, digest } in upgrade.components {
             self.write_down(format!("upgrade {name} to {digest}{copied_again}"));
         }
         Ok(())
@@ -124,9 +125,9 @@ impl Control for ScriptedSession {
             .map(sample_quarantined)
             .collect())
     }
-    async fn retry_quarantined(&self) -> Result<Retried, OperatorError> {
+    async fn retry_quarantined(&self) -> Result<RetrySummary, OperatorError> {
         self.write_down("retry".to_owned());
-        Ok(Retried { tried: 5, left: 2 })
+        Ok(RetrySummary { tried: 5, left: 2 })
     }
 }
 
@@ -140,7 +141,7 @@ fn sample_plugin(bytes: usize) -> InstalledPlugin {
         semantics: 1,
     };
     InstalledPlugin {
-        component: Installed {
+        component: InstalledComponent {
             info,
             exports: vec!["describe".to_owned(), "transform".to_owned()],
             scope: Scope::Document,

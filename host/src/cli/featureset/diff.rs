@@ -14,12 +14,12 @@ use super::table::table;
 struct Row<'a> {
     from: Option<&'a ComponentInfo>,
     to: Option<&'a ComponentInfo>,
-    outcome: Outcome,
+    effect: Effect,
 }
 
 /// What happens to the component.
 #[derive(Clone, Copy)]
-enum Outcome {
+enum Effect {
     /// The sync is pinned to it.
     Pinned(Adoption),
     /// No sync that is running can be pinned to it.
@@ -28,7 +28,7 @@ enum Outcome {
     OwnStep,
 }
 
-impl Outcome {
+impl Effect {
     /// A word for scripts and a few for people.
     fn words(self) -> (&'static str, &'static str) {
         match self {
@@ -56,15 +56,15 @@ fn rows<'a>(from: &'a FeatureSet, to: &'a FeatureSet) -> Vec<Row<'a>> {
     };
     let pinned = from.components().iter().map(|info| {
         let to = named(to, &info.name);
-        let outcome = if info.is_pinned() {
-            Outcome::Pinned(adoption(info, to))
+        let effect = if info.is_pinned() {
+            Effect::Pinned(adoption(info, to))
         } else {
-            Outcome::OwnStep
+            Effect::OwnStep
         };
         Row {
             from: Some(info),
             to,
-            outcome,
+            effect,
         }
     });
     let added = to.components().iter();
@@ -72,10 +72,10 @@ fn rows<'a>(from: &'a FeatureSet, to: &'a FeatureSet) -> Vec<Row<'a>> {
     let added = added.map(|info| Row {
         from: None,
         to: Some(info),
-        outcome: if info.is_pinned() {
-            Outcome::New
+        effect: if info.is_pinned() {
+            Effect::New
         } else {
-            Outcome::OwnStep
+            Effect::OwnStep
         },
     });
     pinned.chain(added).collect()
@@ -107,7 +107,7 @@ pub(super) fn text(from: &FeatureSet, to: &FeatureSet) -> String {
             info.map_or("", |info| &info.name).to_owned(),
             build(row.from),
             build(row.to),
-            row.outcome.words().1.to_owned(),
+            row.effect.words().1.to_owned(),
         ]
     }));
     format!(
@@ -130,7 +130,7 @@ pub(super) fn json(from: &FeatureSet, to: &FeatureSet) -> String {
     let components: Vec<Value> = rows(from, to)
         .iter()
         .map(|row| {
-            let (word, reason) = row.outcome.words();
+            let (word, reason) = row.effect.words();
             let name = row.from.or(row.to).map(|info| &info.name);
             json!({
                 "name": name, "pinned": row.from, "installed": row.to, "outcome": word,

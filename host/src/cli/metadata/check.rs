@@ -8,7 +8,8 @@ use std::{
 use bson::{RawDocumentBuf, doc};
 use serde::de::DeserializeOwned;
 
-use super::{Ended, Metadata};
+use super::super::status::CommandStatus;
+use super::sync_metadata::SyncMetadata;
 use crate::{
     metadata::{
         CopyState, IntentDocument, METADATA_VERSION, NamespaceDocument, PartitionDocument, Phase,
@@ -29,7 +30,10 @@ const WITH_TERM: [&str; 5] = [
 ];
 
 /// Prints one line for each thing that is not as a host leaves it.
-pub(super) async fn check(metadata: &Metadata, out: &mut impl Write) -> anyhow::Result<Ended> {
+pub(super) async fn check(
+    metadata: &SyncMetadata,
+    out: &mut impl Write,
+) -> anyhow::Result<CommandStatus> {
     let version = metadata.heading.metadata_version;
     if version != METADATA_VERSION {
         writeln!(
@@ -41,7 +45,7 @@ pub(super) async fn check(metadata: &Metadata, out: &mut impl Write) -> anyhow::
                 "Use the release that wrote it."
             }
         )?;
-        return Ok(Ended::Badly);
+        return Ok(CommandStatus::Failure);
     }
     let mut check = Check {
         metadata,
@@ -53,13 +57,13 @@ pub(super) async fn check(metadata: &Metadata, out: &mut impl Write) -> anyhow::
     }
     if check.found.is_empty() {
         writeln!(out, "The metadata is as a host leaves it.")?;
-        return Ok(Ended::Well);
+        return Ok(CommandStatus::Success);
     }
-    Ok(Ended::Badly)
+    Ok(CommandStatus::Failure)
 }
 
 struct Check<'a> {
-    metadata: &'a Metadata,
+    metadata: &'a SyncMetadata,
     found: Vec<String>,
 }
 

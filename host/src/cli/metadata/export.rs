@@ -12,7 +12,8 @@ use std::path::Path;
 use bson::{Bson, Document, doc};
 use serde_json::json;
 
-use super::{Ended, Metadata};
+use super::super::status::CommandStatus;
+use super::sync_metadata::SyncMetadata;
 use crate::model::{ErrorName, OperatorError};
 
 /// Read and written by its owner alone.
@@ -57,7 +58,10 @@ fn refused(place: &str, error: &io::Error) -> OperatorError {
 
 /// Collections and documents are in the order of their names and `_id`s, so that two exports
 /// of the same metadata are the same.
-pub(super) async fn export(metadata: &Metadata, out: &mut impl Write) -> anyhow::Result<Ended> {
+pub(super) async fn export(
+    metadata: &SyncMetadata,
+    out: &mut impl Write,
+) -> anyhow::Result<CommandStatus> {
     let documents = &metadata.documents;
     for collection in documents.collections().await.map_err(OperatorError::from)? {
         let found: Vec<Document> = documents
@@ -71,7 +75,7 @@ pub(super) async fn export(metadata: &Metadata, out: &mut impl Write) -> anyhow:
             writeln!(out, "{line}")?;
         }
     }
-    Ok(Ended::Well)
+    Ok(CommandStatus::Success)
 }
 
 /// What releases up to 0.3.0 have stored of synced documents.

@@ -4,24 +4,25 @@ use std::io::Write;
 
 use serde_json::{Value, json};
 
-use super::{Ended, Metadata};
+use super::super::status::CommandStatus;
+use super::sync_metadata::SyncMetadata;
 use crate::{
     metadata::{IntentDocument, LeaseDocument, METADATA_VERSION, SessionDocument},
     model::OperatorError,
 };
 
 pub(super) async fn show(
-    metadata: &Metadata,
+    metadata: &SyncMetadata,
     as_json: bool,
     out: &mut impl Write,
-) -> anyhow::Result<Ended> {
+) -> anyhow::Result<CommandStatus> {
     let shown = read(metadata).await?;
     if as_json {
         writeln!(out, "{shown:#}")?;
-        return Ok(Ended::Well);
+        return Ok(CommandStatus::Success);
     }
     let Some(fields) = shown.as_object() else {
-        return Ok(Ended::Well);
+        return Ok(CommandStatus::Success);
     };
     for (name, value) in fields {
         match value {
@@ -34,7 +35,7 @@ pub(super) async fn show(
             value => writeln!(out, "{name:<16} {}", line(value))?,
         }
     }
-    Ok(Ended::Well)
+    Ok(CommandStatus::Success)
 }
 
 /// A value as a person reads it: `name value, name value`.
@@ -52,7 +53,7 @@ fn line(value: &Value) -> String {
     }
 }
 
-async fn read(metadata: &Metadata) -> anyhow::Result<Value> {
+async fn read(metadata: &SyncMetadata) -> anyhow::Result<Value> {
     let (heading, reader) = (&metadata.heading, &metadata.reader);
     let mut shown = json!({
         "cluster": metadata.cluster.name.as_str(),

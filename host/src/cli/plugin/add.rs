@@ -6,13 +6,17 @@ use std::time::Duration;
 use anyhow::{Context, Result};
 use serde_json::Value;
 
+use super::super::status::CommandStatus;
 use super::console::Console;
-use super::{Ended, command, subject};
+use super::{command, subject};
 
 /// Compiling a component that brings a language's runtime along takes many seconds.
 const TIMEOUT: Duration = Duration::from_secs(300);
 
-pub(super) fn execute(arguments: &command::Add, console: &mut Console) -> Result<Ended> {
+pub(super) fn execute(
+    arguments: &command::AddArgs,
+    console: &mut Console,
+) -> Result<CommandStatus> {
     let component = subject::read(&arguments.file)?;
     let answer = post(&arguments.host, arguments.port, &component)?;
     let text = |pointer: &str| answer.pointer(pointer).and_then(Value::as_str);
@@ -23,7 +27,7 @@ pub(super) fn execute(arguments: &command::Add, console: &mut Console) -> Result
     );
     if let (Some(name), Some(version), Some(digest)) = plugin {
         console.line(format!("{name} {version} {digest}"))?;
-        return Ok(Ended::Well);
+        return Ok(CommandStatus::Success);
     }
     match (text("/error"), text("/errorDescription")) {
         (Some(error), Some(description)) => anyhow::bail!("{error}: {description}"),

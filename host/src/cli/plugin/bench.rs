@@ -10,10 +10,11 @@ use crate::model::Namespace;
 use crate::model::options::OnError;
 use crate::plugin::NamespaceChain;
 
+use super::super::status::CommandStatus;
 use super::console::{Console, size};
 use super::run::joined;
 use super::subject::{self, Subject};
-use super::{Ended, command, documents, samples};
+use super::{command, documents, samples};
 
 /// Documents that are handed over at a time. The host cuts a batch where a call
 /// would get more bytes than are fast to copy.
@@ -26,7 +27,7 @@ const MEASURED: Duration = Duration::from_millis(300);
 const INSTANCES: u32 = 20;
 
 /// What was measured.
-struct Figures {
+struct Measurements {
     plugin: String,
     documents: usize,
     document_bytes: usize,
@@ -36,7 +37,10 @@ struct Figures {
     batches: Vec<(usize, f64)>,
 }
 
-pub(super) fn execute(arguments: &command::Bench, console: &mut Console) -> Result<Ended> {
+pub(super) fn execute(
+    arguments: &command::BenchArgs,
+    console: &mut Console,
+) -> Result<CommandStatus> {
     let subject = Subject::open(&arguments.subject.file)?;
     let config = subject::config_or_empty(&arguments.subject)?;
     let count = usize::try_from(arguments.documents)?;
@@ -50,13 +54,13 @@ pub(super) fn execute(arguments: &command::Bench, console: &mut Console) -> Resu
             samples::generated(&config, count)?,
         ),
     };
-    let figures = measure(&subject, &config, &namespace, &documents)?;
+    let measurements = measure(&subject, &config, &namespace, &documents)?;
     if arguments.json {
-        console.line(format!("{:#}", figures.to_json()))?;
+        console.line(format!("{:#}", measurements.to_json()))?;
     } else {
-        figures.print(console)?;
+        measurements.print(console)?;
     }
-    Ok(Ended::Well)
+    Ok(CommandStatus::Success)
 }
 
 fn measure(
@@ -64,7 +68,7 @@ fn measure(
     config: &Value,
     namespace: &Namespace,
     documents: &[RawDocumentBuf],
-) -> Result<Figures> {
+) -> Result<Measurements> {
     let mut instantiate = Duration::MAX;
     for _ in 0..INSTANCES {
         let begun = Instant::now();
@@ -81,7 +85,7 @@ fn measure(
         .iter()
         .map(|document| document.as_bytes().len())
         .sum();
-    Ok(Figures {
+    Ok(Measurements {
         plugin: format!(
             "{} {}",
             subject.plugin.info.name, subject.plugin.info.version
@@ -110,7 +114,7 @@ fn fastest_pass(chain: &NamespaceChain, documents: &[RawDocumentBuf], batch: usi
     Ok(fastest.as_secs_f64() * 1e9)
 }
 
-impl Figures {
+impl Measurements {
     fn to_json(&self) -> Value {
         let batch = |(batch, ns): &(usize, f64)| json!({ "batch": batch, "nsPerDocument": ns });
         json!({

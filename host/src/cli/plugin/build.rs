@@ -9,14 +9,18 @@ use anyhow::{Context, Result, bail, ensure};
 use serde_json::Value;
 use tidegate_componentize::componentize;
 
+use super::super::status::CommandStatus;
 use super::command::{self, Language};
 use super::console::{Console, size};
-use super::{Ended, misused};
+use super::usage_error::usage_error;
 
 const TARGET: &str = "wasm32-unknown-unknown";
 const WORLD: &str = "transform-plugin";
 
-pub(super) fn execute(arguments: &command::Build, console: &mut Console) -> Result<Ended> {
+pub(super) fn execute(
+    arguments: &command::BuildArgs,
+    console: &mut Console,
+) -> Result<CommandStatus> {
     let folder = arguments.folder.as_path();
     let component = match language(folder)? {
         Language::Rust => rust(folder),
@@ -27,7 +31,7 @@ pub(super) fn execute(arguments: &command::Build, console: &mut Console) -> Resu
         std::fs::read(&component).with_context(|| format!("read {}", component.display()))?;
     let place = component.strip_prefix(".").unwrap_or(&component);
     console.line(format!("{} ({})", place.display(), size(bytes.len())))?;
-    Ok(Ended::Well)
+    Ok(CommandStatus::Success)
 }
 
 /// Told by the file that the language's own tools look for.
@@ -40,7 +44,7 @@ fn language(folder: &Path) -> Result<Language> {
     .into_iter()
     .find_map(|(file, language)| folder.join(file).is_file().then_some(language))
     .ok_or_else(|| {
-        misused(format!(
+        usage_error(format!(
             "{} holds no plugin: there is no Cargo.toml, plugin.py or package.json.",
             folder.display()
         ))

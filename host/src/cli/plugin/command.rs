@@ -18,23 +18,23 @@ pub(super) struct CommandLine {
 #[derive(Debug, Subcommand)]
 pub(super) enum Command {
     /// Write a plugin that builds and has a test.
-    New(New),
+    New(NewArgs),
     /// Build the plugin in a folder into a component.
-    Build(Build),
+    Build(BuildArgs),
     /// Say whether a host can run a plugin, and whether it keeps to the rules.
-    Check(Check),
+    Check(CheckArgs),
     /// Show what a plugin makes of documents, before and after.
-    Run(Run),
+    Run(RunArgs),
     /// Measure how fast a plugin is.
-    Bench(Bench),
+    Bench(BenchArgs),
     /// Show what a plugin is, and the configuration it takes.
-    Inspect(Inspect),
+    Inspect(InspectArgs),
     /// Upload a plugin to a running tidegate; activates nothing.
-    Add(Add),
+    Add(AddArgs),
 }
 
 #[derive(Args, Debug)]
-pub(super) struct New {
+pub(super) struct NewArgs {
     /// Lower-case words joined by hyphens; also the name of the folder.
     pub(super) name: String,
 
@@ -55,16 +55,16 @@ pub(super) enum Language {
 }
 
 #[derive(Args, Debug)]
-pub(super) struct Build {
+pub(super) struct BuildArgs {
     /// The plugin's folder.
     #[arg(value_name = "DIR", default_value = ".")]
     pub(super) folder: PathBuf,
 }
 
 #[derive(Args, Debug)]
-pub(super) struct Check {
+pub(super) struct CheckArgs {
     #[command(flatten)]
-    pub(super) subject: Subject,
+    pub(super) subject: SubjectArgs,
 
     /// Documents to try besides those that are made up, as for `run`: up to 1,000.
     #[arg(long = "in", value_name = "DOCUMENTS")]
@@ -80,9 +80,9 @@ pub(super) struct Check {
 }
 
 #[derive(Args, Debug)]
-pub(super) struct Run {
+pub(super) struct RunArgs {
     #[command(flatten)]
-    pub(super) subject: Subject,
+    pub(super) subject: SubjectArgs,
 
     /// Documents: FILE.json (an array, or one after the other; Extended JSON), FILE.bson (as mongodump
     /// writes it), or mongodb://…/DATABASE.COLLECTION, which is only read.
@@ -122,9 +122,9 @@ pub(super) enum Style {
 }
 
 #[derive(Args, Debug)]
-pub(super) struct Bench {
+pub(super) struct BenchArgs {
     #[command(flatten)]
-    pub(super) subject: Subject,
+    pub(super) subject: SubjectArgs,
 
     /// Documents to take instead of generated ones of 1 KiB, as for `run`.
     #[arg(long = "in", value_name = "DOCUMENTS")]
@@ -140,14 +140,14 @@ pub(super) struct Bench {
 }
 
 #[derive(Args, Debug)]
-pub(super) struct Inspect {
+pub(super) struct InspectArgs {
     /// A component's file, or the name of a plugin that comes with tidegate.
     #[arg(value_name = "FILE")]
     pub(super) file: String,
 }
 
 #[derive(Args, Debug)]
-pub(super) struct Add {
+pub(super) struct AddArgs {
     /// The component's file.
     #[arg(value_name = "FILE")]
     pub(super) file: PathBuf,
@@ -167,7 +167,7 @@ pub(super) struct Add {
 
 /// A plugin and its configuration.
 #[derive(Args, Debug)]
-pub(super) struct Subject {
+pub(super) struct SubjectArgs {
     /// A component's file, or the name of a plugin that comes with tidegate.
     #[arg(value_name = "FILE")]
     pub(super) file: String,

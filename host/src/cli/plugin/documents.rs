@@ -13,20 +13,20 @@ use crate::config::ConnectionString;
 use crate::model::Namespace;
 use crate::mongo;
 
-use super::misused;
+use super::usage_error::usage_error;
 
 /// A server takes no larger one, but for a few of its own.
 const DOCUMENT_BYTES: u32 = (16 << 20) + (16 << 10);
 
 /// Documents, and where they are said to come from.
 #[derive(Debug)]
-pub(super) struct Documents {
+pub(super) struct InputDocuments {
     pub(super) namespace: Namespace,
     pub(super) documents: Vec<RawDocumentBuf>,
 }
 
 /// Reads at most `limit` documents.
-pub(super) fn read(input: &str, limit: usize) -> Result<Documents> {
+pub(super) fn read(input: &str, limit: usize) -> Result<InputDocuments> {
     let read = if is_connection_string(input) {
         from_collection(input, limit)?
     } else {
@@ -34,7 +34,7 @@ pub(super) fn read(input: &str, limit: usize) -> Result<Documents> {
     };
     if read.documents.is_empty() {
         let place = ConnectionString::new(input);
-        return Err(misused(format!("There are no documents in {place}.")));
+        return Err(usage_error(format!("There are no documents in {place}.")));
     }
     Ok(read)
 }
@@ -49,16 +49,16 @@ pub(super) fn namespace(text: &str) -> Result<Namespace> {
         Some((database, collection)) if !database.is_empty() && !collection.is_empty() => {
             Ok(Namespace::new(database, collection))
         }
-        _ => Err(misused(format!(
+        _ => Err(usage_error(format!(
             "'{text}' is not a namespace; the form is DATABASE.COLLECTION."
         ))),
     }
 }
 
-fn from_file(path: &Path, limit: usize) -> Result<Documents> {
+fn from_file(path: &Path, limit: usize) -> Result<InputDocuments> {
     let place = path.display();
     let file = File::open(path).map_err(|error| {
-        misused(format!(
+        usage_error(format!(
             "{place} cannot be read: {error}. --in takes a file, or mongodb://…"
         ))
     })?;
@@ -71,9 +71,9 @@ fn from_file(path: &Path, limit: usize) -> Result<Documents> {
     } else {
         from_json(reader, limit)
     };
-    Ok(Documents {
+    Ok(InputDocuments {
         namespace: Namespace::new("test", "documents"),
-        documents: documents.map_err(|error| misused(format!("{place}: {error:#}.")))?,
+        documents: documents.map_err(|error| usage_error(format!("{place}: {error:#}.")))?,
     })
 }
 
@@ -147,9 +147,9 @@ fn document(value: Value) -> Result<RawDocumentBuf> {
     Ok(RawDocumentBuf::try_from(&document)?)
 }
 
-fn from_collection(uri: &str, limit: usize) -> Result<Documents> {
+fn from_collection(uri: &str, limit: usize) -> Result<InputDocuments> {
     let Some((uri, path)) = split_path(uri) else {
-        return Err(misused(
+        return Err(usage_error(
             "The connection string of --in names no collection; \
              the form is mongodb://HOST:PORT/DATABASE.COLLECTION?replicaSet=NAME.",
         ));
@@ -160,7 +160,7 @@ fn from_collection(uri: &str, limit: usize) -> Result<Documents> {
         .build()
         .context("start a runtime")?;
     let documents = runtime.block_on(mongo::sample::first(&uri, &namespace, limit))?;
-    Ok(Documents {
+    Ok(InputDocuments {
         namespace,
         documents,
     })

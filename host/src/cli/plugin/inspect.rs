@@ -6,11 +6,15 @@ use anyhow::Result;
 use serde_json::Value;
 use tidegate_componentize::Interfaces;
 
+use super::super::status::CommandStatus;
+use super::command;
 use super::console::{Console, size};
 use super::subject::{self, Subject};
-use super::{Ended, command};
 
-pub(super) fn execute(arguments: &command::Inspect, console: &mut Console) -> Result<Ended> {
+pub(super) fn execute(
+    arguments: &command::InspectArgs,
+    console: &mut Console,
+) -> Result<CommandStatus> {
     let subject = Subject::open(&arguments.file)?;
     let (plugin, info) = (&subject.plugin, &subject.plugin.info);
     let imports = if plugin.wasi {
@@ -34,5 +38,5 @@ pub(super) fn execute(arguments: &command::Inspect, console: &mut Console) -> Re
     }
     let schema: Value = serde_json::from_str(&plugin.config_schema)?;
     console.line(format!("configuration, as JSON Schema:\n{schema:#}"))?;
-    Ok(Ended::Well)
+    Ok(CommandStatus::Success)
 }

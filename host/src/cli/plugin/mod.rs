@@ -10,8 +10,8 @@ mod bench;
 mod build;
 mod check;
 mod command;
-mod compare;
 mod console;
+mod diff;
 mod documents;
 mod inspect;
 mod names;
@@ -20,6 +20,7 @@ mod run;
 mod samples;
 mod subject;
 mod traps;
+mod usage_error;
 
 use std::ffi::OsString;
 use std::io::{self, Write};
@@ -28,16 +29,11 @@ use std::process::ExitCode;
 use clap::Parser;
 
 use crate::config::mask_text;
-use crate::model::{ErrorName, OperatorError};
+
+use super::status::CommandStatus;
 use command::{Command, CommandLine};
 use console::Console;
-
-/// Whether the plugin is as it should be.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Ended {
-    Well,
-    Badly,
-}
+use usage_error::is_usage_error;
 
 /// Runs the command that stands behind `tidegate plugin`, to its exit code.
 pub fn run(arguments: Vec<OsString>) -> ExitCode {
@@ -48,17 +44,17 @@ pub fn run(arguments: Vec<OsString>) -> ExitCode {
     };
     traps::show();
     match execute(command, &mut Console::of_process()) {
-        Ok(Ended::Well) => ExitCode::SUCCESS,
-        Ok(Ended::Badly) => ExitCode::from(1),
+        Ok(CommandStatus::Success) => ExitCode::SUCCESS,
+        Ok(CommandStatus::Failure) => ExitCode::from(1),
         Err(error) if is_closed_pipe(&error) => ExitCode::SUCCESS,
         Err(error) => {
             _ = writeln!(io::stderr(), "tidegate: {error:#}");
-            ExitCode::from(if is_misuse(&error) { 2 } else { 1 })
+            ExitCode::from(if is_usage_error(&error) { 2 } else { 1 })
         }
     }
 }
 
-fn execute(command: Command, console: &mut Console) -> anyhow::Result<Ended> {
+fn execute(command: Command, console: &mut Console) -> anyhow::Result<CommandStatus> {
     match command {
         Command::New(arguments) => new::execute(&arguments, console),
         Command::Build(arguments) => build::execute(&arguments, console),
@@ -81,18 +77,6 @@ fn explain(error: &clap::Error) -> ExitCode {
         _ = write!(io::stdout(), "{text}");
         ExitCode::SUCCESS
     }
-}
-
-/// An error about what stands on the command line.
-fn misused(message: impl Into<String>) -> anyhow::Error {
-    OperatorError::new(ErrorName::InvalidConfig, message).into()
-}
-
-fn is_misuse(error: &anyhow::Error) -> bool {
-    let name = error
-        .downcast_ref::<OperatorError>()
-        .map(|error| error.name);
-    matches!(name, Some(ErrorName::InvalidConfig | ErrorName::InvalidUri))
 }
 
 /// True if the reader of what is printed has gone, as `head` does.

@@ -10,7 +10,7 @@ use crate::model::Namespace;
 use crate::mongo;
 
 use super::documents::{is_connection_string, namespace, split_path};
-use super::misused;
+use super::usage_error::usage_error;
 
 /// Reads `DATABASE.COLLECTION` a line, or lists the collections of a cluster or of one database.
 pub(super) fn read(input: &str) -> Result<Vec<Namespace>> {
@@ -21,14 +21,14 @@ pub(super) fn read(input: &str) -> Result<Vec<Namespace>> {
     };
     if names.is_empty() {
         let place = ConnectionString::new(input);
-        return Err(misused(format!("There are no names in {place}.")));
+        return Err(usage_error(format!("There are no names in {place}.")));
     }
     Ok(names)
 }
 
 fn from_file(path: &Path) -> Result<Vec<Namespace>> {
     let text = std::fs::read_to_string(path).map_err(|error| {
-        misused(format!(
+        usage_error(format!(
             "{} cannot be read: {error}. --names takes a file, or mongodb://…",
             path.display()
         ))

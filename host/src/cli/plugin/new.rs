@@ -7,9 +7,10 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result};
 use include_dir::{Dir, include_dir};
 
+use super::super::status::CommandStatus;
 use super::command::{self, Language};
 use super::console::Console;
-use super::{Ended, misused};
+use super::usage_error::usage_error;
 
 static RUST: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/../plugins/templates/rust");
 static PYTHON: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/../plugins/templates/python");
@@ -26,11 +27,14 @@ const NAME: &str = "{{name}}";
 /// The host takes no longer one.
 const LONGEST_NAME: usize = 64;
 
-pub(super) fn execute(arguments: &command::New, console: &mut Console) -> Result<Ended> {
+pub(super) fn execute(
+    arguments: &command::NewArgs,
+    console: &mut Console,
+) -> Result<CommandStatus> {
     check_name(&arguments.name)?;
     let folder = arguments.into.join(&arguments.name);
     if folder.exists() {
-        return Err(misused(format!(
+        return Err(usage_error(format!(
             "{} exists already. Give another name, or another folder with --into.",
             folder.display()
         )));
@@ -46,7 +50,7 @@ pub(super) fn execute(arguments: &command::New, console: &mut Console) -> Result
     for command in next(arguments.lang) {
         console.line(format!("  {command}"))?;
     }
-    Ok(Ended::Well)
+    Ok(CommandStatus::Success)
 }
 
 fn next(language: Language) -> [&'static str; 2] {
@@ -72,7 +76,7 @@ fn check_name(name: &str) -> Result<()> {
     if begins_well && name.len() <= LONGEST_NAME && name.split('-').all(is_word) {
         return Ok(());
     }
-    Err(misused(format!(
+    Err(usage_error(format!(
         "'{name}' cannot be a plugin's name. Give lower-case words joined by hyphens, \
          of {LONGEST_NAME} characters at most, such as mask-mail."
     )))

@@ -10,11 +10,13 @@ use crate::model::Route;
 use crate::model::options::OnError;
 use crate::plugin::Outcome;
 
-use super::compare::{compact, difference};
+use super::super::status::CommandStatus;
 use super::console::{Console, Paint};
-use super::documents::{self, Documents};
+use super::diff::{compact, difference};
+use super::documents::{self, InputDocuments};
 use super::subject::{self, Subject};
-use super::{Ended, command, misused, names};
+use super::usage_error::usage_error;
+use super::{command, names};
 
 /// How much of a document stands on the line that says what became of it.
 const WIDTH: usize = 100;
@@ -28,14 +30,19 @@ struct Counts {
     errors: usize,
 }
 
-pub(super) fn execute(arguments: &command::Run, console: &mut Console) -> Result<Ended> {
+pub(super) fn execute(
+    arguments: &command::RunArgs,
+    console: &mut Console,
+) -> Result<CommandStatus> {
     console.set_color(arguments.color);
     let subject = Subject::open(&arguments.subject.file)?;
     let config = subject::config_or_empty(&arguments.subject)?;
     match (&arguments.names, &arguments.input) {
         (Some(names), _) => route(&subject, &config, names, console),
         (None, Some(input)) => transform(&subject, &config, input, arguments, console),
-        (None, None) => Err(misused("Give documents with --in, or names with --names.")),
+        (None, None) => Err(usage_error(
+            "Give documents with --in, or names with --names.",
+        )),
     }
 }
 
@@ -43,10 +50,10 @@ fn transform(
     subject: &Subject,
     config: &Value,
     input: &str,
-    arguments: &command::Run,
+    arguments: &command::RunArgs,
     console: &mut Console,
-) -> Result<Ended> {
-    let Documents {
+) -> Result<CommandStatus> {
+    let InputDocuments {
         mut namespace,
         documents,
     } = documents::read(input, usize::try_from(arguments.limit)?)?;
@@ -73,14 +80,19 @@ fn transform(
         counts.replaced,
         counts.errors,
     ))?;
-    Ok(ended(counts.errors))
+    Ok(status(counts.errors))
 }
 
 /// Shows under which name each namespace is synced.
-fn route(subject: &Subject, config: &Value, input: &str, console: &mut Console) -> Result<Ended> {
+fn route(
+    subject: &Subject,
+    config: &Value,
+    input: &str,
+    console: &mut Console,
+) -> Result<CommandStatus> {
     let names = names::read(input)?;
     if !subject.exports("route") {
-        return Err(misused(format!(
+        return Err(usage_error(format!(
             "{} has no route, so it says nothing of names; give documents with --in.",
             subject.plugin.info.name
         )));
@@ -115,14 +127,14 @@ fn route(subject: &Subject, config: &Value, input: &str, console: &mut Console) 
         "{} namespaces: {kept} kept, {skipped} skipped, {renamed} renamed, {errors} errors",
         names.len()
     ))?;
-    Ok(ended(errors))
+    Ok(status(errors))
 }
 
-fn ended(errors: usize) -> Ended {
+fn status(errors: usize) -> CommandStatus {
     if errors == 0 {
-        Ended::Well
+        CommandStatus::Success
     } else {
-        Ended::Badly
+        CommandStatus::Failure
     }
 }
 

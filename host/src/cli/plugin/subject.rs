@@ -7,13 +7,14 @@ use serde_json::{Value, json};
 
 use crate::model::options::{ClusterName, Json, OnError, PluginOptions};
 use crate::model::{Namespace, OperatorError, StartOptions, input};
-use crate::plugin::{Chain, Installed, NamespaceChain, Registry, Router, WasiPolicy};
+use crate::plugin::{Chain, InstalledComponent, NamespaceChain, Registry, Router, WasiPolicy};
 
-use super::{command, misused};
+use super::command;
+use super::usage_error::usage_error;
 
 /// A plugin that this host can run.
 pub(super) struct Subject {
-    pub(super) plugin: Installed,
+    pub(super) plugin: InstalledComponent,
     registry: Registry,
 }
 
@@ -28,7 +29,7 @@ impl Subject {
             let shipped = registry.feature_set().components().iter();
             let names: Vec<&str> = shipped.map(|info| info.name.as_str()).collect();
             if !names.contains(&file) {
-                return Err(misused(format!(
+                return Err(usage_error(format!(
                     "There is no file {file}, and no plugin of that name comes with tidegate; \
                      these do: {}.",
                     names.join(", ")
@@ -99,11 +100,11 @@ fn unprefixed(error: OperatorError) -> OperatorError {
 /// The bytes of a component.
 pub(super) fn read(file: &Path) -> Result<Vec<u8>> {
     std::fs::read(file)
-        .map_err(|error| misused(format!("{} cannot be read: {error}.", file.display())))
+        .map_err(|error| usage_error(format!("{} cannot be read: {error}.", file.display())))
 }
 
 /// The configuration that `--config` gives, if it is there.
-pub(super) fn config(subject: &command::Subject) -> Result<Option<Value>> {
+pub(super) fn config(subject: &command::SubjectArgs) -> Result<Option<Value>> {
     let Some(given) = subject.config.as_deref() else {
         return Ok(None);
     };
@@ -111,22 +112,22 @@ pub(super) fn config(subject: &command::Subject) -> Result<Option<Value>> {
         ("The configuration".to_owned(), given.to_owned())
     } else {
         let text = std::fs::read_to_string(given).map_err(|error| {
-            misused(format!(
+            usage_error(format!(
                 "The configuration file {given} cannot be read: {error}. Give a file, or a JSON object."
             ))
         })?;
         (format!("The configuration file {given}"), text)
     };
     let value = input::parse_json(text.as_bytes())
-        .map_err(|error| misused(format!("{place} is refused as JSON: {error}.")))?;
+        .map_err(|error| usage_error(format!("{place} is refused as JSON: {error}.")))?;
     if value.is_object() {
         Ok(Some(value))
     } else {
-        Err(misused(format!("{place} is not a JSON object.")))
+        Err(usage_error(format!("{place} is not a JSON object.")))
     }
 }
 
 /// The same, and `{}` if there is none.
-pub(super) fn config_or_empty(subject: &command::Subject) -> Result<Value> {
+pub(super) fn config_or_empty(subject: &command::SubjectArgs) -> Result<Value> {
     Ok(config(subject)?.unwrap_or_else(|| json!({})))
 }

@@ -25,7 +25,7 @@ struct FirstBacktrace(Once);
 
 impl<S: Subscriber> Layer<S> for FirstBacktrace {
     fn on_event(&self, event: &Event<'_>, _context: Context<'_, S>) {
-        let mut trap = Trap::default();
+        let mut trap = TrapFields::default();
         event.record(&mut trap);
         if let (Some(plugin), Some(backtrace)) = (trap.plugin, trap.backtrace) {
             self.0.call_once(|| {
@@ -36,12 +36,12 @@ impl<S: Subscriber> Layer<S> for FirstBacktrace {
 }
 
 #[derive(Default)]
-struct Trap {
+struct TrapFields {
     plugin: Option<String>,
     backtrace: Option<String>,
 }
 
-impl Visit for Trap {
+impl Visit for TrapFields {
     fn record_str(&mut self, recorded: &Field, value: &str) {
         match recorded.name() {
             field::PLUGIN => self.plugin = Some(value.to_owned()),

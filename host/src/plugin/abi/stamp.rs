@@ -29,8 +29,8 @@ pub(in super::super) struct Stamp {
 impl Stamp {
     /// Reads and checks the stamp. The error is a clause for the operator.
     pub(in super::super) fn read(bytes: &[u8]) -> Result<Self, String> {
-        let Outside { imports, exports } =
-            Outside::read(bytes).map_err(|error| format!("it is not a component: {error}"))?;
+        let Externs { imports, exports } =
+            Externs::read(bytes).map_err(|error| format!("it is not a component: {error}"))?;
         let (version, interfaces) = contract(&exports)?;
         check_imports(&imports)?;
         Ok(Self {
@@ -91,12 +91,12 @@ fn check_imports(imports: &[String]) -> Result<(), String> {
 
 /// The names of a component's imports and exports, nested components left out.
 #[derive(Default)]
-struct Outside {
+struct Externs {
     imports: Vec<String>,
     exports: Vec<String>,
 }
 
-impl Outside {
+impl Externs {
     fn read(bytes: &[u8]) -> wasmparser::Result<Self> {
         let mut outside = Self::default();
         let mut depth = 0;

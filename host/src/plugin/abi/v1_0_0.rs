@@ -7,7 +7,7 @@ use wasmtime::{Result, Store};
 use crate::model::{ErrorName, Namespace, Route};
 
 use super::super::component_info::Scope;
-use super::super::migration::{Direction, Step};
+use super::super::migration::{Direction, MigrationStep};
 use super::super::sandbox::Guest;
 use super::stamp::Stamp;
 
@@ -147,7 +147,7 @@ impl From<Direction> for migrate::Direction {
     }
 }
 
-impl From<migrate::Step> for Step {
+impl From<migrate::Step> for MigrationStep {
     fn from(step: migrate::Step) -> Self {
         Self {
             from: step.from,

@@ -4,12 +4,13 @@
 //! put aside goes no further. Documents are handed over in batches and answered in
 //! place: where all are kept, nothing is copied back.
 
+mod batch_output;
+mod failure;
 mod fault;
 mod metrics;
-mod output;
 mod stage;
 mod swap_lock;
-mod transformed;
+mod validation;
 
 use std::sync::Arc;
 
@@ -22,12 +23,12 @@ use super::error::{Error, Result};
 use super::pins::{Pins, Slot};
 use super::registry::Registry;
 use super::runtime::Pool;
-use super::usage::{Plugin, Seen, Usage, plugins};
-use stage::{Known, Stage};
+use super::usage::{GatedUsage, Usage, plugin_usages};
+use stage::{NamespaceArg, Stage};
 
+pub use batch_output::{BatchOutput, Outcome};
 pub use fault::{Fault, FaultKind};
 pub(super) use swap_lock::SwapLock;
-pub use transformed::{Outcome, Transformed};
 
 /// The plugins of one sync, configured. Shared by all tasks.
 pub struct Chain {
@@ -46,18 +47,16 @@ impl Chain {
     }
 
     fn configure(registry: &Registry, options: &StartOptions, pins: &Pins) -> Result<Self> {
-        let mut stages = Vec::new();
+        let mut usages = Vec::new();
         if let Some(filter) = &options.document_filter {
             let (slot, config) = (Slot::DocumentFilter, filter.0.clone());
-            stages.push(Plugin {
-                usage: Usage::short(registry, pins, slot, "documentFilter", config)?,
-                sees: None,
-            });
+            let filter = Usage::short(registry, pins, slot, "documentFilter", config)?;
+            usages.push(GatedUsage::ungated(filter));
         }
-        stages.extend(plugins(registry, options, pins, "transform")?);
-        let stages = stages
+        usages.extend(plugin_usages(registry, options, pins, "transform")?);
+        let stages = usages
             .into_iter()
-            .map(|plugin| Stage::new(plugin).map(Arc::new));
+            .map(|usage| Stage::new(usage).map(Arc::new));
         Ok(Self {
             stages: stages.collect::<Result<_>>()?,
             swap_lock: SwapLock::default(),
@@ -78,13 +77,13 @@ impl Chain {
     ) -> std::result::Result<Option<NamespaceChain>, OperatorError> {
         let mut stages = Vec::new();
         for stage in &self.stages {
-            if stage.sees(source).map_err(Error::reported)? {
+            if stage.admits(source).map_err(Error::reported)? {
                 stages.push(Arc::clone(stage));
             }
         }
         Ok((!stages.is_empty()).then(|| NamespaceChain {
             stages: stages.into(),
-            known: Arc::new(Known::new(source)),
+            namespace: Arc::new(NamespaceArg::new(source)),
             swap_lock: self.swap_lock.clone(),
         }))
     }
@@ -97,8 +96,9 @@ impl Chain {
         source: &Namespace,
     ) -> std::result::Result<bool, OperatorError> {
         for stage in &self.stages {
-            let own = stage.usage().slot == slot && stage.sees(source).map_err(Error::reported)?;
-            if own || stage.seen().is_some_and(|seen| seen.usage().slot == slot) {
+            let own =
+                stage.usage().slot == slot && stage.admits(source).map_err(Error::reported)?;
+            if own || stage.gate_usage().is_some_and(|gate| gate.slot == slot) {
                 return Ok(true);
             }
         }
@@ -115,10 +115,7 @@ impl Chain {
     }
 
     pub(super) fn usages(&self) -> impl Iterator<Item = &Arc<Usage>> {
-        self.stages.iter().flat_map(|stage| {
-            let seen = stage.seen().map(Seen::usage);
-            seen.into_iter().chain([stage.usage()])
-        })
+        self.stages.iter().flat_map(|stage| stage.usages())
     }
 
     /// Asks a pool that is to be used for `usage`, if that is one of the chain's.
@@ -142,7 +139,7 @@ impl Chain {
 #[derive(Clone)]
 pub struct NamespaceChain {
     stages: Arc<[Arc<Stage>]>,
-    known: Arc<Known>,
+    namespace: Arc<NamespaceArg>,
     swap_lock: SwapLock,
 }
 
@@ -159,9 +156,9 @@ impl NamespaceChain {
 
     /// Runs documents, as raw BSON one behind the other, through all stages. An error
     /// is about the first document that has no outcome, and stops the sync before it.
-    pub fn transform(&self, documents: &[u8]) -> std::result::Result<Transformed, OperatorError> {
+    pub fn transform(&self, documents: &[u8]) -> std::result::Result<BatchOutput, OperatorError> {
         let pools = self.pools();
-        let mut done = Transformed::default();
+        let mut done = BatchOutput::default();
         for batch in cut(documents) {
             let outcomes = batch.and_then(|batch| self.run(&pools, batch));
             done.append(outcomes.map_err(Error::reported)?);
@@ -183,18 +180,18 @@ impl NamespaceChain {
             .collect()
     }
 
-    fn run(&self, pools: &[Arc<Pool>], batch: Batch<'_>) -> Result<Transformed> {
-        let mut outcomes = Transformed::kept(batch.count);
+    fn run(&self, pools: &[Arc<Pool>], batch: Batch<'_>) -> Result<BatchOutput> {
+        let mut outcomes = BatchOutput::kept(batch.count);
         for (stage, pool) in self.stages.iter().zip(pools) {
             if outcomes.is_unchanged() {
-                outcomes = stage.run(pool, &self.known, batch.bytes)?;
+                outcomes = stage.run(pool, &self.namespace, batch.bytes)?;
                 continue;
             }
             let (bytes, positions) = outcomes.live(batch.bytes);
             if positions.is_empty() {
                 break;
             }
-            outcomes.overlay(&positions, stage.run(pool, &self.known, &bytes)?);
+            outcomes.overlay(&positions, stage.run(pool, &self.namespace, &bytes)?);
         }
         Ok(outcomes)
     }

@@ -16,88 +16,74 @@ use super::super::batch::{Batch, cut};
 use super::super::document_name::name_of;
 use super::super::error::{Call, Error, Result};
 use super::super::runtime::{Component, Instance, Pool};
-use super::super::usage::{Plugin, Seen, Usage, is_seen, route};
+use super::super::usage::{GatedUsage, Usage, route};
+use super::batch_output::{BatchOutput, Verdict};
+use super::failure::{Blame, Failure};
 use super::fault::{Fault, FaultKind};
 use super::metrics::Meters;
-use super::output;
-use super::transformed::{Answer, Transformed};
+use super::validation::validate;
 
 /// A namespace, also as guests are given it.
-pub(super) struct Known {
-    pub(super) namespace: Namespace,
-    pub(super) guests: transform::Namespace,
-}
-
-/// A call without an outcome.
-struct Failure {
-    blame: Blame,
-    error: Box<Error>,
-}
-
-/// Whom a failure is about.
-#[derive(Clone, Copy)]
-enum Blame {
-    /// The document at this position of the batch.
-    Document(usize, FaultKind),
-    /// One of them: the guest is gone, and cannot say which.
-    Unknown(FaultKind),
-    /// The plugin as a whole: no document can be put aside for it.
-    Plugin,
+pub(super) struct NamespaceArg {
+    name: Namespace,
+    argument: transform::Namespace,
 }
 
 /// What is left to do of a batch, the next step last.
-enum Step<'a> {
+enum Task<'a> {
     Ask(Batch<'a>),
-    PutAside(Fault),
+    Quarantine(Fault),
 }
 
 pub(super) struct Stage {
-    usage: Arc<Usage>,
-    sees: Option<Seen>,
+    usage: GatedUsage,
     meters: Meters,
 }
 
 impl Stage {
-    pub(super) fn new(plugin: Plugin) -> Result<Self> {
+    pub(super) fn new(usage: GatedUsage) -> Result<Self> {
         Ok(Self {
-            usage: Arc::new(plugin.usage),
-            sees: plugin.sees,
+            usage,
             meters: Meters::new()?,
         })
     }
 
-    pub(super) fn sees(&self, source: &Namespace) -> Result<bool> {
-        is_seen(self.sees.as_ref(), source)
-    }
-
-    pub(super) fn seen(&self) -> Option<&Seen> {
-        self.sees.as_ref()
+    pub(super) fn admits(&self, source: &Namespace) -> Result<bool> {
+        self.usage.admits(source)
     }
 
     pub(super) fn usage(&self) -> &Arc<Usage> {
-        &self.usage
+        self.usage.usage()
+    }
+
+    pub(super) fn gate_usage(&self) -> Option<&Arc<Usage>> {
+        self.usage.gate_usage()
+    }
+
+    pub(super) fn usages(&self) -> impl Iterator<Item = &Arc<Usage>> {
+        self.usage.usages()
     }
 
     pub(super) fn metrics(&self) -> PluginProgress {
-        self.meters.read(self.usage.pool().component().info())
+        self.meters.read(self.usage().pool().component().info())
     }
 
     /// Asks a pool that is to be used for `usage`, if that is one of this stage's.
     pub(super) fn try_out(&self, usage: &Arc<Usage>, pool: &Pool) -> Result<()> {
         let namespace = Namespace::new("tidegate", "self-check");
         if self
-            .seen()
-            .is_some_and(|seen| Arc::ptr_eq(seen.usage(), usage))
+            .gate_usage()
+            .is_some_and(|gate| Arc::ptr_eq(gate, usage))
         {
             route(pool, &namespace)?;
         }
-        if !Arc::ptr_eq(&self.usage, usage) {
+        if !Arc::ptr_eq(self.usage(), usage) {
             return Ok(());
         }
         // The smallest document with an _id: {_id: 0}.
         let document = b"\x0e\0\0\0\x10_id\0\0\0\0\0\0";
-        let (known, alone) = (Known::new(&namespace), Batch::alone(document));
-        match self.ask(pool, &known, alone, Instances::Warm) {
+        let (argument, alone) = (NamespaceArg::new(&namespace), Batch::alone(document));
+        match self.ask(pool, &argument, alone, InstanceChoice::Warm) {
             Err(Failure {
                 blame: Blame::Plugin | Blame::Unknown(_) | Blame::Document(_, FaultKind::Output),
                 error,
@@ -107,10 +93,15 @@ impl Stage {
     }
 
     /// Asks about documents that lie one behind the other.
-    pub(super) fn run(&self, pool: &Pool, known: &Known, documents: &[u8]) -> Result<Transformed> {
-        let mut done = Transformed::default();
+    pub(super) fn run(
+        &self,
+        pool: &Pool,
+        namespace: &NamespaceArg,
+        documents: &[u8],
+    ) -> Result<BatchOutput> {
+        let mut done = BatchOutput::default();
         for batch in cut(documents) {
-            self.run_batch(pool, known, batch?, &mut done)?;
+            self.run_batch(pool, namespace, batch?, &mut done)?;
         }
         self.meters.done(done.tally(documents));
         Ok(done)
@@ -119,34 +110,34 @@ impl Stage {
     fn run_batch(
         &self,
         pool: &Pool,
-        known: &Known,
+        namespace: &NamespaceArg,
         batch: Batch<'_>,
-        done: &mut Transformed,
+        done: &mut BatchOutput,
     ) -> Result<()> {
-        let mut steps = vec![Step::Ask(batch)];
+        let mut tasks = vec![Task::Ask(batch)];
         // How many documents a call is given: as many as there are, until one fails. Where many
         // do, each call would else be given all that are left.
         let mut window = usize::MAX;
-        while let Some(step) = steps.pop() {
-            let batch = match step {
-                Step::Ask(batch) if batch.count == 0 => continue,
-                Step::Ask(batch) => {
+        while let Some(task) = tasks.pop() {
+            let batch = match task {
+                Task::Ask(batch) if batch.count == 0 => continue,
+                Task::Ask(batch) => {
                     let (now, later) = batch.split(window);
-                    steps.push(Step::Ask(later));
+                    tasks.push(Task::Ask(later));
                     now
                 }
-                Step::PutAside(fault) => {
-                    done.push(Answer::Quarantined(Box::new(fault)));
+                Task::Quarantine(fault) => {
+                    done.push(Verdict::Quarantined(Box::new(fault)));
                     continue;
                 }
             };
-            match self.ask(pool, known, batch, Instances::Warm) {
+            match self.ask(pool, namespace, batch, InstanceChoice::Warm) {
                 Ok(outcomes) => {
                     done.append(outcomes);
                     window = window.saturating_mul(4);
                 }
                 Err(failure) => {
-                    window = self.recover(pool, known, batch, failure, &mut steps, done)?;
+                    window = self.recover(pool, namespace, batch, failure, &mut tasks, done)?;
                 }
             }
         }
@@ -158,27 +149,27 @@ impl Stage {
     fn recover<'a>(
         &self,
         pool: &Pool,
-        known: &Known,
+        namespace: &NamespaceArg,
         batch: Batch<'a>,
         failure: Failure,
-        steps: &mut Vec<Step<'a>>,
-        done: &mut Transformed,
+        tasks: &mut Vec<Task<'a>>,
+        done: &mut BatchOutput,
     ) -> Result<usize> {
         match failure.blame {
             Blame::Document(index, kind) => {
-                let (before, document, behind) = batch.around(index);
-                let fault = self.fault(known, document, kind, *failure.error)?;
-                steps.push(Step::Ask(behind));
-                steps.push(Step::PutAside(fault));
-                steps.push(Step::Ask(before));
+                let (before, document, after) = batch.around(index);
+                let fault = self.fault(namespace, document, kind, *failure.error)?;
+                tasks.push(Task::Ask(after));
+                tasks.push(Task::Quarantine(fault));
+                tasks.push(Task::Ask(before));
                 Ok(index.max(1))
             }
             Blame::Unknown(_) => {
-                let rest = self.one_by_one(pool, known, batch, *failure.error, done)?;
-                steps.push(Step::Ask(rest));
+                let rest = self.one_by_one(pool, namespace, batch, *failure.error, done)?;
+                tasks.push(Task::Ask(rest));
                 Ok(1)
             }
-            Blame::Plugin => Err(name_first(*failure.error, known, batch)),
+            Blame::Plugin => Err(name_first(*failure.error, namespace, batch)),
         }
     }
 
@@ -187,21 +178,21 @@ impl Stage {
     fn one_by_one<'a>(
         &self,
         pool: &Pool,
-        known: &Known,
+        namespace: &NamespaceArg,
         batch: Batch<'a>,
         trap: Error,
-        done: &mut Transformed,
+        done: &mut BatchOutput,
     ) -> Result<Batch<'a>> {
         for (index, document) in batch.documents().enumerate() {
             let alone = Batch::alone(document);
-            match self.ask(pool, known, alone, Instances::Fresh) {
+            match self.ask(pool, namespace, alone, InstanceChoice::Fresh) {
                 Ok(outcome) => done.append(outcome),
                 Err(Failure { blame, error }) => {
                     let (Blame::Document(_, kind) | Blame::Unknown(kind)) = blame else {
-                        return Err(name_first(*error, known, alone));
+                        return Err(name_first(*error, namespace, alone));
                     };
-                    let fault = self.fault(known, document, kind, *error)?;
-                    done.push(Answer::Quarantined(Box::new(fault)));
+                    let fault = self.fault(namespace, document, kind, *error)?;
+                    done.push(Verdict::Quarantined(Box::new(fault)));
                     return Ok(batch.around(index).2);
                 }
             }
@@ -217,13 +208,13 @@ impl Stage {
     /// Stops, or says why the document is put aside: as the operator has chosen.
     fn fault(
         &self,
-        known: &Known,
+        namespace: &NamespaceArg,
         document: &[u8],
         kind: FaultKind,
         error: Error,
     ) -> Result<Fault> {
-        let error = error.about(&name_of(document, &known.namespace));
-        match self.usage.on_error {
+        let error = error.about(&name_of(document, &namespace.name));
+        match self.usage().on_error {
             OnError::Stop => Err(error),
             OnError::Quarantine => {
                 error.log();
@@ -236,17 +227,17 @@ impl Stage {
     fn ask(
         &self,
         pool: &Pool,
-        known: &Known,
+        namespace: &NamespaceArg,
         batch: Batch<'_>,
-        instances: Instances,
-    ) -> std::result::Result<Transformed, Failure> {
+        instances: InstanceChoice,
+    ) -> std::result::Result<BatchOutput, Failure> {
         let begun = Instant::now();
         let call = |component: &Component, instance: &mut Instance| {
-            component.transform(instance, &known.guests, batch.bytes)
+            component.transform(instance, &namespace.argument, batch.bytes)
         };
         let answer = match instances {
-            Instances::Warm => pool.call(call),
-            Instances::Fresh => pool.call_fresh(call),
+            InstanceChoice::Warm => pool.call(call),
+            InstanceChoice::Fresh => pool.call_fresh(call),
         };
         self.meters.called(begun.elapsed());
         let call = || Call::new(pool.component().info(), "transform");
@@ -257,7 +248,7 @@ impl Stage {
                 answer.map_err(failed)
             })
             .and_then(|outcome| {
-                output::read(batch, outcome).map_err(|flaw| Failure::flawed(&flaw, call()))
+                validate(batch, outcome).map_err(|error| Failure::invalid(&error, call()))
             });
         if let Err(failure) = &outcomes {
             let trapped = matches!(*failure.error, Error::Trapped { .. });
@@ -269,75 +260,21 @@ impl Stage {
 
 /// Which instance is called.
 #[derive(Clone, Copy)]
-enum Instances {
+enum InstanceChoice {
     Warm,
     Fresh,
 }
 
-impl Known {
+impl NamespaceArg {
     pub(super) fn new(namespace: &Namespace) -> Self {
         Self {
-            namespace: namespace.clone(),
-            guests: namespace.into(),
-        }
-    }
-}
-
-impl Failure {
-    /// The guest did not answer.
-    fn ended(error: Error) -> Self {
-        let blame = match &error {
-            Error::Trapped { trap, .. } => Blame::Unknown(FaultKind::Trap(trap.kind)),
-            _ => Blame::Plugin,
-        };
-        Self {
-            blame,
-            error: Box::new(error),
-        }
-    }
-
-    /// The guest answered with an error.
-    fn answered(error: transform::Error, batch: Batch<'_>, call: Call) -> Self {
-        let (blame, reason) = match error {
-            transform::Error::Fatal(reason) => (Blame::Plugin, reason),
-            transform::Error::Document(error) => match usize::try_from(error.index) {
-                Ok(index) if index < batch.count => {
-                    (Blame::Document(index, FaultKind::Document), error.reason)
-                }
-                _ => {
-                    let (index, count) = (error.index, batch.count);
-                    let reason = format!("it refused document {index} of a batch of {count}");
-                    (Blame::Plugin, reason)
-                }
-            },
-        };
-        Self {
-            blame,
-            error: Box::new(Error::failed(call, &reason)),
-        }
-    }
-
-    /// Without the secrets that the guest was configured with.
-    fn masked(self, pool: &Pool) -> Self {
-        Self {
-            error: Box::new(pool.masked(*self.error)),
-            ..self
-        }
-    }
-
-    /// The guest answered with nonsense.
-    fn flawed(flaw: &output::Flaw, call: Call) -> Self {
-        let blame = flaw.index.map_or(Blame::Plugin, |index| {
-            Blame::Document(index, FaultKind::Output)
-        });
-        Self {
-            blame,
-            error: Box::new(Error::failed(call, &flaw.reason)),
+            name: namespace.clone(),
+            argument: namespace.into(),
         }
     }
 }
 
 /// An error about a batch as a whole names its first document.
-fn name_first(error: Error, known: &Known, batch: Batch<'_>) -> Error {
-    error.about(&name_of(batch.bytes, &known.namespace))
+fn name_first(error: Error, namespace: &NamespaceArg, batch: Batch<'_>) -> Error {
+    error.about(&name_of(batch.bytes, &namespace.name))
 }

@@ -7,9 +7,9 @@ use crate::model::{Namespace, Route};
 
 use super::super::abi::Stamp;
 use super::super::abi::v1_0_0::{ConfigError, Description, Exports, Indices, migrate, transform};
-use super::super::component_info::{ComponentInfo, Installed};
+use super::super::component_info::{ComponentInfo, InstalledComponent};
 use super::super::error::{Call, Error, Result};
-use super::super::migration::{Direction, Step};
+use super::super::migration::{Direction, MigrationStep};
 use super::super::sandbox::{Engine, Engines, Guest, Trap, WasiPolicy};
 use super::schema::Schema;
 
@@ -18,7 +18,7 @@ const COMPONENT_BYTES: usize = 64 << 20;
 
 /// A component, checked and compiled.
 pub(in super::super) struct Component {
-    installed: Installed,
+    installed: InstalledComponent,
     schema: Schema,
     engine: Engine,
     blueprint: InstancePre<Guest>,
@@ -44,7 +44,7 @@ impl Component {
         let (blueprint, indices) = compile(engine, &stamp, bytes).map_err(refuse)?;
         let description = describe(engine, &blueprint, &indices).map_err(refuse)?;
         let schema = Schema::new(&description.config_schema).map_err(refuse)?;
-        let installed = Installed {
+        let installed = InstalledComponent {
             info: info(digest, &stamp, &description, manifest)?,
             exports: stamp.interfaces.into_iter().collect(),
             scope: description.scope.into(),
@@ -67,7 +67,7 @@ impl Component {
     }
 
     /// What an operator is told of it.
-    pub(in super::super) fn installed(&self) -> &Installed {
+    pub(in super::super) fn installed(&self) -> &InstalledComponent {
         &self.installed
     }
 
@@ -140,7 +140,7 @@ impl Component {
     }
 
     /// Asks a configured instance which step of the metadata it is.
-    pub(in super::super) fn which_step(&self, instance: &mut Instance) -> Result<Step> {
+    pub(in super::super) fn which_step(&self, instance: &mut Instance) -> Result<MigrationStep> {
         let step = self.call(instance, "which-step", |exports, store| {
             let migrate = exports.migrate.as_ref().ok_or_else(not_there)?;
             migrate.call_which_step(store)

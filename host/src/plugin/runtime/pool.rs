@@ -8,18 +8,18 @@ use std::sync::Arc;
 use parking_lot::Mutex;
 
 use super::super::error::{Error, Result};
-use super::super::secrets::Revealed;
+use super::super::secrets::RevealedConfig;
 use super::component::{Component, Instance};
 
 pub(in super::super) struct Pool {
     component: Arc<Component>,
-    config: Revealed,
+    config: RevealedConfig,
     warm: Mutex<Vec<Instance>>,
 }
 
 impl Pool {
     /// Configures the first instance, so that a bad configuration is refused here.
-    pub(in super::super) fn new(component: Arc<Component>, config: Revealed) -> Result<Self> {
+    pub(in super::super) fn new(component: Arc<Component>, config: RevealedConfig) -> Result<Self> {
         let pool = Self {
             component,
             config,

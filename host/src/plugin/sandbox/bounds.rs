@@ -29,7 +29,7 @@ const RESULTS: usize = 16;
 
 /// The error is a clause for the operator.
 pub(in super::super) fn check(bytes: &[u8]) -> Result<(), String> {
-    let mut sums = Sums::default();
+    let mut sums = Totals::default();
     for payload in Parser::new(0).parse_all(bytes) {
         match payload.map_err(malformed)? {
             Payload::ModuleSection { .. } => sums.modules += 1,
@@ -47,14 +47,14 @@ pub(in super::super) fn check(bytes: &[u8]) -> Result<(), String> {
 }
 
 #[derive(Default)]
-struct Sums {
+struct Totals {
     modules: u64,
     functions: u64,
     large: usize,
     carried: u64,
 }
 
-impl Sums {
+impl Totals {
     fn add(&mut self, body: &FunctionBody<'_>) -> Result<(), String> {
         self.functions += 1;
         let bytes = body.as_bytes().len();
@@ -68,7 +68,7 @@ impl Sums {
             self.large += bytes;
         }
         let locals = locals(body).map_err(malformed)?;
-        let Blocks { branches, loops } = Blocks::of(body).map_err(malformed)?;
+        let ControlFlow { branches, loops } = ControlFlow::of(body).map_err(malformed)?;
         within("a function", branches, BRANCHES, "blocks and branches")?;
         within("a function", loops, LOOPS, "loops in one another")?;
         let carried = (locals + 1).saturating_mul(branches);
@@ -102,14 +102,14 @@ fn locals(body: &FunctionBody<'_>) -> wasmparser::Result<u64> {
 
 /// How the code of one function is laid out.
 #[derive(Default)]
-struct Blocks {
+struct ControlFlow {
     /// Blocks, and branches to them.
     branches: u64,
     /// How many loops are in one another at most.
     loops: u64,
 }
 
-impl Blocks {
+impl ControlFlow {
     fn of(body: &FunctionBody<'_>) -> wasmparser::Result<Self> {
         let mut blocks = Self::default();
         // The blocks that are open, true for loops.

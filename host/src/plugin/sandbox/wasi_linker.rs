@@ -12,7 +12,7 @@ pub(super) fn link(linker: &mut Linker<Guest>) -> wasmtime::Result<()> {
     wasmtime_wasi::p2::add_to_linker_sync(linker)?;
     // Theirs waits in real time, which no deadline ends.
     linker.allow_shadowing(true);
-    monotonic_clock::add_to_linker::<Guest, MonotonicClock>(linker, |guest| Stopped(guest))?;
+    monotonic_clock::add_to_linker::<Guest, MonotonicClock>(linker, |guest| GuestClock(guest))?;
     linker.allow_shadowing(false);
     Ok(())
 }
@@ -27,21 +27,21 @@ impl WasiView for Guest {
 struct MonotonicClock;
 
 impl HasData for MonotonicClock {
-    type Data<'a> = Stopped<'a>;
+    type Data<'a> = GuestClock<'a>;
 }
 
 /// The monotonic clock of one guest.
-struct Stopped<'a>(&'a mut Guest);
+struct GuestClock<'a>(&'a mut Guest);
 
-impl Stopped<'_> {
+impl GuestClock<'_> {
     fn no_wait(&mut self) -> wasmtime::Result<Resource<DynPollable>> {
         let table = self.0.wasi().table();
-        let elapsed = table.push(Elapsed)?;
+        let elapsed = table.push(ReadyPollable)?;
         subscribe(table, elapsed)
     }
 }
 
-impl monotonic_clock::Host for Stopped<'_> {
+impl monotonic_clock::Host for GuestClock<'_> {
     fn now(&mut self) -> wasmtime::Result<u64> {
         Ok(0)
     }
@@ -60,9 +60,9 @@ impl monotonic_clock::Host for Stopped<'_> {
 }
 
 /// A time that has come.
-struct Elapsed;
+struct ReadyPollable;
 
 #[wasmtime_wasi::async_trait]
-impl Pollable for Elapsed {
+impl Pollable for ReadyPollable {
     async fn ready(&mut self) {}
 }

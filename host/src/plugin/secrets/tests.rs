@@ -126,5 +126,5 @@ fn f44_keys_in_clear_are_found_by_the_names_of_their_fields() {
         "plugins[1].config.key",
         "plugins[1].config.list[0].apiToken",
     ];
-    assert_eq!(in_clear(&options), wanted);
+    assert_eq!(plaintext_secrets(&options), wanted);
 }

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use crate::model::{ErrorName, Namespace, Route};
 
-use super::super::{runtime::Pool, secrets::Revealed};
+use super::super::{runtime::Pool, secrets::RevealedConfig};
 use super::guest::Guest;
 use super::{added, registry};
 
@@ -115,7 +115,7 @@ fn route(guest: &Guest<'_>) -> Result<Route, String> {
 
 fn route_of(digest: &str) -> Result<Route, String> {
     let component = registry().component(digest).expect("just added");
-    let pool = Pool::new(component, Revealed::none()).expect("no configuration");
+    let pool = Pool::new(component, RevealedConfig::none()).expect("no configuration");
     pool.call(|component, instance| component.route(instance, &Namespace::new("abc", "d")))
         .map_err(|error| error.to_string())
 }

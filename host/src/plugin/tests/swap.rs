@@ -3,24 +3,24 @@
 use crate::model::options::{NamespaceFilter, OnError};
 use crate::model::{ErrorName, Namespace, OperatorError, Route};
 
-use super::super::{Answers, Chain, Change, Slot, Successors};
+use super::super::{Chain, PreparedSwap, Slot, SlotSwap, SwapPolicy};
 use super::guest::act::{DROP, KEEP, REPLACE, UNREACHABLE};
 use super::guest::{Guest, transformer};
 use super::{acting, added, options, outcomes, plugin, registry, router_of, shop};
 
 /// Puts a component in the place of each stage's.
-fn swap(chain: &Chain, digest: &str, answers: Answers) -> Result<(), OperatorError> {
+fn swap(chain: &Chain, digest: &str, answers: SwapPolicy) -> Result<(), OperatorError> {
     let stages = 0..chain.metrics().len();
     let changes: Vec<_> = stages
-        .map(|at| Change {
+        .map(|at| SlotSwap {
             slot: Slot::Plugin(at),
             digest: digest.to_owned(),
         })
         .collect();
     // Routes nothing through the plugins.
     let router = router_of(&options())?;
-    let successors = Successors::new(registry(), &router, chain, &changes, answers);
-    successors.map(Successors::switch)
+    let successors = PreparedSwap::new(registry(), &router, chain, &changes, answers);
+    successors.map(PreparedSwap::switch)
 }
 
 #[test]
@@ -28,7 +28,7 @@ fn a_swap_reaches_every_namespace_and_keeps_the_counts() {
     let (chain, of_shop) = acting(&[OnError::Stop, OnError::Quarantine]);
     outcomes(&of_shop, &[KEEP, REPLACE]).expect("outcomes");
     let fixed = added(&transformer("actor", "1.0.1", 1));
-    swap(&chain, &fixed, Answers::Same).expect("a bug fix");
+    swap(&chain, &fixed, SwapPolicy::SameAnswers).expect("a bug fix");
     for stage in chain.metrics() {
         assert_eq!(stage.digest, fixed);
         assert_eq!(stage.documents, 2);
@@ -70,7 +70,7 @@ fn what_does_not_fit_or_does_not_work_leaves_the_old_one_in_place() {
         (added(&unconfigurable), ErrorName::MissingField),
         ("sha256:00".to_owned(), ErrorName::PluginNotFound),
     ] {
-        let error = swap(&chain, &successor, Answers::Same).expect_err("a refusal");
+        let error = swap(&chain, &successor, SwapPolicy::SameAnswers).expect_err("a refusal");
         assert_eq!(error.name, error_name, "{error}");
         assert_eq!(chain.metrics()[0].digest, before);
         assert_eq!(
@@ -90,12 +90,18 @@ fn all_take_over_or_none_does() {
         .map(|stage| stage.digest)
         .collect();
     let digests = [("1.0.1", 1), ("2.0.0", 2)].map(|(v, s)| added(&transformer("actor", v, s)));
-    let changes = [0, 1].map(|at| Change {
+    let changes = [0, 1].map(|at| SlotSwap {
         slot: Slot::Plugin(at),
         digest: digests[at].clone(),
     });
     let router = router_of(&options()).expect("no filters");
-    let both = Successors::new(registry(), &router, &chain, &changes, Answers::Same);
+    let both = PreparedSwap::new(
+        registry(),
+        &router,
+        &chain,
+        &changes,
+        SwapPolicy::SameAnswers,
+    );
     assert_eq!(
         both.err().expect("a refusal").name,
         ErrorName::IncompatiblePlugin
@@ -112,7 +118,7 @@ fn all_take_over_or_none_does() {
 fn other_answers_take_over_where_they_are_asked_for() {
     let (chain, of_shop) = acting(&[OnError::Stop]);
     let newer = added(&transformer("actor", "2.0.0", 2));
-    swap(&chain, &newer, Answers::Any).expect("a swap");
+    swap(&chain, &newer, SwapPolicy::AnyAnswers).expect("a swap");
     assert_eq!(chain.metrics()[0].digest, newer);
     assert_eq!(outcomes(&of_shop, &[DROP]).expect("outcomes"), ["drop"]);
 }
@@ -132,11 +138,17 @@ fn a_swap_reaches_routes_and_the_filters_of_plugins() {
         super::chain_of(&options).expect("a good chain"),
     );
     let rebuilt = rebuilt("namespace-filter");
-    let change = Change {
+    let change = SlotSwap {
         slot: Slot::NamespaceFilter,
         digest: rebuilt.clone(),
     };
-    let successors = Successors::new(registry(), &router, &chain, &[change], Answers::Same);
+    let successors = PreparedSwap::new(
+        registry(),
+        &router,
+        &chain,
+        &[change],
+        SwapPolicy::SameAnswers,
+    );
     successors.expect("a bug fix").switch();
     for usage in router.usages().chain(chain.usages()) {
         let is_filter = usage.slot == Slot::NamespaceFilter;
@@ -205,7 +217,7 @@ fn a_thousand_swaps_and_a_thousand_traps_leave_memory_flat() {
     let builds = ["1.0.1", "1.0.2"].map(|version| added(&transformer("actor", version, 1)));
     let round = |count: usize| {
         for turn in 0..count {
-            swap(&chain, &builds[turn % 2], Answers::Same).expect("a swap");
+            swap(&chain, &builds[turn % 2], SwapPolicy::SameAnswers).expect("a swap");
             outcomes(&of_shop, &[KEEP, REPLACE]).expect("outcomes");
         }
         for _ in 0..count {

@@ -9,7 +9,7 @@ use crate::model::{ErrorName, Namespace, OperatorError, Route};
 use super::super::error::Error;
 use super::super::runtime::Pool;
 use super::super::sandbox::TrapKind;
-use super::super::secrets::Revealed;
+use super::super::secrets::RevealedConfig;
 use super::guest::Guest;
 use super::{added, registry};
 
@@ -19,7 +19,7 @@ fn pool(route: &str) -> Pool {
         ..Guest::default()
     });
     let component = registry().component(&digest).expect("just added");
-    Pool::new(component, Revealed::none()).expect("no configuration")
+    Pool::new(component, RevealedConfig::none()).expect("no configuration")
 }
 
 fn route(pool: &Pool, database: &str) -> Result<Route, Error> {

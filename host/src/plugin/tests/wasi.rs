@@ -4,7 +4,7 @@ use crate::model::{ErrorName, Namespace, Route};
 
 use super::super::WasiPolicy;
 use super::super::runtime::Pool;
-use super::super::secrets::Revealed;
+use super::super::secrets::RevealedConfig;
 use super::guest::Guest;
 use super::{registry, strict};
 
@@ -49,7 +49,7 @@ fn time_stands_still_waiting_ends_and_the_dice_are_loaded() {
         .component(&installed.info.digest)
         .expect("just added");
     for _ in 0..2 {
-        let pool = Pool::new(component.clone(), Revealed::none()).expect("no configuration");
+        let pool = Pool::new(component.clone(), RevealedConfig::none()).expect("no configuration");
         let route =
             pool.call(|component, instance| component.route(instance, &Namespace::new("abc", "d")));
         assert_eq!(route.expect("an answer"), Route::Keep);

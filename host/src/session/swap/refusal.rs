@@ -2,7 +2,7 @@
 
 use crate::{
     metadata::PinnedComponent,
-    model::{ErrorName, Namespace, OperatorError, State, plugins::OnIncompatible},
+    model::{ErrorName, Namespace, OperatorError, State, plugins::IncompatibilityPolicy},
     plugin::ComponentInfo,
 };
 
@@ -10,11 +10,11 @@ use crate::{
 pub(super) fn check(
     new: &ComponentInfo,
     old: &PinnedComponent,
-    on_incompatible: OnIncompatible,
+    on_incompatible: IncompatibilityPolicy,
 ) -> Result<(), OperatorError> {
     let same_name = new.name == old.name;
     let same_answers = i64::from(new.semantics) == old.semantics;
-    if same_name && (same_answers || on_incompatible == OnIncompatible::Recopy) {
+    if same_name && (same_answers || on_incompatible == IncompatibilityPolicy::Recopy) {
         return Ok(());
     }
     let way_out = if same_name {

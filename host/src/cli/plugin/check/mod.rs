@@ -1,24 +1,29 @@
 //! `tidegate plugin check`: whether a host can run a plugin, and whether the
 //! plugin keeps to the rules of the contract, as far as trying it out can tell.
 
-mod against;
 mod answer;
 mod delta;
+mod earlier_build;
 mod report;
-mod rules;
+mod self_test;
 
 use anyhow::Result;
 use serde_json::json;
 
+use super::super::status::CommandStatus;
 use super::console::{Console, size};
 use super::subject::{self, Subject};
-use super::{Ended, command, documents, is_misuse};
+use super::usage_error::is_usage_error;
+use super::{command, documents};
 use report::{Report, message};
 
 /// How many documents of `--in` are tried.
 const OWN_DOCUMENTS: usize = 1_000;
 
-pub(super) fn execute(arguments: &command::Check, console: &mut Console) -> Result<Ended> {
+pub(super) fn execute(
+    arguments: &command::CheckArgs,
+    console: &mut Console,
+) -> Result<CommandStatus> {
     let config = subject::config(&arguments.subject)?;
     let own = arguments.input.as_deref();
     let own = own.map(|input| documents::read(input, OWN_DOCUMENTS));
@@ -29,13 +34,13 @@ pub(super) fn execute(arguments: &command::Check, console: &mut Console) -> Resu
     match Subject::open(&arguments.subject.file) {
         Ok(subject) => {
             look_at(&subject, &mut report);
-            let asked = rules::try_out(&subject, config.clone(), own, &mut report)?;
+            let asked = self_test::run(&subject, config.clone(), own, &mut report)?;
             if let (Some(samples), Some(earlier)) = (asked, earlier) {
                 let config = config.unwrap_or_else(|| json!({}));
-                against::check(&subject, &earlier, &config, &samples, &mut report)?;
+                earlier_build::check(&subject, &earlier, &config, &samples, &mut report)?;
             }
         }
-        Err(error) if is_misuse(&error) => return Err(error),
+        Err(error) if is_usage_error(&error) => return Err(error),
         Err(error) => report.failed("component", message(&error)),
     }
     if arguments.json {
@@ -43,7 +48,7 @@ pub(super) fn execute(arguments: &command::Check, console: &mut Console) -> Resu
     } else {
         report.print(console)?;
     }
-    Ok(report.ended())
+    Ok(report.status())
 }
 
 /// What has been found right, or the component would not have been taken in.

@@ -5,18 +5,18 @@ use serde_json::{Value, json};
 
 use crate::model::OperatorError;
 
-use super::super::Ended;
+use super::super::super::status::CommandStatus;
 use super::super::console::{Console, Paint};
 
 /// How one check went.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Finding {
+pub(super) enum CheckResult {
     Ok,
     Skipped,
     Failed,
 }
 
-impl Finding {
+impl CheckResult {
     fn as_str(self) -> &'static str {
         match self {
             Self::Ok => "ok",
@@ -29,45 +29,51 @@ impl Finding {
 /// All checks so far, in their order.
 #[derive(Debug, Default)]
 pub(super) struct Report {
-    checks: Vec<(&'static str, Finding, String)>,
+    checks: Vec<(&'static str, CheckResult, String)>,
 }
 
 impl Report {
     pub(super) fn ok(&mut self, check: &'static str, detail: impl Into<String>) {
-        self.checks.push((check, Finding::Ok, detail.into()));
+        self.checks.push((check, CheckResult::Ok, detail.into()));
     }
 
     pub(super) fn skipped(&mut self, check: &'static str, detail: impl Into<String>) {
-        self.checks.push((check, Finding::Skipped, detail.into()));
+        self.checks
+            .push((check, CheckResult::Skipped, detail.into()));
     }
 
     pub(super) fn failed(&mut self, check: &'static str, detail: impl Into<String>) {
-        self.checks.push((check, Finding::Failed, detail.into()));
+        self.checks
+            .push((check, CheckResult::Failed, detail.into()));
     }
 
-    pub(super) fn ended(&self) -> Ended {
+    pub(super) fn status(&self) -> CommandStatus {
         let failed = self
             .checks
             .iter()
-            .any(|(_, finding, _)| *finding == Finding::Failed);
-        if failed { Ended::Badly } else { Ended::Well }
+            .any(|(_, result, _)| *result == CheckResult::Failed);
+        if failed {
+            CommandStatus::Failure
+        } else {
+            CommandStatus::Success
+        }
     }
 
     pub(super) fn to_json(&self) -> Value {
-        let check = |(name, finding, detail): &(&str, Finding, String)| json!({ "check": name, "result": finding.as_str(), "detail": detail });
+        let check = |(name, result, detail): &(&str, CheckResult, String)| json!({ "check": name, "result": result.as_str(), "detail": detail });
         let checks: Vec<Value> = self.checks.iter().map(check).collect();
-        json!({ "ok": self.ended() == Ended::Well, "checks": checks })
+        json!({ "ok": self.status() == CommandStatus::Success, "checks": checks })
     }
 
     pub(super) fn print(&self, console: &mut Console) -> Result<()> {
-        for (check, finding, detail) in &self.checks {
-            let paint = match finding {
-                Finding::Ok => Paint::Green,
-                Finding::Skipped => Paint::Yellow,
-                Finding::Failed => Paint::Red,
+        for (check, result, detail) in &self.checks {
+            let paint = match result {
+                CheckResult::Ok => Paint::Green,
+                CheckResult::Skipped => Paint::Yellow,
+                CheckResult::Failed => Paint::Red,
             };
-            let result = console.paint(paint, &format!("{:<8}", finding.as_str()));
-            console.line(format!("{result} {check:<12} {detail}"))?;
+            let word = console.paint(paint, &format!("{:<8}", result.as_str()));
+            console.line(format!("{word} {check:<12} {detail}"))?;
         }
         Ok(())
     }

@@ -13,7 +13,7 @@ use super::super::run::id_of;
 use super::super::subject::Subject;
 use super::answer::{Answer, ask};
 use super::report::{Report, message};
-use super::rules::{Samples, names};
+use super::self_test::{Samples, names};
 
 const CHECK: &str = "against";
 

@@ -9,10 +9,10 @@ use super::metrics::Tally;
 
 /// What the chain made of the documents of one batch.
 #[derive(Debug, Default)]
-pub struct Transformed {
+pub struct BatchOutput {
     count: usize,
     /// Empty as long as all are kept; one for each document from then on.
-    answers: Vec<Answer>,
+    verdicts: Vec<Verdict>,
     /// What the guests gave, as they gave it.
     buffers: Vec<Vec<u8>>,
 }
@@ -31,21 +31,21 @@ pub enum Outcome<'a> {
 }
 
 #[derive(Debug)]
-pub(super) enum Answer {
+pub(super) enum Verdict {
     Keep,
     Drop,
-    Replaced(Place),
+    Replaced(Span),
     Quarantined(Box<Fault>),
 }
 
 /// Where a replacement lies.
 #[derive(Debug)]
-pub(super) struct Place {
+pub(super) struct Span {
     pub(super) buffer: usize,
     pub(super) range: Range<usize>,
 }
 
-impl Transformed {
+impl BatchOutput {
     pub fn len(&self) -> usize {
         self.count
     }
@@ -56,27 +56,27 @@ impl Transformed {
 
     /// True if every document is kept: the batch can be written as it is.
     pub fn is_unchanged(&self) -> bool {
-        self.answers.is_empty()
+        self.verdicts.is_empty()
     }
 
     /// One for each document, in their order.
     pub fn outcomes(&self) -> impl Iterator<Item = Outcome<'_>> {
         let unchanged = if self.is_unchanged() { self.count } else { 0 };
         std::iter::repeat_n(Outcome::Keep, unchanged)
-            .chain(self.answers.iter().map(|answer| self.outcome(answer)))
+            .chain(self.verdicts.iter().map(|verdict| self.outcome(verdict)))
     }
 
-    fn outcome<'a>(&'a self, answer: &'a Answer) -> Outcome<'a> {
-        match answer {
-            Answer::Keep => Outcome::Keep,
-            Answer::Drop => Outcome::Drop,
-            Answer::Replaced(place) => Outcome::Replaced(
+    fn outcome<'a>(&'a self, verdict: &'a Verdict) -> Outcome<'a> {
+        match verdict {
+            Verdict::Keep => Outcome::Keep,
+            Verdict::Drop => Outcome::Drop,
+            Verdict::Replaced(place) => Outcome::Replaced(
                 self.buffers
                     .get(place.buffer)
                     .and_then(|buffer| buffer.get(place.range.clone()))
                     .unwrap_or_default(),
             ),
-            Answer::Quarantined(fault) => Outcome::Quarantined(fault),
+            Verdict::Quarantined(fault) => Outcome::Quarantined(fault),
         }
     }
 
@@ -87,34 +87,34 @@ impl Transformed {
         }
     }
 
-    /// With an answer for each document, in places of one buffer.
-    pub(super) fn of(answers: Vec<Answer>, buffer: Vec<u8>) -> Self {
+    /// With an verdict for each document, in places of one buffer.
+    pub(super) fn of(verdicts: Vec<Verdict>, buffer: Vec<u8>) -> Self {
         Self {
-            count: answers.len(),
-            answers,
+            count: verdicts.len(),
+            verdicts,
             buffers: vec![buffer],
         }
     }
 
-    pub(super) fn push(&mut self, answer: Answer) {
+    pub(super) fn push(&mut self, verdict: Verdict) {
         self.write_out();
-        self.answers.push(answer);
+        self.verdicts.push(verdict);
         self.count += 1;
     }
 
     /// Puts what became of the documents behind these.
-    pub(super) fn append(&mut self, mut behind: Self) {
+    pub(super) fn append(&mut self, mut next: Self) {
         if self.count == 0 {
-            *self = behind;
-        } else if behind.is_unchanged() && self.is_unchanged() {
-            self.count += behind.count;
+            *self = next;
+        } else if next.is_unchanged() && self.is_unchanged() {
+            self.count += next.count;
         } else {
             self.write_out();
-            behind.write_out();
-            behind.move_buffers(self.buffers.len());
-            self.count += behind.count;
-            self.answers.append(&mut behind.answers);
-            self.buffers.append(&mut behind.buffers);
+            next.write_out();
+            next.move_buffers(self.buffers.len());
+            self.count += next.count;
+            self.verdicts.append(&mut next.verdicts);
+            self.buffers.append(&mut next.buffers);
         }
     }
 
@@ -142,10 +142,10 @@ impl Transformed {
         self.write_out();
         later.move_buffers(self.buffers.len());
         self.buffers.append(&mut later.buffers);
-        for (position, answer) in positions.iter().zip(later.answers) {
-            match (answer, self.answers.get_mut(*position)) {
-                (Answer::Keep, _) | (_, None) => {}
-                (answer, Some(earlier)) => *earlier = answer,
+        for (position, verdict) in positions.iter().zip(later.verdicts) {
+            match (verdict, self.verdicts.get_mut(*position)) {
+                (Verdict::Keep, _) | (_, None) => {}
+                (verdict, Some(earlier)) => *earlier = verdict,
             }
         }
     }
@@ -179,13 +179,13 @@ impl Transformed {
 
     fn write_out(&mut self) {
         if self.is_unchanged() {
-            self.answers.resize_with(self.count, || Answer::Keep);
+            self.verdicts.resize_with(self.count, || Verdict::Keep);
         }
     }
 
     fn move_buffers(&mut self, by: usize) {
-        for answer in &mut self.answers {
-            if let Answer::Replaced(place) = answer {
+        for verdict in &mut self.verdicts {
+            if let Verdict::Replaced(place) = verdict {
                 place.buffer += by;
             }
         }

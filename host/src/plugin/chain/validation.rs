@@ -4,20 +4,20 @@ use crate::model::raw;
 
 use super::super::abi::v1_0_0::transform::Outcome;
 use super::super::batch::Batch;
-use super::transformed::{Answer, Place, Transformed};
+use super::batch_output::{BatchOutput, Span, Verdict};
 
 /// The largest document that a server stores.
 const DOCUMENT_BYTES: usize = 16 << 20;
 
 /// Why an answer cannot be used.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct Flaw {
+pub(super) struct OutputError {
     /// The document at fault; `None` if it is the answer as a whole.
     pub(super) index: Option<usize>,
     pub(super) reason: String,
 }
 
-impl Flaw {
+impl OutputError {
     fn of(index: usize, reason: impl Into<String>) -> Self {
         Self {
             index: Some(index),
@@ -34,33 +34,34 @@ impl Flaw {
 }
 
 /// Reads the answer for `batch`.
-pub(super) fn read(batch: Batch<'_>, outcome: Outcome) -> Result<Transformed, Flaw> {
+pub(super) fn validate(batch: Batch<'_>, outcome: Outcome) -> Result<BatchOutput, OutputError> {
     let Outcome {
         verdicts,
         replacements,
     } = outcome;
     let count = batch.count;
     if !verdicts.is_empty() && verdicts.len() != count {
-        return Err(Flaw::whole(format!(
+        return Err(OutputError::whole(format!(
             "it gave {} verdicts for {count} documents",
             verdicts.len()
         )));
     }
-    let mut answers = Vec::with_capacity(verdicts.len());
+    let mut checked = Vec::with_capacity(verdicts.len());
     let mut start = 0;
     for (index, (document, verdict)) in batch.documents().zip(&verdicts).enumerate() {
-        answers.push(match verdict {
-            0 => Answer::Keep,
-            1 => Answer::Drop,
+        checked.push(match verdict {
+            0 => Verdict::Keep,
+            1 => Verdict::Drop,
             2 => {
                 let rest = replacements.get(start..).unwrap_or_default();
-                let length = check(document, rest).map_err(|reason| Flaw::of(index, reason))?;
+                let length =
+                    check(document, rest).map_err(|reason| OutputError::of(index, reason))?;
                 let range = start..start + length;
                 start = range.end;
-                Answer::Replaced(Place { buffer: 0, range })
+                Verdict::Replaced(Span { buffer: 0, range })
             }
             other => {
-                return Err(Flaw::of(
+                return Err(OutputError::of(
                     index,
                     format!("it gave the unknown verdict {other}"),
                 ));
@@ -68,15 +69,18 @@ pub(super) fn read(batch: Batch<'_>, outcome: Outcome) -> Result<Transformed, Fl
         });
     }
     if start != replacements.len() {
-        return Err(Flaw::whole(format!(
+        return Err(OutputError::whole(format!(
             "it gave {} bytes of replacements more than its verdicts ask for",
             replacements.len() - start
         )));
     }
-    if answers.iter().all(|answer| matches!(answer, Answer::Keep)) {
-        return Ok(Transformed::kept(count));
+    if checked
+        .iter()
+        .all(|verdict| matches!(verdict, Verdict::Keep))
+    {
+        return Ok(BatchOutput::kept(count));
     }
-    Ok(Transformed::of(answers, replacements))
+    Ok(BatchOutput::of(checked, replacements))
 }
 
 /// The length of the replacement at the head of `rest`, which may stand for `document`.

@@ -11,8 +11,8 @@ use crate::model::options::OnError;
 use crate::model::{ErrorName, Namespace, OperatorError};
 use crate::plugin::{NamespaceChain, Scope};
 
-use super::super::compare::compact;
-use super::super::documents::Documents;
+use super::super::diff::compact;
+use super::super::documents::InputDocuments;
 use super::super::run::id_of;
 use super::super::samples;
 use super::super::subject::Subject;
@@ -31,7 +31,7 @@ pub(super) struct Samples {
 
 impl Samples {
     /// Documents of every BSON type, with what a configuration names, and the author's.
-    pub(super) fn new(config: &Value, own: Option<Documents>) -> Result<Self> {
+    pub(super) fn new(config: &Value, own: Option<InputDocuments>) -> Result<Self> {
         let mut documents = samples::of_every_type(config)?;
         let Some(given) = own else {
             let namespace = namespace();
@@ -72,10 +72,10 @@ pub(super) fn names() -> [Namespace; 5] {
 
 /// Configures the plugin, with `{}` if there is no configuration, and asks it. Gives what it was
 /// asked, if it could be.
-pub(super) fn try_out(
+pub(super) fn run(
     subject: &Subject,
     config: Option<Value>,
-    own: Option<Documents>,
+    own: Option<InputDocuments>,
     report: &mut Report,
 ) -> Result<Option<Samples>> {
     if !subject.exports("transform") && !subject.exports("route") {
