@@ -1,14 +1,14 @@
-//! Documents one behind the other, cut into what one call is given.
+//! Batches: consecutive raw documents, split into the portions of single calls.
 
 use crate::model::raw;
 
 use super::error::{Error, Result};
 
-/// What one call is given at most, unless one document alone is larger. Within
-/// the second-level cache, and below the sizes that are copied slowly.
+/// Most bytes of one call, unless a single document is larger. Fits the second-level cache, and stays below the sizes
+/// for which copying gets slow.
 const CALL_BYTES: usize = 120 << 10;
 
-/// Some documents as raw BSON, one behind the other.
+/// Consecutive documents as raw BSON.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Batch<'a> {
     pub(super) bytes: &'a [u8],
@@ -16,6 +16,7 @@ pub(super) struct Batch<'a> {
 }
 
 impl<'a> Batch<'a> {
+    /// A batch of one document.
     pub(super) fn alone(document: &'a [u8]) -> Self {
         Self {
             bytes: document,
@@ -45,7 +46,7 @@ impl<'a> Batch<'a> {
         (batch(first, count), batch(rest, self.count - count))
     }
 
-    /// The documents before and behind the one at `index`, and this one.
+    /// Splits at a document: the documents before `index`, the document itself, and the documents after it.
     pub(super) fn around(&self, index: usize) -> (Self, &'a [u8], Self) {
         let before = self.documents().take(index).map(<[u8]>::len).sum();
         let (before, rest) = self
@@ -53,17 +54,17 @@ impl<'a> Batch<'a> {
             .split_at_checked(before)
             .unwrap_or((self.bytes, &[]));
         let length = raw::length_of(rest).unwrap_or_default();
-        let (document, behind) = rest.split_at_checked(length).unwrap_or((rest, &[]));
+        let (document, after) = rest.split_at_checked(length).unwrap_or((rest, &[]));
         let batch = |bytes, count| Batch { bytes, count };
         (
             batch(before, index),
             document,
-            batch(behind, self.count.saturating_sub(index + 1)),
+            batch(after, self.count.saturating_sub(index + 1)),
         )
     }
 }
 
-/// The documents of bytes that have been cut before.
+/// The documents of a batch. The bytes were validated by [`cut`].
 pub(super) fn documents(mut bytes: &[u8]) -> impl Iterator<Item = &[u8]> {
     std::iter::from_fn(move || {
         let (document, rest) = bytes.split_at_checked(raw::length_of(bytes).ok()?)?;
@@ -72,7 +73,7 @@ pub(super) fn documents(mut bytes: &[u8]) -> impl Iterator<Item = &[u8]> {
     })
 }
 
-/// Cuts between documents.
+/// Splits bytes into batches, between documents.
 pub(super) fn cut(mut bytes: &[u8]) -> impl Iterator<Item = Result<Batch<'_>>> {
     std::iter::from_fn(move || {
         if bytes.is_empty() {

@@ -1,4 +1,4 @@
-//! What can go wrong with a component, and what the operator reads of it.
+//! Errors of components, and their messages for operators.
 
 use std::fmt;
 
@@ -12,39 +12,40 @@ use super::sandbox::Trap;
 /// The longest reason of a guest that is passed on, in characters.
 const REASON_CHARS: usize = 500;
 
-/// The result of this room's inner functions.
+/// The result of functions inside this room. Public functions return [`OperatorError`].
 pub(super) type Result<T> = std::result::Result<T, Error>;
 
+/// An error of a component.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum Error {
-    /// The files of a feature set are not what its manifest says.
+    /// The files of a feature set do not match its manifest.
     #[error(
         "the feature set cannot be used: {0}; give the folder of a complete release to --featureSet"
     )]
     FeatureSet(String),
-    /// A component that nobody has given to this host.
+    /// A component that this host does not have.
     #[error("there is no component {wanted}; {hint}")]
     NotFound { wanted: String, hint: String },
     /// A component that this host cannot run.
     #[error("the component {component} cannot be loaded: {reason}")]
     NotSupported { component: String, reason: String },
-    /// A component that cannot take another's place.
+    /// A component that cannot replace the component in use.
     #[error("{component} cannot be swapped in: {reason}")]
     Incompatible { component: String, reason: String },
-    /// A configuration that is refused: the operator's to correct.
+    /// A configuration that the schema or the component refused. The operator corrects it.
     #[error("{}{}{reason}", path, if path.is_empty() { "" } else { ": " })]
     Refused {
         name: ErrorName,
         path: String,
         reason: String,
     },
-    /// A call that the component answered with an error, or with nonsense.
+    /// A call that the component answered with an error or with invalid output.
     #[error("{call} failed: {reason}")]
     Failed { call: Call, reason: String },
     /// A call that ended in a trap.
-    #[error("{call} ended with {trap}; the sync stops, and can go on with a mended component")]
+    #[error("{call} ended with {trap}; the sync stops, and can go on with a fixed component")]
     Trapped { call: Call, trap: Box<Trap> },
-    /// A bug of ours.
+    /// A bug in the host.
     #[error("{0}")]
     Internal(String),
     /// The WebAssembly engine itself.
@@ -61,7 +62,7 @@ impl Error {
         }
     }
 
-    /// Puts the path of the configuration as a whole before the path within it.
+    /// Prepends the path of the whole configuration to the path inside it.
     pub(super) fn within(mut self, prefix: &str) -> Self {
         if let Self::Refused { path, .. } = &mut self {
             *path = join(prefix, path);
@@ -69,13 +70,13 @@ impl Error {
         self
     }
 
-    /// For the operator; a trap goes to the log as well, for the author.
+    /// The error for the operator. Logs a trap for the plugin author.
     pub(super) fn reported(self) -> OperatorError {
         self.log();
         self.into()
     }
 
-    /// Writes a trap to the log: once, where it is known what it was about.
+    /// Logs a trap. Called once per trap, after [`Error::about`] has named the document.
     pub(super) fn log(&self) {
         if let Self::Trapped { call, trap } = self {
             tracing::warn!(
@@ -85,12 +86,12 @@ impl Error {
                 export = call.export,
                 document = call.document,
                 trap = %trap,
-                "a plugin trapped; its instance is thrown away"
+                "a plugin trapped; its instance is discarded"
             );
         }
     }
 
-    /// Names the document that the call was about.
+    /// Adds the name of the document to the call.
     pub(super) fn about(mut self, document: &str) -> Self {
         if let Self::Failed { call, .. } | Self::Trapped { call, .. } = &mut self {
             call.document = Some(document.to_owned());
@@ -99,7 +100,7 @@ impl Error {
     }
 }
 
-/// `plugins[1].config` and `rules[0].path`, or `[0]`, or nothing.
+/// Joins a path such as `plugins[1].config` with `rules[0].path`, `[0]`, or an empty path.
 fn join(prefix: &str, path: &str) -> String {
     match (prefix, path) {
         ("", path) => path.to_owned(),
@@ -109,13 +110,13 @@ fn join(prefix: &str, path: &str) -> String {
     }
 }
 
-/// Who was called, and about what.
+/// A call of a component: the callee, and the document if it is known.
 #[derive(Clone, Debug)]
 pub(super) struct Call {
     pub(super) component: String,
     pub(super) digest: String,
     pub(super) export: &'static str,
-    /// The namespace and `_id` of the document, where one is known.
+    /// The namespace and `_id` of the document.
     pub(super) document: Option<String>,
 }
 

@@ -1,7 +1,6 @@
-//! A feature set: what a release ships, as its manifest names it.
+//! A feature set: the components that a release ships, and their manifest `featureset.toml`.
 //!
-//! Every component has the digest that the manifest gives it, or nothing of the
-//! feature set is used.
+//! Invariant: every component has the digest of its manifest entry. Otherwise the whole feature set is refused.
 
 use std::borrow::Cow;
 use std::path::{Path, PathBuf};
@@ -15,29 +14,30 @@ use super::error::{Error, Result};
 
 include!(concat!(env!("OUT_DIR"), "/featureset.rs"));
 
-/// The interfaces that a host uses a shipped component for.
+/// The interfaces for which a host uses shipped components.
 const ROLES: [&str; 3] = ["route", "transform", MIGRATE];
 
-/// What a release ships. Read from `featureset.toml`; fields of later releases are
-/// passed over.
+/// The manifest of a release, as read from `featureset.toml`. Fields of later releases are ignored.
 #[derive(Clone, Debug, Deserialize)]
 pub struct FeatureSet {
     name: String,
     version: String,
     metadata_version: u32,
-    /// There may be none: a sync that has begun has its own.
+    /// May be empty: a sync that has begun brings its own components.
     #[serde(default)]
     components: Vec<ComponentInfo>,
 }
 
-/// The bytes of a component.
+/// The bytes of a component: embedded, or read from a file.
 pub(super) type Bytes = Cow<'static, [u8]>;
 
 impl FeatureSet {
+    /// The name of the release.
     pub fn name(&self) -> &str {
         &self.name
     }
 
+    /// The version of the release.
     pub fn version(&self) -> &str {
         &self.version
     }
@@ -47,18 +47,21 @@ impl FeatureSet {
         self.metadata_version
     }
 
-    /// What a sync that begins now is pinned to.
+    /// The components of the manifest, migration steps included. A sync that begins now is pinned to the others.
     pub fn components(&self) -> &[ComponentInfo] {
         &self.components
     }
 
-    /// Reads the embedded feature set, or the one in `dir`, and checks every digest.
-    /// Compiles nothing, and keeps no component.
+    /// Reads the embedded feature set, or the feature set in `dir`, and checks every digest. Compiles nothing.
+    ///
+    /// # Errors
+    ///
+    /// `InvalidConfig` for a missing or changed file, `PluginNotSupported` for an unknown role.
     pub fn load(dir: Option<&Path>) -> std::result::Result<Self, OperatorError> {
         Ok(Self::read(dir)?.0)
     }
 
-    /// The same, with the components' bytes.
+    /// Like [`FeatureSet::load`], with the bytes of each component.
     pub(super) fn read(dir: Option<&Path>) -> Result<(Self, Vec<Bytes>)> {
         let source = dir.map_or(Source::Embedded, |dir| Source::Folder(dir.to_owned()));
         let set: Self = toml::from_str(&source.manifest()?)
@@ -79,7 +82,7 @@ impl FeatureSet {
         Ok((set, bytes))
     }
 
-    /// The steps of the metadata that are embedded, with their bytes.
+    /// The embedded migration steps, with their bytes.
     pub(super) fn embedded_steps() -> Result<Vec<(ComponentInfo, Bytes)>> {
         let (set, bytes) = Self::read(None)?;
         let components = set.components.into_iter().zip(bytes);
@@ -87,7 +90,7 @@ impl FeatureSet {
     }
 }
 
-/// Where the files of a feature set are.
+/// The place of the files of a feature set.
 enum Source {
     Embedded,
     Folder(PathBuf),
@@ -106,7 +109,7 @@ impl Source {
         }
     }
 
-    /// The bytes of a component, which have the digest that they should have.
+    /// The bytes of a component, checked against the digest of its manifest entry.
     fn component(&self, info: &ComponentInfo) -> Result<Bytes> {
         let bytes = match self {
             Self::Embedded => COMPONENTS

@@ -1,9 +1,7 @@
-//! One step of tidegate's own metadata, from one version to the next and maybe
-//! back, as a component of the feature set takes it.
+//! Runs a migration step of tidegate's own metadata, from one version to the next or back.
 //!
-//! Nothing is read or written here: documents come in as raw BSON and go out as
-//! raw BSON, checked. Either all documents of a call have their answer, or the
-//! step is given up, and the error says by which document.
+//! Nothing is read or written here: raw BSON comes in, and validated raw BSON goes out. Either every document of a call
+//! has an answer, or the step fails with an error that names the document.
 
 use std::sync::Arc;
 
@@ -22,16 +20,16 @@ use super::secrets::RevealedConfig;
 /// The largest document that a server stores.
 const DOCUMENT_BYTES: usize = 16 << 20;
 
-/// The function that is blamed where it is not the call itself.
+/// The function that errors name for invalid output.
 const EXPORT: &str = "migrate";
 
-/// A step, ready to be taken.
+/// A configured migration step.
 pub struct Migrator {
     pool: Pool,
     step: MigrationStep,
 }
 
-/// What does not change from batch to batch.
+/// The arguments of a migration that are the same for all batches.
 #[derive(Clone, Copy)]
 struct MigrationCall<'a> {
     direction: Direction,
@@ -71,13 +69,19 @@ impl Migrator {
         set_up().map_err(given_up)
     }
 
+    /// The step, as its component describes it.
     pub fn step(&self) -> &MigrationStep {
         &self.step
     }
 
-    /// The documents that stand in place of `documents`, by collection; both are raw
-    /// BSON, one document behind the other. `session` is the session document as it
-    /// was before the step. Synchronous: some microseconds a document.
+    /// Migrates the documents of a collection: the documents that replace them, by collection. Both are consecutive
+    /// raw BSON documents. `session` is the session document before the step.
+    ///
+    /// Blocks for some microseconds per document, and at most for the deadline of a call per batch.
+    ///
+    /// # Errors
+    ///
+    /// `MigrationFailed`, with the document if it is known.
     pub fn migrate(
         &self,
         direction: Direction,
@@ -136,7 +140,7 @@ impl Migrator {
         Ok(written)
     }
 
-    /// The component answered with an error.
+    /// The error for an error that the component answered with.
     fn answered(
         &self,
         question: MigrationCall<'_>,
@@ -159,7 +163,7 @@ impl Migrator {
         }
     }
 
-    /// Finds the document that ended the guest: each is given alone to a fresh one.
+    /// Finds the document that ended the guest: gives each document alone to a fresh instance.
     fn culprit(&self, question: MigrationCall<'_>, batch: Batch<'_>, trap: Error) -> Error {
         for document in batch.documents() {
             let given = question.about(Batch::alone(document));
@@ -177,7 +181,7 @@ impl Migrator {
         Error::failed(Call::new(self.pool.component().info(), EXPORT), reason)
     }
 
-    /// An error about a batch is one about a document where there is but one.
+    /// Names the document of an error about a batch, if the batch has a single document.
     fn named(&self, question: MigrationCall<'_>, batch: Batch<'_>, error: Error) -> Error {
         match batch.count {
             1 => error.about(&question.name(batch.bytes)),
@@ -202,7 +206,7 @@ impl MigrationCall<'_> {
     }
 }
 
-/// What a host can write. How much a call gives at all, the engine limits.
+/// Checks that the host can write the documents. The engine limits their total size.
 fn check(documents: &migrate::Documents) -> std::result::Result<(), String> {
     let name = &documents.collection;
     let mut letters = name.bytes();
@@ -229,17 +233,17 @@ fn check(documents: &migrate::Documents) -> std::result::Result<(), String> {
     Ok(())
 }
 
-/// For the operator; a trap goes to the log as well, for the author.
+/// The error for the operator. Logs a trap for the plugin author.
 fn given_up(error: Error) -> OperatorError {
     error.log();
-    let what = match &error {
+    let cause = match &error {
         Error::Trapped { call, trap } => format!("{call} ended with {trap}"),
         error => error.to_string(),
     };
     OperatorError::new(
         ErrorName::MigrationFailed,
         format!(
-            "{what}; nothing was changed, and the release that wrote the metadata can still be used"
+            "{cause}; nothing was changed, and the release that wrote the metadata can still be used"
         ),
     )
 }

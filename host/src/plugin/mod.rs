@@ -1,12 +1,11 @@
-//! WebAssembly components: which there are, the box that each runs in, and the
-//! two lines that a sync puts them in: the router for namespaces, the chain for
-//! documents.
+//! Plugins as WebAssembly components: the registry of components, their sandbox, and the two pipelines of a sync, the
+//! router for namespaces and the chain for documents.
 //!
-//! A component is pure and boxed in: it has nothing to ask, each call has a deadline
-//! and each instance a memory cap, and an instance that trapped is thrown away.
-//! Nothing here is async: loading compiles and belongs off the async threads
-//! (`spawn_blocking`), and so do calls (`block_in_place`), which take microseconds
-//! but may take as long as their deadline.
+//! A component is a pure function: it has no access to the host, each call has a deadline and each instance a memory
+//! cap. An instance that trapped is discarded.
+//!
+//! Nothing here is async. Loading compiles, which belongs in `spawn_blocking`. Calls belong in `block_in_place`: they
+//! take microseconds, and at most their deadline.
 
 mod abi;
 mod adoption;

@@ -1,33 +1,32 @@
-//! Which component each use of a sync runs on. Names are resolved once, when the
-//! sync begins; from then on every use is found by digest, whatever else is
-//! installed under its name.
+//! The pins of a sync: the digest of the component in each slot. Names are resolved once, when the sync begins. From
+//! then on the component of a slot is found by its digest, whatever is installed under its name.
 
 use std::fmt;
 
 use crate::model::StartOptions;
 
-/// The component that decides about every list of namespaces.
+/// The component for all lists of namespaces.
 const NAMESPACE_FILTER: &str = "namespace-filter";
 
-/// The component that reads `namespaceRemap`.
+/// The component for `namespaceRemap`.
 const NAMESPACE_REMAP: &str = "namespace-remap";
 
-/// The component that reads `documentFilter`.
+/// The component for `documentFilter`.
 const DOCUMENT_FILTER: &str = "document-filter";
 
-/// What a sync uses a component for.
+/// A place in a sync where a component is used.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Slot {
     /// The include and exclude lists, and the `namespaces` of every plugin.
     NamespaceFilter,
     NamespaceRemap,
     DocumentFilter,
-    /// One of `plugins`, by its position.
+    /// An element of `plugins`, by its position.
     Plugin(usize),
 }
 
 impl Slot {
-    /// Every use that `options` make of a component, and the name or digest that each asks for.
+    /// Every slot that `options` use, with the name or digest of the component that they ask for.
     pub fn all(options: &StartOptions) -> Vec<(Self, &str)> {
         let mut slots = vec![(Self::NamespaceFilter, NAMESPACE_FILTER)];
         if options.namespace_remap.is_some() {
@@ -58,6 +57,7 @@ impl fmt::Display for Slot {
 pub struct Pins(Vec<(Slot, String)>);
 
 impl Pins {
+    /// The digest of the component in a slot.
     pub fn digest(&self, slot: Slot) -> Option<&str> {
         let (_, digest) = self.0.iter().find(|(pinned, _)| *pinned == slot)?;
         Some(digest)

@@ -1,7 +1,7 @@
-//! Every component that this host can run: those of its feature set, and those
-//! that users have added. Nothing here is used by a sync before its options name it.
+//! The registry: every component that this host can run, those of its feature set and uploads. It finds and compiles
+//! components; routers, chains and migrators are built from it.
 //!
-//! A component is compiled when it is first needed, once a digest.
+//! A component is compiled when it is first needed, once per digest.
 
 use std::borrow::Cow;
 use std::path::{Path, PathBuf};
@@ -20,7 +20,7 @@ use super::runtime::{self, Component};
 use super::sandbox::{Engines, Limits, WasiPolicy, bounds};
 use super::secrets::Secrets;
 
-/// Every component that this host can run. Shared by all tasks.
+/// The components that this host can run. Shared by all tasks.
 pub struct Registry {
     engines: Engines,
     wasi: WasiPolicy,
@@ -29,19 +29,22 @@ pub struct Registry {
     entries: RwLock<Vec<Arc<Entry>>>,
 }
 
-/// One component, compiled or not yet.
+/// A component, compiled on demand.
 struct Entry {
     digest: String,
-    /// What the feature set says of it, if it is from there.
+    /// The manifest entry of a component of the feature set.
     manifest: Option<ComponentInfo>,
     bytes: Bytes,
     compiled: Mutex<Option<Arc<Component>>>,
 }
 
 impl Registry {
-    /// Reads the embedded feature set, or the one in `dir`: the steps of the metadata that one
-    /// lacks are the embedded ones, which go with the version that this host writes. Compiles
-    /// nothing yet.
+    /// Reads the embedded feature set, or the feature set in `dir`. Migration steps that `dir` lacks are taken from
+    /// the embedded feature set, because they belong to the metadata version that this host writes. Compiles nothing.
+    ///
+    /// # Errors
+    ///
+    /// `InvalidConfig` for an incomplete feature set, `InternalError` if the WebAssembly engine fails.
     pub fn load(dir: Option<&Path>, wasi: WasiPolicy) -> std::result::Result<Self, OperatorError> {
         Ok(Self::load_within(dir, wasi, Limits::default())?)
     }
@@ -76,7 +79,7 @@ impl Registry {
         })
     }
 
-    /// The same, with a directory of secrets that configurations of plugins may refer to.
+    /// Sets the directory of the secrets that plugin configurations refer to.
     #[must_use]
     pub fn with_secrets(mut self, directory: Option<PathBuf>) -> Self {
         self.secrets = Secrets::within(directory);
@@ -87,7 +90,11 @@ impl Registry {
         &self.secrets
     }
 
-    /// Refuses options that refer to a secret that is not here.
+    /// Refuses options that refer to a missing secret.
+    ///
+    /// # Errors
+    ///
+    /// `SecretNotFound`, with the path of the reference.
     pub fn check_secrets(&self, options: &StartOptions) -> std::result::Result<(), OperatorError> {
         for (position, plugin) in options.plugins.iter().enumerate() {
             let revealed = self.secrets.reveal(&plugin.config.0).map(drop);
@@ -97,14 +104,17 @@ impl Registry {
         Ok(())
     }
 
-    /// What this release ships.
+    /// The feature set of this host.
     pub fn feature_set(&self) -> &FeatureSet {
         &self.features
     }
 
-    /// Takes a component in, after all checks; again is fine. Compiles, which takes
-    /// some seconds for one with a language's runtime. The bounds are for a new component alone:
-    /// what a sync is pinned to goes on.
+    /// Checks, compiles and adds a component. Idempotent. Compiling takes seconds for a component with a language
+    /// runtime. The bounds on code apply to new components only: a pinned component keeps running.
+    ///
+    /// # Errors
+    ///
+    /// `PluginNotSupported` for a component that this host cannot run.
     pub fn add(&self, bytes: &[u8]) -> std::result::Result<InstalledComponent, OperatorError> {
         let digest = digest(bytes);
         let known = self
@@ -136,8 +146,12 @@ impl Registry {
         Ok(component.installed().clone())
     }
 
-    /// All of them, the feature set's first. Compiles what is not compiled yet; what another
-    /// host has stored and this one cannot run is left out.
+    /// All components, those of the feature set first. Compiles on demand. Leaves out components that another host
+    /// has stored and this host cannot run.
+    ///
+    /// # Errors
+    ///
+    /// `PluginNotSupported` if a component of the feature set does not load.
     pub fn list(&self) -> std::result::Result<Vec<InstalledComponent>, OperatorError> {
         let entries = self.entries();
         let shipped = entries.iter().filter(|entry| entry.manifest.is_some());
@@ -149,8 +163,11 @@ impl Registry {
         Ok(installed.cloned().collect())
     }
 
-    /// The component of that name or digest. Of one name the feature set's goes
-    /// before those that were added, and among these the newest version.
+    /// Finds a component by name or digest. A name prefers the feature set, then the newest version among uploads.
+    ///
+    /// # Errors
+    ///
+    /// `PluginNotFound`, with the closest name; `PluginNotSupported` if the component does not load.
     pub fn find(
         &self,
         name_or_digest: &str,
@@ -158,8 +175,11 @@ impl Registry {
         Ok(self.component(name_or_digest)?.installed().clone())
     }
 
-    /// Takes in the bytes of a component that was checked by whoever stored them. Compiles
-    /// nothing yet; bytes with another digest are refused.
+    /// Adds the bytes of a stored component, which were checked before they were stored. Compiles nothing.
+    ///
+    /// # Errors
+    ///
+    /// `PluginNotSupported` for bytes with another digest.
     pub fn hold(&self, stored: &str, bytes: Vec<u8>) -> std::result::Result<(), OperatorError> {
         let found = digest(&bytes);
         if found != stored {
@@ -179,32 +199,35 @@ impl Registry {
         Ok(())
     }
 
-    /// Forgets a component that was added. Whoever runs it goes on.
+    /// Removes an uploaded component. A sync that uses it keeps its instances.
     pub fn remove(&self, digest: &str) {
         let mut entries = self.entries.write();
         entries.retain(|entry| entry.digest != digest || entry.manifest.is_some());
     }
 
-    /// The bytes of a component, if they are here.
+    /// The bytes of a component of the registry.
     pub fn bytes(&self, digest: &str) -> Option<Cow<'static, [u8]>> {
         let entries = self.entries();
         let entry = entries.iter().find(|entry| entry.digest == digest)?;
         Some(entry.bytes.clone())
     }
 
-    /// True if the component's bytes are here.
+    /// Whether the registry has the component.
     pub fn has(&self, digest: &str) -> bool {
         self.entries().iter().any(|entry| entry.digest == digest)
     }
 
-    /// What a sync with these options that begins now runs on: each use's component by the name
-    /// or digest that the options have for it.
+    /// The pins of a sync that begins now: the options' names and digests, resolved.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Registry::find`].
     pub fn pins(&self, options: &StartOptions) -> std::result::Result<Pins, OperatorError> {
         let digest = |(slot, wanted)| Ok((slot, self.find(wanted)?.info.digest));
         Slot::all(options).into_iter().map(digest).collect()
     }
 
-    /// The component in a slot.
+    /// The pinned component of a slot.
     pub(super) fn pinned(&self, pins: &Pins, slot: Slot) -> Result<Arc<Component>> {
         match pins.digest(slot) {
             Some(digest) => self.of_digest(digest),
@@ -252,7 +275,7 @@ impl Registry {
             .ok_or_else(|| not_found(name_or_digest, &entries, &added))
     }
 
-    /// Those that did not come with this release, as far as this host can run them.
+    /// The uploaded components that this host can run.
     fn added(&self, entries: &[Arc<Entry>]) -> Vec<Arc<Component>> {
         let added = entries.iter().filter(|entry| entry.manifest.is_none());
         let usable = added.filter_map(|entry| match self.compiled(entry) {
@@ -310,8 +333,6 @@ fn not_found(wanted: &str, entries: &[Arc<Entry>], added: &[Arc<Component>]) -> 
     };
     Error::NotFound {
         wanted: wanted.to_owned(),
-        hint: format!(
-            "{hint}this host has {names}; others have to be added first, with `tidegate plugin add`"
-        ),
+        hint: format!("{hint}this host has {names}; add others with `tidegate plugin add`"),
     }
 }

@@ -1,5 +1,4 @@
-//! Every namespace decision of a sync: the route components, one behind the other,
-//! configured with what the sync was started with.
+//! The router: all namespace decisions of a sync, made by its route components in order.
 
 use std::sync::Arc;
 
@@ -13,14 +12,17 @@ use super::registry::Registry;
 use super::runtime::Pool;
 use super::usage::{GatedUsage, Usage, filter, plugin_usages, route};
 
-/// The route components of one sync. Shared by all tasks; each call has an
-/// instance to itself.
+/// The configured route components of a sync. Shared by all tasks; each call has an instance of its own.
 pub struct Router {
     usages: Vec<GatedUsage>,
 }
 
 impl Router {
     /// Configures the filter, the remap, and then the plugins that route, in their order.
+    ///
+    /// # Errors
+    ///
+    /// A refused configuration, with its path in the options.
     pub fn new(
         registry: &Registry,
         options: &StartOptions,
@@ -42,13 +44,17 @@ impl Router {
         Ok(Self { usages })
     }
 
-    /// Where documents of `namespace` go. Synchronous: microseconds. The answer for
-    /// a namespace changes with a swap alone, so remember it rather than ask again.
+    /// The destination of `namespace`. Blocks for microseconds, and at most for the deadline of each call. Callers cache
+    /// the answer: only a swap changes it.
+    ///
+    /// # Errors
+    ///
+    /// `PluginFailed` or `PluginTrapped`.
     pub fn route(&self, namespace: &Namespace) -> std::result::Result<Route, OperatorError> {
         self.ask(namespace).map_err(Error::reported)
     }
 
-    /// Each component is asked with the name that the one before has given.
+    /// Each component is given the name that the previous component returned.
     fn ask(&self, source: &Namespace) -> Result<Route> {
         let mut renamed = None;
         for usage in &self.usages {
@@ -72,7 +78,7 @@ impl Router {
         self.usages.iter().flat_map(GatedUsage::usages)
     }
 
-    /// Asks a pool that is to be used for `usage`, if that is one of the router's.
+    /// Tries a new pool of `usage`, if the usage belongs to the router.
     pub(super) fn try_out(&self, usage: &Arc<Usage>, pool: &Pool) -> Result<()> {
         if self.usages().any(|own| Arc::ptr_eq(own, usage)) {
             route(pool, &Namespace::new("tidegate", "self-check"))?;
@@ -80,7 +86,7 @@ impl Router {
         Ok(())
     }
 
-    /// Asks the components in these slots, before a sync relies on them.
+    /// Tries the components in these slots, before a sync relies on them.
     pub(super) fn self_check(&self, slots: &[Slot]) -> Result<()> {
         for usage in self.usages().filter(|usage| slots.contains(&usage.slot)) {
             self.try_out(usage, &usage.pool())?;

@@ -1,8 +1,8 @@
-//! Secrets in the configurations of plugins: `{"$secret": "mask-key"}` stands for the content of the file
-//! `mask-key` in the host's `secretsDir`.
+//! Secrets in plugin configurations: `{"$secret": "mask-key"}` stands for the content of the file `mask-key` in the
+//! host's `secretsDir`.
 //!
-//! Invariant: what is persisted, compared and shown is the reference. The content is read when an instance is
-//! configured, is given to the instance alone, and is taken out of whatever the instance says.
+//! Invariant: only the reference is persisted, compared and shown. The content is read when an instance is configured,
+//! is given to that instance alone, and is masked in everything that the instance returns.
 
 use std::fs::File;
 use std::io::Read;
@@ -14,19 +14,19 @@ use crate::model::{ErrorName, StartOptions};
 
 use super::error::{Error, Result};
 
-/// The only field of an object that stands for a secret.
+/// The single field of a reference to a secret.
 const REFERENCE: &str = "$secret";
 
-/// The longest secret; a certificate's private key has some 3 KiB.
+/// Most bytes of a secret. The private key of a certificate has about 3 KiB.
 const SECRET_BYTES: u64 = 64 << 10;
 
-/// The longest name of a file on Linux.
+/// Most bytes of a file name on Linux (`NAME_MAX`).
 const NAME_BYTES: usize = 255;
 
-/// What stands in place of a secret that a component repeats.
+/// The replacement of a secret in the text of a component.
 const MASK: &str = "****";
 
-/// Names of fields that hold secrets, or end in one of these.
+/// Endings of the names of fields that hold secrets.
 const SECRET_FIELDS: [&str; 7] = [
     "key",
     "secret",
@@ -37,13 +37,13 @@ const SECRET_FIELDS: [&str; 7] = [
     "pepper",
 ];
 
-/// Where the secrets of this host are.
+/// The secrets of this host.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Secrets {
     directory: Option<PathBuf>,
 }
 
-/// A configuration with its secrets in it: for an instance, and for nothing else.
+/// A configuration with the values of its secrets. Only for configuring an instance.
 pub(super) struct RevealedConfig {
     config: String,
     values: Vec<String>,
@@ -54,7 +54,7 @@ impl Secrets {
         Self { directory }
     }
 
-    /// Reads the secrets that a configuration refers to, and puts them into a copy of it.
+    /// Replaces references to secrets by their values, in a copy of the configuration.
     pub(super) fn reveal(&self, config: &Value) -> Result<(Value, RevealedConfig)> {
         let (mut revealed, mut values) = (config.clone(), Vec::new());
         self.fill(&mut revealed, "", &mut values)?;
@@ -89,20 +89,21 @@ impl Secrets {
         Ok(())
     }
 
-    /// The content of a secret's file, without the line's end. Errors are clauses for the operator.
+    /// The content of a secret's file, without the trailing newline. The error is a clause for the operator.
     fn read(&self, name: &str) -> std::result::Result<String, String> {
         let directory = self.directory.as_deref().ok_or_else(|| {
             format!("it asks for the secret '{name}', and this host has no --secretsDir")
         })?;
         if !is_name(name) {
             return Err(format!(
-                "'{name}' is not the name of a file in {}: letters, digits, '.', '_' and '-', and no '.' at the begin",
+                "'{name}' is not the name of a file in {}: letters, digits, '.', '_' and '-', and no leading '.'",
                 directory.display()
             ));
         }
-        let failed = |what: &str| format!("the secret '{name}' in {} {what}", directory.display());
-        let path = inside(directory, name).map_err(|what| failed(&what))?;
-        let text = text(&path).map_err(|what| failed(&what))?;
+        let failed =
+            |fault: &str| format!("the secret '{name}' in {} {fault}", directory.display());
+        let path = inside(directory, name).map_err(|fault| failed(&fault))?;
+        let text = text(&path).map_err(|fault| failed(&fault))?;
         let secret = text.strip_suffix('\n').unwrap_or(&text);
         let secret = secret.strip_suffix('\r').unwrap_or(secret);
         if secret.is_empty() {
@@ -121,7 +122,7 @@ impl RevealedConfig {
         }
     }
 
-    /// A configuration that refers to no secret.
+    /// A configuration without secrets.
     pub(super) fn plain(config: &Value) -> Self {
         Self {
             config: config.to_string(),
@@ -129,18 +130,18 @@ impl RevealedConfig {
         }
     }
 
-    /// What an instance is configured with.
+    /// The configuration of an instance, as JSON.
     pub(super) fn config(&self) -> &str {
         &self.config
     }
 
-    /// A component's text without the secrets that it repeats.
+    /// The text of a component, with its secrets masked.
     pub(super) fn mask(&self, text: &str) -> String {
         let masked = |text: String, secret: &String| text.replace(secret.as_str(), MASK);
         self.values.iter().fold(text.to_owned(), masked)
     }
 
-    /// The same of all texts of an error.
+    /// The error of a component, with the secrets in all of its texts masked.
     pub(super) fn masked(&self, mut error: Error) -> Error {
         let texts: [Option<&mut String>; 2] = match &mut error {
             Error::Refused { path, reason, .. } => [Some(path), Some(reason)],
@@ -155,7 +156,7 @@ impl RevealedConfig {
     }
 }
 
-/// The fields in the configurations of `plugins` that hold a secret in clear, by their paths.
+/// The paths of fields in the configurations of `plugins` that hold a secret as plain text.
 pub fn plaintext_secrets(options: &StartOptions) -> Vec<String> {
     let mut found = Vec::new();
     for (at, plugin) in options.plugins.iter().enumerate() {
@@ -194,7 +195,7 @@ fn is_secret_field(name: &str) -> bool {
     name != REFERENCE && SECRET_FIELDS.iter().any(|end| name.ends_with(end))
 }
 
-/// A name that leads nowhere else, and that Kubernetes and Docker give secrets.
+/// Whether a name stays in the directory. Kubernetes and Docker give secrets names of these characters.
 fn is_name(name: &str) -> bool {
     let is_allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"._-".contains(&byte);
     !name.is_empty()
@@ -203,8 +204,7 @@ fn is_name(name: &str) -> bool {
         && name.bytes().all(is_allowed)
 }
 
-/// The file that the name stands for. It may be a symbolic link, as Kubernetes makes them, but only to a file in
-/// the directory.
+/// The path of a file in the directory. May be a symbolic link, as Kubernetes creates them, to a file in the directory.
 fn inside(directory: &Path, name: &str) -> std::result::Result<PathBuf, String> {
     let root = directory
         .canonicalize()
@@ -242,9 +242,8 @@ fn malformed(path: &str) -> Error {
     Error::Refused {
         name: ErrorName::InvalidField,
         path: path.to_owned(),
-        reason:
-            "a secret is an object with the field $secret alone, and a file's name as its value"
-                .to_owned(),
+        reason: "a secret is an object with the field $secret alone, and a file name as its value"
+            .to_owned(),
     }
 }
 

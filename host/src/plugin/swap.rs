@@ -1,10 +1,10 @@
-//! Puts components in the place of others: all of them, or none.
+//! Swaps components in use: all components of a request, or none.
 //!
-//! Whatever can fail is done first: each successor is compiled, configured as the
-//! one in use is, and tried out. What is left then is a switch of pointers, which
-//! cannot fail: the router and the chain that are in use, with everything that has
-//! been made of them, call the successors from then on. No batch sees some of them
-//! and not others.
+//! Everything that can fail comes first: each successor is compiled, configured like the component in use, and tried.
+//! The switch itself replaces pointers and cannot fail. The router and the chain in use, and everything built from
+//! them, call the successors from then on.
+//!
+//! Invariant: no batch sees some successors and not the others ([`SwapLock`]).
 
 use std::sync::Arc;
 
@@ -19,41 +19,46 @@ use super::router::Router;
 use super::runtime::{Component, Pool};
 use super::usage::Usage;
 
-/// Which successors are taken.
+/// The successors that a swap accepts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum SwapPolicy {
-    /// Those that give the same answers, bug fixes apart, and see no more.
+    /// Successors with the same semantics that need no larger part of a document.
     SameAnswers,
-    /// Any: whatever it has answered is asked for again.
+    /// Successors with any semantics. The caller copies the affected namespaces again.
     AnyAnswers,
 }
 
-/// A component that is to take the place of the one in a slot.
+/// The replacement of the component in a slot.
 #[derive(Clone, Debug)]
 pub struct SlotSwap {
     pub slot: Slot,
     pub digest: String,
 }
 
-/// Components that are ready to take over.
+/// Successors that are compiled, configured and tried.
 pub struct PreparedSwap {
     ready: Vec<(Arc<Usage>, Arc<Pool>)>,
     swap_lock: SwapLock,
 }
 
 impl PreparedSwap {
-    /// Prepares the successors of components that `router` and `chain` use: compiles, configures and tries out each.
+    /// Compiles, configures and tries the successors of components that `router` and `chain` use. Changes nothing.
+    ///
+    /// # Errors
+    ///
+    /// `IncompatiblePlugin` for a successor that `policy` does not accept; the errors of its configuration or its
+    /// calls.
     pub fn new(
         registry: &Registry,
         router: &Router,
         chain: &Chain,
         changes: &[SlotSwap],
-        answers: SwapPolicy,
+        policy: SwapPolicy,
     ) -> std::result::Result<Self, OperatorError> {
         let mut ready = Vec::new();
         for change in changes {
-            let one = prepare(registry, router, chain, change, answers);
-            ready.extend(one.map_err(Error::reported)?);
+            let prepared = prepare(registry, router, chain, change, policy);
+            ready.extend(prepared.map_err(Error::reported)?);
         }
         Ok(Self {
             ready,
@@ -61,7 +66,7 @@ impl PreparedSwap {
         })
     }
 
-    /// From now on these are called; calls in flight end with the old ones.
+    /// Switches to the successors. Calls in flight finish on the previous components.
     pub fn switch(self) {
         let _no_batch_takes_any = self.swap_lock.exclusive();
         for (usage, pool) in self.ready {
@@ -75,14 +80,14 @@ fn prepare(
     router: &Router,
     chain: &Chain,
     change: &SlotSwap,
-    answers: SwapPolicy,
+    policy: SwapPolicy,
 ) -> Result<Vec<(Arc<Usage>, Arc<Pool>)>> {
     let component = registry.of_digest(&change.digest)?;
     let mut ready = Vec::new();
     for usage in router.usages().chain(chain.usages()) {
         if usage.slot == change.slot {
             let current = usage.pool();
-            check_fit(current.component(), &component, answers)?;
+            check_fit(current.component(), &component, policy)?;
             let pool = Arc::new(usage.successor(Arc::clone(&component))?);
             ready.push((Arc::clone(usage), pool));
         }
@@ -94,7 +99,11 @@ fn prepare(
     Ok(ready)
 }
 
-/// Asks the components in these slots, before a sync relies on them.
+/// Tries the components in these slots, before a sync relies on them.
+///
+/// # Errors
+///
+/// `PluginFailed` or `PluginTrapped`.
 pub fn self_check(
     router: &Router,
     chain: &Chain,
@@ -106,8 +115,8 @@ pub fn self_check(
         .map_err(Error::reported)
 }
 
-/// A successor is used for the same, under the same name.
-fn check_fit(current: &Component, successor: &Component, answers: SwapPolicy) -> Result<()> {
+/// Checks that a successor has the same name and the same use.
+fn check_fit(current: &Component, successor: &Component, policy: SwapPolicy) -> Result<()> {
     let (old, new) = (current.info(), successor.info());
     let scopes = (current.installed().scope, successor.installed().scope);
     let used = ["route", "transform"];
@@ -116,7 +125,7 @@ fn check_fit(current: &Component, successor: &Component, answers: SwapPolicy) ->
         .find(|interface| current.exports(interface) != successor.exports(interface));
     let reason = if old.name != new.name {
         format!("it would take the place of {}", old.name)
-    } else if answers == SwapPolicy::SameAnswers && old.semantics != new.semantics {
+    } else if policy == SwapPolicy::SameAnswers && old.semantics != new.semantics {
         format!(
             "its semantics are {}, and the sync has begun with {}; its answers would differ",
             new.semantics, old.semantics
@@ -128,7 +137,7 @@ fn check_fit(current: &Component, successor: &Component, answers: SwapPolicy) ->
             "does not export"
         };
         format!("it {does} {interface}, unlike the one in use")
-    } else if answers == SwapPolicy::SameAnswers && scopes == (Scope::Delta, Scope::Document) {
+    } else if policy == SwapPolicy::SameAnswers && scopes == (Scope::Delta, Scope::Document) {
         "it has to see whole documents, and the one in use does not".to_owned()
     } else {
         return Ok(());

@@ -1,4 +1,4 @@
-//! The real components in the host, and guests that misbehave.
+//! Tests of the shipped components in the host, and of guests that misbehave.
 
 mod bounds;
 mod chain;
@@ -31,7 +31,7 @@ const LIMITS: Limits = Limits {
     output_bytes: 1 << 20,
 };
 
-/// One registry for the tests of one process, within [`LIMITS`].
+/// The registry for all tests of a process, with [`LIMITS`].
 fn registry() -> &'static Registry {
     static REGISTRY: OnceLock<Registry> = OnceLock::new();
     REGISTRY.get_or_init(|| strict(WasiPolicy::default()))
@@ -41,7 +41,7 @@ fn strict(wasi: WasiPolicy) -> Registry {
     Registry::load_within(None, wasi, LIMITS).expect("embedded")
 }
 
-/// The digest of a guest that is in [`registry`] now.
+/// Adds a guest to [`registry`], and returns its digest.
 fn added(guest: &Guest<'_>) -> String {
     registry()
         .add(&guest.build())
@@ -84,7 +84,7 @@ fn shop() -> Namespace {
     Namespace::new("shop", "orders")
 }
 
-/// The chain of one namespace, with the guest of [`transformer`] as often as there are policies.
+/// The chain of a namespace, with the guest of [`transformer`] once per policy.
 fn acting(policies: &[OnError]) -> (Chain, NamespaceChain) {
     let digest = added(&transformer("actor", "1.0.0", 1));
     let mut options = options();
@@ -97,19 +97,19 @@ fn acting(policies: &[OnError]) -> (Chain, NamespaceChain) {
     (chain, of_shop)
 }
 
-/// A document that the guest of [`transformer`] acts on.
+/// A document for which the guest of [`transformer`] performs an act.
 fn document(id: usize, act: u8) -> Vec<u8> {
     let id = i32::try_from(id).expect("a small number");
     rawdoc! { "_id": id, "b": i32::from(act) }.into_bytes()
 }
 
-/// One document for each act, with their positions as `_id`.
+/// A document for each act, with its position as `_id`.
 fn batch(acts: &[u8]) -> Vec<u8> {
     let documents = acts.iter().enumerate();
     documents.flat_map(|(id, act)| document(id, *act)).collect()
 }
 
-/// What became of the documents, a word each.
+/// The outcome of each document as a word.
 fn outcomes(chain: &NamespaceChain, acts: &[u8]) -> Result<Vec<String>, OperatorError> {
     let before = batch(acts);
     let transformed = chain.transform(&before)?;

@@ -1,6 +1,5 @@
-//! The uses that a sync makes of components: which one, with what configuration,
-//! for which namespaces. The component of a use can be swapped; its configuration
-//! never changes.
+//! Usages: the components of a sync with their configurations and namespaces. A swap replaces the component of a usage;
+//! its configuration never changes.
 
 use std::sync::Arc;
 
@@ -16,22 +15,22 @@ use super::registry::Registry;
 use super::runtime::{Component, Pool};
 use super::secrets::{RevealedConfig, Secrets};
 
-/// One use of a component. Shared by all tasks.
+/// A configured component in a slot. Shared by all tasks.
 pub(super) struct Usage {
     pub(super) slot: Slot,
     pub(super) on_error: OnError,
-    /// Refers to secrets, and does not hold them.
+    /// With references to secrets, not their values.
     config: Value,
-    /// Of plugins alone: elsewhere nothing refers to a secret.
+    /// `None` except for plugins: other configurations have no references to secrets.
     secrets: Option<Secrets>,
-    /// Where the configuration stands in the options. `None` for lists of namespaces: their types
-    /// were checked with the request, and what is left, the component says best.
+    /// The path of the configuration in the options. `None` for lists of namespaces: the request has checked their
+    /// types, and the component reports the rest with paths of its own.
     path: Option<String>,
     pool: RwLock<Arc<Pool>>,
 }
 
 impl Usage {
-    /// A use that an option of its own stands for.
+    /// A usage that has an option of its own.
     pub(super) fn short(
         registry: &Registry,
         pins: &Pins,
@@ -49,8 +48,8 @@ impl Usage {
         )
     }
 
-    /// Sets the component up, after a look at its schema. Errors have the field's
-    /// path in the options.
+    /// Checks the configuration against the schema and configures the component. Errors have the path of the field
+    /// in the options.
     fn new(
         component: Arc<Component>,
         slot: Slot,
@@ -69,12 +68,12 @@ impl Usage {
         })
     }
 
-    /// The component as it is now: calls in flight stay with the one they began with.
+    /// The instances of the current component. Calls in flight keep the component that they began with.
     pub(super) fn pool(&self) -> Arc<Pool> {
         Arc::clone(&self.pool.read())
     }
 
-    /// Another component, configured as this one is.
+    /// Configures another component like the current component.
     pub(super) fn successor(&self, component: Arc<Component>) -> Result<Pool> {
         configure(
             component,
@@ -84,12 +83,12 @@ impl Usage {
         )
     }
 
-    /// From now on, `pool` is called.
+    /// Replaces the component: new calls go to `pool`.
     pub(super) fn switch(&self, pool: Arc<Pool>) {
         *self.pool.write() = pool;
     }
 
-    /// What the component has to say of a namespace.
+    /// The route of a namespace.
     pub(super) fn route(&self, namespace: &Namespace) -> Result<Route> {
         route(&self.pool(), namespace)
     }
@@ -109,7 +108,7 @@ fn configure(
             Some(secrets) => secrets.reveal(config)?,
             None => (config.clone(), RevealedConfig::plain(config)),
         };
-        // Of what does not fit the schema, no value is quoted.
+        // The error names the field and quotes no value: a value may be a secret.
         component.schema().check(&config)?;
         Pool::new(component, revealed)
     };
@@ -120,7 +119,7 @@ pub(super) fn route(pool: &Pool, namespace: &Namespace) -> Result<Route> {
     pool.call(|component, instance| component.route(instance, namespace))
 }
 
-/// A use of a component for some source namespaces.
+/// A usage for some source namespaces.
 pub(super) struct GatedUsage {
     usage: Arc<Usage>,
     /// `None` admits all namespaces.
@@ -128,7 +127,7 @@ pub(super) struct GatedUsage {
 }
 
 impl GatedUsage {
-    /// A use for all namespaces.
+    /// A usage for all namespaces.
     pub(super) fn ungated(usage: Usage) -> Self {
         Self {
             usage: Arc::new(usage),
@@ -140,12 +139,12 @@ impl GatedUsage {
         &self.usage
     }
 
-    /// The use of the namespace filter that gates this one.
+    /// The usage of the namespace filter that gates this usage.
     pub(super) fn gate_usage(&self) -> Option<&Arc<Usage>> {
         self.gate.as_ref().map(|NamespaceGate(usage)| usage)
     }
 
-    /// Both uses, the gate first.
+    /// Both usages, the gate first.
     pub(super) fn usages(&self) -> impl Iterator<Item = &Arc<Usage>> {
         self.gate_usage().into_iter().chain([&self.usage])
     }
@@ -190,7 +189,7 @@ pub(super) fn plugin_usages(
     Ok(usages)
 }
 
-/// The include and exclude filters of a sync, configured.
+/// Configures the namespace filter with include and exclude lists.
 pub(super) fn filter(
     registry: &Registry,
     pins: &Pins,
@@ -208,7 +207,7 @@ pub(super) fn filter(
     )
 }
 
-/// A use of the namespace filter that selects the source namespaces of a plugin.
+/// A usage of the namespace filter that selects the source namespaces of a plugin.
 struct NamespaceGate(Arc<Usage>);
 
 impl NamespaceGate {

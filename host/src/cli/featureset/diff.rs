@@ -1,5 +1,4 @@
-//! `tidegate featureset diff`: what happens to a running sync that is pinned to
-//! the components of one feature set when a host with another one takes it over.
+//! `tidegate featureset diff`: the effect of a takeover by a host with another feature set on a running sync.
 
 use std::cmp::Ordering;
 
@@ -10,26 +9,26 @@ use crate::plugin::{Adoption, ComponentInfo, FeatureSet, adoption};
 use super::name_of;
 use super::table::table;
 
-/// One component, by its name.
+/// A component name, with its builds in both feature sets.
 struct Row<'a> {
     from: Option<&'a ComponentInfo>,
     to: Option<&'a ComponentInfo>,
     effect: Effect,
 }
 
-/// What happens to the component.
+/// The effect of the takeover on a component.
 #[derive(Clone, Copy)]
 enum Effect {
-    /// The sync is pinned to it.
+    /// The sync is pinned to the component.
     Pinned(Adoption),
-    /// No sync that is running can be pinned to it.
+    /// The component is new: no running sync is pinned to it.
     New,
-    /// A step of the metadata: of those, a host uses its own.
+    /// A migration step: a host uses its own.
     OwnStep,
 }
 
 impl Effect {
-    /// A word for scripts and a few for people.
+    /// The word for scripts, and the description for people.
     fn words(self) -> (&'static str, &'static str) {
         match self {
             Self::Pinned(Adoption::Unchanged) => ("unchanged", "unchanged"),
@@ -48,7 +47,7 @@ impl Effect {
     }
 }
 
-/// Every component of either, those of `from` first.
+/// A row for each component of either feature set, those of `from` first.
 fn rows<'a>(from: &'a FeatureSet, to: &'a FeatureSet) -> Vec<Row<'a>> {
     let named = |set: &'a FeatureSet, name: &str| {
         let mut components = set.components().iter();
@@ -81,10 +80,10 @@ fn rows<'a>(from: &'a FeatureSet, to: &'a FeatureSet) -> Vec<Row<'a>> {
     pinned.chain(added).collect()
 }
 
-/// What happens to the metadata.
+/// The effect of the takeover on the metadata.
 fn metadata(from: &FeatureSet, to: &FeatureSet) -> (&'static str, &'static str) {
     match to.metadata_version().cmp(&from.metadata_version()) {
-        Ordering::Equal => ("unchanged", "the metadata stays as it is"),
+        Ordering::Equal => ("unchanged", "the metadata stays unchanged"),
         Ordering::Greater => ("migrated", "the metadata is migrated at the takeover"),
         Ordering::Less => (
             "refused",
@@ -98,8 +97,7 @@ pub(super) fn text(from: &FeatureSet, to: &FeatureSet) -> String {
         Some(info) => format!("{} (semantics {})", info.version, info.semantics),
         None => "-".to_owned(),
     };
-    let mut table_rows =
-        vec![["role", "name", "pinned", "installed", "what happens"].map(str::to_owned)];
+    let mut table_rows = vec![["role", "name", "pinned", "installed", "effect"].map(str::to_owned)];
     table_rows.extend(rows(from, to).iter().map(|row| {
         let info = row.from.or(row.to);
         [

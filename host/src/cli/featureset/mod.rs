@@ -1,5 +1,5 @@
-//! `tidegate featureset`: what a release ships, and what would happen to a running sync. None
-//! of it changes anything: what it gives is text, which `main` prints.
+//! `tidegate featureset`: shows the components of a release, and their effect on a running sync. Changes nothing: the
+//! commands return text, which `main` prints.
 
 mod diff;
 mod show;
@@ -11,7 +11,11 @@ use crate::config::FeatureSetCommand;
 use crate::model::OperatorError;
 use crate::plugin::FeatureSet;
 
-/// `tidegate featureset …`.
+/// Runs a command of `tidegate featureset`, and returns its output.
+///
+/// # Errors
+///
+/// `InvalidConfig` for a feature set that is incomplete or does not match its manifest.
 pub fn featureset(command: &FeatureSetCommand) -> Result<String, OperatorError> {
     let load = |folder: &Option<_>| FeatureSet::load(folder.as_deref().map(Path::new));
     match command {
@@ -34,7 +38,7 @@ pub fn featureset(command: &FeatureSetCommand) -> Result<String, OperatorError> 
     }
 }
 
-/// A feature set in a few words.
+/// The name of a feature set in output.
 fn name_of(set: &FeatureSet) -> String {
     format!(
         "{} {}, metadata version {}",

@@ -1,4 +1,4 @@
-//! `tidegate featureset show`: what a release ships.
+//! `tidegate featureset show`: the components of a release.
 
 use serde_json::json;
 

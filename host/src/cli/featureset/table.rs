@@ -1,8 +1,8 @@
-//! A table of text, as wide as it has to be.
+//! Text tables with columns of minimal width.
 
 use std::fmt::Write as _;
 
-/// Rows of as many cells each; the first is the heading.
+/// Formats rows of equally many cells. The first row is the heading.
 pub(super) fn table<const N: usize>(rows: &[[String; N]]) -> String {
     let mut widths = [0; N];
     for row in rows {

@@ -1,4 +1,4 @@
-//! Feature sets that differ in every way, written to folders.
+//! Tests with feature sets that differ in every way, written to folders.
 
 use std::fmt::Write as _;
 use std::fs;
@@ -9,11 +9,11 @@ use sha2::{Digest, Sha256};
 
 use super::*;
 
-/// A folder that lives as long as the value.
+/// A temporary folder, removed on drop.
 struct Folder(PathBuf);
 
 impl Folder {
-    /// A feature set of components given by role, name, version, semantics and bytes.
+    /// A feature set with components of these roles, names, versions, semantics and bytes.
     fn new(version: &str, metadata: u32, components: &[(&str, &str, &str, u32, &str)]) -> Self {
         let folder = std::env::temp_dir().join(format!("tidegate-{}", uuid::Uuid::new_v4()));
         fs::create_dir(&folder).expect("a folder");
@@ -95,7 +95,7 @@ fn a_difference_says_what_happens_to_each_component_of_a_running_sync() {
 pinned     tidegate 0.1.1, metadata version 1
 installed  tidegate 0.2.0, metadata version 2: the metadata is migrated at the takeover
 
-role       name               pinned               installed            what happens
+role       name               pinned               installed            effect
 route      same               0.1.1 (semantics 1)  0.1.1 (semantics 1)  unchanged
 transform  mended             0.1.1 (semantics 1)  0.2.0 (semantics 1)  swapped in
 transform  other-answers      0.1.1 (semantics 1)  0.2.0 (semantics 2)  stays pinned: newer semantics (deferred)
@@ -136,7 +136,7 @@ fn an_older_release_refuses_newer_metadata() {
     let back = new.diff(&old, false);
     assert!(back.contains("MetadataVersionNotSupported"), "{back}");
     let same = new.diff(&new, false);
-    assert!(same.contains("the metadata stays as it is"), "{same}");
+    assert!(same.contains("the metadata stays unchanged"), "{same}");
 }
 
 #[test]

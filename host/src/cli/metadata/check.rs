@@ -1,4 +1,4 @@
-//! `tidegate metadata check`: whether what is persisted can be gone on with.
+//! `tidegate metadata check`: checks the persisted documents of a sync.
 
 use std::{
     collections::{HashMap, HashSet},
@@ -20,7 +20,7 @@ use crate::{
     plugin::digest,
 };
 
-/// Collections whose documents say in which term they were written.
+/// Collections whose documents have the term in which they were written.
 const WITH_TERM: [&str; 5] = [
     "session",
     "namespaces",
@@ -29,7 +29,7 @@ const WITH_TERM: [&str; 5] = [
     "intents",
 ];
 
-/// Prints one line for each thing that is not as a host leaves it.
+/// Prints a line for each fault.
 pub(super) async fn check(
     metadata: &SyncMetadata,
     out: &mut impl Write,
@@ -40,7 +40,7 @@ pub(super) async fn check(
             out,
             "The metadata has version {version}, and this release checks version {METADATA_VERSION}. {}",
             if version < METADATA_VERSION {
-                "A host of this release migrates it when it takes the sync over."
+                "A host of this release migrates it at the takeover."
             } else {
                 "Use the release that wrote it."
             }
@@ -49,22 +49,23 @@ pub(super) async fn check(
     }
     let mut check = Check {
         metadata,
-        found: Vec::new(),
+        faults: Vec::new(),
     };
     check.all().await?;
-    for found in &check.found {
-        writeln!(out, "{found}")?;
+    for fault in &check.faults {
+        writeln!(out, "{fault}")?;
     }
-    if check.found.is_empty() {
-        writeln!(out, "The metadata is as a host leaves it.")?;
+    if check.faults.is_empty() {
+        writeln!(out, "The metadata is valid.")?;
         return Ok(CommandStatus::Success);
     }
     Ok(CommandStatus::Failure)
 }
 
+/// The faults found so far.
 struct Check<'a> {
     metadata: &'a SyncMetadata,
-    found: Vec<String>,
+    faults: Vec<String>,
 }
 
 impl Check<'_> {
@@ -80,21 +81,22 @@ impl Check<'_> {
         if let Some(session) = sessions.first() {
             self.components(session).await?;
             if session.phase >= Phase::Restore && positions.is_empty() {
-                self.found.push(
-                    "streamPosition: missing, and the sync has applied change events".to_owned(),
+                self.faults.push(
+                    "streamPosition: missing, although the sync has applied change events"
+                        .to_owned(),
                 );
             }
         }
         Ok(())
     }
 
-    /// The documents of a collection that are of this version's shape; others are found.
+    /// The documents of a collection in the format of this version. Other documents are faults.
     async fn read<T: DeserializeOwned>(&mut self, collection: &str) -> anyhow::Result<Vec<T>> {
         let mut read = Vec::new();
         for document in self.raw(collection).await? {
             match bson::deserialize_from_slice(document.as_bytes()) {
                 Ok(document) => read.push(document),
-                Err(error) => self.found.push(format!(
+                Err(error) => self.faults.push(format!(
                     "{collection}: {}: {}",
                     id(&document),
                     unreadable(&error)
@@ -112,7 +114,7 @@ impl Check<'_> {
             .map_err(OperatorError::from)?)
     }
 
-    /// No document is of a term that has not begun.
+    /// Checks that no document has a later term than the lease.
     async fn terms(&mut self) -> anyhow::Result<()> {
         let lease = self
             .metadata
@@ -124,13 +126,13 @@ impl Check<'_> {
         for collection in WITH_TERM {
             for document in self.raw(collection).await? {
                 match document.get_i64("term") {
-                    Ok(of) if of <= term => {}
-                    Ok(of) => self.found.push(format!(
-                        "{collection}: {}: written in term {of}, and the lease is in term {term}",
+                    Ok(written) if written <= term => {}
+                    Ok(written) => self.faults.push(format!(
+                        "{collection}: {}: written in term {written}, after term {term} of the lease",
                         id(&document)
                     )),
                     Err(_absent) => self
-                        .found
+                        .faults
                         .push(format!("{collection}: {}: has no term", id(&document))),
                 }
             }
@@ -138,14 +140,18 @@ impl Check<'_> {
         Ok(())
     }
 
+    /// Checks that partitions belong to namespaces, and that copied namespaces have no unfinished partitions.
     fn copied(&mut self, namespaces: &[NamespaceDocument], partitions: &[PartitionDocument]) {
-        let known: HashSet<&str> = namespaces.iter().map(|one| one.id.as_str()).collect();
+        let known: HashSet<&str> = namespaces
+            .iter()
+            .map(|namespace| namespace.id.as_str())
+            .collect();
         let mut unfinished: HashMap<&str, usize> = HashMap::new();
         for partition in partitions {
             if !known.contains(partition.namespace_id.as_str()) {
                 let id = &partition.id;
-                self.found
-                    .push(format!("copyPartitions: {id}: of no namespace"));
+                self.faults
+                    .push(format!("copyPartitions: {id}: its namespace is missing"));
             }
             if !partition.done {
                 *unfinished.entry(&partition.namespace_id).or_default() += 1;
@@ -154,21 +160,21 @@ impl Check<'_> {
         for namespace in namespaces {
             let left = unfinished.get(namespace.id.as_str()).copied();
             if namespace.copy_state >= CopyState::Copied && left.is_some_and(|left| left > 0) {
-                self.found.push(format!(
-                    "namespaces: {}: copied, and partitions of it are not",
+                self.faults.push(format!(
+                    "namespaces: {}: copied, but it has unfinished partitions",
                     namespace.source
                 ));
             }
         }
     }
 
-    /// Every component that the sync runs on is there, byte for byte.
+    /// Checks that the bytes of every pinned component are stored.
     async fn components(&mut self, session: &SessionDocument) -> anyhow::Result<()> {
         for pinned in &session.pinned {
             let stored = self.metadata.reader.component(&pinned.digest).await;
             if digest(&stored.map_err(OperatorError::from)?) != pinned.digest {
-                self.found.push(format!(
-                    "components: {} {} ({}), pinned for {}, is not there as it should be",
+                self.faults.push(format!(
+                    "components: {} {} ({}), pinned for {}, is missing or damaged",
                     pinned.name, pinned.version, pinned.digest, pinned.slot
                 ));
             }

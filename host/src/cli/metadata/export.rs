@@ -1,7 +1,7 @@
-//! `tidegate metadata export`: every document, one a line, as canonical Extended JSON.
+//! `tidegate metadata export`: all documents as canonical Extended JSON, one per line.
 //!
-//! An export goes to others: to support, to an issue. It holds no secret and, `_id`s apart, nothing of a
-//! synced document, whichever release has written the metadata, and only its owner can read it.
+//! An export is passed on, to support or in an issue. So it contains no secret and, except for `_id`s, no content of
+//! synced documents, whichever release wrote the metadata. Only its owner can read the file.
 
 use std::fs::{File, OpenOptions, Permissions};
 use std::io::{self, Write};
@@ -16,13 +16,13 @@ use super::super::status::CommandStatus;
 use super::sync_metadata::SyncMetadata;
 use crate::model::{ErrorName, OperatorError};
 
-/// Read and written by its owner alone.
+/// File mode: read and written by the owner alone.
 const PRIVATE: u32 = 0o600;
 
-/// What stands in place of the configuration of a plugin, which can hold keys.
-const LEFT_OUT: &str = "left out: it can hold secrets";
+/// The replacement of a plugin configuration, which can hold keys.
+const REMOVED: &str = "left out: it can hold secrets";
 
-/// Where an export goes: a new file, or standard output.
+/// The output of an export: a new file, or standard output.
 pub(super) fn output(file: Option<&Path>) -> Result<Box<dyn Write>, OperatorError> {
     let Some(path) = file else {
         let refused = |error| refused("standard output", &error);
@@ -37,7 +37,7 @@ pub(super) fn output(file: Option<&Path>) -> Result<Box<dyn Write>, OperatorErro
     })?))
 }
 
-/// Makes a file that standard output was redirected to one that only its owner can read.
+/// Restricts a file to which standard output was redirected to its owner.
 fn close_to_others() -> io::Result<()> {
     let output = File::from(io::stdout().as_fd().try_clone_to_owned()?);
     let found = output.metadata()?;
@@ -50,14 +50,12 @@ fn close_to_others() -> io::Result<()> {
 fn refused(place: &str, error: &io::Error) -> OperatorError {
     OperatorError::new(
         ErrorName::InvalidConfig,
-        format!(
-            "The export cannot be written to {place}: {error}. Give a file that does not exist yet to --out."
-        ),
+        format!("The export cannot be written to {place}: {error}. Give a new file to --out."),
     )
 }
 
-/// Collections and documents are in the order of their names and `_id`s, so that two exports
-/// of the same metadata are the same.
+/// Writes the documents of all collections. Ordered by collection and `_id`, so that exports of the same metadata are
+/// equal.
 pub(super) async fn export(
     metadata: &SyncMetadata,
     out: &mut impl Write,
@@ -65,7 +63,7 @@ pub(super) async fn export(
     let documents = &metadata.documents;
     for collection in documents.collections().await.map_err(OperatorError::from)? {
         let found: Vec<Document> = documents
-            .page(&collection, doc! {}, left_out(&collection), None)
+            .page(&collection, doc! {}, projection(&collection), None)
             .await
             .map_err(OperatorError::from)?;
         for mut document in found {
@@ -78,15 +76,15 @@ pub(super) async fn export(
     Ok(CommandStatus::Success)
 }
 
-/// What releases up to 0.3.0 have stored of synced documents.
-fn left_out(collection: &str) -> Document {
+/// A projection without the content of synced documents, which releases up to 0.3.0 stored.
+fn projection(collection: &str) -> Document {
     match collection {
         "quarantine" => doc! { "document": 0 },
         _ => doc! {},
     }
 }
 
-/// Takes the configurations of plugins out of a session's options.
+/// Removes the configurations of plugins from a session's options.
 fn redact(document: &mut Document) {
     let options = document.get_document_mut("options");
     let plugins = options.and_then(|options| options.get_array_mut("plugins"));
@@ -94,7 +92,7 @@ fn redact(document: &mut Document) {
         if let Bson::Document(plugin) = plugin
             && plugin.contains_key("config")
         {
-            plugin.insert("config", LEFT_OUT);
+            plugin.insert("config", REMOVED);
         }
     }
 }
@@ -109,7 +107,7 @@ mod tests {
             |config: &str| doc! { "component": "field-mask", "config": config, "onError": "stop" };
         let mut session = doc! { "_id": "session", "options": { "source": "cluster0", "plugins": [plugin("MARK"), plugin("{}")] } };
         redact(&mut session);
-        let expected = doc! { "_id": "session", "options": { "source": "cluster0", "plugins": [plugin(LEFT_OUT), plugin(LEFT_OUT)] } };
+        let expected = doc! { "_id": "session", "options": { "source": "cluster0", "plugins": [plugin(REMOVED), plugin(REMOVED)] } };
         assert_eq!(session, expected);
         let mut other = doc! { "_id": 1, "options": { "capped": true } };
         redact(&mut other);

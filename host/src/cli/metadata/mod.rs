@@ -1,7 +1,7 @@
-//! `tidegate metadata`: shows, exports, checks and takes back what a sync persists.
+//! `tidegate metadata`: shows, exports, checks and rolls back the metadata of a sync.
 //!
-//! All but `rollback` only read. Exit codes: 0 done, 1 `check` has found something,
-//! otherwise those of the host.
+//! All commands except `rollback` only read. Exit codes: 0 success, 1 `check` has found a fault, otherwise those of the
+//! host.
 
 mod check;
 mod export;
@@ -18,7 +18,13 @@ use crate::{
 };
 use sync_metadata::SyncMetadata;
 
-/// Runs one command; prints to standard output.
+/// Runs a command of `tidegate metadata`. Prints to standard output.
+///
+/// Dropping the future leaves the metadata unchanged, or rolled back as a whole: a migration step is a transaction.
+///
+/// # Errors
+///
+/// Errors of connecting and reading, `NotFound` without a sync, and those of the rollback.
 pub async fn metadata(
     command: MetadataCommand,
     settings: Settings,

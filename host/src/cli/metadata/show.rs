@@ -1,4 +1,4 @@
-//! `tidegate metadata show`: how a sync stands, for a person or a program.
+//! `tidegate metadata show`: the persisted state of a sync, as text or JSON.
 
 use std::io::Write;
 
@@ -38,7 +38,7 @@ pub(super) async fn show(
     Ok(CommandStatus::Success)
 }
 
-/// A value as a person reads it: `name value, name value`.
+/// A value as text: `name value, name value`.
 fn line(value: &Value) -> String {
     match value {
         Value::String(text) => text.clone(),
@@ -101,7 +101,7 @@ fn lease(lease: &LeaseDocument) -> Value {
     })
 }
 
-/// DDL that is not finished, or may still take effect.
+/// An intent: DDL that is unfinished or may still take effect.
 fn intent(intent: &IntentDocument) -> Value {
     json!({
         "id": intent.id, "what": intent.what, "source": intent.source.to_string(), "state": intent.state,

@@ -8,7 +8,7 @@ use crate::{
     session::Settings,
 };
 
-/// The metadata of a sync, wherever it is.
+/// The metadata of a sync, and its cluster.
 pub(super) struct SyncMetadata {
     pub(super) cluster: Cluster,
     pub(super) reader: metadata::Reader,
@@ -17,6 +17,7 @@ pub(super) struct SyncMetadata {
 }
 
 impl SyncMetadata {
+    /// Connects to both clusters, and finds the metadata.
     pub(super) async fn find(settings: &Settings) -> Result<Self, OperatorError> {
         let app_name = format!("tidegate {} metadata", observe::VERSION);
         for (name, uri) in [
@@ -37,7 +38,7 @@ impl SyncMetadata {
         }
         Err(OperatorError::new(
             ErrorName::NotFound,
-            "Neither cluster holds the metadata of a sync. Give the connection strings that it was begun with.",
+            "Neither cluster holds the metadata of a sync. Give the connection strings with which the sync was started.",
         ))
     }
 }

@@ -1,5 +1,4 @@
-//! `tidegate plugin add`: gives a plugin to a running tidegate, which checks and
-//! stores it. Nothing is activated.
+//! `tidegate plugin add`: uploads a plugin to a running tidegate, which checks and stores it. Activates nothing.
 
 use std::time::Duration;
 
@@ -10,7 +9,7 @@ use super::super::status::CommandStatus;
 use super::console::Console;
 use super::{command, subject};
 
-/// Compiling a component that brings a language's runtime along takes many seconds.
+/// Compiling a component with a language runtime takes many seconds.
 const TIMEOUT: Duration = Duration::from_secs(300);
 
 pub(super) fn execute(
@@ -32,7 +31,7 @@ pub(super) fn execute(
     match (text("/error"), text("/errorDescription")) {
         (Some(error), Some(description)) => anyhow::bail!("{error}: {description}"),
         _ => anyhow::bail!(
-            "what answers at {}:{} is no tidegate that takes plugins; check --host and --port",
+            "the server at {}:{} is no tidegate that accepts plugins; check --host and --port",
             arguments.host,
             arguments.port
         ),

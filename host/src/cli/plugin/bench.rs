@@ -1,4 +1,4 @@
-//! `tidegate plugin bench`: how fast a plugin is, called as a sync calls it.
+//! `tidegate plugin bench`: measures the speed of a plugin, called as a sync calls it.
 
 use std::time::{Duration, Instant};
 
@@ -16,24 +16,23 @@ use super::run::joined;
 use super::subject::{self, Subject};
 use super::{command, documents, samples};
 
-/// Documents that are handed over at a time. The host cuts a batch where a call
-/// would get more bytes than are fast to copy.
+/// Documents per batch. The host splits a batch that exceeds the bytes of a call.
 const BATCHES: [usize; 4] = [1, 16, 128, 1024];
 
-/// How long one batch size is measured, once over the documents at least.
+/// Duration of a measurement per batch size, at least a whole pass over the documents.
 const MEASURED: Duration = Duration::from_millis(300);
 
-/// How often an instance is made.
+/// Instances that are created for the measurement.
 const INSTANCES: u32 = 20;
 
-/// What was measured.
+/// The results of a benchmark.
 struct Measurements {
     plugin: String,
     documents: usize,
     document_bytes: usize,
     instantiate: Duration,
     memory_bytes: usize,
-    /// By batch size: nanoseconds a document.
+    /// Nanoseconds per document, by batch size.
     batches: Vec<(usize, f64)>,
 }
 
@@ -98,8 +97,7 @@ fn measure(
     })
 }
 
-/// Nanoseconds over all documents; of several passes the fastest, because others
-/// use the machine, too.
+/// Nanoseconds for all documents. The fastest of several passes, because other processes use the machine too.
 fn fastest_pass(chain: &NamespaceChain, documents: &[RawDocumentBuf], batch: usize) -> Result<f64> {
     let batches: Vec<Vec<u8>> = documents.chunks(batch).map(joined).collect();
     let begun = Instant::now();
@@ -133,7 +131,7 @@ impl Measurements {
             self.plugin, self.documents, self.document_bytes
         ))?;
         console.line(format!(
-            "an instance is made and configured in {:.0} µs, and takes {} of memory",
+            "an instance is created and configured in {:.0} µs, and takes {} of memory",
             self.instantiate.as_secs_f64() * 1e6,
             size(self.memory_bytes)
         ))?;

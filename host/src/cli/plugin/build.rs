@@ -1,5 +1,4 @@
-//! `tidegate plugin build`: runs the build of the plugin's language, and says
-//! where the component is.
+//! `tidegate plugin build`: runs the build of the plugin's language, and prints the path of the component.
 
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
@@ -34,7 +33,7 @@ pub(super) fn execute(
     Ok(CommandStatus::Success)
 }
 
-/// Told by the file that the language's own tools look for.
+/// The language, detected by the manifest file of its tools.
 fn language(folder: &Path) -> Result<Language> {
     [
         ("Cargo.toml", Language::Rust),
@@ -45,13 +44,13 @@ fn language(folder: &Path) -> Result<Language> {
     .find_map(|(file, language)| folder.join(file).is_file().then_some(language))
     .ok_or_else(|| {
         usage_error(format!(
-            "{} holds no plugin: there is no Cargo.toml, plugin.py or package.json.",
+            "{} holds no plugin: Cargo.toml, plugin.py and package.json are missing.",
             folder.display()
         ))
     })
 }
 
-/// A core module by cargo, and a component of it.
+/// Builds a core module with cargo, and encodes it as a component.
 fn rust(folder: &Path) -> Result<PathBuf> {
     let mut cargo = Command::new("cargo");
     cargo
@@ -64,14 +63,14 @@ fn rust(folder: &Path) -> Result<PathBuf> {
         .context("cargo built no cdylib; Cargo.toml needs crate-type = [\"cdylib\", \"rlib\"]")?;
     let core = std::fs::read(&module).with_context(|| format!("read {}", module.display()))?;
     let component = componentize(&core)
-        .context("make a component of the module; is there a line export!(…) in src/lib.rs?")?;
+        .context("encode the module as a component; does src/lib.rs have a line export!(…)?")?;
     let stem = module.file_stem().unwrap_or_default().to_string_lossy();
     let file = folder.join(format!("{}.wasm", stem.replace('_', "-")));
     std::fs::write(&file, component).with_context(|| format!("write {}", file.display()))?;
     Ok(file)
 }
 
-/// The core module that cargo names last: the crates before it are its dependencies.
+/// The last core module in the messages of cargo. Earlier messages are about its dependencies.
 fn module_of(messages: &str) -> Option<PathBuf> {
     let messages = messages.lines().rev();
     let mut messages = messages.filter_map(|line| serde_json::from_str::<Value>(line).ok());
@@ -132,7 +131,7 @@ fn javascript(folder: &Path) -> Result<PathBuf> {
     Ok(folder.join(format!("{name}.wasm")))
 }
 
-/// The folder's own name, also of `.`.
+/// The name of a folder, resolved for `.`.
 fn name_of(folder: &Path) -> Result<String> {
     let folder = folder
         .canonicalize()
@@ -143,7 +142,7 @@ fn name_of(folder: &Path) -> Result<String> {
     Ok(name.to_string_lossy().into_owned())
 }
 
-/// Runs a tool to its end; what it says goes to standard error.
+/// Runs a tool, and returns its standard output. Its standard error is passed on.
 fn output(mut command: Command, tool: &str, remedy: &str) -> Result<String> {
     let child = command.stderr(Stdio::inherit()).spawn();
     let child = child.map_err(|error| match error.kind() {

@@ -6,10 +6,10 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use super::console::Color;
 
-/// Makes, checks, tries out and uploads plugins: WebAssembly components that decide what becomes of documents.
+/// Creates, checks, runs and uploads plugins: WebAssembly components that filter, change and route documents.
 #[derive(Debug, Parser)]
 #[command(name = "tidegate plugin", bin_name = "tidegate plugin")]
-#[command(after_help = "A guide from nothing to a running masked sync: docs/plugins.md")]
+#[command(after_help = "A guide to a first plugin and a masked sync: docs/plugins.md")]
 pub(super) struct CommandLine {
     #[command(subcommand)]
     pub(super) command: Command,
@@ -17,17 +17,17 @@ pub(super) struct CommandLine {
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Command {
-    /// Write a plugin that builds and has a test.
+    /// Create a plugin that builds and has a test.
     New(NewArgs),
     /// Build the plugin in a folder into a component.
     Build(BuildArgs),
-    /// Say whether a host can run a plugin, and whether it keeps to the rules.
+    /// Check that a host can run a plugin, and that the plugin keeps to the contract.
     Check(CheckArgs),
-    /// Show what a plugin makes of documents, before and after.
+    /// Run a plugin on documents, and show them before and after.
     Run(RunArgs),
-    /// Measure how fast a plugin is.
+    /// Measure the speed of a plugin.
     Bench(BenchArgs),
-    /// Show what a plugin is, and the configuration it takes.
+    /// Show the properties of a plugin, and the schema of its configuration.
     Inspect(InspectArgs),
     /// Upload a plugin to a running tidegate; activates nothing.
     Add(AddArgs),
@@ -46,7 +46,7 @@ pub(super) struct NewArgs {
     pub(super) into: PathBuf,
 }
 
-/// What a plugin is written in.
+/// The language of a plugin.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(super) enum Language {
     Rust,
@@ -66,11 +66,11 @@ pub(super) struct CheckArgs {
     #[command(flatten)]
     pub(super) subject: SubjectArgs,
 
-    /// Documents to try besides those that are made up, as for `run`: up to 1,000.
+    /// Up to 1,000 documents to check in addition to generated documents, as for `run`.
     #[arg(long = "in", value_name = "DOCUMENTS")]
     pub(super) input: Option<String>,
 
-    /// An earlier build: says whether both answer the same, and so whether `semantics` has to rise.
+    /// An earlier build: compares the answers of both, and with that checks `semantics`.
     #[arg(long, value_name = "FILE")]
     pub(super) against: Option<String>,
 
@@ -84,8 +84,8 @@ pub(super) struct RunArgs {
     #[command(flatten)]
     pub(super) subject: SubjectArgs,
 
-    /// Documents: FILE.json (an array, or one after the other; Extended JSON), FILE.bson (as mongodump
-    /// writes it), or mongodb://…/DATABASE.COLLECTION, which is only read.
+    /// Documents: FILE.json (an array or a sequence; Extended JSON), FILE.bson (as written by mongodump), or
+    /// mongodb://…/DATABASE.COLLECTION, which is only read.
     #[arg(
         long = "in",
         value_name = "DOCUMENTS",
@@ -93,20 +93,20 @@ pub(super) struct RunArgs {
     )]
     pub(super) input: Option<String>,
 
-    /// Names to route instead of documents: a file with DATABASE.COLLECTION a line, mongodb://… for all
-    /// collections of a cluster, or mongodb://…/DATABASE; only listed.
+    /// Names to route instead of documents: a file with a DATABASE.COLLECTION per line, mongodb://… for all
+    /// collections of a cluster, or mongodb://…/DATABASE. Clusters are only listed.
     #[arg(long, value_name = "NAMES", conflicts_with_all = ["input", "namespace"])]
     pub(super) names: Option<String>,
 
-    /// How many documents to read.
+    /// Most documents to read.
     #[arg(long, value_name = "N", default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..))]
     pub(super) limit: u32,
 
-    /// The namespace that the plugin is told; by default the one that is read, or test.documents.
+    /// Namespace for the plugin [default: the namespace of --in, or test.documents].
     #[arg(long, value_name = "DB.COLL")]
     pub(super) namespace: Option<String>,
 
-    /// How a replaced document is shown.
+    /// Style of replaced documents.
     #[arg(long, value_name = "STYLE", value_enum, default_value_t = Style::Unified)]
     pub(super) diff: Style,
 
@@ -114,7 +114,7 @@ pub(super) struct RunArgs {
     pub(super) color: Color,
 }
 
-/// How two forms of a document are set against one another.
+/// The style of a difference between two documents.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(super) enum Style {
     Unified,
@@ -126,11 +126,11 @@ pub(super) struct BenchArgs {
     #[command(flatten)]
     pub(super) subject: SubjectArgs,
 
-    /// Documents to take instead of generated ones of 1 KiB, as for `run`.
+    /// Documents to use instead of generated documents of 1 KiB, as for `run`.
     #[arg(long = "in", value_name = "DOCUMENTS")]
     pub(super) input: Option<String>,
 
-    /// How many different documents to take.
+    /// Number of different documents.
     #[arg(long, value_name = "N", default_value_t = 1024, value_parser = clap::value_parser!(u32).range(1..))]
     pub(super) documents: u32,
 
@@ -141,18 +141,18 @@ pub(super) struct BenchArgs {
 
 #[derive(Args, Debug)]
 pub(super) struct InspectArgs {
-    /// A component's file, or the name of a plugin that comes with tidegate.
+    /// A component file, or the name of a plugin that is shipped with tidegate.
     #[arg(value_name = "FILE")]
     pub(super) file: String,
 }
 
 #[derive(Args, Debug)]
 pub(super) struct AddArgs {
-    /// The component's file.
+    /// The component file.
     #[arg(value_name = "FILE")]
     pub(super) file: PathBuf,
 
-    /// Where the tidegate listens.
+    /// Host name or address of tidegate.
     #[arg(long, value_name = "HOST", default_value = "127.0.0.1")]
     pub(super) host: String,
 
@@ -168,11 +168,11 @@ pub(super) struct AddArgs {
 /// A plugin and its configuration.
 #[derive(Args, Debug)]
 pub(super) struct SubjectArgs {
-    /// A component's file, or the name of a plugin that comes with tidegate.
+    /// A component file, or the name of a plugin that is shipped with tidegate.
     #[arg(value_name = "FILE")]
     pub(super) file: String,
 
-    /// The plugin's configuration: a file, or the JSON itself [default: {}].
+    /// Configuration of the plugin: a file, or a JSON object [default: {}].
     #[arg(long, value_name = "CONFIG")]
     pub(super) config: Option<String>,
 }

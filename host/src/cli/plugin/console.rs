@@ -1,20 +1,20 @@
-//! Where a command prints, and whether in colour.
+//! The output of commands, with colours on a terminal.
 
 use std::io::{self, IsTerminal, Write};
 
 use clap::ValueEnum;
 
-/// When colours are used.
+/// The use of colours.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
 pub(super) enum Color {
-    /// On a terminal.
+    /// Colours on a terminal only.
     #[default]
     Auto,
     Always,
     Never,
 }
 
-/// The colours that are used.
+/// A colour.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Paint {
     Red,
@@ -23,7 +23,7 @@ pub(super) enum Paint {
     Faint,
 }
 
-/// Standard output, or a test's buffer.
+/// Standard output, or the buffer of a test.
 pub(super) struct Console {
     out: Box<dyn Write>,
     terminal: bool,
@@ -53,7 +53,7 @@ impl Console {
         writeln!(self.out, "{}", text.as_ref())
     }
 
-    /// The text in a colour, where there are colours.
+    /// The text in a colour, if colours are used.
     pub(super) fn paint(&self, paint: Paint, text: &str) -> String {
         if !self.colored {
             return text.to_owned();
@@ -68,7 +68,7 @@ impl Console {
     }
 }
 
-/// A number of bytes as one reads it.
+/// A number of bytes with a unit.
 pub(super) fn size(bytes: usize) -> String {
     let kib = bytes as f64 / 1024.0;
     if bytes < 1024 {
@@ -82,7 +82,7 @@ pub(super) fn size(bytes: usize) -> String {
 
 impl Drop for Console {
     fn drop(&mut self) {
-        // A reader that has gone misses nothing.
+        // Fails if the reader has closed the pipe, which then misses nothing.
         _ = self.out.flush();
     }
 }

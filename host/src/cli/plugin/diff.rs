@@ -1,4 +1,4 @@
-//! Documents as an author reads them: relaxed Extended JSON, one beside the other.
+//! Documents as text: relaxed Extended JSON, and differences between two documents.
 
 use bson::{Bson, Document, RawDocument};
 use similar::{ChangeTag, DiffOp, TextDiff};
@@ -6,13 +6,13 @@ use similar::{ChangeTag, DiffOp, TextDiff};
 use super::command::Style;
 use super::console::{Console, Paint};
 
-/// Lines around a change that are shown with it.
+/// Unchanged lines that are shown around a change.
 const CONTEXT: usize = 3;
 
-/// The widest column of two.
+/// Most characters of a column.
 const COLUMN: usize = 60;
 
-/// A document over several lines.
+/// A document on several lines.
 pub(super) fn pretty(document: &RawDocument) -> String {
     let value = extended_json(document);
     serde_json::to_string_pretty(&value).unwrap_or_else(|_| value.to_string())
@@ -26,12 +26,12 @@ pub(super) fn compact(document: &RawDocument, width: usize) -> String {
 fn extended_json(document: &RawDocument) -> serde_json::Value {
     match Document::try_from(document) {
         Ok(document) => Bson::Document(document).into_relaxed_extjson(),
-        // Its layout was checked before; a string in it may still not be UTF-8.
+        // The layout was validated before, but a string may not be UTF-8.
         Err(error) => serde_json::json!({ "not shown": error.to_string() }),
     }
 }
 
-/// The lines that say what became of a document.
+/// The lines of the difference between two documents.
 pub(super) fn difference(
     console: &Console,
     style: Style,

@@ -1,5 +1,4 @@
-//! The documents that a plugin is tried on: from a file, or the first of a
-//! collection, which is read and nothing else.
+//! The input documents of commands: from a file, or the first documents of a collection, which is only read.
 
 use std::fs::File;
 use std::io::{BufReader, Read};
@@ -15,10 +14,10 @@ use crate::mongo;
 
 use super::usage_error::usage_error;
 
-/// A server takes no larger one, but for a few of its own.
+/// The largest document of a server: 16 MiB, and 16 KiB for internal documents.
 const DOCUMENT_BYTES: u32 = (16 << 20) + (16 << 10);
 
-/// Documents, and where they are said to come from.
+/// Documents, and the namespace that the plugin is told.
 #[derive(Debug)]
 pub(super) struct InputDocuments {
     pub(super) namespace: Namespace,
@@ -34,7 +33,7 @@ pub(super) fn read(input: &str, limit: usize) -> Result<InputDocuments> {
     };
     if read.documents.is_empty() {
         let place = ConnectionString::new(input);
-        return Err(usage_error(format!("There are no documents in {place}.")));
+        return Err(usage_error(format!("{place} has no documents.")));
     }
     Ok(read)
 }
@@ -77,7 +76,7 @@ fn from_file(path: &Path, limit: usize) -> Result<InputDocuments> {
     })
 }
 
-/// Raw documents one behind the other, as mongodump writes them.
+/// Reads consecutive raw documents, as written by mongodump.
 fn from_bson(mut reader: impl Read, limit: usize) -> Result<Vec<RawDocumentBuf>> {
     let mut documents = Vec::new();
     while documents.len() < limit {
@@ -118,7 +117,7 @@ fn next_bson(reader: &mut impl Read) -> Result<Option<Vec<u8>>> {
     Ok(Some(bytes))
 }
 
-/// Arrays and objects, one behind the other: so an array of documents, or one a line.
+/// Reads a sequence of arrays and objects: an array of documents, or a document per line.
 pub(super) fn from_json(reader: impl Read, limit: usize) -> Result<Vec<RawDocumentBuf>> {
     let mut documents = Vec::new();
     for value in serde_json::Deserializer::from_reader(reader).into_iter::<Value>() {

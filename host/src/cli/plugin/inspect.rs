@@ -1,4 +1,4 @@
-//! `tidegate plugin inspect`: what a plugin is.
+//! `tidegate plugin inspect`: shows the properties of a plugin.
 
 use std::path::Path;
 

@@ -1,9 +1,7 @@
-//! `tidegate plugin …`: what an author of plugins needs, from the first file to
-//! the upload. Runs a component exactly as a sync would, and nothing else: no
-//! command here changes a cluster, and `add` alone talks to a running host.
+//! `tidegate plugin`: the tools for plugin authors, from the first file to the upload. They run components exactly as a
+//! sync does. No command changes a cluster, and only `add` connects to a running host.
 //!
-//! Exit codes: 0 done, 1 the plugin (or whoever refused it) is at fault, 2 the
-//! command line is.
+//! Exit codes: 0 success, 1 a fault of the plugin or a refusal of the host, 2 a fault of the command line.
 
 mod add;
 mod bench;
@@ -35,7 +33,7 @@ use command::{Command, CommandLine};
 use console::Console;
 use usage_error::is_usage_error;
 
-/// Runs the command that stands behind `tidegate plugin`, to its exit code.
+/// Runs a command of `tidegate plugin`, and returns its exit code. `arguments` are those after `plugin`.
 pub fn run(arguments: Vec<OsString>) -> ExitCode {
     let program = std::iter::once(OsString::from("tidegate plugin"));
     let command = match CommandLine::try_parse_from(program.chain(arguments)) {
@@ -66,8 +64,8 @@ fn execute(command: Command, console: &mut Console) -> anyhow::Result<CommandSta
     }
 }
 
-/// Help goes where output goes; what is wrong with the arguments does not, and
-/// is shown without the secrets of connection strings.
+/// Prints help to standard output, or a fault of the arguments to standard error, with the secrets of connection strings
+/// masked.
 fn explain(error: &clap::Error) -> ExitCode {
     let text = error.render().to_string();
     if error.use_stderr() {
@@ -79,7 +77,7 @@ fn explain(error: &clap::Error) -> ExitCode {
     }
 }
 
-/// True if the reader of what is printed has gone, as `head` does.
+/// Whether the reader of standard output has closed it, as `head` does.
 fn is_closed_pipe(error: &anyhow::Error) -> bool {
     let cause = error.downcast_ref::<io::Error>();
     cause.is_some_and(|error| error.kind() == io::ErrorKind::BrokenPipe)

@@ -1,5 +1,5 @@
-//! The names that a plugin which routes is tried on: from a file, or all that a
-//! cluster has, which is only listed.
+//! The input names of commands, for plugins that route: from a file, or all collections of a cluster, which is only
+//! listed.
 
 use std::path::Path;
 
@@ -12,7 +12,7 @@ use crate::mongo;
 use super::documents::{is_connection_string, namespace, split_path};
 use super::usage_error::usage_error;
 
-/// Reads `DATABASE.COLLECTION` a line, or lists the collections of a cluster or of one database.
+/// Reads a `DATABASE.COLLECTION` per line, or lists the collections of a cluster or a database.
 pub(super) fn read(input: &str) -> Result<Vec<Namespace>> {
     let names = if is_connection_string(input) {
         from_cluster(input)?
@@ -21,7 +21,7 @@ pub(super) fn read(input: &str) -> Result<Vec<Namespace>> {
     };
     if names.is_empty() {
         let place = ConnectionString::new(input);
-        return Err(usage_error(format!("There are no names in {place}.")));
+        return Err(usage_error(format!("{place} has no names.")));
     }
     Ok(names)
 }

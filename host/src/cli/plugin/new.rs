@@ -1,5 +1,5 @@
-//! `tidegate plugin new`: a plugin that builds and has a test, with all that it
-//! needs of ours in its folder: the contract, and for Rust the SDK.
+//! `tidegate plugin new`: creates a plugin that builds and has a test. Its folder contains all it needs of tidegate: the
+//! contract, and for Rust the SDK.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -21,10 +21,10 @@ static RAW_BSON: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/../plugins/raw-bson
 const SDK_MANIFEST: &[u8] = include_bytes!("../../../../plugins/sdk/Cargo.toml");
 const RAW_BSON_MANIFEST: &[u8] = include_bytes!("../../../../plugins/raw-bson/Cargo.toml");
 
-/// What stands in a template for the plugin's name.
+/// The placeholder for the plugin's name in a template.
 const NAME: &str = "{{name}}";
 
-/// The host takes no longer one.
+/// Most characters of a name, as in the host.
 const LONGEST_NAME: usize = 64;
 
 pub(super) fn execute(
@@ -64,7 +64,7 @@ fn next(language: Language) -> [&'static str; 2] {
     }
 }
 
-/// The name is a crate's, a folder's, and what an operator calls the plugin by.
+/// Checks a name, which is used for the crate, the folder and the component.
 fn check_name(name: &str) -> Result<()> {
     let is_word = |word: &str| {
         !word.is_empty()
@@ -82,7 +82,7 @@ fn check_name(name: &str) -> Result<()> {
     )))
 }
 
-/// Every file of the new folder.
+/// The files of the new folder.
 fn files(language: Language, name: &str) -> Vec<(PathBuf, Vec<u8>)> {
     let mut files = Vec::new();
     let template = match language {

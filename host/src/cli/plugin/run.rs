@@ -1,4 +1,4 @@
-//! `tidegate plugin run`: what a plugin makes of documents, or of names.
+//! `tidegate plugin run`: runs a plugin on documents or names, and shows the outcomes.
 
 use std::time::Instant;
 
@@ -18,10 +18,10 @@ use super::subject::{self, Subject};
 use super::usage_error::usage_error;
 use super::{command, names};
 
-/// How much of a document stands on the line that says what became of it.
+/// Most characters of a document on the line of its outcome.
 const WIDTH: usize = 100;
 
-/// How many documents came to which end.
+/// Documents by outcome.
 #[derive(Debug, Default)]
 struct Counts {
     kept: usize,
@@ -60,7 +60,7 @@ fn transform(
     if let Some(given) = &arguments.namespace {
         namespace = documents::namespace(given)?;
     }
-    // Every document is shown, also behind one that the plugin cannot handle.
+    // With `Stop`, a document that the plugin cannot handle would hide the documents after it.
     let chain = subject.chain(config, OnError::Quarantine, &namespace)?;
     let batch = joined(&documents);
     let begun = Instant::now();
@@ -83,7 +83,7 @@ fn transform(
     Ok(status(counts.errors))
 }
 
-/// Shows under which name each namespace is synced.
+/// Shows the route of each namespace.
 fn route(
     subject: &Subject,
     config: &Value,
@@ -93,7 +93,7 @@ fn route(
     let names = names::read(input)?;
     if !subject.exports("route") {
         return Err(usage_error(format!(
-            "{} has no route, so it says nothing of names; give documents with --in.",
+            "{} does not export route, so it does not decide about names; give documents with --in.",
             subject.plugin.info.name
         )));
     }
@@ -138,7 +138,7 @@ fn status(errors: usize) -> CommandStatus {
     }
 }
 
-/// Documents one behind the other, as a plugin is given them.
+/// Consecutive documents, in the form of a batch.
 pub(super) fn joined(documents: &[RawDocumentBuf]) -> Vec<u8> {
     documents
         .iter()

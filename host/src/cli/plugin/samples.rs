@@ -1,9 +1,7 @@
-//! Documents for a plugin that is given none: of every BSON type, or of the size
-//! of a document as one meets it.
+//! Generated documents for checks and benchmarks: of every BSON type, or of a typical size.
 //!
-//! A configuration names fields, and values that it looks for; so every string in it is taken
-//! for the name of a field, which the documents have, and whatever is in it for a value, which
-//! those fields have in some documents.
+//! A configuration names fields and values. So each of its strings is used as a field of the documents, and each of its
+//! scalars as a value of those fields in some documents.
 
 use std::collections::BTreeSet;
 
@@ -11,20 +9,20 @@ use anyhow::Result;
 use bson::{Bson, Document, RawDocumentBuf, doc};
 use serde_json::Value;
 
-/// One value of every BSON type and of every length of number, as Extended JSON.
+/// A value of every BSON type and of every length of number, as Extended JSON.
 const VALUES: &str = include_str!("samples.json");
 
-/// Documents in which the named fields have different values.
+/// Number of documents in which the named fields have different values.
 const MIXED: usize = 100;
 
-/// The types that the server takes no `_id` of.
+/// The types that the server refuses as `_id`.
 const NO_IDS: [&str; 3] = ["array", "regex", "undefined"];
 
-/// What a generated document for the bench has, about.
+/// Size of a generated document for a benchmark.
 const GENERATED_BYTES: usize = 1024;
 
-/// A document for each value, which has it everywhere, one for each `_id`, and some in which the
-/// fields that the configuration names have different values.
+/// Documents with each value in all fields, with each value as `_id`, and with different values in the fields that the
+/// configuration names.
 pub(super) fn of_every_type(config: &Value) -> Result<Vec<RawDocumentBuf>> {
     let values = values(config)?;
     let paths = paths(config);
@@ -49,7 +47,7 @@ pub(super) fn of_every_type(config: &Value) -> Result<Vec<RawDocumentBuf>> {
     raw(&documents)
 }
 
-/// Every type, texts of the kinds that plugins look for, and what the configuration says.
+/// Values of every type, typical texts, and the scalars of the configuration.
 fn values(config: &Value) -> Result<Vec<(String, Bson)>> {
     let known = serde_json::from_str::<serde_json::Map<_, _>>(VALUES)?;
     let known = known
@@ -68,7 +66,7 @@ fn values(config: &Value) -> Result<Vec<(String, Bson)>> {
     Ok(values)
 }
 
-/// What stands at the ends of a configuration.
+/// Collects the scalars of a configuration.
 fn collect_scalars(value: &Value, found: &mut Vec<Value>) {
     match value {
         Value::Array(values) => values
@@ -82,11 +80,11 @@ fn collect_scalars(value: &Value, found: &mut Vec<Value>) {
     }
 }
 
-/// Each field has a value of its own; neighbouring numbers give other pairs.
+/// A document with a different value in each field. Consecutive numbers give different pairs.
 fn mixed(paths: &BTreeSet<String>, values: &[(String, Bson)], number: usize) -> Document {
     let mut document = doc! { "_id": format!("mixed {number}") };
     for (place, path) in paths.iter().enumerate() {
-        // Co-prime steps, so that pairs of fields meet many pairs of values.
+        // Co-prime steps, so that pairs of fields take many pairs of values.
         let at = (number * (2 * place + 1) + number / values.len().max(1) + 7 * place)
             % values.len().max(1);
         if let Some((_, value)) = values.get(at) {
@@ -96,7 +94,7 @@ fn mixed(paths: &BTreeSet<String>, values: &[(String, Bson)], number: usize) -> 
     document
 }
 
-/// Different documents of about 1 KiB.
+/// Generates different documents of 1 KiB.
 pub(super) fn generated(config: &Value, count: usize) -> Result<Vec<RawDocumentBuf>> {
     let paths = paths(config);
     let documents: Vec<Document> = (0..count).map(|number| generate(&paths, number)).collect();
@@ -116,7 +114,7 @@ fn generate(paths: &BTreeSet<String>, number: usize) -> Document {
         "orders": (0..4).map(|order| doc! { "sku": format!("sku-{order}"), "count": order }).collect::<Vec<_>>(),
     };
     for path in paths {
-        // A name, a mail address or a date that is there already does better.
+        // A generated name, mail address or date is more typical.
         if !document.contains_key(path.split('.').next().unwrap_or(path)) {
             let value = Bson::String(format!("value {number}"));
             put(&mut document, path, &value);
@@ -133,7 +131,7 @@ fn raw(documents: &[Document]) -> Result<Vec<RawDocumentBuf>> {
     documents.iter().map(raw).collect()
 }
 
-/// Every string in a configuration that could be a dotted path.
+/// The strings of a configuration that may be dotted paths.
 fn paths(config: &Value) -> BTreeSet<String> {
     let mut found = BTreeSet::new();
     collect(config, &mut found);
@@ -154,7 +152,7 @@ fn collect(value: &Value, found: &mut BTreeSet<String>) {
     }
 }
 
-/// Puts a value at a dotted path, in place of what stands on the way.
+/// Sets a value at a dotted path, and replaces other values on the path by documents.
 fn put(document: &mut Document, path: &str, value: &Bson) {
     let Some((first, rest)) = path.split_once('.') else {
         document.insert(path, value.clone());
@@ -189,7 +187,7 @@ mod tests {
         Ok(())
     }
 
-    /// Finding 47: what a plugin looks for was in no document.
+    /// Finding 47: no document had the values of the configuration.
     #[test]
     fn f47_there_is_what_the_configuration_says() -> Result<()> {
         let config = json!({ "set": "card", "where": { "region": "EMEA", "level": 7 } });

@@ -1,4 +1,4 @@
-//! The plugin that a command is about, taken in as a host does it.
+//! The subject of a command: a plugin, loaded as a host loads it.
 
 use std::path::Path;
 
@@ -12,14 +12,14 @@ use crate::plugin::{Chain, InstalledComponent, NamespaceChain, Registry, Router,
 use super::command;
 use super::usage_error::usage_error;
 
-/// A plugin that this host can run.
+/// A loaded plugin.
 pub(super) struct Subject {
     pub(super) plugin: InstalledComponent,
     registry: Registry,
 }
 
 impl Subject {
-    /// The component in a file, or one that comes with this release.
+    /// Loads a component file, or a shipped component by name.
     pub(super) fn open(file: &str) -> Result<Self> {
         let registry = Registry::load(None, WasiPolicy::ShowOutput)?;
         let path = Path::new(file);
@@ -30,8 +30,7 @@ impl Subject {
             let names: Vec<&str> = shipped.map(|info| info.name.as_str()).collect();
             if !names.contains(&file) {
                 return Err(usage_error(format!(
-                    "There is no file {file}, and no plugin of that name comes with tidegate; \
-                     these do: {}.",
+                    "{file} is neither a file nor the name of a shipped plugin. Shipped plugins: {}.",
                     names.join(", ")
                 )));
             }
@@ -44,7 +43,7 @@ impl Subject {
         self.plugin.exports(interface)
     }
 
-    /// The plugin alone, configured; what it has to say of the documents of `namespace`.
+    /// A chain of this plugin alone, for the documents of `namespace`.
     pub(super) fn chain(
         &self,
         config: &Value,
@@ -57,13 +56,13 @@ impl Subject {
         let of_namespace = chain.of(namespace)?;
         of_namespace.with_context(|| {
             format!(
-                "{} has no transform, so it says nothing of documents; a plugin that routes is given --names",
+                "{} does not export transform, so it does not decide about documents; give names with --names",
                 self.plugin.info.name
             )
         })
     }
 
-    /// The plugin alone, configured; what it has to say of namespaces.
+    /// A router of this plugin alone.
     pub(super) fn router(&self, config: &Value) -> Result<Router> {
         let (options, registry) = (self.options(config, OnError::Stop), &self.registry);
         let pins = registry.pins(&options)?;
@@ -89,7 +88,7 @@ impl Subject {
     }
 }
 
-/// There is one plugin and one configuration here: which of `/start`'s it is does not help.
+/// Removes the position of the plugin in the options: a command has a single plugin.
 fn unprefixed(error: OperatorError) -> OperatorError {
     OperatorError::new(
         error.name,
@@ -97,13 +96,13 @@ fn unprefixed(error: OperatorError) -> OperatorError {
     )
 }
 
-/// The bytes of a component.
+/// Reads a component file.
 pub(super) fn read(file: &Path) -> Result<Vec<u8>> {
     std::fs::read(file)
         .map_err(|error| usage_error(format!("{} cannot be read: {error}.", file.display())))
 }
 
-/// The configuration that `--config` gives, if it is there.
+/// The configuration of `--config`, if given.
 pub(super) fn config(subject: &command::SubjectArgs) -> Result<Option<Value>> {
     let Some(given) = subject.config.as_deref() else {
         return Ok(None);
@@ -127,7 +126,7 @@ pub(super) fn config(subject: &command::SubjectArgs) -> Result<Option<Value>> {
     }
 }
 
-/// The same, and `{}` if there is none.
+/// The configuration of `--config`, or `{}`.
 pub(super) fn config_or_empty(subject: &command::SubjectArgs) -> Result<Value> {
     Ok(config(subject)?.unwrap_or_else(|| json!({})))
 }

@@ -1,5 +1,4 @@
-//! The backtrace of a trap, for the author to read: the plugin room gives it to
-//! the log, and an author has none.
+//! Prints the backtrace of a trap. The plugin room logs it, and these commands have no log.
 
 use std::fmt::Debug;
 use std::io::{self, Write};
@@ -12,15 +11,15 @@ use tracing_subscriber::util::SubscriberInitExt;
 
 use crate::observe::field;
 
-/// From now on, the first trap's backtrace goes to standard error.
+/// Prints the backtrace of the first trap from now on to standard error.
 pub(super) fn show() {
-    // Somebody else's log is as good a place.
+    // Fails if a subscriber is set already, which then receives the backtrace.
     _ = tracing_subscriber::registry()
         .with(FirstBacktrace(Once::new()))
         .try_init();
 }
 
-/// One is enough: a plugin that traps does so on document after document.
+/// A layer that prints the first backtrace only: a plugin that traps usually does so on every document.
 struct FirstBacktrace(Once);
 
 impl<S: Subscriber> Layer<S> for FirstBacktrace {
@@ -35,6 +34,7 @@ impl<S: Subscriber> Layer<S> for FirstBacktrace {
     }
 }
 
+/// The fields of a logged trap.
 #[derive(Default)]
 struct TrapFields {
     plugin: Option<String>,

@@ -1,5 +1,5 @@
-//! The released versions of the plugin contract: which a component was built for
-//! is read from its bytes, before any of it is compiled.
+//! The released versions of the plugin contract. The version of a component is read from its bytes, before anything is
+//! compiled.
 
 mod stamp;
 pub(super) mod v1_0_0;

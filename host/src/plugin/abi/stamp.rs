@@ -7,22 +7,22 @@ use wasmparser::{ComponentExternName, Parser, Payload};
 
 use super::super::sandbox::is_wasi;
 
-/// The contracts that this host knows. wasmtime matches interfaces by their major
-/// version and takes a newer one for compatible, so the host has to look itself.
+/// The range of contract versions that this host supports. wasmtime matches interfaces by major version and accepts
+/// newer ones as compatible, so the host checks the version itself.
 const MIN: Version = Version::new(1, 0, 0);
 const MAX: Version = Version::new(1, 0, 0);
 
 const PACKAGE: &str = "tidegate:plugin/";
 const INTERFACES: [&str; 4] = ["describe", "route", "transform", "migrate"];
 
-/// What a component's outside says.
+/// The contract version and the interfaces of a component.
 #[derive(Debug, PartialEq, Eq)]
 pub(in super::super) struct Stamp {
-    /// The newest version among the interfaces that it exports.
+    /// The newest version among the exported interfaces.
     pub(in super::super) version: Version,
-    /// Those interfaces, without package and version.
+    /// The exported interfaces of the contract, without package and version.
     pub(in super::super) interfaces: BTreeSet<String>,
-    /// True if it imports WASI.
+    /// Whether the component imports WASI.
     pub(in super::super) wasi: bool,
 }
 
@@ -83,13 +83,13 @@ fn check_imports(imports: &[String]) -> Result<(), String> {
         return Ok(());
     }
     Err(format!(
-        "it imports {}, and this host has nothing of that name for it; build it for \
-         wasm32-unknown-unknown, or leave out what needs the import",
+        "it imports {}, which this host does not provide; build it for wasm32-unknown-unknown, \
+         or remove the code that needs the import",
         unknown.join(", ")
     ))
 }
 
-/// The names of a component's imports and exports, nested components left out.
+/// The names of a component's imports and exports, without those of nested components.
 #[derive(Default)]
 struct Externs {
     imports: Vec<String>,
@@ -121,7 +121,7 @@ impl Externs {
     }
 }
 
-/// Newer tools write `…@1` and the rest of the version apart from it.
+/// The name with its whole version: newer tools write `…@1`, and the rest of the version separately.
 fn full_name(name: &ComponentExternName<'_>) -> String {
     format!("{}{}", name.name, name.version_suffix.unwrap_or_default())
 }

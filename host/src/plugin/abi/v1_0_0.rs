@@ -1,5 +1,4 @@
-//! `tidegate:plugin@1.0.0`: the generated bindings, and the types of the host in
-//! place of theirs. No behaviour.
+//! `tidegate:plugin@1.0.0`: the generated bindings, and conversions to the types of the host. No behaviour.
 
 use wasmtime::component::{Instance, InstancePre};
 use wasmtime::{Result, Store};
@@ -30,7 +29,7 @@ use bindings::exports::tidegate::plugin::{describe, route};
 pub(in super::super) use bindings::exports::tidegate::plugin::{migrate, transform};
 pub(in super::super) use describe::{ConfigError, Description};
 
-/// Where a component's exports are; an interface that it has not is `None`.
+/// The indices of a component's exports. `None` for an interface that it does not export.
 pub(in super::super) struct Indices {
     describe: describe::GuestIndices,
     route: Option<route::GuestIndices>,
@@ -47,7 +46,7 @@ pub(in super::super) struct Exports {
 }
 
 impl Indices {
-    /// Looks up the interfaces that the stamp names.
+    /// Looks up the interfaces of the stamp.
     pub(in super::super) fn new(stamp: &Stamp, blueprint: &InstancePre<Guest>) -> Result<Self> {
         let has = |interface| stamp.interfaces.contains(interface);
         Ok(Self {
@@ -64,7 +63,7 @@ impl Indices {
         })
     }
 
-    /// Compares the types of the exports with the contract, and gives them.
+    /// Checks the types of the exports against the contract, and returns the exports.
     pub(in super::super) fn load(
         &self,
         store: &mut Store<Guest>,
@@ -89,7 +88,7 @@ impl Indices {
 }
 
 impl ConfigError {
-    /// The stable name for what the component calls a fault.
+    /// The error name of a fault in the configuration.
     pub(in super::super) fn name(&self) -> ErrorName {
         match self.fault {
             describe::ConfigFault::UnknownField => ErrorName::UnknownField,

@@ -1,5 +1,5 @@
-//! What became of documents, in their order. Nothing is stored as long as all are
-//! kept, and no document is ever copied on its own.
+//! The outcomes of a batch, in the order of its documents. Nothing is stored while all documents are kept, and
+//! replacements stay in the buffers of the guests.
 
 use std::ops::Range;
 
@@ -7,29 +7,30 @@ use super::super::batch::documents;
 use super::fault::Fault;
 use super::metrics::Tally;
 
-/// What the chain made of the documents of one batch.
+/// The output of the chain for a batch.
 #[derive(Debug, Default)]
 pub struct BatchOutput {
     count: usize,
-    /// Empty as long as all are kept; one for each document from then on.
+    /// Empty while all documents are kept; otherwise a verdict for each document.
     verdicts: Vec<Verdict>,
-    /// What the guests gave, as they gave it.
+    /// The replacements, as the guests returned them.
     buffers: Vec<Vec<u8>>,
 }
 
-/// What became of one document.
+/// The outcome of one document.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Outcome<'a> {
-    /// Written as it came.
+    /// Written unchanged.
     Keep,
-    /// Not on the destination.
+    /// Not written; removed from the destination if it is there.
     Drop,
-    /// Written in this form.
+    /// Written as this document.
     Replaced(&'a [u8]),
-    /// Put aside.
+    /// Not written, and recorded in the quarantine.
     Quarantined(&'a Fault),
 }
 
+/// An [`Outcome`] with the span of its replacement.
 #[derive(Debug)]
 pub(super) enum Verdict {
     Keep,
@@ -38,7 +39,7 @@ pub(super) enum Verdict {
     Quarantined(Box<Fault>),
 }
 
-/// Where a replacement lies.
+/// The place of a replacement.
 #[derive(Debug)]
 pub(super) struct Span {
     pub(super) buffer: usize,
@@ -46,6 +47,7 @@ pub(super) struct Span {
 }
 
 impl BatchOutput {
+    /// The number of documents.
     pub fn len(&self) -> usize {
         self.count
     }
@@ -54,12 +56,12 @@ impl BatchOutput {
         self.count == 0
     }
 
-    /// True if every document is kept: the batch can be written as it is.
+    /// Whether every document is kept, so that the batch can be written as it is.
     pub fn is_unchanged(&self) -> bool {
         self.verdicts.is_empty()
     }
 
-    /// One for each document, in their order.
+    /// The outcome of each document, in order.
     pub fn outcomes(&self) -> impl Iterator<Item = Outcome<'_>> {
         let unchanged = if self.is_unchanged() { self.count } else { 0 };
         std::iter::repeat_n(Outcome::Keep, unchanged)
@@ -87,7 +89,7 @@ impl BatchOutput {
         }
     }
 
-    /// With an verdict for each document, in places of one buffer.
+    /// An output with a verdict for each document, and replacements in one buffer.
     pub(super) fn of(verdicts: Vec<Verdict>, buffer: Vec<u8>) -> Self {
         Self {
             count: verdicts.len(),
@@ -102,7 +104,7 @@ impl BatchOutput {
         self.count += 1;
     }
 
-    /// Puts what became of the documents behind these.
+    /// Appends the output for the next documents.
     pub(super) fn append(&mut self, mut next: Self) {
         if self.count == 0 {
             *self = next;
@@ -118,8 +120,7 @@ impl BatchOutput {
         }
     }
 
-    /// The documents that a later stage sees, in the form it sees them, and which
-    /// of `before` they are.
+    /// The input of the next stage, and the position of each of its documents in `before`.
     pub(super) fn live(&self, before: &[u8]) -> (Vec<u8>, Vec<usize>) {
         let mut bytes = Vec::with_capacity(before.len());
         let mut positions = Vec::with_capacity(self.count);
@@ -134,7 +135,7 @@ impl BatchOutput {
         (bytes, positions)
     }
 
-    /// Takes over what a later stage made of the documents at `positions`.
+    /// Overlays the output of the next stage, for the documents at `positions`.
     pub(super) fn overlay(&mut self, positions: &[usize], mut later: Self) {
         if later.is_unchanged() {
             return;

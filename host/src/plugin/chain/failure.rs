@@ -1,4 +1,4 @@
-//! A call without an outcome.
+//! Failures of calls, and the document or plugin at fault.
 
 use super::super::abi::v1_0_0::transform;
 use super::super::batch::Batch;
@@ -13,19 +13,19 @@ pub(super) struct Failure {
     pub(super) error: Box<Error>,
 }
 
-/// Whom a failure is about.
+/// The party at fault.
 #[derive(Clone, Copy)]
 pub(super) enum Blame {
     /// The document at this position of the batch.
     Document(usize, FaultKind),
-    /// One of them: the guest is gone, and cannot say which.
+    /// An unknown document of the batch: the guest trapped.
     Unknown(FaultKind),
-    /// The plugin as a whole: no document can be put aside for it.
+    /// The plugin itself: no document can be quarantined for it.
     Plugin,
 }
 
 impl Failure {
-    /// The guest did not answer.
+    /// The failure of a call that ended without an answer.
     pub(super) fn ended(error: Error) -> Self {
         let blame = match &error {
             Error::Trapped { trap, .. } => Blame::Unknown(FaultKind::Trap(trap.kind)),
@@ -37,7 +37,7 @@ impl Failure {
         }
     }
 
-    /// The guest answered with an error.
+    /// The failure of a call that the guest answered with an error.
     pub(super) fn answered(error: transform::Error, batch: Batch<'_>, call: Call) -> Self {
         let (blame, reason) = match error {
             transform::Error::Fatal(reason) => (Blame::Plugin, reason),
@@ -58,7 +58,7 @@ impl Failure {
         }
     }
 
-    /// Without the secrets that the guest was configured with.
+    /// Masks the secrets of the guest's configuration.
     pub(super) fn masked(self, pool: &Pool) -> Self {
         Self {
             error: Box::new(pool.masked(*self.error)),
@@ -66,7 +66,7 @@ impl Failure {
         }
     }
 
-    /// The guest answered with nonsense.
+    /// The failure of a call with invalid output.
     pub(super) fn invalid(error: &OutputError, call: Call) -> Self {
         let blame = error.index.map_or(Blame::Plugin, |index| {
             Blame::Document(index, FaultKind::Output)

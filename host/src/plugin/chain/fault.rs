@@ -1,35 +1,35 @@
-//! Why a document has no outcome.
+//! Faults: the reasons for which documents are quarantined.
 
 use std::fmt;
 
 use super::super::error::Error;
 use super::super::sandbox::TrapKind;
 
-/// Why a document is put aside.
+/// The reason for which a document is quarantined.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Fault {
     pub component: String,
     pub digest: String,
-    /// The function that was called.
+    /// The called function.
     pub export: &'static str,
     pub kind: FaultKind,
     /// A sentence for the operator.
     pub reason: String,
 }
 
-/// Who says that something is wrong.
+/// The kind of a fault.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum FaultKind {
-    /// The plugin: it cannot handle the document.
+    /// The plugin reports that it cannot handle the document.
     Document,
-    /// The host: what the plugin gave for the document cannot be written.
+    /// The host cannot write the output of the plugin.
     Output,
-    /// Nobody: the call ended.
+    /// The call trapped.
     Trap(TrapKind),
 }
 
 impl Fault {
-    /// What the operator is told of `error`, which is about one document.
+    /// The fault of an error about one document.
     pub(super) fn new(kind: FaultKind, error: &Error) -> Self {
         let (call, reason) = match error {
             Error::Failed { call, reason } => (Some(call), reason.clone()),

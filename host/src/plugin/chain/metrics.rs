@@ -1,5 +1,5 @@
-//! Counters of one stage of the chain, shared by all workers: atomics, and one lock
-//! a batch. They are this process's: a restart begins at zero.
+//! Counters of a stage of the chain, shared by all workers: atomics, and a lock taken once per call. They count since
+//! the start of the process.
 
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
@@ -13,7 +13,7 @@ use crate::observe::LatencyRecorder;
 use super::super::component_info::ComponentInfo;
 use super::super::error::{Error, Result};
 
-/// The documents of one batch by what became of them.
+/// Documents of a batch by outcome, and their bytes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Tally {
     pub(super) kept: usize,
@@ -24,7 +24,7 @@ pub(super) struct Tally {
     pub(super) bytes_out: usize,
 }
 
-/// The counters of one stage.
+/// The counters of a stage.
 pub(super) struct Meters {
     kept: AtomicU64,
     dropped: AtomicU64,
@@ -55,18 +55,21 @@ impl Meters {
         })
     }
 
+    /// Records a call.
     pub(super) fn called(&self, elapsed: Duration) {
         self.latency.record(elapsed);
         let elapsed_us = u64::try_from(elapsed.as_micros()).unwrap_or(u64::MAX);
-        // Fails beyond what a histogram can hold, which no deadline allows.
+        // Fails only above the range of the histogram, which exceeds every deadline.
         let _ = self.latency_us.lock().record(elapsed_us);
     }
 
+    /// Records a call without an outcome.
     pub(super) fn failed(&self, trapped: bool) {
         let counter = if trapped { &self.traps } else { &self.errors };
         counter.fetch_add(1, Relaxed);
     }
 
+    /// Records the outcomes of a batch.
     pub(super) fn done(&self, tally: Tally) {
         for (counter, more) in [
             (&self.kept, tally.kept),

@@ -1,8 +1,7 @@
-//! The plugins that a sync's documents go through, one behind the other.
+//! The chain: the plugins that transform the documents of a sync, in order.
 //!
-//! A stage sees what the one before has made of a document; one that was dropped or
-//! put aside goes no further. Documents are handed over in batches and answered in
-//! place: where all are kept, nothing is copied back.
+//! A stage sees a document as the previous stage returned it. A dropped or quarantined document goes no further.
+//! Documents are passed in batches; a batch whose documents are all kept is not copied.
 
 mod batch_output;
 mod failure;
@@ -30,7 +29,7 @@ pub use batch_output::{BatchOutput, Outcome};
 pub use fault::{Fault, FaultKind};
 pub(super) use swap_lock::SwapLock;
 
-/// The plugins of one sync, configured. Shared by all tasks.
+/// The configured plugins of a sync. Shared by all tasks.
 pub struct Chain {
     stages: Vec<Arc<Stage>>,
     swap_lock: SwapLock,
@@ -38,6 +37,10 @@ pub struct Chain {
 
 impl Chain {
     /// Configures the document filter, and then the plugins that transform, in their order.
+    ///
+    /// # Errors
+    ///
+    /// A refused configuration, with its path in the options.
     pub fn new(
         registry: &Registry,
         options: &StartOptions,
@@ -63,14 +66,17 @@ impl Chain {
         })
     }
 
-    /// True if no document is seen by any plugin.
+    /// Whether the sync has no plugin that transforms.
     pub fn is_empty(&self) -> bool {
         self.stages.is_empty()
     }
 
-    /// The stages that see documents of the source namespace; `None` if there are
-    /// none. Ask once a collection and keep the answer: swaps reach it, but for one of
-    /// the namespace filter, after which other stages may see the namespace.
+    /// The stages for a source namespace, `None` if no stage admits it. Callers keep the result for a collection: it
+    /// follows swaps. After a swap of the namespace filter other stages may admit the namespace, so it is built again.
+    ///
+    /// # Errors
+    ///
+    /// `PluginFailed` or `PluginTrapped`, from the namespace filter.
     pub fn of(
         &self,
         source: &Namespace,
@@ -88,8 +94,12 @@ impl Chain {
         }))
     }
 
-    /// True if what becomes of documents of the source namespace hangs on the component in
-    /// this slot: a plugin's that sees them, or the filter that says which plugins do.
+    /// Whether the outcome for documents of `source` depends on the component in `slot`: a plugin that admits the
+    /// namespace, or the namespace filter that gates a plugin.
+    ///
+    /// # Errors
+    ///
+    /// `PluginFailed` or `PluginTrapped`, from the namespace filter.
     pub fn depends_on(
         &self,
         slot: Slot,
@@ -105,7 +115,7 @@ impl Chain {
         Ok(false)
     }
 
-    /// What each stage has done, in the order of the chain.
+    /// The counters of each stage, in the order of the chain.
     pub fn metrics(&self) -> Vec<PluginProgress> {
         self.stages.iter().map(|stage| stage.metrics()).collect()
     }
@@ -118,7 +128,7 @@ impl Chain {
         self.stages.iter().flat_map(|stage| stage.usages())
     }
 
-    /// Asks a pool that is to be used for `usage`, if that is one of the chain's.
+    /// Tries a new pool of `usage`, if the usage belongs to the chain.
     pub(super) fn try_out(&self, usage: &Arc<Usage>, pool: &Pool) -> Result<()> {
         for stage in &self.stages {
             stage.try_out(usage, pool)?;
@@ -126,7 +136,7 @@ impl Chain {
         Ok(())
     }
 
-    /// Asks the components in these slots, before a sync relies on them.
+    /// Tries the components in these slots, before a sync relies on them.
     pub(super) fn self_check(&self, slots: &[Slot]) -> Result<()> {
         for usage in self.usages().filter(|usage| slots.contains(&usage.slot)) {
             self.try_out(usage, &usage.pool())?;
@@ -135,7 +145,7 @@ impl Chain {
     }
 }
 
-/// The stages that see one namespace. Cheap to clone and to keep.
+/// The stages for one namespace. Cheap to clone.
 #[derive(Clone)]
 pub struct NamespaceChain {
     stages: Arc<[Arc<Stage>]>,
@@ -144,7 +154,7 @@ pub struct NamespaceChain {
 }
 
 impl NamespaceChain {
-    /// `Document` if any stage has to see whole documents.
+    /// The scope of the chain: `Document` if any stage needs whole documents.
     pub fn scope(&self) -> Scope {
         let whole = |pool: &Arc<Pool>| pool.component().installed().scope == Scope::Document;
         if self.pools().iter().any(whole) {
@@ -154,8 +164,12 @@ impl NamespaceChain {
         }
     }
 
-    /// Runs documents, as raw BSON one behind the other, through all stages. An error
-    /// is about the first document that has no outcome, and stops the sync before it.
+    /// Runs consecutive raw BSON documents through all stages. Blocks for microseconds per document, and at most for
+    /// the deadline of each call.
+    ///
+    /// # Errors
+    ///
+    /// `PluginFailed` or `PluginTrapped`, with the first document without an outcome. The sync stops before it.
     pub fn transform(&self, documents: &[u8]) -> std::result::Result<BatchOutput, OperatorError> {
         let pools = self.pools();
         let mut done = BatchOutput::default();
@@ -166,12 +180,12 @@ impl NamespaceChain {
         Ok(done)
     }
 
-    /// The memory of one instance of each stage, the largest of those that wait.
+    /// Memory in bytes of one instance per stage, the largest idle instance of each.
     pub fn memory_bytes(&self) -> usize {
         self.pools().iter().map(|pool| pool.memory_bytes()).sum()
     }
 
-    /// The components as they are now, all before a swap or all behind it.
+    /// The current components: all from before a swap, or all from after it.
     fn pools(&self) -> Vec<Arc<Pool>> {
         let _no_swap = self.swap_lock.shared();
         self.stages

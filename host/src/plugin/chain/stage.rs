@@ -1,8 +1,7 @@
-//! One plugin of the chain: its calls, and what follows when one goes wrong.
+//! A stage: a plugin of the chain, its calls, and the recovery from failed calls.
 //!
-//! Either every document of a batch has an outcome that was checked, or the batch
-//! has none and the error says why. A document that is put aside is counted as
-//! such, and its neighbours are asked for again without it.
+//! Invariant: either every document of a batch has a validated outcome, or the batch fails with an error. After a
+//! document is quarantined, its neighbours are passed again without it.
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -23,18 +22,19 @@ use super::fault::{Fault, FaultKind};
 use super::metrics::Meters;
 use super::validation::validate;
 
-/// A namespace, also as guests are given it.
+/// A namespace, and its form as an argument of guests. Converted once per namespace.
 pub(super) struct NamespaceArg {
     name: Namespace,
     argument: transform::Namespace,
 }
 
-/// What is left to do of a batch, the next step last.
+/// A remaining task of a batch. Tasks form a stack: the next task is the last.
 enum Task<'a> {
     Ask(Batch<'a>),
     Quarantine(Fault),
 }
 
+/// A plugin of the chain.
 pub(super) struct Stage {
     usage: GatedUsage,
     meters: Meters,
@@ -68,7 +68,7 @@ impl Stage {
         self.meters.read(self.usage().pool().component().info())
     }
 
-    /// Asks a pool that is to be used for `usage`, if that is one of this stage's.
+    /// Tries a new pool of `usage`, if the usage belongs to this stage.
     pub(super) fn try_out(&self, usage: &Arc<Usage>, pool: &Pool) -> Result<()> {
         let namespace = Namespace::new("tidegate", "self-check");
         if self
@@ -92,7 +92,7 @@ impl Stage {
         }
     }
 
-    /// Asks about documents that lie one behind the other.
+    /// Runs consecutive documents through the plugin.
     pub(super) fn run(
         &self,
         pool: &Pool,
@@ -115,8 +115,8 @@ impl Stage {
         done: &mut BatchOutput,
     ) -> Result<()> {
         let mut tasks = vec![Task::Ask(batch)];
-        // How many documents a call is given: as many as there are, until one fails. Where many
-        // do, each call would else be given all that are left.
+        // Most documents of a call: unlimited until a call fails. Without this limit each call after a failure would
+        // be given all remaining documents again, which is quadratic where many documents fail.
         let mut window = usize::MAX;
         while let Some(task) = tasks.pop() {
             let batch = match task {
@@ -144,8 +144,7 @@ impl Stage {
         Ok(())
     }
 
-    /// Says what is left to do of a batch whose call failed, and how many documents the next call
-    /// is given.
+    /// Pushes the remaining tasks of a batch whose call failed. Returns the most documents of the next call.
     fn recover<'a>(
         &self,
         pool: &Pool,
@@ -173,8 +172,8 @@ impl Stage {
         }
     }
 
-    /// Finds the document that ended a guest: each is given alone to a fresh one, up
-    /// to the first that fails. Gives back what is behind that one.
+    /// Finds the document that ended a guest: gives each document alone to a fresh instance, up to the first that
+    /// fails. Returns the documents after it.
     fn one_by_one<'a>(
         &self,
         pool: &Pool,
@@ -197,7 +196,7 @@ impl Stage {
                 }
             }
         }
-        // Alone, none of them does it: these outcomes are as good as the batch's.
+        // No document fails alone: these outcomes are as valid as those of the batch.
         trap.log();
         Ok(Batch {
             bytes: &[],
@@ -205,7 +204,7 @@ impl Stage {
         })
     }
 
-    /// Stops, or says why the document is put aside: as the operator has chosen.
+    /// Applies the operator's `onError`: an error that stops the sync, or the fault for the quarantine.
     fn fault(
         &self,
         namespace: &NamespaceArg,
@@ -223,7 +222,7 @@ impl Stage {
         }
     }
 
-    /// One call.
+    /// Calls the plugin once, and validates its output.
     fn ask(
         &self,
         pool: &Pool,
@@ -258,7 +257,7 @@ impl Stage {
     }
 }
 
-/// Which instance is called.
+/// The instance to call: a pooled instance, or a new one.
 #[derive(Clone, Copy)]
 enum InstanceChoice {
     Warm,
@@ -274,7 +273,7 @@ impl NamespaceArg {
     }
 }
 
-/// An error about a batch as a whole names its first document.
+/// Names the first document of a batch in an error about the whole batch.
 fn name_first(error: Error, namespace: &NamespaceArg, batch: Batch<'_>) -> Error {
     error.about(&name_of(batch.bytes, &namespace.name))
 }

@@ -1,4 +1,4 @@
-//! What a guest answers for one batch, checked before anything of it is used.
+//! Validates the output of a guest for a batch, before any of it is used.
 
 use crate::model::raw;
 
@@ -9,10 +9,10 @@ use super::batch_output::{BatchOutput, Span, Verdict};
 /// The largest document that a server stores.
 const DOCUMENT_BYTES: usize = 16 << 20;
 
-/// Why an answer cannot be used.
+/// Invalid output of a guest.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct OutputError {
-    /// The document at fault; `None` if it is the answer as a whole.
+    /// The position of the document at fault. `None` for a fault of the whole output.
     pub(super) index: Option<usize>,
     pub(super) reason: String,
 }
@@ -33,7 +33,7 @@ impl OutputError {
     }
 }
 
-/// Reads the answer for `batch`.
+/// Validates the output for `batch`: a verdict for each document, and replacements that can be written.
 pub(super) fn validate(batch: Batch<'_>, outcome: Outcome) -> Result<BatchOutput, OutputError> {
     let Outcome {
         verdicts,
@@ -83,7 +83,7 @@ pub(super) fn validate(batch: Batch<'_>, outcome: Outcome) -> Result<BatchOutput
     Ok(BatchOutput::of(checked, replacements))
 }
 
-/// The length of the replacement at the head of `rest`, which may stand for `document`.
+/// Validates the replacement of `document` at the start of `rest`, and returns its length.
 fn check(document: &[u8], rest: &[u8]) -> Result<usize, String> {
     if rest.is_empty() {
         return Err("it gave no replacement".to_owned());

@@ -1,4 +1,4 @@
-//! One component: compiled once, and its instances.
+//! A component, compiled once, and its instances.
 
 use wasmtime::Store;
 use wasmtime::component::InstancePre;
@@ -13,10 +13,10 @@ use super::super::migration::{Direction, MigrationStep};
 use super::super::sandbox::{Engine, Engines, Guest, Trap, WasiPolicy};
 use super::schema::Schema;
 
-/// The largest component; Python's have 18 MB.
+/// Most bytes of a component. Python components have 18 MB.
 const COMPONENT_BYTES: usize = 64 << 20;
 
-/// A component, checked and compiled.
+/// A checked and compiled component.
 pub(in super::super) struct Component {
     installed: InstalledComponent,
     schema: Schema,
@@ -26,8 +26,8 @@ pub(in super::super) struct Component {
 }
 
 impl Component {
-    /// Compiles `bytes` and asks the component what it is. A component of the
-    /// feature set has to be what `manifest` says.
+    /// Compiles `bytes` and reads the description of the component. A component of the feature set has to match its
+    /// manifest entry.
     pub(in super::super) fn load(
         engines: &Engines,
         wasi: WasiPolicy,
@@ -66,7 +66,7 @@ impl Component {
         &self.installed.info
     }
 
-    /// What an operator is told of it.
+    /// The properties of the component.
     pub(in super::super) fn installed(&self) -> &InstalledComponent {
         &self.installed
     }
@@ -75,11 +75,12 @@ impl Component {
         &self.schema
     }
 
-    /// True if the component has the interface.
+    /// Whether the component exports the interface.
     pub(in super::super) fn exports(&self, interface: &str) -> bool {
         self.installed.exports(interface)
     }
 
+    /// A new instance, not configured.
     pub(in super::super) fn instantiate(&self) -> Result<Instance> {
         let mut store = self.engine.store();
         let exports = self
@@ -92,7 +93,7 @@ impl Component {
         }
     }
 
-    /// Sets an instance up; nothing else may be called before.
+    /// Configures an instance. Has to be its first call.
     pub(in super::super) fn configure(&self, instance: &mut Instance, config: &str) -> Result<()> {
         let answer = self.call(instance, "configure", |exports, store| {
             exports.describe.call_configure(store, config)
@@ -104,14 +105,14 @@ impl Component {
         })
     }
 
-    /// Asks a configured instance about one namespace.
+    /// Routes a namespace with a configured instance.
     pub(in super::super) fn route(
         &self,
         instance: &mut Instance,
         namespace: &Namespace,
     ) -> Result<Route> {
         let answer = self.call(instance, "route", |exports, store| {
-            let route = exports.route.as_ref().ok_or_else(not_there)?;
+            let route = exports.route.as_ref().ok_or_else(missing_export)?;
             route.call_route(store, &namespace.into())
         })?;
         let failed = |reason| Error::Failed {
@@ -126,7 +127,7 @@ impl Component {
         }
     }
 
-    /// Gives a configured instance one batch of raw BSON.
+    /// Transforms a batch of raw BSON with a configured instance.
     pub(in super::super) fn transform(
         &self,
         instance: &mut Instance,
@@ -134,21 +135,21 @@ impl Component {
         documents: &[u8],
     ) -> Result<std::result::Result<transform::Outcome, transform::Error>> {
         self.call(instance, "transform", |exports, store| {
-            let transform = exports.transform.as_ref().ok_or_else(not_there)?;
+            let transform = exports.transform.as_ref().ok_or_else(missing_export)?;
             transform.call_transform(store, namespace, documents)
         })
     }
 
-    /// Asks a configured instance which step of the metadata it is.
+    /// Reads the migration step of a configured instance.
     pub(in super::super) fn which_step(&self, instance: &mut Instance) -> Result<MigrationStep> {
         let step = self.call(instance, "which-step", |exports, store| {
-            let migrate = exports.migrate.as_ref().ok_or_else(not_there)?;
+            let migrate = exports.migrate.as_ref().ok_or_else(missing_export)?;
             migrate.call_which_step(store)
         })?;
         Ok(step.into())
     }
 
-    /// Gives a configured instance one batch of metadata.
+    /// Migrates a batch of metadata with a configured instance.
     pub(in super::super) fn migrate(
         &self,
         instance: &mut Instance,
@@ -157,7 +158,7 @@ impl Component {
         batch: &migrate::Documents,
     ) -> Result<std::result::Result<Vec<migrate::Documents>, migrate::Error>> {
         self.call(instance, "migrate", |exports, store| {
-            let migrate = exports.migrate.as_ref().ok_or_else(not_there)?;
+            let migrate = exports.migrate.as_ref().ok_or_else(missing_export)?;
             migrate.call_migrate(store, direction.into(), session, batch)
         })
     }
@@ -186,8 +187,7 @@ impl Component {
     }
 }
 
-/// What can be seen without compiling. Errors here and below are clauses for the
-/// operator.
+/// Checks a component without compiling it. Errors here and below are clauses for the operator.
 pub(in super::super) fn admit(
     bytes: &[u8],
     wasi: WasiPolicy,
@@ -201,7 +201,7 @@ pub(in super::super) fn admit(
     let stamp = Stamp::read(bytes)?;
     if stamp.wasi && wasi == WasiPolicy::Refuse {
         return Err(
-            "it imports WASI, which this host was told to refuse (--plugin-wasi); build it without"
+            "it imports WASI, which this host refuses (--plugin-wasi); build it without WASI"
                 .to_owned(),
         );
     }
@@ -232,7 +232,7 @@ fn describe(
     let exports = match exports {
         Err(error) if store.data().wanted_more() => {
             return Err(format!(
-                "its memories begin with more than they may have together: {error:#}"
+                "its memories begin with more than their common limit: {error:#}"
             ));
         }
         exports => exports.map_err(unfit)?,
@@ -245,7 +245,7 @@ fn unfit(error: wasmtime::Error) -> String {
     format!("it does not fit the contract: {error:#}")
 }
 
-/// What the component says of itself, which is what the manifest says of it.
+/// The identity of a component by its own description, which has to match the manifest entry.
 fn info(
     digest: &str,
     stamp: &Stamp,
@@ -256,7 +256,7 @@ fn info(
         .interfaces
         .iter()
         .find(|interface| *interface != "describe");
-    let said = check(ComponentInfo {
+    let described = check(ComponentInfo {
         role: manifest.map_or_else(
             || role.cloned().unwrap_or_default(),
             |info| info.role.clone(),
@@ -268,17 +268,20 @@ fn info(
         semantics: description.semantics,
     })?;
     match manifest {
-        Some(manifest) if *manifest != said => Err(Error::FeatureSet(format!(
-            "featureset.toml says {manifest:?}, and the component {said:?}"
+        Some(manifest) if *manifest != described => Err(Error::FeatureSet(format!(
+            "featureset.toml has {manifest:?}, and the component describes itself as {described:?}"
         ))),
-        Some(manifest) if !stamp.interfaces.contains(&manifest.role) => Err(Error::FeatureSet(
-            format!("{} does not export its role, {}", said.name, manifest.role),
-        )),
-        _ => Ok(said),
+        Some(manifest) if !stamp.interfaces.contains(&manifest.role) => {
+            Err(Error::FeatureSet(format!(
+                "{} does not export its role, {}",
+                described.name, manifest.role
+            )))
+        }
+        _ => Ok(described),
     }
 }
 
-/// The name goes into errors, metrics and commands, the version is compared.
+/// Checks name, version and semantics: the name goes into errors, metrics and commands, and versions are compared.
 fn check(info: ComponentInfo) -> Result<ComponentInfo> {
     let refuse = |reason| Error::NotSupported {
         component: info.digest.clone(),
@@ -306,23 +309,23 @@ fn check(info: ComponentInfo) -> Result<ComponentInfo> {
     Ok(info)
 }
 
-fn not_there() -> wasmtime::Error {
+fn missing_export() -> wasmtime::Error {
     wasmtime::Error::msg("the component does not export it")
 }
 
-/// A name that a namespace can have on the destination.
+/// Whether a namespace can be written on the destination.
 fn is_usable(namespace: &Namespace) -> bool {
     !namespace.database.is_empty() && !namespace.collection.is_empty() && !namespace.is_internal()
 }
 
-/// A running component with a store of its own. After a trap it is of no use.
+/// An instance of a component, with a store of its own. Not usable after a trap.
 pub(in super::super) struct Instance {
     store: Store<Guest>,
     exports: Exports,
 }
 
 impl Instance {
-    /// What its memories have grown to.
+    /// Current size of its memories in bytes.
     pub(in super::super) fn memory_bytes(&self) -> usize {
         self.store.data().memory_bytes()
     }

@@ -1,7 +1,7 @@
-//! Warm instances of one configured component, as many as were ever needed at once.
+//! A pool of instances of a configured component. It grows to the most instances in use at once.
 //!
-//! An instance is with one caller or in the pool; one whose call trapped is in
-//! neither, and the next call gets a fresh one.
+//! Invariant: an instance is either with one caller or in the pool. An instance whose call trapped is discarded, and
+//! the next call gets a new instance.
 
 use std::sync::Arc;
 
@@ -11,6 +11,7 @@ use super::super::error::{Error, Result};
 use super::super::secrets::RevealedConfig;
 use super::component::{Component, Instance};
 
+/// Instances of a component with one configuration. Shared by all tasks.
 pub(in super::super) struct Pool {
     component: Arc<Component>,
     config: RevealedConfig,
@@ -18,7 +19,7 @@ pub(in super::super) struct Pool {
 }
 
 impl Pool {
-    /// Configures the first instance, so that a bad configuration is refused here.
+    /// Configures the first instance, so that an invalid configuration is refused here.
     pub(in super::super) fn new(component: Arc<Component>, config: RevealedConfig) -> Result<Self> {
         let pool = Self {
             component,
@@ -34,7 +35,7 @@ impl Pool {
         &self.component
     }
 
-    /// Calls a warm instance, or a fresh one if all are busy.
+    /// Calls a pooled instance, or a new instance if all are in use.
     pub(in super::super) fn call<T>(
         &self,
         function: impl FnOnce(&Component, &mut Instance) -> Result<T>,
@@ -50,7 +51,7 @@ impl Pool {
         answer
     }
 
-    /// Calls an instance that has never been called, and never is again.
+    /// Calls a new instance, and discards it.
     pub(in super::super) fn call_fresh<T>(
         &self,
         function: impl FnOnce(&Component, &mut Instance) -> Result<T>,
@@ -58,12 +59,12 @@ impl Pool {
         function(&self.component, &mut self.fresh()?).map_err(|error| self.masked(error))
     }
 
-    /// An error without the secrets that the component was configured with.
+    /// The error with the secrets of the configuration masked.
     pub(in super::super) fn masked(&self, error: Error) -> Error {
         self.config.masked(error)
     }
 
-    /// The memory of the largest warm instance.
+    /// Memory in bytes of the largest pooled instance.
     pub(in super::super) fn memory_bytes(&self) -> usize {
         let warm = self.warm.lock();
         warm.iter()

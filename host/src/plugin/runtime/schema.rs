@@ -1,7 +1,6 @@
-//! A configuration against the JSON Schema that its component gives, with the
-//! path of the field that does not fit.
+//! Validates a configuration against the JSON Schema of its component. Errors have the path of the invalid field.
 //!
-//! Values are not quoted: a configuration may hold a key.
+//! Invariant: errors quote no value, because a configuration may hold a key.
 
 use jsonschema::Validator;
 use jsonschema::error::{ValidationError, ValidationErrorKind as Kind};
@@ -12,11 +11,11 @@ use crate::model::ErrorName;
 
 use super::super::error::{Error, Result};
 
-/// A component's schema, compiled.
+/// The compiled schema of a component.
 pub(in super::super) struct Schema(Validator);
 
 impl Schema {
-    /// The error is a clause for the operator.
+    /// Compiles a schema. The error is a clause for the operator.
     pub(in super::super) fn new(text: &str) -> std::result::Result<Self, String> {
         let schema: Value = serde_json::from_str(text)
             .map_err(|error| format!("its configuration schema is not JSON: {error}"))?;
@@ -24,17 +23,17 @@ impl Schema {
             .offline()
             .build(&schema)
             .map(Self)
-            .map_err(|error| format!("its configuration schema is no JSON Schema: {error}"))
+            .map_err(|error| format!("its configuration schema is not a JSON Schema: {error}"))
     }
 
-    /// Refuses the first field that does not fit.
+    /// Refuses the first invalid field.
     pub(in super::super) fn check(&self, config: &Value) -> Result<()> {
         self.0.validate(config).map_err(|error| refusal(&error))
     }
 }
 
 fn refusal(error: &ValidationError<'_>) -> Error {
-    // Of several forms of which none fits, the operator meant the one that fits furthest.
+    // If no alternative of a schema matches, report the alternative that matches furthest: most likely the intended one.
     if let Kind::OneOfNotValid { context } | Kind::AnyOf { context } = error.kind() {
         let furthest = context.iter().flatten().max_by_key(|inner| depth(inner));
         if let Some(inner) = furthest.filter(|inner| depth(inner) > depth(error)) {
@@ -46,7 +45,7 @@ fn refusal(error: &ValidationError<'_>) -> Error {
         Kind::AdditionalProperties { unexpected } | Kind::UnevaluatedProperties { unexpected } => {
             let field = unexpected.first().cloned().unwrap_or_default();
             let dot = if path.is_empty() { "" } else { "." };
-            let reason = "the plugin does not know this field; leave it out".to_owned();
+            let reason = "the plugin does not know this field; remove it".to_owned();
             (
                 ErrorName::UnknownField,
                 format!("{path}{dot}{field}"),
@@ -72,7 +71,7 @@ fn depth(error: &ValidationError<'_>) -> usize {
     error.instance_path().segments().count()
 }
 
-/// `rules[0].path`, from the top of the configuration.
+/// A path such as `rules[0].path`, from the root of the configuration.
 fn path(location: &Location) -> String {
     location
         .segments()

@@ -1,33 +1,34 @@
-//! What a component's code may be made of, read before any of it is compiled.
+//! Bounds on the code of a component, checked before any of it is compiled.
 //!
-//! The compiler's time and memory grow with the size of single functions, with their branches,
-//! with the locals that they carry through their blocks, and with loops in loops, not with the
-//! size of the component. Measured with wasmtime 48 on one core: 200 KB of additions in one
-//! function take 4 s and 190 MB; 50,000 branches to one block 6 s, and that grows with their
-//! square; 3 KB with 300 loops in one another 3.5 s. CPython, the largest component in use, is at
-//! two thirds of each bound at most.
+//! Time and memory of the compiler grow with the size of single functions, their branches, the locals live across
+//! their blocks, and nested loops, not with the size of the component. Measured with wasmtime 48 on one core: 200 KB of
+//! additions in a single function take 4 s and 190 MB; 50,000 branches to the same block take 6 s, quadratic in their
+//! number; 3 KB with 300 nested loops take 3.5 s. CPython, the largest component in use, stays below two thirds of each
+//! bound.
 
 use wasmparser::{BlockType, FunctionBody, Operator, Parser, Payload};
 
-/// The body of one function; CPython's largest has 417 KiB.
+/// Bytes of a function body. The largest in CPython has 417 KiB.
 const FUNCTION_BYTES: usize = 640 << 10;
-/// A function above this is a large one. CPython's are 670 KiB together.
+/// Bytes from which a function counts as large. Those of CPython have 670 KiB in total.
 const LARGE_FUNCTION_BYTES: usize = 64 << 10;
+/// Bytes of all large functions.
 const LARGE_FUNCTIONS_BYTES: usize = 1536 << 10;
-/// Blocks and branches of one function; CPython's most have some 16,000.
+/// Blocks and branches of a function. The most in CPython are about 16,000.
 const BRANCHES: u64 = 40_000;
-/// Loops in one another; QuickJS has 21.
+/// Nesting of loops. QuickJS has 21.
 const LOOPS: u64 = 64;
 const FUNCTIONS: u64 = 100_000;
 const MODULES: u64 = 1_000;
-/// Locals times branches times loops in one another, of all functions: what the compiler may have
-/// to carry from block to block. CPython's are 13 million.
+/// Locals times branches times nested loops, summed over all functions: a bound for the values that the compiler
+/// carries from block to block. CPython has 13 million.
 const CARRIED: u64 = 32_000_000;
-/// Of one type of function, or of a block.
+/// Parameters of a function or block type.
 const PARAMETERS: usize = 64;
+/// Results of a function or block type.
 const RESULTS: usize = 16;
 
-/// The error is a clause for the operator.
+/// Checks the code of a component. The error is a clause for the operator.
 pub(in super::super) fn check(bytes: &[u8]) -> Result<(), String> {
     let mut sums = Totals::default();
     for payload in Parser::new(0).parse_all(bytes) {
@@ -46,6 +47,7 @@ pub(in super::super) fn check(bytes: &[u8]) -> Result<(), String> {
     sums.check()
 }
 
+/// Totals over the functions of a component.
 #[derive(Default)]
 struct Totals {
     modules: u64,
@@ -100,19 +102,19 @@ fn locals(body: &FunctionBody<'_>) -> wasmparser::Result<u64> {
     Ok(locals)
 }
 
-/// How the code of one function is laid out.
+/// The control flow of a function.
 #[derive(Default)]
 struct ControlFlow {
     /// Blocks, and branches to them.
     branches: u64,
-    /// How many loops are in one another at most.
+    /// The deepest nesting of loops.
     loops: u64,
 }
 
 impl ControlFlow {
     fn of(body: &FunctionBody<'_>) -> wasmparser::Result<Self> {
         let mut blocks = Self::default();
-        // The blocks that are open, true for loops.
+        // The enclosing blocks, `true` for loops.
         let (mut open, mut loops) = (Vec::new(), 0);
         for operator in body.get_operators_reader()? {
             let operator = operator?;
@@ -137,7 +139,7 @@ impl ControlFlow {
 fn branches(operator: &Operator<'_>) -> u64 {
     match operator {
         Operator::Block { blockty } | Operator::Loop { blockty } | Operator::If { blockty } => {
-            // One with a type of its own may carry that, too; it is rare.
+            // A block with a type of its own carries its parameters too. Rare.
             1 + u64::from(matches!(blockty, BlockType::FuncType(_))) * PARAMETERS as u64
         }
         Operator::Br { .. } | Operator::BrIf { .. } => 1,
@@ -147,15 +149,15 @@ fn branches(operator: &Operator<'_>) -> u64 {
 }
 
 fn signature(parameters: usize, results: usize) -> Result<(), String> {
-    let what = "the type of a function";
-    within(what, parameters as u64, PARAMETERS as u64, "parameters")?;
-    within(what, results as u64, RESULTS as u64, "results")
+    let subject = "the type of a function";
+    within(subject, parameters as u64, PARAMETERS as u64, "parameters")?;
+    within(subject, results as u64, RESULTS as u64, "results")
 }
 
-fn within(what: &str, found: u64, limit: u64, unit: &str) -> Result<(), String> {
+fn within(subject: &str, found: u64, limit: u64, unit: &str) -> Result<(), String> {
     if found > limit {
         return Err(format!(
-            "{what} has {found} {unit}, and {limit} are allowed: compiling it could take minutes \
+            "{subject} has {found} {unit}, and {limit} are allowed: compiling it could take minutes \
              and gigabytes"
         ));
     }

@@ -1,11 +1,9 @@
-//! The WebAssembly engines: how components are compiled, and the limits they run in.
+//! The WebAssembly engines: the compiler settings and the limits of components.
 //!
-//! Two of them. Components of our kind are small, import nothing, and get their
-//! memory from a pool in microseconds. Those that bring a language's runtime along
-//! are large, may import WASI, and get their memory when they ask for it.
+//! There are two engines. Small components import nothing, and get their memory from a pool in microseconds. Components
+//! with a language runtime are large, may import WASI, and get their memory on demand.
 //!
-//! Memory reservation and guards are wasmtime's defaults: smaller ones cost
-//! bounds checks on every access.
+//! Memory reservations and guards are the defaults of wasmtime: smaller values cost bounds checks on every access.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -21,23 +19,23 @@ use super::guest::{Caps, Guest};
 use super::wasi::WasiPolicy;
 use super::wasi_linker;
 
-/// How often deadlines are looked at.
+/// Resolution of deadlines.
 const TICK: Duration = Duration::from_millis(100);
 
-/// A component beyond this brings a language's runtime along.
+/// Larger components are taken to contain a language runtime.
 const SMALL_COMPONENT_BYTES: usize = 1 << 20;
 
-/// What one guest may use.
+/// The limits of a guest.
 #[derive(Clone, Copy, Debug)]
 pub(in super::super) struct Limits {
-    /// Of one call. Far beyond what an honest call takes, also on a busy machine.
+    /// Duration of a call. Far above the duration of any valid call, even on a busy machine.
     pub(in super::super) deadline: Duration,
-    /// Of one instance.
+    /// Memory of an instance of a small component.
     pub(in super::super) memory_bytes: usize,
-    /// Of one instance with a language's runtime.
+    /// Memory of an instance with a language runtime.
     pub(in super::super) runtime_memory_bytes: usize,
-    /// Of what one call gives back; looked at before it is copied. A call is given
-    /// far less, or one document of 16 MiB.
+    /// Output of a call, checked before it is copied. The input of a call is far smaller, or a single document of
+    /// 16 MiB.
     pub(in super::super) output_bytes: usize,
 }
 
@@ -52,7 +50,7 @@ impl Default for Limits {
     }
 }
 
-/// Both engines. Their clock runs as long as they, or anything compiled by them, live.
+/// Both engines. Their clock runs while the engines, or anything compiled by them, exist.
 pub(in super::super) struct Engines {
     small: Engine,
     large: Engine,
@@ -83,7 +81,7 @@ impl Engines {
         })
     }
 
-    /// The engine for a component.
+    /// The engine for a component of these bytes.
     pub(in super::super) fn of(&self, bytes: &[u8], imports_wasi: bool) -> &Engine {
         if imports_wasi || bytes.len() > SMALL_COMPONENT_BYTES {
             &self.large
@@ -93,7 +91,7 @@ impl Engines {
     }
 }
 
-/// One engine, and what its guests get.
+/// An engine, and the limits of its guests.
 #[derive(Clone)]
 pub(in super::super) struct Engine {
     wasmtime: wasmtime::Engine,
@@ -112,6 +110,7 @@ impl Engine {
         &self.linker
     }
 
+    /// A store for a new instance.
     pub(in super::super) fn store(&self) -> Store<Guest> {
         let mut store = Store::new(&self.wasmtime, Guest::new(self.caps, self.wasi));
         store.limiter(|guest| guest);
@@ -120,7 +119,7 @@ impl Engine {
         store
     }
 
-    /// Gives the guest its full time again.
+    /// Resets the deadline of the guest.
     pub(in super::super) fn begin_call(&self, store: &mut Store<Guest>) {
         let ticks = self.limits.deadline.as_millis() / TICK.as_millis();
         store.set_epoch_deadline(u64::try_from(ticks).unwrap_or(u64::MAX).saturating_add(1));
@@ -131,8 +130,8 @@ fn config() -> Config {
     let mut config = Config::new();
     config
         .epoch_interruption(true)
-        // The same document has the same answer on every processor: bits of a NaN, and vector
-        // operations that hardware does in more than one way.
+        // A document has the same answer on every processor, for the bits of a NaN and for vector operations whose
+        // results differ between processors.
         .cranelift_nan_canonicalization(true)
         .relaxed_simd_deterministic(true)
         .wasm_backtrace_details(WasmBacktraceDetails::Enable)
@@ -141,8 +140,7 @@ fn config() -> Config {
     config
 }
 
-/// The counts of the pool are wasmtime's own: 1,000 of each, more than the
-/// instances that the workers of any host need at once.
+/// The sizes of the pool are the defaults of wasmtime: 1,000 of each kind, more than the workers of a host use at once.
 fn pooled(limits: Limits) -> Config {
     let mut pool = PoolingAllocationConfig::new();
     pool.max_memory_size(limits.memory_bytes);
@@ -151,8 +149,8 @@ fn pooled(limits: Limits) -> Config {
     config
 }
 
-/// Compiled components from an earlier start. Best effort: without a folder that
-/// can be written, components are compiled at every start.
+/// A cache of compiled components across starts. Best effort: without a writable folder, components are compiled at
+/// every start.
 fn cache() -> Option<Cache> {
     let folder = std::env::var_os("XDG_CACHE_HOME")
         .map(PathBuf::from)
@@ -164,7 +162,7 @@ fn cache() -> Option<Cache> {
         .ok()
 }
 
-/// A thread that counts ticks, and ends with the engines.
+/// Starts a thread that counts ticks, and ends with the engines.
 fn start_clock(engines: [EngineWeak; 2]) -> std::io::Result<()> {
     let tick = move || {
         loop {

@@ -4,14 +4,14 @@ use wasmtime::ResourceLimiter;
 
 use super::wasi::{Wasi, WasiPolicy};
 
-/// The caps of one instance.
+/// The caps of an instance.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Caps {
-    /// Of all its memories together.
+    /// Total size of its memories.
     memory_bytes: usize,
-    /// Of all its tables together.
+    /// Total size of its tables.
     table_elements: usize,
-    /// Core instances, memories and tables that a component may be made of.
+    /// Most core instances, memories and tables, each.
     parts: usize,
 }
 
@@ -24,7 +24,7 @@ impl Caps {
         }
     }
 
-    /// Python has an instance for each of its extension modules.
+    /// Python has a core instance for each of its extension modules.
     pub(super) fn large(memory_bytes: usize) -> Self {
         Self {
             memory_bytes,
@@ -34,13 +34,13 @@ impl Caps {
     }
 }
 
-/// What the host knows of one guest.
+/// The host's data of a guest.
 pub(in super::super) struct Guest {
     caps: Caps,
     wanted_more: bool,
-    /// Of all memories.
+    /// Current size of all memories.
     memory_bytes: usize,
-    /// Of all tables.
+    /// Current size of all tables.
     table_elements: usize,
     wasi: Option<Box<Wasi>>,
     policy: WasiPolicy,
@@ -58,17 +58,17 @@ impl Guest {
         }
     }
 
-    /// True when the guest asked for more memory than it may have.
+    /// Whether the guest has requested more memory than its cap.
     pub(in super::super) fn wanted_more(&self) -> bool {
         self.wanted_more
     }
 
-    /// What all its memories have.
+    /// Current size of all its memories in bytes.
     pub(in super::super) fn memory_bytes(&self) -> usize {
         self.memory_bytes
     }
 
-    /// What it gets of WASI, made when it first asks.
+    /// The WASI context, created on first use.
     pub(super) fn wasi(&mut self) -> &mut Wasi {
         let policy = self.policy;
         self.wasi

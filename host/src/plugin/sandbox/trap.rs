@@ -1,4 +1,4 @@
-//! How a guest ended, told apart and written down for its author.
+//! Traps: how a guest ended, for the operator and the plugin author.
 
 use std::fmt;
 
@@ -6,28 +6,27 @@ use wasmtime::{Global, Instance, Memory, Store, Val, WasmBacktrace, WasmCoreDump
 
 use super::guest::Guest;
 
-/// A core global by which a guest says where its last panic is written: its
-/// length as a u32, then that many bytes of text. No part of the contract: a
-/// guest without it has panics without a message.
+/// The core global with the address of a guest's last panic message: its length as a `u32`, followed by the text. Not
+/// part of the contract: panics of a guest without it have no message.
 const PANIC_GLOBAL: &str = "tidegate_panic";
 
-/// The longest message that is passed on.
+/// Most bytes of a panic message that are passed on.
 const MESSAGE_BYTES: usize = 400;
 
-/// How a guest ended.
+/// The kind of a trap.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum TrapKind {
-    /// The call took longer than it may.
+    /// The call exceeded its deadline.
     Deadline,
-    /// It wanted more memory than it may have.
+    /// The guest requested more memory than its cap.
     Memory,
-    /// Its calls went too deep.
+    /// The guest's stack overflowed.
     Stack,
-    /// It ended itself; Rust's panics do.
+    /// The guest executed `unreachable`, as panics of Rust do.
     Panic,
-    /// Its answer was larger than it may be.
+    /// The output exceeded its limit.
     Output,
-    /// An access out of bounds, a division by zero, and their like.
+    /// An access out of bounds, a division by zero, and similar.
     Other,
 }
 
@@ -44,18 +43,18 @@ impl fmt::Display for TrapKind {
     }
 }
 
-/// The report of one trap.
+/// The report of a trap.
 #[derive(Clone, Debug)]
 pub(in super::super) struct Trap {
     pub(in super::super) kind: TrapKind,
-    /// What the guest said of it.
+    /// The panic message, or the cause of an invalid operation.
     pub(in super::super) message: Option<String>,
-    /// What the engine says, and where the guest was. For the log.
+    /// The engine's message and the stack of the guest. For the log.
     pub(in super::super) backtrace: String,
 }
 
 impl Trap {
-    /// Reads the report out of what is left of the guest.
+    /// Reads the report from the store of the ended guest.
     pub(in super::super) fn read(error: &wasmtime::Error, store: &mut Store<Guest>) -> Self {
         let kind = kind_of(error, store.data());
         let message = match kind {
@@ -82,8 +81,7 @@ impl fmt::Display for Trap {
     }
 }
 
-/// Rust guests end an allocation that fails with a panic, so the limiter is asked
-/// before the trap.
+/// A failed allocation ends in a panic in Rust guests, so the memory cap is checked before the kind of the trap.
 fn kind_of(error: &wasmtime::Error, guest: &Guest) -> TrapKind {
     match error.downcast_ref::<wasmtime::Trap>() {
         Some(wasmtime::Trap::Interrupt) => TrapKind::Deadline,
@@ -95,12 +93,12 @@ fn kind_of(error: &wasmtime::Error, guest: &Guest) -> TrapKind {
     }
 }
 
-/// wasmtime keeps this error's type to itself.
+/// The type of this error is private to wasmtime, so its text is matched.
 fn is_output(error: &wasmtime::Error) -> bool {
     error.root_cause().to_string().contains("hostcall")
 }
 
-/// The text of the panic that ended the guest, if it is of the kind that says.
+/// The message of the panic that ended the guest, if the guest exports [`PANIC_GLOBAL`].
 fn last_panic(error: &wasmtime::Error, store: &mut Store<Guest>) -> Option<String> {
     let dump = error.downcast_ref::<WasmCoreDump>()?;
     dump.instances()

@@ -1,9 +1,7 @@
-//! A WASI that grants nothing, for components that are built by tools which put
-//! its imports in: Python's and JavaScript's.
+//! A WASI that grants nothing, for components whose build tools add its imports: those of Python and JavaScript.
 //!
-//! There are no files, no network, no arguments and no environment. Time stands
-//! still and does not have to be waited for; randomness is the same in every
-//! instance. So such a component is as pure as one without imports.
+//! There are no files, network, arguments or environment. Clocks are stopped, and waits end at once. Randomness is the
+//! same in every instance. So such a component is as pure as a component without imports.
 
 use std::time::Duration;
 
@@ -11,23 +9,23 @@ use wasmtime::component::ResourceTable;
 use wasmtime_wasi::random::Deterministic;
 use wasmtime_wasi::{HostWallClock, WasiCtx, WasiCtxView};
 
-/// The packages that are there. Not `http`, and nothing of the versions after 0.2.
+/// The linked packages of WASI 0.2. Not `http`, and no later version.
 const PACKAGES: [&str; 6] = ["cli", "clocks", "filesystem", "io", "random", "sockets"];
 
-/// What a host does with a component that imports WASI.
+/// The treatment of components that import WASI.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum WasiPolicy {
-    /// It runs, and is granted nothing.
+    /// Such a component runs, and is granted nothing.
     #[default]
     GrantNothing,
-    /// As before, and what it prints can be read on standard error: for authors
-    /// alone, because it may print documents.
+    /// Like `GrantNothing`, with the component's standard error connected to the host's. Only for plugin authors: a
+    /// component may print documents.
     ShowOutput,
-    /// It is refused.
+    /// Such a component is refused.
     Refuse,
 }
 
-/// True for an import that the linker answers, such as `wasi:io/poll@0.2.0`.
+/// Whether the linker provides an import such as `wasi:io/poll@0.2.0`.
 pub(in super::super) fn is_wasi(import: &str) -> bool {
     let package = import.strip_prefix("wasi:").and_then(|rest| {
         let (package, interface) = rest.split_once('/')?;
@@ -37,7 +35,7 @@ pub(in super::super) fn is_wasi(import: &str) -> bool {
     package.is_some_and(|package| PACKAGES.contains(&package))
 }
 
-/// What one guest has of WASI.
+/// The WASI context of a guest.
 pub(super) struct Wasi {
     context: WasiCtx,
     table: ResourceTable,
@@ -76,12 +74,12 @@ impl Wasi {
     }
 }
 
-/// Every byte once, and again: no loop that waits for a certain one is endless.
+/// Every byte value in turn, repeatedly: a loop that waits for a certain value ends.
 fn same_bytes() -> Deterministic {
     Deterministic::new((0..=u8::MAX).collect())
 }
 
-/// It is always the first moment of 1970.
+/// A wall clock that is stopped at the start of 1970.
 struct StoppedClock;
 
 impl HostWallClock for StoppedClock {

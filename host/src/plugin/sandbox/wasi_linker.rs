@@ -7,10 +7,10 @@ use wasmtime_wasi::{WasiCtxView, WasiView};
 
 use super::guest::Guest;
 
-/// Gives the linker all of WASI 0.2 but HTTP.
+/// Adds WASI 0.2 to the linker, except HTTP.
 pub(super) fn link(linker: &mut Linker<Guest>) -> wasmtime::Result<()> {
     wasmtime_wasi::p2::add_to_linker_sync(linker)?;
-    // Theirs waits in real time, which no deadline ends.
+    // The clock of wasmtime waits in real time, which no deadline interrupts.
     linker.allow_shadowing(true);
     monotonic_clock::add_to_linker::<Guest, MonotonicClock>(linker, |guest| GuestClock(guest))?;
     linker.allow_shadowing(false);
@@ -30,7 +30,7 @@ impl HasData for MonotonicClock {
     type Data<'a> = GuestClock<'a>;
 }
 
-/// The monotonic clock of one guest.
+/// The stopped monotonic clock of a guest.
 struct GuestClock<'a>(&'a mut Guest);
 
 impl GuestClock<'_> {
@@ -59,7 +59,7 @@ impl monotonic_clock::Host for GuestClock<'_> {
     }
 }
 
-/// A time that has come.
+/// A pollable that is always ready.
 struct ReadyPollable;
 
 #[wasmtime_wasi::async_trait]

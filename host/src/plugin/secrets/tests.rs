@@ -6,7 +6,7 @@ use serde_json::json;
 use super::*;
 use crate::model::options::{ClusterName, Json, OnError, PluginOptions};
 
-/// A directory of secrets that lives as long as the value.
+/// A temporary directory of secrets, removed on drop.
 struct Directory(PathBuf);
 
 impl Directory {
@@ -43,7 +43,7 @@ fn f44_a_reference_becomes_the_content_of_its_file_wherever_it_stands() {
     let directory = Directory::new("content");
     directory.write("a", b"first\n");
     directory.write("b-2.key", b" second\r\n");
-    // As Kubernetes mounts them.
+    // The layout of secrets that Kubernetes mounts.
     fs::create_dir(directory.0.join("inner/..data")).unwrap();
     fs::write(directory.0.join("inner/..data/c"), "third").unwrap();
     symlink("..data/c", directory.0.join("inner/c")).unwrap();

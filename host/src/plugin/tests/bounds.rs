@@ -1,4 +1,4 @@
-//! What a component may be made of, and that the same call has the same answer on every machine.
+//! Tests of the bounds on code, and of equal answers on every machine.
 
 use std::time::{Duration, Instant};
 
@@ -25,7 +25,7 @@ fn refused_component(component: &[u8], words: &str) {
     assert!(took < Duration::from_secs(5), "{words}: {took:?}");
 }
 
-/// Finding 35: this one took 49 seconds and 2 GB.
+/// Finding 35: this component took 49 seconds and 2 GB to compile.
 #[test]
 fn f35_a_huge_function_is_refused_before_it_is_compiled() {
     let body = "i32.const 777777 i32.add\n".repeat(340_000);
@@ -56,10 +56,10 @@ fn f35_what_is_small_and_slow_to_compile_is_refused() {
     refused(format!("(type (func (result {results})))"), "17 results");
 }
 
-/// Finding 35: each memory had the limit of all of them.
+/// Finding 35: each memory had the limit of all memories.
 #[test]
 fn f35_six_memories_have_the_limit_of_one() {
-    // Four MiB each, five together with the guest's own: the limit here is 16 MiB.
+    // Five memories of 4 MiB with the guest's own. The limit of these tests is 16 MiB.
     let four = Guest {
         more: "(memory 64)".repeat(4),
         ..Guest::default()
@@ -76,7 +76,7 @@ fn f35_six_memories_have_the_limit_of_one() {
     assert!(error.contains("its memory cap reached"), "{error}");
 }
 
-/// The guest, as large as those that bring a runtime along: small ones have one memory each.
+/// The guest, padded to the size of a component with a runtime: small components have a single memory.
 fn large(guest: &Guest<'_>) -> Vec<u8> {
     const PADDING: usize = 1 << 20;
     let mut component = guest.build();
@@ -86,7 +86,7 @@ fn large(guest: &Guest<'_>) -> Vec<u8> {
     component
 }
 
-/// The bits of a NaN that hardware makes differ between processors.
+/// Processors produce NaNs with different bits.
 #[test]
 fn a_nan_has_the_same_bits_everywhere() {
     let guest = Guest {
@@ -97,7 +97,7 @@ fn a_nan_has_the_same_bits_everywhere() {
     assert_eq!(route(&guest).expect("an answer"), Route::Keep);
 }
 
-/// An index of 16 is lane 0 on some processors, and nothing on others.
+/// An index of 16 selects lane 0 on some processors, and zero on others.
 #[test]
 fn relaxed_vectors_do_the_same_everywhere() {
     let guest = Guest {

@@ -1,4 +1,4 @@
-//! The chain: order, order of answers, configurations, and counts.
+//! Tests of the chain: order of stages and outcomes, configurations, and counters.
 
 use serde_json::json;
 

@@ -1,4 +1,4 @@
-//! Every way in which a document can have no outcome, under both policies.
+//! Tests of every fault of a document, under both policies.
 
 use bson::rawdoc;
 
@@ -13,7 +13,7 @@ use super::guest::act::{
 };
 use super::{acting, batch, outcomes, shop};
 
-/// What one document can be at fault for: the kind, and a word of the reason.
+/// Acts that are faults of a document, with the kind and a part of the reason.
 const FAULTS: [(u8, FaultKind, &str); 13] = [
     (DOCUMENT_ERROR, FaultKind::Document, "not today"),
     (UNKNOWN_VERDICT, FaultKind::Output, "unknown verdict 7"),
@@ -74,7 +74,7 @@ fn quarantine_puts_the_document_aside_and_asks_again_for_the_others() {
 #[test]
 fn stop_names_the_component_and_the_document_and_nothing_of_its_content() {
     let (_chain, of_shop) = acting(&[OnError::Stop]);
-    // With another replacement behind it, this one takes that for its own.
+    // Only where no other replacement follows: the host would read that replacement instead.
     let short = (NO_REPLACEMENT, FaultKind::Output, "no replacement");
     for (act, kind, reason) in FAULTS.into_iter().chain([short]) {
         let error = outcomes(&of_shop, &[KEEP, REPLACE, act, DROP]).expect_err(reason);
@@ -121,7 +121,7 @@ fn a_trap_that_no_document_causes_alone_is_survived() {
 #[test]
 fn the_id_is_shown_as_extended_json_and_cut() {
     let (_chain, of_shop) = acting(&[OnError::Stop]);
-    // The guest takes a byte of such an _id for the act: the fourth, and the eighth.
+    // The guest reads the act from a byte of such an _id: the fourth, and the eighth.
     let text = format!("xxx\u{3}{}", "x".repeat(500));
     let mut oid = [7; 12];
     oid[7] = UNREACHABLE;

@@ -1,4 +1,4 @@
-//! Guests in text, well-behaved but where a test wants otherwise.
+//! Guests in WebAssembly text, which misbehave where a test asks for it.
 
 use std::path::Path;
 
@@ -6,7 +6,7 @@ use tidegate_componentize::componentize;
 use wit_component::{StringEncoding, embed_component_metadata};
 use wit_parser::Resolve;
 
-/// What a guest says of itself, and what it does.
+/// The description and the behaviour of a guest.
 pub(super) struct Guest<'a> {
     pub(super) world: &'a str,
     pub(super) abi: &'a str,
@@ -14,9 +14,9 @@ pub(super) struct Guest<'a> {
     pub(super) version: &'a str,
     pub(super) semantics: u8,
     pub(super) schema: &'a str,
-    /// WIT put into the world, the core imports that go with it, and WIT of packages.
+    /// WIT imports of the world, the matching core imports, and the WIT of their packages.
     pub(super) imports: [&'a str; 3],
-    /// Runs when `route` is asked about a database with a name of three letters.
+    /// The body of `route` for a database with a name of three letters.
     pub(super) route: &'a str,
     /// More functions of the core module.
     pub(super) more: String,
@@ -77,7 +77,7 @@ impl Guest<'_> {
         componentize(&module).expect("a component")
     }
 
-    /// Below 4096 is fixed data, above it what the host hands over.
+    /// Addresses below 4096 hold fixed data, addresses above hold the arguments of the host.
     fn core(&self) -> String {
         let Self { abi, schema, .. } = self;
         let description: String = [
@@ -136,8 +136,8 @@ impl Guest<'_> {
     }
 }
 
-/// What the guest of [`transformer`] does with a document `{_id, b}` by its `b`.
-/// Anything else is kept.
+/// The acts of the guest of [`transformer`]: the field `b` of a document `{_id, b}` selects the act. Other documents
+/// are kept.
 pub(super) mod act {
     pub(in super::super) const KEEP: u8 = 0;
     pub(in super::super) const DROP: u8 = 1;

@@ -1,4 +1,4 @@
-//! What is loaded, what is refused, and how components are found.
+//! Tests of loading, refusing and finding components.
 
 use std::path::Path;
 
@@ -110,14 +110,14 @@ fn a_component_that_describes_itself_wrongly_is_refused() {
                 schema: r#"{"type": 7}"#,
                 ..Guest::default()
             },
-            "no JSON Schema",
+            "not a JSON Schema",
         ),
         (
             Guest {
                 schema: r#"{"$ref": "https://example.com/x"}"#,
                 ..Guest::default()
             },
-            "no JSON Schema",
+            "not a JSON Schema",
         ),
     ] {
         let error = registry().add(&guest.build()).expect_err("a refusal");
@@ -222,7 +222,7 @@ fn a_folder_replaces_the_embedded_feature_set_if_its_digests_hold() {
     std::fs::remove_dir_all(&folder).expect("clean up");
 }
 
-/// What the host writes is its own: a folder without the step to it does not take it away.
+/// The host writes its own metadata version, so a folder without migration steps gets the embedded steps.
 #[test]
 fn a_feature_set_without_steps_has_the_embedded_ones() {
     let folder = std::env::temp_dir().join(format!("tidegate-{}", uuid::Uuid::new_v4()));

@@ -1,4 +1,4 @@
-//! Steps of the metadata: the one that is shipped, and guests that misbehave.
+//! Tests of migration steps: the shipped steps, and guests that misbehave.
 
 use bson::{Document, RawDocumentBuf, doc, rawdoc};
 
@@ -8,12 +8,12 @@ use super::super::{Direction, Migrator};
 use super::guest::Guest;
 use super::{added, batch, document, registry};
 
-/// What the guest of [`migrates`] does with a document by its `b`. Anything else
-/// is given back as it came.
+/// The acts of the guest of [`migrates`], selected by the field `b` of a document. Other documents are returned
+/// unchanged.
 mod act {
     pub(super) const KEEP: u8 = 0;
     pub(super) const DROP: u8 = 1;
-    /// Given back for another collection.
+    /// Returned for another collection.
     pub(super) const MOVE: u8 = 2;
     pub(super) const UNREACHABLE: u8 = 3;
     pub(super) const LOOP: u8 = 4;
@@ -25,11 +25,11 @@ mod act {
     pub(super) const BYTES_LEFT: u8 = 10;
     pub(super) const OTHER_DATABASE: u8 = 11;
     pub(super) const MUCH_OUTPUT: u8 = 12;
-    /// A trap in company, given back when alone.
+    /// A trap in company, returned when alone.
     pub(super) const NOT_IN_COMPANY: u8 = 13;
 }
 
-/// A guest that migrates `position` of version 7, and back if `reversible`.
+/// A guest that migrates `position` from version 7, and back if `reversible`.
 fn migrates(reversible: u8, which_step: &str) -> Guest<'static> {
     let error = |kind: u8, first: &str, second: &str, third: &str| {
         format!(
@@ -142,7 +142,7 @@ fn a_step_says_what_it_is_and_answers_by_collection() {
     assert_eq!(forward(&migrator, &[]).expect("no document"), []);
 }
 
-/// The guest is called more than once, and has to give back all of them in their order.
+/// The guest is called several times, and returns all documents in their order.
 #[test]
 fn more_documents_than_one_call_takes_come_out_in_their_order() {
     let migrator = migrator(&migrates(1, "")).expect("a step");
@@ -202,7 +202,7 @@ fn what_goes_wrong_names_the_component_and_the_document() {
         for word in words.iter().chain(&common) {
             assert!(error.message.contains(word), "{word}: {error}");
         }
-        // The next one finds a fresh guest.
+        // The next call gets a new instance.
         assert_eq!(
             forward(&migrator, &[act::KEEP]).expect("an answer"),
             position(document(0, act::KEEP))

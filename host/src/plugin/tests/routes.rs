@@ -1,4 +1,4 @@
-//! The router: the real filter, and guests behind it.
+//! Tests of the router: the shipped filter, and guests after it.
 
 use crate::model::options::{Json, NamespaceFilter, OnError, Regex};
 use crate::model::{ErrorName, Namespace, Route, StartOptions};
@@ -116,7 +116,7 @@ fn bad_filters_are_refused_by_name_and_field() {
     }
 }
 
-/// Finding 46: through the host, within the time and the memory of a call.
+/// Finding 46: in the host, within the deadline and the memory of a call.
 #[test]
 fn f46_a_pattern_that_backtracks_has_an_answer() {
     for (pattern, name, answer) in [
@@ -154,7 +154,7 @@ fn plugins_are_asked_one_behind_the_other_with_the_name_as_it_is_by_then() {
     let mut options = options();
     options.plugins = vec![
         plugin(&renaming, OnError::Stop),
-        // Sees `not` alone, by its name on the source, and drops what is called so by then.
+        // Admits `not` alone, by its name on the source, and drops namespaces with this name after earlier renames.
         plugin("namespace-filter", OnError::Stop),
     ];
     options.plugins[1].namespaces = vec![database("not")];

@@ -1,4 +1,4 @@
-//! Components swapped under a chain that is in use, and what swaps and traps cost.
+//! Tests of swaps under a chain in use, and of the memory that swaps and traps take.
 
 use crate::model::options::{NamespaceFilter, OnError};
 use crate::model::{ErrorName, Namespace, OperatorError, Route};
@@ -8,7 +8,7 @@ use super::guest::act::{DROP, KEEP, REPLACE, UNREACHABLE};
 use super::guest::{Guest, transformer};
 use super::{acting, added, options, outcomes, plugin, registry, router_of, shop};
 
-/// Puts a component in the place of each stage's.
+/// Swaps a component into each stage.
 fn swap(chain: &Chain, digest: &str, answers: SwapPolicy) -> Result<(), OperatorError> {
     let stages = 0..chain.metrics().len();
     let changes: Vec<_> = stages
@@ -17,7 +17,7 @@ fn swap(chain: &Chain, digest: &str, answers: SwapPolicy) -> Result<(), Operator
             digest: digest.to_owned(),
         })
         .collect();
-    // Routes nothing through the plugins.
+    // A router without plugins.
     let router = router_of(&options())?;
     let successors = PreparedSwap::new(registry(), &router, chain, &changes, answers);
     successors.map(PreparedSwap::switch)
@@ -80,7 +80,7 @@ fn what_does_not_fit_or_does_not_work_leaves_the_old_one_in_place() {
     }
 }
 
-/// Of two successors one is fit: neither takes over.
+/// If a single successor is refused, the other is not swapped in either.
 #[test]
 fn all_take_over_or_none_does() {
     let (chain, _) = acting(&[OnError::Stop, OnError::Stop]);
@@ -123,7 +123,7 @@ fn other_answers_take_over_where_they_are_asked_for() {
     assert_eq!(outcomes(&of_shop, &[DROP]).expect("outcomes"), ["drop"]);
 }
 
-/// A route component is switched in the router that is in use, and in the filters of plugins.
+/// A swap of the namespace filter reaches the router in use, and the gates of plugins.
 #[test]
 fn a_swap_reaches_routes_and_the_filters_of_plugins() {
     let digest = added(&transformer("actor", "1.0.0", 1));
@@ -169,7 +169,7 @@ fn a_swap_reaches_routes_and_the_filters_of_plugins() {
     }
 }
 
-/// A shipped component with another digest: a custom section more.
+/// A shipped component with another digest, from an additional custom section.
 fn rebuilt(name: &str) -> String {
     let shipped = registry().find(name).expect("a shipped component").info;
     let mut bytes = registry()
@@ -199,7 +199,7 @@ fn what_is_held_is_found_by_its_digest_and_compiled_when_it_is_needed() {
     assert!(other.hold("sha256:00", b"other bytes".to_vec()).is_err());
 }
 
-/// Pages of this process that are in memory, in bytes.
+/// Resident memory of this process in bytes.
 fn resident_bytes() -> u64 {
     let pages = std::fs::read_to_string("/proc/self/statm").expect("Linux");
     let pages: u64 = pages
@@ -229,6 +229,6 @@ fn a_thousand_swaps_and_a_thousand_traps_leave_memory_flat() {
     round(1_000);
     let grown = resident_bytes().saturating_sub(before);
     assert!(grown < 10 << 20, "{grown} bytes more");
-    // Each document's trap is seen twice: in its batch, and alone.
+    // Each trap is counted twice: in the batch, and alone.
     assert_eq!(chain.metrics()[0].traps, 2 * 1_050);
 }

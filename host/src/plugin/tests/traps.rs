@@ -1,4 +1,4 @@
-//! How guests end, and that the next call finds a fresh one.
+//! Tests of traps, and of the new instance for the next call.
 
 use std::path::Path;
 
@@ -48,7 +48,7 @@ fn a_trap_is_named_and_the_next_call_gets_a_fresh_instance() {
             "its memory cap reached",
         ),
         (
-            // An error whose text is far longer than an answer may be.
+            // An error whose text exceeds the output limit.
             "(drop (memory.grow (i32.const 64))) (i32.store (i32.const 800) (i32.const 1))
              (i32.store (i32.const 804) (i32.const 4096)) (i32.store (i32.const 808) (i32.const 4000000))
              (return (i32.const 800))",

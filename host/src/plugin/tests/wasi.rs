@@ -1,4 +1,4 @@
-//! Guests with WASI imports find a world in which nothing ever happens.
+//! Tests of guests with WASI imports.
 
 use crate::model::{ErrorName, Namespace, Route};
 
@@ -8,8 +8,8 @@ use super::super::secrets::RevealedConfig;
 use super::guest::Guest;
 use super::{registry, strict};
 
-/// Traps unless it is 1970 for good, waits for a thousand years, and keeps the
-/// namespace if the dice fall as they always do.
+/// Traps unless both clocks are stopped, waits for a very long time, and keeps the namespace if random bytes have
+/// their fixed values.
 fn curious() -> Guest<'static> {
     Guest {
         name: "curious",

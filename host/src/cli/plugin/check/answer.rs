@@ -7,15 +7,15 @@ use crate::plugin::{FaultKind, NamespaceChain, Outcome};
 
 use super::super::run::joined;
 
-/// What became of one document.
+/// The answer for a document.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Answer {
     Kept,
     Dropped,
     Replaced(Vec<u8>),
-    /// The plugin cannot handle the document, which is its right.
+    /// The plugin cannot handle the document, which the contract allows.
     Refused(String),
-    /// What no plugin may do.
+    /// A violation of the contract.
     Broken(String),
 }
 

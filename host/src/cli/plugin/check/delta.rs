@@ -1,6 +1,6 @@
-//! A plugin that says `delta` decides field by field: of `_id` and one field it makes what it
-//! makes of that field in the whole document, and it drops nothing. Bytes are compared: a NaN
-//! is what it was.
+//! Checks the scope `delta`: the plugin decides each field independently, and drops no document. For each field, a
+//! document of `_id` and that field alone has to give the same field as the whole document. Bytes are compared, so that
+//! a NaN equals itself.
 
 use anyhow::Result;
 use bson::raw::cstr;
@@ -30,28 +30,31 @@ pub(super) fn check(
                 bytes.as_slice()
             }
             Answer::Dropped => {
-                let what = "drops a document";
+                let id = id_of(document);
                 report.failed(
                     CHECK,
-                    format!("it says delta, and {what}: _id {}", id_of(document)),
+                    format!("its scope is delta, but it drops a document: _id {id}"),
                 );
                 return Ok(());
             }
             Answer::Refused(_) | Answer::Broken(_) => continue,
         };
         if let Some(field) = first_dependent_field(chain, document, whole)? {
-            let (id, what) = (id_of(document), "becomes something else without the others");
+            let id = id_of(document);
             report.failed(
                 CHECK,
-                format!("it says delta, and the field {field:?} {what}: _id {id}"),
+                format!(
+                    "its scope is delta, but the field {field:?} depends on the others: _id {id}"
+                ),
             );
             return Ok(());
         }
     }
     if replaced == 0 {
-        let what =
-            "delta: not tried, for none was replaced; give documents that it changes with --in";
-        report.skipped(CHECK, what);
+        report.skipped(
+            CHECK,
+            "delta: not tested, because no document was replaced; give documents that it changes with --in",
+        );
     } else {
         report.ok(CHECK, "delta: each field the same without the others");
     }
@@ -87,7 +90,7 @@ fn first_dependent_field(
     Ok(None)
 }
 
-/// Whether every field of one document is in another, byte for byte.
+/// Whether a document contains every field of another, with equal bytes.
 fn is_within(alone: &[u8], whole: &[u8]) -> Result<bool> {
     for element in raw::elements(alone)? {
         let element = element?;
@@ -112,7 +115,7 @@ mod tests {
 
     use super::*;
 
-    /// Finding 47: a NaN that is kept was taken for a difference.
+    /// Finding 47: a kept NaN was reported as a difference.
     #[test]
     fn f47_bytes_are_compared() -> Result<()> {
         let nan = rawdoc! { "_id": 1, "a": f64::NAN };

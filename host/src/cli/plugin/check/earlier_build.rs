@@ -1,4 +1,4 @@
-//! Whether a build answers as an earlier one does: what `semantics` has to say.
+//! Compares the answers of a build with those of an earlier build, and checks `semantics`.
 
 use anyhow::Result;
 use bson::RawDocumentBuf;
@@ -17,7 +17,7 @@ use super::self_test::{Samples, names};
 
 const CHECK: &str = "against";
 
-/// Asks both builds the same.
+/// Gives both builds the same input.
 pub(super) fn check(
     new: &Subject,
     old: &Subject,
@@ -43,34 +43,35 @@ pub(super) fn check(
     Ok(())
 }
 
-/// Why the new build could not take the old one's place in a sync, whatever it answers.
+/// The reason for which a sync refuses to swap the old build for the new build, independent of answers.
 fn unfit(new: &Subject, old: &Subject) -> Option<String> {
     let (info, before) = (&new.plugin.info, &old.plugin.info);
     if info.name != before.name {
         return Some(format!(
-            "it is called {}, and the earlier build {}: a sync knows plugins by their names",
+            "its name is {}, and that of the earlier build {}: a swap requires the same name",
             info.name, before.name
         ));
     }
     if let Some(lost) = old.plugin.exports.iter().find(|name| !new.exports(name)) {
-        return Some(format!("the earlier build exports {lost}, and it does not"));
+        return Some(format!(
+            "the earlier build exports {lost}, and the new build does not"
+        ));
     }
     if (old.plugin.scope, new.plugin.scope) == (Scope::Delta, Scope::Document) {
         return Some(
-            "it has to see whole documents, and the earlier build only fields: a running sync \
-             refuses it"
+            "its scope is document, and that of the earlier build delta: a running sync refuses it"
                 .to_owned(),
         );
     }
     (info.semantics < before.semantics).then(|| {
         format!(
-            "its semantics is {}, and the earlier build's {}: the number counts up",
+            "its semantics is {}, and that of the earlier build {}: the number only increases",
             info.semantics, before.semantics
         )
     })
 }
 
-/// The first thing that they answer differently.
+/// The first input with different answers.
 fn difference(
     new: &Subject,
     old: &Subject,
@@ -97,7 +98,7 @@ fn difference(
     Ok(None)
 }
 
-/// Two refusals are the same answer, in whatever words.
+/// The first document with different answers. Two refusals are equal, whatever their reasons.
 fn first_different(documents: &[RawDocumentBuf], new: &[Answer], old: &[Answer]) -> Option<String> {
     let mut all = documents.iter().zip(new.iter().zip(old));
     let (document, _) = all.find(|(_, (new, old))| match (new, old) {
@@ -112,27 +113,27 @@ fn judge(new: &Subject, old: &Subject, difference: Option<String>, report: &mut 
     let (semantics, version) = (info.semantics, &before.version);
     let rose = semantics > before.semantics;
     match difference {
-        Some(what) if rose => report.ok(
+        Some(input) if rose => report.ok(
             CHECK,
-            format!("not the same answers as {version}, on {what}; semantics rose to {semantics}"),
+            format!("other answers than {version}, on {input}; semantics rose to {semantics}"),
         ),
-        Some(what) => report.failed(
+        Some(input) => report.failed(
             CHECK,
             format!(
-                "not the same answer as {version}, on {what}: count semantics up from {semantics}, or a \
-                 running sync that takes it up has documents of both kinds"
+                "another answer than {version}, on {input}: increase semantics from {semantics}, or a running \
+                 sync that adopts the build has documents of both kinds"
             ),
         ),
         None if rose => report.skipped(
             CHECK,
             format!(
-                "the same answers as {version} to all that was tried, and semantics rose to {semantics}: \
-                 give a document that is answered otherwise with --in, or leave the number"
+                "the same answers as {version} to all inputs, but semantics rose to {semantics}: give a \
+                 document with another answer with --in, or keep the number"
             ),
         ),
         None => report.ok(
             CHECK,
-            format!("the same answers as {version} to all that was tried; semantics stays {semantics}"),
+            format!("the same answers as {version} to all inputs; semantics stays {semantics}"),
         ),
     }
     let newer = Version::parse(&info.version).ok() > Version::parse(version).ok();
@@ -140,7 +141,7 @@ fn judge(new: &Subject, old: &Subject, difference: Option<String>, report: &mut 
         report.skipped(
             "version",
             format!(
-                "{} is not newer than {version}: no running sync takes it up by itself",
+                "{} is not newer than {version}: no running sync adopts it",
                 info.version
             ),
         );

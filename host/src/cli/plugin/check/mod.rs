@@ -1,5 +1,5 @@
-//! `tidegate plugin check`: whether a host can run a plugin, and whether the
-//! plugin keeps to the rules of the contract, as far as trying it out can tell.
+//! `tidegate plugin check`: checks that a host can run a plugin, and, as far as tests can tell, that the plugin keeps to
+//! the contract.
 
 mod answer;
 mod delta;
@@ -17,7 +17,7 @@ use super::usage_error::is_usage_error;
 use super::{command, documents};
 use report::{Report, message};
 
-/// How many documents of `--in` are tried.
+/// Most documents of `--in` that are used.
 const OWN_DOCUMENTS: usize = 1_000;
 
 pub(super) fn execute(
@@ -33,7 +33,7 @@ pub(super) fn execute(
     let mut report = Report::default();
     match Subject::open(&arguments.subject.file) {
         Ok(subject) => {
-            look_at(&subject, &mut report);
+            report_properties(&subject, &mut report);
             let asked = self_test::run(&subject, config.clone(), own, &mut report)?;
             if let (Some(samples), Some(earlier)) = (asked, earlier) {
                 let config = config.unwrap_or_else(|| json!({}));
@@ -51,8 +51,8 @@ pub(super) fn execute(
     Ok(report.status())
 }
 
-/// What has been found right, or the component would not have been taken in.
-fn look_at(subject: &Subject, report: &mut Report) {
+/// Reports the properties that loading the component has checked.
+fn report_properties(subject: &Subject, report: &mut Report) {
     let (plugin, info) = (&subject.plugin, &subject.plugin.info);
     report.ok(
         "component",

@@ -8,7 +8,7 @@ use crate::model::OperatorError;
 use super::super::super::status::CommandStatus;
 use super::super::console::{Console, Paint};
 
-/// How one check went.
+/// The result of a check.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum CheckResult {
     Ok,
@@ -26,7 +26,7 @@ impl CheckResult {
     }
 }
 
-/// All checks so far, in their order.
+/// The results of all checks, in order.
 #[derive(Debug, Default)]
 pub(super) struct Report {
     checks: Vec<(&'static str, CheckResult, String)>,
@@ -79,7 +79,7 @@ impl Report {
     }
 }
 
-/// An error without its stable name.
+/// The message of an error, without its error name.
 pub(super) fn message(error: &anyhow::Error) -> String {
     match error.downcast_ref::<OperatorError>() {
         Some(error) => error.message.clone(),

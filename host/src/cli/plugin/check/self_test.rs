@@ -1,7 +1,6 @@
-//! The self-test: documents of every BSON type, asked about in every company.
+//! The self-test: documents of every BSON type, in a batch, repeatedly, and alone.
 //!
-//! A plugin may refuse a document. It may not answer with what cannot be written,
-//! nor end in a trap, nor answer differently the second time.
+//! A plugin may refuse a document. It may not return invalid output, trap, or answer the same document differently.
 
 use anyhow::Result;
 use bson::{RawDocument, RawDocumentBuf};
@@ -20,17 +19,17 @@ use super::answer::{Answer, ask};
 use super::delta;
 use super::report::{Report, message};
 
-/// What a plugin is tried on.
+/// The documents of a self-test.
 pub(super) struct Samples {
-    /// The namespace that the documents are said to be of.
+    /// The namespace that the plugin is told.
     pub(super) namespace: Namespace,
     pub(super) documents: Vec<RawDocumentBuf>,
-    /// How many of them are the author's own, the last ones.
+    /// The number of documents from `--in`, at the end of the list.
     own: usize,
 }
 
 impl Samples {
-    /// Documents of every BSON type, with what a configuration names, and the author's.
+    /// Documents of every BSON type with the fields and values of the configuration, and those from `--in`.
     pub(super) fn new(config: &Value, own: Option<InputDocuments>) -> Result<Self> {
         let mut documents = samples::of_every_type(config)?;
         let Some(given) = own else {
@@ -59,7 +58,7 @@ impl Samples {
     }
 }
 
-/// Names of the kinds that there are.
+/// Names of every kind.
 pub(super) fn names() -> [Namespace; 5] {
     [
         namespace(),
@@ -70,8 +69,8 @@ pub(super) fn names() -> [Namespace; 5] {
     ]
 }
 
-/// Configures the plugin, with `{}` if there is no configuration, and asks it. Gives what it was
-/// asked, if it could be.
+/// Configures the plugin, by default with `{}`, and tests it. Returns the samples, or `None` if the plugin could not be
+/// configured.
 pub(super) fn run(
     subject: &Subject,
     config: Option<Value>,
@@ -79,7 +78,7 @@ pub(super) fn run(
     report: &mut Report,
 ) -> Result<Option<Samples>> {
     if !subject.exports("transform") && !subject.exports("route") {
-        report.skipped("self-test", "it has neither route nor transform");
+        report.skipped("self-test", "it exports neither route nor transform");
         return Ok(None);
     }
     let given = config.is_some();
@@ -89,7 +88,7 @@ pub(super) fn run(
             report.skipped(
                 "configure",
                 format!(
-                    "{{}} is not enough ({}): give --config to try it out",
+                    "{{}} is refused ({}): give --config to test it",
                     message(&error)
                 ),
             );
@@ -109,7 +108,7 @@ pub(super) fn run(
     Ok(Some(samples))
 }
 
-/// Makes an instance for each use that a sync would have for it.
+/// Configures an instance for each use that a sync makes of the plugin.
 fn configure(subject: &Subject, config: &Value) -> Result<()> {
     if subject.exports("route") {
         subject.router(config)?;
@@ -153,7 +152,7 @@ fn route(subject: &Subject, config: &Value, report: &mut Report) {
         (Ok(first), Ok(second)) if first == second => {
             report.ok(
                 "route",
-                format!("{} namespaces, twice the same answers", namespaces.len()),
+                format!("{} namespaces, the same answers twice", namespaces.len()),
             );
         }
         (Ok(_), Ok(_)) => report.failed("route", "it answers differently the second time"),
@@ -187,8 +186,8 @@ fn transform(
     if !answers.iter().any(is_effect) {
         report.skipped(
             "effect",
-            "not tried: none was dropped or replaced; give documents that it changes with --in, or \
-             a configuration that names their fields with --config",
+            "not tested, because no document was dropped or replaced; give documents that it changes with \
+             --in, or a configuration that names their fields with --config",
         );
     }
     determinism(&warm, &chain()?, documents, &answers, report)?;
@@ -202,7 +201,7 @@ fn is_effect(answer: &Answer) -> bool {
     matches!(answer, Answer::Dropped | Answer::Replaced(_))
 }
 
-/// Asks the instance again that has seen them all, and another one for one after the other.
+/// Compares with the answers of the same instance to a second pass, and of another instance to single documents.
 fn determinism(
     warm: &NamespaceChain,
     fresh: &NamespaceChain,
@@ -217,7 +216,7 @@ fn determinism(
     }
     for (other, how) in [
         (again, "the second time"),
-        (alone, "when a document comes alone"),
+        (alone, "when a document is alone"),
     ] {
         if let Some(id) = first_different(documents, answers, &other) {
             report.failed(
