@@ -1,9 +1,15 @@
 //! Configuration, from arguments and files to `Config`. The environment is
 //! clap's to read; the suites that run the binary cover it.
 
+use std::ffi::OsString;
+use std::fs;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
 
+use tracing::level_filters::LevelFilter;
+
 use super::*;
+use crate::model::OperatorError;
 
 const CLUSTERS: [&str; 4] = [
     "--cluster0",

@@ -8,12 +8,13 @@
 //! writer's term. So a writer of an older term writes nothing, and renewals, which do not
 //! touch it, never wait for a long transaction.
 
-use bson::{DateTime, Document, doc};
-use serde::{Deserialize, Serialize};
 use std::time::Duration;
+
+use bson::{Document, doc};
 
 use super::{
     collections::LEASE,
+    documents::LeaseDocument,
     store::Reader,
     tenure::{LEASE_ID, LeaseKey, writers},
 };
@@ -30,50 +31,6 @@ pub struct Claim {
     /// Tells on the same machine whether the process is still there.
     pub process: String,
     pub duration: Duration,
-}
-
-/// Collection `lease`: one document.
-#[derive(Clone, Debug, Default, Deserialize, Serialize)]
-#[serde(rename_all = "camelCase", default)]
-pub struct LeaseDocument {
-    pub holder: String,
-    pub instance: String,
-    pub release: String,
-    pub process: String,
-    pub term: i64,
-    pub released: bool,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub taken_at: Option<DateTime>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub expires_at: Option<DateTime>,
-    /// When the holder last applied or copied anything.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub last_applied_at: Option<DateTime>,
-    /// Whom it was taken over from; absent for the first holder.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub predecessor: Option<Predecessor>,
-}
-
-/// The holder before.
-#[derive(Clone, Debug, Default, Deserialize, Serialize)]
-#[serde(rename_all = "camelCase", default)]
-pub struct Predecessor {
-    pub holder: String,
-    pub release: String,
-    /// It has given the lease back; otherwise it died, or was cut off.
-    pub released: bool,
-    /// From what it applied last until the lease was taken.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub silent_ms: Option<i64>,
-}
-
-impl LeaseDocument {
-    pub fn key(&self) -> LeaseKey {
-        LeaseKey {
-            holder: self.holder.clone(),
-            term: self.term,
-        }
-    }
 }
 
 fn milliseconds(duration: Duration) -> i64 {

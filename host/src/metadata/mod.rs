@@ -24,13 +24,13 @@ mod tenure;
 
 pub use copies::NewCopy;
 pub use documents::{
-    ComponentChunkDocument, ComponentDocument, Copied, CopyState, METADATA_VERSION,
-    NamespaceDocument, NamespaceKind, PartitionDocument, Phase, PinnedComponent, PositionDocument,
-    QuarantineDocument, SessionDocument, SwapDocument, UpgradeDocument,
+    ComponentChunkDocument, ComponentDocument, Copied, CopyState, Heading, IntentDocument,
+    IntentKind, IntentState, LeaseDocument, METADATA_VERSION, NamespaceDocument, NamespaceKind,
+    PartitionDocument, Phase, PinnedComponent, PositionDocument, Predecessor, QuarantineDocument,
+    SessionDocument, Standing, SwapDocument, UpgradeDocument,
 };
-pub use intents::{IntentDocument, IntentKind, IntentState};
-pub use lease::{Claim, LeaseDocument, Predecessor};
+pub use lease::Claim;
 pub use legacy::{RENAMED, newest_release_of};
 pub use quarantine::QuarantinedId;
-pub use store::{Heading, Reader, Standing, Store};
+pub use store::{Reader, Store};
 pub use tenure::{LeaseKey, Tenure};

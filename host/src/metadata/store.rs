@@ -3,99 +3,20 @@
 use std::ops::Deref;
 
 use bson::{Document, RawDocumentBuf, doc};
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 
 use super::{
     collections::{INTENTS, NAMESPACES, PARTITIONS, POSITION, QUARANTINE, SESSION},
     documents::{
-        Copied, NamespaceDocument, PartitionDocument, Phase, PositionDocument, SessionDocument,
-        UpgradeDocument,
+        Copied, Heading, NamespaceDocument, PartitionDocument, PositionDocument, SessionDocument,
+        Standing,
     },
     tenure::LeaseKey,
 };
 use crate::{
-    model::{State, namespace::METADATA_DATABASE, options::ClusterName},
+    model::namespace::METADATA_DATABASE,
     mongo::{Change, Client, Documents, Error},
 };
-
-const COMMITTED: &str = "COMMITTED";
-
-/// What every version's session says, and every release can read.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct Heading {
-    pub metadata_version: i32,
-    /// The release that worked on the sync last; in version 1, the one that began it.
-    #[serde(default)]
-    pub written_by: String,
-    /// The release that began the sync; version 1 does not say.
-    #[serde(default)]
-    pub begun_by: Option<String>,
-    #[serde(default)]
-    pub source_id: String,
-    #[serde(default)]
-    pub destination_id: String,
-    #[serde(default)]
-    pub options: Option<HeadingOptions>,
-    /// A state's name; a later release may have others.
-    #[serde(default)]
-    pub state: Option<String>,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
-pub struct HeadingOptions {
-    pub destination: ClusterName,
-}
-
-/// What a standby shows of a sync, in every version that this release can read.
-#[derive(Clone, Debug, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct Standing {
-    pub metadata_version: i32,
-    pub state: State,
-    pub phase: Phase,
-    #[serde(default)]
-    pub total_bytes: i64,
-    #[serde(default)]
-    pub warnings: Vec<String>,
-    #[serde(default)]
-    pub upgrades: Vec<UpgradeDocument>,
-    pub options: StandingOptions,
-}
-
-#[derive(Clone, Copy, Debug, Deserialize)]
-pub struct StandingOptions {
-    pub source: ClusterName,
-    pub destination: ClusterName,
-}
-
-impl From<&SessionDocument> for Heading {
-    fn from(session: &SessionDocument) -> Self {
-        Self {
-            metadata_version: session.metadata_version,
-            written_by: session.written_by.clone(),
-            begun_by: Some(session.begun_by.clone()),
-            source_id: session.source_id.clone(),
-            destination_id: session.destination_id.clone(),
-            options: Some(HeadingOptions {
-                destination: session.options.destination,
-            }),
-            state: Some(session.state.to_string()),
-        }
-    }
-}
-
-impl Heading {
-    /// The sync is done: nothing of it is to be gone on with.
-    pub fn is_committed(&self) -> bool {
-        self.state.as_deref() == Some(COMMITTED)
-    }
-
-    /// The release that began the sync.
-    pub fn begun_by(&self) -> &str {
-        self.begun_by.as_deref().unwrap_or(&self.written_by)
-    }
-}
 
 /// The metadata database of one destination, for reading.
 #[derive(Clone)]
@@ -262,6 +183,29 @@ impl Store {
 
     pub async fn put_position(&self, position: &PositionDocument) -> Result<(), Error> {
         self.commit(vec![self.position_change(position)?]).await
+    }
+
+    /// The change that writes the position.
+    pub fn position_change(&self, position: &PositionDocument) -> Result<Change, Error> {
+        self.put(POSITION, &position.id, position)
+    }
+
+    /// The change that writes a namespace.
+    pub fn namespace_change(&self, namespace: &NamespaceDocument) -> Result<Change, Error> {
+        self.put(NAMESPACES, &namespace.id, namespace)
+    }
+
+    /// The change that writes a partition.
+    pub fn partition_change(&self, partition: &PartitionDocument) -> Result<Change, Error> {
+        self.put(PARTITIONS, &partition.id, partition)
+    }
+
+    /// The changes that remove a namespace, its partitions and its quarantined documents.
+    pub fn namespace_removal(&self, id: &str) -> Vec<Change> {
+        let of_namespace = [PARTITIONS, QUARANTINE]
+            .map(|collection| remove(collection, doc! { "namespaceId": id }));
+        let itself = remove(NAMESPACES, doc! { "_id": id });
+        of_namespace.into_iter().chain([itself]).collect()
     }
 
     pub(super) async fn commit(&self, changes: Vec<Change>) -> Result<(), Error> {

@@ -2,7 +2,7 @@
 
 use bson::{Document, doc};
 
-use super::collections::LEASE;
+use super::{collections::LEASE, documents::LeaseDocument};
 use crate::mongo::{Fence, Guard};
 
 pub(super) const LEASE_ID: &str = "lease";
@@ -75,5 +75,14 @@ impl LeaseKey {
 
     pub(super) fn filter(&self) -> Document {
         doc! { "_id": LEASE_ID, "holder": &self.holder, "term": self.term, "released": false }
+    }
+}
+
+impl LeaseDocument {
+    pub fn key(&self) -> LeaseKey {
+        LeaseKey {
+            holder: self.holder.clone(),
+            term: self.term,
+        }
     }
 }

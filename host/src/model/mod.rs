@@ -3,7 +3,7 @@
 //! Every other room may use this one; this one uses none of them.
 
 pub mod document_key;
-pub mod error_name;
+pub mod errors;
 pub mod event;
 pub mod feature;
 pub mod input;
@@ -15,7 +15,7 @@ pub mod position;
 pub mod progress;
 pub mod state;
 
-pub use error_name::{ErrorKind, ErrorName, OperatorError};
+pub use errors::{ErrorKind, ErrorName, OperatorError};
 pub use namespace::{Namespace, Route};
 pub use options::StartOptions;
 pub use position::{ClusterTime, Position};

@@ -3,6 +3,7 @@
 pub mod code;
 mod driver_error;
 mod error;
+mod meaning;
 mod operator;
 mod selection;
 mod server_error;

@@ -8,7 +8,7 @@
 
 use std::fmt;
 
-use super::code;
+use super::{code, meaning::meaning};
 
 /// Codes whose texts say names, times and states, and never quote a document, a statement or a query
 /// (mongo: `src/mongo/base/error_codes.yml`). Not among them although their texts would help: index
@@ -75,135 +75,6 @@ const WITH_TEXT: [i32; 57] = [
 
 /// The longest text that is passed on, in characters.
 const TEXT_CHARS: usize = 500;
-
-/// Codes of refused documents and indexes: the server's name, and what it means.
-const MEANINGS: [(i32, &str, &str); 25] = [
-    (
-        code::BAD_VALUE,
-        "BadValue",
-        "a value is not one that the server takes here",
-    ),
-    (
-        code::TYPE_MISMATCH,
-        "TypeMismatch",
-        "a value is of a type that the server does not take here",
-    ),
-    (
-        code::PATH_NOT_VIABLE,
-        "PathNotViable",
-        "a field is within a value that cannot hold it",
-    ),
-    (
-        code::DOLLAR_PREFIXED_FIELD_NAME,
-        "DollarPrefixedFieldName",
-        "the name of a field begins with a dollar sign",
-    ),
-    (
-        code::DOTTED_FIELD_NAME,
-        "DottedFieldName",
-        "the name of a field has a dot",
-    ),
-    (
-        code::IMMUTABLE_FIELD,
-        "ImmutableField",
-        "the write would change the _id",
-    ),
-    (
-        code::CANNOT_CREATE_INDEX,
-        "CannotCreateIndex",
-        "the server does not build an index of this specification",
-    ),
-    (
-        code::DOCUMENT_VALIDATION_FAILURE,
-        "DocumentValidationFailure",
-        "a document does not pass the collection's validator",
-    ),
-    (
-        code::CANNOT_INDEX_PARALLEL_ARRAYS,
-        "CannotIndexParallelArrays",
-        "a document has two arrays in the fields of one index",
-    ),
-    (
-        code::CANNOT_BUILD_INDEX_KEYS,
-        "",
-        "an array cannot be in a field of a text index beside its text",
-    ),
-    (
-        code::INDEX_BUILD_ABORTED,
-        "IndexBuildAborted",
-        "the index build was aborted",
-    ),
-    (
-        code::CANNOT_CONVERT_INDEX_TO_UNIQUE,
-        "CannotConvertIndexToUnique",
-        "documents have the same key, so the index cannot be made unique",
-    ),
-    (
-        code::BSON_OBJECT_TOO_LARGE,
-        "BSONObjectTooLarge",
-        "a document is larger than the server stores",
-    ),
-    (
-        code::DUPLICATE_KEY,
-        "DuplicateKey",
-        "a document has the same key as another one in a unique index",
-    ),
-    (
-        code::GEO_2D_NOT_A_POINT,
-        "",
-        "a value cannot be indexed by a 2d index",
-    ),
-    (
-        code::GEO_2D_OUT_OF_BOUNDS,
-        "",
-        "a value is outside the bounds of a 2d index",
-    ),
-    (
-        code::GEO_2D_SINGLE_COORDINATE,
-        "",
-        "a value cannot be indexed by a 2d index",
-    ),
-    (
-        code::AMBIGUOUS_PATH,
-        "",
-        "a number in the path of an index may be a place in an array or the name of a field",
-    ),
-    (
-        code::GEO_2DSPHERE_KEYS_NOT_EXTRACTED,
-        "",
-        "a value cannot be indexed by a 2dsphere index",
-    ),
-    (
-        code::HASHED_ARRAY,
-        "",
-        "an array cannot be indexed by a hashed index",
-    ),
-    (
-        code::GEO_2D_MALFORMED,
-        "",
-        "a value cannot be indexed by a 2d index",
-    ),
-    (
-        code::TEXT_LANGUAGE_NOT_A_STRING,
-        "",
-        "a text index does not take the document's language",
-    ),
-    (
-        code::TEXT_LANGUAGE_NOT_SUPPORTED,
-        "",
-        "a text index does not take the document's language",
-    ),
-    (
-        code::UPDATED_DOCUMENT_TOO_LARGE,
-        "",
-        "a document is larger than the server stores",
-    ),
-    (
-        code::UPSERTED_DOCUMENT_TOO_LARGE,
-        "",
-        "a document is larger than the server stores",
-    ),
-];
 
 /// An error that a server answered with, or that stands in its reply.
 #[derive(Clone, PartialEq, Eq)]
@@ -276,11 +147,6 @@ impl fmt::Debug for ServerError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         fmt::Display::fmt(self, f)
     }
-}
-
-fn meaning(code: i32) -> Option<(&'static str, &'static str)> {
-    let known = MEANINGS.iter().find(|(known, ..)| *known == code);
-    known.map(|(_, name, meaning)| (*name, *meaning))
 }
 
 /// The part of the server's text that can be shown.

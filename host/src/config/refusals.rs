@@ -7,9 +7,10 @@ use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{Arg, Command, CommandFactory};
 use serde_saphyr::Error as YamlError;
 
+use super::connection_string::mask_text;
 use super::options::CommandLine;
-use super::secret::mask_text;
 use crate::model::input::closest;
+use crate::model::{ErrorName, OperatorError};
 
 /// The prefix of the variables that are ours.
 const PREFIX: &str = "TIDEGATE_";
@@ -92,8 +93,13 @@ fn sentence(error: &clap::Error) -> String {
     mask_text(&format!("{}. --help lists the options.", lines.join("; ")))
 }
 
+/// A sentence for each variable of the environment that looks like an option and is none.
+pub fn unknown_variables() -> Vec<String> {
+    unknown_among(std::env::vars_os().map(|(name, _)| name))
+}
+
 /// A sentence for each variable that looks like one of ours and is none.
-pub(super) fn unknown_variables(names: impl IntoIterator<Item = OsString>) -> Vec<String> {
+fn unknown_among(names: impl IntoIterator<Item = OsString>) -> Vec<String> {
     let command = CommandLine::command();
     let known: Vec<&str> = command
         .get_arguments()
@@ -148,13 +154,17 @@ fn without_quotations(message: &str) -> String {
         .join(" … ")
 }
 
+pub(super) fn invalid(message: impl Into<String>) -> OperatorError {
+    OperatorError::new(ErrorName::InvalidConfig, message)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
     fn f62_a_variable_that_looks_like_ours_is_told() {
-        let told = unknown_variables(
+        let told = unknown_among(
             [
                 "TIDEGATE_VERBOSE",
                 "TIDEGATE_SERVICE_HOST",

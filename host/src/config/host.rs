@@ -1,0 +1,224 @@
+//! The configuration of a host, checked.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use tracing::level_filters::LevelFilter;
+
+use super::connection_string::ConnectionString;
+use super::options::Options;
+use super::refusals::invalid;
+use crate::model::input::closest;
+use crate::model::{ErrorName, OperatorError};
+
+/// mongosync's port.
+const DEFAULT_PORT: u16 = 27182;
+const DEFAULT_LOAD_LEVEL: u8 = 3;
+const DEFAULT_LEASE_SECONDS: u16 = 5;
+/// The shortest lease that a busy machine can keep, and the longest that anybody would wait for.
+const LEASE_SECONDS: (u16, u16) = (2, 300);
+/// What mongosync calls an instance that runs alone.
+const DEFAULT_ID: &str = "coordinator";
+const VERBOSITIES: [&str; 7] = ["TRACE", "DEBUG", "INFO", "WARN", "ERROR", "FATAL", "PANIC"];
+
+/// What the host runs with. `Debug` shows it with secrets masked.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Config {
+    pub cluster0: ConnectionString,
+    pub cluster1: ConnectionString,
+    pub port: u16,
+    pub log_path: Option<PathBuf>,
+    pub verbosity: LevelFilter,
+    pub load_level: u8,
+    pub id: String,
+    pub feature_set: Option<PathBuf>,
+    /// Where the secrets of plugins are.
+    pub secrets_dir: Option<PathBuf>,
+    /// Plugins that import WASI are refused, rather than run against one that grants nothing.
+    pub refuse_wasi: bool,
+    /// How long the lease on the sync lasts without a renewal.
+    pub lease: Duration,
+}
+
+impl Config {
+    pub(super) fn check(options: Options) -> Result<Self, OperatorError> {
+        if options.hot_doc_ids.is_some() {
+            return Err(OperatorError::new(
+                ErrorName::NotSupported,
+                "This release does not have what 'hotDocIDs' asks for: documents that change often are followed as \
+                 all others, and none waits for commit. Leave it out.",
+            ));
+        }
+        Ok(Self {
+            cluster0: connection_string("cluster0", options.cluster0, options.cluster0_file)?,
+            cluster1: connection_string("cluster1", options.cluster1, options.cluster1_file)?,
+            port: match options.port {
+                None => DEFAULT_PORT,
+                Some(port) => in_range("port", port, 0, u16::MAX)?,
+            },
+            log_path: options.log_path,
+            verbosity: match options.verbosity {
+                None => LevelFilter::INFO,
+                Some(level) => verbosity(&level)?,
+            },
+            load_level: match options.load_level {
+                None => DEFAULT_LOAD_LEVEL,
+                Some(level) => in_range("loadLevel", level, 1, 4)?,
+            },
+            id: options.id.unwrap_or_else(|| DEFAULT_ID.to_owned()),
+            feature_set: directory("featureSet", options.feature_set)?,
+            secrets_dir: directory("secretsDir", options.secrets_dir)?,
+            refuse_wasi: refuses_wasi(options.plugin_wasi.as_deref())?,
+            lease: lease(options.lease_seconds)?,
+        })
+    }
+
+    /// The options that differ in `read`, and that a host takes at its start alone.
+    pub fn differing_at_restart(&self, read: &Self) -> Vec<&'static str> {
+        let differing = [
+            ("cluster0", self.cluster0 != read.cluster0),
+            ("cluster1", self.cluster1 != read.cluster1),
+            ("port", self.port != read.port),
+            ("logPath", self.log_path != read.log_path),
+            ("loadLevel", self.load_level != read.load_level),
+            ("id", self.id != read.id),
+            ("featureSet", self.feature_set != read.feature_set),
+            ("pluginWasi", self.refuse_wasi != read.refuse_wasi),
+            ("leaseSeconds", self.lease != read.lease),
+        ];
+        let named = differing.into_iter().filter(|(_, differs)| *differs);
+        named.map(|(name, _)| name).collect()
+    }
+
+    /// Logs what the host runs with, once, without secrets.
+    pub fn log(&self) {
+        tracing::info!(
+            cluster0 = %self.cluster0,
+            cluster1 = %self.cluster1,
+            port = self.port,
+            log_path = self.log_path.as_ref().map(|path| tracing::field::display(path.display())),
+            verbosity = %self.verbosity,
+            load_level = self.load_level,
+            id = self.id,
+            feature_set = self.feature_set.as_ref().map(|path| tracing::field::display(path.display())),
+            secrets_dir = self.secrets_dir.as_ref().map(|path| tracing::field::display(path.display())),
+            plugin_wasi = if self.refuse_wasi { "refuse" } else { "deny" },
+            lease_seconds = self.lease.as_secs(),
+            "effective configuration"
+        );
+    }
+}
+
+fn lease(seconds: Option<i64>) -> Result<Duration, OperatorError> {
+    let (least, most) = LEASE_SECONDS;
+    let seconds = match seconds {
+        None => DEFAULT_LEASE_SECONDS,
+        Some(seconds) => in_range("leaseSeconds", seconds, least, most)?,
+    };
+    Ok(Duration::from_secs(seconds.into()))
+}
+
+fn refuses_wasi(policy: Option<&str>) -> Result<bool, OperatorError> {
+    match policy {
+        None | Some("deny") => Ok(false),
+        Some("refuse") => Ok(true),
+        Some(other) => Err(invalid(format!(
+            "plugin-wasi '{other}' is neither deny nor refuse."
+        ))),
+    }
+}
+
+fn connection_string(
+    name: &str,
+    uri: Option<String>,
+    file: Option<PathBuf>,
+) -> Result<ConnectionString, OperatorError> {
+    let uri = match (uri, file) {
+        (Some(_), Some(_)) => {
+            return Err(invalid(format!(
+                "Both {name} and {name}File are given. Give one of them."
+            )));
+        }
+        (Some(uri), None) => uri,
+        (None, Some(path)) => read_uri(name, &path)?,
+        (None, None) => {
+            let variable = name.to_uppercase();
+            return Err(invalid(format!(
+                "The connection string {name} is missing. Give --{name}, --{name}File, \
+                 the environment variable TIDEGATE_{variable}, or {name} in the configuration file."
+            )));
+        }
+    };
+    if uri.starts_with("mongodb://") || uri.starts_with("mongodb+srv://") {
+        Ok(ConnectionString::new(uri))
+    } else {
+        Err(OperatorError::new(
+            ErrorName::InvalidUri,
+            format!(
+                "The connection string {name} does not begin with mongodb:// or mongodb+srv://."
+            ),
+        ))
+    }
+}
+
+fn read_uri(name: &str, path: &Path) -> Result<String, OperatorError> {
+    let text = fs::read_to_string(path).map_err(|error| {
+        invalid(format!(
+            "{name}File '{}' cannot be read: {error}.",
+            path.display()
+        ))
+    })?;
+    Ok(text.trim().to_owned())
+}
+
+fn in_range<T: TryFrom<i64> + Into<i64> + Copy>(
+    name: &str,
+    value: i64,
+    least: T,
+    most: T,
+) -> Result<T, OperatorError> {
+    let (least, most) = (least.into(), most.into());
+    T::try_from(value)
+        .ok()
+        .filter(|_| (least..=most).contains(&value))
+        .ok_or_else(|| {
+            invalid(format!(
+                "{name} is {value}. Give a whole number from {least} to {most}."
+            ))
+        })
+}
+
+/// mongosync's levels; its two above ERROR show what ERROR shows.
+fn verbosity(level: &str) -> Result<LevelFilter, OperatorError> {
+    match level.to_uppercase().as_str() {
+        "TRACE" => Ok(LevelFilter::TRACE),
+        "DEBUG" => Ok(LevelFilter::DEBUG),
+        "INFO" => Ok(LevelFilter::INFO),
+        "WARN" => Ok(LevelFilter::WARN),
+        "ERROR" | "FATAL" | "PANIC" => Ok(LevelFilter::ERROR),
+        _ => {
+            let hint = closest(level, &VERBOSITIES)
+                .map_or_else(String::new, |known| format!(" Did you mean {known}?"));
+            Err(invalid(format!(
+                "verbosity is '{level}', which is not one of {}.{hint}",
+                VERBOSITIES.join(", ")
+            )))
+        }
+    }
+}
+
+fn directory(name: &str, path: Option<PathBuf>) -> Result<Option<PathBuf>, OperatorError> {
+    path.map(|path| existing_directory(name, path)).transpose()
+}
+
+pub(super) fn existing_directory(name: &str, path: PathBuf) -> Result<PathBuf, OperatorError> {
+    if path.is_dir() {
+        Ok(path)
+    } else {
+        Err(invalid(format!(
+            "{name} '{}' is not a directory.",
+            path.display()
+        )))
+    }
+}

@@ -1,0 +1,85 @@
+//! Parts of the session that releases of other metadata versions read.
+
+use serde::Deserialize;
+
+use super::session::{Phase, SessionDocument, UpgradeDocument};
+use crate::model::{State, options::ClusterName};
+
+const COMMITTED: &str = "COMMITTED";
+
+/// What every version's session says, and every release can read.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Heading {
+    pub metadata_version: i32,
+    /// The release that worked on the sync last; in version 1, the one that began it.
+    #[serde(default)]
+    pub written_by: String,
+    /// The release that began the sync; version 1 does not say.
+    #[serde(default)]
+    pub begun_by: Option<String>,
+    #[serde(default)]
+    pub source_id: String,
+    #[serde(default)]
+    pub destination_id: String,
+    #[serde(default)]
+    pub options: Option<HeadingOptions>,
+    /// A state's name; a later release may have others.
+    #[serde(default)]
+    pub state: Option<String>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+pub struct HeadingOptions {
+    pub destination: ClusterName,
+}
+
+/// What a standby shows of a sync, in every version that this release can read.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Standing {
+    pub metadata_version: i32,
+    pub state: State,
+    pub phase: Phase,
+    #[serde(default)]
+    pub total_bytes: i64,
+    #[serde(default)]
+    pub warnings: Vec<String>,
+    #[serde(default)]
+    pub upgrades: Vec<UpgradeDocument>,
+    pub options: StandingOptions,
+}
+
+#[derive(Clone, Copy, Debug, Deserialize)]
+pub struct StandingOptions {
+    pub source: ClusterName,
+    pub destination: ClusterName,
+}
+
+impl From<&SessionDocument> for Heading {
+    fn from(session: &SessionDocument) -> Self {
+        Self {
+            metadata_version: session.metadata_version,
+            written_by: session.written_by.clone(),
+            begun_by: Some(session.begun_by.clone()),
+            source_id: session.source_id.clone(),
+            destination_id: session.destination_id.clone(),
+            options: Some(HeadingOptions {
+                destination: session.options.destination,
+            }),
+            state: Some(session.state.to_string()),
+        }
+    }
+}
+
+impl Heading {
+    /// The sync is done: nothing of it is to be gone on with.
+    pub fn is_committed(&self) -> bool {
+        self.state.as_deref() == Some(COMMITTED)
+    }
+
+    /// The release that began the sync.
+    pub fn begun_by(&self) -> &str {
+        self.begun_by.as_deref().unwrap_or(&self.written_by)
+    }
+}

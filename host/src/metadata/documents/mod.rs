@@ -1,0 +1,27 @@
+//! The shapes of metadata version 3. Every document also has `term`, the term of the lease in
+//! which it was written: the store puts it there.
+//!
+//! Reading rules: fields are added as optional, names are never reused, unknown
+//! fields are ignored.
+
+mod component;
+mod header;
+mod intent;
+mod lease;
+mod namespace;
+mod partition;
+mod position;
+mod quarantine;
+mod session;
+
+pub use component::{ComponentChunkDocument, ComponentDocument};
+pub use header::{Heading, Standing};
+pub use intent::{IntentDocument, IntentKind, IntentState};
+pub use lease::{LeaseDocument, Predecessor};
+pub use namespace::{CopyState, NamespaceDocument, NamespaceKind};
+pub use partition::{Copied, PartitionDocument};
+pub use position::PositionDocument;
+pub use quarantine::QuarantineDocument;
+pub use session::{
+    METADATA_VERSION, Phase, PinnedComponent, SessionDocument, SwapDocument, UpgradeDocument,
+};

@@ -1,0 +1,102 @@
+//! Collections and views in scope.
+
+use bson::RawDocumentBuf;
+use serde::{Deserialize, Serialize};
+
+use crate::model::{Namespace, event::CollectionUuid};
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum NamespaceKind {
+    Collection,
+    View,
+}
+
+/// How far the copy of one namespace has come. Only goes forward.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum CopyState {
+    /// Known; nothing is on the destination yet.
+    Pending,
+    /// Created on the destination; its partitions are persisted.
+    Copying,
+    /// All partitions are done.
+    Copied,
+    /// Indexes are built: change events may be applied.
+    Ready,
+}
+
+/// Collection `namespaces`: one a collection or view in scope. For a collection
+/// it mirrors the source's options and indexes as of the safe position.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct NamespaceDocument {
+    /// A collection's UUID on the source in hex; `view:` and the name for a view.
+    #[serde(rename = "_id")]
+    pub id: String,
+    pub kind: NamespaceKind,
+    pub source: Namespace,
+    pub destination: Namespace,
+    /// The collection's UUID on the destination: tells after a crash whether a
+    /// rename or drop has been done already.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub destination_uuid: Option<String>,
+    /// As `listCollections` gives them.
+    pub options: RawDocumentBuf,
+    /// As `listIndexes` gives them, without the `_id` index.
+    pub indexes: Vec<RawDocumentBuf>,
+    pub copy_state: CopyState,
+    pub documents: i64,
+    pub bytes: i64,
+}
+
+impl NamespaceDocument {
+    /// The source UUID, for collections.
+    pub fn uuid(&self) -> Option<CollectionUuid> {
+        Self::uuid_of_id(&self.id)
+    }
+
+    /// The source UUID in a collection's id.
+    pub fn uuid_of_id(id: &str) -> Option<CollectionUuid> {
+        uuid_from_hex(id)
+    }
+
+    /// The collection's UUID on the destination.
+    pub fn destination_uuid(&self) -> Option<CollectionUuid> {
+        uuid_from_hex(self.destination_uuid.as_ref()?)
+    }
+
+    pub fn id_of_uuid(uuid: CollectionUuid) -> String {
+        uuid.iter().map(|byte| format!("{byte:02x}")).collect()
+    }
+
+    pub fn id_of_view(view: &Namespace) -> String {
+        format!("view:{view}")
+    }
+}
+
+fn uuid_from_hex(hex: &str) -> Option<CollectionUuid> {
+    let mut uuid = CollectionUuid::default();
+    if hex.len() != 2 * uuid.len() {
+        return None;
+    }
+    for (at, byte) in uuid.iter_mut().enumerate() {
+        *byte = u8::from_str_radix(hex.get(2 * at..2 * at + 2)?, 16).ok()?;
+    }
+    Some(uuid)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_uuid_survives_its_hex_form() {
+        let uuid = [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 254, 255];
+        assert_eq!(
+            uuid_from_hex(&NamespaceDocument::id_of_uuid(uuid)),
+            Some(uuid)
+        );
+        assert_eq!(uuid_from_hex("view:a.b"), None);
+    }
+}

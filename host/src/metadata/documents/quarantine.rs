@@ -1,0 +1,25 @@
+//! Documents that a plugin could not handle.
+
+use bson::RawDocumentBuf;
+use serde::{Deserialize, Serialize};
+
+use crate::model::Namespace;
+
+/// Collection `quarantine`: one a document that a plugin could not handle. The document is on the source; up to
+/// release 0.3.0 it was stored here as well, as `document`.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct QuarantineDocument {
+    /// The namespace's id and a digest of the document's `_id`.
+    #[serde(rename = "_id")]
+    pub id: String,
+    pub namespace_id: String,
+    pub source: Namespace,
+    /// `{_id: value}` of the document on the source.
+    pub document_id: RawDocumentBuf,
+    pub component: String,
+    pub digest: String,
+    pub export: String,
+    /// What the component did, and why.
+    pub reason: String,
+}
