@@ -100,7 +100,7 @@ pub(super) fn plan(context: &Context, namespaces: &[NamespaceDocument]) {
     show(&context.status, context.options.build_indexes, namespaces);
 }
 
-/// Like [`plan`], for a sync whose work has not begun in this process.
+/// Like `plan`, for a sync whose work has not begun in this process.
 pub fn show(status: &Status, build_indexes: BuildIndexes, namespaces: &[NamespaceDocument]) {
     let collections = || {
         namespaces
