@@ -41,16 +41,27 @@ impl Workers {
 
 /// The clusters, the metadata and the shared state of a sync's work.
 pub(crate) struct Context {
+    /// The cluster that is read.
     pub(crate) source: Client,
+    /// The cluster that is written, within the fence of this host's lease.
     pub(crate) destination: Destination,
+    /// The metadata, for the holder of the lease.
     pub(crate) store: metadata::Store,
+    /// The namespaces in scope.
     pub(crate) scope: Scope,
+    /// The plugins that transform documents.
     pub(crate) chain: Arc<Chain>,
+    /// The documents that plugins could not handle.
     pub(crate) quarantine: Quarantine,
+    /// The options of the start.
     pub(crate) options: StartOptions,
+    /// The session of the sync.
     pub(crate) record: Arc<Record>,
+    /// The number of workers and of appliers.
     pub(crate) workers: Workers,
+    /// The memory budget for documents.
     pub(crate) budget: Budget,
+    /// The live figures, for `/progress`.
     pub(crate) status: Arc<Status>,
     /// Asks all work to stop at the next safe place.
     pub(crate) cancel: CancellationToken,

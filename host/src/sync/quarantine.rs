@@ -41,6 +41,7 @@ pub(crate) struct Quarantine {
 pub(super) struct NamespaceRef<'a> {
     /// The id of the namespace's document.
     pub(super) namespace_id: &'a str,
+    /// Its name on the source.
     pub(super) source: &'a Namespace,
 }
 

@@ -24,8 +24,11 @@ const MAX_READINGS: usize = 100;
 /// A collection or view of the source that is in scope.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct CatalogEntry {
+    /// Collection or view.
     pub(crate) kind: NamespaceKind,
+    /// Its name on the source.
     pub(crate) source: Namespace,
+    /// Its name on the destination.
     pub(crate) destination: Namespace,
     /// `None` for views.
     pub(crate) uuid: Option<CollectionUuid>,

@@ -21,8 +21,11 @@ const ANSWER: Duration = Duration::from_secs(120);
 
 /// A collection of one cluster, and the read concern for its reads.
 pub(super) struct CollectionReader {
+    /// The cluster.
     pub(super) client: Client,
+    /// The collection, by its name and UUID on that cluster.
     pub(super) collection: CollectionRef,
+    /// Replaced by `majority` once the server cannot read at the requested time.
     pub(super) read_concern: RawDocumentBuf,
 }
 

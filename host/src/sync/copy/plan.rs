@@ -23,6 +23,7 @@ pub(super) struct PartitionJob {
 
 /// A collection that is being copied, and the number of its unfinished partitions.
 pub(super) struct CollectionCopy {
+    /// The namespace, with the counts of its copied partitions.
     pub(super) namespace: Mutex<NamespaceDocument>,
     /// The number of partitions that are not copied yet.
     pub(super) unfinished: Mutex<usize>,

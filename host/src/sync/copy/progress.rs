@@ -52,6 +52,7 @@ pub(super) fn show_copied_state(context: &Context, namespaces: &[NamespaceDocume
     }
 }
 
+/// A count of the metadata; 0 if it is negative.
 pub(super) fn to_u64(n: i64) -> u64 {
     u64::try_from(n).unwrap_or_default()
 }

@@ -44,8 +44,11 @@ pub(in crate::sync) enum StreamEnd {
 /// The state of change event application between two events.
 pub(super) struct EventApplication {
     pub(super) context: Arc<Context>,
+    /// The position that the applied events have reached.
     pub(super) position: StreamPosition,
+    /// The collections in scope, as of the next event.
     pub(super) tracked_collections: TrackedCollections,
+    /// The time up to which updates are not applied as deltas.
     pub(super) exactness: Arc<Exactness>,
     reader: StreamReader,
     appliers: Appliers,

@@ -38,6 +38,7 @@ const FIRST_CHUNK: usize = 8;
 pub(super) struct LookUpResult {
     /// The cluster time of the documents.
     pub(super) time: Option<ClusterTime>,
+    /// Dropped with the result, after the documents are written.
     pub(super) _share: Share,
 }
 

@@ -43,10 +43,12 @@ pub(super) enum PendingWrite<'a> {
 /// A document and its pending write.
 #[derive(Debug)]
 pub(super) struct PendingDocument<'a> {
+    /// Its `_id` as the server compares it.
     pub(super) key: DocumentKey<'a>,
     /// The type and the bytes of its `_id`, as in the last event.
     pub(super) id_kind: u8,
     pub(super) id: &'a [u8],
+    /// The write after the events folded so far.
     pub(super) write: PendingWrite<'a>,
     /// The document may already be on the destination, so an insert is written as a replacement.
     pub(super) replay: bool,
@@ -56,7 +58,9 @@ pub(super) struct PendingDocument<'a> {
 
 /// The pending writes of a collection.
 pub(super) struct Fold<'a, 't> {
+    /// The collection.
     pub(super) tracked: &'t TrackedCollection,
+    /// Its documents, each once.
     pub(super) entries: Vec<PendingDocument<'a>>,
 }
 

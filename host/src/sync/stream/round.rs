@@ -24,9 +24,13 @@ pub(super) struct RoundReport {
 
 /// A document event, as ranges in the bytes of its batch.
 pub(super) struct EventRef {
+    /// Insert, update, replace or delete.
     pub(super) op_type: OpType,
+    /// The event's cluster time.
     pub(super) time: ClusterTime,
+    /// Its collection.
     pub(super) tracked: Arc<TrackedCollection>,
+    /// The BSON type of the document's `_id`.
     pub(super) id_kind: u8,
     id: Range<usize>,
     /// The full document, or the update description of an update.
@@ -36,6 +40,7 @@ pub(super) struct EventRef {
 /// The events of one applier in a round, in the order of the stream.
 pub(super) struct RoundPart {
     batch: Arc<StreamBatch>,
+    /// The events, in the order of the stream.
     pub(super) events: Vec<EventRef>,
 }
 

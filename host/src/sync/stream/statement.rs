@@ -43,14 +43,18 @@ pub(super) enum StatementKind {
 /// A document, by the index of its fold and of its entry.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct DocumentPlace {
+    /// The index of the fold.
     pub(super) fold: usize,
+    /// The index of the entry in its fold.
     pub(super) entry: usize,
 }
 
 /// A statement of a command.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Statement {
+    /// The document.
     pub(super) place: DocumentPlace,
+    /// The part of the document's pending write.
     pub(super) part: StatementKind,
 }
 
@@ -59,6 +63,7 @@ pub(super) struct Statement {
 pub(super) struct CommandPlan {
     fold: usize,
     kind: CommandKind,
+    /// In the order of their statements in the command. Deletes that are listed share the last statement.
     pub(super) statements: Vec<Statement>,
     bytes: usize,
 }

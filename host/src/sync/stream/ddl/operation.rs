@@ -21,7 +21,9 @@ pub(super) struct DdlOperation<'a, 'e> {
     pub(super) context: &'a Arc<Context>,
     pub(super) tracked_collections: &'a mut TrackedCollections,
     pub(super) exactness: &'a Exactness,
+    /// The event.
     pub(super) event: &'a ChangeEvent<'e>,
+    /// The intents that are persisted before its effects.
     pub(super) intents: Intents<'a>,
     /// The changes to record.
     pub(super) changes: Vec<Change>,
