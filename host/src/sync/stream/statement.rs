@@ -226,4 +226,4 @@ fn write(
     Ok(())
 }
 
-const MISPLACED: mongo::Error = mongo::Error::Broken("each statement has its part of a entry");
+const MISPLACED: mongo::Error = mongo::Error::Broken("each statement has its part of an entry");
