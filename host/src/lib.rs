@@ -1,15 +1,13 @@
-//! tidegate copies a live MongoDB cluster into another and keeps the two in
-//! step until cutover.
+//! tidegate copies a live MongoDB cluster into another and keeps both equal until cutover.
 //!
-//! One room a job. A room may use those to its right, never to its left:
+//! Each room has a single task. A room uses only the rooms to its right:
 //!
 //! ```text
 //! main -> {api, cli} -> session -> sync -> {metadata -> mongo, plugin} -> model
 //! ```
 //!
-//! `plugin` does not know `metadata` and `mongo`: `sync` joins them.
-//! `config` and `observe` use nothing of ours but `model`.
-//! `tests/tests/house.rs` fails on an import that runs the other way.
+//! `plugin` does not use `metadata` or `mongo`: `sync` joins them. `config` and `observe` use only `model`, and are used
+//! by all other rooms. `tests/tests/house` fails on imports in the other direction.
 
 pub mod api;
 pub mod cli;

@@ -1,10 +1,7 @@
-//! `tidegate`: reads its configuration, opens the session and serves its API; or says
-//! something of feature sets or of metadata (`tidegate featureset`, `tidegate metadata`);
-//! or runs the tools for authors of plugins (`tidegate plugin`), which have exit codes
-//! of their own.
+//! `tidegate`: reads its configuration, opens the session and serves its API; or runs a command without a host:
+//! `tidegate featureset`, `tidegate metadata`, or `tidegate plugin`, which has exit codes of its own.
 //!
-//! Exit codes: 0 done or asked to stop, 1 a bug, 2 the command line or the host
-//! it runs on, 3 the clusters or the sync itself.
+//! Exit codes: 0 success or stopped on request, 1 a bug, 2 the command line or the machine, 3 the clusters or the sync.
 
 mod signals;
 
@@ -25,8 +22,8 @@ use tidegate::{api, cli};
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> ExitCode {
-    // The allocator asks for them, and the kernel clears two mebibytes for each buffer of some
-    // kilobytes: half of our CPU, and a third more memory. A kernel without them refuses this.
+    // The allocator asks for huge pages, and the kernel then clears 2 MiB for each buffer of some KiB: half of the CPU
+    // time of the host, and a third more memory. Fails on a kernel without huge pages, which does no harm.
     _ = rustix::thread::disable_transparent_huge_pages(true);
     let ended = match config::load(std::env::args_os()) {
         Ok(Request::Print(text)) => print(&text),
@@ -45,7 +42,7 @@ fn main() -> ExitCode {
     match ended {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            // Logging may not be up, and its files are not where a shell looks.
+            // Logging may not have started, and its files are not visible in a shell.
             _ = writeln!(io::stderr(), "tidegate: {error:#}");
             tracing::error!({ field::ERROR_CODE } = %name(&error), "ended: {error:#}");
             exit_code(name(&error))
@@ -79,7 +76,7 @@ async fn run(config: Config) -> anyhow::Result<()> {
     let Some(session) = opened.inspect_err(|_| stop.cancel())? else {
         return served.await.context("serve the API");
     };
-    // Another host may wait for the sync: it is let go while last calls are being answered.
+    // Another host may wait for the sync, so the lease is released while the last calls are answered.
     tokio::select! {
         () = session.handed_over().cancelled() => stop.cancel(),
         () = stop.cancelled() => session.leave().await,

@@ -1,5 +1,5 @@
-//! Signals: SIGTERM and SIGINT stop the host, SIGUSR1 rotates the log as mongosync's does, SIGHUP rotates it
-//! and reads the configuration file again. Neither of the last two ever ends the process.
+//! Signals: SIGTERM and SIGINT stop the host, SIGUSR1 rotates the log as in mongosync, SIGHUP rotates the log and
+//! rereads the configuration file. SIGUSR1 and SIGHUP never end the process.
 
 use anyhow::Context;
 use tidegate::config::{self, Config, Request};
@@ -8,7 +8,7 @@ use tidegate::observe::Log;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
-/// The signals of this process. From its making on, none of them has the system's default effect.
+/// The signals of this process. While the value exists, none of them has the default action of the system.
 pub(crate) struct Signals {
     terminate: Signal,
     interrupt: Signal,
@@ -17,6 +17,11 @@ pub(crate) struct Signals {
 }
 
 impl Signals {
+    /// Starts to listen.
+    ///
+    /// # Errors
+    ///
+    /// The system refuses a signal handler.
     pub(crate) fn listen() -> anyhow::Result<Self> {
         let listen = |kind, name: &str| signal(kind).with_context(|| format!("listen for {name}"));
         Ok(Self {
@@ -27,7 +32,7 @@ impl Signals {
         })
     }
 
-    /// Serves the signals in the background; gives a token that SIGTERM or SIGINT cancels.
+    /// Handles the signals in a background task. SIGTERM and SIGINT cancel the returned token.
     pub(crate) fn serve(mut self, log: Log, mut config: Config) -> CancellationToken {
         let stop = CancellationToken::new();
         let stopped = stop.clone();
@@ -52,7 +57,7 @@ fn stop_for(signal: &str, stop: &CancellationToken) {
     if !stop.is_cancelled() {
         tracing::info!(
             signal,
-            "asked to stop: the position is persisted and the lease given back"
+            "stopping: the position is persisted and the lease released"
         );
         stop.cancel();
     }
@@ -66,14 +71,14 @@ fn rotate(log: &Log) {
     }
 }
 
-/// Takes the values that may change while the host runs; names the others.
+/// Applies the options that can change while the host runs, and logs the names of the others.
 fn reread(log: &Log, config: &mut Config) {
     match read() {
         Ok(read) => {
             let waiting = config.differing_at_restart(&read);
             log.set_verbosity(read.verbosity);
             config.verbosity = read.verbosity;
-            tracing::info!(verbosity = %read.verbosity, "configuration read again");
+            tracing::info!(verbosity = %read.verbosity, "configuration reread");
             if !waiting.is_empty() {
                 tracing::warn!(
                     options = waiting.join(", "),
@@ -82,7 +87,7 @@ fn reread(log: &Log, config: &mut Config) {
             }
         }
         Err(error) => {
-            tracing::warn!(error = %error, "the configuration is refused; the host goes on with the one before");
+            tracing::warn!(error = %error, "the configuration is refused; the previous configuration stays in effect");
         }
     }
 }
@@ -90,10 +95,10 @@ fn reread(log: &Log, config: &mut Config) {
 fn read() -> Result<Config, OperatorError> {
     match config::load(std::env::args_os())? {
         Request::Run(config) => Ok(config),
-        // The arguments of a process do not change, and they have asked for a host.
+        // The arguments of a process do not change, and they started a host.
         _ => Err(OperatorError::new(
             ErrorName::InternalError,
-            "The arguments do not ask for a host any more.",
+            "The arguments no longer start a host.",
         )),
     }
 }

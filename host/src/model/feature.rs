@@ -1,7 +1,7 @@
-//! Native features: what this release can do with a sync that an earlier one could not.
+//! Native features: abilities of this release that earlier releases lack.
 //!
-//! Which of them a sync has is persisted when it begins: one that an earlier release has
-//! begun behaves as it did, until a migration step turns a feature on.
+//! The features of a sync are persisted when it begins. A sync that an earlier release has begun keeps its behaviour
+//! until a migration step turns a feature on.
 
 /// A native feature.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -10,15 +10,15 @@ pub struct Feature {
     pub description: &'static str,
 }
 
-/// All of them, oldest first. Names are persisted: never renamed, never reused.
+/// All features, oldest first. Names are persisted: never rename or reuse them.
 pub const FEATURES: [Feature; 3] = [
     Feature {
         name: "plugins",
-        description: "components that decide what becomes of each document",
+        description: "components that filter and change documents",
     },
     Feature {
         name: "documentFilter",
-        description: "a filter of documents by one of their fields",
+        description: "a filter of documents by a field",
     },
     Feature {
         name: "namespaceRemap",
@@ -26,7 +26,7 @@ pub const FEATURES: [Feature; 3] = [
     },
 ];
 
-/// What a sync that begins now has.
+/// The names of the features of a sync that begins now.
 pub fn names() -> Vec<String> {
     FEATURES
         .iter()
@@ -34,7 +34,7 @@ pub fn names() -> Vec<String> {
         .collect()
 }
 
-/// Those that a sync lacks which has `features`.
+/// The features that a sync with `features` lacks.
 pub fn missing(features: &[String]) -> impl Iterator<Item = &'static Feature> {
     FEATURES
         .iter()

@@ -1,9 +1,9 @@
-//! Plugins as an operator sees them. Plain values; `api` gives them their wire form.
+//! Values about plugins for operators. `api` has their wire form.
 
 use super::Namespace;
 use super::latency::LatencyHistogram;
 
-/// What one stage of the chain has done since the host started.
+/// Counters of a stage of the chain since the start of the host.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct PluginProgress {
     pub name: String,
@@ -13,22 +13,23 @@ pub struct PluginProgress {
     pub dropped: u64,
     pub replaced: u64,
     pub quarantined: u64,
-    /// Documents and batches that the plugin answered with an error, or with nonsense.
+    /// Calls that the plugin answered with an error or with invalid output.
     pub errors: u64,
     pub traps: u64,
     pub bytes_in: u64,
     pub bytes_out: u64,
-    /// Of one batch.
+    /// Median duration of a call in microseconds.
     pub p50_us: u64,
+    /// 99th percentile of the duration of a call in microseconds.
     pub p99_us: u64,
-    /// Of the calls, each for a batch.
+    /// Durations of calls.
     pub batch_latency: LatencyHistogram,
 }
 
 /// A document that a plugin could not handle.
 #[derive(Clone, Debug, PartialEq)]
 pub struct QuarantinedDocument {
-    /// Lists are in this order, and go on behind one.
+    /// Lists are ordered by this id, and continue after an id.
     pub id: String,
     pub namespace: Namespace,
     /// The document's `_id`, as relaxed Extended JSON.
@@ -39,35 +40,36 @@ pub struct QuarantinedDocument {
     pub reason: String,
 }
 
-/// What a retry has left.
+/// The result of a retry of the quarantine.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RetrySummary {
-    /// Documents that were in quarantine before.
+    /// Documents in quarantine before the retry.
     pub tried: u64,
-    /// Documents that are in quarantine now.
+    /// Documents in quarantine after the retry.
     pub left: u64,
 }
 
-/// Components that are to take the place of those that a sync runs on.
+/// A request to swap components of a sync: all of them, or none.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SwapRequest {
     pub components: Vec<ComponentSwap>,
     pub on_incompatible: IncompatibilityPolicy,
 }
 
-/// A component that is to take the place of the one that runs under the same name.
+/// The replacement of the component of a name.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ComponentSwap {
     pub name: String,
+    /// The digest of the successor.
     pub digest: String,
 }
 
-/// What happens when a component would give other answers than the one in use.
+/// The treatment of a successor with other semantics than the component in use.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum IncompatibilityPolicy {
-    /// It is refused.
+    /// The request is refused.
     #[default]
     Refuse,
-    /// It takes over, and the namespaces that it sees are copied again.
+    /// The successor is swapped in, and the namespaces that it sees are copied again.
     Recopy,
 }

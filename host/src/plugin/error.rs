@@ -24,7 +24,7 @@ pub(super) enum Error {
     )]
     FeatureSet(String),
     /// A component that this host does not have.
-    #[error("there is no component {wanted}; {hint}")]
+    #[error("no component has the name or digest {wanted}; {hint}")]
     NotFound { wanted: String, hint: String },
     /// A component that this host cannot run.
     #[error("the component {component} cannot be loaded: {reason}")]

@@ -151,7 +151,7 @@ impl Registry {
     ///
     /// # Errors
     ///
-    /// `PluginNotSupported` if a component of the feature set does not load.
+    /// `PluginNotSupported` or `InvalidConfig` if a component of the feature set does not load.
     pub fn list(&self) -> std::result::Result<Vec<InstalledComponent>, OperatorError> {
         let entries = self.entries();
         let shipped = entries.iter().filter(|entry| entry.manifest.is_some());

@@ -63,7 +63,7 @@ async fn f52_signals_rotate_the_log_and_end_nothing() -> Result<()> {
     ensure!(!log(&rig).has(read)?, "DEBUG before it was asked for");
     std::fs::write(&file, "verbosity: DEBUG\nloadLevel: 1\n")?;
     rig.host.process()?.hang_up()?;
-    wait_for_line(&rig, "configuration read again").await?;
+    wait_for_line(&rig, "configuration reread").await?;
     rig.host.progress().await?;
     wait_for_line(&rig, read).await?;
     wait_for_line(&rig, "take effect at the next start").await?;

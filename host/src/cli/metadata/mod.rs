@@ -20,7 +20,8 @@ use sync_metadata::SyncMetadata;
 
 /// Runs a command of `tidegate metadata`. Prints to standard output.
 ///
-/// Dropping the future leaves the metadata unchanged, or rolled back as a whole: a migration step is a transaction.
+/// Cancellation: a dropped rollback leaves the metadata in one of the versions, because each migration step is a
+/// transaction. The other commands only read.
 ///
 /// # Errors
 ///

@@ -56,7 +56,7 @@ impl Meters {
     }
 
     /// Records a call.
-    pub(super) fn called(&self, elapsed: Duration) {
+    pub(super) fn record_call(&self, elapsed: Duration) {
         self.latency.record(elapsed);
         let elapsed_us = u64::try_from(elapsed.as_micros()).unwrap_or(u64::MAX);
         // Fails only above the range of the histogram, which exceeds every deadline.
@@ -64,13 +64,13 @@ impl Meters {
     }
 
     /// Records a call without an outcome.
-    pub(super) fn failed(&self, trapped: bool) {
+    pub(super) fn record_failure(&self, trapped: bool) {
         let counter = if trapped { &self.traps } else { &self.errors };
         counter.fetch_add(1, Relaxed);
     }
 
     /// Records the outcomes of a batch.
-    pub(super) fn done(&self, tally: Tally) {
+    pub(super) fn record_outcomes(&self, tally: Tally) {
         for (counter, more) in [
             (&self.kept, tally.kept),
             (&self.dropped, tally.dropped),

@@ -103,7 +103,7 @@ impl Stage {
         for batch in cut(documents) {
             self.run_batch(pool, namespace, batch?, &mut done)?;
         }
-        self.meters.done(done.tally(documents));
+        self.meters.record_outcomes(done.tally(documents));
         Ok(done)
     }
 
@@ -238,7 +238,7 @@ impl Stage {
             InstanceChoice::Warm => pool.call(call),
             InstanceChoice::Fresh => pool.call_fresh(call),
         };
-        self.meters.called(begun.elapsed());
+        self.meters.record_call(begun.elapsed());
         let call = || Call::new(pool.component().info(), "transform");
         let outcomes = answer
             .map_err(Failure::ended)
@@ -251,7 +251,7 @@ impl Stage {
             });
         if let Err(failure) = &outcomes {
             let trapped = matches!(*failure.error, Error::Trapped { .. });
-            self.meters.failed(trapped);
+            self.meters.record_failure(trapped);
         }
         outcomes
     }

@@ -178,7 +178,7 @@ fn the_short_form_names_its_own_field() {
     let expected = if known {
         "documentFilter"
     } else {
-        "there is no component document-filter"
+        "no component has the name or digest document-filter"
     };
     assert!(error.message.starts_with(expected), "{error}");
 }
