@@ -2,6 +2,7 @@
 //!
 //! Every other room may use this one; this one uses none of them.
 
+pub mod component;
 pub mod document_key;
 pub mod errors;
 pub mod event;
@@ -15,6 +16,7 @@ pub mod position;
 pub mod progress;
 pub mod state;
 
+pub use component::ComponentInfo;
 pub use errors::{ErrorKind, ErrorName, OperatorError};
 pub use namespace::{Namespace, Route};
 pub use options::StartOptions;

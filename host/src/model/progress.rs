@@ -1,7 +1,10 @@
 //! A snapshot of a sync for `/progress`. Plain values; `api` gives them their
 //! wire form.
 
-use super::{ClusterTime, Namespace, State, latency::LatencyHistogram, plugins::PluginProgress};
+use super::{
+    ClusterTime, ComponentInfo, Namespace, State, latency::LatencyHistogram,
+    plugins::PluginProgress,
+};
 
 #[derive(Clone, Debug)]
 pub struct Progress {
@@ -101,7 +104,7 @@ pub struct FeatureSetProgress {
     /// By slot.
     pub pinned: Vec<ComponentPin>,
     /// What comes with this release.
-    pub available: Vec<ComponentSummary>,
+    pub available: Vec<ComponentInfo>,
     /// What this release could do that the sync does not.
     pub deferred: Vec<FeatureDeferral>,
     /// Oldest first.
@@ -113,20 +116,9 @@ pub struct FeatureSetProgress {
 pub struct ComponentPin {
     /// What the sync uses it for.
     pub slot: String,
-    pub component: ComponentSummary,
+    pub component: ComponentInfo,
     /// The source's cluster time from which it applies; `None` if the sync began with it.
     pub since: Option<ClusterTime>,
-}
-
-/// A component of a feature set.
-#[derive(Clone, Debug)]
-pub struct ComponentSummary {
-    pub role: String,
-    pub name: String,
-    pub version: String,
-    pub digest: String,
-    pub abi: String,
-    pub semantics: i64,
 }
 
 /// A component or a feature that waits for a new sync, or for the operator.

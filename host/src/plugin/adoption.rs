@@ -5,7 +5,7 @@
 
 use semver::Version;
 
-use super::component_info::ComponentInfo;
+use crate::model::ComponentInfo;
 
 /// The decision for one pinned component.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -2,10 +2,9 @@
 
 use std::fmt;
 
-use crate::model::{ErrorName, OperatorError};
+use crate::model::{ComponentInfo, ErrorName, OperatorError};
 use crate::observe::field;
 
-use super::component_info::ComponentInfo;
 use super::document_name::truncate;
 use super::sandbox::Trap;
 

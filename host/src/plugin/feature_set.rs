@@ -7,10 +7,11 @@ use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 
-use crate::model::OperatorError;
+use crate::model::component::MIGRATE;
+use crate::model::{ComponentInfo, OperatorError};
 
-use super::component_info::{ComponentInfo, MIGRATE, digest};
 use super::error::{Error, Result};
+use super::installed_component::digest;
 
 include!(concat!(env!("OUT_DIR"), "/featureset.rs"));
 

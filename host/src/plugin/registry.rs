@@ -9,12 +9,12 @@ use std::sync::Arc;
 
 use parking_lot::{Mutex, RwLock};
 
-use crate::model::{OperatorError, StartOptions};
+use crate::model::{ComponentInfo, OperatorError, StartOptions};
 use crate::observe::field;
 
-use super::component_info::{ComponentInfo, InstalledComponent, digest};
 use super::error::{Error, Result};
 use super::feature_set::{Bytes, FeatureSet};
+use super::installed_component::{InstalledComponent, digest};
 use super::pins::{Pins, Slot};
 use super::runtime::{self, Component};
 use super::sandbox::{Engines, Limits, WasiPolicy, bounds};

@@ -11,8 +11,8 @@ use std::sync::Arc;
 use crate::model::OperatorError;
 
 use super::chain::{Chain, SwapLock};
-use super::component_info::Scope;
 use super::error::{Error, Result};
+use super::installed_component::Scope;
 use super::pins::Slot;
 use super::registry::Registry;
 use super::router::Router;

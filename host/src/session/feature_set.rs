@@ -8,9 +8,7 @@ use crate::{
     metadata::{PinnedComponent, SessionDocument, SwapDocument},
     model::{
         feature,
-        progress::{
-            ComponentPin, ComponentSummary, FeatureDeferral, FeatureSetProgress, SwapRecord,
-        },
+        progress::{ComponentPin, FeatureDeferral, FeatureSetProgress, SwapRecord},
     },
     plugin::{Adoption, ComponentInfo, Registry, adoption},
 };
@@ -25,7 +23,7 @@ pub(super) fn snapshot(
     let mut progress = FeatureSetProgress {
         name: features.name().to_owned(),
         version: features.version().to_owned(),
-        available: installed.map(available).collect(),
+        available: installed.cloned().collect(),
         ..FeatureSetProgress::default()
     };
     if let Some(document) = document {
@@ -70,21 +68,10 @@ fn waits(own: &PinnedComponent, newer: &ComponentInfo) -> String {
     )
 }
 
-fn available(info: &ComponentInfo) -> ComponentSummary {
-    ComponentSummary {
-        role: info.role.clone(),
-        name: info.name.clone(),
-        version: info.version.clone(),
-        digest: info.digest.clone(),
-        abi: info.abi.clone(),
-        semantics: info.semantics.into(),
-    }
-}
-
 fn pinned(own: &PinnedComponent) -> ComponentPin {
     ComponentPin {
         slot: own.slot.clone(),
-        component: available(&info(own)),
+        component: info(own),
         since: own.since,
     }
 }

@@ -4,9 +4,8 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::position::Time;
-use crate::model::progress::{
-    ComponentPin, ComponentSummary, FeatureDeferral, FeatureSetProgress, SwapRecord,
-};
+use crate::model::ComponentInfo;
+use crate::model::progress::{ComponentPin, FeatureDeferral, FeatureSetProgress, SwapRecord};
 
 /// The installed feature set, and the components of the sync.
 #[derive(Serialize, ToSchema)]
@@ -103,15 +102,15 @@ impl From<ComponentPin> for PinnedComponent {
     }
 }
 
-impl From<ComponentSummary> for Component {
-    fn from(component: ComponentSummary) -> Self {
+impl From<ComponentInfo> for Component {
+    fn from(component: ComponentInfo) -> Self {
         Self {
             role: component.role,
             name: component.name,
             version: component.version,
             digest: component.digest,
             abi: component.abi,
-            semantics: component.semantics,
+            semantics: component.semantics.into(),
         }
     }
 }

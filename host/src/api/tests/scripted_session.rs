@@ -12,8 +12,8 @@ use crate::model::plugins::{
     SwapRequest,
 };
 use crate::model::progress::{
-    self, CollectionProgress, ComponentPin, ComponentSummary, CopyProgress, Endpoint,
-    FeatureDeferral, FeatureSetProgress, IndexProgress, LeaseProgress, SwapRecord, UpgradeProgress,
+    self, CollectionProgress, ComponentPin, CopyProgress, Endpoint, FeatureDeferral,
+    FeatureSetProgress, IndexProgress, LeaseProgress, SwapRecord, UpgradeProgress,
 };
 use crate::model::state::Call;
 use crate::model::{
@@ -283,7 +283,7 @@ fn sample_upgrade() -> UpgradeProgress {
 }
 
 fn sample_feature_set() -> FeatureSetProgress {
-    let component = |version: &str| ComponentSummary {
+    let component = |version: &str| ComponentInfo {
         role: "transform".to_owned(),
         name: "field-mask".to_owned(),
         version: version.to_owned(),

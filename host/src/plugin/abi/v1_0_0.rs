@@ -5,7 +5,7 @@ use wasmtime::{Result, Store};
 
 use crate::model::{ErrorName, Namespace, Route};
 
-use super::super::component_info::Scope;
+use super::super::installed_component::Scope;
 use super::super::migration::{Direction, MigrationStep};
 use super::super::sandbox::Guest;
 use super::stamp::Stamp;

@@ -7,10 +7,10 @@ use std::time::Duration;
 use hdrhistogram::Histogram;
 use parking_lot::Mutex;
 
+use crate::model::ComponentInfo;
 use crate::model::plugins::PluginProgress;
 use crate::observe::LatencyRecorder;
 
-use super::super::component_info::ComponentInfo;
 use super::super::error::{Error, Result};
 
 /// Documents of a batch by outcome, and their bytes.

@@ -17,8 +17,8 @@ use crate::model::plugins::PluginProgress;
 use crate::model::{Namespace, OperatorError, StartOptions};
 
 use super::batch::{Batch, cut};
-use super::component_info::Scope;
 use super::error::{Error, Result};
+use super::installed_component::Scope;
 use super::pins::{Pins, Slot};
 use super::registry::Registry;
 use super::runtime::Pool;

@@ -3,12 +3,12 @@
 use wasmtime::Store;
 use wasmtime::component::InstancePre;
 
-use crate::model::{Namespace, Route};
+use crate::model::{ComponentInfo, Namespace, Route};
 
 use super::super::abi::Stamp;
 use super::super::abi::v1_0_0::{ConfigError, Description, Exports, Indices, migrate, transform};
-use super::super::component_info::{ComponentInfo, InstalledComponent};
 use super::super::error::{Call, Error, Result};
+use super::super::installed_component::InstalledComponent;
 use super::super::migration::{Direction, MigrationStep};
 use super::super::sandbox::{Engine, Engines, Guest, Trap, WasiPolicy};
 use super::schema::Schema;
