@@ -49,6 +49,7 @@ impl InstalledComponent {
         Version::parse(&self.info.version).ok()
     }
 
+    /// Whether the component exports an interface of the contract.
     pub fn exports(&self, interface: &str) -> bool {
         self.exports.iter().any(|name| name == interface)
     }

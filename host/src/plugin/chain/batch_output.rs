@@ -52,6 +52,7 @@ impl BatchOutput {
         self.count
     }
 
+    /// Whether the batch has no documents.
     pub fn is_empty(&self) -> bool {
         self.count == 0
     }

@@ -29,8 +29,8 @@ mod act {
     pub(super) const NOT_IN_COMPANY: u8 = 13;
 }
 
-/// A guest that migrates `position` from version 7, and back if `reversible`.
-fn migrates(reversible: u8, which_step: &str) -> Guest<'static> {
+/// The acts of the guest of [`migrates`], in WebAssembly text.
+fn arms() -> String {
     let error = |kind: u8, first: &str, second: &str, third: &str| {
         format!(
             "(i32.store (i32.const 512) (i32.const 1)) (i32.store (i32.const 516) (i32.const {kind}))
@@ -64,10 +64,14 @@ fn migrates(reversible: u8, which_step: &str) -> Guest<'static> {
         (act::MUCH_OUTPUT, "(local.set $r (i32.add (local.get $r) (i32.const 2000000)))".to_owned()),
         (act::NOT_IN_COMPANY, "(if (i32.ne (local.get $size) (local.get $len)) (then (unreachable)))".to_owned()),
     ];
-    let arms: String = arms
-        .iter()
+    arms.iter()
         .map(|(b, arm)| format!("(if (i32.eq (local.get $b) (i32.const {b})) (then {arm}))\n"))
-        .collect();
+        .collect()
+}
+
+/// A guest that migrates `position` from version 7, and back if `reversible`.
+fn migrates(reversible: u8, which_step: &str) -> Guest<'static> {
+    let arms = arms();
     Guest {
         world: "migrate-plugin",
         name: "step",
