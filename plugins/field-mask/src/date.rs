@@ -32,6 +32,10 @@ impl Unit {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+    use proptest::test_runner::RngSeed;
+    use time::{Month, OffsetDateTime, Time};
+
     use super::*;
 
     fn truncated(date: &str, unit: Unit) -> String {
@@ -66,6 +70,34 @@ mod tests {
         for unit in [Year, Month, Day, Hour, Minute] {
             for date in [i64::MIN, i64::MIN + 1, i64::MAX] {
                 assert!(unit.truncate(date) <= date, "{date} to {unit:?}");
+            }
+        }
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig {
+            cases: 500,
+            rng_seed: RngSeed::Fixed(1),
+            failure_persistence: None,
+            ..ProptestConfig::default()
+        })]
+
+        /// Over the years that the `time` crate knows, -9999 to 9999.
+        #[test]
+        fn a_unit_begins_where_the_calendar_says(date in -377_705_116_800_000..253_402_300_800_000_i64) {
+            let read = OffsetDateTime::from_unix_timestamp_nanos(i128::from(date) * 1_000_000).expect("a date");
+            let day = read.replace_time(Time::MIDNIGHT);
+            let month = day.replace_day(1).expect("a day");
+            let hour = Time::from_hms(read.hour(), 0, 0).expect("a time");
+            let minute = Time::from_hms(read.hour(), read.minute(), 0).expect("a time");
+            for (unit, expected) in [
+                (Unit::Year, month.replace_month(Month::January).expect("a month")),
+                (Unit::Month, month),
+                (Unit::Day, day),
+                (Unit::Hour, read.replace_time(hour)),
+                (Unit::Minute, read.replace_time(minute)),
+            ] {
+                prop_assert_eq!(unit.truncate(date), expected.unix_timestamp() * 1_000, "{:?}", unit);
             }
         }
     }

@@ -50,4 +50,6 @@ impl Regex {
 }
 
 #[cfg(test)]
+mod properties;
+#[cfg(test)]
 mod tests;

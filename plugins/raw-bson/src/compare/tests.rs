@@ -112,4 +112,27 @@ proptest! {
             prop_assert_eq!(order(&right, &left), expected.reverse());
         }
     }
+
+    /// Decimals of one scale are compared as whole numbers.
+    #[test]
+    fn decimals_are_compared_by_value(
+        left in (any::<i64>(), -9..=7_i32),
+        right in (any::<i64>(), -9..=9_i32),
+        near in -2..=2_i64,
+    ) {
+        let decimal = |(digits, exponent): (i64, i32)| {
+            let decimal: Decimal128 = format!("{digits}E{exponent}").parse().unwrap();
+            (kind::DECIMAL128, decimal.bytes().to_vec())
+        };
+        let scaled = |(digits, exponent): (i64, i32)| {
+            i128::from(digits) * 10_i128.pow(u32::try_from(exponent + 9).unwrap())
+        };
+        // The same number at another scale, or nearly.
+        let (digits, exponent) = left;
+        let close = (digits / 1_000 * 10 + near, exponent + 2);
+        for other in [right, close] {
+            let found = order(&decimal(left), &decimal(other));
+            prop_assert_eq!(found, scaled(left).cmp(&scaled(other)), "{:?} {:?}", left, other);
+        }
+    }
 }

@@ -88,4 +88,6 @@ fn exact<T>(value: T) -> Converted<T> {
 }
 
 #[cfg(test)]
+mod properties;
+#[cfg(test)]
 mod tests;
