@@ -17,7 +17,7 @@ use tidegate_plugin_sdk::ejson::Literal;
 #[derive(Debug)]
 pub(crate) enum Condition {
     Compare(Comparison, Literal),
-    In(Set),
+    In(ValueSet),
     Exists,
     /// The types that pass.
     Type(Vec<u8>),
@@ -34,7 +34,7 @@ pub(crate) enum Comparison {
 
 /// The values of `$in`, in order; undefined is none of them.
 #[derive(Debug)]
-pub(crate) struct Set {
+pub(crate) struct ValueSet {
     values: Vec<Literal>,
     has_null: bool,
     /// Whether there are a few strings and nothing else: a string is among them if its bytes are.
@@ -97,7 +97,7 @@ impl Comparison {
     }
 }
 
-impl Set {
+impl ValueSet {
     pub(crate) fn new(mut values: Vec<Literal>) -> Self {
         // Literals are well-formed: `ejson` has written them.
         values.sort_by(|a, b| compare(a.value(), b.value()).unwrap_or(Ordering::Equal));

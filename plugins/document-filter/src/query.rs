@@ -9,7 +9,7 @@ use tidegate_plugin_sdk::bson::{kind, path::Path};
 use tidegate_plugin_sdk::ejson::{self, Literal};
 use tidegate_plugin_sdk::{ConfigError, ConfigFault};
 
-use crate::condition::{Comparison, Condition, Set};
+use crate::condition::{Comparison, Condition, ValueSet};
 use crate::filter::Filter;
 use crate::types::{as_number, types_called};
 
@@ -38,7 +38,7 @@ pub(crate) fn one_of(field: &str, values: &[Json]) -> Result<Filter, ConfigError
     }
     let path = path(field, "field")?;
     let values = elements(values, "matchValues")?;
-    Ok(Filter::Field(path, Condition::In(Set::new(values))))
+    Ok(Filter::Field(path, Condition::In(ValueSet::new(values))))
 }
 
 /// A query that stands at `at` in the configuration.
@@ -109,7 +109,7 @@ fn all_of(path: &Path, operators: &Map<String, Json>, at: &str) -> Result<Filter
 fn operator(path: &Path, name: &str, value: &Json, at: &str) -> Result<Filter, ConfigError> {
     let field = |condition| Filter::Field(path.clone(), condition);
     let compare = |comparison| Ok(field(Condition::Compare(comparison, operand(value, at)?)));
-    let is_in = || Ok(field(Condition::In(Set::new(list(value, at)?))));
+    let is_in = || Ok(field(Condition::In(ValueSet::new(list(value, at)?))));
     match name {
         // A regular expression is a value here, and a pattern everywhere else.
         "$eq" => Ok(field(Condition::Compare(

@@ -19,13 +19,13 @@ pub(crate) enum Action {
 #[derive(Clone, Debug)]
 pub(crate) enum Change {
     Hash(Hasher),
-    Keep(Kept),
+    Keep(PartialMask),
     Truncate(Unit),
 }
 
 /// Which characters of a string are kept.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Kept {
+pub(crate) struct PartialMask {
     pub(crate) side: Side,
     pub(crate) count: usize,
     /// Stands for each character that is not kept.
@@ -69,7 +69,7 @@ impl Change {
     }
 }
 
-impl Kept {
+impl PartialMask {
     fn write(&self, value: Value<'_>, out: &mut Vec<u8>) -> bool {
         let Some(text) = value.as_str() else {
             return false;

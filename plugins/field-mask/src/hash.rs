@@ -20,15 +20,15 @@ const OLD_BINARY: u8 = 2;
 
 /// The key, set up once.
 #[derive(Clone)]
-pub(crate) struct Key(Hmac<Sha256>);
+pub(crate) struct HashKey(Hmac<Sha256>);
 
-impl std::fmt::Debug for Key {
+impl std::fmt::Debug for HashKey {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str("Key(****)")
     }
 }
 
-impl Key {
+impl HashKey {
     pub(crate) fn new(text: &str) -> Result<Self, ConfigError> {
         let refuse = |reason| ConfigError::new(ConfigFault::InvalidValue, "key", reason);
         if text.chars().count() < MIN_KEY_CHARACTERS {
@@ -71,7 +71,7 @@ impl Key {
 /// A hash rule: the key, and how long the hash of a string is.
 #[derive(Clone, Debug)]
 pub(crate) struct Hasher {
-    pub(crate) key: Key,
+    pub(crate) key: HashKey,
     /// In hexadecimal digits, at most 64.
     pub(crate) digits: usize,
 }

@@ -26,7 +26,7 @@ mod rules;
 
 use std::sync::Arc;
 
-use hash::Key;
+use hash::HashKey;
 use rules::{Rule, RuleConfig};
 use tidegate_plugin_sdk::walk::Paths;
 use tidegate_plugin_sdk::{
@@ -59,7 +59,7 @@ impl Plugin for FieldMask {
     };
 
     fn configure(config: Config) -> Result<Self, ConfigError> {
-        let key = config.key.as_deref().map(Key::new).transpose()?;
+        let key = config.key.as_deref().map(HashKey::new).transpose()?;
         let rules = config
             .rules
             .into_iter()

@@ -7,7 +7,7 @@ use tidegate_plugin_sdk::bson::{kind, range_in};
 use tidegate_plugin_sdk::walk::{Paths, Place, Walk, WalkError, check_depth};
 
 use crate::action::{Action, Change};
-use crate::rules::{Otherwise, Rule};
+use crate::rules::{Fallback, Rule};
 
 /// Why a document cannot be masked. Names places and types, never values.
 #[derive(Debug)]
@@ -82,10 +82,10 @@ fn apply_change<'a>(
         return Ok(());
     }
     match rule.otherwise {
-        Otherwise::Keep => {}
-        Otherwise::Drop => walk.remove(place),
-        Otherwise::Null => walk.put_null(element),
-        Otherwise::Fail => {
+        Fallback::Keep => {}
+        Fallback::Drop => walk.remove(place),
+        Fallback::Null => walk.put_null(element),
+        Fallback::Fail => {
             return Err(Failure::WrongType {
                 path: rule.path.clone(),
                 kind: element.kind,

@@ -8,9 +8,9 @@ use tidegate_plugin_sdk::bson::path::Path;
 use tidegate_plugin_sdk::ejson::{self, Literal};
 use tidegate_plugin_sdk::{ConfigError, ConfigFault};
 
-use crate::action::{Action, Change, Kept, Side};
+use crate::action::{Action, Change, PartialMask, Side};
 use crate::date::Unit;
-use crate::hash::{Hasher, Key};
+use crate::hash::{HashKey, Hasher};
 
 const DEFAULT_DIGITS: usize = 32;
 const DIGITS: std::ops::RangeInclusive<usize> = 8..=64;
@@ -30,7 +30,7 @@ pub(crate) struct RuleConfig {
     count: Option<usize>,
     mask: Option<char>,
     to: Option<Unit>,
-    otherwise: Option<Otherwise>,
+    otherwise: Option<Fallback>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
@@ -47,7 +47,7 @@ enum ActionName {
 /// What becomes of a value of a type that the action is not for.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub(crate) enum Otherwise {
+pub(crate) enum Fallback {
     #[default]
     Fail,
     Keep,
@@ -60,7 +60,7 @@ pub(crate) enum Otherwise {
 pub(crate) struct Rule {
     pub(crate) path: Path,
     pub(crate) action: Action,
-    pub(crate) otherwise: Otherwise,
+    pub(crate) otherwise: Fallback,
 }
 
 /// Tells `null` from a field that is not there.
@@ -72,7 +72,7 @@ impl Rule {
     pub(crate) fn new(
         config: RuleConfig,
         position: usize,
-        key: Option<&Key>,
+        key: Option<&HashKey>,
     ) -> Result<Arc<Self>, ConfigError> {
         let at = format!("rules[{position}]");
         check_options(&config, &at)?;
@@ -138,7 +138,7 @@ fn check_options(config: &RuleConfig, at: &str) -> Result<(), ConfigError> {
     Ok(())
 }
 
-fn action(config: &RuleConfig, at: &str, key: Option<&Key>) -> Result<Action, ConfigError> {
+fn action(config: &RuleConfig, at: &str, key: Option<&HashKey>) -> Result<Action, ConfigError> {
     Ok(match config.action {
         ActionName::Drop => Action::Drop,
         ActionName::Set => {
@@ -176,7 +176,7 @@ fn too_large(json: &Json) -> Option<&Number> {
     }
 }
 
-fn hasher(config: &RuleConfig, at: &str, key: Option<&Key>) -> Result<Hasher, ConfigError> {
+fn hasher(config: &RuleConfig, at: &str, key: Option<&HashKey>) -> Result<Hasher, ConfigError> {
     let digits = config.length.unwrap_or(DEFAULT_DIGITS);
     if !DIGITS.contains(&digits) {
         let reason = format!(
@@ -198,7 +198,7 @@ fn hasher(config: &RuleConfig, at: &str, key: Option<&Key>) -> Result<Hasher, Co
     Ok(Hasher { key, digits })
 }
 
-fn kept(config: &RuleConfig, at: &str, side: Side) -> Result<Kept, ConfigError> {
+fn kept(config: &RuleConfig, at: &str, side: Side) -> Result<PartialMask, ConfigError> {
     let name = if side == Side::First {
         "keepFirst"
     } else {
@@ -229,7 +229,7 @@ fn kept(config: &RuleConfig, at: &str, side: Side) -> Result<Kept, ConfigError> 
             format!("it is more than `count`, which is {count}, and at most {MAX_CHARACTERS}");
         return Err(refuse("length", reason));
     }
-    Ok(Kept {
+    Ok(PartialMask {
         side,
         count,
         mask,

@@ -6,26 +6,26 @@ use tidegate_plugin_sdk::walk::{Paths, position};
 use tidegate_plugin_sdk::{ConfigError, ConfigFault};
 
 use crate::Rule;
-use crate::convert::{Convert, Lossy, OnError, OnNull, Target};
-use crate::place::{Names, Place};
-use crate::rename::Rename;
+use crate::convert::{ConvertRule, ErrorPolicy, LossPolicy, NullPolicy, Target};
+use crate::place::{FieldPath, PlaceRule};
+use crate::rename::RenameRule;
 
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) enum RuleConfig {
-    Rename(FromTo),
-    Move(FromTo),
-    Copy(FromTo),
+    Rename(PathPair),
+    Move(PathPair),
+    Copy(PathPair),
     Convert(ConvertConfig),
 }
 
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub(crate) struct FromTo {
+pub(crate) struct PathPair {
     from: String,
     to: String,
     #[serde(default)]
-    if_exists: IfExists,
+    if_exists: ConflictPolicy,
 }
 
 #[derive(Debug, Deserialize)]
@@ -34,17 +34,17 @@ pub(crate) struct ConvertConfig {
     path: String,
     to: Target,
     #[serde(default)]
-    on_error: OnError,
+    on_error: ErrorPolicy,
     #[serde(default)]
-    on_null: OnNull,
+    on_null: NullPolicy,
     #[serde(default)]
-    lossy: Lossy,
+    lossy: LossPolicy,
 }
 
 /// What happens where the destination of a field exists.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub(crate) enum IfExists {
+pub(crate) enum ConflictPolicy {
     #[default]
     Fail,
     /// The field that exists gives way.
@@ -65,7 +65,7 @@ impl RuleConfig {
     }
 }
 
-fn rename(rule: FromTo, at: &str) -> Result<Rename, ConfigError> {
+fn rename(rule: PathPair, at: &str) -> Result<RenameRule, ConfigError> {
     let from = changeable(&rule.from, &format!("{at}.from"))?;
     let at = format!("{at}.to");
     if rule.to.contains('.') {
@@ -83,7 +83,7 @@ fn rename(rule: FromTo, at: &str) -> Result<Rename, ConfigError> {
     differ(&rule.from, &to_path, &at)?;
     // A path has at least one part.
     let (name, parents) = from.parts().split_last().ok_or_else(|| not_a_path(&at))?;
-    Ok(Rename {
+    Ok(RenameRule {
         parents: (!parents.is_empty()).then(|| Paths::new([(parents, ())])),
         from: name.clone(),
         position: position(name.as_bytes()),
@@ -94,7 +94,7 @@ fn rename(rule: FromTo, at: &str) -> Result<Rename, ConfigError> {
     })
 }
 
-fn place(rule: FromTo, at: &str, moves: bool) -> Result<Place, ConfigError> {
+fn place(rule: PathPair, at: &str, moves: bool) -> Result<PlaceRule, ConfigError> {
     let from_at = format!("{at}.from");
     let from = if moves {
         changeable(&rule.from, &from_at)?
@@ -104,11 +104,11 @@ fn place(rule: FromTo, at: &str, moves: bool) -> Result<Place, ConfigError> {
     let at = format!("{at}.to");
     let to = destination(&rule.to, &at)?;
     differ(&rule.from, &rule.to, &at)?;
-    let names = |path: &Path| Names {
+    let names = |path: &Path| FieldPath {
         path: path.as_str().to_owned(),
         parts: path.parts().to_vec(),
     };
-    Ok(Place {
+    Ok(PlaceRule {
         from: names(&from),
         to: names(&to),
         moves,
@@ -116,9 +116,9 @@ fn place(rule: FromTo, at: &str, moves: bool) -> Result<Place, ConfigError> {
     })
 }
 
-fn convert(rule: &ConvertConfig, at: &str) -> Result<Convert, ConfigError> {
+fn convert(rule: &ConvertConfig, at: &str) -> Result<ConvertRule, ConfigError> {
     let path = changeable(&rule.path, &format!("{at}.path"))?;
-    Ok(Convert {
+    Ok(ConvertRule {
         paths: Paths::new([(path.parts(), ())]),
         path: rule.path.clone(),
         to: rule.to,

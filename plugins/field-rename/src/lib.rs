@@ -24,10 +24,10 @@ mod place;
 mod rename;
 
 use config::RuleConfig;
-use convert::Convert;
+use convert::ConvertRule;
 use failure::Failure;
-use place::Place;
-use rename::Rename;
+use place::PlaceRule;
+use rename::RenameRule;
 use tidegate_plugin_sdk::{
     ConfigError, ConfigFault, Description, DocumentFailure, Namespace, Plugin, Scope, Transform,
     Verdict,
@@ -51,9 +51,9 @@ pub struct FieldRename {
 
 #[derive(Debug)]
 enum Rule {
-    Rename(Rename),
-    Place(Place),
-    Convert(Convert),
+    Rename(RenameRule),
+    Place(PlaceRule),
+    Convert(ConvertRule),
 }
 
 impl Rule {

@@ -4,26 +4,26 @@
 use tidegate_plugin_sdk::bson::{Element, find, kind, range_in};
 use tidegate_plugin_sdk::walk::{Walk, write_head};
 
-use crate::config::IfExists;
+use crate::config::ConflictPolicy;
 use crate::failure::Failure;
 
 /// A path whose parts are names.
 #[derive(Debug)]
-pub(crate) struct Names {
+pub(crate) struct FieldPath {
     pub(crate) path: String,
     pub(crate) parts: Vec<String>,
 }
 
 #[derive(Debug)]
-pub(crate) struct Place {
-    pub(crate) from: Names,
-    pub(crate) to: Names,
+pub(crate) struct PlaceRule {
+    pub(crate) from: FieldPath,
+    pub(crate) to: FieldPath,
     /// Whether the field is taken away where it was.
     pub(crate) moves: bool,
-    pub(crate) if_exists: IfExists,
+    pub(crate) if_exists: ConflictPolicy,
 }
 
-impl Place {
+impl PlaceRule {
     pub(crate) fn apply(&self, document: &[u8], out: &mut Vec<u8>) -> Result<bool, Failure> {
         let Some(source) = self.source(document)? else {
             return Ok(false);
@@ -37,7 +37,7 @@ impl Place {
         walk.finish();
         if !self.put(&rest, source, out)? {
             // The place is taken: by a field that stays, or by the same value.
-            if self.if_exists == IfExists::Keep {
+            if self.if_exists == ConflictPolicy::Keep {
                 return Ok(false);
             }
             out.extend_from_slice(&rest);
@@ -115,15 +115,15 @@ impl Place {
         source: Element<'_>,
     ) -> Result<(), Failure> {
         match self.if_exists {
-            IfExists::Keep => {}
-            IfExists::Replace => {
+            ConflictPolicy::Keep => {}
+            ConflictPolicy::Replace => {
                 walk.replace(existing, |out| {
                     write_head(source.kind, existing.name, out);
                     out.extend_from_slice(source.value);
                     true
                 });
             }
-            IfExists::Fail => {
+            ConflictPolicy::Fail => {
                 return Err(Failure::Exists {
                     path: self.to.path.clone(),
                 });
@@ -169,7 +169,7 @@ fn append(name: &str, rest: &[String], source: Element<'_>, out: &mut Vec<u8>) {
     }
 }
 
-fn array_on_the_way(names: &Names) -> Failure {
+fn array_on_the_way(names: &FieldPath) -> Failure {
     Failure::ArrayOnTheWay {
         path: names.path.clone(),
     }

@@ -3,11 +3,11 @@
 use tidegate_plugin_sdk::bson::{elements, find, kind, range_in};
 use tidegate_plugin_sdk::walk::{Paths, Walk, check_depth};
 
-use crate::config::IfExists;
+use crate::config::ConflictPolicy;
 use crate::failure::Failure;
 
 #[derive(Debug)]
-pub(crate) struct Rename {
+pub(crate) struct RenameRule {
     /// The path to the documents that hold the field; none for the top level.
     pub(crate) parents: Option<Paths<()>>,
     pub(crate) from: String,
@@ -17,10 +17,10 @@ pub(crate) struct Rename {
     /// The paths before and after, for failures.
     pub(crate) from_path: String,
     pub(crate) to_path: String,
-    pub(crate) if_exists: IfExists,
+    pub(crate) if_exists: ConflictPolicy,
 }
 
-impl Rename {
+impl RenameRule {
     pub(crate) fn apply(&self, document: &[u8], out: &mut Vec<u8>) -> Result<bool, Failure> {
         let mut walk = Walk::new(document, out);
         match &self.parents {
@@ -60,10 +60,10 @@ impl Rename {
             return Ok(());
         }
         match self.if_exists {
-            IfExists::Replace => {}
+            ConflictPolicy::Replace => {}
             _ if find(document, &self.to)?.is_none() => {}
-            IfExists::Keep => return Ok(()),
-            IfExists::Fail => {
+            ConflictPolicy::Keep => return Ok(()),
+            ConflictPolicy::Fail => {
                 return Err(Failure::Exists {
                     path: self.to_path.clone(),
                 });

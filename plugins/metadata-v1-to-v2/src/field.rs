@@ -9,47 +9,47 @@ use tidegate_plugin_sdk::bson::{Element, Value, find};
 const VERSIONS: [i32; 2] = [1, 2];
 
 /// A type of values: how they are read, and what they are called.
-pub(crate) struct Type<'a, T> {
+pub(crate) struct FieldType<'a, T> {
     read: fn(&Value<'a>) -> Option<T>,
     name: &'static str,
 }
 
-pub(crate) fn text<'a>() -> Type<'a, &'a str> {
-    Type {
+pub(crate) fn text<'a>() -> FieldType<'a, &'a str> {
+    FieldType {
         read: Value::as_str,
         name: "string",
     }
 }
 
-pub(crate) fn long<'a>() -> Type<'a, i64> {
-    Type {
+pub(crate) fn long<'a>() -> FieldType<'a, i64> {
+    FieldType {
         read: Value::as_i64,
         name: "long",
     }
 }
 
-pub(crate) fn flag<'a>() -> Type<'a, bool> {
-    Type {
+pub(crate) fn flag<'a>() -> FieldType<'a, bool> {
+    FieldType {
         read: Value::as_bool,
         name: "bool",
     }
 }
 
-pub(crate) fn array<'a>() -> Type<'a, &'a [u8]> {
-    Type {
+pub(crate) fn array<'a>() -> FieldType<'a, &'a [u8]> {
+    FieldType {
         read: Value::as_array,
         name: "array",
     }
 }
 
-pub(crate) fn document<'a>() -> Type<'a, &'a [u8]> {
-    Type {
+pub(crate) fn document<'a>() -> FieldType<'a, &'a [u8]> {
+    FieldType {
         read: Value::as_document,
         name: "object",
     }
 }
 
-impl<'a, T> Type<'a, T> {
+impl<'a, T> FieldType<'a, T> {
     /// The value of an element that is called `place`.
     pub(crate) fn of(&self, element: &Element<'a>, place: &str) -> Result<T, DocumentFailure> {
         (self.read)(&element.as_value()).ok_or_else(|| {
@@ -66,7 +66,7 @@ impl<'a, T> Type<'a, T> {
 pub(crate) fn optional<'a, T>(
     document: &'a [u8],
     name: &str,
-    of_type: &Type<'a, T>,
+    of_type: &FieldType<'a, T>,
 ) -> Result<Option<T>, DocumentFailure> {
     let element = find(document, name)?;
     element
@@ -78,7 +78,7 @@ pub(crate) fn optional<'a, T>(
 pub(crate) fn required<'a, T>(
     document: &'a [u8],
     name: &str,
-    of_type: &Type<'a, T>,
+    of_type: &FieldType<'a, T>,
 ) -> Result<T, DocumentFailure> {
     optional(document, name, of_type)?.ok_or_else(|| {
         DocumentFailure::Document(format!("it has no {name}, which every host writes"))
@@ -89,7 +89,7 @@ pub(crate) fn required<'a, T>(
 pub(crate) fn entries<'a, T>(
     document: &'a [u8],
     name: &str,
-    of_type: &Type<'a, T>,
+    of_type: &FieldType<'a, T>,
 ) -> Result<Vec<T>, DocumentFailure> {
     let Some(array) = optional(document, name, &array())? else {
         return Ok(Vec::new());
@@ -101,7 +101,7 @@ pub(crate) fn entries<'a, T>(
 pub(crate) fn entries_of<'a, T>(
     array: &'a [u8],
     name: &str,
-    of_type: &Type<'a, T>,
+    of_type: &FieldType<'a, T>,
 ) -> Result<Vec<T>, DocumentFailure> {
     let elements = tidegate_plugin_sdk::bson::elements(array)?;
     elements
@@ -112,7 +112,7 @@ pub(crate) fn entries_of<'a, T>(
 
 /// Refuses a session of a version that is neither before nor behind the step.
 pub(crate) fn check_version(session: &[u8]) -> Result<(), DocumentFailure> {
-    let int = Type {
+    let int = FieldType {
         read: Value::as_i32,
         name: "int",
     };

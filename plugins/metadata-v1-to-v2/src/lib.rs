@@ -20,8 +20,8 @@ mod pinned;
 
 use tidegate_plugin_sdk::bson::validate_layout;
 use tidegate_plugin_sdk::{
-    ConfigError, Context, Description, Direction, DocumentFailure, Migrate, Plugin, Scope, Step,
-    Written,
+    ConfigError, Context, Description, Direction, DocumentFailure, Migrate, Output, Plugin, Scope,
+    Step,
 };
 
 /// The one collection of which more changes than the term.
@@ -69,10 +69,10 @@ impl Migrate for MetadataV1ToV2 {
         &self,
         context: &Context<'_>,
         document: &[u8],
-        written: &mut Written,
+        output: &mut Output,
     ) -> Result<(), DocumentFailure> {
         validate_layout(document)?;
-        let out = written.collection(context.collection);
+        let out = output.collection(context.collection);
         match (context.direction, context.collection) {
             (Direction::Forward, SESSION) => forward::session(document, out),
             (Direction::Forward, _) => forward::other(document, out),

@@ -5,7 +5,7 @@ mod refusals;
 
 use bson::{Bson, Document, RawDocument, RawDocumentBuf, doc};
 use tidegate_plugin_sdk::{
-    ConfigFault, Context, Direction, DocumentFailure, Migrate, Plugin, Written, parse,
+    ConfigFault, Context, Direction, DocumentFailure, Migrate, Output, Plugin, parse,
 };
 
 use super::{Config, MetadataV1ToV2};
@@ -22,9 +22,9 @@ fn migrate(
         session: &[],
         collection,
     };
-    let mut written = Written::default();
-    MetadataV1ToV2.migrate(&context, document, &mut written)?;
-    Ok(std::mem::take(written.collection(collection)))
+    let mut output = Output::default();
+    MetadataV1ToV2.migrate(&context, document, &mut output)?;
+    Ok(std::mem::take(output.collection(collection)))
 }
 
 fn forward(collection: &str, document: &[u8]) -> Document {

@@ -19,8 +19,8 @@ mod forward;
 
 use tidegate_plugin_sdk::bson::validate_layout;
 use tidegate_plugin_sdk::{
-    ConfigError, Context, Description, Direction, DocumentFailure, Migrate, Plugin, Scope, Step,
-    Written,
+    ConfigError, Context, Description, Direction, DocumentFailure, Migrate, Output, Plugin, Scope,
+    Step,
 };
 
 const POSITION: &str = "position";
@@ -72,28 +72,28 @@ impl Migrate for MetadataV2ToV3 {
         &self,
         context: &Context<'_>,
         document: &[u8],
-        written: &mut Written,
+        output: &mut Output,
     ) -> Result<(), DocumentFailure> {
         validate_layout(document)?;
         match (context.direction, context.collection) {
-            (Direction::Forward, POSITION) => copy(document, STREAM_POSITION, written),
+            (Direction::Forward, POSITION) => copy(document, STREAM_POSITION, output),
             (Direction::Forward, PARTITIONS) => {
-                forward::partition(document, written.collection(COPY_PARTITIONS))?;
+                forward::partition(document, output.collection(COPY_PARTITIONS))?;
             }
-            (Direction::Back, STREAM_POSITION) => copy(document, POSITION, written),
+            (Direction::Back, STREAM_POSITION) => copy(document, POSITION, output),
             (Direction::Back, COPY_PARTITIONS) => {
-                back::partition(document, written.collection(PARTITIONS))?;
+                back::partition(document, output.collection(PARTITIONS))?;
             }
             (Direction::Back, INTENTS) => return Err(back::intent(document)),
             // Of the target version already.
-            (_, collection) => copy(document, collection, written),
+            (_, collection) => copy(document, collection, output),
         }
         Ok(())
     }
 }
 
-fn copy(document: &[u8], collection: &str, written: &mut Written) {
-    written.collection(collection).extend_from_slice(document);
+fn copy(document: &[u8], collection: &str, output: &mut Output) {
+    output.collection(collection).extend_from_slice(document);
 }
 
 tidegate_plugin_sdk::export!(MetadataV2ToV3: migrate);

@@ -2,7 +2,7 @@
 
 use bson::{RawDocument, RawDocumentBuf, Timestamp, rawdoc};
 use tidegate_plugin_sdk::{
-    ConfigFault, Context, Direction, DocumentFailure, Migrate, Plugin, Written, parse,
+    ConfigFault, Context, Direction, DocumentFailure, Migrate, Output, Plugin, parse,
 };
 
 use super::{
@@ -22,9 +22,9 @@ fn migrate(
         session: &[],
         collection,
     };
-    let mut written = Written::default();
-    MetadataV2ToV3.migrate(&context, document, &mut written)?;
-    let of = |name: &&str| Some((*name).to_owned()).zip(non_empty(&mut written, name));
+    let mut output = Output::default();
+    MetadataV2ToV3.migrate(&context, document, &mut output)?;
+    let of = |name: &&str| Some((*name).to_owned()).zip(non_empty(&mut output, name));
     let mut all: Vec<Documents> = MetadataV2ToV3::STEP
         .collections
         .iter()
@@ -34,8 +34,8 @@ fn migrate(
     Ok(all.remove(0))
 }
 
-fn non_empty(written: &mut Written, collection: &str) -> Option<Vec<u8>> {
-    let bytes = std::mem::take(written.collection(collection));
+fn non_empty(output: &mut Output, collection: &str) -> Option<Vec<u8>> {
+    let bytes = std::mem::take(output.collection(collection));
     (!bytes.is_empty()).then_some(bytes)
 }
 

@@ -1,6 +1,6 @@
 //! One entry of `includeNamespaces` or `excludeNamespaces`.
 
-use pcre::{Regex, TooLong};
+use pcre::{LengthError, Regex};
 use serde::Deserialize;
 use tidegate_plugin_sdk::{ConfigError, ConfigFault, Namespace};
 
@@ -35,23 +35,23 @@ struct RegexConfig {
 pub(crate) struct Filter {
     /// Where it stands in the configuration.
     path: String,
-    database: Names,
-    collections: Names,
+    database: NamePattern,
+    collections: NamePattern,
 }
 
 #[derive(Debug)]
-enum Names {
-    All,
-    These(Vec<String>),
-    Like(Regex),
+enum NamePattern {
+    Any,
+    List(Vec<String>),
+    Expression(Regex),
 }
 
-impl Names {
-    fn take(&self, name: &str) -> Result<bool, TooLong> {
+impl NamePattern {
+    fn take(&self, name: &str) -> Result<bool, LengthError> {
         match self {
-            Self::All => Ok(true),
-            Self::These(names) => Ok(names.iter().any(|known| known == name)),
-            Self::Like(regex) => regex.is_match(name),
+            Self::Any => Ok(true),
+            Self::List(names) => Ok(names.iter().any(|known| known == name)),
+            Self::Expression(regex) => regex.is_match(name),
         }
     }
 }
@@ -69,7 +69,7 @@ impl Filter {
         &self.path
     }
 
-    pub(crate) fn takes(&self, namespace: &Namespace) -> Result<bool, TooLong> {
+    pub(crate) fn selects(&self, namespace: &Namespace) -> Result<bool, LengthError> {
         Ok(self.database.take(&namespace.database)?
             && self.collections.take(&namespace.collection)?)
     }
@@ -79,7 +79,7 @@ fn database(
     name: Option<String>,
     regex: Option<RegexConfig>,
     path: &str,
-) -> Result<Names, ConfigError> {
+) -> Result<NamePattern, ConfigError> {
     match (name, regex) {
         (Some(_), Some(_)) => Err(both(path, "database", "databaseRegex")),
         (None, None) => Err(ConfigError::new(
@@ -90,7 +90,7 @@ fn database(
         (None, Some(regex)) => compile(&regex, &format!("{path}.databaseRegex")),
         (Some(name), None) => {
             check_database(&name, &format!("{path}.database"))?;
-            Ok(Names::These(vec![name]))
+            Ok(NamePattern::List(vec![name]))
         }
     }
 }
@@ -99,10 +99,10 @@ fn collections(
     names: Option<Vec<String>>,
     regex: Option<RegexConfig>,
     path: &str,
-) -> Result<Names, ConfigError> {
+) -> Result<NamePattern, ConfigError> {
     match (names, regex) {
         (Some(_), Some(_)) => Err(both(path, "collections", "collectionsRegex")),
-        (None, None) => Ok(Names::All),
+        (None, None) => Ok(NamePattern::Any),
         (None, Some(regex)) => compile(&regex, &format!("{path}.collectionsRegex")),
         (Some(names), None) if names.is_empty() => Err(ConfigError::new(
             ConfigFault::InvalidValue,
@@ -118,7 +118,7 @@ fn collections(
                     "the name is empty",
                 ));
             }
-            Ok(Names::These(names))
+            Ok(NamePattern::List(names))
         }
     }
 }
@@ -144,9 +144,9 @@ fn both(path: &str, name: &str, regex: &str) -> ConfigError {
     ConfigError::new(ConfigFault::InvalidValue, path, reason)
 }
 
-fn compile(regex: &RegexConfig, path: &str) -> Result<Names, ConfigError> {
+fn compile(regex: &RegexConfig, path: &str) -> Result<NamePattern, ConfigError> {
     Regex::new(&regex.pattern, &regex.options)
-        .map(Names::Like)
+        .map(NamePattern::Expression)
         .map_err(|reason| {
             let reason = format!(
                 "the regular expression `{}` is refused: {reason}",

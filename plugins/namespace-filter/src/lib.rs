@@ -59,15 +59,15 @@ fn compile(filters: Vec<FilterConfig>, list: &str) -> Result<Vec<Filter>, Config
 
 impl Route for NamespaceFilter {
     fn route(&self, namespace: &Namespace) -> Result<Decision, String> {
-        let included = self.include.is_empty() || any_takes(&self.include, namespace)?;
-        let kept = included && !any_takes(&self.exclude, namespace)?;
+        let included = self.include.is_empty() || any_selects(&self.include, namespace)?;
+        let kept = included && !any_selects(&self.exclude, namespace)?;
         Ok(if kept { Decision::Keep } else { Decision::Skip })
     }
 }
 
-fn any_takes(filters: &[Filter], namespace: &Namespace) -> Result<bool, String> {
+fn any_selects(filters: &[Filter], namespace: &Namespace) -> Result<bool, String> {
     for filter in filters {
-        if filter.takes(namespace).map_err(|_too_long| {
+        if filter.selects(namespace).map_err(|_too_long| {
             format!(
                 "{} cannot be tried on `{}.{}`, which is longer than a name can be",
                 filter.path(),

@@ -25,11 +25,11 @@ struct Name {
 
 /// New names by old ones.
 #[derive(Debug, Default)]
-pub(crate) struct Rules(BTreeMap<String, OfDatabase>);
+pub(crate) struct Rules(BTreeMap<String, DatabaseRules>);
 
 /// What becomes of one database on the source.
 #[derive(Debug, Default)]
-struct OfDatabase {
+struct DatabaseRules {
     /// Its new name, for the collections that are not in `collections`.
     renamed: Option<String>,
     collections: BTreeMap<String, Namespace>,
@@ -37,11 +37,11 @@ struct OfDatabase {
 
 impl Rules {
     pub(crate) fn new(configs: Vec<RuleConfig>) -> Result<Self, ConfigError> {
-        let mut seen = Seen::default();
+        let mut index = RuleIndex::default();
         let mut rules = Self::default();
         for (position, rule) in configs.into_iter().enumerate() {
             rule.check(position)?;
-            seen.add(&rule, position)?;
+            index.add(&rule, position)?;
             rules.add(rule);
         }
         Ok(rules)
@@ -109,14 +109,14 @@ impl Name {
 
 /// What the rules so far have named, and in which of them.
 #[derive(Default)]
-struct Seen {
+struct RuleIndex {
     from: BTreeMap<Name, usize>,
     to: BTreeMap<Name, usize>,
     /// Destination databases, by their names in lower case; the server folds ASCII only.
     databases: BTreeMap<String, (String, usize)>,
 }
 
-impl Seen {
+impl RuleIndex {
     fn add(&mut self, rule: &RuleConfig, position: usize) -> Result<(), ConfigError> {
         let path = path(position);
         if let Some(other) = self.from.insert(rule.from.clone(), position) {

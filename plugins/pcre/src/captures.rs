@@ -5,8 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 
 use super::parse::Node;
-use super::program::Inst;
-use super::states::{Key, Live};
+use super::program::Instruction;
+use super::states::{LiveSlots, StateKey};
 
 /// One bit a slot.
 type Slots = u64;
@@ -59,27 +59,31 @@ impl Captures {
     /// What the outcome at each instruction depends on. Refuses a group in a look-around or an
     /// atomic group that is referred to from without: the outcome of those has to depend on what
     /// they are given alone.
-    pub(super) fn keys(&self, code: &[Inst], loops: &[Rc<[usize]>]) -> Result<Vec<Key>, String> {
+    pub(super) fn keys(
+        &self,
+        code: &[Instruction],
+        loops: &[Rc<[usize]>],
+    ) -> Result<Vec<StateKey>, String> {
         if self.slots > Slots::BITS as usize {
             return Err("there are references to too many groups".to_owned());
         }
         let live = self.live(code);
         self.check_enclosed(code, &live)?;
-        let key = |(loops, live): (&Rc<[usize]>, &Slots)| Key {
+        let key = |(loops, live): (&Rc<[usize]>, &Slots)| StateKey {
             loops: Rc::clone(loops),
             live: self.key(*live),
         };
         Ok(loops.iter().zip(&live).map(key).collect())
     }
 
-    fn key(&self, live: Slots) -> Live {
+    fn key(&self, live: Slots) -> LiveSlots {
         let span = self.groups.values().find_map(|(start, end)| match start {
             Start::Slot(start) if live == bit(*start) | bit(*end) => Some((*start, *end)),
             _ => None,
         });
         match span {
-            Some((start, end)) => Live::Span { start, end },
-            None => Live::Slots(
+            Some((start, end)) => LiveSlots::Span { start, end },
+            None => LiveSlots::Slots(
                 (0..self.slots)
                     .filter(|slot| live & bit(*slot) != 0)
                     .collect(),
@@ -88,7 +92,7 @@ impl Captures {
     }
 
     /// For each instruction the slots that may be read from there on before they are written.
-    fn live(&self, code: &[Inst]) -> Vec<Slots> {
+    fn live(&self, code: &[Instruction]) -> Vec<Slots> {
         let mut live = vec![0; code.len()];
         if self.slots == 0 {
             return live;
@@ -108,18 +112,18 @@ impl Captures {
         }
     }
 
-    fn live_at(&self, inst: &Inst, pc: usize, live: &[Slots]) -> Slots {
+    fn live_at(&self, inst: &Instruction, pc: usize, live: &[Slots]) -> Slots {
         let at = |pc: usize| live.get(pc).copied().unwrap_or_default();
         match inst {
-            Inst::Accept => 0,
-            Inst::One(_) | Inst::Assert(_) => at(pc + 1),
-            Inst::Split { first, second } => at(*first) | at(*second),
-            Inst::Jump(target) => at(*target),
-            Inst::LeaveIfIdle { out, .. } => at(pc + 1) | at(*out),
-            Inst::Look { end, .. } | Inst::Atomic { end } => at(pc + 1) | at(*end),
-            Inst::Save(slot) if *slot < self.slots => at(pc + 1) & !bit(*slot),
-            Inst::Save(_) => at(pc + 1),
-            Inst::Backreference { start, end, .. } => {
+            Instruction::Accept => 0,
+            Instruction::One(_) | Instruction::Assert(_) => at(pc + 1),
+            Instruction::Split { first, second } => at(*first) | at(*second),
+            Instruction::Jump(target) => at(*target),
+            Instruction::LeaveIfIdle { out, .. } => at(pc + 1) | at(*out),
+            Instruction::Look { end, .. } | Instruction::Atomic { end } => at(pc + 1) | at(*end),
+            Instruction::Save(slot) if *slot < self.slots => at(pc + 1) & !bit(*slot),
+            Instruction::Save(_) => at(pc + 1),
+            Instruction::Backreference { start, end, .. } => {
                 let start = match start {
                     Start::Slot(start) => bit(*start),
                     Start::Before(_) => 0,
@@ -129,20 +133,20 @@ impl Captures {
         }
     }
 
-    fn check_enclosed(&self, code: &[Inst], live: &[Slots]) -> Result<(), String> {
+    fn check_enclosed(&self, code: &[Instruction], live: &[Slots]) -> Result<(), String> {
         for (pc, inst) in code.iter().enumerate() {
             let (back, end) = match inst {
-                Inst::Look { back, end, .. } => (*back, end),
-                Inst::Atomic { end } => (0, end),
+                Instruction::Look { back, end, .. } => (*back, end),
+                Instruction::Atomic { end } => (0, end),
                 _ => continue,
             };
             let body = code.get(pc + 1..*end).unwrap_or_default();
             let saved = body.iter().fold(0, |saved, inst| match inst {
-                Inst::Save(slot) if *slot < self.slots => saved | bit(*slot),
+                Instruction::Save(slot) if *slot < self.slots => saved | bit(*slot),
                 _ => saved,
             });
             let at = |pc: usize| live.get(pc).copied().unwrap_or_default();
-            // What is behind the position would be before it there, which `Live::Span` rules out.
+            // What is behind the position would be before it there, which `LiveSlots::Span` rules out.
             if back > 0 && at(pc + 1) != 0 {
                 return Err("a reference in a look-behind is not supported".to_owned());
             }

@@ -1,11 +1,11 @@
 //! The matcher: runs a program by backtracking, on a stack of its own, and tries no state twice.
 //! Depth of recursion is that of nested look-arounds and atomic groups alone.
 
-use super::TooLong;
+use super::LengthError;
 use super::captures::Start;
 use super::class;
 use super::parse::Assertion;
-use super::program::{Inst, Program};
+use super::program::{Instruction, Program};
 use super::states::States;
 
 /// The outcome of a state that was not tried yet.
@@ -16,7 +16,7 @@ const FAILS: u16 = 1;
 const ENDS: u16 = 2;
 
 /// What to go back to.
-enum Undo {
+enum Backtrack {
     /// Go on here instead.
     Choice { pc: usize, at: usize, path: usize },
     /// Put a slot back first.
@@ -31,29 +31,29 @@ pub(super) struct Matcher<'a> {
     states: States,
     outcomes: Vec<u16>,
     slots: Vec<Option<usize>>,
-    stack: Vec<Undo>,
+    stack: Vec<Backtrack>,
     /// The states that led here.
     path: Vec<usize>,
 }
 
 /// Where an instruction leads.
-enum Next {
+enum Transition {
     Step(usize, usize),
     Fail,
     Accept(usize),
 }
 
-fn step_if(holds: bool, pc: usize, at: usize) -> Next {
+fn step_if(holds: bool, pc: usize, at: usize) -> Transition {
     if holds {
-        Next::Step(pc, at)
+        Transition::Step(pc, at)
     } else {
-        Next::Fail
+        Transition::Fail
     }
 }
 
 impl<'a> Matcher<'a> {
-    pub(super) fn new(program: &'a Program, text: &'a [char]) -> Result<Self, TooLong> {
-        let states = States::of(program, text.len()).ok_or(TooLong)?;
+    pub(super) fn new(program: &'a Program, text: &'a [char]) -> Result<Self, LengthError> {
+        let states = States::of(program, text.len()).ok_or(LengthError)?;
         let folded = if program.folds {
             text.iter().map(|c| class::folded(*c)).collect()
         } else {
@@ -81,9 +81,9 @@ impl<'a> Matcher<'a> {
         let (stack, path) = (self.stack.len(), self.path.len());
         let ended = loop {
             (pc, at) = match self.visit(pc, at) {
-                Next::Step(pc, at) => (pc, at),
-                Next::Accept(end) => break Some(end),
-                Next::Fail => match self.backtrack(stack) {
+                Transition::Step(pc, at) => (pc, at),
+                Transition::Accept(end) => break Some(end),
+                Transition::Fail => match self.backtrack(stack) {
                     Some(choice) => choice,
                     None => break None,
                 },
@@ -106,16 +106,16 @@ impl<'a> Matcher<'a> {
         ended
     }
 
-    fn visit(&mut self, pc: usize, at: usize) -> Next {
+    fn visit(&mut self, pc: usize, at: usize) -> Transition {
         let program = self.program;
         let (Some(inst), Some(key)) = (program.code.get(pc), program.keys.get(pc)) else {
-            return Next::Fail;
+            return Transition::Fail;
         };
         let Some(state) = self.states.index(key, pc, at, &self.slots) else {
-            return Next::Fail;
+            return Transition::Fail;
         };
         let Some(outcome) = self.outcomes.get_mut(state) else {
-            return Next::Fail;
+            return Transition::Fail;
         };
         match *outcome {
             UNKNOWN => {
@@ -123,48 +123,50 @@ impl<'a> Matcher<'a> {
                 self.path.push(state);
                 self.step(inst, pc, at)
             }
-            FAILS => Next::Fail,
-            end => Next::Accept(usize::from(end - ENDS)),
+            FAILS => Transition::Fail,
+            end => Transition::Accept(usize::from(end - ENDS)),
         }
     }
 
-    fn step(&mut self, inst: &Inst, pc: usize, at: usize) -> Next {
+    fn step(&mut self, inst: &Instruction, pc: usize, at: usize) -> Transition {
         match inst {
-            Inst::Accept => Next::Accept(at),
-            Inst::One(set) => match (self.program.sets.get(*set), self.text.get(at)) {
-                (Some(set), Some(c)) if set.contains(*c) => Next::Step(pc + 1, at + 1),
-                _ => Next::Fail,
+            Instruction::Accept => Transition::Accept(at),
+            Instruction::One(set) => match (self.program.sets.get(*set), self.text.get(at)) {
+                (Some(set), Some(c)) if set.contains(*c) => Transition::Step(pc + 1, at + 1),
+                _ => Transition::Fail,
             },
-            Inst::Assert(assertion) => step_if(self.holds(*assertion, at), pc + 1, at),
-            Inst::Split { first, second } => {
+            Instruction::Assert(assertion) => step_if(self.holds(*assertion, at), pc + 1, at),
+            Instruction::Split { first, second } => {
                 let path = self.path.len();
                 let pc = *second;
-                self.stack.push(Undo::Choice { pc, at, path });
-                Next::Step(*first, at)
+                self.stack.push(Backtrack::Choice { pc, at, path });
+                Transition::Step(*first, at)
             }
-            Inst::Jump(target) => Next::Step(*target, at),
-            Inst::Save(slot) => {
+            Instruction::Jump(target) => Transition::Step(*target, at),
+            Instruction::Save(slot) => {
                 self.save(*slot, at);
-                Next::Step(pc + 1, at)
+                Transition::Step(pc + 1, at)
             }
-            Inst::LeaveIfIdle { slot, out } if self.slot(*slot) == Some(at) => Next::Step(*out, at),
-            Inst::LeaveIfIdle { .. } => Next::Step(pc + 1, at),
-            Inst::Look { back, negate, end } => {
+            Instruction::LeaveIfIdle { slot, out } if self.slot(*slot) == Some(at) => {
+                Transition::Step(*out, at)
+            }
+            Instruction::LeaveIfIdle { .. } => Transition::Step(pc + 1, at),
+            Instruction::Look { back, negate, end } => {
                 let start = at.checked_sub(*back);
                 let found = start.and_then(|start| self.run(pc + 1, start)).is_some();
                 step_if(found != *negate, *end, at)
             }
-            Inst::Atomic { end } => match self.run(pc + 1, at) {
-                Some(at) => Next::Step(*end, at),
-                None => Next::Fail,
+            Instruction::Atomic { end } => match self.run(pc + 1, at) {
+                Some(at) => Transition::Step(*end, at),
+                None => Transition::Fail,
             },
-            Inst::Backreference {
+            Instruction::Backreference {
                 start,
                 end,
                 ignore_case,
             } => match self.repeats(*start, *end, at, *ignore_case) {
-                Some(at) => Next::Step(pc + 1, at),
-                None => Next::Fail,
+                Some(at) => Transition::Step(pc + 1, at),
+                None => Transition::Fail,
             },
         }
     }
@@ -173,7 +175,7 @@ impl<'a> Matcher<'a> {
     fn backtrack(&mut self, base: usize) -> Option<(usize, usize)> {
         while self.stack.len() > base {
             let entry = self.stack.pop()?;
-            if let Undo::Choice { pc, at, path } = entry {
+            if let Backtrack::Choice { pc, at, path } = entry {
                 self.path.truncate(path);
                 return Some((pc, at));
             }
@@ -182,8 +184,8 @@ impl<'a> Matcher<'a> {
         None
     }
 
-    fn restore(&mut self, entry: &Undo) {
-        if let Undo::Slot { slot, value } = entry
+    fn restore(&mut self, entry: &Backtrack) {
+        if let Backtrack::Slot { slot, value } = entry
             && let Some(place) = self.slots.get_mut(*slot)
         {
             *place = *value;
@@ -193,7 +195,7 @@ impl<'a> Matcher<'a> {
     fn save(&mut self, slot: usize, at: usize) {
         if let Some(place) = self.slots.get_mut(slot) {
             let value = place.replace(at);
-            self.stack.push(Undo::Slot { slot, value });
+            self.stack.push(Backtrack::Slot { slot, value });
         }
     }
 

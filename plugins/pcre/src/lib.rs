@@ -28,7 +28,7 @@ pub struct Regex {
 
 /// A text that is longer than a name can be, and too long for the pattern.
 #[derive(Debug, PartialEq, Eq)]
-pub struct TooLong;
+pub struct LengthError;
 
 impl Regex {
     /// Compiles `pattern` with the options `i`, `m`, `s` and `x`. The error is a
@@ -43,7 +43,7 @@ impl Regex {
     }
 
     /// True when the pattern matches anywhere in `text`.
-    pub fn is_match(&self, text: &str) -> Result<bool, TooLong> {
+    pub fn is_match(&self, text: &str) -> Result<bool, LengthError> {
         let text: Vec<char> = text.chars().collect();
         Ok(exec::Matcher::new(&self.program, &text)?.find_any())
     }

@@ -5,17 +5,17 @@ use std::rc::Rc;
 
 use super::captures::{Captures, Start};
 use super::class::CharSet;
-use super::parse::{Assertion, Greed, Node, Parsed};
-use super::states::Key;
+use super::parse::{Assertion, Greed, Node, ParsedPattern};
+use super::states::StateKey;
 
 /// Longer programs come from nested counts such as `((a{999}){999}){999}`.
 const MAX_INSTRUCTIONS: usize = 50_000;
 
 #[derive(Debug)]
 pub(super) struct Program {
-    pub(super) code: Vec<Inst>,
+    pub(super) code: Vec<Instruction>,
     /// What the outcome at each instruction depends on, besides the position.
-    pub(super) keys: Vec<Key>,
+    pub(super) keys: Vec<StateKey>,
     pub(super) sets: Vec<Set>,
     /// Positions to remember: those of captures first, then one for each loop.
     pub(super) slots: usize,
@@ -45,7 +45,7 @@ impl Set {
 }
 
 #[derive(Debug)]
-pub(super) enum Inst {
+pub(super) enum Instruction {
     /// One character of a set, by its place in `sets`.
     One(usize),
     Assert(Assertion),
@@ -84,7 +84,7 @@ pub(super) enum Inst {
 }
 
 impl Program {
-    pub(super) fn compile(parsed: &Parsed) -> Result<Self, String> {
+    pub(super) fn compile(parsed: &ParsedPattern) -> Result<Self, String> {
         let captures = Captures::referenced(&parsed.node);
         let mut compiler = Compiler {
             slots: captures.slots(),
@@ -92,10 +92,9 @@ impl Program {
             ..Compiler::default()
         };
         compiler.emit(&parsed.node)?;
-        compiler.push(Inst::Accept)?;
+        compiler.push(Instruction::Accept)?;
         let keys = compiler.captures.keys(&compiler.code, &compiler.loops)?;
-        let folds =
-            |inst: &Inst| matches!(inst, Inst::Backreference { ignore_case, .. } if *ignore_case);
+        let folds = |inst: &Instruction| matches!(inst, Instruction::Backreference { ignore_case, .. } if *ignore_case);
         let program = Self {
             folds: compiler.code.iter().any(folds),
             code: compiler.code,
@@ -111,7 +110,7 @@ impl Program {
 
 #[derive(Default)]
 struct Compiler {
-    code: Vec<Inst>,
+    code: Vec<Instruction>,
     /// For each instruction the slots of the loops around it, the outermost first, as far as
     /// they have to see whether their body consumes anything.
     loops: Vec<Rc<[usize]>>,
@@ -124,7 +123,7 @@ struct Compiler {
 }
 
 impl Compiler {
-    fn push(&mut self, inst: Inst) -> Result<usize, String> {
+    fn push(&mut self, inst: Instruction) -> Result<usize, String> {
         if self.code.len() >= MAX_INSTRUCTIONS {
             return Err("the pattern is too large once its counts are written out".to_owned());
         }
@@ -134,7 +133,7 @@ impl Compiler {
     }
 
     /// Fills in an instruction that was pushed before its target was known.
-    fn patch(&mut self, at: usize, inst: Inst) {
+    fn patch(&mut self, at: usize, inst: Instruction) {
         if let Some(slot) = self.code.get_mut(at) {
             *slot = inst;
         }
@@ -155,19 +154,19 @@ impl Compiler {
             Node::Empty => Ok(()),
             Node::One(set) => {
                 let set = self.set(set);
-                self.push(Inst::One(set)).map(drop)
+                self.push(Instruction::One(set)).map(drop)
             }
-            Node::Assert(assertion) => self.push(Inst::Assert(*assertion)).map(drop),
+            Node::Assert(assertion) => self.push(Instruction::Assert(*assertion)).map(drop),
             Node::Concat(nodes) => nodes.iter().try_for_each(|node| self.emit(node)),
             Node::Alternate(nodes) => self.emit_alternatives(nodes),
             Node::Group(node) => self.emit(node),
             Node::Capture(group, node) => self.emit_capture(*group, node),
             Node::Atomic(node) => {
-                self.emit_enclosed(|inner| inner.emit(node), |end| Inst::Atomic { end })
+                self.emit_enclosed(|inner| inner.emit(node), |end| Instruction::Atomic { end })
             }
             Node::Look { back, negate, node } => {
                 let (back, negate) = (*back, *negate);
-                let head = |end| Inst::Look { back, negate, end };
+                let head = |end| Instruction::Look { back, negate, end };
                 self.emit_enclosed(|inner| inner.emit(node), head)
             }
             Node::Repeat {
@@ -181,7 +180,7 @@ impl Compiler {
                     return Err(format!("there is no group {group}"));
                 };
                 let ignore_case = *ignore_case;
-                self.push(Inst::Backreference {
+                self.push(Instruction::Backreference {
                     start,
                     end,
                     ignore_case,
@@ -197,10 +196,10 @@ impl Compiler {
             return self.emit(node);
         };
         if let Start::Slot(start) = start {
-            self.push(Inst::Save(start))?;
+            self.push(Instruction::Save(start))?;
         }
         self.emit(node)?;
-        self.push(Inst::Save(end)).map(drop)
+        self.push(Instruction::Save(end)).map(drop)
     }
 
     fn emit_alternatives(&mut self, nodes: &[Node]) -> Result<(), String> {
@@ -209,14 +208,14 @@ impl Compiler {
         };
         let mut jumps = Vec::new();
         for node in before {
-            let split = self.push(Inst::Accept)?;
+            let split = self.push(Instruction::Accept)?;
             self.emit(node)?;
-            jumps.push(self.push(Inst::Accept)?);
+            jumps.push(self.push(Instruction::Accept)?);
             self.patch(split, branch(split + 1, self.code.len(), Greed::Greedy));
         }
         self.emit(last)?;
         for jump in jumps {
-            self.patch(jump, Inst::Jump(self.code.len()));
+            self.patch(jump, Instruction::Jump(self.code.len()));
         }
         Ok(())
     }
@@ -225,12 +224,12 @@ impl Compiler {
     fn emit_enclosed(
         &mut self,
         body: impl FnOnce(&mut Self) -> Result<(), String>,
-        head: impl FnOnce(usize) -> Inst,
+        head: impl FnOnce(usize) -> Instruction,
     ) -> Result<(), String> {
-        let at = self.push(Inst::Accept)?;
+        let at = self.push(Instruction::Accept)?;
         let around = std::mem::take(&mut self.around);
         body(self)?;
-        self.push(Inst::Accept)?;
+        self.push(Instruction::Accept)?;
         self.around = around;
         self.patch(at, head(self.code.len()));
         Ok(())
@@ -245,7 +244,7 @@ impl Compiler {
     ) -> Result<(), String> {
         if greed == Greed::Possessive {
             let body = |inner: &mut Self| inner.emit_repeat(node, min, max, Greed::Greedy);
-            return self.emit_enclosed(body, |end| Inst::Atomic { end });
+            return self.emit_enclosed(body, |end| Instruction::Atomic { end });
         }
         match max {
             None if min == 0 => self.emit_star(node, greed),
@@ -273,9 +272,9 @@ impl Compiler {
     }
 
     fn emit_star(&mut self, node: &Node, greed: Greed) -> Result<(), String> {
-        let split = self.push(Inst::Accept)?;
+        let split = self.push(Instruction::Accept)?;
         let idle = self.emit_loop_body(node)?;
-        let out = self.push(Inst::Jump(split))? + 1;
+        let out = self.push(Instruction::Jump(split))? + 1;
         self.leave_if_idle(idle, out);
         self.patch(split, branch(split + 1, out, greed));
         Ok(())
@@ -285,7 +284,7 @@ impl Compiler {
     fn emit_plus(&mut self, node: &Node, greed: Greed) -> Result<(), String> {
         let begin = self.code.len();
         let idle = self.emit_loop_body(node)?;
-        let split = self.push(Inst::Accept)?;
+        let split = self.push(Instruction::Accept)?;
         self.leave_if_idle(idle, split + 1);
         self.patch(split, branch(begin, split + 1, greed));
         Ok(())
@@ -300,25 +299,25 @@ impl Compiler {
         }
         let slot = self.slots;
         self.slots += 1;
-        self.push(Inst::Save(slot))?;
+        self.push(Instruction::Save(slot))?;
         let inside = self.around.iter().copied().chain([slot]).collect();
         let around = std::mem::replace(&mut self.around, inside);
         self.emit(node)?;
-        let leave = self.push(Inst::Accept)?;
+        let leave = self.push(Instruction::Accept)?;
         self.around = around;
         Ok(Some((slot, leave)))
     }
 
     fn leave_if_idle(&mut self, idle: Option<(usize, usize)>, out: usize) {
         if let Some((slot, leave)) = idle {
-            self.patch(leave, Inst::LeaveIfIdle { slot, out });
+            self.patch(leave, Instruction::LeaveIfIdle { slot, out });
         }
     }
 
     fn emit_optional(&mut self, node: &Node, count: u32, greed: Greed) -> Result<(), String> {
         let mut splits = Vec::new();
         for _ in 0..count {
-            splits.push(self.push(Inst::Accept)?);
+            splits.push(self.push(Instruction::Accept)?);
             self.emit(node)?;
         }
         for split in splits {
@@ -328,13 +327,13 @@ impl Compiler {
     }
 }
 
-fn branch(body: usize, out: usize, greed: Greed) -> Inst {
+fn branch(body: usize, out: usize, greed: Greed) -> Instruction {
     match greed {
-        Greed::Lazy => Inst::Split {
+        Greed::Lazy => Instruction::Split {
             first: out,
             second: body,
         },
-        Greed::Greedy | Greed::Possessive => Inst::Split {
+        Greed::Greedy | Greed::Possessive => Instruction::Split {
             first: body,
             second: out,
         },

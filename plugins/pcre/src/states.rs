@@ -20,15 +20,15 @@ const MAX_STATES: usize = 12_000_000;
 
 /// What the outcome at an instruction depends on, besides the position.
 #[derive(Debug)]
-pub(super) struct Key {
+pub(super) struct StateKey {
     /// The slots of the loops around it that may have consumed nothing, the outermost first.
     pub(super) loops: Rc<[usize]>,
-    pub(super) live: Live,
+    pub(super) live: LiveSlots,
 }
 
 /// The slots of captures that may still be read.
 #[derive(Debug)]
-pub(super) enum Live {
+pub(super) enum LiveSlots {
     /// Both ends of one capture: the start is not behind the end, nor that behind the position.
     Span {
         start: usize,
@@ -37,15 +37,15 @@ pub(super) enum Live {
     Slots(Vec<usize>),
 }
 
-impl Key {
+impl StateKey {
     /// The number of states at an instruction, up to before a position.
-    fn before(&self, at: usize, sums: &Sums) -> u64 {
+    fn before(&self, at: usize, sums: &StateCounts) -> u64 {
         let states = match &self.live {
-            Live::Span { .. } => {
+            LiveSlots::Span { .. } => {
                 let at = at as u64;
                 at + at * (at + 1) * (at + 2) / 6
             }
-            Live::Slots(slots) => sums.before(slots.len(), at),
+            LiveSlots::Slots(slots) => sums.before(slots.len(), at),
         };
         states.saturating_mul(self.loops.len() as u64 + 1)
     }
@@ -54,11 +54,11 @@ impl Key {
     fn place(&self, at: usize, slots: &[Option<usize>]) -> usize {
         let slot = |slot: &usize| slots.get(*slot).copied().flatten();
         let place = match &self.live {
-            Live::Span { start, end } => match (slot(start), slot(end)) {
+            LiveSlots::Span { start, end } => match (slot(start), slot(end)) {
                 (Some(start), Some(end)) => 1 + end * (end + 1) / 2 + start,
                 _ => 0,
             },
-            Live::Slots(live) => live.iter().fold(0, |place, live| {
+            LiveSlots::Slots(live) => live.iter().fold(0, |place, live| {
                 place * (at + 2) + slot(live).unwrap_or(at + 1)
             }),
         };
@@ -71,9 +71,9 @@ impl Key {
 /// For a number of slots and a position, how many states there are at all positions before it:
 /// each slot is empty, or holds a position that is not behind.
 #[derive(Debug)]
-struct Sums(Vec<Vec<u64>>);
+struct StateCounts(Vec<Vec<u64>>);
 
-impl Sums {
+impl StateCounts {
     fn new(most: usize, length: usize) -> Self {
         let of = |slots: usize| {
             let exponent = u32::try_from(slots).unwrap_or(u32::MAX);
@@ -100,7 +100,7 @@ impl Sums {
 #[derive(Debug)]
 pub(super) struct States {
     offsets: Vec<usize>,
-    sums: Sums,
+    sums: StateCounts,
     total: usize,
 }
 
@@ -111,10 +111,10 @@ impl States {
             return None;
         }
         let slots = program.keys.iter().map(|key| match &key.live {
-            Live::Span { .. } => 0,
-            Live::Slots(slots) => slots.len(),
+            LiveSlots::Span { .. } => 0,
+            LiveSlots::Slots(slots) => slots.len(),
         });
-        let sums = Sums::new(slots.max().unwrap_or_default(), length);
+        let sums = StateCounts::new(slots.max().unwrap_or_default(), length);
         let mut total = 0_u64;
         let mut offsets = Vec::with_capacity(program.keys.len());
         for key in &program.keys {
@@ -137,7 +137,7 @@ impl States {
 
     pub(super) fn index(
         &self,
-        key: &Key,
+        key: &StateKey,
         pc: usize,
         at: usize,
         slots: &[Option<usize>],

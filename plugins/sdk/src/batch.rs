@@ -23,7 +23,7 @@ pub fn transform_batch<P: Transform>(
         database: namespace.database,
         collection: namespace.collection,
     };
-    let mut answers = Answers::default();
+    let mut answers = BatchOutcome::default();
     let mut batch = sequence(documents);
     while let Some(document) = batch.next() {
         let document = document.map_err(|_malformed| answers.not_bson())?;
@@ -41,14 +41,14 @@ pub fn transform_batch<P: Transform>(
 
 /// What is decided so far.
 #[derive(Default)]
-struct Answers {
+struct BatchOutcome {
     decided: usize,
     /// Empty, or one for each document decided.
     verdicts: Vec<u8>,
     replacements: Vec<u8>,
 }
 
-impl Answers {
+impl BatchOutcome {
     /// Adds a verdict; `before` is where its replacement begins, and `ahead` the
     /// bytes of documents still to decide about.
     #[inline]

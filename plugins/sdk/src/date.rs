@@ -55,7 +55,7 @@ pub fn to_text(date: i64) -> Option<String> {
 /// A date that was read, and whether the text says no more than the date does: a
 /// date has no microseconds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Parsed {
+pub struct ParsedDate {
     pub date: i64,
     pub is_exact: bool,
 }
@@ -63,7 +63,7 @@ pub struct Parsed {
 /// Reads ISO 8601: `2018-03-27`, or with a time behind `T` or a blank, as in
 /// `2018-03-27T16:58`, `…:51` and `…:51.538`, and behind that `Z`, `+01`, `+0100`
 /// or `+01:00`. Without any of these it is UTC.
-pub fn parse(text: &str) -> Option<Parsed> {
+pub fn parse(text: &str) -> Option<ParsedDate> {
     let mut rest = Cursor(text.as_bytes());
     let year = rest.number(4)?;
     rest.expect(b"-")?;
@@ -78,7 +78,7 @@ pub fn parse(text: &str) -> Option<Parsed> {
         rest.expect(b"Tt ")?;
         rest.time()?
     };
-    (is_real && rest.0.is_empty()).then_some(Parsed {
+    (is_real && rest.0.is_empty()).then_some(ParsedDate {
         date: date + time,
         is_exact,
     })

@@ -44,7 +44,7 @@ pub struct Edit<'a> {
 /// A document that is entered.
 #[derive(Debug)]
 #[must_use = "a document that is entered must be left"]
-pub struct Entered {
+pub struct OpenDocument {
     start: usize,
     /// Where its length is, or will be, in the buffer.
     length_at: usize,
@@ -63,8 +63,8 @@ impl<'a> Edit<'a> {
 
     /// Goes into the document whose length stands at `start`.
     #[inline]
-    pub fn enter(&self, start: usize) -> Entered {
-        Entered {
+    pub fn enter(&self, start: usize) -> OpenDocument {
+        OpenDocument {
             start,
             length_at: self.out.len() + start.saturating_sub(self.done),
         }
@@ -72,7 +72,7 @@ impl<'a> Edit<'a> {
 
     /// Comes out of a document that ends before `end`.
     #[inline]
-    pub fn leave(&mut self, entered: &Entered, end: usize) {
+    pub fn leave(&mut self, entered: &OpenDocument, end: usize) {
         if self.done <= entered.start {
             return;
         }

@@ -101,7 +101,7 @@ pub use bindings::describe::exports::tidegate::plugin::describe::{
 };
 pub use bindings::route::exports::tidegate::plugin::route::{Decision, Namespace};
 pub use config::parse;
-pub use migrate::{Context, Direction, Migrate, Step, Written};
+pub use migrate::{Context, Direction, Migrate, Output, Step};
 pub use raw_bson as bson;
 pub use raw_bson::decimal;
 pub use transform::{DocumentFailure, Outcome, Transform, Verdict, transform_one};

@@ -13,7 +13,7 @@ pub use wit::Direction;
 /// use tidegate_plugin_sdk::bson::{DocumentWriter, kind};
 /// use tidegate_plugin_sdk::{
 ///     ConfigError, Context, Description, Direction, DocumentFailure, Migrate, Plugin, Scope, Step,
-///     Written,
+///     Output,
 /// };
 ///
 /// #[derive(serde::Deserialize)]
@@ -46,9 +46,9 @@ pub use wit::Direction;
 ///         &self,
 ///         context: &Context<'_>,
 ///         document: &[u8],
-///         written: &mut Written,
+///         output: &mut Output,
 ///     ) -> Result<(), DocumentFailure> {
-///         let mut writer = DocumentWriter::append_to(written.collection(context.collection));
+///         let mut writer = DocumentWriter::append_to(output.collection(context.collection));
 ///         writer.splice(document);
 ///         writer.value(kind::INT32, b"retries", &0_i32.to_le_bytes());
 ///         writer.finish();
@@ -59,9 +59,9 @@ pub use wit::Direction;
 /// tidegate_plugin_sdk::export!(CountRetries: migrate);
 ///
 /// let context = Context { direction: Direction::Forward, session: &[], collection: "partitions" };
-/// let mut written = Written::default();
-/// CountRetries.migrate(&context, &[5, 0, 0, 0, 0], &mut written)?;
-/// assert_eq!(written.collection("partitions").len(), 18);
+/// let mut output = Output::default();
+/// CountRetries.migrate(&context, &[5, 0, 0, 0, 0], &mut output)?;
+/// assert_eq!(output.collection("partitions").len(), 18);
 /// # Ok::<(), DocumentFailure>(())
 /// ```
 pub trait Migrate: Plugin {
@@ -75,7 +75,7 @@ pub trait Migrate: Plugin {
         &self,
         context: &Context<'_>,
         document: &[u8],
-        written: &mut Written,
+        output: &mut Output,
     ) -> Result<(), DocumentFailure>;
 }
 
@@ -102,9 +102,9 @@ pub struct Context<'a> {
 
 /// The documents that a step has written, by collection.
 #[derive(Debug, Default)]
-pub struct Written(Vec<wit::Documents>);
+pub struct Output(Vec<wit::Documents>);
 
-impl Written {
+impl Output {
     /// The documents of one collection so far, one behind the other: append to them.
     pub fn collection(&mut self, name: &str) -> &mut Vec<u8> {
         let known = self.0.iter().position(|one| one.collection == name);
@@ -146,11 +146,11 @@ pub fn migrate_batch<P: Migrate>(
         session,
         collection: &batch.collection,
     };
-    let mut written = Written::default();
+    let mut output = Output::default();
     for (index, document) in (0..).zip(sequence(&batch.bson)) {
         document
             .map_err(DocumentFailure::from)
-            .and_then(|document| plugin.migrate(&context, document, &mut written))
+            .and_then(|document| plugin.migrate(&context, document, &mut output))
             .map_err(|failure| match failure {
                 DocumentFailure::Document(reason) => {
                     wit::Error::Document(wit::DocumentError { index, reason })
@@ -158,7 +158,7 @@ pub fn migrate_batch<P: Migrate>(
                 DocumentFailure::Fatal(reason) => wit::Error::Refused(reason),
             })?;
     }
-    Ok(written.0)
+    Ok(output.0)
 }
 
 #[cfg(test)]
@@ -194,12 +194,12 @@ mod tests {
             &self,
             context: &Context<'_>,
             document: &[u8],
-            written: &mut Written,
+            output: &mut Output,
         ) -> Result<(), DocumentFailure> {
             match document.len() {
                 5 => {
                     for name in [context.collection, "copies"] {
-                        written.collection(name).extend_from_slice(document);
+                        output.collection(name).extend_from_slice(document);
                     }
                     Ok(())
                 }

@@ -14,13 +14,13 @@ pub(crate) use value::Refusal;
 use crate::failure::Failure;
 
 #[derive(Debug)]
-pub(crate) struct Convert {
+pub(crate) struct ConvertRule {
     pub(crate) path: String,
     pub(crate) paths: Paths<()>,
     pub(crate) to: Target,
-    pub(crate) on_error: OnError,
-    pub(crate) on_null: OnNull,
-    pub(crate) lossy: Lossy,
+    pub(crate) on_error: ErrorPolicy,
+    pub(crate) on_null: NullPolicy,
+    pub(crate) lossy: LossPolicy,
 }
 
 /// What a value is converted to, by the names of `$convert`.
@@ -40,7 +40,7 @@ pub(crate) enum Target {
 /// What becomes of a value that cannot be converted.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub(crate) enum OnError {
+pub(crate) enum ErrorPolicy {
     #[default]
     Fail,
     Keep,
@@ -51,7 +51,7 @@ pub(crate) enum OnError {
 /// What becomes of null.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub(crate) enum OnNull {
+pub(crate) enum NullPolicy {
     #[default]
     Keep,
     Fail,
@@ -61,7 +61,7 @@ pub(crate) enum OnNull {
 /// Whether a conversion may lose digits.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub(crate) enum Lossy {
+pub(crate) enum LossPolicy {
     /// Then the value cannot be converted.
     #[default]
     Fail,
@@ -97,7 +97,7 @@ impl Target {
     }
 }
 
-impl Convert {
+impl ConvertRule {
     pub(crate) fn apply(&self, document: &[u8], out: &mut Vec<u8>) -> Result<bool, Failure> {
         let mut walk = Walk::new(document, out);
         walk.follow(&self.paths, &mut |walk, place, ()| self.value(walk, &place))?;
@@ -118,9 +118,9 @@ impl Convert {
 
     fn null<'a>(&self, walk: &mut Walk<'a>, place: &Place<'a>) -> Result<(), Failure> {
         match self.on_null {
-            OnNull::Keep => {}
-            OnNull::Drop => walk.remove(place),
-            OnNull::Fail => {
+            NullPolicy::Keep => {}
+            NullPolicy::Drop => walk.remove(place),
+            NullPolicy::Fail => {
                 return Err(Failure::IsNull {
                     path: self.path.clone(),
                 });
@@ -141,10 +141,10 @@ impl Convert {
             return Ok(());
         };
         match self.on_error {
-            OnError::Keep => {}
-            OnError::Drop => walk.remove(place),
-            OnError::Null => walk.put_null(&element),
-            OnError::Fail => {
+            ErrorPolicy::Keep => {}
+            ErrorPolicy::Drop => walk.remove(place),
+            ErrorPolicy::Null => walk.put_null(&element),
+            ErrorPolicy::Fail => {
                 return Err(Failure::NotConverted {
                     path: self.path.clone(),
                     kind: element.kind,

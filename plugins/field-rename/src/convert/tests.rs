@@ -4,7 +4,7 @@ use tidegate_plugin_sdk::bson::{Value, kind};
 use tidegate_plugin_sdk::decimal::Decimal;
 
 use super::value::{Refusal, write};
-use super::{Lossy, Target};
+use super::{LossPolicy, Target};
 
 const MONGOD: &str = include_str!("mongod.tsv");
 
@@ -89,7 +89,7 @@ impl Owned {
         Decimal::from_le_bytes(self.bytes[..].try_into().expect("16 bytes"))
     }
 
-    fn convert(&self, to: Target, lossy: Lossy) -> Result<Self, Refusal> {
+    fn convert(&self, to: Target, lossy: LossPolicy) -> Result<Self, Refusal> {
         let mut bytes = Vec::new();
         write(self.value(), to, lossy, &mut bytes)?;
         Ok(Self {
@@ -136,12 +136,12 @@ fn conversions_are_those_of_the_server() {
         }
         for (to, cell) in TARGETS.into_iter().zip(cells) {
             let servers = (cell != "-").then(|| Owned::parse(cell));
-            let ours = before.convert(to, Lossy::Allow).ok();
+            let ours = before.convert(to, LossPolicy::Allow).ok();
             assert!(
                 ours == servers || is_better(&before, ours.as_ref(), servers.as_ref()),
                 "{shown} to {to:?}: {ours:?}, and the server {servers:?}"
             );
-            match before.convert(to, Lossy::Fail) {
+            match before.convert(to, LossPolicy::Fail) {
                 Ok(exact) => assert_eq!(Some(exact), ours, "{shown} to {to:?}"),
                 Err(refusal) => assert!(ours.is_none() || refusal == Refusal::Lossy, "{shown}"),
             }
@@ -178,11 +178,11 @@ fn digits_are_not_lost_without_a_word() {
         (Owned::string("2018-03-03T10:20:30.1234Z"), Date),
     ] {
         assert_eq!(
-            before.convert(to, Lossy::Fail),
+            before.convert(to, LossPolicy::Fail),
             Err(Refusal::Lossy),
             "{before:?}"
         );
-        assert!(before.convert(to, Lossy::Allow).is_ok(), "{before:?}");
+        assert!(before.convert(to, LossPolicy::Allow).is_ok(), "{before:?}");
     }
     for (before, to) in [
         (Owned::double(-3.0), Int),
@@ -192,7 +192,7 @@ fn digits_are_not_lost_without_a_word() {
         (Owned::string("0.1"), Double),
         (Owned::double(0.1 + 0.2), Decimal),
     ] {
-        assert!(before.convert(to, Lossy::Fail).is_ok(), "{before:?}");
+        assert!(before.convert(to, LossPolicy::Fail).is_ok(), "{before:?}");
     }
 }
 
@@ -213,7 +213,7 @@ fn the_text_of_a_double_says_it_all() {
         (f64::NEG_INFINITY, "-Infinity"),
     ] {
         assert_eq!(
-            Owned::double(double).convert(Target::String, Lossy::Fail),
+            Owned::double(double).convert(Target::String, LossPolicy::Fail),
             Ok(Owned::string(text))
         );
     }
@@ -278,7 +278,7 @@ fn f50_the_differences_that_the_page_names() {
             Some(date(2_147_483_648_000)),
         ),
     ] {
-        for (lossy, expected) in [(Lossy::Fail, strict), (Lossy::Allow, allowed)] {
+        for (lossy, expected) in [(LossPolicy::Fail, strict), (LossPolicy::Allow, allowed)] {
             let mut bytes = Vec::new();
             let written = write(value.value(), to, lossy, &mut bytes).ok();
             let found = written.map(|()| Owned {

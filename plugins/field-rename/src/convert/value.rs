@@ -1,13 +1,13 @@
 //! One value into another type, by the tables of the server's `$convert`.
 //!
-//! It differs where the server loses something: see [`Lossy`], and the text and
+//! It differs where the server loses something: see [`LossPolicy`], and the text and
 //! the decimal of a double, which are exact here.
 
 use tidegate_plugin_sdk::bson::{Value, kind};
 use tidegate_plugin_sdk::date;
-use tidegate_plugin_sdk::decimal::{Converted, Decimal};
+use tidegate_plugin_sdk::decimal::{Conversion, Decimal};
 
-use super::{Lossy, Target};
+use super::{LossPolicy, Target};
 
 /// Why a value is not converted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -62,7 +62,7 @@ use Source::{Bool, Date, Double, Int, Long, ObjectId, Other, Text, Timestamp};
 pub(super) fn write(
     value: Value<'_>,
     to: Target,
-    lossy: Lossy,
+    lossy: LossPolicy,
     out: &mut Vec<u8>,
 ) -> Result<(), Refusal> {
     if value.kind == to.kind() {
@@ -119,16 +119,16 @@ fn read(value: Value<'_>) -> Source<'_> {
 }
 
 /// Refuses what is not exact, unless the rule allows it.
-fn checked<T>(converted: Converted<T>, lossy: Lossy) -> Result<T, Refusal> {
-    if converted.is_exact || lossy == Lossy::Allow {
+fn checked<T>(converted: Conversion<T>, lossy: LossPolicy) -> Result<T, Refusal> {
+    if converted.is_exact || lossy == LossPolicy::Allow {
         Ok(converted.value)
     } else {
         Err(Refusal::Lossy)
     }
 }
 
-fn exact<T>(value: T) -> Converted<T> {
-    Converted {
+fn exact<T>(value: T) -> Conversion<T> {
+    Conversion {
         value,
         is_exact: true,
     }
@@ -139,7 +139,7 @@ fn in_range<T: TryFrom<i128>>(whole: i128) -> Result<T, Refusal> {
 }
 
 /// A whole number, of whatever size: the fraction is cut off.
-fn integer(source: Source<'_>, lossy: Lossy) -> Result<i128, Refusal> {
+fn integer(source: Source<'_>, lossy: LossPolicy) -> Result<i128, Refusal> {
     let whole = match source {
         Bool(truth) => exact(truth.into()),
         Int(int) => exact(int.into()),
@@ -152,19 +152,19 @@ fn integer(source: Source<'_>, lossy: Lossy) -> Result<i128, Refusal> {
     checked(whole, lossy)
 }
 
-fn whole_of(double: f64) -> Option<Converted<i128>> {
+fn whole_of(double: f64) -> Option<Conversion<i128>> {
     #[expect(
         clippy::cast_possible_truncation,
         reason = "what is cut off is told, and what does not fit becomes the largest integer"
     )]
     let value = double.trunc() as i128;
-    double.is_finite().then(|| Converted {
+    double.is_finite().then(|| Conversion {
         value,
         is_exact: double.trunc() == double,
     })
 }
 
-fn double(source: Source<'_>) -> Result<Converted<f64>, Refusal> {
+fn double(source: Source<'_>) -> Result<Conversion<f64>, Refusal> {
     Ok(match source {
         Bool(truth) => exact(truth.into()),
         Int(int) => exact(int.into()),
@@ -174,7 +174,7 @@ fn double(source: Source<'_>) -> Result<Converted<f64>, Refusal> {
         Text(text) => {
             let decimal = Decimal::parse(text).ok_or(Refusal::Text)?;
             let double = decimal.value.to_f64().ok_or(Refusal::Range)?;
-            Converted {
+            Conversion {
                 value: text.parse().map_err(|_not_a_number| Refusal::Text)?,
                 is_exact: decimal.is_exact && double.is_exact,
             }
@@ -183,15 +183,15 @@ fn double(source: Source<'_>) -> Result<Converted<f64>, Refusal> {
     })
 }
 
-fn nearest(long: i64) -> Converted<f64> {
+fn nearest(long: i64) -> Conversion<f64> {
     let value = long as f64;
-    Converted {
+    Conversion {
         value,
         is_exact: whole_of(value).is_some_and(|whole| whole.value == i128::from(long)),
     }
 }
 
-fn decimal(source: Source<'_>) -> Result<Converted<Decimal>, Refusal> {
+fn decimal(source: Source<'_>) -> Result<Conversion<Decimal>, Refusal> {
     Ok(match source {
         Bool(truth) => exact(Decimal::from_i64(truth.into())),
         Int(int) => exact(Decimal::from_i64(int.into())),
@@ -215,16 +215,16 @@ fn truth(source: Source<'_>) -> bool {
     }
 }
 
-fn milliseconds(source: Source<'_>, lossy: Lossy) -> Result<i64, Refusal> {
+fn milliseconds(source: Source<'_>, lossy: LossPolicy) -> Result<i64, Refusal> {
     match source {
         Date(date) => Ok(date),
         Long(_) | Double(_) | Source::Decimal(_) => in_range(integer(source, lossy)?),
         ObjectId([a, b, c, d, ..]) => Ok(i64::from(u32::from_be_bytes([a, b, c, d])) * 1_000),
         Timestamp(timestamp) => in_range(i128::from(timestamp >> 32) * 1_000),
         Text(text) => {
-            let date::Parsed { date, is_exact } = date::parse(text).ok_or(Refusal::Text)?;
+            let date::ParsedDate { date, is_exact } = date::parse(text).ok_or(Refusal::Text)?;
             checked(
-                Converted {
+                Conversion {
                     value: date,
                     is_exact,
                 },

@@ -51,7 +51,7 @@ impl Flags {
 }
 
 /// A whole pattern.
-pub(super) struct Parsed {
+pub(super) struct ParsedPattern {
     pub(super) node: Node,
     /// The characters of words, to `\b`.
     pub(super) word: CharSet,
@@ -64,7 +64,7 @@ struct Groups {
     names: Vec<(String, usize)>,
 }
 
-pub(super) fn parse(pattern: &str, flags: Flags) -> Result<Parsed, String> {
+pub(super) fn parse(pattern: &str, flags: Flags) -> Result<ParsedPattern, String> {
     let (pattern, flags) = leading_verbs(pattern, flags);
     // The first pass is for the groups alone: references are looked up in the second.
     let mut first = Parser::new(pattern, flags, None);
@@ -72,7 +72,7 @@ pub(super) fn parse(pattern: &str, flags: Flags) -> Result<Parsed, String> {
     let mut second = Parser::new(pattern, flags, Some(first.groups));
     let node = second.whole()?;
     let word = class::of_escape('w', flags.ucp).ok_or("the word class is missing")?;
-    Ok(Parsed { node, word })
+    Ok(ParsedPattern { node, word })
 }
 
 fn leading_verbs(mut pattern: &str, mut flags: Flags) -> (&str, Flags) {

@@ -1,7 +1,7 @@
 //! Decimals from the other types of numbers, and into them.
 
 use super::Decimal::{self, Finite, Infinite, NotANumber};
-use super::{Converted, exact};
+use super::{Conversion, exact};
 
 impl Decimal {
     /// The same number as an integer.
@@ -30,7 +30,7 @@ impl Decimal {
     }
 
     /// The whole part; none for what has none, or one past 38 digits.
-    pub fn whole(&self) -> Option<Converted<i128>> {
+    pub fn whole(&self) -> Option<Conversion<i128>> {
         let Finite {
             negative,
             coefficient,
@@ -48,7 +48,7 @@ impl Decimal {
             None => (0, coefficient),
         };
         let whole = i128::try_from(whole).ok()?;
-        Some(Converted {
+        Some(Conversion {
             value: if negative { -whole } else { whole },
             is_exact: rest == 0,
         })
@@ -56,7 +56,7 @@ impl Decimal {
 
     /// The nearest double; none for a number out of its range. It is exact when
     /// the double's own text is this same number.
-    pub fn to_f64(&self) -> Option<Converted<f64>> {
+    pub fn to_f64(&self) -> Option<Conversion<f64>> {
         let sign = |negative: bool| if negative { -1.0 } else { 1.0 };
         let (negative, coefficient, exponent) = match *self {
             NotANumber => return Some(exact(f64::NAN)),
@@ -71,7 +71,7 @@ impl Decimal {
         let is_lost = magnitude == 0.0 && coefficient > 0;
         let is_text = |decimal: Self| decimal.reduced() == reduced(coefficient, exponent);
         let shortest = Self::parse(&format!("{magnitude:e}"));
-        (magnitude.is_finite() && !is_lost).then(|| Converted {
+        (magnitude.is_finite() && !is_lost).then(|| Conversion {
             value: sign(negative) * magnitude,
             is_exact: shortest.is_some_and(|shortest| is_text(shortest.value))
                 || is_text(Self::from_f64(magnitude)),

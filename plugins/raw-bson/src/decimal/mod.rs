@@ -33,7 +33,7 @@ use Decimal::{Finite, Infinite, NotANumber};
 
 /// A value in another form, and whether it is the same value exactly.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Converted<T> {
+pub struct Conversion<T> {
     pub value: T,
     pub is_exact: bool,
 }
@@ -80,8 +80,8 @@ impl Decimal {
     }
 }
 
-fn exact<T>(value: T) -> Converted<T> {
-    Converted {
+fn exact<T>(value: T) -> Conversion<T> {
+    Conversion {
         value,
         is_exact: true,
     }

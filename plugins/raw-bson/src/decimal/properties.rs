@@ -74,7 +74,7 @@ proptest! {
         let fraction = usize::try_from(-exponent).unwrap_or(0);
         let (whole, rest) = digits.split_at(digits.len().saturating_sub(fraction));
         let whole: Option<i128> = if whole.is_empty() { Some(0) } else { whole.parse().ok() };
-        let expected = whole.map(|whole| Converted {
+        let expected = whole.map(|whole| Conversion {
             value: if negative { -whole } else { whole },
             is_exact: rest.bytes().all(|digit| digit == b'0'),
         });

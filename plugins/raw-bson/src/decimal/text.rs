@@ -3,7 +3,7 @@
 use std::fmt;
 
 use super::Decimal::{self, Finite, Infinite, NotANumber};
-use super::{Converted, MAX_COEFFICIENT, exact};
+use super::{Conversion, MAX_COEFFICIENT, exact};
 
 const MIN_EXPONENT: i32 = -6176;
 const MAX_EXPONENT: i32 = 6111;
@@ -12,7 +12,7 @@ const MAX_DIGITS: usize = 34;
 impl Decimal {
     /// Reads a number as `$convert` does; none for text that is no number, and
     /// for one out of range. Past 34 digits it is rounded, half to even.
-    pub fn parse(text: &str) -> Option<Converted<Self>> {
+    pub fn parse(text: &str) -> Option<Conversion<Self>> {
         let (negative, magnitude) = match text.as_bytes().first()? {
             b'-' => (true, text.get(1..)?),
             b'+' => (false, text.get(1..)?),
@@ -48,7 +48,7 @@ impl Decimal {
             coefficient,
             exponent,
         };
-        Some(Converted { value, is_exact })
+        Some(Conversion { value, is_exact })
     }
 }
 

@@ -102,7 +102,7 @@ proptest! {
         colon in prop::sample::select(&["", ":"][..]),
     ) {
         let text = fields.text(separator, colon);
-        let expected = fields.date().map(|date| Parsed {
+        let expected = fields.date().map(|date| ParsedDate {
             date,
             is_exact: fields.fraction.is_multiple_of(1_000),
         });

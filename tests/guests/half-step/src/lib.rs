@@ -1,7 +1,7 @@
 //! A step of the metadata that answers for most documents, and traps at the position.
 
 use tidegate_plugin_sdk::{
-    ConfigError, Context, Description, DocumentFailure, Migrate, Plugin, Scope, Step, Written,
+    ConfigError, Context, Description, DocumentFailure, Migrate, Output, Plugin, Scope, Step,
 };
 
 #[derive(serde::Deserialize)]
@@ -38,12 +38,12 @@ impl Migrate for HalfStep {
         &self,
         context: &Context<'_>,
         document: &[u8],
-        written: &mut Written,
+        output: &mut Output,
     ) -> Result<(), DocumentFailure> {
         if context.collection == "position" {
             panic!("half-way");
         }
-        let out = written.collection(context.collection);
+        let out = output.collection(context.collection);
         out.extend_from_slice(document);
         Ok(())
     }

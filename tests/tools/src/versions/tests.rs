@@ -82,6 +82,10 @@ fn what_changes_the_program_counts() {
             "fn f() { if a { b(); } c(); }",
         ),
         ("#[derive(Clone)]\nstruct A;", "struct A;"),
+        (
+            "#[derive(Deserialize)]\nstruct A { b: u8 }",
+            "#[derive(Deserialize)]\nstruct A { c: u8 }",
+        ),
         ("#[inline]\nfn f() {}", "fn f() {}"),
     ] {
         assert_ne!(difference(before, now), None, "{before} → {now}");

@@ -24,7 +24,7 @@ pub(super) struct Declaration {
 /// A function, a type, a constant or an implementation.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Item {
-    /// Its tokens, with a mark in place of each name.
+    /// Its tokens, with a mark in place of each name that may be another one.
     pub(super) shape: String,
     /// The names, in order.
     pub(super) names: Vec<Name>,
@@ -190,7 +190,17 @@ impl Item {
             shape: String::new(),
             names: Vec::new(),
         };
+        let mut words = BTreeSet::new();
+        let attributes = tokens
+            .iter()
+            .take_while(|token| !matches!(token, TokenTree::Ident(_)));
+        collect_names(attributes.cloned().collect(), &mut words);
         item.append(tokens, kind == "enum");
+        // The names of what is read from a configuration are the operator's, and errors show them.
+        if words.contains("Deserialize") {
+            let names = item.names.iter().map(|name| &*name.text);
+            item.shape.push_str(&names.collect::<Vec<_>>().join(" "));
+        }
         item
     }
 
