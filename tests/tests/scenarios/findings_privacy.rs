@@ -22,7 +22,7 @@ use support::{
 
 use crate::{
     findings_state::{STOPPED, first_warning},
-    plugins::guests::{FAULTY, MENDED, swap, upload_guest},
+    plugins::guests::{FAULTY, FAULTY_FIXED, swap, upload_guest},
     steps::{self, METADATA, insert, metadata, refused, run, start_body, wait_in_step},
 };
 
@@ -396,8 +396,8 @@ async fn f44_documents_that_older_releases_have_stored_are_removed_at_a_takeover
 
     // The remaining fields suffice for a retry, and for a sync that ends with documents in quarantine.
     rig.host.resume().await?;
-    let mended = upload_guest(&rig, MENDED).await?;
-    swap(&rig, "faulty", &mended).await?;
+    let fixed = upload_guest(&rig, FAULTY_FIXED).await?;
+    swap(&rig, "faulty", &fixed).await?;
     wait_in_step(&rig).await?;
     let answer = rig
         .host

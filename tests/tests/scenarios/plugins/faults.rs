@@ -6,7 +6,7 @@ use bson::{Document, doc};
 use serde_json::{Value, json};
 use support::{Rig, host::DEADLINE};
 
-use super::guests::{FAULTY, MENDED, swap, upload_guest};
+use super::guests::{FAULTY, FAULTY_FIXED, swap, upload_guest};
 use crate::steps::{self, count, insert, wait_in_step};
 
 /// The field `fault` of a document, and the name of the error that it causes.
@@ -84,8 +84,8 @@ async fn s76_a_fault_stops_the_copy() -> Result<()> {
         let digest = upload_guest(&rig, FAULTY).await?;
         rig.host.start(with_faulty(&digest, "stop")).await?;
         stopped(&rig, fault, error).await?;
-        let mended = upload_guest(&rig, MENDED).await?;
-        swap(&rig, "faulty", &mended).await?;
+        let fixed = upload_guest(&rig, FAULTY_FIXED).await?;
+        swap(&rig, "faulty", &fixed).await?;
         rig.host.resume().await?;
         rig.commit().await?;
         rig.compare().await.with_context(|| fault.to_owned())?;
@@ -104,7 +104,7 @@ async fn s76_a_fault_stops_change_event_application() -> Result<()> {
     let source = rig.source_db("app");
     insert(&source, "c", sound(0)).await?;
     let digest = upload_guest(&rig, FAULTY).await?;
-    let mended = upload_guest(&rig, MENDED).await?;
+    let fixed = upload_guest(&rig, FAULTY_FIXED).await?;
     rig.host.start(with_faulty(&digest, "stop")).await?;
     rig.host.wait_can_commit().await?;
     for (fault, error) in FAULTS {
@@ -130,13 +130,13 @@ async fn s76_a_fault_stops_change_event_application() -> Result<()> {
         // Unchanged, it stops again; repaired, it goes on.
         rig.host.resume().await?;
         stopped(&rig, fault, error).await?;
-        swap(&rig, "faulty", &mended).await?;
+        swap(&rig, "faulty", &fixed).await?;
         rig.host.resume().await?;
         wait_in_step(&rig).await?;
         rig.compare().await.with_context(|| fault.to_owned())?;
         swap(&rig, "faulty", &digest).await?;
     }
-    swap(&rig, "faulty", &mended).await?;
+    swap(&rig, "faulty", &fixed).await?;
     rig.finish().await?;
     Ok(())
 }
@@ -176,8 +176,8 @@ async fn s76_faults_are_quarantined() -> Result<()> {
         ensure!(entry["component"] == "faulty" && entry["digest"] == digest.as_str());
         ensure!(!entry.to_string().contains("never shown"), "{entry}");
     }
-    let mended = upload_guest(&rig, MENDED).await?;
-    swap(&rig, "faulty", &mended).await?;
+    let fixed = upload_guest(&rig, FAULTY_FIXED).await?;
+    swap(&rig, "faulty", &fixed).await?;
     let answer = rig
         .host
         .call("POST", "/api/v1/quarantine/retry", "")
@@ -208,8 +208,8 @@ async fn s76_a_fatal_error_stops_whatever_the_policy() -> Result<()> {
         ensure!(warning.starts_with("PluginFailed"), "{fault}: {warning}");
         ensure!(progress["quarantined"] == 0);
         steps::delete(&source, "c", format!("asks for {fault}")).await?;
-        let mended = upload_guest(&rig, MENDED).await?;
-        swap(&rig, "faulty", &mended).await?;
+        let fixed = upload_guest(&rig, FAULTY_FIXED).await?;
+        swap(&rig, "faulty", &fixed).await?;
         rig.host.resume().await?;
         wait_in_step(&rig).await?;
         swap(&rig, "faulty", &digest).await?;

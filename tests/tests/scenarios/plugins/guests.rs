@@ -18,7 +18,7 @@ guests! {
     DELTA = "delta",
     FAULTY = "faulty",
     HALF_STEP = "half-step",
-    MENDED = "mended",
+    FAULTY_FIXED = "faulty-fixed",
     STAMP = "stamp",
 }
 

@@ -7,7 +7,7 @@ use bson::doc;
 use serde_json::json;
 use support::{Rig, host::DEADLINE};
 
-use super::guests::{FAULTY, MENDED, swap, upload_guest};
+use super::guests::{FAULTY, FAULTY_FIXED, swap, upload_guest};
 use crate::steps::{delete, find, insert, metadata, run, update, wait_in_step};
 
 async fn wait_for_held(rig: &Rig, held: u64) -> Result<()> {
@@ -58,8 +58,8 @@ async fn entries_go_with_what_becomes_of_their_documents() -> Result<()> {
     let retry = async || rig.host.call("POST", "/api/v1/quarantine/retry", "").await;
     let answer = retry().await?;
     ensure!(answer.body["left"] == 3, "{}", answer.body);
-    let mended = upload_guest(&rig, MENDED).await?;
-    swap(&rig, "faulty", &mended).await?;
+    let fixed = upload_guest(&rig, FAULTY_FIXED).await?;
+    swap(&rig, "faulty", &fixed).await?;
     let answer = retry().await?;
     ensure!(answer.body["left"] == 0, "{}", answer.body);
     rig.finish().await?;

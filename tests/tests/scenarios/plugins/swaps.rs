@@ -13,7 +13,7 @@ use super::{
         AllStamped, Build, FIRST, FIXED, Load, OTHER, Timeline, Times, pinned, since, stamped,
         time, upgrade, upgraded, upload, write_one,
     },
-    guests::{FAULTY, MENDED, upload_guest},
+    guests::{FAULTY, FAULTY_FIXED, upload_guest},
 };
 use crate::steps::{count, insert, refused, wait_in_step};
 
@@ -217,7 +217,7 @@ async fn of_one_request_all_are_swapped_or_none() -> Result<()> {
     rig.host.start(json!({ "plugins": plugins })).await?;
     rig.host.wait_can_commit().await?;
     let before = rig.host.progress().await?["featureSet"].clone();
-    let mended = upload_guest(&rig, MENDED).await?;
+    let fixed = upload_guest(&rig, FAULTY_FIXED).await?;
     let broken = upload(
         &rig,
         Build {
@@ -240,11 +240,11 @@ async fn of_one_request_all_are_swapped_or_none() -> Result<()> {
         (&broken, "recopy", "PluginTrapped"),
         (&elsewhere, "recopy", "IncompatiblePlugin"),
         (&other, "refuse", "IncompatiblePlugin"),
-        (&mended, "recopy", "IncompatiblePlugin"),
+        (&fixed, "recopy", "IncompatiblePlugin"),
         ("sha256:00", "refuse", "PluginNotFound"),
     ] {
         let components = json!([
-            { "name": "faulty", "digest": mended },
+            { "name": "faulty", "digest": fixed },
             { "name": "stamp", "digest": digest },
         ]);
         let body = json!({ "components": components, "onIncompatible": on_incompatible });

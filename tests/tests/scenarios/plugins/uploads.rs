@@ -8,7 +8,7 @@ use bson::doc;
 use serde_json::{Value, json};
 use support::{Rig, TestDir, host::DEADLINE, rig::Options};
 
-use super::guests::{FAULTY, MENDED, STAMP, component, swap, upload, upload_guest};
+use super::guests::{FAULTY, FAULTY_FIXED, STAMP, component, swap, upload, upload_guest};
 use crate::steps::{insert, metadata, refused, start_body, wait_in_step};
 
 async fn plugins(rig: &Rig) -> Result<Vec<Value>> {
@@ -37,10 +37,10 @@ async fn an_upload_is_kept_and_not_activated() -> Result<()> {
     );
     let options = json!({ "plugins": [{ "component": "faulty" }] });
     rig.host.start(options.clone()).await?;
-    let mended = upload_guest(&rig, MENDED).await?;
+    let fixed = upload_guest(&rig, FAULTY_FIXED).await?;
     let listed = plugins(&rig).await?;
     ensure!(listed.len() == shipped.len() + 2);
-    ensure!(in_use(&listed, &faulty) == Some(true) && in_use(&listed, &mended) == Some(false));
+    ensure!(in_use(&listed, &faulty) == Some(true) && in_use(&listed, &fixed) == Some(false));
 
     rig.host.wait_can_commit().await?;
     rig.host.restart().await?;
@@ -49,16 +49,16 @@ async fn an_upload_is_kept_and_not_activated() -> Result<()> {
         in_use(&listed, &faulty) == Some(true),
         "the newer build was not asked for"
     );
-    ensure!(in_use(&listed, &mended) == Some(false));
+    ensure!(in_use(&listed, &fixed) == Some(false));
     rig.host.start(options).await?;
-    swap(&rig, "faulty", &mended).await?;
-    ensure!(in_use(&plugins(&rig).await?, &mended) == Some(true));
+    swap(&rig, "faulty", &fixed).await?;
+    ensure!(in_use(&plugins(&rig).await?, &fixed) == Some(true));
     insert(&source, "c", vec![doc! { "_id": 2, "fault": "refuse" }]).await?;
     wait_in_step(&rig).await?;
     rig.host.restart().await?;
     rig.host
         .wait_until("the swap is kept", DEADLINE, |progress| {
-            progress["plugins"][0]["digest"] == mended.as_str()
+            progress["plugins"][0]["digest"] == fixed.as_str()
         })
         .await?;
     // Both builds, and the namespace filter.
@@ -229,9 +229,9 @@ async fn f36_an_upload_is_stored_once_and_can_be_deleted() -> Result<()> {
         "faulty and the filter"
     );
     for _ in 0..3 {
-        upload_guest(&rig, MENDED).await?;
+        upload_guest(&rig, FAULTY_FIXED).await?;
     }
-    let mended = upload_guest(&rig, MENDED).await?;
+    let fixed = upload_guest(&rig, FAULTY_FIXED).await?;
     ensure!(metadata(&rig, "components").await?.len() == 3);
     ensure!(metadata(&rig, "componentChunks").await?.len() == 3);
 
@@ -244,12 +244,12 @@ async fn f36_an_upload_is_stored_once_and_can_be_deleted() -> Result<()> {
         let answer = delete(&rig, digest).await?;
         ensure!(answer.error() == "PluginInUse", "{}", answer.body);
     }
-    ensure!(delete(&rig, &mended).await?.status == 200);
-    let answer = delete(&rig, &mended).await?;
+    ensure!(delete(&rig, &fixed).await?.status == 200);
+    let answer = delete(&rig, &fixed).await?;
     ensure!(answer.error() == "PluginNotFound", "{}", answer.body);
     ensure!(metadata(&rig, "componentChunks").await?.len() == 2);
     rig.host.restart().await?;
-    ensure!(in_use(&plugins(&rig).await?, &mended).is_none());
+    ensure!(in_use(&plugins(&rig).await?, &fixed).is_none());
     rig.host.wait_can_commit().await?;
     rig.finish().await?;
     Ok(())

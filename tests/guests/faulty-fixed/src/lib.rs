@@ -8,9 +8,9 @@ use tidegate_plugin_sdk::{
 #[serde(deny_unknown_fields)]
 pub struct Config {}
 
-pub struct Mended;
+pub struct FaultyFixed;
 
-impl Plugin for Mended {
+impl Plugin for FaultyFixed {
     type Config = Config;
 
     const DESCRIPTION: Description = Description {
@@ -26,7 +26,7 @@ impl Plugin for Mended {
     }
 }
 
-impl Transform for Mended {
+impl Transform for FaultyFixed {
     fn transform(
         &self,
         _namespace: &Namespace,
@@ -37,4 +37,4 @@ impl Transform for Mended {
     }
 }
 
-tidegate_plugin_sdk::export!(Mended: transform);
+tidegate_plugin_sdk::export!(FaultyFixed: transform);
