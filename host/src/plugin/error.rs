@@ -42,7 +42,7 @@ pub(super) enum Error {
     #[error("{call} failed: {reason}")]
     Failed { call: Call, reason: String },
     /// A call that ended in a trap.
-    #[error("{call} ended with {trap}; the sync stops, and can go on with a fixed component")]
+    #[error("{call} trapped: {trap}; the sync stops, and can go on with a fixed component")]
     Trapped { call: Call, trap: Box<Trap> },
     /// A bug in the host.
     #[error("{0}")]

@@ -66,7 +66,7 @@ impl Migrator {
             let step = pool.call(|component, instance| component.which_step(instance))?;
             Ok(Self { pool, step })
         };
-        set_up().map_err(given_up)
+        set_up().map_err(operator_error)
     }
 
     /// The step, as its component describes it.
@@ -94,7 +94,8 @@ impl Migrator {
             session,
             collection,
         };
-        self.migrate_all(question, documents).map_err(given_up)
+        self.migrate_all(question, documents)
+            .map_err(operator_error)
     }
 
     fn migrate_all(
@@ -234,10 +235,10 @@ fn check(documents: &migrate::Documents) -> std::result::Result<(), String> {
 }
 
 /// The error for the operator. Logs a trap for the plugin author.
-fn given_up(error: Error) -> OperatorError {
+fn operator_error(error: Error) -> OperatorError {
     error.log();
     let cause = match &error {
-        Error::Trapped { call, trap } => format!("{call} ended with {trap}"),
+        Error::Trapped { call, trap } => format!("{call} trapped: {trap}"),
         error => error.to_string(),
     };
     OperatorError::new(

@@ -37,7 +37,7 @@ impl Router {
         let mut usages = vec![GatedUsage::ungated(filter)];
         if let Some(remap) = &options.namespace_remap {
             let config = json!({ "namespaceRemap": remap.0 });
-            let remap = Usage::short(registry, pins, Slot::NamespaceRemap, "", config)?;
+            let remap = Usage::of_option(registry, pins, Slot::NamespaceRemap, "", config)?;
             usages.push(GatedUsage::ungated(remap));
         }
         usages.extend(plugin_usages(registry, options, pins, "route")?);

@@ -124,10 +124,10 @@ fn check_fit(current: &Component, successor: &Component, policy: SwapPolicy) -> 
         .into_iter()
         .find(|interface| current.exports(interface) != successor.exports(interface));
     let reason = if old.name != new.name {
-        format!("it would take the place of {}", old.name)
+        format!("it would replace {}, a component of another name", old.name)
     } else if policy == SwapPolicy::SameAnswers && old.semantics != new.semantics {
         format!(
-            "its semantics are {}, and the sync has begun with {}; its answers would differ",
+            "its semantics is {}, and that of the component in use {}; its answers would differ",
             new.semantics, old.semantics
         )
     } else if let Some(interface) = other {
@@ -136,9 +136,9 @@ fn check_fit(current: &Component, successor: &Component, policy: SwapPolicy) -> 
         } else {
             "does not export"
         };
-        format!("it {does} {interface}, unlike the one in use")
+        format!("it {does} {interface}, unlike the component in use")
     } else if policy == SwapPolicy::SameAnswers && scopes == (Scope::Delta, Scope::Document) {
-        "it has to see whole documents, and the one in use does not".to_owned()
+        "its scope is document, and that of the component in use is delta".to_owned()
     } else {
         return Ok(());
     };

@@ -31,7 +31,7 @@ pub(super) struct Usage {
 
 impl Usage {
     /// A usage that has an option of its own.
-    pub(super) fn short(
+    pub(super) fn of_option(
         registry: &Registry,
         pins: &Pins,
         slot: Slot,

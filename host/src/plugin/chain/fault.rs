@@ -33,7 +33,7 @@ impl Fault {
     pub(super) fn new(kind: FaultKind, error: &Error) -> Self {
         let (call, reason) = match error {
             Error::Failed { call, reason } => (Some(call), reason.clone()),
-            Error::Trapped { call, trap } => (Some(call), format!("the call ended with {trap}")),
+            Error::Trapped { call, trap } => (Some(call), format!("the call trapped: {trap}")),
             error => (None, error.to_string()),
         };
         Self {

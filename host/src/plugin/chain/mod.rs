@@ -53,7 +53,7 @@ impl Chain {
         let mut usages = Vec::new();
         if let Some(filter) = &options.document_filter {
             let (slot, config) = (Slot::DocumentFilter, filter.0.clone());
-            let filter = Usage::short(registry, pins, slot, "documentFilter", config)?;
+            let filter = Usage::of_option(registry, pins, slot, "documentFilter", config)?;
             usages.push(GatedUsage::ungated(filter));
         }
         usages.extend(plugin_usages(registry, options, pins, "transform")?);

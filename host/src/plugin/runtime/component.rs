@@ -238,7 +238,7 @@ fn describe(
         exports => exports.map_err(unfit)?,
     };
     let description = exports.describe.call_describe(&mut store);
-    description.map_err(|error| format!("describe ended with {}", Trap::read(&error, &mut store)))
+    description.map_err(|error| format!("describe trapped: {}", Trap::read(&error, &mut store)))
 }
 
 fn unfit(error: wasmtime::Error) -> String {

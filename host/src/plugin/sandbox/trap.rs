@@ -33,12 +33,12 @@ pub enum TrapKind {
 impl fmt::Display for TrapKind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Self::Deadline => "a passed deadline",
-            Self::Memory => "its memory cap reached",
-            Self::Stack => "a stack overflow",
-            Self::Panic => "a panic",
-            Self::Output => "an answer that is too large",
-            Self::Other => "an invalid operation",
+            Self::Deadline => "deadline exceeded",
+            Self::Memory => "memory limit exceeded",
+            Self::Stack => "stack overflow",
+            Self::Panic => "panic",
+            Self::Output => "output limit exceeded",
+            Self::Other => "invalid operation",
         })
     }
 }

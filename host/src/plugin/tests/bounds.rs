@@ -73,7 +73,7 @@ fn f35_six_memories_have_the_limit_of_one() {
     };
     let added = registry().add(&large(&grown)).expect("a good guest");
     let error = route_of(&added.info.digest).expect_err("too much memory");
-    assert!(error.contains("its memory cap reached"), "{error}");
+    assert!(error.contains("memory limit exceeded"), "{error}");
 }
 
 /// The guest, padded to the size of a component with a runtime: small components have a single memory.

@@ -25,17 +25,29 @@ const FAULTS: [(u8, FaultKind, &str); 13] = [
     (
         UNREACHABLE,
         FaultKind::Trap(TrapKind::Panic),
-        "a panic (src/x.rs:1:)",
+        "panic (src/x.rs:1:)",
     ),
-    (LOOP, FaultKind::Trap(TrapKind::Deadline), "deadline"),
-    (HOG, FaultKind::Trap(TrapKind::Memory), "memory cap"),
+    (
+        LOOP,
+        FaultKind::Trap(TrapKind::Deadline),
+        "deadline exceeded",
+    ),
+    (
+        HOG,
+        FaultKind::Trap(TrapKind::Memory),
+        "memory limit exceeded",
+    ),
     (RECURSE, FaultKind::Trap(TrapKind::Stack), "stack overflow"),
     (
         OUT_OF_BOUNDS,
         FaultKind::Trap(TrapKind::Other),
         "out of bounds",
     ),
-    (MUCH_OUTPUT, FaultKind::Trap(TrapKind::Output), "too large"),
+    (
+        MUCH_OUTPUT,
+        FaultKind::Trap(TrapKind::Output),
+        "output limit exceeded",
+    ),
 ];
 
 #[test]

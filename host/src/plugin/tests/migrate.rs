@@ -165,15 +165,15 @@ fn what_goes_wrong_names_the_component_and_the_document() {
     for (acts, words) in [
         (
             &[act::KEEP, act::UNREACHABLE, act::LOOP][..],
-            &[named, "a panic (src/x.rs:1:)"][..],
+            &[named, "panic (src/x.rs:1:)"][..],
         ),
-        (&[act::KEEP, act::LOOP], &[named, "a passed deadline"]),
+        (&[act::KEEP, act::LOOP], &[named, "deadline exceeded"]),
         (
             &[act::KEEP, act::DOCUMENT_ERROR],
             &[named, "failed: not today"],
         ),
         (&[act::KEEP, act::REFUSED], &["failed: not today"]),
-        (&[act::NOT_IN_COMPANY, act::KEEP], &["a panic"]),
+        (&[act::NOT_IN_COMPANY, act::KEEP], &["trapped: panic"]),
         (
             &[act::UNKNOWN_DOCUMENT],
             &["it refused document 9 of a batch of 1"],
@@ -195,7 +195,7 @@ fn what_goes_wrong_names_the_component_and_the_document() {
             &[act::OTHER_DATABASE],
             &["\"$cmd\", which is no collection of the metadata"],
         ),
-        (&[act::MUCH_OUTPUT], &["an answer that is too large"]),
+        (&[act::MUCH_OUTPUT], &["output limit exceeded"]),
     ] {
         let error = forward(&migrator, acts).expect_err("a failure");
         assert_eq!(error.name, ErrorName::MigrationFailed, "{error}");
