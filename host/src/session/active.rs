@@ -2,10 +2,11 @@
 
 use std::{
     panic::AssertUnwindSafe,
-    sync::{Arc, Mutex, OnceLock, PoisonError},
+    sync::{Arc, OnceLock},
 };
 
 use futures::FutureExt;
+use parking_lot::Mutex;
 use tokio::{
     sync::{Mutex as AsyncMutex, mpsc, oneshot, watch},
     task::JoinHandle,
@@ -15,23 +16,37 @@ use tokio_util::sync::CancellationToken;
 use tracing::Instrument;
 
 use super::{
-    Session, app_name,
     lease::Lease,
-    patience::{Named, patiently},
-    pins::Configured,
+    process::app_name,
     state::{SyncState, WorkState},
     stop::{SWEPT, Stopped, stop},
-    succession,
 };
 use crate::{
     metadata::SessionDocument,
     model::{ClusterTime, ErrorName, OperatorError},
     mongo::{self, Cluster},
     observe,
+    plugin::{Chain, Registry, Router},
     sync::{self, Boundary, Record, Status, Work, WorkEnd, WorkRequest, Workers},
 };
 
+/// What a sync needs of the host that works on it.
+#[derive(Clone)]
+pub(super) struct Runtime {
+    /// `--id` of this host.
+    pub(super) instance: String,
+    pub(super) registry: Arc<Registry>,
+    pub(super) workers: Workers,
+}
+
+/// What routes and transforms for one sync.
+pub(super) struct Configured {
+    pub(super) router: Arc<Router>,
+    pub(super) chain: Arc<Chain>,
+}
+
 pub(super) struct ActiveSync {
+    pub(super) runtime: Runtime,
     pub(super) source: Cluster,
     pub(super) destination: Cluster,
     pub(super) lease: Lease,
@@ -45,7 +60,7 @@ pub(super) struct ActiveSync {
     /// Installed components that could not take over, and why.
     refused: Mutex<Vec<String>>,
     /// For how long nothing was applied when this host took the sync over.
-    paused_ms: OnceLock<i64>,
+    paused_ms: Arc<OnceLock<i64>>,
 }
 
 struct Task {
@@ -56,13 +71,15 @@ struct Task {
 
 impl ActiveSync {
     pub(super) fn new(
+        runtime: Runtime,
         (source, destination): (Cluster, Cluster),
         lease: Lease,
         record: Record,
         status: Arc<Status>,
-        commit_time: Option<ClusterTime>,
     ) -> Self {
+        let commit_time = record.get().commit_time;
         Self {
+            runtime,
             source,
             destination,
             lease,
@@ -73,7 +90,7 @@ impl ActiveSync {
             work: Arc::default(),
             configured: Mutex::default(),
             refused: Mutex::default(),
-            paused_ms: OnceLock::new(),
+            paused_ms: Arc::default(),
         }
     }
 
@@ -81,18 +98,14 @@ impl ActiveSync {
         self.paused_ms.get().copied()
     }
 
-    pub(super) fn set_paused_ms(&self, milliseconds: i64) {
-        // Measured once a takeover.
-        let _ = self.paused_ms.set(milliseconds);
+    /// Where the pause of this takeover is put once it is measured.
+    pub(super) fn pause(&self) -> Arc<OnceLock<i64>> {
+        self.paused_ms.clone()
     }
 
     /// What the sync is doing now.
     pub(super) fn state(&self) -> SyncState {
-        let work = self
-            .work
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clone();
+        let work = self.work.lock().clone();
         SyncState::of(self.record.get().state, &work)
     }
 
@@ -107,14 +120,6 @@ impl ActiveSync {
         self.status.reported().or_else(start_time)
     }
 
-    pub(super) fn source_named(&self) -> Named {
-        Named(self.source.name, "source")
-    }
-
-    pub(super) fn destination_named(&self) -> Named {
-        Named(self.destination.name, "destination")
-    }
-
     pub(super) async fn update(
         &self,
         change: impl FnOnce(&mut SessionDocument),
@@ -122,30 +127,9 @@ impl ActiveSync {
         Ok(self.record.update(change).await?)
     }
 
-    /// Like [`Self::update`], for a call, which answers although the destination does not.
-    /// `left_undone` says what a failure leaves as it is.
-    pub(super) async fn persist(
-        &self,
-        session: &Session,
-        left_undone: &str,
-        change: impl FnOnce(&mut SessionDocument),
-    ) -> Result<(), OperatorError> {
-        let persisted = patiently(
-            &session.monitor,
-            self.destination_named(),
-            left_undone,
-            self.update(change),
-        );
-        persisted.await.inspect_err(|error| {
-            if error.name == ErrorName::ConnectionFailed {
-                self.settle();
-            }
-        })
-    }
-
     /// Writes the session as it is known here once more: a change whose answer was lost may have
     /// been persisted, and was told as one that failed.
-    fn settle(&self) {
+    pub(super) fn settle(&self) {
         let (record, left_behind) = (self.record.clone(), self.left_behind());
         tokio::spawn(async move {
             left_behind.await;
@@ -173,49 +157,27 @@ impl ActiveSync {
     }
 
     fn set_work(&self, work: WorkState) {
-        *self.work.lock().unwrap_or_else(PoisonError::into_inner) = work;
+        *self.work.lock() = work;
     }
 
     /// What the sync is pinned to, configured already.
-    pub(super) fn in_use(&self) -> Option<Arc<Configured>> {
-        self.configured
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clone()
-    }
-
-    /// What the sync is pinned to. Whoever asks first takes its components over.
-    pub(super) async fn configured(
-        &self,
-        session: &Session,
-    ) -> Result<Arc<Configured>, OperatorError> {
-        if let Some(configured) = self.in_use() {
-            return Ok(configured);
-        }
-        let configured = succession::take_over(session, self).await?;
-        self.set_configured(configured.clone());
-        Ok(configured)
+    pub(super) fn configured(&self) -> Option<Arc<Configured>> {
+        self.configured.lock().clone()
     }
 
     pub(super) fn set_configured(&self, configured: Arc<Configured>) {
-        *self
-            .configured
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner) = Some(configured);
+        *self.configured.lock() = Some(configured);
     }
 
     pub(super) fn refused(&self) -> Vec<String> {
-        self.refused
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clone()
+        self.refused.lock().clone()
     }
 
     pub(super) fn set_refused(&self, refused: Vec<String>) {
         for what in &refused {
             tracing::warn!(what, "an installed component cannot take over");
         }
-        *self.refused.lock().unwrap_or_else(PoisonError::into_inner) = refused;
+        *self.refused.lock() = refused;
     }
 
     /// Asks the work for something. What cannot be asked is not answered.
@@ -238,8 +200,7 @@ impl ActiveSync {
     }
 
     /// Starts the work, from wherever it stands.
-    pub(super) async fn spawn(&self, session: &Session) -> Result<(), OperatorError> {
-        let configured = self.configured(session).await?;
+    pub(super) async fn spawn(&self, configured: &Configured) {
         let mut task = self.task.lock().await;
         let (requester, requests) = mpsc::channel(1);
         let cancel = CancellationToken::new();
@@ -250,7 +211,7 @@ impl ActiveSync {
             chain: configured.chain.clone(),
             record: self.record.clone(),
             status: self.status.clone(),
-            workers: Workers::of_load_level(session.settings.load_level),
+            workers: self.runtime.workers,
             cancel: cancel.clone(),
             commit_time: self.commit_time.subscribe(),
             requests,
@@ -265,7 +226,6 @@ impl ActiveSync {
             handle: tokio::spawn(run.instrument(span)),
             requests: requester,
         });
-        Ok(())
     }
 
     /// Stops the work within a second. An error is what kept its position from being persisted; work
@@ -299,13 +259,13 @@ impl ActiveSync {
     }
 
     fn has_failed(&self) -> bool {
-        let work = self.work.lock().unwrap_or_else(PoisonError::into_inner);
+        let work = self.work.lock();
         matches!(*work, WorkState::Failed(_))
     }
 
     /// No task works any more.
     fn ended(&self, had_failed: bool) -> Result<(), OperatorError> {
-        let mut work = self.work.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut work = self.work.lock();
         match &*work {
             WorkState::Failed(_) if had_failed => Ok(()),
             WorkState::Failed(error) => Err(error.clone()),
@@ -360,5 +320,5 @@ fn fail(work: &Mutex<WorkState>, error: OperatorError) {
     } else {
         tracing::error!(error = %error, error_code = error.name.as_str(), "the sync has stopped and can be resumed");
     }
-    *work.lock().unwrap_or_else(PoisonError::into_inner) = WorkState::Failed(error);
+    *work.lock() = WorkState::Failed(error);
 }

@@ -1,9 +1,6 @@
 //! What `/progress` says of components: installed, pinned, and waiting.
 
-use super::{
-    Session,
-    succession::{info, installed},
-};
+use super::pin_info::{info, installed};
 use crate::{
     metadata::{PinnedComponent, SessionDocument, SwapDocument},
     model::{
@@ -15,10 +12,10 @@ use crate::{
 
 /// What is installed, and what a sync runs on if there is one.
 pub(super) fn snapshot(
-    session: &Session,
+    registry: &Registry,
     document: Option<&SessionDocument>,
 ) -> FeatureSetProgress {
-    let features = session.registry.feature_set();
+    let features = registry.feature_set();
     let installed = features.components().iter();
     let mut progress = FeatureSetProgress {
         name: features.name().to_owned(),
@@ -29,7 +26,7 @@ pub(super) fn snapshot(
     if let Some(document) = document {
         progress.pinned = document.pinned.iter().map(pinned).collect();
         progress.swaps = document.swaps.iter().map(swapped).collect();
-        progress.deferred = deferred(&session.registry, document);
+        progress.deferred = deferred(registry, document);
     }
     progress
 }

@@ -4,20 +4,19 @@
 //! that could not run it leaves the lease alone: another host may be healthy. One whose takeover
 //! has failed gives the lease back and waits, longer each time, before it tries again.
 
-use std::{
-    sync::{Arc, Mutex, PoisonError},
-    time::Duration,
-};
+use std::{sync::Arc, time::Duration};
+
+use parking_lot::{Mutex, MutexGuard};
 
 use super::{
-    Session,
-    pins::{self, Configured, blocking},
-    takeover::Found,
+    persisted::Found,
+    pins::{self, blocking, configure},
 };
 use crate::{
     metadata::METADATA_VERSION,
     model::{ErrorKind, OperatorError},
     mongo::Moment,
+    plugin::Registry,
 };
 
 /// The time between two checks.
@@ -124,8 +123,8 @@ impl Fitness {
         }
     }
 
-    fn known(&self) -> std::sync::MutexGuard<'_, Known> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    fn known(&self) -> MutexGuard<'_, Known> {
+        self.0.lock()
     }
 }
 
@@ -136,23 +135,23 @@ fn wait(times: u32) -> Duration {
 }
 
 /// Checks in the background, if a check is due.
-pub(super) fn check_if_due(session: &Arc<Session>, found: &Found) {
-    if !session.fitness.begin_check() {
+pub(super) fn check_if_due(fitness: &Arc<Fitness>, registry: &Arc<Registry>, found: &Found) {
+    if !fitness.begin_check() {
         return;
     }
-    let (session, found) = (session.clone(), found.clone());
+    let (fitness, registry, found) = (fitness.clone(), registry.clone(), found.clone());
     tokio::spawn(async move {
-        let outcome = check(&session, &found).await;
-        session.fitness.end_check(outcome);
+        let outcome = check(&registry, &found).await;
+        fitness.end_check(outcome);
     });
 }
 
 /// Compiles what is installed, and loads, compiles and configures what the sync is pinned to.
-pub(super) async fn check(session: &Session, found: &Found) -> Result<(), OperatorError> {
-    let registry = session.registry.clone();
+pub(super) async fn check(registry: &Arc<Registry>, found: &Found) -> Result<(), OperatorError> {
+    let installed = registry.clone();
     // What cannot be compiled is told where it is needed.
     let compile = move || {
-        drop(registry.list());
+        drop(installed.list());
         Ok(())
     };
     blocking(compile).await?;
@@ -160,15 +159,14 @@ pub(super) async fn check(session: &Session, found: &Found) -> Result<(), Operat
         // The session of an older version has another shape: a takeover tells then.
         return Ok(());
     }
-    let document = found.reader.session().await?;
-    let Some(document) = document else {
+    let Some(document) = found.reader.session().await? else {
         return Ok(());
     };
-    pins::load(session, &found.reader).await?;
-    let registry = session.registry.clone();
+    pins::load(registry, &found.reader).await?;
+    let registry = registry.clone();
     blocking(move || {
         let pinned = pins::complete(&registry, &document.options, &document.pinned)?;
-        Configured::new(&registry, &document.options, &pinned).map(drop)
+        configure(&registry, &document.options, &pinned).map(drop)
     })
     .await
 }

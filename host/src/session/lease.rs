@@ -5,15 +5,13 @@
 //! than the lease by a margin; the lease's own time begins later, when the server
 //! has the renewal. So writing ends before the lease does, whatever any clock says.
 
-use std::{
-    sync::{Arc, Mutex, PoisonError},
-    time::Duration,
-};
+use std::{sync::Arc, time::Duration};
 
+use parking_lot::Mutex;
 use tokio::{task::JoinHandle, time::timeout};
 use tokio_util::sync::CancellationToken;
 
-use super::app_name;
+use super::process::app_name;
 use crate::{
     metadata::{self, Claim, LeaseDocument, Tenure},
     mongo::{self, Client, Destination, Fence, FenceKeeper, GuardCounts, Moment, end_writes},
@@ -48,7 +46,7 @@ struct Slowness(Arc<Mutex<Option<Duration>>>);
 
 impl Slowness {
     fn note(&self, took: Duration, duration: Duration) {
-        let mut slow = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut slow = self.0.lock();
         let is_slow = took > duration / SLOW;
         if is_slow && slow.is_none() {
             tracing::info!(took = ?took, lease = ?duration, "renewing the lease takes long");
@@ -139,11 +137,7 @@ impl Lease {
 
     /// What to tell an operator of a destination whose majorities are too slow for the lease.
     pub(super) fn warning(&self) -> Option<String> {
-        let slow = *self
-            .slowness
-            .0
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
+        let slow = *self.slowness.0.lock();
         slow.map(|took| {
             format!(
                 "The destination took {:.1} seconds to make the last renewal of the lease durable on a majority. Nothing is written \

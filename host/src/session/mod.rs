@@ -8,22 +8,29 @@
 //! position is safe, and `resume`, or a restart, tries again.
 //!
 //! A host is idle, works on the sync, or is a standby: another host works on it, and
-//! this one takes it over when that one leaves (`standby`, `takeover`).
+//! this one takes it over when that one leaves (`watch`, `takeover`).
 
 mod active;
 mod calls;
+mod commit;
+mod connection;
+mod context;
 mod feature_set;
 mod fitness;
+mod handle;
+mod handover;
+mod host;
 mod lease;
 mod monitor;
 mod notices;
 mod open;
-mod opening;
 mod pace;
 mod patience;
 mod pause;
+mod persisted;
+mod pin_info;
 mod pins;
-mod plugins;
+mod plugin_calls;
 mod process;
 mod progress;
 mod quarantine;
@@ -35,211 +42,156 @@ mod stop;
 mod succession;
 mod swap;
 mod takeover;
+mod uploads;
 mod view;
+mod watch;
 
-use std::{
-    path::PathBuf,
-    sync::{Arc, PoisonError, RwLock, atomic::AtomicBool},
-    time::Duration,
-};
+use std::{sync::Arc, time::Duration};
 
-use tokio::sync::Mutex;
+use futures::future::join_all;
+use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    config::ConnectionString,
-    metadata::Claim,
-    model::{OperatorError, Progress, Readiness, options::ClusterName},
-    mongo::{Cluster, preflight::Identity},
-    observe::{self, failpoint},
-    plugin::Registry,
+    model::{
+        OperatorError, Progress, Readiness, StartOptions, State,
+        plugins::{QuarantinedDocument, RetrySummary, SwapRequest},
+    },
+    plugin::InstalledPlugin,
 };
-use active::ActiveSync;
-use fitness::Fitness;
-use monitor::Monitor;
-pub use opening::SessionHandle;
-use plugins::Uploads;
+use context::HostContext;
+pub use context::Settings;
+pub use handle::SessionHandle;
+use host::{Host, Role};
 pub use rollback::{Rolled, rollback};
-use standby::Standby;
-use state::SyncState;
-use view::View;
 
 /// How long a host that ends waits for its connections to be closed.
 const SHUT_WITHIN: Duration = Duration::from_millis(500);
-/// How long a host that leaves waits for the call that is being carried out.
-const LEAVE_AFTER: Duration = Duration::from_secs(1);
-
-/// What the session needs of the configuration.
-#[derive(Clone, Debug)]
-pub struct Settings {
-    /// Instance id (`--id`), reported as `mongosyncID`.
-    pub id: String,
-    pub cluster0: ConnectionString,
-    pub cluster1: ConnectionString,
-    /// 1 to 4: how hard the sync works both clusters (mongosync's `loadLevel`).
-    pub load_level: u8,
-    /// A folder to read the feature set from, in place of the embedded one.
-    pub feature_set: Option<PathBuf>,
-    /// Where the secrets of plugins are.
-    pub secrets_dir: Option<PathBuf>,
-    /// Plugins that import WASI are refused.
-    pub refuse_wasi: bool,
-    /// How long the lease on the sync lasts without a renewal.
-    pub lease: Duration,
-}
 
 /// One sync: the handle that `api` calls.
 pub struct Session {
-    settings: Settings,
-    /// What this process holds the lease as.
-    holder: String,
-    /// What others tell by whether it has died.
-    process: String,
-    clusters: [Cluster; 2],
-    identities: [Identity; 2],
-    registry: Arc<Registry>,
-    uploads: Uploads,
-    monitor: Arc<Monitor>,
-    role: RwLock<Role>,
-    /// Held by the call that is being carried out.
-    calls: Mutex<()>,
-    /// The sync was found persisted and goes on; `start` has not been called since.
-    continues: AtomicBool,
-    /// Whether this host could run the sync that it stands by for.
-    fitness: Fitness,
-    /// What a standby has read of the sync last.
-    view: View,
-    /// This host takes nothing over any more.
-    leaving: CancellationToken,
-    handed_over: CancellationToken,
-}
-
-/// What this host is to the sync.
-#[derive(Clone, Default)]
-enum Role {
-    /// No sync has begun.
-    #[default]
-    Idle,
-    Active(Arc<ActiveSync>),
-    Standby(Arc<Standby>),
-}
-
-/// How a host calls itself to a server: also what another host finds its operations by.
-fn app_name(release: &str, holder: &str) -> String {
-    format!("tidegate {release} {holder}")
+    host: Arc<Host>,
 }
 
 impl Session {
+    /// Begins a sync. For one that this host has picked up after a restart, the
+    /// same options succeed and others are refused.
+    pub async fn start(&self, options: StartOptions) -> Result<(), OperatorError> {
+        calls::start(&self.host, options).await
+    }
+
+    /// Stops the work; answers when it has stopped and PAUSED is persisted. After an error the
+    /// work has stopped all the same, and the state says why.
+    pub async fn pause(&self) -> Result<(), OperatorError> {
+        calls::pause(&self.host).await
+    }
+
+    /// Goes on with the work; at a standby while no host works, tries to take the sync over.
+    pub async fn resume(&self) -> Result<(), OperatorError> {
+        calls::resume(&self.host).await
+    }
+
+    /// Ends the sync at the source's present cluster time. Answers when that is persisted.
+    pub async fn commit(&self) -> Result<(), OperatorError> {
+        calls::commit(&self.host).await
+    }
+
+    /// Refused in this release: the direction of a sync cannot be swapped yet.
+    pub async fn reverse(&self) -> Result<(), OperatorError> {
+        calls::reverse(&self.host).await
+    }
+
+    /// Stops the work, persists the position and gives the sync to whoever wants it; answers
+    /// when all is safe. The process is to end then: see [`Self::handed_over`]. After an error
+    /// the sync is this host's still, and its work has stopped.
+    pub async fn handover(&self) -> Result<(), OperatorError> {
+        handover::hand_over(&self.host).await
+    }
+
+    /// Every component that this host can run.
+    pub async fn plugins(&self) -> Result<Vec<InstalledPlugin>, OperatorError> {
+        plugin_calls::list(&self.host).await
+    }
+
+    /// Checks and stores a component. Before a sync has begun, nobody knows which
+    /// cluster is the destination: it is then held in memory until the start.
+    pub async fn add_plugin(&self, bytes: Vec<u8>) -> Result<InstalledPlugin, OperatorError> {
+        plugin_calls::add(&self.host, bytes).await
+    }
+
+    /// Deletes a component that was uploaded and that the sync does not run on.
+    pub async fn remove_plugin(&self, digest: &str) -> Result<(), OperatorError> {
+        plugin_calls::remove(&self.host, digest).await
+    }
+
+    /// Swaps components of the sync, between two batches of a running one.
+    pub async fn upgrade(&self, upgrade: SwapRequest) -> Result<(), OperatorError> {
+        let _turn = self.host.own_turn().await?;
+        match self.host.active() {
+            Some(active) => swap::upgrade(&active, &self.host.context.monitor, &upgrade).await,
+            None => Err(swap::nothing_to_upgrade(State::Idle)),
+        }
+    }
+
+    /// Documents in quarantine behind `after`, an id or empty.
+    pub async fn quarantined(
+        &self,
+        after: String,
+        limit: u32,
+    ) -> Result<Vec<QuarantinedDocument>, OperatorError> {
+        match self.host.active() {
+            Some(active) => {
+                quarantine::list(&active, &self.host.context.monitor, &after, limit).await
+            }
+            None => Ok(Vec::new()),
+        }
+    }
+
+    /// Looks every quarantined document up on the source and runs it through its plugins again.
+    pub async fn retry_quarantined(&self) -> Result<RetrySummary, OperatorError> {
+        let _turn = self.host.own_turn().await?;
+        let active = self.host.active();
+        quarantine::retry(active.as_deref(), &self.host.context.monitor).await
+    }
+
     pub async fn progress(&self) -> Progress {
-        progress::snapshot(self).await
+        let context = &self.host.context;
+        match self.host.role() {
+            Role::Idle => progress::idle(&context.settings.id, &context.registry),
+            Role::Active(active) => progress::of(&active, &context.monitor),
+            Role::Standby(standby) => view::snapshot(context, &self.host.view, &standby).await,
+        }
     }
 
     /// Whether both clusters answer, and what this host is to the sync.
     pub fn readiness(&self) -> Readiness {
-        progress::readiness(self)
+        let (role, state) = self.host.role().shown();
+        progress::readiness(role, state, &self.host.context.monitor)
     }
 
     /// Cancelled when the sync was handed over.
     pub fn handed_over(&self) -> &CancellationToken {
-        &self.handed_over
+        &self.host.handed_over
+    }
+
+    /// Stops the work, persists the position and gives the lease back, as far as the clusters let
+    /// it; repeating it is harmless.
+    pub async fn leave(&self) {
+        handover::leave(&self.host).await;
     }
 
     /// Stops the work, persists the position, gives the lease back, and returns when all is safe,
     /// or when a cluster does not let it.
     pub async fn shutdown(&self) {
         self.leave().await;
-        self.monitor.stop();
+        let HostContext {
+            monitor, clusters, ..
+        } = &self.host.context;
+        monitor.stop();
         // Waits for answers, which a silent cluster does not give.
-        let shut = self
-            .clusters
+        let shut = clusters
             .iter()
             .map(|cluster| cluster.client.driver().clone().shutdown().into_future());
-        let _ = tokio::time::timeout(SHUT_WITHIN, futures::future::join_all(shut)).await;
-    }
-
-    /// Stops the work, persists the position and gives the lease back, as far as the clusters let
-    /// it; repeating it is harmless.
-    pub async fn leave(&self) {
-        self.leaving.cancel();
-        // A call that waits for a cluster does not keep the host from leaving.
-        let _turn = tokio::time::timeout(LEAVE_AFTER, self.calls.lock()).await;
-        if let Some(active) = self.active() {
-            if let Err(error) = active.stop().await {
-                tracing::warn!(error = %error, "the last position is not persisted; the one before it is");
-            }
-            failpoint("handover_drained");
-            active.lease.abandon().await;
-            self.set_role(Role::Idle);
-            let state = active.state().public();
-            tracing::info!(sync_id = active.sync_id(), %state, "this host ends; the next one goes on with the sync");
-        }
-    }
-
-    fn cluster(&self, name: ClusterName) -> &Cluster {
-        let [cluster0, cluster1] = &self.clusters;
-        match name {
-            ClusterName::Cluster0 => cluster0,
-            ClusterName::Cluster1 => cluster1,
-        }
-    }
-
-    fn role(&self) -> Role {
-        self.role
-            .read()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clone()
-    }
-
-    fn set_role(&self, role: Role) {
-        if let Role::Active(active) = &role {
-            self.monitor.watch(active);
-        }
-        *self.role.write().unwrap_or_else(PoisonError::into_inner) = role;
-    }
-
-    fn active(&self) -> Option<Arc<ActiveSync>> {
-        match self.role() {
-            Role::Active(active) => Some(active),
-            Role::Idle | Role::Standby(_) => None,
-        }
-    }
-
-    fn standby(&self) -> Option<Arc<Standby>> {
-        match self.role() {
-            Role::Standby(standby) => Some(standby),
-            Role::Idle | Role::Active(_) => None,
-        }
-    }
-
-    /// What this host asks for the lease with.
-    fn claim(&self) -> Claim {
-        Claim {
-            holder: self.holder.clone(),
-            instance: self.settings.id.clone(),
-            release: observe::VERSION.to_owned(),
-            process: self.process.clone(),
-            duration: self.settings.lease,
-        }
-    }
-
-    /// The work of a sync is being done here.
-    fn works(&self) -> bool {
-        let state = self.active().map(|active| active.state());
-        matches!(state, Some(SyncState::Running | SyncState::Committing))
-    }
-
-    fn refuse_standby(&self) -> Result<(), OperatorError> {
-        match self.standby() {
-            Some(standby) => Err(standby.refusal()),
-            None => Ok(()),
-        }
-    }
-
-    /// Like [`Self::refuse_standby`], for what a standby may do while no host works on the sync.
-    fn refuse_working_elsewhere(&self) -> Result<(), OperatorError> {
-        match self.standby() {
-            Some(standby) if !standby.is_free() => Err(standby.refusal()),
-            _ => Ok(()),
-        }
+        let _ = timeout(SHUT_WITHIN, join_all(shut)).await;
     }
 }

@@ -3,15 +3,13 @@
 //! Each cluster is asked by a task of its own, so that a frozen one does not hide the other.
 //! The monitor never decides anything.
 
-use std::{
-    sync::{Arc, Mutex, MutexGuard, PoisonError, Weak},
-    time::Duration,
-};
+use std::{sync::Arc, time::Duration};
 
+use parking_lot::Mutex;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
-use super::{ActiveSync, notices::Notices, pace::Pace};
+use super::pace::Pace;
 use crate::{
     model::{ClusterTime, options::ClusterName},
     mongo::{
@@ -30,9 +28,6 @@ const ANSWER_WITHIN: Duration = Duration::from_secs(5);
 
 /// The oplog's window moves slowly.
 const ROUNDS_A_WINDOW: u32 = 60;
-
-/// The time between two looks at the position.
-const PACE_EVERY: Duration = Duration::from_millis(200);
 
 /// What one cluster has answered.
 #[derive(Clone, Debug)]
@@ -58,7 +53,8 @@ pub(super) struct Monitor {
     answers: [Mutex<Answers>; 2],
     begun: Moment,
     pace: Mutex<Pace>,
-    active: Mutex<Weak<ActiveSync>>,
+    /// The source of the sync that this host works on.
+    source: Mutex<Option<ClusterName>>,
     stop: CancellationToken,
 }
 
@@ -78,24 +74,33 @@ impl Monitor {
             answers: [connected(), connected()],
             begun: Moment::now(),
             pace: Mutex::default(),
-            active: Mutex::default(),
+            source: Mutex::default(),
             stop: CancellationToken::new(),
         });
         for name in [ClusterName::Cluster0, ClusterName::Cluster1] {
             tokio::spawn(monitor.clone().ask(name));
         }
-        tokio::spawn(monitor.clone().measure_pace());
         monitor
     }
 
-    /// Watches this sync's source from now on.
-    pub(super) fn watch(&self, active: &Arc<ActiveSync>) {
-        *self.active.lock().unwrap_or_else(PoisonError::into_inner) = Arc::downgrade(active);
-        *self.pace() = Pace::default();
+    /// A sync from this source begins to be worked on.
+    pub(super) fn begin(&self, source: ClusterName) {
+        *self.source.lock() = Some(source);
+        *self.pace.lock() = Pace::default();
+    }
+
+    /// No sync is worked on any more.
+    pub(super) fn end(&self) {
+        *self.source.lock() = None;
     }
 
     pub(super) fn stop(&self) {
         self.stop.cancel();
+    }
+
+    /// Returns when the monitor has been stopped.
+    pub(super) async fn stopped(&self) {
+        self.stop.cancelled().await;
     }
 
     /// For how long a cluster has not answered; `None` while it answers.
@@ -131,16 +136,17 @@ impl Monitor {
     /// known.
     pub(super) fn lag_seconds(&self, source: ClusterName) -> Option<u32> {
         let newest = self.newest(source)?;
-        self.pace().lag_seconds(self.begun.elapsed(), newest)
+        self.pace.lock().lag_seconds(self.begun.elapsed(), newest)
     }
 
     /// Seconds of source time that are applied in a second.
     pub(super) fn rate(&self) -> Option<f64> {
-        self.pace().rate(self.begun.elapsed())
+        self.pace.lock().rate(self.begun.elapsed())
     }
 
-    fn pace(&self) -> MutexGuard<'_, Pace> {
-        self.pace.lock().unwrap_or_else(PoisonError::into_inner)
+    /// Notes up to when the changes of a source are applied.
+    pub(super) fn note_applied(&self, applied: ClusterTime, newest: ClusterTime) {
+        self.pace.lock().note(self.begun.elapsed(), applied, newest);
     }
 
     /// `host:port` of a cluster's primary, as of the connection.
@@ -190,35 +196,8 @@ impl Monitor {
         }
     }
 
-    async fn measure_pace(self: Arc<Self>) {
-        let mut notices = Notices::default();
-        loop {
-            tokio::select! {
-                () = self.stop.cancelled() => return,
-                () = tokio::time::sleep(PACE_EVERY) => {}
-            }
-            notices.outages(&self);
-            let Some(active) = self.active() else {
-                continue;
-            };
-            notices.can_commit(&active, &self);
-            let newest = self.newest(active.source.name);
-            if let Some((applied, newest)) = active.applied().zip(newest) {
-                self.pace().note(self.begun.elapsed(), applied, newest);
-            }
-        }
-    }
-
     fn is_source(&self, name: ClusterName) -> bool {
-        self.active()
-            .is_some_and(|active| active.source.name == name)
-    }
-
-    fn active(&self) -> Option<Arc<ActiveSync>> {
-        self.active
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .upgrade()
+        *self.source.lock() == Some(name)
     }
 
     fn cell(&self, name: ClusterName) -> &Mutex<Answers> {
@@ -230,18 +209,10 @@ impl Monitor {
     }
 
     fn answers(&self, name: ClusterName) -> Answers {
-        self.cell(name)
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clone()
+        self.cell(name).lock().clone()
     }
 
     fn note(&self, name: ClusterName, change: impl FnOnce(&mut Answers)) {
-        change(
-            &mut self
-                .cell(name)
-                .lock()
-                .unwrap_or_else(PoisonError::into_inner),
-        );
+        change(&mut self.cell(name).lock());
     }
 }

@@ -1,15 +1,80 @@
-//! Lines of the log about what no call has changed: outages of a cluster, and whether a commit is possible.
+//! Watches the sync that this host works on: measures how fast its position moves, and writes lines of the log
+//! about what no call has changed: outages of a cluster, and whether a commit is possible.
+
+use std::{
+    sync::{Arc, Weak},
+    time::Duration,
+};
+
+use parking_lot::Mutex;
 
 use super::{
-    ActiveSync,
+    active::ActiveSync,
+    commit::cannot_commit,
     monitor::{Monitor, SILENCE},
-    progress,
 };
 use crate::model::options::ClusterName;
 
+/// The time between two looks at the position.
+const LOOK_EVERY: Duration = Duration::from_millis(200);
+
+/// Watches a sync for as long as it is worked on.
+pub(super) struct SyncWatch {
+    monitor: Arc<Monitor>,
+    active: Mutex<Weak<ActiveSync>>,
+}
+
+impl SyncWatch {
+    /// Watches until the monitor is stopped.
+    pub(super) fn start(monitor: Arc<Monitor>) -> Arc<Self> {
+        let watch = Arc::new(Self {
+            monitor,
+            active: Mutex::default(),
+        });
+        tokio::spawn(watch.clone().run());
+        watch
+    }
+
+    /// Watches this sync from now on.
+    pub(super) fn follow(&self, active: &Arc<ActiveSync>) {
+        let mut followed = self.active.lock();
+        *followed = Arc::downgrade(active);
+        self.monitor.begin(active.source.name);
+    }
+
+    async fn run(self: Arc<Self>) {
+        let mut notices = Notices::default();
+        loop {
+            tokio::select! {
+                () = self.monitor.stopped() => return,
+                () = tokio::time::sleep(LOOK_EVERY) => {}
+            }
+            notices.outages(&self.monitor);
+            let Some(active) = self.active() else {
+                continue;
+            };
+            notices.can_commit(&active, &self.monitor);
+            let newest = self.monitor.newest(active.source.name);
+            if let Some((applied, newest)) = active.applied().zip(newest) {
+                self.monitor.note_applied(applied, newest);
+            }
+        }
+    }
+
+    /// The sync, while it is worked on here.
+    fn active(&self) -> Option<Arc<ActiveSync>> {
+        let followed = self.active.lock();
+        let active = followed.upgrade();
+        if active.is_none() {
+            self.monitor.end();
+        }
+        active
+    }
+}
+
 /// What was told last.
 #[derive(Default)]
-pub(super) struct Notices {
+struct Notices {
     silent: [bool; 2],
     /// Of which sync, and whether a commit was possible.
     commit: Option<(String, bool)>,
@@ -17,7 +82,7 @@ pub(super) struct Notices {
 
 impl Notices {
     /// Tells when a cluster has fallen silent, and when it answers again.
-    pub(super) fn outages(&mut self, monitor: &Monitor) {
+    fn outages(&mut self, monitor: &Monitor) {
         let names = [ClusterName::Cluster0, ClusterName::Cluster1];
         for (name, told) in names.into_iter().zip(&mut self.silent) {
             let is_silent = monitor.silence(name).is_some();
@@ -36,8 +101,8 @@ impl Notices {
     }
 
     /// Tells when a commit becomes possible, and when it is possible no longer.
-    pub(super) fn can_commit(&mut self, active: &ActiveSync, monitor: &Monitor) {
-        let reason = progress::cannot_commit(active, monitor);
+    fn can_commit(&mut self, active: &ActiveSync, monitor: &Monitor) {
+        let reason = cannot_commit(active, monitor);
         let (sync_id, is_possible) = (active.sync_id(), reason.is_none());
         let was_possible = self
             .commit

@@ -3,9 +3,14 @@
 use std::sync::Arc;
 
 use super::{
-    Monitor, Session, Settings,
-    opening::{Part, Waiting},
-    standby,
+    connection::{Part, Waiting},
+    context::{HostContext, Settings},
+    host::Host,
+    monitor::Monitor,
+    notices::SyncWatch,
+    pins::blocking,
+    process::{app_name, this_process},
+    watch::{first_look, watch},
 };
 use crate::{
     config::ConnectionString,
@@ -14,29 +19,28 @@ use crate::{
         Cluster, connect,
         preflight::{Identity, identify},
     },
+    observe,
     plugin::{Registry, WasiPolicy},
-    session::process::this_process,
-    sync,
 };
 
 pub(super) async fn open(
     settings: Settings,
     waiting: &Waiting,
-) -> Result<Arc<Session>, OperatorError> {
-    let session = Arc::new(connect_both(settings, waiting).await?);
-    let first_look = async || standby::first_look(&session).await;
+) -> Result<Arc<Host>, OperatorError> {
+    let host = Arc::new(Host::new(connect_both(settings, waiting).await?));
+    let first_look = async || first_look(&host).await;
     waiting.until(Part::Sync, first_look).await?;
-    tokio::spawn(standby::watch(session.clone()));
-    Ok(session)
+    tokio::spawn(watch(host.clone()));
+    Ok(host)
 }
 
-/// A host that has looked at nothing yet.
+/// Connects both clusters, and looks at nothing yet.
 pub(super) async fn connect_both(
     settings: Settings,
     waiting: &Waiting,
-) -> Result<Session, OperatorError> {
+) -> Result<HostContext, OperatorError> {
     let holder = uuid::Uuid::new_v4().to_string();
-    let app_name = super::app_name(crate::observe::VERSION, &holder);
+    let app_name = app_name(observe::VERSION, &holder);
     let registry = load_registry(&settings).await?;
     let (cluster0, cluster1) = (ClusterName::Cluster0, ClusterName::Cluster1);
     let ((cluster0, identity0), (cluster1, identity1)) = tokio::try_join!(
@@ -45,8 +49,10 @@ pub(super) async fn connect_both(
     )?;
     let clusters = [cluster0, cluster1];
     let identities = [identity0, identity1];
-    Ok(Session {
-        monitor: Monitor::start(clusters.clone(), identities.clone()),
+    let monitor = Monitor::start(clusters.clone(), identities.clone());
+    Ok(HostContext {
+        watch: SyncWatch::start(monitor.clone()),
+        monitor,
         settings,
         holder,
         process: this_process(),
@@ -54,13 +60,6 @@ pub(super) async fn connect_both(
         identities,
         registry: Arc::new(registry),
         uploads: Default::default(),
-        role: Default::default(),
-        calls: Default::default(),
-        continues: Default::default(),
-        fitness: Default::default(),
-        view: Default::default(),
-        leaving: Default::default(),
-        handed_over: Default::default(),
     })
 }
 
@@ -87,8 +86,6 @@ async fn load_registry(settings: &Settings) -> Result<Registry, OperatorError> {
     } else {
         WasiPolicy::GrantNothing
     };
-    let loaded = tokio::task::spawn_blocking(move || Registry::load(directory.as_deref(), wasi))
-        .await
-        .map_err(sync::Error::from)??;
+    let loaded = blocking(move || Registry::load(directory.as_deref(), wasi)).await?;
     Ok(loaded.with_secrets(secrets))
 }

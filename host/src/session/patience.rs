@@ -5,10 +5,7 @@
 
 use std::{fmt, time::Duration};
 
-use super::{
-    Session,
-    monitor::{Monitor, SILENCE},
-};
+use super::monitor::{Monitor, SILENCE};
 use crate::{
     model::{ErrorName, OperatorError, options::ClusterName},
     mongo::Moment,
@@ -20,14 +17,25 @@ const LIMIT: Duration = Duration::from_secs(5);
 /// The shortest wait. A cluster that was silent may be back: the work itself finds out first.
 const LEAST: Duration = Duration::from_millis(1_500);
 
-/// The longest wait of a call for the one before it.
-const QUEUE: Duration = Duration::from_secs(3);
-
 const LOOK_EVERY: Duration = Duration::from_millis(50);
 
 /// A cluster and its part in a sync, as sentences name it.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Named(pub(super) ClusterName, pub(super) &'static str);
+pub(super) struct Named(ClusterName, &'static str);
+
+impl Named {
+    pub(super) fn source(name: ClusterName) -> Self {
+        Self(name, "source")
+    }
+
+    pub(super) fn destination(name: ClusterName) -> Self {
+        Self(name, "destination")
+    }
+
+    pub(super) fn both(source: ClusterName, destination: ClusterName) -> [Self; 2] {
+        [Self::source(source), Self::destination(destination)]
+    }
+}
 
 impl fmt::Display for Named {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -114,24 +122,6 @@ pub(super) fn silent(monitor: &Monitor, clusters: [Named; 2]) -> Option<String> 
             seconds(silence)
         ))
     })
-}
-
-impl Session {
-    /// The right to carry out a call. Calls are taken one at a time.
-    pub(super) async fn turn(&self) -> Result<tokio::sync::MutexGuard<'_, ()>, OperatorError> {
-        tokio::time::timeout(QUEUE, self.calls.lock())
-            .await
-            .map_err(|_elapsed| {
-                OperatorError::new(
-                    ErrorName::InvalidStateTransition,
-                    format!(
-                        "Another call is being carried out, for more than {}. Nothing was changed. Repeat \
-                         the call when that one has been answered.",
-                        seconds(QUEUE)
-                    ),
-                )
-            })
-    }
 }
 
 const _: () = assert!(SILENCE.as_millis() < LIMIT.as_millis());

@@ -8,79 +8,90 @@
 //! it is the destination's last write before the lease was taken: the old host's position.
 //! Else it is the source time up to which the old host had applied, its lag included.
 
-use std::{sync::Arc, time::Duration};
-
-use bson::DateTime;
-
-use super::{ActiveSync, state::SyncState};
-use crate::{
-    metadata::{LeaseDocument, UpgradeDocument},
-    mongo::{Moment, listing::local_time},
+use std::{
+    sync::{Arc, OnceLock},
+    time::Duration,
 };
 
-/// Measures in the background, and puts the result where `/progress` and the session show it.
+use bson::DateTime;
+use tokio::sync::watch;
+
+use crate::{
+    metadata::{LeaseDocument, UpgradeDocument},
+    model::OperatorError,
+    mongo::{Client, Moment, listing::local_time},
+    sync::Record,
+};
+
+/// The pause of one takeover, to be measured.
 /// A sync that does not run is not measured: it pauses because somebody wants it to. Nor is one
 /// of which it is not known when anything was applied last.
-/// `last_written`: of a host without a lease, as far as this one has seen it go. `upgrade`: when
-/// the upgrade began that this takeover is; no other entry of the history is touched.
-pub(super) fn measure(
-    active: &Arc<ActiveSync>,
-    lease: &LeaseDocument,
-    taken: Moment,
-    last_written: Option<DateTime>,
-    upgrade: Option<DateTime>,
-) {
-    let (active, lease) = (active.clone(), lease.clone());
-    tokio::spawn(async move {
-        if !matches!(active.state(), SyncState::Running | SyncState::Committing) {
-            return;
-        }
-        let mut moved = active.status.moved();
+pub(super) struct PauseMeter {
+    pub(super) record: Arc<Record>,
+    /// When this host has applied or copied something, first and last.
+    pub(super) moved: watch::Receiver<Option<Moment>>,
+    pub(super) source: Client,
+    /// Where the result is put, for `/progress`.
+    pub(super) paused_ms: Arc<OnceLock<i64>>,
+    pub(super) lease: LeaseDocument,
+    /// When the lease was taken.
+    pub(super) taken: Moment,
+    /// The last write of a host without a lease, as far as this one has seen it go.
+    pub(super) last_written: Option<DateTime>,
+    /// When the upgrade began that this takeover is; no other entry of the history is touched.
+    pub(super) upgrade: Option<DateTime>,
+}
+
+impl PauseMeter {
+    /// Measures in the background, and puts the result where `/progress` and the session show it.
+    pub(super) fn start(self) {
+        tokio::spawn(self.measure());
+    }
+
+    async fn measure(self) {
+        let mut moved = self.moved.clone();
         // Both at once: what moves later than first must not be taken for it.
-        let (before, first) = tokio::join!(silent_before(&active, &lease, last_written), async {
+        let (before, first) = tokio::join!(self.silent_before(), async {
             moved.wait_for(Option::is_some).await.map(|moved| *moved)
         });
         let (Some(before), Ok(first)) = (before, first) else {
             return;
         };
-        let since = first.map_or(taken.elapsed(), |first| first.since(taken));
+        let since = first.map_or(self.taken.elapsed(), |first| first.since(self.taken));
         let paused = i64::try_from((before + since).as_millis()).unwrap_or(i64::MAX);
-        active.set_paused_ms(paused);
+        // Measured once a takeover.
+        let _ = self.paused_ms.set(paused);
         tracing::info!(paused_ms = paused, "the sync goes on");
-        if upgrade.is_none() {
+        if self.upgrade.is_none() {
             return;
         }
-        let written = active.update(|session| {
-            let of_this = |entry: &&mut UpgradeDocument| Some(entry.at) == upgrade;
+        let written = self.record.update(|session| {
+            let of_this = |entry: &&mut UpgradeDocument| Some(entry.at) == self.upgrade;
             if let Some(entry) = session.upgrades.last_mut().filter(of_this) {
                 entry.paused_ms = Some(paused);
             }
         });
-        if let Err(error) = written.await {
+        if let Err(error) = written.await.map_err(OperatorError::from) {
             tracing::info!(error = %error, "the pause of the upgrade is not kept");
         }
-    });
-}
+    }
 
-/// For how long the old host had not applied anything when the lease was taken; `None` if that is
-/// not known.
-async fn silent_before(
-    active: &ActiveSync,
-    lease: &LeaseDocument,
-    last_written: Option<DateTime>,
-) -> Option<Duration> {
-    if let Some(before) = &lease.predecessor {
-        return before.silent_ms.map(milliseconds);
+    /// For how long the old host had not applied anything when the lease was taken; `None` if that is
+    /// not known.
+    async fn silent_before(&self) -> Option<Duration> {
+        if let Some(before) = &self.lease.predecessor {
+            return before.silent_ms.map(milliseconds);
+        }
+        if let (Some(written), Some(taken)) = (self.last_written, self.lease.taken_at) {
+            return Some(milliseconds(
+                taken.timestamp_millis() - written.timestamp_millis(),
+            ));
+        }
+        let position = self.record.store().position().await.ok()??;
+        let now = local_time(&self.source).await.ok()?;
+        let applied = i64::from(position.safe.cluster_time.seconds) * 1_000;
+        Some(milliseconds(now.timestamp_millis() - applied))
     }
-    if let (Some(written), Some(taken)) = (last_written, lease.taken_at) {
-        return Some(milliseconds(
-            taken.timestamp_millis() - written.timestamp_millis(),
-        ));
-    }
-    let position = active.record.store().position().await.ok()??;
-    let now = local_time(&active.source.client).await.ok()?;
-    let applied = i64::from(position.safe.cluster_time.seconds) * 1_000;
-    Some(milliseconds(now.timestamp_millis() - applied))
 }
 
 /// None if it is negative.

@@ -7,7 +7,7 @@
 
 use std::sync::Arc;
 
-use super::Session;
+use super::active::Configured;
 use crate::{
     metadata::{self, PinnedComponent},
     model::{ErrorName, OperatorError, StartOptions},
@@ -15,25 +15,17 @@ use crate::{
     sync,
 };
 
-/// What routes and transforms for one sync.
-pub(super) struct Configured {
-    pub(super) router: Arc<Router>,
-    pub(super) chain: Arc<Chain>,
-}
-
-impl Configured {
-    /// Configures what a sync is pinned to. Compiles: belongs off the async threads.
-    pub(super) fn new(
-        registry: &Registry,
-        options: &StartOptions,
-        pinned: &[PinnedComponent],
-    ) -> Result<Self, OperatorError> {
-        let pins = digests(options, pinned);
-        Ok(Self {
-            router: Arc::new(Router::new(registry, options, &pins)?),
-            chain: Arc::new(Chain::new(registry, options, &pins)?),
-        })
-    }
+/// Configures what a sync is pinned to. Compiles: belongs off the async threads.
+pub(super) fn configure(
+    registry: &Registry,
+    options: &StartOptions,
+    pinned: &[PinnedComponent],
+) -> Result<Configured, OperatorError> {
+    let pins = digests(options, pinned);
+    Ok(Configured {
+        router: Arc::new(Router::new(registry, options, &pins)?),
+        chain: Arc::new(Chain::new(registry, options, &pins)?),
+    })
 }
 
 /// What a sync that begins now is pinned to, configured.
@@ -44,7 +36,7 @@ pub(super) async fn begin(
     let registry = registry.clone();
     blocking(move || {
         let pinned = complete(&registry, &options, &[])?;
-        let configured = Configured::new(&registry, &options, &pinned)?;
+        let configured = configure(&registry, &options, &pinned)?;
         Ok((configured, pinned))
     })
     .await
@@ -161,8 +153,7 @@ pub(super) async fn store(
             continue;
         }
         if let Some(bytes) = registry.bytes(digest) {
-            let put = store.put_component(name, version, digest, &bytes);
-            put.await?;
+            store.put_component(name, version, digest, &bytes).await?;
             stored.push(digest.clone());
         }
     }
@@ -170,13 +161,16 @@ pub(super) async fn store(
 }
 
 /// Takes in the components that are stored on the destination: compiles none of them.
-pub(super) async fn load(session: &Session, store: &metadata::Reader) -> Result<(), OperatorError> {
+pub(super) async fn load(
+    registry: &Registry,
+    store: &metadata::Reader,
+) -> Result<(), OperatorError> {
     for digest in store.component_digests().await? {
-        if session.registry.has(&digest) {
+        if registry.has(&digest) {
             continue;
         }
         let bytes = store.component(&digest).await?;
-        if let Err(error) = session.registry.hold(&digest, bytes) {
+        if let Err(error) = registry.hold(&digest, bytes) {
             // Whoever needs it is told so.
             tracing::info!(plugin_digest = digest, error = %error, "a stored component cannot be used");
         }

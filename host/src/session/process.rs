@@ -1,8 +1,14 @@
-//! Which process this is, so that another one on the same machine can tell that it has died.
+//! Which process this is: how it calls itself to a server, and by what another one on the same machine can
+//! tell that it has died.
 
 use std::fs;
 
 use rustix::{io::Errno, process::Pid};
+
+/// How a host calls itself to a server: also what another host finds its operations by.
+pub(super) fn app_name(release: &str, holder: &str) -> String {
+    format!("tidegate {release} {holder}")
+}
 
 /// `boot/namespace/pid/start`: a process of one boot of one machine, in one namespace of
 /// process ids, with the time at which it was started there, since ids are used again.

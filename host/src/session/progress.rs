@@ -1,9 +1,11 @@
 //! Makes the snapshot that `/progress` shows.
 
 use super::{
-    ActiveSync, Monitor, Role, Session, feature_set,
-    patience::{self, seconds},
-    standby,
+    active::ActiveSync,
+    commit::{cannot_commit, lag_seconds},
+    feature_set,
+    monitor::Monitor,
+    patience::{Named, seconds, silent},
     state::SyncState,
 };
 use crate::{
@@ -18,12 +20,9 @@ use crate::{
         },
     },
     observe,
-    plugin::plaintext_secrets,
+    plugin::{Registry, plaintext_secrets},
     sync::Activity,
 };
-
-/// The most lag with which a commit is allowed (mongosync's documentation of `canCommit`).
-const MAX_COMMIT_LAG_SECONDS: u32 = 30;
 
 const NOT_VERIFIED: &str =
     "Copied data is not verified by this release. Compare both clusters before you rely on it.";
@@ -31,66 +30,10 @@ const WAS_NOT_VERIFIED: &str = "Copied data was not verified by this release. do
 const NOT_BLOCKED: &str =
     "Writes to the destination are not blocked. Make sure that nothing else writes to it.";
 
-/// Why commit is not possible now; `None` if it is.
-pub(super) fn cannot_commit(active: &ActiveSync, monitor: &Monitor) -> Option<String> {
-    let session = active.record.get();
-    let state = active.state();
-    if let Some(reason) = state.reason() {
-        return Some(format!("The work has stopped: {reason}"));
-    }
-    if !matches!(state, SyncState::Running) {
-        return Some(format!("The state is {}.", state.public()));
-    }
-    let clusters = [active.source_named(), active.destination_named()];
-    let step = active.status.activity();
-    if session.phase < Phase::ChangeEventApplication {
-        Some("The initial sync is running.".to_owned())
-    } else if let Some(silent) = patience::silent(monitor, clusters) {
-        Some(silent)
-    } else if step == Activity::Recopy || !session.recopy.is_empty() {
-        Some("Collections are copied again after a swap.".to_owned())
-    } else if step != Activity::ChangeEventApplication {
-        Some("The work is beginning.".to_owned())
-    } else {
-        lags(lag_seconds(active, monitor))
-    }
-}
-
-/// Why a commit is not possible with this lag.
-fn lags(lag_seconds: Option<u32>) -> Option<String> {
-    match lag_seconds {
-        None => Some("No change event position is known yet.".to_owned()),
-        Some(lag) if lag > MAX_COMMIT_LAG_SECONDS => Some(format!(
-            "The lag is {lag} seconds, more than {MAX_COMMIT_LAG_SECONDS}."
-        )),
-        Some(_) => None,
-    }
-}
-
-/// Source time between the newest write and the newest applied event, at a commit the commit's
-/// time; `None` while a cluster is silent, and while nothing is to be applied.
-fn lag_seconds(active: &ActiveSync, monitor: &Monitor) -> Option<u32> {
-    let is_known = monitor.silence(active.destination.name).is_none()
-        && monitor.newest(active.source.name).is_some();
-    match active.state() {
-        SyncState::Running if is_known => monitor.lag_seconds(active.source.name),
-        SyncState::Committing if is_known => {
-            let commit_time = active.record.get().commit_time?;
-            Some(active.applied()?.seconds_behind(commit_time))
-        }
-        _ => None,
-    }
-}
-
-/// Whether both clusters answer, and what this host is to the sync.
-pub(super) fn readiness(session: &Session) -> Readiness {
-    let (role, state) = match session.role() {
-        Role::Idle => ("idle", Some(State::Idle)),
-        Role::Active(active) => ("active", Some(active.state().public())),
-        Role::Standby(_) => ("standby", None),
-    };
-    let silent = session.monitor.silent();
-    let answers = |name: ClusterName| (name.as_str(), session.monitor.silence(name).is_none());
+/// Whether both clusters answer, at a host of this role whose sync is in this state.
+pub(super) fn readiness(role: &'static str, state: Option<State>, monitor: &Monitor) -> Readiness {
+    let silent = monitor.silent();
+    let answers = |name: ClusterName| (name.as_str(), monitor.silence(name).is_none());
     Readiness {
         clusters: [ClusterName::Cluster0, ClusterName::Cluster1].map(answers),
         ready: silent.is_none(),
@@ -103,18 +46,11 @@ pub(super) fn readiness(session: &Session) -> Readiness {
     }
 }
 
-pub(super) async fn snapshot(session: &Session) -> Progress {
-    match session.role() {
-        Role::Idle => idle(session),
-        Role::Active(active) => of(session, &active),
-        Role::Standby(standby) => standby::snapshot(session, &standby).await,
-    }
-}
-
-pub(super) fn idle(session: &Session) -> Progress {
+/// Of a host that does not work on a sync.
+pub(super) fn idle(id: &str, registry: &Registry) -> Progress {
     Progress {
-        feature_set: feature_set::snapshot(session, None),
-        ..unknown(&session.settings.id)
+        feature_set: feature_set::snapshot(registry, None),
+        ..unknown(id)
     }
 }
 
@@ -151,9 +87,11 @@ pub(super) fn unknown(id: &str) -> Progress {
     }
 }
 
-fn of(session: &Session, active: &ActiveSync) -> Progress {
+/// Of the host that works on the sync.
+pub(super) fn of(active: &ActiveSync, monitor: &Monitor) -> Progress {
     let (document, sync_state) = (active.record.get(), active.state());
-    let (state, monitor, status) = (sync_state.public(), &session.monitor, &active.status);
+    let (state, status) = (sync_state.public(), &active.status);
+    let id = &active.runtime.instance;
     let lag_seconds = lag_seconds(active, monitor);
     Progress {
         state,
@@ -169,21 +107,21 @@ fn of(session: &Session, active: &ActiveSync) -> Progress {
             .filter(|_| document.phase >= Phase::ChangeEventApplication)
             .and_then(|(lag, rate)| catch_up(lag, rate)),
         oplog_seconds_remaining: oplog_seconds_remaining(active, monitor),
-        warnings: warnings(session, active, &document),
-        source: endpoint(session, document.options.source),
-        destination: endpoint(session, document.options.destination),
+        warnings: warnings(active, monitor, &document),
+        source: endpoint(monitor, document.options.source),
+        destination: endpoint(monitor, document.options.destination),
         safe: status.safe(),
         reported: status.reported(),
-        mongosync_id: session.settings.id.clone(),
-        coordinator_id: session.settings.id.clone(),
+        mongosync_id: id.clone(),
+        coordinator_id: id.clone(),
         collections: status.collections(),
         quarantined: status.quarantined(),
         apply_latency: status.apply_latency(),
         plugins: active
-            .in_use()
+            .configured()
             .map(|configured| configured.chain.metrics())
             .unwrap_or_default(),
-        feature_set: feature_set::snapshot(session, Some(&document)),
+        feature_set: feature_set::snapshot(&active.runtime.registry, Some(&document)),
         lease: Some(LeaseProgress {
             ours: active.lease.fence().is_open(),
             paused_ms: active.paused_ms(),
@@ -268,13 +206,13 @@ fn catch_up(lag: u32, rate: f64) -> Option<u64> {
     }
 }
 
-fn warnings(session: &Session, active: &ActiveSync, document: &SessionDocument) -> Vec<String> {
+fn warnings(active: &ActiveSync, monitor: &Monitor, document: &SessionDocument) -> Vec<String> {
     let state = active.state();
     let mut warnings: Vec<_> = state.reason().iter().map(ToString::to_string).collect();
-    let clusters = [active.source_named(), active.destination_named()];
-    if let Some(silent) = patience::silent(&session.monitor, clusters) {
+    let clusters = Named::both(active.source.name, active.destination.name);
+    if let Some(silence) = silent(monitor, clusters) {
         warnings.push(format!(
-            "{silent} What is shown of it is what was known before."
+            "{silence} What is shown of it is what was known before."
         ));
     }
     warnings.extend(
@@ -315,11 +253,11 @@ pub(super) fn keys_in_clear(options: &StartOptions) -> Option<String> {
     })
 }
 
-pub(super) fn endpoint(session: &Session, name: ClusterName) -> Endpoint {
+pub(super) fn endpoint(monitor: &Monitor, name: ClusterName) -> Endpoint {
     Endpoint {
         cluster: name.as_str(),
-        address: session.monitor.address(name),
-        ping_ms: session.monitor.ping_ms(name),
+        address: monitor.address(name),
+        ping_ms: monitor.ping_ms(name),
     }
 }
 

@@ -3,11 +3,12 @@
 use tokio::sync::oneshot;
 
 use super::{
-    ActiveSync, Session,
-    patience::{patiently, unless_silent},
+    active::ActiveSync,
+    monitor::Monitor,
+    patience::{Named, patiently, unless_silent},
 };
 use crate::{
-    metadata::{Phase, QuarantineDocument},
+    metadata::{self, Phase, QuarantineDocument},
     model::{
         ErrorName, OperatorError, State,
         plugins::{QuarantinedDocument, RetrySummary},
@@ -18,8 +19,8 @@ use crate::{
 
 /// Removes the documents that an older release has stored in the quarantine. In the background: there can be
 /// gigabytes, and the sync goes on meanwhile. What a crash leaves, the next takeover removes.
-pub(super) fn remove_stored_documents(active: &ActiveSync) {
-    let store = active.record.store().clone();
+pub(super) fn remove_stored_documents(store: &metadata::Store) {
+    let store = store.clone();
     tokio::spawn(async move {
         match store.remove_stored_documents().await {
             Ok(0) | Err(mongo::Error::Fenced) => {}
@@ -36,56 +37,48 @@ pub(super) fn remove_stored_documents(active: &ActiveSync) {
     });
 }
 
-impl Session {
-    /// Documents in quarantine behind `after`, an id or empty.
-    pub async fn quarantined(
-        &self,
-        after: String,
-        limit: u32,
-    ) -> Result<Vec<QuarantinedDocument>, OperatorError> {
-        let Some(active) = self.active() else {
-            return Ok(Vec::new());
-        };
-        let destination = active.destination_named();
-        let listed = patiently(&self.monitor, destination, "Nothing was read.", async {
-            let listed = active.record.store().quarantined(&after, limit).await;
-            listed.map_err(OperatorError::from)
-        });
-        Ok(listed.await?.into_iter().map(shown).collect())
-    }
+/// Documents in quarantine behind `after`, an id or empty.
+pub(super) async fn list(
+    active: &ActiveSync,
+    monitor: &Monitor,
+    after: &str,
+    limit: u32,
+) -> Result<Vec<QuarantinedDocument>, OperatorError> {
+    let destination = Named::destination(active.destination.name);
+    let listed = patiently(monitor, destination, "Nothing was read.", async {
+        Ok(active.record.store().quarantined(after, limit).await?)
+    });
+    Ok(listed.await?.into_iter().map(shown).collect())
+}
 
-    /// Looks every quarantined document up on the source and runs it through its plugins again.
-    pub async fn retry_quarantined(&self) -> Result<RetrySummary, OperatorError> {
-        self.refuse_standby()?;
-        let _turn = self.turn().await?;
-        self.refuse_standby()?;
-        let Some(active) = self.active() else {
-            return Err(refusal("no sync has begun"));
-        };
-        let state = active.state().public();
-        if state != State::Running {
-            return Err(refusal(&format!("the state is {state}")));
-        }
-        if active.record.get().phase < Phase::ChangeEventApplication {
-            return Err(refusal("the initial sync is running"));
-        }
-        let tried = active.status.quarantined();
-        let (answer, answered) = oneshot::channel();
-        let clusters = [active.source_named(), active.destination_named()];
-        let left_undone =
-            "Documents may have been tried again: see total of GET /api/v1/quarantine.";
-        unless_silent(&self.monitor, clusters, left_undone, async {
-            active.request(WorkRequest::RetryQuarantined(answer)).await;
-            answered
-                .await
-                .map_err(|_stopped| refusal("the sync has stopped meanwhile"))?
-        })
-        .await?;
-        Ok(RetrySummary {
-            tried,
-            left: active.status.quarantined(),
-        })
+/// Looks every quarantined document up on the source and runs it through its plugins again.
+pub(super) async fn retry(
+    active: Option<&ActiveSync>,
+    monitor: &Monitor,
+) -> Result<RetrySummary, OperatorError> {
+    let active = active.ok_or_else(|| refusal("no sync has begun"))?;
+    let state = active.state().public();
+    if state != State::Running {
+        return Err(refusal(&format!("the state is {state}")));
     }
+    if active.record.get().phase < Phase::ChangeEventApplication {
+        return Err(refusal("the initial sync is running"));
+    }
+    let tried = active.status.quarantined();
+    let (answer, answered) = oneshot::channel();
+    let clusters = Named::both(active.source.name, active.destination.name);
+    let left_undone = "Documents may have been tried again: see total of GET /api/v1/quarantine.";
+    unless_silent(monitor, clusters, left_undone, async {
+        active.request(WorkRequest::RetryQuarantined(answer)).await;
+        answered
+            .await
+            .map_err(|_stopped| refusal("the sync has stopped meanwhile"))?
+    })
+    .await?;
+    Ok(RetrySummary {
+        tried,
+        left: active.status.quarantined(),
+    })
 }
 
 fn refusal(why: &str) -> OperatorError {

@@ -3,11 +3,11 @@
 use std::sync::Arc;
 
 use super::{
-    Settings,
+    connection::Waiting,
+    context::Settings,
     lease::{self, Lease},
     open::connect_both,
-    opening::Waiting,
-    takeover::find,
+    persisted::find,
 };
 use crate::{
     metadata::METADATA_VERSION,
@@ -23,20 +23,20 @@ pub struct Rolled {
 
 /// Takes the metadata of a sync that no host works on to the version before.
 pub async fn rollback(settings: Settings) -> Result<Rolled, OperatorError> {
-    let session = connect_both(settings, &Waiting::new(false)).await?;
-    let found = find(&session).await?.ok_or_else(nothing)?;
-    found.refuse_unknown(&session.identities)?;
+    let context = connect_both(settings, &Waiting::new(false)).await?;
+    let found = find(&context.clusters).await?.ok_or_else(nothing)?;
+    found.refuse_unknown(&context.identities)?;
     let from = found.heading.metadata_version;
     let to = from - 1;
     if from != METADATA_VERSION || to < 1 {
         return Err(no_way_back(from));
     }
-    let claim = session.claim();
+    let claim = context.claim();
     let client = &found.destination.client;
     let taken = lease::take(client, &found.reader, &claim, None).await;
     let taken = taken?.ok_or_else(in_use)?;
     let lease = Lease::hold(found.reader, taken, claim.duration, Arc::default());
-    let migrated = sync::migrate(client, &lease.tenure(), &session.registry, (from, to)).await;
+    let migrated = sync::migrate(client, &lease.tenure(), &context.registry, (from, to)).await;
     if let Err(error) = migrated {
         // The metadata is of this version still. If this fails, the next takeover does it.
         if let Err(error) = sync::lock_out_legacy_hosts(&lease.destination(client)).await {

@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use super::{
-    ActiveSync, Session,
+    active::ActiveSync,
+    context::HostContext,
     lease::{self, Lease},
     pins,
 };
@@ -20,7 +21,7 @@ use crate::{
 
 /// Checks everything, then persists the new sync. Until the last write nothing has changed.
 pub(super) async fn start(
-    session: &Session,
+    context: &HostContext,
     options: StartOptions,
 ) -> Result<Arc<ActiveSync>, OperatorError> {
     if options.source == options.destination {
@@ -30,10 +31,10 @@ pub(super) async fn start(
         ));
     }
     let (source, destination) = (
-        session.cluster(options.source),
-        session.cluster(options.destination),
+        context.cluster(options.source),
+        context.cluster(options.destination),
     );
-    let (configured, pinned) = pins::begin(&session.registry, options.clone()).await?;
+    let (configured, pinned) = pins::begin(&context.registry, options.clone()).await?;
     let checked = preflight::check(source, destination).await?;
     let plan = sync::plan(source, configured.router.clone()).await?;
     let mut warnings = checked.warnings;
@@ -65,15 +66,15 @@ pub(super) async fn start(
         warnings,
     };
     let status = Arc::new(Status::default());
-    let lease = lease(session, (source, destination), &status).await?;
-    if let Err(error) = begin(session, &lease, destination, &plan, &document).await {
+    let lease = lease(context, (source, destination), &status).await?;
+    if let Err(error) = begin(context, &lease, destination, &plan, &document).await {
         lease.abandon().await;
         return Err(error);
     }
     log_begun(&document);
     let record = Record::new(lease.store(), document);
     let clusters = (source.clone(), destination.clone());
-    let active = ActiveSync::new(clusters, lease, record, status, None);
+    let active = ActiveSync::new(context.runtime(), clusters, lease, record, status);
     active.set_configured(Arc::new(configured));
     Ok(Arc::new(active))
 }
@@ -106,12 +107,12 @@ fn log_begun(session: &SessionDocument) {
 
 /// Takes the lease on a sync that is about to begin, unless another host has begun one.
 async fn lease(
-    session: &Session,
+    context: &HostContext,
     (source, destination): (&Cluster, &Cluster),
     status: &Arc<Status>,
 ) -> Result<Lease, OperatorError> {
     let reader = metadata::Reader::new(&destination.client);
-    let claim = session.claim();
+    let claim = context.claim();
     let taken = lease::take(&destination.client, &reader, &claim, None)
         .await?
         .ok_or_else(begun_elsewhere)?;
@@ -150,15 +151,15 @@ async fn alone(
 
 /// Persists all that a sync begins with; its last write makes it so.
 async fn begin(
-    session: &Session,
+    context: &HostContext,
     lease: &Lease,
     destination: &Cluster,
     plan: &sync::Plan,
     document: &SessionDocument,
 ) -> Result<(), OperatorError> {
     let store = lease.store();
-    session.uploads.store(&store).await?;
-    pins::store(&session.registry, &store, &document.pinned).await?;
+    context.uploads.store(&store).await?;
+    pins::store(&context.registry, &store, &document.pinned).await?;
     sync::lock_out_legacy_hosts(&lease.destination(&destination.client)).await?;
     Ok(sync::begin(&store, plan, document).await?)
 }

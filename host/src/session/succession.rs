@@ -13,8 +13,9 @@
 use std::sync::Arc;
 
 use super::{
-    ActiveSync, Session,
-    pins::{self, Configured, blocking},
+    active::{ActiveSync, Configured},
+    pin_info::{info, installed},
+    pins::{self, blocking, configure},
 };
 use crate::{
     metadata::{PinnedComponent, SessionDocument, SwapDocument},
@@ -30,17 +31,24 @@ struct Decided {
     refused: Vec<String>,
 }
 
+/// What the sync is pinned to, configured. Whoever asks first takes its components over.
+pub(super) async fn configured(active: &ActiveSync) -> Result<Arc<Configured>, OperatorError> {
+    if let Some(configured) = active.configured() {
+        return Ok(configured);
+    }
+    let configured = take_over(active).await?;
+    active.set_configured(configured.clone());
+    Ok(configured)
+}
+
 /// Decides what the sync runs on from now on, persists it, and configures it.
-pub(super) async fn take_over(
-    session: &Session,
-    active: &ActiveSync,
-) -> Result<Arc<Configured>, OperatorError> {
-    let store = active.record.store();
-    pins::load(session, store).await?;
+async fn take_over(active: &ActiveSync) -> Result<Arc<Configured>, OperatorError> {
+    let (store, registry) = (active.record.store(), &active.runtime.registry);
+    pins::load(registry, store).await?;
     let SessionDocument {
         options, pinned, ..
     } = active.record.get();
-    let known = if successors(&session.registry, &pinned).is_empty() {
+    let known = if successors(registry, &pinned).is_empty() {
         Vec::new()
     } else {
         store.namespaces().await?
@@ -49,10 +57,10 @@ pub(super) async fn take_over(
         .into_iter()
         .map(|namespace| (namespace.source, namespace.destination))
         .collect();
-    let (registry, before) = (session.registry.clone(), pinned.clone());
+    let (installed, before) = (registry.clone(), pinned.clone());
     let decided =
-        blocking(move || Takeover::new(&registry, options, known).decide(&before)).await?;
-    pins::store(&session.registry, store, &decided.pinned).await?;
+        blocking(move || Takeover::new(&installed, options, known).decide(&before)).await?;
+    pins::store(registry, store, &decided.pinned).await?;
     if decided.pinned != pinned {
         persist(active, &pinned, decided.pinned).await?;
     }
@@ -119,27 +127,6 @@ pub(super) fn swapped(
         cluster_time: new.since,
         recopied,
     }
-}
-
-/// A pinned component as a feature set would name it.
-pub(super) fn info(pinned: &PinnedComponent) -> ComponentInfo {
-    ComponentInfo {
-        role: pinned.role.clone(),
-        name: pinned.name.clone(),
-        version: pinned.version.clone(),
-        digest: pinned.digest.clone(),
-        abi: pinned.abi.clone(),
-        semantics: u32::try_from(pinned.semantics).unwrap_or_default(),
-    }
-}
-
-/// The installed component of the same name, if it came with this release.
-pub(super) fn installed<'r>(
-    registry: &'r Registry,
-    pinned: &PinnedComponent,
-) -> Option<&'r ComponentInfo> {
-    let mut shipped = registry.feature_set().components().iter();
-    shipped.find(|installed| installed.name == pinned.name)
 }
 
 /// What is installed and takes over by itself, each name once.
@@ -224,7 +211,7 @@ impl<'a> Takeover<'a> {
         pinned: Vec<PinnedComponent>,
         refused: Vec<String>,
     ) -> Result<Decided, OperatorError> {
-        let configured = Configured::new(self.registry, &self.options, &pinned)?;
+        let configured = configure(self.registry, &self.options, &pinned)?;
         Ok(Decided {
             configured,
             pinned,
@@ -263,7 +250,7 @@ impl<'a> Takeover<'a> {
         before: &[PinnedComponent],
         after: &[PinnedComponent],
     ) -> Result<Configured, OperatorError> {
-        let configured = Configured::new(self.registry, &self.options, after)?;
+        let configured = configure(self.registry, &self.options, after)?;
         let is_new = |slot: &Slot| pins::in_slot(before, *slot) != pins::in_slot(after, *slot);
         let slots = Slot::all(&self.options).into_iter().map(|(slot, _)| slot);
         let new: Vec<_> = slots.filter(is_new).collect();

@@ -12,15 +12,17 @@
 
 mod refusal;
 
-use std::{collections::HashSet, time::Instant};
+use std::{collections::HashSet, sync::Arc, time::Instant};
 
-use refusal::{check, commit_has_begun, not_in_use, nothing_to_upgrade, other_route, stopped};
+pub(super) use refusal::nothing_to_upgrade;
+use refusal::{check, commit_has_begun, not_in_use, other_route, stopped};
 
 use super::{
-    ActiveSync, Session,
-    patience::unless_silent,
-    pins::{self, Configured, blocking},
-    succession::{local_time, swapped, time_at_rest},
+    active::{ActiveSync, Configured},
+    monitor::Monitor,
+    patience::{Named, unless_silent},
+    pins::{self, blocking, configure},
+    succession::{configured, local_time, swapped, time_at_rest},
 };
 use crate::{
     metadata::{NamespaceKind, PinnedComponent, SessionDocument, SwapDocument},
@@ -30,7 +32,7 @@ use crate::{
     },
     mongo::{Cluster, listing},
     observe::failpoint,
-    plugin::{Chain, InstalledComponent, PreparedSwap, Slot, SlotSwap, SwapPolicy},
+    plugin::{Chain, InstalledComponent, PreparedSwap, Registry, Slot, SlotSwap, SwapPolicy},
 };
 
 /// What a swap leaves that a silent cluster keeps from being done.
@@ -60,141 +62,131 @@ impl Replaced {
     }
 }
 
-impl Session {
-    /// Swaps components of the sync, between two batches of a running one.
-    pub async fn upgrade(&self, upgrade: SwapRequest) -> Result<(), OperatorError> {
-        self.refuse_standby()?;
-        let _turn = self.turn().await?;
-        self.refuse_standby()?;
-        let Some(active) = self.active() else {
-            return Err(nothing_to_upgrade(State::Idle));
-        };
-        let state = active.state().public();
-        if !matches!(state, State::Running | State::Paused) {
-            return Err(nothing_to_upgrade(state));
+/// Swaps components of the sync, between two batches of a running one.
+pub(super) async fn upgrade(
+    active: &ActiveSync,
+    monitor: &Monitor,
+    upgrade: &SwapRequest,
+) -> Result<(), OperatorError> {
+    let state = active.state().public();
+    if !matches!(state, State::Running | State::Paused) {
+        return Err(nothing_to_upgrade(state));
+    }
+    let configured = configured(active).await?;
+    let clusters = Named::both(active.source.name, active.destination.name);
+    let prepare = prepare(active, &configured, upgrade);
+    let Some(prepared) = unless_silent(monitor, clusters, UNCHANGED, prepare).await? else {
+        return Ok(());
+    };
+    failpoint("swap_ready");
+    let begun = Instant::now();
+    if state == State::Paused {
+        prepared.at_rest(active, &configured.chain).await?;
+    } else {
+        prepared.running(active, monitor, &configured.chain).await?;
+    }
+    let elapsed_ms = u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX);
+    tracing::info!(elapsed_ms, "components swapped");
+    Ok(())
+}
+
+/// `None` if the sync runs on these already.
+async fn prepare(
+    active: &ActiveSync,
+    configured: &Configured,
+    upgrade: &SwapRequest,
+) -> Result<Option<Prepared>, OperatorError> {
+    let (session, registry) = (active.record.get(), &active.runtime.registry);
+    let replaced = replaced(registry, &session, upgrade).await?;
+    if replaced.is_empty() {
+        return Ok(None);
+    }
+    if session.commit_time.is_some() && replaced.iter().any(Replaced::is_incompatible) {
+        return Err(commit_has_begun());
+    }
+    let answers = match upgrade.on_incompatible {
+        IncompatibilityPolicy::Refuse => SwapPolicy::SameAnswers,
+        IncompatibilityPolicy::Recopy => SwapPolicy::AnyAnswers,
+    };
+    let changes: Vec<_> = replaced.iter().map(Replaced::change).collect();
+    let (router, chain) = (configured.router.clone(), configured.chain.clone());
+    let installed = registry.clone();
+    let ready = move || PreparedSwap::new(&installed, &router, &chain, &changes, answers);
+    let successors = blocking(ready).await?;
+    if replaced.iter().any(|replaced| replaced.routes) {
+        check_routes(active, configured, &session, &replaced).await?;
+    }
+    let new: Vec<_> = replaced
+        .iter()
+        .map(|replaced| replaced.new.clone())
+        .collect();
+    pins::store(registry, active.record.store(), &new).await?;
+    Ok(Some(Prepared {
+        at: local_time(active).await?,
+        replaced,
+        successors,
+    }))
+}
+
+/// Every slot whose component is to be another one.
+async fn replaced(
+    registry: &Arc<Registry>,
+    session: &SessionDocument,
+    upgrade: &SwapRequest,
+) -> Result<Vec<Replaced>, OperatorError> {
+    let mut replaced = Vec::new();
+    for ComponentSwap { name, digest } in &upgrade.components {
+        let (registry, wanted) = (registry.clone(), digest.clone());
+        let new = blocking(move || registry.find(&wanted)).await?;
+        let slots = Slot::all(&session.options).into_iter();
+        let own: Vec<_> = slots
+            .filter_map(|(slot, _)| Some((slot, pins::in_slot(&session.pinned, slot)?)))
+            .filter(|(_, own)| own.name == *name)
+            .collect();
+        if own.is_empty() {
+            return Err(not_in_use(name));
         }
-        let configured = active.configured(self).await?;
-        let (clusters, prepare) = (
-            [active.source_named(), active.destination_named()],
-            self.prepare(&active, &configured, &upgrade),
-        );
-        let Some(prepared) = unless_silent(&self.monitor, clusters, UNCHANGED, prepare).await?
-        else {
-            return Ok(());
-        };
-        failpoint("swap_ready");
-        let begun = Instant::now();
-        if state == State::Paused {
-            prepared.at_rest(&active, &configured.chain).await?;
-        } else {
-            prepared.running(self, &active, &configured.chain).await?;
+        for (slot, old) in own {
+            check(&new.info, old, upgrade.on_incompatible)?;
+            if old.digest != new.info.digest {
+                replaced.push(Replaced::new(slot, old, &new));
+            }
         }
-        let elapsed_ms = u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX);
-        tracing::info!(elapsed_ms, "components swapped");
+    }
+    Ok(replaced)
+}
+
+/// Every namespace of the source has to go where it goes now: what is copied is there,
+/// and nothing else is followed.
+async fn check_routes(
+    active: &ActiveSync,
+    configured: &Configured,
+    session: &SessionDocument,
+    replaced: &[Replaced],
+) -> Result<(), OperatorError> {
+    let namespaces = namespaces(active).await?;
+    let mut pinned = session.pinned.clone();
+    for own in &mut pinned {
+        if let Some(replaced) = replaced.iter().find(|other| other.old.slot == own.slot) {
+            own.clone_from(&replaced.new);
+        }
+    }
+    let (registry, router) = (active.runtime.registry.clone(), configured.router.clone());
+    let options = session.options.clone();
+    let routes = replaced.iter().filter(|replaced| replaced.routes);
+    let names: Vec<_> = routes
+        .map(|replaced| format!("{} {}", replaced.new.name, replaced.new.version))
+        .collect();
+    blocking(move || {
+        let successor = configure(&registry, &options, &pinned)?.router;
+        for namespace in namespaces {
+            if router.route(&namespace)? != successor.route(&namespace)? {
+                return Err(other_route(&names, &namespace));
+            }
+        }
         Ok(())
-    }
-
-    /// `None` if the sync runs on these already.
-    async fn prepare(
-        &self,
-        active: &ActiveSync,
-        configured: &Configured,
-        upgrade: &SwapRequest,
-    ) -> Result<Option<Prepared>, OperatorError> {
-        let session = active.record.get();
-        let replaced = self.replaced(&session, upgrade).await?;
-        if replaced.is_empty() {
-            return Ok(None);
-        }
-        if session.commit_time.is_some() && replaced.iter().any(Replaced::is_incompatible) {
-            return Err(commit_has_begun());
-        }
-        let answers = match upgrade.on_incompatible {
-            IncompatibilityPolicy::Refuse => SwapPolicy::SameAnswers,
-            IncompatibilityPolicy::Recopy => SwapPolicy::AnyAnswers,
-        };
-        let changes: Vec<_> = replaced.iter().map(Replaced::change).collect();
-        let (router, chain) = (configured.router.clone(), configured.chain.clone());
-        let registry = self.registry.clone();
-        let prepare = move || PreparedSwap::new(&registry, &router, &chain, &changes, answers);
-        let successors = blocking(prepare).await?;
-        if replaced.iter().any(|replaced| replaced.routes) {
-            self.check_routes(active, configured, &session, &replaced)
-                .await?;
-        }
-        let new: Vec<_> = replaced
-            .iter()
-            .map(|replaced| replaced.new.clone())
-            .collect();
-        pins::store(&self.registry, active.record.store(), &new).await?;
-        Ok(Some(Prepared {
-            at: local_time(active).await?,
-            replaced,
-            successors,
-        }))
-    }
-
-    /// Every slot whose component is to be another one.
-    async fn replaced(
-        &self,
-        session: &SessionDocument,
-        upgrade: &SwapRequest,
-    ) -> Result<Vec<Replaced>, OperatorError> {
-        let mut replaced = Vec::new();
-        for ComponentSwap { name, digest } in &upgrade.components {
-            let (registry, wanted) = (self.registry.clone(), digest.clone());
-            let new = blocking(move || registry.find(&wanted)).await?;
-            let slots = Slot::all(&session.options).into_iter();
-            let own: Vec<_> = slots
-                .filter_map(|(slot, _)| Some((slot, pins::in_slot(&session.pinned, slot)?)))
-                .filter(|(_, own)| own.name == *name)
-                .collect();
-            if own.is_empty() {
-                return Err(not_in_use(name));
-            }
-            for (slot, old) in own {
-                check(&new.info, old, upgrade.on_incompatible)?;
-                if old.digest != new.info.digest {
-                    replaced.push(Replaced::new(slot, old, &new));
-                }
-            }
-        }
-        Ok(replaced)
-    }
-
-    /// Every namespace of the source has to go where it goes now: what is copied is there,
-    /// and nothing else is followed.
-    async fn check_routes(
-        &self,
-        active: &ActiveSync,
-        configured: &Configured,
-        session: &SessionDocument,
-        replaced: &[Replaced],
-    ) -> Result<(), OperatorError> {
-        let namespaces = namespaces(active).await?;
-        let mut pinned = session.pinned.clone();
-        for own in &mut pinned {
-            if let Some(replaced) = replaced.iter().find(|other| other.old.slot == own.slot) {
-                own.clone_from(&replaced.new);
-            }
-        }
-        let (registry, router) = (self.registry.clone(), configured.router.clone());
-        let options = session.options.clone();
-        let routes = replaced.iter().filter(|replaced| replaced.routes);
-        let names: Vec<_> = routes
-            .map(|replaced| format!("{} {}", replaced.new.name, replaced.new.version))
-            .collect();
-        blocking(move || {
-            let successor = Configured::new(&registry, &options, &pinned)?.router;
-            for namespace in namespaces {
-                if router.route(&namespace)? != successor.route(&namespace)? {
-                    return Err(other_route(&names, &namespace));
-                }
-            }
-            Ok(())
-        })
-        .await
-    }
+    })
+    .await
 }
 
 impl Replaced {
@@ -225,12 +217,12 @@ impl Prepared {
 
     async fn running(
         self,
-        session: &Session,
         active: &ActiveSync,
+        monitor: &Monitor,
         chain: &Chain,
     ) -> Result<(), OperatorError> {
-        let clusters = [active.source_named(), active.destination_named()];
-        let boundary = unless_silent(&session.monitor, clusters, UNCHANGED, async {
+        let clusters = Named::both(active.source.name, active.destination.name);
+        let boundary = unless_silent(monitor, clusters, UNCHANGED, async {
             active.boundary().await.ok_or_else(stopped)?
         })
         .await?;
@@ -238,10 +230,10 @@ impl Prepared {
             drop(boundary);
             active.stop_in_call().await?;
             let swapped = self.at_rest(active, chain).await;
-            active
-                .spawn(session)
+            let configured = configured(active)
                 .await
                 .inspect_err(|error| active.fail(error.clone()))?;
+            active.spawn(&configured).await;
             return swapped;
         }
         let affected = self.affected(active, chain).await?;
@@ -265,9 +257,8 @@ impl Prepared {
         if slots.is_empty() {
             return Ok(Vec::new());
         }
-        let known = active.record.store().namespaces().await;
         let mut affected = Vec::new();
-        for namespace in known? {
+        for namespace in active.record.store().namespaces().await? {
             let depends = |slot: &Slot| chain.depends_on(*slot, &namespace.source);
             let depends = tokio::task::block_in_place(|| {
                 let all: Result<Vec<_>, _> = slots.iter().map(depends).collect();

@@ -1,6 +1,6 @@
 //! Takes a persisted sync over: finds it, takes its lease, and goes on with it.
 //!
-//! The cluster that holds the metadata is the destination. Nothing is written before the
+//! Nothing is written before the
 //! lease is ours, and nothing at all where the metadata is a newer release's or the sync
 //! one between other clusters. Once the lease is ours, metadata is brought to this
 //! release's version, and the session is told who works on it now. A failure gives the
@@ -9,28 +9,25 @@
 use std::sync::Arc;
 
 use super::{
-    ActiveSync, Session,
+    active::ActiveSync,
+    context::HostContext,
     lease::{self, Lease, Taken},
-    pause, pins,
+    pause::PauseMeter,
+    persisted::{FIRST_WITH_LEASE, Found, find},
+    pins,
     process::is_dead,
     quarantine,
     standby::Why,
+    state::SyncState,
+    succession::configured,
 };
 use crate::{
-    metadata::{
-        self, Heading, LeaseDocument, METADATA_VERSION, Phase, SessionDocument, UpgradeDocument,
-    },
-    model::{ErrorName, OperatorError, State, options::ClusterName},
-    mongo::{self, Cluster, is_connected, preflight::Identity},
+    metadata::{Heading, LeaseDocument, METADATA_VERSION, Phase, SessionDocument, UpgradeDocument},
+    model::{ErrorName, OperatorError, State},
+    mongo,
     observe::{self, failpoint},
     sync::{self, Record, Status},
 };
-
-/// The metadata version from which on every host holds a lease.
-const FIRST_WITH_LEASE: i32 = 2;
-
-/// How the hosts of releases without a lease call themselves to a server.
-const WITHOUT_LEASE: [&str; 2] = ["tidegate 0.1.0", "tidegate 0.1.1"];
 
 /// What a look at both clusters finds.
 pub(super) enum Look {
@@ -70,22 +67,13 @@ impl From<OperatorError> for TakeoverError {
     }
 }
 
-/// A sync that has begun.
-#[derive(Clone)]
-pub(super) struct Found {
-    pub(super) source: Cluster,
-    pub(super) destination: Cluster,
-    pub(super) reader: metadata::Reader,
-    pub(super) heading: Heading,
-}
-
 /// Looks for a sync, and whether a host works on it. Only reads. `patient`: a server is asked
 /// whether the lease has run out, too.
-pub(super) async fn look(session: &Session, patient: bool) -> Result<Look, OperatorError> {
-    let Some(found) = find(session).await? else {
+pub(super) async fn look(context: &HostContext, patient: bool) -> Result<Look, OperatorError> {
+    let Some(found) = find(&context.clusters).await? else {
         return Ok(Look::NoSync);
     };
-    found.refuse_unknown(&session.identities)?;
+    found.refuse_unknown(&context.identities)?;
     if found.is_worked_on_without_lease().await? {
         return Ok(Look::Held(found, Why::WithoutLease));
     }
@@ -93,70 +81,54 @@ pub(super) async fn look(session: &Session, patient: bool) -> Result<Look, Opera
         return Ok(Look::Free(found, None));
     };
     let dead = is_dead(&lease.process).then(|| lease.holder.clone());
-    let is_free = lease.released || dead.is_some() || lease.holder == session.holder;
+    let is_free = lease.released || dead.is_some() || lease.holder == context.holder;
     if is_free || (patient && found.reader.is_lease_over().await?) {
         return Ok(Look::Free(found, dead));
     }
     Ok(Look::Held(found, Why::Held(Box::new(lease))))
 }
 
-/// Takes a sync over that no host works on.
+/// Takes a sync over that no host works on. `without_lease`: at the last look a host without a lease was there.
 pub(super) async fn take(
-    session: &Session,
+    context: &HostContext,
     found: &Found,
     dead: Option<&str>,
+    without_lease: bool,
 ) -> Result<Takeover, TakeoverError> {
     let client = &found.destination.client;
-    let last_written = if session.stands_by_without_lease() {
+    let last_written = if without_lease {
         // Only for what is shown: without the right to ask, it is shown less exactly.
         mongo::last_written(client).await.ok()
     } else {
         None
     };
-    let taken = lease::take(client, &found.reader, &session.claim(), dead).await;
+    let taken = lease::take(client, &found.reader, &context.claim(), dead).await;
     match taken.map_err(OperatorError::from)? {
-        Some(taken) => take_over(session, found, taken, last_written)
+        Some(taken) => take_over(context, found, taken, last_written)
             .await
             .map(Takeover::Active),
         None => {
-            let held = found.reader.lease().await;
-            let held = held.map_err(OperatorError::from)?;
+            let held = found.reader.lease().await.map_err(OperatorError::from)?;
             Ok(Takeover::Held(Box::new(held.unwrap_or_default())))
         }
     }
 }
 
-pub(super) async fn find(session: &Session) -> Result<Option<Found>, OperatorError> {
-    let [cluster0, cluster1] = &session.clusters;
-    for (destination, source) in [(cluster0, cluster1), (cluster1, cluster0)] {
-        let reader = metadata::Reader::new(&destination.client);
-        if let Some(heading) = reader.heading().await? {
-            return Ok(Some(Found {
-                source: source.clone(),
-                destination: destination.clone(),
-                reader,
-                heading,
-            }));
-        }
-    }
-    Ok(None)
-}
-
 /// Goes on with a sync whose lease has just been taken. A failure gives it back.
 async fn take_over(
-    session: &Session,
+    context: &HostContext,
     found: &Found,
     taken: Taken,
     last_written: Option<bson::DateTime>,
 ) -> Result<Arc<ActiveSync>, TakeoverError> {
     let status = Arc::new(Status::default());
     let (at, document) = (taken.at, taken.document.clone());
-    let duration = session.settings.lease;
+    let duration = context.settings.lease;
     let lease = Lease::hold(found.reader.clone(), taken, duration, status.clone());
     let prepared = async {
-        let prepared = go_on(session, found, &lease).await?;
+        let prepared = go_on(context, found, &lease).await?;
         show_persisted(found, &status, &prepared.0).await?;
-        Ok(prepared)
+        Ok::<_, OperatorError>(prepared)
     };
     let (persisted, upgrade) = match prepared.await {
         Ok(prepared) => prepared,
@@ -165,22 +137,34 @@ async fn take_over(
             return Err(TakeoverError::Refused(error));
         }
     };
-    let active = active(found, lease, persisted, status);
-    if let Err(error) = resume(session, &active).await {
+    let active = active(context, found, lease, persisted, status);
+    if let Err(error) = resume(context, &active).await {
         // Nothing of it was shown yet.
         let _ = active.stop().await;
         active.lease.abandon().await;
         return Err(TakeoverError::Unfit(error));
     }
-    pause::measure(&active, &document, at, last_written, upgrade);
-    quarantine::remove_stored_documents(&active);
+    if matches!(active.state(), SyncState::Running | SyncState::Committing) {
+        let meter = PauseMeter {
+            record: active.record.clone(),
+            moved: active.status.moved(),
+            source: active.source.client.clone(),
+            paused_ms: active.pause(),
+            lease: document,
+            taken: at,
+            last_written,
+            upgrade,
+        };
+        meter.start();
+    }
+    quarantine::remove_stored_documents(active.record.store());
     Ok(active)
 }
 
 /// Everything before the work begins again; gives the session as it is then, and when the upgrade
 /// began, if this takeover is one.
 async fn go_on(
-    session: &Session,
+    context: &HostContext,
     found: &Found,
     lease: &Lease,
 ) -> Result<(SessionDocument, Option<bson::DateTime>), OperatorError> {
@@ -191,14 +175,14 @@ async fn go_on(
     }
     if version < METADATA_VERSION {
         let versions = (version, METADATA_VERSION);
-        sync::migrate(client, &lease.tenure(), &session.registry, versions).await?;
+        sync::migrate(client, &lease.tenure(), &context.registry, versions).await?;
     }
     sync::lock_out_legacy_hosts(&lease.destination(client)).await?;
     failpoint("old_hosts_shut_out");
     let store = lease.store();
     let persisted = store.session().await?;
     let mut document = persisted.ok_or(mongo::Error::Reply("session"))?;
-    let upgrade = found.upgrade(lease.document());
+    let upgrade = upgrade(&found.heading, lease.document());
     let began = upgrade.as_ref().map(|upgrade| upgrade.at);
     document.upgrades.extend(upgrade);
     if version < FIRST_WITH_LEASE {
@@ -213,40 +197,41 @@ async fn go_on(
 }
 
 fn active(
+    context: &HostContext,
     found: &Found,
     lease: Lease,
     document: SessionDocument,
     status: Arc<Status>,
 ) -> Arc<ActiveSync> {
     tracing::info!(sync_id = document.sync_id(), state = %document.state, "found a sync");
-    let commit_time = document.commit_time;
     let record = Record::new(lease.store(), document);
     let clusters = (found.source.clone(), found.destination.clone());
     Arc::new(ActiveSync::new(
+        context.runtime(),
         clusters,
         lease,
         record,
         status,
-        commit_time,
     ))
 }
 
 /// Continues a sync as it was: what ran runs, what was paused stays so. Fails where this host
 /// cannot run what the sync is pinned to.
-async fn resume(session: &Session, active: &ActiveSync) -> Result<(), OperatorError> {
+async fn resume(context: &HostContext, active: &ActiveSync) -> Result<(), OperatorError> {
     match active.record.get().state {
         State::Committed => {
             active.status.set_activity(sync::Activity::Committed);
-            pins::load(session, active.record.store()).await?;
+            pins::load(&context.registry, active.record.store()).await?;
         }
-        _ => drop(active.configured(session).await?),
+        _ => drop(configured(active).await?),
     }
-    session.uploads.store(active.record.store()).await?;
+    context.uploads.store(active.record.store()).await?;
     if matches!(
         active.record.get().state,
         State::Running | State::Committing
     ) {
-        active.spawn(session).await?;
+        let configured = configured(active).await?;
+        active.spawn(&configured).await;
     }
     Ok(())
 }
@@ -269,50 +254,27 @@ async fn show_persisted(
     Ok(())
 }
 
-impl Found {
-    /// Refuses what this host must not touch. Only reads.
-    pub(super) fn refuse_unknown(&self, identities: &[Identity; 2]) -> Result<(), OperatorError> {
-        if self.heading.metadata_version > METADATA_VERSION {
-            return Err(newer_version(&self.heading));
-        }
-        let [identity0, identity1] = identities;
-        let (source, destination) = match self.destination.name {
-            ClusterName::Cluster0 => (identity1, identity0),
-            ClusterName::Cluster1 => (identity0, identity1),
-        };
-        refuse_other_clusters(&self.heading, self.destination.name, source, destination)
+/// What is to be kept of this takeover, if it is one by another release.
+fn upgrade(heading: &Heading, lease: &LeaseDocument) -> Option<UpgradeDocument> {
+    let from_binary = &heading.written_by;
+    let from_metadata = heading.metadata_version;
+    if from_binary == observe::VERSION && from_metadata == METADATA_VERSION {
+        return None;
     }
-
-    /// True if a host of a release that knows no lease is connected to the destination.
-    async fn is_worked_on_without_lease(&self) -> Result<bool, OperatorError> {
-        if self.heading.metadata_version >= FIRST_WITH_LEASE {
-            return Ok(false);
-        }
-        Ok(is_connected(&self.destination.client, &WITHOUT_LEASE).await?)
-    }
-
-    /// What is to be kept of this takeover, if it is one by another release.
-    fn upgrade(&self, lease: &LeaseDocument) -> Option<UpgradeDocument> {
-        let from_binary = &self.heading.written_by;
-        let from_metadata = self.heading.metadata_version;
-        if from_binary == observe::VERSION && from_metadata == METADATA_VERSION {
-            return None;
-        }
-        let outcome = match &lease.predecessor {
-            Some(before) if before.released => "handed over",
-            Some(_) => "taken over when the old host was gone",
-            None => "continued after the old host had stopped",
-        };
-        Some(UpgradeDocument {
-            at: lease.taken_at.unwrap_or(bson::DateTime::MIN),
-            from_binary: from_binary.clone(),
-            to_binary: observe::VERSION.to_owned(),
-            from_metadata,
-            to_metadata: METADATA_VERSION,
-            paused_ms: None,
-            outcome: outcome.to_owned(),
-        })
-    }
+    let outcome = match &lease.predecessor {
+        Some(before) if before.released => "handed over",
+        Some(_) => "taken over when the old host was gone",
+        None => "continued after the old host had stopped",
+    };
+    Some(UpgradeDocument {
+        at: lease.taken_at.unwrap_or(bson::DateTime::MIN),
+        from_binary: from_binary.clone(),
+        to_binary: observe::VERSION.to_owned(),
+        from_metadata,
+        to_metadata: METADATA_VERSION,
+        paused_ms: None,
+        outcome: outcome.to_owned(),
+    })
 }
 
 /// The warning where a host without a lease may have been cut off while it applied events: it can
@@ -336,54 +298,4 @@ fn still_there() -> OperatorError {
         ErrorName::StandbyInstance,
         "A host of a release before 0.2.0 works on the sync. Stop it: this one then goes on by itself.",
     )
-}
-
-fn newer_version(heading: &Heading) -> OperatorError {
-    let (version, release) = (heading.metadata_version, &heading.written_by);
-    OperatorError::new(
-        ErrorName::MetadataVersionNotSupported,
-        format!(
-            "The destination's metadata has version {version}, written by {release}; this release knows version \
-             {METADATA_VERSION}. Nothing was changed. Use release {release} or a later one."
-        ),
-    )
-}
-
-fn refuse_other_clusters(
-    heading: &Heading,
-    destination_name: ClusterName,
-    source: &Identity,
-    destination: &Identity,
-) -> Result<(), OperatorError> {
-    let named = heading.options.as_ref();
-    let swapped = named.is_some_and(|options| options.destination != destination_name);
-    let other_source = heading.source_id != source.replica_set_id.to_hex();
-    let other_destination = heading.destination_id != destination.replica_set_id.to_hex();
-    if !swapped && !other_source && !other_destination {
-        return Ok(());
-    }
-    let holder = destination_name.as_str();
-    if heading.is_committed() {
-        return Err(OperatorError::new(
-            ErrorName::ClustersMismatch,
-            format!(
-                "{holder} holds the metadata of a sync into it that is COMMITTED, and of which these are not the two \
-                 clusters. To begin the next sync, drop the database mongosync_internal_tidegate on {holder}, and \
-                 nothing else: its other databases may be in use. docs/cutover.md has the steps."
-            ),
-        ));
-    }
-    let what = match (swapped, other_source) {
-        (true, _) => "cluster0 and cluster1 are swapped",
-        (_, true) => "the source is another cluster",
-        _ => "the destination is another cluster, and holds a copy of the metadata",
-    };
-    Err(OperatorError::new(
-        ErrorName::ClustersMismatch,
-        format!(
-            "{holder} holds the metadata of a sync between other clusters that is not done: {what}. Start with the \
-             connection strings that the sync was begun with; or, to give it up, drop the database \
-             mongosync_internal_tidegate on {holder}, as docs/cutover.md says."
-        ),
-    ))
 }

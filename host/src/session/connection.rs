@@ -3,33 +3,18 @@
 //! A host waits for clusters that do not answer, and says for which. What an answer shows to be
 //! wrong ends it.
 
-use std::{
-    sync::{Arc, Mutex, PoisonError},
-    time::Duration,
-};
+use std::time::Duration;
 
-use tokio::{sync::SetOnce, time::timeout};
+use parking_lot::Mutex;
 
-use super::{Session, Settings, patience::seconds, progress};
+use super::patience::seconds;
 use crate::{
-    model::{
-        ErrorKind, ErrorName, OperatorError, Progress, Readiness, State, options::ClusterName,
-    },
+    model::{ErrorKind, OperatorError, options::ClusterName},
     mongo::Moment,
 };
 
 /// The pause before a cluster is tried again.
 const PAUSE: Duration = Duration::from_secs(1);
-
-/// How long a call waits for a session that is opening.
-const CALL_WAITS: Duration = Duration::from_secs(5);
-
-/// The session of this process, from before it is open.
-pub struct SessionHandle {
-    settings: Settings,
-    waiting: Waiting,
-    session: SetOnce<Arc<Session>>,
-}
 
 /// What an opening session waits for.
 pub(super) struct Waiting {
@@ -57,70 +42,6 @@ enum Wait {
     Asked,
     Failed(OperatorError),
     Answered,
-}
-
-impl SessionHandle {
-    pub fn new(settings: Settings) -> Self {
-        Self {
-            settings,
-            waiting: Waiting::new(true),
-            session: SetOnce::new(),
-        }
-    }
-
-    /// Opens the session; returns when both clusters have answered, or one has answered what
-    /// cannot be right.
-    pub async fn open(&self) -> Result<Arc<Session>, OperatorError> {
-        let session = super::open::open(self.settings.clone(), &self.waiting).await?;
-        // Opened once.
-        let _ = self.session.set(session.clone());
-        Ok(session)
-    }
-
-    /// The session, for a call, which waits for it a little.
-    pub async fn session(&self) -> Result<&Session, OperatorError> {
-        let opened = timeout(CALL_WAITS, self.session.wait()).await;
-        opened.map(AsRef::as_ref).map_err(|_elapsed| {
-            let reason = self.waiting.reason();
-            OperatorError::new(
-                ErrorName::ConnectionFailed,
-                format!(
-                    "tidegate is starting. {reason} Nothing was changed. Repeat the call when the clusters answer."
-                ),
-            )
-        })
-    }
-
-    pub async fn progress(&self) -> Progress {
-        match self.session.get() {
-            Some(session) => session.progress().await,
-            None => self.waiting_progress(),
-        }
-    }
-
-    /// No state is known yet: IDLE, and what is waited for.
-    fn waiting_progress(&self) -> Progress {
-        let reason = self.waiting.reason();
-        Progress {
-            info: Some("waiting for clusters"),
-            cannot_commit: Some(reason.clone()),
-            warnings: vec![reason],
-            ..progress::unknown(&self.settings.id)
-        }
-    }
-
-    pub fn readiness(&self) -> Readiness {
-        match self.session.get() {
-            Some(session) => session.readiness(),
-            None => Readiness {
-                ready: false,
-                role: "starting",
-                state: Some(State::Idle),
-                reason: Some(self.waiting.reason()),
-                clusters: self.waiting.answers(),
-            },
-        }
-    }
 }
 
 impl Waiting {
@@ -168,27 +89,22 @@ impl Waiting {
             Part::Cluster(ClusterName::Cluster1) => &self.cluster1,
             Part::Sync => &self.sync,
         };
-        let mut known = cell.lock().unwrap_or_else(PoisonError::into_inner);
-        std::mem::replace(&mut known, wait)
+        std::mem::replace(&mut cell.lock(), wait)
     }
 
     /// Each cluster, and whether it has answered.
-    fn answers(&self) -> [(&'static str, bool); 2] {
+    pub(super) fn answers(&self) -> [(&'static str, bool); 2] {
         [
             (ClusterName::Cluster0, &self.cluster0),
             (ClusterName::Cluster1, &self.cluster1),
         ]
-        .map(|(name, wait)| {
-            let wait = wait.lock().unwrap_or_else(PoisonError::into_inner);
-            (name.as_str(), matches!(*wait, Wait::Answered))
-        })
+        .map(|(name, wait)| (name.as_str(), matches!(*wait.lock(), Wait::Answered)))
     }
 
     /// Sentences that say what is waited for.
-    fn reason(&self) -> String {
+    pub(super) fn reason(&self) -> String {
         let since = seconds(self.since.elapsed());
-        let known =
-            |wait: &Mutex<Wait>| wait.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let known = |wait: &Mutex<Wait>| wait.lock().clone();
         let clusters = [("cluster0", &self.cluster0), ("cluster1", &self.cluster1)];
         let mut sentences: Vec<String> = clusters
             .into_iter()
@@ -211,6 +127,7 @@ impl Waiting {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::ErrorName;
 
     #[tokio::test]
     async fn f58_what_does_not_answer_is_waited_for_and_told() {
