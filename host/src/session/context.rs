@@ -2,7 +2,11 @@
 
 use std::{path::PathBuf, sync::Arc, time::Duration};
 
-use super::{active::Runtime, monitor::Monitor, notices::SyncWatch, uploads::Uploads};
+use super::{
+    active::Runtime,
+    components::uploads::Uploads,
+    progress::{monitor::Monitor, notices::SyncWatch},
+};
 use crate::{
     config::ConnectionString,
     metadata::Claim,

@@ -4,7 +4,12 @@ use std::{sync::Arc, time::Duration};
 
 use tokio::{sync::SetOnce, time::timeout};
 
-use super::{Session, connection::Waiting, context::Settings, open::open, progress};
+use super::{
+    Session,
+    context::Settings,
+    progress,
+    role::{connection::Waiting, open::open},
+};
 use crate::model::{ErrorName, OperatorError, Progress, Readiness, State};
 
 /// How long a call waits for a session that is opening.

@@ -3,48 +3,24 @@
 //!
 //! Calls are taken one at a time. A call that is refused has changed nothing;
 //! one that succeeds has persisted the new state before it answers. No call waits long for a
-//! cluster that does not answer (`patience`). What a sync is doing is one value (`state`): a sync
+//! cluster that does not answer (`progress::patience`). What a sync is doing is one value (`active::state`): a sync
 //! whose work has failed is shown as PAUSED, with the reason among its warnings: its
 //! position is safe, and `resume`, or a restart, tries again.
 //!
 //! A host is idle, works on the sync, or is a standby: another host works on it, and
-//! this one takes it over when that one leaves (`watch`, `takeover`).
+//! this one takes it over when that one leaves (`role::watch`, `role::takeover`).
 
 mod active;
 mod calls;
-mod commit;
-mod connection;
+mod components;
 mod context;
-mod feature_set;
-mod fitness;
 mod handle;
-mod handover;
-mod host;
 mod lease;
-mod monitor;
-mod notices;
-mod open;
-mod pace;
-mod patience;
-mod pause;
-mod persisted;
 mod pin_info;
-mod pins;
-mod plugin_calls;
-mod process;
 mod progress;
 mod quarantine;
-mod rollback;
-mod standby;
+mod role;
 mod start;
-mod state;
-mod stop;
-mod succession;
-mod swap;
-mod takeover;
-mod uploads;
-mod view;
-mod watch;
 
 use std::{sync::Arc, time::Duration};
 
@@ -59,11 +35,16 @@ use crate::{
     },
     plugin::InstalledPlugin,
 };
+use calls::{handover, plugins};
+use components::swap;
 use context::HostContext;
 pub use context::Settings;
 pub use handle::SessionHandle;
-use host::{Host, Role};
-pub use rollback::{Rolled, rollback};
+pub use role::{Rolled, rollback};
+use role::{
+    host::{Host, Role},
+    view,
+};
 
 /// How long a host that ends waits for its connections to be closed.
 const SHUT_WITHIN: Duration = Duration::from_millis(500);
@@ -110,18 +91,18 @@ impl Session {
 
     /// Every component that this host can run.
     pub async fn plugins(&self) -> Result<Vec<InstalledPlugin>, OperatorError> {
-        plugin_calls::list(&self.host).await
+        plugins::list(&self.host).await
     }
 
     /// Checks and stores a component. Before a sync has begun, nobody knows which
     /// cluster is the destination: it is then held in memory until the start.
     pub async fn add_plugin(&self, bytes: Vec<u8>) -> Result<InstalledPlugin, OperatorError> {
-        plugin_calls::add(&self.host, bytes).await
+        plugins::add(&self.host, bytes).await
     }
 
     /// Deletes a component that was uploaded and that the sync does not run on.
     pub async fn remove_plugin(&self, digest: &str) -> Result<(), OperatorError> {
-        plugin_calls::remove(&self.host, digest).await
+        plugins::remove(&self.host, digest).await
     }
 
     /// Swaps components of the sync, between two batches of a running one.

@@ -4,8 +4,10 @@ use tokio::sync::oneshot;
 
 use super::{
     active::ActiveSync,
-    monitor::Monitor,
-    patience::{Named, patiently, unless_silent},
+    progress::{
+        monitor::Monitor,
+        patience::{Named, patiently, unless_silent},
+    },
 };
 use crate::{
     metadata::{self, Phase, QuarantineDocument},

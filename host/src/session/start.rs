@@ -4,9 +4,9 @@ use std::sync::Arc;
 
 use super::{
     active::ActiveSync,
+    components::pins,
     context::HostContext,
     lease::{self, Lease},
-    pins,
 };
 use crate::{
     metadata::{self, METADATA_VERSION, Phase, SessionDocument},

@@ -1,0 +1,89 @@
+//! Stops the work of a sync in two steps, within a second whatever the clusters do.
+//!
+//! First the work is asked to stop: it finishes what it is at, persists its position as clean, and
+//! ends. Work that waits for a cluster, a large batch or an index build does not hear that in time:
+//! it is dropped, with every task that it has started. That loses nothing. What was sent and
+//! not answered is done once or not at all, and the next run goes on from the persisted position. A server
+//! goes on with an index build whose sender is gone, and the next `createIndexes` waits for it.
+
+use std::time::Duration;
+
+use tokio::{task::JoinHandle, time::timeout};
+use tokio_util::sync::CancellationToken;
+
+/// The time for a stop at a safe place.
+const ASKED: Duration = Duration::from_millis(650);
+
+/// The time for the tasks to end when they are dropped. A task ends where it waits for something.
+const DROPPED: Duration = Duration::from_millis(100);
+
+/// The time for the server to abort the transactions that dropped work has left open.
+pub(crate) const SWEPT: Duration = Duration::from_millis(200);
+
+/// How work has stopped.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Stopped {
+    /// At a safe place: its position is persisted as clean.
+    Clean,
+    /// Dropped, or ended by a failure: a position before what was applied is persisted.
+    Unclean,
+}
+
+/// Stops the work that `cancel` asks to stop.
+pub(crate) async fn stop(cancel: &CancellationToken, mut work: JoinHandle<Stopped>) -> Stopped {
+    cancel.cancel();
+    if let Ok(ended) = timeout(ASKED, &mut work).await {
+        return ended.unwrap_or_else(|error| {
+            tracing::error!(error = %error, "the sync's task ended early");
+            Stopped::Unclean
+        });
+    }
+    tracing::info!("the work has not stopped by itself in time and is dropped");
+    work.abort();
+    // A task that computes ends at its next wait: nothing comes of it after that.
+    let _ = timeout(DROPPED, work).await;
+    Stopped::Unclean
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Instant;
+
+    use super::*;
+
+    const SECOND: Duration = Duration::from_secs(1);
+
+    #[tokio::test]
+    async fn work_that_hears_stops_clean() {
+        let cancel = CancellationToken::new();
+        let heard = cancel.clone();
+        let work = tokio::spawn(async move {
+            heard.cancelled().await;
+            Stopped::Clean
+        });
+        assert_eq!(stop(&cancel, work).await, Stopped::Clean);
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn work_that_does_not_hear_is_dropped_within_a_second() {
+        let cancel = CancellationToken::new();
+        let (alive, dropped) = tokio::sync::oneshot::channel::<()>();
+        let waits = tokio::spawn(async move {
+            let _alive = alive;
+            std::future::pending().await
+        });
+        let begun = Instant::now();
+        assert_eq!(stop(&cancel, waits).await, Stopped::Unclean);
+        assert!(dropped.await.is_err() && begun.elapsed() < SECOND);
+        let computes = tokio::spawn(async {
+            let begun = Instant::now();
+            while begun.elapsed() < SECOND * 3 {
+                std::hint::spin_loop();
+            }
+            Stopped::Clean
+        });
+        let begun = Instant::now();
+        assert_eq!(stop(&cancel, computes).await, Stopped::Unclean);
+        assert!(begun.elapsed() < SECOND + SECOND / 4);
+    }
+}

@@ -1,0 +1,68 @@
+//! Gives a sync away: at a handover, and when the host ends.
+
+use std::time::Duration;
+
+use tokio::time::timeout;
+
+use crate::{
+    model::OperatorError,
+    observe::failpoint,
+    session::{
+        active::ActiveSync,
+        progress::patience::{Named, patiently},
+        role::host::{Host, Role},
+    },
+};
+
+/// How long a host that leaves waits for the call that is being carried out.
+const LEAVE_AFTER: Duration = Duration::from_secs(1);
+
+/// Stops the work, persists the position and gives the sync to whoever wants it; answers
+/// when all is safe. The process is to end then: see `handed_over`. After an error
+/// the sync is this host's still, and its work has stopped.
+pub(crate) async fn hand_over(host: &Host) -> Result<(), OperatorError> {
+    let _turn = host.own_turn().await?;
+    if let Some(active) = host.active() {
+        give_away(host, &active).await?;
+        tracing::info!(
+            sync_id = active.sync_id(),
+            "handed over: the lease is given back, and this host ends"
+        );
+    }
+    host.leaving.cancel();
+    host.handed_over.cancel();
+    Ok(())
+}
+
+async fn give_away(host: &Host, active: &ActiveSync) -> Result<(), OperatorError> {
+    active.stop_in_call().await?;
+    failpoint("handover_drained");
+    let kept = "The work has stopped, and the lease is not given back: until another host takes the sync over, \
+                it is here. Call resume to go on.";
+    let destination = Named::destination(active.destination.name);
+    patiently(&host.context.monitor, destination, kept, async {
+        Ok(active.lease.release().await?)
+    })
+    .await
+    .inspect_err(|error| active.fail(error.clone()))?;
+    host.set_role(Role::Idle);
+    Ok(())
+}
+
+/// Stops the work, persists the position and gives the lease back, as far as the clusters let
+/// it; repeating it is harmless.
+pub(crate) async fn leave(host: &Host) {
+    host.leaving.cancel();
+    // A call that waits for a cluster does not keep the host from leaving.
+    let _turn = timeout(LEAVE_AFTER, host.change()).await;
+    if let Some(active) = host.active() {
+        if let Err(error) = active.stop().await {
+            tracing::warn!(error = %error, "the last position is not persisted; the one before it is");
+        }
+        failpoint("handover_drained");
+        active.lease.abandon().await;
+        host.set_role(Role::Idle);
+        let state = active.state().public();
+        tracing::info!(sync_id = active.sync_id(), %state, "this host ends; the next one goes on with the sync");
+    }
+}

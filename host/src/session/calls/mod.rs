@@ -1,0 +1,175 @@
+//! The calls that change a sync: one at a time, and each persisted before it answers.
+
+pub(super) mod handover;
+pub(super) mod plugins;
+
+use futures::FutureExt;
+
+use crate::{
+    metadata::SessionDocument,
+    model::{ErrorName, OperatorError, StartOptions, State, state::Call},
+    session::{
+        active::{
+            ActiveSync,
+            state::{SyncState, refuse},
+        },
+        components::{adoption::configured, pins::blocking},
+        progress::{
+            commit::cannot_commit,
+            monitor::Monitor,
+            patience::{Named, patiently, unless_silent},
+        },
+        role::host::{Host, Role},
+        start,
+    },
+    sync,
+};
+
+/// Begins a sync. For one that this host has picked up after a restart, the
+/// same options succeed and others are refused.
+pub(crate) async fn start(host: &Host, options: StartOptions) -> Result<(), OperatorError> {
+    let _turn = host.own_turn().await?;
+    let Some(active) = host.active() else {
+        let clusters = Named::both(options.source, options.destination);
+        let left_undone = "See GET /api/v1/progress once the cluster answers, and call start again if it shows IDLE.";
+        let begin = Box::pin(start::start(&host.context, options));
+        let monitor = &host.context.monitor;
+        let active = unless_silent(monitor, clusters, left_undone, begin).await?;
+        active.spawn(&*configured(&active).await?).await;
+        host.set_role(Role::Active(active));
+        return Ok(());
+    };
+    if matches!(active.state(), SyncState::Committed) {
+        return Err(refuse(State::Committed, Call::Start));
+    }
+    let differing = active.record.get().options.differing_fields(&options);
+    let continues = host.continues();
+    if !differing.is_empty() && continues {
+        return Err(OperatorError::new(
+            ErrorName::OptionsMismatch,
+            format!(
+                "The sync was begun with other options and they cannot change: {} differ. \
+                 Start with the same options; or give this sync up, as docs/cutover.md says.",
+                differing.join(", ")
+            ),
+        ));
+    }
+    let state = active.state();
+    if continues && matches!(state, SyncState::Running | SyncState::Committing) {
+        host.set_continues(false);
+        return Ok(());
+    }
+    state.allow(Call::Start)
+}
+
+/// Stops the work; answers when it has stopped and PAUSED is persisted. After an error the
+/// work has stopped all the same, and the state says why.
+pub(crate) async fn pause(host: &Host) -> Result<(), OperatorError> {
+    let _turn = host.own_turn().await?;
+    let active = host.active_for(Call::Pause)?;
+    active.stop_in_call().await?;
+    persist(
+        &active,
+        &host.context.monitor,
+        "The work has stopped, but PAUSED is not persisted: resume goes on, and so does a restart.",
+        |session| session.state = State::Paused,
+    )
+    .await
+    .inspect_err(|error| active.fail(error.clone()))?;
+    active.rest();
+    tracing::info!(
+        sync_id = active.sync_id(),
+        "PAUSED: the position and the state are persisted"
+    );
+    Ok(())
+}
+
+pub(crate) async fn resume(host: &Host) -> Result<(), OperatorError> {
+    if host.standby().is_some() {
+        host.resume_standby().await?;
+        if host.works() {
+            return Ok(());
+        }
+    }
+    let _turn = host.turn().await?;
+    let active = host.active_for(Call::Resume)?;
+    // What is configured already holds them; a restart would not.
+    let options = active.record.get().options;
+    let registry = active.runtime.registry.clone();
+    blocking(move || registry.check_secrets(&options)).await?;
+    let configured = configured(&active).await?;
+    let unchanged = "Nothing was changed, and the work does not go on.";
+    let monitor = &host.context.monitor;
+    let destination = Named::destination(active.destination.name);
+    let swept = active.left_behind().map(Ok);
+    patiently(monitor, destination, unchanged, swept).await?;
+    persist(&active, monitor, unchanged, |session| {
+        session.state = if session.commit_time.is_some() {
+            State::Committing
+        } else {
+            State::Running
+        };
+    })
+    .await?;
+    active.spawn(&configured).await;
+    tracing::info!(sync_id = active.sync_id(), "resumed: the work goes on");
+    Ok(())
+}
+
+/// Ends the sync at the source's present cluster time. Answers when that is persisted.
+pub(crate) async fn commit(host: &Host) -> Result<(), OperatorError> {
+    let _turn = host.own_turn().await?;
+    let (active, monitor) = (host.active_for(Call::Commit)?, &host.context.monitor);
+    if let Some(reason) = cannot_commit(&active, monitor) {
+        return Err(OperatorError::new(
+            ErrorName::CannotCommit,
+            format!(
+                "Commit is not possible now. {reason} Nothing was changed. Wait until /progress shows canCommit true."
+            ),
+        ));
+    }
+    let unchanged =
+        "Nothing was changed, and the sync goes on. Call commit again once the cluster answers.";
+    let source = Named::source(active.source.name);
+    let time = patiently(monitor, source, unchanged, async {
+        Ok(sync::take_commit_time(&active.source).await?)
+    })
+    .await?;
+    persist(&active, monitor, unchanged, |session| {
+        session.state = State::Committing;
+        session.commit_time = Some(time);
+    })
+    .await?;
+    tracing::info!(sync_id = active.sync_id(), commit_time = %time, "COMMITTING: events up to the commit time follow");
+    active.status.set_activity(sync::Activity::WaitingForCommit);
+    active.commit_time.send_replace(Some(time));
+    Ok(())
+}
+
+/// Refused in this release: the direction of a sync cannot be swapped yet.
+pub(crate) async fn reverse(host: &Host) -> Result<(), OperatorError> {
+    let _turn = host.own_turn().await?;
+    host.active_for(Call::Reverse)?;
+    Err(OperatorError::new(
+        ErrorName::NotSupported,
+        "Reversing is not in this release. To sync in the other direction, begin a new sync into an empty cluster: \
+         docs/cutover.md has the steps.",
+    ))
+}
+
+/// Persists a change for a call, which answers although the destination does not.
+/// `left_undone` says what a failure leaves as it is.
+async fn persist(
+    active: &ActiveSync,
+    monitor: &Monitor,
+    left_undone: &str,
+    change: impl FnOnce(&mut SessionDocument),
+) -> Result<(), OperatorError> {
+    let destination = Named::destination(active.destination.name);
+    let persisted = patiently(monitor, destination, left_undone, active.update(change));
+    persisted.await.inspect_err(|error| {
+        if error.name == ErrorName::ConnectionFailed {
+            active.settle();
+        }
+    })
+}

@@ -1,0 +1,122 @@
+//! The calls about components: what is installed, uploads, and what is deleted.
+
+use std::sync::Arc;
+
+use crate::{
+    metadata::PinnedComponent,
+    model::{ErrorName, OperatorError},
+    plugin::{ComponentInfo, InstalledPlugin, digest},
+    session::{
+        components::{
+            pins::blocking,
+            uploads::{put, shown},
+        },
+        progress::patience::{Named, patiently},
+        role::host::Host,
+    },
+};
+
+/// Every component that this host can run.
+pub(crate) async fn list(host: &Host) -> Result<Vec<InstalledPlugin>, OperatorError> {
+    let registry = host.context.registry.clone();
+    let installed = blocking(move || registry.list()).await?;
+    let pinned = pinned(host);
+    let plugins = installed.into_iter().map(|plugin| shown(plugin, &pinned));
+    Ok(plugins.collect())
+}
+
+fn pinned(host: &Host) -> Vec<PinnedComponent> {
+    match host.active() {
+        Some(active) => active.record.get().pinned,
+        None => Vec::new(),
+    }
+}
+
+/// Checks and stores a component. Before a sync has begun, nobody knows which
+/// cluster is the destination: it is then held in memory until the start.
+pub(crate) async fn add(host: &Host, bytes: Vec<u8>) -> Result<InstalledPlugin, OperatorError> {
+    host.refuse_working_elsewhere()?;
+    let bytes: Arc<[u8]> = bytes.into();
+    let registry = &host.context.registry;
+    let known = registry.has(&digest(&bytes));
+    // No call waits for the compiler.
+    let compiled = host
+        .context
+        .uploads
+        .compile(registry.clone(), bytes.clone());
+    let plugin = compiled.await?;
+    if let Err(error) = keep(host, &plugin.info, bytes).await {
+        if !known {
+            registry.remove(&plugin.info.digest);
+        }
+        return Err(error);
+    }
+    tracing::info!(
+        plugin = plugin.info.name,
+        plugin_digest = plugin.info.digest,
+        "component added"
+    );
+    Ok(shown(plugin, &pinned(host)))
+}
+
+/// Stores a component, or holds it until the sync begins.
+async fn keep(host: &Host, info: &ComponentInfo, bytes: Arc<[u8]>) -> Result<(), OperatorError> {
+    let _turn = host.turn().await?;
+    host.refuse_working_elsewhere()?;
+    // A call that deletes it may have come between.
+    let (registry, given) = (host.context.registry.clone(), bytes.clone());
+    blocking(move || registry.add(&given)).await?;
+    match host.active() {
+        Some(active) => put(active.record.store(), info, &bytes).await,
+        None => {
+            host.context.uploads.hold(info, bytes)?;
+            // It may be what a standby lacked.
+            host.fitness.forget();
+            Ok(())
+        }
+    }
+}
+
+/// Deletes a component that was uploaded and that the sync does not run on.
+pub(crate) async fn remove(host: &Host, digest: &str) -> Result<(), OperatorError> {
+    host.refuse_working_elsewhere()?;
+    let _turn = host.turn().await?;
+    host.refuse_working_elsewhere()?;
+    refuse_in_use(host, digest)?;
+    let registry = &host.context.registry;
+    let known = registry.has(digest);
+    if let Some(active) = host.active() {
+        let unchanged = "The component may be stored still. Call again once the cluster answers.";
+        let destination = Named::destination(active.destination.name);
+        patiently(&host.context.monitor, destination, unchanged, async {
+            // Also what an earlier call that was cut short has left.
+            Ok(active.record.store().remove_component(digest).await?)
+        })
+        .await?;
+    }
+    host.context.uploads.forget(digest);
+    registry.remove(digest);
+    if !known {
+        return Err(OperatorError::new(
+            ErrorName::PluginNotFound,
+            "No component has this digest. GET /api/v1/plugins lists those that there are.",
+        ));
+    }
+    tracing::info!(plugin_digest = digest, "component deleted");
+    Ok(())
+}
+
+fn refuse_in_use(host: &Host, digest: &str) -> Result<(), OperatorError> {
+    let shipped = host.context.registry.feature_set().components();
+    let why = if shipped.iter().any(|info| info.digest == digest) {
+        "comes with this release"
+    } else if pinned(host).iter().any(|pinned| pinned.digest == digest) {
+        "is one that the sync runs on"
+    } else {
+        return Ok(());
+    };
+    Err(OperatorError::new(
+        ErrorName::PluginInUse,
+        format!("The component {digest} {why}, and cannot be deleted."),
+    ))
+}

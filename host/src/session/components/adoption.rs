@@ -1,0 +1,308 @@
+//! What a host that takes a sync over does with its components.
+//!
+//! A sync goes on with what it is pinned to. What is installed here and gives the same
+//! answers takes over by itself if it is newer: bug fixes arrive. It is compiled,
+//! configured and tried out first, and must route every namespace that is known as
+//! before; if anything of that fails, the old one stays, and the operator is told. What
+//! gives other answers waits for the operator ([`super::swap`]).
+//!
+//! No work runs meanwhile. The position that the work will go on from is the time from
+//! which a successor applies: whatever was applied behind it is applied again, by the
+//! successor.
+
+use std::sync::Arc;
+
+use super::pins::{self, blocking, configure};
+use crate::{
+    metadata::{PinnedComponent, SessionDocument, SwapDocument},
+    model::{ClusterTime, ErrorName, Namespace, OperatorError, Route, StartOptions},
+    mongo::listing,
+    plugin::{Adoption, ComponentInfo, Registry, Slot, adoption, self_check},
+    session::{
+        active::{ActiveSync, Configured},
+        pin_info::{info, installed},
+    },
+};
+
+/// What is decided: the pins from now on, and what could not take over.
+struct Decided {
+    configured: Configured,
+    pinned: Vec<PinnedComponent>,
+    refused: Vec<String>,
+}
+
+/// What the sync is pinned to, configured. Whoever asks first takes its components over.
+pub(crate) async fn configured(active: &ActiveSync) -> Result<Arc<Configured>, OperatorError> {
+    if let Some(configured) = active.configured() {
+        return Ok(configured);
+    }
+    let configured = take_over(active).await?;
+    active.set_configured(configured.clone());
+    Ok(configured)
+}
+
+/// Decides what the sync runs on from now on, persists it, and configures it.
+async fn take_over(active: &ActiveSync) -> Result<Arc<Configured>, OperatorError> {
+    let (store, registry) = (active.record.store(), &active.runtime.registry);
+    pins::load(registry, store).await?;
+    let SessionDocument {
+        options, pinned, ..
+    } = active.record.get();
+    let known = if successors(registry, &pinned).is_empty() {
+        Vec::new()
+    } else {
+        store.namespaces().await?
+    };
+    let known = known
+        .into_iter()
+        .map(|namespace| (namespace.source, namespace.destination))
+        .collect();
+    let (installed, before) = (registry.clone(), pinned.clone());
+    let decided =
+        blocking(move || Takeover::new(&installed, options, known).decide(&before)).await?;
+    pins::store(registry, store, &decided.pinned).await?;
+    if decided.pinned != pinned {
+        persist(active, &pinned, decided.pinned).await?;
+    }
+    active.set_refused(decided.refused);
+    Ok(Arc::new(decided.configured))
+}
+
+/// Persists new pins; those that replace others apply from the position on.
+async fn persist(
+    active: &ActiveSync,
+    before: &[PinnedComponent],
+    mut pinned: Vec<PinnedComponent>,
+) -> Result<(), OperatorError> {
+    let time = time_at_rest(active).await?;
+    let at = local_time(active).await?;
+    let mut swaps = Vec::new();
+    for new in &mut pinned {
+        let old = before.iter().find(|old| old.slot == new.slot);
+        if let Some(old) = old.filter(|old| old.digest != new.digest) {
+            new.since = Some(time);
+            swaps.push(swapped(at, old, new, false));
+        }
+    }
+    for swap in &swaps {
+        tracing::info!(plugin = swap.name, plugin_digest = swap.to_digest, slot = swap.slot, cluster_time = %time, "a component is swapped");
+    }
+    active
+        .update(|session| {
+            session.pinned = pinned;
+            session.swaps.extend(swaps);
+        })
+        .await
+}
+
+/// What a sync at rest goes on from: its position, or while it has none, the source's time.
+pub(crate) async fn time_at_rest(active: &ActiveSync) -> Result<ClusterTime, OperatorError> {
+    match active.record.store().position().await? {
+        Some(position) => Ok(position.safe.cluster_time),
+        None => Ok(listing::operation_time(&active.source.client).await?),
+    }
+}
+
+pub(crate) async fn local_time(active: &ActiveSync) -> Result<bson::DateTime, OperatorError> {
+    Ok(listing::local_time(&active.destination.client).await?)
+}
+
+/// What is remembered of a swap. `new` says since when it applies.
+pub(crate) fn swapped(
+    at: bson::DateTime,
+    old: &PinnedComponent,
+    new: &PinnedComponent,
+    recopied: bool,
+) -> SwapDocument {
+    SwapDocument {
+        at,
+        slot: new.slot.clone(),
+        name: new.name.clone(),
+        from_version: old.version.clone(),
+        from_digest: old.digest.clone(),
+        from_semantics: old.semantics,
+        to_version: new.version.clone(),
+        to_digest: new.digest.clone(),
+        to_semantics: new.semantics,
+        cluster_time: new.since,
+        recopied,
+    }
+}
+
+/// What is installed and takes over by itself, each name once.
+fn successors(registry: &Registry, pinned: &[PinnedComponent]) -> Vec<ComponentInfo> {
+    let mut successors: Vec<ComponentInfo> = Vec::new();
+    for own in pinned {
+        let installed = installed(registry, own);
+        let known = |new: &ComponentInfo| successors.iter().any(|other| other.name == new.name);
+        match (adoption(&info(own), installed), installed) {
+            (Adoption::Swap, Some(new)) if !known(new) => successors.push(new.clone()),
+            _ => {}
+        }
+    }
+    successors
+}
+
+struct Takeover<'a> {
+    registry: &'a Registry,
+    options: StartOptions,
+    /// Where every namespace of the sync goes: by its name on the source.
+    known: Vec<(Namespace, Namespace)>,
+}
+
+impl<'a> Takeover<'a> {
+    fn new(
+        registry: &'a Registry,
+        options: StartOptions,
+        known: Vec<(Namespace, Namespace)>,
+    ) -> Self {
+        Self {
+            registry,
+            options,
+            known,
+        }
+    }
+
+    /// All successors at once; where that fails, each by itself.
+    fn decide(&self, before: &[PinnedComponent]) -> Result<Decided, OperatorError> {
+        let pinned = pins::complete(self.registry, &self.options, before)?;
+        let successors = successors(self.registry, &pinned);
+        if successors.is_empty() {
+            return self.settle(pinned, Vec::new());
+        }
+        let mut all = pinned.clone();
+        for successor in &successors {
+            self.put(&mut all, successor)?;
+        }
+        match self.configure(&pinned, &all) {
+            Ok(configured) => Ok(Decided {
+                configured,
+                pinned: all,
+                refused: Vec::new(),
+            }),
+            Err(_) => self.one_by_one(pinned, &successors),
+        }
+    }
+
+    fn one_by_one(
+        &self,
+        mut pinned: Vec<PinnedComponent>,
+        successors: &[ComponentInfo],
+    ) -> Result<Decided, OperatorError> {
+        let mut refused = Vec::new();
+        for successor in successors {
+            let mut trial = pinned.clone();
+            let tried = self
+                .put(&mut trial, successor)
+                .and_then(|()| self.configure(&pinned, &trial));
+            match tried {
+                Ok(_) => pinned = trial,
+                Err(error) => refused.push(format!(
+                    "{} {} could not take over, and the one that the sync runs on stays: {error}",
+                    successor.name, successor.version
+                )),
+            }
+        }
+        self.settle(pinned, refused)
+    }
+
+    fn settle(
+        &self,
+        pinned: Vec<PinnedComponent>,
+        refused: Vec<String>,
+    ) -> Result<Decided, OperatorError> {
+        let configured = configure(self.registry, &self.options, &pinned)?;
+        Ok(Decided {
+            configured,
+            pinned,
+            refused,
+        })
+    }
+
+    /// Pins a successor in every slot of its name.
+    fn put(
+        &self,
+        pinned: &mut [PinnedComponent],
+        successor: &ComponentInfo,
+    ) -> Result<(), OperatorError> {
+        let installed = self.registry.find(&successor.digest)?;
+        for (slot, _) in Slot::all(&self.options) {
+            let name = slot.to_string();
+            let swapped = |own: &&mut PinnedComponent| {
+                own.slot == name
+                    && own.name == successor.name
+                    && adoption(&info(own), Some(successor)) == Adoption::Swap
+            };
+            if let Some(own) = pinned.iter_mut().find(swapped) {
+                let new = pins::pin(slot, &installed);
+                if new.role != own.role {
+                    return Err(other_role(own, &new));
+                }
+                *own = new;
+            }
+        }
+        Ok(())
+    }
+
+    /// Configures and tries out what is new in `after`.
+    fn configure(
+        &self,
+        before: &[PinnedComponent],
+        after: &[PinnedComponent],
+    ) -> Result<Configured, OperatorError> {
+        let configured = configure(self.registry, &self.options, after)?;
+        let is_new = |slot: &Slot| pins::in_slot(before, *slot) != pins::in_slot(after, *slot);
+        let slots = Slot::all(&self.options).into_iter().map(|(slot, _)| slot);
+        let new: Vec<_> = slots.filter(is_new).collect();
+        self_check(&configured.router, &configured.chain, &new)?;
+        if !self.routes(after, &new)? {
+            return Ok(configured);
+        }
+        for (source, destination) in &self.known {
+            let route = configured.router.route(source)?;
+            let same = match &route {
+                Route::Skip => false,
+                Route::Keep => source == destination,
+                Route::Rename(to) => to == destination,
+            };
+            if !same {
+                return Err(other_route(source, destination, &route));
+            }
+        }
+        Ok(configured)
+    }
+
+    /// True if any component in these slots decides about namespaces.
+    fn routes(&self, pinned: &[PinnedComponent], slots: &[Slot]) -> Result<bool, OperatorError> {
+        for slot in slots {
+            if let Some(own) = pins::in_slot(pinned, *slot)
+                && self.registry.find(&own.digest)?.exports("route")
+            {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+}
+
+fn other_role(old: &PinnedComponent, new: &PinnedComponent) -> OperatorError {
+    OperatorError::new(
+        ErrorName::IncompatiblePlugin,
+        format!(
+            "{} {} is there for {}, and {} {} for {}.",
+            old.name, old.version, old.role, new.name, new.version, new.role
+        ),
+    )
+}
+
+fn other_route(source: &Namespace, destination: &Namespace, route: &Route) -> OperatorError {
+    let other = match route {
+        Route::Skip => "would not be synced any more".to_owned(),
+        Route::Keep => format!("would go to {source}"),
+        Route::Rename(to) => format!("would go to {to}"),
+    };
+    OperatorError::new(
+        ErrorName::IncompatiblePlugin,
+        format!("{source} goes to {destination}, and {other}."),
+    )
+}

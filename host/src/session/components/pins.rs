@@ -1,0 +1,188 @@
+//! The components that a sync is pinned to.
+//!
+//! Names are resolved when the sync begins; from then on each use of a component is
+//! found by its digest. Invariant: the bytes of whatever the session document names
+//! are on the destination before it does. So any host goes on with them, whatever is
+//! installed on its own disk.
+
+use std::sync::Arc;
+
+use crate::{
+    metadata::{self, PinnedComponent},
+    model::{ErrorName, OperatorError, StartOptions},
+    plugin::{Chain, ComponentInfo, InstalledComponent, Pins, Registry, Router, Slot},
+    session::active::Configured,
+    sync,
+};
+
+/// Configures what a sync is pinned to. Compiles: belongs off the async threads.
+pub(crate) fn configure(
+    registry: &Registry,
+    options: &StartOptions,
+    pinned: &[PinnedComponent],
+) -> Result<Configured, OperatorError> {
+    let pins = digests(options, pinned);
+    Ok(Configured {
+        router: Arc::new(Router::new(registry, options, &pins)?),
+        chain: Arc::new(Chain::new(registry, options, &pins)?),
+    })
+}
+
+/// What a sync that begins now is pinned to, configured.
+pub(crate) async fn begin(
+    registry: &Arc<Registry>,
+    options: StartOptions,
+) -> Result<(Configured, Vec<PinnedComponent>), OperatorError> {
+    let registry = registry.clone();
+    blocking(move || {
+        let pinned = complete(&registry, &options, &[])?;
+        let configured = configure(&registry, &options, &pinned)?;
+        Ok((configured, pinned))
+    })
+    .await
+}
+
+/// A pin for every use: those of `pinned` whose bytes are here; else the installed component
+/// of the same name that gives the same answers; else, where none was pinned, the one that the
+/// options name.
+pub(crate) fn complete(
+    registry: &Registry,
+    options: &StartOptions,
+    pinned: &[PinnedComponent],
+) -> Result<Vec<PinnedComponent>, OperatorError> {
+    let pin_of = |(slot, wanted): (Slot, &str)| match in_slot(pinned, slot) {
+        Some(own) if registry.has(&own.digest) => Ok(own.clone()),
+        Some(own) => succeed(registry, slot, own),
+        None => Ok(pin(slot, &registry.find(wanted)?)),
+    };
+    Slot::all(options).into_iter().map(pin_of).collect()
+}
+
+/// The newest installed component that differs by bug fixes alone from one whose bytes are lost.
+fn succeed(
+    registry: &Registry,
+    slot: Slot,
+    lost: &PinnedComponent,
+) -> Result<PinnedComponent, OperatorError> {
+    let named = |installed: &Installed| installed.info.name == lost.name;
+    let installed: Vec<_> = registry.list()?.into_iter().filter(named).collect();
+    let same = installed
+        .iter()
+        .filter(|installed| i64::from(installed.info.semantics) == lost.semantics);
+    if let Some(successor) = same.max_by_key(|installed| installed.version()) {
+        tracing::info!(
+            plugin = lost.name,
+            plugin_digest = successor.info.digest,
+            "an installed component succeeds one that is not here any more"
+        );
+        return Ok(pin(slot, successor));
+    }
+    let instead = match installed.first() {
+        Some(other) => format!(
+            "the installed {} (semantics {}) gives other answers",
+            other.info.version, other.info.semantics
+        ),
+        None => "no other is installed".to_owned(),
+    };
+    Err(OperatorError::new(
+        ErrorName::IncompatiblePlugin,
+        format!(
+            "The sync runs on {} {} (semantics {}, {}), which is not here any more, and {instead}. \
+             Upload the component that the sync runs on and resume.",
+            lost.name, lost.version, lost.semantics, lost.digest
+        ),
+    ))
+}
+
+pub(crate) fn pin(slot: Slot, installed: &InstalledComponent) -> PinnedComponent {
+    let ComponentInfo {
+        name,
+        version,
+        digest,
+        abi,
+        semantics,
+        ..
+    } = installed.info.clone();
+    PinnedComponent {
+        slot: slot.to_string(),
+        role: role(slot, installed).to_owned(),
+        name,
+        version,
+        digest,
+        abi,
+        semantics: semantics.into(),
+        since: None,
+    }
+}
+
+/// What a component is used for in a slot.
+fn role(slot: Slot, installed: &InstalledComponent) -> &'static str {
+    let transforms = match slot {
+        Slot::NamespaceFilter | Slot::NamespaceRemap => false,
+        Slot::DocumentFilter => true,
+        Slot::Plugin(_) => installed.exports("transform"),
+    };
+    if transforms { "transform" } else { "route" }
+}
+
+pub(crate) fn in_slot(pinned: &[PinnedComponent], slot: Slot) -> Option<&PinnedComponent> {
+    let slot = slot.to_string();
+    pinned.iter().find(|pinned| pinned.slot == slot)
+}
+
+fn digests(options: &StartOptions, pinned: &[PinnedComponent]) -> Pins {
+    let digest = |(slot, _): (Slot, &str)| Some((slot, in_slot(pinned, slot)?.digest.clone()));
+    Slot::all(options).into_iter().filter_map(digest).collect()
+}
+
+/// Stores the bytes of pinned components on the destination, where they are not there yet.
+pub(crate) async fn store(
+    registry: &Registry,
+    store: &metadata::Store,
+    pinned: &[PinnedComponent],
+) -> Result<(), OperatorError> {
+    let mut stored = store.component_digests().await?;
+    for PinnedComponent {
+        name,
+        version,
+        digest,
+        ..
+    } in pinned
+    {
+        if stored.contains(digest) {
+            continue;
+        }
+        if let Some(bytes) = registry.bytes(digest) {
+            store.put_component(name, version, digest, &bytes).await?;
+            stored.push(digest.clone());
+        }
+    }
+    Ok(())
+}
+
+/// Takes in the components that are stored on the destination: compiles none of them.
+pub(crate) async fn load(
+    registry: &Registry,
+    store: &metadata::Reader,
+) -> Result<(), OperatorError> {
+    for digest in store.component_digests().await? {
+        if registry.has(&digest) {
+            continue;
+        }
+        let bytes = store.component(&digest).await?;
+        if let Err(error) = registry.hold(&digest, bytes) {
+            // Whoever needs it is told so.
+            tracing::info!(plugin_digest = digest, error = %error, "a stored component cannot be used");
+        }
+    }
+    Ok(())
+}
+
+/// Work that compiles or calls components, off the async threads.
+pub(crate) async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T, OperatorError> + Send + 'static,
+) -> Result<T, OperatorError> {
+    tokio::task::spawn_blocking(work)
+        .await
+        .map_err(sync::Error::from)?
+}

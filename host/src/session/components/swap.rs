@@ -1,0 +1,332 @@
+//! Swaps components of a sync when the operator asks for it: all of one request, or none.
+//!
+//! Whatever can fail comes first, and changes nothing: the successors are compiled,
+//! configured and tried out, and namespaces must go where they go now. Then the work comes
+//! to a boundary ([`crate::sync::Boundary`]), the new pins are persisted with the time from
+//! which they apply, and the pointers are switched.
+//!
+//! A component that gives other answers is swapped only if what it has answered is copied
+//! again. Which namespaces that are is in the same write as the pins, so that a crash leaves
+//! both or neither; see `sync::copy::invalidation` for what follows. While the initial sync copies, the
+//! work is begun anew for it, and finds them as pending as the others.
+
+mod refusal;
+
+use std::{collections::HashSet, sync::Arc, time::Instant};
+
+pub(crate) use refusal::nothing_to_upgrade;
+use refusal::{check, commit_has_begun, not_in_use, other_route, stopped};
+
+use super::{
+    adoption::{configured, local_time, swapped, time_at_rest},
+    pins::{self, blocking, configure},
+};
+use crate::{
+    metadata::{NamespaceKind, PinnedComponent, SessionDocument, SwapDocument},
+    model::{
+        ClusterTime, Namespace, OperatorError, State,
+        plugins::{ComponentSwap, IncompatibilityPolicy, SwapRequest},
+    },
+    mongo::{Cluster, listing},
+    observe::failpoint,
+    plugin::{Chain, InstalledComponent, PreparedSwap, Registry, Slot, SlotSwap, SwapPolicy},
+    session::{
+        active::{ActiveSync, Configured},
+        progress::{
+            monitor::Monitor,
+            patience::{Named, unless_silent},
+        },
+    },
+};
+
+/// What a swap leaves that a silent cluster keeps from being done.
+const UNCHANGED: &str =
+    "The sync runs on the components that it ran on. Call upgrade again once the cluster answers.";
+
+/// A swap of which nothing can fail any more but what is written.
+struct Prepared {
+    at: bson::DateTime,
+    replaced: Vec<Replaced>,
+    successors: PreparedSwap,
+}
+
+/// One slot, before and after.
+#[derive(Clone)]
+struct Replaced {
+    slot: Slot,
+    old: PinnedComponent,
+    new: PinnedComponent,
+    routes: bool,
+}
+
+impl Replaced {
+    /// True if it would have answered otherwise.
+    fn is_incompatible(&self) -> bool {
+        self.old.semantics != self.new.semantics
+    }
+}
+
+/// Swaps components of the sync, between two batches of a running one.
+pub(crate) async fn upgrade(
+    active: &ActiveSync,
+    monitor: &Monitor,
+    upgrade: &SwapRequest,
+) -> Result<(), OperatorError> {
+    let state = active.state().public();
+    if !matches!(state, State::Running | State::Paused) {
+        return Err(nothing_to_upgrade(state));
+    }
+    let configured = configured(active).await?;
+    let clusters = Named::both(active.source.name, active.destination.name);
+    let prepare = prepare(active, &configured, upgrade);
+    let Some(prepared) = unless_silent(monitor, clusters, UNCHANGED, prepare).await? else {
+        return Ok(());
+    };
+    failpoint("swap_ready");
+    let begun = Instant::now();
+    if state == State::Paused {
+        prepared.at_rest(active, &configured.chain).await?;
+    } else {
+        prepared.running(active, monitor, &configured.chain).await?;
+    }
+    let elapsed_ms = u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX);
+    tracing::info!(elapsed_ms, "components swapped");
+    Ok(())
+}
+
+/// `None` if the sync runs on these already.
+async fn prepare(
+    active: &ActiveSync,
+    configured: &Configured,
+    upgrade: &SwapRequest,
+) -> Result<Option<Prepared>, OperatorError> {
+    let (session, registry) = (active.record.get(), &active.runtime.registry);
+    let replaced = replaced(registry, &session, upgrade).await?;
+    if replaced.is_empty() {
+        return Ok(None);
+    }
+    if session.commit_time.is_some() && replaced.iter().any(Replaced::is_incompatible) {
+        return Err(commit_has_begun());
+    }
+    let answers = match upgrade.on_incompatible {
+        IncompatibilityPolicy::Refuse => SwapPolicy::SameAnswers,
+        IncompatibilityPolicy::Recopy => SwapPolicy::AnyAnswers,
+    };
+    let changes: Vec<_> = replaced.iter().map(Replaced::change).collect();
+    let (router, chain) = (configured.router.clone(), configured.chain.clone());
+    let installed = registry.clone();
+    let ready = move || PreparedSwap::new(&installed, &router, &chain, &changes, answers);
+    let successors = blocking(ready).await?;
+    if replaced.iter().any(|replaced| replaced.routes) {
+        check_routes(active, configured, &session, &replaced).await?;
+    }
+    let new: Vec<_> = replaced
+        .iter()
+        .map(|replaced| replaced.new.clone())
+        .collect();
+    pins::store(registry, active.record.store(), &new).await?;
+    Ok(Some(Prepared {
+        at: local_time(active).await?,
+        replaced,
+        successors,
+    }))
+}
+
+/// Every slot whose component is to be another one.
+async fn replaced(
+    registry: &Arc<Registry>,
+    session: &SessionDocument,
+    upgrade: &SwapRequest,
+) -> Result<Vec<Replaced>, OperatorError> {
+    let mut replaced = Vec::new();
+    for ComponentSwap { name, digest } in &upgrade.components {
+        let (registry, wanted) = (registry.clone(), digest.clone());
+        let new = blocking(move || registry.find(&wanted)).await?;
+        let slots = Slot::all(&session.options).into_iter();
+        let own: Vec<_> = slots
+            .filter_map(|(slot, _)| Some((slot, pins::in_slot(&session.pinned, slot)?)))
+            .filter(|(_, own)| own.name == *name)
+            .collect();
+        if own.is_empty() {
+            return Err(not_in_use(name));
+        }
+        for (slot, old) in own {
+            check(&new.info, old, upgrade.on_incompatible)?;
+            if old.digest != new.info.digest {
+                replaced.push(Replaced::new(slot, old, &new));
+            }
+        }
+    }
+    Ok(replaced)
+}
+
+/// Every namespace of the source has to go where it goes now: what is copied is there,
+/// and nothing else is followed.
+async fn check_routes(
+    active: &ActiveSync,
+    configured: &Configured,
+    session: &SessionDocument,
+    replaced: &[Replaced],
+) -> Result<(), OperatorError> {
+    let namespaces = namespaces(active).await?;
+    let mut pinned = session.pinned.clone();
+    for own in &mut pinned {
+        if let Some(replaced) = replaced.iter().find(|other| other.old.slot == own.slot) {
+            own.clone_from(&replaced.new);
+        }
+    }
+    let (registry, router) = (active.runtime.registry.clone(), configured.router.clone());
+    let options = session.options.clone();
+    let routes = replaced.iter().filter(|replaced| replaced.routes);
+    let names: Vec<_> = routes
+        .map(|replaced| format!("{} {}", replaced.new.name, replaced.new.version))
+        .collect();
+    blocking(move || {
+        let successor = configure(&registry, &options, &pinned)?.router;
+        for namespace in namespaces {
+            if router.route(&namespace)? != successor.route(&namespace)? {
+                return Err(other_route(&names, &namespace));
+            }
+        }
+        Ok(())
+    })
+    .await
+}
+
+impl Replaced {
+    fn new(slot: Slot, old: &PinnedComponent, new: &InstalledComponent) -> Self {
+        Self {
+            slot,
+            old: old.clone(),
+            new: pins::pin(slot, new),
+            routes: new.exports("route"),
+        }
+    }
+
+    fn change(&self) -> SlotSwap {
+        SlotSwap {
+            slot: self.slot,
+            digest: self.new.digest.clone(),
+        }
+    }
+}
+
+impl Prepared {
+    /// While no work is done.
+    async fn at_rest(self, active: &ActiveSync, chain: &Chain) -> Result<(), OperatorError> {
+        let affected = self.affected(active, chain).await?;
+        let time = time_at_rest(active).await?;
+        self.carry_out(active, time, affected).await
+    }
+
+    async fn running(
+        self,
+        active: &ActiveSync,
+        monitor: &Monitor,
+        chain: &Chain,
+    ) -> Result<(), OperatorError> {
+        let clusters = Named::both(active.source.name, active.destination.name);
+        let boundary = unless_silent(monitor, clusters, UNCHANGED, async {
+            active.boundary().await.ok_or_else(stopped)?
+        })
+        .await?;
+        if boundary.copying && self.replaced.iter().any(Replaced::is_incompatible) {
+            drop(boundary);
+            active.stop_in_call().await?;
+            let swapped = self.at_rest(active, chain).await;
+            let configured = configured(active)
+                .await
+                .inspect_err(|error| active.fail(error.clone()))?;
+            active.spawn(&configured).await;
+            return swapped;
+        }
+        let affected = self.affected(active, chain).await?;
+        let copy_again = !affected.is_empty();
+        self.carry_out(active, boundary.time, affected).await?;
+        boundary.swapped(copy_again);
+        Ok(())
+    }
+
+    /// The collections, by id, whose documents would have been answered otherwise.
+    async fn affected(
+        &self,
+        active: &ActiveSync,
+        chain: &Chain,
+    ) -> Result<Vec<String>, OperatorError> {
+        let replaced = self.replaced.iter();
+        let slots: Vec<_> = replaced
+            .filter(|replaced| replaced.is_incompatible())
+            .map(|replaced| replaced.slot)
+            .collect();
+        if slots.is_empty() {
+            return Ok(Vec::new());
+        }
+        let mut affected = Vec::new();
+        for namespace in active.record.store().namespaces().await? {
+            let depends = |slot: &Slot| chain.depends_on(*slot, &namespace.source);
+            let depends = tokio::task::block_in_place(|| {
+                let all: Result<Vec<_>, _> = slots.iter().map(depends).collect();
+                all.map(|all| all.contains(&true))
+            })?;
+            if depends && namespace.kind == NamespaceKind::Collection {
+                affected.push(namespace.id);
+            }
+        }
+        Ok(affected)
+    }
+
+    /// Persists, then switches.
+    async fn carry_out(
+        self,
+        active: &ActiveSync,
+        time: ClusterTime,
+        affected: Vec<String>,
+    ) -> Result<(), OperatorError> {
+        let replaced = self.replaced.into_iter().map(|mut replaced| {
+            replaced.new.since = Some(time);
+            replaced
+        });
+        let replaced: Vec<_> = replaced.collect();
+        let swaps: Vec<SwapDocument> = replaced
+            .iter()
+            .map(|one| swapped(self.at, &one.old, &one.new, one.is_incompatible()))
+            .collect();
+        for swap in &swaps {
+            tracing::info!(plugin = swap.name, plugin_digest = swap.to_digest, slot = swap.slot, cluster_time = %time, recopied = swap.recopied, "a component is swapped");
+        }
+        active
+            .update(|session| {
+                for own in &mut session.pinned {
+                    if let Some(one) = replaced.iter().find(|one| one.new.slot == own.slot) {
+                        own.clone_from(&one.new);
+                    }
+                }
+                session.swaps.extend(swaps);
+                let listed: HashSet<_> = session.recopy.iter().cloned().collect();
+                let more = affected.into_iter().filter(|id| !listed.contains(id));
+                session.recopy.extend(more);
+            })
+            .await?;
+        failpoint("swap_persisted");
+        self.successors.switch();
+        failpoint("swap_switched");
+        Ok(())
+    }
+}
+
+/// Every namespace that the sync knows or that is on the source now.
+async fn namespaces(active: &ActiveSync) -> Result<HashSet<Namespace>, OperatorError> {
+    let known = active.record.store().namespaces().await?;
+    let mut all: HashSet<_> = known
+        .into_iter()
+        .map(|namespace| namespace.source)
+        .collect();
+    all.extend(on_source(&active.source).await?);
+    Ok(all)
+}
+
+async fn on_source(source: &Cluster) -> Result<Vec<Namespace>, crate::mongo::Error> {
+    let mut found = listing::user_namespaces(&source.client).await?;
+    found.retain(|namespace| !namespace.is_internal());
+    Ok(found)
+}

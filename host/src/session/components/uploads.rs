@@ -1,0 +1,135 @@
+//! Components that operators upload: compiled, and stored on the destination.
+
+use std::{sync::Arc, time::Duration};
+
+use parking_lot::{Mutex, MutexGuard};
+use tokio::{sync::Semaphore, time::timeout};
+
+use super::pins::blocking;
+use crate::{
+    metadata::{self, PinnedComponent},
+    model::{ErrorName, OperatorError},
+    plugin::{ComponentInfo, InstalledComponent, InstalledPlugin, Registry},
+};
+
+/// How long an upload waits to be compiled. One with a language's runtime takes 12 s on a quiet machine.
+const COMPILE_WITHIN: Duration = Duration::from_secs(120);
+
+/// What is held in memory of uploads before a sync begins: two of the largest.
+const HELD_BYTES: usize = 128 << 20;
+
+/// Components that were uploaded before a sync has made one of the clusters the destination.
+pub(crate) struct Uploads {
+    held: Mutex<Vec<Upload>>,
+    /// One is compiled at a time: that bounds the memory that it takes.
+    compiling: Arc<Semaphore>,
+}
+
+#[derive(Clone)]
+struct Upload {
+    info: ComponentInfo,
+    bytes: Arc<[u8]>,
+}
+
+impl Default for Uploads {
+    fn default() -> Self {
+        Self {
+            held: Mutex::default(),
+            compiling: Arc::new(Semaphore::new(1)),
+        }
+    }
+}
+
+impl Uploads {
+    /// Holds a component, once however often it is uploaded.
+    pub(crate) fn hold(&self, info: &ComponentInfo, bytes: Arc<[u8]>) -> Result<(), OperatorError> {
+        let mut held = self.all();
+        if held.iter().any(|upload| upload.info.digest == info.digest) {
+            return Ok(());
+        }
+        let together: usize = held.iter().map(|upload| upload.bytes.len()).sum();
+        if together + bytes.len() > HELD_BYTES {
+            return Err(OperatorError::new(
+                ErrorName::BodyTooLarge,
+                format!(
+                    "Until the sync begins, uploads are held in memory, {HELD_BYTES} bytes together; with this one \
+                     they would have {}. Delete one of them, or upload this one once the sync has begun.",
+                    together + bytes.len()
+                ),
+            ));
+        }
+        let info = info.clone();
+        held.push(Upload { info, bytes });
+        Ok(())
+    }
+
+    pub(crate) fn forget(&self, digest: &str) {
+        self.all().retain(|upload| upload.info.digest != digest);
+    }
+
+    /// Stores them on the destination.
+    pub(crate) async fn store(&self, store: &metadata::Store) -> Result<(), OperatorError> {
+        let uploads = self.all().clone();
+        for Upload { info, bytes } in uploads {
+            put(store, &info, &bytes).await?;
+        }
+        self.all().clear();
+        Ok(())
+    }
+
+    /// Takes a component into the registry, after all checks. A compilation that takes too long
+    /// goes on, and the next upload of the component finds it done.
+    pub(crate) async fn compile(
+        &self,
+        registry: Arc<Registry>,
+        bytes: Arc<[u8]>,
+    ) -> Result<InstalledComponent, OperatorError> {
+        let compiling = self.compiling.clone();
+        let compiled = timeout(COMPILE_WITHIN, async move {
+            let permit = compiling
+                .acquire_owned()
+                .await
+                .map_err(|error| OperatorError::new(ErrorName::InternalError, error.to_string()))?;
+            blocking(move || {
+                let _permit = permit;
+                registry.add(&bytes)
+            })
+            .await
+        });
+        compiled.await.unwrap_or_else(|_elapsed| {
+            Err(OperatorError::new(
+                ErrorName::PluginNotSupported,
+                format!(
+                    "The component was not compiled within {} seconds, and nothing is stored. The compilation goes \
+                     on: upload the component again in a while.",
+                    COMPILE_WITHIN.as_secs()
+                ),
+            ))
+        })
+    }
+
+    fn all(&self) -> MutexGuard<'_, Vec<Upload>> {
+        self.held.lock()
+    }
+}
+
+/// Stores a component, unless it is stored.
+pub(crate) async fn put(
+    store: &metadata::Store,
+    info: &ComponentInfo,
+    bytes: &[u8],
+) -> Result<(), OperatorError> {
+    let stored = store.component_digests().await?;
+    if stored.contains(&info.digest) {
+        return Ok(());
+    }
+    Ok(store
+        .put_component(&info.name, &info.version, &info.digest, bytes)
+        .await?)
+}
+
+pub(crate) fn shown(component: InstalledComponent, pinned: &[PinnedComponent]) -> InstalledPlugin {
+    let digest = &component.info.digest;
+    let in_use = pinned.iter().any(|pinned| pinned.digest == *digest);
+    InstalledPlugin { component, in_use }
+}

@@ -1,0 +1,65 @@
+//! Whether a commit is possible, and how far a sync is behind.
+
+use super::{
+    monitor::Monitor,
+    patience::{Named, silent},
+};
+use crate::{
+    metadata::Phase,
+    session::active::{ActiveSync, state::SyncState},
+    sync::Activity,
+};
+
+/// The most lag with which a commit is allowed (mongosync's documentation of `canCommit`).
+const MAX_COMMIT_LAG_SECONDS: u32 = 30;
+
+/// Why commit is not possible now; `None` if it is.
+pub(crate) fn cannot_commit(active: &ActiveSync, monitor: &Monitor) -> Option<String> {
+    let session = active.record.get();
+    let state = active.state();
+    if let Some(reason) = state.reason() {
+        return Some(format!("The work has stopped: {reason}"));
+    }
+    if !matches!(state, SyncState::Running) {
+        return Some(format!("The state is {}.", state.public()));
+    }
+    let clusters = Named::both(active.source.name, active.destination.name);
+    let step = active.status.activity();
+    if session.phase < Phase::ChangeEventApplication {
+        Some("The initial sync is running.".to_owned())
+    } else if let Some(silence) = silent(monitor, clusters) {
+        Some(silence)
+    } else if step == Activity::Recopy || !session.recopy.is_empty() {
+        Some("Collections are copied again after a swap.".to_owned())
+    } else if step != Activity::ChangeEventApplication {
+        Some("The work is beginning.".to_owned())
+    } else {
+        lags(lag_seconds(active, monitor))
+    }
+}
+
+/// Why a commit is not possible with this lag.
+fn lags(lag_seconds: Option<u32>) -> Option<String> {
+    match lag_seconds {
+        None => Some("No change event position is known yet.".to_owned()),
+        Some(lag) if lag > MAX_COMMIT_LAG_SECONDS => Some(format!(
+            "The lag is {lag} seconds, more than {MAX_COMMIT_LAG_SECONDS}."
+        )),
+        Some(_) => None,
+    }
+}
+
+/// Source time between the newest write and the newest applied event, at a commit the commit's
+/// time; `None` while a cluster is silent, and while nothing is to be applied.
+pub(crate) fn lag_seconds(active: &ActiveSync, monitor: &Monitor) -> Option<u32> {
+    let is_known = monitor.silence(active.destination.name).is_none()
+        && monitor.newest(active.source.name).is_some();
+    match active.state() {
+        SyncState::Running if is_known => monitor.lag_seconds(active.source.name),
+        SyncState::Committing if is_known => {
+            let commit_time = active.record.get().commit_time?;
+            Some(active.applied()?.seconds_behind(commit_time))
+        }
+        _ => None,
+    }
+}

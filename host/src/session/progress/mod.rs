@@ -1,0 +1,297 @@
+//! Makes the snapshot that `/progress` shows.
+
+pub(super) mod commit;
+mod components;
+pub(super) mod monitor;
+pub(super) mod notices;
+mod pace;
+pub(super) mod patience;
+
+use crate::{
+    metadata::{LeaseDocument, Phase, SessionDocument, UpgradeDocument},
+    model::{
+        Progress, Readiness, StartOptions, State,
+        latency::LatencyHistogram,
+        options::ClusterName,
+        progress::{
+            CopyProgress, Endpoint, FeatureSetProgress, IndexProgress, LeaseProgress, Upgrade,
+            UpgradeProgress,
+        },
+    },
+    observe,
+    plugin::{Registry, plaintext_secrets},
+    session::active::{ActiveSync, state::SyncState},
+    sync::Activity,
+};
+use commit::{cannot_commit, lag_seconds};
+use monitor::Monitor;
+use patience::{Named, seconds, silent};
+
+const NOT_VERIFIED: &str =
+    "Copied data is not verified by this release. Compare both clusters before you rely on it.";
+const WAS_NOT_VERIFIED: &str = "Copied data was not verified by this release. docs/cutover.md says how both clusters are compared.";
+const NOT_BLOCKED: &str =
+    "Writes to the destination are not blocked. Make sure that nothing else writes to it.";
+
+/// Whether both clusters answer, at a host of this role whose sync is in this state.
+pub(crate) fn readiness(role: &'static str, state: Option<State>, monitor: &Monitor) -> Readiness {
+    let silent = monitor.silent();
+    let answers = |name: ClusterName| (name.as_str(), monitor.silence(name).is_none());
+    Readiness {
+        clusters: [ClusterName::Cluster0, ClusterName::Cluster1].map(answers),
+        ready: silent.is_none(),
+        role,
+        state,
+        reason: silent.map(|(name, silence)| {
+            let cluster = name.as_str();
+            format!("{cluster} has not answered for {}.", seconds(silence))
+        }),
+    }
+}
+
+/// Of a host that does not work on a sync.
+pub(crate) fn idle(id: &str, registry: &Registry) -> Progress {
+    Progress {
+        feature_set: components::snapshot(registry, None),
+        ..unknown(id)
+    }
+}
+
+/// Of a host that knows of no sync.
+pub(crate) fn unknown(id: &str) -> Progress {
+    Progress {
+        state: State::Idle,
+        info: None,
+        cannot_commit: Some("No sync has been started.".to_owned()),
+        can_write: false,
+        lag_seconds: None,
+        total_events_applied: 0,
+        copy: CopyProgress::default(),
+        indexes: IndexProgress::default(),
+        seconds_to_catch_up: None,
+        oplog_seconds_remaining: None,
+        warnings: Vec::new(),
+        source: Endpoint::default(),
+        destination: Endpoint::default(),
+        safe: None,
+        reported: None,
+        mongosync_id: id.to_owned(),
+        coordinator_id: id.to_owned(),
+        collections: Vec::new(),
+        quarantined: 0,
+        apply_latency: LatencyHistogram::default(),
+        plugins: Vec::new(),
+        feature_set: FeatureSetProgress::default(),
+        lease: None,
+        upgrade: UpgradeProgress {
+            binary_version: observe::VERSION,
+            ..UpgradeProgress::default()
+        },
+    }
+}
+
+/// Of the host that works on the sync.
+pub(crate) fn of(active: &ActiveSync, monitor: &Monitor) -> Progress {
+    let (document, sync_state) = (active.record.get(), active.state());
+    let (state, status) = (sync_state.public(), &active.status);
+    let id = &active.runtime.instance;
+    let lag_seconds = lag_seconds(active, monitor);
+    Progress {
+        state,
+        info: info(state, status.activity(), document.phase, status.copy()),
+        cannot_commit: cannot_commit(active, monitor),
+        can_write: state == State::Committed,
+        lag_seconds,
+        total_events_applied: status.events_shown(),
+        copy: status.copy(),
+        indexes: status.indexes(),
+        seconds_to_catch_up: lag_seconds
+            .zip(monitor.rate())
+            .filter(|_| document.phase >= Phase::ChangeEventApplication)
+            .and_then(|(lag, rate)| catch_up(lag, rate)),
+        oplog_seconds_remaining: oplog_seconds_remaining(active, monitor),
+        warnings: warnings(active, monitor, &document),
+        source: endpoint(monitor, document.options.source),
+        destination: endpoint(monitor, document.options.destination),
+        safe: status.safe(),
+        reported: status.reported(),
+        mongosync_id: id.clone(),
+        coordinator_id: id.clone(),
+        collections: status.collections(),
+        quarantined: status.quarantined(),
+        apply_latency: status.apply_latency(),
+        plugins: active
+            .configured()
+            .map(|configured| configured.chain.metrics())
+            .unwrap_or_default(),
+        feature_set: components::snapshot(&active.runtime.registry, Some(&document)),
+        lease: Some(LeaseProgress {
+            ours: active.lease.fence().is_open(),
+            paused_ms: active.paused_ms(),
+            ..lease(active.lease.document())
+        }),
+        upgrade: upgrade(document.metadata_version, document.upgrades),
+    }
+}
+
+/// For how long the source's oplog will still hold the position.
+fn oplog_seconds_remaining(active: &ActiveSync, monitor: &Monitor) -> Option<u64> {
+    if !matches!(active.state(), SyncState::Running) {
+        return None;
+    }
+    let source = active.source.name;
+    let session = active.record.get();
+    let safe = active.status.safe().unwrap_or(session.start_time);
+    let newest = monitor.newest(source)?;
+    let behind = u64::from(safe.seconds_behind(newest));
+    Some(monitor.window_seconds(source)?.saturating_sub(behind))
+}
+
+pub(crate) fn lease(document: &LeaseDocument) -> LeaseProgress {
+    LeaseProgress {
+        ours: false,
+        instance: document.instance.clone(),
+        holder: document.holder.clone(),
+        release: document.release.clone(),
+        term: document.term,
+        paused_ms: None,
+    }
+}
+
+pub(crate) fn upgrade(metadata_version: i32, history: Vec<UpgradeDocument>) -> UpgradeProgress {
+    let entry = |upgrade: UpgradeDocument| Upgrade {
+        at: upgrade.at.try_to_rfc3339_string().unwrap_or_default(),
+        from_binary: upgrade.from_binary,
+        to_binary: upgrade.to_binary,
+        from_metadata: upgrade.from_metadata,
+        to_metadata: upgrade.to_metadata,
+        paused_ms: upgrade.paused_ms,
+        outcome: upgrade.outcome,
+    };
+    UpgradeProgress {
+        metadata_version: Some(metadata_version),
+        binary_version: observe::VERSION,
+        history: history.into_iter().map(entry).collect(),
+    }
+}
+
+/// Work that begins again is shown as the step that it had reached.
+fn info(state: State, step: Activity, phase: Phase, copied: CopyProgress) -> Option<&'static str> {
+    let begins = matches!(step, Activity::Waiting | Activity::Initializing);
+    let step = match phase {
+        Phase::CollectionCopy if begins && copied.copied_documents > 0 => Activity::CollectionCopy,
+        Phase::IndexBuild if begins => Activity::IndexBuild,
+        Phase::ChangeEventApplication if begins => Activity::ChangeEventApplication,
+        Phase::Restore if begins => Activity::Restoring,
+        _ => step,
+    };
+    match state {
+        State::Paused => Some("paused"),
+        State::Committed => Activity::Committed.info(),
+        State::Committing if step == Activity::ChangeEventApplication => {
+            Activity::WaitingForCommit.info()
+        }
+        _ => step.info(),
+    }
+}
+
+/// Seconds until `lag` is gone when `rate` seconds of events are applied a second.
+fn catch_up(lag: u32, rate: f64) -> Option<u64> {
+    match lag {
+        0 | 1 => Some(0),
+        #[expect(
+            clippy::cast_possible_truncation,
+            clippy::cast_sign_loss,
+            reason = "positive, and shown rounded"
+        )]
+        _ if rate > 1.0 => Some((f64::from(lag) / (rate - 1.0)).ceil() as u64),
+        _ => None,
+    }
+}
+
+fn warnings(active: &ActiveSync, monitor: &Monitor, document: &SessionDocument) -> Vec<String> {
+    let state = active.state();
+    let mut warnings: Vec<_> = state.reason().iter().map(ToString::to_string).collect();
+    let clusters = Named::both(active.source.name, active.destination.name);
+    if let Some(silence) = silent(monitor, clusters) {
+        warnings.push(format!(
+            "{silence} What is shown of it is what was known before."
+        ));
+    }
+    warnings.extend(
+        document
+            .not_restored
+            .iter()
+            .map(|what| format!("Not restored on the destination: {what}")),
+    );
+    warnings.extend(active.lease.warning());
+    warnings.extend(active.refused());
+    match active.status.quarantined() {
+        0 => {}
+        held => warnings.push(format!(
+            "Documents in quarantine, and not on the destination: {held}. See GET /api/v1/quarantine."
+        )),
+    }
+    warnings.extend(keys_in_clear(&document.options));
+    warnings.extend(document.warnings.iter().cloned());
+    let standing: &[&str] = match state {
+        // Applications write by now, and the source is not compared with any more.
+        SyncState::Committed => &[WAS_NOT_VERIFIED],
+        _ => &[NOT_VERIFIED, NOT_BLOCKED],
+    };
+    warnings.extend(standing.iter().copied().map(str::to_owned));
+    warnings
+}
+
+/// What an operator is told of secrets that stand in the options, and with them in the metadata.
+pub(crate) fn keys_in_clear(options: &StartOptions) -> Option<String> {
+    let fields = plaintext_secrets(options);
+    (!fields.is_empty()).then(|| {
+        format!(
+            "Secrets in clear, readable for everybody who can read the destination's metadata: {}. For the next sync, put \
+             each into a file of --secretsDir and give {{\"$secret\": \"FILE\"}} in its place; drop the database \
+             mongosync_internal_tidegate once this sync is committed.",
+            fields.join(", ")
+        )
+    })
+}
+
+pub(crate) fn endpoint(monitor: &Monitor, name: ClusterName) -> Endpoint {
+    Endpoint {
+        cluster: name.as_str(),
+        address: monitor.address(name),
+        ping_ms: monitor.ping_ms(name),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn f60_info_never_goes_back_to_initializing() {
+        let copied = |copied_documents| CopyProgress {
+            copied_documents,
+            ..CopyProgress::default()
+        };
+        for (phase, documents, shown) in [
+            (Phase::CollectionCopy, 0, Activity::Initializing),
+            (Phase::CollectionCopy, 1, Activity::CollectionCopy),
+            (Phase::IndexBuild, 1, Activity::IndexBuild),
+            (
+                Phase::ChangeEventApplication,
+                1,
+                Activity::ChangeEventApplication,
+            ),
+            (Phase::Restore, 1, Activity::Restoring),
+        ] {
+            let info = info(
+                State::Running,
+                Activity::Initializing,
+                phase,
+                copied(documents),
+            );
+            assert_eq!(info, shown.info(), "{phase:?}");
+        }
+    }
+}

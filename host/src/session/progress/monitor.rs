@@ -1,0 +1,218 @@
+//! Watches both clusters: latency, the newest write, and for how long a cluster is silent.
+//!
+//! Each cluster is asked by a task of its own, so that a frozen one does not hide the other.
+//! The monitor never decides anything.
+
+use std::{sync::Arc, time::Duration};
+
+use parking_lot::Mutex;
+use tokio::time::timeout;
+use tokio_util::sync::CancellationToken;
+
+use super::pace::Pace;
+use crate::{
+    model::{ClusterTime, options::ClusterName},
+    mongo::{
+        Cluster, Moment, last_write, ping_ms,
+        preflight::{Identity, oplog_window_seconds},
+    },
+};
+
+/// Silence: a cluster that has not answered for this long. What was read from it is unknown then.
+pub(crate) const SILENCE: Duration = Duration::from_secs(2);
+
+const EVERY: Duration = Duration::from_millis(500);
+
+/// A question that is not answered in this time is asked again.
+const ANSWER_WITHIN: Duration = Duration::from_secs(5);
+
+/// The oplog's window moves slowly.
+const ROUNDS_A_WINDOW: u32 = 60;
+
+/// What one cluster has answered.
+#[derive(Clone, Debug)]
+struct Answers {
+    /// The time of the last answer.
+    at: Moment,
+    ping_ms: Option<u64>,
+    /// The newest write.
+    newest: Option<ClusterTime>,
+    /// Seconds of history in the oplog; asked of the source of a sync alone.
+    window_seconds: Option<u64>,
+}
+
+impl Answers {
+    fn silence(&self) -> Option<Duration> {
+        Some(self.at.elapsed()).filter(|silence| *silence > SILENCE)
+    }
+}
+
+pub(crate) struct Monitor {
+    clusters: [Cluster; 2],
+    addresses: [String; 2],
+    answers: [Mutex<Answers>; 2],
+    begun: Moment,
+    pace: Mutex<Pace>,
+    /// The source of the sync that this host works on.
+    source: Mutex<Option<ClusterName>>,
+    stop: CancellationToken,
+}
+
+impl Monitor {
+    pub(crate) fn start(clusters: [Cluster; 2], identities: [Identity; 2]) -> Arc<Self> {
+        let connected = || {
+            Mutex::new(Answers {
+                at: Moment::now(),
+                ping_ms: Some(0),
+                newest: None,
+                window_seconds: None,
+            })
+        };
+        let monitor = Arc::new(Self {
+            clusters,
+            addresses: identities.map(|identity| identity.primary),
+            answers: [connected(), connected()],
+            begun: Moment::now(),
+            pace: Mutex::default(),
+            source: Mutex::default(),
+            stop: CancellationToken::new(),
+        });
+        for name in [ClusterName::Cluster0, ClusterName::Cluster1] {
+            tokio::spawn(monitor.clone().ask(name));
+        }
+        monitor
+    }
+
+    /// A sync from this source begins to be worked on.
+    pub(crate) fn begin(&self, source: ClusterName) {
+        *self.source.lock() = Some(source);
+        *self.pace.lock() = Pace::default();
+    }
+
+    /// No sync is worked on any more.
+    pub(crate) fn end(&self) {
+        *self.source.lock() = None;
+    }
+
+    pub(crate) fn stop(&self) {
+        self.stop.cancel();
+    }
+
+    /// Returns when the monitor has been stopped.
+    pub(crate) async fn stopped(&self) {
+        self.stop.cancelled().await;
+    }
+
+    /// For how long a cluster has not answered; `None` while it answers.
+    pub(crate) fn silence(&self, name: ClusterName) -> Option<Duration> {
+        self.answers(name).silence()
+    }
+
+    /// The first cluster that does not answer, and for how long it has not.
+    pub(crate) fn silent(&self) -> Option<(ClusterName, Duration)> {
+        [ClusterName::Cluster0, ClusterName::Cluster1]
+            .into_iter()
+            .find_map(|name| Some((name, self.silence(name)?)))
+    }
+
+    /// `None` while it is not known.
+    pub(crate) fn ping_ms(&self, name: ClusterName) -> Option<u64> {
+        let answers = self.answers(name);
+        answers.ping_ms.filter(|_| answers.silence().is_none())
+    }
+
+    /// The newest write; `None` while it is not known.
+    pub(crate) fn newest(&self, name: ClusterName) -> Option<ClusterTime> {
+        let answers = self.answers(name);
+        answers.newest.filter(|_| answers.silence().is_none())
+    }
+
+    /// Seconds of history in a source's oplog.
+    pub(crate) fn window_seconds(&self, name: ClusterName) -> Option<u64> {
+        self.answers(name).window_seconds
+    }
+
+    /// For how many seconds of source time the applied position is behind; `None` while it is not
+    /// known.
+    pub(crate) fn lag_seconds(&self, source: ClusterName) -> Option<u32> {
+        let newest = self.newest(source)?;
+        self.pace.lock().lag_seconds(self.begun.elapsed(), newest)
+    }
+
+    /// Seconds of source time that are applied in a second.
+    pub(crate) fn rate(&self) -> Option<f64> {
+        self.pace.lock().rate(self.begun.elapsed())
+    }
+
+    /// Notes up to when the changes of a source are applied.
+    pub(crate) fn note_applied(&self, applied: ClusterTime, newest: ClusterTime) {
+        self.pace.lock().note(self.begun.elapsed(), applied, newest);
+    }
+
+    /// `host:port` of a cluster's primary, as of the connection.
+    pub(crate) fn address(&self, name: ClusterName) -> String {
+        let [address0, address1] = &self.addresses;
+        match name {
+            ClusterName::Cluster0 => address0.clone(),
+            ClusterName::Cluster1 => address1.clone(),
+        }
+    }
+
+    async fn ask(self: Arc<Self>, name: ClusterName) {
+        let [cluster0, cluster1] = &self.clusters;
+        let cluster = match name {
+            ClusterName::Cluster0 => cluster0,
+            ClusterName::Cluster1 => cluster1,
+        };
+        let mut round = 0_u32;
+        while !self.stop.is_cancelled() {
+            // A cluster that refuses or is late has not answered.
+            let _ = timeout(ANSWER_WITHIN, self.ask_once(cluster, round)).await;
+            round = round.wrapping_add(1);
+            tokio::select! {
+                () = self.stop.cancelled() => return,
+                () = tokio::time::sleep(EVERY) => {}
+            }
+        }
+    }
+
+    async fn ask_once(&self, cluster: &Cluster, round: u32) {
+        let Some(ping_ms) = ping_ms(cluster).await else {
+            return;
+        };
+        tracing::trace!(cluster = cluster.name.as_str(), ping_ms, "ping");
+        self.note(cluster.name, |answers| {
+            answers.at = Moment::now();
+            answers.ping_ms = Some(ping_ms);
+        });
+        if let Ok(newest) = last_write(cluster).await {
+            self.note(cluster.name, |answers| answers.newest = Some(newest));
+        }
+        let is_due =
+            round.is_multiple_of(ROUNDS_A_WINDOW) || self.window_seconds(cluster.name).is_none();
+        if is_due && self.is_source(cluster.name) {
+            let window = oplog_window_seconds(cluster).await;
+            self.note(cluster.name, |answers| answers.window_seconds = window);
+        }
+    }
+
+    fn is_source(&self, name: ClusterName) -> bool {
+        *self.source.lock() == Some(name)
+    }
+
+    fn cell(&self, name: ClusterName) -> &Mutex<Answers> {
+        let [answers0, answers1] = &self.answers;
+        match name {
+            ClusterName::Cluster0 => answers0,
+            ClusterName::Cluster1 => answers1,
+        }
+    }
+
+    fn answers(&self, name: ClusterName) -> Answers {
+        self.cell(name).lock().clone()
+    }
+
+    fn note(&self, name: ClusterName, change: impl FnOnce(&mut Answers)) {
+        change(&mut self.cell(name).lock());
+    }
+}

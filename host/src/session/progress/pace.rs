@@ -1,0 +1,131 @@
+//! How far a sync is behind, and how fast it comes nearer.
+//!
+//! The position moves when a round of events is finished, in steps. Between two steps the source's
+//! time goes on, and a plain difference would rise and fall with each round. So the lag is what it was
+//! at the last step, and more only where the next step is later than the one before it was.
+
+use std::{collections::VecDeque, time::Duration};
+
+use crate::model::ClusterTime;
+
+/// The rate is that of this time.
+const WINDOW: Duration = Duration::from_secs(60);
+
+/// The longest time between two steps that is taken as the way of the sync.
+const LONGEST_STEP: Duration = Duration::from_secs(10);
+
+/// Steps of a position, by a clock that begins anywhere.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Pace {
+    /// Oldest first, at most a window of them.
+    steps: VecDeque<Step>,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Step {
+    at: Duration,
+    applied: ClusterTime,
+    lag_seconds: u32,
+}
+
+impl Pace {
+    /// Notes what is applied at a moment, and what is newest on the source.
+    pub(crate) fn note(&mut self, at: Duration, applied: ClusterTime, newest: ClusterTime) {
+        let last = self.steps.back().map(|step| step.applied);
+        if last == Some(applied) {
+            return;
+        }
+        if last.is_some_and(|last| last > applied) {
+            // Work that was dropped goes on from an earlier position.
+            self.steps.clear();
+        }
+        self.steps.push_back(Step {
+            at,
+            applied,
+            lag_seconds: applied.seconds_behind(newest),
+        });
+        // One step before the window stays: the rate is taken from there.
+        while self
+            .steps
+            .get(1)
+            .is_some_and(|second| at.saturating_sub(second.at) > WINDOW)
+        {
+            self.steps.pop_front();
+        }
+    }
+
+    /// The lag at a moment at which `newest` is newest on the source; `None` while no position is
+    /// known. Never more than the plain difference.
+    pub(crate) fn lag_seconds(&self, now: Duration, newest: ClusterTime) -> Option<u32> {
+        let last = self.steps.back()?;
+        let before = self.steps.iter().rev().nth(1);
+        let step = before.map_or(Duration::ZERO, |before| last.at.saturating_sub(before.at));
+        let overdue = now
+            .saturating_sub(last.at)
+            .saturating_sub(step.min(LONGEST_STEP));
+        let overdue = u32::try_from(overdue.as_secs()).unwrap_or(u32::MAX);
+        let steady = last.lag_seconds.saturating_add(overdue);
+        Some(steady.min(last.applied.seconds_behind(newest)))
+    }
+
+    /// Seconds of source time that are applied in a second; `None` while it is not known.
+    pub(crate) fn rate(&self, now: Duration) -> Option<f64> {
+        let (first, last) = (self.steps.front()?, self.steps.back()?);
+        let passed = now.saturating_sub(first.at);
+        (passed >= Duration::from_secs(1))
+            .then(|| f64::from(first.applied.seconds_behind(last.applied)) / passed.as_secs_f64())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn time(seconds: u32) -> ClusterTime {
+        ClusterTime {
+            seconds,
+            increment: 1,
+        }
+    }
+
+    fn at(seconds: u64) -> Duration {
+        Duration::from_secs(seconds)
+    }
+
+    /// Rounds of four seconds each, 20 behind: the plain difference would go from 20 to 24 and back.
+    #[test]
+    fn f60_the_lag_is_steady_within_a_round() {
+        let mut pace = Pace::default();
+        let mut seen = Vec::new();
+        for second in 0..20_u32 {
+            let round = second / 4 * 4;
+            pace.note(at(second.into()), time(100 + round), time(120 + second));
+            seen.push(pace.lag_seconds(at(second.into()), time(120 + second)));
+        }
+        assert!(seen[4..].iter().all(|lag| *lag == Some(20)), "{seen:?}");
+        // A position that stands still is told.
+        assert_eq!(pace.lag_seconds(at(26), time(146)), Some(26));
+        // On a source without writes there is nothing to be behind of.
+        assert_eq!(pace.lag_seconds(at(90), time(116)), Some(0));
+    }
+
+    #[test]
+    fn f60_the_rate_is_known_within_a_round() {
+        let mut pace = Pace::default();
+        assert_eq!(
+            (pace.lag_seconds(at(9), time(9)), pace.rate(at(9))),
+            (None, None)
+        );
+        for second in 0..=100_u32 {
+            pace.note(at(second.into()), time(second / 5 * 15), time(1_000));
+        }
+        for now in 100..104 {
+            let rate = pace.rate(at(now)).expect("known");
+            assert!((2.5..3.5).contains(&rate), "{rate}");
+        }
+        // It has gone back: what was before says nothing.
+        pace.note(at(104), time(10), time(1_000));
+        assert_eq!(pace.lag_seconds(at(104), time(1_000)), Some(990));
+        assert_eq!(pace.rate(at(104)), None);
+    }
+}

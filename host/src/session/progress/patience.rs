@@ -1,0 +1,127 @@
+//! Bounded waits: a call answers although a cluster does not.
+//!
+//! A call waits for a cluster as long as that one answers the monitor, up to a limit. What it
+//! gives up is said by name: which cluster, since when, and what was not done.
+
+use std::{fmt, time::Duration};
+
+use super::monitor::{Monitor, SILENCE};
+use crate::{
+    model::{ErrorName, OperatorError, options::ClusterName},
+    mongo::Moment,
+};
+
+/// The longest wait for a cluster that answers the monitor but does not do what it is asked.
+const LIMIT: Duration = Duration::from_secs(5);
+
+/// The shortest wait. A cluster that was silent may be back: the work itself finds out first.
+const LEAST: Duration = Duration::from_millis(1_500);
+
+const LOOK_EVERY: Duration = Duration::from_millis(50);
+
+/// A cluster and its part in a sync, as sentences name it.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Named(ClusterName, &'static str);
+
+impl Named {
+    pub(crate) fn source(name: ClusterName) -> Self {
+        Self(name, "source")
+    }
+
+    pub(crate) fn destination(name: ClusterName) -> Self {
+        Self(name, "destination")
+    }
+
+    pub(crate) fn both(source: ClusterName, destination: ClusterName) -> [Self; 2] {
+        [Self::source(source), Self::destination(destination)]
+    }
+}
+
+impl fmt::Display for Named {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} (the {})", self.0.as_str(), self.1)
+    }
+}
+
+/// "7 seconds".
+pub(crate) fn seconds(time: Duration) -> String {
+    match time.as_secs() {
+        1 => "1 second".to_owned(),
+        seconds => format!("{seconds} seconds"),
+    }
+}
+
+/// Does `work`, which waits for a cluster, and gives up when that one is silent, or after
+/// [`LIMIT`]. An error says what it leaves as it is: `left_undone`, a sentence.
+pub(crate) async fn patiently<T>(
+    monitor: &Monitor,
+    cluster: Named,
+    left_undone: &str,
+    work: impl Future<Output = Result<T, OperatorError>>,
+) -> Result<T, OperatorError> {
+    tokio::select! {
+        biased;
+        done = work => done.map_err(|error| OperatorError {
+            message: format!("{left_undone} {}", error.message),
+            ..error
+        }),
+        waited = patience(monitor, cluster.0) => Err(OperatorError::new(
+            ErrorName::ConnectionFailed,
+            format!("{cluster} has not answered for {}. {left_undone}", seconds(waited)),
+        )),
+    }
+}
+
+/// Like [`patiently`], for work that needs both clusters and may take long: gives up when one is silent.
+pub(crate) async fn unless_silent<T>(
+    monitor: &Monitor,
+    clusters: [Named; 2],
+    left_undone: &str,
+    work: impl Future<Output = Result<T, OperatorError>>,
+) -> Result<T, OperatorError> {
+    tokio::select! {
+        biased;
+        done = work => done,
+        silent = silence(monitor, clusters) => Err(OperatorError::new(
+            ErrorName::ConnectionFailed,
+            format!("{silent} {left_undone}"),
+        )),
+    }
+}
+
+/// Returns when one of the clusters is silent, with the sentence that says so.
+async fn silence(monitor: &Monitor, clusters: [Named; 2]) -> String {
+    tokio::time::sleep(LEAST).await;
+    loop {
+        match silent(monitor, clusters) {
+            Some(silent) => return silent,
+            None => tokio::time::sleep(LOOK_EVERY).await,
+        }
+    }
+}
+
+/// Returns when patience with a cluster is over, with the time for which it has not answered.
+async fn patience(monitor: &Monitor, name: ClusterName) -> Duration {
+    let begun = Moment::now();
+    tokio::time::sleep(LEAST).await;
+    loop {
+        match monitor.silence(name) {
+            Some(silence) => return silence,
+            None if begun.elapsed() >= LIMIT => return begun.elapsed(),
+            None => tokio::time::sleep(LOOK_EVERY).await,
+        }
+    }
+}
+
+/// The refusal of what needs a cluster that is silent.
+pub(crate) fn silent(monitor: &Monitor, clusters: [Named; 2]) -> Option<String> {
+    clusters.into_iter().find_map(|cluster| {
+        let silence = monitor.silence(cluster.0)?;
+        Some(format!(
+            "{cluster} has not answered for {}.",
+            seconds(silence)
+        ))
+    })
+}
+
+const _: () = assert!(SILENCE.as_millis() < LIMIT.as_millis());

@@ -1,0 +1,172 @@
+//! The way to an open session: its clusters may not answer yet.
+//!
+//! A host waits for clusters that do not answer, and says for which. What an answer shows to be
+//! wrong ends it.
+
+use std::time::Duration;
+
+use parking_lot::Mutex;
+
+use crate::{
+    model::{ErrorKind, OperatorError, options::ClusterName},
+    mongo::Moment,
+    session::progress::patience::seconds,
+};
+
+/// The pause before a cluster is tried again.
+const PAUSE: Duration = Duration::from_secs(1);
+
+/// What an opening session waits for.
+pub(crate) struct Waiting {
+    /// A cluster that does not answer is tried again, not an error.
+    patient: bool,
+    since: Moment,
+    cluster0: Mutex<Wait>,
+    cluster1: Mutex<Wait>,
+    /// The look for a sync, behind both.
+    sync: Mutex<Wait>,
+}
+
+/// The part of the way to an open session that is waited for.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Part {
+    Cluster(ClusterName),
+    Sync,
+}
+
+/// How it stands with one cluster.
+#[derive(Clone, Debug, Default)]
+enum Wait {
+    /// Asked for the first time.
+    #[default]
+    Asked,
+    Failed(OperatorError),
+    Answered,
+}
+
+impl Waiting {
+    pub(crate) fn new(patient: bool) -> Self {
+        Self {
+            patient,
+            since: Moment::now(),
+            cluster0: Mutex::default(),
+            cluster1: Mutex::default(),
+            sync: Mutex::default(),
+        }
+    }
+
+    /// Tries until `attempt` does not fail for want of an answer.
+    pub(crate) async fn until<T>(
+        &self,
+        part: Part,
+        attempt: impl AsyncFn() -> Result<T, OperatorError>,
+    ) -> Result<T, OperatorError> {
+        loop {
+            match attempt().await {
+                Err(error) if self.patient && error.kind() == ErrorKind::Transient => {
+                    self.failed(part, error);
+                }
+                done => {
+                    self.note(part, Wait::Answered);
+                    return done;
+                }
+            }
+            tokio::time::sleep(PAUSE).await;
+        }
+    }
+
+    /// A failure is logged once.
+    fn failed(&self, part: Part, error: OperatorError) {
+        let known = self.note(part, Wait::Failed(error.clone()));
+        if !matches!(known, Wait::Failed(_)) {
+            tracing::warn!(error = %error, "waiting until the cluster answers");
+        }
+    }
+
+    fn note(&self, part: Part, wait: Wait) -> Wait {
+        let cell = match part {
+            Part::Cluster(ClusterName::Cluster0) => &self.cluster0,
+            Part::Cluster(ClusterName::Cluster1) => &self.cluster1,
+            Part::Sync => &self.sync,
+        };
+        std::mem::replace(&mut cell.lock(), wait)
+    }
+
+    /// Each cluster, and whether it has answered.
+    pub(crate) fn answers(&self) -> [(&'static str, bool); 2] {
+        [
+            (ClusterName::Cluster0, &self.cluster0),
+            (ClusterName::Cluster1, &self.cluster1),
+        ]
+        .map(|(name, wait)| (name.as_str(), matches!(*wait.lock(), Wait::Answered)))
+    }
+
+    /// Sentences that say what is waited for.
+    pub(crate) fn reason(&self) -> String {
+        let since = seconds(self.since.elapsed());
+        let known = |wait: &Mutex<Wait>| wait.lock().clone();
+        let clusters = [("cluster0", &self.cluster0), ("cluster1", &self.cluster1)];
+        let mut sentences: Vec<String> = clusters
+            .into_iter()
+            .filter_map(|(cluster, wait)| match known(wait) {
+                Wait::Answered => None,
+                Wait::Asked => Some(format!("{cluster} has not answered yet, for {since}.")),
+                Wait::Failed(error) => Some(format!("Waiting for {since}: {}", error.message)),
+            })
+            .collect();
+        if sentences.is_empty() {
+            sentences.push(match known(&self.sync) {
+                Wait::Failed(error) => format!("Waiting for {since}: {}", error.message),
+                _ => "Both clusters have answered; tidegate is looking for a sync.".to_owned(),
+            });
+        }
+        sentences.join(" ")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::ErrorName;
+
+    #[tokio::test]
+    async fn f58_what_does_not_answer_is_waited_for_and_told() {
+        let (waiting, tries) = (Waiting::new(true), std::sync::atomic::AtomicU32::new(0));
+        let part = Part::Cluster(ClusterName::Cluster0);
+        let refused = |name| OperatorError::new(name, "it is down.");
+        let answered = waiting
+            .until(part, async || {
+                match tries.fetch_add(1, std::sync::atomic::Ordering::Relaxed) {
+                    0 => {
+                        assert!(
+                            waiting
+                                .reason()
+                                .starts_with("cluster0 has not answered yet")
+                        );
+                        Err(refused(ErrorName::ConnectionFailed))
+                    }
+                    1 => {
+                        assert!(waiting.reason().contains("it is down."));
+                        Err(refused(ErrorName::ConnectionFailed))
+                    }
+                    _ => Ok(7),
+                }
+            })
+            .await;
+        assert_eq!(answered.expect("answered"), 7);
+        assert!(
+            !waiting.reason().contains("cluster0"),
+            "{}",
+            waiting.reason()
+        );
+        let wrong = waiting
+            .until(part, async || {
+                Err::<(), _>(refused(ErrorName::AuthenticationFailed))
+            })
+            .await;
+        assert_eq!(
+            wrong.expect_err("ends").name,
+            ErrorName::AuthenticationFailed
+        );
+    }
+}

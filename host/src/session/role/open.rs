@@ -1,0 +1,92 @@
+//! Opens a session: connects both clusters, and takes a persisted sync over or waits for it.
+
+use std::sync::Arc;
+
+use super::{
+    connection::{Part, Waiting},
+    host::Host,
+    watch::{first_look, watch},
+};
+use crate::{
+    config::ConnectionString,
+    model::{OperatorError, options::ClusterName},
+    mongo::{
+        Cluster, connect,
+        preflight::{Identity, identify},
+    },
+    observe,
+    plugin::{Registry, WasiPolicy},
+    session::{
+        components::pins::blocking,
+        context::{HostContext, Settings},
+        lease::process::{app_name, this_process},
+        progress::{monitor::Monitor, notices::SyncWatch},
+    },
+};
+
+pub(crate) async fn open(
+    settings: Settings,
+    waiting: &Waiting,
+) -> Result<Arc<Host>, OperatorError> {
+    let host = Arc::new(Host::new(connect_both(settings, waiting).await?));
+    let first_look = async || first_look(&host).await;
+    waiting.until(Part::Sync, first_look).await?;
+    tokio::spawn(watch(host.clone()));
+    Ok(host)
+}
+
+/// Connects both clusters, and looks at nothing yet.
+pub(crate) async fn connect_both(
+    settings: Settings,
+    waiting: &Waiting,
+) -> Result<HostContext, OperatorError> {
+    let holder = uuid::Uuid::new_v4().to_string();
+    let app_name = app_name(observe::VERSION, &holder);
+    let registry = load_registry(&settings).await?;
+    let (cluster0, cluster1) = (ClusterName::Cluster0, ClusterName::Cluster1);
+    let ((cluster0, identity0), (cluster1, identity1)) = tokio::try_join!(
+        identified(cluster0, &settings.cluster0, &app_name, waiting),
+        identified(cluster1, &settings.cluster1, &app_name, waiting),
+    )?;
+    let clusters = [cluster0, cluster1];
+    let identities = [identity0, identity1];
+    let monitor = Monitor::start(clusters.clone(), identities.clone());
+    Ok(HostContext {
+        watch: SyncWatch::start(monitor.clone()),
+        monitor,
+        settings,
+        holder,
+        process: this_process(),
+        clusters,
+        identities,
+        registry: Arc::new(registry),
+        uploads: Default::default(),
+    })
+}
+
+/// A cluster that has answered, and which one it is.
+async fn identified(
+    name: ClusterName,
+    uri: &ConnectionString,
+    app_name: &str,
+    waiting: &Waiting,
+) -> Result<(Cluster, Identity), OperatorError> {
+    waiting
+        .until(Part::Cluster(name), async || {
+            let cluster = connect(name, uri.reveal(), app_name).await?;
+            let identity = identify(&cluster).await?;
+            Ok((cluster, identity))
+        })
+        .await
+}
+
+async fn load_registry(settings: &Settings) -> Result<Registry, OperatorError> {
+    let (directory, secrets) = (settings.feature_set.clone(), settings.secrets_dir.clone());
+    let wasi = if settings.refuse_wasi {
+        WasiPolicy::Refuse
+    } else {
+        WasiPolicy::GrantNothing
+    };
+    let loaded = blocking(move || Registry::load(directory.as_deref(), wasi)).await?;
+    Ok(loaded.with_secrets(secrets))
+}

@@ -1,0 +1,114 @@
+//! A sync whose metadata is on one of the clusters.
+//!
+//! The cluster that holds the metadata is the destination.
+
+use crate::{
+    metadata::{self, Heading, METADATA_VERSION},
+    model::{ErrorName, OperatorError, options::ClusterName},
+    mongo::{Cluster, is_connected, preflight::Identity},
+};
+
+/// The metadata version from which on every host holds a lease.
+pub(crate) const FIRST_WITH_LEASE: i32 = 2;
+
+/// How the hosts of releases without a lease call themselves to a server.
+const WITHOUT_LEASE: [&str; 2] = ["tidegate 0.1.0", "tidegate 0.1.1"];
+
+/// A sync that has begun.
+#[derive(Clone)]
+pub(crate) struct Found {
+    pub(crate) source: Cluster,
+    pub(crate) destination: Cluster,
+    pub(crate) reader: metadata::Reader,
+    pub(crate) heading: Heading,
+}
+
+/// Looks for a sync on both clusters. Only reads.
+pub(crate) async fn find(clusters: &[Cluster; 2]) -> Result<Option<Found>, OperatorError> {
+    let [cluster0, cluster1] = clusters;
+    for (destination, source) in [(cluster0, cluster1), (cluster1, cluster0)] {
+        let reader = metadata::Reader::new(&destination.client);
+        if let Some(heading) = reader.heading().await? {
+            return Ok(Some(Found {
+                source: source.clone(),
+                destination: destination.clone(),
+                reader,
+                heading,
+            }));
+        }
+    }
+    Ok(None)
+}
+
+impl Found {
+    /// Refuses what this host must not touch. Only reads.
+    pub(crate) fn refuse_unknown(&self, identities: &[Identity; 2]) -> Result<(), OperatorError> {
+        if self.heading.metadata_version > METADATA_VERSION {
+            return Err(newer_version(&self.heading));
+        }
+        let [identity0, identity1] = identities;
+        let (source, destination) = match self.destination.name {
+            ClusterName::Cluster0 => (identity1, identity0),
+            ClusterName::Cluster1 => (identity0, identity1),
+        };
+        refuse_other_clusters(&self.heading, self.destination.name, source, destination)
+    }
+
+    /// True if a host of a release that knows no lease is connected to the destination.
+    pub(crate) async fn is_worked_on_without_lease(&self) -> Result<bool, OperatorError> {
+        if self.heading.metadata_version >= FIRST_WITH_LEASE {
+            return Ok(false);
+        }
+        Ok(is_connected(&self.destination.client, &WITHOUT_LEASE).await?)
+    }
+}
+
+fn newer_version(heading: &Heading) -> OperatorError {
+    let (version, release) = (heading.metadata_version, &heading.written_by);
+    OperatorError::new(
+        ErrorName::MetadataVersionNotSupported,
+        format!(
+            "The destination's metadata has version {version}, written by {release}; this release knows version \
+             {METADATA_VERSION}. Nothing was changed. Use release {release} or a later one."
+        ),
+    )
+}
+
+fn refuse_other_clusters(
+    heading: &Heading,
+    destination_name: ClusterName,
+    source: &Identity,
+    destination: &Identity,
+) -> Result<(), OperatorError> {
+    let named = heading.options.as_ref();
+    let swapped = named.is_some_and(|options| options.destination != destination_name);
+    let other_source = heading.source_id != source.replica_set_id.to_hex();
+    let other_destination = heading.destination_id != destination.replica_set_id.to_hex();
+    if !swapped && !other_source && !other_destination {
+        return Ok(());
+    }
+    let holder = destination_name.as_str();
+    if heading.is_committed() {
+        return Err(OperatorError::new(
+            ErrorName::ClustersMismatch,
+            format!(
+                "{holder} holds the metadata of a sync into it that is COMMITTED, and of which these are not the two \
+                 clusters. To begin the next sync, drop the database mongosync_internal_tidegate on {holder}, and \
+                 nothing else: its other databases may be in use. docs/cutover.md has the steps."
+            ),
+        ));
+    }
+    let what = match (swapped, other_source) {
+        (true, _) => "cluster0 and cluster1 are swapped",
+        (_, true) => "the source is another cluster",
+        _ => "the destination is another cluster, and holds a copy of the metadata",
+    };
+    Err(OperatorError::new(
+        ErrorName::ClustersMismatch,
+        format!(
+            "{holder} holds the metadata of a sync between other clusters that is not done: {what}. Start with the \
+             connection strings that the sync was begun with; or, to give it up, drop the database \
+             mongosync_internal_tidegate on {holder}, as docs/cutover.md says."
+        ),
+    ))
+}

@@ -1,0 +1,74 @@
+//! Takes metadata back to the version before, for the release before.
+
+use std::sync::Arc;
+
+use super::{connection::Waiting, open::connect_both, persisted::find};
+use crate::{
+    metadata::METADATA_VERSION,
+    model::{ErrorName, OperatorError},
+    session::{
+        context::Settings,
+        lease::{self, Lease},
+    },
+    sync,
+};
+
+/// What was taken back.
+pub struct Rolled {
+    pub from: i32,
+    pub to: i32,
+}
+
+/// Takes the metadata of a sync that no host works on to the version before.
+pub async fn rollback(settings: Settings) -> Result<Rolled, OperatorError> {
+    let context = connect_both(settings, &Waiting::new(false)).await?;
+    let found = find(&context.clusters).await?.ok_or_else(nothing)?;
+    found.refuse_unknown(&context.identities)?;
+    let from = found.heading.metadata_version;
+    let to = from - 1;
+    if from != METADATA_VERSION || to < 1 {
+        return Err(no_way_back(from));
+    }
+    let claim = context.claim();
+    let client = &found.destination.client;
+    let taken = lease::take(client, &found.reader, &claim, None).await;
+    let taken = taken?.ok_or_else(in_use)?;
+    let lease = Lease::hold(found.reader, taken, claim.duration, Arc::default());
+    let migrated = sync::migrate(client, &lease.tenure(), &context.registry, (from, to)).await;
+    if let Err(error) = migrated {
+        // The metadata is of this version still. If this fails, the next takeover does it.
+        if let Err(error) = sync::lock_out_legacy_hosts(&lease.destination(client)).await {
+            tracing::info!(error = %error, "old hosts are not shut out before the next takeover");
+        }
+        lease.abandon().await;
+        return Err(error.into());
+    }
+    // The lease and its terms stay: were they to begin anew, a late write of this term could pass.
+    lease.abandon().await;
+    Ok(Rolled { from, to })
+}
+
+fn nothing() -> OperatorError {
+    OperatorError::new(
+        ErrorName::NotFound,
+        "Neither cluster holds the metadata of a sync. Give the connection strings that it was begun with.",
+    )
+}
+
+fn no_way_back(version: i32) -> OperatorError {
+    OperatorError::new(
+        ErrorName::MetadataVersionNotSupported,
+        format!(
+            "There is no way back from metadata version {version} with this release, which writes version \
+             {METADATA_VERSION}. Nothing was changed."
+        ),
+    )
+}
+
+fn in_use() -> OperatorError {
+    OperatorError::new(
+        ErrorName::StandbyInstance,
+        "A host works on the sync. Stop every host, or wait until the lease of one that is gone has run out, and \
+         try again. Nothing was changed.",
+    )
+}

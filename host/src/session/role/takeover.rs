@@ -1,0 +1,299 @@
+//! Takes a persisted sync over: finds it, takes its lease, and goes on with it.
+//!
+//! Nothing is written before the
+//! lease is ours, and nothing at all where the metadata is a newer release's or the sync
+//! one between other clusters. Once the lease is ours, metadata is brought to this
+//! release's version, and the session is told who works on it now. A failure gives the
+//! lease back: another host may be able to go on.
+
+use std::sync::Arc;
+
+use super::{
+    persisted::{FIRST_WITH_LEASE, Found, find},
+    standby::Why,
+};
+use crate::{
+    metadata::{Heading, LeaseDocument, METADATA_VERSION, Phase, SessionDocument, UpgradeDocument},
+    model::{ErrorName, OperatorError, State},
+    mongo,
+    observe::{self, failpoint},
+    session::{
+        active::{ActiveSync, state::SyncState},
+        components::{adoption::configured, pins},
+        context::HostContext,
+        lease::{self, Lease, Taken, pause::PauseMeter, process::is_dead},
+        quarantine,
+    },
+    sync::{self, Record, Status},
+};
+
+/// What a look at both clusters finds.
+pub(crate) enum Look {
+    NoSync,
+    /// Another host works on the sync.
+    Held(Found, Why),
+    /// No host works on the sync. A holder that has not given it back is known to be dead.
+    Free(Found, Option<String>),
+}
+
+/// How a takeover ends that has not failed.
+pub(crate) enum Takeover {
+    Active(Arc<ActiveSync>),
+    /// Another host was faster.
+    Held(Box<LeaseDocument>),
+}
+
+/// Why a takeover has failed. The lease was given back.
+pub(crate) enum TakeoverError {
+    /// This host must not take the sync over, or a cluster did not let it.
+    Refused(OperatorError),
+    /// This host cannot run the sync.
+    Unfit(OperatorError),
+}
+
+impl TakeoverError {
+    pub(crate) fn into_operator(self) -> OperatorError {
+        match self {
+            Self::Refused(error) | Self::Unfit(error) => error,
+        }
+    }
+}
+
+impl From<OperatorError> for TakeoverError {
+    fn from(error: OperatorError) -> Self {
+        Self::Refused(error)
+    }
+}
+
+/// Looks for a sync, and whether a host works on it. Only reads. `patient`: a server is asked
+/// whether the lease has run out, too.
+pub(crate) async fn look(context: &HostContext, patient: bool) -> Result<Look, OperatorError> {
+    let Some(found) = find(&context.clusters).await? else {
+        return Ok(Look::NoSync);
+    };
+    found.refuse_unknown(&context.identities)?;
+    if found.is_worked_on_without_lease().await? {
+        return Ok(Look::Held(found, Why::WithoutLease));
+    }
+    let Some(lease) = found.reader.lease().await? else {
+        return Ok(Look::Free(found, None));
+    };
+    let dead = is_dead(&lease.process).then(|| lease.holder.clone());
+    let is_free = lease.released || dead.is_some() || lease.holder == context.holder;
+    if is_free || (patient && found.reader.is_lease_over().await?) {
+        return Ok(Look::Free(found, dead));
+    }
+    Ok(Look::Held(found, Why::Held(Box::new(lease))))
+}
+
+/// Takes a sync over that no host works on. `without_lease`: at the last look a host without a lease was there.
+pub(crate) async fn take(
+    context: &HostContext,
+    found: &Found,
+    dead: Option<&str>,
+    without_lease: bool,
+) -> Result<Takeover, TakeoverError> {
+    let client = &found.destination.client;
+    let last_written = if without_lease {
+        // Only for what is shown: without the right to ask, it is shown less exactly.
+        mongo::last_written(client).await.ok()
+    } else {
+        None
+    };
+    let taken = lease::take(client, &found.reader, &context.claim(), dead).await;
+    match taken.map_err(OperatorError::from)? {
+        Some(taken) => take_over(context, found, taken, last_written)
+            .await
+            .map(Takeover::Active),
+        None => {
+            let held = found.reader.lease().await.map_err(OperatorError::from)?;
+            Ok(Takeover::Held(Box::new(held.unwrap_or_default())))
+        }
+    }
+}
+
+/// Goes on with a sync whose lease has just been taken. A failure gives it back.
+async fn take_over(
+    context: &HostContext,
+    found: &Found,
+    taken: Taken,
+    last_written: Option<bson::DateTime>,
+) -> Result<Arc<ActiveSync>, TakeoverError> {
+    let status = Arc::new(Status::default());
+    let (at, document) = (taken.at, taken.document.clone());
+    let duration = context.settings.lease;
+    let lease = Lease::hold(found.reader.clone(), taken, duration, status.clone());
+    let prepared = async {
+        let prepared = go_on(context, found, &lease).await?;
+        show_persisted(found, &status, &prepared.0).await?;
+        Ok::<_, OperatorError>(prepared)
+    };
+    let (persisted, upgrade) = match prepared.await {
+        Ok(prepared) => prepared,
+        Err(error) => {
+            lease.abandon().await;
+            return Err(TakeoverError::Refused(error));
+        }
+    };
+    let active = active(context, found, lease, persisted, status);
+    if let Err(error) = resume(context, &active).await {
+        // Nothing of it was shown yet.
+        let _ = active.stop().await;
+        active.lease.abandon().await;
+        return Err(TakeoverError::Unfit(error));
+    }
+    if matches!(active.state(), SyncState::Running | SyncState::Committing) {
+        let meter = PauseMeter {
+            record: active.record.clone(),
+            moved: active.status.moved(),
+            source: active.source.client.clone(),
+            paused_ms: active.pause(),
+            lease: document,
+            taken: at,
+            last_written,
+            upgrade,
+        };
+        meter.start();
+    }
+    quarantine::remove_stored_documents(active.record.store());
+    Ok(active)
+}
+
+/// Everything before the work begins again; gives the session as it is then, and when the upgrade
+/// began, if this takeover is one.
+async fn go_on(
+    context: &HostContext,
+    found: &Found,
+    lease: &Lease,
+) -> Result<(SessionDocument, Option<bson::DateTime>), OperatorError> {
+    let client = &found.destination.client;
+    let version = found.heading.metadata_version;
+    if version < FIRST_WITH_LEASE && found.is_worked_on_without_lease().await? {
+        return Err(still_there());
+    }
+    if version < METADATA_VERSION {
+        let versions = (version, METADATA_VERSION);
+        sync::migrate(client, &lease.tenure(), &context.registry, versions).await?;
+    }
+    sync::lock_out_legacy_hosts(&lease.destination(client)).await?;
+    failpoint("old_hosts_shut_out");
+    let store = lease.store();
+    let persisted = store.session().await?;
+    let mut document = persisted.ok_or(mongo::Error::Reply("session"))?;
+    let upgrade = upgrade(&found.heading, lease.document());
+    let began = upgrade.as_ref().map(|upgrade| upgrade.at);
+    document.upgrades.extend(upgrade);
+    if version < FIRST_WITH_LEASE {
+        let position = store.position().await?;
+        let unclean = position.is_none_or(|position| !position.clean);
+        document.warnings.extend(may_come_back(&document, unclean));
+    }
+    document.written_by = observe::VERSION.to_owned();
+    store.put_session(&document).await?;
+    failpoint("upgrade_recorded");
+    Ok((document, began))
+}
+
+fn active(
+    context: &HostContext,
+    found: &Found,
+    lease: Lease,
+    document: SessionDocument,
+    status: Arc<Status>,
+) -> Arc<ActiveSync> {
+    tracing::info!(sync_id = document.sync_id(), state = %document.state, "found a sync");
+    let record = Record::new(lease.store(), document);
+    let clusters = (found.source.clone(), found.destination.clone());
+    Arc::new(ActiveSync::new(
+        context.runtime(),
+        clusters,
+        lease,
+        record,
+        status,
+    ))
+}
+
+/// Continues a sync as it was: what ran runs, what was paused stays so. Fails where this host
+/// cannot run what the sync is pinned to.
+async fn resume(context: &HostContext, active: &ActiveSync) -> Result<(), OperatorError> {
+    match active.record.get().state {
+        State::Committed => {
+            active.status.set_activity(sync::Activity::Committed);
+            pins::load(&context.registry, active.record.store()).await?;
+        }
+        _ => drop(configured(active).await?),
+    }
+    context.uploads.store(active.record.store()).await?;
+    if matches!(
+        active.record.get().state,
+        State::Running | State::Committing
+    ) {
+        let configured = configured(active).await?;
+        active.spawn(&configured).await;
+    }
+    Ok(())
+}
+
+async fn show_persisted(
+    found: &Found,
+    status: &Status,
+    session: &SessionDocument,
+) -> Result<(), mongo::Error> {
+    let to_u64 = |n: i64| u64::try_from(n).unwrap_or_default();
+    let copied = found.reader.copied().await?;
+    let position = found.reader.position().await?;
+    let (events, before) = position.map_or_else(Default::default, |position| {
+        (to_u64(position.events_applied), position.copied)
+    });
+    let documents = to_u64(copied.documents.max(before.documents));
+    status.begin_at(events, documents, to_u64(copied.bytes.max(before.bytes)));
+    let namespaces = found.reader.namespaces().await?;
+    sync::show_indexes(status, session.options.build_indexes, &namespaces);
+    Ok(())
+}
+
+/// What is to be kept of this takeover, if it is one by another release.
+fn upgrade(heading: &Heading, lease: &LeaseDocument) -> Option<UpgradeDocument> {
+    let from_binary = &heading.written_by;
+    let from_metadata = heading.metadata_version;
+    if from_binary == observe::VERSION && from_metadata == METADATA_VERSION {
+        return None;
+    }
+    let outcome = match &lease.predecessor {
+        Some(before) if before.released => "handed over",
+        Some(_) => "taken over when the old host was gone",
+        None => "continued after the old host had stopped",
+    };
+    Some(UpgradeDocument {
+        at: lease.taken_at.unwrap_or(bson::DateTime::MIN),
+        from_binary: from_binary.clone(),
+        to_binary: observe::VERSION.to_owned(),
+        from_metadata,
+        to_metadata: METADATA_VERSION,
+        paused_ms: None,
+        outcome: outcome.to_owned(),
+    })
+}
+
+/// The warning where a host without a lease may have been cut off while it applied events: it can
+/// write documents until its next write of metadata is refused. In the copy no warning is needed:
+/// its partitions are compared before commit.
+fn may_come_back(document: &SessionDocument, unclean: bool) -> Option<String> {
+    let worked = matches!(document.state, State::Running | State::Committing)
+        && document.phase == Phase::ChangeEventApplication;
+    (worked && unclean).then(|| {
+        format!(
+            "The host of release {} that worked on this sync before did not stop cleanly. Make sure that its process \
+             has ended: if it was only cut off and comes back, it can overwrite newer documents for about a second, \
+             until the destination refuses its metadata.",
+            document.written_by
+        )
+    })
+}
+
+fn still_there() -> OperatorError {
+    OperatorError::new(
+        ErrorName::StandbyInstance,
+        "A host of a release before 0.2.0 works on the sync. Stop it: this one then goes on by itself.",
+    )
+}

@@ -1,0 +1,231 @@
+//! Changes the role of a host: takes the sync over, or stands by for it.
+//!
+//! One task looks whether the role is still right, and whether the lease of a working host is
+//! still its own. It is the only place where a host changes between working and waiting
+//! by itself, and does so while no call is carried out.
+
+use std::{sync::Arc, time::Duration};
+
+use tokio::time::timeout;
+
+use super::{
+    fitness,
+    host::{Host, Role},
+    persisted::Found,
+    standby::{Standby, Why},
+    takeover::{self, Look, Takeover, TakeoverError},
+};
+use crate::{
+    metadata::LeaseDocument,
+    model::{ErrorKind, OperatorError},
+    session::{
+        active::ActiveSync,
+        lease::process::is_dead,
+        progress::patience::{Named, unless_silent},
+    },
+};
+
+/// How many looks go by before it is tried whether the lease has run out.
+const LOOKS_A_TRY: u32 = 12;
+/// How often a host without a sync looks whether another one has begun it.
+const IDLE_LOOK_EVERY: Duration = Duration::from_secs(1);
+/// How long a look waits for the clusters.
+const LOOK_WITHIN: Duration = Duration::from_secs(2);
+/// How long a takeover that has begun may go on when the host is to leave.
+const TAKEOVER_GRACE: Duration = Duration::from_secs(2);
+
+/// Looks for a sync at the start: what stands in the way ends the host. One that lacks what the
+/// sync runs on waits for it.
+pub(crate) async fn first_look(host: &Host) -> Result<(), OperatorError> {
+    let _turn = host.change().await;
+    match takeover::look(&host.context, true).await? {
+        Look::NoSync => {}
+        Look::Held(found, why) => host.stand_by(found, why),
+        Look::Free(found, dead) => match host.take(&found, dead.as_deref()).await {
+            Ok(()) => {}
+            Err(TakeoverError::Unfit(_)) => host.stand_by(found, Why::Free),
+            Err(TakeoverError::Refused(error)) => return Err(error),
+        },
+    }
+    Ok(())
+}
+
+/// Changes the host's role whenever what it found says so, until it is asked to leave.
+pub(crate) async fn watch(host: Arc<Host>) {
+    let mut looks = 0_u32;
+    loop {
+        let waited = match host.role() {
+            Role::Active(active) => {
+                tokio::select! {
+                    () = active.lease.lost().cancelled() => host.demote(&active).await,
+                    () = host.leaving.cancelled() => return,
+                }
+                continue;
+            }
+            Role::Standby(standby) => standby.why.look_every(),
+            Role::Idle => IDLE_LOOK_EVERY,
+        };
+        tokio::select! {
+            () = tokio::time::sleep(waited) => {}
+            () = host.leaving.cancelled() => return,
+        }
+        looks = looks.wrapping_add(1);
+        let grace = async {
+            host.leaving.cancelled().await;
+            tokio::time::sleep(TAKEOVER_GRACE).await;
+        };
+        tokio::select! {
+            () = host.look(looks.is_multiple_of(LOOKS_A_TRY)) => {}
+            () = grace => return,
+        }
+        if let Some(standby) = host.standby() {
+            fitness::check_if_due(&host.fitness, &host.context.registry, &standby.found);
+        }
+    }
+}
+
+impl Host {
+    /// Looks without keeping calls waiting; changes the role while no call is carried out.
+    async fn look(&self, patient: bool) {
+        if !patient && self.is_held_as_known().await {
+            return;
+        }
+        let outcome = timeout(LOOK_WITHIN, takeover::look(&self.context, patient)).await;
+        let Ok(_turn) = self.try_change() else {
+            return;
+        };
+        if matches!(self.role(), Role::Active(_)) || self.leaving.is_cancelled() {
+            return;
+        }
+        match outcome {
+            Ok(Ok(Look::NoSync)) => self.set_role(Role::Idle),
+            Ok(Ok(Look::Held(found, why))) => self.stand_by(found, why),
+            Ok(Ok(Look::Free(found, dead))) => {
+                let is_hindered = self.fitness.hindrance().is_some();
+                if is_hindered || self.take(&found, dead.as_deref()).await.is_err() {
+                    self.stand_by(found, Why::Free);
+                }
+            }
+            Ok(Err(error)) => self.look_failed(error),
+            // The monitor says which cluster is silent.
+            Err(_elapsed) => {}
+        }
+    }
+
+    /// True if the host that held the lease at the last look holds it still: one small read, where a
+    /// whole look takes three.
+    async fn is_held_as_known(&self) -> bool {
+        let Some(standby) = self.standby() else {
+            return false;
+        };
+        let Why::Held(known) = &standby.why else {
+            return false;
+        };
+        let read = timeout(LOOK_WITHIN, standby.found.reader.lease()).await;
+        let is_same = |lease: &LeaseDocument| {
+            !lease.released && lease.key() == known.key() && !is_dead(&lease.process)
+        };
+        matches!(read, Ok(Ok(Some(lease))) if is_same(&lease))
+    }
+
+    /// Takes the sync over, and remembers why that has failed.
+    async fn take(&self, found: &Found, dead: Option<&str>) -> Result<(), TakeoverError> {
+        let without_lease = self.stands_by_without_lease();
+        match takeover::take(&self.context, found, dead, without_lease).await {
+            Ok(Takeover::Active(active)) => {
+                self.fitness.forget_failures();
+                self.set_continues(true);
+                self.set_role(Role::Active(active));
+            }
+            Ok(Takeover::Held(lease)) => self.stand_by(found.clone(), Why::Held(lease)),
+            Err(error) => {
+                let (TakeoverError::Refused(reason) | TakeoverError::Unfit(reason)) = &error;
+                self.fitness.failed(reason.clone());
+                return Err(error);
+            }
+        }
+        Ok(())
+    }
+
+    fn stand_by(&self, found: Found, why: Why) {
+        if self.standby().is_none() {
+            tracing::info!("{}", why.sentence());
+        }
+        let hindrance = match why {
+            Why::Free => self.fitness.reason(),
+            _ => self.fitness.unfit(),
+        };
+        self.set_role(Role::Standby(Arc::new(Standby {
+            found,
+            why,
+            hindrance,
+        })));
+    }
+
+    /// Whether a host without a lease was there at the last look.
+    fn stands_by_without_lease(&self) -> bool {
+        self.standby()
+            .is_some_and(|standby| matches!(standby.why, Why::WithoutLease))
+    }
+
+    /// What passes is not told; a failure that repeats is told once.
+    fn look_failed(&self, error: OperatorError) {
+        let Some(standby) = self.standby() else {
+            tracing::info!(error = %error, "cannot look for a sync");
+            return;
+        };
+        if error.kind() == ErrorKind::Transient {
+            return;
+        }
+        let known = standby.hindrance.as_ref().map(|known| known.name);
+        if known != Some(error.name) {
+            tracing::warn!(error = %error, error_code = error.name.as_str(), "the sync cannot be taken over yet");
+        }
+        self.set_role(Role::Standby(Arc::new(Standby {
+            found: standby.found.clone(),
+            why: standby.why.clone(),
+            hindrance: Some(error),
+        })));
+    }
+
+    /// `resume` where no host works on the sync: tries at once what is tried every few seconds.
+    pub(crate) async fn resume_standby(&self) -> Result<(), OperatorError> {
+        let _turn = self.turn().await?;
+        let Some(standby) = self.standby() else {
+            return Ok(());
+        };
+        if !standby.is_free() {
+            return Err(standby.refusal());
+        }
+        self.fitness.forget();
+        let found = &standby.found;
+        let clusters = Named::both(found.source.name, found.destination.name);
+        let left_undone = "No host works on the sync still.";
+        let looked = unless_silent(&self.context.monitor, clusters, left_undone, async {
+            let fits = fitness::check(&self.context.registry, found).await;
+            self.fitness.end_check(fits.clone());
+            fits?;
+            takeover::look(&self.context, true).await
+        });
+        match looked.await? {
+            Look::Free(found, dead) => self
+                .take(&found, dead.as_deref())
+                .await
+                .map_err(TakeoverError::into_operator),
+            Look::Held(found, why) => {
+                self.stand_by(found, why);
+                self.refuse_standby()
+            }
+            Look::NoSync => self.refuse_standby(),
+        }
+    }
+
+    /// The lease is somebody else's: whatever still runs here ends without a write.
+    async fn demote(&self, active: &Arc<ActiveSync>) {
+        let _turn = self.change().await;
+        if let Err(error) = active.stop().await {
+            tracing::info!(error = %error, "the work has ended");
+        }
+        self.set_role(Role::Standby(Arc::new(Standby::after(active))));
+    }
+}
