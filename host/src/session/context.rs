@@ -5,7 +5,7 @@ use std::{path::PathBuf, sync::Arc, time::Duration};
 use super::{
     active::Runtime,
     components::uploads::Uploads,
-    progress::{monitor::Monitor, notices::SyncWatch},
+    progress::{monitor::Monitor, sync_watch::SyncWatch},
 };
 use crate::{
     config::ConnectionString,

@@ -8,7 +8,7 @@ use super::{
     Session,
     context::Settings,
     progress,
-    role::{connection::Waiting, open::open},
+    role::{connection::ConnectionWait, open::open},
 };
 use crate::model::{ErrorName, OperatorError, Progress, Readiness, State};
 
@@ -18,7 +18,7 @@ const CALL_WAITS: Duration = Duration::from_secs(5);
 /// The session of this process, from before it is open.
 pub struct SessionHandle {
     settings: Settings,
-    waiting: Waiting,
+    waiting: ConnectionWait,
     session: SetOnce<Arc<Session>>,
 }
 
@@ -26,7 +26,7 @@ impl SessionHandle {
     pub fn new(settings: Settings) -> Self {
         Self {
             settings,
-            waiting: Waiting::new(true),
+            waiting: ConnectionWait::new(true),
             session: SetOnce::new(),
         }
     }

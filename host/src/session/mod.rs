@@ -3,7 +3,7 @@
 //!
 //! Calls are taken one at a time. A call that is refused has changed nothing;
 //! one that succeeds has persisted the new state before it answers. No call waits long for a
-//! cluster that does not answer (`progress::patience`). What a sync is doing is one value (`active::state`): a sync
+//! cluster that does not answer (`progress::deadline`). What a sync is doing is one value (`active::state`): a sync
 //! whose work has failed is shown as PAUSED, with the reason among its warnings: its
 //! position is safe, and `resume`, or a restart, tries again.
 //!
@@ -40,7 +40,7 @@ use components::swap;
 use context::HostContext;
 pub use context::Settings;
 pub use handle::SessionHandle;
-pub use role::{Rolled, rollback};
+pub use role::{Rollback, rollback};
 use role::{
     host::{Host, Role},
     view,
@@ -107,7 +107,7 @@ impl Session {
 
     /// Swaps components of the sync, between two batches of a running one.
     pub async fn upgrade(&self, upgrade: SwapRequest) -> Result<(), OperatorError> {
-        let _turn = self.host.own_turn().await?;
+        let _turn = self.host.active_turn().await?;
         match self.host.active() {
             Some(active) => swap::upgrade(&active, &self.host.context.monitor, &upgrade).await,
             None => Err(swap::nothing_to_upgrade(State::Idle)),
@@ -130,7 +130,7 @@ impl Session {
 
     /// Looks every quarantined document up on the source and runs it through its plugins again.
     pub async fn retry_quarantined(&self) -> Result<RetrySummary, OperatorError> {
-        let _turn = self.host.own_turn().await?;
+        let _turn = self.host.active_turn().await?;
         let active = self.host.active();
         quarantine::retry(active.as_deref(), &self.host.context.monitor).await
     }

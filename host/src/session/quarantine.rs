@@ -5,8 +5,8 @@ use tokio::sync::oneshot;
 use super::{
     active::ActiveSync,
     progress::{
+        deadline::{ClusterLabel, while_answering, within_deadline},
         monitor::Monitor,
-        patience::{Named, patiently, unless_silent},
     },
 };
 use crate::{
@@ -46,8 +46,8 @@ pub(super) async fn list(
     after: &str,
     limit: u32,
 ) -> Result<Vec<QuarantinedDocument>, OperatorError> {
-    let destination = Named::destination(active.destination.name);
-    let listed = patiently(monitor, destination, "Nothing was read.", async {
+    let destination = ClusterLabel::destination(active.destination.name);
+    let listed = within_deadline(monitor, destination, "Nothing was read.", async {
         Ok(active.record.store().quarantined(after, limit).await?)
     });
     Ok(listed.await?.into_iter().map(shown).collect())
@@ -68,9 +68,9 @@ pub(super) async fn retry(
     }
     let tried = active.status.quarantined();
     let (answer, answered) = oneshot::channel();
-    let clusters = Named::both(active.source.name, active.destination.name);
+    let clusters = ClusterLabel::both(active.source.name, active.destination.name);
     let left_undone = "Documents may have been tried again: see total of GET /api/v1/quarantine.";
-    unless_silent(monitor, clusters, left_undone, async {
+    while_answering(monitor, clusters, left_undone, async {
         active.request(WorkRequest::RetryQuarantined(answer)).await;
         answered
             .await

@@ -28,7 +28,7 @@ use crate::{
     sync::{self, Boundary, Record, Status, Work, WorkEnd, WorkRequest, Workers},
 };
 use state::{SyncState, WorkState};
-use stop::{SWEPT, Stopped, stop};
+use stop::{CLEANUP_TIMEOUT, Stop, stop};
 
 /// What a sync needs of the host that works on it.
 #[derive(Clone)]
@@ -40,7 +40,7 @@ pub(crate) struct Runtime {
 }
 
 /// What routes and transforms for one sync.
-pub(crate) struct Configured {
+pub(crate) struct RunningComponents {
     pub(crate) router: Arc<Router>,
     pub(crate) chain: Arc<Chain>,
 }
@@ -56,16 +56,16 @@ pub(crate) struct ActiveSync {
     task: AsyncMutex<Option<Task>>,
     work: Arc<Mutex<WorkState>>,
     /// What it is pinned to, with its counters; absent until it is needed.
-    configured: Mutex<Option<Arc<Configured>>>,
+    configured: Mutex<Option<Arc<RunningComponents>>>,
     /// Installed components that could not take over, and why.
-    refused: Mutex<Vec<String>>,
+    rejected: Mutex<Vec<String>>,
     /// For how long nothing was applied when this host took the sync over.
     paused_ms: Arc<OnceLock<i64>>,
 }
 
 struct Task {
     cancel: CancellationToken,
-    handle: JoinHandle<Stopped>,
+    handle: JoinHandle<Stop>,
     requests: mpsc::Sender<WorkRequest>,
 }
 
@@ -89,7 +89,7 @@ impl ActiveSync {
             task: AsyncMutex::default(),
             work: Arc::default(),
             configured: Mutex::default(),
-            refused: Mutex::default(),
+            rejected: Mutex::default(),
             paused_ms: Arc::default(),
         }
     }
@@ -129,10 +129,10 @@ impl ActiveSync {
 
     /// Writes the session as it is known here once more: a change whose answer was lost may have
     /// been persisted, and was told as one that failed.
-    pub(crate) fn settle(&self) {
-        let (record, left_behind) = (self.record.clone(), self.left_behind());
+    pub(crate) fn persist_again(&self) {
+        let (record, end_transactions) = (self.record.clone(), self.end_transactions());
         tokio::spawn(async move {
-            left_behind.await;
+            end_transactions.await;
             if let Err(error) = record.update(|_| {}).await {
                 tracing::info!(error = %error, "the session is not written once more");
             }
@@ -140,7 +140,7 @@ impl ActiveSync {
     }
 
     /// Ends what dropped futures have left on the destination: the work's, and those of calls.
-    pub(crate) fn left_behind(&self) -> impl Future<Output = ()> + Send + 'static {
+    pub(crate) fn end_transactions(&self) -> impl Future<Output = ()> + Send + 'static {
         let client = self.destination.client.clone();
         let name = app_name(observe::VERSION, &self.lease.document().holder);
         async move {
@@ -161,23 +161,23 @@ impl ActiveSync {
     }
 
     /// What the sync is pinned to, configured already.
-    pub(crate) fn configured(&self) -> Option<Arc<Configured>> {
+    pub(crate) fn configured(&self) -> Option<Arc<RunningComponents>> {
         self.configured.lock().clone()
     }
 
-    pub(crate) fn set_configured(&self, configured: Arc<Configured>) {
+    pub(crate) fn set_configured(&self, configured: Arc<RunningComponents>) {
         *self.configured.lock() = Some(configured);
     }
 
-    pub(crate) fn refused(&self) -> Vec<String> {
-        self.refused.lock().clone()
+    pub(crate) fn rejected(&self) -> Vec<String> {
+        self.rejected.lock().clone()
     }
 
-    pub(crate) fn set_refused(&self, refused: Vec<String>) {
-        for what in &refused {
+    pub(crate) fn set_rejected(&self, rejected: Vec<String>) {
+        for what in &rejected {
             tracing::warn!(what, "an installed component cannot take over");
         }
-        *self.refused.lock() = refused;
+        *self.rejected.lock() = rejected;
     }
 
     /// Asks the work for something. What cannot be asked is not answered.
@@ -200,7 +200,7 @@ impl ActiveSync {
     }
 
     /// Starts the work, from wherever it stands.
-    pub(crate) async fn spawn(&self, configured: &Configured) {
+    pub(crate) async fn spawn(&self, configured: &RunningComponents) {
         let mut task = self.task.lock().await;
         let (requester, requests) = mpsc::channel(1);
         let cancel = CancellationToken::new();
@@ -236,18 +236,18 @@ impl ActiveSync {
         if let Some(Task { cancel, handle, .. }) = task {
             let stopped = stop(&cancel, handle).await;
             tracing::debug!(?stopped, "the work has stopped");
-            if stopped == Stopped::Unclean {
+            if stopped == Stop::Unclean {
                 // Locks of a transaction that stays open hold up whoever wants the collection, and
                 // then all that comes behind: the next renewal of the lease, too.
-                _ = timeout(SWEPT, self.left_behind()).await;
+                _ = timeout(CLEANUP_TIMEOUT, self.end_transactions()).await;
             }
         }
-        self.ended(had_failed)
+        self.finish_stop(had_failed)
     }
 
     /// Stops the work for a call: the state stays as it is until the call has been carried out, by
     /// [`Self::spawn`], [`Self::rest`] or [`Self::fail`].
-    pub(crate) async fn stop_in_call(&self) -> Result<(), OperatorError> {
+    pub(crate) async fn stop_for_call(&self) -> Result<(), OperatorError> {
         self.stop().await?;
         self.set_work(WorkState::Stopping);
         Ok(())
@@ -264,7 +264,7 @@ impl ActiveSync {
     }
 
     /// No task works any more.
-    fn ended(&self, had_failed: bool) -> Result<(), OperatorError> {
+    fn finish_stop(&self, had_failed: bool) -> Result<(), OperatorError> {
         let mut work = self.work.lock();
         match &*work {
             WorkState::Failed(_) if had_failed => Ok(()),
@@ -278,7 +278,7 @@ impl ActiveSync {
 }
 
 /// Does the work, and tells how it has ended.
-async fn run(work: Work, state: Arc<Mutex<WorkState>>, lost: CancellationToken) -> Stopped {
+async fn run(work: Work, state: Arc<Mutex<WorkState>>, lost: CancellationToken) -> Stop {
     let cancel = work.cancel.clone();
     match AssertUnwindSafe(sync::run(work)).catch_unwind().await {
         // A task of the work has gone without an error, as after a panic.
@@ -292,11 +292,11 @@ async fn run(work: Work, state: Arc<Mutex<WorkState>>, lost: CancellationToken) 
         ),
         Ok(Ok(WorkEnd::Committed)) => {
             tracing::info!("COMMITTED: the sync is done, and the destination can be written to");
-            return Stopped::Clean;
+            return Stop::Clean;
         }
         Ok(Ok(WorkEnd::Stopped)) => {
             tracing::debug!("the work has stopped at a safe place, as asked");
-            return Stopped::Clean;
+            return Stop::Clean;
         }
         Ok(Err(sync::Error::Mongo(mongo::Error::Fenced))) => {
             tracing::info!("the sync's work has ended: another host has taken it over");
@@ -311,7 +311,7 @@ async fn run(work: Work, state: Arc<Mutex<WorkState>>, lost: CancellationToken) 
             ),
         ),
     }
-    Stopped::Unclean
+    Stop::Unclean
 }
 
 fn fail(work: &Mutex<WorkState>, error: OperatorError) {

@@ -12,17 +12,17 @@ use tokio::{task::JoinHandle, time::timeout};
 use tokio_util::sync::CancellationToken;
 
 /// The time for a stop at a safe place.
-const ASKED: Duration = Duration::from_millis(650);
+const STOP_TIMEOUT: Duration = Duration::from_millis(650);
 
 /// The time for the tasks to end when they are dropped. A task ends where it waits for something.
-const DROPPED: Duration = Duration::from_millis(100);
+const ABORT_TIMEOUT: Duration = Duration::from_millis(100);
 
 /// The time for the server to abort the transactions that dropped work has left open.
-pub(crate) const SWEPT: Duration = Duration::from_millis(200);
+pub(crate) const CLEANUP_TIMEOUT: Duration = Duration::from_millis(200);
 
 /// How work has stopped.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Stopped {
+pub(crate) enum Stop {
     /// At a safe place: its position is persisted as clean.
     Clean,
     /// Dropped, or ended by a failure: a position before what was applied is persisted.
@@ -30,19 +30,19 @@ pub(crate) enum Stopped {
 }
 
 /// Stops the work that `cancel` asks to stop.
-pub(crate) async fn stop(cancel: &CancellationToken, mut work: JoinHandle<Stopped>) -> Stopped {
+pub(crate) async fn stop(cancel: &CancellationToken, mut work: JoinHandle<Stop>) -> Stop {
     cancel.cancel();
-    if let Ok(ended) = timeout(ASKED, &mut work).await {
+    if let Ok(ended) = timeout(STOP_TIMEOUT, &mut work).await {
         return ended.unwrap_or_else(|error| {
             tracing::error!(error = %error, "the sync's task ended early");
-            Stopped::Unclean
+            Stop::Unclean
         });
     }
     tracing::info!("the work has not stopped by itself in time and is dropped");
     work.abort();
     // A task that computes ends at its next wait: nothing comes of it after that.
-    let _ = timeout(DROPPED, work).await;
-    Stopped::Unclean
+    let _ = timeout(ABORT_TIMEOUT, work).await;
+    Stop::Unclean
 }
 
 #[cfg(test)]
@@ -59,9 +59,9 @@ mod tests {
         let heard = cancel.clone();
         let work = tokio::spawn(async move {
             heard.cancelled().await;
-            Stopped::Clean
+            Stop::Clean
         });
-        assert_eq!(stop(&cancel, work).await, Stopped::Clean);
+        assert_eq!(stop(&cancel, work).await, Stop::Clean);
     }
 
     #[tokio::test(flavor = "multi_thread")]
@@ -73,17 +73,17 @@ mod tests {
             std::future::pending().await
         });
         let begun = Instant::now();
-        assert_eq!(stop(&cancel, waits).await, Stopped::Unclean);
+        assert_eq!(stop(&cancel, waits).await, Stop::Unclean);
         assert!(dropped.await.is_err() && begun.elapsed() < SECOND);
         let computes = tokio::spawn(async {
             let begun = Instant::now();
             while begun.elapsed() < SECOND * 3 {
                 std::hint::spin_loop();
             }
-            Stopped::Clean
+            Stop::Clean
         });
         let begun = Instant::now();
-        assert_eq!(stop(&cancel, computes).await, Stopped::Unclean);
+        assert_eq!(stop(&cancel, computes).await, Stop::Unclean);
         assert!(begun.elapsed() < SECOND + SECOND / 4);
     }
 }

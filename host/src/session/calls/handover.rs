@@ -9,7 +9,7 @@ use crate::{
     observe::failpoint,
     session::{
         active::ActiveSync,
-        progress::patience::{Named, patiently},
+        progress::deadline::{ClusterLabel, within_deadline},
         role::host::{Host, Role},
     },
 };
@@ -21,7 +21,7 @@ const LEAVE_AFTER: Duration = Duration::from_secs(1);
 /// when all is safe. The process is to end then: see `handed_over`. After an error
 /// the sync is this host's still, and its work has stopped.
 pub(crate) async fn hand_over(host: &Host) -> Result<(), OperatorError> {
-    let _turn = host.own_turn().await?;
+    let _turn = host.active_turn().await?;
     if let Some(active) = host.active() {
         give_away(host, &active).await?;
         tracing::info!(
@@ -35,12 +35,12 @@ pub(crate) async fn hand_over(host: &Host) -> Result<(), OperatorError> {
 }
 
 async fn give_away(host: &Host, active: &ActiveSync) -> Result<(), OperatorError> {
-    active.stop_in_call().await?;
+    active.stop_for_call().await?;
     failpoint("handover_drained");
     let kept = "The work has stopped, and the lease is not given back: until another host takes the sync over, \
                 it is here. Call resume to go on.";
-    let destination = Named::destination(active.destination.name);
-    patiently(&host.context.monitor, destination, kept, async {
+    let destination = ClusterLabel::destination(active.destination.name);
+    within_deadline(&host.context.monitor, destination, kept, async {
         Ok(active.lease.release().await?)
     })
     .await
@@ -54,7 +54,7 @@ async fn give_away(host: &Host, active: &ActiveSync) -> Result<(), OperatorError
 pub(crate) async fn leave(host: &Host) {
     host.leaving.cancel();
     // A call that waits for a cluster does not keep the host from leaving.
-    let _turn = timeout(LEAVE_AFTER, host.change()).await;
+    let _turn = timeout(LEAVE_AFTER, host.queued_turn()).await;
     if let Some(active) = host.active() {
         if let Err(error) = active.stop().await {
             tracing::warn!(error = %error, "the last position is not persisted; the one before it is");

@@ -16,8 +16,8 @@ use crate::{
         components::{adoption::configured, pins::blocking},
         progress::{
             commit::cannot_commit,
+            deadline::{ClusterLabel, while_answering, within_deadline},
             monitor::Monitor,
-            patience::{Named, patiently, unless_silent},
         },
         role::host::{Host, Role},
         start,
@@ -28,14 +28,15 @@ use crate::{
 /// Begins a sync. For one that this host has picked up after a restart, the
 /// same options succeed and others are refused.
 pub(crate) async fn start(host: &Host, options: StartOptions) -> Result<(), OperatorError> {
-    let _turn = host.own_turn().await?;
+    let _turn = host.active_turn().await?;
     let Some(active) = host.active() else {
-        let clusters = Named::both(options.source, options.destination);
+        let clusters = ClusterLabel::both(options.source, options.destination);
         let left_undone = "See GET /api/v1/progress once the cluster answers, and call start again if it shows IDLE.";
         let begin = Box::pin(start::start(&host.context, options));
         let monitor = &host.context.monitor;
-        let active = unless_silent(monitor, clusters, left_undone, begin).await?;
-        active.spawn(&*configured(&active).await?).await;
+        let active = while_answering(monitor, clusters, left_undone, begin).await?;
+        let configured = configured(&active).await?;
+        active.spawn(&configured).await;
         host.set_role(Role::Active(active));
         return Ok(());
     };
@@ -65,9 +66,9 @@ pub(crate) async fn start(host: &Host, options: StartOptions) -> Result<(), Oper
 /// Stops the work; answers when it has stopped and PAUSED is persisted. After an error the
 /// work has stopped all the same, and the state says why.
 pub(crate) async fn pause(host: &Host) -> Result<(), OperatorError> {
-    let _turn = host.own_turn().await?;
+    let _turn = host.active_turn().await?;
     let active = host.active_for(Call::Pause)?;
-    active.stop_in_call().await?;
+    active.stop_for_call().await?;
     persist(
         &active,
         &host.context.monitor,
@@ -100,9 +101,9 @@ pub(crate) async fn resume(host: &Host) -> Result<(), OperatorError> {
     let configured = configured(&active).await?;
     let unchanged = "Nothing was changed, and the work does not go on.";
     let monitor = &host.context.monitor;
-    let destination = Named::destination(active.destination.name);
-    let swept = active.left_behind().map(Ok);
-    patiently(monitor, destination, unchanged, swept).await?;
+    let destination = ClusterLabel::destination(active.destination.name);
+    let ended = active.end_transactions().map(Ok);
+    within_deadline(monitor, destination, unchanged, ended).await?;
     persist(&active, monitor, unchanged, |session| {
         session.state = if session.commit_time.is_some() {
             State::Committing
@@ -118,7 +119,7 @@ pub(crate) async fn resume(host: &Host) -> Result<(), OperatorError> {
 
 /// Ends the sync at the source's present cluster time. Answers when that is persisted.
 pub(crate) async fn commit(host: &Host) -> Result<(), OperatorError> {
-    let _turn = host.own_turn().await?;
+    let _turn = host.active_turn().await?;
     let (active, monitor) = (host.active_for(Call::Commit)?, &host.context.monitor);
     if let Some(reason) = cannot_commit(&active, monitor) {
         return Err(OperatorError::new(
@@ -130,8 +131,8 @@ pub(crate) async fn commit(host: &Host) -> Result<(), OperatorError> {
     }
     let unchanged =
         "Nothing was changed, and the sync goes on. Call commit again once the cluster answers.";
-    let source = Named::source(active.source.name);
-    let time = patiently(monitor, source, unchanged, async {
+    let source = ClusterLabel::source(active.source.name);
+    let time = within_deadline(monitor, source, unchanged, async {
         Ok(sync::take_commit_time(&active.source).await?)
     })
     .await?;
@@ -148,7 +149,7 @@ pub(crate) async fn commit(host: &Host) -> Result<(), OperatorError> {
 
 /// Refused in this release: the direction of a sync cannot be swapped yet.
 pub(crate) async fn reverse(host: &Host) -> Result<(), OperatorError> {
-    let _turn = host.own_turn().await?;
+    let _turn = host.active_turn().await?;
     host.active_for(Call::Reverse)?;
     Err(OperatorError::new(
         ErrorName::NotSupported,
@@ -165,11 +166,11 @@ async fn persist(
     left_undone: &str,
     change: impl FnOnce(&mut SessionDocument),
 ) -> Result<(), OperatorError> {
-    let destination = Named::destination(active.destination.name);
-    let persisted = patiently(monitor, destination, left_undone, active.update(change));
+    let destination = ClusterLabel::destination(active.destination.name);
+    let persisted = within_deadline(monitor, destination, left_undone, active.update(change));
     persisted.await.inspect_err(|error| {
         if error.name == ErrorName::ConnectionFailed {
-            active.settle();
+            active.persist_again();
         }
     })
 }

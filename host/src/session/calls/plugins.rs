@@ -9,9 +9,9 @@ use crate::{
     session::{
         components::{
             pins::blocking,
-            uploads::{put, shown},
+            uploads::{installed_plugin, put},
         },
-        progress::patience::{Named, patiently},
+        progress::deadline::{ClusterLabel, within_deadline},
         role::host::Host,
     },
 };
@@ -21,7 +21,9 @@ pub(crate) async fn list(host: &Host) -> Result<Vec<InstalledPlugin>, OperatorEr
     let registry = host.context.registry.clone();
     let installed = blocking(move || registry.list()).await?;
     let pinned = pinned(host);
-    let plugins = installed.into_iter().map(|plugin| shown(plugin, &pinned));
+    let plugins = installed
+        .into_iter()
+        .map(|plugin| installed_plugin(plugin, &pinned));
     Ok(plugins.collect())
 }
 
@@ -56,7 +58,7 @@ pub(crate) async fn add(host: &Host, bytes: Vec<u8>) -> Result<InstalledPlugin, 
         plugin_digest = plugin.info.digest,
         "component added"
     );
-    Ok(shown(plugin, &pinned(host)))
+    Ok(installed_plugin(plugin, &pinned(host)))
 }
 
 /// Stores a component, or holds it until the sync begins.
@@ -71,7 +73,7 @@ async fn keep(host: &Host, info: &ComponentInfo, bytes: Arc<[u8]>) -> Result<(),
         None => {
             host.context.uploads.hold(info, bytes)?;
             // It may be what a standby lacked.
-            host.fitness.forget();
+            host.eligibility.reset();
             Ok(())
         }
     }
@@ -87,8 +89,8 @@ pub(crate) async fn remove(host: &Host, digest: &str) -> Result<(), OperatorErro
     let known = registry.has(digest);
     if let Some(active) = host.active() {
         let unchanged = "The component may be stored still. Call again once the cluster answers.";
-        let destination = Named::destination(active.destination.name);
-        patiently(&host.context.monitor, destination, unchanged, async {
+        let destination = ClusterLabel::destination(active.destination.name);
+        within_deadline(&host.context.monitor, destination, unchanged, async {
             // Also what an earlier call that was cut short has left.
             Ok(active.record.store().remove_component(digest).await?)
         })

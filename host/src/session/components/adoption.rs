@@ -19,30 +19,32 @@ use crate::{
     mongo::listing,
     plugin::{Adoption, ComponentInfo, Registry, Slot, adoption, self_check},
     session::{
-        active::{ActiveSync, Configured},
+        active::{ActiveSync, RunningComponents},
         pin_info::{info, installed},
     },
 };
 
 /// What is decided: the pins from now on, and what could not take over.
-struct Decided {
-    configured: Configured,
+struct AdoptionDecision {
+    configured: RunningComponents,
     pinned: Vec<PinnedComponent>,
-    refused: Vec<String>,
+    rejected: Vec<String>,
 }
 
 /// What the sync is pinned to, configured. Whoever asks first takes its components over.
-pub(crate) async fn configured(active: &ActiveSync) -> Result<Arc<Configured>, OperatorError> {
+pub(crate) async fn configured(
+    active: &ActiveSync,
+) -> Result<Arc<RunningComponents>, OperatorError> {
     if let Some(configured) = active.configured() {
         return Ok(configured);
     }
-    let configured = take_over(active).await?;
+    let configured = adopt(active).await?;
     active.set_configured(configured.clone());
     Ok(configured)
 }
 
 /// Decides what the sync runs on from now on, persists it, and configures it.
-async fn take_over(active: &ActiveSync) -> Result<Arc<Configured>, OperatorError> {
+async fn adopt(active: &ActiveSync) -> Result<Arc<RunningComponents>, OperatorError> {
     let (store, registry) = (active.record.store(), &active.runtime.registry);
     pins::load(registry, store).await?;
     let SessionDocument {
@@ -53,19 +55,19 @@ async fn take_over(active: &ActiveSync) -> Result<Arc<Configured>, OperatorError
     } else {
         store.namespaces().await?
     };
-    let known = known
+    let routes = known
         .into_iter()
         .map(|namespace| (namespace.source, namespace.destination))
         .collect();
     let (installed, before) = (registry.clone(), pinned.clone());
-    let decided =
-        blocking(move || Takeover::new(&installed, options, known).decide(&before)).await?;
-    pins::store(registry, store, &decided.pinned).await?;
-    if decided.pinned != pinned {
-        persist(active, &pinned, decided.pinned).await?;
+    let decision =
+        blocking(move || AdoptionTrial::new(&installed, options, routes).decide(&before)).await?;
+    pins::store(registry, store, &decision.pinned).await?;
+    if decision.pinned != pinned {
+        persist(active, &pinned, decision.pinned).await?;
     }
-    active.set_refused(decided.refused);
-    Ok(Arc::new(decided.configured))
+    active.set_rejected(decision.rejected);
+    Ok(Arc::new(decision.configured))
 }
 
 /// Persists new pins; those that replace others apply from the position on.
@@ -81,7 +83,7 @@ async fn persist(
         let old = before.iter().find(|old| old.slot == new.slot);
         if let Some(old) = old.filter(|old| old.digest != new.digest) {
             new.since = Some(time);
-            swaps.push(swapped(at, old, new, false));
+            swaps.push(swap_document(at, old, new, false));
         }
     }
     for swap in &swaps {
@@ -108,7 +110,7 @@ pub(crate) async fn local_time(active: &ActiveSync) -> Result<bson::DateTime, Op
 }
 
 /// What is remembered of a swap. `new` says since when it applies.
-pub(crate) fn swapped(
+pub(crate) fn swap_document(
     at: bson::DateTime,
     old: &PinnedComponent,
     new: &PinnedComponent,
@@ -143,42 +145,42 @@ fn successors(registry: &Registry, pinned: &[PinnedComponent]) -> Vec<ComponentI
     successors
 }
 
-struct Takeover<'a> {
+struct AdoptionTrial<'a> {
     registry: &'a Registry,
     options: StartOptions,
     /// Where every namespace of the sync goes: by its name on the source.
-    known: Vec<(Namespace, Namespace)>,
+    routes: Vec<(Namespace, Namespace)>,
 }
 
-impl<'a> Takeover<'a> {
+impl<'a> AdoptionTrial<'a> {
     fn new(
         registry: &'a Registry,
         options: StartOptions,
-        known: Vec<(Namespace, Namespace)>,
+        routes: Vec<(Namespace, Namespace)>,
     ) -> Self {
         Self {
             registry,
             options,
-            known,
+            routes,
         }
     }
 
     /// All successors at once; where that fails, each by itself.
-    fn decide(&self, before: &[PinnedComponent]) -> Result<Decided, OperatorError> {
+    fn decide(&self, before: &[PinnedComponent]) -> Result<AdoptionDecision, OperatorError> {
         let pinned = pins::complete(self.registry, &self.options, before)?;
         let successors = successors(self.registry, &pinned);
         if successors.is_empty() {
-            return self.settle(pinned, Vec::new());
+            return self.conclude(pinned, Vec::new());
         }
         let mut all = pinned.clone();
         for successor in &successors {
             self.put(&mut all, successor)?;
         }
         match self.configure(&pinned, &all) {
-            Ok(configured) => Ok(Decided {
+            Ok(configured) => Ok(AdoptionDecision {
                 configured,
                 pinned: all,
-                refused: Vec::new(),
+                rejected: Vec::new(),
             }),
             Err(_) => self.one_by_one(pinned, &successors),
         }
@@ -188,8 +190,8 @@ impl<'a> Takeover<'a> {
         &self,
         mut pinned: Vec<PinnedComponent>,
         successors: &[ComponentInfo],
-    ) -> Result<Decided, OperatorError> {
-        let mut refused = Vec::new();
+    ) -> Result<AdoptionDecision, OperatorError> {
+        let mut rejected = Vec::new();
         for successor in successors {
             let mut trial = pinned.clone();
             let tried = self
@@ -197,25 +199,25 @@ impl<'a> Takeover<'a> {
                 .and_then(|()| self.configure(&pinned, &trial));
             match tried {
                 Ok(_) => pinned = trial,
-                Err(error) => refused.push(format!(
+                Err(error) => rejected.push(format!(
                     "{} {} could not take over, and the one that the sync runs on stays: {error}",
                     successor.name, successor.version
                 )),
             }
         }
-        self.settle(pinned, refused)
+        self.conclude(pinned, rejected)
     }
 
-    fn settle(
+    fn conclude(
         &self,
         pinned: Vec<PinnedComponent>,
-        refused: Vec<String>,
-    ) -> Result<Decided, OperatorError> {
+        rejected: Vec<String>,
+    ) -> Result<AdoptionDecision, OperatorError> {
         let configured = configure(self.registry, &self.options, &pinned)?;
-        Ok(Decided {
+        Ok(AdoptionDecision {
             configured,
             pinned,
-            refused,
+            rejected,
         })
     }
 
@@ -249,16 +251,16 @@ impl<'a> Takeover<'a> {
         &self,
         before: &[PinnedComponent],
         after: &[PinnedComponent],
-    ) -> Result<Configured, OperatorError> {
+    ) -> Result<RunningComponents, OperatorError> {
         let configured = configure(self.registry, &self.options, after)?;
         let is_new = |slot: &Slot| pins::in_slot(before, *slot) != pins::in_slot(after, *slot);
         let slots = Slot::all(&self.options).into_iter().map(|(slot, _)| slot);
         let new: Vec<_> = slots.filter(is_new).collect();
         self_check(&configured.router, &configured.chain, &new)?;
-        if !self.routes(after, &new)? {
+        if !self.has_route(after, &new)? {
             return Ok(configured);
         }
-        for (source, destination) in &self.known {
+        for (source, destination) in &self.routes {
             let route = configured.router.route(source)?;
             let same = match &route {
                 Route::Skip => false,
@@ -273,7 +275,7 @@ impl<'a> Takeover<'a> {
     }
 
     /// True if any component in these slots decides about namespaces.
-    fn routes(&self, pinned: &[PinnedComponent], slots: &[Slot]) -> Result<bool, OperatorError> {
+    fn has_route(&self, pinned: &[PinnedComponent], slots: &[Slot]) -> Result<bool, OperatorError> {
         for slot in slots {
             if let Some(own) = pins::in_slot(pinned, *slot)
                 && self.registry.find(&own.digest)?.exports("route")

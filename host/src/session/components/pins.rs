@@ -11,7 +11,7 @@ use crate::{
     metadata::{self, PinnedComponent},
     model::{ErrorName, OperatorError, StartOptions},
     plugin::{Chain, ComponentInfo, InstalledComponent, Pins, Registry, Router, Slot},
-    session::active::Configured,
+    session::active::RunningComponents,
     sync,
 };
 
@@ -20,9 +20,9 @@ pub(crate) fn configure(
     registry: &Registry,
     options: &StartOptions,
     pinned: &[PinnedComponent],
-) -> Result<Configured, OperatorError> {
+) -> Result<RunningComponents, OperatorError> {
     let pins = digests(options, pinned);
-    Ok(Configured {
+    Ok(RunningComponents {
         router: Arc::new(Router::new(registry, options, &pins)?),
         chain: Arc::new(Chain::new(registry, options, &pins)?),
     })
@@ -32,7 +32,7 @@ pub(crate) fn configure(
 pub(crate) async fn begin(
     registry: &Arc<Registry>,
     options: StartOptions,
-) -> Result<(Configured, Vec<PinnedComponent>), OperatorError> {
+) -> Result<(RunningComponents, Vec<PinnedComponent>), OperatorError> {
     let registry = registry.clone();
     blocking(move || {
         let pinned = complete(&registry, &options, &[])?;
@@ -64,7 +64,7 @@ fn succeed(
     slot: Slot,
     lost: &PinnedComponent,
 ) -> Result<PinnedComponent, OperatorError> {
-    let named = |installed: &Installed| installed.info.name == lost.name;
+    let named = |installed: &InstalledComponent| installed.info.name == lost.name;
     let installed: Vec<_> = registry.list()?.into_iter().filter(named).collect();
     let same = installed
         .iter()

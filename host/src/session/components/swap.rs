@@ -18,7 +18,7 @@ pub(crate) use refusal::nothing_to_upgrade;
 use refusal::{check, commit_has_begun, not_in_use, other_route, stopped};
 
 use super::{
-    adoption::{configured, local_time, swapped, time_at_rest},
+    adoption::{configured, local_time, swap_document, time_at_rest},
     pins::{self, blocking, configure},
 };
 use crate::{
@@ -31,10 +31,10 @@ use crate::{
     observe::failpoint,
     plugin::{Chain, InstalledComponent, PreparedSwap, Registry, Slot, SlotSwap, SwapPolicy},
     session::{
-        active::{ActiveSync, Configured},
+        active::{ActiveSync, RunningComponents},
         progress::{
+            deadline::{ClusterLabel, while_answering},
             monitor::Monitor,
-            patience::{Named, unless_silent},
         },
     },
 };
@@ -44,24 +44,24 @@ const UNCHANGED: &str =
     "The sync runs on the components that it ran on. Call upgrade again once the cluster answers.";
 
 /// A swap of which nothing can fail any more but what is written.
-struct Prepared {
+struct SwapPlan {
     at: bson::DateTime,
-    replaced: Vec<Replaced>,
+    replacements: Vec<Replacement>,
     successors: PreparedSwap,
 }
 
 /// One slot, before and after.
 #[derive(Clone)]
-struct Replaced {
+struct Replacement {
     slot: Slot,
     old: PinnedComponent,
     new: PinnedComponent,
     routes: bool,
 }
 
-impl Replaced {
+impl Replacement {
     /// True if it would have answered otherwise.
-    fn is_incompatible(&self) -> bool {
+    fn changes_answers(&self) -> bool {
         self.old.semantics != self.new.semantics
     }
 }
@@ -77,9 +77,9 @@ pub(crate) async fn upgrade(
         return Err(nothing_to_upgrade(state));
     }
     let configured = configured(active).await?;
-    let clusters = Named::both(active.source.name, active.destination.name);
+    let clusters = ClusterLabel::both(active.source.name, active.destination.name);
     let prepare = prepare(active, &configured, upgrade);
-    let Some(prepared) = unless_silent(monitor, clusters, UNCHANGED, prepare).await? else {
+    let Some(prepared) = while_answering(monitor, clusters, UNCHANGED, prepare).await? else {
         return Ok(());
     };
     failpoint("swap_ready");
@@ -97,48 +97,48 @@ pub(crate) async fn upgrade(
 /// `None` if the sync runs on these already.
 async fn prepare(
     active: &ActiveSync,
-    configured: &Configured,
+    configured: &RunningComponents,
     upgrade: &SwapRequest,
-) -> Result<Option<Prepared>, OperatorError> {
+) -> Result<Option<SwapPlan>, OperatorError> {
     let (session, registry) = (active.record.get(), &active.runtime.registry);
-    let replaced = replaced(registry, &session, upgrade).await?;
-    if replaced.is_empty() {
+    let replacements = replacements(registry, &session, upgrade).await?;
+    if replacements.is_empty() {
         return Ok(None);
     }
-    if session.commit_time.is_some() && replaced.iter().any(Replaced::is_incompatible) {
+    if session.commit_time.is_some() && replacements.iter().any(Replacement::changes_answers) {
         return Err(commit_has_begun());
     }
     let answers = match upgrade.on_incompatible {
         IncompatibilityPolicy::Refuse => SwapPolicy::SameAnswers,
         IncompatibilityPolicy::Recopy => SwapPolicy::AnyAnswers,
     };
-    let changes: Vec<_> = replaced.iter().map(Replaced::change).collect();
+    let changes: Vec<_> = replacements.iter().map(Replacement::change).collect();
     let (router, chain) = (configured.router.clone(), configured.chain.clone());
     let installed = registry.clone();
     let ready = move || PreparedSwap::new(&installed, &router, &chain, &changes, answers);
     let successors = blocking(ready).await?;
-    if replaced.iter().any(|replaced| replaced.routes) {
-        check_routes(active, configured, &session, &replaced).await?;
+    if replacements.iter().any(|replacement| replacement.routes) {
+        check_routes(active, configured, &session, &replacements).await?;
     }
-    let new: Vec<_> = replaced
+    let new: Vec<_> = replacements
         .iter()
-        .map(|replaced| replaced.new.clone())
+        .map(|replacement| replacement.new.clone())
         .collect();
     pins::store(registry, active.record.store(), &new).await?;
-    Ok(Some(Prepared {
+    Ok(Some(SwapPlan {
         at: local_time(active).await?,
-        replaced,
+        replacements,
         successors,
     }))
 }
 
 /// Every slot whose component is to be another one.
-async fn replaced(
+async fn replacements(
     registry: &Arc<Registry>,
     session: &SessionDocument,
     upgrade: &SwapRequest,
-) -> Result<Vec<Replaced>, OperatorError> {
-    let mut replaced = Vec::new();
+) -> Result<Vec<Replacement>, OperatorError> {
+    let mut replacements = Vec::new();
     for ComponentSwap { name, digest } in &upgrade.components {
         let (registry, wanted) = (registry.clone(), digest.clone());
         let new = blocking(move || registry.find(&wanted)).await?;
@@ -153,33 +153,33 @@ async fn replaced(
         for (slot, old) in own {
             check(&new.info, old, upgrade.on_incompatible)?;
             if old.digest != new.info.digest {
-                replaced.push(Replaced::new(slot, old, &new));
+                replacements.push(Replacement::new(slot, old, &new));
             }
         }
     }
-    Ok(replaced)
+    Ok(replacements)
 }
 
 /// Every namespace of the source has to go where it goes now: what is copied is there,
 /// and nothing else is followed.
 async fn check_routes(
     active: &ActiveSync,
-    configured: &Configured,
+    configured: &RunningComponents,
     session: &SessionDocument,
-    replaced: &[Replaced],
+    replacements: &[Replacement],
 ) -> Result<(), OperatorError> {
     let namespaces = namespaces(active).await?;
     let mut pinned = session.pinned.clone();
     for own in &mut pinned {
-        if let Some(replaced) = replaced.iter().find(|other| other.old.slot == own.slot) {
-            own.clone_from(&replaced.new);
+        if let Some(replacement) = replacements.iter().find(|other| other.old.slot == own.slot) {
+            own.clone_from(&replacement.new);
         }
     }
     let (registry, router) = (active.runtime.registry.clone(), configured.router.clone());
     let options = session.options.clone();
-    let routes = replaced.iter().filter(|replaced| replaced.routes);
+    let routes = replacements.iter().filter(|replacement| replacement.routes);
     let names: Vec<_> = routes
-        .map(|replaced| format!("{} {}", replaced.new.name, replaced.new.version))
+        .map(|replacement| format!("{} {}", replacement.new.name, replacement.new.version))
         .collect();
     blocking(move || {
         let successor = configure(&registry, &options, &pinned)?.router;
@@ -193,7 +193,7 @@ async fn check_routes(
     .await
 }
 
-impl Replaced {
+impl Replacement {
     fn new(slot: Slot, old: &PinnedComponent, new: &InstalledComponent) -> Self {
         Self {
             slot,
@@ -211,12 +211,12 @@ impl Replaced {
     }
 }
 
-impl Prepared {
+impl SwapPlan {
     /// While no work is done.
     async fn at_rest(self, active: &ActiveSync, chain: &Chain) -> Result<(), OperatorError> {
         let affected = self.affected(active, chain).await?;
         let time = time_at_rest(active).await?;
-        self.carry_out(active, time, affected).await
+        self.persist_and_switch(active, time, affected).await
     }
 
     async fn running(
@@ -225,14 +225,14 @@ impl Prepared {
         monitor: &Monitor,
         chain: &Chain,
     ) -> Result<(), OperatorError> {
-        let clusters = Named::both(active.source.name, active.destination.name);
-        let boundary = unless_silent(monitor, clusters, UNCHANGED, async {
+        let clusters = ClusterLabel::both(active.source.name, active.destination.name);
+        let boundary = while_answering(monitor, clusters, UNCHANGED, async {
             active.boundary().await.ok_or_else(stopped)?
         })
         .await?;
-        if boundary.copying && self.replaced.iter().any(Replaced::is_incompatible) {
+        if boundary.copying && self.replacements.iter().any(Replacement::changes_answers) {
             drop(boundary);
-            active.stop_in_call().await?;
+            active.stop_for_call().await?;
             let swapped = self.at_rest(active, chain).await;
             let configured = configured(active)
                 .await
@@ -242,7 +242,8 @@ impl Prepared {
         }
         let affected = self.affected(active, chain).await?;
         let copy_again = !affected.is_empty();
-        self.carry_out(active, boundary.time, affected).await?;
+        self.persist_and_switch(active, boundary.time, affected)
+            .await?;
         boundary.swapped(copy_again);
         Ok(())
     }
@@ -253,10 +254,10 @@ impl Prepared {
         active: &ActiveSync,
         chain: &Chain,
     ) -> Result<Vec<String>, OperatorError> {
-        let replaced = self.replaced.iter();
-        let slots: Vec<_> = replaced
-            .filter(|replaced| replaced.is_incompatible())
-            .map(|replaced| replaced.slot)
+        let replacements = self.replacements.iter();
+        let slots: Vec<_> = replacements
+            .filter(|replacement| replacement.changes_answers())
+            .map(|replacement| replacement.slot)
             .collect();
         if slots.is_empty() {
             return Ok(Vec::new());
@@ -276,20 +277,27 @@ impl Prepared {
     }
 
     /// Persists, then switches.
-    async fn carry_out(
+    async fn persist_and_switch(
         self,
         active: &ActiveSync,
         time: ClusterTime,
         affected: Vec<String>,
     ) -> Result<(), OperatorError> {
-        let replaced = self.replaced.into_iter().map(|mut replaced| {
-            replaced.new.since = Some(time);
-            replaced
+        let replacements = self.replacements.into_iter().map(|mut replacement| {
+            replacement.new.since = Some(time);
+            replacement
         });
-        let replaced: Vec<_> = replaced.collect();
-        let swaps: Vec<SwapDocument> = replaced
+        let replacements: Vec<_> = replacements.collect();
+        let swaps: Vec<SwapDocument> = replacements
             .iter()
-            .map(|one| swapped(self.at, &one.old, &one.new, one.is_incompatible()))
+            .map(|replacement| {
+                swap_document(
+                    self.at,
+                    &replacement.old,
+                    &replacement.new,
+                    replacement.changes_answers(),
+                )
+            })
             .collect();
         for swap in &swaps {
             tracing::info!(plugin = swap.name, plugin_digest = swap.to_digest, slot = swap.slot, cluster_time = %time, recopied = swap.recopied, "a component is swapped");
@@ -297,8 +305,11 @@ impl Prepared {
         active
             .update(|session| {
                 for own in &mut session.pinned {
-                    if let Some(one) = replaced.iter().find(|one| one.new.slot == own.slot) {
-                        own.clone_from(&one.new);
+                    if let Some(replacement) = replacements
+                        .iter()
+                        .find(|replacement| replacement.new.slot == own.slot)
+                    {
+                        own.clone_from(&replacement.new);
                     }
                 }
                 session.swaps.extend(swaps);

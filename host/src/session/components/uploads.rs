@@ -128,7 +128,10 @@ pub(crate) async fn put(
         .await?)
 }
 
-pub(crate) fn shown(component: InstalledComponent, pinned: &[PinnedComponent]) -> InstalledPlugin {
+pub(crate) fn installed_plugin(
+    component: InstalledComponent,
+    pinned: &[PinnedComponent],
+) -> InstalledPlugin {
     let digest = &component.info.digest;
     let in_use = pinned.iter().any(|pinned| pinned.digest == *digest);
     InstalledPlugin { component, in_use }

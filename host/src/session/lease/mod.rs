@@ -38,16 +38,16 @@ pub(crate) struct Lease {
     reader: metadata::Reader,
     keeper: Arc<FenceKeeper>,
     status: Arc<Status>,
-    slowness: Slowness,
+    slowness: RenewalDelay,
     lost: CancellationToken,
     renewal: JoinHandle<()>,
 }
 
 /// How long the last renewal took, where that leaves little time for writing, or none.
 #[derive(Clone, Default)]
-struct Slowness(Arc<Mutex<Option<Duration>>>);
+struct RenewalDelay(Arc<Mutex<Option<Duration>>>);
 
-impl Slowness {
+impl RenewalDelay {
     fn note(&self, took: Duration, duration: Duration) {
         let mut slow = self.0.lock();
         let is_slow = took > duration / SLOW;
@@ -59,7 +59,7 @@ impl Slowness {
 }
 
 /// When this host took the lease, for how long nothing had been applied by then, and how.
-pub(crate) struct Taken {
+pub(crate) struct LeaseGrant {
     pub(crate) document: LeaseDocument,
     /// What the guards of its term count.
     counts: GuardCounts,
@@ -73,7 +73,7 @@ pub(crate) async fn take(
     reader: &metadata::Reader,
     claim: &Claim,
     dead: Option<&str>,
-) -> Result<Option<Taken>, mongo::Error> {
+) -> Result<Option<LeaseGrant>, mongo::Error> {
     failpoint("lease_taking");
     let at = Moment::now();
     let Some(document) = reader.take_lease(claim, dead).await? else {
@@ -85,7 +85,7 @@ pub(crate) async fn take(
     }
     let counts = reader.begin_term(document.term).await?;
     failpoint("term_begun");
-    Ok(Some(Taken {
+    Ok(Some(LeaseGrant {
         document,
         counts,
         at,
@@ -96,11 +96,11 @@ impl Lease {
     /// Renews the lease from now on, until it is released or lost.
     pub(crate) fn hold(
         reader: metadata::Reader,
-        taken: Taken,
+        taken: LeaseGrant,
         duration: Duration,
         status: Arc<Status>,
     ) -> Self {
-        let Taken {
+        let LeaseGrant {
             document,
             counts,
             at,
@@ -112,7 +112,7 @@ impl Lease {
         );
         let keeper = Arc::new(FenceKeeper::new(at + writing(duration)));
         let lost = CancellationToken::new();
-        let slowness = Slowness::default();
+        let slowness = RenewalDelay::default();
         let renewal = Renewal {
             reader: reader.clone(),
             document: document.clone(),
@@ -220,7 +220,7 @@ struct Renewal {
     duration: Duration,
     keeper: Arc<FenceKeeper>,
     status: Arc<Status>,
-    slowness: Slowness,
+    slowness: RenewalDelay,
 }
 
 impl Renewal {

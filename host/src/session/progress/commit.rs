@@ -1,8 +1,8 @@
 //! Whether a commit is possible, and how far a sync is behind.
 
 use super::{
+    deadline::{ClusterLabel, silent},
     monitor::Monitor,
-    patience::{Named, silent},
 };
 use crate::{
     metadata::Phase,
@@ -23,7 +23,7 @@ pub(crate) fn cannot_commit(active: &ActiveSync, monitor: &Monitor) -> Option<St
     if !matches!(state, SyncState::Running) {
         return Some(format!("The state is {}.", state.public()));
     }
-    let clusters = Named::both(active.source.name, active.destination.name);
+    let clusters = ClusterLabel::both(active.source.name, active.destination.name);
     let step = active.status.activity();
     if session.phase < Phase::ChangeEventApplication {
         Some("The initial sync is running.".to_owned())

@@ -2,10 +2,10 @@
 
 pub(super) mod commit;
 mod components;
+pub(super) mod deadline;
+mod lag;
 pub(super) mod monitor;
-pub(super) mod notices;
-mod pace;
-pub(super) mod patience;
+pub(super) mod sync_watch;
 
 use crate::{
     metadata::{LeaseDocument, Phase, SessionDocument, UpgradeDocument},
@@ -24,8 +24,8 @@ use crate::{
     sync::Activity,
 };
 use commit::{cannot_commit, lag_seconds};
+use deadline::{ClusterLabel, seconds, silent};
 use monitor::Monitor;
-use patience::{Named, seconds, silent};
 
 const NOT_VERIFIED: &str =
     "Copied data is not verified by this release. Compare both clusters before you rely on it.";
@@ -212,7 +212,7 @@ fn catch_up(lag: u32, rate: f64) -> Option<u64> {
 fn warnings(active: &ActiveSync, monitor: &Monitor, document: &SessionDocument) -> Vec<String> {
     let state = active.state();
     let mut warnings: Vec<_> = state.reason().iter().map(ToString::to_string).collect();
-    let clusters = Named::both(active.source.name, active.destination.name);
+    let clusters = ClusterLabel::both(active.source.name, active.destination.name);
     if let Some(silence) = silent(monitor, clusters) {
         warnings.push(format!(
             "{silence} What is shown of it is what was known before."
@@ -225,7 +225,7 @@ fn warnings(active: &ActiveSync, monitor: &Monitor, document: &SessionDocument) 
             .map(|what| format!("Not restored on the destination: {what}")),
     );
     warnings.extend(active.lease.warning());
-    warnings.extend(active.refused());
+    warnings.extend(active.rejected());
     match active.status.quarantined() {
         0 => {}
         held => warnings.push(format!(
@@ -234,12 +234,12 @@ fn warnings(active: &ActiveSync, monitor: &Monitor, document: &SessionDocument) 
     }
     warnings.extend(keys_in_clear(&document.options));
     warnings.extend(document.warnings.iter().cloned());
-    let standing: &[&str] = match state {
+    let notes: &[&str] = match state {
         // Applications write by now, and the source is not compared with any more.
         SyncState::Committed => &[WAS_NOT_VERIFIED],
         _ => &[NOT_VERIFIED, NOT_BLOCKED],
     };
-    warnings.extend(standing.iter().copied().map(str::to_owned));
+    warnings.extend(notes.iter().copied().map(str::to_owned));
     warnings
 }
 

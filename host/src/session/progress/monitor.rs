@@ -9,7 +9,7 @@ use parking_lot::Mutex;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
-use super::pace::Pace;
+use super::lag::LagTracker;
 use crate::{
     model::{ClusterTime, options::ClusterName},
     mongo::{
@@ -19,7 +19,7 @@ use crate::{
 };
 
 /// Silence: a cluster that has not answered for this long. What was read from it is unknown then.
-pub(crate) const SILENCE: Duration = Duration::from_secs(2);
+pub(crate) const SILENCE_THRESHOLD: Duration = Duration::from_secs(2);
 
 const EVERY: Duration = Duration::from_millis(500);
 
@@ -31,7 +31,7 @@ const ROUNDS_A_WINDOW: u32 = 60;
 
 /// What one cluster has answered.
 #[derive(Clone, Debug)]
-struct Answers {
+struct ClusterReadings {
     /// The time of the last answer.
     at: Moment,
     ping_ms: Option<u64>,
@@ -41,18 +41,18 @@ struct Answers {
     window_seconds: Option<u64>,
 }
 
-impl Answers {
+impl ClusterReadings {
     fn silence(&self) -> Option<Duration> {
-        Some(self.at.elapsed()).filter(|silence| *silence > SILENCE)
+        Some(self.at.elapsed()).filter(|silence| *silence > SILENCE_THRESHOLD)
     }
 }
 
 pub(crate) struct Monitor {
     clusters: [Cluster; 2],
     addresses: [String; 2],
-    answers: [Mutex<Answers>; 2],
+    answers: [Mutex<ClusterReadings>; 2],
     begun: Moment,
-    pace: Mutex<Pace>,
+    lag: Mutex<LagTracker>,
     /// The source of the sync that this host works on.
     source: Mutex<Option<ClusterName>>,
     stop: CancellationToken,
@@ -61,7 +61,7 @@ pub(crate) struct Monitor {
 impl Monitor {
     pub(crate) fn start(clusters: [Cluster; 2], identities: [Identity; 2]) -> Arc<Self> {
         let connected = || {
-            Mutex::new(Answers {
+            Mutex::new(ClusterReadings {
                 at: Moment::now(),
                 ping_ms: Some(0),
                 newest: None,
@@ -73,7 +73,7 @@ impl Monitor {
             addresses: identities.map(|identity| identity.primary),
             answers: [connected(), connected()],
             begun: Moment::now(),
-            pace: Mutex::default(),
+            lag: Mutex::default(),
             source: Mutex::default(),
             stop: CancellationToken::new(),
         });
@@ -86,7 +86,7 @@ impl Monitor {
     /// A sync from this source begins to be worked on.
     pub(crate) fn begin(&self, source: ClusterName) {
         *self.source.lock() = Some(source);
-        *self.pace.lock() = Pace::default();
+        *self.lag.lock() = LagTracker::default();
     }
 
     /// No sync is worked on any more.
@@ -136,17 +136,17 @@ impl Monitor {
     /// known.
     pub(crate) fn lag_seconds(&self, source: ClusterName) -> Option<u32> {
         let newest = self.newest(source)?;
-        self.pace.lock().lag_seconds(self.begun.elapsed(), newest)
+        self.lag.lock().lag_seconds(self.begun.elapsed(), newest)
     }
 
     /// Seconds of source time that are applied in a second.
     pub(crate) fn rate(&self) -> Option<f64> {
-        self.pace.lock().rate(self.begun.elapsed())
+        self.lag.lock().rate(self.begun.elapsed())
     }
 
     /// Notes up to when the changes of a source are applied.
     pub(crate) fn note_applied(&self, applied: ClusterTime, newest: ClusterTime) {
-        self.pace.lock().note(self.begun.elapsed(), applied, newest);
+        self.lag.lock().note(self.begun.elapsed(), applied, newest);
     }
 
     /// `host:port` of a cluster's primary, as of the connection.
@@ -200,7 +200,7 @@ impl Monitor {
         *self.source.lock() == Some(name)
     }
 
-    fn cell(&self, name: ClusterName) -> &Mutex<Answers> {
+    fn cell(&self, name: ClusterName) -> &Mutex<ClusterReadings> {
         let [answers0, answers1] = &self.answers;
         match name {
             ClusterName::Cluster0 => answers0,
@@ -208,11 +208,11 @@ impl Monitor {
         }
     }
 
-    fn answers(&self, name: ClusterName) -> Answers {
+    fn answers(&self, name: ClusterName) -> ClusterReadings {
         self.cell(name).lock().clone()
     }
 
-    fn note(&self, name: ClusterName, change: impl FnOnce(&mut Answers)) {
+    fn note(&self, name: ClusterName, change: impl FnOnce(&mut ClusterReadings)) {
         change(&mut self.cell(name).lock());
     }
 }

@@ -10,33 +10,33 @@ use parking_lot::Mutex;
 use crate::{
     model::{ErrorKind, OperatorError, options::ClusterName},
     mongo::Moment,
-    session::progress::patience::seconds,
+    session::progress::deadline::seconds,
 };
 
 /// The pause before a cluster is tried again.
 const PAUSE: Duration = Duration::from_secs(1);
 
 /// What an opening session waits for.
-pub(crate) struct Waiting {
+pub(crate) struct ConnectionWait {
     /// A cluster that does not answer is tried again, not an error.
     patient: bool,
     since: Moment,
-    cluster0: Mutex<Wait>,
-    cluster1: Mutex<Wait>,
+    cluster0: Mutex<WaitState>,
+    cluster1: Mutex<WaitState>,
     /// The look for a sync, behind both.
-    sync: Mutex<Wait>,
+    sync: Mutex<WaitState>,
 }
 
 /// The part of the way to an open session that is waited for.
 #[derive(Clone, Copy, Debug)]
-pub(crate) enum Part {
+pub(crate) enum WaitTarget {
     Cluster(ClusterName),
     Sync,
 }
 
 /// How it stands with one cluster.
 #[derive(Clone, Debug, Default)]
-enum Wait {
+enum WaitState {
     /// Asked for the first time.
     #[default]
     Asked,
@@ -44,7 +44,7 @@ enum Wait {
     Answered,
 }
 
-impl Waiting {
+impl ConnectionWait {
     pub(crate) fn new(patient: bool) -> Self {
         Self {
             patient,
@@ -58,7 +58,7 @@ impl Waiting {
     /// Tries until `attempt` does not fail for want of an answer.
     pub(crate) async fn until<T>(
         &self,
-        part: Part,
+        part: WaitTarget,
         attempt: impl AsyncFn() -> Result<T, OperatorError>,
     ) -> Result<T, OperatorError> {
         loop {
@@ -67,7 +67,7 @@ impl Waiting {
                     self.failed(part, error);
                 }
                 done => {
-                    self.note(part, Wait::Answered);
+                    self.note(part, WaitState::Answered);
                     return done;
                 }
             }
@@ -76,18 +76,18 @@ impl Waiting {
     }
 
     /// A failure is logged once.
-    fn failed(&self, part: Part, error: OperatorError) {
-        let known = self.note(part, Wait::Failed(error.clone()));
-        if !matches!(known, Wait::Failed(_)) {
+    fn failed(&self, part: WaitTarget, error: OperatorError) {
+        let known = self.note(part, WaitState::Failed(error.clone()));
+        if !matches!(known, WaitState::Failed(_)) {
             tracing::warn!(error = %error, "waiting until the cluster answers");
         }
     }
 
-    fn note(&self, part: Part, wait: Wait) -> Wait {
+    fn note(&self, part: WaitTarget, wait: WaitState) -> WaitState {
         let cell = match part {
-            Part::Cluster(ClusterName::Cluster0) => &self.cluster0,
-            Part::Cluster(ClusterName::Cluster1) => &self.cluster1,
-            Part::Sync => &self.sync,
+            WaitTarget::Cluster(ClusterName::Cluster0) => &self.cluster0,
+            WaitTarget::Cluster(ClusterName::Cluster1) => &self.cluster1,
+            WaitTarget::Sync => &self.sync,
         };
         std::mem::replace(&mut cell.lock(), wait)
     }
@@ -98,25 +98,25 @@ impl Waiting {
             (ClusterName::Cluster0, &self.cluster0),
             (ClusterName::Cluster1, &self.cluster1),
         ]
-        .map(|(name, wait)| (name.as_str(), matches!(*wait.lock(), Wait::Answered)))
+        .map(|(name, wait)| (name.as_str(), matches!(*wait.lock(), WaitState::Answered)))
     }
 
     /// Sentences that say what is waited for.
     pub(crate) fn reason(&self) -> String {
         let since = seconds(self.since.elapsed());
-        let known = |wait: &Mutex<Wait>| wait.lock().clone();
+        let known = |wait: &Mutex<WaitState>| wait.lock().clone();
         let clusters = [("cluster0", &self.cluster0), ("cluster1", &self.cluster1)];
         let mut sentences: Vec<String> = clusters
             .into_iter()
             .filter_map(|(cluster, wait)| match known(wait) {
-                Wait::Answered => None,
-                Wait::Asked => Some(format!("{cluster} has not answered yet, for {since}.")),
-                Wait::Failed(error) => Some(format!("Waiting for {since}: {}", error.message)),
+                WaitState::Answered => None,
+                WaitState::Asked => Some(format!("{cluster} has not answered yet, for {since}.")),
+                WaitState::Failed(error) => Some(format!("Waiting for {since}: {}", error.message)),
             })
             .collect();
         if sentences.is_empty() {
             sentences.push(match known(&self.sync) {
-                Wait::Failed(error) => format!("Waiting for {since}: {}", error.message),
+                WaitState::Failed(error) => format!("Waiting for {since}: {}", error.message),
                 _ => "Both clusters have answered; tidegate is looking for a sync.".to_owned(),
             });
         }
@@ -131,8 +131,11 @@ mod tests {
 
     #[tokio::test]
     async fn f58_what_does_not_answer_is_waited_for_and_told() {
-        let (waiting, tries) = (Waiting::new(true), std::sync::atomic::AtomicU32::new(0));
-        let part = Part::Cluster(ClusterName::Cluster0);
+        let (waiting, tries) = (
+            ConnectionWait::new(true),
+            std::sync::atomic::AtomicU32::new(0),
+        );
+        let part = WaitTarget::Cluster(ClusterName::Cluster0);
         let refused = |name| OperatorError::new(name, "it is down.");
         let answered = waiting
             .until(part, async || {

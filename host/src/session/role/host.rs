@@ -17,7 +17,7 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 
-use super::{fitness::Fitness, standby::Standby, view::View};
+use super::{eligibility::Eligibility, standby::Standby, view::StandbyView};
 use crate::{
     model::{ErrorName, OperatorError, State, state::Call},
     session::{
@@ -26,7 +26,7 @@ use crate::{
             state::{SyncState, refuse},
         },
         context::HostContext,
-        progress::patience::seconds,
+        progress::deadline::seconds,
     },
 };
 
@@ -52,9 +52,9 @@ pub(crate) struct Host {
     /// The sync was found persisted and goes on; `start` has not been called since.
     continues: AtomicBool,
     /// Whether this host could run the sync that it stands by for.
-    pub(crate) fitness: Arc<Fitness>,
+    pub(crate) eligibility: Arc<Eligibility>,
     /// What a standby has read of the sync last.
-    pub(crate) view: View,
+    pub(crate) view: StandbyView,
     /// This host takes nothing over any more.
     pub(crate) leaving: CancellationToken,
     pub(crate) handed_over: CancellationToken,
@@ -79,7 +79,7 @@ impl Host {
             role: Default::default(),
             calls: Default::default(),
             continues: Default::default(),
-            fitness: Default::default(),
+            eligibility: Default::default(),
             view: Default::default(),
             leaving: Default::default(),
             handed_over: Default::default(),
@@ -156,7 +156,7 @@ impl Host {
     }
 
     /// Like [`Self::turn`], for a call that a standby refuses.
-    pub(crate) async fn own_turn(&self) -> Result<MutexGuard<'_, ()>, OperatorError> {
+    pub(crate) async fn active_turn(&self) -> Result<MutexGuard<'_, ()>, OperatorError> {
         self.refuse_standby()?;
         let turn = self.turn().await?;
         self.refuse_standby()?;
@@ -164,12 +164,12 @@ impl Host {
     }
 
     /// Like [`Self::turn`], for this host's own changes: waits for the call, however long it takes.
-    pub(crate) async fn change(&self) -> MutexGuard<'_, ()> {
+    pub(crate) async fn queued_turn(&self) -> MutexGuard<'_, ()> {
         self.calls.lock().await
     }
 
     /// The turn, if no call is being carried out.
-    pub(crate) fn try_change(&self) -> Result<MutexGuard<'_, ()>, TryLockError> {
+    pub(crate) fn try_turn(&self) -> Result<MutexGuard<'_, ()>, TryLockError> {
         self.calls.try_lock()
     }
 

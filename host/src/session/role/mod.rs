@@ -1,14 +1,14 @@
 //! The role of a host: idle, working on the sync, or a standby that takes it over.
 
 pub(super) mod connection;
-mod fitness;
+mod eligibility;
 pub(super) mod host;
 pub(super) mod open;
-mod persisted;
+mod persisted_sync;
 mod rollback;
 mod standby;
 mod takeover;
 pub(super) mod view;
 mod watch;
 
-pub use rollback::{Rolled, rollback};
+pub use rollback::{Rollback, rollback};

@@ -3,9 +3,9 @@
 use std::sync::Arc;
 
 use super::{
-    connection::{Part, Waiting},
+    connection::{ConnectionWait, WaitTarget},
     host::Host,
-    watch::{first_look, watch},
+    watch::{first_discovery, watch},
 };
 use crate::{
     config::ConnectionString,
@@ -20,17 +20,17 @@ use crate::{
         components::pins::blocking,
         context::{HostContext, Settings},
         lease::process::{app_name, this_process},
-        progress::{monitor::Monitor, notices::SyncWatch},
+        progress::{monitor::Monitor, sync_watch::SyncWatch},
     },
 };
 
 pub(crate) async fn open(
     settings: Settings,
-    waiting: &Waiting,
+    waiting: &ConnectionWait,
 ) -> Result<Arc<Host>, OperatorError> {
     let host = Arc::new(Host::new(connect_both(settings, waiting).await?));
-    let first_look = async || first_look(&host).await;
-    waiting.until(Part::Sync, first_look).await?;
+    let first_discovery = async || first_discovery(&host).await;
+    waiting.until(WaitTarget::Sync, first_discovery).await?;
     tokio::spawn(watch(host.clone()));
     Ok(host)
 }
@@ -38,7 +38,7 @@ pub(crate) async fn open(
 /// Connects both clusters, and looks at nothing yet.
 pub(crate) async fn connect_both(
     settings: Settings,
-    waiting: &Waiting,
+    waiting: &ConnectionWait,
 ) -> Result<HostContext, OperatorError> {
     let holder = uuid::Uuid::new_v4().to_string();
     let app_name = app_name(observe::VERSION, &holder);
@@ -69,10 +69,10 @@ async fn identified(
     name: ClusterName,
     uri: &ConnectionString,
     app_name: &str,
-    waiting: &Waiting,
+    waiting: &ConnectionWait,
 ) -> Result<(Cluster, Identity), OperatorError> {
     waiting
-        .until(Part::Cluster(name), async || {
+        .until(WaitTarget::Cluster(name), async || {
             let cluster = connect(name, uri.reveal(), app_name).await?;
             let identity = identify(&cluster).await?;
             Ok((cluster, identity))

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{connection::Waiting, open::connect_both, persisted::find};
+use super::{connection::ConnectionWait, open::connect_both, persisted_sync::find};
 use crate::{
     metadata::METADATA_VERSION,
     model::{ErrorName, OperatorError},
@@ -14,26 +14,26 @@ use crate::{
 };
 
 /// What was taken back.
-pub struct Rolled {
+pub struct Rollback {
     pub from: i32,
     pub to: i32,
 }
 
 /// Takes the metadata of a sync that no host works on to the version before.
-pub async fn rollback(settings: Settings) -> Result<Rolled, OperatorError> {
-    let context = connect_both(settings, &Waiting::new(false)).await?;
-    let found = find(&context.clusters).await?.ok_or_else(nothing)?;
-    found.refuse_unknown(&context.identities)?;
-    let from = found.heading.metadata_version;
+pub async fn rollback(settings: Settings) -> Result<Rollback, OperatorError> {
+    let context = connect_both(settings, &ConnectionWait::new(false)).await?;
+    let persisted = find(&context.clusters).await?.ok_or_else(nothing)?;
+    persisted.refuse_unknown(&context.identities)?;
+    let from = persisted.heading.metadata_version;
     let to = from - 1;
     if from != METADATA_VERSION || to < 1 {
         return Err(no_way_back(from));
     }
     let claim = context.claim();
-    let client = &found.destination.client;
-    let taken = lease::take(client, &found.reader, &claim, None).await;
+    let client = &persisted.destination.client;
+    let taken = lease::take(client, &persisted.reader, &claim, None).await;
     let taken = taken?.ok_or_else(in_use)?;
-    let lease = Lease::hold(found.reader, taken, claim.duration, Arc::default());
+    let lease = Lease::hold(persisted.reader, taken, claim.duration, Arc::default());
     let migrated = sync::migrate(client, &lease.tenure(), &context.registry, (from, to)).await;
     if let Err(error) = migrated {
         // The metadata is of this version still. If this fails, the next takeover does it.
@@ -45,7 +45,7 @@ pub async fn rollback(settings: Settings) -> Result<Rolled, OperatorError> {
     }
     // The lease and its terms stay: were they to begin anew, a late write of this term could pass.
     lease.abandon().await;
-    Ok(Rolled { from, to })
+    Ok(Rollback { from, to })
 }
 
 fn nothing() -> OperatorError {

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::persisted::Found;
+use super::persisted_sync::PersistedSync;
 use crate::{
     metadata::{self, Heading, LeaseDocument},
     model::{ErrorName, OperatorError},
@@ -16,28 +16,28 @@ const FULL_LOOK_EVERY: Duration = Duration::from_millis(100);
 
 /// A host that does not work on a sync that has begun.
 pub(crate) struct Standby {
-    pub(crate) found: Found,
-    pub(crate) why: Why,
+    pub(crate) sync: PersistedSync,
+    pub(crate) reason: StandbyReason,
     /// Why this host does not take the sync over, or could not.
-    pub(crate) hindrance: Option<OperatorError>,
+    pub(crate) obstacle: Option<OperatorError>,
 }
 
 /// Why a host does not work on a sync that has begun.
 #[derive(Clone)]
-pub(crate) enum Why {
-    Held(Box<LeaseDocument>),
+pub(crate) enum StandbyReason {
+    LeaseHeld(Box<LeaseDocument>),
     /// A host of a release without a lease is connected.
-    WithoutLease,
+    HostWithoutLease,
     /// The lease was lost; whose it is has not been read yet.
-    TakenAway,
+    LeaseLost,
     /// No host works on the sync, and this one cannot.
-    Free,
+    NoHost,
 }
 
-impl Why {
+impl StandbyReason {
     pub(crate) fn look_every(&self) -> Duration {
         match self {
-            Self::Held(_) => LOOK_EVERY,
+            Self::LeaseHeld(_) => LOOK_EVERY,
             _ => FULL_LOOK_EVERY,
         }
     }
@@ -45,60 +45,62 @@ impl Why {
     /// One sentence for the operator.
     pub(crate) fn sentence(&self) -> String {
         match self {
-            Self::Held(lease) => format!(
+            Self::LeaseHeld(lease) => format!(
                 "This host is a standby: {} (release {}) works on the sync, in term {}.",
                 lease.instance, lease.release, lease.term
             ),
-            Self::WithoutLease => {
+            Self::HostWithoutLease => {
                 "This host is a standby: a host of a release before 0.2.0 works on the sync. Stop \
                                    it, and this one goes on by itself."
                     .to_owned()
             }
-            Self::TakenAway => {
+            Self::LeaseLost => {
                 "This host is a standby: another host has taken the sync over.".to_owned()
             }
-            Self::Free => "No host works on the sync, and this one cannot.".to_owned(),
+            Self::NoHost => "No host works on the sync, and this one cannot.".to_owned(),
         }
     }
 }
 
 impl Standby {
     pub(crate) fn refusal(&self) -> OperatorError {
-        let advice = match (&self.why, &self.hindrance) {
-            (Why::Free, Some(error)) => format!("{error} It tries again every few seconds."),
+        let advice = match (&self.reason, &self.obstacle) {
+            (StandbyReason::NoHost, Some(error)) => {
+                format!("{error} It tries again every few seconds.")
+            }
             _ => "Call that one, or hand its sync over.".to_owned(),
         };
         OperatorError::new(
             ErrorName::StandbyInstance,
-            format!("{} {advice}", self.why.sentence()),
+            format!("{} {advice}", self.reason.sentence()),
         )
     }
 
     /// No host works on the sync.
     pub(crate) fn is_free(&self) -> bool {
-        matches!(self.why, Why::Free)
+        matches!(self.reason, StandbyReason::NoHost)
     }
 
     /// A host that has just lost the lease.
     pub(crate) fn after(active: &ActiveSync) -> Self {
         Self {
-            found: Found {
+            sync: PersistedSync {
                 source: active.source.clone(),
                 destination: active.destination.clone(),
                 reader: metadata::Reader::new(&active.destination.client),
                 heading: Heading::from(&active.record.get()),
             },
-            why: Why::TakenAway,
-            hindrance: None,
+            reason: StandbyReason::LeaseLost,
+            obstacle: None,
         }
     }
 
     /// What keeps this host from working, as `/progress` says it.
     pub(crate) fn warnings(&self) -> Vec<String> {
-        let mut warnings = vec![self.why.sentence()];
-        let hindrance = self.hindrance.as_ref();
-        warnings.extend(hindrance.map(|error| match self.why {
-            Why::Free => format!("{error} This host tries again every few seconds."),
+        let mut warnings = vec![self.reason.sentence()];
+        let obstacle = self.obstacle.as_ref();
+        warnings.extend(obstacle.map(|error| match self.reason {
+            StandbyReason::NoHost => format!("{error} This host tries again every few seconds."),
             _ => format!("This host could not run the sync: {error}"),
         }));
         if self.is_free() {

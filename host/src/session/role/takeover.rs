@@ -9,8 +9,8 @@
 use std::sync::Arc;
 
 use super::{
-    persisted::{FIRST_WITH_LEASE, Found, find},
-    standby::Why,
+    persisted_sync::{FIRST_WITH_LEASE, PersistedSync, find},
+    standby::StandbyReason,
 };
 use crate::{
     metadata::{Heading, LeaseDocument, METADATA_VERSION, Phase, SessionDocument, UpgradeDocument},
@@ -21,26 +21,26 @@ use crate::{
         active::{ActiveSync, state::SyncState},
         components::{adoption::configured, pins},
         context::HostContext,
-        lease::{self, Lease, Taken, pause::PauseMeter, process::is_dead},
+        lease::{self, Lease, LeaseGrant, pause::PauseMeter, process::is_dead},
         quarantine,
     },
     sync::{self, Record, Status},
 };
 
 /// What a look at both clusters finds.
-pub(crate) enum Look {
+pub(crate) enum Discovery {
     NoSync,
     /// Another host works on the sync.
-    Held(Found, Why),
+    Held(PersistedSync, StandbyReason),
     /// No host works on the sync. A holder that has not given it back is known to be dead.
-    Free(Found, Option<String>),
+    Free(PersistedSync, Option<String>),
 }
 
 /// How a takeover ends that has not failed.
 pub(crate) enum Takeover {
     Active(Arc<ActiveSync>),
     /// Another host was faster.
-    Held(Box<LeaseDocument>),
+    Standby(Box<LeaseDocument>),
 }
 
 /// Why a takeover has failed. The lease was given back.
@@ -67,75 +67,85 @@ impl From<OperatorError> for TakeoverError {
 
 /// Looks for a sync, and whether a host works on it. Only reads. `patient`: a server is asked
 /// whether the lease has run out, too.
-pub(crate) async fn look(context: &HostContext, patient: bool) -> Result<Look, OperatorError> {
-    let Some(found) = find(&context.clusters).await? else {
-        return Ok(Look::NoSync);
+pub(crate) async fn discover(
+    context: &HostContext,
+    patient: bool,
+) -> Result<Discovery, OperatorError> {
+    let Some(persisted) = find(&context.clusters).await? else {
+        return Ok(Discovery::NoSync);
     };
-    found.refuse_unknown(&context.identities)?;
-    if found.is_worked_on_without_lease().await? {
-        return Ok(Look::Held(found, Why::WithoutLease));
+    persisted.refuse_unknown(&context.identities)?;
+    if persisted.is_worked_on_without_lease().await? {
+        return Ok(Discovery::Held(persisted, StandbyReason::HostWithoutLease));
     }
-    let Some(lease) = found.reader.lease().await? else {
-        return Ok(Look::Free(found, None));
+    let Some(lease) = persisted.reader.lease().await? else {
+        return Ok(Discovery::Free(persisted, None));
     };
     let dead = is_dead(&lease.process).then(|| lease.holder.clone());
     let is_free = lease.released || dead.is_some() || lease.holder == context.holder;
-    if is_free || (patient && found.reader.is_lease_over().await?) {
-        return Ok(Look::Free(found, dead));
+    if is_free || (patient && persisted.reader.is_lease_over().await?) {
+        return Ok(Discovery::Free(persisted, dead));
     }
-    Ok(Look::Held(found, Why::Held(Box::new(lease))))
+    Ok(Discovery::Held(
+        persisted,
+        StandbyReason::LeaseHeld(Box::new(lease)),
+    ))
 }
 
 /// Takes a sync over that no host works on. `without_lease`: at the last look a host without a lease was there.
 pub(crate) async fn take(
     context: &HostContext,
-    found: &Found,
+    persisted: &PersistedSync,
     dead: Option<&str>,
     without_lease: bool,
 ) -> Result<Takeover, TakeoverError> {
-    let client = &found.destination.client;
+    let client = &persisted.destination.client;
     let last_written = if without_lease {
         // Only for what is shown: without the right to ask, it is shown less exactly.
         mongo::last_written(client).await.ok()
     } else {
         None
     };
-    let taken = lease::take(client, &found.reader, &context.claim(), dead).await;
-    match taken.map_err(OperatorError::from)? {
-        Some(taken) => take_over(context, found, taken, last_written)
+    let grant = lease::take(client, &persisted.reader, &context.claim(), dead).await;
+    match grant.map_err(OperatorError::from)? {
+        Some(grant) => continue_sync(context, persisted, grant, last_written)
             .await
             .map(Takeover::Active),
         None => {
-            let held = found.reader.lease().await.map_err(OperatorError::from)?;
-            Ok(Takeover::Held(Box::new(held.unwrap_or_default())))
+            let held = persisted
+                .reader
+                .lease()
+                .await
+                .map_err(OperatorError::from)?;
+            Ok(Takeover::Standby(Box::new(held.unwrap_or_default())))
         }
     }
 }
 
 /// Goes on with a sync whose lease has just been taken. A failure gives it back.
-async fn take_over(
+async fn continue_sync(
     context: &HostContext,
-    found: &Found,
-    taken: Taken,
+    persisted: &PersistedSync,
+    grant: LeaseGrant,
     last_written: Option<bson::DateTime>,
 ) -> Result<Arc<ActiveSync>, TakeoverError> {
     let status = Arc::new(Status::default());
-    let (at, document) = (taken.at, taken.document.clone());
+    let (taken, document) = (grant.at, grant.document.clone());
     let duration = context.settings.lease;
-    let lease = Lease::hold(found.reader.clone(), taken, duration, status.clone());
+    let lease = Lease::hold(persisted.reader.clone(), grant, duration, status.clone());
     let prepared = async {
-        let prepared = go_on(context, found, &lease).await?;
-        show_persisted(found, &status, &prepared.0).await?;
+        let prepared = prepare(context, persisted, &lease).await?;
+        show_persisted(persisted, &status, &prepared.0).await?;
         Ok::<_, OperatorError>(prepared)
     };
-    let (persisted, upgrade) = match prepared.await {
+    let (session, upgrade_time) = match prepared.await {
         Ok(prepared) => prepared,
         Err(error) => {
             lease.abandon().await;
             return Err(TakeoverError::Refused(error));
         }
     };
-    let active = active(context, found, lease, persisted, status);
+    let active = active_sync(context, persisted, lease, session, status);
     if let Err(error) = resume(context, &active).await {
         // Nothing of it was shown yet.
         let _ = active.stop().await;
@@ -149,9 +159,9 @@ async fn take_over(
             source: active.source.client.clone(),
             paused_ms: active.pause(),
             lease: document,
-            taken: at,
+            taken,
             last_written,
-            upgrade,
+            upgrade: upgrade_time,
         };
         meter.start();
     }
@@ -161,14 +171,14 @@ async fn take_over(
 
 /// Everything before the work begins again; gives the session as it is then, and when the upgrade
 /// began, if this takeover is one.
-async fn go_on(
+async fn prepare(
     context: &HostContext,
-    found: &Found,
+    persisted: &PersistedSync,
     lease: &Lease,
 ) -> Result<(SessionDocument, Option<bson::DateTime>), OperatorError> {
-    let client = &found.destination.client;
-    let version = found.heading.metadata_version;
-    if version < FIRST_WITH_LEASE && found.is_worked_on_without_lease().await? {
+    let client = &persisted.destination.client;
+    let version = persisted.heading.metadata_version;
+    if version < FIRST_WITH_LEASE && persisted.is_worked_on_without_lease().await? {
         return Err(still_there());
     }
     if version < METADATA_VERSION {
@@ -178,32 +188,32 @@ async fn go_on(
     sync::lock_out_legacy_hosts(&lease.destination(client)).await?;
     failpoint("old_hosts_shut_out");
     let store = lease.store();
-    let persisted = store.session().await?;
-    let mut document = persisted.ok_or(mongo::Error::Reply("session"))?;
-    let upgrade = upgrade(&found.heading, lease.document());
+    let session = store.session().await?;
+    let mut session = session.ok_or(mongo::Error::Reply("session"))?;
+    let upgrade = upgrade(&persisted.heading, lease.document());
     let began = upgrade.as_ref().map(|upgrade| upgrade.at);
-    document.upgrades.extend(upgrade);
+    session.upgrades.extend(upgrade);
     if version < FIRST_WITH_LEASE {
         let position = store.position().await?;
         let unclean = position.is_none_or(|position| !position.clean);
-        document.warnings.extend(may_come_back(&document, unclean));
+        session.warnings.extend(may_come_back(&session, unclean));
     }
-    document.written_by = observe::VERSION.to_owned();
-    store.put_session(&document).await?;
+    session.written_by = observe::VERSION.to_owned();
+    store.put_session(&session).await?;
     failpoint("upgrade_recorded");
-    Ok((document, began))
+    Ok((session, began))
 }
 
-fn active(
+fn active_sync(
     context: &HostContext,
-    found: &Found,
+    persisted: &PersistedSync,
     lease: Lease,
     document: SessionDocument,
     status: Arc<Status>,
 ) -> Arc<ActiveSync> {
     tracing::info!(sync_id = document.sync_id(), state = %document.state, "found a sync");
     let record = Record::new(lease.store(), document);
-    let clusters = (found.source.clone(), found.destination.clone());
+    let clusters = (persisted.source.clone(), persisted.destination.clone());
     Arc::new(ActiveSync::new(
         context.runtime(),
         clusters,
@@ -235,19 +245,19 @@ async fn resume(context: &HostContext, active: &ActiveSync) -> Result<(), Operat
 }
 
 async fn show_persisted(
-    found: &Found,
+    persisted: &PersistedSync,
     status: &Status,
     session: &SessionDocument,
 ) -> Result<(), mongo::Error> {
     let to_u64 = |n: i64| u64::try_from(n).unwrap_or_default();
-    let copied = found.reader.copied().await?;
-    let position = found.reader.position().await?;
+    let copied = persisted.reader.copied().await?;
+    let position = persisted.reader.position().await?;
     let (events, before) = position.map_or_else(Default::default, |position| {
         (to_u64(position.events_applied), position.copied)
     });
     let documents = to_u64(copied.documents.max(before.documents));
     status.begin_at(events, documents, to_u64(copied.bytes.max(before.bytes)));
-    let namespaces = found.reader.namespaces().await?;
+    let namespaces = persisted.reader.namespaces().await?;
     sync::show_indexes(status, session.options.build_indexes, &namespaces);
     Ok(())
 }

@@ -8,8 +8,8 @@ use parking_lot::Mutex;
 use tokio::time::timeout;
 
 use super::{
-    persisted::Found,
-    standby::{Standby, Why},
+    persisted_sync::PersistedSync,
+    standby::{Standby, StandbyReason},
 };
 use crate::{
     metadata::{self, Copied, Phase, PositionDocument, Standing},
@@ -17,7 +17,7 @@ use crate::{
     mongo::{self, Moment},
     session::{
         context::HostContext,
-        progress::{self, monitor::Monitor, patience::seconds},
+        progress::{self, deadline::seconds, monitor::Monitor},
     },
 };
 
@@ -26,7 +26,7 @@ const READ_WITHIN: Duration = Duration::from_millis(800);
 
 /// What was read at one moment.
 #[derive(Clone)]
-struct Sight {
+struct SyncSnapshot {
     at: Moment,
     standing: Standing,
     copied: Copied,
@@ -34,18 +34,22 @@ struct Sight {
 }
 
 #[derive(Default)]
-pub(crate) struct View(Mutex<Option<Arc<Sight>>>);
+pub(crate) struct StandbyView(Mutex<Option<Arc<SyncSnapshot>>>);
 
-impl View {
+impl StandbyView {
     /// Reads the sync, and gives what was read last; the second value says why that is not new.
-    async fn read(&self, monitor: &Monitor, found: &Found) -> (Option<Arc<Sight>>, Option<String>) {
-        let name = found.destination.name;
+    async fn read(
+        &self,
+        monitor: &Monitor,
+        persisted: &PersistedSync,
+    ) -> (Option<Arc<SyncSnapshot>>, Option<String>) {
+        let name = persisted.destination.name;
         if monitor.silence(name).is_some() {
             return (self.last(), Some(format!("{} is silent", name.as_str())));
         }
-        let fault = match timeout(READ_WITHIN, read(&found.reader)).await {
-            Ok(Ok(sight)) => {
-                *self.0.lock() = sight.map(Arc::new);
+        let fault = match timeout(READ_WITHIN, read(&persisted.reader)).await {
+            Ok(Ok(latest)) => {
+                *self.0.lock() = latest.map(Arc::new);
                 None
             }
             Ok(Err(error)) => Some(error.to_string()),
@@ -54,17 +58,17 @@ impl View {
         (self.last(), fault)
     }
 
-    fn last(&self) -> Option<Arc<Sight>> {
+    fn last(&self) -> Option<Arc<SyncSnapshot>> {
         self.0.lock().clone()
     }
 }
 
-async fn read(reader: &metadata::Reader) -> Result<Option<Sight>, mongo::Error> {
+async fn read(reader: &metadata::Reader) -> Result<Option<SyncSnapshot>, mongo::Error> {
     let Some(standing) = reader.standing().await? else {
         return Ok(None);
     };
     let (copied, position) = reader.shown(standing.metadata_version).await?;
-    Ok(Some(Sight {
+    Ok(Some(SyncSnapshot {
         at: Moment::now(),
         standing,
         copied,
@@ -73,23 +77,27 @@ async fn read(reader: &metadata::Reader) -> Result<Option<Sight>, mongo::Error> 
 }
 
 /// What `/progress` shows at a standby: what is persisted.
-pub(crate) async fn snapshot(context: &HostContext, view: &View, standby: &Standby) -> Progress {
+pub(crate) async fn snapshot(
+    context: &HostContext,
+    view: &StandbyView,
+    standby: &Standby,
+) -> Progress {
     let monitor = &context.monitor;
-    let (sight, fault) = view.read(monitor, &standby.found).await;
+    let (latest, fault) = view.read(monitor, &standby.sync).await;
     let mut progress = progress::idle(&context.settings.id, &context.registry);
-    progress.cannot_commit = Some(standby.why.sentence());
+    progress.cannot_commit = Some(standby.reason.sentence());
     progress.warnings = standby.warnings();
-    if let Why::Held(lease) = &standby.why {
+    if let StandbyReason::LeaseHeld(lease) = &standby.reason {
         progress.coordinator_id.clone_from(&lease.instance);
         progress.lease = Some(progress::lease(lease));
     }
     if let Some(fault) = fault {
-        let age = sight.as_ref().map(|sight| sight.at.elapsed());
+        let age = latest.as_ref().map(|latest| latest.at.elapsed());
         progress.warnings.push(stale(&fault, age));
     }
-    match sight {
-        Some(sight) => show(monitor, standby, &sight, &mut progress),
-        None => show_heading(monitor, standby, &mut progress),
+    match latest {
+        Some(latest) => show(monitor, standby, &latest, &mut progress),
+        None => show_header(monitor, standby, &mut progress),
     }
     progress
 }
@@ -105,21 +113,21 @@ fn stale(fault: &str, age: Option<Duration>) -> String {
 }
 
 /// Nothing was read yet but that there is a sync.
-fn show_heading(monitor: &Monitor, standby: &Standby, progress: &mut Progress) {
-    let Found {
+fn show_header(monitor: &Monitor, standby: &Standby, progress: &mut Progress) {
+    let PersistedSync {
         source,
         destination,
         heading,
         ..
-    } = &standby.found;
+    } = &standby.sync;
     progress.state = State::Paused;
     progress.source = progress::endpoint(monitor, source.name);
     progress.destination = progress::endpoint(monitor, destination.name);
     progress.upgrade.metadata_version = Some(heading.metadata_version);
 }
 
-fn show(monitor: &Monitor, standby: &Standby, sight: &Sight, progress: &mut Progress) {
-    let (standing, copied) = (&sight.standing, sight.copied);
+fn show(monitor: &Monitor, standby: &Standby, latest: &SyncSnapshot, progress: &mut Progress) {
+    let (standing, copied) = (&latest.standing, latest.copied);
     // Where no host works, none of the work is done that is persisted as wanted.
     progress.state = match standing.state {
         State::Running | State::Committing if standby.is_free() => State::Paused,
@@ -142,7 +150,7 @@ fn show(monitor: &Monitor, standby: &Standby, sight: &Sight, progress: &mut Prog
         copied_bytes: u64::try_from(copied.bytes).unwrap_or_default(),
         copied_documents: u64::try_from(copied.documents).unwrap_or_default(),
     };
-    if let Some(position) = &sight.position {
+    if let Some(position) = &latest.position {
         progress.safe = Some(position.safe.cluster_time);
         progress.total_events_applied = u64::try_from(position.events_applied).unwrap_or_default();
     }

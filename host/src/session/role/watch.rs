@@ -9,11 +9,11 @@ use std::{sync::Arc, time::Duration};
 use tokio::time::timeout;
 
 use super::{
-    fitness,
+    eligibility,
     host::{Host, Role},
-    persisted::Found,
-    standby::{Standby, Why},
-    takeover::{self, Look, Takeover, TakeoverError},
+    persisted_sync::PersistedSync,
+    standby::{Standby, StandbyReason},
+    takeover::{self, Discovery, Takeover, TakeoverError},
 };
 use crate::{
     metadata::LeaseDocument,
@@ -21,7 +21,7 @@ use crate::{
     session::{
         active::ActiveSync,
         lease::process::is_dead,
-        progress::patience::{Named, unless_silent},
+        progress::deadline::{ClusterLabel, while_answering},
     },
 };
 
@@ -36,14 +36,14 @@ const TAKEOVER_GRACE: Duration = Duration::from_secs(2);
 
 /// Looks for a sync at the start: what stands in the way ends the host. One that lacks what the
 /// sync runs on waits for it.
-pub(crate) async fn first_look(host: &Host) -> Result<(), OperatorError> {
-    let _turn = host.change().await;
-    match takeover::look(&host.context, true).await? {
-        Look::NoSync => {}
-        Look::Held(found, why) => host.stand_by(found, why),
-        Look::Free(found, dead) => match host.take(&found, dead.as_deref()).await {
+pub(crate) async fn first_discovery(host: &Host) -> Result<(), OperatorError> {
+    let _turn = host.queued_turn().await;
+    match takeover::discover(&host.context, true).await? {
+        Discovery::NoSync => {}
+        Discovery::Held(sync, reason) => host.stand_by(sync, reason),
+        Discovery::Free(sync, dead) => match host.take(&sync, dead.as_deref()).await {
             Ok(()) => {}
-            Err(TakeoverError::Unfit(_)) => host.stand_by(found, Why::Free),
+            Err(TakeoverError::Unfit(_)) => host.stand_by(sync, StandbyReason::NoHost),
             Err(TakeoverError::Refused(error)) => return Err(error),
         },
     }
@@ -62,7 +62,7 @@ pub(crate) async fn watch(host: Arc<Host>) {
                 }
                 continue;
             }
-            Role::Standby(standby) => standby.why.look_every(),
+            Role::Standby(standby) => standby.reason.look_every(),
             Role::Idle => IDLE_LOOK_EVERY,
         };
         tokio::select! {
@@ -75,38 +75,38 @@ pub(crate) async fn watch(host: Arc<Host>) {
             tokio::time::sleep(TAKEOVER_GRACE).await;
         };
         tokio::select! {
-            () = host.look(looks.is_multiple_of(LOOKS_A_TRY)) => {}
+            () = host.review(looks.is_multiple_of(LOOKS_A_TRY)) => {}
             () = grace => return,
         }
         if let Some(standby) = host.standby() {
-            fitness::check_if_due(&host.fitness, &host.context.registry, &standby.found);
+            eligibility::check_if_due(&host.eligibility, &host.context.registry, &standby.sync);
         }
     }
 }
 
 impl Host {
     /// Looks without keeping calls waiting; changes the role while no call is carried out.
-    async fn look(&self, patient: bool) {
-        if !patient && self.is_held_as_known().await {
+    async fn review(&self, patient: bool) {
+        if !patient && self.is_lease_unchanged().await {
             return;
         }
-        let outcome = timeout(LOOK_WITHIN, takeover::look(&self.context, patient)).await;
-        let Ok(_turn) = self.try_change() else {
+        let outcome = timeout(LOOK_WITHIN, takeover::discover(&self.context, patient)).await;
+        let Ok(_turn) = self.try_turn() else {
             return;
         };
         if matches!(self.role(), Role::Active(_)) || self.leaving.is_cancelled() {
             return;
         }
         match outcome {
-            Ok(Ok(Look::NoSync)) => self.set_role(Role::Idle),
-            Ok(Ok(Look::Held(found, why))) => self.stand_by(found, why),
-            Ok(Ok(Look::Free(found, dead))) => {
-                let is_hindered = self.fitness.hindrance().is_some();
-                if is_hindered || self.take(&found, dead.as_deref()).await.is_err() {
-                    self.stand_by(found, Why::Free);
+            Ok(Ok(Discovery::NoSync)) => self.set_role(Role::Idle),
+            Ok(Ok(Discovery::Held(sync, reason))) => self.stand_by(sync, reason),
+            Ok(Ok(Discovery::Free(sync, dead))) => {
+                let is_hindered = self.eligibility.obstacle().is_some();
+                if is_hindered || self.take(&sync, dead.as_deref()).await.is_err() {
+                    self.stand_by(sync, StandbyReason::NoHost);
                 }
             }
-            Ok(Err(error)) => self.look_failed(error),
+            Ok(Err(error)) => self.note_discovery_error(error),
             // The monitor says which cluster is silent.
             Err(_elapsed) => {}
         }
@@ -114,14 +114,14 @@ impl Host {
 
     /// True if the host that held the lease at the last look holds it still: one small read, where a
     /// whole look takes three.
-    async fn is_held_as_known(&self) -> bool {
+    async fn is_lease_unchanged(&self) -> bool {
         let Some(standby) = self.standby() else {
             return false;
         };
-        let Why::Held(known) = &standby.why else {
+        let StandbyReason::LeaseHeld(known) = &standby.reason else {
             return false;
         };
-        let read = timeout(LOOK_WITHIN, standby.found.reader.lease()).await;
+        let read = timeout(LOOK_WITHIN, standby.sync.reader.lease()).await;
         let is_same = |lease: &LeaseDocument| {
             !lease.released && lease.key() == known.key() && !is_dead(&lease.process)
         };
@@ -129,47 +129,49 @@ impl Host {
     }
 
     /// Takes the sync over, and remembers why that has failed.
-    async fn take(&self, found: &Found, dead: Option<&str>) -> Result<(), TakeoverError> {
+    async fn take(&self, sync: &PersistedSync, dead: Option<&str>) -> Result<(), TakeoverError> {
         let without_lease = self.stands_by_without_lease();
-        match takeover::take(&self.context, found, dead, without_lease).await {
+        match takeover::take(&self.context, sync, dead, without_lease).await {
             Ok(Takeover::Active(active)) => {
-                self.fitness.forget_failures();
+                self.eligibility.clear_failure();
                 self.set_continues(true);
                 self.set_role(Role::Active(active));
             }
-            Ok(Takeover::Held(lease)) => self.stand_by(found.clone(), Why::Held(lease)),
+            Ok(Takeover::Standby(lease)) => {
+                self.stand_by(sync.clone(), StandbyReason::LeaseHeld(lease))
+            }
             Err(error) => {
                 let (TakeoverError::Refused(reason) | TakeoverError::Unfit(reason)) = &error;
-                self.fitness.failed(reason.clone());
+                self.eligibility.takeover_failed(reason.clone());
                 return Err(error);
             }
         }
         Ok(())
     }
 
-    fn stand_by(&self, found: Found, why: Why) {
+    fn stand_by(&self, sync: PersistedSync, reason: StandbyReason) {
         if self.standby().is_none() {
-            tracing::info!("{}", why.sentence());
+            tracing::info!("{}", reason.sentence());
         }
-        let hindrance = match why {
-            Why::Free => self.fitness.reason(),
-            _ => self.fitness.unfit(),
+        let obstacle = match reason {
+            StandbyReason::NoHost => self.eligibility.reason(),
+            _ => self.eligibility.check_error(),
         };
         self.set_role(Role::Standby(Arc::new(Standby {
-            found,
-            why,
-            hindrance,
+            sync,
+            reason,
+            obstacle,
         })));
     }
 
     /// Whether a host without a lease was there at the last look.
     fn stands_by_without_lease(&self) -> bool {
         self.standby()
-            .is_some_and(|standby| matches!(standby.why, Why::WithoutLease))
+            .is_some_and(|standby| matches!(standby.reason, StandbyReason::HostWithoutLease))
     }
 
     /// What passes is not told; a failure that repeats is told once.
-    fn look_failed(&self, error: OperatorError) {
+    fn note_discovery_error(&self, error: OperatorError) {
         let Some(standby) = self.standby() else {
             tracing::info!(error = %error, "cannot look for a sync");
             return;
@@ -177,14 +179,14 @@ impl Host {
         if error.kind() == ErrorKind::Transient {
             return;
         }
-        let known = standby.hindrance.as_ref().map(|known| known.name);
+        let known = standby.obstacle.as_ref().map(|known| known.name);
         if known != Some(error.name) {
             tracing::warn!(error = %error, error_code = error.name.as_str(), "the sync cannot be taken over yet");
         }
         self.set_role(Role::Standby(Arc::new(Standby {
-            found: standby.found.clone(),
-            why: standby.why.clone(),
-            hindrance: Some(error),
+            sync: standby.sync.clone(),
+            reason: standby.reason.clone(),
+            obstacle: Some(error),
         })));
     }
 
@@ -197,32 +199,32 @@ impl Host {
         if !standby.is_free() {
             return Err(standby.refusal());
         }
-        self.fitness.forget();
-        let found = &standby.found;
-        let clusters = Named::both(found.source.name, found.destination.name);
+        self.eligibility.reset();
+        let sync = &standby.sync;
+        let clusters = ClusterLabel::both(sync.source.name, sync.destination.name);
         let left_undone = "No host works on the sync still.";
-        let looked = unless_silent(&self.context.monitor, clusters, left_undone, async {
-            let fits = fitness::check(&self.context.registry, found).await;
-            self.fitness.end_check(fits.clone());
+        let looked = while_answering(&self.context.monitor, clusters, left_undone, async {
+            let fits = eligibility::check(&self.context.registry, sync).await;
+            self.eligibility.end_check(fits.clone());
             fits?;
-            takeover::look(&self.context, true).await
+            takeover::discover(&self.context, true).await
         });
         match looked.await? {
-            Look::Free(found, dead) => self
-                .take(&found, dead.as_deref())
+            Discovery::Free(sync, dead) => self
+                .take(&sync, dead.as_deref())
                 .await
                 .map_err(TakeoverError::into_operator),
-            Look::Held(found, why) => {
-                self.stand_by(found, why);
+            Discovery::Held(sync, reason) => {
+                self.stand_by(sync, reason);
                 self.refuse_standby()
             }
-            Look::NoSync => self.refuse_standby(),
+            Discovery::NoSync => self.refuse_standby(),
         }
     }
 
     /// The lease is somebody else's: whatever still runs here ends without a write.
     async fn demote(&self, active: &Arc<ActiveSync>) {
-        let _turn = self.change().await;
+        let _turn = self.queued_turn().await;
         if let Err(error) = active.stop().await {
             tracing::info!(error = %error, "the work has ended");
         }

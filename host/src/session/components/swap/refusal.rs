@@ -70,7 +70,7 @@ pub(super) fn commit_has_begun() -> OperatorError {
     )
 }
 
-pub(in crate::session) fn nothing_to_upgrade(state: State) -> OperatorError {
+pub(crate) fn nothing_to_upgrade(state: State) -> OperatorError {
     OperatorError::new(
         ErrorName::InvalidStateTransition,
         format!("upgrade is possible in the states RUNNING and PAUSED, and the state is {state}."),

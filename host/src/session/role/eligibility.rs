@@ -8,7 +8,7 @@ use std::{sync::Arc, time::Duration};
 
 use parking_lot::{Mutex, MutexGuard};
 
-use super::persisted::Found;
+use super::persisted_sync::PersistedSync;
 use crate::{
     metadata::METADATA_VERSION,
     model::{ErrorKind, OperatorError},
@@ -25,103 +25,105 @@ const FIRST_WAIT: Duration = Duration::from_secs(2);
 const LONGEST_WAIT: Duration = Duration::from_secs(30);
 
 #[derive(Default)]
-pub(crate) struct Fitness(Mutex<Known>);
+pub(crate) struct Eligibility(Mutex<EligibilityState>);
 
 #[derive(Default)]
-struct Known {
+struct EligibilityState {
     /// Why the last check failed.
-    unfit: Option<OperatorError>,
+    check_error: Option<OperatorError>,
     /// Why the last takeover failed.
-    failed: Option<Failed>,
-    checked: Option<Moment>,
+    failure: Option<TakeoverFailure>,
+    checked_at: Option<Moment>,
     checking: bool,
 }
 
-struct Failed {
+struct TakeoverFailure {
     error: OperatorError,
     times: u32,
-    again: Moment,
+    retry_at: Moment,
 }
 
-impl Fitness {
+impl Eligibility {
     /// Why this host does not take the sync over though nobody works on it; `None` if it does.
-    pub(crate) fn hindrance(&self) -> Option<OperatorError> {
-        let known = self.known();
-        let waiting = known.failed.as_ref();
-        let failed = waiting.filter(|failed| failed.again.left().is_some());
-        known
-            .unfit
+    pub(crate) fn obstacle(&self) -> Option<OperatorError> {
+        let state = self.state();
+        let waiting = state.failure.as_ref();
+        let failure = waiting.filter(|failure| failure.retry_at.left().is_some());
+        state
+            .check_error
             .clone()
-            .or_else(|| failed.map(|failed| failed.error.clone()))
+            .or_else(|| failure.map(|failure| failure.error.clone()))
     }
 
     /// Why this host could not run the sync, as far as it has tried.
-    pub(crate) fn unfit(&self) -> Option<OperatorError> {
-        self.known().unfit.clone()
+    pub(crate) fn check_error(&self) -> Option<OperatorError> {
+        self.state().check_error.clone()
     }
 
     /// What an operator is to know although this host may yet try: why the last takeover failed.
     pub(crate) fn reason(&self) -> Option<OperatorError> {
-        let known = self.known();
-        let failed = known.failed.as_ref().map(|failed| failed.error.clone());
-        known.unfit.clone().or(failed)
+        let state = self.state();
+        let failure = state.failure.as_ref().map(|failure| failure.error.clone());
+        state.check_error.clone().or(failure)
     }
 
     /// A takeover has failed. A failure that repeats is logged once.
-    pub(crate) fn failed(&self, error: OperatorError) {
-        let mut known = self.known();
-        let before = known.failed.as_ref();
-        let times = before.map_or(0, |failed| failed.times) + 1;
-        if before.map(|failed| failed.error.name) != Some(error.name) {
+    pub(crate) fn takeover_failed(&self, error: OperatorError) {
+        let mut state = self.state();
+        let before = state.failure.as_ref();
+        let times = before.map_or(0, |failure| failure.times) + 1;
+        if before.map(|failure| failure.error.name) != Some(error.name) {
             tracing::warn!(error = %error, error_code = error.name.as_str(), "the sync cannot be taken over yet");
         }
-        known.failed = Some(Failed {
+        state.failure = Some(TakeoverFailure {
             error,
             times,
-            again: Moment::now() + wait(times),
+            retry_at: Moment::now() + wait(times),
         });
     }
 
     /// The sync was taken over, or another host works on it.
-    pub(crate) fn forget_failures(&self) {
-        self.known().failed = None;
+    pub(crate) fn clear_failure(&self) {
+        self.state().failure = None;
     }
 
     /// Begins with nothing known: an operator has asked for a try.
-    pub(crate) fn forget(&self) {
-        let mut known = self.known();
-        known.unfit = None;
-        known.failed = None;
-        known.checked = None;
+    pub(crate) fn reset(&self) {
+        let mut state = self.state();
+        state.check_error = None;
+        state.failure = None;
+        state.checked_at = None;
     }
 
     /// Whether a check is due; the caller makes it.
     pub(crate) fn begin_check(&self) -> bool {
-        let mut known = self.known();
-        let is_due = known.checked.is_none_or(|at| at.elapsed() >= CHECK_EVERY);
-        let begins = is_due && !known.checking;
-        known.checking |= begins;
+        let mut state = self.state();
+        let is_due = state
+            .checked_at
+            .is_none_or(|at| at.elapsed() >= CHECK_EVERY);
+        let begins = is_due && !state.checking;
+        state.checking |= begins;
         begins
     }
 
     /// A check has ended. What a cluster does not answer says nothing of this host.
     pub(crate) fn end_check(&self, outcome: Result<(), OperatorError>) {
-        let mut known = self.known();
-        known.checking = false;
-        known.checked = Some(Moment::now());
+        let mut state = self.state();
+        state.checking = false;
+        state.checked_at = Some(Moment::now());
         match outcome {
-            Ok(()) => known.unfit = None,
+            Ok(()) => state.check_error = None,
             Err(error) if error.kind() == ErrorKind::Transient => {}
             Err(error) => {
-                if known.unfit.as_ref().map(|unfit| unfit.name) != Some(error.name) {
+                if state.check_error.as_ref().map(|error| error.name) != Some(error.name) {
                     tracing::warn!(error = %error, error_code = error.name.as_str(), "this host could not run the sync");
                 }
-                known.unfit = Some(error);
+                state.check_error = Some(error);
             }
         }
     }
 
-    fn known(&self) -> MutexGuard<'_, Known> {
+    fn state(&self) -> MutexGuard<'_, EligibilityState> {
         self.0.lock()
     }
 }
@@ -133,19 +135,27 @@ fn wait(times: u32) -> Duration {
 }
 
 /// Checks in the background, if a check is due.
-pub(crate) fn check_if_due(fitness: &Arc<Fitness>, registry: &Arc<Registry>, found: &Found) {
-    if !fitness.begin_check() {
+pub(crate) fn check_if_due(
+    eligibility: &Arc<Eligibility>,
+    registry: &Arc<Registry>,
+    persisted: &PersistedSync,
+) {
+    if !eligibility.begin_check() {
         return;
     }
-    let (fitness, registry, found) = (fitness.clone(), registry.clone(), found.clone());
+    let (eligibility, registry, persisted) =
+        (eligibility.clone(), registry.clone(), persisted.clone());
     tokio::spawn(async move {
-        let outcome = check(&registry, &found).await;
-        fitness.end_check(outcome);
+        let outcome = check(&registry, &persisted).await;
+        eligibility.end_check(outcome);
     });
 }
 
 /// Compiles what is installed, and loads, compiles and configures what the sync is pinned to.
-pub(crate) async fn check(registry: &Arc<Registry>, found: &Found) -> Result<(), OperatorError> {
+pub(crate) async fn check(
+    registry: &Arc<Registry>,
+    persisted: &PersistedSync,
+) -> Result<(), OperatorError> {
     let installed = registry.clone();
     // What cannot be compiled is told where it is needed.
     let compile = move || {
@@ -153,14 +163,14 @@ pub(crate) async fn check(registry: &Arc<Registry>, found: &Found) -> Result<(),
         Ok(())
     };
     blocking(compile).await?;
-    if found.heading.metadata_version != METADATA_VERSION {
+    if persisted.heading.metadata_version != METADATA_VERSION {
         // The session of an older version has another shape: a takeover tells then.
         return Ok(());
     }
-    let Some(document) = found.reader.session().await? else {
+    let Some(document) = persisted.reader.session().await? else {
         return Ok(());
     };
-    pins::load(registry, &found.reader).await?;
+    pins::load(registry, &persisted.reader).await?;
     let registry = registry.clone();
     blocking(move || {
         let pinned = pins::complete(&registry, &document.options, &document.pinned)?;
@@ -180,28 +190,32 @@ mod tests {
 
     #[test]
     fn a_host_that_is_unfit_waits_until_a_check_passes() {
-        let fitness = Fitness::default();
-        assert!(fitness.hindrance().is_none() && fitness.begin_check() && !fitness.begin_check());
-        fitness.end_check(Err(error(ErrorName::PluginNotSupported)));
+        let eligibility = Eligibility::default();
+        assert!(
+            eligibility.obstacle().is_none()
+                && eligibility.begin_check()
+                && !eligibility.begin_check()
+        );
+        eligibility.end_check(Err(error(ErrorName::PluginNotSupported)));
         assert_eq!(
-            fitness.hindrance().map(|error| error.name),
+            eligibility.obstacle().map(|error| error.name),
             Some(ErrorName::PluginNotSupported)
         );
         // A silent cluster says nothing of this host.
-        fitness.end_check(Err(error(ErrorName::ConnectionFailed)));
-        assert!(fitness.hindrance().is_some());
-        fitness.end_check(Ok(()));
-        assert!(fitness.hindrance().is_none() && !fitness.begin_check());
+        eligibility.end_check(Err(error(ErrorName::ConnectionFailed)));
+        assert!(eligibility.obstacle().is_some());
+        eligibility.end_check(Ok(()));
+        assert!(eligibility.obstacle().is_none() && !eligibility.begin_check());
     }
 
     #[test]
     fn takeovers_that_fail_are_tried_again_ever_less_often() {
         let waits: Vec<_> = (1..8).map(|times| wait(times).as_secs()).collect();
         assert_eq!(waits, [2, 4, 8, 16, 30, 30, 30]);
-        let fitness = Fitness::default();
-        fitness.failed(error(ErrorName::MigrationFailed));
-        assert!(fitness.hindrance().is_some() && fitness.reason().is_some());
-        fitness.forget_failures();
-        assert!(fitness.hindrance().is_none() && fitness.reason().is_none());
+        let eligibility = Eligibility::default();
+        eligibility.takeover_failed(error(ErrorName::MigrationFailed));
+        assert!(eligibility.obstacle().is_some() && eligibility.reason().is_some());
+        eligibility.clear_failure();
+        assert!(eligibility.obstacle().is_none() && eligibility.reason().is_none());
     }
 }

@@ -1,6 +1,6 @@
 //! How far a sync is behind, and how fast it comes nearer.
 //!
-//! The position moves when a round of events is finished, in steps. Between two steps the source's
+//! The position moves when a round of events is finished, in samples. Between two samples the source's
 //! time goes on, and a plain difference would rise and fall with each round. So the lag is what it was
 //! at the last step, and more only where the next step is later than the one before it was.
 
@@ -11,54 +11,54 @@ use crate::model::ClusterTime;
 /// The rate is that of this time.
 const WINDOW: Duration = Duration::from_secs(60);
 
-/// The longest time between two steps that is taken as the way of the sync.
+/// The longest time between two samples that is taken as the way of the sync.
 const LONGEST_STEP: Duration = Duration::from_secs(10);
 
 /// Steps of a position, by a clock that begins anywhere.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Pace {
+pub(crate) struct LagTracker {
     /// Oldest first, at most a window of them.
-    steps: VecDeque<Step>,
+    samples: VecDeque<PositionSample>,
 }
 
 #[derive(Clone, Copy, Debug)]
-struct Step {
+struct PositionSample {
     at: Duration,
     applied: ClusterTime,
     lag_seconds: u32,
 }
 
-impl Pace {
+impl LagTracker {
     /// Notes what is applied at a moment, and what is newest on the source.
     pub(crate) fn note(&mut self, at: Duration, applied: ClusterTime, newest: ClusterTime) {
-        let last = self.steps.back().map(|step| step.applied);
+        let last = self.samples.back().map(|step| step.applied);
         if last == Some(applied) {
             return;
         }
         if last.is_some_and(|last| last > applied) {
             // Work that was dropped goes on from an earlier position.
-            self.steps.clear();
+            self.samples.clear();
         }
-        self.steps.push_back(Step {
+        self.samples.push_back(PositionSample {
             at,
             applied,
             lag_seconds: applied.seconds_behind(newest),
         });
         // One step before the window stays: the rate is taken from there.
         while self
-            .steps
+            .samples
             .get(1)
             .is_some_and(|second| at.saturating_sub(second.at) > WINDOW)
         {
-            self.steps.pop_front();
+            self.samples.pop_front();
         }
     }
 
     /// The lag at a moment at which `newest` is newest on the source; `None` while no position is
     /// known. Never more than the plain difference.
     pub(crate) fn lag_seconds(&self, now: Duration, newest: ClusterTime) -> Option<u32> {
-        let last = self.steps.back()?;
-        let before = self.steps.iter().rev().nth(1);
+        let last = self.samples.back()?;
+        let before = self.samples.iter().rev().nth(1);
         let step = before.map_or(Duration::ZERO, |before| last.at.saturating_sub(before.at));
         let overdue = now
             .saturating_sub(last.at)
@@ -70,7 +70,7 @@ impl Pace {
 
     /// Seconds of source time that are applied in a second; `None` while it is not known.
     pub(crate) fn rate(&self, now: Duration) -> Option<f64> {
-        let (first, last) = (self.steps.front()?, self.steps.back()?);
+        let (first, last) = (self.samples.front()?, self.samples.back()?);
         let passed = now.saturating_sub(first.at);
         (passed >= Duration::from_secs(1))
             .then(|| f64::from(first.applied.seconds_behind(last.applied)) / passed.as_secs_f64())
@@ -95,37 +95,37 @@ mod tests {
     /// Rounds of four seconds each, 20 behind: the plain difference would go from 20 to 24 and back.
     #[test]
     fn f60_the_lag_is_steady_within_a_round() {
-        let mut pace = Pace::default();
+        let mut lag = LagTracker::default();
         let mut seen = Vec::new();
         for second in 0..20_u32 {
             let round = second / 4 * 4;
-            pace.note(at(second.into()), time(100 + round), time(120 + second));
-            seen.push(pace.lag_seconds(at(second.into()), time(120 + second)));
+            lag.note(at(second.into()), time(100 + round), time(120 + second));
+            seen.push(lag.lag_seconds(at(second.into()), time(120 + second)));
         }
         assert!(seen[4..].iter().all(|lag| *lag == Some(20)), "{seen:?}");
         // A position that stands still is told.
-        assert_eq!(pace.lag_seconds(at(26), time(146)), Some(26));
+        assert_eq!(lag.lag_seconds(at(26), time(146)), Some(26));
         // On a source without writes there is nothing to be behind of.
-        assert_eq!(pace.lag_seconds(at(90), time(116)), Some(0));
+        assert_eq!(lag.lag_seconds(at(90), time(116)), Some(0));
     }
 
     #[test]
     fn f60_the_rate_is_known_within_a_round() {
-        let mut pace = Pace::default();
+        let mut lag = LagTracker::default();
         assert_eq!(
-            (pace.lag_seconds(at(9), time(9)), pace.rate(at(9))),
+            (lag.lag_seconds(at(9), time(9)), lag.rate(at(9))),
             (None, None)
         );
         for second in 0..=100_u32 {
-            pace.note(at(second.into()), time(second / 5 * 15), time(1_000));
+            lag.note(at(second.into()), time(second / 5 * 15), time(1_000));
         }
         for now in 100..104 {
-            let rate = pace.rate(at(now)).expect("known");
+            let rate = lag.rate(at(now)).expect("known");
             assert!((2.5..3.5).contains(&rate), "{rate}");
         }
         // It has gone back: what was before says nothing.
-        pace.note(at(104), time(10), time(1_000));
-        assert_eq!(pace.lag_seconds(at(104), time(1_000)), Some(990));
-        assert_eq!(pace.rate(at(104)), None);
+        lag.note(at(104), time(10), time(1_000));
+        assert_eq!(lag.lag_seconds(at(104), time(1_000)), Some(990));
+        assert_eq!(lag.rate(at(104)), None);
     }
 }

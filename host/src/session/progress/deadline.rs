@@ -5,7 +5,7 @@
 
 use std::{fmt, time::Duration};
 
-use super::monitor::{Monitor, SILENCE};
+use super::monitor::{Monitor, SILENCE_THRESHOLD};
 use crate::{
     model::{ErrorName, OperatorError, options::ClusterName},
     mongo::Moment,
@@ -21,9 +21,9 @@ const LOOK_EVERY: Duration = Duration::from_millis(50);
 
 /// A cluster and its part in a sync, as sentences name it.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Named(ClusterName, &'static str);
+pub(crate) struct ClusterLabel(ClusterName, &'static str);
 
-impl Named {
+impl ClusterLabel {
     pub(crate) fn source(name: ClusterName) -> Self {
         Self(name, "source")
     }
@@ -37,7 +37,7 @@ impl Named {
     }
 }
 
-impl fmt::Display for Named {
+impl fmt::Display for ClusterLabel {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} (the {})", self.0.as_str(), self.1)
     }
@@ -53,9 +53,9 @@ pub(crate) fn seconds(time: Duration) -> String {
 
 /// Does `work`, which waits for a cluster, and gives up when that one is silent, or after
 /// [`LIMIT`]. An error says what it leaves as it is: `left_undone`, a sentence.
-pub(crate) async fn patiently<T>(
+pub(crate) async fn within_deadline<T>(
     monitor: &Monitor,
-    cluster: Named,
+    cluster: ClusterLabel,
     left_undone: &str,
     work: impl Future<Output = Result<T, OperatorError>>,
 ) -> Result<T, OperatorError> {
@@ -65,17 +65,17 @@ pub(crate) async fn patiently<T>(
             message: format!("{left_undone} {}", error.message),
             ..error
         }),
-        waited = patience(monitor, cluster.0) => Err(OperatorError::new(
+        waited = deadline(monitor, cluster.0) => Err(OperatorError::new(
             ErrorName::ConnectionFailed,
             format!("{cluster} has not answered for {}. {left_undone}", seconds(waited)),
         )),
     }
 }
 
-/// Like [`patiently`], for work that needs both clusters and may take long: gives up when one is silent.
-pub(crate) async fn unless_silent<T>(
+/// Like [`within_deadline`], for work that needs both clusters and may take long: gives up when one is silent.
+pub(crate) async fn while_answering<T>(
     monitor: &Monitor,
-    clusters: [Named; 2],
+    clusters: [ClusterLabel; 2],
     left_undone: &str,
     work: impl Future<Output = Result<T, OperatorError>>,
 ) -> Result<T, OperatorError> {
@@ -90,7 +90,7 @@ pub(crate) async fn unless_silent<T>(
 }
 
 /// Returns when one of the clusters is silent, with the sentence that says so.
-async fn silence(monitor: &Monitor, clusters: [Named; 2]) -> String {
+async fn silence(monitor: &Monitor, clusters: [ClusterLabel; 2]) -> String {
     tokio::time::sleep(LEAST).await;
     loop {
         match silent(monitor, clusters) {
@@ -101,7 +101,7 @@ async fn silence(monitor: &Monitor, clusters: [Named; 2]) -> String {
 }
 
 /// Returns when patience with a cluster is over, with the time for which it has not answered.
-async fn patience(monitor: &Monitor, name: ClusterName) -> Duration {
+async fn deadline(monitor: &Monitor, name: ClusterName) -> Duration {
     let begun = Moment::now();
     tokio::time::sleep(LEAST).await;
     loop {
@@ -114,7 +114,7 @@ async fn patience(monitor: &Monitor, name: ClusterName) -> Duration {
 }
 
 /// The refusal of what needs a cluster that is silent.
-pub(crate) fn silent(monitor: &Monitor, clusters: [Named; 2]) -> Option<String> {
+pub(crate) fn silent(monitor: &Monitor, clusters: [ClusterLabel; 2]) -> Option<String> {
     clusters.into_iter().find_map(|cluster| {
         let silence = monitor.silence(cluster.0)?;
         Some(format!(
@@ -124,4 +124,4 @@ pub(crate) fn silent(monitor: &Monitor, clusters: [Named; 2]) -> Option<String> 
     })
 }
 
-const _: () = assert!(SILENCE.as_millis() < LIMIT.as_millis());
+const _: () = assert!(SILENCE_THRESHOLD.as_millis() < LIMIT.as_millis());

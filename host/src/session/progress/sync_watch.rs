@@ -10,7 +10,7 @@ use parking_lot::Mutex;
 
 use super::{
     commit::cannot_commit,
-    monitor::{Monitor, SILENCE},
+    monitor::{Monitor, SILENCE_THRESHOLD},
 };
 use crate::{model::options::ClusterName, session::active::ActiveSync};
 
@@ -42,17 +42,17 @@ impl SyncWatch {
     }
 
     async fn run(self: Arc<Self>) {
-        let mut notices = Notices::default();
+        let mut sync_watch = Notices::default();
         loop {
             tokio::select! {
                 () = self.monitor.stopped() => return,
                 () = tokio::time::sleep(LOOK_EVERY) => {}
             }
-            notices.outages(&self.monitor);
+            sync_watch.outages(&self.monitor);
             let Some(active) = self.active() else {
                 continue;
             };
-            notices.can_commit(&active, &self.monitor);
+            sync_watch.can_commit(&active, &self.monitor);
             let newest = self.monitor.newest(active.source.name);
             if let Some((applied, newest)) = active.applied().zip(newest) {
                 self.monitor.note_applied(applied, newest);
@@ -91,7 +91,7 @@ impl Notices {
             *told = is_silent;
             let cluster = name.as_str();
             if is_silent {
-                let seconds = SILENCE.as_secs();
+                let seconds = SILENCE_THRESHOLD.as_secs();
                 tracing::warn!(cluster, seconds, "cluster does not answer");
             } else {
                 tracing::info!(cluster, "cluster answers again");

@@ -16,7 +16,7 @@ const WITHOUT_LEASE: [&str; 2] = ["tidegate 0.1.0", "tidegate 0.1.1"];
 
 /// A sync that has begun.
 #[derive(Clone)]
-pub(crate) struct Found {
+pub(crate) struct PersistedSync {
     pub(crate) source: Cluster,
     pub(crate) destination: Cluster,
     pub(crate) reader: metadata::Reader,
@@ -24,12 +24,12 @@ pub(crate) struct Found {
 }
 
 /// Looks for a sync on both clusters. Only reads.
-pub(crate) async fn find(clusters: &[Cluster; 2]) -> Result<Option<Found>, OperatorError> {
+pub(crate) async fn find(clusters: &[Cluster; 2]) -> Result<Option<PersistedSync>, OperatorError> {
     let [cluster0, cluster1] = clusters;
     for (destination, source) in [(cluster0, cluster1), (cluster1, cluster0)] {
         let reader = metadata::Reader::new(&destination.client);
         if let Some(heading) = reader.heading().await? {
-            return Ok(Some(Found {
+            return Ok(Some(PersistedSync {
                 source: source.clone(),
                 destination: destination.clone(),
                 reader,
@@ -40,7 +40,7 @@ pub(crate) async fn find(clusters: &[Cluster; 2]) -> Result<Option<Found>, Opera
     Ok(None)
 }
 
-impl Found {
+impl PersistedSync {
     /// Refuses what this host must not touch. Only reads.
     pub(crate) fn refuse_unknown(&self, identities: &[Identity; 2]) -> Result<(), OperatorError> {
         if self.heading.metadata_version > METADATA_VERSION {
