@@ -4,6 +4,7 @@
 
 mod names;
 mod source;
+mod voice;
 mod walls;
 
 use std::path::{Path, PathBuf};
@@ -179,6 +180,33 @@ fn only_one_room_names_the_driver() -> Result<()> {
 fn types_are_nouns() -> Result<()> {
     let wrong = names::participles(&Source::read(&source())?);
     ensure!(wrong.is_empty(), "{}", wrong.join("\n"));
+    Ok(())
+}
+
+#[test]
+fn comments_are_plain() -> Result<()> {
+    let root = support::mongod::workspace();
+    let mut found = Vec::new();
+    for part in ["host/src", "plugins"] {
+        files(&root.join(part), &mut found)?;
+    }
+    let excess = voice::excess(&found)?;
+    ensure!(excess.is_empty(), "{}", excess.join("\n"));
+    Ok(())
+}
+
+/// Packages stand in the folders that the README names, and nowhere else.
+#[test]
+fn packages_stand_in_their_folders() -> Result<()> {
+    for entry in support::mongod::workspace().read_dir()? {
+        let entry = entry?;
+        let name = entry.file_name().to_string_lossy().into_owned();
+        let known = ["host", "plugins", "wit", "tests"].contains(&name.as_str());
+        ensure!(
+            known || !entry.path().join("Cargo.toml").exists(),
+            "{name} is a package at the top level"
+        );
+    }
     Ok(())
 }
 
