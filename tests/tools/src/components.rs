@@ -28,11 +28,14 @@ use crate::paths::Paths;
 const TARGET: &str = "wasm32-unknown-unknown";
 const PROFILE: &str = "component";
 
-/// Where the host says which version of the metadata it writes, and how.
-const METADATA_VERSION: (&str, &str) = (
+/// The file in which a host states the version of the metadata that it writes; the second is that of releases up to 0.3.1.
+const METADATA_FILES: [&str; 2] = [
+    "host/src/metadata/documents/session.rs",
     "host/src/metadata/documents.rs",
-    "pub const METADATA_VERSION: i32 = ",
-);
+];
+
+/// The line that states it.
+const METADATA_VERSION: &str = "pub const METADATA_VERSION: i32 = ";
 
 /// `featureset.toml`.
 #[derive(Serialize)]
@@ -224,12 +227,15 @@ pub(crate) fn members(root: &Path) -> Result<BTreeSet<String>> {
 
 /// The version of the metadata that a tree's host writes, out of its source.
 fn metadata_version(root: &Path) -> Result<u32> {
-    let (file, constant) = METADATA_VERSION;
-    let source = fs::read_to_string(root.join(file)).with_context(|| format!("read {file}"))?;
+    let constant = METADATA_VERSION;
+    let file = METADATA_FILES.map(|file| root.join(file));
+    let file = file.iter().find(|file| file.exists());
+    let file = file.with_context(|| format!("{METADATA_FILES:?} are missing"))?;
+    let source = fs::read_to_string(file).with_context(|| format!("read {}", file.display()))?;
     let value = source
         .lines()
         .find_map(|line| line.strip_prefix(constant)?.strip_suffix(';'))
-        .with_context(|| format!("{file} has no line `{constant}…;`"))?;
+        .with_context(|| format!("{} has no line `{constant}…;`", file.display()))?;
     value
         .parse()
         .with_context(|| format!("read {constant}{value}"))
