@@ -1,4 +1,5 @@
-//! What this process has: its settings, its connections, its components, and who it is to other hosts.
+//! The parts of a host that do not depend on its role: settings, connections, components, and its identity
+//! towards other hosts.
 
 use std::{path::PathBuf, sync::Arc, time::Duration};
 
@@ -17,7 +18,7 @@ use crate::{
     sync::Workers,
 };
 
-/// What the session needs of the configuration.
+/// The part of the configuration that a session needs.
 #[derive(Clone, Debug)]
 pub struct Settings {
     /// Instance id (`--id`), reported as `mongosyncID`.
@@ -26,22 +27,23 @@ pub struct Settings {
     pub cluster1: ConnectionString,
     /// 1 to 4: how hard the sync works both clusters (mongosync's `loadLevel`).
     pub load_level: u8,
-    /// A folder to read the feature set from, in place of the embedded one.
+    /// The folder of a feature set that replaces the embedded feature set.
     pub feature_set: Option<PathBuf>,
-    /// Where the secrets of plugins are.
+    /// The directory with the secrets of plugins (`--secretsDir`).
     pub secrets_dir: Option<PathBuf>,
-    /// Plugins that import WASI are refused.
+    /// Whether plugins that import WASI are refused.
     pub refuse_wasi: bool,
-    /// How long the lease on the sync lasts without a renewal.
+    /// Duration of the lease on the sync: a host that has not renewed it for this long loses it.
     pub lease: Duration,
 }
 
-/// What a host has whatever its role is.
+/// The parts of a host that are the same in every role.
 pub(super) struct HostContext {
     pub(super) settings: Settings,
-    /// What this process holds the lease as.
+    /// Id of this process as a holder of the lease: a random UUID, new at each start.
     pub(super) holder: String,
-    /// What others tell by whether it has died.
+    /// Identity of this process on its machine ([`this_process`](super::lease::process::this_process)), from
+    /// which other hosts see whether it has died.
     pub(super) process: String,
     pub(super) clusters: [Cluster; 2],
     pub(super) identities: [Identity; 2],
@@ -60,7 +62,7 @@ impl HostContext {
         }
     }
 
-    /// What this host asks for the lease with.
+    /// The claim with which this host takes the lease.
     pub(super) fn claim(&self) -> Claim {
         Claim {
             holder: self.holder.clone(),
@@ -71,7 +73,7 @@ impl HostContext {
         }
     }
 
-    /// What a sync that this host works on needs of it.
+    /// The share of the context that an active sync keeps.
     pub(super) fn runtime(&self) -> Runtime {
         Runtime {
             instance: self.settings.id.clone(),

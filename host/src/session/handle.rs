@@ -1,4 +1,4 @@
-//! The session of this process, from before it is open.
+//! The session of this process, usable before the clusters have answered.
 
 use std::{sync::Arc, time::Duration};
 
@@ -12,10 +12,11 @@ use super::{
 };
 use crate::model::{ErrorName, OperatorError, Progress, Readiness, State};
 
-/// How long a call waits for a session that is opening.
+/// Time that a call waits for a session that is still opening.
 const CALL_WAITS: Duration = Duration::from_secs(5);
 
-/// The session of this process, from before it is open.
+/// The session of this process. Exists from the start of the process; until [`SessionHandle::open`] has
+/// returned, it reports which clusters it waits for.
 pub struct SessionHandle {
     settings: Settings,
     waiting: ConnectionWait,
@@ -31,17 +32,27 @@ impl SessionHandle {
         }
     }
 
-    /// Opens the session; returns when both clusters have answered, or one has answered what
-    /// cannot be right.
+    /// Opens the session. Waits without a limit for clusters that do not answer, and returns once both have
+    /// answered.
+    ///
+    /// # Errors
+    ///
+    /// An answer that shows a wrong configuration: credentials, a cluster that is not supported, metadata of a
+    /// sync between other clusters. Cancel safe before a takeover has begun; `main` drops the future only to end
+    /// the process.
     pub async fn open(&self) -> Result<Arc<Session>, OperatorError> {
         let host = open(self.settings.clone(), &self.waiting).await?;
         let session = Arc::new(Session { host });
-        // Opened once.
+        // `open` is called once.
         let _ = self.session.set(session.clone());
         Ok(session)
     }
 
-    /// The session, for a call, which waits for it a little.
+    /// The session, for a call. Waits up to [`CALL_WAITS`] while it is opening.
+    ///
+    /// # Errors
+    ///
+    /// `ConnectionFailed` with the reason of the wait. Cancel safe.
     pub async fn session(&self) -> Result<&Session, OperatorError> {
         let opened = timeout(CALL_WAITS, self.session.wait()).await;
         opened.map(AsRef::as_ref).map_err(|_elapsed| {
@@ -62,7 +73,7 @@ impl SessionHandle {
         }
     }
 
-    /// No state is known yet: IDLE, and what is waited for.
+    /// The state is still unknown: IDLE, with the reason of the wait.
     fn waiting_progress(&self) -> Progress {
         let reason = self.waiting.reason();
         Progress {

@@ -1,14 +1,14 @@
-//! The state machine of one sync, the task that does its work, and the lease under
-//! which this host, and no other, does it.
+//! The session of a host: the state machine of a sync, the task that does its work, and the lease.
 //!
-//! Calls are taken one at a time. A call that is refused has changed nothing;
-//! one that succeeds has persisted the new state before it answers. No call waits long for a
-//! cluster that does not answer (`progress::deadline`). What a sync is doing is one value (`active::state`): a sync
-//! whose work has failed is shown as PAUSED, with the reason among its warnings: its
-//! position is safe, and `resume`, or a restart, tries again.
+//! Invariant: only the holder of the lease works on the sync.
 //!
-//! A host is idle, works on the sync, or is a standby: another host works on it, and
-//! this one takes it over when that one leaves (`role::watch`, `role::takeover`).
+//! Calls are executed one at a time. A refused call has changed nothing; a successful call has persisted the new
+//! state before it returns. No call waits long for a cluster that does not answer (`progress::deadline`). The
+//! state of a sync is one value (`active::state`). A sync whose work has failed is PAUSED, with the error among
+//! its warnings: its position is safe, and `resume` or a restart continues it.
+//!
+//! A host is idle, active or a standby. A standby takes the sync over when the holder of the lease leaves
+//! (`role::watch`, `role::takeover`).
 
 mod active;
 mod calls;
@@ -46,45 +46,66 @@ use role::{
     view,
 };
 
-/// How long a host that ends waits for its connections to be closed.
+/// Time for closing the connections at the end of the process.
 const SHUT_WITHIN: Duration = Duration::from_millis(500);
 
-/// One sync: the handle that `api` calls.
+/// The session of a host: the calls of the API. Calls that change the sync wait for the previous call. Such a
+/// call is not cancel safe; `api` runs it to its end although its client has gone.
 pub struct Session {
     host: Arc<Host>,
 }
 
 impl Session {
-    /// Begins a sync. For one that this host has picked up after a restart, the
-    /// same options succeed and others are refused.
+    /// Starts a sync. For a sync that was continued after a restart, a start with equal options succeeds.
+    ///
+    /// # Errors
+    ///
+    /// `StandbyInstance`, `InvalidStateTransition`, `OptionsMismatch`, `InvalidField`, and every error of the
+    /// preflight.
     pub async fn start(&self, options: StartOptions) -> Result<(), OperatorError> {
         calls::start(&self.host, options).await
     }
 
-    /// Stops the work; answers when it has stopped and PAUSED is persisted. After an error the
-    /// work has stopped all the same, and the state says why.
+    /// Stops the work. Returns when the work has stopped and PAUSED is persisted.
+    ///
+    /// # Errors
+    ///
+    /// After an error the work has stopped as well; the state carries the error.
     pub async fn pause(&self) -> Result<(), OperatorError> {
         calls::pause(&self.host).await
     }
 
-    /// Goes on with the work; at a standby while no host works, tries to take the sync over.
+    /// Continues the work of a paused or failed sync. At a standby without an active host, tries the takeover at
+    /// once.
+    ///
+    /// # Errors
+    ///
+    /// The reason for which the sync cannot run on this host, or a cluster that does not answer.
     pub async fn resume(&self) -> Result<(), OperatorError> {
         calls::resume(&self.host).await
     }
 
-    /// Ends the sync at the source's present cluster time. Answers when that is persisted.
+    /// Commits: ends the sync at the current cluster time of the source. Returns when the commit time is
+    /// persisted.
+    ///
+    /// # Errors
+    ///
+    /// `CannotCommit` with the reason while `canCommit` is false.
     pub async fn commit(&self) -> Result<(), OperatorError> {
         calls::commit(&self.host).await
     }
 
-    /// Refused in this release: the direction of a sync cannot be swapped yet.
+    /// Always refused with `NotSupported` in this release.
     pub async fn reverse(&self) -> Result<(), OperatorError> {
         calls::reverse(&self.host).await
     }
 
-    /// Stops the work, persists the position and gives the sync to whoever wants it; answers
-    /// when all is safe. The process is to end then: see [`Self::handed_over`]. After an error
-    /// the sync is this host's still, and its work has stopped.
+    /// Stops the work, persists the position and releases the lease. Returns when all of this is durable; the
+    /// process should end then ([`Self::handed_over`]).
+    ///
+    /// # Errors
+    ///
+    /// After an error this host still holds the lease, and the work has stopped.
     pub async fn handover(&self) -> Result<(), OperatorError> {
         handover::hand_over(&self.host).await
     }
@@ -94,18 +115,31 @@ impl Session {
         plugins::list(&self.host).await
     }
 
-    /// Checks and stores a component. Before a sync has begun, nobody knows which
-    /// cluster is the destination: it is then held in memory until the start.
+    /// Checks, compiles and stores a component. Before the start of a sync the destination is unknown, so the
+    /// component stays in memory until then.
+    ///
+    /// # Errors
+    ///
+    /// `PluginNotSupported`, `BodyTooLarge`, `StandbyInstance`.
     pub async fn add_plugin(&self, bytes: Vec<u8>) -> Result<InstalledPlugin, OperatorError> {
         plugins::add(&self.host, bytes).await
     }
 
-    /// Deletes a component that was uploaded and that the sync does not run on.
+    /// Deletes an uploaded component by its digest.
+    ///
+    /// # Errors
+    ///
+    /// `PluginInUse` for a component that is pinned or belongs to the release, `PluginNotFound`.
     pub async fn remove_plugin(&self, digest: &str) -> Result<(), OperatorError> {
         plugins::remove(&self.host, digest).await
     }
 
-    /// Swaps components of the sync, between two batches of a running one.
+    /// Swaps components of the sync, between two batches if the sync is running. All components of a request are
+    /// swapped, or none.
+    ///
+    /// # Errors
+    ///
+    /// `IncompatiblePlugin`, `PluginNotFound`, `InvalidStateTransition`.
     pub async fn upgrade(&self, upgrade: SwapRequest) -> Result<(), OperatorError> {
         let _turn = self.host.active_turn().await?;
         match self.host.active() {
@@ -114,7 +148,7 @@ impl Session {
         }
     }
 
-    /// Documents in quarantine behind `after`, an id or empty.
+    /// Up to `limit` documents in quarantine with ids after `after`; an empty `after` begins the list.
     pub async fn quarantined(
         &self,
         after: String,
@@ -128,7 +162,11 @@ impl Session {
         }
     }
 
-    /// Looks every quarantined document up on the source and runs it through its plugins again.
+    /// Retries every document in quarantine: reads it from the source and runs it through its plugins.
+    ///
+    /// # Errors
+    ///
+    /// `InvalidStateTransition` unless the sync is RUNNING and past the initial sync.
     pub async fn retry_quarantined(&self) -> Result<RetrySummary, OperatorError> {
         let _turn = self.host.active_turn().await?;
         let active = self.host.active();
@@ -144,32 +182,31 @@ impl Session {
         }
     }
 
-    /// Whether both clusters answer, and what this host is to the sync.
+    /// Whether both clusters answer, with the role of this host.
     pub fn readiness(&self) -> Readiness {
         let (role, state) = self.host.role().shown();
         progress::readiness(role, state, &self.host.context.monitor)
     }
 
-    /// Cancelled when the sync was handed over.
+    /// Cancelled after a handover.
     pub fn handed_over(&self) -> &CancellationToken {
         &self.host.handed_over
     }
 
-    /// Stops the work, persists the position and gives the lease back, as far as the clusters let
-    /// it; repeating it is harmless.
+    /// Stops the work, persists the position and releases the lease, each within a bounded time. Idempotent.
     pub async fn leave(&self) {
         handover::leave(&self.host).await;
     }
 
-    /// Stops the work, persists the position, gives the lease back, and returns when all is safe,
-    /// or when a cluster does not let it.
+    /// Leaves the sync ([`Self::leave`]), then closes the connections. Bounded in time although a cluster is
+    /// silent.
     pub async fn shutdown(&self) {
         self.leave().await;
         let HostContext {
             monitor, clusters, ..
         } = &self.host.context;
         monitor.stop();
-        // Waits for answers, which a silent cluster does not give.
+        // Closing waits for answers, which a silent cluster does not give.
         let shut = clusters
             .iter()
             .map(|cluster| cluster.client.driver().clone().shutdown().into_future());

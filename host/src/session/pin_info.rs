@@ -1,11 +1,11 @@
-//! A pinned component, compared with what is installed.
+//! Compares pinned components with installed components.
 
 use crate::{
     metadata::PinnedComponent,
     plugin::{ComponentInfo, Registry},
 };
 
-/// A pinned component as a feature set would name it.
+/// The [`ComponentInfo`] of a pinned component.
 pub(super) fn info(pinned: &PinnedComponent) -> ComponentInfo {
     ComponentInfo {
         role: pinned.role.clone(),
@@ -17,7 +17,7 @@ pub(super) fn info(pinned: &PinnedComponent) -> ComponentInfo {
     }
 }
 
-/// The installed component of the same name, if it came with this release.
+/// The component of the feature set that has the name of `pinned`.
 pub(super) fn installed<'r>(
     registry: &'r Registry,
     pinned: &PinnedComponent,

@@ -1,4 +1,4 @@
-//! Documents that plugins could not handle: listed, and tried again.
+//! The quarantine: documents that plugins could not handle.
 
 use tokio::sync::oneshot;
 
@@ -19,8 +19,8 @@ use crate::{
     sync::WorkRequest,
 };
 
-/// Removes the documents that an older release has stored in the quarantine. In the background: there can be
-/// gigabytes, and the sync goes on meanwhile. What a crash leaves, the next takeover removes.
+/// Removes documents that a release up to 0.3.0 has stored in the quarantine. Runs in the background, because
+/// they can be gigabytes and the sync should not wait. After a crash the next takeover continues.
 pub(super) fn remove_stored_documents(store: &metadata::Store) {
     let store = store.clone();
     tokio::spawn(async move {
@@ -39,7 +39,7 @@ pub(super) fn remove_stored_documents(store: &metadata::Store) {
     });
 }
 
-/// Documents in quarantine behind `after`, an id or empty.
+/// Up to `limit` documents in quarantine with ids after `after`; an empty `after` begins the list.
 pub(super) async fn list(
     active: &ActiveSync,
     monitor: &Monitor,
@@ -53,7 +53,7 @@ pub(super) async fn list(
     Ok(listed.await?.into_iter().map(shown).collect())
 }
 
-/// Looks every quarantined document up on the source and runs it through its plugins again.
+/// Retries every document in quarantine: reads it from the source and runs it through its plugins.
 pub(super) async fn retry(
     active: Option<&ActiveSync>,
     monitor: &Monitor,

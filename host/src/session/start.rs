@@ -1,4 +1,4 @@
-//! Begins a sync: checks first, then one write that makes it so.
+//! Starts a sync: all checks first, then one write that begins it.
 
 use std::sync::Arc;
 
@@ -19,7 +19,8 @@ use crate::{
     sync::{self, Record, Status},
 };
 
-/// Checks everything, then persists the new sync. Until the last write nothing has changed.
+/// Checks the options, both clusters and the catalog of the source, then persists the new sync. Before the last
+/// write no sync exists; the next start replaces the documents of an interrupted start.
 pub(super) async fn start(
     context: &HostContext,
     options: StartOptions,
@@ -79,8 +80,8 @@ pub(super) async fn start(
     Ok(Arc::new(active))
 }
 
-/// Tells what the sync was begun with: not the configurations of plugins and filters, which may hold
-/// secrets and values of documents.
+/// Logs the options of the sync, without the configurations of plugins and filters: these can hold secrets and
+/// values of documents.
 fn log_begun(session: &SessionDocument) {
     let options = &session.options;
     let json = |value: serde_json::Result<String>| value.unwrap_or_default();
@@ -105,7 +106,7 @@ fn log_begun(session: &SessionDocument) {
     );
 }
 
-/// Takes the lease on a sync that is about to begin, unless another host has begun one.
+/// Takes the lease for a new sync. Refuses if another host has started a sync meanwhile.
 async fn lease(
     context: &HostContext,
     (source, destination): (&Cluster, &Cluster),
@@ -124,9 +125,10 @@ async fn lease(
     alone.map(|()| lease)
 }
 
-/// Refuses to begin a sync if another host has begun one into this destination, or begins one in the opposite direction.
-/// Two hosts that start in opposite directions share no document. Each takes the lease on its destination first and reads
-/// its source's lease after that, so at least one of them sees the other.
+/// Refuses to start a sync if another host has started a sync into this destination, or is starting a sync in
+/// the opposite direction. Two hosts that start in opposite directions share no document. Each takes the lease
+/// on its destination first and reads the lease on its source after that, so at least one of them sees the
+/// other.
 async fn alone(
     destination: &metadata::Reader,
     source: &metadata::Reader,
@@ -149,7 +151,7 @@ async fn alone(
     ))
 }
 
-/// Persists all that a sync begins with; its last write makes it so.
+/// Persists everything that a sync needs from its start. The last write begins the sync.
 async fn begin(
     context: &HostContext,
     lease: &Lease,

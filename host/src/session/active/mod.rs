@@ -1,4 +1,4 @@
-//! A sync that has begun, and the task that does its work while it is not paused.
+//! An active sync, and the task that does its work.
 
 pub(super) mod state;
 mod stop;
@@ -30,7 +30,7 @@ use crate::{
 use state::{SyncState, WorkState};
 use stop::{CLEANUP_TIMEOUT, Stop, stop};
 
-/// What a sync needs of the host that works on it.
+/// The share of the host's context that an active sync keeps.
 #[derive(Clone)]
 pub(crate) struct Runtime {
     /// `--id` of this host.
@@ -39,7 +39,7 @@ pub(crate) struct Runtime {
     pub(crate) workers: Workers,
 }
 
-/// What routes and transforms for one sync.
+/// The configured router and chain of a sync.
 pub(crate) struct RunningComponents {
     pub(crate) router: Arc<Router>,
     pub(crate) chain: Arc<Chain>,
@@ -55,11 +55,11 @@ pub(crate) struct ActiveSync {
     pub(crate) commit_time: watch::Sender<Option<ClusterTime>>,
     task: AsyncMutex<Option<Task>>,
     work: Arc<Mutex<WorkState>>,
-    /// What it is pinned to, with its counters; absent until it is needed.
+    /// The pinned components, configured, with their counters. `None` until the first use.
     configured: Mutex<Option<Arc<RunningComponents>>>,
-    /// Installed components that could not take over, and why.
+    /// Newer installed components that were not adopted, each with the reason.
     rejected: Mutex<Vec<String>>,
-    /// For how long nothing was applied when this host took the sync over.
+    /// Pause of the takeover by this host, in milliseconds.
     paused_ms: Arc<OnceLock<i64>>,
 }
 
@@ -98,12 +98,12 @@ impl ActiveSync {
         self.paused_ms.get().copied()
     }
 
-    /// Where the pause of this takeover is put once it is measured.
+    /// The cell for the pause of this takeover. Set once, when the pause has been measured.
     pub(crate) fn pause(&self) -> Arc<OnceLock<i64>> {
         self.paused_ms.clone()
     }
 
-    /// What the sync is doing now.
+    /// The current state of the sync.
     pub(crate) fn state(&self) -> SyncState {
         let work = self.work.lock().clone();
         SyncState::of(self.record.get().state, &work)
@@ -113,8 +113,8 @@ impl ActiveSync {
         self.record.get().sync_id()
     }
 
-    /// Up to when the source's changes are applied: from the start time on, which the copy is as of
-    /// at least.
+    /// The cluster time up to which changes of the source are applied. Before the first event it is the start
+    /// time, because the copy is at least that recent.
     pub(crate) fn applied(&self) -> Option<ClusterTime> {
         let start_time = || Some(self.record.get().start_time);
         self.status.reported().or_else(start_time)
@@ -127,8 +127,8 @@ impl ActiveSync {
         Ok(self.record.update(change).await?)
     }
 
-    /// Writes the session as it is known here once more: a change whose answer was lost may have
-    /// been persisted, and was told as one that failed.
+    /// Persists the current session again, in the background. A change whose reply was lost may have been
+    /// persisted although the call was answered with an error.
     pub(crate) fn persist_again(&self) {
         let (record, end_transactions) = (self.record.clone(), self.end_transactions());
         tokio::spawn(async move {
@@ -139,19 +139,20 @@ impl ActiveSync {
         });
     }
 
-    /// Ends what dropped futures have left on the destination: the work's, and those of calls.
+    /// Ends the transactions that dropped futures have left open on the destination.
     pub(crate) fn end_transactions(&self) -> impl Future<Output = ()> + Send + 'static {
         let client = self.destination.client.clone();
         let name = app_name(observe::VERSION, &self.lease.document().holder);
         async move {
-            // Without the right to do so, the server ends them after a minute.
+            // Without the privilege, the server ends them itself after `transactionLifetimeLimitSeconds`, a
+            // minute by default.
             if let Err(error) = mongo::end_transactions(&client, &name).await {
                 tracing::info!(error = %error, "transactions of before are not ended");
             }
         }
     }
 
-    /// Shows the sync as one whose work has failed.
+    /// Marks the work as failed: the state is PAUSED with this error.
     pub(crate) fn fail(&self, error: OperatorError) {
         fail(&self.work, error);
     }
@@ -160,7 +161,7 @@ impl ActiveSync {
         *self.work.lock() = work;
     }
 
-    /// What the sync is pinned to, configured already.
+    /// The running components, if they have been configured.
     pub(crate) fn configured(&self) -> Option<Arc<RunningComponents>> {
         self.configured.lock().clone()
     }
@@ -180,26 +181,27 @@ impl ActiveSync {
         *self.rejected.lock() = rejected;
     }
 
-    /// Asks the work for something. What cannot be asked is not answered.
+    /// Sends a request to the work. Without a running task the request is dropped, which its sender sees on the
+    /// reply channel.
     pub(crate) async fn request(&self, request: WorkRequest) {
         let task = self.task.lock().await;
         let requests = task.as_ref().map(|task| task.requests.clone());
-        // Not held while the work is busy: a stop takes the task.
+        // Not held while the work is busy: `stop` needs the task.
         drop(task);
         if let Some(requests) = requests {
-            // A closed channel drops the wish, and its asker hears of that.
+            // A closed channel drops the request, and with it the sender of the reply.
             let _ = requests.send(request).await;
         }
     }
 
-    /// Brings the work to a boundary; `None` if it ends before.
+    /// Brings the work to a boundary. `None` if the work ends first.
     pub(crate) async fn boundary(&self) -> Option<Result<Boundary, OperatorError>> {
         let (answer, answered) = oneshot::channel();
         self.request(WorkRequest::Boundary(answer)).await;
         answered.await.ok()
     }
 
-    /// Starts the work, from wherever it stands.
+    /// Starts the work, from its persisted phase and position.
     pub(crate) async fn spawn(&self, configured: &RunningComponents) {
         let mut task = self.task.lock().await;
         let (requester, requests) = mpsc::channel(1);
@@ -228,8 +230,12 @@ impl ActiveSync {
         });
     }
 
-    /// Stops the work within a second. An error is what kept its position from being persisted; work
-    /// that was dropped goes on later from the position before it.
+    /// Stops the work within a second. Idempotent.
+    ///
+    /// # Errors
+    ///
+    /// The error that kept the position from being persisted. Dropped work continues later from the previous
+    /// position.
     pub(crate) async fn stop(&self) -> Result<(), OperatorError> {
         let had_failed = self.has_failed();
         let task = self.task.lock().await.take();
@@ -237,23 +243,23 @@ impl ActiveSync {
             let stopped = stop(&cancel, handle).await;
             tracing::debug!(?stopped, "the work has stopped");
             if stopped == Stop::Unclean {
-                // Locks of a transaction that stays open hold up whoever wants the collection, and
-                // then all that comes behind: the next renewal of the lease, too.
+                // Locks of an open transaction block every operation that needs the collection, and everything
+                // queued after it, including the next renewal of the lease.
                 _ = timeout(CLEANUP_TIMEOUT, self.end_transactions()).await;
             }
         }
         self.finish_stop(had_failed)
     }
 
-    /// Stops the work for a call: the state stays as it is until the call has been carried out, by
-    /// [`Self::spawn`], [`Self::rest`] or [`Self::fail`].
+    /// Stops the work for a call. The state stays as it was until the call ends with [`Self::spawn`],
+    /// [`Self::rest`] or [`Self::fail`].
     pub(crate) async fn stop_for_call(&self) -> Result<(), OperatorError> {
         self.stop().await?;
         self.set_work(WorkState::Stopping);
         Ok(())
     }
 
-    /// The call that has stopped the work is carried out.
+    /// Ends a call that has stopped the work for good.
     pub(crate) fn rest(&self) {
         self.set_work(WorkState::Resting);
     }
@@ -263,7 +269,7 @@ impl ActiveSync {
         matches!(*work, WorkState::Failed(_))
     }
 
-    /// No task works any more.
+    /// Records that no task is running.
     fn finish_stop(&self, had_failed: bool) -> Result<(), OperatorError> {
         let mut work = self.work.lock();
         match &*work {
@@ -277,11 +283,11 @@ impl ActiveSync {
     }
 }
 
-/// Does the work, and tells how it has ended.
+/// Runs the work and records how it ended.
 async fn run(work: Work, state: Arc<Mutex<WorkState>>, lost: CancellationToken) -> Stop {
     let cancel = work.cancel.clone();
     match AssertUnwindSafe(sync::run(work)).catch_unwind().await {
-        // A task of the work has gone without an error, as after a panic.
+        // A task of the work ended without an error, as after a panic.
         Ok(Ok(WorkEnd::Stopped)) if !cancel.is_cancelled() => fail(
             &state,
             OperatorError::new(

@@ -1,37 +1,36 @@
-//! What a sync is doing: the one value that `/progress`, `/readyz` and the calls are made from.
+//! The state of a sync: the single value from which `/progress`, `/readyz` and the calls are answered.
 //!
-//! It follows from two facts: the state that is persisted, and what the work does in this
-//! process. Invariant: a state that promises work (RUNNING, COMMITTING) is shown only while a
-//! task does it, or a call that has stopped it is being carried out.
+//! It is derived from the persisted state and from the state of the work in this process. Invariant: RUNNING and
+//! COMMITTING are shown only while a task works, or while a call that has stopped the task is executed.
 
 use crate::model::{ErrorName, OperatorError, State, state::Call};
 
-/// What the work of a sync is doing in this process.
+/// The state of the work in this process.
 #[derive(Clone, Debug, Default)]
 pub(crate) enum WorkState {
-    /// No task does it.
+    /// No task is running.
     #[default]
     Resting,
     Working,
-    /// A call has stopped the work, and is being carried out.
+    /// A call has stopped the work and is still executed.
     Stopping,
     Failed(OperatorError),
 }
 
-/// What a sync is doing.
+/// The state of a sync.
 #[derive(Clone, Debug)]
 pub(crate) enum SyncState {
     Running,
     Committing,
     /// Paused by an operator.
     Paused,
-    /// Work is wanted and none is done: it has failed, or was stopped by a call that failed.
+    /// The work should run and does not: it has failed, or was stopped by a call that failed.
     Stopped(OperatorError),
     Committed,
 }
 
 impl SyncState {
-    /// The state of a sync of which `persisted` is persisted and whose work is at `work`.
+    /// The state that follows from the persisted state and from the state of the work.
     pub(crate) fn of(persisted: State, work: &WorkState) -> Self {
         let wanted = match persisted {
             State::Running => Self::Running,
@@ -47,7 +46,7 @@ impl SyncState {
         }
     }
 
-    /// mongosync's word for it.
+    /// The state in mongosync's terms.
     pub(crate) fn public(&self) -> State {
         match self {
             Self::Running => State::Running,
@@ -57,7 +56,7 @@ impl SyncState {
         }
     }
 
-    /// Why no work is done although it is wanted.
+    /// The reason why no work runs although it should.
     pub(crate) fn reason(&self) -> Option<&OperatorError> {
         match self {
             Self::Stopped(reason) => Some(reason),
@@ -78,7 +77,7 @@ impl SyncState {
     }
 }
 
-/// The answer to a call that the state does not allow.
+/// The refusal of a call that the state does not allow.
 pub(crate) fn refuse(state: State, call: Call) -> OperatorError {
     if state == State::Committed {
         return OperatorError::new(

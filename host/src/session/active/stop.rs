@@ -1,35 +1,35 @@
-//! Stops the work of a sync in two steps, within a second whatever the clusters do.
+//! Stops the work of a sync in two steps, within a second in any state of the clusters.
 //!
-//! First the work is asked to stop: it finishes what it is at, persists its position as clean, and
-//! ends. Work that waits for a cluster, a large batch or an index build does not hear that in time:
-//! it is dropped, with every task that it has started. That loses nothing. What was sent and
-//! not answered is done once or not at all, and the next run goes on from the persisted position. A server
-//! goes on with an index build whose sender is gone, and the next `createIndexes` waits for it.
+//! First the work is asked to stop: it finishes the current rounds, persists its position as clean, and ends.
+//! Work that waits for a cluster, for a large batch or for an index build does not react in time. It is dropped,
+//! with every task that it has started. Nothing is lost: a command without an answer is done once or not at all,
+//! and the next run continues from the persisted position. The server continues an index build whose client has
+//! gone, and the next `createIndexes` of the same index waits for it.
 
 use std::time::Duration;
 
 use tokio::{task::JoinHandle, time::timeout};
 use tokio_util::sync::CancellationToken;
 
-/// The time for a stop at a safe place.
+/// Time for a stop at a safe point.
 const STOP_TIMEOUT: Duration = Duration::from_millis(650);
 
-/// The time for the tasks to end when they are dropped. A task ends where it waits for something.
+/// Time for dropped tasks to end. A task ends at its next await point.
 const ABORT_TIMEOUT: Duration = Duration::from_millis(100);
 
-/// The time for the server to abort the transactions that dropped work has left open.
+/// Time for the server to abort the transactions of dropped work.
 pub(crate) const CLEANUP_TIMEOUT: Duration = Duration::from_millis(200);
 
-/// How work has stopped.
+/// The way in which work has stopped.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Stop {
-    /// At a safe place: its position is persisted as clean.
+    /// At a safe point: the position is persisted as clean.
     Clean,
-    /// Dropped, or ended by a failure: a position before what was applied is persisted.
+    /// Dropped or failed: the persisted position is before the applied one.
     Unclean,
 }
 
-/// Stops the work that `cancel` asks to stop.
+/// Stops the work of `work`, which watches `cancel`.
 pub(crate) async fn stop(cancel: &CancellationToken, mut work: JoinHandle<Stop>) -> Stop {
     cancel.cancel();
     if let Ok(ended) = timeout(STOP_TIMEOUT, &mut work).await {
@@ -40,7 +40,7 @@ pub(crate) async fn stop(cancel: &CancellationToken, mut work: JoinHandle<Stop>)
     }
     tracing::info!("the work has not stopped by itself in time and is dropped");
     work.abort();
-    // A task that computes ends at its next wait: nothing comes of it after that.
+    // A task that computes ends at its next await point, and has no effect after that.
     let _ = timeout(ABORT_TIMEOUT, work).await;
     Stop::Unclean
 }

@@ -1,4 +1,4 @@
-//! Gives a sync away: at a handover, and when the host ends.
+//! Releases a sync: at a handover, and when the process ends.
 
 use std::time::Duration;
 
@@ -14,12 +14,11 @@ use crate::{
     },
 };
 
-/// How long a host that leaves waits for the call that is being carried out.
+/// Time that the end of the process waits for the current call.
 const LEAVE_AFTER: Duration = Duration::from_secs(1);
 
-/// Stops the work, persists the position and gives the sync to whoever wants it; answers
-/// when all is safe. The process is to end then: see `handed_over`. After an error
-/// the sync is this host's still, and its work has stopped.
+/// Stops the work, persists the position and releases the lease; the process should end after that. After an
+/// error this host still holds the lease, and the work has stopped.
 pub(crate) async fn hand_over(host: &Host) -> Result<(), OperatorError> {
     let _turn = host.active_turn().await?;
     if let Some(active) = host.active() {
@@ -49,11 +48,10 @@ async fn give_away(host: &Host, active: &ActiveSync) -> Result<(), OperatorError
     Ok(())
 }
 
-/// Stops the work, persists the position and gives the lease back, as far as the clusters let
-/// it; repeating it is harmless.
+/// Stops the work, persists the position and releases the lease, each within a bounded time. Idempotent.
 pub(crate) async fn leave(host: &Host) {
     host.leaving.cancel();
-    // A call that waits for a cluster does not keep the host from leaving.
+    // A call that waits for a cluster does not delay the end of the process.
     let _turn = timeout(LEAVE_AFTER, host.queued_turn()).await;
     if let Some(active) = host.active() {
         if let Err(error) = active.stop().await {

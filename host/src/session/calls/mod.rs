@@ -1,4 +1,4 @@
-//! The calls that change a sync: one at a time, and each persisted before it answers.
+//! The calls that change the state of a sync. Each persists the new state before it returns.
 
 pub(super) mod handover;
 pub(super) mod plugins;
@@ -25,8 +25,7 @@ use crate::{
     sync,
 };
 
-/// Begins a sync. For one that this host has picked up after a restart, the
-/// same options succeed and others are refused.
+/// Starts a sync. For a sync that was continued after a restart, a start with equal options succeeds.
 pub(crate) async fn start(host: &Host, options: StartOptions) -> Result<(), OperatorError> {
     let _turn = host.active_turn().await?;
     let Some(active) = host.active() else {
@@ -63,8 +62,8 @@ pub(crate) async fn start(host: &Host, options: StartOptions) -> Result<(), Oper
     state.allow(Call::Start)
 }
 
-/// Stops the work; answers when it has stopped and PAUSED is persisted. After an error the
-/// work has stopped all the same, and the state says why.
+/// Stops the work. Returns when the work has stopped and PAUSED is persisted. After an error the work has
+/// stopped as well; the state carries the error.
 pub(crate) async fn pause(host: &Host) -> Result<(), OperatorError> {
     let _turn = host.active_turn().await?;
     let active = host.active_for(Call::Pause)?;
@@ -94,7 +93,7 @@ pub(crate) async fn resume(host: &Host) -> Result<(), OperatorError> {
     }
     let _turn = host.turn().await?;
     let active = host.active_for(Call::Resume)?;
-    // What is configured already holds them; a restart would not.
+    // The running components already hold their secrets, but a restart would need them again.
     let options = active.record.get().options;
     let registry = active.runtime.registry.clone();
     blocking(move || registry.check_secrets(&options)).await?;
@@ -117,7 +116,7 @@ pub(crate) async fn resume(host: &Host) -> Result<(), OperatorError> {
     Ok(())
 }
 
-/// Ends the sync at the source's present cluster time. Answers when that is persisted.
+/// Commits: ends the sync at the current cluster time of the source. Returns when the commit time is persisted.
 pub(crate) async fn commit(host: &Host) -> Result<(), OperatorError> {
     let _turn = host.active_turn().await?;
     let (active, monitor) = (host.active_for(Call::Commit)?, &host.context.monitor);
@@ -147,7 +146,7 @@ pub(crate) async fn commit(host: &Host) -> Result<(), OperatorError> {
     Ok(())
 }
 
-/// Refused in this release: the direction of a sync cannot be swapped yet.
+/// Always refused in this release.
 pub(crate) async fn reverse(host: &Host) -> Result<(), OperatorError> {
     let _turn = host.active_turn().await?;
     host.active_for(Call::Reverse)?;
@@ -158,8 +157,8 @@ pub(crate) async fn reverse(host: &Host) -> Result<(), OperatorError> {
     ))
 }
 
-/// Persists a change for a call, which answers although the destination does not.
-/// `left_undone` says what a failure leaves as it is.
+/// Persists a change for a call, with a bounded wait for the destination. `left_undone` is a sentence for the
+/// error message: the consequences of a failure.
 async fn persist(
     active: &ActiveSync,
     monitor: &Monitor,

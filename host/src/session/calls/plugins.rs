@@ -1,4 +1,4 @@
-//! The calls about components: what is installed, uploads, and what is deleted.
+//! The calls about components: list, upload and delete.
 
 use std::sync::Arc;
 
@@ -34,14 +34,14 @@ fn pinned(host: &Host) -> Vec<PinnedComponent> {
     }
 }
 
-/// Checks and stores a component. Before a sync has begun, nobody knows which
-/// cluster is the destination: it is then held in memory until the start.
+/// Checks, compiles and stores a component. Before the start of a sync the destination is unknown, so the
+/// component stays in memory until then.
 pub(crate) async fn add(host: &Host, bytes: Vec<u8>) -> Result<InstalledPlugin, OperatorError> {
     host.refuse_working_elsewhere()?;
     let bytes: Arc<[u8]> = bytes.into();
     let registry = &host.context.registry;
     let known = registry.has(&digest(&bytes));
-    // No call waits for the compiler.
+    // Compiled before the turn, so that no other call waits for the compiler.
     let compiled = host
         .context
         .uploads
@@ -61,25 +61,25 @@ pub(crate) async fn add(host: &Host, bytes: Vec<u8>) -> Result<InstalledPlugin, 
     Ok(installed_plugin(plugin, &pinned(host)))
 }
 
-/// Stores a component, or holds it until the sync begins.
+/// Stores a component on the destination, or keeps it in memory until the start of a sync.
 async fn keep(host: &Host, info: &ComponentInfo, bytes: Arc<[u8]>) -> Result<(), OperatorError> {
     let _turn = host.turn().await?;
     host.refuse_working_elsewhere()?;
-    // A call that deletes it may have come between.
+    // A delete call may have removed the component since it was compiled.
     let (registry, given) = (host.context.registry.clone(), bytes.clone());
     blocking(move || registry.add(&given)).await?;
     match host.active() {
         Some(active) => put(active.record.store(), info, &bytes).await,
         None => {
             host.context.uploads.hold(info, bytes)?;
-            // It may be what a standby lacked.
+            // The component may be the missing one of a standby.
             host.eligibility.reset();
             Ok(())
         }
     }
 }
 
-/// Deletes a component that was uploaded and that the sync does not run on.
+/// Deletes an uploaded component that the sync does not use.
 pub(crate) async fn remove(host: &Host, digest: &str) -> Result<(), OperatorError> {
     host.refuse_working_elsewhere()?;
     let _turn = host.turn().await?;
@@ -91,7 +91,7 @@ pub(crate) async fn remove(host: &Host, digest: &str) -> Result<(), OperatorErro
         let unchanged = "The component may be stored still. Call again once the cluster answers.";
         let destination = ClusterLabel::destination(active.destination.name);
         within_deadline(&host.context.monitor, destination, unchanged, async {
-            // Also what an earlier call that was cut short has left.
+            // Also removes chunks that an interrupted call has left.
             Ok(active.record.store().remove_component(digest).await?)
         })
         .await?;

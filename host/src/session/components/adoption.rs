@@ -1,14 +1,12 @@
-//! What a host that takes a sync over does with its components.
+//! Adoption: newer builds of pinned components come in at a takeover.
 //!
-//! A sync goes on with what it is pinned to. What is installed here and gives the same
-//! answers takes over by itself if it is newer: bug fixes arrive. It is compiled,
-//! configured and tried out first, and must route every namespace that is known as
-//! before; if anything of that fails, the old one stays, and the operator is told. What
-//! gives other answers waits for the operator ([`super::swap`]).
+//! A sync continues with its pinned components. An installed build with equal semantics and a newer version is
+//! adopted, so that bug fixes arrive. It is first compiled, configured and tried out, and must route every known
+//! namespace as before. If any of that fails, the pinned build stays, with a warning. Builds with other
+//! semantics wait for an operator ([`super::swap`]).
 //!
-//! No work runs meanwhile. The position that the work will go on from is the time from
-//! which a successor applies: whatever was applied behind it is applied again, by the
-//! successor.
+//! No work runs during an adoption. The persisted position is the time from which an adopted component applies:
+//! events after it that were already applied are applied again, by the adopted component.
 
 use std::sync::Arc;
 
@@ -24,14 +22,14 @@ use crate::{
     },
 };
 
-/// What is decided: the pins from now on, and what could not take over.
+/// The decision: new pins, and the builds that were rejected with the reasons.
 struct AdoptionDecision {
     configured: RunningComponents,
     pinned: Vec<PinnedComponent>,
     rejected: Vec<String>,
 }
 
-/// What the sync is pinned to, configured. Whoever asks first takes its components over.
+/// The running components of a sync. The first call adopts newer builds and configures all.
 pub(crate) async fn configured(
     active: &ActiveSync,
 ) -> Result<Arc<RunningComponents>, OperatorError> {
@@ -43,7 +41,7 @@ pub(crate) async fn configured(
     Ok(configured)
 }
 
-/// Decides what the sync runs on from now on, persists it, and configures it.
+/// Decides on the components of the sync, persists the decision, and configures them.
 async fn adopt(active: &ActiveSync) -> Result<Arc<RunningComponents>, OperatorError> {
     let (store, registry) = (active.record.store(), &active.runtime.registry);
     pins::load(registry, store).await?;
@@ -70,7 +68,7 @@ async fn adopt(active: &ActiveSync) -> Result<Arc<RunningComponents>, OperatorEr
     Ok(Arc::new(decision.configured))
 }
 
-/// Persists new pins; those that replace others apply from the position on.
+/// Persists new pins. Replacements apply from the position.
 async fn persist(
     active: &ActiveSync,
     before: &[PinnedComponent],
@@ -97,7 +95,7 @@ async fn persist(
         .await
 }
 
-/// What a sync at rest goes on from: its position, or while it has none, the source's time.
+/// The time at which a stopped sync continues: its position, or the source's operation time while it has none.
 pub(crate) async fn time_at_rest(active: &ActiveSync) -> Result<ClusterTime, OperatorError> {
     match active.record.store().position().await? {
         Some(position) => Ok(position.safe.cluster_time),
@@ -109,7 +107,7 @@ pub(crate) async fn local_time(active: &ActiveSync) -> Result<bson::DateTime, Op
     Ok(listing::local_time(&active.destination.client).await?)
 }
 
-/// What is remembered of a swap. `new` says since when it applies.
+/// The history entry of a swap. `new.since` is the time from which it applies.
 pub(crate) fn swap_document(
     at: bson::DateTime,
     old: &PinnedComponent,
@@ -131,7 +129,7 @@ pub(crate) fn swap_document(
     }
 }
 
-/// What is installed and takes over by itself, each name once.
+/// Installed builds to adopt, each name once.
 fn successors(registry: &Registry, pinned: &[PinnedComponent]) -> Vec<ComponentInfo> {
     let mut successors: Vec<ComponentInfo> = Vec::new();
     for own in pinned {
@@ -148,7 +146,7 @@ fn successors(registry: &Registry, pinned: &[PinnedComponent]) -> Vec<ComponentI
 struct AdoptionTrial<'a> {
     registry: &'a Registry,
     options: StartOptions,
-    /// Where every namespace of the sync goes: by its name on the source.
+    /// Every namespace of the sync: source and destination name.
     routes: Vec<(Namespace, Namespace)>,
 }
 
@@ -165,7 +163,7 @@ impl<'a> AdoptionTrial<'a> {
         }
     }
 
-    /// All successors at once; where that fails, each by itself.
+    /// Tries all builds together; if that fails, each one alone.
     fn decide(&self, before: &[PinnedComponent]) -> Result<AdoptionDecision, OperatorError> {
         let pinned = pins::complete(self.registry, &self.options, before)?;
         let successors = successors(self.registry, &pinned);
@@ -221,7 +219,7 @@ impl<'a> AdoptionTrial<'a> {
         })
     }
 
-    /// Pins a successor in every slot of its name.
+    /// Pins a build in every slot that is pinned to another build of its name.
     fn put(
         &self,
         pinned: &mut [PinnedComponent],
@@ -246,7 +244,7 @@ impl<'a> AdoptionTrial<'a> {
         Ok(())
     }
 
-    /// Configures and tries out what is new in `after`.
+    /// Configures `after`, and tries out the components that differ from `before`.
     fn configure(
         &self,
         before: &[PinnedComponent],
@@ -274,7 +272,7 @@ impl<'a> AdoptionTrial<'a> {
         Ok(configured)
     }
 
-    /// True if any component in these slots decides about namespaces.
+    /// Whether any component in these slots routes namespaces.
     fn has_route(&self, pinned: &[PinnedComponent], slots: &[Slot]) -> Result<bool, OperatorError> {
         for slot in slots {
             if let Some(own) = pins::in_slot(pinned, *slot)

@@ -1,4 +1,4 @@
-//! The components of a sync: pinned when it begins, adopted at a takeover, swapped by an operator.
+//! The components of a sync: pinned at the start, adopted at a takeover, swapped by an operator.
 
 pub(super) mod adoption;
 pub(super) mod pins;

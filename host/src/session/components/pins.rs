@@ -1,9 +1,8 @@
-//! The components that a sync is pinned to.
+//! The pins of a sync.
 //!
-//! Names are resolved when the sync begins; from then on each use of a component is
-//! found by its digest. Invariant: the bytes of whatever the session document names
-//! are on the destination before it does. So any host goes on with them, whatever is
-//! installed on its own disk.
+//! Names are resolved when the sync starts; from then on a component is identified by its digest. Invariant: the
+//! bytes of a component are on the destination before the session document names its digest. So every host can
+//! continue the sync with any set of installed components.
 
 use std::sync::Arc;
 
@@ -15,7 +14,7 @@ use crate::{
     sync,
 };
 
-/// Configures what a sync is pinned to. Compiles: belongs off the async threads.
+/// Configures the pinned components. Compiles: call it in [`blocking`].
 pub(crate) fn configure(
     registry: &Registry,
     options: &StartOptions,
@@ -28,7 +27,7 @@ pub(crate) fn configure(
     })
 }
 
-/// What a sync that begins now is pinned to, configured.
+/// Pins and configures the components of a new sync.
 pub(crate) async fn begin(
     registry: &Arc<Registry>,
     options: StartOptions,
@@ -42,9 +41,8 @@ pub(crate) async fn begin(
     .await
 }
 
-/// A pin for every use: those of `pinned` whose bytes are here; else the installed component
-/// of the same name that gives the same answers; else, where none was pinned, the one that the
-/// options name.
+/// A pin for every slot: the existing pin if its bytes are available, else the installed component of the same
+/// name and semantics; for a slot without a pin, the component that the options name.
 pub(crate) fn complete(
     registry: &Registry,
     options: &StartOptions,
@@ -58,7 +56,7 @@ pub(crate) fn complete(
     Slot::all(options).into_iter().map(pin_of).collect()
 }
 
-/// The newest installed component that differs by bug fixes alone from one whose bytes are lost.
+/// The newest installed component with the name and semantics of a pin whose bytes are lost.
 fn succeed(
     registry: &Registry,
     slot: Slot,
@@ -115,7 +113,7 @@ pub(crate) fn pin(slot: Slot, installed: &InstalledComponent) -> PinnedComponent
     }
 }
 
-/// What a component is used for in a slot.
+/// The interface that a component is used for in a slot.
 fn role(slot: Slot, installed: &InstalledComponent) -> &'static str {
     let transforms = match slot {
         Slot::NamespaceFilter | Slot::NamespaceRemap => false,
@@ -135,7 +133,7 @@ fn digests(options: &StartOptions, pinned: &[PinnedComponent]) -> Pins {
     Slot::all(options).into_iter().filter_map(digest).collect()
 }
 
-/// Stores the bytes of pinned components on the destination, where they are not there yet.
+/// Stores the bytes of pinned components that are missing on the destination.
 pub(crate) async fn store(
     registry: &Registry,
     store: &metadata::Store,
@@ -160,7 +158,7 @@ pub(crate) async fn store(
     Ok(())
 }
 
-/// Takes in the components that are stored on the destination: compiles none of them.
+/// Loads the components that are stored on the destination into the registry, without compiling them.
 pub(crate) async fn load(
     registry: &Registry,
     store: &metadata::Reader,
@@ -171,14 +169,15 @@ pub(crate) async fn load(
         }
         let bytes = store.component(&digest).await?;
         if let Err(error) = registry.hold(&digest, bytes) {
-            // Whoever needs it is told so.
+            // Reported as an error when the component is used.
             tracing::info!(plugin_digest = digest, error = %error, "a stored component cannot be used");
         }
     }
     Ok(())
 }
 
-/// Work that compiles or calls components, off the async threads.
+/// Runs work that compiles or calls components outside the async threads. The work runs to its end although the
+/// future is dropped.
 pub(crate) async fn blocking<T: Send + 'static>(
     work: impl FnOnce() -> Result<T, OperatorError> + Send + 'static,
 ) -> Result<T, OperatorError> {

@@ -1,14 +1,14 @@
-//! Swaps components of a sync when the operator asks for it: all of one request, or none.
+//! Swaps components of a sync at an operator's request: all of a request, or none.
 //!
-//! Whatever can fail comes first, and changes nothing: the successors are compiled,
-//! configured and tried out, and namespaces must go where they go now. Then the work comes
-//! to a boundary ([`crate::sync::Boundary`]), the new pins are persisted with the time from
-//! which they apply, and the pointers are switched.
+//! Everything that can fail comes first and changes nothing: the new components are compiled, configured and
+//! tried out, and every namespace must keep its route. Then the work comes to a boundary
+//! ([`crate::sync::Boundary`]), the new pins are persisted with the time from which they apply, and the pointers
+//! are switched.
 //!
-//! A component that gives other answers is swapped only if what it has answered is copied
-//! again. Which namespaces that are is in the same write as the pins, so that a crash leaves
-//! both or neither; see `sync::copy::invalidation` for what follows. While the initial sync copies, the
-//! work is begun anew for it, and finds them as pending as the others.
+//! A component with other semantics requires that the collections which it sees are copied again. They are
+//! listed in the write that persists the pins, so a crash leaves both or neither; `sync::copy::invalidation`
+//! does the rest. While the initial sync copies, the work is restarted for a swap, and finds these collections
+//! as pending as the others.
 
 mod refusal;
 
@@ -39,18 +39,18 @@ use crate::{
     },
 };
 
-/// What a swap leaves that a silent cluster keeps from being done.
+/// The consequences of a failed swap, for error messages.
 const UNCHANGED: &str =
     "The sync runs on the components that it ran on. Call upgrade again once the cluster answers.";
 
-/// A swap of which nothing can fail any more but what is written.
+/// A swap whose remaining steps can fail only at a write.
 struct SwapPlan {
     at: bson::DateTime,
     replacements: Vec<Replacement>,
     successors: PreparedSwap,
 }
 
-/// One slot, before and after.
+/// The old and the new component of one slot.
 #[derive(Clone)]
 struct Replacement {
     slot: Slot,
@@ -60,13 +60,13 @@ struct Replacement {
 }
 
 impl Replacement {
-    /// True if it would have answered otherwise.
+    /// Whether the two builds give different answers.
     fn changes_answers(&self) -> bool {
         self.old.semantics != self.new.semantics
     }
 }
 
-/// Swaps components of the sync, between two batches of a running one.
+/// Swaps components of the sync, between two batches if it is running.
 pub(crate) async fn upgrade(
     active: &ActiveSync,
     monitor: &Monitor,
@@ -94,7 +94,7 @@ pub(crate) async fn upgrade(
     Ok(())
 }
 
-/// `None` if the sync runs on these already.
+/// Checks and prepares a swap. `None` if the sync already uses these components.
 async fn prepare(
     active: &ActiveSync,
     configured: &RunningComponents,
@@ -132,7 +132,7 @@ async fn prepare(
     }))
 }
 
-/// Every slot whose component is to be another one.
+/// The slots whose component changes.
 async fn replacements(
     registry: &Arc<Registry>,
     session: &SessionDocument,
@@ -160,8 +160,8 @@ async fn replacements(
     Ok(replacements)
 }
 
-/// Every namespace of the source has to go where it goes now: what is copied is there,
-/// and nothing else is followed.
+/// Requires that every namespace of the source keeps its route: copied collections stay where they are, and
+/// namespaces outside the scope have not been followed.
 async fn check_routes(
     active: &ActiveSync,
     configured: &RunningComponents,
@@ -212,7 +212,7 @@ impl Replacement {
 }
 
 impl SwapPlan {
-    /// While no work is done.
+    /// Swaps while no work runs.
     async fn at_rest(self, active: &ActiveSync, chain: &Chain) -> Result<(), OperatorError> {
         let affected = self.affected(active, chain).await?;
         let time = time_at_rest(active).await?;
@@ -248,7 +248,7 @@ impl SwapPlan {
         Ok(())
     }
 
-    /// The collections, by id, whose documents would have been answered otherwise.
+    /// Ids of the collections whose documents would get other answers.
     async fn affected(
         &self,
         active: &ActiveSync,
@@ -276,7 +276,7 @@ impl SwapPlan {
         Ok(affected)
     }
 
-    /// Persists, then switches.
+    /// Persists the pins, then switches the pointers.
     async fn persist_and_switch(
         self,
         active: &ActiveSync,
@@ -325,7 +325,7 @@ impl SwapPlan {
     }
 }
 
-/// Every namespace that the sync knows or that is on the source now.
+/// Every namespace of the metadata, and every namespace that exists on the source now.
 async fn namespaces(active: &ActiveSync) -> Result<HashSet<Namespace>, OperatorError> {
     let known = active.record.store().namespaces().await?;
     let mut all: HashSet<_> = known

@@ -1,4 +1,4 @@
-//! Components that operators upload: compiled, and stored on the destination.
+//! Uploaded components: compiled, and stored on the destination.
 
 use std::{sync::Arc, time::Duration};
 
@@ -12,16 +12,16 @@ use crate::{
     plugin::{ComponentInfo, InstalledComponent, InstalledPlugin, Registry},
 };
 
-/// How long an upload waits to be compiled. One with a language's runtime takes 12 s on a quiet machine.
+/// Time limit of a compilation. A component with a language runtime takes 12 s on a quiet machine.
 const COMPILE_WITHIN: Duration = Duration::from_secs(120);
 
-/// What is held in memory of uploads before a sync begins: two of the largest.
+/// Limit of uploads in memory before the start of a sync: two components of the largest size.
 const HELD_BYTES: usize = 128 << 20;
 
-/// Components that were uploaded before a sync has made one of the clusters the destination.
+/// Components that were uploaded before the start of a sync, when the destination was still unknown.
 pub(crate) struct Uploads {
     held: Mutex<Vec<Upload>>,
-    /// One is compiled at a time: that bounds the memory that it takes.
+    /// One compilation at a time, which bounds its memory.
     compiling: Arc<Semaphore>,
 }
 
@@ -41,7 +41,11 @@ impl Default for Uploads {
 }
 
 impl Uploads {
-    /// Holds a component, once however often it is uploaded.
+    /// Keeps a component in memory. Idempotent.
+    ///
+    /// # Errors
+    ///
+    /// `BodyTooLarge` when all uploads together exceed [`HELD_BYTES`].
     pub(crate) fn hold(&self, info: &ComponentInfo, bytes: Arc<[u8]>) -> Result<(), OperatorError> {
         let mut held = self.all();
         if held.iter().any(|upload| upload.info.digest == info.digest) {
@@ -67,7 +71,7 @@ impl Uploads {
         self.all().retain(|upload| upload.info.digest != digest);
     }
 
-    /// Stores them on the destination.
+    /// Stores the uploads on the destination and removes them from memory.
     pub(crate) async fn store(&self, store: &metadata::Store) -> Result<(), OperatorError> {
         let uploads = self.all().clone();
         for Upload { info, bytes } in uploads {
@@ -77,8 +81,8 @@ impl Uploads {
         Ok(())
     }
 
-    /// Takes a component into the registry, after all checks. A compilation that takes too long
-    /// goes on, and the next upload of the component finds it done.
+    /// Checks and compiles a component and adds it to the registry. A compilation beyond the time limit
+    /// continues in the background, and a repeated upload finds its result.
     pub(crate) async fn compile(
         &self,
         registry: Arc<Registry>,
@@ -113,7 +117,7 @@ impl Uploads {
     }
 }
 
-/// Stores a component, unless it is stored.
+/// Stores a component on the destination, unless it is already stored.
 pub(crate) async fn put(
     store: &metadata::Store,
     info: &ComponentInfo,

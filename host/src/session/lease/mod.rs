@@ -1,9 +1,9 @@
 //! Holds the lease on a sync: renews it, and closes the fence when it is lost.
 //!
-//! Invariant: the fence is open only while the lease is ours. The time for writing
-//! begins when a renewal is *sent*, by this machine's monotonic clock, and is shorter
-//! than the lease by a margin; the lease's own time begins later, when the server
-//! has the renewal. So writing ends before the lease does, whatever any clock says.
+//! Invariant: the fence is open only while this host holds the lease. The time for writing begins when a renewal
+//! is *sent*, by the monotonic clock of this machine, and is shorter than the lease by a margin. The lease
+//! itself begins later, when the server has received the renewal. So writing ends before the lease does, and no
+//! clock of a host has to be right.
 
 pub(super) mod pause;
 pub(super) mod process;
@@ -22,16 +22,17 @@ use crate::{
 };
 use process::app_name;
 
-/// The part of the lease's time by which writing ends before it does.
+/// Writing ends 1/`MARGIN` of the lease's duration before the lease.
 const MARGIN: u32 = 5;
-/// How often the lease is renewed within its time.
+/// Renewals within the lease's duration.
 const RENEWALS: u32 = 5;
-/// The part of the lease's time from which on a renewal is slow.
+/// A renewal is slow from 1/`SLOW` of the lease's duration on.
 const SLOW: u32 = 3;
-/// How long a host that leaves waits for the lease to be given back.
+/// Time that the end of the process waits for the release of the lease.
 const ABANDON_WITHIN: Duration = Duration::from_secs(1);
 
-/// The lease on a sync, while this host holds it.
+/// The lease on a sync while this host holds it. Dropping it ends the renewals; the lease then expires by
+/// itself.
 pub(crate) struct Lease {
     document: LeaseDocument,
     counts: GuardCounts,
@@ -43,7 +44,7 @@ pub(crate) struct Lease {
     renewal: JoinHandle<()>,
 }
 
-/// How long the last renewal took, where that leaves little time for writing, or none.
+/// Duration of the last renewal, if it left little or no time for writing.
 #[derive(Clone, Default)]
 struct RenewalDelay(Arc<Mutex<Option<Duration>>>);
 
@@ -58,16 +59,18 @@ impl RenewalDelay {
     }
 }
 
-/// When this host took the lease, for how long nothing had been applied by then, and how.
+/// The lease as it was granted: the document, the guard counts of the new term, and the time of the request.
 pub(crate) struct LeaseGrant {
     pub(crate) document: LeaseDocument,
-    /// What the guards of its term count.
+    /// Counts of the guard documents at the start of the term.
     counts: GuardCounts,
     pub(crate) at: Moment,
 }
 
-/// Takes the lease, if it is free or held by `dead`, and begins its term. A holder that has not
-/// given it back may have left writes behind: they end first.
+/// Takes the lease if it is free, expired, or held by the dead holder `dead`, and begins a new term. `None` if
+/// another host holds it. If the previous holder has not released the lease, its pending writes are ended first.
+///
+/// Not cancel safe: dropped after the lease was taken, it leaves a lease that expires by itself.
 pub(crate) async fn take(
     destination: &Client,
     reader: &metadata::Reader,
@@ -93,7 +96,8 @@ pub(crate) async fn take(
 }
 
 impl Lease {
-    /// Renews the lease from now on, until it is released or lost.
+    /// Keeps the granted lease: renews it in the background until it is released or lost. The fence is open from
+    /// now on.
     pub(crate) fn hold(
         reader: metadata::Reader,
         taken: LeaseGrant,
@@ -138,7 +142,7 @@ impl Lease {
         }
     }
 
-    /// What to tell an operator of a destination whose majorities are too slow for the lease.
+    /// A warning for operators while majority writes of the destination are too slow for the lease.
     pub(crate) fn warning(&self) -> Option<String> {
         let slow = *self.slowness.0.lock();
         slow.map(|took| {
@@ -159,7 +163,7 @@ impl Lease {
         self.keeper.fence()
     }
 
-    /// The right to write of this host, for work that needs its key and its fence.
+    /// The right to write of this host: the key of the lease, and the fence.
     pub(crate) fn tenure(&self) -> Tenure {
         Tenure {
             key: self.document.key(),
@@ -167,23 +171,27 @@ impl Lease {
         }
     }
 
-    /// What the holder writes metadata with.
+    /// Metadata for writing, in the term of this lease.
     pub(crate) fn store(&self) -> metadata::Store {
         self.reader.clone().with_lease(self.document.key())
     }
 
-    /// What the holder writes documents with.
+    /// The destination for writing documents, in the term of this lease.
     pub(crate) fn destination(&self, client: &Client) -> Destination {
         Destination::new(client.clone(), self.fence(), self.counts.clone())
     }
 
-    /// Cancelled when the lease is lost to another host.
+    /// Cancelled when another host has taken the lease.
     pub(crate) fn lost(&self) -> &CancellationToken {
         &self.lost
     }
 
-    /// Gives the lease back. Nothing may be written any more: call it when the work has stopped.
-    /// After an error the lease is ours still, and is renewed.
+    /// Releases the lease and closes the fence. Call it after the work has stopped: nothing can be written any
+    /// more.
+    ///
+    /// # Errors
+    ///
+    /// After an error this host still holds the lease, and renews it.
     pub(crate) async fn release(&self) -> Result<(), mongo::Error> {
         let (key, idle) = (self.document.key(), idle(&self.status));
         let was_ours = self.reader.release_lease(&key, idle).await?;
@@ -194,8 +202,8 @@ impl Lease {
         Ok(())
     }
 
-    /// Gives the lease back if the destination answers soon; else it runs out by itself. This host
-    /// does not use it any more.
+    /// Releases the lease if the destination answers within [`ABANDON_WITHIN`]; otherwise the lease expires by
+    /// itself. Closes the fence in both cases.
     pub(crate) async fn abandon(&self) {
         let released = timeout(ABANDON_WITHIN, self.release()).await;
         self.renewal.abort();
@@ -224,7 +232,7 @@ struct Renewal {
 }
 
 impl Renewal {
-    /// Returns when the lease is somebody else's.
+    /// Renews the lease until another host has taken it.
     async fn run(self) {
         let key = self.document.key();
         let every = self.duration / RENEWALS;
@@ -249,12 +257,12 @@ impl Renewal {
     }
 }
 
-/// The time in which may be written.
+/// The part of the lease's duration in which writing is allowed.
 fn writing(duration: Duration) -> Duration {
     duration - duration / MARGIN
 }
 
-/// The time since this host has applied or copied anything.
+/// Time since this host has last applied or copied anything.
 fn idle(status: &Status) -> Option<Duration> {
     status.moved().borrow().map(Moment::elapsed)
 }

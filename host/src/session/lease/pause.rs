@@ -1,12 +1,12 @@
-//! Measures for how long nothing was applied while a sync changed hands.
+//! Measures the pause of a takeover: the time in which nothing was applied.
 //!
-//! From what the old host applied last, by the destination's clock, to the moment at
-//! which the new one took the lease; from there on by the new one's monotonic clock, to
-//! the first thing that it applies or copies.
+//! The pause begins with the last write that the previous holder applied, by the destination's clock, and is
+//! measured by that clock up to the moment at which the new holder took the lease. From there on the new
+//! holder's monotonic clock counts, up to its first write.
 //!
-//! A host without a lease does not say when it applied anything. Where this one has stood by,
-//! it is the destination's last write before the lease was taken: the old host's position.
-//! Else it is the source time up to which the old host had applied, its lag included.
+//! A host without a lease does not record its last write. If this host was a standby then, the destination's
+//! last write before the lease was taken is used, which is the position of the previous host. Otherwise it is
+//! the source time up to which the previous host had applied, so the result includes its lag.
 
 use std::{
     sync::{Arc, OnceLock},
@@ -23,34 +23,33 @@ use crate::{
     sync::Record,
 };
 
-/// The pause of one takeover, to be measured.
-/// A sync that does not run is not measured: it pauses because somebody wants it to. Nor is one
-/// of which it is not known when anything was applied last.
+/// The measurement of the pause of one takeover. Only for a sync that works: a paused sync does not work because
+/// an operator wants that. There is no result if the time of the last write is unknown.
 pub(crate) struct PauseMeter {
     pub(crate) record: Arc<Record>,
-    /// When this host has applied or copied something, first and last.
+    /// Time of the latest write of this host; `None` before the first.
     pub(crate) moved: watch::Receiver<Option<Moment>>,
     pub(crate) source: Client,
-    /// Where the result is put, for `/progress`.
+    /// The cell that receives the result in milliseconds, for `/progress`.
     pub(crate) paused_ms: Arc<OnceLock<i64>>,
     pub(crate) lease: LeaseDocument,
-    /// When the lease was taken.
+    /// The moment at which the lease was taken.
     pub(crate) taken: Moment,
-    /// The last write of a host without a lease, as far as this one has seen it go.
+    /// The last write of a host without a lease, if this host was its standby.
     pub(crate) last_written: Option<DateTime>,
-    /// When the upgrade began that this takeover is; no other entry of the history is touched.
+    /// Time of the history entry of this live upgrade, which also gets the result. No other entry is changed.
     pub(crate) upgrade: Option<DateTime>,
 }
 
 impl PauseMeter {
-    /// Measures in the background, and puts the result where `/progress` and the session show it.
+    /// Measures in the background, and publishes the result in `/progress` and in the session.
     pub(crate) fn start(self) {
         tokio::spawn(self.measure());
     }
 
     async fn measure(self) {
         let mut moved = self.moved.clone();
-        // Both at once: what moves later than first must not be taken for it.
+        // Concurrently: a later write must not be taken for the first.
         let (before, first) = tokio::join!(self.silent_before(), async {
             moved.wait_for(Option::is_some).await.map(|moved| *moved)
         });
@@ -59,7 +58,7 @@ impl PauseMeter {
         };
         let since = first.map_or(self.taken.elapsed(), |first| first.since(self.taken));
         let paused = i64::try_from((before + since).as_millis()).unwrap_or(i64::MAX);
-        // Measured once a takeover.
+        // Set once for each takeover.
         let _ = self.paused_ms.set(paused);
         tracing::info!(paused_ms = paused, "the sync goes on");
         if self.upgrade.is_none() {
@@ -76,8 +75,8 @@ impl PauseMeter {
         }
     }
 
-    /// For how long the old host had not applied anything when the lease was taken; `None` if that is
-    /// not known.
+    /// Time from the previous holder's last write to the moment at which the lease was taken. `None` if it is
+    /// unknown.
     async fn silent_before(&self) -> Option<Duration> {
         if let Some(before) = &self.lease.predecessor {
             return before.silent_ms.map(milliseconds);
@@ -94,7 +93,7 @@ impl PauseMeter {
     }
 }
 
-/// None if it is negative.
+/// A negative time counts as zero.
 fn milliseconds(time: i64) -> Duration {
     Duration::from_millis(u64::try_from(time).unwrap_or_default())
 }

@@ -1,18 +1,17 @@
-//! Which process this is: how it calls itself to a server, and by what another one on the same machine can
-//! tell that it has died.
+//! The identity of this process: its name in connections, and the means for other hosts of this machine to
+//! detect its death.
 
 use std::fs;
 
 use rustix::{io::Errno, process::Pid};
 
-/// How a host calls itself to a server: also what another host finds its operations by.
+/// The `appName` of a host's connections. Other hosts find its operations by this name.
 pub(crate) fn app_name(release: &str, holder: &str) -> String {
     format!("tidegate {release} {holder}")
 }
 
-/// `boot/namespace/pid/start`: a process of one boot of one machine, in one namespace of
-/// process ids, with the time at which it was started there, since ids are used again.
-/// Empty where the machine does not say.
+/// Identity of this process, `boot/namespace/pid/start`: boot id of the machine, namespace of process ids,
+/// process id, and start time, because ids are reused. Empty if the machine does not provide them.
 pub(crate) fn this_process() -> String {
     identity().unwrap_or_default()
 }
@@ -23,8 +22,8 @@ fn identity() -> Option<String> {
     Some(format!("{}/{pid}/{started}", place()?))
 }
 
-/// True if `process` was of this machine, and is gone. One of another machine, or behind
-/// another namespace, is not known to be dead; nor is one that this user may not look at.
+/// Whether `process` ran on this machine and has died. False for a process of another machine or of another
+/// namespace, and for a process that this user may not inspect.
 pub(crate) fn is_dead(process: &str) -> bool {
     let Some((rest, started)) = process.rsplit_once('/') else {
         return false;
@@ -41,14 +40,13 @@ pub(crate) fn is_dead(process: &str) -> bool {
     has_ended(pid, started)
 }
 
-/// True if the process with this id and start time is known to be gone. `/proc/PID` may be
-/// unreadable for another user's process (proc(5): `hidepid`): that is no sign of its death, only
-/// the kernel's answer that no such process exists is.
+/// Whether the process with this id and start time has ended. `/proc/PID` can be unreadable for a process of
+/// another user (proc(5), `hidepid`), so only the kernel's answer that no such process exists counts.
 fn has_ended(pid: i32, started: &str) -> bool {
     match state_and_start(pid) {
-        // A zombie does nothing any more.
+        // A zombie does no work.
         Some((state, now)) => matches!(state, 'Z' | 'X') || now != started,
-        // A negative one would stand for a group of processes.
+        // A negative id would name a process group (kill(2)).
         None => (pid > 0)
             .then_some(pid)
             .and_then(Pid::from_raw)
@@ -56,14 +54,14 @@ fn has_ended(pid: i32, started: &str) -> bool {
     }
 }
 
-/// One boot of one machine, and a namespace of process ids on it.
+/// Boot id and namespace of process ids.
 fn place() -> Option<String> {
     let boot = fs::read_to_string("/proc/sys/kernel/random/boot_id").ok()?;
     let namespace = fs::read_link("/proc/self/ns/pid").ok()?;
     Some(format!("{}/{}", boot.trim(), namespace.to_str()?))
 }
 
-/// Of `/proc/PID/stat` (proc(5)): fields 3 and 22. The second field may hold anything.
+/// Fields 3 and 22 of `/proc/PID/stat` (proc(5)). The second field can contain any character.
 fn state_and_start(pid: i32) -> Option<(char, String)> {
     let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
     let mut fields = stat.rsplit_once(')')?.1.split_whitespace();
@@ -86,7 +84,7 @@ mod tests {
         let place = place().expect("a place");
         let process = format!("{place}/{}/{started}", child.id());
         assert!(!is_dead(&process) && !is_dead(&this_process()));
-        // Another process has its number by now.
+        // The id belongs to another process.
         assert!(is_dead(&format!("{place}/{}/1", child.id())));
         child.kill().expect("ends");
         child.wait().expect("ended");

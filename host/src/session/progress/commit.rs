@@ -1,4 +1,4 @@
-//! Whether a commit is possible, and how far a sync is behind.
+//! The conditions of a commit, and the lag of a sync.
 
 use super::{
     deadline::{ClusterLabel, silent},
@@ -10,10 +10,10 @@ use crate::{
     sync::Activity,
 };
 
-/// The most lag with which a commit is allowed (mongosync's documentation of `canCommit`).
+/// The largest lag at which a commit is allowed, in seconds (mongosync's documentation of `canCommit`).
 const MAX_COMMIT_LAG_SECONDS: u32 = 30;
 
-/// Why commit is not possible now; `None` if it is.
+/// The reason why a commit is impossible now. `None` if it is possible.
 pub(crate) fn cannot_commit(active: &ActiveSync, monitor: &Monitor) -> Option<String> {
     let session = active.record.get();
     let state = active.state();
@@ -38,7 +38,7 @@ pub(crate) fn cannot_commit(active: &ActiveSync, monitor: &Monitor) -> Option<St
     }
 }
 
-/// Why a commit is not possible with this lag.
+/// The reason why this lag prevents a commit.
 fn lags(lag_seconds: Option<u32>) -> Option<String> {
     match lag_seconds {
         None => Some("No change event position is known yet.".to_owned()),
@@ -49,8 +49,8 @@ fn lags(lag_seconds: Option<u32>) -> Option<String> {
     }
 }
 
-/// Source time between the newest write and the newest applied event, at a commit the commit's
-/// time; `None` while a cluster is silent, and while nothing is to be applied.
+/// The lag in seconds of source time: from the newest applied event to the newest write, or to the commit time
+/// after `commit`. `None` while a cluster is silent, and while no events are applied.
 pub(crate) fn lag_seconds(active: &ActiveSync, monitor: &Monitor) -> Option<u32> {
     let is_known = monitor.silence(active.destination.name).is_none()
         && monitor.newest(active.source.name).is_some();

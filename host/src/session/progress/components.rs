@@ -1,4 +1,4 @@
-//! What `/progress` says of components: installed, pinned, and waiting.
+//! The components in `/progress`: installed, pinned and deferred.
 
 use crate::{
     metadata::{PinnedComponent, SessionDocument, SwapDocument},
@@ -10,7 +10,7 @@ use crate::{
     session::pin_info::{info, installed},
 };
 
-/// What is installed, and what a sync runs on if there is one.
+/// The feature set of this host, and the pins of its sync.
 pub(crate) fn snapshot(
     registry: &Registry,
     document: Option<&SessionDocument>,
@@ -31,7 +31,7 @@ pub(crate) fn snapshot(
     progress
 }
 
-/// Components that would give other answers, and features that came after the sync.
+/// Components with other semantics, and features that are newer than the sync.
 fn deferred(registry: &Registry, document: &SessionDocument) -> Vec<FeatureDeferral> {
     let mut deferred: Vec<FeatureDeferral> = Vec::new();
     for own in &document.pinned {

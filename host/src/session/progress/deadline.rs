@@ -1,7 +1,7 @@
-//! Bounded waits: a call answers although a cluster does not.
+//! Bounded waits: a call returns although a cluster does not answer.
 //!
-//! A call waits for a cluster as long as that one answers the monitor, up to a limit. What it
-//! gives up is said by name: which cluster, since when, and what was not done.
+//! A call waits for a cluster while that cluster answers the monitor, up to a limit. The error names the
+//! cluster, the time of its silence, and the consequences.
 
 use std::{fmt, time::Duration};
 
@@ -11,15 +11,15 @@ use crate::{
     mongo::Moment,
 };
 
-/// The longest wait for a cluster that answers the monitor but does not do what it is asked.
+/// The longest wait for a cluster that answers the monitor but does not complete the work of a call.
 const LIMIT: Duration = Duration::from_secs(5);
 
-/// The shortest wait. A cluster that was silent may be back: the work itself finds out first.
+/// The shortest wait. A cluster that was silent may have recovered, which the work notices first.
 const LEAST: Duration = Duration::from_millis(1_500);
 
 const LOOK_EVERY: Duration = Duration::from_millis(50);
 
-/// A cluster and its part in a sync, as sentences name it.
+/// A cluster with its side of the sync, as messages name it: "cluster0 (the source)".
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct ClusterLabel(ClusterName, &'static str);
 
@@ -43,7 +43,7 @@ impl fmt::Display for ClusterLabel {
     }
 }
 
-/// "7 seconds".
+/// A duration in words: "7 seconds".
 pub(crate) fn seconds(time: Duration) -> String {
     match time.as_secs() {
         1 => "1 second".to_owned(),
@@ -51,8 +51,12 @@ pub(crate) fn seconds(time: Duration) -> String {
     }
 }
 
-/// Does `work`, which waits for a cluster, and gives up when that one is silent, or after
-/// [`LIMIT`]. An error says what it leaves as it is: `left_undone`, a sentence.
+/// Runs `work`, which waits for one cluster. Gives up when that cluster is silent, or after [`LIMIT`]; `work` is
+/// dropped then.
+///
+/// # Errors
+///
+/// `ConnectionFailed`. Every error begins with `left_undone`, a sentence about the consequences.
 pub(crate) async fn within_deadline<T>(
     monitor: &Monitor,
     cluster: ClusterLabel,
@@ -72,7 +76,8 @@ pub(crate) async fn within_deadline<T>(
     }
 }
 
-/// Like [`within_deadline`], for work that needs both clusters and may take long: gives up when one is silent.
+/// Like [`within_deadline`], for work that needs both clusters and can take long. Gives up only when a cluster
+/// is silent.
 pub(crate) async fn while_answering<T>(
     monitor: &Monitor,
     clusters: [ClusterLabel; 2],
@@ -89,7 +94,7 @@ pub(crate) async fn while_answering<T>(
     }
 }
 
-/// Returns when one of the clusters is silent, with the sentence that says so.
+/// Waits until a cluster is silent. Returns the sentence about it.
 async fn silence(monitor: &Monitor, clusters: [ClusterLabel; 2]) -> String {
     tokio::time::sleep(LEAST).await;
     loop {
@@ -100,7 +105,7 @@ async fn silence(monitor: &Monitor, clusters: [ClusterLabel; 2]) -> String {
     }
 }
 
-/// Returns when patience with a cluster is over, with the time for which it has not answered.
+/// Waits until a cluster is silent or the limit is reached. Returns the time without an answer.
 async fn deadline(monitor: &Monitor, name: ClusterName) -> Duration {
     let begun = Moment::now();
     tokio::time::sleep(LEAST).await;
@@ -113,7 +118,7 @@ async fn deadline(monitor: &Monitor, name: ClusterName) -> Duration {
     }
 }
 
-/// The refusal of what needs a cluster that is silent.
+/// A sentence about the first silent cluster, if there is one.
 pub(crate) fn silent(monitor: &Monitor, clusters: [ClusterLabel; 2]) -> Option<String> {
     clusters.into_iter().find_map(|cluster| {
         let silence = monitor.silence(cluster.0)?;

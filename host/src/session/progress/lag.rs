@@ -1,23 +1,23 @@
-//! How far a sync is behind, and how fast it comes nearer.
+//! The lag of a sync, and the rate at which it catches up.
 //!
-//! The position moves when a round of events is finished, in samples. Between two samples the source's
-//! time goes on, and a plain difference would rise and fall with each round. So the lag is what it was
-//! at the last step, and more only where the next step is later than the one before it was.
+//! The position moves in steps, at the end of each round. Between two steps the source's time goes on, so a
+//! plain difference would rise and fall with each round. Therefore the lag is the value of the last step, and
+//! increases only while the next step takes longer than the previous step did.
 
 use std::{collections::VecDeque, time::Duration};
 
 use crate::model::ClusterTime;
 
-/// The rate is that of this time.
+/// The time over which the rate is measured.
 const WINDOW: Duration = Duration::from_secs(60);
 
-/// The longest time between two samples that is taken as the way of the sync.
+/// The longest interval between two steps that counts as regular.
 const LONGEST_STEP: Duration = Duration::from_secs(10);
 
-/// Steps of a position, by a clock that begins anywhere.
+/// Samples of the position at its steps. Times are relative to an arbitrary start.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct LagTracker {
-    /// Oldest first, at most a window of them.
+    /// Oldest first, covering one window.
     samples: VecDeque<PositionSample>,
 }
 
@@ -29,14 +29,15 @@ struct PositionSample {
 }
 
 impl LagTracker {
-    /// Notes what is applied at a moment, and what is newest on the source.
+    /// Records the applied position and the newest write of the source at a moment. Equal positions are one
+    /// step.
     pub(crate) fn note(&mut self, at: Duration, applied: ClusterTime, newest: ClusterTime) {
         let last = self.samples.back().map(|step| step.applied);
         if last == Some(applied) {
             return;
         }
         if last.is_some_and(|last| last > applied) {
-            // Work that was dropped goes on from an earlier position.
+            // Dropped work continues from an earlier position.
             self.samples.clear();
         }
         self.samples.push_back(PositionSample {
@@ -44,7 +45,7 @@ impl LagTracker {
             applied,
             lag_seconds: applied.seconds_behind(newest),
         });
-        // One step before the window stays: the rate is taken from there.
+        // Keeps one sample from before the window as the base of the rate.
         while self
             .samples
             .get(1)
@@ -54,8 +55,8 @@ impl LagTracker {
         }
     }
 
-    /// The lag at a moment at which `newest` is newest on the source; `None` while no position is
-    /// known. Never more than the plain difference.
+    /// The lag in seconds at `now`, with `newest` as the newest write of the source. `None` without a position.
+    /// Never more than the plain difference.
     pub(crate) fn lag_seconds(&self, now: Duration, newest: ClusterTime) -> Option<u32> {
         let last = self.samples.back()?;
         let before = self.samples.iter().rev().nth(1);
@@ -68,7 +69,7 @@ impl LagTracker {
         Some(steady.min(last.applied.seconds_behind(newest)))
     }
 
-    /// Seconds of source time that are applied in a second; `None` while it is not known.
+    /// Seconds of source time applied per second. `None` while it is unknown.
     pub(crate) fn rate(&self, now: Duration) -> Option<f64> {
         let (first, last) = (self.samples.front()?, self.samples.back()?);
         let passed = now.saturating_sub(first.at);
@@ -92,7 +93,7 @@ mod tests {
         Duration::from_secs(seconds)
     }
 
-    /// Rounds of four seconds each, 20 behind: the plain difference would go from 20 to 24 and back.
+    /// Rounds of four seconds each, at a lag of 20: the plain difference would go from 20 to 24 and back.
     #[test]
     fn f60_the_lag_is_steady_within_a_round() {
         let mut lag = LagTracker::default();
@@ -103,9 +104,9 @@ mod tests {
             seen.push(lag.lag_seconds(at(second.into()), time(120 + second)));
         }
         assert!(seen[4..].iter().all(|lag| *lag == Some(20)), "{seen:?}");
-        // A position that stands still is told.
+        // A position that does not move.
         assert_eq!(lag.lag_seconds(at(26), time(146)), Some(26));
-        // On a source without writes there is nothing to be behind of.
+        // A source without writes has no lag.
         assert_eq!(lag.lag_seconds(at(90), time(116)), Some(0));
     }
 
@@ -123,7 +124,7 @@ mod tests {
             let rate = lag.rate(at(now)).expect("known");
             assert!((2.5..3.5).contains(&rate), "{rate}");
         }
-        // It has gone back: what was before says nothing.
+        // The position has gone back: earlier samples do not count.
         lag.note(at(104), time(10), time(1_000));
         assert_eq!(lag.lag_seconds(at(104), time(1_000)), Some(990));
         assert_eq!(lag.rate(at(104)), None);

@@ -1,4 +1,4 @@
-//! Makes the snapshot that `/progress` shows.
+//! The snapshot of a sync for `/progress` and `/readyz`.
 
 pub(super) mod commit;
 mod components;
@@ -33,7 +33,7 @@ const WAS_NOT_VERIFIED: &str = "Copied data was not verified by this release. do
 const NOT_BLOCKED: &str =
     "Writes to the destination are not blocked. Make sure that nothing else writes to it.";
 
-/// Whether both clusters answer, at a host of this role whose sync is in this state.
+/// The readiness of a host with this role and state.
 pub(crate) fn readiness(role: &'static str, state: Option<State>, monitor: &Monitor) -> Readiness {
     let silent = monitor.silent();
     let answers = |name: ClusterName| (name.as_str(), monitor.silence(name).is_none());
@@ -49,7 +49,7 @@ pub(crate) fn readiness(role: &'static str, state: Option<State>, monitor: &Moni
     }
 }
 
-/// Of a host that does not work on a sync.
+/// The progress of a host without a sync.
 pub(crate) fn idle(id: &str, registry: &Registry) -> Progress {
     Progress {
         feature_set: components::snapshot(registry, None),
@@ -57,7 +57,7 @@ pub(crate) fn idle(id: &str, registry: &Registry) -> Progress {
     }
 }
 
-/// Of a host that knows of no sync.
+/// The progress of a host before it has looked for a sync.
 pub(crate) fn unknown(id: &str) -> Progress {
     Progress {
         state: State::Idle,
@@ -90,7 +90,7 @@ pub(crate) fn unknown(id: &str) -> Progress {
     }
 }
 
-/// Of the host that works on the sync.
+/// The progress of an active host.
 pub(crate) fn of(active: &ActiveSync, monitor: &Monitor) -> Progress {
     let (document, sync_state) = (active.record.get(), active.state());
     let (state, status) = (sync_state.public(), &active.status);
@@ -134,7 +134,8 @@ pub(crate) fn of(active: &ActiveSync, monitor: &Monitor) -> Progress {
     }
 }
 
-/// For how long the source's oplog will still hold the position.
+/// Seconds until the source's oplog no longer holds the safe position, if no more is applied. `None` while it is
+/// unknown.
 fn oplog_seconds_remaining(active: &ActiveSync, monitor: &Monitor) -> Option<u64> {
     if !matches!(active.state(), SyncState::Running) {
         return None;
@@ -175,7 +176,7 @@ pub(crate) fn upgrade(metadata_version: i32, history: Vec<UpgradeDocument>) -> U
     }
 }
 
-/// Work that begins again is shown as the step that it had reached.
+/// The description of the current activity. Restarted work is shown with the activity that it had reached.
 fn info(state: State, step: Activity, phase: Phase, copied: CopyProgress) -> Option<&'static str> {
     let begins = matches!(step, Activity::Waiting | Activity::Initializing);
     let step = match phase {
@@ -195,7 +196,8 @@ fn info(state: State, step: Activity, phase: Phase, copied: CopyProgress) -> Opt
     }
 }
 
-/// Seconds until `lag` is gone when `rate` seconds of events are applied a second.
+/// Seconds until `lag` seconds are caught up, at a rate of `rate` seconds of source time per second. `None` if
+/// the sync does not catch up.
 fn catch_up(lag: u32, rate: f64) -> Option<u64> {
     match lag {
         0 | 1 => Some(0),
@@ -235,7 +237,7 @@ fn warnings(active: &ActiveSync, monitor: &Monitor, document: &SessionDocument) 
     warnings.extend(keys_in_clear(&document.options));
     warnings.extend(document.warnings.iter().cloned());
     let notes: &[&str] = match state {
-        // Applications write by now, and the source is not compared with any more.
+        // Applications already write to the destination, and the source is no longer compared with it.
         SyncState::Committed => &[WAS_NOT_VERIFIED],
         _ => &[NOT_VERIFIED, NOT_BLOCKED],
     };
@@ -243,7 +245,7 @@ fn warnings(active: &ActiveSync, monitor: &Monitor, document: &SessionDocument) 
     warnings
 }
 
-/// What an operator is told of secrets that stand in the options, and with them in the metadata.
+/// The warning about plaintext secrets in the options, which are persisted in the metadata.
 pub(crate) fn keys_in_clear(options: &StartOptions) -> Option<String> {
     let fields = plaintext_secrets(options);
     (!fields.is_empty()).then(|| {

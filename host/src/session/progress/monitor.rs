@@ -1,7 +1,7 @@
-//! Watches both clusters: latency, the newest write, and for how long a cluster is silent.
+//! The monitor of both clusters: latency, newest write, and duration of a silence.
 //!
-//! Each cluster is asked by a task of its own, so that a frozen one does not hide the other.
-//! The monitor never decides anything.
+//! Each cluster has its own task, so that a frozen cluster does not hide the other. The monitor makes no
+//! decisions.
 
 use std::{sync::Arc, time::Duration};
 
@@ -18,26 +18,26 @@ use crate::{
     },
 };
 
-/// Silence: a cluster that has not answered for this long. What was read from it is unknown then.
+/// A cluster without an answer for this long is silent. Values read from it are unknown then.
 pub(crate) const SILENCE_THRESHOLD: Duration = Duration::from_secs(2);
 
 const EVERY: Duration = Duration::from_millis(500);
 
-/// A question that is not answered in this time is asked again.
+/// Time limit of a probe.
 const ANSWER_WITHIN: Duration = Duration::from_secs(5);
 
-/// The oplog's window moves slowly.
+/// The oplog window changes slowly, so it is read in every 60th round only.
 const ROUNDS_A_WINDOW: u32 = 60;
 
-/// What one cluster has answered.
+/// The latest answers of one cluster.
 #[derive(Clone, Debug)]
 struct ClusterReadings {
-    /// The time of the last answer.
+    /// Time of the latest answer.
     at: Moment,
     ping_ms: Option<u64>,
-    /// The newest write.
+    /// Cluster time of the newest write.
     newest: Option<ClusterTime>,
-    /// Seconds of history in the oplog; asked of the source of a sync alone.
+    /// Seconds of history in the oplog. Read for the source of a sync only.
     window_seconds: Option<u64>,
 }
 
@@ -53,7 +53,7 @@ pub(crate) struct Monitor {
     answers: [Mutex<ClusterReadings>; 2],
     begun: Moment,
     lag: Mutex<LagTracker>,
-    /// The source of the sync that this host works on.
+    /// The source of the active sync.
     source: Mutex<Option<ClusterName>>,
     stop: CancellationToken,
 }
@@ -83,13 +83,13 @@ impl Monitor {
         monitor
     }
 
-    /// A sync from this source begins to be worked on.
+    /// Starts the measurement for a sync with this source.
     pub(crate) fn begin(&self, source: ClusterName) {
         *self.source.lock() = Some(source);
         *self.lag.lock() = LagTracker::default();
     }
 
-    /// No sync is worked on any more.
+    /// Ends the measurement: this host is no longer active.
     pub(crate) fn end(&self) {
         *self.source.lock() = None;
     }
@@ -98,58 +98,57 @@ impl Monitor {
         self.stop.cancel();
     }
 
-    /// Returns when the monitor has been stopped.
+    /// Returns when the monitor has been stopped. Cancel safe.
     pub(crate) async fn stopped(&self) {
         self.stop.cancelled().await;
     }
 
-    /// For how long a cluster has not answered; `None` while it answers.
+    /// Duration of a cluster's silence. `None` while it answers.
     pub(crate) fn silence(&self, name: ClusterName) -> Option<Duration> {
         self.answers(name).silence()
     }
 
-    /// The first cluster that does not answer, and for how long it has not.
+    /// The first silent cluster, with the duration of its silence.
     pub(crate) fn silent(&self) -> Option<(ClusterName, Duration)> {
         [ClusterName::Cluster0, ClusterName::Cluster1]
             .into_iter()
             .find_map(|name| Some((name, self.silence(name)?)))
     }
 
-    /// `None` while it is not known.
+    /// Round-trip time in milliseconds. `None` while it is unknown.
     pub(crate) fn ping_ms(&self, name: ClusterName) -> Option<u64> {
         let answers = self.answers(name);
         answers.ping_ms.filter(|_| answers.silence().is_none())
     }
 
-    /// The newest write; `None` while it is not known.
+    /// Cluster time of the newest write. `None` while it is unknown.
     pub(crate) fn newest(&self, name: ClusterName) -> Option<ClusterTime> {
         let answers = self.answers(name);
         answers.newest.filter(|_| answers.silence().is_none())
     }
 
-    /// Seconds of history in a source's oplog.
+    /// Seconds of history in a source's oplog. `None` while it is unknown.
     pub(crate) fn window_seconds(&self, name: ClusterName) -> Option<u64> {
         self.answers(name).window_seconds
     }
 
-    /// For how many seconds of source time the applied position is behind; `None` while it is not
-    /// known.
+    /// The lag in seconds of source time. `None` while it is unknown.
     pub(crate) fn lag_seconds(&self, source: ClusterName) -> Option<u32> {
         let newest = self.newest(source)?;
         self.lag.lock().lag_seconds(self.begun.elapsed(), newest)
     }
 
-    /// Seconds of source time that are applied in a second.
+    /// Seconds of source time applied per second. `None` while it is unknown.
     pub(crate) fn rate(&self) -> Option<f64> {
         self.lag.lock().rate(self.begun.elapsed())
     }
 
-    /// Notes up to when the changes of a source are applied.
+    /// Records the applied position together with the newest write of the source.
     pub(crate) fn note_applied(&self, applied: ClusterTime, newest: ClusterTime) {
         self.lag.lock().note(self.begun.elapsed(), applied, newest);
     }
 
-    /// `host:port` of a cluster's primary, as of the connection.
+    /// `host:port` of the primary at the time of the connection.
     pub(crate) fn address(&self, name: ClusterName) -> String {
         let [address0, address1] = &self.addresses;
         match name {
@@ -166,7 +165,7 @@ impl Monitor {
         };
         let mut round = 0_u32;
         while !self.stop.is_cancelled() {
-            // A cluster that refuses or is late has not answered.
+            // A refusal or a late answer does not count as an answer.
             let _ = timeout(ANSWER_WITHIN, self.ask_once(cluster, round)).await;
             round = round.wrapping_add(1);
             tokio::select! {

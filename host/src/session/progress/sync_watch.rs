@@ -1,5 +1,5 @@
-//! Watches the sync that this host works on: measures how fast its position moves, and writes lines of the log
-//! about what no call has changed: outages of a cluster, and whether a commit is possible.
+//! Watches the active sync: samples its position for the lag, and logs changes that no call causes: outages of a
+//! cluster, and whether a commit is possible.
 
 use std::{
     sync::{Arc, Weak},
@@ -14,17 +14,17 @@ use super::{
 };
 use crate::{model::options::ClusterName, session::active::ActiveSync};
 
-/// The time between two looks at the position.
+/// Interval between two samples of the position.
 const LOOK_EVERY: Duration = Duration::from_millis(200);
 
-/// Watches a sync for as long as it is worked on.
+/// The watch of the active sync.
 pub(crate) struct SyncWatch {
     monitor: Arc<Monitor>,
     active: Mutex<Weak<ActiveSync>>,
 }
 
 impl SyncWatch {
-    /// Watches until the monitor is stopped.
+    /// Starts the watch. It ends with the monitor.
     pub(crate) fn start(monitor: Arc<Monitor>) -> Arc<Self> {
         let watch = Arc::new(Self {
             monitor,
@@ -34,7 +34,7 @@ impl SyncWatch {
         watch
     }
 
-    /// Watches this sync from now on.
+    /// Watches `active` from now on.
     pub(crate) fn follow(&self, active: &Arc<ActiveSync>) {
         let mut followed = self.active.lock();
         *followed = Arc::downgrade(active);
@@ -60,7 +60,7 @@ impl SyncWatch {
         }
     }
 
-    /// The sync, while it is worked on here.
+    /// The watched sync, if this host still has it.
     fn active(&self) -> Option<Arc<ActiveSync>> {
         let followed = self.active.lock();
         let active = followed.upgrade();
@@ -71,16 +71,16 @@ impl SyncWatch {
     }
 }
 
-/// What was told last.
+/// The state at the last notice.
 #[derive(Default)]
 struct Notices {
     silent: [bool; 2],
-    /// Of which sync, and whether a commit was possible.
+    /// Id of the sync, and whether a commit was possible.
     commit: Option<(String, bool)>,
 }
 
 impl Notices {
-    /// Tells when a cluster has fallen silent, and when it answers again.
+    /// Logs when a cluster becomes silent, and when it answers again.
     fn outages(&mut self, monitor: &Monitor) {
         let names = [ClusterName::Cluster0, ClusterName::Cluster1];
         for (name, told) in names.into_iter().zip(&mut self.silent) {
@@ -99,7 +99,7 @@ impl Notices {
         }
     }
 
-    /// Tells when a commit becomes possible, and when it is possible no longer.
+    /// Logs when a commit becomes possible or impossible.
     fn can_commit(&mut self, active: &ActiveSync, monitor: &Monitor) {
         let reason = cannot_commit(active, monitor);
         let (sync_id, is_possible) = (active.sync_id(), reason.is_none());

@@ -1,7 +1,7 @@
-//! The way to an open session: its clusters may not answer yet.
+//! The wait of an opening session for its clusters.
 //!
-//! A host waits for clusters that do not answer, and says for which. What an answer shows to be
-//! wrong ends it.
+//! A host waits for clusters that do not answer, and reports which. An answer that shows a wrong configuration
+//! ends the host.
 
 use std::time::Duration;
 
@@ -13,31 +13,31 @@ use crate::{
     session::progress::deadline::seconds,
 };
 
-/// The pause before a cluster is tried again.
+/// Interval between two attempts to reach a cluster.
 const PAUSE: Duration = Duration::from_secs(1);
 
-/// What an opening session waits for.
+/// The state of an opening session: which of its parts has been reached.
 pub(crate) struct ConnectionWait {
-    /// A cluster that does not answer is tried again, not an error.
+    /// Whether a cluster that does not answer is tried again. Otherwise it is an error.
     patient: bool,
     since: Moment,
     cluster0: Mutex<WaitState>,
     cluster1: Mutex<WaitState>,
-    /// The look for a sync, behind both.
+    /// The search for a persisted sync, after both clusters have answered.
     sync: Mutex<WaitState>,
 }
 
-/// The part of the way to an open session that is waited for.
+/// A part of the way to an open session.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum WaitTarget {
     Cluster(ClusterName),
     Sync,
 }
 
-/// How it stands with one cluster.
+/// The state of one part.
 #[derive(Clone, Debug, Default)]
 enum WaitState {
-    /// Asked for the first time.
+    /// The first attempt is under way.
     #[default]
     Asked,
     Failed(OperatorError),
@@ -55,7 +55,8 @@ impl ConnectionWait {
         }
     }
 
-    /// Tries until `attempt` does not fail for want of an answer.
+    /// Repeats `attempt` while it fails with a transient error, if the wait is patient. Otherwise returns its
+    /// error.
     pub(crate) async fn until<T>(
         &self,
         part: WaitTarget,
@@ -75,7 +76,7 @@ impl ConnectionWait {
         }
     }
 
-    /// A failure is logged once.
+    /// Logs the first failure of a series.
     fn failed(&self, part: WaitTarget, error: OperatorError) {
         let known = self.note(part, WaitState::Failed(error.clone()));
         if !matches!(known, WaitState::Failed(_)) {
@@ -92,7 +93,7 @@ impl ConnectionWait {
         std::mem::replace(&mut cell.lock(), wait)
     }
 
-    /// Each cluster, and whether it has answered.
+    /// Each cluster, with whether it has answered.
     pub(crate) fn answers(&self) -> [(&'static str, bool); 2] {
         [
             (ClusterName::Cluster0, &self.cluster0),
@@ -101,7 +102,7 @@ impl ConnectionWait {
         .map(|(name, wait)| (name.as_str(), matches!(*wait.lock(), WaitState::Answered)))
     }
 
-    /// Sentences that say what is waited for.
+    /// Sentences about the parts that have not answered.
     pub(crate) fn reason(&self) -> String {
         let since = seconds(self.since.elapsed());
         let known = |wait: &Mutex<WaitState>| wait.lock().clone();

@@ -1,8 +1,8 @@
-//! Whether this host could run the sync that it stands by for.
+//! The eligibility of a standby: whether this host could run the sync.
 //!
-//! A standby tries out beforehand what the sync is pinned to, and again every few seconds. One
-//! that could not run it leaves the lease alone: another host may be healthy. One whose takeover
-//! has failed gives the lease back and waits, longer each time, before it tries again.
+//! A standby checks in advance whether it can run the pinned components, and repeats the check every few
+//! seconds. A standby that fails the check leaves the lease to other hosts. A host whose takeover has failed
+//! releases the lease and waits before the next attempt, longer after each failure.
 
 use std::{sync::Arc, time::Duration};
 
@@ -17,10 +17,10 @@ use crate::{
     session::components::pins::{self, blocking, configure},
 };
 
-/// The time between two checks.
+/// Interval between two checks.
 const CHECK_EVERY: Duration = Duration::from_secs(5);
 
-/// The wait after a first failed takeover, and the longest.
+/// The wait after the first failed takeover, and the longest wait.
 const FIRST_WAIT: Duration = Duration::from_secs(2);
 const LONGEST_WAIT: Duration = Duration::from_secs(30);
 
@@ -29,9 +29,9 @@ pub(crate) struct Eligibility(Mutex<EligibilityState>);
 
 #[derive(Default)]
 struct EligibilityState {
-    /// Why the last check failed.
+    /// Error of the last check.
     check_error: Option<OperatorError>,
-    /// Why the last takeover failed.
+    /// The last failed takeover.
     failure: Option<TakeoverFailure>,
     checked_at: Option<Moment>,
     checking: bool,
@@ -44,7 +44,7 @@ struct TakeoverFailure {
 }
 
 impl Eligibility {
-    /// Why this host does not take the sync over though nobody works on it; `None` if it does.
+    /// The reason why this host does not take over a free sync. `None` if it does.
     pub(crate) fn obstacle(&self) -> Option<OperatorError> {
         let state = self.state();
         let waiting = state.failure.as_ref();
@@ -55,19 +55,19 @@ impl Eligibility {
             .or_else(|| failure.map(|failure| failure.error.clone()))
     }
 
-    /// Why this host could not run the sync, as far as it has tried.
+    /// The error for which this host could not run the sync, as of the last check.
     pub(crate) fn check_error(&self) -> Option<OperatorError> {
         self.state().check_error.clone()
     }
 
-    /// What an operator is to know although this host may yet try: why the last takeover failed.
+    /// The last error, for operators: of the check, or of the last takeover, even when the next attempt is due.
     pub(crate) fn reason(&self) -> Option<OperatorError> {
         let state = self.state();
         let failure = state.failure.as_ref().map(|failure| failure.error.clone());
         state.check_error.clone().or(failure)
     }
 
-    /// A takeover has failed. A failure that repeats is logged once.
+    /// Records a failed takeover. A repeated failure is logged once.
     pub(crate) fn takeover_failed(&self, error: OperatorError) {
         let mut state = self.state();
         let before = state.failure.as_ref();
@@ -82,12 +82,12 @@ impl Eligibility {
         });
     }
 
-    /// The sync was taken over, or another host works on it.
+    /// Removes the failure: the sync was taken over.
     pub(crate) fn clear_failure(&self) {
         self.state().failure = None;
     }
 
-    /// Begins with nothing known: an operator has asked for a try.
+    /// Removes all records: an operator has requested an attempt, or has uploaded a component.
     pub(crate) fn reset(&self) {
         let mut state = self.state();
         state.check_error = None;
@@ -95,7 +95,7 @@ impl Eligibility {
         state.checked_at = None;
     }
 
-    /// Whether a check is due; the caller makes it.
+    /// Whether a check is due. If so, the caller runs it and calls [`Self::end_check`].
     pub(crate) fn begin_check(&self) -> bool {
         let mut state = self.state();
         let is_due = state
@@ -106,7 +106,7 @@ impl Eligibility {
         begins
     }
 
-    /// A check has ended. What a cluster does not answer says nothing of this host.
+    /// Records the result of a check. A transient error is not evidence against this host.
     pub(crate) fn end_check(&self, outcome: Result<(), OperatorError>) {
         let mut state = self.state();
         state.checking = false;
@@ -128,13 +128,13 @@ impl Eligibility {
     }
 }
 
-/// The wait after so many failed takeovers in a row.
+/// The wait after `times` failed takeovers in a row.
 fn wait(times: u32) -> Duration {
     let doublings = times.saturating_sub(1).min(8);
     (FIRST_WAIT * 2_u32.pow(doublings)).min(LONGEST_WAIT)
 }
 
-/// Checks in the background, if a check is due.
+/// Runs a check in the background if one is due.
 pub(crate) fn check_if_due(
     eligibility: &Arc<Eligibility>,
     registry: &Arc<Registry>,
@@ -151,20 +151,20 @@ pub(crate) fn check_if_due(
     });
 }
 
-/// Compiles what is installed, and loads, compiles and configures what the sync is pinned to.
+/// Compiles the installed components, then loads, compiles and configures the pinned components. Writes nothing.
 pub(crate) async fn check(
     registry: &Arc<Registry>,
     persisted: &PersistedSync,
 ) -> Result<(), OperatorError> {
     let installed = registry.clone();
-    // What cannot be compiled is told where it is needed.
+    // Components that do not compile are reported when they are needed.
     let compile = move || {
         drop(installed.list());
         Ok(())
     };
     blocking(compile).await?;
     if persisted.heading.metadata_version != METADATA_VERSION {
-        // The session of an older version has another shape: a takeover tells then.
+        // The session of an older metadata version has another shape; the takeover checks it.
         return Ok(());
     }
     let Some(document) = persisted.reader.session().await? else {
@@ -201,7 +201,7 @@ mod tests {
             eligibility.obstacle().map(|error| error.name),
             Some(ErrorName::PluginNotSupported)
         );
-        // A silent cluster says nothing of this host.
+        // A silent cluster is not evidence against this host.
         eligibility.end_check(Err(error(ErrorName::ConnectionFailed)));
         assert!(eligibility.obstacle().is_some());
         eligibility.end_check(Ok(()));

@@ -1,6 +1,6 @@
-//! A host and its role: it is idle, works on the sync, or is a standby.
+//! A host and its role: idle, active or standby.
 //!
-//! The role changes in a turn alone: calls are taken one at a time.
+//! Invariant: the role changes only in a turn, and calls take turns.
 
 use std::{
     sync::{
@@ -30,38 +30,38 @@ use crate::{
     },
 };
 
-/// The longest wait of a call for the one before it.
+/// The longest wait of a call for the previous call.
 const QUEUE: Duration = Duration::from_secs(3);
 
-/// What this host is to the sync.
+/// The role of a host.
 #[derive(Clone, Default)]
 pub(crate) enum Role {
-    /// No sync has begun.
+    /// No sync has been started.
     #[default]
     Idle,
     Active(Arc<ActiveSync>),
     Standby(Arc<Standby>),
 }
 
-/// A host, whatever its role is.
+/// A host in any role.
 pub(crate) struct Host {
     pub(crate) context: HostContext,
     role: RwLock<Role>,
-    /// Held by the call that is being carried out.
+    /// Held by the call that has the turn.
     calls: Mutex<()>,
-    /// The sync was found persisted and goes on; `start` has not been called since.
+    /// Whether the sync was continued from its metadata, and `start` has not been called since.
     continues: AtomicBool,
-    /// Whether this host could run the sync that it stands by for.
+    /// Whether this host could run the sync of its standby.
     pub(crate) eligibility: Arc<Eligibility>,
-    /// What a standby has read of the sync last.
+    /// The last reading of the sync at a standby.
     pub(crate) view: StandbyView,
-    /// This host takes nothing over any more.
+    /// Cancelled when this host no longer takes a sync over.
     pub(crate) leaving: CancellationToken,
     pub(crate) handed_over: CancellationToken,
 }
 
 impl Role {
-    /// The name and the state that `/readyz` shows.
+    /// Name of the role and state of the sync, for `/readyz`. A standby does not know the state.
     pub(crate) fn shown(&self) -> (&'static str, Option<State>) {
         match self {
             Self::Idle => ("idle", Some(State::Idle)),
@@ -72,7 +72,7 @@ impl Role {
 }
 
 impl Host {
-    /// A host that has looked at nothing yet.
+    /// An idle host that has not looked for a sync yet.
     pub(crate) fn new(context: HostContext) -> Self {
         Self {
             context,
@@ -104,7 +104,7 @@ impl Host {
         }
     }
 
-    /// The sync that this host works on, if its state allows the call.
+    /// The active sync, if its state allows `call`.
     pub(crate) fn active_for(&self, call: Call) -> Result<Arc<ActiveSync>, OperatorError> {
         match self.role() {
             Role::Idle => Err(refuse(State::Idle, call)),
@@ -120,7 +120,7 @@ impl Host {
         }
     }
 
-    /// The work of a sync is being done here.
+    /// Whether the work of a sync runs on this host.
     pub(crate) fn works(&self) -> bool {
         let state = self.active().map(|active| active.state());
         matches!(state, Some(SyncState::Running | SyncState::Committing))
@@ -133,7 +133,7 @@ impl Host {
         }
     }
 
-    /// Like [`Self::refuse_standby`], for what a standby may do while no host works on the sync.
+    /// Like [`Self::refuse_standby`], but allows a standby while no host is active.
     pub(crate) fn refuse_working_elsewhere(&self) -> Result<(), OperatorError> {
         match self.standby() {
             Some(standby) if !standby.is_free() => Err(standby.refusal()),
@@ -141,7 +141,11 @@ impl Host {
         }
     }
 
-    /// The right to carry out a call. Calls are taken one at a time.
+    /// The turn of a call. Waits up to [`QUEUE`] for the previous call. Cancel safe.
+    ///
+    /// # Errors
+    ///
+    /// `InvalidStateTransition` if the previous call takes longer.
     pub(crate) async fn turn(&self) -> Result<MutexGuard<'_, ()>, OperatorError> {
         timeout(QUEUE, self.calls.lock()).await.map_err(|_elapsed| {
             OperatorError::new(
@@ -155,7 +159,8 @@ impl Host {
         })
     }
 
-    /// Like [`Self::turn`], for a call that a standby refuses.
+    /// Like [`Self::turn`], for a call that a standby refuses. Checked again after the wait, because the role
+    /// may have changed.
     pub(crate) async fn active_turn(&self) -> Result<MutexGuard<'_, ()>, OperatorError> {
         self.refuse_standby()?;
         let turn = self.turn().await?;
@@ -163,17 +168,17 @@ impl Host {
         Ok(turn)
     }
 
-    /// Like [`Self::turn`], for this host's own changes: waits for the call, however long it takes.
+    /// Like [`Self::turn`], for changes by this host itself. Waits without a limit. Cancel safe.
     pub(crate) async fn queued_turn(&self) -> MutexGuard<'_, ()> {
         self.calls.lock().await
     }
 
-    /// The turn, if no call is being carried out.
+    /// The turn, if no call has it.
     pub(crate) fn try_turn(&self) -> Result<MutexGuard<'_, ()>, TryLockError> {
         self.calls.try_lock()
     }
 
-    /// Whether the sync was found persisted, and `start` has not been called since.
+    /// Whether the sync was continued from its metadata, and `start` has not been called since.
     pub(crate) fn continues(&self) -> bool {
         self.continues.load(Relaxed)
     }

@@ -1,4 +1,4 @@
-//! The role of a host: idle, working on the sync, or a standby that takes it over.
+//! The role of a host: idle, active, or a standby that takes the sync over when it becomes free.
 
 pub(super) mod connection;
 mod eligibility;

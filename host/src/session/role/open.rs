@@ -1,4 +1,4 @@
-//! Opens a session: connects both clusters, and takes a persisted sync over or waits for it.
+//! Opens a session: connects both clusters, then takes a persisted sync over or becomes its standby.
 
 use std::sync::Arc;
 
@@ -35,7 +35,7 @@ pub(crate) async fn open(
     Ok(host)
 }
 
-/// Connects both clusters, and looks at nothing yet.
+/// Connects both clusters and reads their identities. Does not look for a sync.
 pub(crate) async fn connect_both(
     settings: Settings,
     waiting: &ConnectionWait,
@@ -64,7 +64,7 @@ pub(crate) async fn connect_both(
     })
 }
 
-/// A cluster that has answered, and which one it is.
+/// Connects a cluster and reads its identity.
 async fn identified(
     name: ClusterName,
     uri: &ConnectionString,

@@ -1,4 +1,4 @@
-//! A sync whose metadata is on one of the clusters.
+//! A persisted sync: the metadata of a sync on one of the two clusters.
 //!
 //! The cluster that holds the metadata is the destination.
 
@@ -8,13 +8,13 @@ use crate::{
     mongo::{Cluster, is_connected, preflight::Identity},
 };
 
-/// The metadata version from which on every host holds a lease.
+/// The first metadata version in which every host holds a lease.
 pub(crate) const FIRST_WITH_LEASE: i32 = 2;
 
-/// How the hosts of releases without a lease call themselves to a server.
+/// The `appName` of hosts without a lease, up to release 0.1.1.
 const WITHOUT_LEASE: [&str; 2] = ["tidegate 0.1.0", "tidegate 0.1.1"];
 
-/// A sync that has begun.
+/// A sync that has metadata.
 #[derive(Clone)]
 pub(crate) struct PersistedSync {
     pub(crate) source: Cluster,
@@ -23,7 +23,7 @@ pub(crate) struct PersistedSync {
     pub(crate) heading: Heading,
 }
 
-/// Looks for a sync on both clusters. Only reads.
+/// Looks for metadata on both clusters. Only reads.
 pub(crate) async fn find(clusters: &[Cluster; 2]) -> Result<Option<PersistedSync>, OperatorError> {
     let [cluster0, cluster1] = clusters;
     for (destination, source) in [(cluster0, cluster1), (cluster1, cluster0)] {
@@ -41,7 +41,7 @@ pub(crate) async fn find(clusters: &[Cluster; 2]) -> Result<Option<PersistedSync
 }
 
 impl PersistedSync {
-    /// Refuses what this host must not touch. Only reads.
+    /// Refuses metadata of a newer version, and metadata of a sync between other clusters. Only reads.
     pub(crate) fn refuse_unknown(&self, identities: &[Identity; 2]) -> Result<(), OperatorError> {
         if self.heading.metadata_version > METADATA_VERSION {
             return Err(newer_version(&self.heading));
@@ -54,7 +54,7 @@ impl PersistedSync {
         refuse_other_clusters(&self.heading, self.destination.name, source, destination)
     }
 
-    /// True if a host of a release that knows no lease is connected to the destination.
+    /// Whether a host of a release without a lease is connected to the destination.
     pub(crate) async fn is_worked_on_without_lease(&self) -> Result<bool, OperatorError> {
         if self.heading.metadata_version >= FIRST_WITH_LEASE {
             return Ok(false);

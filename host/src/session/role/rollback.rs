@@ -1,4 +1,4 @@
-//! Takes metadata back to the version before, for the release before.
+//! Rolls metadata back by one version, for the previous release.
 
 use std::sync::Arc;
 
@@ -13,13 +13,18 @@ use crate::{
     sync,
 };
 
-/// What was taken back.
+/// The versions before and after a rollback.
 pub struct Rollback {
     pub from: i32,
     pub to: i32,
 }
 
-/// Takes the metadata of a sync that no host works on to the version before.
+/// Rolls the metadata of a sync back to the previous version, in one transaction. Takes the lease for this, so
+/// no host may hold it.
+///
+/// # Errors
+///
+/// `NotFound`, `MetadataVersionNotSupported`, `StandbyInstance`, `MigrationFailed`.
 pub async fn rollback(settings: Settings) -> Result<Rollback, OperatorError> {
     let context = connect_both(settings, &ConnectionWait::new(false)).await?;
     let persisted = find(&context.clusters).await?.ok_or_else(nothing)?;
@@ -36,14 +41,15 @@ pub async fn rollback(settings: Settings) -> Result<Rollback, OperatorError> {
     let lease = Lease::hold(persisted.reader, taken, claim.duration, Arc::default());
     let migrated = sync::migrate(client, &lease.tenure(), &context.registry, (from, to)).await;
     if let Err(error) = migrated {
-        // The metadata is of this version still. If this fails, the next takeover does it.
+        // The metadata still has this version. If this fails, the next takeover repeats it.
         if let Err(error) = sync::lock_out_legacy_hosts(&lease.destination(client)).await {
             tracing::info!(error = %error, "old hosts are not shut out before the next takeover");
         }
         lease.abandon().await;
         return Err(error.into());
     }
-    // The lease and its terms stay: were they to begin anew, a late write of this term could pass.
+    // The lease and its terms stay: if terms started from the beginning, a late write of this term could pass
+    // the guards.
     lease.abandon().await;
     Ok(Rollback { from, to })
 }

@@ -1,4 +1,4 @@
-//! A host that waits: another one works on the sync, or no host can.
+//! A standby: another host is active, or no host can be.
 
 use std::time::Duration;
 
@@ -9,28 +9,28 @@ use crate::{
     session::active::ActiveSync,
 };
 
-/// How often a standby looks whether the lease was given back. A handover waits for half of it.
+/// Interval at which a standby reads the lease. A handover takes half of it on average.
 const LOOK_EVERY: Duration = Duration::from_millis(40);
-/// The same where the lease alone does not tell.
+/// Interval at which a standby reads everything, for reasons that the lease does not show.
 const FULL_LOOK_EVERY: Duration = Duration::from_millis(100);
 
-/// A host that does not work on a sync that has begun.
+/// A standby: the sync it waits for, and why it waits.
 pub(crate) struct Standby {
     pub(crate) sync: PersistedSync,
     pub(crate) reason: StandbyReason,
-    /// Why this host does not take the sync over, or could not.
+    /// The reason why this host does not or could not take the sync over.
     pub(crate) obstacle: Option<OperatorError>,
 }
 
-/// Why a host does not work on a sync that has begun.
+/// The reason for being a standby.
 #[derive(Clone)]
 pub(crate) enum StandbyReason {
     LeaseHeld(Box<LeaseDocument>),
-    /// A host of a release without a lease is connected.
+    /// A host of a release without a lease is connected to the destination.
     HostWithoutLease,
-    /// The lease was lost; whose it is has not been read yet.
+    /// This host has lost the lease, and has not read its new holder yet.
     LeaseLost,
-    /// No host works on the sync, and this one cannot.
+    /// No host is active, and this one cannot be.
     NoHost,
 }
 
@@ -42,7 +42,7 @@ impl StandbyReason {
         }
     }
 
-    /// One sentence for the operator.
+    /// A sentence for operators.
     pub(crate) fn sentence(&self) -> String {
         match self {
             Self::LeaseHeld(lease) => format!(
@@ -76,12 +76,12 @@ impl Standby {
         )
     }
 
-    /// No host works on the sync.
+    /// Whether no host is active.
     pub(crate) fn is_free(&self) -> bool {
         matches!(self.reason, StandbyReason::NoHost)
     }
 
-    /// A host that has just lost the lease.
+    /// The standby that follows the loss of the lease.
     pub(crate) fn after(active: &ActiveSync) -> Self {
         Self {
             sync: PersistedSync {
@@ -95,7 +95,7 @@ impl Standby {
         }
     }
 
-    /// What keeps this host from working, as `/progress` says it.
+    /// The warnings in `/progress`.
     pub(crate) fn warnings(&self) -> Vec<String> {
         let mut warnings = vec![self.reason.sentence()];
         let obstacle = self.obstacle.as_ref();
@@ -104,7 +104,7 @@ impl Standby {
             _ => format!("This host could not run the sync: {error}"),
         }));
         if self.is_free() {
-            // The reason comes first, as where work has failed.
+            // The error comes first, as in the warnings of failed work.
             warnings.reverse();
         }
         warnings

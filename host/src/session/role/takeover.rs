@@ -1,10 +1,9 @@
-//! Takes a persisted sync over: finds it, takes its lease, and goes on with it.
+//! Takeover of a persisted sync: finds it, takes its lease, and continues its work.
 //!
-//! Nothing is written before the
-//! lease is ours, and nothing at all where the metadata is a newer release's or the sync
-//! one between other clusters. Once the lease is ours, metadata is brought to this
-//! release's version, and the session is told who works on it now. A failure gives the
-//! lease back: another host may be able to go on.
+//! Before the lease is taken nothing is written, and nothing at all if the metadata has a newer version or
+//! belongs to a sync between other clusters. With the lease, the metadata is migrated to the version of this
+//! release, and the session records this host. A failure releases the lease, so that another host can take the
+//! sync over.
 
 use std::sync::Arc;
 
@@ -27,25 +26,25 @@ use crate::{
     sync::{self, Record, Status},
 };
 
-/// What a look at both clusters finds.
+/// The result of a search on both clusters.
 pub(crate) enum Discovery {
     NoSync,
-    /// Another host works on the sync.
+    /// Another host is active.
     Held(PersistedSync, StandbyReason),
-    /// No host works on the sync. A holder that has not given it back is known to be dead.
+    /// No host is active. With the id of a holder that has died without a release, if there is one.
     Free(PersistedSync, Option<String>),
 }
 
-/// How a takeover ends that has not failed.
+/// The result of a takeover.
 pub(crate) enum Takeover {
     Active(Arc<ActiveSync>),
     /// Another host was faster.
     Standby(Box<LeaseDocument>),
 }
 
-/// Why a takeover has failed. The lease was given back.
+/// The reason of a failed takeover. The lease has been released.
 pub(crate) enum TakeoverError {
-    /// This host must not take the sync over, or a cluster did not let it.
+    /// This host must not take the sync over, or a cluster did not allow it.
     Refused(OperatorError),
     /// This host cannot run the sync.
     Unfit(OperatorError),
@@ -65,8 +64,8 @@ impl From<OperatorError> for TakeoverError {
     }
 }
 
-/// Looks for a sync, and whether a host works on it. Only reads. `patient`: a server is asked
-/// whether the lease has run out, too.
+/// Looks for a sync and for its active host. Only reads. Whether the lease has expired is asked only if
+/// `patient` is set: it takes another command.
 pub(crate) async fn discover(
     context: &HostContext,
     patient: bool,
@@ -92,7 +91,10 @@ pub(crate) async fn discover(
     ))
 }
 
-/// Takes a sync over that no host works on. `without_lease`: at the last look a host without a lease was there.
+/// Takes over a sync without an active host. `without_lease` says that a host without a lease was connected at
+/// the previous search.
+///
+/// Not cancel safe: dropped after the lease was taken, it leaves a lease that expires by itself.
 pub(crate) async fn take(
     context: &HostContext,
     persisted: &PersistedSync,
@@ -101,7 +103,7 @@ pub(crate) async fn take(
 ) -> Result<Takeover, TakeoverError> {
     let client = &persisted.destination.client;
     let last_written = if without_lease {
-        // Only for what is shown: without the right to ask, it is shown less exactly.
+        // Needed for `pausedMs` only. Without the privilege that value is less exact.
         mongo::last_written(client).await.ok()
     } else {
         None
@@ -122,7 +124,7 @@ pub(crate) async fn take(
     }
 }
 
-/// Goes on with a sync whose lease has just been taken. A failure gives it back.
+/// Continues a sync under a lease that was just granted. A failure releases the lease.
 async fn continue_sync(
     context: &HostContext,
     persisted: &PersistedSync,
@@ -147,7 +149,7 @@ async fn continue_sync(
     };
     let active = active_sync(context, persisted, lease, session, status);
     if let Err(error) = resume(context, &active).await {
-        // Nothing of it was shown yet.
+        // The sync was not shown yet, so this error needs no report.
         let _ = active.stop().await;
         active.lease.abandon().await;
         return Err(TakeoverError::Unfit(error));
@@ -169,8 +171,8 @@ async fn continue_sync(
     Ok(active)
 }
 
-/// Everything before the work begins again; gives the session as it is then, and when the upgrade
-/// began, if this takeover is one.
+/// All steps before the work starts. Returns the session, and the time of the history entry if this takeover is
+/// a live upgrade.
 async fn prepare(
     context: &HostContext,
     persisted: &PersistedSync,
@@ -223,8 +225,8 @@ fn active_sync(
     ))
 }
 
-/// Continues a sync as it was: what ran runs, what was paused stays so. Fails where this host
-/// cannot run what the sync is pinned to.
+/// Continues a sync in its persisted state: running work is started, a paused sync stays paused. Fails if this
+/// host cannot run the pinned components.
 async fn resume(context: &HostContext, active: &ActiveSync) -> Result<(), OperatorError> {
     match active.record.get().state {
         State::Committed => {
@@ -262,7 +264,7 @@ async fn show_persisted(
     Ok(())
 }
 
-/// What is to be kept of this takeover, if it is one by another release.
+/// The history entry of this takeover, if it is a live upgrade.
 fn upgrade(heading: &Heading, lease: &LeaseDocument) -> Option<UpgradeDocument> {
     let from_binary = &heading.written_by;
     let from_metadata = heading.metadata_version;
@@ -285,8 +287,8 @@ fn upgrade(heading: &Heading, lease: &LeaseDocument) -> Option<UpgradeDocument> 
     })
 }
 
-/// The warning where a host without a lease may have been cut off while it applied events: it can
-/// write documents until its next write of metadata is refused. In the copy no warning is needed:
+/// A warning for a previous host without a lease that may have been cut off while it applied events: it can
+/// write documents until the destination refuses its next write of metadata. The copy needs no warning, because
 /// its partitions are compared before commit.
 fn may_come_back(document: &SessionDocument, unclean: bool) -> Option<String> {
     let worked = matches!(document.state, State::Running | State::Committing)

@@ -1,6 +1,6 @@
-//! What `/progress` shows at a standby: the persisted session, how much is copied, the position.
+//! The progress at a standby: the persisted session, the copied amounts and the position.
 //!
-//! A destination that is silent does not stop `/progress`: what was read last is shown, with its age.
+//! A silent destination does not block `/progress`: the last reading is shown, with its age.
 
 use std::{sync::Arc, time::Duration};
 
@@ -21,10 +21,10 @@ use crate::{
     },
 };
 
-/// How long `/progress` waits for the destination.
+/// Time that `/progress` waits for the destination.
 const READ_WITHIN: Duration = Duration::from_millis(800);
 
-/// What was read at one moment.
+/// The persisted state of a sync at one moment.
 #[derive(Clone)]
 struct SyncSnapshot {
     at: Moment,
@@ -37,7 +37,7 @@ struct SyncSnapshot {
 pub(crate) struct StandbyView(Mutex<Option<Arc<SyncSnapshot>>>);
 
 impl StandbyView {
-    /// Reads the sync, and gives what was read last; the second value says why that is not new.
+    /// Reads the sync. Returns the last reading, and the reason if it is not new.
     async fn read(
         &self,
         monitor: &Monitor,
@@ -76,7 +76,7 @@ async fn read(reader: &metadata::Reader) -> Result<Option<SyncSnapshot>, mongo::
     }))
 }
 
-/// What `/progress` shows at a standby: what is persisted.
+/// The progress at a standby, from the metadata.
 pub(crate) async fn snapshot(
     context: &HostContext,
     view: &StandbyView,
@@ -112,7 +112,7 @@ fn stale(fault: &str, age: Option<Duration>) -> String {
     }
 }
 
-/// Nothing was read yet but that there is a sync.
+/// Fills in the values that are known before the first reading.
 fn show_header(monitor: &Monitor, standby: &Standby, progress: &mut Progress) {
     let PersistedSync {
         source,
@@ -128,7 +128,7 @@ fn show_header(monitor: &Monitor, standby: &Standby, progress: &mut Progress) {
 
 fn show(monitor: &Monitor, standby: &Standby, latest: &SyncSnapshot, progress: &mut Progress) {
     let (standing, copied) = (&latest.standing, latest.copied);
-    // Where no host works, none of the work is done that is persisted as wanted.
+    // Without an active host, persisted RUNNING and COMMITTING do not describe any work.
     progress.state = match standing.state {
         State::Running | State::Committing if standby.is_free() => State::Paused,
         state => state,

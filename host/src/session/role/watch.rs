@@ -1,8 +1,8 @@
-//! Changes the role of a host: takes the sync over, or stands by for it.
+//! The task that changes the role of a host: takes a sync over, or becomes its standby.
 //!
-//! One task looks whether the role is still right, and whether the lease of a working host is
-//! still its own. It is the only place where a host changes between working and waiting
-//! by itself, and does so while no call is carried out.
+//! It checks whether the role is still right, and whether an active host still has its lease. It is the only
+//! place where a host changes between active and standby without a call, and it does so only while no call has
+//! the turn.
 
 use std::{sync::Arc, time::Duration};
 
@@ -25,17 +25,17 @@ use crate::{
     },
 };
 
-/// How many looks go by before it is tried whether the lease has run out.
+/// Every 12th look at a standby also asks whether the lease has expired.
 const LOOKS_A_TRY: u32 = 12;
-/// How often a host without a sync looks whether another one has begun it.
+/// Interval at which an idle host looks for a sync that another host has started.
 const IDLE_LOOK_EVERY: Duration = Duration::from_secs(1);
-/// How long a look waits for the clusters.
+/// Time limit of a look.
 const LOOK_WITHIN: Duration = Duration::from_secs(2);
-/// How long a takeover that has begun may go on when the host is to leave.
+/// Time that a takeover under way may take after the process was asked to end.
 const TAKEOVER_GRACE: Duration = Duration::from_secs(2);
 
-/// Looks for a sync at the start: what stands in the way ends the host. One that lacks what the
-/// sync runs on waits for it.
+/// Looks for a sync at the start of the process. An error ends the process; a host that cannot run the sync
+/// becomes its standby.
 pub(crate) async fn first_discovery(host: &Host) -> Result<(), OperatorError> {
     let _turn = host.queued_turn().await;
     match takeover::discover(&host.context, true).await? {
@@ -50,7 +50,7 @@ pub(crate) async fn first_discovery(host: &Host) -> Result<(), OperatorError> {
     Ok(())
 }
 
-/// Changes the host's role whenever what it found says so, until it is asked to leave.
+/// Changes the role as the clusters require, until the host leaves.
 pub(crate) async fn watch(host: Arc<Host>) {
     let mut looks = 0_u32;
     loop {
@@ -85,7 +85,7 @@ pub(crate) async fn watch(host: Arc<Host>) {
 }
 
 impl Host {
-    /// Looks without keeping calls waiting; changes the role while no call is carried out.
+    /// Looks without the turn, so that calls do not wait; changes the role only if it then gets the turn.
     async fn review(&self, patient: bool) {
         if !patient && self.is_lease_unchanged().await {
             return;
@@ -107,13 +107,13 @@ impl Host {
                 }
             }
             Ok(Err(error)) => self.note_discovery_error(error),
-            // The monitor says which cluster is silent.
+            // The monitor reports which cluster is silent.
             Err(_elapsed) => {}
         }
     }
 
-    /// True if the host that held the lease at the last look holds it still: one small read, where a
-    /// whole look takes three.
+    /// Whether the lease still has the holder of the last look. One small read, where a complete look takes
+    /// three.
     async fn is_lease_unchanged(&self) -> bool {
         let Some(standby) = self.standby() else {
             return false;
@@ -128,7 +128,7 @@ impl Host {
         matches!(read, Ok(Ok(Some(lease))) if is_same(&lease))
     }
 
-    /// Takes the sync over, and remembers why that has failed.
+    /// Takes the sync over, and records a failure.
     async fn take(&self, sync: &PersistedSync, dead: Option<&str>) -> Result<(), TakeoverError> {
         let without_lease = self.stands_by_without_lease();
         match takeover::take(&self.context, sync, dead, without_lease).await {
@@ -164,13 +164,13 @@ impl Host {
         })));
     }
 
-    /// Whether a host without a lease was there at the last look.
+    /// Whether a host without a lease was connected at the last look.
     fn stands_by_without_lease(&self) -> bool {
         self.standby()
             .is_some_and(|standby| matches!(standby.reason, StandbyReason::HostWithoutLease))
     }
 
-    /// What passes is not told; a failure that repeats is told once.
+    /// Transient errors are not reported; a repeated failure is logged once.
     fn note_discovery_error(&self, error: OperatorError) {
         let Some(standby) = self.standby() else {
             tracing::info!(error = %error, "cannot look for a sync");
@@ -190,7 +190,11 @@ impl Host {
         })));
     }
 
-    /// `resume` where no host works on the sync: tries at once what is tried every few seconds.
+    /// `resume` at a standby without an active host: makes the next attempt at once.
+    ///
+    /// # Errors
+    ///
+    /// The reason for which the sync cannot be taken over.
     pub(crate) async fn resume_standby(&self) -> Result<(), OperatorError> {
         let _turn = self.turn().await?;
         let Some(standby) = self.standby() else {
@@ -222,7 +226,7 @@ impl Host {
         }
     }
 
-    /// The lease is somebody else's: whatever still runs here ends without a write.
+    /// Becomes a standby after the lease was lost. The work ends without a write, because the fence is closed.
     async fn demote(&self, active: &Arc<ActiveSync>) {
         let _turn = self.queued_turn().await;
         if let Err(error) = active.stop().await {

@@ -1,4 +1,4 @@
-//! Why a swap is refused.
+//! Refusals of a swap.
 
 use crate::{
     metadata::PinnedComponent,
@@ -6,7 +6,7 @@ use crate::{
     plugin::ComponentInfo,
 };
 
-/// Refuses a component that cannot take the place of `old`.
+/// Refuses a component that cannot replace `old`.
 pub(super) fn check(
     new: &ComponentInfo,
     old: &PinnedComponent,
@@ -62,7 +62,7 @@ pub(super) fn stopped() -> OperatorError {
     )
 }
 
-/// What is copied again would be newer than the time at which the sync ends.
+/// Collections that are copied again would be newer than the time at which the sync ends.
 pub(super) fn commit_has_begun() -> OperatorError {
     OperatorError::new(
         ErrorName::InvalidStateTransition,
