@@ -71,7 +71,18 @@ struct Package {
     source: Option<String>,
     manifest_path: PathBuf,
     targets: Vec<Target>,
+    dependencies: Vec<Dependency>,
     metadata: Option<PackageMetadata>,
+}
+
+/// A dependency in a package's manifest.
+#[derive(Deserialize)]
+struct Dependency {
+    name: String,
+    /// `dev` or `build`; none for an ordinary dependency.
+    kind: Option<String>,
+    /// The folder, for a package of this workspace.
+    path: Option<PathBuf>,
 }
 
 /// A library or program of a package.
@@ -241,14 +252,29 @@ fn metadata_version(root: &Path) -> Result<u32> {
         .with_context(|| format!("read {constant}{value}"))
 }
 
-/// The names of the packages that run inside the sandbox: components, guests of tests, and the libraries they are built with.
+/// The names of the packages that run inside the sandbox: components, guests of tests, and the libraries of this workspace that
+/// they depend on.
 pub(crate) fn packages() -> Result<Vec<String>> {
-    let tree = Tree::own();
-    let folder = tree.root.join("plugins");
-    let packages = read_workspace(&tree, &["--no-deps"])?.packages.into_iter();
-    let plugins = packages
-        .filter(|package| package.stamp().is_some() || package.manifest_path.starts_with(&folder));
-    Ok(plugins.map(|package| package.name).collect())
+    let all = read_workspace(&Tree::own(), &["--no-deps"])?.packages;
+    let mut names: Vec<String> = all
+        .iter()
+        .filter(|package| package.stamp().is_some())
+        .map(|package| package.name.clone())
+        .collect();
+    let mut at = 0;
+    while let Some(name) = names.get(at) {
+        let package = all.iter().find(|package| package.name == *name);
+        let libraries: Vec<String> = package
+            .into_iter()
+            .flat_map(|package| &package.dependencies)
+            .filter(|library| library.kind.is_none() && library.path.is_some())
+            .filter(|library| !names.contains(&library.name))
+            .map(|library| library.name.clone())
+            .collect();
+        names.extend(libraries);
+        at += 1;
+    }
+    Ok(names)
 }
 
 impl Workspace {
