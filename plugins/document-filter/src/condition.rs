@@ -1,9 +1,8 @@
-//! What is asked of one value, with the server's semantics of comparison.
+//! The condition on a value, with the server's semantics of comparison.
 //!
-//! The model is `ComparisonMatchExpression` in the server's `matcher`: a value
-//! passes only beside values of its own type, where all numbers are one type;
-//! MinKey and MaxKey stand below and above every type, and what is missing
-//! passes for undefined.
+//! Modelled after `ComparisonMatchExpression` in the server's `matcher`: a value is compared only with values
+//! of its own type, where all numbers are of the same type; MinKey and MaxKey are below and above every type,
+//! and a missing value counts as undefined.
 
 use std::cmp::Ordering;
 
@@ -19,7 +18,7 @@ pub(crate) enum Condition {
     Compare(Comparison, Literal),
     In(ValueSet),
     Exists,
-    /// The types that pass.
+    /// The types that match.
     Type(Vec<u8>),
 }
 
@@ -32,20 +31,20 @@ pub(crate) enum Comparison {
     GreaterOrEqual,
 }
 
-/// The values of `$in`, in order; undefined is none of them.
+/// The sorted values of `$in`, without undefined.
 #[derive(Debug)]
 pub(crate) struct ValueSet {
     values: Vec<Literal>,
     has_null: bool,
-    /// Whether there are a few strings and nothing else: a string is among them if its bytes are.
+    /// Whether all values are strings, and few. A string is then compared by its bytes.
     few_strings: bool,
 }
 
-/// Up to here, looking at each is faster than a search.
+/// Up to this number, a linear search is faster than a binary search.
 const FEW: usize = 8;
 
 impl Condition {
-    /// Tests one value that a path leads to, or that it leads nowhere.
+    /// Tests a value at the end of a path, or its absence.
     #[inline]
     pub(crate) fn takes(&self, value: Option<Value<'_>>) -> Result<bool, Malformed> {
         match self {
@@ -99,7 +98,7 @@ impl Comparison {
 
 impl ValueSet {
     pub(crate) fn new(mut values: Vec<Literal>) -> Self {
-        // Literals are well-formed: `ejson` has written them.
+        // Literals are well-formed BSON.
         values.sort_by(|a, b| compare(a.value(), b.value()).unwrap_or(Ordering::Equal));
         let has_null = values.iter().any(|value| value.value().kind == kind::NULL);
         let few_strings = values.len() <= FEW
@@ -131,8 +130,7 @@ impl ValueSet {
     }
 }
 
-/// No number in the order of numbers: it equals itself, and nothing else is
-/// true of it.
+/// NaN has no place in the order of numbers: it equals itself, and every other comparison is false.
 fn is_nan(value: Value<'_>) -> bool {
     const DECIMAL_NAN: u8 = 0x7C;
     match value.kind {

@@ -1,6 +1,6 @@
 //! A compiled filter: a tree of conditions, walked for each document.
 //!
-//! Nothing is allocated for a document.
+//! Evaluation allocates nothing.
 
 use tidegate_plugin_sdk::bson::{
     Malformed,
@@ -14,12 +14,12 @@ pub(crate) enum Filter {
     All(Vec<Filter>),
     Any(Vec<Filter>),
     Not(Box<Filter>),
-    /// Takes a document if the condition takes one of the values at the path.
+    /// Matches a document if the condition holds for any of the values at the path.
     Field(Path, Condition),
 }
 
 impl Filter {
-    /// All of them; a list of one is that one.
+    /// All of these filters; a single filter stands for itself.
     pub(crate) fn all(mut filters: Vec<Self>) -> Self {
         match filters.pop() {
             Some(only) if filters.is_empty() => only,

@@ -1,14 +1,13 @@
 //! documentFilter as a transform component.
 //!
-//! A document that the filter takes is kept, any other is dropped; nothing is
-//! rewritten. The filter means what it would mean in a `find` on the source, value
-//! types and arrays included. The configuration is what `/start` has:
+//! Documents that match the filter are kept, others are dropped; nothing is rewritten. The filter has the
+//! meaning of a `find` on the source, including value types and arrays. The configuration is that of `/start`:
 //!
 //! ```json
 //! {"field": "tenant.region", "matchValues": ["eu", "uk"]}
 //! ```
 //!
-//! or MongoDB's own query syntax, of which `query` says how much is known:
+//! or a subset of MongoDB's query syntax, which the module `query` lists:
 //!
 //! ```json
 //! {"filter": {"status": {"$ne": "closed"}, "created": {"$gte": {"$date": "2024-01-01T00:00:00Z"}}}}
@@ -26,7 +25,7 @@ use tidegate_plugin_sdk::{
     Verdict,
 };
 
-/// The filter, as the operator gives it: in the short form or in the fuller one.
+/// The filter as configured, in its short or its full form.
 #[derive(Debug, serde::Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Config {
@@ -35,7 +34,7 @@ pub struct Config {
     filter: Option<Json>,
 }
 
-/// The filter, compiled.
+/// The compiled filter.
 #[derive(Debug)]
 pub struct DocumentFilter {
     filter: Filter,
@@ -65,7 +64,7 @@ impl Plugin for DocumentFilter {
                 return Err(ConfigError::new(
                     ConfigFault::InvalidValue,
                     "filter",
-                    "a filter is either this or `field` and `matchValues`; leave one of them out",
+                    "a filter has `filter` or `field` and `matchValues`, not both",
                 ));
             }
         };

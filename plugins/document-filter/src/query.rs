@@ -1,8 +1,8 @@
-//! A query, as JSON, into a filter. What is not known is refused with its path.
+//! Compiles a query, given as JSON, into a filter. Unknown syntax is refused with its path.
 //!
-//! Known are fields by their dotted paths, with a value or with operators: `$eq
-//! $ne $gt $gte $lt $lte $in $nin $exists $type $not`; and `$and $or $nor` beside
-//! fields. All that an object holds must hold. Values are Extended JSON.
+//! Supported: fields by dotted path, with a value or with the operators `$eq $ne $gt $gte $lt $lte $in $nin
+//! $exists $type $not`; and `$and $or $nor` next to fields. All members of an object must match. Values are
+//! Extended JSON.
 
 use serde_json::{Map, Value as Json};
 use tidegate_plugin_sdk::bson::{kind, path::Path};
@@ -18,7 +18,7 @@ const ON_FIELDS: [&str; 11] = [
 ];
 const BESIDE_FIELDS: [&str; 3] = ["$and", "$or", "$nor"];
 
-/// The operators of MongoDB's query language that are not known here.
+/// Operators of MongoDB's query language without support here.
 #[rustfmt::skip]
 const NOT_SUPPORTED: [&str; 32] = [
     "$all", "$alwaysFalse", "$alwaysTrue", "$bitsAllClear", "$bitsAllSet", "$bitsAnyClear",
@@ -28,7 +28,7 @@ const NOT_SUPPORTED: [&str; 32] = [
     "$regularExpression", "$sampleRate", "$size", "$text", "$where", "$within",
 ];
 
-/// The short form: the field is equal to one of the values.
+/// The short form: the field equals any of the values.
 pub(crate) fn one_of(field: &str, values: &[Json]) -> Result<Filter, ConfigError> {
     if values.is_empty() {
         return Err(invalid(
@@ -41,7 +41,7 @@ pub(crate) fn one_of(field: &str, values: &[Json]) -> Result<Filter, ConfigError
     Ok(Filter::Field(path, Condition::In(ValueSet::new(values))))
 }
 
-/// A query that stands at `at` in the configuration.
+/// Compiles the query at path `at` of the configuration.
 pub(crate) fn parse(query: &Json, at: &str) -> Result<Filter, ConfigError> {
     let query = query
         .as_object()
@@ -89,8 +89,7 @@ fn on_field(path: &Path, value: &Json, at: &str) -> Result<Filter, ConfigError> 
     ))
 }
 
-/// The object of operators that a field is given, if it is not a value. As for
-/// the server, the first name decides.
+/// The object of operators given to a field, unless it is a value. As on the server, the first name decides.
 fn as_operators(value: &Json) -> Option<&Map<String, Json>> {
     let object = value.as_object()?;
     let first = object.keys().next()?;
@@ -111,7 +110,7 @@ fn operator(path: &Path, name: &str, value: &Json, at: &str) -> Result<Filter, C
     let compare = |comparison| Ok(field(Condition::Compare(comparison, operand(value, at)?)));
     let is_in = || Ok(field(Condition::In(ValueSet::new(list(value, at)?))));
     match name {
-        // A regular expression is a value here, and a pattern everywhere else.
+        // Here a regular expression is a value; elsewhere it is a pattern.
         "$eq" => Ok(field(Condition::Compare(
             Comparison::Equal,
             defined(value, at)?,
@@ -154,7 +153,7 @@ fn elements(list: &[Json], at: &str) -> Result<Vec<Literal>, ConfigError> {
         .collect()
 }
 
-/// A value to compare with, where a regular expression would be a pattern.
+/// An operand, which cannot be a regular expression: that would be a pattern.
 fn operand(value: &Json, at: &str) -> Result<Literal, ConfigError> {
     let literal = defined(value, at)?;
     match literal.value().kind {
@@ -174,7 +173,7 @@ fn defined(value: &Json, at: &str) -> Result<Literal, ConfigError> {
     }
 }
 
-/// The types that `$type` names.
+/// The types named by `$type`.
 fn types(value: &Json, at: &str) -> Result<Vec<u8>, ConfigError> {
     let one = std::slice::from_ref(value);
     let types = value.as_array().map_or(one, Vec::as_slice);

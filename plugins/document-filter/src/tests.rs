@@ -1,5 +1,4 @@
-//! Configurations as an operator gives them. What each filter takes is compared
-//! with a real server's answers in `tests/tests/document_filter.rs`.
+//! Configured filters. `tests/tests/document_filter.rs` compares their results with a real server.
 
 use bson::{RawBson, RawDocumentBuf, rawdoc};
 use tidegate_plugin_sdk::parse;

@@ -1,4 +1,4 @@
-//! The types by the names and numbers that `$type` knows them by.
+//! Types by their names and numbers in `$type`.
 
 use tidegate_plugin_sdk::bson::kind;
 use tidegate_plugin_sdk::ejson::Literal;
@@ -29,14 +29,14 @@ const TYPES: [(&str, Option<i32>, &[u8]); 22] = [
     ("number", None, &[kind::DOUBLE, kind::INT32, kind::INT64, kind::DECIMAL128]),
 ];
 
-/// The value of a number, decimals apart.
+/// The value of a number that is not a decimal.
 pub(crate) fn as_number(literal: &Literal) -> Option<f64> {
     let value = literal.value();
     let integer = value.as_i32().map(i64::from).or_else(|| value.as_i64());
     value.as_f64().or_else(|| Some(integer? as f64))
 }
 
-/// The types of a name or number.
+/// The types with this name or number.
 pub(crate) fn types_called(literal: &Literal) -> Option<&'static [u8]> {
     let name = literal.value().as_str();
     let number = as_number(literal);

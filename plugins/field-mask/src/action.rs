@@ -1,4 +1,4 @@
-//! What becomes of one value.
+//! Actions on a value.
 
 use tidegate_plugin_sdk::bson::{Value, append};
 use tidegate_plugin_sdk::ejson::Literal;
@@ -6,7 +6,7 @@ use tidegate_plugin_sdk::ejson::Literal;
 use crate::date::Unit;
 use crate::hash::Hasher;
 
-/// What a rule does.
+/// The action of a rule.
 #[derive(Clone, Debug)]
 pub(crate) enum Action {
     Drop,
@@ -14,8 +14,7 @@ pub(crate) enum Action {
     Each(Change),
 }
 
-/// A change of a value into another one of the same type; of an array, in each
-/// of its elements.
+/// A change to another value of the same type; in an array, of each element.
 #[derive(Clone, Debug)]
 pub(crate) enum Change {
     Hash(Hasher),
@@ -23,14 +22,14 @@ pub(crate) enum Change {
     Truncate(Unit),
 }
 
-/// Which characters of a string are kept.
+/// Keeps some characters of a string and masks the rest.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct PartialMask {
     pub(crate) side: Side,
     pub(crate) count: usize,
-    /// Stands for each character that is not kept.
+    /// Replaces each character that is not kept.
     pub(crate) mask: char,
-    /// How many characters there are afterwards; without it, as many as before.
+    /// The number of characters of the result; by default the number before.
     pub(crate) length: Option<usize>,
 }
 
@@ -41,8 +40,8 @@ pub(crate) enum Side {
 }
 
 impl Change {
-    /// Appends the new value's bytes; false for a value that this is not for, and
-    /// then what was appended means nothing.
+    /// Appends the bytes of the new value. Returns false for a type that the change does not support; the
+    /// appended bytes are then meaningless.
     #[inline]
     pub(crate) fn write(&self, value: Value<'_>, out: &mut Vec<u8>) -> bool {
         match self {
@@ -58,7 +57,7 @@ impl Change {
         }
     }
 
-    /// The name that the configuration has for it.
+    /// The name of the action in a configuration.
     pub(crate) fn name(&self) -> &'static str {
         match self {
             Self::Hash(_) => "hash",
@@ -94,7 +93,7 @@ impl PartialMask {
         true
     }
 
-    /// What is kept of a text: nothing, where that would be all of it.
+    /// The kept part of a text; empty if that would be all of it.
     fn part<'a>(&self, text: &'a str, characters: usize) -> &'a str {
         if characters <= self.count {
             return "";

@@ -1,11 +1,11 @@
-//! Dates, cut down to a unit of the UTC calendar.
+//! Truncation of dates to a unit of the UTC calendar.
 
 use tidegate_plugin_sdk::date::{DAY_MS, calendar_day, start_of_day};
 
 const MINUTE_MS: i64 = 60_000;
 const HOUR_MS: i64 = 60 * MINUTE_MS;
 
-/// What a date is cut down to.
+/// A unit of the calendar.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) enum Unit {
@@ -17,7 +17,7 @@ pub(crate) enum Unit {
 }
 
 impl Unit {
-    /// The beginning of the unit that `date`, in milliseconds since 1970, lies in.
+    /// The start of the unit that contains `date`, in milliseconds since 1970.
     pub(crate) fn truncate(self, date: i64) -> i64 {
         let floor = |unit: i64| date.div_euclid(unit).saturating_mul(unit);
         let (year, month, _day) = match self {
@@ -82,7 +82,7 @@ mod tests {
             ..ProptestConfig::default()
         })]
 
-        /// Over the years that the `time` crate knows, -9999 to 9999.
+        /// For all years of the `time` crate, -9999 to 9999.
         #[test]
         fn a_unit_begins_where_the_calendar_says(date in -377_705_116_800_000..253_402_300_800_000_i64) {
             let read = OffsetDateTime::from_unix_timestamp_nanos(i128::from(date) * 1_000_000).expect("a date");

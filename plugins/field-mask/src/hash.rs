@@ -1,24 +1,23 @@
-//! Keyed hashes: HMAC-SHA256 of a value's bytes, in a value of the same type.
+//! Keyed hashes: HMAC-SHA256 of a value's bytes, as a value of the same type.
 //!
-//! The hash depends on the value and the key alone, not on where it stands: what
-//! could be joined before can be joined afterwards.
+//! The hash depends on the value and the key only, not on the path: values that could be joined before can
+//! still be joined.
 
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::Sha256;
 use tidegate_plugin_sdk::bson::{Value, kind};
 use tidegate_plugin_sdk::{ConfigError, ConfigFault};
 
-/// As many characters as an ordinary key of 128 bits has in hexadecimal digits.
+/// The hexadecimal digits of an ordinary 128-bit key.
 const MIN_KEY_CHARACTERS: usize = 32;
 const HASH_BYTES: usize = 32;
 
-/// Binaries with a form inside that a hash would break: encrypted values,
-/// compressed columns, vectors.
+/// Binary subtypes with an inner format that a hash would break: encrypted values, compressed columns, vectors.
 const FORMED_SUBTYPES: [u8; 3] = [6, 7, 9];
-/// Its bytes begin with a length of their own.
+/// The subtype whose bytes begin with a length of their own.
 const OLD_BINARY: u8 = 2;
 
-/// The key, set up once.
+/// The prepared key.
 #[derive(Clone)]
 pub(crate) struct HashKey(Hmac<Sha256>);
 
@@ -53,8 +52,7 @@ impl HashKey {
         std::array::from_fn(|at| hash.get(at).copied().unwrap_or_default())
     }
 
-    /// As many bytes as `bytes` has: the hash, and behind it the hashes of the
-    /// hash and a count from 1.
+    /// Appends as many bytes as `bytes` has: the hash, followed by hashes of the hash and a counter from 1.
     fn append_as_long(&self, bytes: &[u8], out: &mut Vec<u8>) {
         let first = self.hash(&[bytes]);
         let end = out.len() + bytes.len();
@@ -68,7 +66,7 @@ impl HashKey {
     }
 }
 
-/// A hash rule: the key, and how long the hash of a string is.
+/// A hash rule: the key, and the length of a hashed string.
 #[derive(Clone, Debug)]
 pub(crate) struct Hasher {
     pub(crate) key: HashKey,
@@ -77,7 +75,7 @@ pub(crate) struct Hasher {
 }
 
 impl Hasher {
-    /// Appends the hashed value; false for a type that cannot be hashed.
+    /// Appends the hashed value. Returns false for a type that cannot be hashed.
     pub(crate) fn write(&self, value: Value<'_>, out: &mut Vec<u8>) -> bool {
         let key = &self.key;
         match value.kind {
@@ -102,7 +100,7 @@ impl Hasher {
 
     fn write_digits(&self, text: &[u8], out: &mut Vec<u8>) {
         let mut digits = [0; 2 * HASH_BYTES];
-        // The lengths fit each other, so this cannot fail.
+        // Cannot fail: the slice has the length of the digits.
         let _ = hex::encode_to_slice(self.key.hash(&[text]), &mut digits);
         let length = i32::try_from(self.digits + 1).unwrap_or(i32::MAX);
         out.extend_from_slice(&length.to_le_bytes());

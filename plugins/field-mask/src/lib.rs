@@ -1,6 +1,6 @@
 //! Masks fields of documents, as a transform component.
 //!
-//! A rule names a path and what becomes of the values there. The configuration:
+//! A rule names a path and the action on the values there. The configuration:
 //!
 //! ```json
 //! {
@@ -14,9 +14,9 @@
 //! }
 //! ```
 //!
-//! A path goes into every element of an array on its way. What no rule reaches is
-//! copied byte for byte, in its order; `_id` is out of reach. A value of a type
-//! that a rule is not for fails the document, unless the rule says otherwise.
+//! A path applies to every element of an array on its way. Everything that no rule reaches is copied byte for
+//! byte, in its order; `_id` cannot be reached. A value of a type that the action does not support fails the
+//! document, unless the rule has `otherwise`.
 
 mod action;
 mod date;
@@ -33,7 +33,7 @@ use tidegate_plugin_sdk::{
     ConfigError, Description, DocumentFailure, Namespace, Plugin, Scope, Transform, Verdict,
 };
 
-/// The rules, as the operator gives them.
+/// The rules, as configured.
 #[derive(Debug, serde::Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Config {
@@ -41,7 +41,7 @@ pub struct Config {
     rules: Vec<RuleConfig>,
 }
 
-/// The rules, as one tree over the parts of their paths.
+/// The rules, by their paths.
 #[derive(Debug)]
 pub struct FieldMask {
     rules: Paths<Arc<Rule>>,

@@ -1,4 +1,4 @@
-//! The rules applied to one document.
+//! Applies the rules to a document.
 
 use std::sync::Arc;
 
@@ -9,7 +9,7 @@ use tidegate_plugin_sdk::walk::{Paths, Place, Walk, WalkError, check_depth};
 use crate::action::{Action, Change};
 use crate::rules::{Fallback, Rule};
 
-/// Why a document cannot be masked. Names places and types, never values.
+/// The reason why a document cannot be masked. Names paths and types, never values.
 #[derive(Debug)]
 pub(crate) enum Failure {
     Walk(WalkError),
@@ -32,14 +32,14 @@ impl std::fmt::Display for Failure {
             Self::Walk(error) => error.fmt(f),
             Self::WrongType { path, kind, action } => write!(
                 f,
-                "`{path}` is a value of type {} that `{action}` is not for; say what happens to it with `otherwise` in the rule",
+                "a value of type {} at `{path}` is not supported by `{action}`; set `otherwise` in the rule",
                 kind::name_of(*kind)
             ),
         }
     }
 }
 
-/// Appends the masked document, unless nothing changes; returns whether anything does.
+/// Appends the masked document, unless nothing changes. Returns whether anything does.
 pub(crate) fn mask(
     rules: &Paths<Arc<Rule>>,
     document: &[u8],

@@ -1,4 +1,4 @@
-//! Rules, from what the operator gives to what is run, and what is refused.
+//! Parsing and validation of rules.
 
 use std::sync::Arc;
 
@@ -14,11 +14,10 @@ use crate::hash::{HashKey, Hasher};
 
 const DEFAULT_DIGITS: usize = 32;
 const DIGITS: std::ops::RangeInclusive<usize> = 8..=64;
-/// Longer strings are no masks any more.
+/// A sanity limit for the length of masks.
 const MAX_CHARACTERS: usize = 4096;
 
-/// A rule as the operator gives it. Which of the options an action has is for
-/// [`Rule::new`] to check.
+/// A rule, as configured. [`Rule::new`] checks its options.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct RuleConfig {
@@ -44,7 +43,7 @@ enum ActionName {
     TruncateDate,
 }
 
-/// What becomes of a value of a type that the action is not for.
+/// The fate of a value whose type the action does not support.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) enum Fallback {
@@ -55,7 +54,7 @@ pub(crate) enum Fallback {
     Null,
 }
 
-/// A rule that makes sense by itself.
+/// A rule that is valid by itself.
 #[derive(Clone, Debug)]
 pub(crate) struct Rule {
     pub(crate) path: Path,
@@ -63,7 +62,7 @@ pub(crate) struct Rule {
     pub(crate) otherwise: Fallback,
 }
 
-/// Tells `null` from a field that is not there.
+/// Distinguishes `null` from a missing field.
 fn given<'de, D: serde::Deserializer<'de>>(value: D) -> Result<Option<Json>, D::Error> {
     Json::deserialize(value).map(Some)
 }
@@ -98,7 +97,7 @@ fn path(text: &str, at: &str) -> Result<Path, ConfigError> {
     Ok(path)
 }
 
-/// Refuses options that mean nothing to the action.
+/// Refuses options that do not apply to the action.
 fn check_options(config: &RuleConfig, at: &str) -> Result<(), ConfigError> {
     use ActionName::{Drop, Hash, KeepFirst, KeepLast, Set, TruncateDate};
     let options = [
@@ -119,7 +118,7 @@ fn check_options(config: &RuleConfig, at: &str) -> Result<(), ConfigError> {
     ];
     for (name, is_given, actions) in options {
         if is_given && !actions.contains(&config.action) {
-            let what = match config.action {
+            let action = match config.action {
                 Drop => "drop",
                 Set => "set",
                 Hash => "hash",
@@ -127,7 +126,7 @@ fn check_options(config: &RuleConfig, at: &str) -> Result<(), ConfigError> {
                 KeepLast => "keepLast",
                 TruncateDate => "truncateDate",
             };
-            let reason = format!("`{name}` means nothing to the action `{what}`; leave it out");
+            let reason = format!("`{name}` is not an option of the action `{action}`; remove it");
             return Err(ConfigError::new(
                 ConfigFault::InvalidValue,
                 format!("{at}.{name}"),
@@ -166,7 +165,7 @@ fn constant(json: &Json, at: &str) -> Result<Literal, ConfigError> {
     ejson::read(json, at)
 }
 
-/// An integer in `json` that would become a double, which is another number.
+/// An integer in `json` that would become a double, which is a different number.
 fn too_large(json: &Json) -> Option<&Number> {
     match json {
         Json::Number(number) => (number.is_u64() && !number.is_i64()).then_some(number),
@@ -212,7 +211,7 @@ fn kept(config: &RuleConfig, at: &str, side: Side) -> Result<PartialMask, Config
     if mask.is_control() {
         return Err(refuse(
             "mask",
-            "a mask is one character that can be seen".to_owned(),
+            "a mask is a single visible character".to_owned(),
         ));
     }
     if count > MAX_CHARACTERS {
@@ -242,15 +241,15 @@ fn missing(at: &str, action: &str, field: &str) -> ConfigError {
     ConfigError::new(ConfigFault::MissingField, at, reason)
 }
 
-/// Refuses what makes no sense together.
+/// Refuses rules that contradict each other, or that are incomplete together.
 pub(crate) fn check(rules: &[Arc<Rule>], has_key: bool) -> Result<(), ConfigError> {
     if rules.is_empty() {
-        let reason = "there is no rule; give one, or leave the plugin out";
+        let reason = "the list is empty; add a rule, or remove the plugin";
         return Err(ConfigError::new(ConfigFault::InvalidValue, "rules", reason));
     }
     let hashes = |rule: &Arc<Rule>| matches!(rule.action, Action::Each(Change::Hash(_)));
     if has_key && !rules.iter().any(hashes) {
-        let reason = "no rule hashes; leave the key out, it would be stored for nothing";
+        let reason = "no rule hashes; remove the key, which would be stored without use";
         return Err(ConfigError::new(ConfigFault::InvalidValue, "key", reason));
     }
     for (position, rule) in rules.iter().enumerate() {

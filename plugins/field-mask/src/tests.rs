@@ -1,4 +1,4 @@
-//! Rules as an operator gives them, on documents before and after.
+//! Configured rules, with documents before and after.
 
 mod page;
 mod properties;
@@ -17,7 +17,7 @@ fn configure(config: &str) -> Result<FieldMask, ConfigError> {
     FieldMask::configure(parse(config)?)
 }
 
-/// A plugin with these rules, and a key if one of them hashes.
+/// A plugin with these rules, and a key if any of them hashes.
 fn with_rules(rules: &str) -> FieldMask {
     let key = if rules.contains("\"hash\"") {
         format!(r#""key": "{KEY}", "#)
@@ -37,7 +37,7 @@ fn run(plugin: &FieldMask, document: &[u8]) -> Result<(Verdict, Vec<u8>), Docume
     Ok((verdict, replacement.split_off(6)))
 }
 
-/// What the document becomes; none when it is kept.
+/// The masked document; `None` if it is kept.
 fn masked(rules: &str, document: Document) -> Option<Document> {
     let bytes = document.to_vec().expect("BSON");
     match run(&with_rules(rules), &bytes).expect(rules) {

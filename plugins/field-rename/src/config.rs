@@ -1,4 +1,4 @@
-//! Rules as the operator gives them, and what is refused.
+//! Rules as configured, and their validation.
 
 use serde::Deserialize;
 use tidegate_plugin_sdk::bson::path::Path;
@@ -41,20 +41,20 @@ pub(crate) struct ConvertConfig {
     lossy: LossPolicy,
 }
 
-/// What happens where the destination of a field exists.
+/// The action where the destination of a field exists.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) enum ConflictPolicy {
     #[default]
     Fail,
-    /// The field that exists gives way.
+    /// The existing field is removed.
     Replace,
-    /// The field that exists stays, and the rule does nothing.
+    /// The existing field stays, and the rule does nothing.
     Keep,
 }
 
 impl RuleConfig {
-    /// Compiles the rule that stands at `at`.
+    /// Compiles the rule at path `at` of the configuration.
     pub(crate) fn compile(self, at: &str) -> Result<Rule, ConfigError> {
         Ok(match self {
             Self::Rename(rule) => Rule::Rename(rename(rule, &format!("{at}.rename"))?),
@@ -132,7 +132,7 @@ fn parse(path: &str, at: &str) -> Result<Path, ConfigError> {
     Path::parse(path).map_err(|reason| ConfigError::new(ConfigFault::InvalidValue, at, reason))
 }
 
-/// A path to something that a plugin may change.
+/// A path that a plugin may change.
 fn changeable(path: &str, at: &str) -> Result<Path, ConfigError> {
     let parsed = parse(path, at)?;
     if parsed.parts().first().is_some_and(|part| part == "_id") {
@@ -142,7 +142,7 @@ fn changeable(path: &str, at: &str) -> Result<Path, ConfigError> {
     Ok(parsed)
 }
 
-/// A path that a field can be put at. The server does not store every name.
+/// A path that can receive a field. The server does not store all names.
 fn destination(path: &str, at: &str) -> Result<Path, ConfigError> {
     let parsed = changeable(path, at)?;
     if let Some(part) = parsed.parts().iter().find(|part| part.starts_with('$')) {

@@ -1,4 +1,4 @@
-//! Why a document cannot be changed. Says where and what type, never what value.
+//! The reasons why a document cannot be changed. They name paths and types, never values.
 
 use tidegate_plugin_sdk::bson::{Malformed, kind};
 use tidegate_plugin_sdk::walk::WalkError;
@@ -8,15 +8,15 @@ use crate::convert::{Refusal, Target};
 #[derive(Debug)]
 pub(crate) enum Failure {
     Walk(WalkError),
-    /// A field stands where another one is to be.
+    /// The destination of a field exists.
     Exists {
         path: String,
     },
-    /// A path leads through an array to many places, or to none.
+    /// An array on a path leads to many places, or to none.
     ArrayOnTheWay {
         path: String,
     },
-    /// A path leads through a value that has no fields.
+    /// A value without fields is on a path.
     NoDocument {
         path: String,
         kind: u8,
@@ -52,13 +52,12 @@ impl std::fmt::Display for Failure {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Self::Walk(error) => error.fmt(f),
-            Self::Exists { path } => write!(
-                f,
-                "`{path}` exists already; say what happens to it with `ifExists` in the rule"
-            ),
+            Self::Exists { path } => {
+                write!(f, "`{path}` exists already; set `ifExists` in the rule")
+            }
             Self::ArrayOnTheWay { path } => write!(
                 f,
-                "an array is on the way to `{path}`, and a field is moved or copied between documents alone"
+                "an array is on the way to `{path}`, and fields are moved and copied between documents only"
             ),
             Self::NoDocument { path, kind } => write!(
                 f,
@@ -72,10 +71,7 @@ impl std::fmt::Display for Failure {
                 )
             }
             Self::IsNull { path } => {
-                write!(
-                    f,
-                    "`{path}` is null; say what happens to it with `onNull` in the rule"
-                )
+                write!(f, "`{path}` is null; set `onNull` in the rule")
             }
             Self::NotConverted {
                 path,
@@ -84,7 +80,7 @@ impl std::fmt::Display for Failure {
                 refusal,
             } => write!(
                 f,
-                "`{path}` is a value of type {} that cannot be converted to {}: {}; say what happens to it with `{}` in the rule",
+                "`{path}` is a value of type {} that cannot be converted to {}: {}; set `{}` in the rule",
                 kind::name_of(*kind),
                 to.name(),
                 refusal.reason(),

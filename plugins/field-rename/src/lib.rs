@@ -1,6 +1,6 @@
 //! Renames, moves, copies and converts fields, as a transform component.
 //!
-//! Rules are applied one after the other, each to what the one before has left:
+//! Rules apply in order, each to the result of the previous rule:
 //!
 //! ```json
 //! {
@@ -13,9 +13,8 @@
 //! }
 //! ```
 //!
-//! Whatever a rule cannot do is said by the rule: a field that exists where one
-//! is put, a value that cannot be converted, digits that would be lost. Without
-//! a word on it, the document fails. `_id` cannot be changed.
+//! The fate of difficult cases is set by the rule: an existing destination, a value that cannot be converted, a
+//! loss of digits. By default the document fails. `_id` cannot be changed.
 
 mod config;
 mod convert;
@@ -33,17 +32,17 @@ use tidegate_plugin_sdk::{
     Verdict,
 };
 
-/// What a rule may add to a document before its buffer has to grow.
+/// Spare room in the buffer for the additions of a rule.
 const MORE_BYTES: usize = 64;
 
-/// The rules, as the operator gives them.
+/// The rules, as configured.
 #[derive(Debug, serde::Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Config {
     rules: Vec<RuleConfig>,
 }
 
-/// The rules, in their order.
+/// The rules, compiled, in order.
 #[derive(Debug)]
 pub struct FieldRename {
     rules: Vec<Rule>,
@@ -57,7 +56,7 @@ enum Rule {
 }
 
 impl Rule {
-    /// Appends the changed document, unless nothing changes; says whether it does.
+    /// Appends the changed document, unless nothing changes. Returns whether anything does.
     fn apply(&self, document: &[u8], out: &mut Vec<u8>) -> Result<bool, Failure> {
         match self {
             Self::Rename(rule) => rule.apply(document, out),
@@ -80,7 +79,7 @@ impl Plugin for FieldRename {
 
     fn configure(config: Config) -> Result<Self, ConfigError> {
         if config.rules.is_empty() {
-            let reason = "there is no rule; give one, or leave the plugin out";
+            let reason = "the list is empty; add a rule, or remove the plugin";
             return Err(ConfigError::new(ConfigFault::InvalidValue, "rules", reason));
         }
         let rules = config.rules.into_iter().enumerate();
@@ -102,7 +101,7 @@ impl Transform for FieldRename {
         let mut is_changed = false;
         for rule in &self.rules {
             let before = if is_changed { &current } else { document };
-            // Room for all of it at once: growing step by step would copy it each time.
+            // Reserves room for the document at once: repeated growth would copy it each time.
             next.reserve(before.len() + MORE_BYTES);
             let changes = rule
                 .apply(before, &mut next)

@@ -1,5 +1,5 @@
-//! Moving and copying a field to another place, between documents alone: with an
-//! array on the way there would be many places, or none.
+//! Moves and copies a field to another place, between documents only: an array on a path would lead to many
+//! places, or to none.
 
 use tidegate_plugin_sdk::bson::{Element, find, kind, range_in};
 use tidegate_plugin_sdk::walk::{Walk, write_head};
@@ -18,7 +18,7 @@ pub(crate) struct FieldPath {
 pub(crate) struct PlaceRule {
     pub(crate) from: FieldPath,
     pub(crate) to: FieldPath,
-    /// Whether the field is taken away where it was.
+    /// Whether the source field is removed.
     pub(crate) moves: bool,
     pub(crate) if_exists: ConflictPolicy,
 }
@@ -36,7 +36,7 @@ impl PlaceRule {
         remove(&mut walk, document, &self.from.parts)?;
         walk.finish();
         if !self.put(&rest, source, out)? {
-            // The place is taken: by a field that stays, or by the same value.
+            // Nothing was put, because the existing field stays or has the same value.
             if self.if_exists == ConflictPolicy::Keep {
                 return Ok(false);
             }
@@ -45,7 +45,7 @@ impl PlaceRule {
         Ok(true)
     }
 
-    /// The field that is moved or copied, if it is there.
+    /// The field to move or copy, if it exists.
     fn source<'a>(&self, document: &'a [u8]) -> Result<Option<Element<'a>>, Failure> {
         let mut document = document;
         let mut parts = self.from.parts.iter();
@@ -151,9 +151,9 @@ fn remove<'a>(walk: &mut Walk<'a>, document: &'a [u8], parts: &[String]) -> Resu
     Ok(())
 }
 
-/// Appends a field, within new documents for the names before the last.
+/// Appends a field, inside new documents for all names but the last.
 fn append(name: &str, rest: &[String], source: Element<'_>, out: &mut Vec<u8>) {
-    let Some((next, behind)) = rest.split_first() else {
+    let Some((next, tail)) = rest.split_first() else {
         write_head(source.kind, name.as_bytes(), out);
         out.extend_from_slice(source.value);
         return;
@@ -161,7 +161,7 @@ fn append(name: &str, rest: &[String], source: Element<'_>, out: &mut Vec<u8>) {
     write_head(kind::DOCUMENT, name.as_bytes(), out);
     let start = out.len();
     out.extend_from_slice(&[0; 4]);
-    append(next, behind, source, out);
+    append(next, tail, source, out);
     out.push(0);
     let length = i32::try_from(out.len() - start).unwrap_or(i32::MAX);
     if let Some(prefix) = out.get_mut(start..start + 4) {

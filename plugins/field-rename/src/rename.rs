@@ -1,4 +1,4 @@
-//! A new name for a field, in its place: the order of fields stays.
+//! Renames a field in place: the order of fields stays.
 
 use tidegate_plugin_sdk::bson::{elements, find, kind, range_in};
 use tidegate_plugin_sdk::walk::{Paths, Walk, check_depth};
@@ -8,10 +8,10 @@ use crate::failure::Failure;
 
 #[derive(Debug)]
 pub(crate) struct RenameRule {
-    /// The path to the documents that hold the field; none for the top level.
+    /// The path to the documents with the field; `None` for the top level.
     pub(crate) parents: Option<Paths<()>>,
     pub(crate) from: String,
-    /// The position that the name stands for in an array.
+    /// The position that the name denotes in an array.
     pub(crate) position: Option<usize>,
     pub(crate) to: String,
     /// The paths before and after, for failures.

@@ -1,4 +1,4 @@
-//! Rules as an operator gives them, on documents before and after.
+//! Configured rules, with documents before and after.
 
 mod page;
 mod properties;
@@ -27,7 +27,7 @@ fn run(plugin: &FieldRename, document: &[u8]) -> Result<Outcome, DocumentFailure
     transform_one(plugin, &namespace, document)
 }
 
-/// What the document becomes; none when it is kept.
+/// The changed document; `None` if it is kept.
 fn changed(rules: &str, document: &Document) -> Option<Document> {
     let bytes = document.to_vec().expect("BSON");
     match run(&with_rules(rules), &bytes).expect(rules) {
@@ -50,7 +50,7 @@ fn reason(rules: &str, document: &Document) -> String {
     }
 }
 
-/// Like `assert_eq`, which takes documents in any order of fields for the same.
+/// Like `assert_eq`, which ignores the order of fields.
 #[track_caller]
 fn check(rules: &str, before: &Document, after: Option<Document>) {
     let bytes = |document: Document| document.to_vec().expect("BSON");
@@ -172,7 +172,7 @@ fn a_field_is_moved_or_copied_to_another_document() {
 }
 
 #[test]
-fn what_cannot_be_moved_fails_the_document() {
+fn a_field_that_cannot_be_moved_fails_the_document() {
     let document = doc! { "a": [{ "b": 4711 }], "c": 4711, "d": 4711 };
     for (rule, words) in [
         (

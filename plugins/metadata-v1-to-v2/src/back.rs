@@ -1,5 +1,5 @@
-//! Version 2 to 1: takes away what version 1 does not have, and refuses where a
-//! host of version 1 could not go on with the sync as it is.
+//! Version 2 to 1: removes the fields of version 2. Refused where a host of version 1 could not continue the
+//! sync.
 
 use tidegate_plugin_sdk::DocumentFailure;
 use tidegate_plugin_sdk::bson::{DocumentWriter, elements, find};
@@ -7,7 +7,7 @@ use tidegate_plugin_sdk::bson::{DocumentWriter, elements, find};
 use crate::field::{array, check_version, document, entries, flag, optional, required, text};
 use crate::pinned;
 
-/// What version 2 has more.
+/// Fields that version 2 adds.
 const ADDED: [&[u8]; 6] = [
     b"begunBy",
     b"features",
@@ -34,10 +34,10 @@ const PHASES: [&str; 5] = [
     "done",
 ];
 
-/// Options that the newest release of version 1 has.
+/// Options of the newest release of version 1.
 const FEATURES: [&str; 3] = ["plugins", "documentFilter", "namespaceRemap"];
 
-/// Any document but the session: loses its term.
+/// Removes the term of a document other than the session.
 pub(crate) fn other(document: &[u8], out: &mut Vec<u8>) -> Result<(), DocumentFailure> {
     let mut writer = DocumentWriter::append_to(out);
     for element in elements(document)? {
@@ -50,7 +50,7 @@ pub(crate) fn other(document: &[u8], out: &mut Vec<u8>) -> Result<(), DocumentFa
     Ok(())
 }
 
-/// The session, if version 1 knows all that it says.
+/// Converts the session, if version 1 supports its contents.
 pub(crate) fn session(document: &[u8], out: &mut Vec<u8>) -> Result<(), DocumentFailure> {
     check_version(document)?;
     check_word(document, "state", &STATES)?;
@@ -63,19 +63,18 @@ pub(crate) fn session(document: &[u8], out: &mut Vec<u8>) -> Result<(), Document
         None => Vec::new(),
     };
     let mut writer = DocumentWriter::append_to(out);
-    let mut behind_version_1 = false;
+    let mut after_version_1 = false;
     for element in elements(document)? {
         let element = element?;
         if element.is_named(b"pinned") {
-            // Version 0.1.0 had no such list: the way forward has put an empty one
-            // behind what else it added.
-            if !(behind_version_1 && plugins.is_empty()) {
+            // Version 0.1.0 had no such list: the step forward added an empty list after the other fields.
+            if !(after_version_1 && plugins.is_empty()) {
                 pinned::write_back(&plugins, &mut writer)?;
             }
         } else if !ADDED.contains(&element.name) {
             writer.copy(&element);
         }
-        behind_version_1 |= element.is_named(b"features");
+        after_version_1 |= element.is_named(b"features");
     }
     writer.finish();
     Ok(())
@@ -101,8 +100,7 @@ fn check_features(session: &[u8]) -> Result<(), DocumentFailure> {
     }
 }
 
-/// What was copied again is what the component of today made of it, from a time on
-/// that version 1 does not know.
+/// The documents copied again come from today's component, as of a time that version 1 does not know.
 fn check_swaps(session: &[u8]) -> Result<(), DocumentFailure> {
     for swap in entries(session, "swaps", &document())? {
         if optional(swap, "recopied", &flag())? != Some(true) {
@@ -119,7 +117,7 @@ fn check_swaps(session: &[u8]) -> Result<(), DocumentFailure> {
     Ok(())
 }
 
-/// What waits to be copied again: version 1 would never do it.
+/// Version 1 would never copy the namespaces that are still waiting for it.
 fn check_recopy(session: &[u8]) -> Result<(), DocumentFailure> {
     match entries(session, "recopy", &text())?.as_slice() {
         [] => Ok(()),
@@ -130,7 +128,7 @@ fn check_recopy(session: &[u8]) -> Result<(), DocumentFailure> {
     }
 }
 
-/// The answer where version 1 could not go on.
+/// The refusal where version 1 could not continue.
 pub(crate) fn refused(reason: &str) -> DocumentFailure {
     DocumentFailure::Fatal(format!(
         "the sync cannot go back to metadata version 1: {reason}; go on with the release that \

@@ -1,14 +1,13 @@
-//! Fields of a document, read with a sentence about those that are not what a
-//! host writes.
+//! Typed fields of a document. A field of a type that no host writes is an error that names the field.
 
 use tidegate_plugin_sdk::DocumentFailure;
 use tidegate_plugin_sdk::bson::kind::name_of;
 use tidegate_plugin_sdk::bson::{Element, Value, find};
 
-/// The versions that the step stands between.
+/// The versions before and after the step.
 const VERSIONS: [i32; 2] = [1, 2];
 
-/// A type of values: how they are read, and what they are called.
+/// A type: its reader and its name.
 pub(crate) struct FieldType<'a, T> {
     read: fn(&Value<'a>) -> Option<T>,
     name: &'static str,
@@ -50,7 +49,7 @@ pub(crate) fn document<'a>() -> FieldType<'a, &'a [u8]> {
 }
 
 impl<'a, T> FieldType<'a, T> {
-    /// The value of an element that is called `place`.
+    /// The value of an element, which errors call `place`.
     pub(crate) fn of(&self, element: &Element<'a>, place: &str) -> Result<T, DocumentFailure> {
         (self.read)(&element.as_value()).ok_or_else(|| {
             DocumentFailure::Document(format!(
@@ -62,7 +61,7 @@ impl<'a, T> FieldType<'a, T> {
     }
 }
 
-/// A field that may be left out.
+/// An optional field.
 pub(crate) fn optional<'a, T>(
     document: &'a [u8],
     name: &str,
@@ -85,7 +84,7 @@ pub(crate) fn required<'a, T>(
     })
 }
 
-/// The elements of the array `name`; none, if there is no such field.
+/// The elements of the array `name`; empty if the field is missing.
 pub(crate) fn entries<'a, T>(
     document: &'a [u8],
     name: &str,
@@ -97,7 +96,7 @@ pub(crate) fn entries<'a, T>(
     entries_of(array, name, of_type)
 }
 
-/// The elements of an array that is called `name`.
+/// The elements of an array that errors call `name`.
 pub(crate) fn entries_of<'a, T>(
     array: &'a [u8],
     name: &str,
@@ -110,7 +109,7 @@ pub(crate) fn entries_of<'a, T>(
         .collect()
 }
 
-/// Refuses a session of a version that is neither before nor behind the step.
+/// Refuses a session whose version is neither before nor after the step.
 pub(crate) fn check_version(session: &[u8]) -> Result<(), DocumentFailure> {
     let int = FieldType {
         read: Value::as_i32,

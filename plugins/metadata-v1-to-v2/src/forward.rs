@@ -1,4 +1,4 @@
-//! Version 1 to 2: only ever adds.
+//! Version 1 to 2: only adds fields.
 
 use tidegate_plugin_sdk::DocumentFailure;
 use tidegate_plugin_sdk::bson::{DocumentWriter, elements, find, kind};
@@ -6,10 +6,10 @@ use tidegate_plugin_sdk::bson::{DocumentWriter, elements, find, kind};
 use crate::field::{array, check_version, long, optional, required, text};
 use crate::pinned;
 
-/// What a sync has more, and none of version 1 had.
+/// Lists that version 2 adds to the session.
 const LISTS: [&str; 3] = ["features", "upgrades", "swaps"];
 
-/// Any document but the session: gets a term.
+/// Adds a term to a document other than the session.
 pub(crate) fn other(document: &[u8], out: &mut Vec<u8>) -> Result<(), DocumentFailure> {
     let mut writer = DocumentWriter::append_to(out);
     writer.splice(document);
@@ -18,7 +18,7 @@ pub(crate) fn other(document: &[u8], out: &mut Vec<u8>) -> Result<(), DocumentFa
     Ok(())
 }
 
-/// The session: all that it lacks goes behind what it has, in one order.
+/// Converts the session: missing fields are appended, in a fixed order.
 pub(crate) fn session(document: &[u8], out: &mut Vec<u8>) -> Result<(), DocumentFailure> {
     check_version(document)?;
     let written_by = required(document, "writtenBy", &text())?;
@@ -34,7 +34,7 @@ pub(crate) fn session(document: &[u8], out: &mut Vec<u8>) -> Result<(), Document
     if optional(document, "begunBy", &text())?.is_none() {
         writer.string(b"begunBy", written_by);
     }
-    // Behind the lists: by this the way back knows a list of its own making.
+    // After the lists, so that the step back recognizes a list added here.
     for name in LISTS.iter().chain(&["pinned"]) {
         if optional(document, name, &array())?.is_none() {
             let mark = writer.begin(kind::ARRAY, name.as_bytes());
@@ -46,7 +46,7 @@ pub(crate) fn session(document: &[u8], out: &mut Vec<u8>) -> Result<(), Document
     Ok(())
 }
 
-/// The lease's first term is 1, so 0 says that no holder of a lease wrote this.
+/// The first term of a lease is 1, so 0 marks a writer without a lease.
 fn term(document: &[u8], writer: &mut DocumentWriter<'_>) -> Result<(), DocumentFailure> {
     match find(document, "term")? {
         Some(term) => long().of(&term, "term").map(|_| ()),

@@ -1,17 +1,15 @@
 //! Metadata version 1 to 2, and back.
 //!
-//! | collection | version 2 has more |
+//! | collection | version 2 adds |
 //! |---|---|
-//! | all | `term`: the lease term of the document's last writer; 0 is nobody's |
+//! | all | `term`: the lease term of the document's last writer; 0 for a writer without a lease |
 //! | `session` | `begunBy`, `features`, `upgrades`, `swaps`, `recopy`; in `pinned` the slot, role and abi of each component |
 //!
-//! What a document holds beside that stays as it is, byte for byte and in its
-//! order. A document that is of the version already comes out as it went in, so
-//! a step that is taken twice is a step taken once; forward and then back gives
-//! the very bytes of version 1.
+//! All other fields of a document stay, byte for byte and in their order. A document of the target version is
+//! written unchanged, so a repeated step has no effect; forward and then back gives the same bytes.
 //!
-//! The way back is refused where a host of version 1 could not go on with the
-//! sync as it is. `metadataVersion` itself is the host's to set, either way.
+//! The step back is refused where a host of version 1 could not continue the sync. `metadataVersion` is set by
+//! the host, in both directions.
 
 mod back;
 mod field;
@@ -24,7 +22,7 @@ use tidegate_plugin_sdk::{
     Step,
 };
 
-/// The one collection of which more changes than the term.
+/// The only collection that changes in more than its term.
 const SESSION: &str = "session";
 
 /// There is nothing to configure.

@@ -1,8 +1,7 @@
 //! The components that a sync is pinned to.
 //!
-//! Version 1 has one for each of the options' `plugins`, in their order, and says
-//! no more of them than which they are. Version 2 has one for each use of a
-//! component, and says which use it is.
+//! Version 1 pins a component for each of the options' `plugins`, in their order, and identifies nothing but
+//! the component. Version 2 pins a component for each use, and names the use.
 
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
@@ -13,16 +12,16 @@ use tidegate_plugin_sdk::bson::{DocumentWriter, Element, elements, find, kind};
 use crate::back::refused;
 use crate::field::{document, entries_of, long, required, text};
 
-/// The contract that every component was built for while there was version 1.
+/// The contract version of all components of metadata version 1.
 const ABI: &str = "1.0.0";
 
-/// The semantics of the components that a host of version 1 has in it.
+/// The semantics of the components embedded in hosts of version 1.
 const BUILT_IN_SEMANTICS: i64 = 1;
 
-/// Uses that version 1 did not pin: its hosts run the component they have in them.
+/// Uses that version 1 did not pin: its hosts run their embedded components.
 const BUILT_IN: [&str; 3] = ["namespaceFilter", "namespaceRemap", "documentFilter"];
 
-/// What version 2 says of a component that version 1 does not.
+/// Fields of a component that version 2 adds.
 const ADDED: [&[u8]; 4] = [b"slot", b"role", b"abi", b"since"];
 
 /// Appends `pinned`, each component with its slot.
@@ -65,13 +64,13 @@ fn with_slot(
     Ok(())
 }
 
-/// The components of the options' `plugins`, in their order; the others are those
-/// that a host of version 1 has in it. Refused where it could not run the same.
+/// The components of the options' `plugins`, in their order. Other uses are served by the components embedded
+/// in a host of version 1. Refused where such a host could not run the same.
 pub(crate) fn back(pinned: &[u8]) -> Result<Vec<&[u8]>, DocumentFailure> {
     let mut plugins = BTreeMap::new();
     for (at, component) in entries(pinned)?.into_iter().enumerate() {
         let position = match find(component, "slot")? {
-            // Of version 1 already.
+            // Already of version 1.
             None => Some(at),
             Some(slot) => within(at, plugin_of(&slot, component))?,
         };
@@ -89,7 +88,7 @@ pub(crate) fn back(pinned: &[u8]) -> Result<Vec<&[u8]>, DocumentFailure> {
     Ok(plugins.into_values().collect())
 }
 
-/// Which of the options' `plugins` a slot is, if it is one.
+/// The index in the options' `plugins` that a slot denotes, if any.
 fn plugin_of<'a>(
     slot: &Element<'a>,
     component: &'a [u8],
@@ -126,7 +125,7 @@ fn plugin_of<'a>(
     )))
 }
 
-/// A component that is used in two ways is pinned twice, and was pinned once.
+/// A component with two uses is pinned twice in version 2, and once in version 1.
 fn put<'a>(
     plugins: &mut BTreeMap<usize, &'a [u8]>,
     position: usize,
@@ -145,7 +144,7 @@ fn put<'a>(
     }
 }
 
-/// Appends `pinned` as version 1 has it.
+/// Appends `pinned` in the form of version 1.
 pub(crate) fn write_back(
     plugins: &[&[u8]],
     writer: &mut DocumentWriter<'_>,
@@ -170,13 +169,13 @@ fn entries(pinned: &[u8]) -> Result<Vec<&[u8]>, DocumentFailure> {
     entries_of(pinned, "pinned", &document())
 }
 
-/// A component as an operator knows it.
+/// A component, named for an operator.
 fn named(component: &[u8]) -> Result<String, DocumentFailure> {
     let field = |name| required(component, name, &text());
     Ok(format!("{} {}", field("name")?, field("version")?))
 }
 
-/// Says which component a sentence is about.
+/// Adds the component to the message of an error.
 fn within<T>(at: usize, read: Result<T, DocumentFailure>) -> Result<T, DocumentFailure> {
     read.map_err(|failure| match failure {
         DocumentFailure::Document(reason) => {

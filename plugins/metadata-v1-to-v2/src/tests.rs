@@ -11,7 +11,7 @@ use tidegate_plugin_sdk::{
 use super::{Config, MetadataV1ToV2};
 use documents::{components, namespace, partition, position, session_0_1_0, session_0_1_1};
 
-/// What stands in place of one document, in its own collection.
+/// The replacement of a document, in its own collection.
 fn migrate(
     direction: Direction,
     collection: &str,
@@ -34,7 +34,7 @@ fn forward(collection: &str, document: &[u8]) -> Document {
         .expect("BSON")
 }
 
-/// Every document of version 1 that the step wants to see.
+/// Every document of version 1 that the step processes.
 fn all() -> [(&'static str, RawDocumentBuf); 7] {
     [
         ("session", session_0_1_0()),
@@ -47,7 +47,7 @@ fn all() -> [(&'static str, RawDocumentBuf); 7] {
     ]
 }
 
-/// A session of 0.1.1 that has no plugins: its list is empty, and is there.
+/// A session of 0.1.1 without plugins: its list exists, and is empty.
 fn without_plugins() -> RawDocumentBuf {
     edited(&session_0_1_1(), |session| {
         session.insert("pinned", Bson::Array(Vec::new()));
@@ -61,7 +61,7 @@ fn edited(document: &RawDocumentBuf, edit: impl FnOnce(&mut Document)) -> RawDoc
 }
 
 #[test]
-fn a_session_gets_what_version_2_knows_and_keeps_the_rest_in_its_order() {
+fn a_session_gets_the_fields_of_version_2_and_keeps_the_rest_in_order() {
     let before = Document::try_from(&*session_0_1_1()).expect("BSON");
     let after = forward("session", session_0_1_1().as_bytes());
     let pinned = |slot: &str, name: &str, digest: &str| {
@@ -85,7 +85,7 @@ fn a_session_gets_what_version_2_knows_and_keeps_the_rest_in_its_order() {
         expected.insert(list, Bson::Array(Vec::new()));
     }
     expected.insert("term", 0_i64);
-    // As text, which has the order of fields.
+    // As text, which preserves the order of fields.
     assert_eq!(after.to_string(), expected.to_string());
     let first = after.get_array("pinned").expect("a list")[0].to_string();
     assert!(
@@ -107,7 +107,7 @@ fn a_session_of_0_1_0_gets_an_empty_list_of_components() {
 }
 
 #[test]
-fn every_other_document_gets_a_term_behind_all_else() {
+fn every_other_document_gets_a_term_at_its_end() {
     for (collection, document) in all() {
         let after = migrate(Direction::Forward, collection, document.as_bytes()).expect(collection);
         if collection != "session" {
@@ -131,7 +131,7 @@ fn forward_twice_is_forward_once_and_back_gives_the_very_bytes() {
     }
 }
 
-/// The host sets it in the same transaction, and the step may see it either way.
+/// The host sets the version in the same transaction, so the step may see either value.
 #[test]
 fn the_version_itself_does_not_matter_between_1_and_2() {
     let session = |version: i32| {

@@ -27,7 +27,7 @@ pub(crate) fn partition(document: &[u8], out: &mut Vec<u8>) -> Result<(), Docume
     Ok(())
 }
 
-/// The refusal for an intent, pending or in flight.
+/// The refusal for an intent, whether pending or in flight.
 pub(crate) fn intent(document: &[u8]) -> DocumentFailure {
     let what = text(document, "what");
     let source = namespace(document, "source");

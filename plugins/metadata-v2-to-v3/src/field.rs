@@ -4,7 +4,7 @@ use tidegate_plugin_sdk::DocumentFailure;
 use tidegate_plugin_sdk::bson::find;
 use tidegate_plugin_sdk::bson::kind::name_of;
 
-/// A boolean field; `None` where it is absent.
+/// A boolean field; `None` if it is missing.
 pub(crate) fn flag(document: &[u8], name: &str) -> Result<Option<bool>, DocumentFailure> {
     let Some(element) = find(document, name)? else {
         return Ok(None);
@@ -18,7 +18,7 @@ pub(crate) fn flag(document: &[u8], name: &str) -> Result<Option<bool>, Document
     })
 }
 
-/// A text field for a message; `unknown` where it is absent.
+/// A text field for a message; `unknown` if it is missing.
 pub(crate) fn text<'a>(document: &'a [u8], name: &str) -> &'a str {
     let element = find(document, name).ok().flatten();
     element
@@ -26,7 +26,7 @@ pub(crate) fn text<'a>(document: &'a [u8], name: &str) -> &'a str {
         .unwrap_or("unknown")
 }
 
-/// A namespace field for a message, as `database.collection`, or `database` for a whole one.
+/// A namespace field for a message, as `database.collection`, or `database` for a whole database.
 pub(crate) fn namespace(document: &[u8], name: &str) -> String {
     let element = find(document, name).ok().flatten();
     let Some(namespace) = element.and_then(|element| element.as_value().as_document()) else {

@@ -5,8 +5,8 @@ use tidegate_plugin_sdk::bson::{DocumentWriter, find, kind};
 
 use crate::field::flag;
 
-/// A partition. Version 2 does not persist whether one was in work, so each that is not done
-/// counts as begun.
+/// A partition. Version 2 does not persist whether a partition is in progress, so each partition that is not
+/// done counts as begun.
 pub(crate) fn partition(document: &[u8], out: &mut Vec<u8>) -> Result<(), DocumentFailure> {
     let done = flag(document, "done")?.ok_or_else(|| {
         DocumentFailure::Document("it has no done, which every host writes".to_owned())

@@ -85,7 +85,7 @@ impl Migrate for MetadataV2ToV3 {
                 back::partition(document, output.collection(PARTITIONS))?;
             }
             (Direction::Back, INTENTS) => return Err(back::intent(document)),
-            // Of the target version already.
+            // Already of the target version.
             (_, collection) => copy(document, collection, output),
         }
         Ok(())

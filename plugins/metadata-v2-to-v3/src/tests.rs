@@ -72,7 +72,7 @@ fn done(done: bool) -> RawDocumentBuf {
     rawdoc! {
         "_id": "000102030405060708090a0b0c0dfeff:3",
         "namespaceId": "000102030405060708090a0b0c0dfeff",
-        // A user's value: the fields inside are none of ours.
+        // A user's value: the fields inside it are not metadata.
         "lower": { "_id": { "begun": "winter", "suspect": true } },
         "lastId": { "_id": 12 },
         "documents": 3_i64,

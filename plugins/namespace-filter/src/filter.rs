@@ -1,4 +1,4 @@
-//! One entry of `includeNamespaces` or `excludeNamespaces`.
+//! An entry of `includeNamespaces` or `excludeNamespaces`.
 
 use pcre::{LengthError, Regex};
 use serde::Deserialize;
@@ -12,7 +12,7 @@ const METADATA_PREFIXES: [&str; 3] = [
     "__mdb_internal",
 ];
 
-/// An entry as the operator gives it.
+/// An entry, as configured.
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub(crate) struct FilterConfig {
@@ -30,10 +30,10 @@ struct RegexConfig {
     options: String,
 }
 
-/// An entry, compiled: takes a namespace when both parts match its names.
+/// A compiled entry: selects a namespace if both of its parts match.
 #[derive(Debug)]
 pub(crate) struct Filter {
-    /// Where it stands in the configuration.
+    /// The position in the configuration.
     path: String,
     database: NamePattern,
     collections: NamePattern,

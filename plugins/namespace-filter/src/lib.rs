@@ -1,7 +1,7 @@
 //! includeNamespaces and excludeNamespaces as a route component.
 //!
-//! A namespace is synced when an include filter takes it, or there is none, and
-//! no exclude filter takes it. The configuration is what `/start` has:
+//! A namespace is synced if any include filter selects it, or there is none, and no exclude filter selects it.
+//! The configuration is that of `/start`:
 //!
 //! ```json
 //! {
@@ -15,7 +15,7 @@ mod filter;
 use filter::{Filter, FilterConfig};
 use tidegate_plugin_sdk::{ConfigError, Decision, Description, Namespace, Plugin, Route, Scope};
 
-/// The two lists of filters, as the operator gives them.
+/// The two lists of filters, as configured.
 #[derive(Debug, Default, serde::Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 pub struct Config {

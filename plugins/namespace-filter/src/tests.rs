@@ -1,4 +1,4 @@
-//! Filters as an operator gives them, against names.
+//! Configured filters, applied to names.
 
 use tidegate_plugin_sdk::{ConfigError, ConfigFault, Decision, Namespace, Plugin, Route, parse};
 

@@ -1,8 +1,8 @@
 //! namespaceRemap as a route component.
 //!
-//! A rule renames one collection, or a database with all its collections; a rule
-//! for a collection wins over one for its database. What no rule names keeps its
-//! name. The configuration is what `/start` has:
+//! A rule renames a collection, or a database with all its collections; a rule for a collection takes
+//! precedence over the rule for its database. Other namespaces keep their names. The configuration is that of
+//! `/start`:
 //!
 //! ```json
 //! {
@@ -13,9 +13,8 @@
 //! }
 //! ```
 //!
-//! Rules that contradict one another, or give a name that the server would not
-//! take, are refused. Whether a new name is taken by a collection that no rule
-//! names is not known here: the host sees all namespaces, and refuses the clash.
+//! Contradicting rules are refused, and so are names that the server does not accept. A clash with a collection
+//! that no rule names is refused by the host, which sees all namespaces.
 
 mod names;
 mod rules;
@@ -23,14 +22,14 @@ mod rules;
 use rules::{RuleConfig, Rules};
 use tidegate_plugin_sdk::{ConfigError, Decision, Description, Namespace, Plugin, Route, Scope};
 
-/// The rules, as the operator gives them.
+/// The rules, as configured.
 #[derive(Debug, Default, serde::Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 pub struct Config {
     namespace_remap: Vec<RuleConfig>,
 }
 
-/// The rules, by what they rename.
+/// The rules, compiled.
 #[derive(Debug)]
 pub struct NamespaceRemap {
     rules: Rules,

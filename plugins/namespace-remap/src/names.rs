@@ -1,6 +1,6 @@
 //! The server's rules for the names of databases and collections.
 //!
-//! Each function gives the reason why a name cannot be, or nothing.
+//! Each function returns the reason why a name is invalid, or `None`.
 
 /// Databases that are never synced, by name or prefix.
 const SYSTEM_DATABASES: [&str; 3] = ["admin", "local", "config"];
@@ -10,10 +10,10 @@ const METADATA_PREFIXES: [&str; 3] = [
     "__mdb_internal",
 ];
 
-/// Bytes of a database's name at most.
+/// The maximum length of a database's name, in bytes.
 const DATABASE_LIMIT: usize = 63;
 
-/// Bytes of `database.collection` at most.
+/// The maximum length of `database.collection`, in bytes.
 const NAMESPACE_LIMIT: usize = 255;
 
 pub(crate) fn database_fault(name: &str) -> Option<String> {

@@ -1,4 +1,4 @@
-//! The list of rules: checked as a whole, then looked up by name.
+//! The list of rules: validated as a whole, then looked up by name.
 
 use std::collections::BTreeMap;
 
@@ -7,7 +7,7 @@ use tidegate_plugin_sdk::{ConfigError, ConfigFault, Namespace};
 
 use crate::names::{collection_fault, database_fault, too_long};
 
-/// A rule as the operator gives it.
+/// A rule, as configured.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct RuleConfig {
@@ -15,7 +15,7 @@ pub(crate) struct RuleConfig {
     to: Name,
 }
 
-/// A collection, or without one a whole database.
+/// A collection, or a whole database.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Name {
@@ -23,14 +23,14 @@ struct Name {
     collection: Option<String>,
 }
 
-/// New names by old ones.
+/// New names by old names.
 #[derive(Debug, Default)]
 pub(crate) struct Rules(BTreeMap<String, DatabaseRules>);
 
-/// What becomes of one database on the source.
+/// The rules for a database of the source.
 #[derive(Debug, Default)]
 struct DatabaseRules {
-    /// Its new name, for the collections that are not in `collections`.
+    /// The new name of the database, for the collections that are not in `collections`.
     renamed: Option<String>,
     collections: BTreeMap<String, Namespace>,
 }
@@ -62,7 +62,7 @@ impl Rules {
         }
     }
 
-    /// The new name of a namespace that a rule names.
+    /// The new name of a namespace, if a rule applies.
     pub(crate) fn rename(&self, namespace: &Namespace) -> Option<Namespace> {
         let database = self.0.get(&namespace.database)?;
         let of_its_own = database.collections.get(&namespace.collection).cloned();
@@ -107,12 +107,12 @@ impl Name {
     }
 }
 
-/// What the rules so far have named, and in which of them.
+/// The names in the rules so far, each with the position of its rule.
 #[derive(Default)]
 struct RuleIndex {
     from: BTreeMap<Name, usize>,
     to: BTreeMap<Name, usize>,
-    /// Destination databases, by their names in lower case; the server folds ASCII only.
+    /// Destination databases by lower-case name; the server folds ASCII only.
     databases: BTreeMap<String, (String, usize)>,
 }
 
@@ -136,7 +136,7 @@ impl RuleIndex {
         self.add_database(&rule.to.database, position)
     }
 
-    /// A server has no two databases whose names differ in case alone.
+    /// A server has no two databases whose names differ in case only.
     fn add_database(&mut self, name: &str, position: usize) -> Result<(), ConfigError> {
         let folded = name.to_ascii_lowercase();
         let (known, other) = self

@@ -1,4 +1,4 @@
-//! Rules as an operator gives them, against names.
+//! Configured rules, applied to names.
 
 use tidegate_plugin_sdk::{ConfigError, ConfigFault, Decision, Namespace, Plugin, Route, parse};
 
@@ -8,7 +8,7 @@ fn configure(rules: &str) -> Result<NamespaceRemap, ConfigError> {
     NamespaceRemap::configure(parse(&format!(r#"{{"namespaceRemap": [{rules}]}}"#))?)
 }
 
-/// A rule, from and to written as `database` or `database.collection`.
+/// A rule, with both names written as `database` or `database.collection`.
 fn rule(from: &str, to: &str) -> String {
     let name = |name: &str| match name.split_once('.') {
         Some((database, collection)) => {

@@ -1,5 +1,5 @@
-//! The groups that references name: where their positions are kept, and where in the program
-//! the outcome depends on them.
+//! The groups that backreferences use: the slots of their positions, and the program points whose outcome
+//! depends on them.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
@@ -8,19 +8,19 @@ use super::parse::Node;
 use super::program::Instruction;
 use super::states::{LiveSlots, StateKey};
 
-/// One bit a slot.
+/// A set of slots, with a bit for each.
 type Slots = u64;
 
-/// Where a capture starts.
+/// The start of a capture.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Start {
-    /// At the position in a slot.
+    /// The position in a slot.
     Slot(usize),
-    /// So many characters before its end.
+    /// This number of characters before the end of the capture.
     Before(usize),
 }
 
-/// The groups that references name, each with where it starts and the slot of its end.
+/// The groups that backreferences use, each with its start and the slot of its end.
 #[derive(Debug, Default)]
 pub(super) struct Captures {
     groups: BTreeMap<usize, (Start, usize)>,
@@ -56,9 +56,12 @@ impl Captures {
         self.groups.get(&group).copied()
     }
 
-    /// What the outcome at each instruction depends on. Refuses a group in a look-around or an
-    /// atomic group that is referred to from without: the outcome of those has to depend on what
-    /// they are given alone.
+    /// The dependencies of the outcome at each instruction.
+    ///
+    /// # Errors
+    ///
+    /// A backreference leads from outside into a look-around or an atomic group. The outcome of these must
+    /// depend on their own input only.
     pub(super) fn keys(
         &self,
         code: &[Instruction],
@@ -91,7 +94,7 @@ impl Captures {
         }
     }
 
-    /// For each instruction the slots that may be read from there on before they are written.
+    /// For each instruction, the slots that may be read later before they are written.
     fn live(&self, code: &[Instruction]) -> Vec<Slots> {
         let mut live = vec![0; code.len()];
         if self.slots == 0 {
@@ -146,7 +149,7 @@ impl Captures {
                 _ => saved,
             });
             let at = |pc: usize| live.get(pc).copied().unwrap_or_default();
-            // What is behind the position would be before it there, which `LiveSlots::Span` rules out.
+            // A look-behind moves before the end of the capture, which `LiveSlots::Span` rules out.
             if back > 0 && at(pc + 1) != 0 {
                 return Err("a reference in a look-behind is not supported".to_owned());
             }

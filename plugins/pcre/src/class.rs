@@ -1,4 +1,4 @@
-//! Sets of characters, and the named ones among them.
+//! Sets of characters, by range and by name.
 
 use regex_syntax::hir::{Class, ClassUnicode, ClassUnicodeRange, HirKind};
 
@@ -18,25 +18,25 @@ pub(super) fn negated(mut set: CharSet) -> CharSet {
     set
 }
 
-/// With every character that differs from one in the set by case alone.
+/// The set extended by all case variants of its characters.
 pub(super) fn case_folded(mut set: CharSet) -> CharSet {
-    // Fails only where the crate is built without its case tables; it is not.
+    // Fails only if the crate is built without its case tables, which it is not.
     let _ = set.try_case_fold_simple();
     set
 }
 
-/// The first of the characters that differ from it by case alone: the same for all of them.
+/// The first of a character's case variants: a representative of all of them.
 pub(super) fn folded(c: char) -> char {
     let letters = case_folded(of_ranges(&[(c, c)]));
     letters.iter().next().map_or(c, |range| range.start())
 }
 
-/// Whether every character is in the set.
+/// Whether the set holds every character.
 pub(super) fn is_any(set: &CharSet) -> bool {
     negated(set.clone()).ranges().is_empty()
 }
 
-/// The letter that a set is for, in one case or both; nothing for a set of several.
+/// The letter of a set that holds a single letter, in one case or both; `None` for other sets.
 pub(super) fn single(set: &CharSet) -> Option<char> {
     let letter = folded(set.ranges().first()?.start());
     let all = case_folded(of_ranges(&[(letter, letter)]));
@@ -45,7 +45,7 @@ pub(super) fn single(set: &CharSet) -> Option<char> {
     others.ranges().is_empty().then_some(letter)
 }
 
-/// `\d`, `\w`, `\s`, `\h`, `\v`, `\N` and their opposites.
+/// `\d`, `\w`, `\s`, `\h`, `\v`, `\N` and their negations.
 pub(super) fn of_escape(escape: char, ucp: bool) -> Option<CharSet> {
     let set = match escape.to_ascii_lowercase() {
         'd' if ucp => of_property("Nd")?,
@@ -88,7 +88,7 @@ pub(super) fn vertical_space() -> CharSet {
     of_ranges(&[('\n', '\r'), ('\u{85}', '\u{85}'), ('\u{2028}', '\u{2029}')])
 }
 
-/// What stands between `[:` and `:]`. ASCII, as without `(*UCP)` on the server.
+/// The class `[:name:]`. ASCII, as on the server without `(*UCP)`.
 pub(super) fn of_posix(name: &str, ignore_case: bool) -> Option<CharSet> {
     const LETTERS: [(char, char); 2] = [('A', 'Z'), ('a', 'z')];
     Some(of_ranges(match name {
@@ -111,8 +111,8 @@ pub(super) fn of_posix(name: &str, ignore_case: bool) -> Option<CharSet> {
     }))
 }
 
-/// The general categories, as `\p` writes them. Scripts are not among them: which
-/// characters one has depends on the server's version.
+/// The general categories, as written after `\p`. Scripts are excluded, because their characters depend on the
+/// server's version.
 const CATEGORIES: &[&str] = &[
     "Any", "C", "Cc", "Cf", "Cn", "Co", "Cs", "L", "Ll", "Lm", "Lo", "Lt", "Lu", "M", "Mc", "Me",
     "Mn", "N", "Nd", "Nl", "No", "P", "Pc", "Pd", "Pe", "Pf", "Pi", "Po", "Ps", "S", "Sc", "Sk",
@@ -131,7 +131,7 @@ pub(super) fn of_property(name: &str) -> Option<CharSet> {
     if !CATEGORIES.contains(&name) {
         return None;
     }
-    // The crate has no names for those of one character, or of none.
+    // The crate has no names for the categories with a single character, or with none.
     match name {
         "Zl" => return Some(of_ranges(&[('\u{2028}', '\u{2028}')])),
         "Zp" => return Some(of_ranges(&[('\u{2029}', '\u{2029}')])),

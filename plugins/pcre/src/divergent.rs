@@ -1,11 +1,14 @@
-//! Patterns that servers answer differently, or wrongly: refused, for a name that one version
-//! takes and another leaves is lost data. Each shape was found by comparing random patterns
-//! with mongod 6.0 (PCRE 8.42).
+//! Patterns with different or wrong answers on some servers. They are refused: a name that matches on one
+//! version only is lost data. Each shape was found by comparing random patterns with mongod 6.0 (PCRE 8.42).
 
 use super::class;
 use super::parse::{Assertion, Greed, Node};
 
-/// Refuses such a pattern. The checks refuse a little more than they would have to.
+/// Refuses divergent patterns, and a few more.
+///
+/// # Errors
+///
+/// A sentence that states the fault, and the way around it if there is any.
 pub(super) fn check(pattern: &Node) -> Result<(), String> {
     if anchored(pattern, false) == Some(true) {
         return Err(
@@ -24,8 +27,8 @@ pub(super) fn check(pattern: &Node) -> Result<(), String> {
     check_atomic(pattern)
 }
 
-/// Whether some servers take the pattern for one that begins at the start of a name, and whether
-/// a look-ahead is the reason.
+/// Whether some servers treat the pattern as anchored to the start of a name (`Some`), and whether a look-ahead
+/// is the reason.
 fn anchored(node: &Node, in_look: bool) -> Option<bool> {
     match node {
         Node::Assert(Assertion::Start) => Some(false),
@@ -57,13 +60,13 @@ fn anchored(node: &Node, in_look: bool) -> Option<bool> {
     }
 }
 
-/// The first node that is something.
+/// The first node that is not empty.
 fn first(nodes: &[Node]) -> Option<&Node> {
     nodes.iter().find(|node| !matches!(node, Node::Empty))
 }
 
-/// Whether the pattern begins with a look-ahead that begins with one letter, which is in the
-/// pattern again, other than just behind the look-ahead.
+/// Whether the pattern starts with a look-ahead for a letter, and the letter occurs again, except directly
+/// after the look-ahead.
 fn wants_letter_twice(pattern: &Node) -> bool {
     let Some((letter, asserted)) = asserted(pattern, false) else {
         return false;
@@ -76,8 +79,8 @@ fn wants_letter_twice(pattern: &Node) -> bool {
     count(pattern, letter) > asserted
 }
 
-/// The letter that a look-ahead at the beginning begins with, in any case, and how often the
-/// alternatives have it there.
+/// The letter that the leading look-ahead starts with, in any case, and its number of occurrences in the
+/// alternatives.
 fn asserted(node: &Node, in_look: bool) -> Option<(char, usize)> {
     match node {
         Node::One(set) if in_look => Some((class::single(set)?, 1)),
@@ -105,7 +108,7 @@ fn asserted(node: &Node, in_look: bool) -> Option<(char, usize)> {
     }
 }
 
-/// How often a letter is in the pattern, in any case.
+/// The number of occurrences of a letter in the pattern, in any case.
 fn count(node: &Node, letter: char) -> usize {
     match node {
         Node::One(set) => usize::from(class::single(set) == Some(letter)),
@@ -121,8 +124,8 @@ fn count(node: &Node, letter: char) -> usize {
     }
 }
 
-/// What stands before an atomic group that can be skipped as a whole does not give anything back
-/// to it on some servers: `b+(?:a)?+b` does not match `bb`.
+/// On some servers the part before an atomic group that can be skipped gives nothing back to the group:
+/// `b+(?:a)?+b` does not match `bb`.
 fn check_atomic(node: &Node) -> Result<(), String> {
     let refused = match node {
         Node::Atomic(node) => is_optional(node),
@@ -155,14 +158,13 @@ fn check_atomic(node: &Node) -> Result<(), String> {
     }
 }
 
-/// Whether it can be left out as a whole: by a group that it begins with, or by an alternative
-/// that can be empty.
+/// Whether the node can be skipped as a whole: by its leading group, or by an alternative that can be empty.
 fn is_optional(node: &Node) -> bool {
     match node {
         Node::Repeat { node, min: 0, .. } => is_group(node),
         Node::Concat(nodes) => node.can_be_empty() && first(nodes).is_some_and(is_optional),
         Node::Alternate(nodes) => nodes.iter().any(|node| match node {
-            // What a look-behind with alternatives is made of, and the servers get right.
+            // Part of a look-behind with alternatives, which servers answer correctly.
             Node::Look { .. } => false,
             node => node.can_be_empty() || is_optional(node),
         }),

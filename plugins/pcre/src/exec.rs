@@ -1,5 +1,5 @@
-//! The matcher: runs a program by backtracking, on a stack of its own, and tries no state twice.
-//! Depth of recursion is that of nested look-arounds and atomic groups alone.
+//! The matcher: runs a program by backtracking on an explicit stack, and visits no state twice. Recursion is as
+//! deep as look-arounds and atomic groups nest.
 
 use super::LengthError;
 use super::captures::Start;
@@ -8,35 +8,36 @@ use super::parse::Assertion;
 use super::program::{Instruction, Program};
 use super::states::States;
 
-/// The outcome of a state that was not tried yet.
+/// The outcome of an unvisited state.
 const UNKNOWN: u16 = 0;
-/// Of one that leads nowhere, or is being tried.
+/// The outcome of a state that fails, or that is being visited.
 const FAILS: u16 = 1;
-/// Added to where a state's body ended.
+/// Added to the end position of a state that succeeds.
 const ENDS: u16 = 2;
 
-/// What to go back to.
+/// An entry of the backtracking stack.
 enum Backtrack {
-    /// Go on here instead.
+    /// Continue at this point.
     Choice { pc: usize, at: usize, path: usize },
-    /// Put a slot back first.
+    /// Restore a slot, then go on backtracking.
     Slot { slot: usize, value: Option<usize> },
 }
 
 pub(super) struct Matcher<'a> {
     program: &'a Program,
     text: &'a [char],
-    /// The text with one letter for all that differ by case; empty where nobody asks.
+    /// The text with each character replaced by its case representative; empty if no backreference ignores
+    /// case.
     folded: Vec<char>,
     states: States,
     outcomes: Vec<u16>,
     slots: Vec<Option<usize>>,
     stack: Vec<Backtrack>,
-    /// The states that led here.
+    /// The states visited on the current path.
     path: Vec<usize>,
 }
 
-/// Where an instruction leads.
+/// The result of an instruction.
 enum Transition {
     Step(usize, usize),
     Fail,
@@ -71,12 +72,12 @@ impl<'a> Matcher<'a> {
         })
     }
 
-    /// True when the program matches from any position.
+    /// Whether the program matches from any position.
     pub(super) fn find_any(mut self) -> bool {
         (0..=self.text.len()).any(|start| self.run(0, start).is_some())
     }
 
-    /// Runs from `pc` to an `Accept`; where it ended. Leaves the slots as they were.
+    /// Runs from `pc` to an `Accept` and returns the end position. Leaves the slots unchanged.
     fn run(&mut self, mut pc: usize, mut at: usize) -> Option<usize> {
         let (stack, path) = (self.stack.len(), self.path.len());
         let ended = loop {
@@ -89,7 +90,7 @@ impl<'a> Matcher<'a> {
                 },
             };
         };
-        // Each state that led to the end leads there always.
+        // Every state on a successful path leads to the same end, always.
         let outcome = ended
             .and_then(|end| u16::try_from(end).ok())
             .map(|end| end + ENDS);
@@ -171,7 +172,7 @@ impl<'a> Matcher<'a> {
         }
     }
 
-    /// The newest alternative above `base`, with the slots as they were then.
+    /// The newest choice above `base`, with the slots restored to its time.
     fn backtrack(&mut self, base: usize) -> Option<(usize, usize)> {
         while self.stack.len() > base {
             let entry = self.stack.pop()?;
@@ -203,7 +204,7 @@ impl<'a> Matcher<'a> {
         self.slots.get(slot).copied().flatten()
     }
 
-    /// Where the text goes on when it repeats at `at` what a group has captured.
+    /// The position after a repetition, at `at`, of the text of a group.
     fn repeats(&self, start: Start, end: usize, at: usize, ignore_case: bool) -> Option<usize> {
         let end = self.slot(end)?;
         let start = match start {
@@ -225,7 +226,7 @@ impl<'a> Matcher<'a> {
         let is_word = |c: Option<char>| c.is_some_and(|c| self.program.word.contains(c));
         match assertion {
             Assertion::Start => before.is_none(),
-            // Not behind a newline that ends the text: that line is not there.
+            // There is no line after a newline that ends the text.
             Assertion::LineStart => before.is_none() || (before == Some('\n') && after.is_some()),
             Assertion::End => after.is_none(),
             Assertion::LineEnd => after.is_none() || after == Some('\n'),

@@ -1,14 +1,14 @@
-//! Regular expressions as the server's `$regex` has them: Perl compatible
-//! (PCRE), in UTF mode, where `\d`, `\w`, `\s` and `\b` know ASCII alone.
+//! Regular expressions with the semantics of the server's `$regex`: Perl compatible (PCRE), in UTF mode, with
+//! ASCII-only `\d`, `\w`, `\s` and `\b`.
 //!
-//! A matcher of our own, because the Rust ones differ in just those points, and
-//! a name that one side takes and the other leaves is lost data. It backtracks, and
-//! remembers the outcome of each state, so that none is tried twice; a pattern
-//! that could take too many states on the longest name is refused when it is
-//! compiled. An accepted pattern has an answer for every name. What PCRE can do and
-//! this cannot (recursion, conditions, callouts, control verbs) is refused by
-//! name when the pattern is compiled, never read in another way; so is what one
-//! version of the server reads unlike another (scripts, unknown escapes, `\8`).
+//! The Rust crates differ in these points, and a name that only one side matches is lost data; hence this
+//! matcher. It backtracks and remembers the outcome of each state, so that no state is visited twice. A pattern
+//! that could need too many states for the longest name is refused when it is compiled, so an accepted pattern
+//! has an answer for every name.
+//!
+//! PCRE constructs without an implementation here (recursion, conditions, callouts, control verbs) are refused
+//! by name, and never read differently. The same holds for constructs that server versions read differently
+//! (scripts, unknown escapes, `\8`).
 
 mod captures;
 mod class;
@@ -26,13 +26,17 @@ pub struct Regex {
     program: Program,
 }
 
-/// A text that is longer than a name can be, and too long for the pattern.
+/// The error for a text that is longer than any name, and too long for the pattern.
 #[derive(Debug, PartialEq, Eq)]
 pub struct LengthError;
 
 impl Regex {
-    /// Compiles `pattern` with the options `i`, `m`, `s` and `x`. The error is a
-    /// clause that says what is wrong, and where.
+    /// Compiles `pattern` with the options `i`, `m`, `s` and `x`.
+    ///
+    /// # Errors
+    ///
+    /// A clause that states the fault and its position: the syntax is invalid, a construct is not supported,
+    /// servers differ, or the longest name could need too many states.
     pub fn new(pattern: &str, options: &str) -> Result<Self, String> {
         let flags = parse::Flags::from_options(options)?;
         let parsed = parse::parse(pattern, flags)?;
@@ -42,7 +46,11 @@ impl Regex {
         })
     }
 
-    /// True when the pattern matches anywhere in `text`.
+    /// Whether the pattern matches anywhere in `text`.
+    ///
+    /// # Errors
+    ///
+    /// `text` is longer than any name, and too long for this pattern.
     pub fn is_match(&self, text: &str) -> Result<bool, LengthError> {
         let text: Vec<char> = text.chars().collect();
         Ok(exec::Matcher::new(&self.program, &text)?.find_any())

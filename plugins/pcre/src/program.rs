@@ -1,4 +1,4 @@
-//! The syntax tree as a flat program for the matcher.
+//! Compiles the syntax tree into a flat program for the matcher.
 
 use std::collections::HashMap;
 use std::rc::Rc;
@@ -8,20 +8,20 @@ use super::class::CharSet;
 use super::parse::{Assertion, Greed, Node, ParsedPattern};
 use super::states::StateKey;
 
-/// Longer programs come from nested counts such as `((a{999}){999}){999}`.
+/// Exceeded by nested counts such as `((a{999}){999}){999}`.
 const MAX_INSTRUCTIONS: usize = 50_000;
 
 #[derive(Debug)]
 pub(super) struct Program {
     pub(super) code: Vec<Instruction>,
-    /// What the outcome at each instruction depends on, besides the position.
+    /// The dependencies of the outcome at each instruction, apart from the position.
     pub(super) keys: Vec<StateKey>,
     pub(super) sets: Vec<Set>,
-    /// Positions to remember: those of captures first, then one for each loop.
+    /// The number of remembered positions: those of captures, followed by one for each loop.
     pub(super) slots: usize,
-    /// Whether a reference ignores case.
+    /// Whether any backreference ignores case.
     pub(super) folds: bool,
-    /// What `\w` means to `\b`.
+    /// The word characters, for `\b`.
     pub(super) word: Set,
 }
 
@@ -39,42 +39,41 @@ impl Set {
     }
 
     pub(super) fn contains(&self, c: char) -> bool {
-        let behind = self.0.partition_point(|(_, to)| *to < c);
-        self.0.get(behind).is_some_and(|(from, _)| *from <= c)
+        let index = self.0.partition_point(|(_, to)| *to < c);
+        self.0.get(index).is_some_and(|(from, _)| *from <= c)
     }
 }
 
 #[derive(Debug)]
 pub(super) enum Instruction {
-    /// One character of a set, by its place in `sets`.
+    /// Matches a character of a set, given by its index in `sets`.
     One(usize),
     Assert(Assertion),
-    /// Goes on at `first`; on failure, at `second`.
+    /// Continues at `first`, and on failure at `second`.
     Split {
         first: usize,
         second: usize,
     },
     Jump(usize),
-    /// Remembers the position.
+    /// Saves the position in a slot.
     Save(usize),
-    /// Goes on at `out` when nothing was consumed since the slot was saved: a
-    /// loop whose body can match nothing must end.
+    /// Continues at `out` if nothing was consumed since the slot was saved. Ends loops whose body can be empty.
     LeaveIfIdle {
         slot: usize,
         out: usize,
     },
-    /// Runs the instructions behind it as a pattern of its own, `back` characters
-    /// before, and goes on at `end`, where it stood.
+    /// Runs the following instructions as a pattern of their own, from `back` characters before, and continues
+    /// at `end` from the original position.
     Look {
         back: usize,
         negate: bool,
         end: usize,
     },
-    /// Runs the instructions behind it, and forgets their alternatives.
+    /// Runs the following instructions and discards their alternatives.
     Atomic {
         end: usize,
     },
-    /// The text of a capture, which ends at the position in the slot `end`.
+    /// Matches the text of a capture, which ends at the position in slot `end`.
     Backreference {
         start: Start,
         end: usize,
@@ -111,8 +110,8 @@ impl Program {
 #[derive(Default)]
 struct Compiler {
     code: Vec<Instruction>,
-    /// For each instruction the slots of the loops around it, the outermost first, as far as
-    /// they have to see whether their body consumes anything.
+    /// For each instruction, the slots of the surrounding loops, the outermost first, that still need to detect
+    /// an empty iteration.
     loops: Vec<Rc<[usize]>>,
     /// The loops around the next instruction.
     around: Rc<[usize]>,
@@ -132,7 +131,7 @@ impl Compiler {
         Ok(self.code.len() - 1)
     }
 
-    /// Fills in an instruction that was pushed before its target was known.
+    /// Replaces a placeholder once its target is known.
     fn patch(&mut self, at: usize, inst: Instruction) {
         if let Some(slot) = self.code.get_mut(at) {
             *slot = inst;
@@ -190,7 +189,7 @@ impl Compiler {
         }
     }
 
-    /// Only what a reference names is captured.
+    /// Saves positions only for groups with a backreference.
     fn emit_capture(&mut self, group: usize, node: &Node) -> Result<(), String> {
         let Some((start, end)) = self.captures.of(group) else {
             return self.emit(node);
@@ -220,7 +219,7 @@ impl Compiler {
         Ok(())
     }
 
-    /// A body of its own: the loops around it do not matter inside.
+    /// Emits a body of its own, in which surrounding loops do not matter.
     fn emit_enclosed(
         &mut self,
         body: impl FnOnce(&mut Self) -> Result<(), String>,
@@ -263,7 +262,7 @@ impl Compiler {
         for _ in 0..count {
             let before = self.code.len();
             self.emit(node)?;
-            // What is nothing once is nothing 65,535 times.
+            // A node without instructions needs no copies, up to 65,535 of them.
             if self.code.len() == before {
                 break;
             }
@@ -280,7 +279,7 @@ impl Compiler {
         Ok(())
     }
 
-    /// Not a copy and a star: a body that matches nothing is not run once more.
+    /// Not a copy and a star: an empty body must not run once more.
     fn emit_plus(&mut self, node: &Node, greed: Greed) -> Result<(), String> {
         let begin = self.code.len();
         let idle = self.emit_loop_body(node)?;
@@ -290,8 +289,8 @@ impl Compiler {
         Ok(())
     }
 
-    /// The body, and behind it the place where an idle loop is left, with its slot. A body that
-    /// always consumes something needs none.
+    /// Emits the body, followed by the exit of an empty iteration, returned with its slot. A body that always
+    /// consumes needs no exit.
     fn emit_loop_body(&mut self, node: &Node) -> Result<Option<(usize, usize)>, String> {
         if !node.can_be_empty() {
             self.emit(node)?;

@@ -1,12 +1,12 @@
-//! Random patterns against the `fancy-regex` crate, within what both read alike: ASCII alone, and no newlines. Against a
-//! server they are tried in `tests/tests/regex.rs`.
+//! Random patterns against the `fancy-regex` crate, restricted to syntax and texts that both treat alike:
+//! ASCII, without newlines. `tests/tests/regex.rs` compares with a server.
 
 use proptest::prelude::*;
 use proptest::test_runner::RngSeed;
 
 use super::Regex;
 
-/// Parts of the reasons for which a pattern may be refused that the other crate takes.
+/// Reasons for refusing a pattern that the crate accepts.
 const REFUSALS: [&str; 3] = ["some servers", "million steps", "reference"];
 
 /// Atoms, assertions and counts of random patterns.
@@ -86,7 +86,7 @@ proptest! {
         }
     }
 
-    /// A name of any length that a server has gets an answer, and the same one each time.
+    /// A name of any possible length gets an answer, and the same answer each time.
     #[test]
     fn every_accepted_pattern_has_an_answer_for_every_name(
         pattern in "[ab.|()*+?{}1,^$\\[\\]\\\\wdb-]{0,14}",

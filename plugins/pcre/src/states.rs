@@ -1,27 +1,26 @@
-//! The states of a match, numbered: an instruction, a position, and what else the outcome from
-//! there on depends on.
+//! Numbers the states of a match: an instruction, a position, and everything else that the outcome depends on.
 //!
-//! Invariant: the rest of a match is the same for the same state. So each is tried once, and
-//! their number bounds the work.
+//! Invariant: equal states have equal outcomes. So each state is visited once, and their number bounds the
+//! work.
 //!
-//! A loop whose body can match nothing asks whether it has consumed anything. What an outer loop
-//! has not consumed, no loop inside it has; so the number of the outermost loops that have is all
-//! there is to know.
+//! A loop whose body can be empty asks whether the current iteration has consumed anything. If an outer loop
+//! has not, neither has any loop inside it. So the number of outermost loops that have consumed describes all
+//! of them.
 
 use std::rc::Rc;
 
 use super::program::Program;
 
-/// A database with a collection has 255 bytes at most.
+/// The maximum length of `database.collection` in bytes.
 const LONGEST_NAME: usize = 255;
 
-/// 24 MiB of outcomes, and a second.
+/// Takes 24 MiB for outcomes, and about a second.
 const MAX_STATES: usize = 12_000_000;
 
-/// What the outcome at an instruction depends on, besides the position.
+/// The dependencies of the outcome at an instruction, apart from the position.
 #[derive(Debug)]
 pub(super) struct StateKey {
-    /// The slots of the loops around it that may have consumed nothing, the outermost first.
+    /// The slots of the surrounding loops whose iteration may be empty, the outermost first.
     pub(super) loops: Rc<[usize]>,
     pub(super) live: LiveSlots,
 }
@@ -29,7 +28,7 @@ pub(super) struct StateKey {
 /// The slots of captures that may still be read.
 #[derive(Debug)]
 pub(super) enum LiveSlots {
-    /// Both ends of one capture: the start is not behind the end, nor that behind the position.
+    /// Both ends of a capture. Invariant: start ≤ end ≤ current position.
     Span {
         start: usize,
         end: usize,
@@ -38,7 +37,7 @@ pub(super) enum LiveSlots {
 }
 
 impl StateKey {
-    /// The number of states at an instruction, up to before a position.
+    /// The number of states at an instruction, for all positions before `at`.
     fn before(&self, at: usize, sums: &StateCounts) -> u64 {
         let states = match &self.live {
             LiveSlots::Span { .. } => {
@@ -50,7 +49,7 @@ impl StateKey {
         states.saturating_mul(self.loops.len() as u64 + 1)
     }
 
-    /// The place of a state among those at its instruction and position.
+    /// The index of a state among those of its instruction and position.
     fn place(&self, at: usize, slots: &[Option<usize>]) -> usize {
         let slot = |slot: &usize| slots.get(*slot).copied().flatten();
         let place = match &self.live {
@@ -68,8 +67,8 @@ impl StateKey {
     }
 }
 
-/// For a number of slots and a position, how many states there are at all positions before it:
-/// each slot is empty, or holds a position that is not behind.
+/// For a number of slots and a position, the number of states at all positions before it. Each slot is empty or
+/// holds a position up to the current position.
 #[derive(Debug)]
 struct StateCounts(Vec<Vec<u64>>);
 
@@ -96,7 +95,7 @@ impl StateCounts {
     }
 }
 
-/// Where the states of each instruction begin, in a text of one length.
+/// The first state of each instruction, for texts of a given length.
 #[derive(Debug)]
 pub(super) struct States {
     offsets: Vec<usize>,
@@ -105,7 +104,7 @@ pub(super) struct States {
 }
 
 impl States {
-    /// Nothing for a text that is too long.
+    /// `None` for a text that is too long.
     pub(super) fn of(program: &Program, length: usize) -> Option<Self> {
         if length >= usize::from(u16::MAX) - 2 {
             return None;
@@ -147,7 +146,7 @@ impl States {
     }
 }
 
-/// Refuses a program that could not be run on every name a server can have.
+/// Refuses a program that cannot be run on every possible name.
 pub(super) fn check(program: &Program) -> Result<(), String> {
     match States::of(program, LONGEST_NAME) {
         Some(_) => Ok(()),

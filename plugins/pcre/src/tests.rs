@@ -1,4 +1,4 @@
-//! Patterns against texts, with the answers that PCRE gives.
+//! Patterns and texts, with PCRE's answers.
 
 use super::Regex;
 
@@ -212,7 +212,7 @@ fn escapes() {
 }
 
 #[test]
-fn what_does_not_compile_is_refused() {
+fn invalid_patterns_are_refused() {
     for (pattern, options, reason) in [
         ("(", "", "not closed"),
         ("a)", "", "closing parenthesis"),
@@ -279,7 +279,7 @@ fn what_does_not_compile_is_refused() {
     assert!(Regex::new(&"(".repeat(1000), "").is_err());
 }
 
-/// Finding 46: these ran into a step limit, in a sync that could then not go on.
+/// Finding 46: these patterns hit a step limit, in a sync that could then not continue.
 #[test]
 fn f46_no_pattern_runs_away() {
     let long = "a".repeat(254);
@@ -305,13 +305,13 @@ fn f46_no_pattern_runs_away() {
         let regex = Regex::new(pattern, "").expect(pattern);
         let started = std::time::Instant::now();
         assert_eq!(regex.is_match(text), Ok(matches), "/{pattern}/");
-        // The host gives a call ten seconds; these take less than one on a quiet machine.
+        // The host allows ten seconds for a call; these patterns take less than one on an idle machine.
         let took = started.elapsed();
         assert!(took.as_secs() < 10, "/{pattern}/ took {took:?}");
     }
 }
 
-/// Finding 50: these have another answer on some servers.
+/// Finding 50: some servers answer these patterns differently.
 #[test]
 fn f50_what_servers_answer_differently_is_refused() {
     for (pattern, options, reason) in [
@@ -344,7 +344,7 @@ fn f50_what_servers_answer_differently_is_refused() {
     ]);
 }
 
-/// What could take too long is refused before a sync begins.
+/// Patterns that could take too long are refused before a sync begins.
 #[test]
 fn f46_references_without_a_bound_are_refused() {
     for pattern in [
@@ -360,7 +360,7 @@ fn f46_references_without_a_bound_are_refused() {
         let error = Regex::new(pattern, "").expect_err(pattern);
         assert!(error.contains("reference"), "/{pattern}/: {error}");
     }
-    // Names of any length are tried where nothing grows with their square.
+    // Longer names are accepted as long as the work is not quadratic.
     let text = "a".repeat(10_000);
     let regex = Regex::new("^(a+)+$", "").expect("compiles");
     assert_eq!(regex.is_match(&text), Ok(true));

@@ -1,4 +1,4 @@
-//! The types of BSON elements, by name (bsonspec.org).
+//! BSON element types (bsonspec.org).
 
 pub const DOUBLE: u8 = 0x01;
 pub const STRING: u8 = 0x02;
@@ -22,7 +22,7 @@ pub const DECIMAL128: u8 = 0x13;
 pub const MAX_KEY: u8 = 0x7F;
 pub const MIN_KEY: u8 = 0xFF;
 
-/// The name of a type, as the server's `$type` has it.
+/// The name of a type, as used by the server's `$type`.
 pub fn name_of(kind: u8) -> &'static str {
     match kind {
         DOUBLE => "double",

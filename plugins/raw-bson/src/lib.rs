@@ -1,15 +1,11 @@
-//! Raw BSON as bytes: a walker over elements, a writer of documents, and what
-//! MongoDB itself does with values: comparing them, converting decimals, and
-//! following paths.
+//! Raw BSON: a walker over elements, a document writer, and MongoDB's own semantics of values (comparison,
+//! decimal conversion, paths).
 //!
-//! The hot paths move documents from socket to socket, and through plugins,
-//! without building values. They need what the `bson` crate does not give
-//! cheaply: an element as the bytes it is stored as, a document's length without
-//! validation of what is in it, and appending elements to a growing document.
-//! Both sides of the plugin boundary use this crate, so it allocates nothing
-//! behind a caller's back and depends on next to nothing. Bytes come from
-//! elsewhere: malformed ones are an error, never a panic, and how deep they nest
-//! is bounded before the stack is.
+//! The hot paths move documents from socket to socket, and through plugins, without building values. They need
+//! operations that the `bson` crate does not offer cheaply: the stored bytes of an element, a document's length
+//! without validation of its contents, and appending elements to a growing document. Both sides of the plugin
+//! boundary use this crate, so it has no hidden allocations and almost no dependencies. Input is untrusted:
+//! malformed bytes are an error, never a panic, and recursion is bounded.
 //!
 //! ```
 //! use raw_bson::{Malformed, Writer, elements, kind};
@@ -54,12 +50,12 @@ pub use value::Value;
 pub use walk::{Element, Elements, Sequence, documents, elements, find, length_of, sequence};
 pub use write::{DocumentWriter, Mark, Writer};
 
-/// Bytes that are not a BSON document.
+/// The error for bytes that are not a BSON document.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("malformed BSON")]
 pub struct Malformed;
 
-/// Where `part`, which borrows from `whole`, lies in it.
+/// The position of `part` in `whole`. `part` must borrow from `whole`.
 #[inline]
 pub fn range_in(whole: &[u8], part: &[u8]) -> Range<usize> {
     let start = (part.as_ptr() as usize).wrapping_sub(whole.as_ptr() as usize);

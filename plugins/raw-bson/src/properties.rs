@@ -1,5 +1,4 @@
-//! The walker, the writer and the validation against the `bson` crate, over
-//! random documents of every type.
+//! Walker, writer and validation against the `bson` crate, on random documents of every type.
 
 use bson::raw::RawDocument;
 use bson::spec::BinarySubtype;
@@ -53,7 +52,7 @@ fn leaf() -> impl Strategy<Value = Bson> {
     ]
 }
 
-/// The `bson` crate reads these, but has no way to make one.
+/// The `bson` crate reads these values, but cannot build them.
 fn db_pointer(namespace: &str, id: [u8; 12]) -> Bson {
     let mut value = i32::try_from(namespace.len() + 1)
         .unwrap()
@@ -88,7 +87,7 @@ fn document() -> impl Strategy<Value = Vec<u8>> {
         .prop_map(|fields| fields.into_iter().collect::<Document>().to_vec().unwrap())
 }
 
-/// Appends the elements of a document, each nested one written anew.
+/// Appends the elements of a document, rewriting nested documents.
 fn rewrite(document: &[u8], writer: &mut DocumentWriter<'_>) {
     for element in elements(document).unwrap() {
         let element = element.unwrap();
@@ -108,7 +107,7 @@ fn is_read_by_bson(bytes: &[u8]) -> bool {
 
 proptest! {
     #[test]
-    fn what_is_walked_is_what_the_bson_crate_sees(document in document()) {
+    fn the_walker_finds_the_elements_of_the_bson_crate(document in document()) {
         let raw = RawDocument::from_bytes(&document).unwrap();
         let ours: Vec<_> = elements(&document).unwrap().map(Result::unwrap).collect();
         let theirs: Vec<_> = raw.iter_elements().map(Result::unwrap).collect();
@@ -125,7 +124,7 @@ proptest! {
     }
 
     #[test]
-    fn what_is_written_anew_is_the_same(document in document(), before in document()) {
+    fn a_rewritten_document_is_the_same(document in document(), before in document()) {
         let mut batch = before.clone();
         let mut writer = DocumentWriter::append_to(&mut batch);
         rewrite(&document, &mut writer);
@@ -194,7 +193,7 @@ proptest! {
     }
 }
 
-/// Bytes that mean something: types, NULs, booleans, small lengths.
+/// Bytes with a meaning in BSON: types, NULs, booleans, small lengths.
 fn byte() -> impl Strategy<Value = u8> {
     prop_oneof![0..=0x14_u8, Just(0x7F), any::<u8>()]
 }

@@ -1,17 +1,14 @@
-//! Finding the NUL at the end of a name, comparing bytes, and appending a few of them,
-//! eight at a step.
+//! Byte operations in steps of eight: find the NUL that ends a name, compare bytes, append short runs.
 //!
-//! Walking a document is mostly the first. In a plugin every turn of a loop also pays
-//! the host's deadline check, and every copy of bytes whose number is not known
-//! beforehand a call of the host, so fewer of both count twice.
+//! Walking a document is mostly the search for NULs. In a plugin each loop iteration also pays for the host's
+//! deadline check, and each copy of unknown length for a host call, so avoiding both counts twice.
 
 use std::cmp::Ordering;
 
 const LOW_BITS: u64 = u64::from_le_bytes([0x01; 8]);
 const HIGH_BITS: u64 = u64::from_le_bytes([0x80; 8]);
 
-/// Where the first zero byte of `bytes` is. Most names end within the first
-/// eight bytes, or the second, and need no loop.
+/// The index of the first zero byte. Most names end within the first or second eight bytes, which need no loop.
 #[inline]
 pub(crate) fn find_nul(bytes: &[u8]) -> Option<usize> {
     let Some((first, rest)) = bytes.split_first_chunk() else {
@@ -40,18 +37,18 @@ fn nul_in(chunk: [u8; 8]) -> Option<usize> {
 fn find_nul_further(bytes: &[u8]) -> Option<usize> {
     let mut at = 0;
     let mut rest = bytes;
-    while let Some((chunk, behind)) = rest.split_first_chunk() {
+    while let Some((chunk, tail)) = rest.split_first_chunk() {
         if let Some(nul) = nul_in(*chunk) {
             return Some(at + nul);
         }
         at += 8;
-        rest = behind;
+        rest = tail;
     }
     Some(at + rest.iter().position(|&byte| byte == 0)?)
 }
 
-/// Whether two names are the same: lengths first, then, up to 16 bytes, without
-/// a loop: what lies in the middle is read twice.
+/// Whether two names are equal: first by length, then, up to 16 bytes, without a loop. Bytes in the middle are
+/// read twice.
 #[inline]
 pub(crate) fn same(left: &[u8], right: &[u8]) -> bool {
     left.len() == right.len()
@@ -74,23 +71,22 @@ pub(crate) fn same(left: &[u8], right: &[u8]) -> bool {
         }
 }
 
-/// The order of bytes, as `cmp` of slices has it, which goes byte by byte in a
-/// plugin.
+/// The order of two byte slices, like `Ord::cmp`, which works byte by byte in a plugin.
 #[inline]
 pub(crate) fn order(mut left: &[u8], mut right: &[u8]) -> Ordering {
-    while let (Some((l, behind_l)), Some((r, behind_r))) = (
+    while let (Some((l, tail_l)), Some((r, tail_r))) = (
         left.split_first_chunk::<8>(),
         right.split_first_chunk::<8>(),
     ) {
         if l != r {
             return u64::from_be_bytes(*l).cmp(&u64::from_be_bytes(*r));
         }
-        (left, right) = (behind_l, behind_r);
+        (left, right) = (tail_l, tail_r);
     }
     left.cmp(right)
 }
 
-/// Appends bytes: up to 32 without a call, as their first and their last half.
+/// Appends bytes. Up to 32 bytes are appended without a call, as their first and last half.
 #[inline]
 pub fn append(out: &mut Vec<u8>, bytes: &[u8]) {
     match bytes {
@@ -107,7 +103,7 @@ pub fn append(out: &mut Vec<u8>, bytes: &[u8]) {
     }
 }
 
-/// Appends `N` to twice as many bytes; what lies in the middle is written twice.
+/// Appends `N` to `2 * N` bytes; bytes in the middle are written twice.
 #[inline]
 fn append_halves<const N: usize>(out: &mut Vec<u8>, bytes: &[u8]) {
     let (Some(first), Some(last)) = (bytes.first_chunk::<N>(), bytes.last_chunk::<N>()) else {
@@ -133,7 +129,7 @@ mod tests {
         }
 
         #[test]
-        fn appended_bytes_stand_behind_the_others(
+        fn bytes_are_appended_after_the_others(
             before in prop::collection::vec(any::<u8>(), 0..40),
             bytes in prop::collection::vec(any::<u8>(), 0..40),
         ) {

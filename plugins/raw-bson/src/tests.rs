@@ -70,7 +70,7 @@ fn nested_documents_are_written_with_their_lengths() {
     );
 }
 
-/// Finding 51: bytes had to be written by hand.
+/// Finding 51: values had to be encoded by hand.
 #[test]
 fn f51_each_type_is_written_as_it_is_read() {
     let mut writer = Writer::new();

@@ -1,29 +1,35 @@
-//! Whether bytes are one well-formed document, on every level.
+//! Validation of a document on every level.
 
 use crate::walk::read_length;
 use crate::{Element, Malformed, elements, kind, length_of};
 
-/// How many levels of documents and arrays a server lets be stored in a document:
-/// its `maxBSONDepth`, less the 20 that it keeps for itself.
+/// The maximum nesting of documents and arrays in a stored document: the server's `maxBSONDepth`, less the 20
+/// levels that it reserves for itself.
 pub const MAX_DEPTH: usize = 180;
 
-/// Checks that `document` is exactly one document as the specification has it:
-/// lengths, final NULs and types on every level, strings and names in UTF-8,
-/// booleans 0 or 1, and no more than [`MAX_DEPTH`] levels inside.
+/// Checks that `document` is exactly one document by the specification: lengths, final NULs and types on every
+/// level, UTF-8 in strings and names, booleans 0 or 1, and at most [`MAX_DEPTH`] nested levels.
+///
+/// # Errors
+///
+/// The document breaks one of these rules.
 pub fn validate(document: &[u8]) -> Result<(), Malformed> {
     Check { contents: true }.document(document, 0)
 }
 
-/// Checks what a server does before it stores a document. It takes text that is
-/// not UTF-8, and binaries of the old subtype without their second length, and
-/// old collections hold such; all else is as with [`validate()`].
+/// Checks the rules that a server enforces when it stores a document. Unlike [`validate()`], it accepts text
+/// that is not UTF-8, and binaries of the old subtype without their second length: old collections hold both.
+///
+/// # Errors
+///
+/// The document breaks one of these rules.
 pub fn validate_layout(document: &[u8]) -> Result<(), Malformed> {
     Check { contents: false }.document(document, 0)
 }
 
 #[derive(Clone, Copy)]
 struct Check {
-    /// Whether what the server does not look into is checked, too.
+    /// Whether to check the contents that the server does not check.
     contents: bool,
 }
 
@@ -52,9 +58,9 @@ impl Check {
                 self.string(value.get(..text).ok_or(Malformed)?)
             }
             kind::SCOPED_JAVASCRIPT => {
-                let behind = value.get(4..).ok_or(Malformed)?;
-                let code = read_length(behind)?.checked_add(4).ok_or(Malformed)?;
-                let (code, scope) = behind.split_at_checked(code).ok_or(Malformed)?;
+                let tail = value.get(4..).ok_or(Malformed)?;
+                let code = read_length(tail)?.checked_add(4).ok_or(Malformed)?;
+                let (code, scope) = tail.split_at_checked(code).ok_or(Malformed)?;
                 self.string(code)?;
                 self.document(scope, depth + 1)
             }
@@ -62,7 +68,7 @@ impl Check {
         }
     }
 
-    /// A string with its length, which the walker has gone by, and its NUL.
+    /// A string: the walker has checked its length, which leaves the final NUL and the text.
     fn string(self, value: &[u8]) -> Result<(), Malformed> {
         let (&last, text) = value
             .get(4..)
@@ -77,7 +83,7 @@ impl Check {
     }
 }
 
-/// The old binary subtype has a second length inside.
+/// Whether the second length, inside a binary of the old subtype, is right.
 fn is_binary(value: &[u8]) -> bool {
     match value.get(4..).and_then(<[u8]>::split_first) {
         Some((2, bytes)) => read_length(bytes).is_ok_and(|inner| inner + 4 == bytes.len()),

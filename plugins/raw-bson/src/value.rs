@@ -1,10 +1,10 @@
-//! A value without its name, and reading it by type.
+//! Values without their names, read by type.
 
 use crate::kind;
 use crate::scan::same;
 
-/// A value: its type, and the bytes it is stored as. Equal if both are the same; what a
-/// server takes for equal is for [`compare`](crate::compare::compare).
+/// A value: its type and stored bytes. Equality is that of the bytes; for the server's equality see
+/// [`compare`](crate::compare::compare).
 #[derive(Clone, Copy, Debug)]
 pub struct Value<'a> {
     pub kind: u8,
@@ -26,7 +26,7 @@ impl<'a> Value<'a> {
         std::str::from_utf8(self.as_text(kind::STRING)?).ok()
     }
 
-    /// The bytes of a string's text, which a server does not force to be UTF-8.
+    /// The text of a string as bytes. The server does not enforce UTF-8.
     pub fn as_string_bytes(&self) -> Option<&'a [u8]> {
         self.as_text(kind::STRING)
     }
@@ -63,12 +63,12 @@ impl<'a> Value<'a> {
         self.fixed(kind::BOOLEAN).map(|[byte]| byte != 0)
     }
 
-    /// A date: milliseconds since 1970, negative before.
+    /// A date in milliseconds since 1970, negative before.
     pub fn as_date(&self) -> Option<i64> {
         self.fixed(kind::DATE).map(i64::from_le_bytes)
     }
 
-    /// A timestamp as its 64 bits: seconds above, increment below.
+    /// A timestamp as 64 bits: seconds in the high half, increment in the low half.
     pub fn as_timestamp(&self) -> Option<u64> {
         self.fixed(kind::TIMESTAMP).map(u64::from_le_bytes)
     }
@@ -85,7 +85,7 @@ impl<'a> Value<'a> {
         (self.kind == kind::BINARY).then_some((subtype, bytes))
     }
 
-    /// The text of a type that is stored like a string.
+    /// The text of a type that is encoded like a string.
     pub(crate) fn as_text(&self, kind: u8) -> Option<&'a [u8]> {
         let text = self.bytes.get(4..self.bytes.len().checked_sub(1)?)?;
         (self.kind == kind).then_some(text)

@@ -1,18 +1,17 @@
 //! Walking the elements of one document, in order, without looking into values.
 //!
-//! What is walked over is known to lie within the document; whether it is what
-//! its type says is for [`validate`](crate::validate()).
+//! Elements are guaranteed to lie within the document; [`validate`](crate::validate()) checks their contents.
 
 use crate::scan::{find_nul, same};
 use crate::{Malformed, Value, kind};
 
-/// One element: its type, its name without the final NUL, and its value's bytes.
+/// An element: its type, its name without the final NUL, and the bytes of its value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Element<'a> {
     pub kind: u8,
     pub name: &'a [u8],
     pub value: &'a [u8],
-    /// The whole element as it is stored: type, name with its NUL, value.
+    /// The whole element as stored: type, name with its NUL, value.
     pub raw: &'a [u8],
 }
 
@@ -23,6 +22,11 @@ pub struct Elements<'a> {
 }
 
 /// Walks the elements of `document` (length prefix and final NUL included).
+///
+/// # Errors
+///
+/// The document is shorter than its length prefix, or the prefix is invalid. Each element that is malformed is
+/// an error of its own, and ends the iteration.
 #[inline]
 pub fn elements(document: &[u8]) -> Result<Elements<'_>, Malformed> {
     let length = length_of(document)?;
@@ -30,7 +34,11 @@ pub fn elements(document: &[u8]) -> Result<Elements<'_>, Malformed> {
     Ok(Elements { rest: inner })
 }
 
-/// The length that a document's first four bytes state; never more than `bytes` holds.
+/// The length in a document's first four bytes.
+///
+/// # Errors
+///
+/// The length is less than 5, or more than `bytes` holds.
 #[inline]
 pub fn length_of(bytes: &[u8]) -> Result<usize, Malformed> {
     let length = read_length(bytes)?;
@@ -41,27 +49,30 @@ pub fn length_of(bytes: &[u8]) -> Result<usize, Malformed> {
     }
 }
 
-/// The first element called `name`, if there is one.
+/// The first element called `name`, if any.
+///
+/// # Errors
+///
+/// The document is malformed before that element.
 #[inline]
 pub fn find<'a>(document: &'a [u8], name: &str) -> Result<Option<Element<'a>>, Malformed> {
     elements(document)?.find_name(name.as_bytes())
 }
 
-/// Documents that lie one behind the other without anything between, as in a
-/// batch of the plugin contract. Malformed bytes end the sequence.
+/// Concatenated documents, as in a batch of the plugin contract. Malformed bytes end the sequence.
 #[derive(Clone, Debug)]
 pub struct Sequence<'a> {
     rest: &'a [u8],
 }
 
-/// Walks over documents that lie one behind the other.
+/// Walks over concatenated documents.
 #[inline]
 pub fn sequence(documents: &[u8]) -> Sequence<'_> {
     Sequence { rest: documents }
 }
 
 impl<'a> Sequence<'a> {
-    /// The bytes that are not yet walked over.
+    /// The bytes not yet walked.
     #[inline]
     pub fn rest(&self) -> &'a [u8] {
         self.rest
@@ -84,6 +95,10 @@ impl<'a> Iterator for Sequence<'a> {
 }
 
 /// The documents of a BSON array, as bytes.
+///
+/// # Errors
+///
+/// The array is malformed; each element that is not a document is an error of its own.
 pub fn documents(
     array: &[u8],
 ) -> Result<impl Iterator<Item = Result<&[u8], Malformed>>, Malformed> {
@@ -117,7 +132,7 @@ impl<'a> Element<'a> {
         self.as_value().as_document()
     }
 
-    /// A timestamp element as its 64 bits: seconds above, increment below.
+    /// A timestamp element as 64 bits: seconds in the high half, increment in the low half.
     pub fn as_timestamp(&self) -> Option<u64> {
         self.as_value().as_timestamp()
     }
@@ -129,14 +144,18 @@ impl<'a> Element<'a> {
 }
 
 impl<'a> Elements<'a> {
-    /// The elements that are not yet walked, as they are stored. Taken before
-    /// and after a few steps, what lies between is the elements walked.
+    /// The elements not yet walked, as stored. The difference between two calls is the elements walked in
+    /// between.
     #[inline]
     pub fn rest(&self) -> &'a [u8] {
         self.rest
     }
 
-    /// Walks on to the first element called `name`, if there is one.
+    /// Walks on to the first element called `name`, if any.
+    ///
+    /// # Errors
+    ///
+    /// The document is malformed before that element.
     #[inline]
     pub fn find_name(&mut self, name: &[u8]) -> Result<Option<Element<'a>>, Malformed> {
         for element in self {
@@ -165,12 +184,12 @@ impl<'a> Iterator for Elements<'a> {
 
 #[inline]
 fn split_element(bytes: &[u8]) -> Result<(Element<'_>, &[u8]), Malformed> {
-    let (&kind, behind_kind) = bytes.split_first().ok_or(Malformed)?;
-    let name_length = find_nul(behind_kind).ok_or(Malformed)?;
-    let (name, behind_name) = behind_kind.split_at_checked(name_length).ok_or(Malformed)?;
-    let behind_name = behind_name.get(1..).ok_or(Malformed)?;
-    let (value, rest) = behind_name
-        .split_at_checked(value_length(kind, behind_name)?)
+    let (&kind, after_kind) = bytes.split_first().ok_or(Malformed)?;
+    let name_length = find_nul(after_kind).ok_or(Malformed)?;
+    let (name, after_name) = after_kind.split_at_checked(name_length).ok_or(Malformed)?;
+    let after_name = after_name.get(1..).ok_or(Malformed)?;
+    let (value, rest) = after_name
+        .split_at_checked(value_length(kind, after_name)?)
         .ok_or(Malformed)?;
     let raw = bytes
         .get(..bytes.len().wrapping_sub(rest.len()))
@@ -184,9 +203,9 @@ fn split_element(bytes: &[u8]) -> Result<(Element<'_>, &[u8]), Malformed> {
     Ok((element, rest))
 }
 
-/// How many bytes a value takes, by its type (bsonspec.org): that many; or, from
-/// [`PREFIXED`] on, what its first four bytes say and so many more; or neither. A
-/// table, since a jump by type is what a plugin would spend most of a walk on.
+/// The encoded size of a value, by its type (bsonspec.org): a fixed size; from [`PREFIXED`] on, the length in
+/// its first four bytes plus the difference; or a special case. A table, because a branch by type would
+/// dominate the cost of a walk in a plugin.
 #[expect(clippy::indexing_slicing, reason = "done by the compiler")]
 const SIZES: [u8; 256] = {
     let mut sizes = [UNKNOWN; 256];
@@ -224,7 +243,7 @@ const PREFIXED: u8 = 32;
 const TWO_TEXTS: u8 = 64;
 const UNKNOWN: u8 = 65;
 
-/// The bytes that a value of `kind` at the head of `bytes` takes.
+/// The size of the value of type `kind` at the start of `bytes`.
 #[inline]
 fn value_length(kind: u8, bytes: &[u8]) -> Result<usize, Malformed> {
     let size = SIZES.get(usize::from(kind)).copied();
@@ -236,7 +255,7 @@ fn value_length(kind: u8, bytes: &[u8]) -> Result<usize, Malformed> {
     }
 }
 
-/// A pattern and its options, each with its NUL.
+/// A pattern and its options, each with a final NUL.
 fn regex_length(bytes: &[u8]) -> Result<usize, Malformed> {
     let pattern = find_nul(bytes).ok_or(Malformed)? + 1;
     let options = find_nul(bytes.get(pattern..).ok_or(Malformed)?).ok_or(Malformed)? + 1;

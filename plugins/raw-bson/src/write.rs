@@ -1,21 +1,20 @@
-//! Writing documents by appending elements to a growing vector of bytes.
+//! Building documents by appending elements to a growing vector.
 
 use std::borrow::BorrowMut;
 
 use crate::{Element, append, kind, range_in};
 
-/// Appends elements to one growing document. Every `begin` has its `end`, and
-/// what is written is a document once [`finish`](Writer::finish) is called.
+/// Appends elements to a growing document. Every `begin` needs its `end`, and the bytes are a document only
+/// after [`finish`](Writer::finish).
 ///
-/// It writes to a vector of its own, or, as a [`DocumentWriter`], to the end of
-/// somebody else's.
+/// Writes to a vector of its own or, as a [`DocumentWriter`], to the end of a borrowed vector.
 #[derive(Debug)]
 pub struct Writer<B = Vec<u8>> {
     bytes: B,
     start: usize,
 }
 
-/// Appends a document to a vector that may hold others already.
+/// Appends a document to a vector that may already hold others.
 ///
 /// ```
 /// use raw_bson::DocumentWriter;
@@ -30,25 +29,25 @@ pub struct Writer<B = Vec<u8>> {
 /// ```
 pub type DocumentWriter<'a> = Writer<&'a mut Vec<u8>>;
 
-/// Where a document that is being written began.
+/// The start of an open embedded document.
 #[derive(Debug)]
 #[must_use = "a document that is begun must be ended"]
 pub struct Mark(usize);
 
 impl Writer {
-    /// Begins a document.
+    /// Starts a document.
     pub fn new() -> Self {
         Self::continuing(vec![0; 5])
     }
 
-    /// Begins with the elements of `head`; more can follow.
+    /// Starts with the elements of `head`, a complete document.
     pub fn continuing(head: Vec<u8>) -> Self {
         let mut bytes = head;
         bytes.pop();
         Self { bytes, start: 0 }
     }
 
-    /// Ends the outermost document and gives its bytes.
+    /// Ends the outermost document and returns its bytes.
     pub fn finish(mut self) -> Vec<u8> {
         self.end(Mark(0));
         self.bytes
@@ -62,7 +61,7 @@ impl Default for Writer {
 }
 
 impl<'a> DocumentWriter<'a> {
-    /// Begins a document behind what is in `bytes`.
+    /// Starts a document after the existing contents of `bytes`.
     #[inline]
     pub fn append_to(bytes: &'a mut Vec<u8>) -> Self {
         let start = bytes.len();
@@ -78,13 +77,13 @@ impl<'a> DocumentWriter<'a> {
 }
 
 impl<B: BorrowMut<Vec<u8>>> Writer<B> {
-    /// Makes room for `bytes` more: growing step by step would copy what is there each time.
+    /// Reserves room for `bytes` more: repeated growth would copy the contents each time.
     #[inline]
     pub fn reserve(&mut self, bytes: usize) {
         self.bytes.borrow_mut().reserve(bytes);
     }
 
-    /// Begins an embedded document or array called `name`.
+    /// Starts an embedded document or array called `name`.
     #[inline]
     pub fn begin(&mut self, kind: u8, name: &[u8]) -> Mark {
         self.name(kind, name);
@@ -94,21 +93,21 @@ impl<B: BorrowMut<Vec<u8>>> Writer<B> {
         mark
     }
 
-    /// Ends the document or array that began at `mark`, the last that is open.
+    /// Ends the document or array started at `mark`, which must be the innermost open document.
     #[inline]
     pub fn end(&mut self, mark: Mark) {
         self.bytes.borrow_mut().push(0);
         self.patch(mark.0);
     }
 
-    /// Appends an element whose value is already BSON.
+    /// Appends an element with an encoded value.
     #[inline]
     pub fn value(&mut self, kind: u8, name: &[u8], value: &[u8]) {
         self.name(kind, name);
         self.raw(value);
     }
 
-    /// Appends a string element. A name cannot hold a NUL.
+    /// Appends a string. Invariant: a name holds no NUL.
     #[inline]
     pub fn string(&mut self, name: &[u8], text: &str) {
         self.name(kind::STRING, name);
@@ -130,7 +129,7 @@ impl<B: BorrowMut<Vec<u8>>> Writer<B> {
         self.value(kind::INT64, name, &number.to_le_bytes());
     }
 
-    /// Appends a double, with the bits that it has.
+    /// Appends a double, preserving its bits.
     #[inline]
     pub fn double(&mut self, name: &[u8], number: f64) {
         self.value(kind::DOUBLE, name, &number.to_le_bytes());
@@ -157,15 +156,14 @@ impl<B: BorrowMut<Vec<u8>>> Writer<B> {
         self.value(kind::OBJECT_ID, name, &id);
     }
 
-    /// Appends an element of another document as it is.
+    /// Appends an element of another document unchanged.
     #[inline]
     pub fn copy(&mut self, element: &Element<'_>) {
         self.raw(element.raw);
     }
 
-    /// Appends those elements of `run` that stand before `element`, which is one
-    /// of them; with [`raw`](Self::raw) for what stands behind, long runs of
-    /// unchanged elements are copied at once:
+    /// Appends the elements of `run` before `element`, which must be part of `run`. With [`raw`](Self::raw) for
+    /// the rest, long runs of unchanged elements are copied at once:
     ///
     /// ```
     /// use raw_bson::{Malformed, Writer, elements};
@@ -195,19 +193,19 @@ impl<B: BorrowMut<Vec<u8>>> Writer<B> {
         self.raw(run.get(..end).unwrap_or_default());
     }
 
-    /// Appends whole elements, or part of one, as they are.
+    /// Appends encoded elements, or a part of an element, unchanged.
     #[inline]
     pub fn raw(&mut self, bytes: &[u8]) {
         append(self.bytes.borrow_mut(), bytes);
     }
 
-    /// Appends the elements of `document`, without its frame.
+    /// Appends the elements of `document`, without its length and final NUL.
     pub fn splice(&mut self, document: &[u8]) {
         let inner = document.get(4..document.len().saturating_sub(1));
         self.raw(inner.unwrap_or_default());
     }
 
-    /// The bytes of the document so far, its final NUL not among them.
+    /// The length of the document so far, without its final NUL.
     pub fn len(&self) -> usize {
         self.bytes.borrow().len().saturating_sub(self.start)
     }
@@ -225,8 +223,8 @@ impl<B: BorrowMut<Vec<u8>>> Writer<B> {
         bytes.push(0);
     }
 
-    /// Writes the length of the document that began at `start`. A BSON length
-    /// is an i32; commands are flushed long before that.
+    /// Writes the length of the document that starts at `start`. A BSON length is an i32; commands are flushed
+    /// long before that.
     #[inline]
     fn patch(&mut self, start: usize) {
         let bytes = self.bytes.borrow_mut();

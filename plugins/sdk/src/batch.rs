@@ -1,19 +1,21 @@
-//! A batch, as the host hands it over, taken apart into documents and the
-//! answers put together again. Nothing is allocated for a document: verdicts
-//! begin with the first that is not keep, so a batch of which all is kept
-//! answers with nothing.
+//! Splits a batch of the host into documents and builds its outcome. No allocation per document: verdicts are
+//! recorded from the first that is not `Keep` on, so that a batch of kept documents has an empty outcome.
 
 use raw_bson::sequence;
 
 use crate::bindings::transform::exports::tidegate::plugin::transform as wit;
 use crate::{DocumentFailure, Namespace, Transform, Verdict};
 
-/// Verdicts as `transform.wit` has them.
+/// Encoding of verdicts in `transform.wit`.
 const KEEP: u8 = 0;
 const DROP: u8 = 1;
 const REPLACE: u8 = 2;
 
-/// Runs a plugin over one batch.
+/// Runs a plugin over a batch.
+///
+/// # Errors
+///
+/// The plugin's own failure with the index of the document, or a fatal error for a batch that is not BSON.
 pub fn transform_batch<P: Transform>(
     plugin: &P,
     namespace: wit::Namespace,
@@ -39,18 +41,17 @@ pub fn transform_batch<P: Transform>(
     })
 }
 
-/// What is decided so far.
+/// The outcome so far.
 #[derive(Default)]
 struct BatchOutcome {
     decided: usize,
-    /// Empty, or one for each document decided.
+    /// Empty, or a verdict for each document so far.
     verdicts: Vec<u8>,
     replacements: Vec<u8>,
 }
 
 impl BatchOutcome {
-    /// Adds a verdict; `before` is where its replacement begins, and `ahead` the
-    /// bytes of documents still to decide about.
+    /// Adds a verdict. `before` is the start of its replacement, `ahead` the bytes of the remaining documents.
     #[inline]
     fn add(&mut self, verdict: Verdict, before: usize, ahead: usize) {
         let verdict = match verdict {
@@ -61,7 +62,7 @@ impl BatchOutcome {
         if verdict != REPLACE {
             self.replacements.truncate(before);
         } else if before == 0 {
-            // The others will be about as long as they came.
+            // Replacements are usually about as long as their documents.
             self.replacements.reserve(ahead);
         }
         if verdict != KEEP && self.verdicts.is_empty() {

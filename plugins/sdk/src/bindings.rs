@@ -1,5 +1,5 @@
-//! The generated bindings, one world an interface, so that a plugin exports
-//! exactly those it implements.
+//! The generated bindings, with a world for each interface, so that a plugin exports only the interfaces that
+//! it implements.
 
 /// The bindings of `describe`.
 pub mod describe {

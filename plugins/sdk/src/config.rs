@@ -1,11 +1,11 @@
-//! Configuration text into a plugin's own type, refusing with the field's path.
+//! Parses configuration text into a plugin's own type. Errors carry the path of the field.
 
 use serde::de::DeserializeOwned;
 
 use crate::{ConfigError, ConfigFault};
 
 impl ConfigError {
-    /// Refuses the field at `path`, such as `rules[1].pattern`.
+    /// An error about the field at `path`, such as `rules[1].pattern`.
     pub fn new(fault: ConfigFault, path: impl Into<String>, reason: impl Into<String>) -> Self {
         Self {
             fault,
@@ -15,12 +15,16 @@ impl ConfigError {
     }
 }
 
-/// Parses a configuration; the error names the first field that does not fit.
+/// Parses a configuration.
+///
+/// # Errors
+///
+/// The fault and path of the first invalid field.
 pub fn parse<C: DeserializeOwned>(config: &str) -> Result<C, ConfigError> {
     let mut text = serde_json::Deserializer::from_str(config);
     serde_path_to_error::deserialize(&mut text).map_err(|error| {
         let path = match error.path().to_string() {
-            // `?` is what stands for a place in text that is not JSON.
+            // `?` is the path of a position in text that is not JSON.
             root if root == "." || root == "?" => String::new(),
             path => path,
         };
@@ -29,7 +33,7 @@ pub fn parse<C: DeserializeOwned>(config: &str) -> Result<C, ConfigError> {
     })
 }
 
-/// serde tells these apart by its wording alone.
+/// serde distinguishes these errors by their text only.
 fn fault_of(reason: &str) -> ConfigFault {
     if reason.starts_with("unknown field") {
         ConfigFault::UnknownField

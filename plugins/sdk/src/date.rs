@@ -1,20 +1,18 @@
-//! Dates as BSON has them, milliseconds since 1970 in UTC, against the calendar
-//! and as text.
+//! BSON dates, in milliseconds since 1970 (UTC): calendar arithmetic and text.
 //!
-//! The calendar is the proleptic Gregorian one, as the server's; dates before
-//! 1970 come out as others do.
+//! The calendar is the proleptic Gregorian calendar, like the server's, also before 1970.
 
-/// The milliseconds of one day.
+/// The milliseconds of a day.
 pub const DAY_MS: i64 = 86_400_000;
 
-/// The days of an era of 400 years, which is when the calendar repeats.
+/// The days of an era of 400 years, the period of the calendar.
 const ERA_DAYS: i64 = 146_097;
-/// From 1 March of year 0, where an era begins, to 1 January 1970.
+/// The days from 1 March of year 0, the start of an era, to 1 January 1970.
 const DAYS_TO_1970: i64 = 719_468;
 
-/// The year, month and day of the day that a date is in.
+/// Year, month and day of a date.
 pub fn calendar_day(date: i64) -> (i64, i64, i64) {
-    // Years are counted from March: a leap day is then the last of its year.
+    // Years start in March, so that a leap day is the last day of its year.
     let days = date.div_euclid(DAY_MS) + DAYS_TO_1970;
     let day_of_era = days.rem_euclid(ERA_DAYS);
     let year_of_era =
@@ -27,7 +25,7 @@ pub fn calendar_day(date: i64) -> (i64, i64, i64) {
     (year, month, day)
 }
 
-/// The date at the beginning of a day.
+/// The date at the start of a day.
 pub fn start_of_day(year: i64, month: i64, day: i64) -> i64 {
     let year = year - i64::from(month <= 2);
     let year_of_era = year.rem_euclid(400);
@@ -37,8 +35,8 @@ pub fn start_of_day(year: i64, month: i64, day: i64) -> i64 {
     days.saturating_mul(DAY_MS)
 }
 
-/// The text that `$convert` makes of a date, as in `2018-03-27T16:58:51.538Z`;
-/// there is none outside the years 0 to 9999.
+/// The text that `$convert` makes of a date, as in `2018-03-27T16:58:51.538Z`. `None` outside the years 0 to
+/// 9999.
 pub fn to_text(date: i64) -> Option<String> {
     let (year, month, day) = calendar_day(date);
     if !(0..=9999).contains(&year) {
@@ -52,17 +50,16 @@ pub fn to_text(date: i64) -> Option<String> {
     ))
 }
 
-/// A date that was read, and whether the text says no more than the date does: a
-/// date has no microseconds.
+/// A parsed date, and whether it is exact: text may have microseconds, which a date has not.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ParsedDate {
     pub date: i64,
     pub is_exact: bool,
 }
 
-/// Reads ISO 8601: `2018-03-27`, or with a time behind `T` or a blank, as in
-/// `2018-03-27T16:58`, `…:51` and `…:51.538`, and behind that `Z`, `+01`, `+0100`
-/// or `+01:00`. Without any of these it is UTC.
+/// Parses ISO 8601: `2018-03-27`, or a time after `T` or a blank, as in `2018-03-27T16:58`, `…:51` and
+/// `…:51.538`, followed by `Z`, `+01`, `+0100` or `+01:00`. The default is UTC. `None` for other text, and for
+/// days that the calendar does not have.
 pub fn parse(text: &str) -> Option<ParsedDate> {
     let mut rest = Cursor(text.as_bytes());
     let year = rest.number(4)?;
@@ -84,11 +81,11 @@ pub fn parse(text: &str) -> Option<ParsedDate> {
     })
 }
 
-/// The part of a text that is not read yet.
+/// The rest of the text.
 struct Cursor<'a>(&'a [u8]);
 
 impl Cursor<'_> {
-    /// The milliseconds into the day, in UTC.
+    /// The time of day in milliseconds, in UTC.
     fn time(&mut self) -> Option<(i64, bool)> {
         let hour = self.number(2).filter(|hour| *hour < 24)?;
         self.expect(b":")?;
@@ -105,7 +102,7 @@ impl Cursor<'_> {
         Some((ms - self.zone()?, is_exact))
     }
 
-    /// A fraction of a second in milliseconds, and whether it is no finer.
+    /// A fraction of a second in milliseconds, and whether it is exact.
     fn fraction(&mut self) -> Option<(i64, bool)> {
         let digits = self
             .0
@@ -119,12 +116,12 @@ impl Cursor<'_> {
         Some((ms, fraction.iter().skip(3).all(|byte| *byte == b'0')))
     }
 
-    /// How far the local time is ahead, in milliseconds.
+    /// The offset of the local time from UTC, in milliseconds.
     fn zone(&mut self) -> Option<i64> {
         if self.0.is_empty() || self.expect(b"Zz").is_some() {
             return Some(0);
         }
-        // A blank may stand before an offset.
+        // A blank may precede an offset.
         let _blank = self.expect(b" ");
         let ahead = self.expect(b"+-")? == b'+';
         let hours = self.number(2).filter(|hours| *hours < 24)?;
@@ -141,7 +138,7 @@ impl Cursor<'_> {
         self.number(2).filter(|number| *number < 60)
     }
 
-    /// A number of exactly so many digits.
+    /// A number with this many digits.
     fn number(&mut self, digits: usize) -> Option<i64> {
         let (number, rest) = self.0.split_at_checked(digits)?;
         self.0 = rest;
@@ -151,7 +148,7 @@ impl Cursor<'_> {
         })
     }
 
-    /// The next byte, if it is one of `bytes`.
+    /// Takes the next byte, if it is in `bytes`.
     fn expect(&mut self, bytes: &[u8]) -> Option<u8> {
         let (first, rest) = self.0.split_first()?;
         bytes.contains(first).then(|| {
@@ -167,7 +164,7 @@ mod properties;
 mod tests {
     use super::*;
 
-    /// Every day of 2,000 years, counted one by one.
+    /// Every day of 2,000 years, by counting.
     #[test]
     fn days_are_where_the_calendar_has_them() {
         let mut date = -719_528 * DAY_MS;
@@ -229,7 +226,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_date_is_refused() {
+    fn other_text_is_refused() {
         for text in [
             "",
             "2018",

@@ -1,9 +1,8 @@
-//! Changes to one document on the way into a buffer.
+//! Edits of a document while it is copied to a buffer.
 //!
-//! Nothing is written before the first change; between two changes, bytes are
-//! copied in one run. Changes come in the order of the document, and each lies
-//! within the documents that are entered and not yet left, whose lengths are put
-//! right as they are left. The outermost document is one of them.
+//! Nothing is written before the first edit, and the bytes between two edits are copied in a single run. Edits
+//! must be in document order, inside the documents that are open. The length of a document is corrected when it
+//! is left. The outermost document must be entered too.
 //!
 //! ```
 //! use tidegate_plugin_sdk::bson::{Malformed, elements, range_in};
@@ -32,26 +31,26 @@ use std::ops::Range;
 
 use raw_bson::append;
 
-/// One document, and what of it has been written.
+/// A document, and the part of it that has been written.
 #[derive(Debug)]
 pub struct Edit<'a> {
     document: &'a [u8],
     out: &'a mut Vec<u8>,
-    /// How much of the document is behind us: copied, replaced or removed.
+    /// Bytes of the document already copied, replaced or removed.
     done: usize,
 }
 
-/// A document that is entered.
+/// A document that has been entered.
 #[derive(Debug)]
 #[must_use = "a document that is entered must be left"]
 pub struct OpenDocument {
     start: usize,
-    /// Where its length is, or will be, in the buffer.
+    /// The index of its length in the buffer, once that is written.
     length_at: usize,
 }
 
 impl<'a> Edit<'a> {
-    /// Begins with nothing changed, behind what is in `out`.
+    /// Starts without edits, after the existing contents of `out`.
     #[inline]
     pub fn new(document: &'a [u8], out: &'a mut Vec<u8>) -> Self {
         Self {
@@ -61,7 +60,7 @@ impl<'a> Edit<'a> {
         }
     }
 
-    /// Goes into the document whose length stands at `start`.
+    /// Enters the document whose length is at `start`.
     #[inline]
     pub fn enter(&self, start: usize) -> OpenDocument {
         OpenDocument {
@@ -70,7 +69,7 @@ impl<'a> Edit<'a> {
         }
     }
 
-    /// Comes out of a document that ends before `end`.
+    /// Leaves a document that ends before `end`.
     #[inline]
     pub fn leave(&mut self, entered: &OpenDocument, end: usize) {
         if self.done <= entered.start {
@@ -84,15 +83,15 @@ impl<'a> Edit<'a> {
         }
     }
 
-    /// Takes `range` out.
+    /// Removes `range`.
     #[inline]
     pub fn remove(&mut self, range: Range<usize>) {
         self.copy_until(range.start);
         self.done = range.end;
     }
 
-    /// Puts in place of `range` what `write` appends. When it answers false, or
-    /// appends what was there before, nothing changes.
+    /// Replaces `range` by the bytes that `write` appends. Returns the result of `write`. If that is false, or
+    /// the bytes are the same as before, nothing changes.
     #[inline]
     pub fn replace(
         &mut self,
@@ -110,7 +109,7 @@ impl<'a> Edit<'a> {
         fits
     }
 
-    /// Writes what is left, unless nothing changed; says whether anything did.
+    /// Copies the rest of the document, unless nothing changed. Returns whether anything did.
     #[inline]
     pub fn finish(mut self) -> bool {
         let changed = self.done > 0;

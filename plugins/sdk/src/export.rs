@@ -1,9 +1,8 @@
-//! The macro that turns a plugin type into a component's exports.
+//! The macro that exports a plugin type as a component.
 
-/// Exports a plugin: `export!(MyPlugin: route)`, `export!(MyPlugin: transform)`,
-/// `export!(MyPlugin: migrate)` or several, as in `export!(MyPlugin: route, transform)`.
-/// Once in a crate; does nothing in a native build, so that a plugin's tests run
-/// as any crate's.
+/// Exports a plugin: `export!(MyPlugin: route)`, `export!(MyPlugin: transform)`, `export!(MyPlugin: migrate)`
+/// or several, as in `export!(MyPlugin: route, transform)`. Use it once in a crate. In a native build it does
+/// nothing, so that the tests of a plugin run like those of any crate.
 #[macro_export]
 macro_rules! export {
     ($plugin:ty: $($interface:ident),+) => {

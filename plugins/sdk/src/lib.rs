@@ -1,9 +1,8 @@
-//! What a tidegate plugin is written with.
+//! The SDK for tidegate plugins.
 //!
-//! A plugin is a type that implements [`Plugin`] and [`Route`], [`Transform`] or
-//! both, and one line that exports it. Documents are raw bytes, read and written
-//! with [`bson`]; [`Transform`] has two examples. This plugin syncs nothing but
-//! one tenant's databases, and takes the prefix off their names:
+//! A plugin is a type that implements [`Plugin`] and [`Route`], [`Transform`] or both, and a line that exports
+//! it. Documents are raw bytes, read and written with [`bson`]; [`Transform`] has two examples. This plugin
+//! syncs only the databases of a tenant, and removes the prefix of their names:
 //!
 //! ```
 //! use tidegate_plugin_sdk::{ConfigError, Decision, Description, Namespace, Plugin, Route, Scope};
@@ -58,15 +57,12 @@
 //! # Ok::<(), ConfigError>(())
 //! ```
 //!
-//! The crate is a `cdylib`, built for `wasm32-unknown-unknown`; a plugin imports
-//! nothing, so what the standard library would ask of a system (files, time,
-//! randomness, printing) is not there and panics or does nothing.
+//! The crate is a `cdylib`, built for `wasm32-unknown-unknown`. A plugin imports nothing: system functions of
+//! the standard library (files, time, randomness, printing) are missing, and panic or do nothing.
 //!
-//! What the host promises and what it expects, word by word, is written in the
-//! WIT package `tidegate:plugin` (`wit/since-v1.0.0`). In short: answers depend on
-//! the arguments and the configuration alone, a panic ends the instance, and an
-//! error is a sentence for the operator that never quotes a document. That is
-//! why every method here takes `&self`: there is no state between calls.
+//! The full contract is the WIT package `tidegate:plugin` (`wit/since-v1.0.0`). In short: answers depend on the
+//! arguments and the configuration only, a panic ends the instance, and an error is a sentence for the operator
+//! that never quotes a document. There is no state between calls, so every method takes `&self`.
 
 extern crate self as tidegate_plugin_sdk;
 
@@ -106,37 +102,43 @@ pub use raw_bson as bson;
 pub use raw_bson::decimal;
 pub use transform::{DocumentFailure, Outcome, Transform, Verdict, transform_one};
 
-/// What a plugin says of itself; the fields are those of `description` in
-/// `describe.wit`.
+/// A plugin's description; the fields are those of `description` in `describe.wit`.
 #[derive(Clone, Copy, Debug)]
 pub struct Description {
     /// Lower-case words joined by hyphens.
     pub name: &'static str,
-    /// Semantic version; `env!("CARGO_PKG_VERSION")` for most.
+    /// The semantic version, usually `env!("CARGO_PKG_VERSION")`.
     pub version: &'static str,
-    /// The output contract, from 1: count up when answers change on purpose.
+    /// The version of the output contract, from 1. Raise it when answers change on purpose.
     pub semantics: u32,
-    /// How much of a document [`Transform`] has to see.
+    /// The part of a document that [`Transform`] needs.
     pub scope: Scope,
-    /// JSON Schema of [`Plugin::Config`].
+    /// The JSON Schema of [`Plugin::Config`].
     pub config_schema: &'static str,
 }
 
-/// What every plugin is: a description, and a configured instance.
+/// A plugin: its description, and a configured instance.
 pub trait Plugin: Sized {
-    /// The configuration. Derive `Deserialize` with `deny_unknown_fields`: what
-    /// does not fit is refused with the path of the field, before
-    /// [`configure`](Self::configure) sees it.
+    /// The configuration. Derive `Deserialize` with `deny_unknown_fields`: an invalid field is then refused
+    /// with its path, before [`configure`](Self::configure) runs.
     type Config: serde::de::DeserializeOwned;
 
     const DESCRIPTION: Description;
 
-    /// Called once. Do costly work here; refuse what makes no sense.
+    /// Builds an instance. Called once; do costly work here.
+    ///
+    /// # Errors
+    ///
+    /// The path and fault of a setting that the plugin cannot use.
     fn configure(config: Self::Config) -> Result<Self, ConfigError>;
 }
 
 /// Decides which namespaces are synced, and under which name.
 pub trait Route: Plugin {
-    /// An error is one sentence for the operator, and stops the sync.
+    /// Decides about a namespace.
+    ///
+    /// # Errors
+    ///
+    /// A sentence for the operator; it stops the sync.
     fn route(&self, namespace: &Namespace) -> Result<Decision, String>;
 }

@@ -1,4 +1,4 @@
-//! What a step of tidegate's own metadata implements, and running it over a batch.
+//! The trait of a migration step for tidegate's metadata, and its execution over a batch.
 
 use raw_bson::sequence;
 
@@ -7,7 +7,7 @@ use crate::{DocumentFailure, Plugin};
 
 pub use wit::Direction;
 
-/// Takes the documents of one metadata version to the next, and maybe back.
+/// Migrates documents from a metadata version to the next, and optionally back.
 ///
 /// ```
 /// use tidegate_plugin_sdk::bson::{DocumentWriter, kind};
@@ -67,10 +67,11 @@ pub use wit::Direction;
 pub trait Migrate: Plugin {
     const STEP: Step;
 
-    /// Writes what stands in place of one document: nothing, one or several, of
-    /// any metadata collection.
+    /// Writes the replacement of a document: none, one or several documents, of any metadata collection.
     ///
-    /// A [`DocumentFailure`] of either kind gives up the step.
+    /// # Errors
+    ///
+    /// A [`DocumentFailure`] of either kind aborts the step.
     fn migrate(
         &self,
         context: &Context<'_>,
@@ -79,33 +80,33 @@ pub trait Migrate: Plugin {
     ) -> Result<(), DocumentFailure>;
 }
 
-/// Which step a component is; the fields are those of `step` in `migrate.wit`.
+/// The description of a step; the fields are those of `step` in `migrate.wit`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Step {
-    /// The metadata version before the step; behind it is the one that follows.
+    /// The metadata version before the step. The step leads to the next version.
     pub from: u32,
-    /// Whether [`Direction::Back`] is answered, too.
+    /// Whether [`Direction::Back`] is supported.
     pub reversible: bool,
-    /// The collections whose documents the step wants to see.
+    /// The collections whose documents the step needs.
     pub collections: &'static [&'static str],
 }
 
-/// What is known beside the document.
+/// The context of a document.
 #[derive(Clone, Copy, Debug)]
 pub struct Context<'a> {
     pub direction: Direction,
-    /// The session document as it was before the step, as raw BSON.
+    /// The session document before the step, as raw BSON.
     pub session: &'a [u8],
-    /// The collection that the document is taken off.
+    /// The collection that the document comes from.
     pub collection: &'a str,
 }
 
-/// The documents that a step has written, by collection.
+/// The documents written by a step, by collection.
 #[derive(Debug, Default)]
 pub struct Output(Vec<wit::Documents>);
 
 impl Output {
-    /// The documents of one collection so far, one behind the other: append to them.
+    /// The concatenated documents of a collection so far; append to them.
     pub fn collection(&mut self, name: &str) -> &mut Vec<u8> {
         let known = self.0.iter().position(|one| one.collection == name);
         let at = known.unwrap_or_else(|| {
@@ -120,7 +121,7 @@ impl Output {
     }
 }
 
-/// Says which step a plugin is.
+/// The description of a plugin's step.
 pub fn step_of<P: Migrate>() -> wit::Step {
     let step = P::STEP;
     wit::Step {
@@ -134,7 +135,11 @@ pub fn step_of<P: Migrate>() -> wit::Step {
     }
 }
 
-/// Runs a step over one batch.
+/// Runs a step over a batch.
+///
+/// # Errors
+///
+/// The index and fault of a document, or the reason why the step is refused.
 pub fn migrate_batch<P: Migrate>(
     plugin: &P,
     direction: Direction,
@@ -166,8 +171,7 @@ mod tests {
     use super::*;
     use crate::{ConfigError, Description, Scope};
 
-    /// Puts documents of 5 bytes into two collections, drops those of 6, and
-    /// finds fault with those of 7 and 8.
+    /// Decides by the length of a document: 5 writes to two collections, 6 drops, 7 and 8 fail.
     struct ByLength;
 
     impl Plugin for ByLength {

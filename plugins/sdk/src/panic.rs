@@ -1,12 +1,11 @@
-//! Where the last panic was, left in memory for the host: a component has nothing
-//! to print with.
+//! Leaves the location of the last panic in memory for the host, because a component cannot print.
 
 use std::panic::PanicHookInfo;
 use std::sync::atomic::{AtomicU8, AtomicU32, Ordering::Relaxed};
 
 const TEXT_BYTES: usize = 400;
 
-/// What the host reads: a length, and that many bytes of text.
+/// The memory that the host reads: a length, followed by the text.
 #[repr(C)]
 pub struct LastPanic {
     length: AtomicU32,
@@ -20,8 +19,8 @@ pub static LAST_PANIC: LastPanic = LastPanic {
     text: [const { AtomicU8::new(0) }; TEXT_BYTES],
 };
 
-/// From now on, a panic leaves its place, and its message if that is fixed text: a
-/// message that is put together may quote a document.
+/// Installs the panic hook. It records the location, and the message only if that is a fixed text: a formatted
+/// message may quote a document.
 pub fn remember_panics() {
     std::panic::set_hook(Box::new(remember));
 }

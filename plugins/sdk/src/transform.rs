@@ -1,4 +1,4 @@
-//! What a plugin that keeps, drops and rewrites documents implements.
+//! The trait of plugins that keep, drop and rewrite documents.
 
 use raw_bson::Malformed;
 
@@ -69,9 +69,8 @@ use crate::{Namespace, Plugin};
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 ///
-/// One that rewrites a field, and copies all others as they are. It looks at
-/// one top-level field at a time, so an update of some fields is enough for it
-/// (`Scope::Delta`):
+/// A plugin that rewrites a field, and copies all others. It needs a single top-level field at a time, so that
+/// the changed fields of an update are enough (`Scope::Delta`):
 ///
 /// ```
 /// use tidegate_plugin_sdk::bson::{DocumentWriter, elements, kind};
@@ -138,12 +137,15 @@ use crate::{Namespace, Plugin};
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 pub trait Transform: Plugin {
-    /// Decides about one document, given as raw BSON.
+    /// Decides about a document, given as raw BSON.
     ///
-    /// For [`Verdict::Replace`], append the new document, as raw BSON and with
-    /// the same `_id`, to `replacement`, which may hold those of other documents
-    /// already: a [`DocumentWriter`](crate::bson::DocumentWriter) appends. For the
-    /// other verdicts, and for errors, what was appended is taken off again.
+    /// For [`Verdict::Replace`], append the new document, as raw BSON with the same `_id`, to `replacement`,
+    /// which may already hold other documents: use a [`DocumentWriter`](crate::bson::DocumentWriter). For other
+    /// verdicts, and after errors, appended bytes are discarded.
+    ///
+    /// # Errors
+    ///
+    /// A sentence for the operator that quotes nothing of the document.
     fn transform(
         &self,
         namespace: &Namespace,
@@ -152,24 +154,23 @@ pub trait Transform: Plugin {
     ) -> Result<Verdict, DocumentFailure>;
 }
 
-/// What becomes of one document.
+/// The decision about a document.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Verdict {
-    /// Written as it came.
+    /// Write the document unchanged.
     Keep,
-    /// Not on the destination.
+    /// Do not write the document to the destination.
     Drop,
-    /// The appended document is written in its place.
+    /// Write the appended document instead.
     Replace,
 }
 
-/// Why a document has no verdict. Each holds one sentence for the operator,
-/// which says nothing of the document's contents.
+/// The reason why a document has no verdict: a sentence for the operator that quotes nothing of the document.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum DocumentFailure {
-    /// This document is at fault; others may be fine.
+    /// The fault is in this document; others may be fine.
     Document(String),
-    /// The plugin cannot go on, whatever the document.
+    /// The plugin cannot continue, with any document.
     Fatal(String),
 }
 
@@ -189,18 +190,22 @@ impl From<Malformed> for DocumentFailure {
     }
 }
 
-/// What became of one document, with the new one if there is one.
+/// The outcome for a document, with the new document if there is any.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Outcome {
     /// [`Verdict::Keep`].
     Keep,
     /// [`Verdict::Drop`].
     Drop,
-    /// [`Verdict::Replace`], by this document.
+    /// [`Verdict::Replace`], with the new document.
     Replace(Vec<u8>),
 }
 
-/// Runs a plugin over one document, as a test does.
+/// Runs a plugin over a document, for tests.
+///
+/// # Errors
+///
+/// The plugin's failure.
 pub fn transform_one<P: Transform>(
     plugin: &P,
     namespace: &Namespace,

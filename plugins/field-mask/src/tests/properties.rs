@@ -1,4 +1,4 @@
-//! What holds for every document: untouched bytes stay, and answers repeat.
+//! Properties of every document: bytes outside of the rules stay, and answers repeat.
 
 use bson::{Bson, DateTime, Document, oid::ObjectId};
 use proptest::prelude::*;
@@ -16,7 +16,7 @@ const RULES: &str = r#"[
     {"path": "d.a.b", "action": "drop"}
 ]"#;
 
-/// Values of every shape, over few names, so that rules often meet them.
+/// Values of all shapes with few names, so that rules often apply.
 fn value() -> impl Strategy<Value = Bson> {
     let leaf = prop_oneof![
         any::<i32>().prop_map(Bson::Int32),
@@ -41,7 +41,7 @@ fn document(value: impl Strategy<Value = Bson>) -> impl Strategy<Value = Documen
         .prop_map(|fields| fields.into_iter().collect())
 }
 
-/// The top-level elements: names, and all of it as stored.
+/// The names and stored bytes of the top-level elements.
 fn fields(document: &[u8]) -> Vec<(&[u8], &[u8])> {
     elements(document)
         .expect("BSON")
@@ -58,7 +58,7 @@ fn find<'a>(fields: &[(&[u8], &'a [u8])], name: &[u8]) -> Option<&'a [u8]> {
 
 proptest! {
     #[test]
-    fn what_no_rule_reaches_stays_as_it_is(document in document(value())) {
+    fn fields_without_a_rule_stay_unchanged(document in document(value())) {
         let plugin = with_rules(RULES);
         let before = document.to_vec().expect("BSON");
         let (verdict, after) = run(&plugin, &before).expect("no rule fails");

@@ -1,4 +1,4 @@
-//! Configurations that are refused, and which field is at fault.
+//! Refused configurations, each with the field at fault.
 
 use tidegate_plugin_sdk::{ConfigFault, Plugin};
 
@@ -16,7 +16,7 @@ fn refused(config: &str, fault: ConfigFault, path: &str) {
 }
 
 #[test]
-fn a_rule_has_what_its_action_needs() {
+fn a_rule_needs_the_options_of_its_action() {
     let drop = r#""action": "drop""#;
     let set = r#""path": "a", "action": "set""#;
     let hash = r#""path": "a", "action": "hash""#;

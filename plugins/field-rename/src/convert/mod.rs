@@ -1,4 +1,4 @@
-//! Values of one type into another.
+//! Conversion of values to other types.
 
 mod value;
 
@@ -23,7 +23,7 @@ pub(crate) struct ConvertRule {
     pub(crate) lossy: LossPolicy,
 }
 
-/// What a value is converted to, by the names of `$convert`.
+/// The type to convert to, by its name in `$convert`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) enum Target {
@@ -37,7 +37,7 @@ pub(crate) enum Target {
     ObjectId,
 }
 
-/// What becomes of a value that cannot be converted.
+/// The fate of a value that cannot be converted.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) enum ErrorPolicy {
@@ -48,7 +48,7 @@ pub(crate) enum ErrorPolicy {
     Drop,
 }
 
-/// What becomes of null.
+/// The fate of null.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) enum NullPolicy {
@@ -62,10 +62,10 @@ pub(crate) enum NullPolicy {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) enum LossPolicy {
-    /// Then the value cannot be converted.
+    /// A loss is an error.
     #[default]
     Fail,
-    /// They are lost, as with `$convert`.
+    /// Digits are dropped, as by `$convert`.
     Allow,
 }
 
@@ -104,7 +104,7 @@ impl ConvertRule {
         Ok(walk.finish())
     }
 
-    /// Converts a value; of an array, each element.
+    /// Converts a value, or each element of an array.
     fn value<'a>(&self, walk: &mut Walk<'a>, place: &Place<'a>) -> Result<(), Failure> {
         check_depth(place.depth)?;
         match place.element.kind {

@@ -1,4 +1,4 @@
-//! Conversions against what the server itself answers, and where they differ.
+//! Conversions against the server's own answers, and the differences from them.
 
 use tidegate_plugin_sdk::bson::{Value, kind};
 use tidegate_plugin_sdk::decimal::Decimal;
@@ -19,7 +19,7 @@ const TARGETS: [Target; 8] = [
     Target::ObjectId,
 ];
 
-/// Texts that the server takes for dates and that are not the ISO 8601 of here.
+/// Texts that the server accepts as dates, and that are not in the supported part of ISO 8601.
 const OTHER_DATES: [&str; 6] = [
     "20180303",
     "20180303T102030Z",
@@ -36,7 +36,7 @@ struct Owned {
 }
 
 impl Owned {
-    /// Reads `02:0500…`.
+    /// Parses `02:0500…`.
     fn parse(cell: &str) -> Self {
         let (kind, bytes) = cell.split_once(':').expect(cell);
         let byte = |digits: &str| u8::from_str_radix(digits, 16).expect(cell);
@@ -99,7 +99,7 @@ impl Owned {
     }
 }
 
-/// Whether an answer that is not the server's says the same, or more exactly.
+/// Whether an answer other than the server's means the same, or is more exact.
 fn is_better(before: &Owned, ours: Option<&Owned>, servers: Option<&Owned>) -> bool {
     match (ours, servers, before.value().as_f64()) {
         (None, Some(_), _) => before
@@ -118,7 +118,7 @@ fn is_better(before: &Owned, ours: Option<&Owned>, servers: Option<&Owned>) -> b
             _ => false,
         },
         (Some(ours), Some(servers), None) => ours.is_nan() && servers.is_nan(),
-        // The manual has the whole part in range; the server wants all of it there.
+        // By the manual the whole part must be in range; the server requires it of the whole number.
         (Some(ours), None, Some(double)) => ours.kind == kind::INT32 && double.fract() != 0.0,
         _ => false,
     }
@@ -219,7 +219,7 @@ fn the_text_of_a_double_says_it_all() {
     }
 }
 
-/// Finding 50: what the page's table says of differences, with what mongod 6.0.5 answers beside it.
+/// Finding 50: the differences in the table of the page, each with the answer of mongod 6.0.5.
 #[test]
 fn f50_the_differences_that_the_page_names() {
     let decimal = |text: &str| Owned {

@@ -1,7 +1,7 @@
-//! One value into another type, by the tables of the server's `$convert`.
+//! Conversion of a value, by the tables of the server's `$convert`.
 //!
-//! It differs where the server loses something: see [`LossPolicy`], and the text and
-//! the decimal of a double, which are exact here.
+//! Differs from the server where that loses digits: see [`LossPolicy`]. The text and the decimal of a double
+//! are exact here.
 
 use tidegate_plugin_sdk::bson::{Value, kind};
 use tidegate_plugin_sdk::date;
@@ -9,14 +9,14 @@ use tidegate_plugin_sdk::decimal::{Conversion, Decimal};
 
 use super::{LossPolicy, Target};
 
-/// Why a value is not converted.
+/// The reason why a value is not converted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Refusal {
-    /// There is no conversion between the two types.
+    /// No conversion exists between the two types.
     Type,
-    /// The text does not say a value of the type.
+    /// The text does not represent a value of the type.
     Text,
-    /// The type has no such value.
+    /// The value is out of the range of the type.
     Range,
     /// Digits would be lost.
     Lossy,
@@ -26,13 +26,13 @@ impl Refusal {
     pub(crate) fn reason(self) -> &'static str {
         match self {
             Self::Type => "there is no conversion between these types",
-            Self::Text => "the text does not say such a value",
+            Self::Text => "the text does not represent such a value",
             Self::Range => "it is out of range",
             Self::Lossy => "digits would be lost",
         }
     }
 
-    /// The option of the rule that is about it.
+    /// The option of the rule that governs this case.
     pub(crate) fn option(self) -> &'static str {
         match self {
             Self::Lossy => "lossy",
@@ -41,7 +41,7 @@ impl Refusal {
     }
 }
 
-/// A value, read by its type.
+/// A value decoded by its type.
 #[derive(Clone, Copy, Debug)]
 enum Source<'a> {
     Bool(bool),
@@ -58,7 +58,7 @@ enum Source<'a> {
 
 use Source::{Bool, Date, Double, Int, Long, ObjectId, Other, Text, Timestamp};
 
-/// Appends the converted value; after a refusal, what was appended means nothing.
+/// Appends the converted value. After a refusal, the appended bytes are meaningless.
 pub(super) fn write(
     value: Value<'_>,
     to: Target,
@@ -118,7 +118,7 @@ fn read(value: Value<'_>) -> Source<'_> {
     source.unwrap_or(Other)
 }
 
-/// Refuses what is not exact, unless the rule allows it.
+/// Refuses an inexact conversion, unless the rule allows it.
 fn checked<T>(converted: Conversion<T>, lossy: LossPolicy) -> Result<T, Refusal> {
     if converted.is_exact || lossy == LossPolicy::Allow {
         Ok(converted.value)
@@ -138,7 +138,7 @@ fn in_range<T: TryFrom<i128>>(whole: i128) -> Result<T, Refusal> {
     T::try_from(whole).map_err(|_out_of_range| Refusal::Range)
 }
 
-/// A whole number, of whatever size: the fraction is cut off.
+/// The integer part of a number, of any size.
 fn integer(source: Source<'_>, lossy: LossPolicy) -> Result<i128, Refusal> {
     let whole = match source {
         Bool(truth) => exact(truth.into()),
@@ -203,7 +203,7 @@ fn decimal(source: Source<'_>) -> Result<Conversion<Decimal>, Refusal> {
     })
 }
 
-/// Zero is false, and all else is true, whatever a text says.
+/// Zero is false, everything else is true, including any text.
 fn truth(source: Source<'_>) -> bool {
     match source {
         Bool(truth) => truth,
@@ -262,8 +262,8 @@ fn text(source: Source<'_>) -> Result<String, Refusal> {
     })
 }
 
-/// The fewest digits that say it all, in the server's form: an exponent has at
-/// least two digits, and stands below 0.0001 and from 10^16 on.
+/// The shortest exact representation, in the server's form: an exponent has at least two digits, and appears
+/// below 0.0001 and from 10^16 on.
 fn double_text(double: f64) -> String {
     if double.is_infinite() {
         return if double > 0.0 {

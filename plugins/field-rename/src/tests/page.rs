@@ -1,4 +1,4 @@
-//! The example of `docs/plugins/field-rename.md` does what the page says.
+//! The example of `docs/plugins/field-rename.md` works as documented.
 
 use bson::{Bson, Decimal128, doc};
 use serde_json::Value as Json;
@@ -9,7 +9,7 @@ use super::{FieldRename, check};
 const PAGE: &str = include_str!("../../../../docs/plugins/field-rename.md");
 
 #[test]
-fn the_example_does_what_the_page_says() {
+fn the_example_works_as_documented() {
     let (_, example) = PAGE.split_once("```json").expect("an example");
     let (example, _) = example.split_once("```").expect("its end");
     let example: Json = serde_json::from_str(example).expect("JSON");

@@ -1,4 +1,4 @@
-//! What holds for every document: untouched bytes stay, and answers repeat.
+//! Properties of every document: bytes outside of the rules stay, and answers repeat.
 
 use bson::{Bson, DateTime, Document, oid::ObjectId};
 use proptest::prelude::*;
@@ -14,7 +14,7 @@ const RULES: &str = r#"[
     {"copy": {"from": "_id", "to": "g.h", "ifExists": "keep"}}
 ]"#;
 
-/// Values of every shape, over few names, so that rules often meet them.
+/// Values of all shapes with few names, so that rules often apply.
 fn value() -> impl Strategy<Value = Bson> {
     let leaf = prop_oneof![
         any::<i32>().prop_map(Bson::Int32),
@@ -38,7 +38,7 @@ fn document(value: impl Strategy<Value = Bson>) -> impl Strategy<Value = Documen
         .prop_map(|fields| fields.into_iter().collect())
 }
 
-/// The top-level elements that no rule is about, as stored.
+/// The stored bytes of the top-level elements that no rule concerns.
 fn untouched(document: &[u8]) -> Vec<&[u8]> {
     elements(document)
         .expect("BSON")
@@ -50,7 +50,7 @@ fn untouched(document: &[u8]) -> Vec<&[u8]> {
 
 proptest! {
     #[test]
-    fn what_no_rule_reaches_stays_as_it_is(document in document(value())) {
+    fn fields_without_a_rule_stay_unchanged(document in document(value())) {
         let plugin = with_rules(RULES);
         let before = document.to_vec().expect("BSON");
         let outcome = run(&plugin, &before);

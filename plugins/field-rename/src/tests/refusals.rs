@@ -1,4 +1,4 @@
-//! Configurations that are refused, and which field is at fault.
+//! Refused configurations, each with the field at fault.
 
 use tidegate_plugin_sdk::{ConfigFault, Plugin};
 
@@ -17,7 +17,7 @@ fn refused(rule: &str, fault: ConfigFault, field: &str) {
 }
 
 #[test]
-fn a_rule_has_what_it_needs() {
+fn a_rule_needs_its_fields() {
     let rename = |fields: &str| format!(r#""rename": {{{fields}}}"#);
     let convert = |fields: &str| format!(r#""convert": {{{fields}}}"#);
     for (rule, fault, field) in [

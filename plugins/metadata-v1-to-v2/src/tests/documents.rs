@@ -1,5 +1,5 @@
-//! What hosts of version 1 write, field by field in their order; each with a field
-//! that nobody knows, which has to stay.
+//! Documents as hosts of version 1 write them, field by field in their order, each with an unknown field that
+//! has to stay.
 
 use bson::{RawDocumentBuf, Timestamp, rawdoc};
 
@@ -80,7 +80,7 @@ pub(super) fn partition() -> RawDocumentBuf {
     rawdoc! {
         "_id": "000102030405060708090a0b0c0dfeff.3",
         "namespaceId": "000102030405060708090a0b0c0dfeff",
-        // The value is a user's: a field of that name inside is none of ours.
+        // A user's value: a field of that name inside it is not metadata.
         "lower": { "_id": { "term": "winter", "pinned": 1 } },
         "lastId": { "_id": 12 },
         "documents": 3_i64,

@@ -1,4 +1,4 @@
-//! Documents that no host writes, and syncs that version 1 could not go on with.
+//! Documents that no host writes, and syncs that version 1 could not continue.
 
 use bson::{Bson, Document, doc};
 use tidegate_plugin_sdk::{Direction, DocumentFailure};
@@ -8,7 +8,7 @@ use super::{edited, migrate};
 
 type Edit = fn(&mut Document);
 
-/// What is said of the session after an edit.
+/// The message for the session after an edit.
 fn said_of_session(direction: Direction, edit: Edit) -> DocumentFailure {
     let session = edited(&session_0_1_1(), edit);
     migrate(direction, "session", session.as_bytes()).expect_err("a failure")
@@ -79,7 +79,7 @@ fn a_document_that_no_host_writes_is_named_with_the_field() {
 }
 
 #[test]
-fn what_is_not_of_version_2_either_does_not_go_back() {
+fn a_session_of_another_version_does_not_go_back() {
     let cases: [(Edit, &str); 6] = [
         (|s| drop(s.remove("state")), "it has no state"),
         (|s| drop(s.insert("phase", 7)), "phase is of the type int"),

@@ -1,5 +1,5 @@
-//! No pattern makes the parser or the matcher panic, and one that is accepted has an answer for every name that a server can
-//! have, the same one in a group of its own.
+//! Parser and matcher never panic, and an accepted pattern has an answer for every name that a server can have.
+//! The answer is the same when the pattern is put into a group.
 
 #![no_main]
 
@@ -23,7 +23,8 @@ fuzz_target!(|input: (&str, &str, u8)| {
     };
     let answer = regex.is_match(text);
     assert!(answer.is_ok() || text.len() > LONGEST_NAME);
-    // Verbs stand at the beginning of a pattern alone. A pattern of another shape may be refused.
+    // Verbs are allowed only at the start of a pattern. The grouped pattern may be refused for its different
+    // shape.
     if !pattern.starts_with("(*")
         && let Ok(grouped) = Regex::new(&format!("(?:{pattern})"), &options)
     {

@@ -3,14 +3,14 @@
 use super::super::class::{self, CharSet};
 use super::{Assertion, Node, Parser};
 
-/// One member of a class.
+/// A member of a class.
 enum Item {
     Char(char),
     Set(CharSet),
 }
 
 impl Parser {
-    /// Behind the opening bracket.
+    /// Parses a class after its opening bracket.
     pub(super) fn bracket(&mut self) -> Result<Node, String> {
         if let Some(ahead) = self.word_edge() {
             return self.unrepeated(word_edge(ahead, self.flags.ucp));
@@ -19,7 +19,7 @@ impl Parser {
             return self.fail("a class such as `[:alpha:]` needs brackets of its own around it");
         }
         let negate = self.negation();
-        // Case is folded for what is written as characters, not for named sets.
+        // Case is folded for literal characters, not for named sets.
         let mut chars = CharSet::empty();
         let mut sets = CharSet::empty();
         let mut first = true;
@@ -44,7 +44,7 @@ impl Parser {
         }))
     }
 
-    /// `[[:<:]]` and `[[:>:]]`; true for the first. Nothing else may be in the class.
+    /// `[[:<:]]` (true) and `[[:>:]]` (false), which must be alone in their class.
     fn word_edge(&mut self) -> Option<bool> {
         if self.eat("[:<:]]") {
             Some(true)
@@ -55,7 +55,7 @@ impl Parser {
         }
     }
 
-    /// A leading `^`, also behind quotes of nothing.
+    /// Takes a leading `^`, also after empty quotes.
     fn negation(&mut self) -> bool {
         let mut negate = false;
         loop {
@@ -67,7 +67,7 @@ impl Parser {
         }
     }
 
-    /// The next member; nothing at the closing bracket.
+    /// The next member; `None` at the closing bracket.
     fn bracket_item(&mut self, first: bool) -> Result<Option<Item>, String> {
         self.skip_quotes();
         let Some(c) = self.next() else {
@@ -97,8 +97,7 @@ impl Parser {
         }
     }
 
-    /// The end of a range that begins with `from`, or `from` itself where the
-    /// hyphen is a literal.
+    /// The end of a range that starts with `from`, or `from` itself if the hyphen is a literal.
     fn range_end(&mut self, from: char) -> Result<char, String> {
         while self.eat("\\E") {
             self.quoted = false;
@@ -140,7 +139,7 @@ impl Parser {
         }
     }
 
-    /// `[:name:]`, behind its opening bracket. Anything else is a literal bracket.
+    /// `[:name:]`, after its opening bracket. Any other bracket is a literal.
     fn posix(&mut self) -> Result<Option<CharSet>, String> {
         let Some(end) = self.posix_end() else {
             return Ok(None);
@@ -163,7 +162,7 @@ impl Parser {
         }
     }
 
-    /// Where the closing mark of `[:name:]`, `[.name.]` or `[=name=]` stands.
+    /// The position of the closing mark of `[:name:]`, `[.name.]` or `[=name=]`.
     fn posix_end(&self) -> Option<usize> {
         let mark = self.peek().filter(|c| matches!(c, ':' | '.' | '='))?;
         let mut at = self.at + 1;
@@ -180,7 +179,7 @@ impl Parser {
     }
 }
 
-/// A word begins (`ahead`) or ends here.
+/// The start of a word (`ahead`) or its end.
 fn word_edge(ahead: bool, ucp: bool) -> Node {
     let word = class::of_escape('w', ucp).unwrap_or_else(CharSet::empty);
     Node::Concat(vec![

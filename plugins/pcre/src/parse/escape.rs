@@ -1,13 +1,13 @@
-//! Everything that begins with a backslash.
+//! Constructs that start with a backslash.
 
 use super::super::class;
 use super::{Assertion, Node, Parser};
 
-/// Numbers over this are an error even where they would be octal.
+/// Larger numbers are an error, even in octal.
 const MAX_REFERENCE: usize = 2_147_483_647;
 
 impl Parser {
-    /// Behind the backslash, outside of brackets.
+    /// Parses an escape after its backslash, outside of brackets.
     pub(super) fn escape(&mut self) -> Result<Node, String> {
         let Some(c) = self.next() else {
             return self.fail("the pattern ends with a backslash");
@@ -34,7 +34,7 @@ impl Parser {
         })
     }
 
-    /// True at a brace that is no quantifier.
+    /// Whether a brace follows that is no quantifier.
     fn names_character(&mut self) -> Result<bool, String> {
         let start = self.at;
         let names = self.eat("{") && self.counts()?.is_none();
@@ -49,7 +49,7 @@ impl Parser {
         }
     }
 
-    /// The character that an escape stands for, in brackets or out of them.
+    /// The character that an escape represents, inside or outside of brackets.
     pub(super) fn escaped_char(&mut self, c: char) -> Result<Option<char>, String> {
         Ok(Some(match c {
             'a' => '\u{07}',
@@ -94,7 +94,7 @@ impl Parser {
         self.code_point(u32::from_str_radix(&digits, 8).ok())
     }
 
-    /// Up to `more` octal digits behind those of `value`.
+    /// Up to `more` octal digits after the digits of `value`.
     pub(super) fn octal(&mut self, mut value: u32, more: u32) -> Result<char, String> {
         for _ in 0..more {
             let Some(digit) = self.peek().and_then(|c| c.to_digit(8)) else {
@@ -165,7 +165,7 @@ impl Parser {
         }
     }
 
-    /// Negative numbers count back from here.
+    /// Negative numbers count back from the current group.
     fn absolute(&self, number: i32) -> Option<usize> {
         let distance = usize::try_from(number.unsigned_abs()).ok()?;
         match number {
@@ -177,9 +177,9 @@ impl Parser {
         }
     }
 
-    /// `\1` to `\7` are groups always; higher numbers if there are as many up to
-    /// here, and octal if not. An `\8` or `\9` that is neither is refused: some
-    /// servers read it as a digit, some do not compile it.
+    /// `\1` to `\7` are always backreferences; higher numbers are backreferences if there are enough groups so
+    /// far, otherwise octal. Any other `\8` or `\9` is refused: some servers read a digit, others do not
+    /// compile it.
     fn number_reference(&mut self, first: char) -> Result<Node, String> {
         let start = self.at;
         self.at -= 1;
@@ -225,7 +225,7 @@ impl Parser {
     }
 }
 
-/// What an escape says of the position, rather than of a character.
+/// The assertion that an escape makes about the position.
 fn position(escape: char) -> Option<Node> {
     Some(Node::Assert(match escape {
         'A' | 'G' => Assertion::Start,
@@ -233,13 +233,13 @@ fn position(escape: char) -> Option<Node> {
         'Z' => Assertion::EndOrFinalNewline,
         'b' => Assertion::WordBoundary,
         'B' => Assertion::NotWordBoundary,
-        // It moves where the match begins, which nobody asks for here.
+        // Moves the start of the match, which is not reported here.
         'K' => return Some(Node::Empty),
         _ => return None,
     }))
 }
 
-/// `\R`: any line break, `\r\n` as one.
+/// `\R`: any line break, with `\r\n` as a single break.
 fn line_break() -> Node {
     let one = |c| Node::One(class::of_ranges(&[(c, c)]));
     Node::Atomic(Box::new(Node::Alternate(vec![

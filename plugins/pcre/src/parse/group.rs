@@ -1,12 +1,12 @@
-//! Everything that begins with a parenthesis.
+//! Constructs that start with a parenthesis.
 
 use super::{Node, Parser, one_of};
 
-/// The longest name of a group.
+/// The maximum length of a group's name.
 const MAX_NAME: usize = 32;
 
 impl Parser {
-    /// Behind the opening parenthesis.
+    /// Parses a group after its opening parenthesis.
     pub(super) fn group(&mut self) -> Result<Node, String> {
         if self.peek() == Some('*') {
             return self.fail("control verbs such as `(*SKIP)` are not supported");
@@ -54,7 +54,7 @@ impl Parser {
         }
     }
 
-    /// Up to the closing parenthesis. Flags that are switched inside end there.
+    /// Parses up to the closing parenthesis. Flags switched inside are reset there.
     fn enclosed(&mut self) -> Result<Node, String> {
         Ok(one_of(self.enclosed_alternatives()?))
     }
@@ -77,7 +77,7 @@ impl Parser {
         })
     }
 
-    /// Each alternative has a width of its own: `(?<!a|bc)` is `(?<!a)(?<!bc)`, and
+    /// Splits the alternatives, which may have different widths: `(?<!a|bc)` is `(?<!a)(?<!bc)`, and
     /// `(?<=a|bc)` is `(?>(?<=a)|(?<=bc))`.
     fn look_behind(&mut self, negate: bool) -> Result<Node, String> {
         let mut looks = Vec::new();
@@ -126,7 +126,7 @@ impl Parser {
         Ok(Node::Capture(group, Box::new(node)))
     }
 
-    /// `(?i)`, `(?i-s)`, and the same with `:…`.
+    /// `(?i)`, `(?i-s)`, and both with `:…`.
     fn flags_group(&mut self) -> Result<Node, String> {
         let before = self.flags;
         let mut flags = self.flags;

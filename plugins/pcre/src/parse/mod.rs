@@ -1,5 +1,5 @@
-//! A pattern into a syntax tree. Refuses what it does not know; a construct that
-//! PCRE has and the matcher does not is refused by its name.
+//! Parses a pattern into a syntax tree. Unknown syntax is refused; constructs of PCRE that are not supported
+//! are refused by name.
 
 mod bracket;
 mod escape;
@@ -10,11 +10,11 @@ pub(super) use node::{Assertion, Greed, Node};
 
 use super::class::{self, CharSet};
 
-/// PCRE's own limits.
+/// Limits of PCRE.
 const MAX_DEPTH: u32 = 250;
 const MAX_COUNT: u32 = 65_535;
 
-/// What the options, `(?imsx)` and `(*UCP)` switch.
+/// The flags of options, `(?imsx)` and `(*UCP)`.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Flags {
     pub(super) ignore_case: bool,
@@ -37,7 +37,7 @@ impl Flags {
         Ok(flags)
     }
 
-    /// False for a letter that is no flag.
+    /// Returns false for a letter that is no flag.
     fn set(&mut self, letter: char, on: bool) -> bool {
         match letter {
             'i' => self.ignore_case = on,
@@ -50,14 +50,14 @@ impl Flags {
     }
 }
 
-/// A whole pattern.
+/// A parsed pattern.
 pub(super) struct ParsedPattern {
     pub(super) node: Node,
-    /// The characters of words, to `\b`.
+    /// The word characters, for `\b`.
     pub(super) word: CharSet,
 }
 
-/// The groups of a pattern, which references may name before they stand there.
+/// The groups of a pattern. References may precede their group.
 #[derive(Clone, Default)]
 struct Groups {
     count: usize,
@@ -66,7 +66,7 @@ struct Groups {
 
 pub(super) fn parse(pattern: &str, flags: Flags) -> Result<ParsedPattern, String> {
     let (pattern, flags) = leading_verbs(pattern, flags);
-    // The first pass is for the groups alone: references are looked up in the second.
+    // The first pass collects the groups, the second resolves references.
     let mut first = Parser::new(pattern, flags, None);
     first.whole()?;
     let mut second = Parser::new(pattern, flags, Some(first.groups));
@@ -96,11 +96,11 @@ struct Parser {
     at: usize,
     flags: Flags,
     depth: u32,
-    /// Between `\Q` and `\E`.
+    /// Whether the position is between `\Q` and `\E`.
     quoted: bool,
-    /// The groups opened up to here.
+    /// The groups opened so far.
     groups: Groups,
-    /// Those of them that are not closed yet.
+    /// The groups that are not closed yet.
     open: Vec<usize>,
     /// All groups, in the second pass.
     all_groups: Option<Groups>,
@@ -123,7 +123,7 @@ impl Parser {
     fn whole(&mut self) -> Result<Node, String> {
         let node = one_of(self.alternatives()?);
         match self.peek() {
-            // The server before 6.1 does not compile it.
+            // Servers before 6.1 do not compile it.
             None if self.quoted => self.fail("`\\Q` is not closed by `\\E`"),
             None => Ok(node),
             Some(_) => self.fail("a closing parenthesis without an opening one"),
@@ -140,7 +140,7 @@ impl Parser {
         Some(c)
     }
 
-    /// Takes `text` if it stands here.
+    /// Consumes `text` if it is next.
     fn eat(&mut self, text: &str) -> bool {
         let rest = self.pattern.get(self.at..).unwrap_or_default();
         let found = text
@@ -153,7 +153,7 @@ impl Parser {
         found
     }
 
-    /// What stands before `end`, which is taken, too.
+    /// Consumes text up to and including `end`, and returns it without `end`.
     fn until(&mut self, end: char, what: &str) -> Result<String, String> {
         let mut text = String::new();
         loop {
@@ -210,7 +210,7 @@ impl Parser {
         })
     }
 
-    /// Steps over `\Q`, `\E`, comments, and what `x` leaves out.
+    /// Skips `\Q`, `\E`, comments, and characters ignored by the `x` flag.
     fn skip_ignored(&mut self) -> Result<(), String> {
         loop {
             self.skip_extended()?;
@@ -228,12 +228,12 @@ impl Parser {
         }
     }
 
-    /// Steps over the white space and the comments of `x`.
+    /// Skips the white space and comments of the `x` flag.
     fn skip_extended(&mut self) -> Result<(), String> {
         while self.flags.extended && !self.quoted {
             match self.peek() {
                 Some('\t'..='\r' | ' ') => self.at += 1,
-                // The server before 6.1 does not compile a comment without its newline.
+                // Servers before 6.1 do not compile a comment without its newline.
                 Some('#') => {
                     self.until('\n', "a comment")?;
                 }
@@ -278,7 +278,7 @@ impl Parser {
         }
     }
 
-    /// Refuses a quantifier behind what can have none.
+    /// Refuses a quantifier after a node that cannot be repeated.
     fn unrepeated(&mut self, node: Node) -> Result<Node, String> {
         match self.quantifier()? {
             Some(_) => self.fail("there is nothing to repeat"),
@@ -295,7 +295,7 @@ impl Parser {
         })
     }
 
-    /// How often what stands before is repeated. A brace that counts nothing is a literal.
+    /// Parses a quantifier. A brace without counts is a literal.
     fn quantifier(&mut self) -> Result<Option<(u32, Option<u32>)>, String> {
         self.skip_ignored()?;
         if self.quoted {
@@ -337,7 +337,7 @@ impl Parser {
         Ok(Some((min, max)))
     }
 
-    /// A decimal number; the largest there is for one that is too large.
+    /// A decimal number, saturating.
     fn digits(&mut self) -> Option<u32> {
         let mut number = None;
         while let Some(digit) = self.peek().and_then(|c| c.to_digit(10)) {
@@ -360,7 +360,7 @@ impl Parser {
     }
 }
 
-/// Any of the alternatives.
+/// Any of these alternatives.
 fn one_of(mut nodes: Vec<Node>) -> Node {
     if nodes.len() == 1 {
         nodes.remove(0)
@@ -369,7 +369,7 @@ fn one_of(mut nodes: Vec<Node>) -> Node {
     }
 }
 
-/// What `x` leaves out on servers from 6.1 on, and earlier ones read as it stands.
+/// Characters that the `x` flag skips on servers from 6.1 on, and that earlier servers take literally.
 fn is_later_pattern_space(c: char) -> bool {
     matches!(
         c,

@@ -10,10 +10,10 @@ pub(in super::super) enum Node {
     Concat(Vec<Node>),
     Alternate(Vec<Node>),
     Capture(usize, Box<Node>),
-    /// A group that captures nothing.
+    /// A group without capture.
     Group(Box<Node>),
     Atomic(Box<Node>),
-    /// Looks on from here, or from `back` characters before.
+    /// Matches ahead from here, or from `back` characters before.
     Look {
         back: usize,
         negate: bool,
@@ -50,7 +50,7 @@ pub(in super::super) enum Greed {
 }
 
 impl Node {
-    /// The number of characters that every match of the node has.
+    /// The number of characters of every match of the node, if it is fixed.
     pub(in super::super) fn width(&self) -> Option<usize> {
         match self {
             Self::Empty | Self::Assert(_) | Self::Look { .. } => Some(0),
@@ -62,7 +62,7 @@ impl Node {
                 widths.all(|width| width == Some(first)).then_some(first)
             }
             Self::Capture(_, node) | Self::Group(node) | Self::Atomic(node) => node.width(),
-            // The servers do not know the width of a group that is never there.
+            // Servers do not know the width of a group with a maximum of zero.
             Self::Repeat {
                 node, max: Some(0), ..
             } if matches!(**node, Self::Capture(..) | Self::Group(_)) => None,
@@ -72,7 +72,7 @@ impl Node {
             Self::Repeat { .. } | Self::Backreference { .. } => None,
         }
     }
-    /// Whether it may match without consuming a character; true where that is not known.
+    /// Whether the node may match without consuming a character; true if unknown.
     pub(in super::super) fn can_be_empty(&self) -> bool {
         match self {
             Self::One(_) => false,

@@ -1,5 +1,5 @@
-//! No batch makes the SDK panic, and an outcome is what the contract asks for:
-//! a verdict for each document, or none, and as many replacements as it says.
+//! The SDK never panics on a batch, and its outcome follows the contract: a verdict for each document or none
+//! at all, and one replacement for each verdict that replaces.
 
 #![no_main]
 
@@ -11,7 +11,7 @@ use tidegate_plugin_sdk::{
     transform_batch,
 };
 
-/// Drops documents without `a`, rewrites those whose `a` is a number, keeps the rest.
+/// Drops documents without `a`, rewrites documents whose `a` is a number, keeps the rest.
 struct Mixed;
 
 impl Plugin for Mixed {

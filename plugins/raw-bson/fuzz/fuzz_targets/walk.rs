@@ -1,5 +1,5 @@
-//! No bytes make the walker, the validation, a path or a comparison panic, and
-//! what is valid is the same when it is written anew.
+//! Walker, validation, paths and comparison never panic, and a valid document keeps its bytes when it is
+//! rewritten.
 
 #![no_main]
 
@@ -20,7 +20,7 @@ fuzz_target!(|data: &[u8]| {
         assert_eq!(validate_layout(data), Ok(()));
     }
     if validate_layout(data).is_ok() {
-        assert_eq!(written_anew(data).as_deref(), Ok(data));
+        assert_eq!(rewritten(data).as_deref(), Ok(data));
         assert_eq!(copied_in_runs(data).as_deref(), Ok(data));
         assert_eq!(follow(data).err().or(order(data).err()), None);
     }
@@ -43,7 +43,7 @@ fn walk(document: &[u8]) -> Result<(), Malformed> {
     Ok(())
 }
 
-/// Follows some paths, and visits no more than there is.
+/// Follows a few paths; no path visits more values than the document has.
 fn follow(document: &[u8]) -> Result<(), Malformed> {
     for path in ["a", "a.b", "a.0", "a.b.c", "a.0.b", "0.0.0"] {
         let Ok(path) = Path::parse(path) else {
@@ -59,7 +59,7 @@ fn follow(document: &[u8]) -> Result<(), Malformed> {
     Ok(())
 }
 
-/// Compares each element with the one before it, both ways.
+/// Compares each element with the previous element, both ways.
 fn order(document: &[u8]) -> Result<(), Malformed> {
     let mut before: Option<Value<'_>> = None;
     for element in elements(document)? {
@@ -78,7 +78,7 @@ fn order(document: &[u8]) -> Result<(), Malformed> {
     Ok(())
 }
 
-fn written_anew(document: &[u8]) -> Result<Vec<u8>, Malformed> {
+fn rewritten(document: &[u8]) -> Result<Vec<u8>, Malformed> {
     fn append(document: &[u8], writer: &mut DocumentWriter<'_>) -> Result<(), Malformed> {
         for element in elements(document)? {
             let Element {
@@ -101,7 +101,7 @@ fn written_anew(document: &[u8]) -> Result<Vec<u8>, Malformed> {
     Ok(bytes)
 }
 
-/// Copies every third element by itself, and those between as runs.
+/// Copies every third element by itself, and the elements between them as runs.
 fn copied_in_runs(document: &[u8]) -> Result<Vec<u8>, Malformed> {
     let mut writer = Writer::new();
     let mut walk = elements(document)?;

@@ -27,7 +27,7 @@ impl Decimal {
         })
     }
 
-    /// Compares with a double, of which every digit counts.
+    /// Compares with a double, to its last digit.
     pub(super) fn compare_to_double(&self, double: f64) -> Ordering {
         self.sign().cmp(&sign(double)).then_with(|| {
             let magnitudes = match *self {
@@ -42,7 +42,7 @@ impl Decimal {
         })
     }
 
-    /// -2 for NaN, which is below all, then as the number's own sign.
+    /// -2 for NaN, which is below all numbers, otherwise the sign of the number.
     fn sign(&self) -> i8 {
         match *self {
             NotANumber => -2,
@@ -61,7 +61,7 @@ impl Decimal {
         matches!(self, Infinite { .. })
     }
 
-    /// The order of two numbers of this one's sign, by the order of their magnitudes.
+    /// The order of two numbers with the sign of `self`, given the order of their magnitudes.
     fn directed(&self, magnitudes: Ordering) -> Ordering {
         if self.sign() == -1 {
             magnitudes.reverse()
@@ -71,7 +71,7 @@ impl Decimal {
     }
 }
 
-/// The sign of a double as [`Decimal::sign`] has it.
+/// The sign of a double, as [`Decimal::sign`] returns it.
 fn sign(double: f64) -> i8 {
     if double.is_nan() {
         -2
@@ -87,7 +87,7 @@ fn compare_scaled((l, l_exponent): (u128, i32), (r, r_exponent): (u128, i32)) ->
     };
     let l_size = i64::from(l_digits) + i64::from(l_exponent);
     let r_size = i64::from(r_digits) + i64::from(r_exponent);
-    // Numbers of one size have their last digits at most 33 places apart.
+    // Numbers of the same magnitude have their last digits at most 33 places apart.
     let scaled = |coefficient: u128, exponent: i32, other: i32| {
         let places = u32::try_from(exponent.saturating_sub(other)).unwrap_or(0);
         coefficient.saturating_mul(10_u128.saturating_pow(places))
@@ -107,8 +107,8 @@ fn compare_with_binary(coefficient: u128, exponent: i32, double: f64) -> Orderin
         ..-324 => return Ordering::Less,
         _ => {}
     }
-    // 10^e is 5^e * 2^e: powers of five multiply whichever side keeps both whole,
-    // and so do those of two, all together.
+    // 10^e is 5^e * 2^e. Each power of five, and the sum of the powers of two, multiplies the side on which it
+    // is not a fraction.
     let (mantissa, power) = binary_parts(double);
     let mut left = Natural::from(coefficient);
     let mut right = Natural::from(u128::from(mantissa));
@@ -119,7 +119,7 @@ fn compare_with_binary(coefficient: u128, exponent: i32, double: f64) -> Orderin
     left.cmp(&right)
 }
 
-/// The two numbers of `mantissa * 2^power` for a finite double that is not negative.
+/// Mantissa and power of `mantissa * 2^power`, for a finite double that is not negative.
 fn binary_parts(double: f64) -> (u64, i32) {
     let bits = double.to_bits();
     let fraction = bits & ((1 << 52) - 1);
@@ -129,8 +129,9 @@ fn binary_parts(double: f64) -> (u64, i32) {
     }
 }
 
-/// A whole number without bound: its digits to the base 2^32, the lowest first,
-/// and none of them zero at the top.
+/// An unbounded natural number as digits to the base 2^32, the lowest first.
+///
+/// Invariant: the highest digit is not zero.
 #[derive(PartialEq, Eq)]
 struct Natural(Vec<u32>);
 
@@ -148,7 +149,7 @@ impl From<u128> for Natural {
 
 impl Natural {
     fn multiply_by_power(&mut self, base: u32, exponent: u32) {
-        // As many at once as fit a digit: 5^13 and 2^31 do.
+        // The largest power that fits a digit: 5^13 and 2^31.
         let step = if base == 2 { 31 } else { 13 };
         for _ in 0..exponent / step {
             self.multiply_by(base.pow(step));

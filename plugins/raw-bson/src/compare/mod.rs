@@ -1,11 +1,10 @@
-//! MongoDB's order of values, across all types: that of sorts, indexes and
-//! comparison operators without a collation.
+//! MongoDB's order of values across all types: the order of sorts, indexes and comparison operators without a
+//! collation.
 //!
-//! The manual calls it the BSON comparison order; what it leaves open is as in
-//! the server's `BSONElement::compareElements`. Values of different types are
-//! ordered by [`canonical_type`]: all numbers are one there, and so are strings
-//! and symbols. Arrays are compared as wholes, as in an embedded document; that a
-//! query or a sort looks into an array is the business of [`path`](crate::path).
+//! The manual calls it the BSON comparison order; details that it leaves open follow the server's
+//! `BSONElement::compareElements`. Values of different types are ordered by [`canonical_type`], which is the
+//! same for all numbers, and for strings and symbols. Arrays are compared as wholes, as in an embedded
+//! document; queries and sorts that look into an array use [`path`](crate::path).
 
 mod decimal;
 mod number;
@@ -16,18 +15,20 @@ use crate::scan::{find_nul, order};
 use crate::walk::read_length;
 use crate::{Malformed, Value, elements, kind};
 
-/// A limit for the stack: documents that a server takes over the wire nest no
-/// deeper.
+/// Limits recursion. The server accepts no deeper documents over the wire.
 const DEPTH_LIMIT: usize = 200;
 
 /// Compares two values.
+///
+/// # Errors
+///
+/// A value is malformed, nests too deeply, or has an unknown type.
 pub fn compare(left: Value<'_>, right: Value<'_>) -> Result<Ordering, Malformed> {
     compare_values(left, right, DEPTH_LIMIT)
 }
 
-/// The place of a type in the order of types. Types of one place are compared by
-/// value. The numbers are the server's, which lie apart, but for MinKey and
-/// undefined, which are -1 and 0 there.
+/// The position of a type in the order of types. Types with the same position are compared by value. The
+/// numbers are the server's, except for MinKey and undefined, which are -1 and 0 there.
 pub fn canonical_type(kind: u8) -> u8 {
     match kind {
         kind::MIN_KEY => 0,
@@ -64,8 +65,8 @@ fn compare_values(left: Value<'_>, right: Value<'_>, depth: usize) -> Result<Ord
         kind::STRING | kind::SYMBOL | kind::JAVASCRIPT => order(text(l)?, text(r)?),
         kind::DOCUMENT => compare_documents(l, r, Names::Count, depth)?,
         kind::ARRAY => compare_documents(l, r, Names::Ignored, depth)?,
-        // The bytes that are left begin with the subtype.
-        kind::BINARY => by_length(l, r).then_with(|| order(behind_prefix(l), behind_prefix(r))),
+        // The rest begins with the subtype.
+        kind::BINARY => by_length(l, r).then_with(|| order(after_prefix(l), after_prefix(r))),
         kind::OBJECT_ID | kind::BOOLEAN => order(l, r),
         kind::DATE => i64::from_le_bytes(array(l)?).cmp(&i64::from_le_bytes(array(r)?)),
         kind::TIMESTAMP => u64::from_le_bytes(array(l)?).cmp(&u64::from_le_bytes(array(r)?)),
@@ -89,7 +90,7 @@ enum Names {
     Ignored,
 }
 
-/// Element by element: type, then name where names count, then value.
+/// Compares element by element: type, name (where names count), value.
 fn compare_documents(
     left: &[u8],
     right: &[u8],
@@ -120,28 +121,28 @@ fn compare_documents(
     }
 }
 
-/// A string without its length and final NUL.
+/// The text of a string, without its length and final NUL.
 fn text(string: &[u8]) -> Result<&[u8], Malformed> {
     string.get(4..string.len().wrapping_sub(1)).ok_or(Malformed)
 }
 
-/// The pattern and the options.
+/// Pattern and options.
 fn regex(value: &[u8]) -> Result<(&[u8], &[u8]), Malformed> {
-    let (pattern, behind) = value
+    let (pattern, tail) = value
         .split_at_checked(find_nul(value).ok_or(Malformed)?)
         .ok_or(Malformed)?;
-    Ok((pattern, behind))
+    Ok((pattern, tail))
 }
 
-/// The code, as a string, and the document of its scope.
+/// The code, as a string, and its scope, as a document.
 fn scoped(value: &[u8]) -> Result<(&[u8], &[u8]), Malformed> {
-    let behind = value.get(4..).ok_or(Malformed)?;
-    let code = read_length(behind)?.checked_add(4).ok_or(Malformed)?;
-    behind.split_at_checked(code).ok_or(Malformed)
+    let tail = value.get(4..).ok_or(Malformed)?;
+    let code = read_length(tail)?.checked_add(4).ok_or(Malformed)?;
+    tail.split_at_checked(code).ok_or(Malformed)
 }
 
-/// What stands behind a length.
-fn behind_prefix(value: &[u8]) -> &[u8] {
+/// The bytes after a length prefix.
+fn after_prefix(value: &[u8]) -> &[u8] {
     value.get(4..).unwrap_or_default()
 }
 

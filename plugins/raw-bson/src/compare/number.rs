@@ -1,5 +1,5 @@
-//! Numbers of all four types by value: exactly, as if they had no precision.
-//! NaN is less than any other number, and equal to itself.
+//! Numbers of all four types, compared by exact value, without rounding. NaN is less than all other numbers,
+//! and equal to itself.
 
 use std::cmp::Ordering;
 
@@ -40,7 +40,7 @@ fn read(value: Value<'_>) -> Result<Number, Malformed> {
 }
 
 fn doubles(left: f64, right: f64) -> Ordering {
-    // No order means that at least one is NaN.
+    // An undefined order means that at least one side is NaN.
     left.partial_cmp(&right)
         .unwrap_or_else(|| right.is_nan().cmp(&left.is_nan()))
 }
@@ -55,7 +55,7 @@ fn integer_to_double(integer: i64, double: f64) -> Ordering {
     }
     #[expect(
         clippy::cast_possible_truncation,
-        reason = "the whole part fits; the rest is compared behind it"
+        reason = "the whole part fits; the rest is compared afterwards"
     )]
     let whole = double.trunc() as i64;
     integer

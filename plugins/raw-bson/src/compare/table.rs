@@ -1,5 +1,5 @@
-//! Values in MongoDB's order, the tricky ones; those of one row are equal. A
-//! mongod 6.0.5 sorts them the same.
+//! Edge cases in MongoDB's order; the values of a row are equal. Checked against the sort order of mongod
+//! 6.0.5.
 
 use bson::Decimal128;
 
@@ -53,7 +53,7 @@ fn numbers() -> Vec<Vec<Owned>> {
             decimal("0"),
             decimal("-0"),
             decimal("0E+6111"),
-            // A coefficient of more than 34 digits stands for zero.
+            // A coefficient of more than 34 digits counts as zero.
             (
                 DECIMAL128,
                 (0b11 << 125 | u128::MAX >> 20).to_le_bytes().to_vec(),

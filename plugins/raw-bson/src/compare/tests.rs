@@ -32,7 +32,7 @@ fn the_order_is_the_servers() {
     }
 }
 
-/// Numbers of two types whose values lie close together.
+/// A double and a decimal whose values are close.
 fn close_numbers() -> impl Strategy<Value = (f64, Decimal128)> {
     let double = prop_oneof![
         any::<f64>().prop_filter("finite", |double| double.is_finite()),
@@ -40,7 +40,7 @@ fn close_numbers() -> impl Strategy<Value = (f64, Decimal128)> {
         any::<i64>().prop_map(|integer| integer as f64),
     ];
     (double, -2..=2_i64, 1..=34_usize).prop_map(|(double, last, digits)| {
-        // A double's own digits, cut off somewhere, and the last one changed.
+        // The double's own digits, truncated, with a changed last digit.
         let text = format!("{double:.*e}", digits - 1);
         let (mantissa, exponent) = text.split_once('e').unwrap();
         let point = mantissa.find('.').map_or(0, |at| mantissa.len() - at - 1);
@@ -53,7 +53,7 @@ fn close_numbers() -> impl Strategy<Value = (f64, Decimal128)> {
     })
 }
 
-/// The sign of `decimal - double`, by the decimal digits of both, all of them.
+/// The sign of `decimal - double`, by comparing all decimal digits.
 fn exactly(decimal: &Decimal128, double: f64) -> Ordering {
     let digits = |text: &str| {
         let (negative, text) = match text.strip_prefix('-') {
@@ -113,7 +113,7 @@ proptest! {
         }
     }
 
-    /// Decimals of one scale are compared as whole numbers.
+    /// Decimals of the same scale compare as integers.
     #[test]
     fn decimals_are_compared_by_value(
         left in (any::<i64>(), -9..=7_i32),
@@ -127,7 +127,7 @@ proptest! {
         let scaled = |(digits, exponent): (i64, i32)| {
             i128::from(digits) * 10_i128.pow(u32::try_from(exponent + 9).unwrap())
         };
-        // The same number at another scale, or nearly.
+        // The same number at another scale, or close to it.
         let (digits, exponent) = left;
         let close = (digits / 1_000 * 10 + near, exponent + 2);
         for other in [right, close] {

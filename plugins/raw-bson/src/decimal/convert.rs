@@ -1,10 +1,10 @@
-//! Decimals from the other types of numbers, and into them.
+//! Conversions between decimals and the other numeric types.
 
 use super::Decimal::{self, Finite, Infinite, NotANumber};
 use super::{Conversion, exact};
 
 impl Decimal {
-    /// The same number as an integer.
+    /// Converts an integer, exactly.
     pub fn from_i64(integer: i64) -> Self {
         Finite {
             negative: integer < 0,
@@ -13,8 +13,8 @@ impl Decimal {
         }
     }
 
-    /// The same number as a double: to 15 digits as `$convert` has it where these
-    /// say it all, and else to as many as it takes.
+    /// Converts a double: to 15 digits, as `$convert` does, if they represent it exactly, otherwise to as many
+    /// digits as it needs.
     pub fn from_f64(double: f64) -> Self {
         let number = if double == 0.0 {
             double.to_string()
@@ -29,7 +29,7 @@ impl Decimal {
         Self::parse(&number).map_or(NotANumber, |parsed| parsed.value)
     }
 
-    /// The whole part; none for what has none, or one past 38 digits.
+    /// The integer part. `None` for NaN and infinities, and for numbers of more than 38 digits.
     pub fn whole(&self) -> Option<Conversion<i128>> {
         let Finite {
             negative,
@@ -54,8 +54,8 @@ impl Decimal {
         })
     }
 
-    /// The nearest double; none for a number out of its range. It is exact when
-    /// the double's own text is this same number.
+    /// The nearest double. `None` for numbers out of its range. The conversion is exact if the double's own
+    /// text is this number.
     pub fn to_f64(&self) -> Option<Conversion<f64>> {
         let sign = |negative: bool| if negative { -1.0 } else { 1.0 };
         let (negative, coefficient, exponent) = match *self {
@@ -90,7 +90,7 @@ impl Decimal {
     }
 }
 
-/// The same number without zeros at its end.
+/// The same number without trailing zeros.
 fn reduced(mut coefficient: u128, mut exponent: i32) -> (u128, i32) {
     if coefficient == 0 {
         return (0, 0);

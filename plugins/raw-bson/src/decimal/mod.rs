@@ -1,10 +1,10 @@
-//! Decimal128: the number behind the bytes, as text, and beside the other types
-//! of numbers.
+//! Decimal128: decoding, encoding, text, and conversions to the other numeric types.
 //!
-//! The encoding is IEEE 754-2008's binary integer decimal. A coefficient has at
-//! most 34 digits, and an exponent is one that can be stored: every [`Decimal`]
-//! that is made here keeps to that. How decimals are ordered is in
+//! The encoding is IEEE 754-2008 binary integer decimal. The order of decimals is in
 //! [`compare`](crate::compare).
+//!
+//! Invariant: every [`Decimal`] built here has a coefficient of at most 34 digits and an exponent in the range
+//! that can be stored.
 
 mod convert;
 mod text;
@@ -14,7 +14,7 @@ const MAX_COEFFICIENT: u128 = 10_u128.pow(34) - 1;
 const NAN: u128 = 0b1_1111 << 122;
 const INFINITY: u128 = 0b1_1110 << 122;
 
-/// A number of at most 34 digits, as BSON stores it.
+/// A decoded Decimal128.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Decimal {
     NotANumber,
@@ -31,7 +31,7 @@ pub enum Decimal {
 
 use Decimal::{Finite, Infinite, NotANumber};
 
-/// A value in another form, and whether it is the same value exactly.
+/// A value converted to another form, and whether the conversion is exact.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Conversion<T> {
     pub value: T,
@@ -39,7 +39,7 @@ pub struct Conversion<T> {
 }
 
 impl Decimal {
-    /// Reads the 16 bytes of a value.
+    /// Decodes the 16 bytes of a value.
     pub fn from_le_bytes(bytes: [u8; 16]) -> Self {
         let bits = u128::from_le_bytes(bytes);
         let negative = bits >> 127 == 1;
@@ -47,8 +47,8 @@ impl Decimal {
             0b1_1111 => NotANumber,
             0b1_1110 => Infinite { negative },
             kind => {
-                // From 0b1_1000 on, the exponent stands two bits lower, and the
-                // coefficient has more than 34 digits, which stands for zero.
+                // From 0b1_1000 on, the exponent is two bits lower, and the coefficient has more than 34
+                // digits, which counts as zero.
                 let is_large = kind >= 0b1_1000;
                 let shift = if is_large { 111 } else { 113 };
                 let coefficient = bits & ((1 << 113) - 1);
@@ -62,7 +62,7 @@ impl Decimal {
         }
     }
 
-    /// The 16 bytes of a value.
+    /// Encodes the 16 bytes of a value.
     pub fn to_le_bytes(self) -> [u8; 16] {
         let (negative, bits) = match self {
             NotANumber => (false, NAN),

@@ -1,4 +1,4 @@
-//! Decimals against the `bson` crate's, and against exact arithmetic where the crate has none.
+//! Decimals against the `bson` crate, and against exact arithmetic where the crate has no equivalent.
 
 use bson::Decimal128;
 use proptest::prelude::*;
@@ -17,7 +17,7 @@ fn seeded() -> ProptestConfig {
     }
 }
 
-/// A finite number, with exponents around those at which a text changes its form.
+/// A finite number, with exponents near the points where the form of the text changes.
 fn finite() -> impl Strategy<Value = Decimal> {
     let coefficient = prop_oneof![0..1_000_u128, 0..=MAX_COEFFICIENT];
     (any::<bool>(), coefficient, -45..=6_i32).prop_map(|(negative, coefficient, exponent)| Finite {
@@ -32,7 +32,7 @@ proptest! {
 
     #[test]
     fn decimals_are_read_and_written_as_the_driver_does(bits in any::<u128>(), exponent in 6_000_u128..6_400) {
-        // Any bits, a zero, and a number near 1, whose text has no exponent.
+        // Random bits, a zero, and a number near 1, whose text has no exponent.
         for bits in [bits, exponent << 113, (exponent << 113) | (bits >> 64)] {
             let driver = Decimal128::from_bytes(bits.to_le_bytes()).to_string();
             let ours = Decimal::from_le_bytes(bits.to_le_bytes());
@@ -43,7 +43,7 @@ proptest! {
         }
     }
 
-    /// The driver refuses such a text. The digits past the 34th are given as their distance to a tie.
+    /// The driver refuses such text. The digits after the 34th are given by their distance to a tie.
     #[test]
     fn past_34_digits_the_nearest_is_taken_and_of_two_the_even(
         kept in prop_oneof![TEN_TO_33..10 * TEN_TO_33, Just(10 * TEN_TO_33 - 1)],
@@ -68,7 +68,7 @@ proptest! {
     }
 
     #[test]
-    fn the_whole_part_is_what_stands_before_the_point(decimal in finite()) {
+    fn the_whole_part_stands_before_the_point(decimal in finite()) {
         let Finite { negative, coefficient, exponent } = decimal else { unreachable!() };
         let digits = format!("{coefficient}{}", "0".repeat(usize::try_from(exponent).unwrap_or(0)));
         let fraction = usize::try_from(-exponent).unwrap_or(0);

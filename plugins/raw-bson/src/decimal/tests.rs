@@ -68,7 +68,7 @@ fn past_34_digits_it_is_rounded_half_to_even() {
 }
 
 #[test]
-fn what_is_no_number_is_refused() {
+fn other_text_is_refused() {
     for text in [
         "",
         "-",

@@ -1,4 +1,4 @@
-//! Decimals as text: that of the BSON specification (`bson-decimal128`).
+//! Decimals as text, by the BSON specification (`bson-decimal128`).
 
 use std::fmt;
 
@@ -10,8 +10,8 @@ const MAX_EXPONENT: i32 = 6111;
 const MAX_DIGITS: usize = 34;
 
 impl Decimal {
-    /// Reads a number as `$convert` does; none for text that is no number, and
-    /// for one out of range. Past 34 digits it is rounded, half to even.
+    /// Parses a number like `$convert`. `None` for other text, and for numbers out of range. Digits after the
+    /// 34th are rounded, half to even.
     pub fn parse(text: &str) -> Option<Conversion<Self>> {
         let (negative, magnitude) = match text.as_bytes().first()? {
             b'-' => (true, text.get(1..)?),
@@ -70,7 +70,7 @@ fn in_range(mut coefficient: u128, mut exponent: i32) -> Option<(u128, i32)> {
         .then_some((coefficient, exponent))
 }
 
-/// An exponent as text; one that no number can have is as good as any other such.
+/// Parses an exponent. All exponents beyond any possible range are treated alike.
 fn parse_exponent(text: &str) -> Option<i32> {
     const BEYOND_ALL: i32 = 1_000_000;
     let digits = text.strip_prefix(['+', '-']).unwrap_or(text);
@@ -85,14 +85,13 @@ fn parse_exponent(text: &str) -> Option<i32> {
     })
 }
 
-/// The digits of a number as they are read: the first 34 that count, and what
-/// the others amount to.
+/// The digits of a number during parsing: the first 34 significant digits, and a summary of the rest.
 #[derive(Default)]
 struct Digits {
     any: bool,
     coefficient: u128,
     kept: usize,
-    /// By how much the number is more than the coefficient, in powers of ten.
+    /// The power of ten by which the number exceeds the coefficient.
     shift: i32,
     first_dropped: u8,
     is_more_dropped: bool,

@@ -1,15 +1,14 @@
-//! Dotted paths, and the values that a query on one tests.
+//! Dotted paths, and the values that a query on a path tests.
 //!
-//! The traversal is the server's own (`src/mongo/db/matcher/path.cpp`): through
-//! documents by name, and through an array both into each element that is a
-//! document and, by a numeric part, into the element at that position.
+//! The traversal follows the server (`src/mongo/db/matcher/path.cpp`): through documents by name; through an
+//! array into each element that is a document and, for a numeric part, into the element at that position.
 
 use std::fmt;
 
 use crate::scan::same;
 use crate::{Malformed, Value, elements, find, kind};
 
-/// The most parts a path can have; documents nest no deeper.
+/// The maximum number of parts of a path, equal to the maximum nesting of documents.
 const MAX_PARTS: usize = 180;
 
 /// A dotted path, as in `address.lines.0.text`.
@@ -20,7 +19,11 @@ pub struct Path {
 }
 
 impl Path {
-    /// Parses a path. The error is one sentence that says what is wrong with it.
+    /// Parses a path.
+    ///
+    /// # Errors
+    ///
+    /// One sentence that states the fault: an empty part, a NUL, or too many parts.
     pub fn parse(text: &str) -> Result<Self, String> {
         let parts: Vec<String> = text.split('.').map(str::to_owned).collect();
         if text.is_empty() {
@@ -39,12 +42,12 @@ impl Path {
         }
     }
 
-    /// The path with its dots.
+    /// The dotted text of the path.
     pub fn as_str(&self) -> &str {
         &self.text
     }
 
-    /// The parts, of which there is at least one and none is empty.
+    /// The parts. Invariant: there is at least one, and none is empty.
     pub fn parts(&self) -> &[String] {
         &self.parts
     }
@@ -56,14 +59,17 @@ impl fmt::Display for Path {
     }
 }
 
-/// Calls `visit` with each value that a query on `path` tests, until it answers
-/// true; says whether it did.
+/// Calls `visit` with each value that a query on `path` tests, until `visit` returns true. Returns whether it
+/// did.
 ///
-/// The last part's value itself is visited and, when it is an array, each of its
-/// elements before it. `None` stands for a path that leads nowhere: once for the
-/// document as a whole, or once for each document in an array on the way. An
-/// array on the way without anything to follow is not visited at all: `{a: []}`
-/// and `{a: [1]}` have no values, and no missing ones, at `a.b`.
+/// If the last part leads to an array, each element is visited, then the array itself. `None` is a missing
+/// value: once for the document as a whole, or once for each document in an array on the path. An array on the
+/// path in which no part applies is not visited at all: `{a: []}` and `{a: [1]}` have neither values nor
+/// missing values at `a.b`.
+///
+/// # Errors
+///
+/// The document is malformed on the way.
 pub fn any_match(
     document: &[u8],
     path: &Path,
@@ -101,7 +107,7 @@ fn in_array(
     rest: &[String],
     visit: &mut impl FnMut(Option<Value<'_>>) -> bool,
 ) -> Result<bool, Malformed> {
-    let Some((next, behind)) = rest.split_first() else {
+    let Some((next, tail)) = rest.split_first() else {
         return each_and_all(array, visit);
     };
     for element in elements(array)? {
@@ -111,10 +117,10 @@ fn in_array(
         }
         let found = same(element.name, next.as_bytes())
             && match element.kind {
-                // A position at the end leads to the element itself: no step into it.
-                _ if behind.is_empty() => visit(Some(element.as_value())),
-                kind::DOCUMENT => in_document(element.value, behind, visit)?,
-                kind::ARRAY => in_array(element.value, behind, visit)?,
+                // A final position leads to the element itself, not into it.
+                _ if tail.is_empty() => visit(Some(element.as_value())),
+                kind::DOCUMENT => in_document(element.value, tail, visit)?,
+                kind::ARRAY => in_array(element.value, tail, visit)?,
                 _ => false,
             };
         if found {

@@ -2,7 +2,7 @@ use bson::{Bson, doc};
 
 use super::*;
 
-/// What a query on `path` tests, in order; none for missing.
+/// The values that a query on `path` tests, in order; `None` for a missing value.
 fn visited(document: &bson::Document, path: &str) -> Vec<Option<Bson>> {
     let document = document.to_vec().unwrap();
     let mut values = Vec::new();
@@ -36,7 +36,7 @@ fn a_path_leads_through_documents_and_arrays_as_in_the_server() {
         ),
         (doc! { "a": [1, 2] }, "a", some(&one_two)),
         (doc! { "a": { "b": [1, 2] } }, "a.b", some(&one_two)),
-        // Documents in an array are stepped into, arrays in an array are not.
+        // Documents in an array are entered, arrays in an array are not.
         (
             doc! { "a": [{ "b": 1 }, { "c": 2 }, 3] },
             "a.b",
@@ -46,7 +46,7 @@ fn a_path_leads_through_documents_and_arrays_as_in_the_server() {
         (doc! { "a": [[{ "b": 1 }]] }, "a.b", vec![]),
         (doc! { "a": [1] }, "a.b", vec![]),
         (doc! { "a": [] }, "a.b", vec![]),
-        // A number is a name and a position.
+        // A number is both a name and a position.
         (doc! { "a": [1, 2] }, "a.1", some(&[2.into()])),
         (doc! { "a": [[1, 2]] }, "a.0", some(&[array(&[1, 2])])),
         (doc! { "a": [[1, 2]] }, "a.0.1", some(&[2.into()])),

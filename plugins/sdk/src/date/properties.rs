@@ -1,4 +1,4 @@
-//! Dates against the `time` crate, over all years that it knows.
+//! Dates against the `time` crate, for all years of its range.
 
 use proptest::prelude::*;
 use proptest::test_runner::RngSeed;
@@ -6,7 +6,7 @@ use time::{Date, Month, OffsetDateTime, Time, UtcOffset};
 
 use super::*;
 
-/// From the beginning of year -9999 to the end of year 9999.
+/// From the start of year -9999 to the end of year 9999.
 const DATES: std::ops::Range<i64> = -377_705_116_800_000..253_402_300_800_000;
 
 fn seeded() -> ProptestConfig {
@@ -23,7 +23,7 @@ fn read(date: i64) -> OffsetDateTime {
         .expect("a year of the range")
 }
 
-/// A date and time as text writes it, which the calendar may not have.
+/// A date and time in the form of text; the day need not exist.
 #[derive(Clone, Debug)]
 struct Fields {
     date: (i32, u8, u8),

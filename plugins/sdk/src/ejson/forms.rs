@@ -1,4 +1,4 @@
-//! The types that Extended JSON writes as an object with a `$` name.
+//! The types that Extended JSON represents as an object with a `$` name.
 
 use serde_json::Value as Json;
 
@@ -7,13 +7,13 @@ use crate::bson::kind;
 use crate::date;
 use crate::decimal::Decimal;
 
-/// One such type.
+/// A type with a `$` name.
 pub(super) struct Form {
     pub(super) name: &'static str,
     pub(super) kind: u8,
-    /// What stands behind the name, in words.
+    /// A description of the value after the name.
     pub(super) takes: &'static str,
-    /// The bytes of a value; nothing if it is not what is taken.
+    /// Encodes a value; `None` if it is invalid.
     pub(super) read: fn(&Json) -> Option<Vec<u8>>,
 }
 
@@ -64,20 +64,19 @@ fn date(json: &Json) -> Option<Vec<u8>> {
     Some(millis.to_le_bytes().into())
 }
 
-/// A date as RFC 3339 has it, with at most three digits of a fraction: not all
-/// that [`date::parse`] takes.
+/// An RFC 3339 date with at most three digits of a fraction, a subset of [`date::parse`].
 fn internet_date(text: &str) -> Option<i64> {
     let shape = text.replace(|c: char| c.is_ascii_digit(), "0");
-    let behind = shape.strip_prefix("0000-00-00T00:00:00")?;
+    let tail = shape.strip_prefix("0000-00-00T00:00:00")?;
     let fractions = [".000", ".00", ".0"];
-    let zone = fractions.iter().find_map(|part| behind.strip_prefix(part));
-    let is_known = matches!(zone.unwrap_or(behind), "Z" | "+00:00" | "-00:00");
+    let zone = fractions.iter().find_map(|part| tail.strip_prefix(part));
+    let is_known = matches!(zone.unwrap_or(tail), "Z" | "+00:00" | "-00:00");
     date::parse(text)
         .filter(|_| is_known)
         .map(|parsed| parsed.date)
 }
 
-/// Nothing is rounded. NaN keeps its sign, as drivers write it.
+/// Exact conversion only. NaN keeps its sign, as in the drivers.
 fn decimal(json: &Json) -> Option<Vec<u8>> {
     let text = json.as_str()?;
     let number = Decimal::parse(text).filter(|number| number.is_exact)?;
@@ -92,7 +91,7 @@ fn number<N: std::str::FromStr>(json: &Json) -> Option<N> {
     json.as_str()?.parse().ok()
 }
 
-/// The words of the canonical form; Rust's own are more.
+/// The words of the canonical form; Rust accepts more.
 fn double(json: &Json) -> Option<Vec<u8>> {
     let text = json.as_str()?;
     let number: f64 = text.parse().ok()?;
@@ -125,7 +124,7 @@ fn timestamp(json: &Json) -> Option<Vec<u8>> {
     Some(bits.to_le_bytes().into())
 }
 
-/// The options stand in the order of the alphabet, as drivers write them.
+/// Options are sorted alphabetically, as in the drivers.
 fn regex(json: &Json) -> Option<Vec<u8>> {
     let [pattern, options] = parts(json, ["pattern", "options"])?;
     let mut options: Vec<u8> = options.as_str()?.into();

@@ -1,10 +1,8 @@
-//! MongoDB Extended JSON, version 2, into raw BSON: canonical and relaxed.
+//! Reads MongoDB Extended JSON, version 2, canonical and relaxed, into raw BSON.
 //!
-//! What an operator writes into a configuration as a value of MongoDB. An object
-//! with a `$` name of one of the types that JSON does not have is a value of that
-//! type, any other object a document, whose order of fields counts. A `$` name
-//! that is neither is refused: it would become a field of that name, which nobody
-//! wants. What is read is well-formed BSON.
+//! The form in which configurations contain MongoDB values. An object with the `$` name of a type is a value of
+//! that type; any other object is a document, with its order of fields. Other `$` names are refused, because
+//! they would silently become field names. The result is well-formed BSON.
 //!
 //! ```
 //! use serde_json::json;
@@ -31,10 +29,10 @@ use crate::bson::{Value, Writer, kind};
 use crate::{ConfigError, ConfigFault};
 use forms::{FORMS, Form};
 
-/// The fields of a reference to a document, a DBRef.
+/// The fields of a DBRef.
 const REFERENCE: [&str; 3] = ["$ref", "$id", "$db"];
 
-/// A value as it is stored: well-formed BSON.
+/// An encoded value. Invariant: it is well-formed BSON.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Literal {
     kind: u8,
@@ -47,7 +45,7 @@ impl Literal {
         Self { kind, bytes }
     }
 
-    /// Its type and bytes.
+    /// The type and bytes.
     #[inline]
     pub fn value(&self) -> Value<'_> {
         Value {
@@ -57,7 +55,7 @@ impl Literal {
     }
 }
 
-/// True for an object that stands for a value of some type.
+/// Whether an object represents a value of a type with a `$` name.
 pub fn is_typed(object: &Map<String, Json>) -> bool {
     object
         .keys()
@@ -65,13 +63,17 @@ pub fn is_typed(object: &Map<String, Json>) -> bool {
         .is_some_and(|name| form(name).is_some())
 }
 
-/// True for a DBRef: a document, although its names begin with `$`.
+/// Whether an object is a DBRef: a document, although its names begin with `$`.
 pub fn is_reference(object: &Map<String, Json>) -> bool {
     object.contains_key("$ref") && object.contains_key("$id")
 }
 
-/// Reads the value that stands at `at` in the configuration. An integer takes the
-/// type of the width it needs, and one past a long is a double.
+/// Reads the value at path `at` of the configuration. An integer gets the narrowest type that holds it; beyond
+/// a long it is a double.
+///
+/// # Errors
+///
+/// The path and fault of the first part that is not Extended JSON.
 pub fn read(json: &Json, at: &str) -> Result<Literal, ConfigError> {
     Ok(match json {
         Json::Null => Literal::new(kind::NULL, []),
@@ -87,7 +89,7 @@ pub fn read(json: &Json, at: &str) -> Result<Literal, ConfigError> {
     })
 }
 
-/// Integers by the width they need, as the relaxed form has it.
+/// Integers get the narrowest type, as in the relaxed form.
 fn read_number(number: &Number) -> Literal {
     let integer = number.as_i64();
     if let Some(small) = integer.and_then(|integer| i32::try_from(integer).ok()) {
@@ -150,7 +152,7 @@ fn read_scoped(code: &Json, scope: &Json, at: &str) -> Result<Literal, ConfigErr
     Ok(Literal::new(kind::SCOPED_JAVASCRIPT, bytes))
 }
 
-/// A document or array of named values, each with where it stands.
+/// Encodes a document or array of named values, each with its path.
 fn write<'a>(
     named: impl Iterator<Item = (String, &'a Json, String)>,
 ) -> Result<Vec<u8>, ConfigError> {

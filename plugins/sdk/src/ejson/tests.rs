@@ -1,4 +1,4 @@
-//! Extended JSON against the bytes that the `bson` crate writes.
+//! Extended JSON against the bytes of the `bson` crate.
 
 use bson::{Bson, Decimal128, RawDocumentBuf, Timestamp, doc, oid::ObjectId, rawdoc};
 use proptest::prelude::*;
@@ -104,7 +104,7 @@ fn dates_are_read_as_the_driver_reads_them() {
 }
 
 #[test]
-fn what_is_not_extended_json_is_refused_with_its_path() {
+fn invalid_extended_json_is_refused_with_its_path() {
     for (json, path) in [
         (json!({ "$oid": "65b0c1d2e3f405162738495" }), "filter.a"),
         (json!({ "$oid": "65b0c1d2e3f405162738495g" }), "filter.a"),

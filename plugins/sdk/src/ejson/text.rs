@@ -1,19 +1,19 @@
-//! Bytes written as text, and text as BSON stores it.
+//! Decoding of bytes in text, and encoding of text as BSON.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
-/// A length as BSON stores it. A configuration is far below the limit.
+/// Encodes a length. Configurations are far below the limit of an i32.
 pub(super) fn length(bytes: usize) -> [u8; 4] {
     i32::try_from(bytes).unwrap_or(i32::MAX).to_le_bytes()
 }
 
-/// A string's value: its length, itself and a NUL.
+/// Encodes a string: its length, its text and a NUL.
 pub(super) fn string(text: &str) -> Vec<u8> {
     [&length(text.len() + 1), text.as_bytes(), &[0]].concat()
 }
 
-/// A binary's value. The bytes of subtype 2 carry their length once more.
+/// Encodes a binary. Subtype 2 repeats the length.
 pub(super) fn binary(subtype: u8, bytes: &[u8]) -> Vec<u8> {
     match subtype {
         2 => [
@@ -27,12 +27,12 @@ pub(super) fn binary(subtype: u8, bytes: &[u8]) -> Vec<u8> {
     }
 }
 
-/// Bytes written as pairs of hexadecimal digits, in either case.
+/// Decodes pairs of hexadecimal digits, in either case.
 pub(super) fn hex(text: &str) -> Option<Vec<u8>> {
     hex::decode(text).ok()
 }
 
-/// Bytes written in base64, with its padding; bits that no byte needs must be zero.
+/// Decodes base64 with padding. Unused bits must be zero.
 pub(super) fn base64(text: &str) -> Option<Vec<u8>> {
     STANDARD.decode(text).ok()
 }

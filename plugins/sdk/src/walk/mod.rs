@@ -1,7 +1,7 @@
-//! One pass over a document along dotted paths, changing it on the way.
+//! A single pass over a document along dotted paths, with changes.
 //!
-//! A path goes through documents by name. In an array a number is a position, and any other part applies to every
-//! element; nested arrays are entered too. An array is a level of its own: levels are counted as the server counts them.
+//! A path leads through documents by name. In an array a number is a position, and any other part applies to
+//! every element, including those of nested arrays. Each document and each array is a level, as on the server.
 //!
 //! ```
 //! use tidegate_plugin_sdk::bson::path::Path;
@@ -42,7 +42,7 @@ const NULL: Value<'_> = Value {
     bytes: &[],
 };
 
-/// Why a document cannot be walked.
+/// The reason why a document cannot be walked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum WalkError {
     /// The bytes are not BSON.
@@ -82,9 +82,9 @@ pub enum Container {
 pub struct Place<'a> {
     /// The element.
     pub element: Element<'a>,
-    /// What the element belongs to.
+    /// The kind of value that holds the element.
     pub container: Container,
-    /// The level of the element, 1 at the top of the document.
+    /// The level of the element, starting with 1 at the top of the document.
     pub depth: usize,
 }
 
@@ -100,7 +100,7 @@ impl<'a> Place<'a> {
     }
 }
 
-/// A document that is walked and changed in the same pass. Changes come in the order of the document, as for [`Edit`].
+/// A document that is walked and changed in the same pass. Changes must be in document order, as for [`Edit`].
 #[derive(Debug)]
 pub struct Walk<'a> {
     document: &'a [u8],
@@ -108,7 +108,7 @@ pub struct Walk<'a> {
 }
 
 impl<'a> Walk<'a> {
-    /// Starts a walk; the changed document will be appended to `out`.
+    /// Starts a walk that appends the changed document to `out`.
     #[inline]
     pub fn new(document: &'a [u8], out: &'a mut Vec<u8>) -> Self {
         Self {
@@ -117,25 +117,29 @@ impl<'a> Walk<'a> {
         }
     }
 
-    /// The document before all changes.
+    /// The unchanged document.
     #[inline]
     pub fn document(&self) -> &'a [u8] {
         self.document
     }
 
-    /// The changes, for those that are not made to whole elements.
+    /// The underlying edit, for changes to a part of an element.
     #[inline]
     pub fn edit(&mut self) -> &mut Edit<'a> {
         &mut self.edit
     }
 
-    /// Appends the rest of the document, unless nothing changed; returns whether anything did.
+    /// Copies the rest of the document, unless nothing changed. Returns whether anything did.
     #[inline]
     pub fn finish(self) -> bool {
         self.edit.finish()
     }
 
-    /// Calls `visit` with each element at the end of a path, in the order of the document, and with the path's value.
+    /// Calls `visit` with each element at the end of a path, and with the path's value, in document order.
+    ///
+    /// # Errors
+    ///
+    /// An error of `visit`, or a [`WalkError`] on the way.
     #[inline]
     pub fn follow<T, E: From<WalkError>>(
         &mut self,
@@ -179,7 +183,7 @@ impl<'a> Walk<'a> {
         }
     }
 
-    /// Follows paths below an element, where there is anything below it.
+    /// Follows paths below an element.
     fn enter<T, E: From<WalkError>>(
         &mut self,
         paths: &Paths<T>,
@@ -209,8 +213,12 @@ impl<'a> Walk<'a> {
         }
     }
 
-    /// Calls `visit` with each element of a document or an array within the walked document, and its position. The length of
-    /// `value` follows the changes that `visit` makes inside it.
+    /// Calls `visit` with each element of `value`, a document or array inside the walked document, and with its
+    /// position. The stored length of `value` is corrected afterwards.
+    ///
+    /// # Errors
+    ///
+    /// An error of `visit`, or a malformed element.
     #[inline]
     pub fn each<E: From<WalkError>>(
         &mut self,
@@ -226,8 +234,8 @@ impl<'a> Walk<'a> {
         Ok(())
     }
 
-    /// Removes a field. An element of an array becomes null instead, as by the server's `$unset`, so that the other
-    /// elements keep their positions.
+    /// Removes a field. An element of an array becomes null instead, like by the server's `$unset`, so that
+    /// other elements keep their positions.
     pub fn remove(&mut self, place: &Place<'a>) {
         match place.container {
             Container::Document => {
@@ -252,7 +260,8 @@ impl<'a> Walk<'a> {
         });
     }
 
-    /// Replaces a whole element (type, name and value) by the bytes that `write` appends, unless `write` returns false.
+    /// Replaces a whole element (type, name and value) by the bytes that `write` appends, unless `write`
+    /// returns false. Returns the result of `write`.
     pub fn replace(
         &mut self,
         element: &Element<'a>,
@@ -263,7 +272,7 @@ impl<'a> Walk<'a> {
     }
 }
 
-/// Appends an element's type and name, which precede its value.
+/// Appends the type and name of an element, which precede its value.
 #[inline]
 pub fn write_head(kind: u8, name: &[u8], out: &mut Vec<u8>) {
     out.push(kind);
@@ -271,7 +280,11 @@ pub fn write_head(kind: u8, name: &[u8], out: &mut Vec<u8>) {
     out.push(0);
 }
 
-/// Refuses a level that the server does not store.
+/// Checks a level against the server's limit.
+///
+/// # Errors
+///
+/// [`WalkError::TooDeep`].
 #[inline]
 pub fn check_depth(depth: usize) -> Result<(), WalkError> {
     if depth > MAX_DEPTH {

@@ -1,32 +1,34 @@
-//! Paths as a tree over their parts: one step a part, however many paths there are.
+//! Paths as a tree over their parts, so that any number of paths takes a single pass.
 
 use raw_bson::Element;
 
-/// The continuation of a path after some of its parts.
+/// The continuation of a path after its first parts.
 #[derive(Clone, Debug)]
 pub(super) enum Node<T> {
     /// The path ends.
     End(T),
-    /// The path goes on.
+    /// The path continues.
     Branch(Paths<T>),
 }
 
 /// Dotted paths, each with a value, compiled for [`Walk::follow`](super::Walk::follow).
 ///
-/// In a document a part is a name. In an array a number is a position, and any other part applies to every element. Where a
-/// position and a part for every element lead to the same value, the position's path takes it.
+/// In a document a part is a name. In an array a number is a position, and any other part applies to every
+/// element. If two paths lead to the same element, the path with the position applies.
 #[derive(Clone, Debug)]
 pub struct Paths<T> {
     fields: Vec<(Box<[u8]>, Node<T>)>,
-    /// One bit for each length that a name in `fields` has.
+    /// A bit for each length of the names in `fields`.
     lengths: u64,
     positions: Vec<(usize, Node<T>)>,
-    /// The paths for elements without a position of their own; none: these same paths.
+    /// The paths for elements whose position no path names; `None` if no path names any position, so that these
+    /// same paths apply.
     elements: Option<Box<Paths<T>>>,
 }
 
 impl<T: Clone> Paths<T> {
-    /// Compiles paths, given by their parts. No path may be the beginning of another: of two such paths the first counts.
+    /// Compiles paths, given by their parts. If a path is a prefix of another, only the first of the two
+    /// counts.
     pub fn new<'p>(paths: impl IntoIterator<Item = (&'p [String], T)>) -> Self {
         let mut root = Self::empty();
         for (parts, value) in paths {
@@ -66,7 +68,7 @@ impl<T: Clone> Paths<T> {
         self.fields.push((first.as_bytes().into(), node));
     }
 
-    /// Sets up everything that is derived from the fields, here and below.
+    /// Computes the derived fields, recursively.
     fn compile(&mut self) {
         self.lengths = self
             .fields
@@ -97,7 +99,7 @@ impl<T: Clone> Paths<T> {
 }
 
 impl<T> Paths<T> {
-    /// Whether no path goes on from here.
+    /// Whether all paths end before here.
     #[inline]
     pub fn is_empty(&self) -> bool {
         self.fields.is_empty()
@@ -113,14 +115,14 @@ impl<T> Paths<T> {
         found.map(|(_, node)| node)
     }
 
-    /// The continuation for the element of an array at a position that paths name.
+    /// The continuation for the array element at a position, if a path names the position.
     #[inline]
     pub(super) fn position(&self, position: usize) -> Option<&Node<T>> {
         let found = self.positions.iter().find(|(known, _)| *known == position);
         found.map(|(_, node)| node)
     }
 
-    /// The paths that apply to every other element of an array.
+    /// The paths for all other elements of an array.
     #[inline]
     pub(super) fn elements(&self) -> &Self {
         self.elements.as_deref().unwrap_or(self)
@@ -134,8 +136,8 @@ impl<T: Clone> Node<T> {
         }
     }
 
-    /// The continuation for a position, extended by the paths for every element. Where both lead to the same value, the
-    /// position takes it: it is the more exact of the two.
+    /// The continuation for a position, extended by the paths for every element. The position takes precedence,
+    /// as the more specific of the two.
     fn joined(self, everywhere: &Paths<T>) -> Self {
         let Self::Branch(mut paths) = self else {
             return self;
@@ -158,7 +160,8 @@ fn length_bit(name: &[u8]) -> u64 {
     1 << name.len().min(63)
 }
 
-/// The position that a part of a path stands for: a number as arrays write it, without leading zeros.
+/// The position that a part of a path denotes: a number without leading zeros, as in the names of array
+/// elements.
 pub fn position(name: &[u8]) -> Option<usize> {
     let text = std::str::from_utf8(name).ok()?;
     let position = text.parse().ok()?;

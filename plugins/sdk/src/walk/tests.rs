@@ -1,4 +1,4 @@
-//! Walks against a model of them over the `bson` crate's values.
+//! Walks against a model over the values of the `bson` crate.
 
 use bson::{Bson, Document, doc};
 use proptest::prelude::*;
@@ -21,7 +21,7 @@ fn document(value: impl Strategy<Value = Bson>) -> impl Strategy<Value = Documen
     prop::collection::vec(("[ab012]", value), 0..5).prop_map(|fields| fields.into_iter().collect())
 }
 
-/// The values at the end of one path, as the module's documentation describes them.
+/// The values at the end of a path, by the definition in the module's documentation.
 fn model<'v>(fields: &'v Document, parts: &[String], found: &mut Vec<&'v Bson>) {
     for (_, value) in fields.iter().filter(|(name, _)| **name == parts[0]) {
         model_of(value, &parts[1..], found);
@@ -74,7 +74,7 @@ fn paths(texts: &[&str]) -> Paths<usize> {
     Paths::new(parsed.iter().map(Path::parts).zip(0..))
 }
 
-/// Which of the paths visits which numbers.
+/// The index of the path and the number of each visit.
 fn visits(document: &Document, texts: &[&str]) -> Vec<(usize, i32)> {
     let bytes = document.to_vec().expect("BSON");
     let (mut out, mut found) = (Vec::new(), Vec::new());

@@ -1,5 +1,4 @@
-//! {{name}}: keeps the documents whose `field` has one of `values`, drops the
-//! others. The configuration:
+//! {{name}}: keeps the documents whose `field` has any of `values`, drops the others. The configuration:
 //!
 //! ```json
 //! {"field": "status", "values": ["active", 7]}
@@ -12,7 +11,7 @@ use tidegate_plugin_sdk::{
     Verdict,
 };
 
-/// The configuration, as the operator gives it.
+/// The configuration, as the operator writes it.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Config {
@@ -27,7 +26,7 @@ enum Wanted {
     Text(String),
 }
 
-/// One configured instance. The same document always gets the same answer.
+/// A configured instance. The same document always gets the same answer.
 #[derive(Debug)]
 pub struct Filter {
     field: String,
@@ -40,7 +39,7 @@ impl Plugin for Filter {
     const DESCRIPTION: Description = Description {
         name: env!("CARGO_PKG_NAME"),
         version: env!("CARGO_PKG_VERSION"),
-        // Count up when the same document gets another answer than before, on purpose.
+        // Raise this when the same document gets a different answer on purpose.
         semantics: 1,
         scope: Scope::Document,
         config_schema: include_str!("schema.json"),
@@ -62,8 +61,8 @@ impl Plugin for Filter {
 }
 
 impl Transform for Filter {
-    // This is the function to change. To rewrite a document, append it to
-    // `replacement`, with the same `_id`, and answer `Verdict::Replace`.
+    // This is the function to change. To rewrite a document, append it to `replacement`, with the same `_id`,
+    // and return `Verdict::Replace`.
     fn transform(
         &self,
         _namespace: &Namespace,

@@ -9,7 +9,7 @@ fn configure(config: &str) -> Result<Filter, ConfigError> {
     Filter::configure(parse(config)?)
 }
 
-/// What becomes of a document that `write` fills.
+/// The outcome for a document that `write` fills.
 fn outcome(write: impl FnOnce(&mut Writer)) -> Outcome {
     let filter = configure(r#"{"field": "status", "values": ["active", 7]}"#).expect("fits");
     let namespace = Namespace {
@@ -31,7 +31,7 @@ fn of(kind: u8, status: &[u8]) -> Outcome {
 }
 
 #[test]
-fn keeps_what_has_one_of_the_values() {
+fn keeps_documents_with_any_of_the_values() {
     assert_eq!(of_text("active"), Outcome::Keep);
     assert_eq!(of(kind::INT32, &7_i32.to_le_bytes()), Outcome::Keep);
     assert_eq!(of(kind::INT64, &7_i64.to_le_bytes()), Outcome::Keep);

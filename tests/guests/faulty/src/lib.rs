@@ -51,13 +51,13 @@ impl transform::Guest for Faulty {
             replacements: Vec::new(),
         };
         let (mut rest, mut index) = (documents.as_slice(), 0);
-        while let Some((document, behind)) = first(rest) {
+        while let Some((document, tail)) = first(rest) {
             outcome.verdicts.push(0);
             let fault = bson::find(document, "fault").ok().flatten();
             if let Some(fault) = fault.and_then(|fault| fault.as_str()) {
                 commit(fault, document, index, &mut outcome)?;
             }
-            (rest, index) = (behind, index + 1);
+            (rest, index) = (tail, index + 1);
         }
         Ok(outcome)
     }

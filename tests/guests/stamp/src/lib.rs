@@ -24,7 +24,8 @@ use exports::tidegate::plugin::{
     transform::{self, DocumentError, Error, Namespace, Outcome},
 };
 
-/// A mark to find it by, then ten characters of version, one of semantics, twelve of stamp and four of manner.
+/// A mark to find the build by, followed by ten characters of version, one of semantics, twelve of stamp and
+/// four of manner.
 static BUILD: [u8; 40] = *b"#STAMP-BUILD#7.0.0     1first       keep";
 
 const VERSION: std::ops::Range<usize> = 13..23;
@@ -80,7 +81,7 @@ impl transform::Guest for Stamp {
             replacements: Vec::new(),
         };
         let (mut rest, mut index) = (documents.as_slice(), 0);
-        while let Some((document, behind)) = first(rest) {
+        while let Some((document, tail)) = first(rest) {
             if build(MANNER) == "deny" && matches!(bson::find(document, "denied"), Ok(Some(_))) {
                 let reason = "this build denies it".to_owned();
                 return Err(Error::Document(DocumentError { index, reason }));
@@ -90,7 +91,7 @@ impl transform::Guest for Stamp {
             let mut stamped = bson::Writer::continuing(document.to_vec());
             stamped.string(b"stamp", build(STAMP));
             outcome.replacements.extend(stamped.finish());
-            rest = behind;
+            rest = tail;
         }
         Ok(outcome)
     }
