@@ -7,7 +7,9 @@ use crate::scan::same;
 /// [`compare`](crate::compare::compare).
 #[derive(Clone, Copy, Debug)]
 pub struct Value<'a> {
+    /// The type, one of [`kind`](crate::kind).
     pub kind: u8,
+    /// The stored bytes.
     pub bytes: &'a [u8],
 }
 

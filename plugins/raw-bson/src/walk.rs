@@ -8,8 +8,11 @@ use crate::{Malformed, Value, kind};
 /// An element: its type, its name without the final NUL, and the bytes of its value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Element<'a> {
+    /// The type, one of [`kind`](crate::kind).
     pub kind: u8,
+    /// The name, without its final NUL. UTF-8 is not guaranteed.
     pub name: &'a [u8],
+    /// The bytes of the value.
     pub value: &'a [u8],
     /// The whole element as stored: type, name with its NUL, value.
     pub raw: &'a [u8],

@@ -135,6 +135,7 @@ impl<B: BorrowMut<Vec<u8>>> Writer<B> {
         self.value(kind::DOUBLE, name, &number.to_le_bytes());
     }
 
+    /// Appends a boolean.
     #[inline]
     pub fn boolean(&mut self, name: &[u8], truth: bool) {
         self.value(kind::BOOLEAN, name, &[truth.into()]);
@@ -146,11 +147,13 @@ impl<B: BorrowMut<Vec<u8>>> Writer<B> {
         self.value(kind::DATE, name, &milliseconds.to_le_bytes());
     }
 
+    /// Appends null.
     #[inline]
     pub fn null(&mut self, name: &[u8]) {
         self.value(kind::NULL, name, &[]);
     }
 
+    /// Appends an object id.
     #[inline]
     pub fn object_id(&mut self, name: &[u8], id: [u8; 12]) {
         self.value(kind::OBJECT_ID, name, &id);
@@ -210,6 +213,7 @@ impl<B: BorrowMut<Vec<u8>>> Writer<B> {
         self.bytes.borrow().len().saturating_sub(self.start)
     }
 
+    /// Always false: a document begins with its length.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }

@@ -53,7 +53,9 @@ pub fn to_text(date: i64) -> Option<String> {
 /// A parsed date, and whether it is exact: text may have microseconds, which a date has not.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ParsedDate {
+    /// Milliseconds since 1970 in UTC.
     pub date: i64,
+    /// Whether the text has no digits below a millisecond, other than zeros.
     pub is_exact: bool,
 }
 

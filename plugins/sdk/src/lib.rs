@@ -123,6 +123,7 @@ pub trait Plugin: Sized {
     /// with its path, before [`configure`](Self::configure) runs.
     type Config: serde::de::DeserializeOwned;
 
+    /// The answer to `describe`.
     const DESCRIPTION: Description;
 
     /// Builds an instance. Called once; do costly work here.

@@ -65,6 +65,7 @@ pub use wit::Direction;
 /// # Ok::<(), DocumentFailure>(())
 /// ```
 pub trait Migrate: Plugin {
+    /// The answer to `which-step`.
     const STEP: Step;
 
     /// Writes the replacement of a document: none, one or several documents, of any metadata collection.
@@ -94,6 +95,7 @@ pub struct Step {
 /// The context of a document.
 #[derive(Clone, Copy, Debug)]
 pub struct Context<'a> {
+    /// Forward to the next version, or back.
     pub direction: Direction,
     /// The session document before the step, as raw BSON.
     pub session: &'a [u8],

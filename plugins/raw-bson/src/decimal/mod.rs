@@ -17,14 +17,20 @@ const INFINITY: u128 = 0b1_1110 << 122;
 /// A decoded Decimal128.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Decimal {
+    /// NaN, of any sign and payload.
     NotANumber,
+    /// Infinity.
     Infinite {
+        /// Whether it is negative.
         negative: bool,
     },
     /// `coefficient * 10^exponent`.
     Finite {
+        /// Whether it is negative. Zeros have a sign, too.
         negative: bool,
+        /// At most 34 digits.
         coefficient: u128,
+        /// From -6176 to 6111.
         exponent: i32,
     },
 }
@@ -34,7 +40,9 @@ use Decimal::{Finite, Infinite, NotANumber};
 /// A value converted to another form, and whether the conversion is exact.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Conversion<T> {
+    /// The converted value.
     pub value: T,
+    /// Whether nothing was lost.
     pub is_exact: bool,
 }
 

@@ -1,16 +1,16 @@
-//! The code of a component, and whether two are the same but for names.
+//! The code of a component, and the comparison of two codes regardless of names.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use super::tokens::{Item, Name, Role};
 
-/// All items that a component is built from, wherever they stand.
+/// All items of a component, from all of its files.
 #[derive(Default)]
 pub(super) struct Code {
-    /// By shape; items of one shape in the order in which they were read.
+    /// By shape; items of the same shape in reading order.
     items: BTreeMap<String, Vec<Vec<Name>>>,
-    /// Names that have a definition.
+    /// Names with a definition in this code.
     defined: BTreeSet<String>,
 }
 
@@ -24,7 +24,7 @@ impl Code {
         }
     }
 
-    /// Adds a file that is embedded as it is.
+    /// Adds an embedded file that is not Rust.
     pub(super) fn add_file(&mut self, path: &Path, bytes: &[u8]) {
         let name = path.file_name().unwrap_or_default().to_string_lossy();
         let shape = format!("{name}: {}", String::from_utf8_lossy(bytes));
@@ -32,8 +32,8 @@ impl Code {
     }
 }
 
-/// The first difference in code, in words; none where the two differ in names alone, which each defines itself, and which stand
-/// for one another everywhere.
+/// Describes the first difference. `None` if the codes differ only in names that each defines itself, and that
+/// correspond one to one everywhere.
 pub(super) fn first_difference(before: &Code, now: &Code) -> Option<String> {
     let shapes = |code: &Code| -> BTreeMap<String, usize> {
         let items = code.items.iter();
@@ -54,7 +54,7 @@ pub(super) fn first_difference(before: &Code, now: &Code) -> Option<String> {
         return Some(format!("Gone: {}", shown(shape, names)));
     }
     let mut everywhere = Renames::default();
-    // Every name of an item that is the same stands for itself before any other is compared.
+    // Names of equal items correspond to themselves, before any other item is compared.
     let unequal: Vec<_> = before
         .items
         .iter()
@@ -84,7 +84,8 @@ pub(super) fn first_difference(before: &Code, now: &Code) -> Option<String> {
     None
 }
 
-/// The items of one shape whose names differ, in their order. Those of the others stand for themselves everywhere.
+/// The items of a shape that have different names in the two codes, in order. Names of equal items are recorded
+/// in `everywhere`.
 fn unequal(
     old: &[Vec<Name>],
     new: Option<&Vec<Vec<Name>>>,
@@ -108,7 +109,7 @@ fn unequal(
     (rest, new)
 }
 
-/// Names of one code and those that stand for them in the other, one to one.
+/// A one-to-one correspondence of names.
 #[derive(Default)]
 struct Renames {
     forward: BTreeMap<String, String>,
@@ -116,7 +117,7 @@ struct Renames {
 }
 
 impl Renames {
-    /// Whether `new` can stand for `old`, which it does from then on.
+    /// Whether `old` corresponds to `new`. Records the pair if both are unknown.
     fn fit(&mut self, old: &str, new: &str) -> bool {
         let forward = self
             .forward
@@ -130,7 +131,7 @@ impl Renames {
     }
 }
 
-/// The beginning of an item.
+/// The start of an item, for a message.
 fn shown(shape: &str, names: Option<&Vec<Name>>) -> String {
     const WORDS: usize = 24;
     let mut names = names.into_iter().flatten();

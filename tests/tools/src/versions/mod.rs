@@ -1,10 +1,14 @@
-//! A component counts its version up when its code has changed since the release before.
+//! Checks that a component gets a new version when its code changes.
 //!
-//! Compared are the sources that a component is built from, with those of the newest release in `tests/releases.toml`: the
-//! component's own package, and of the libraries beside it (SDK, raw-bson, pcre) everything but the public modules that it does
-//! not use. Comments, tests, imports, visibility, and where code stands do not count, and neither do names that the code
-//! defines itself, unless they are read from a configuration. WIT files need no comparison: released folders never change, and the SDK's code names the folder.
-//! Dependencies from registries are not compared: an update that matters is a reason to count up by hand.
+//! The sources of each component are compared with those of the newest release in `tests/releases.toml`: its
+//! own package and, of the libraries in this workspace (SDK, raw-bson, pcre), all private modules and the
+//! public modules that it uses.
+//!
+//! Differences in comments, tests, imports, visibility and the place of code are ignored. So are differences in
+//! names that the code defines itself, except for types read from a configuration: operators see their names.
+//!
+//! WIT files need no comparison: released folders never change, and the SDK's code names the folder.
+//! Dependencies from registries are not compared: raise the version by hand for an update that matters.
 
 mod code;
 mod source;
@@ -23,7 +27,11 @@ use crate::releases;
 use code::first_difference;
 use source::{Component, components};
 
-/// Fails if a component has other code than in the release before, and the same version.
+/// Compares all components with the newest release.
+///
+/// # Errors
+///
+/// A component has different code and the same version, or an older version.
 pub(crate) fn check() -> Result<()> {
     let release = release::all()?;
     let release = release.last().context("tests/releases.toml is empty")?;
@@ -47,7 +55,7 @@ pub(crate) fn check() -> Result<()> {
     Ok(())
 }
 
-/// What is wrong with a component's version.
+/// Describes the fault in a component's version, if there is any.
 fn fault(before: &Component, now: &Component) -> Option<String> {
     let Component { name, version, .. } = now;
     if *version < before.version {

@@ -1,4 +1,4 @@
-//! The components of a checkout, and the files that each is built from.
+//! The components of a checkout, and the source files of each.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -18,21 +18,21 @@ pub(super) struct Component {
     pub(super) code: Code,
 }
 
-/// A package of the checkout: a component, or a library that components are built with.
+/// A package of the checkout: a component, or a library.
 struct Package {
     folder: PathBuf,
     name: String,
     version: Version,
-    /// Whether it is shipped as a component.
+    /// Whether the package is a shipped component.
     is_component: bool,
-    /// The folders of the packages beside it that it depends on.
+    /// The folders of the libraries in this workspace that it depends on.
     libraries: Vec<PathBuf>,
 }
 
-/// A file of a package that is part of its library, tests excluded.
+/// A source file of a library, tests excluded.
 struct File {
     module: Module,
-    /// The public module of the library that the file is or belongs to.
+    /// The public module of the library that contains the file, if any.
     public: Option<String>,
 }
 
@@ -53,7 +53,7 @@ pub(super) fn components(root: &Path) -> Result<Vec<Component>> {
         .collect()
 }
 
-/// The packages below `plugins`, and those that they depend on, by their folders.
+/// The packages below `plugins` and their libraries, by folder.
 fn packages(root: &Path) -> Result<BTreeMap<PathBuf, Package>> {
     let workspace = manifest(root)?;
     let workspace = table(&workspace, "workspace")?;
@@ -100,7 +100,7 @@ impl Package {
         let libraries = libraries.filter_map(|name| known.get(name)?.get("path")?.as_str());
         Ok(Self {
             folder: folder.to_owned(),
-            // As `components` names what it builds.
+            // Matches the name that `components` gives to the build.
             name: name.replace('_', "-"),
             version: Version::parse(version)?,
             is_component: role.is_some(),
@@ -108,7 +108,7 @@ impl Package {
         })
     }
 
-    /// The files of the library: those that its modules lead to, from `src/lib.rs` on.
+    /// The files of the library: all modules reachable from `src/lib.rs`.
     fn files(&self, component: &str) -> Result<Vec<File>> {
         let mut files = Vec::new();
         let mut open = vec![(self.folder.join("src/lib.rs"), None)];
@@ -127,7 +127,7 @@ impl Package {
     }
 }
 
-/// The file of a module that the file at `path` declares.
+/// The file of a module declared in the file at `path`.
 fn file_of(path: &Path, module: &str) -> PathBuf {
     let is_root = path.ends_with("lib.rs") || path.ends_with("mod.rs");
     let folder = if is_root {
@@ -143,10 +143,10 @@ fn file_of(path: &Path, module: &str) -> PathBuf {
     }
 }
 
-/// The code that a component is built from.
+/// The code of a component.
 fn code(package: &Package, packages: &BTreeMap<PathBuf, Package>) -> Result<Code> {
     let mut code = Code::default();
-    // Dependents first, so that what they mention is known.
+    // Dependents first, because their uses select the modules of a library.
     let mut order = vec![package];
     let mut at = 0;
     while let Some(package) = order.get(at).copied() {
@@ -160,7 +160,7 @@ fn code(package: &Package, packages: &BTreeMap<PathBuf, Package>) -> Result<Code
     let mut mentioned = BTreeSet::new();
     for part in order {
         let mut files = part.files(&package.name)?;
-        // A public module that is mentioned may mention others.
+        // A selected public module may use others.
         loop {
             let is_used = |file: &File| {
                 let public = file.public.as_ref();
@@ -184,7 +184,7 @@ fn code(package: &Package, packages: &BTreeMap<PathBuf, Package>) -> Result<Code
     Ok(code)
 }
 
-/// The files of a folder that are not Rust: the schema of the configuration.
+/// The files of a folder that are not Rust, such as the schema of the configuration.
 fn other_files(folder: &Path) -> Result<Vec<PathBuf>> {
     let mut files = Vec::new();
     for entry in fs::read_dir(folder).with_context(|| format!("list {}", folder.display()))? {

@@ -1,4 +1,4 @@
-//! Pairs of sources, and whether they are the same code.
+//! Pairs of sources, equal or different in code.
 
 use super::code::{Code, first_difference};
 use super::tokens;
@@ -14,7 +14,7 @@ fn difference(before: &str, now: &str) -> Option<String> {
 }
 
 #[test]
-fn what_does_not_change_the_program_does_not_count() {
+fn layout_and_names_do_not_count() {
     for (before, now) in [
         (
             "/// Old.\nfn f() { g(); } // more",
@@ -56,7 +56,7 @@ fn what_does_not_change_the_program_does_not_count() {
 }
 
 #[test]
-fn what_changes_the_program_counts() {
+fn changes_of_the_program_count() {
     for (before, now) in [
         ("fn f() { g(1) }", "fn f() { g(2) }"),
         ("fn f() -> &str { \"a\" }", "fn f() -> &str { \"b\" }"),
@@ -92,7 +92,7 @@ fn what_changes_the_program_counts() {
     }
 }
 
-/// The sources of this checkout can be read, and a component is built from no tests.
+/// The sources of this checkout can be read.
 #[test]
 fn components_of_this_checkout_are_read() -> anyhow::Result<()> {
     let components = super::source::components(&support::mongod::workspace())?;

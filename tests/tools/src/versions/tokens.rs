@@ -1,17 +1,17 @@
-//! A Rust file as items of tokens, without everything that does not change the program.
+//! Reads a Rust file as items of tokens, without the parts that do not affect the program.
 
 use std::collections::BTreeSet;
 use std::iter::Peekable;
 
 use proc_macro2::{Delimiter, Group, TokenStream, TokenTree, token_stream::IntoIter};
 
-/// A file.
+/// A source file.
 #[derive(Default)]
 pub(super) struct Module {
     pub(super) items: Vec<Item>,
-    /// The modules that it declares, in files of their own.
+    /// The modules that it declares, each in a file of its own.
     pub(super) modules: Vec<Declaration>,
-    /// The names that its imports mention; re-exports mention nothing.
+    /// The names in its imports, re-exports excluded.
     imported: BTreeSet<String>,
 }
 
@@ -24,34 +24,34 @@ pub(super) struct Declaration {
 /// A function, a type, a constant or an implementation.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Item {
-    /// Its tokens, with a mark in place of each name that may be another one.
+    /// The tokens, with a placeholder for each name that may be renamed.
     pub(super) shape: String,
     /// The names, in order.
     pub(super) names: Vec<Name>,
 }
 
-/// A name where it stands.
+/// A name at its position.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Name {
     pub(super) text: String,
     pub(super) role: Role,
 }
 
-/// What a name is, by the tokens around it.
+/// The role of a name, by the surrounding tokens.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Role {
     /// The definition of a function, a type, a constant or a variant.
     Definition,
-    /// A use of something that may be defined elsewhere: a call, a member, a type, a part of a path, or a macro.
+    /// A use of an item that may be defined elsewhere: a call, a member, a type, a part of a path, or a macro.
     Use,
-    /// A name before a colon: a field, or a parameter.
+    /// A name before a colon: a field or a parameter.
     Field,
     /// A variable or a lifetime.
     Local,
 }
 
 impl Module {
-    /// Every name in the file.
+    /// All names in the file.
     pub(super) fn mentioned(&self) -> BTreeSet<String> {
         let names = self.items.iter().flat_map(|item| &item.names);
         let names = names.map(|name| name.text.clone());
@@ -59,7 +59,7 @@ impl Module {
     }
 }
 
-/// Reads a file of a component called `component`.
+/// Reads a file of a component.
 pub(super) fn read(text: &str, component: &str) -> Result<Module, String> {
     let text = text.replace("env!(\"CARGO_PKG_NAME\")", &format!("\"{component}\""));
     let tokens: TokenStream = text.parse().map_err(|error| format!("{error}"))?;
@@ -101,7 +101,7 @@ impl Module {
 
 type Tokens = Peekable<IntoIter>;
 
-/// Takes attributes off, and keeps those that change the program; true if the item is for tests.
+/// Consumes attributes, and keeps those that affect the program. Returns whether the item is for tests.
 fn attributes(tokens: &mut Tokens, item: &mut Vec<TokenTree>) -> bool {
     let mut is_test = false;
     while let Some(TokenTree::Punct(mark)) = tokens.peek()
@@ -122,14 +122,14 @@ fn attributes(tokens: &mut Tokens, item: &mut Vec<TokenTree>) -> bool {
     is_test
 }
 
-/// Whether an attribute is documentation or about lints.
+/// Whether an attribute is documentation or concerns lints.
 fn is_idle(attribute: &Group) -> bool {
     const IDLE: [&str; 6] = ["doc", "expect", "allow", "warn", "must_use", "rustfmt"];
     let first = attribute.stream().into_iter().next();
     first.is_some_and(|first| IDLE.contains(&&*first.to_string()))
 }
 
-/// Takes `pub` or `pub(…)` off; true for the first.
+/// Consumes `pub` (returns true) or `pub(…)`.
 fn visibility(tokens: &mut Tokens) -> bool {
     if tokens.next_if(|token| token.to_string() == "pub").is_none() {
         return false;
@@ -138,7 +138,7 @@ fn visibility(tokens: &mut Tokens) -> bool {
     tokens.next_if(limit).is_none()
 }
 
-/// Takes the words up to the one that says what kind of item it is.
+/// Consumes the keywords up to the kind of the item.
 fn kind(tokens: &mut Tokens, item: &mut Vec<TokenTree>) -> String {
     let mut kind = String::new();
     while let Some(TokenTree::Ident(word)) = tokens.peek() {
@@ -154,7 +154,7 @@ fn kind(tokens: &mut Tokens, item: &mut Vec<TokenTree>) -> String {
     kind
 }
 
-/// Takes the rest of an item, up to its semicolon or the end of its block.
+/// Consumes the rest of an item, up to its semicolon or the end of its block.
 fn rest(tokens: &mut Tokens, item: &mut Vec<TokenTree>, kind: &str) {
     let ends_with_semicolon = matches!(kind, "use" | "const" | "static" | "type");
     for token in tokens.by_ref() {
@@ -196,7 +196,7 @@ impl Item {
             .take_while(|token| !matches!(token, TokenTree::Ident(_)));
         collect_names(attributes.cloned().collect(), &mut words);
         item.append(tokens, kind == "enum");
-        // The names of what is read from a configuration are the operator's, and errors show them.
+        // Names read from a configuration belong to operators, and errors show them.
         if words.contains("Deserialize") {
             let names = item.names.iter().map(|name| &*name.text);
             item.shape.push_str(&names.collect::<Vec<_>>().join(" "));
@@ -204,7 +204,7 @@ impl Item {
         item
     }
 
-    /// Appends tokens; in the block of an enum, a name at the beginning of a part is a definition.
+    /// Appends tokens. In the block of an enum, the first name of each part is a definition.
     fn append(&mut self, tokens: Vec<TokenTree>, is_enum: bool) {
         let tokens = without_idle(tokens);
         for (at, token) in tokens.iter().enumerate() {
@@ -228,7 +228,7 @@ impl Item {
 
     fn append_group(&mut self, group: &Group, is_enum: bool, before: Option<&TokenTree>) {
         let mut inner: Vec<_> = group.stream().into_iter().collect();
-        // A comma at the end is a matter of layout, and so is a block that is a match arm's whole body.
+        // A trailing comma is layout, and so are the braces around the body of a match arm.
         if inner.last().is_some_and(|last| is_punct(last, ',')) {
             inner.pop();
         }
@@ -254,7 +254,7 @@ impl Item {
         }
     }
 
-    /// Marks the names of an enum's variants, the names from `first` on, as definitions.
+    /// Marks the names of an enum's variants, among the names from `first` on, as definitions.
     fn define_variants(&mut self, block: &[TokenTree], first: usize) {
         let mut is_start = true;
         let mut variants = BTreeSet::new();
@@ -275,7 +275,7 @@ impl Item {
     }
 }
 
-/// Tokens without visibility, without idle attributes, and without the items of tests among them.
+/// Tokens without visibility and without attributes that do not affect the program.
 fn without_idle(tokens: Vec<TokenTree>) -> Vec<TokenTree> {
     let mut kept = Vec::new();
     let mut tokens: Tokens = TokenStream::from_iter(tokens).into_iter().peekable();
@@ -287,7 +287,7 @@ fn without_idle(tokens: Vec<TokenTree>) -> Vec<TokenTree> {
         let is_after_arm = kept.last().is_some_and(
             |last| matches!(last, TokenTree::Group(group) if group.delimiter() == Delimiter::Brace),
         );
-        // `=> { … }` has a comma or has none.
+        // A comma after `=> { … }` is optional.
         if !(is_comma && is_after_arm) {
             kept.push(token);
         }
@@ -328,7 +328,7 @@ fn role(name: &str, before: &[TokenTree], after: &[TokenTree]) -> Role {
     }
 }
 
-/// Whether a name before this token is called, built, or a macro.
+/// Whether a name before this token is called, constructed, or a macro.
 fn is_opening(token: &TokenTree) -> bool {
     match token {
         TokenTree::Group(group) => {
