@@ -23,7 +23,9 @@ use crate::{
 pub struct Settings {
     /// Instance id (`--id`), reported as `mongosyncID`.
     pub id: String,
+    /// Connection string of the cluster named `cluster0`.
     pub cluster0: ConnectionString,
+    /// Connection string of the cluster named `cluster1`.
     pub cluster1: ConnectionString,
     /// 1 to 4: how hard the sync works both clusters (mongosync's `loadLevel`).
     pub load_level: u8,
@@ -54,6 +56,7 @@ pub(super) struct HostContext {
 }
 
 impl HostContext {
+    /// The cluster with this name.
     pub(super) fn cluster(&self, name: ClusterName) -> &Cluster {
         let [cluster0, cluster1] = &self.clusters;
         match name {

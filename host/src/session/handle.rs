@@ -24,6 +24,7 @@ pub struct SessionHandle {
 }
 
 impl SessionHandle {
+    /// A handle to a session that has not been opened.
     pub fn new(settings: Settings) -> Self {
         Self {
             settings,
@@ -66,6 +67,7 @@ impl SessionHandle {
         })
     }
 
+    /// The snapshot for `/progress`: of the session, or of the wait for its clusters. Cancel safe.
     pub async fn progress(&self) -> Progress {
         match self.session.get() {
             Some(session) => session.progress().await,
@@ -84,6 +86,7 @@ impl SessionHandle {
         }
     }
 
+    /// The answer of `/readyz`.
     pub fn readiness(&self) -> Readiness {
         match self.session.get() {
             Some(session) => session.readiness(),

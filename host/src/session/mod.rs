@@ -173,6 +173,7 @@ impl Session {
         quarantine::retry(active.as_deref(), &self.host.context.monitor).await
     }
 
+    /// The snapshot for `/progress`. Cancel safe. Waits for the destination for less than a second, at a standby only.
     pub async fn progress(&self) -> Progress {
         let context = &self.host.context;
         match self.host.role() {

@@ -58,7 +58,7 @@ pub(super) async fn retry(
     active: Option<&ActiveSync>,
     monitor: &Monitor,
 ) -> Result<RetrySummary, OperatorError> {
-    let active = active.ok_or_else(|| refusal("no sync has begun"))?;
+    let active = active.ok_or_else(|| refusal("no sync has been started"))?;
     let state = active.state().public();
     if state != State::Running {
         return Err(refusal(&format!("the state is {state}")));
@@ -69,7 +69,7 @@ pub(super) async fn retry(
     let tried = active.status.quarantined();
     let (answer, answered) = oneshot::channel();
     let clusters = ClusterLabel::both(active.source.name, active.destination.name);
-    let left_undone = "Documents may have been tried again: see total of GET /api/v1/quarantine.";
+    let left_undone = "Documents may have been retried: see total of GET /api/v1/quarantine.";
     while_answering(monitor, clusters, left_undone, async {
         active.request(WorkRequest::RetryQuarantined(answer)).await;
         answered
@@ -87,7 +87,7 @@ fn refusal(why: &str) -> OperatorError {
     OperatorError::new(
         ErrorName::InvalidStateTransition,
         format!(
-            "Quarantined documents are tried again in state RUNNING, once the initial sync is over; {why}."
+            "Documents in quarantine can be retried in state RUNNING, after the initial sync; {why}."
         ),
     )
 }

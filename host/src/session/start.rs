@@ -146,8 +146,8 @@ async fn alone(
     }
     Err(OperatorError::new(
         ErrorName::StandbyInstance,
-        "Another host begins a sync between these clusters in the other direction. Nothing was begun here: see GET \
-         /api/v1/progress, and call start again if it shows IDLE.",
+        "Another host is starting a sync between these clusters in the opposite direction. Nothing was started \
+         here: see GET /api/v1/progress, and call start again if it shows IDLE.",
     ))
 }
 
@@ -169,6 +169,7 @@ async fn begin(
 fn begun_elsewhere() -> OperatorError {
     OperatorError::new(
         ErrorName::StandbyInstance,
-        "Another host has begun a sync into this destination a moment ago. This one is its standby now: see GET /api/v1/progress.",
+        "Another host has just started a sync into this destination. This host is its standby now: see GET \
+         /api/v1/progress.",
     )
 }

@@ -118,7 +118,7 @@ async fn f37_a_standby_of_a_frozen_destination_answers() -> Result<()> {
         let progress = progress_at_once(&standby).await?;
         let warnings = progress["warnings"].to_string();
         ensure!(text(&progress, "state") == "RUNNING", "{progress:#}");
-        Ok(match warnings.contains("What is shown was read") {
+        Ok(match warnings.contains("The values were read") {
             true => Look::Done(()),
             false => Look::NotYet(warnings),
         })

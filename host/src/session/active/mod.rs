@@ -134,7 +134,7 @@ impl ActiveSync {
         tokio::spawn(async move {
             end_transactions.await;
             if let Err(error) = record.update(|_| {}).await {
-                tracing::info!(error = %error, "the session is not written once more");
+                tracing::info!(error = %error, "the session was not persisted again");
             }
         });
     }
@@ -147,7 +147,7 @@ impl ActiveSync {
             // Without the privilege, the server ends them itself after `transactionLifetimeLimitSeconds`, a
             // minute by default.
             if let Err(error) = mongo::end_transactions(&client, &name).await {
-                tracing::info!(error = %error, "transactions of before are not ended");
+                tracing::info!(error = %error, "open transactions were not ended");
             }
         }
     }
@@ -176,7 +176,7 @@ impl ActiveSync {
 
     pub(crate) fn set_rejected(&self, rejected: Vec<String>) {
         for what in &rejected {
-            tracing::warn!(what, "an installed component cannot take over");
+            tracing::warn!(what, "an installed component was not adopted");
         }
         *self.rejected.lock() = rejected;
     }
@@ -292,8 +292,8 @@ async fn run(work: Work, state: Arc<Mutex<WorkState>>, lost: CancellationToken) 
             &state,
             OperatorError::new(
                 ErrorName::InternalError,
-                "The sync's work has stopped, and nobody had asked for that. Please report this with the log. The \
-                 sync can be resumed.",
+                "The work of the sync has stopped without a request. Please report this with the log. The sync can \
+                 be resumed.",
             ),
         ),
         Ok(Ok(WorkEnd::Committed)) => {
@@ -301,7 +301,7 @@ async fn run(work: Work, state: Arc<Mutex<WorkState>>, lost: CancellationToken) 
             return Stop::Clean;
         }
         Ok(Ok(WorkEnd::Stopped)) => {
-            tracing::debug!("the work has stopped at a safe place, as asked");
+            tracing::debug!("the work has stopped at a safe point, as requested");
             return Stop::Clean;
         }
         Ok(Err(sync::Error::Mongo(mongo::Error::Fenced))) => {
@@ -313,7 +313,7 @@ async fn run(work: Work, state: Arc<Mutex<WorkState>>, lost: CancellationToken) 
             &state,
             OperatorError::new(
                 ErrorName::InternalError,
-                "The sync's work has panicked. Please report this with the log. The sync can be resumed.",
+                "The work of the sync has panicked. Please report this with the log. The sync can be resumed.",
             ),
         ),
     }

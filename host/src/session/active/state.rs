@@ -84,7 +84,7 @@ pub(crate) fn refuse(state: State, call: Call) -> OperatorError {
             ErrorName::InvalidStateTransition,
             format!(
                 "{call} is not possible in state {state}: the sync is done, and the destination is in use. \
-                 docs/cutover.md says how the next sync is begun."
+                 docs/cutover.md describes how to start the next sync."
             ),
         );
     }
@@ -101,7 +101,7 @@ pub(crate) fn refuse(state: State, call: Call) -> OperatorError {
     OperatorError::new(
         ErrorName::InvalidStateTransition,
         format!(
-            "{call} is not possible in state {state}. Calls that are: {allowed}. See GET /api/v1/progress."
+            "{call} is not possible in state {state}. Possible calls: {allowed}. See GET /api/v1/progress."
         ),
     )
 }
@@ -109,7 +109,7 @@ pub(crate) fn refuse(state: State, call: Call) -> OperatorError {
 fn resting() -> OperatorError {
     OperatorError::new(
         ErrorName::InvalidStateTransition,
-        "The work was stopped by a call that has not been carried out. Call resume to begin it again.",
+        "The work was stopped by a call that failed. Call resume to continue it.",
     )
 }
 

@@ -38,7 +38,7 @@ pub(crate) async fn stop(cancel: &CancellationToken, mut work: JoinHandle<Stop>)
             Stop::Unclean
         });
     }
-    tracing::info!("the work has not stopped by itself in time and is dropped");
+    tracing::info!("the work has not stopped in time and is dropped");
     work.abort();
     // A task that computes ends at its next await point, and has no effect after that.
     let _ = timeout(ABORT_TIMEOUT, work).await;

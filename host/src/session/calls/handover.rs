@@ -25,7 +25,7 @@ pub(crate) async fn hand_over(host: &Host) -> Result<(), OperatorError> {
         give_away(host, &active).await?;
         tracing::info!(
             sync_id = active.sync_id(),
-            "handed over: the lease is given back, and this host ends"
+            "handed over: the lease is released, and this host ends"
         );
     }
     host.leaving.cancel();
@@ -36,8 +36,8 @@ pub(crate) async fn hand_over(host: &Host) -> Result<(), OperatorError> {
 async fn give_away(host: &Host, active: &ActiveSync) -> Result<(), OperatorError> {
     active.stop_for_call().await?;
     failpoint("handover_drained");
-    let kept = "The work has stopped, and the lease is not given back: until another host takes the sync over, \
-                it is here. Call resume to go on.";
+    let kept = "The work has stopped, and the lease is not given back: this host has the sync until another host \
+                takes it over. Call resume to continue.";
     let destination = ClusterLabel::destination(active.destination.name);
     within_deadline(&host.context.monitor, destination, kept, async {
         Ok(active.lease.release().await?)
@@ -55,12 +55,12 @@ pub(crate) async fn leave(host: &Host) {
     let _turn = timeout(LEAVE_AFTER, host.queued_turn()).await;
     if let Some(active) = host.active() {
         if let Err(error) = active.stop().await {
-            tracing::warn!(error = %error, "the last position is not persisted; the one before it is");
+            tracing::warn!(error = %error, "the last position is not persisted; the previous position is");
         }
         failpoint("handover_drained");
         active.lease.abandon().await;
         host.set_role(Role::Idle);
         let state = active.state().public();
-        tracing::info!(sync_id = active.sync_id(), %state, "this host ends; the next one goes on with the sync");
+        tracing::info!(sync_id = active.sync_id(), %state, "this host ends; the next host continues the sync");
     }
 }

@@ -30,7 +30,7 @@ pub(crate) async fn start(host: &Host, options: StartOptions) -> Result<(), Oper
     let _turn = host.active_turn().await?;
     let Some(active) = host.active() else {
         let clusters = ClusterLabel::both(options.source, options.destination);
-        let left_undone = "See GET /api/v1/progress once the cluster answers, and call start again if it shows IDLE.";
+        let left_undone = "See GET /api/v1/progress when the cluster answers, and call start again if it shows IDLE.";
         let begin = Box::pin(start::start(&host.context, options));
         let monitor = &host.context.monitor;
         let active = while_answering(monitor, clusters, left_undone, begin).await?;
@@ -48,8 +48,8 @@ pub(crate) async fn start(host: &Host, options: StartOptions) -> Result<(), Oper
         return Err(OperatorError::new(
             ErrorName::OptionsMismatch,
             format!(
-                "The sync was begun with other options and they cannot change: {} differ. \
-                 Start with the same options; or give this sync up, as docs/cutover.md says.",
+                "The sync was started with other options, which cannot change: {} differ. Start with the same \
+                 options, or abandon this sync as docs/cutover.md describes.",
                 differing.join(", ")
             ),
         ));
@@ -71,7 +71,7 @@ pub(crate) async fn pause(host: &Host) -> Result<(), OperatorError> {
     persist(
         &active,
         &host.context.monitor,
-        "The work has stopped, but PAUSED is not persisted: resume goes on, and so does a restart.",
+        "The work has stopped, but PAUSED is not persisted: resume or a restart continues the sync.",
         |session| session.state = State::Paused,
     )
     .await
@@ -98,7 +98,7 @@ pub(crate) async fn resume(host: &Host) -> Result<(), OperatorError> {
     let registry = active.runtime.registry.clone();
     blocking(move || registry.check_secrets(&options)).await?;
     let configured = configured(&active).await?;
-    let unchanged = "Nothing was changed, and the work does not go on.";
+    let unchanged = "Nothing was changed, and the work stays stopped.";
     let monitor = &host.context.monitor;
     let destination = ClusterLabel::destination(active.destination.name);
     let ended = active.end_transactions().map(Ok);
@@ -112,7 +112,7 @@ pub(crate) async fn resume(host: &Host) -> Result<(), OperatorError> {
     })
     .await?;
     active.spawn(&configured).await;
-    tracing::info!(sync_id = active.sync_id(), "resumed: the work goes on");
+    tracing::info!(sync_id = active.sync_id(), "resumed: the work continues");
     Ok(())
 }
 
@@ -129,7 +129,7 @@ pub(crate) async fn commit(host: &Host) -> Result<(), OperatorError> {
         ));
     }
     let unchanged =
-        "Nothing was changed, and the sync goes on. Call commit again once the cluster answers.";
+        "Nothing was changed, and the sync continues. Call commit again when the cluster answers.";
     let source = ClusterLabel::source(active.source.name);
     let time = within_deadline(monitor, source, unchanged, async {
         Ok(sync::take_commit_time(&active.source).await?)
@@ -140,7 +140,7 @@ pub(crate) async fn commit(host: &Host) -> Result<(), OperatorError> {
         session.commit_time = Some(time);
     })
     .await?;
-    tracing::info!(sync_id = active.sync_id(), commit_time = %time, "COMMITTING: events up to the commit time follow");
+    tracing::info!(sync_id = active.sync_id(), commit_time = %time, "COMMITTING: applies events up to the commit time");
     active.status.set_activity(sync::Activity::WaitingForCommit);
     active.commit_time.send_replace(Some(time));
     Ok(())
@@ -152,8 +152,8 @@ pub(crate) async fn reverse(host: &Host) -> Result<(), OperatorError> {
     host.active_for(Call::Reverse)?;
     Err(OperatorError::new(
         ErrorName::NotSupported,
-        "Reversing is not in this release. To sync in the other direction, begin a new sync into an empty cluster: \
-         docs/cutover.md has the steps.",
+        "This release does not support reverse. To sync in the other direction, start a new sync into an empty \
+         cluster: docs/cutover.md has the steps.",
     ))
 }
 

@@ -88,7 +88,7 @@ pub(crate) async fn remove(host: &Host, digest: &str) -> Result<(), OperatorErro
     let registry = &host.context.registry;
     let known = registry.has(digest);
     if let Some(active) = host.active() {
-        let unchanged = "The component may be stored still. Call again once the cluster answers.";
+        let unchanged = "The component may still be stored. Call again when the cluster answers.";
         let destination = ClusterLabel::destination(active.destination.name);
         within_deadline(&host.context.monitor, destination, unchanged, async {
             // Also removes chunks that an interrupted call has left.
@@ -101,7 +101,7 @@ pub(crate) async fn remove(host: &Host, digest: &str) -> Result<(), OperatorErro
     if !known {
         return Err(OperatorError::new(
             ErrorName::PluginNotFound,
-            "No component has this digest. GET /api/v1/plugins lists those that there are.",
+            "No component has this digest. GET /api/v1/plugins lists all components.",
         ));
     }
     tracing::info!(plugin_digest = digest, "component deleted");
@@ -113,7 +113,7 @@ fn refuse_in_use(host: &Host, digest: &str) -> Result<(), OperatorError> {
     let why = if shipped.iter().any(|info| info.digest == digest) {
         "comes with this release"
     } else if pinned(host).iter().any(|pinned| pinned.digest == digest) {
-        "is one that the sync runs on"
+        "is used by the sync"
     } else {
         return Ok(());
     };

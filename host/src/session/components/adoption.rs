@@ -198,7 +198,7 @@ impl<'a> AdoptionTrial<'a> {
             match tried {
                 Ok(_) => pinned = trial,
                 Err(error) => rejected.push(format!(
-                    "{} {} could not take over, and the one that the sync runs on stays: {error}",
+                    "{} {} was not adopted, and the pinned build stays: {error}",
                     successor.name, successor.version
                 )),
             }
@@ -289,7 +289,7 @@ fn other_role(old: &PinnedComponent, new: &PinnedComponent) -> OperatorError {
     OperatorError::new(
         ErrorName::IncompatiblePlugin,
         format!(
-            "{} {} is there for {}, and {} {} for {}.",
+            "{} {} has the role {}, and {} {} has the role {}.",
             old.name, old.version, old.role, new.name, new.version, new.role
         ),
     )
@@ -297,7 +297,7 @@ fn other_role(old: &PinnedComponent, new: &PinnedComponent) -> OperatorError {
 
 fn other_route(source: &Namespace, destination: &Namespace, route: &Route) -> OperatorError {
     let other = match route {
-        Route::Skip => "would not be synced any more".to_owned(),
+        Route::Skip => "would no longer be synced".to_owned(),
         Route::Keep => format!("would go to {source}"),
         Route::Rename(to) => format!("would go to {to}"),
     };

@@ -71,7 +71,7 @@ fn succeed(
         tracing::info!(
             plugin = lost.name,
             plugin_digest = successor.info.digest,
-            "an installed component succeeds one that is not here any more"
+            "an installed component replaces a pinned build whose bytes are missing"
         );
         return Ok(pin(slot, successor));
     }
@@ -80,13 +80,13 @@ fn succeed(
             "the installed {} (semantics {}) gives other answers",
             other.info.version, other.info.semantics
         ),
-        None => "no other is installed".to_owned(),
+        None => "no other build is installed".to_owned(),
     };
     Err(OperatorError::new(
         ErrorName::IncompatiblePlugin,
         format!(
-            "The sync runs on {} {} (semantics {}, {}), which is not here any more, and {instead}. \
-             Upload the component that the sync runs on and resume.",
+            "The sync is pinned to {} {} (semantics {}, {}), whose bytes are missing, and {instead}. Upload the \
+             pinned component and resume.",
             lost.name, lost.version, lost.semantics, lost.digest
         ),
     ))

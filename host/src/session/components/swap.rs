@@ -41,7 +41,7 @@ use crate::{
 
 /// The consequences of a failed swap, for error messages.
 const UNCHANGED: &str =
-    "The sync runs on the components that it ran on. Call upgrade again once the cluster answers.";
+    "The components of the sync are unchanged. Call upgrade again when the cluster answers.";
 
 /// A swap whose remaining steps can fail only at a write.
 struct SwapPlan {

@@ -56,8 +56,9 @@ impl Uploads {
             return Err(OperatorError::new(
                 ErrorName::BodyTooLarge,
                 format!(
-                    "Until the sync begins, uploads are held in memory, {HELD_BYTES} bytes together; with this one \
-                     they would have {}. Delete one of them, or upload this one once the sync has begun.",
+                    "Until a sync starts, uploads are kept in memory, at most {HELD_BYTES} bytes together; with \
+                     this upload they would have {}. Delete another upload, or repeat this upload after the start \
+                     of the sync.",
                     together + bytes.len()
                 ),
             ));
@@ -104,8 +105,8 @@ impl Uploads {
             Err(OperatorError::new(
                 ErrorName::PluginNotSupported,
                 format!(
-                    "The component was not compiled within {} seconds, and nothing is stored. The compilation goes \
-                     on: upload the component again in a while.",
+                    "The component was not compiled within {} seconds, and nothing is stored. The compilation \
+                     continues: upload the component again later.",
                     COMPILE_WITHIN.as_secs()
                 ),
             ))

@@ -53,7 +53,7 @@ impl RenewalDelay {
         let mut slow = self.0.lock();
         let is_slow = took > duration / SLOW;
         if is_slow && slow.is_none() {
-            tracing::info!(took = ?took, lease = ?duration, "renewing the lease takes long");
+            tracing::info!(took = ?took, lease = ?duration, "the renewal of the lease is slow");
         }
         *slow = is_slow.then_some(took);
     }

@@ -60,7 +60,7 @@ impl PauseMeter {
         let paused = i64::try_from((before + since).as_millis()).unwrap_or(i64::MAX);
         // Set once for each takeover.
         let _ = self.paused_ms.set(paused);
-        tracing::info!(paused_ms = paused, "the sync goes on");
+        tracing::info!(paused_ms = paused, "the sync continues");
         if self.upgrade.is_none() {
             return;
         }
@@ -71,7 +71,7 @@ impl PauseMeter {
             }
         });
         if let Err(error) = written.await.map_err(OperatorError::from) {
-            tracing::info!(error = %error, "the pause of the upgrade is not kept");
+            tracing::info!(error = %error, "the pause of the upgrade was not persisted");
         }
     }
 

@@ -32,7 +32,7 @@ pub(crate) fn cannot_commit(active: &ActiveSync, monitor: &Monitor) -> Option<St
     } else if step == Activity::Recopy || !session.recopy.is_empty() {
         Some("Collections are copied again after a swap.".to_owned())
     } else if step != Activity::ChangeEventApplication {
-        Some("The work is beginning.".to_owned())
+        Some("The work is starting.".to_owned())
     } else {
         lags(lag_seconds(active, monitor))
     }

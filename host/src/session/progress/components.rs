@@ -50,7 +50,7 @@ fn deferred(registry: &Registry, document: &SessionDocument) -> Vec<FeatureDefer
     deferred.extend(missing.map(|feature| FeatureDeferral {
         name: feature.name.to_owned(),
         reason: format!(
-            "The sync was begun by a release without it; a new sync has it: {}.",
+            "The sync was started by a release without it; a new sync has it: {}.",
             feature.description
         ),
     }));
@@ -59,8 +59,8 @@ fn deferred(registry: &Registry, document: &SessionDocument) -> Vec<FeatureDefer
 
 fn waits(own: &PinnedComponent, newer: &ComponentInfo) -> String {
     format!(
-        "The sync runs on {} {} (semantics {}), and the installed {} (semantics {}) gives other answers. \
-         POST /api/v1/upgrade with \"onIncompatible\": \"recopy\" swaps it in, and copies the namespaces that it sees again.",
+        "The sync uses {} {} (semantics {}), and the installed {} (semantics {}) gives other answers. POST \
+         /api/v1/upgrade with \"onIncompatible\": \"recopy\" swaps it in, and copies its namespaces again.",
         own.name, own.version, own.semantics, newer.version, newer.semantics
     )
 }

@@ -29,7 +29,7 @@ use monitor::Monitor;
 
 const NOT_VERIFIED: &str =
     "Copied data is not verified by this release. Compare both clusters before you rely on it.";
-const WAS_NOT_VERIFIED: &str = "Copied data was not verified by this release. docs/cutover.md says how both clusters are compared.";
+const WAS_NOT_VERIFIED: &str = "Copied data was not verified by this release. docs/cutover.md describes how to compare both clusters.";
 const NOT_BLOCKED: &str =
     "Writes to the destination are not blocked. Make sure that nothing else writes to it.";
 
@@ -216,9 +216,7 @@ fn warnings(active: &ActiveSync, monitor: &Monitor, document: &SessionDocument) 
     let mut warnings: Vec<_> = state.reason().iter().map(ToString::to_string).collect();
     let clusters = ClusterLabel::both(active.source.name, active.destination.name);
     if let Some(silence) = silent(monitor, clusters) {
-        warnings.push(format!(
-            "{silence} What is shown of it is what was known before."
-        ));
+        warnings.push(format!("{silence} Its values are older."));
     }
     warnings.extend(
         document
@@ -250,9 +248,9 @@ pub(crate) fn keys_in_clear(options: &StartOptions) -> Option<String> {
     let fields = plaintext_secrets(options);
     (!fields.is_empty()).then(|| {
         format!(
-            "Secrets in clear, readable for everybody who can read the destination's metadata: {}. For the next sync, put \
-             each into a file of --secretsDir and give {{\"$secret\": \"FILE\"}} in its place; drop the database \
-             mongosync_internal_tidegate once this sync is committed.",
+            "Plaintext secrets, readable for everyone who can read the destination's metadata: {}. For the next \
+             sync, put each into a file of --secretsDir and give {{\"$secret\": \"FILE\"}} in its place; drop the \
+             database mongosync_internal_tidegate after this sync is committed.",
             fields.join(", ")
         )
     })

@@ -151,8 +151,8 @@ impl Host {
             OperatorError::new(
                 ErrorName::InvalidStateTransition,
                 format!(
-                    "Another call is being carried out, for more than {}. Nothing was changed. Repeat \
-                     the call when that one has been answered.",
+                    "Another call has been running for more than {}. Nothing was changed. Repeat the call when the \
+                     other call has returned.",
                     seconds(QUEUE)
                 ),
             )

@@ -68,7 +68,7 @@ fn newer_version(heading: &Heading) -> OperatorError {
     OperatorError::new(
         ErrorName::MetadataVersionNotSupported,
         format!(
-            "The destination's metadata has version {version}, written by {release}; this release knows version \
+            "The destination's metadata has version {version}, written by {release}; this release supports version \
              {METADATA_VERSION}. Nothing was changed. Use release {release} or a later one."
         ),
     )
@@ -92,9 +92,9 @@ fn refuse_other_clusters(
         return Err(OperatorError::new(
             ErrorName::ClustersMismatch,
             format!(
-                "{holder} holds the metadata of a sync into it that is COMMITTED, and of which these are not the two \
-                 clusters. To begin the next sync, drop the database mongosync_internal_tidegate on {holder}, and \
-                 nothing else: its other databases may be in use. docs/cutover.md has the steps."
+                "{holder} holds the metadata of a COMMITTED sync between other clusters. To start the next sync, \
+                 drop the database mongosync_internal_tidegate on {holder}, and nothing else: its other databases \
+                 may be in use. docs/cutover.md has the steps."
             ),
         ));
     }
@@ -106,9 +106,9 @@ fn refuse_other_clusters(
     Err(OperatorError::new(
         ErrorName::ClustersMismatch,
         format!(
-            "{holder} holds the metadata of a sync between other clusters that is not done: {what}. Start with the \
-             connection strings that the sync was begun with; or, to give it up, drop the database \
-             mongosync_internal_tidegate on {holder}, as docs/cutover.md says."
+            "{holder} holds the metadata of an unfinished sync between other clusters: {what}. Start with the \
+             connection strings of that sync; or, to abandon it, drop the database mongosync_internal_tidegate on \
+             {holder}, as docs/cutover.md describes."
         ),
     ))
 }

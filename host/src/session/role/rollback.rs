@@ -15,7 +15,9 @@ use crate::{
 
 /// The versions before and after a rollback.
 pub struct Rollback {
+    /// The metadata version before the rollback.
     pub from: i32,
+    /// The metadata version now.
     pub to: i32,
 }
 
@@ -43,7 +45,7 @@ pub async fn rollback(settings: Settings) -> Result<Rollback, OperatorError> {
     if let Err(error) = migrated {
         // The metadata still has this version. If this fails, the next takeover repeats it.
         if let Err(error) = sync::lock_out_legacy_hosts(&lease.destination(client)).await {
-            tracing::info!(error = %error, "old hosts are not shut out before the next takeover");
+            tracing::info!(error = %error, "hosts of older releases are not locked out before the next takeover");
         }
         lease.abandon().await;
         return Err(error.into());
@@ -57,7 +59,7 @@ pub async fn rollback(settings: Settings) -> Result<Rollback, OperatorError> {
 fn nothing() -> OperatorError {
     OperatorError::new(
         ErrorName::NotFound,
-        "Neither cluster holds the metadata of a sync. Give the connection strings that it was begun with.",
+        "Neither cluster holds the metadata of a sync. Give the connection strings of the sync.",
     )
 }
 
@@ -65,8 +67,8 @@ fn no_way_back(version: i32) -> OperatorError {
     OperatorError::new(
         ErrorName::MetadataVersionNotSupported,
         format!(
-            "There is no way back from metadata version {version} with this release, which writes version \
-             {METADATA_VERSION}. Nothing was changed."
+            "This release writes metadata version {METADATA_VERSION}, and cannot roll back version {version}. \
+             Nothing was changed."
         ),
     )
 }
@@ -74,7 +76,7 @@ fn no_way_back(version: i32) -> OperatorError {
 fn in_use() -> OperatorError {
     OperatorError::new(
         ErrorName::StandbyInstance,
-        "A host works on the sync. Stop every host, or wait until the lease of one that is gone has run out, and \
-         try again. Nothing was changed.",
+        "A host works on the sync. Stop every host, or wait until the lease of a dead host has expired, and try \
+         again. Nothing was changed.",
     )
 }

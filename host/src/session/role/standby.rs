@@ -50,8 +50,8 @@ impl StandbyReason {
                 lease.instance, lease.release, lease.term
             ),
             Self::HostWithoutLease => {
-                "This host is a standby: a host of a release before 0.2.0 works on the sync. Stop \
-                                   it, and this one goes on by itself."
+                "This host is a standby: a host of a release before 0.2.0 works on the sync. Stop it, and this \
+                 host continues the sync."
                     .to_owned()
             }
             Self::LeaseLost => {
@@ -68,7 +68,7 @@ impl Standby {
             (StandbyReason::NoHost, Some(error)) => {
                 format!("{error} It tries again every few seconds.")
             }
-            _ => "Call that one, or hand its sync over.".to_owned(),
+            _ => "Call that host, or hand its sync over.".to_owned(),
         };
         OperatorError::new(
             ErrorName::StandbyInstance,

@@ -306,6 +306,6 @@ fn may_come_back(document: &SessionDocument, unclean: bool) -> Option<String> {
 fn still_there() -> OperatorError {
     OperatorError::new(
         ErrorName::StandbyInstance,
-        "A host of a release before 0.2.0 works on the sync. Stop it: this one then goes on by itself.",
+        "A host of a release before 0.2.0 works on the sync. Stop it, and this host continues the sync.",
     )
 }

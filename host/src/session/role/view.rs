@@ -105,10 +105,10 @@ pub(crate) async fn snapshot(
 fn stale(fault: &str, age: Option<Duration>) -> String {
     match age {
         Some(age) => format!(
-            "What is persisted of the sync cannot be read: {fault}. What is shown was read {} ago.",
+            "The metadata of the sync cannot be read: {fault}. The values were read {} ago.",
             seconds(age)
         ),
-        None => format!("What is persisted of the sync cannot be read: {fault}."),
+        None => format!("The metadata of the sync cannot be read: {fault}."),
     }
 }
 

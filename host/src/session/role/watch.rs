@@ -206,7 +206,7 @@ impl Host {
         self.eligibility.reset();
         let sync = &standby.sync;
         let clusters = ClusterLabel::both(sync.source.name, sync.destination.name);
-        let left_undone = "No host works on the sync still.";
+        let left_undone = "Still no host works on the sync.";
         let looked = while_answering(&self.context.monitor, clusters, left_undone, async {
             let fits = eligibility::check(&self.context.registry, sync).await;
             self.eligibility.end_check(fits.clone());

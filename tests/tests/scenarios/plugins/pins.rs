@@ -185,7 +185,7 @@ async fn a_fix_that_fails_its_self_check_stays_out() -> Result<()> {
     let sets = FeatureSets::new()?;
     let mut rig = rig_with(&sets, FIRST).await?;
     for text in [
-        "an installed component cannot take over",
+        "an installed component was not adopted",
         "a plugin trapped",
     ] {
         rig.allow_log(text);

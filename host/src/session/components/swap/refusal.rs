@@ -18,16 +18,15 @@ pub(super) fn check(
         return Ok(());
     }
     let way_out = if same_name {
-        "Give a build with the same semantics, or \"onIncompatible\": \"recopy\", which copies the namespaces that \
-         it sees again."
+        "Give a build with the same semantics, or \"onIncompatible\": \"recopy\", which copies its namespaces again."
     } else {
         "Give a build with the same name."
     };
     Err(OperatorError::new(
         ErrorName::IncompatiblePlugin,
         format!(
-            "{} {} (semantics {}) cannot take the place of {} {} (semantics {}): documents that are copied already \
-             would be other ones. {way_out}",
+            "{} {} (semantics {}) cannot replace {} {} (semantics {}): documents that are already copied would \
+             differ. {way_out}",
             new.name, new.version, new.semantics, old.name, old.version, old.semantics
         ),
     ))
@@ -37,8 +36,8 @@ pub(super) fn not_in_use(name: &str) -> OperatorError {
     OperatorError::new(
         ErrorName::PluginNotFound,
         format!(
-            "The sync runs on no component called {name}. GET /api/v1/progress shows under featureSet.pinned \
-             which it runs on."
+            "No component named {name} is in use. GET /api/v1/progress lists the components in use under \
+             featureSet.pinned."
         ),
     )
 }
@@ -47,8 +46,8 @@ pub(super) fn other_route(names: &[String], namespace: &Namespace) -> OperatorEr
     OperatorError::new(
         ErrorName::IncompatiblePlugin,
         format!(
-            "With {}, {namespace} would go elsewhere on the destination. Where namespaces go cannot change in a sync \
-             that has begun; begin a new one for it.",
+            "With {}, {namespace} would get another route. Routes cannot change during a sync; start a new sync for \
+             that.",
             names.join(" and ")
         ),
     )
@@ -57,8 +56,8 @@ pub(super) fn other_route(names: &[String], namespace: &Namespace) -> OperatorEr
 pub(super) fn stopped() -> OperatorError {
     OperatorError::new(
         ErrorName::InvalidStateTransition,
-        "The sync has stopped meanwhile, and runs on the components that it ran on. See GET /api/v1/progress, and \
-         ask again.",
+        "The sync has stopped meanwhile, and its components are unchanged. See GET /api/v1/progress, and call \
+         upgrade again.",
     )
 }
 
@@ -66,7 +65,7 @@ pub(super) fn stopped() -> OperatorError {
 pub(super) fn commit_has_begun() -> OperatorError {
     OperatorError::new(
         ErrorName::InvalidStateTransition,
-        "The commit has begun, and nothing can be copied again. Give builds with the same semantics.",
+        "The commit has started, and no collection can be copied again. Give builds with the same semantics.",
     )
 }
 
