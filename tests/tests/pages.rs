@@ -10,7 +10,12 @@ use anyhow::{Context, Result, ensure};
 use support::mongod::workspace;
 
 /// Pages whose paths and functions in backticks are checked.
-const CHECKED: &[&str] = &["CONTRIBUTING.md", "SECURITY.md", "docs/glossary.md", "docs/tour.md"];
+const CHECKED: &[&str] = &[
+    "CONTRIBUTING.md",
+    "SECURITY.md",
+    "docs/glossary.md",
+    "docs/tour.md",
+];
 
 fn read(path: &str) -> Result<String> {
     fs::read_to_string(workspace().join(path)).with_context(|| format!("read {path}"))

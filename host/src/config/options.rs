@@ -230,20 +230,20 @@ pub(super) struct Options {
     /// Not in this release. Since v0.3.1.
     #[arg(long = "hotDocIDs", value_name = "IDS", hide = true)]
     #[serde(rename = "hotDocIDs")]
-    pub(super) hot_doc_ids: Option<Anything>,
+    pub(super) hot_doc_ids: Option<IgnoredValue>,
 }
 
 /// A value of an option that is refused whatever it is.
 #[derive(Clone, Debug)]
-pub(super) struct Anything;
+pub(super) struct IgnoredValue;
 
-impl From<String> for Anything {
+impl From<String> for IgnoredValue {
     fn from(_: String) -> Self {
         Self
     }
 }
 
-impl<'de> Deserialize<'de> for Anything {
+impl<'de> Deserialize<'de> for IgnoredValue {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         IgnoredAny::deserialize(deserializer).map(|_| Self)
     }

@@ -45,7 +45,7 @@ impl Reader {
     }
 
     /// Whether the time of the lease is over, by the server's clock.
-    pub async fn is_lease_over(&self) -> Result<bool, Error> {
+    pub async fn is_lease_expired(&self) -> Result<bool, Error> {
         let over = doc! { "_id": LEASE_ID, "$expr": { "$lte": ["$expiresAt", "$$NOW"] } };
         let found: Vec<LeaseDocument> = self.documents.find(LEASE, over).await?;
         Ok(!found.is_empty())

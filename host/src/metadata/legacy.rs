@@ -2,7 +2,7 @@
 
 use super::{
     collections::{PARTITIONS, POSITION},
-    documents::{Copied, PositionDocument},
+    documents::{CopyTotals, PositionDocument},
     store::Reader,
 };
 use crate::mongo::Error;
@@ -25,7 +25,10 @@ pub fn newest_release_of(version: i32) -> Option<&'static str> {
 
 impl Reader {
     /// What is copied and applied, for display, in every version that this release can read.
-    pub async fn shown(&self, version: i32) -> Result<(Copied, Option<PositionDocument>), Error> {
+    pub async fn shown(
+        &self,
+        version: i32,
+    ) -> Result<(CopyTotals, Option<PositionDocument>), Error> {
         if version >= RENAMED_IN {
             return Ok((self.copied().await?, self.position().await?));
         }

@@ -24,10 +24,10 @@ mod tenure;
 
 pub use copies::NewCopy;
 pub use documents::{
-    ComponentChunkDocument, ComponentDocument, Copied, CopyState, Heading, IntentDocument,
-    IntentKind, IntentState, LeaseDocument, METADATA_VERSION, NamespaceDocument, NamespaceKind,
+    ComponentChunkDocument, ComponentDocument, CopyState, CopyTotals, IntentDocument, IntentKind,
+    IntentState, LeaseDocument, METADATA_VERSION, NamespaceDocument, NamespaceKind,
     PartitionDocument, Phase, PinnedComponent, PositionDocument, Predecessor, QuarantineDocument,
-    SessionDocument, Standing, SwapDocument, UpgradeDocument,
+    SessionDocument, SessionHeader, SessionSummary, SwapDocument, UpgradeDocument,
 };
 pub use lease::Claim;
 pub use legacy::{RENAMED, newest_release_of};

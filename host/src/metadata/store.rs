@@ -8,8 +8,8 @@ use serde::Serialize;
 use super::{
     collections::{INTENTS, NAMESPACES, PARTITIONS, POSITION, QUARANTINE, SESSION},
     documents::{
-        Copied, Heading, NamespaceDocument, PartitionDocument, PositionDocument, SessionDocument,
-        Standing,
+        CopyTotals, NamespaceDocument, PartitionDocument, PositionDocument, SessionDocument,
+        SessionHeader, SessionSummary,
     },
     tenure::LeaseKey,
 };
@@ -54,7 +54,7 @@ impl Reader {
     }
 
     /// Looks at nothing but the heading: everything else may have another shape.
-    pub async fn heading(&self) -> Result<Option<Heading>, Error> {
+    pub async fn header(&self) -> Result<Option<SessionHeader>, Error> {
         let found = self
             .documents
             .find(SESSION, doc! { "_id": SessionDocument::ID });
@@ -70,7 +70,7 @@ impl Reader {
     }
 
     /// How a sync stands that another host works on.
-    pub async fn standing(&self) -> Result<Option<Standing>, Error> {
+    pub async fn summary(&self) -> Result<Option<SessionSummary>, Error> {
         let found = self
             .documents
             .find(SESSION, doc! { "_id": SessionDocument::ID });
@@ -78,11 +78,11 @@ impl Reader {
     }
 
     /// What all partitions together have copied.
-    pub async fn copied(&self) -> Result<Copied, Error> {
+    pub async fn copied(&self) -> Result<CopyTotals, Error> {
         self.copied_in(PARTITIONS).await
     }
 
-    pub(super) async fn copied_in(&self, collection: &'static str) -> Result<Copied, Error> {
+    pub(super) async fn copied_in(&self, collection: &'static str) -> Result<CopyTotals, Error> {
         let counts = doc! { "documents": 1, "bytes": 1 };
         let partitions = self
             .documents
@@ -90,7 +90,7 @@ impl Reader {
             .await?;
         Ok(partitions
             .iter()
-            .fold(Copied::default(), |sum, one: &Copied| Copied {
+            .fold(CopyTotals::default(), |sum, one: &CopyTotals| CopyTotals {
                 documents: sum.documents + one.documents,
                 bytes: sum.bytes + one.bytes,
             }))

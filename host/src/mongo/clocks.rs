@@ -17,10 +17,10 @@ impl Moment {
     }
 
     /// The time from now until then; none if it has passed.
-    pub fn left(self) -> Option<Duration> {
+    pub fn remaining(self) -> Option<Duration> {
         self.0
             .checked_sub(Self::now().0)
-            .filter(|left| !left.is_zero())
+            .filter(|remaining| !remaining.is_zero())
     }
 
     /// The time from `earlier` until then.

@@ -8,7 +8,7 @@ use std::{
 use bson::{Document, RawDocument, RawDocumentBuf, rawdoc};
 
 use super::{
-    Client, Database, Error, Fence, Guard, GuardCounts, GuardedWriter, Repeat,
+    Client, Database, Error, Fence, Guard, GuardCounts, GuardedWriter, Retry,
     write::{Outcome, WriteCommand},
 };
 
@@ -30,7 +30,7 @@ pub struct DestinationDatabase {
 impl Destination {
     pub fn new(client: Client, fence: Fence, counts: GuardCounts) -> Self {
         Self {
-            client: client.called("the destination"),
+            client: client.with_name("the destination"),
             fence,
             counts,
         }
@@ -39,7 +39,7 @@ impl Destination {
     /// The writer of a guard document.
     pub fn writer(&self, guard: Guard) -> GuardedWriter {
         let count = self.counts.take(&guard.writer);
-        GuardedWriter::new(&self.client, guard).knowing(count)
+        GuardedWriter::new(&self.client, guard).with_count(count)
     }
 
     /// For reads, and for nothing else.
@@ -94,7 +94,7 @@ impl DestinationDatabase {
         repeated: &mut bool,
     ) -> Result<(), Error> {
         let attempts = AtomicU32::new(0);
-        let run = Repeat::open(self.database.at(), "run a command")
+        let run = Retry::open(self.database.contact(), "run a command")
             .run(|| {
                 attempts.fetch_add(1, Ordering::Relaxed);
                 self.fence.pass(|_| async {

@@ -17,16 +17,16 @@ use tokio::sync::watch;
 
 use super::{Error, Moment, outage};
 
-/// Until when writes are allowed; `None` when they never are again.
-type Until = Option<Moment>;
+/// Deadline when writes are allowed; `None` when they never are again.
+type Deadline = Option<Moment>;
 
 /// What every writer holds.
 #[derive(Clone, Debug)]
-pub struct Fence(watch::Receiver<Until>);
+pub struct Fence(watch::Receiver<Deadline>);
 
 /// Opens and closes a fence. A fence whose keeper is gone is closed.
 #[derive(Debug)]
-pub struct FenceKeeper(watch::Sender<Until>);
+pub struct FenceKeeper(watch::Sender<Deadline>);
 
 impl FenceKeeper {
     /// A fence that is open until `until`.
@@ -59,10 +59,10 @@ impl Fence {
     where
         W: Future<Output = Result<T, Error>>,
     {
-        let mut write = pin!(write(self.opened().await?));
+        let mut write = pin!(write(self.wait_until_open().await?));
         loop {
-            let left = self.left()?;
-            let step = poll_fn(|context| match self.left() {
+            let left = self.remaining()?;
+            let step = poll_fn(|context| match self.remaining() {
                 Ok(_) => write.as_mut().poll(context),
                 Err(error) => Poll::Ready(Err(error)),
             });
@@ -75,14 +75,14 @@ impl Fence {
 
     /// Whether a write may begin now.
     pub fn is_open(&self) -> bool {
-        self.left().is_ok()
+        self.remaining().is_ok()
     }
 
     /// Waits until writing is allowed, for as long as an outage may take; the time that is left then.
-    async fn opened(&self) -> Result<Duration, Error> {
+    async fn wait_until_open(&self) -> Result<Duration, Error> {
         let mut until = self.0.clone();
         loop {
-            match self.left() {
+            match self.remaining() {
                 Err(Error::LeaseExpired) => {
                     tracing::debug!("a write waits until the lease is renewed");
                 }
@@ -96,12 +96,12 @@ impl Fence {
         }
     }
 
-    fn left(&self) -> Result<Duration, Error> {
+    fn remaining(&self) -> Result<Duration, Error> {
         if self.0.has_changed().is_err() {
             return Err(Error::Fenced);
         }
         let until = (*self.0.borrow()).ok_or(Error::Fenced)?;
-        until.left().ok_or(Error::LeaseExpired)
+        until.remaining().ok_or(Error::LeaseExpired)
     }
 }
 

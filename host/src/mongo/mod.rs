@@ -13,14 +13,15 @@ pub mod write;
 
 pub use clocks::Moment;
 pub use cluster::{
-    AppliedOps, At, Client, Cluster, Database, Failures, Repeat, Sent, applied_ops, connect,
-    end_transactions, end_writes, is_connected, last_write, last_written, listing, once, outage,
-    ping_ms, retry, sample,
+    ApplyOpsCounter, Client, Cluster, Contact, Database, Delivery, FailureRun, Retry,
+    apply_ops_counter, connect, end_transactions, end_writes, is_connected, last_write,
+    last_written, listing, outage, ping_ms, retry, sample, send_once,
 };
 pub use destination::{Destination, DestinationDatabase};
-pub use errors::{DriverError, Error, ServerError, Whereabouts, code, unreadable};
+pub use errors::{CollectionLocation, DriverError, Error, ServerError, code, unreadable};
 pub use fence::{Fence, FenceKeeper};
 pub use raw_reader::{RawCursor, RawReader, RawReply};
 pub use transaction::{
-    Change, Documents, Guard, GuardCounts, GuardedWriter, Transacted, Transaction, raise_term,
+    Change, Documents, Guard, GuardCounts, GuardedWriter, Transaction, TransactionOutcome,
+    raise_term,
 };

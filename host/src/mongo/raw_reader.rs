@@ -10,7 +10,7 @@ use bson::{RawDocument, RawDocumentBuf, rawdoc};
 use futures::StreamExt;
 use mongodb::raw_batch_cursor::{RawBatch, RawBatchCursor};
 
-use super::{Database, Error, Repeat, Whereabouts, cluster::bounded, write::CollectionRef};
+use super::{CollectionLocation, Database, Error, Retry, cluster::bounded, write::CollectionRef};
 use crate::model::raw::{self, Malformed};
 
 /// One reply of a cursor, as the server sent it.
@@ -151,7 +151,7 @@ impl RawReader {
     ) -> Result<Option<RawReply>, Error> {
         let mut name = self.collection.namespace.collection.clone();
         loop {
-            let read = Repeat::slow(self.database.at(), purpose)
+            let read = Retry::slow(self.database.contact(), purpose)
                 .run(async || {
                     let command = self.find(&name, fields)?;
                     let mut cursor = RawCursor::open(&self.database, command).await?;
@@ -187,12 +187,12 @@ impl RawReader {
 /// # Errors
 /// `error`, where it does not say where the collection is.
 fn new_name(error: Error, name: &str) -> Result<Option<String>, Error> {
-    match error.whereabouts(name) {
-        Some(Whereabouts::Renamed(actual)) => {
+    match error.location(name) {
+        Some(CollectionLocation::Renamed(actual)) => {
             tracing::debug!(from = name, to = actual, "following a renamed collection");
             Ok(Some(actual))
         }
-        Some(Whereabouts::Gone) => Ok(None),
+        Some(CollectionLocation::Gone) => Ok(None),
         None => Err(error),
     }
 }

@@ -133,15 +133,15 @@ async fn alone(
     destination: &metadata::Reader,
     source: &metadata::Reader,
 ) -> Result<(), OperatorError> {
-    if destination.heading().await?.is_some() {
+    if destination.header().await?.is_some() {
         return Err(begun_elsewhere());
     }
     let other = source.lease().await?;
     let is_free = match other {
-        Some(lease) => lease.released || source.is_lease_over().await?,
+        Some(lease) => lease.released || source.is_lease_expired().await?,
         None => true,
     };
-    if is_free && source.heading().await?.is_none() {
+    if is_free && source.header().await?.is_none() {
         return Ok(());
     }
     Err(OperatorError::new(

@@ -5,7 +5,7 @@
 use std::time::Duration;
 
 use super::{Context, Record};
-use crate::mongo::{AppliedOps, applied_ops};
+use crate::mongo::{ApplyOpsCounter, apply_ops_counter};
 
 /// Interval between two checks.
 const EVERY: Duration = Duration::from_secs(10);
@@ -16,7 +16,7 @@ const WARNING: &str = "applyOps was run on the source while the sync ran. Operat
 
 /// The last known count. Another process, for instance a new primary, starts its own count.
 #[derive(Default)]
-pub(super) struct ApplyOpsWatch(tokio::sync::Mutex<Option<AppliedOps>>);
+pub(super) struct ApplyOpsWatch(tokio::sync::Mutex<Option<ApplyOpsCounter>>);
 
 impl ApplyOpsWatch {
     /// Checks at every interval. Never returns.
@@ -33,7 +33,7 @@ impl ApplyOpsWatch {
     /// is asked at the next check.
     pub(super) async fn check(&self, context: &Context, record: &Record) {
         let mut known = self.0.lock().await;
-        let Some(now) = applied_ops(&context.source).await else {
+        let Some(now) = apply_ops_counter(&context.source).await else {
             return;
         };
         let has_more = known

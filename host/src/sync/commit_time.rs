@@ -7,7 +7,7 @@ use tokio::time::timeout;
 use super::{Error, context::SOURCE};
 use crate::{
     model::{ClusterTime, ErrorName, OperatorError},
-    mongo::{Cluster, Sent, listing, once},
+    mongo::{Cluster, Delivery, listing, send_once},
 };
 
 /// The time that a commit call waits for the source.
@@ -19,17 +19,17 @@ const COMMIT_ANSWER: Duration = Duration::from_secs(3);
 /// # Errors
 /// `ConnectionFailed` if the source does not answer within 3 s.
 pub async fn take_commit_time(source: &Cluster) -> Result<ClusterTime, Error> {
-    let source = source.client.called(SOURCE);
+    let source = source.client.with_name(SOURCE);
     let taken = timeout(COMMIT_ANSWER, listing::operation_time(&source));
     let time = taken.await.map_err(|_elapsed| no_commit_time())??;
     let note = bson::doc! { "appendOplogNote": 1, "data": { "tidegate": "commit" } };
     let admin = source.database("admin");
-    let noted = once(source.at(), COMMIT_ANSWER, async {
+    let noted = send_once(source.contact(), COMMIT_ANSWER, async {
         Ok(admin.run_command(note).await?)
     });
     match noted.await {
-        Ok(Sent::Done(_)) => {}
-        Ok(Sent::Unknown(error)) | Err(error) => {
+        Ok(Delivery::Done(_)) => {}
+        Ok(Delivery::Unknown(error)) | Err(error) => {
             tracing::info!(error = %error, "oplog note failed; an idle source moves on within ten seconds");
         }
     }

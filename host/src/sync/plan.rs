@@ -34,7 +34,7 @@ impl Plan {
 /// `NamespaceCollision` for two namespaces with one name on the destination;
 /// `CollectionNotSupported` and `TimeSeriesNotSupported` for collections that cannot be synced.
 pub async fn plan(source: &Cluster, router: Arc<Router>) -> Result<Plan, Error> {
-    let source = source.client.called(SOURCE);
+    let source = source.client.with_name(SOURCE);
     let scope = Scope::new(router);
     let catalog = catalog::capture(&source, &scope).await?;
     let names = catalog.entries.iter();

@@ -89,7 +89,7 @@ pub async fn run(work: Work) -> Result<WorkEnd, Error> {
         quarantine: Quarantine::load(store.clone(), &status).await?,
         chain,
         store,
-        source: source.client.called(SOURCE),
+        source: source.client.with_name(SOURCE),
         destination,
         scope: Scope::new(router),
         options: record.get().options,

@@ -68,7 +68,7 @@ async fn read(metadata: &SyncMetadata) -> anyhow::Result<Value> {
     if heading.metadata_version > METADATA_VERSION {
         return Ok(shown);
     }
-    if let Some(standing) = reader.standing().await.map_err(OperatorError::from)? {
+    if let Some(standing) = reader.summary().await.map_err(OperatorError::from)? {
         fields.insert("state".to_owned(), json!(standing.state));
         fields.insert("phase".to_owned(), json!(standing.phase));
     }

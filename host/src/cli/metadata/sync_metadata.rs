@@ -1,7 +1,7 @@
 //! Finds the metadata of a sync on one of its two clusters.
 
 use crate::{
-    metadata::{self, Heading},
+    metadata::{self, SessionHeader},
     model::{ErrorName, OperatorError, namespace::METADATA_DATABASE, options::ClusterName},
     mongo::{Cluster, Documents, connect},
     observe,
@@ -13,7 +13,7 @@ pub(super) struct SyncMetadata {
     pub(super) cluster: Cluster,
     pub(super) reader: metadata::Reader,
     pub(super) documents: Documents,
-    pub(super) heading: Heading,
+    pub(super) heading: SessionHeader,
 }
 
 impl SyncMetadata {
@@ -26,7 +26,7 @@ impl SyncMetadata {
         ] {
             let cluster = connect(name, uri.reveal(), &app_name).await?;
             let reader = metadata::Reader::new(&cluster.client);
-            if let Some(heading) = reader.heading().await? {
+            if let Some(heading) = reader.header().await? {
                 let documents = Documents::new(&cluster.client, METADATA_DATABASE);
                 return Ok(Self {
                     cluster,

@@ -10,7 +10,7 @@ const COMMITTED: &str = "COMMITTED";
 /// What every version's session says, and every release can read.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub struct Heading {
+pub struct SessionHeader {
     pub metadata_version: i32,
     /// The release that worked on the sync last; in version 1, the one that began it.
     #[serde(default)]
@@ -23,21 +23,21 @@ pub struct Heading {
     #[serde(default)]
     pub destination_id: String,
     #[serde(default)]
-    pub options: Option<HeadingOptions>,
+    pub options: Option<SessionHeaderOptions>,
     /// A state's name; a later release may have others.
     #[serde(default)]
     pub state: Option<String>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
-pub struct HeadingOptions {
+pub struct SessionHeaderOptions {
     pub destination: ClusterName,
 }
 
 /// What a standby shows of a sync, in every version that this release can read.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub struct Standing {
+pub struct SessionSummary {
     pub metadata_version: i32,
     pub state: State,
     pub phase: Phase,
@@ -47,16 +47,16 @@ pub struct Standing {
     pub warnings: Vec<String>,
     #[serde(default)]
     pub upgrades: Vec<UpgradeDocument>,
-    pub options: StandingOptions,
+    pub options: SessionSummaryOptions,
 }
 
 #[derive(Clone, Copy, Debug, Deserialize)]
-pub struct StandingOptions {
+pub struct SessionSummaryOptions {
     pub source: ClusterName,
     pub destination: ClusterName,
 }
 
-impl From<&SessionDocument> for Heading {
+impl From<&SessionDocument> for SessionHeader {
     fn from(session: &SessionDocument) -> Self {
         Self {
             metadata_version: session.metadata_version,
@@ -64,7 +64,7 @@ impl From<&SessionDocument> for Heading {
             begun_by: Some(session.begun_by.clone()),
             source_id: session.source_id.clone(),
             destination_id: session.destination_id.clone(),
-            options: Some(HeadingOptions {
+            options: Some(SessionHeaderOptions {
                 destination: session.options.destination,
             }),
             state: Some(session.state.to_string()),
@@ -72,7 +72,7 @@ impl From<&SessionDocument> for Heading {
     }
 }
 
-impl Heading {
+impl SessionHeader {
     /// The sync is done: nothing of it is to be gone on with.
     pub fn is_committed(&self) -> bool {
         self.state.as_deref() == Some(COMMITTED)

@@ -15,11 +15,11 @@ mod quarantine;
 mod session;
 
 pub use component::{ComponentChunkDocument, ComponentDocument};
-pub use header::{Heading, Standing};
+pub use header::{SessionHeader, SessionSummary};
 pub use intent::{IntentDocument, IntentKind, IntentState};
 pub use lease::{LeaseDocument, Predecessor};
 pub use namespace::{CopyState, NamespaceDocument, NamespaceKind};
-pub use partition::{Copied, PartitionDocument};
+pub use partition::{CopyTotals, PartitionDocument};
 pub use position::PositionDocument;
 pub use quarantine::QuarantineDocument;
 pub use session::{

@@ -42,7 +42,7 @@ fn is_false(flag: &bool) -> bool {
 /// What was copied.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
-pub struct Copied {
+pub struct CopyTotals {
     pub documents: i64,
     pub bytes: i64,
 }

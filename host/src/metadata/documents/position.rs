@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::partition::Copied;
+use super::partition::CopyTotals;
 use crate::model::{ClusterTime, Position};
 
 /// Collection `streamPosition`: one document.
@@ -22,7 +22,7 @@ pub struct PositionDocument {
     pub clean: bool,
     /// All that was copied, also of collections that are gone.
     #[serde(default)]
-    pub copied: Copied,
+    pub copied: CopyTotals,
 }
 
 impl PositionDocument {

@@ -19,38 +19,38 @@ pub struct Cluster {
 #[derive(Clone, Debug)]
 pub struct Client {
     driver: mongodb::Client,
-    at: At,
+    contact: Contact,
 }
 
 /// One database of a cluster.
 #[derive(Clone, Debug)]
 pub struct Database {
     driver: mongodb::Database,
-    at: At,
+    contact: Contact,
 }
 
 /// The cluster that a command is sent to.
 #[derive(Clone, Debug)]
-pub struct At {
-    called: &'static str,
+pub struct Contact {
+    name: &'static str,
     silent_since: Arc<Mutex<Option<Moment>>>,
 }
 
 impl Client {
-    pub(super) fn new(driver: mongodb::Client, called: &'static str) -> Self {
+    pub(super) fn new(driver: mongodb::Client, name: &'static str) -> Self {
         Self {
             driver,
-            at: At::new(called),
+            contact: Contact::new(name),
         }
     }
 
     /// The same cluster under the name that it has in a sync: "the source".
-    pub fn called(&self, called: &'static str) -> Self {
+    pub fn with_name(&self, name: &'static str) -> Self {
         Self {
             driver: self.driver.clone(),
-            at: At {
-                called,
-                silent_since: self.at.silent_since.clone(),
+            contact: Contact {
+                name,
+                silent_since: self.contact.silent_since.clone(),
             },
         }
     }
@@ -58,7 +58,7 @@ impl Client {
     pub fn database(&self, name: &str) -> Database {
         Database {
             driver: self.driver.database(name),
-            at: self.at.clone(),
+            contact: self.contact.clone(),
         }
     }
 
@@ -67,15 +67,15 @@ impl Client {
     }
 
     /// The cluster, for [`super::Repeat`].
-    pub fn at(&self) -> &At {
-        &self.at
+    pub fn contact(&self) -> &Contact {
+        &self.contact
     }
 }
 
 impl Database {
     /// The cluster, for [`super::Repeat`].
-    pub fn at(&self) -> &At {
-        &self.at
+    pub fn contact(&self) -> &Contact {
+        &self.contact
     }
 }
 
@@ -95,16 +95,16 @@ impl Deref for Database {
     }
 }
 
-impl At {
-    pub(super) fn new(called: &'static str) -> Self {
+impl Contact {
+    pub(super) fn new(name: &'static str) -> Self {
         Self {
-            called,
+            name,
             silent_since: Arc::default(),
         }
     }
 
-    pub(super) fn called(&self) -> &'static str {
-        self.called
+    pub(super) fn name(&self) -> &'static str {
+        self.name
     }
 
     /// The begin of the first command that failed since one was last answered; `None` while

@@ -12,7 +12,7 @@ use super::{
     super::errors::{Error, refusal},
     client::{Client, Cluster},
     replica_set,
-    retry::{Repeat, bounded},
+    retry::{Retry, bounded},
     uri,
 };
 use crate::model::options::ClusterName;
@@ -73,13 +73,13 @@ pub(super) async fn client(
 /// once: whoever watches a cluster asks again.
 pub async fn ping_ms(cluster: &Cluster) -> Option<u64> {
     let asked = Instant::now();
-    look(cluster, doc! { "ping": 1 }).await.ok()?;
+    ask(cluster, doc! { "ping": 1 }).await.ok()?;
     u64::try_from(asked.elapsed().as_millis()).ok()
 }
 
 /// The cluster time of the newest write on the primary. Asked once, like [`ping_ms`].
 pub async fn last_write(cluster: &Cluster) -> Result<ClusterTime, Error> {
-    let hello = look(cluster, doc! { "hello": 1 }).await?;
+    let hello = ask(cluster, doc! { "hello": 1 }).await?;
     newest_write(&hello)
         .map(ClusterTime::from)
         .ok_or(Error::Reply("lastWrite.opTime.ts"))
@@ -95,7 +95,7 @@ fn newest_write(hello: &Document) -> Option<Timestamp> {
 }
 
 /// Runs a command once that only reads.
-async fn look(cluster: &Cluster, command: Document) -> Result<Document, Error> {
+async fn ask(cluster: &Cluster, command: Document) -> Result<Document, Error> {
     let admin = cluster.client.database("admin");
     bounded(Some(ANSWER), async {
         Ok(admin.run_command(command).await?)
@@ -110,7 +110,7 @@ pub(in crate::mongo) async fn admin(
     command: Document,
 ) -> Result<Document, Error> {
     let admin = cluster.client.database("admin");
-    Repeat::quick(cluster.client.at(), "run a command")
+    Retry::quick(cluster.client.contact(), "run a command")
         .within(PATIENCE)
         .run(async || Ok(admin.run_command(command.clone()).await?))
         .await

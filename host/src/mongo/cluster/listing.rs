@@ -10,7 +10,7 @@ use futures::StreamExt;
 use super::{
     super::{Error, code, reply::bson_number},
     client::{Client, Database},
-    retry::{Repeat, outage},
+    retry::{Retry, outage},
 };
 use crate::model::{ClusterTime, Namespace, namespace::is_internal_database};
 
@@ -45,7 +45,7 @@ pub(in crate::mongo) async fn databases_within(
     client: &Client,
     deadline: Duration,
 ) -> Result<Vec<String>, Error> {
-    Repeat::quick(client.at(), "list databases")
+    Retry::quick(client.contact(), "list databases")
         .within(deadline)
         .run(async || Ok(client.list_database_names().await?))
         .await
@@ -81,7 +81,7 @@ pub(in crate::mongo) async fn namespaces_within(
     command: &RawDocumentBuf,
     deadline: Duration,
 ) -> Result<Vec<Namespace>, Error> {
-    let listed = Repeat::quick(database.at(), LIST_COLLECTIONS)
+    let listed = Retry::quick(database.contact(), LIST_COLLECTIONS)
         .within(deadline)
         .run(|| read_all(database, command.clone()))
         .await?;
@@ -134,7 +134,7 @@ pub async fn aggregate(
     pipeline: bson::RawArrayBuf,
 ) -> Result<Vec<RawDocumentBuf>, Error> {
     let command = rawdoc! { "aggregate": collection, "pipeline": pipeline, "cursor": {}, "allowDiskUse": true };
-    Repeat::slow(database.at(), "aggregate")
+    Retry::slow(database.contact(), "aggregate")
         .run(|| read_all(database, command.clone()))
         .await
 }
@@ -144,7 +144,7 @@ async fn cursor_documents(
     what: &'static str,
     command: RawDocumentBuf,
 ) -> Result<Vec<RawDocumentBuf>, Error> {
-    Repeat::quick(database.at(), what)
+    Retry::quick(database.contact(), what)
         .run(|| read_all(database, command.clone()))
         .await
 }
@@ -170,7 +170,7 @@ async fn read_all(
 /// Runs a command on `admin` that only reads.
 async fn admin(client: &Client, what: &'static str, command: Document) -> Result<Document, Error> {
     let admin = client.database("admin");
-    Repeat::quick(client.at(), what)
+    Retry::quick(client.contact(), what)
         .run(async || Ok(admin.run_command(command.clone()).await?))
         .await
 }

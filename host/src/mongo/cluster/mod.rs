@@ -9,11 +9,11 @@ mod retry;
 pub mod sample;
 mod uri;
 
-pub use client::{At, Client, Cluster, Database};
+pub use client::{Client, Cluster, Contact, Database};
 pub(super) use connection::{PATIENCE, admin, refused};
 pub use connection::{connect, last_write, ping_ms};
 pub use operations::{
-    AppliedOps, applied_ops, end_transactions, end_writes, is_connected, last_written,
+    ApplyOpsCounter, apply_ops_counter, end_transactions, end_writes, is_connected, last_written,
 };
 pub(super) use retry::bounded;
-pub use retry::{Failures, Repeat, Sent, once, outage, retry};
+pub use retry::{Delivery, FailureRun, Retry, outage, retry, send_once};

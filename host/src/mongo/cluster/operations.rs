@@ -8,7 +8,7 @@ use futures::TryStreamExt;
 use super::{
     super::{Error, reply::bson_number},
     client::Client,
-    retry::Repeat,
+    retry::Retry,
 };
 
 /// How often it is looked whether an operation has ended.
@@ -30,17 +30,17 @@ const WRITES: [&str; 9] = [
 
 /// How many `applyOps` a server has been asked to run since it started.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct AppliedOps {
+pub struct ApplyOpsCounter {
     /// Which process counts: its host and port, and its id.
     pub process: (String, i64),
     pub count: i64,
 }
 
 /// What the primary says; `None` where it does not answer, or not with that.
-pub async fn applied_ops(client: &Client) -> Option<AppliedOps> {
+pub async fn apply_ops_counter(client: &Client) -> Option<ApplyOpsCounter> {
     let ask = doc! { "serverStatus": 1, "repl": 0, "locks": 0, "wiredTiger": 0, "tcmalloc": 0 };
     let admin = client.database("admin");
-    let asked = Repeat::quick(client.at(), "count applyOps");
+    let asked = Retry::quick(client.contact(), "count applyOps");
     let status = asked
         .run(async || Ok(admin.run_command(ask.clone()).await?))
         .await
@@ -52,7 +52,7 @@ pub async fn applied_ops(client: &Client) -> Option<AppliedOps> {
         .get_document("commands")
         .ok()?;
     let count = commands.get_document("applyOps").ok()?;
-    Some(AppliedOps {
+    Some(ApplyOpsCounter {
         process: (status.get_str("host").ok()?.to_owned(), id),
         count: bson_number(count, "total")?,
     })
@@ -112,7 +112,7 @@ async fn kill(client: &Client, id: &Bson) {
 /// Aborts the transactions that a client has open. Those of dropped futures stay open for a minute
 /// where the server was silent, and hold what they have touched.
 pub async fn end_transactions(client: &Client, app_name: &str) -> Result<(), Error> {
-    Repeat::quick(client.at(), "abort transactions")
+    Retry::quick(client.contact(), "abort transactions")
         .run(|| abort_transactions(client, app_name))
         .await
 }
@@ -122,7 +122,7 @@ pub async fn end_transactions(client: &Client, app_name: &str) -> Result<(), Err
 pub async fn last_written(client: &Client) -> Result<DateTime, Error> {
     let admin = client.database("admin");
     let command = doc! { "replSetGetStatus": 1 };
-    let status = Repeat::quick(client.at(), "look at the replica set")
+    let status = Retry::quick(client.contact(), "look at the replica set")
         .run(async || Ok(admin.run_command(command.clone()).await?))
         .await?;
     let optimes = status.get_document("optimes");
@@ -168,7 +168,7 @@ async fn operations(
         doc! { "$project": { "opid": 1 } },
     ];
     let admin = client.database("admin");
-    Repeat::quick(client.at(), "look at running operations")
+    Retry::quick(client.contact(), "look at running operations")
         .run(async || {
             let found = admin.aggregate(pipeline.clone()).await?;
             Ok(found.try_collect().await?)

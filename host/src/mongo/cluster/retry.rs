@@ -1,9 +1,9 @@
 //! The one policy for commands that fail: what can be repeated is repeated under one
 //! deadline, what cannot be repeated is sent once.
 //!
-//! [`Repeat`] takes a closure that makes an attempt; [`once`] takes one future, and its
+//! [`Retry`] takes a closure that makes an attempt; [`send_once`] takes one future, and its
 //! result has to be asked whether the command was done. So a command that must not be
-//! repeated does not fit into [`Repeat`], and one that was sent once does not pass for one
+//! repeated does not fit into [`Retry`], and one that was sent once does not pass for one
 //! that was done.
 //!
 //! Both can be dropped at any moment: cancellation needs no answer of a cluster.
@@ -15,7 +15,7 @@ use tokio::time::timeout;
 
 use super::{
     super::{Error, Moment},
-    client::At,
+    client::Contact,
 };
 use crate::{model::ErrorKind, observe::shortened};
 
@@ -47,19 +47,19 @@ const QUIET: Duration = Duration::from_secs(5);
 /// A command that may be sent any number of times: a read, or a write that does the same
 /// however often it is done.
 #[derive(Clone, Debug)]
-pub struct Repeat {
-    at: At,
+pub struct Retry {
+    contact: Contact,
     what: &'static str,
     /// Time for the first attempt; `None`: as long as it takes.
     bound: Option<Duration>,
     deadline: Duration,
 }
 
-impl Repeat {
+impl Retry {
     /// A command that a server answers at once.
-    pub fn quick(at: &At, what: &'static str) -> Self {
+    pub fn quick(contact: &Contact, what: &'static str) -> Self {
         Self {
-            at: at.clone(),
+            contact: contact.clone(),
             what,
             bound: Some(QUICK),
             deadline: outage(),
@@ -67,18 +67,18 @@ impl Repeat {
     }
 
     /// A command that may take minutes.
-    pub fn slow(at: &At, what: &'static str) -> Self {
+    pub fn slow(contact: &Contact, what: &'static str) -> Self {
         Self {
             bound: Some(SLOW),
-            ..Self::quick(at, what)
+            ..Self::quick(contact, what)
         }
     }
 
     /// A command whose attempts have bounds of their own.
-    pub fn open(at: &At, what: &'static str) -> Self {
+    pub fn open(contact: &Contact, what: &'static str) -> Self {
         Self {
             bound: None,
-            ..Self::quick(at, what)
+            ..Self::quick(contact, what)
         }
     }
 
@@ -96,11 +96,11 @@ impl Repeat {
     where
         F: Future<Output = Result<T, Error>>,
     {
-        let mut failures = Failures::new(&self.at, self.what, self.deadline);
+        let mut failures = FailureRun::new(&self.contact, self.what, self.deadline);
         let mut bound = self.bound;
         loop {
             let begun = Moment::now();
-            let limit = bound.map(|bound| bound.min(failures.left()));
+            let limit = bound.map(|bound| bound.min(failures.remaining()));
             match bounded(limit, attempt()).await {
                 Err(error) if error.kind() == ErrorKind::Transient => {
                     if matches!(error, Error::NoAnswer(_)) {
@@ -109,7 +109,7 @@ impl Repeat {
                     tokio::time::sleep(failures.failed(begun, limit, error)?).await;
                 }
                 other => {
-                    self.at.answered();
+                    self.contact.answered();
                     return other;
                 }
             }
@@ -117,12 +117,12 @@ impl Repeat {
     }
 }
 
-/// [`Repeat::slow`] on the destination.
+/// [`Retry::slow`] on the destination.
 pub async fn retry<T, F>(what: &'static str, attempt: impl FnMut() -> F) -> Result<T, Error>
 where
     F: Future<Output = Result<T, Error>>,
 {
-    Repeat::slow(&At::new("the destination"), what)
+    Retry::slow(&Contact::new("the destination"), what)
         .run(attempt)
         .await
 }
@@ -130,7 +130,7 @@ where
 /// What is known of a command that was sent once.
 #[must_use]
 #[derive(Debug)]
-pub enum Sent<T> {
+pub enum Delivery<T> {
     Done(T),
     /// It was lost on the way, or its answer was: it may have been done, or be done later.
     Unknown(Error),
@@ -140,20 +140,20 @@ pub enum Sent<T> {
 ///
 /// # Errors
 /// What the command failed with for good: it was not done.
-pub async fn once<T>(
-    at: &At,
+pub async fn send_once<T>(
+    contact: &Contact,
     bound: Duration,
     command: impl Future<Output = Result<T, Error>>,
-) -> Result<Sent<T>, Error> {
+) -> Result<Delivery<T>, Error> {
     let begun = Moment::now();
     match bounded(Some(bound), command).await {
         Err(error) if error.kind() == ErrorKind::Transient => {
-            at.failed(begun);
-            Ok(Sent::Unknown(error))
+            contact.failed(begun);
+            Ok(Delivery::Unknown(error))
         }
         other => {
-            at.answered();
-            other.map(Sent::Done)
+            contact.answered();
+            other.map(Delivery::Done)
         }
     }
 }
@@ -171,11 +171,11 @@ pub(in crate::mongo) async fn bounded<T>(
     }
 }
 
-/// Failures of one kind of command without a success between them: paces the attempts and ends
+/// FailureRun of one kind of command without a success between them: paces the attempts and ends
 /// them at the deadline.
 #[derive(Debug)]
-pub struct Failures {
-    at: At,
+pub struct FailureRun {
+    contact: Contact,
     what: &'static str,
     deadline: Duration,
     /// Time that attempts and pauses have taken.
@@ -184,11 +184,11 @@ pub struct Failures {
     logged: Option<Moment>,
 }
 
-impl Failures {
+impl FailureRun {
     /// Gives up after `deadline` without a success.
-    pub fn new(at: &At, what: &'static str, deadline: Duration) -> Self {
+    pub fn new(contact: &Contact, what: &'static str, deadline: Duration) -> Self {
         Self {
-            at: at.clone(),
+            contact: contact.clone(),
             what,
             deadline,
             tried: Duration::ZERO,
@@ -198,18 +198,18 @@ impl Failures {
     }
 
     /// The time until the deadline.
-    pub fn left(&self) -> Duration {
+    pub fn remaining(&self) -> Duration {
         self.deadline.saturating_sub(self.tried)
     }
 
     /// The cluster has answered something else than what fails.
     pub fn answered(&self) {
-        self.at.answered();
+        self.contact.answered();
     }
 
     /// An attempt has succeeded.
     pub fn succeeded(&mut self) {
-        self.at.answered();
+        self.contact.answered();
         if !self.tried.is_zero() {
             (self.tried, self.pauses) = (Duration::ZERO, pauses());
         }
@@ -226,7 +226,7 @@ impl Failures {
         limit: Option<Duration>,
         error: Error,
     ) -> Result<Duration, Error> {
-        self.at.failed(begun);
+        self.contact.failed(begun);
         self.failed_after(begun.elapsed(), limit, error)
     }
 
@@ -238,15 +238,19 @@ impl Failures {
     ) -> Result<Duration, Error> {
         // Not more than an attempt can take: a machine that was suspended has not tried meanwhile.
         self.tried += taken.min(limit.unwrap_or(COUNTED));
-        if self.left().is_zero() {
+        if self.remaining().is_zero() {
             return Err(Error::Outage {
-                cluster: self.at.called(),
+                cluster: self.contact.name(),
                 what: self.what,
                 tried: self.tried,
                 last: Box::new(error),
             });
         }
-        let pause = self.pauses.next().unwrap_or(LAST_PAUSE).min(self.left());
+        let pause = self
+            .pauses
+            .next()
+            .unwrap_or(LAST_PAUSE)
+            .min(self.remaining());
         self.tried += pause;
         self.log(&error, pause);
         Ok(pause)
@@ -258,7 +262,7 @@ impl Failures {
         }
         self.logged = Some(Moment::now());
         tracing::info!(
-            cluster = self.at.called(),
+            cluster = self.contact.name(),
             what = self.what,
             error = %error,
             pause_ms = pause.as_millis(),
@@ -281,12 +285,12 @@ fn pauses() -> ExponentialBackoff {
 mod tests {
     use super::*;
 
-    fn failures() -> Failures {
-        Failures::new(&At::new("the source"), "list databases", OUTAGE)
+    fn failures() -> FailureRun {
+        FailureRun::new(&Contact::new("the source"), "list databases", OUTAGE)
     }
 
     /// Fails until the deadline; the number of attempts, and the last error.
-    fn fail(failures: &mut Failures, taken: Duration, limit: Option<Duration>) -> (u32, Error) {
+    fn fail(failures: &mut FailureRun, taken: Duration, limit: Option<Duration>) -> (u32, Error) {
         for attempt in 1.. {
             if let Err(error) = failures.failed_after(taken, limit, Error::Stale) {
                 return (attempt, error);
@@ -323,7 +327,7 @@ mod tests {
         let limit = Some(Duration::from_secs(15));
         let failed = failures.failed_after(Duration::from_secs(3_600), limit, Error::Stale);
         assert!(failed.is_ok());
-        assert!(failures.left() > OUTAGE / 2);
+        assert!(failures.remaining() > OUTAGE / 2);
     }
 
     #[test]
@@ -338,10 +342,10 @@ mod tests {
 
     #[tokio::test]
     async fn an_attempt_without_an_answer_gets_twice_the_time() {
-        let at = At::new("the source");
-        let repeat = Repeat {
+        let at = Contact::new("the source");
+        let repeat = Retry {
             bound: Some(Duration::from_millis(20)),
-            ..Repeat::quick(&at, "ping")
+            ..Retry::quick(&at, "ping")
         };
         let mut begun = Vec::new();
         let answered = repeat.run(|| {
@@ -363,15 +367,15 @@ mod tests {
 
     #[tokio::test]
     async fn once_says_what_is_not_known() {
-        let at = At::new("the destination");
-        let lost = once(&at, QUICK, async { Err::<(), _>(Error::Stale) }).await;
-        assert!(matches!(lost, Ok(Sent::Unknown(Error::Stale))));
+        let at = Contact::new("the destination");
+        let lost = send_once(&at, QUICK, async { Err::<(), _>(Error::Stale) }).await;
+        assert!(matches!(lost, Ok(Delivery::Unknown(Error::Stale))));
         assert!(at.silent_since().is_some());
-        let refused = once(&at, QUICK, async { Err::<(), _>(Error::Fenced) }).await;
+        let refused = send_once(&at, QUICK, async { Err::<(), _>(Error::Fenced) }).await;
         assert!(matches!(refused, Err(Error::Fenced)));
         assert!(matches!(
-            once(&at, QUICK, async { Ok(1) }).await,
-            Ok(Sent::Done(1))
+            send_once(&at, QUICK, async { Ok(1) }).await,
+            Ok(Delivery::Done(1))
         ));
     }
 }

@@ -90,7 +90,7 @@ impl fmt::Debug for Error {
 
 /// What has become of a collection that is not under the name it was asked for.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Whereabouts {
+pub enum CollectionLocation {
     /// It has this name now, in the same database.
     Renamed(String),
     /// It was dropped, or renamed into another database, which makes it another collection.
@@ -210,9 +210,9 @@ impl Error {
 
     /// Where a collection that was asked for by UUID and under the name `asked`
     /// is now; `None` if the error says nothing about that.
-    pub fn whereabouts(&self, asked: &str) -> Option<Whereabouts> {
+    pub fn location(&self, asked: &str) -> Option<CollectionLocation> {
         if self.has_code(code::NAMESPACE_NOT_FOUND) {
-            return Some(Whereabouts::Gone);
+            return Some(CollectionLocation::Gone);
         }
         let Self::Driver(error) = self else {
             return None;
@@ -221,8 +221,8 @@ impl Error {
             return None;
         }
         match error.reply()?.get_str("actualCollection") {
-            Ok(actual) if actual != asked => Some(Whereabouts::Renamed(actual.to_owned())),
-            _ => Some(Whereabouts::Gone),
+            Ok(actual) if actual != asked => Some(CollectionLocation::Renamed(actual.to_owned())),
+            _ => Some(CollectionLocation::Gone),
         }
     }
 }

@@ -9,6 +9,6 @@ mod selection;
 mod server_error;
 
 pub use driver_error::{DriverError, unreadable};
-pub use error::{Error, Whereabouts};
+pub use error::{CollectionLocation, Error};
 pub(super) use operator::{authentication_required, refusal};
 pub use server_error::ServerError;

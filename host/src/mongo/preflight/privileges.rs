@@ -27,7 +27,7 @@ enum Resource {
     },
 }
 
-type Required = (Resource, &'static [&'static str]);
+type Requirement = (Resource, &'static [&'static str]);
 
 const ALL_COLLECTIONS: Resource = Resource::Collections {
     db: "",
@@ -38,7 +38,7 @@ const OPLOG: Resource = Resource::Collections {
     collection: "oplog.rs",
 };
 
-const ANY_SIDE: Required = (
+const ANY_SIDE: Requirement = (
     Resource::Cluster,
     &[
         "listDatabases",
@@ -49,7 +49,7 @@ const ANY_SIDE: Required = (
     ],
 );
 
-const SOURCE: [Required; 2] = [
+const SOURCE: [Requirement; 2] = [
     ANY_SIDE,
     (
         ALL_COLLECTIONS,
@@ -64,7 +64,7 @@ const SOURCE: [Required; 2] = [
     ),
 ];
 
-const DESTINATION: [Required; 2] = [
+const DESTINATION: [Requirement; 2] = [
     ANY_SIDE,
     (
         ALL_COLLECTIONS,
@@ -89,7 +89,7 @@ const DESTINATION: [Required; 2] = [
 ];
 
 /// Wanted on the source, not required: reading how far its history reaches back.
-const OPLOG_WINDOW: Required = (OPLOG, &["find", "collStats"]);
+const OPLOG_WINDOW: Requirement = (OPLOG, &["find", "collStats"]);
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -144,7 +144,10 @@ pub(super) async fn may_read_oplog(cluster: &Cluster) -> bool {
 }
 
 /// What the user lacks of `required`, as the beginning of a sentence.
-async fn fault(cluster: &Cluster, required: &[Required]) -> Result<Option<String>, OperatorError> {
+async fn fault(
+    cluster: &Cluster,
+    required: &[Requirement],
+) -> Result<Option<String>, OperatorError> {
     let Some(auth) = auth_info(cluster).await? else {
         return Ok(None);
     };
@@ -202,7 +205,7 @@ fn has_access_control(options: &Document) -> bool {
     is_on && !security.get_bool("transitionToAuth").unwrap_or(false)
 }
 
-fn missing(required: &[Required], grants: &[Grant]) -> Vec<String> {
+fn missing(required: &[Requirement], grants: &[Grant]) -> Vec<String> {
     required
         .iter()
         .filter_map(|(resource, actions)| {
@@ -325,7 +328,7 @@ mod tests {
 
     #[test]
     fn what_is_missing_is_named_by_resource() {
-        let required: [Required; 2] = [
+        let required: [Requirement; 2] = [
             (Resource::Cluster, &["serverStatus"]),
             (ALL_COLLECTIONS, &["find", "insert", "remove"]),
         ];

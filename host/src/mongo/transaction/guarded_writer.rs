@@ -58,9 +58,9 @@ pub struct GuardedWriter {
 
 /// What has become of a transaction.
 #[derive(Debug)]
-pub enum Transacted {
+pub enum TransactionOutcome {
     /// Committed, durable on a majority: the outcome of each command.
-    Done(Vec<Outcome>),
+    Committed(Vec<Outcome>),
     /// The server refused a statement; nothing was done.
     Refused {
         command: usize,
@@ -87,11 +87,11 @@ struct Failure {
     /// Its guard matched: no earlier attempt was committed.
     matched: bool,
     /// Its commit was sent.
-    sent: Option<Sent>,
+    sent: Option<PendingCommit>,
 }
 
 /// A commit whose answer is not known.
-struct Sent {
+struct PendingCommit {
     attempt: ObjectId,
     /// What holds if it was done.
     outcomes: Vec<Outcome>,
@@ -108,9 +108,9 @@ impl From<Error> for Failure {
 }
 
 /// What has become of a commit whose answer was lost.
-enum Lost {
+enum CommitState {
     Committed(Vec<Outcome>),
-    Unknown(Option<Sent>),
+    Unknown(Option<PendingCommit>),
 }
 
 impl GuardedWriter {
@@ -124,7 +124,7 @@ impl GuardedWriter {
     }
 
     /// With the guard's count, where it is known that this term has sent nothing under it.
-    pub fn knowing(self, writes: Option<i64>) -> Self {
+    pub fn with_count(self, writes: Option<i64>) -> Self {
         Self { writes, ..self }
     }
 
@@ -141,7 +141,7 @@ impl GuardedWriter {
     pub async fn transact(
         &mut self,
         build: impl Fn() -> Result<Vec<Command>, Error>,
-    ) -> Result<Transacted, Error> {
+    ) -> Result<TransactionOutcome, Error> {
         let writes = match self.writes.take() {
             Some(writes) => writes,
             None => guards::open(&self.client, &self.guard).await?,
@@ -153,18 +153,18 @@ impl GuardedWriter {
             let failed = match self.attempt(writes, build()?).await {
                 Ok(Attempt::Committed(outcomes)) => {
                     self.writes = Some(writes + 1);
-                    return Ok(Transacted::Done(outcomes));
+                    return Ok(TransactionOutcome::Committed(outcomes));
                 }
                 Ok(Attempt::Refused { command, error }) => {
                     self.writes = Some(writes);
-                    return Ok(Transacted::Refused { command, error });
+                    return Ok(TransactionOutcome::Refused { command, error });
                 }
                 Ok(Attempt::NotMatched) => match self.resolve(writes, unknown.take()).await? {
-                    Lost::Committed(outcomes) => {
+                    CommitState::Committed(outcomes) => {
                         self.writes = Some(writes + 1);
-                        return Ok(Transacted::Done(outcomes));
+                        return Ok(TransactionOutcome::Committed(outcomes));
                     }
-                    Lost::Unknown(sent) => {
+                    CommitState::Unknown(sent) => {
                         unknown = sent;
                         Error::Stale
                     }
@@ -194,7 +194,7 @@ impl GuardedWriter {
                 && (conflicts >= MAX_CONFLICTS || begun.elapsed() > LONG)
             {
                 self.writes = Some(writes);
-                return Ok(Transacted::TooLarge);
+                return Ok(TransactionOutcome::TooLarge);
             }
             tracing::debug!(writer = self.guard.writer, error = %failed, "transaction again");
             tokio::time::sleep(pause).await;
@@ -218,28 +218,34 @@ impl GuardedWriter {
         let begun = Moment::now();
         loop {
             match self.transact(&build).await? {
-                Transacted::Done(_) => return Ok(()),
-                Transacted::Refused { error, .. } => return Err(error.into_error()),
-                Transacted::TooLarge if begun.elapsed() > outage() => {
+                TransactionOutcome::Committed(_) => return Ok(()),
+                TransactionOutcome::Refused { error, .. } => return Err(error.into_error()),
+                TransactionOutcome::TooLarge if begun.elapsed() > outage() => {
                     return Err(Error::Conflicts);
                 }
                 // What stands in its way passes.
-                Transacted::TooLarge => tracing::info!(writer = self.guard.writer, "written again"),
+                TransactionOutcome::TooLarge => {
+                    tracing::info!(writer = self.guard.writer, "written again")
+                }
             }
         }
     }
 
     /// What the guard document says, after it did not match, of a commit whose answer was lost.
-    async fn resolve(&self, writes: i64, unknown: Option<Sent>) -> Result<Lost, Error> {
+    async fn resolve(
+        &self,
+        writes: i64,
+        unknown: Option<PendingCommit>,
+    ) -> Result<CommitState, Error> {
         let now = guards::committed(&self.client, &self.guard).await?;
         match unknown {
-            Some(Sent { attempt, outcomes })
+            Some(PendingCommit { attempt, outcomes })
                 if now.writes == writes + 1 && now.attempt == Some(attempt) =>
             {
-                Ok(Lost::Committed(outcomes))
+                Ok(CommitState::Committed(outcomes))
             }
             // The majority has not yet seen what the primary has.
-            kept if now.writes == writes => Ok(Lost::Unknown(kept)),
+            kept if now.writes == writes => Ok(CommitState::Unknown(kept)),
             _ => Err(Error::GuardChanged),
         }
     }
@@ -323,7 +329,7 @@ impl GuardedWriter {
             Err(error) => Err(Failure {
                 error,
                 matched: true,
-                sent: Some(Sent { attempt, outcomes }),
+                sent: Some(PendingCommit { attempt, outcomes }),
             }),
         }
     }

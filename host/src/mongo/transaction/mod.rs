@@ -7,5 +7,5 @@ mod guards;
 
 pub use change::Change;
 pub use documents::{Documents, Transaction};
-pub use guarded_writer::{GuardedWriter, Transacted};
+pub use guarded_writer::{GuardedWriter, TransactionOutcome};
 pub use guards::{Guard, GuardCounts, raise_term};

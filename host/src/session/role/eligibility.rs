@@ -48,7 +48,7 @@ impl Eligibility {
     pub(crate) fn obstacle(&self) -> Option<OperatorError> {
         let state = self.state();
         let waiting = state.failure.as_ref();
-        let failure = waiting.filter(|failure| failure.retry_at.left().is_some());
+        let failure = waiting.filter(|failure| failure.retry_at.remaining().is_some());
         state
             .check_error
             .clone()

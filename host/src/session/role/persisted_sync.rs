@@ -3,7 +3,7 @@
 //! The cluster that holds the metadata is the destination.
 
 use crate::{
-    metadata::{self, Heading, METADATA_VERSION},
+    metadata::{self, METADATA_VERSION, SessionHeader},
     model::{ErrorName, OperatorError, options::ClusterName},
     mongo::{Cluster, is_connected, preflight::Identity},
 };
@@ -20,7 +20,7 @@ pub(crate) struct PersistedSync {
     pub(crate) source: Cluster,
     pub(crate) destination: Cluster,
     pub(crate) reader: metadata::Reader,
-    pub(crate) heading: Heading,
+    pub(crate) heading: SessionHeader,
 }
 
 /// Looks for metadata on both clusters. Only reads.
@@ -28,7 +28,7 @@ pub(crate) async fn find(clusters: &[Cluster; 2]) -> Result<Option<PersistedSync
     let [cluster0, cluster1] = clusters;
     for (destination, source) in [(cluster0, cluster1), (cluster1, cluster0)] {
         let reader = metadata::Reader::new(&destination.client);
-        if let Some(heading) = reader.heading().await? {
+        if let Some(heading) = reader.header().await? {
             return Ok(Some(PersistedSync {
                 source: source.clone(),
                 destination: destination.clone(),
@@ -63,7 +63,7 @@ impl PersistedSync {
     }
 }
 
-fn newer_version(heading: &Heading) -> OperatorError {
+fn newer_version(heading: &SessionHeader) -> OperatorError {
     let (version, release) = (heading.metadata_version, &heading.written_by);
     OperatorError::new(
         ErrorName::MetadataVersionNotSupported,
@@ -75,7 +75,7 @@ fn newer_version(heading: &Heading) -> OperatorError {
 }
 
 fn refuse_other_clusters(
-    heading: &Heading,
+    heading: &SessionHeader,
     destination_name: ClusterName,
     source: &Identity,
     destination: &Identity,

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::persisted_sync::PersistedSync;
 use crate::{
-    metadata::{self, Heading, LeaseDocument},
+    metadata::{self, LeaseDocument, SessionHeader},
     model::{ErrorName, OperatorError},
     session::active::ActiveSync,
 };
@@ -88,7 +88,7 @@ impl Standby {
                 source: active.source.clone(),
                 destination: active.destination.clone(),
                 reader: metadata::Reader::new(&active.destination.client),
-                heading: Heading::from(&active.record.get()),
+                heading: SessionHeader::from(&active.record.get()),
             },
             reason: StandbyReason::LeaseLost,
             obstacle: None,

@@ -12,7 +12,9 @@ use super::{
     standby::StandbyReason,
 };
 use crate::{
-    metadata::{Heading, LeaseDocument, METADATA_VERSION, Phase, SessionDocument, UpgradeDocument},
+    metadata::{
+        LeaseDocument, METADATA_VERSION, Phase, SessionDocument, SessionHeader, UpgradeDocument,
+    },
     model::{ErrorName, OperatorError, State},
     mongo,
     observe::{self, failpoint},
@@ -82,7 +84,7 @@ pub(crate) async fn discover(
     };
     let dead = is_dead(&lease.process).then(|| lease.holder.clone());
     let is_free = lease.released || dead.is_some() || lease.holder == context.holder;
-    if is_free || (patient && persisted.reader.is_lease_over().await?) {
+    if is_free || (patient && persisted.reader.is_lease_expired().await?) {
         return Ok(Discovery::Free(persisted, dead));
     }
     Ok(Discovery::Held(
@@ -265,7 +267,7 @@ async fn show_persisted(
 }
 
 /// The history entry of this takeover, if it is a live upgrade.
-fn upgrade(heading: &Heading, lease: &LeaseDocument) -> Option<UpgradeDocument> {
+fn upgrade(heading: &SessionHeader, lease: &LeaseDocument) -> Option<UpgradeDocument> {
     let from_binary = &heading.written_by;
     let from_metadata = heading.metadata_version;
     if from_binary == observe::VERSION && from_metadata == METADATA_VERSION {

@@ -12,7 +12,7 @@ use super::{
     standby::{Standby, StandbyReason},
 };
 use crate::{
-    metadata::{self, Copied, Phase, PositionDocument, Standing},
+    metadata::{self, CopyTotals, Phase, PositionDocument, SessionSummary},
     model::{Progress, State, progress::CopyProgress},
     mongo::{self, Moment},
     session::{
@@ -28,8 +28,8 @@ const READ_WITHIN: Duration = Duration::from_millis(800);
 #[derive(Clone)]
 struct SyncSnapshot {
     at: Moment,
-    standing: Standing,
-    copied: Copied,
+    standing: SessionSummary,
+    copied: CopyTotals,
     position: Option<PositionDocument>,
 }
 
@@ -64,7 +64,7 @@ impl StandbyView {
 }
 
 async fn read(reader: &metadata::Reader) -> Result<Option<SyncSnapshot>, mongo::Error> {
-    let Some(standing) = reader.standing().await? else {
+    let Some(standing) = reader.summary().await? else {
         return Ok(None);
     };
     let (copied, position) = reader.shown(standing.metadata_version).await?;

@@ -59,7 +59,7 @@ impl<'a> CollectionRestoration<'a> {
             // collection.
             let dropped = match self.run(rawdoc! { "drop": self.name() }).await {
                 // Dropped by an earlier restoration that was killed.
-                Err(Error::Mongo(error)) if error.whereabouts(self.name()).is_some() => Ok(()),
+                Err(Error::Mongo(error)) if error.location(self.name()).is_some() => Ok(()),
                 other => other,
             };
             self.note("temporary collection", dropped)?;

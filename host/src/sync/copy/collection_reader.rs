@@ -8,7 +8,7 @@ use tokio::time::timeout;
 
 use crate::{
     model::raw,
-    mongo::{self, Client, RawReader, Repeat, code, write::CollectionRef},
+    mongo::{self, Client, RawReader, Retry, code, write::CollectionRef},
     plugin::{NamespaceChain, Outcome},
     sync::{Error, quarantine::id_document, transformation},
 };
@@ -72,7 +72,7 @@ impl CollectionReader {
         take: impl Fn(&[&[u8]]) -> Result<Vec<RawDocumentBuf>, Error>,
     ) -> Result<Vec<RawDocumentBuf>, Error> {
         loop {
-            let read = Repeat::open(self.client.at(), "compare").run(|| async {
+            let read = Retry::open(self.client.contact(), "compare").run(|| async {
                 let mut taken = Vec::new();
                 let all = self.each(find, |documents| {
                     taken.extend(take(documents)?);
@@ -116,7 +116,7 @@ impl CollectionReader {
         &self,
         chain: Option<&NamespaceChain>,
     ) -> Result<CollectionDigest, Error> {
-        let read = Repeat::open(self.client.at(), "compare").run(|| async {
+        let read = Retry::open(self.client.contact(), "compare").run(|| async {
             match self.digest_once(chain).await {
                 Err(Error::Mongo(error)) => Err(error),
                 other => Ok(other),

@@ -174,7 +174,7 @@ async fn drop_existing(context: &Context, namespace: &NamespaceDocument) -> Resu
     let command = bson::rawdoc! { "drop": name.collection.as_str() };
     match destination::run_on(&database, &existing, command).await {
         // Dropped by an attempt whose answer was lost.
-        Err(Error::Mongo(error)) if error.whereabouts(&name.collection).is_some() => Ok(()),
+        Err(Error::Mongo(error)) if error.location(&name.collection).is_some() => Ok(()),
         other => other,
     }
 }

@@ -6,7 +6,7 @@ use super::{Error, worker::PartitionCopier};
 use crate::{
     model::raw::{self, Malformed},
     mongo::{
-        self, RawReader, Repeat,
+        self, RawReader, Retry,
         write::{
             self, CollectionRef, MAX_COMMAND_BYTES, StatementError, WriteCommand, empty_timestamps,
         },
@@ -102,7 +102,7 @@ async fn has_document(
 ) -> Result<bool, mongo::Error> {
     let reader = RawReader::new(database.clone(), collection.clone());
     let find = rawdoc! { "filter": id, "limit": 1 };
-    let found = Repeat::quick(database.at(), "look a duplicate up").run(|| async {
+    let found = Retry::quick(database.contact(), "look a duplicate up").run(|| async {
         match reader.open(&find).await?.next().await? {
             Some(reply) => Ok(reply.documents()?.next().is_some()),
             None => Ok(false),

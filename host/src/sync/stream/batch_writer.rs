@@ -18,7 +18,7 @@ use super::{
 };
 use crate::{
     mongo::{
-        self, Guard, GuardedWriter, Moment, Transacted, code, outage,
+        self, Guard, GuardedWriter, Moment, TransactionOutcome, code, outage,
         write::{Outcome, StatementError},
     },
     sync::restore::index_refusal,
@@ -103,14 +103,14 @@ impl BatchWriter {
             let begun = Moment::now();
             let build = || plan.iter().map(|command| command.build(folds)).collect();
             match self.writer.transact(build).await? {
-                Transacted::Done(outcomes) => {
+                TransactionOutcome::Committed(outcomes) => {
                     let elapsed = begun.elapsed();
                     self.context.status.record_apply_latency(elapsed);
                     self.adapt(&plan, elapsed);
                     look_up_unmatched(folds, &plan, &outcomes);
                     break;
                 }
-                Transacted::Refused { command, error } => {
+                TransactionOutcome::Refused { command, error } => {
                     let refused = plan
                         .get(command)
                         .and_then(|plan| plan.statements.get(error.index));
@@ -126,7 +126,7 @@ impl BatchWriter {
                         look_up_deltas(folds, places.iter().copied());
                     }
                 }
-                Transacted::TooLarge => {
+                TransactionOutcome::TooLarge => {
                     self.statements = (self.statements / 2).max(1);
                     return Ok(false);
                 }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::{Context, Error, freshness::Exactness};
 use crate::{
-    metadata::{Copied, PositionDocument},
+    metadata::{CopyTotals, PositionDocument},
     model::{ClusterTime, Position},
     mongo,
     observe::failpoint,
@@ -155,7 +155,7 @@ impl StreamPosition {
             exact_after: self.exactness.after_restart(),
             events_applied: to_i64(self.context.status.events_applied()),
             clean,
-            copied: Copied {
+            copied: CopyTotals {
                 documents: to_i64(copy.copied_documents),
                 bytes: to_i64(copy.copied_bytes),
             },

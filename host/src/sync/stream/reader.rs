@@ -15,7 +15,7 @@ use crate::{
         ClusterTime, ErrorKind, Position,
         raw::{self, Malformed, range_in},
     },
-    mongo::{self, Client, Failures, Moment, RawCursor, RawReply, outage},
+    mongo::{self, Client, FailureRun, Moment, RawCursor, RawReply, outage},
     sync::status::Status,
 };
 
@@ -40,7 +40,7 @@ pub(super) struct StreamReader {
     position: Option<Position>,
     cursor: Option<RawCursor>,
     question: Option<AbortOnDropHandle<Answer>>,
-    failures: Failures,
+    failures: FailureRun,
     /// The pause before the next request.
     pause: Duration,
     /// The time for the next answer.
@@ -76,7 +76,7 @@ impl StreamReader {
         position: Option<Position>,
     ) -> Self {
         Self {
-            failures: Failures::new(source.at(), "read the change stream", outage()),
+            failures: FailureRun::new(source.contact(), "read the change stream", outage()),
             source,
             status,
             start_time,
@@ -153,7 +153,7 @@ impl StreamReader {
     /// Requests the next batch, from a new cursor if the previous cursor has broken.
     fn ask(&mut self) -> AbortOnDropHandle<Answer> {
         let (admin, command) = (self.source.database("admin"), self.command());
-        let (pause, bound) = (self.pause, self.bound.min(self.failures.left()));
+        let (pause, bound) = (self.pause, self.bound.min(self.failures.remaining()));
         let mut cursor = self.cursor.take();
         let status = self.status.clone();
         let opened = cursor.is_none();

@@ -48,9 +48,9 @@ impl DdlOperation<'_, '_> {
             collection.append_uuid(&mut command);
             let database = self.destination(&collection.namespace);
             match self.run(&database, command).await {
-                Err(Error::Mongo(error)) => match error.whereabouts(&name) {
-                    Some(mongo::Whereabouts::Renamed(actual)) => name = actual,
-                    Some(mongo::Whereabouts::Gone) => return Ok(()),
+                Err(Error::Mongo(error)) => match error.location(&name) {
+                    Some(mongo::CollectionLocation::Renamed(actual)) => name = actual,
+                    Some(mongo::CollectionLocation::Gone) => return Ok(()),
                     None => return Err(error.into()),
                 },
                 other => return other,

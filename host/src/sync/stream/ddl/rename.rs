@@ -6,7 +6,7 @@ use super::operation::DdlOperation;
 use crate::{
     metadata::{IntentKind, NamespaceDocument},
     model::{Namespace, event::CollectionUuid, raw::Malformed},
-    mongo::Whereabouts,
+    mongo::CollectionLocation,
     sync::{Error, catalog::destination},
 };
 
@@ -111,15 +111,15 @@ impl DdlOperation<'_, '_> {
                 Err(Error::Mongo(error)) => error,
                 other => return other,
             };
-            match error.whereabouts(&from.collection) {
-                Some(Whereabouts::Renamed(actual)) => {
+            match error.location(&from.collection) {
+                Some(CollectionLocation::Renamed(actual)) => {
                     from.collection = actual;
                     if from == *to {
                         return Ok(());
                     }
                 }
                 // A rename into another database creates another collection, and has been done.
-                Some(Whereabouts::Gone) if from.database != to.database => return Ok(()),
+                Some(CollectionLocation::Gone) if from.database != to.database => return Ok(()),
                 _ => return Err(error.into()),
             }
         }

@@ -100,5 +100,5 @@ async fn rename(
 }
 
 fn is_named(error: &mongo::Error, from: &str, to: &str) -> bool {
-    error.whereabouts(from) == Some(mongo::Whereabouts::Renamed(to.to_owned()))
+    error.location(from) == Some(mongo::CollectionLocation::Renamed(to.to_owned()))
 }

@@ -110,7 +110,7 @@ impl DdlOperation<'_, '_> {
 }
 
 fn is_gone(error: &mongo::Error) -> bool {
-    error.whereabouts(SYSTEM_VIEWS).is_some()
+    error.location(SYSTEM_VIEWS).is_some()
 }
 
 /// Whether a `listCollections` entry is a view.
