@@ -12,39 +12,40 @@ use super::options::{CommandLine, FeatureSetTool, MetadataTask, Tools};
 use super::refusals::{self, invalid};
 use crate::model::OperatorError;
 
-/// What the built-in feature set is called where a folder could stand.
+/// Name of the built-in feature set, in place of a folder.
 const EMBEDDED: &str = "embedded";
 
 /// `tidegate metadata`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct MetadataCommand {
     pub task: MetadataTask,
-    /// The file that an export is written to.
+    /// File of an export.
     pub out: Option<PathBuf>,
-    /// Print JSON, where there is a choice.
+    /// Print JSON, for tasks with a choice of formats.
     pub json: bool,
 }
 
-/// What the command line asks for.
+/// Request of a command line.
 #[derive(Debug)]
 pub enum Request {
+    /// Run a host.
     Run(Config),
     /// Run the tools for authors of plugins with these arguments.
     Plugin(Vec<OsString>),
-    /// Look at, or take back, what a sync persists.
+    /// Show, check, export or roll back the metadata of a sync.
     Metadata(MetadataCommand, Config),
-    /// Say something of feature sets.
+    /// Show or compare feature sets.
     FeatureSet(FeatureSetCommand),
-    /// Print this text and leave.
+    /// Print this text and exit.
     Print(String),
 }
 
-/// What to say of feature sets; each is in a folder, or the embedded one.
+/// `tidegate featureset`. A feature set is in a folder; `None` is the embedded feature set.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum FeatureSetCommand {
-    /// What one ships.
+    /// Shows the components of a feature set.
     Show { set: Option<PathBuf>, json: bool },
-    /// What happens to a sync that is pinned to `from` on a host with `to`.
+    /// Shows the consequences for a sync that is pinned to `from`, on a host with `to`.
     Diff {
         from: Option<PathBuf>,
         to: Option<PathBuf>,
@@ -52,8 +53,10 @@ pub enum FeatureSetCommand {
     },
 }
 
-/// Reads the command line, the environment, and the configuration file that
-/// one of them names.
+/// Reads the command line, the environment, and the configuration file that they name.
+///
+/// # Errors
+/// `InvalidConfig`, `InvalidUri` or `NotSupported`, without secrets in the message.
 pub fn load(args: impl IntoIterator<Item = OsString>) -> Result<Request, OperatorError> {
     let args: Vec<OsString> = args.into_iter().collect();
     let command_line = match CommandLine::try_parse_from(&args) {
@@ -74,7 +77,7 @@ pub fn load(args: impl IntoIterator<Item = OsString>) -> Result<Request, Operato
             options,
         }) => {
             if out.is_some() && task != MetadataTask::Export {
-                return Err(invalid("out is for export alone."));
+                return Err(invalid("--out is only for export."));
             }
             let config = file::config(*options, config.as_deref())?;
             Ok(Request::Metadata(

@@ -1,10 +1,11 @@
-//! Connection strings: kept whole for the driver, masked for everybody else.
+//! Connection strings: whole for the driver, masked everywhere else.
 
 use std::fmt;
 
 const MASK: &str = "****";
 
-/// The query options whose values are secrets, in lower case.
+/// Options with secret values, in lower case. The only such list: [`is_secret_option`] is used wherever an
+/// option could be shown.
 const SECRET_OPTIONS: [&str; 5] = [
     "authmechanismproperties",
     "proxypassword",
@@ -13,16 +14,17 @@ const SECRET_OPTIONS: [&str; 5] = [
     "tlscertificatekeyfilepassword",
 ];
 
-/// A connection string. `Debug` and `Display` show it without its secrets.
+/// A connection string. `Debug` and `Display` mask its secrets.
 #[derive(Clone, PartialEq, Eq)]
 pub struct ConnectionString(String);
 
 impl ConnectionString {
+    /// A connection string, unchecked.
     pub fn new(uri: impl Into<String>) -> Self {
         Self(uri.into())
     }
 
-    /// The string itself: for the driver, and for nothing else.
+    /// The unmasked string, only for the driver.
     pub fn reveal(&self) -> &str {
         &self.0
     }
@@ -40,8 +42,7 @@ impl fmt::Debug for ConnectionString {
     }
 }
 
-/// A text without the secrets of the connection strings that stand in it. Each
-/// is taken to reach to the next blank or quote.
+/// Masks the secrets of all connection strings in a text. A connection string ends at a blank or a quote.
 pub fn mask_text(text: &str) -> String {
     let mut masked = String::with_capacity(text.len());
     let mut rest = text;
@@ -56,9 +57,8 @@ pub fn mask_text(text: &str) -> String {
     masked + rest
 }
 
-/// One connection string without its user, its password, and the values of
-/// secret options. Everything up to the last `@` counts as user and password:
-/// one that holds an unescaped `@`, `/` or `?` must not leak either.
+/// A connection string without user, password and values of secret options. All characters up to the last
+/// `@` count as user and password, so that a password with an unescaped `@`, `/` or `?` does not leak.
 fn mask_uri(uri: &str) -> String {
     let Some((scheme, rest)) = uri.split_once("://") else {
         return uri.to_owned();
@@ -73,7 +73,7 @@ fn mask_uri(uri: &str) -> String {
     format!("{scheme}://{user}{place}{mark}{}", options.join("&"))
 }
 
-/// True for an option of a connection string whose value is a secret.
+/// True for an option with a secret value.
 pub fn is_secret_option(name: &str) -> bool {
     SECRET_OPTIONS.contains(&name.to_lowercase().as_str())
 }

@@ -1,4 +1,4 @@
-//! The configuration file.
+//! The configuration file, in YAML.
 
 use std::fs;
 use std::path::Path;
@@ -9,7 +9,7 @@ use super::refusals::{invalid, yaml_fault};
 use crate::model::OperatorError;
 use crate::model::input;
 
-/// The options, and behind them the file's.
+/// The configuration of `options`, completed by options of the file.
 pub(super) fn config(options: Options, file: Option<&Path>) -> Result<Config, OperatorError> {
     let file = file.map(read_file).transpose()?.unwrap_or_default();
     Config::check(options.or(file))

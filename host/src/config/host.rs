@@ -16,13 +16,14 @@ use crate::model::{ErrorName, OperatorError};
 const DEFAULT_PORT: u16 = 27182;
 const DEFAULT_LOAD_LEVEL: u8 = 3;
 const DEFAULT_LEASE_SECONDS: u16 = 5;
-/// The shortest lease that a busy machine can keep, and the longest that anybody would wait for.
+/// Limits of the lease: a busy machine cannot renew a shorter lease in time, and a takeover waits for the whole
+/// lease.
 const LEASE_SECONDS: (u16, u16) = (2, 300);
-/// What mongosync calls an instance that runs alone.
+/// mongosync's name of a single instance.
 const DEFAULT_ID: &str = "coordinator";
 const VERBOSITIES: [&str; 7] = ["TRACE", "DEBUG", "INFO", "WARN", "ERROR", "FATAL", "PANIC"];
 
-/// What the host runs with. `Debug` shows it with secrets masked.
+/// Configuration of a host. `Debug` masks secrets.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Config {
     pub cluster0: ConnectionString,
@@ -33,11 +34,11 @@ pub struct Config {
     pub load_level: u8,
     pub id: String,
     pub feature_set: Option<PathBuf>,
-    /// Where the secrets of plugins are.
+    /// Directory of the plugins' secrets.
     pub secrets_dir: Option<PathBuf>,
-    /// Plugins that import WASI are refused, rather than run against one that grants nothing.
+    /// True to refuse plugins that import WASI; false to run them with a WASI that grants nothing.
     pub refuse_wasi: bool,
-    /// How long the lease on the sync lasts without a renewal.
+    /// Duration of the lease without a renewal.
     pub lease: Duration,
 }
 
@@ -46,8 +47,8 @@ impl Config {
         if options.hot_doc_ids.is_some() {
             return Err(OperatorError::new(
                 ErrorName::NotSupported,
-                "This release does not have what 'hotDocIDs' asks for: documents that change often are followed as \
-                 all others, and none waits for commit. Leave it out.",
+                "This release does not support 'hotDocIDs': documents that change often are followed like all other \
+                 documents, and none waits for commit. Leave the option out.",
             ));
         }
         Ok(Self {
@@ -74,7 +75,7 @@ impl Config {
         })
     }
 
-    /// The options that differ in `read`, and that a host takes at its start alone.
+    /// Names of the options that differ in `read` and that only a restart changes.
     pub fn differing_at_restart(&self, read: &Self) -> Vec<&'static str> {
         let differing = [
             ("cluster0", self.cluster0 != read.cluster0),
@@ -91,7 +92,7 @@ impl Config {
         named.map(|(name, _)| name).collect()
     }
 
-    /// Logs what the host runs with, once, without secrets.
+    /// Logs the configuration without secrets.
     pub fn log(&self) {
         tracing::info!(
             cluster0 = %self.cluster0,

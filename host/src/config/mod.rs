@@ -1,9 +1,8 @@
-//! Flags, environment and configuration file, made into one checked [`Config`].
+//! Flags, environment and configuration file, as a checked [`Config`].
 //!
-//! Precedence: flag, environment, file, default. Every value is checked once,
-//! here, and refused with a sentence that holds the value, unless it is a
-//! secret. Nothing outside this room reads an environment variable of ours,
-//! failpoints apart.
+//! Precedence: flag, environment, file, default. Each value is checked here, and refused with a sentence that
+//! contains the value, unless it is a secret. Invariant: no other room reads an environment variable of
+//! tidegate, except for failpoints.
 
 mod command;
 mod connection_string;

@@ -1,7 +1,7 @@
-//! The options as an operator gives them, before anything is checked.
+//! Options as an operator gives them, unchecked.
 //!
-//! One table serves the command line, the environment and the configuration
-//! file, so that the three cannot differ.
+//! A single table serves the command line, the environment and the configuration file, so that the three
+//! cannot differ.
 
 use std::ffi::OsString;
 use std::fmt;
@@ -31,7 +31,7 @@ pub(super) struct CommandLine {
     pub(super) tools: Option<Tools>,
 }
 
-/// What the binary does beside running a host.
+/// Subcommands of the binary.
 #[derive(Debug, Subcommand)]
 pub(super) enum Tools {
     /// Make, check, try out and upload plugins: see `tidegate plugin --help`. Since v0.1.1.
@@ -40,7 +40,7 @@ pub(super) enum Tools {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true, hide = true)]
         arguments: Vec<OsString>,
     },
-    /// Show, check, export or take back what a sync persists. Since v0.2.0.
+    /// Show, check, export or roll back the metadata of a sync. Since v0.2.0.
     #[command(rename_all = "camelCase")]
     Metadata {
         #[arg(value_enum)]
@@ -62,16 +62,16 @@ pub(super) enum Tools {
         #[command(flatten)]
         options: Box<Options>,
     },
-    /// Show what a release ships, and what it would change for a running sync. Since v0.2.0.
+    /// Show the components of a release, and its changes to a running sync. Since v0.2.0.
     #[command(name = "featureset", subcommand)]
     #[command(disable_help_subcommand = true, arg_required_else_help = false)]
     FeatureSet(FeatureSetTool),
 }
 
-/// What is done with the metadata of a sync. The connection strings are those of the host.
+/// Task of `tidegate metadata`. The connection strings are those of the host.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum MetadataTask {
-    /// How the sync stands, who works on it, and what it runs on.
+    /// Show the state of the sync, its host and its components.
     Show,
     /// Every document, one a line, as canonical Extended JSON.
     Export,
@@ -81,7 +81,7 @@ pub enum MetadataTask {
     Rollback,
 }
 
-/// What `tidegate featureset` does.
+/// Task of `tidegate featureset`.
 #[derive(Debug, Subcommand)]
 pub(super) enum FeatureSetTool {
     /// Show a feature set: its name, version, metadata version and components.
@@ -94,7 +94,7 @@ pub(super) enum FeatureSetTool {
         #[arg(long)]
         json: bool,
     },
-    /// Show what happens to a running sync of PINNED when a host with INSTALLED takes it over.
+    /// Show the changes to a running sync of PINNED when a host with INSTALLED takes it over.
     Diff {
         /// The feature set that the sync was begun with: its directory, or "embedded".
         #[arg(value_name = "PINNED")]
@@ -110,7 +110,7 @@ pub(super) enum FeatureSetTool {
     },
 }
 
-/// What one source of configuration says. Since v0.1.0, but for those that say otherwise.
+/// Options of a source of configuration. Since v0.1.0, unless a comment tells another release.
 #[derive(Args, Debug, Default, Deserialize)]
 #[command(rename_all = "camelCase")]
 #[serde(
@@ -196,8 +196,8 @@ pub(super) struct Options {
     )]
     pub(super) plugin_wasi: Option<String>,
 
-    /// How long another host waits before it takes over the sync of one that is gone without a
-    /// word, in seconds, 2 to 300 [default: 5]. Since v0.2.0.
+    /// Time after which another host takes over the sync of a dead host, in seconds, 2 to 300
+    /// [default: 5]. Since v0.2.0.
     #[arg(
         long,
         value_name = "SECONDS",
@@ -233,7 +233,7 @@ pub(super) struct Options {
     pub(super) hot_doc_ids: Option<IgnoredValue>,
 }
 
-/// A value of an option that is refused whatever it is.
+/// Any value, for an option that is always refused.
 #[derive(Clone, Debug)]
 pub(super) struct IgnoredValue;
 
@@ -249,7 +249,7 @@ impl<'de> Deserialize<'de> for IgnoredValue {
     }
 }
 
-/// A whole number, or a string that holds one, as mongosync's files may have it.
+/// A whole number, or a string with a whole number, as in mongosync's files.
 fn number<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<i64>, D::Error> {
     deserializer.deserialize_option(NumberVisitor)
 }
@@ -288,8 +288,8 @@ impl<'de> Visitor<'de> for NumberVisitor {
 }
 
 impl Options {
-    /// These options, and those of `other` where these say nothing. A
-    /// connection string and its file are one choice.
+    /// These options, completed by those of `other`. A connection string and its file count as the same
+    /// option.
     pub(super) fn or(self, other: Self) -> Self {
         let (cluster0, cluster0_file) = either(
             (self.cluster0, self.cluster0_file),

@@ -1,5 +1,5 @@
-//! What is said of a command line, an environment or a file that is refused: the name under which
-//! the operator gave the value, and never a secret.
+//! Refusals of a command line, an environment or a file. Each names the option as the operator gave it, and
+//! contains no secret.
 
 use std::ffi::OsString;
 
@@ -12,13 +12,13 @@ use super::options::CommandLine;
 use crate::model::input::closest;
 use crate::model::{ErrorName, OperatorError};
 
-/// The prefix of the variables that are ours.
+/// Prefix of tidegate's variables.
 const PREFIX: &str = "TIDEGATE_";
 
-/// Variables that the tests use, and builds with debug assertions read.
+/// Variables of the tests, read by builds with debug assertions.
 const OF_TESTS: [&str; 4] = ["BIN", "KILL_AT", "OUTAGE_SECONDS", "SEED"];
 
-/// A sentence for what clap refuses. `args` is the command line.
+/// A sentence for a refusal by clap. `args` is the command line.
 pub(super) fn refusal(error: &clap::Error, args: &[OsString]) -> String {
     let value = match error.get(ContextKind::InvalidValue) {
         Some(ContextValue::String(value)) if !value.is_empty() => value,
@@ -38,7 +38,7 @@ pub(super) fn refusal(error: &clap::Error, args: &[OsString]) -> String {
     }
 }
 
-/// The argument that clap means.
+/// The argument that clap refuses.
 fn argument(error: &clap::Error) -> Option<Arg> {
     let Some(ContextValue::String(shown)) = error.get(ContextKind::InvalidArg) else {
         return None;
@@ -52,7 +52,7 @@ fn argument(error: &clap::Error) -> Option<Arg> {
     find(&command).or_else(|| command.get_subcommands().find_map(find))
 }
 
-/// Where the operator gave the value.
+/// The place of the value: a flag or an environment variable.
 fn place(argument: &Arg, value: &str, args: &[OsString]) -> String {
     let flag = format!("--{}", argument.get_long().unwrap_or_default());
     let in_args = args.iter().filter_map(|arg| arg.to_str()).any(|arg| {
@@ -76,11 +76,11 @@ fn expected(error: &clap::Error, argument: &Arg) -> String {
     }
     match argument.get_id().as_str() {
         "port" | "load_level" | "lease_seconds" => "a whole number".to_owned(),
-        _ => "what --help says".to_owned(),
+        _ => "a value that --help lists".to_owned(),
     }
 }
 
-/// What clap would print over several lines, as one sentence without the usage.
+/// clap's text of several lines as a sentence, without the usage.
 fn sentence(error: &clap::Error) -> String {
     let text = error.render().to_string();
     let lines: Vec<&str> = text
@@ -93,12 +93,12 @@ fn sentence(error: &clap::Error) -> String {
     mask_text(&format!("{}. --help lists the options.", lines.join("; ")))
 }
 
-/// A sentence for each variable of the environment that looks like an option and is none.
+/// A warning for each environment variable with tidegate's prefix that is no option.
 pub fn unknown_variables() -> Vec<String> {
     unknown_among(std::env::vars_os().map(|(name, _)| name))
 }
 
-/// A sentence for each variable that looks like one of ours and is none.
+/// A warning for each of `names` with tidegate's prefix that is no option.
 fn unknown_among(names: impl IntoIterator<Item = OsString>) -> Vec<String> {
     let command = CommandLine::command();
     let known: Vec<&str> = command
@@ -125,7 +125,7 @@ fn unknown_variable(name: &str, known: &[&str]) -> String {
     format!("The environment variable {name} is unknown and has no effect{hint}.")
 }
 
-/// Why a file is not YAML, without a word of what it holds.
+/// The fault of malformed YAML, without quotations of the file.
 pub(super) fn yaml_fault(error: &YamlError) -> String {
     let error = error.without_snippet();
     let line = error.location().map_or(0, |location| location.line());
@@ -144,7 +144,7 @@ pub(super) fn yaml_fault(error: &YamlError) -> String {
     format!("{reason}, near line {line}")
 }
 
-/// A parser's message without what it quotes: the file may hold secrets.
+/// A parser's message without its quotations: the file may hold secrets.
 fn without_quotations(message: &str) -> String {
     let quote = |c| matches!(c, '\'' | '"' | '`');
     let parts = message.split(quote).step_by(2).map(str::trim);

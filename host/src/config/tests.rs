@@ -1,5 +1,5 @@
-//! Configuration, from arguments and files to `Config`. The environment is
-//! clap's to read; the suites that run the binary cover it.
+//! Configuration, from arguments and files to `Config`. clap reads the environment; suites that run the binary
+//! test it.
 
 use std::ffi::OsString;
 use std::fs;
@@ -59,8 +59,7 @@ fn refusal(result: Result<Config, OperatorError>) -> String {
     result.expect_err("refused").to_string()
 }
 
-/// Changing a default is a change that operators notice: change it here too,
-/// and in docs/configuration.md.
+/// A change of a default is visible to operators: change it here and in docs/configuration.md, too.
 #[test]
 fn the_default_configuration() {
     let config = with_clusters(&[]).expect("a configuration");
@@ -229,7 +228,7 @@ fn mongosyncs_other_flags_change_nothing() {
     }
 }
 
-/// They have a grammar of their own, and no clusters.
+/// The tools have a grammar of their own, and no clusters.
 #[test]
 fn what_stands_behind_plugin_is_left_to_the_authors_tools() {
     let arguments = ["tidegate", "plugin", "run", "--in", "x.json", "--help"].map(OsString::from);

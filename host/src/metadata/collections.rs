@@ -1,4 +1,4 @@
-//! The names of the metadata's collections. Names are persisted: never renamed, never reused.
+//! Names of the metadata's collections. Names are persisted: never renamed, never reused.
 
 pub(super) const SESSION: &str = "session";
 pub(super) const NAMESPACES: &str = "namespaces";

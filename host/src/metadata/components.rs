@@ -1,4 +1,4 @@
-//! Components of the sync and uploaded ones: their bytes in chunks, then the document that makes them one.
+//! Pinned and uploaded components. Invariant: the chunks of a component are written before its document.
 
 use bson::{Binary, doc, spec::BinarySubtype};
 
@@ -9,11 +9,11 @@ use super::{
 };
 use crate::mongo::Error;
 
-/// Well below what a document holds.
+/// Bytes of a chunk: well below the limit of a document.
 const CHUNK_BYTES: usize = 8 << 20;
 
 impl Store {
-    /// Stores a component; one that is there already stays as it is.
+    /// Writes a component. Idempotent, since ids hold the digest.
     pub async fn put_component(
         &self,
         name: &str,
@@ -47,7 +47,7 @@ impl Store {
             .await
     }
 
-    /// Removes a component, and chunks that no document makes one.
+    /// Removes a component, and chunks of an interrupted write.
     pub async fn remove_component(&self, digest: &str) -> Result<(), Error> {
         self.commit(vec![remove(COMPONENTS, doc! { "_id": digest })])
             .await?;
@@ -66,7 +66,7 @@ impl Reader {
             .collect())
     }
 
-    /// The bytes of a stored component. Whoever uses them checks their digest.
+    /// The bytes of a component, unchecked: the caller compares their digest.
     pub async fn component(&self, digest: &str) -> Result<Vec<u8>, Error> {
         let mut chunks: Vec<ComponentChunkDocument> = self
             .documents

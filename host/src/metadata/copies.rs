@@ -1,4 +1,4 @@
-//! What a copy persists: many collections in one transaction, since each waits for a majority.
+//! Writes of the copy. A transaction holds many collections, since each transaction waits for a majority.
 
 use bson::{RawDocumentBuf, doc};
 
@@ -9,17 +9,17 @@ use super::{
 };
 use crate::mongo::{Change, Error};
 
-/// A collection that is to be copied.
+/// A collection whose copy begins.
 #[derive(Clone, Debug)]
 pub struct NewCopy {
     pub namespace: NamespaceDocument,
     pub partitions: Vec<PartitionDocument>,
-    /// The command that creates it on the destination.
+    /// The command that creates the collection on the destination.
     pub create: RawDocumentBuf,
 }
 
 impl Store {
-    /// Writes namespaces in one transaction.
+    /// Writes namespaces, in one transaction.
     pub async fn put_namespaces(&self, namespaces: &[NamespaceDocument]) -> Result<(), Error> {
         let changes = namespaces
             .iter()
@@ -27,7 +27,7 @@ impl Store {
         self.commit(changes.collect::<Result<_, _>>()?).await
     }
 
-    /// Writes partitions that are done, and the namespaces of which they were the last ones, in one transaction.
+    /// Writes finished partitions and the namespaces that they complete, in one transaction.
     pub async fn put_done(
         &self,
         partitions: &[PartitionDocument],
@@ -43,8 +43,7 @@ impl Store {
         self.commit(changes).await
     }
 
-    /// Creates collections on the destination, and writes their namespaces and partitions, which are
-    /// copied from now on: all of it in one transaction.
+    /// Creates collections on the destination and writes their namespaces and partitions, in one transaction.
     pub async fn begin_copies(&self, copies: &[NewCopy]) -> Result<(), Error> {
         let mut changes = Vec::with_capacity(2 * copies.len() + 2);
         changes.extend(copies.iter().map(|copy| Change::Command {
@@ -62,7 +61,7 @@ impl Store {
         self.commit(changes).await
     }
 
-    /// Partitions that may hold documents that the source has deleted.
+    /// Partitions whose range may hold documents that the source has deleted.
     pub async fn suspect_partitions(&self) -> Result<Vec<PartitionDocument>, Error> {
         self.partitions_where(doc! { "suspect": true }).await
     }

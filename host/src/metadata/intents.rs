@@ -1,10 +1,10 @@
-//! DDL that is about to change the destination: persisted before its effect, ended after it.
+//! Intents: DDL that is persisted before its effect on the destination, and removed after it.
 //!
 //! Invariants:
 //!
-//! - an intent is persisted in one transaction with the exact position before its event;
-//! - it ends in one transaction with the record of its effect and the position after it;
-//! - one that was pending at a takeover may still take effect late, and is `inFlight` from then on.
+//! - An intent is persisted in one transaction with the exact position before its event.
+//! - It is removed in one transaction with the record of its effect and the position after the event.
+//! - An intent that was pending at a takeover may take effect late. It is `inFlight` from then on.
 
 use bson::doc;
 
@@ -16,14 +16,14 @@ use super::{
 use crate::mongo::{Change, Error};
 
 impl Reader {
-    /// All intents, pending or in flight.
+    /// All intents, pending and in flight.
     pub async fn intents(&self) -> Result<Vec<IntentDocument>, Error> {
         self.documents.find(INTENTS, doc! {}).await
     }
 }
 
 impl Store {
-    /// Persists an intent, together with the exact position before its event, if there is one.
+    /// Writes an intent, and the exact position before its event, if there is one.
     pub async fn put_intent(
         &self,
         intent: &IntentDocument,
@@ -41,12 +41,12 @@ impl Store {
         self.put(INTENTS, &intent.id, intent)
     }
 
-    /// The change that ends an intent.
+    /// The change that removes an intent.
     pub fn intent_removal(&self, id: &str) -> Change {
         remove(INTENTS, doc! { "_id": id })
     }
 
-    /// Records what DDL has changed, together with the position after it.
+    /// Writes the record of a DDL event and the position after it.
     pub async fn record_ddl(
         &self,
         mut changes: Vec<Change>,
@@ -58,9 +58,9 @@ impl Store {
         self.commit(changes).await
     }
 
-    /// Work begins: what earlier work was at may still arrive at the destination. Partitions that were
-    /// begun and are not done are suspect from now on, and pending intents in flight. Whatever work
-    /// reads after this, it reads under its own term.
+    /// Marks begun partitions as suspect and pending intents as in flight: statements of previous work may
+    /// still arrive at the destination. Work begins with this write, and reads everything after it, in its own
+    /// term.
     pub async fn begin_work(&self) -> Result<(), Error> {
         let mut changes = Vec::new();
         for mut intent in self.intents().await? {

@@ -1,12 +1,10 @@
 //! The lease on a sync: exactly one host works on it.
 //!
-//! One document, which only changes hands in one conditional update, and whose
-//! times are all the destination primary's own (`$$NOW`). It goes to another host when
-//! its holder has released it, when its time is over, or when its holder is known
-//! to be dead. Each time it is taken begins a new *term*, which stands in a document of
-//! its own: whoever writes metadata touches that one, in the same transaction, in the
-//! writer's term. So a writer of an older term writes nothing, and renewals, which do not
-//! touch it, never wait for a long transaction.
+//! The lease is a document. Its holder changes in a single conditional update, and all its times are those of
+//! the destination's primary (`$$NOW`). Another host can take it after its release, after its expiry, or
+//! after the death of its holder. Each takeover begins a new *term*. The term has a document of its own, which
+//! each transaction of the metadata changes. So a writer of an older term writes nothing, and renewals, which
+//! do not change that document, never wait for a long transaction.
 
 use std::time::Duration;
 
@@ -20,15 +18,15 @@ use super::{
 };
 use crate::mongo::{Error, GuardCounts};
 
-/// Who wants the lease.
+/// A host's claim to the lease.
 #[derive(Clone, Debug)]
 pub struct Claim {
-    /// The id of the host process: new for each.
+    /// Id of the host process, new for each process.
     pub holder: String,
     /// `--id`.
     pub instance: String,
     pub release: String,
-    /// Tells on the same machine whether the process is still there.
+    /// Identifies the process on its machine, so that another host there can tell whether it lives.
     pub process: String,
     pub duration: Duration,
 }
@@ -38,21 +36,22 @@ fn milliseconds(duration: Duration) -> i64 {
 }
 
 impl Reader {
-    /// The lease as it stands; `None` where no host that knows leases has worked yet.
+    /// The lease; `None` before the first host with a release that has leases.
     pub async fn lease(&self) -> Result<Option<LeaseDocument>, Error> {
         let found = self.documents.find(LEASE, doc! { "_id": LEASE_ID }).await?;
         Ok(found.into_iter().next())
     }
 
-    /// Whether the time of the lease is over, by the server's clock.
+    /// True if the lease has expired by the server's clock.
     pub async fn is_lease_expired(&self) -> Result<bool, Error> {
         let over = doc! { "_id": LEASE_ID, "$expr": { "$lte": ["$expiresAt", "$$NOW"] } };
         let found: Vec<LeaseDocument> = self.documents.find(LEASE, over).await?;
         Ok(!found.is_empty())
     }
 
-    /// Takes the lease, if it is free, or if `dead` holds it. `None`: somebody else has it.
-    /// Nothing may be written before [`Self::begin_term`].
+    /// Takes the lease, if it is free or held by `dead`. `None` if another host has it.
+    ///
+    /// Invariant: the new holder writes nothing before [`Self::begin_term`].
     pub async fn take_lease(
         &self,
         claim: &Claim,
@@ -88,13 +87,14 @@ impl Reader {
         self.changed(filter, vec![remember, take]).await
     }
 
-    /// From here on, a transaction of an older term writes nothing. Waits for those that are open.
+    /// Raises the term of all guards: from then on, transactions of older terms write nothing. Waits for open
+    /// transactions.
     pub async fn begin_term(&self, term: i64) -> Result<GuardCounts, Error> {
         self.documents.raise_term(LEASE, &writers(), term).await
     }
 
-    /// Keeps the lease for another `duration`. `idle` is the time since anything was applied;
-    /// `None` before anything was. False: the lease is somebody else's.
+    /// Extends the lease by `duration` from now. `idle` is the time since the last applied event or copied
+    /// document; `None` before the first. False if another host has the lease.
     pub async fn renew_lease(
         &self,
         key: &LeaseKey,
@@ -105,7 +105,7 @@ impl Reader {
         self.set(key, renewed, idle).await
     }
 
-    /// Gives the lease back: whoever wants it gets it at once. False: it is somebody else's.
+    /// Releases the lease: any host can take it at once. False if another host has it.
     pub async fn release_lease(
         &self,
         key: &LeaseKey,

@@ -1,4 +1,4 @@
-//! Metadata of earlier versions: the names of its collections, and the releases that write it.
+//! Metadata of earlier versions: names of its collections, and the releases that write it.
 
 use super::{
     collections::{PARTITIONS, POSITION},
@@ -7,11 +7,11 @@ use super::{
 };
 use crate::mongo::Error;
 
-/// The first version with the names of today.
+/// The first version with the present names.
 const RENAMED_IN: i32 = 3;
 
-/// Collections of versions 1 and 2, and their names since version 3. Since then the old names
-/// are views: hosts of 0.1.0 and 0.1.1, which know no lease, cannot write to them.
+/// Names of collections in versions 1 and 2, and their names since version 3. Since version 3 the old names
+/// are views, so that hosts of 0.1.0 and 0.1.1, which have no lease, cannot write to them.
 pub const RENAMED: [(&str, &str); 2] = [("position", POSITION), ("partitions", PARTITIONS)];
 
 /// The newest release that writes an earlier version.
@@ -24,7 +24,7 @@ pub fn newest_release_of(version: i32) -> Option<&'static str> {
 }
 
 impl Reader {
-    /// What is copied and applied, for display, in every version that this release can read.
+    /// Totals of the copy and the position, for display, in all versions that this release can read.
     pub async fn shown(
         &self,
         version: i32,

@@ -1,15 +1,13 @@
-//! What a sync persists on the destination, and in which order.
+//! The metadata of a sync: documents that it persists on the destination.
 //!
-//! The host keeps nothing on disk: whatever must survive a crash is one of the
-//! documents here, in [`crate::model::namespace::METADATA_DATABASE`], written
-//! with majority write concern. Invariants kept by every writer:
+//! The host keeps no state on disk. All state that must survive a crash is in these documents, in
+//! [`crate::model::namespace::METADATA_DATABASE`], written with majority write concern. Invariants of all
+//! writers:
 //!
-//! - whatever is written is written by the holder of the lease, in its term;
-//! - the safe position is written only after everything at or before it is
-//!   durable on the destination;
-//! - a partition's `lastId` is written only after every document up to it is;
-//! - a namespace's document is written after the DDL that it tells of, whose intent is written
-//!   before it.
+//! - Only the holder of the lease writes, in its term.
+//! - The safe position is written after all events at or before it are durable on the destination.
+//! - A partition's `lastId` is written after all documents up to it are durable.
+//! - A namespace's document is written after its DDL, and the intent of the DDL before it.
 
 mod collections;
 mod components;

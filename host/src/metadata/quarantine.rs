@@ -1,4 +1,4 @@
-//! Documents that a plugin could not handle, by their `_id`s.
+//! The quarantine: `_id`s of documents that a plugin could not handle.
 
 use bson::{doc, rawdoc};
 use serde::Deserialize;
@@ -13,12 +13,12 @@ use crate::{
     mongo::{Change, Error},
 };
 
-/// How many documents of older releases are looked for at once, and changed in one transaction, which stays
-/// small in bytes, too: an entry can have 16 MiB.
+/// Limits of a transaction that removes stored documents of older releases: entries, and bytes, since an
+/// entry can have 16 MiB.
 const STORED_AT_ONCE: u32 = 1_000;
 const MAX_BYTES: i64 = 16 << 20;
 
-/// What is kept in memory of a quarantined document.
+/// The fields of an entry that a host keeps in memory.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct QuarantinedId {
@@ -27,7 +27,7 @@ pub struct QuarantinedId {
     pub namespace_id: String,
 }
 
-/// An entry that holds the document itself.
+/// An entry with a stored document.
 #[derive(Debug, Deserialize)]
 struct StoredDocument {
     #[serde(rename = "_id")]
@@ -36,6 +36,7 @@ struct StoredDocument {
 }
 
 impl Reader {
+    /// Ids of all entries.
     pub async fn quarantined_ids(&self) -> Result<Vec<QuarantinedId>, Error> {
         self.documents
             .page(
@@ -47,7 +48,7 @@ impl Reader {
             .await
     }
 
-    /// Quarantined documents after `after`.
+    /// At most `limit` entries with ids greater than `after`.
     pub async fn quarantined(
         &self,
         after: &str,
@@ -65,7 +66,7 @@ impl Reader {
 }
 
 impl Store {
-    /// Puts entries of different ids, in one transaction, in place of those that are there.
+    /// Writes entries with distinct ids, in place of existing entries, in one transaction.
     pub async fn put_quarantined(&self, entries: &[QuarantineDocument]) -> Result<(), Error> {
         let ids: Vec<&str> = entries.iter().map(|entry| entry.id.as_str()).collect();
         debug_assert_eq!(
@@ -78,8 +79,8 @@ impl Store {
         self.commit(changes).await
     }
 
-    /// Removes the documents that releases up to 0.3.0 have stored in their entries; the entries stay. Gives
-    /// how many there were.
+    /// Removes the documents that releases up to 0.3.0 have stored in entries; the entries stay. Returns the
+    /// number of removed documents.
     pub async fn remove_stored_documents(&self) -> Result<usize, Error> {
         let (mut after, mut removed) = (String::new(), 0);
         loop {
@@ -103,7 +104,8 @@ impl Store {
         }
     }
 
-    /// The term is set, too: the collection's validator asks for it, and release 0.1.1 has written none.
+    /// The change that removes stored documents. It also sets the term: the collection's validator requires it,
+    /// and release 0.1.1 wrote none.
     fn without_documents(&self, entries: &[StoredDocument]) -> Change {
         let ids = entries.iter().map(|entry| entry.id.as_str());
         let ids: bson::RawArrayBuf = ids.collect();
@@ -119,19 +121,20 @@ impl Store {
         }
     }
 
-    /// Takes away all entries of a namespace.
+    /// Removes all entries of a namespace.
     pub async fn remove_quarantined_of(&self, namespace_id: &str) -> Result<(), Error> {
         let all = remove(QUARANTINE, doc! { "namespaceId": namespace_id });
         self.commit(vec![all]).await
     }
 
+    /// Removes entries.
     pub async fn remove_quarantined(&self, ids: &[String]) -> Result<(), Error> {
         self.commit(vec![remove(QUARANTINE, doc! { "_id": { "$in": ids } })])
             .await
     }
 }
 
-/// The entries in portions for one transaction each.
+/// Splits entries into portions for a transaction each.
 fn portions(entries: &[StoredDocument]) -> impl Iterator<Item = &[StoredDocument]> {
     let mut bytes = entries.first().map_or(0, |entry| entry.bytes);
     entries.chunk_by(move |_, next| {

@@ -1,4 +1,4 @@
-//! Reads and writes the metadata documents.
+//! Reads and writes of the metadata's documents.
 
 use std::ops::Deref;
 
@@ -18,14 +18,17 @@ use crate::{
     mongo::{Change, Client, Documents, Error},
 };
 
-/// The metadata database of one destination, for reading.
+/// The metadata of a destination, for reading and for taking its lease.
 #[derive(Clone)]
 pub struct Reader {
     pub(super) documents: Documents,
 }
 
-/// The metadata database, for the host that works on the sync: every write is a transaction
-/// that finds the lease in its own term, and puts the term into what it writes.
+/// The metadata of a destination, for the holder of its lease. Each write is a transaction guarded by the
+/// holder's term, and adds the term to the documents.
+///
+/// # Errors
+/// Methods that write fail with [`Error::Fenced`] if another host holds the lease; nothing was written then.
 #[derive(Clone)]
 pub struct Store {
     reader: Reader,
@@ -48,12 +51,12 @@ impl Reader {
         }
     }
 
-    /// For the holder of the lease.
+    /// The store of the lease's holder.
     pub fn with_lease(self, key: LeaseKey) -> Store {
         Store { reader: self, key }
     }
 
-    /// Looks at nothing but the heading: everything else may have another shape.
+    /// The fields of the session that all metadata versions share; the others may have another shape.
     pub async fn header(&self) -> Result<Option<SessionHeader>, Error> {
         let found = self
             .documents
@@ -61,6 +64,7 @@ impl Reader {
         Ok(found.await?.pop())
     }
 
+    /// The session, in this release's metadata version.
     pub async fn session(&self) -> Result<Option<SessionDocument>, Error> {
         Ok(self
             .documents
@@ -69,7 +73,7 @@ impl Reader {
             .pop())
     }
 
-    /// How a sync stands that another host works on.
+    /// The state of the sync, for a standby.
     pub async fn summary(&self) -> Result<Option<SessionSummary>, Error> {
         let found = self
             .documents
@@ -77,7 +81,7 @@ impl Reader {
         Ok(found.await?.pop())
     }
 
-    /// What all partitions together have copied.
+    /// Documents and bytes that all partitions have copied.
     pub async fn copied(&self) -> Result<CopyTotals, Error> {
         self.copied_in(PARTITIONS).await
     }
@@ -96,10 +100,12 @@ impl Reader {
             }))
     }
 
+    /// All namespaces in scope.
     pub async fn namespaces(&self) -> Result<Vec<NamespaceDocument>, Error> {
         self.documents.find(NAMESPACES, doc! {}).await
     }
 
+    /// The namespace with this id.
     pub async fn namespace(&self, id: &str) -> Result<Option<NamespaceDocument>, Error> {
         Ok(self
             .documents
@@ -108,6 +114,7 @@ impl Reader {
             .pop())
     }
 
+    /// The partitions of a namespace.
     pub async fn partitions(&self, namespace_id: &str) -> Result<Vec<PartitionDocument>, Error> {
         self.documents
             .find(PARTITIONS, doc! { "namespaceId": namespace_id })
@@ -121,6 +128,7 @@ impl Reader {
         self.documents.find(PARTITIONS, filter).await
     }
 
+    /// The safe position; `None` before the stream has begun.
     pub async fn position(&self) -> Result<Option<PositionDocument>, Error> {
         self.position_in(POSITION).await
     }
@@ -138,18 +146,18 @@ impl Reader {
 }
 
 impl Store {
+    /// The key of the lease in this host's term.
     pub fn key(&self) -> &LeaseKey {
         &self.key
     }
 
-    /// Makes sure that none of this host's earlier writes is still under way: work that begins
-    /// does so before it reads anything.
+    /// Makes sure that no previous write of this host is in flight. Work settles the store before its first
+    /// read.
     pub async fn settle(&self) -> Result<(), Error> {
         self.documents.settle(&self.key.guard()).await
     }
 
-    /// Begins a sync: takes away what a start that was cut short has left, and writes everything
-    /// that a sync begins with.
+    /// Begins a sync: removes documents of an interrupted start, and writes the session and the namespaces.
     pub async fn begin(
         &self,
         session: &SessionDocument,
@@ -163,24 +171,28 @@ impl Store {
         self.commit(changes).await
     }
 
+    /// Writes the session.
     pub async fn put_session(&self, session: &SessionDocument) -> Result<(), Error> {
         self.commit(vec![self.put(SESSION, &session.id, session)?])
             .await
     }
 
+    /// Writes a namespace.
     pub async fn put_namespace(&self, namespace: &NamespaceDocument) -> Result<(), Error> {
         self.commit(vec![self.namespace_change(namespace)?]).await
     }
 
-    /// Forgets a namespace, its partitions and its quarantined documents.
+    /// Removes a namespace, its partitions and its quarantined documents.
     pub async fn remove_namespace(&self, id: &str) -> Result<(), Error> {
         self.commit(self.namespace_removal(id)).await
     }
 
+    /// Writes a partition.
     pub async fn put_partition(&self, partition: &PartitionDocument) -> Result<(), Error> {
         self.commit(vec![self.partition_change(partition)?]).await
     }
 
+    /// Writes the safe position. Invariant: all events at or before it are durable.
     pub async fn put_position(&self, position: &PositionDocument) -> Result<(), Error> {
         self.commit(vec![self.position_change(position)?]).await
     }
@@ -237,7 +249,7 @@ impl Store {
         })
     }
 
-    /// The document with the term that it is written in.
+    /// The document with this host's term.
     fn stamped<T: Serialize>(&self, document: &T) -> Result<RawDocumentBuf, Error> {
         let mut stamped = bson::serialize_to_raw_document_buf(document)?;
         debug_assert!(

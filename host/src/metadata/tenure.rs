@@ -1,4 +1,4 @@
-//! The right to write, of the host that holds the lease: the key of its term, and the fence.
+//! The right to write of the lease's holder: the key of its term, its guards, and the fence.
 
 use bson::{Document, doc};
 
@@ -8,8 +8,8 @@ use crate::mongo::{Fence, Guard};
 pub(super) const LEASE_ID: &str = "lease";
 const TERM_ID: &str = "term";
 
-/// The guard documents of all writers of documents. The list is closed: a new holder raises the
-/// term of each, and a writer never makes one, so that none of an older term appears later.
+/// Guard documents of the appliers. Invariant: the list of guard documents is closed. A new holder raises the
+/// term of each, and a writer never creates a guard document, so none of an older term appears later.
 const APPLIERS: [&str; 8] = [
     "applier:0",
     "applier:1",
@@ -22,23 +22,23 @@ const APPLIERS: [&str; 8] = [
 ];
 const BETWEEN_ROUNDS: &str = "betweenRounds";
 
-/// The guard documents of all writers.
+/// Ids of all guard documents.
 pub(super) fn writers() -> Vec<&'static str> {
     let mut writers = vec![TERM_ID, BETWEEN_ROUNDS];
     writers.extend(APPLIERS);
     writers
 }
 
-/// What a writer of metadata shows: the lease in its own term.
+/// Proof of a term of the lease, for writers.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LeaseKey {
-    /// The id of the host process that holds it.
+    /// Id of the host process that holds the lease.
     pub holder: String,
     pub term: i64,
 }
 
-/// The lease of this host, as work on the destination needs it: the key for statements that the server
-/// guards, the fence for commands that it does not.
+/// The lease of this host, for work on the destination: the key for guarded statements, the fence for other
+/// commands.
 #[derive(Clone, Debug)]
 pub struct Tenure {
     pub key: LeaseKey,
@@ -46,12 +46,12 @@ pub struct Tenure {
 }
 
 impl LeaseKey {
-    /// The guard of metadata, and of DDL that takes part in its transactions.
+    /// The guard of the metadata, and of DDL in its transactions.
     pub fn guard(&self) -> Guard {
         self.guard_of(TERM_ID)
     }
 
-    /// The guard of the applier with this number.
+    /// The guard of the applier with this number. Invariant: there are no more appliers than guards.
     pub fn applier_guard(&self, number: usize) -> Guard {
         debug_assert!(
             number < APPLIERS.len(),
@@ -60,7 +60,7 @@ impl LeaseKey {
         self.guard_of(APPLIERS.get(number).copied().unwrap_or(APPLIERS[0]))
     }
 
-    /// The guard of whoever writes documents between rounds, when no applier does.
+    /// The guard of writers of documents between rounds, when no applier writes.
     pub fn between_rounds_guard(&self) -> Guard {
         self.guard_of(BETWEEN_ROUNDS)
     }
@@ -79,6 +79,7 @@ impl LeaseKey {
 }
 
 impl LeaseDocument {
+    /// The key of the lease's holder.
     pub fn key(&self) -> LeaseKey {
         LeaseKey {
             holder: self.holder.clone(),

@@ -1,9 +1,8 @@
-//! When two `_id`s are the same to the server.
+//! Equality of `_id`s on the server.
 //!
-//! `5`, `5.0` and `NumberLong(5)` are one `_id`, also inside an embedded
-//! document, though their bytes differ: a document can be deleted as one and
-//! inserted again as the other. Events of one document must stay in order, so
-//! whatever groups events by document groups by a [`DocumentKey`].
+//! `5`, `5.0` and `NumberLong(5)` are the same `_id`, also in an embedded document, although their bytes differ.
+//! A document can be deleted under the first form and inserted again under the second. Invariant: events of a
+//! document stay in order, so events are grouped by [`DocumentKey`].
 
 use std::hash::{Hash, Hasher};
 
@@ -11,27 +10,28 @@ use rustc_hash::FxHasher;
 
 use super::raw::{decimal::Decimal, elements, kind};
 
-/// An `_id` as the server compares it under the simple collation.
+/// An `_id`, in the form that the server compares under the simple collation.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum DocumentKey<'a> {
-    /// Any number that is a whole one.
+    /// A whole number of any type.
     Whole(i64),
-    /// Any other double, as its bits; one NaN for all.
+    /// The bits of any other double. All NaNs have the same bits.
     Fraction(u64),
-    /// The type and bytes of a value of which there is one form only.
+    /// Type and bytes of a value with a unique form.
     Bytes(u8, &'a [u8]),
-    /// An embedded document with its numbers in one form, and its hash for order.
+    /// An embedded document with numbers in a canonical form, and its hash for order.
     Document(Vec<u8>, u64),
 }
 
-/// The type of symbols, which are strings to the server.
+/// Type of symbols, which equal strings on the server.
 const SYMBOL: u8 = 0x0E;
 
-/// The type of decimals. One that is not whole can equal a double that is not: keys of both are
-/// put with one applier, but are not equal, so their events must be applied in order.
+/// Type of decimals. A decimal with a fraction can equal a double. Keys of both have the same hash for order and
+/// go to the same applier, but are not equal, so their events must be applied in order.
 const DECIMAL: u8 = 0x13;
 
 impl<'a> DocumentKey<'a> {
+    /// The key of an `_id` with this BSON type and these value bytes.
     pub fn new(id_kind: u8, id: &'a [u8]) -> Self {
         match id_kind {
             kind::DOCUMENT | kind::ARRAY => Self::document(id_kind, id),
@@ -49,7 +49,7 @@ impl<'a> DocumentKey<'a> {
         Self::Document(exact, order)
     }
 
-    /// The same for all keys that can be equal to the server.
+    /// A hash that is the same for all keys that can be equal on the server.
     pub fn hash_for_order(&self) -> u64 {
         match self {
             Self::Bytes(DECIMAL, id) => hash(&as_double(id)),
@@ -58,14 +58,14 @@ impl<'a> DocumentKey<'a> {
         }
     }
 
-    /// About where the document stands in the index of `_id`: keys that are close to one another
-    /// mostly have places that are. Decides nothing but the order of independent writes.
+    /// Approximate place of the document in the index of `_id`: close keys mostly have close places. Only for
+    /// the order of independent writes.
     pub fn place(&self) -> u128 {
         match self {
             Self::Whole(n) => u128::from(n.cast_unsigned() ^ (1 << 63)) << 64,
             #[expect(clippy::cast_possible_truncation, reason = "a place is inexact")]
             Self::Fraction(bits) => Self::Whole(f64::from_bits(*bits) as i64).place(),
-            // Behind the length, and the subtype of a binary.
+            // After the length, and the subtype of a binary.
             Self::Bytes(kind::STRING, id) => leading(id.get(4..)),
             Self::Bytes(kind::BINARY, id) => leading(id.get(5..)),
             Self::Bytes(_, id) => leading(Some(id)),
@@ -73,7 +73,7 @@ impl<'a> DocumentKey<'a> {
         }
     }
 
-    /// True if a key that is not equal to this one can still be the same `_id`.
+    /// True if an unequal key can be the same `_id` on the server.
     pub fn is_ambiguous(&self) -> bool {
         match self {
             Self::Bytes(id_kind, _) => *id_kind == DECIMAL,
@@ -82,12 +82,12 @@ impl<'a> DocumentKey<'a> {
         }
     }
 
-    /// True for the types of which [`Self::is_ambiguous`] can be true.
+    /// True for types with ambiguous keys (see [`Self::is_ambiguous`]).
     pub fn can_be_ambiguous(id_kind: u8) -> bool {
         matches!(id_kind, DECIMAL | kind::DOCUMENT)
     }
 
-    /// Bytes that are the same for equal keys, today and after a restart.
+    /// Bytes that are the same for equal keys, also after a restart.
     pub fn to_bytes(&self) -> Vec<u8> {
         let (tag, bytes): (u8, &[u8]) = match self {
             Self::Whole(n) => (0x12, &n.to_le_bytes()),
@@ -98,6 +98,7 @@ impl<'a> DocumentKey<'a> {
         [&[tag], bytes].concat()
     }
 
+    /// The key without the borrowed bytes.
     pub fn into_owned(self) -> OwnedDocumentKey {
         match self {
             Self::Whole(n) => OwnedDocumentKey::Whole(n),
@@ -108,7 +109,7 @@ impl<'a> DocumentKey<'a> {
     }
 }
 
-/// A key that is kept longer than its event.
+/// A key that lives longer than its event.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum OwnedDocumentKey {
     Whole(i64),
@@ -118,7 +119,7 @@ pub enum OwnedDocumentKey {
 }
 
 impl OwnedDocumentKey {
-    /// Bytes that the key holds beside itself.
+    /// Bytes of the key on the heap.
     pub fn heap_bytes(&self) -> usize {
         match self {
             Self::Whole(_) | Self::Fraction(_) => 0,
@@ -164,7 +165,7 @@ fn double_key(double: f64) -> DocumentKey<'static> {
     DocumentKey::Fraction(double.to_bits())
 }
 
-/// The double next to a decimal: the same one for a decimal and a double that are equal.
+/// The double nearest to a decimal. A decimal and a double that are equal have the same nearest double.
 fn as_double(id: &[u8]) -> DocumentKey<'static> {
     let double = || Decimal::from_le_bytes(id.try_into().ok()?).to_f64();
     double_key(double().map_or(0.0, |double| double.value))
@@ -182,15 +183,15 @@ fn whole_decimal(id: &[u8]) -> Option<i64> {
     i64::try_from(whole.value).ok().filter(|_| whole.is_exact)
 }
 
-/// How decimals that are not whole stand in a canonical form.
+/// Form of decimals with a fraction in a canonical document.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Decimals {
     Exact,
     AsDoubles,
 }
 
-/// Type, name and value of every element, numbers in one form. The first byte
-/// tells whether a decimal that is not whole is among them.
+/// Type, name and value of all elements, with numbers in a canonical form. The first byte tells whether they
+/// include a decimal with a fraction.
 fn canonical(id_kind: u8, document: &[u8], decimals: Decimals) -> Vec<u8> {
     let mut bytes = vec![0, id_kind];
     let mut ambiguous = false;

@@ -1,18 +1,18 @@
-//! Errors an operator can act on: a stable name and a sentence that says what,
-//! why and what to do. One page per name stands in `docs/errors/`.
+//! Errors for operators: a stable name, and a message with fault, cause and remedy. Each name has a page in
+//! `docs/errors/`.
 
 use std::fmt;
 
-/// What a caller should do about an error.
+/// Kind of an error, by the reaction of the caller.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ErrorKind {
-    /// Passes by itself: try again.
+    /// Transient: another attempt can succeed.
     Transient,
-    /// Would pass, and has been tried again until its deadline.
+    /// A transient error that lasted until the deadline of its attempts.
     Outage,
     /// An operator has to change something.
     Operator,
-    /// Ours.
+    /// A fault of tidegate.
     Bug,
 }
 
@@ -23,9 +23,10 @@ macro_rules! error_names {
         pub enum ErrorName { $($(#[doc = $doc])+ $name),+ }
 
         impl ErrorName {
-            /// Every name, for the test that each has its page.
+            /// All names, for the test that each has a page.
             pub const ALL: &'static [Self] = &[$(Self::$name),+];
 
+            /// The name as operators see it.
             pub fn as_str(self) -> &'static str {
                 match self { $(Self::$name => stringify!($name)),+ }
             }
@@ -59,9 +60,9 @@ error_names! {
     MethodNotAllowed,
     /// The body is larger than the limit.
     BodyTooLarge,
-    /// The body has broken off, or did not come in its time.
+    /// The body is incomplete, or did not arrive in time.
     BodyIncomplete,
-    /// Too many bytes of requests are on their way, or held.
+    /// Too many bytes of requests are in transit or held.
     TooManyRequests,
     /// The `Host` or `Origin` header is not this server's.
     HostNotAllowed,
@@ -95,7 +96,7 @@ error_names! {
     StorageEngineNotSupported,
     /// The source cannot serve majority reads.
     MajorityReadsNotSupported,
-    /// No majority of a cluster's members has what its primary writes.
+    /// No majority of a cluster's members follows its primary.
     MajorityNotReached,
     /// A server that refuses queries without an index.
     TableScansNotAllowed,
@@ -116,9 +117,9 @@ error_names! {
     ChangeEventTooLarge,
     /// A change event of a kind that this release cannot apply.
     ChangeEventNotSupported,
-    /// A component answered with an error, or with what the contract does not allow.
+    /// A component returned an error, or an answer that violates the contract.
     PluginFailed,
-    /// A call of a component did not end well: a panic, a passed deadline or cap.
+    /// A call of a component was aborted: a panic, an exceeded deadline or limit.
     PluginTrapped,
     /// A component cannot be loaded by this host.
     PluginNotSupported,
@@ -128,17 +129,17 @@ error_names! {
     PluginInUse,
     /// A plugin's configuration refers to a secret that this host does not have.
     SecretNotFound,
-    /// A component cannot take the place of the one in use.
+    /// A component cannot replace the component in use.
     IncompatiblePlugin,
     /// The metadata was written by a newer release.
     MetadataVersionNotSupported,
     /// Another host works on the sync.
     StandbyInstance,
-    /// The metadata cannot be taken to another version.
+    /// The metadata cannot be migrated to another version.
     MigrationFailed,
-    /// A document or command that the destination refuses for good.
+    /// A document or command that the destination permanently refuses.
     DestinationRefused,
-    /// A bug of ours.
+    /// A bug of tidegate.
     InternalError,
 }
 
@@ -148,16 +149,17 @@ impl fmt::Display for ErrorName {
     }
 }
 
-/// An error to show to an operator as it stands.
+/// An error for an operator.
 #[derive(Clone, Debug, thiserror::Error)]
 #[error("{name}: {message}")]
 pub struct OperatorError {
     pub name: ErrorName,
-    /// One or two sentences: what, why, what to do. No credentials, no document contents.
+    /// One or two sentences: fault, cause, remedy. Invariant: no credentials and no contents of documents.
     pub message: String,
 }
 
 impl OperatorError {
+    /// An error with a message of whole sentences.
     pub fn new(name: ErrorName, message: impl Into<String>) -> Self {
         Self {
             name,
@@ -165,6 +167,7 @@ impl OperatorError {
         }
     }
 
+    /// The kind of the error, by its name.
     pub fn kind(&self) -> ErrorKind {
         match self.name {
             ErrorName::InternalError => ErrorKind::Bug,

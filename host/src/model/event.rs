@@ -1,13 +1,14 @@
-//! Change events, read out of the raw documents of a change stream.
+//! Change events, read from the raw documents of a change stream.
 //!
-//! A [`ChangeEvent`] borrows the event's bytes: nothing of a document is copied
-//! or decoded. Reading takes one walk over the event's top level.
+//! A [`ChangeEvent`] borrows the event's bytes: documents are neither copied nor decoded. Reading takes a single
+//! walk over the event's top level.
 
 use super::{ClusterTime, raw};
 
-/// A collection's identity on the source; survives renames within a database.
+/// Identity of a collection. A rename within a database keeps it.
 pub type CollectionUuid = [u8; 16];
 
+/// Operation of a change event.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum OpType {
     Insert,
@@ -21,7 +22,7 @@ pub enum OpType {
     Rename,
     Drop,
     DropDatabase,
-    /// Events of sharded clusters and of later servers: never ignored, always named.
+    /// Events of sharded clusters and of later servers. Invariant: they are named in errors, never ignored.
     Other,
 }
 
@@ -52,11 +53,11 @@ impl OpType {
     }
 }
 
-/// One change event, borrowed from its batch.
+/// A change event, borrowed from its batch.
 #[derive(Clone, Copy, Debug)]
 pub struct ChangeEvent<'a> {
     pub op_type: OpType,
-    /// The operation's own word, for messages about [`OpType::Other`].
+    /// The server's name of the operation, for messages about [`OpType::Other`].
     pub op_name: &'a str,
     pub cluster_time: ClusterTime,
     /// The event's `_id`: its resume token.
@@ -74,7 +75,10 @@ pub struct ChangeEvent<'a> {
 }
 
 impl<'a> ChangeEvent<'a> {
-    /// Reads the raw document of one change event (MongoDB manual, "Change Events").
+    /// Reads the raw document of a change event (MongoDB manual, "Change Events").
+    ///
+    /// # Errors
+    /// Malformed BSON, or an event without an operation or a resume token.
     pub fn parse(document: &'a [u8]) -> Result<Self, raw::Malformed> {
         let mut event = Self {
             op_type: OpType::Other,

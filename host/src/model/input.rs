@@ -1,9 +1,8 @@
-//! Reads what an operator wrote (a request body, a configuration file) into a
-//! type, strictly, and says by name and place what is wrong with it.
+//! Strict reading of input (a request body, a configuration file) into a type. Errors name the field and its
+//! place.
 //!
-//! Both formats arrive as a JSON value. serde knows which fields a type has; the
-//! deserialiser here keeps that knowledge instead of melting it into a text, so
-//! that an unknown field can be answered with the closest known one.
+//! Both formats arrive as a JSON value. serde knows the fields of a type. This deserializer keeps that list
+//! instead of putting it into a text, so that an error about an unknown field can name the closest known field.
 
 mod json;
 
@@ -19,10 +18,10 @@ use serde_json::{Map, Value};
 use super::ErrorName;
 pub use json::parse as parse_json;
 
-/// Why input was refused. `Display` is one sentence without a full stop.
+/// A refusal of input. `Display` is a sentence without a full stop.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct InputError {
-    /// Where, as `includeNamespaces[0].databaseRegex`; empty at the top.
+    /// The place, such as `includeNamespaces[0].databaseRegex`; empty at the top.
     path: String,
     problem: Problem,
 }
@@ -37,12 +36,13 @@ enum Problem {
     Invalid(String),
 }
 
-/// Reads a `T` out of a value.
+/// Reads a `T` from a value.
 pub fn read<T: DeserializeOwned>(value: Value) -> Result<T, InputError> {
     T::deserialize(Input(value))
 }
 
 impl InputError {
+    /// The error's stable name.
     pub fn name(&self) -> ErrorName {
         match self.problem {
             Problem::Unknown { .. } => ErrorName::UnknownField,
@@ -58,7 +58,7 @@ impl InputError {
         }
     }
 
-    /// The same error, seen from one level further out.
+    /// The error with a longer path, from the level above.
     fn inside(mut self, segment: &str) -> Self {
         let dot = if self.path.is_empty() || self.path.starts_with('[') {
             ""
@@ -143,7 +143,7 @@ impl serde::de::Error for InputError {
     }
 }
 
-/// The known word that was most likely meant, if any is near enough.
+/// The most similar known word, if any is similar enough.
 pub fn closest<'a>(word: &str, known: &[&'a str]) -> Option<&'a str> {
     let word = word.to_lowercase();
     known
@@ -159,7 +159,7 @@ pub fn closest<'a>(word: &str, known: &[&'a str]) -> Option<&'a str> {
         .map(|(_, candidate)| candidate)
 }
 
-/// serde's word for what it expected, in an operator's words.
+/// serde's name of an expected type, in an operator's words.
 fn plain(expected: &dyn Expected) -> String {
     match expected.to_string().as_str() {
         "i64" | "u64" => "a whole number".to_owned(),
@@ -183,7 +183,7 @@ fn describe(found: Unexpected<'_>) -> String {
     }
 }
 
-/// A value as serde sees it.
+/// A value, as a deserializer.
 struct Input(Value);
 
 impl<'de> Deserializer<'de> for Input {
@@ -207,7 +207,7 @@ impl<'de> Deserializer<'de> for Input {
         }
     }
 
-    /// `null` and an absent field are the same.
+    /// `null` equals an absent field.
     fn deserialize_option<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, InputError> {
         match self.0 {
             Value::Null => visitor.visit_none(),
@@ -229,7 +229,7 @@ impl<'de> Deserializer<'de> for Input {
         }
     }
 
-    /// Only an object: serde itself would also take an array of the values.
+    /// Only an object: by default, serde also accepts an array of the values.
     fn deserialize_struct<V: Visitor<'de>>(
         self,
         _name: &'static str,
@@ -271,8 +271,7 @@ impl<'de> SeqAccess<'de> for Items {
     }
 }
 
-/// The fields of an object; holds the one being read, for its value and the
-/// error's path.
+/// The fields of an object, and the current field for its value and the path of errors.
 struct Fields {
     fields: serde_json::map::IntoIter,
     current: (String, Value),

@@ -1,6 +1,6 @@
-//! The words of the domain as plain values: no I/O, no tasks, no clock.
+//! Terms of the domain as plain values: no I/O, no tasks, no clock.
 //!
-//! Every other room may use this one; this one uses none of them.
+//! All other rooms may use this room. It uses no other room.
 
 pub mod component;
 pub mod document_key;

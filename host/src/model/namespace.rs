@@ -1,23 +1,23 @@
-//! Namespaces (`db.collection`) and what a route component answers for one.
+//! Namespaces (`db.collection`) and their routes.
 
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-/// Databases the server keeps for itself; never synced, and refused in filters.
+/// Databases of the server; never synced, and refused in filters.
 pub const SYSTEM_DATABASES: [&str; 3] = ["admin", "local", "config"];
 
-/// Name prefixes of databases that hold a sync tool's own metadata; never synced.
+/// Name prefixes of databases with metadata of sync tools; never synced.
 pub const METADATA_PREFIXES: [&str; 3] = [
     "mongosync_internal_",
     "mongosync_reserved_",
     "__mdb_internal",
 ];
 
-/// The database on the destination that holds tidegate's metadata.
+/// The database of the destination with tidegate's metadata.
 pub const METADATA_DATABASE: &str = "mongosync_internal_tidegate";
 
-/// A collection's or view's full name.
+/// The full name of a collection or a view.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Namespace {
     pub database: String,
@@ -25,6 +25,7 @@ pub struct Namespace {
 }
 
 impl Namespace {
+    /// The namespace `database.collection`.
     pub fn new(database: impl Into<String>, collection: impl Into<String>) -> Self {
         Self {
             database: database.into(),
@@ -32,8 +33,8 @@ impl Namespace {
         }
     }
 
-    /// True for what no sync ever touches: system databases, metadata of sync
-    /// tools, and `system.` collections, which change streams do not carry.
+    /// True for namespaces that are never synced: system databases, metadata of sync tools, and `system.`
+    /// collections, which change streams do not carry.
     pub fn is_internal(&self) -> bool {
         is_internal_database(&self.database) || self.collection.starts_with("system.")
     }
@@ -47,8 +48,9 @@ pub fn is_internal_database(database: &str) -> bool {
             .any(|prefix| database.starts_with(prefix))
 }
 
-/// A database's name as a server compares it: it takes no two databases whose names differ in the case
-/// of ASCII letters alone. Others count: `é` and `É` are two databases.
+/// A database's name in the form that the server compares. The server refuses a database whose name differs
+/// from an existing name only in the case of ASCII letters (code 13297; mongo: `DatabaseHolderImpl::openDb`,
+/// `StringData::equalCaseInsensitive`). The case of other letters counts: `é` and `É` are two databases.
 pub fn folded_database(database: &str) -> String {
     database.to_ascii_lowercase()
 }
@@ -65,7 +67,7 @@ impl fmt::Debug for Namespace {
     }
 }
 
-/// What a route component answers for one source namespace.
+/// The answer of a route component for a source namespace.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Route {
     /// Not synced.

@@ -1,9 +1,9 @@
-//! What `/start` asks for, in canonical form: this is what a session persists
-//! and what a later `/start` is compared with.
+//! Options of `/start`, in canonical form: the session persists them, and a later `/start` is compared with
+//! them.
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
-/// Which of the two connections a role is played by.
+/// A connection of the host's configuration.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum ClusterName {
@@ -12,6 +12,7 @@ pub enum ClusterName {
 }
 
 impl ClusterName {
+    /// The connection's name in options and messages.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Cluster0 => "cluster0",
@@ -20,7 +21,7 @@ impl ClusterName {
     }
 }
 
-/// When indexes are built on the destination.
+/// Time of the index build on the destination.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub enum BuildIndexes {
@@ -39,8 +40,8 @@ pub struct Regex {
     pub options: String,
 }
 
-/// One entry of `includeNamespaces` or `excludeNamespaces`: at most one of each
-/// pair is set; a filter without a collection part takes whole databases.
+/// An entry of `includeNamespaces` or `excludeNamespaces`. Of a name and its regular expression, at most one is
+/// set. A filter without a collection part covers whole databases.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct NamespaceFilter {
@@ -54,8 +55,8 @@ pub struct NamespaceFilter {
     pub collections_regex: Option<Regex>,
 }
 
-/// JSON as an operator gave it, of a shape that only a component knows. Persisted
-/// as text: a document could not hold every name and number that JSON can.
+/// JSON of an operator, in a shape that only a component knows. It is persisted as text: a document cannot hold
+/// all names and numbers of JSON.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Json(pub serde_json::Value);
 
@@ -74,18 +75,18 @@ impl<'de> Deserialize<'de> for Json {
     }
 }
 
-/// What happens when a plugin cannot handle a document.
+/// Reaction to a document that a plugin cannot handle.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum OnError {
-    /// The sync stops, resumably and not past the document.
+    /// The sync stops before the document, and can be resumed.
     #[default]
     Stop,
-    /// The document is put aside, and the sync goes on.
+    /// The document goes into the quarantine, and the sync continues.
     Quarantine,
 }
 
-/// One entry of `plugins`: a component and how it is used.
+/// An entry of `plugins`: a component and its use.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct PluginOptions {
@@ -93,14 +94,14 @@ pub struct PluginOptions {
     pub component: String,
     /// An object; checked against the component's own schema.
     pub config: Json,
-    /// The source namespaces whose documents it sees; empty for all.
+    /// The source namespaces of its documents; empty for all.
     #[serde(default)]
     pub namespaces: Vec<NamespaceFilter>,
     #[serde(default)]
     pub on_error: OnError,
 }
 
-/// The options of a sync. Immutable once it has begun.
+/// The options of a sync. Invariant: they do not change after the start.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct StartOptions {
@@ -124,7 +125,7 @@ pub struct StartOptions {
 }
 
 impl StartOptions {
-    /// A sync of everything, with the defaults.
+    /// A sync of all namespaces, with the defaults.
     pub fn between(source: ClusterName, destination: ClusterName) -> Self {
         Self {
             source,
@@ -138,7 +139,7 @@ impl StartOptions {
         }
     }
 
-    /// The API names of the fields in which two sets of options differ.
+    /// API names of the differing fields.
     pub fn differing_fields(&self, other: &Self) -> Vec<&'static str> {
         [
             ("source", self.source != other.source),

@@ -1,14 +1,14 @@
 //! Positions in a source cluster's history.
 //!
-//! A cluster time is comparable; a resume token is opaque and resumes a stream.
-//! They are never mixed: a [`Position`] holds both of one event.
+//! A cluster time is comparable; a resume token is opaque and resumes a stream. Invariant: a [`Position`] holds
+//! the token and the time of the same event.
 
 use std::fmt;
 
 use bson::{RawDocumentBuf, Timestamp};
 use serde::{Deserialize, Serialize};
 
-/// A logical time of one cluster: seconds and an ordinal within the second.
+/// A logical time of a cluster: seconds, and an ordinal within the second.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ClusterTime {
     pub seconds: u32,
@@ -16,7 +16,7 @@ pub struct ClusterTime {
 }
 
 impl ClusterTime {
-    /// The time as one number that orders as times do: BSON's own form of a timestamp.
+    /// The time as a number with the same order: BSON's form of a timestamp.
     pub fn to_bits(self) -> u64 {
         u64::from(self.seconds) << 32 | u64::from(self.increment)
     }
@@ -30,7 +30,7 @@ impl ClusterTime {
         }
     }
 
-    /// Seconds by which `newer` is ahead; 0 if it is not.
+    /// Seconds by which `newer` is ahead; 0 if it is not ahead.
     pub fn seconds_behind(self, newer: Self) -> u32 {
         newer.seconds.saturating_sub(self.seconds)
     }
@@ -78,8 +78,8 @@ impl<'de> Deserialize<'de> for ClusterTime {
     }
 }
 
-/// A resumable place in a change stream and the cluster time it stands for:
-/// everything at or before `cluster_time` that the token follows is behind it.
+/// A position in a change stream: a resume token, and the cluster time of its event. All events up to the
+/// token's event precede the position.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Position {
@@ -88,9 +88,8 @@ pub struct Position {
 }
 
 impl Position {
-    /// Reads the cluster time out of a resume token. The token's `_data` is a
-    /// hex KeyString that begins with the type byte of a timestamp (`82`) and
-    /// the timestamp itself (server: `ResumeToken`, `key_string.cpp`).
+    /// Reads the cluster time of a resume token. Its `_data` is a KeyString in hex that begins with the type
+    /// byte of a timestamp (`82`) and the timestamp (server: `ResumeToken`, `key_string.cpp`).
     pub fn from_token(resume_token: RawDocumentBuf) -> Option<Self> {
         let data = resume_token.get_str("_data").ok()?;
         let hex = data.strip_prefix("82")?;

@@ -1,17 +1,17 @@
-//! A snapshot of a sync for `/progress`. Plain values; `api` gives them their
-//! wire form.
+//! A snapshot of a sync for `/progress`. The room `api` has its wire form.
 
 use super::{
     ClusterTime, ComponentInfo, Namespace, State, latency::LatencyHistogram,
     plugins::PluginProgress,
 };
 
+/// Progress of a sync.
 #[derive(Clone, Debug)]
 pub struct Progress {
     pub state: State,
-    /// The sub-step, mongosync's words ("collection copy", …).
+    /// The step, with mongosync's names ("collection copy", …).
     pub info: Option<&'static str>,
-    /// `None`: commit is possible. `Some(why)`: it is not.
+    /// The reason why commit is not possible; `None` if it is possible.
     pub cannot_commit: Option<String>,
     pub can_write: bool,
     pub lag_seconds: Option<u32>,
@@ -31,22 +31,22 @@ pub struct Progress {
     pub coordinator_id: String,
     /// By source namespace.
     pub collections: Vec<CollectionProgress>,
-    /// Documents that are in quarantine now.
+    /// Documents in quarantine.
     pub quarantined: u64,
     /// Durations of this process's transactions of change events on the destination.
     pub apply_latency: LatencyHistogram,
-    /// The chain, in order; empty while no work is done.
+    /// Plugins of the chain, in order; empty while no work runs.
     pub plugins: Vec<PluginProgress>,
-    /// Who works on the sync; `None` before start.
+    /// The lease; `None` before start.
     pub lease: Option<LeaseProgress>,
     pub upgrade: UpgradeProgress,
     pub feature_set: FeatureSetProgress,
 }
 
-/// Which host works on the sync, and since when for whom it was taken over.
+/// The host that works on the sync, and the pause of its takeover.
 #[derive(Clone, Debug, Default)]
 pub struct LeaseProgress {
-    /// True if it is this host, and the lease was renewed in time: another one may hold it else.
+    /// True if this host holds the lease and renewed it in time. Otherwise another host may hold it.
     pub ours: bool,
     /// `--id` of the host that works on the sync.
     pub instance: String,
@@ -54,11 +54,12 @@ pub struct LeaseProgress {
     pub holder: String,
     pub release: String,
     pub term: i64,
-    /// From what the host before applied last to what this one applied first; `None` until then.
+    /// Milliseconds between the last write of the previous host and the first write of this host; `None` before
+    /// that.
     pub paused_ms: Option<i64>,
 }
 
-/// What live upgrades a sync has been through.
+/// Live upgrades of a sync.
 #[derive(Clone, Debug, Default)]
 pub struct UpgradeProgress {
     /// `None` before start.
@@ -68,7 +69,7 @@ pub struct UpgradeProgress {
     pub history: Vec<Upgrade>,
 }
 
-/// One live upgrade.
+/// A live upgrade.
 #[derive(Clone, Debug)]
 pub struct Upgrade {
     /// RFC 3339, by the destination's clock.
@@ -81,54 +82,54 @@ pub struct Upgrade {
     pub outcome: String,
 }
 
-/// Whether a host can do its work, and which that is.
+/// Readiness of a host for its role.
 #[derive(Clone, Debug)]
 pub struct Readiness {
-    /// Both clusters answer.
+    /// True if both clusters answer.
     pub ready: bool,
-    /// "active", "standby", or "idle" where no sync has begun.
+    /// "active", "standby", or "idle" without a sync.
     pub role: &'static str,
-    /// The state of the sync; `None` at a standby, which reads it from the destination.
+    /// State of the sync; `None` at a standby, which has to read it from the destination.
     pub state: Option<State>,
-    /// Why it is not ready.
+    /// The reason why the host is not ready.
     pub reason: Option<String>,
-    /// Each cluster, and whether it answers.
+    /// Name of each cluster, and true if it answers.
     pub clusters: [(&'static str, bool); 2],
 }
 
-/// What this host has installed, and what the sync runs on.
+/// Installed components of this host, and pinned components of the sync.
 #[derive(Clone, Debug, Default)]
 pub struct FeatureSetProgress {
     pub name: String,
     pub version: String,
     /// By slot.
     pub pinned: Vec<ComponentPin>,
-    /// What comes with this release.
+    /// Components of this release.
     pub available: Vec<ComponentInfo>,
-    /// What this release could do that the sync does not.
+    /// Components and features of this release that the sync does not use.
     pub deferred: Vec<FeatureDeferral>,
     /// Oldest first.
     pub swaps: Vec<SwapRecord>,
 }
 
-/// A component that the sync runs on.
+/// A pinned component.
 #[derive(Clone, Debug)]
 pub struct ComponentPin {
-    /// What the sync uses it for.
+    /// Its use in the sync.
     pub slot: String,
     pub component: ComponentInfo,
-    /// The source's cluster time from which it applies; `None` if the sync began with it.
+    /// The source's cluster time from which it applies; `None` for a component of the start.
     pub since: Option<ClusterTime>,
 }
 
-/// A component or a feature that waits for a new sync, or for the operator.
+/// A component or a feature that waits for a new sync or for an operator.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FeatureDeferral {
     pub name: String,
     pub reason: String,
 }
 
-/// A component that took the place of another one.
+/// The replacement of a component.
 #[derive(Clone, Debug)]
 pub struct SwapRecord {
     /// By the destination's clock, RFC 3339.
@@ -139,13 +140,13 @@ pub struct SwapRecord {
     pub from_digest: String,
     pub to_version: String,
     pub to_digest: String,
-    /// The source's cluster time from which the new one applies.
+    /// The source's cluster time from which the new component applies.
     pub cluster_time: Option<ClusterTime>,
-    /// What the new one would answer otherwise was copied again.
+    /// True if the affected namespaces were copied again.
     pub recopied: bool,
 }
 
-/// Bytes of uncompressed documents. The total is an estimate: more can be copied.
+/// Progress of the copy, in uncompressed bytes. The total is an estimate, so the copied bytes can exceed it.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct CopyProgress {
     pub total_bytes: u64,
@@ -153,6 +154,7 @@ pub struct CopyProgress {
     pub copied_documents: u64,
 }
 
+/// Progress of the index build, in indexes and collections.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct IndexProgress {
     pub built: u64,
@@ -161,7 +163,7 @@ pub struct IndexProgress {
     pub collections_total: u64,
 }
 
-/// One side of the sync: the connection's name and the host it speaks to.
+/// A side of the sync: name of the connection and address of the server.
 #[derive(Clone, Debug, Default)]
 pub struct Endpoint {
     /// "cluster0" or "cluster1"; empty before start.
@@ -171,6 +173,7 @@ pub struct Endpoint {
     pub ping_ms: Option<u64>,
 }
 
+/// Progress of a collection.
 #[derive(Clone, Debug)]
 pub struct CollectionProgress {
     pub namespace: Namespace,

@@ -1,9 +1,10 @@
-//! The public states of a sync, mongosync's words.
+//! Public states of a sync, with mongosync's names.
 
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+/// A state of a sync.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "UPPERCASE")]
 pub enum State {
@@ -26,7 +27,7 @@ pub enum Call {
 }
 
 impl State {
-    /// The calls that this state allows, beside reading progress.
+    /// The state-changing calls that this state allows.
     pub fn allowed_calls(self) -> &'static [Call] {
         match self {
             Self::Idle => &[Call::Start],
@@ -37,6 +38,7 @@ impl State {
         }
     }
 
+    /// True if this state allows the call.
     pub fn allows(self, call: Call) -> bool {
         self.allowed_calls().contains(&call)
     }

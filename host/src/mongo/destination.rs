@@ -1,4 +1,4 @@
-//! The destination: whatever is written to it passes the fence.
+//! The destination of a sync. All writes pass the fence or have a guard.
 
 use std::{
     sync::atomic::{AtomicU32, Ordering},
@@ -12,7 +12,7 @@ use super::{
     write::{Outcome, WriteCommand},
 };
 
-/// The destination of a sync, for the host that works on it.
+/// The destination, for the host that works on the sync.
 #[derive(Clone)]
 pub struct Destination {
     client: Client,
@@ -20,7 +20,7 @@ pub struct Destination {
     counts: GuardCounts,
 }
 
-/// One database of it.
+/// A database, for reads and for commands that pass the fence.
 #[derive(Clone)]
 pub struct DestinationDatabase {
     database: Database,
@@ -28,6 +28,7 @@ pub struct DestinationDatabase {
 }
 
 impl Destination {
+    /// A destination with the fence and the guards' counts of the present lease.
     pub fn new(client: Client, fence: Fence, counts: GuardCounts) -> Self {
         Self {
             client: client.with_name("the destination"),
@@ -36,17 +37,18 @@ impl Destination {
         }
     }
 
-    /// The writer of a guard document.
+    /// A writer with this guard.
     pub fn writer(&self, guard: Guard) -> GuardedWriter {
         let count = self.counts.take(&guard.writer);
         GuardedWriter::new(&self.client, guard).with_count(count)
     }
 
-    /// For reads, and for nothing else.
+    /// For reads only.
     pub fn reads(&self) -> Client {
         self.client.clone()
     }
 
+    /// A database of the destination.
     pub fn database(&self, name: &str) -> DestinationDatabase {
         DestinationDatabase {
             database: self.client.database(name),
@@ -56,13 +58,17 @@ impl Destination {
 }
 
 impl DestinationDatabase {
-    /// For reads, and for nothing else.
+    /// For reads only.
     pub fn reads(&self) -> &Database {
         &self.database
     }
 
-    /// Sends a command once, without a guard: for inserts of the copy, of which a late one can
-    /// do no more than bring back a document that was deleted since.
+    /// Sends a command once, without a guard. For inserts of the copy only: a late insert can do no more
+    /// than bring back a document that was deleted since.
+    ///
+    /// # Errors
+    /// Errors of [`Fence::pass`] and of the reply. After a transient error, whether the command was done
+    /// is unknown.
     pub async fn send_unguarded(&self, command: WriteCommand) -> Result<Outcome, Error> {
         if command.statements() == 0 {
             return Ok(Outcome::default());
@@ -70,7 +76,7 @@ impl DestinationDatabase {
         Outcome::read(&self.send(command.into_command()?.body).await?)
     }
 
-    /// Sends a command of documents once; the server gives it up when this host's time is over.
+    /// Sends a write of documents once. The server ends it when this host's time for writing is over.
     async fn send(&self, mut command: RawDocumentBuf) -> Result<Document, Error> {
         self.fence
             .pass(|left| async move {
@@ -81,13 +87,13 @@ impl DestinationDatabase {
             .await
     }
 
-    /// Runs a DDL command that may be repeated, and may take long.
+    /// Runs a repeatable DDL command, which may take hours.
     pub async fn run(&self, command: RawDocumentBuf) -> Result<(), Error> {
         self.run_noting(command, &mut false).await
     }
 
-    /// The same; sets `repeated` once an attempt has failed of which it is not known whether it was
-    /// done, or will be: it may arrive later.
+    /// Like [`Self::run`]. Sets `repeated` if the command was sent more than once, or its answer was lost:
+    /// an attempt may still arrive.
     pub async fn run_noting(
         &self,
         command: RawDocumentBuf,
@@ -115,7 +121,7 @@ impl DestinationDatabase {
     }
 }
 
-/// A command's name, and the collection that it is about.
+/// A command's name, and its collection.
 fn named(command: &RawDocument) -> (&str, &str) {
     let first = command.iter().next().and_then(Result::ok);
     first.map_or(("a command", ""), |(name, collection)| {

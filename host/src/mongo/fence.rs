@@ -1,15 +1,14 @@
-//! The fence before the destination: who may not write any more does not.
+//! The fence: a local check that stops unguarded writes of a host without a valid lease.
 //!
-//! A host may write until a moment that whoever renews its lease moves on. Invariants:
+//! A host may write until a deadline, which each renewal of the lease extends. Invariants:
 //!
-//! - a write is begun, and any further byte of it sent, only before that moment;
-//!   it is looked at before every step of the driver, since a process can be
-//!   stopped between any two and go on an hour later;
-//! - a server gives up a write by then, too: `maxTimeMS` is what is left. Index
-//!   builds and conversions have none: they may take hours, and repeating one is harmless.
+//! - A write begins, and any further byte of it is sent, only before the deadline. The deadline is
+//!   checked before every step of the driver: a process can be stopped between two steps and go on
+//!   an hour later.
+//! - The server ends a write by the deadline, too: `maxTimeMS` is the remaining time. Index builds and
+//!   conversions have none: they may take hours, and a repetition is harmless.
 //!
-//! When the moment has passed, writes wait until it is moved on, or fail for good
-//! when the lease is somebody else's.
+//! After the deadline, writes wait for a renewal; they fail for good when another host has the lease.
 
 use std::{future::poll_fn, pin::pin, task::Poll, time::Duration};
 
@@ -17,14 +16,14 @@ use tokio::sync::watch;
 
 use super::{Error, Moment, outage};
 
-/// Deadline when writes are allowed; `None` when they never are again.
+/// End of the time for writing; `None` after the lease is lost.
 type Deadline = Option<Moment>;
 
-/// What every writer holds.
+/// The fence, as writers hold it.
 #[derive(Clone, Debug)]
 pub struct Fence(watch::Receiver<Deadline>);
 
-/// Opens and closes a fence. A fence whose keeper is gone is closed.
+/// Opens and closes a fence. A dropped keeper leaves the fence closed.
 #[derive(Debug)]
 pub struct FenceKeeper(watch::Sender<Deadline>);
 
@@ -34,27 +33,30 @@ impl FenceKeeper {
         Self(watch::Sender::new(Some(until)))
     }
 
+    /// The fence, for writers.
     pub fn fence(&self) -> Fence {
         Fence(self.0.subscribe())
     }
 
+    /// Sets the deadline, after a renewal of the lease.
     pub fn open_until(&self, until: Moment) {
         self.0.send_replace(Some(until));
     }
 
-    /// Nothing is written any more.
+    /// Closes the fence for good.
     pub fn close(&self) {
         self.0.send_replace(None);
     }
 }
 
 impl Fence {
-    /// Runs one write, which is told how long it may take. Waits first while
-    /// writing is not allowed.
+    /// Runs a write, which receives the remaining time. Waits first while the fence is not open.
     ///
     /// # Errors
-    /// [`Error::LeaseExpired`] when the time is over before the write has ended:
-    /// whether it was done is not known. [`Error::Fenced`] when the lease is lost.
+    /// [`Error::LeaseExpired`] if the deadline passes before the write ends: whether it was done is
+    /// unknown. [`Error::Fenced`] if the lease is lost.
+    ///
+    /// Cancellation safety: a dropped write may have been done.
     pub async fn pass<T, W>(&self, write: impl FnOnce(Duration) -> W) -> Result<T, Error>
     where
         W: Future<Output = Result<T, Error>>,
@@ -66,7 +68,7 @@ impl Fence {
                 Ok(_) => write.as_mut().poll(context),
                 Err(error) => Poll::Ready(Err(error)),
             });
-            // The moment may have been moved on meanwhile: look again.
+            // A renewal may have extended the deadline meanwhile.
             if let Ok(done) = tokio::time::timeout(left, step).await {
                 return done;
             }
@@ -78,7 +80,7 @@ impl Fence {
         self.remaining().is_ok()
     }
 
-    /// Waits until writing is allowed, for as long as an outage may take; the time that is left then.
+    /// Waits until the fence is open, for at most the time of an outage. Returns the remaining time.
     async fn wait_until_open(&self) -> Result<Duration, Error> {
         let mut until = self.0.clone();
         loop {

@@ -1,4 +1,4 @@
-//! The only room that talks to the driver.
+//! Clusters: connections, reads, guarded writes, errors. The only room that names the driver.
 
 mod clocks;
 mod cluster;

@@ -155,7 +155,7 @@ impl RawReader {
                 .run(async || {
                     let command = self.find(&name, fields)?;
                     let mut cursor = RawCursor::open(&self.database, command).await?;
-                    // What is left of the cursor is killed when it is dropped.
+                    // The dropped cursor is killed on the server.
                     let reply = cursor.next().await?;
                     reply.as_ref().map_or(Ok(()), &accept)?;
                     Ok(reply)

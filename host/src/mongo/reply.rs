@@ -1,8 +1,8 @@
-//! Values out of replies.
+//! Values in replies.
 
 use bson::{Bson, Document};
 
-/// A number of any BSON type, as the server mixes them in replies.
+/// A whole number. Servers send an int, a long or a double.
 pub(super) fn bson_number(document: &Document, name: &str) -> Option<i64> {
     match document.get(name)? {
         Bson::Int32(n) => Some(i64::from(*n)),

@@ -1,24 +1,23 @@
 //! Named points at which a test can kill the process.
 //!
-//! `TIDEGATE_KILL_AT=name` kills at the first passage of the point `name`,
-//! `TIDEGATE_KILL_AT=name:n` at the n-th. The death is a SIGKILL to ourselves:
-//! no unwinding, no flush, no destructor, as when the machine goes away.
-//! Builds without debug assertions hold no trace of it.
+//! `TIDEGATE_KILL_AT=name` kills at the first passage of the point `name`, `TIDEGATE_KILL_AT=name:n` at the
+//! n-th. The process sends itself a SIGKILL: no unwinding, no flush, no destructor, as after a power failure.
+//! Builds without debug assertions contain no failpoints.
 
 use std::time::Duration;
 
-/// Dies here if `TIDEGATE_KILL_AT` says so; does nothing otherwise.
+/// Kills the process if `TIDEGATE_KILL_AT` names this passage.
 #[cfg(debug_assertions)]
 pub fn failpoint(name: &str) {
     armed::pass(name);
 }
 
-/// Nothing, in a release.
+/// Does nothing in a release.
 #[cfg(not(debug_assertions))]
 #[inline(always)]
 pub fn failpoint(_name: &str) {}
 
-/// The duration, or as many seconds as the environment variable says in a build for tests.
+/// `duration`; in builds with debug assertions, the seconds of the environment variable, if it is set.
 pub fn shortened(variable: &str, duration: Duration) -> Duration {
     if cfg!(debug_assertions) {
         let seconds = std::env::var(variable).ok();
@@ -62,7 +61,7 @@ mod armed {
             })
         }
 
-        /// True at exactly one passage, whichever thread makes it.
+        /// True at exactly one passage, in any thread.
         fn is_due(&self, name: &str) -> bool {
             self.name == name && self.passages_left.fetch_sub(1, Ordering::Relaxed) == 1
         }

@@ -1,7 +1,7 @@
-//! Logging: one JSON object a line, to standard output or to files of one day each.
+//! Logging: a JSON object a line, to standard output or to a file a day.
 //!
-//! Lines are written as they come, not by a background task: what was logged before a kill is in
-//! the file. The level can change, and the file can be rotated, while the host runs.
+//! Lines are written at once, not by a background task, so that the file holds all lines before a kill. The
+//! level can be changed and the file can be rotated while the host runs.
 
 mod files;
 mod line;
@@ -27,7 +27,7 @@ pub struct Log {
 }
 
 impl Log {
-    /// Logs from here on, to files in `path` if there is one. Call once.
+    /// Starts the log, in files of the directory `path` if there is one. Call once in a process.
     pub fn start(path: Option<&Path>, verbosity: LevelFilter) -> Result<Self, OperatorError> {
         let Some(path) = path else {
             let set_verbosity = install(std::io::stdout, verbosity)?;
@@ -44,13 +44,13 @@ impl Log {
         })
     }
 
-    /// Shows lines of this level and above from now on.
+    /// Sets the lowest level of lines that are written.
     pub fn set_verbosity(&self, verbosity: LevelFilter) {
         (self.set_verbosity)(verbosity);
     }
 
-    /// Gives the current file a name with the time, and begins a new one. Gives the name; `None`
-    /// where there is no file to rename.
+    /// Renames the current file to a name with the time, and begins a new file. Returns the name; `None`
+    /// without a file to rename.
     pub fn rotate(&self) -> Result<Option<PathBuf>, OperatorError> {
         match &self.files {
             Some(files) => files.rotate(),
@@ -83,7 +83,7 @@ where
     }))
 }
 
-/// Dependencies are heard only when something is wrong.
+/// Levels of targets: dependencies log only warnings and errors.
 fn targets(verbosity: LevelFilter) -> Targets {
     Targets::new()
         .with_default(verbosity.min(LevelFilter::WARN))

@@ -1,7 +1,7 @@
-//! What the host shows of itself: logs, field names, version, failpoints.
+//! Logs, field names, version and failpoints.
 //!
-//! Nothing here decides anything about a sync, and nothing here may hold or
-//! print credentials or document contents.
+//! Invariant: this room decides nothing about a sync, and neither holds nor prints credentials or contents of
+//! documents.
 
 mod failpoint;
 pub mod field;

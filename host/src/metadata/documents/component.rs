@@ -2,11 +2,11 @@
 
 use serde::{Deserialize, Serialize};
 
-/// Collection `components`: one a component that the sync is pinned to, or that was uploaded.
+/// Collection `components`: pinned and uploaded components.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct ComponentDocument {
-    /// `sha256:` and the digest of its bytes.
+    /// `sha256:` and the hash of the bytes, in hex.
     #[serde(rename = "_id")]
     pub digest: String,
     pub name: String,
@@ -15,11 +15,11 @@ pub struct ComponentDocument {
     pub chunks: i32,
 }
 
-/// Collection `componentChunks`: a component's bytes in order; a document holds 16 MiB at most.
+/// Collection `componentChunks`: the bytes of components, since a document holds 16 MiB at most.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct ComponentChunkDocument {
-    /// The component's digest and the chunk's number.
+    /// `DIGEST:NUMBER`.
     #[serde(rename = "_id")]
     pub id: String,
     pub digest: String,

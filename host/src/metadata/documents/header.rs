@@ -1,4 +1,4 @@
-//! Parts of the session that releases of other metadata versions read.
+//! Parts of the session that releases of other metadata versions can read.
 
 use serde::Deserialize;
 
@@ -7,15 +7,15 @@ use crate::model::{State, options::ClusterName};
 
 const COMMITTED: &str = "COMMITTED";
 
-/// What every version's session says, and every release can read.
+/// Fields of the session in all metadata versions.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct SessionHeader {
     pub metadata_version: i32,
-    /// The release that worked on the sync last; in version 1, the one that began it.
+    /// The release that worked on the sync last; in version 1, the release that began it.
     #[serde(default)]
     pub written_by: String,
-    /// The release that began the sync; version 1 does not say.
+    /// The release that began the sync; absent in version 1.
     #[serde(default)]
     pub begun_by: Option<String>,
     #[serde(default)]
@@ -24,17 +24,18 @@ pub struct SessionHeader {
     pub destination_id: String,
     #[serde(default)]
     pub options: Option<SessionHeaderOptions>,
-    /// A state's name; a later release may have others.
+    /// Name of a state. Later releases may have other states.
     #[serde(default)]
     pub state: Option<String>,
 }
 
+/// Options of the sync in all metadata versions.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 pub struct SessionHeaderOptions {
     pub destination: ClusterName,
 }
 
-/// What a standby shows of a sync, in every version that this release can read.
+/// State of a sync for a standby, in all versions that this release can read.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct SessionSummary {
@@ -50,6 +51,7 @@ pub struct SessionSummary {
     pub options: SessionSummaryOptions,
 }
 
+/// Options of the sync, for a standby.
 #[derive(Clone, Copy, Debug, Deserialize)]
 pub struct SessionSummaryOptions {
     pub source: ClusterName,
@@ -73,7 +75,7 @@ impl From<&SessionDocument> for SessionHeader {
 }
 
 impl SessionHeader {
-    /// The sync is done: nothing of it is to be gone on with.
+    /// True if the sync is finished, so that no work is left.
     pub fn is_committed(&self) -> bool {
         self.state.as_deref() == Some(COMMITTED)
     }

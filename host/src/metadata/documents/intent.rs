@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::model::{ClusterTime, Namespace};
 
-/// The DDL of an intent.
+/// Kind of DDL.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub enum IntentKind {
@@ -20,18 +20,19 @@ pub enum IntentKind {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
+/// State of an intent.
 pub enum IntentState {
     /// Of the current holder of the lease.
     Pending,
-    /// Of an earlier holder: its command may still reach the server.
+    /// Of a previous holder, or with a lost answer: its command may still reach the server.
     InFlight,
 }
 
-/// Collection `intents`: one per DDL event that is not finished.
+/// Collection `intents`: DDL events that are not finished.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct IntentDocument {
-    /// `TERM:NUMBER`: the term it was begun in, and a number within the term.
+    /// `TERM:NUMBER`: the term in which it began, and a number in the term.
     #[serde(rename = "_id")]
     pub id: String,
     pub what: IntentKind,
@@ -47,10 +48,10 @@ pub struct IntentDocument {
     /// A rename's new name on the destination.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub destination_to: Option<Namespace>,
-    /// In hex, the UUID of the collection on the destination before the effect.
+    /// UUID of the destination's collection before the effect, in hex.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub destination_uuid: Option<String>,
-    /// In hex, the UUID of the collection that a rename drops from the destination.
+    /// UUID of the destination's collection that a rename drops, in hex.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub replaced_uuid: Option<String>,
     pub state: IntentState,
@@ -62,7 +63,7 @@ impl IntentDocument {
         format!("{term}:{number}")
     }
 
-    /// The term that the intent was begun in; the document's `term` is that of its last write.
+    /// The term in which the intent began. The document's `term` is that of its last write.
     pub fn begun_in(&self) -> Option<i64> {
         self.id.split_once(':')?.0.parse().ok()
     }
@@ -74,7 +75,7 @@ mod tests {
 
     use super::*;
 
-    /// The fields as version 3 has them: never renamed.
+    /// The fields of version 3, which are never renamed.
     #[test]
     fn an_intent_keeps_its_shape() {
         let namespace = |database: &str| Namespace::new(database, "users");

@@ -3,7 +3,7 @@
 use bson::DateTime;
 use serde::{Deserialize, Serialize};
 
-/// Collection `lease`: one document.
+/// Collection `lease`: one document. Times are those of the destination's primary.
 #[derive(Clone, Debug, Default, Deserialize, Serialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct LeaseDocument {
@@ -17,23 +17,23 @@ pub struct LeaseDocument {
     pub taken_at: Option<DateTime>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub expires_at: Option<DateTime>,
-    /// When the holder last applied or copied anything.
+    /// Time of the holder's last applied event or copied document.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub last_applied_at: Option<DateTime>,
-    /// Whom it was taken over from; absent for the first holder.
+    /// The previous holder; absent for the first holder.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub predecessor: Option<Predecessor>,
 }
 
-/// The holder before.
+/// The previous holder of the lease.
 #[derive(Clone, Debug, Default, Deserialize, Serialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct Predecessor {
     pub holder: String,
     pub release: String,
-    /// It has given the lease back; otherwise it died, or was cut off.
+    /// True if it released the lease; false if it died or lost its connection.
     pub released: bool,
-    /// From what it applied last until the lease was taken.
+    /// Milliseconds between its last write and the takeover.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub silent_ms: Option<i64>,
 }

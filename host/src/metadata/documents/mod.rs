@@ -1,8 +1,7 @@
-//! The shapes of metadata version 3. Every document also has `term`, the term of the lease in
-//! which it was written: the store puts it there.
+//! Shapes of the metadata's documents, in version 3. Each document also has `term`, the term of the lease in
+//! which it was written. The store adds it.
 //!
-//! Reading rules: fields are added as optional, names are never reused, unknown
-//! fields are ignored.
+//! Rules: new fields are optional, names are never reused, unknown fields are ignored.
 
 mod component;
 mod header;

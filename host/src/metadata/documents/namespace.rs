@@ -7,16 +7,17 @@ use crate::model::{Namespace, event::CollectionUuid};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
+/// Kind of a namespace.
 pub enum NamespaceKind {
     Collection,
     View,
 }
 
-/// How far the copy of one namespace has come. Only goes forward.
+/// State of a namespace's copy. Only goes forward, except for a recopy.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub enum CopyState {
-    /// Known; nothing is on the destination yet.
+    /// Not on the destination yet.
     Pending,
     /// Created on the destination; its partitions are persisted.
     Copying,
@@ -26,24 +27,23 @@ pub enum CopyState {
     Ready,
 }
 
-/// Collection `namespaces`: one a collection or view in scope. For a collection
-/// it mirrors the source's options and indexes as of the safe position.
+/// Collection `namespaces`: collections and views in scope. Options and indexes of a collection are those of
+/// the source at the safe position.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct NamespaceDocument {
-    /// A collection's UUID on the source in hex; `view:` and the name for a view.
+    /// A collection's UUID on the source, in hex; for a view, `view:` and its name.
     #[serde(rename = "_id")]
     pub id: String,
     pub kind: NamespaceKind,
     pub source: Namespace,
     pub destination: Namespace,
-    /// The collection's UUID on the destination: tells after a crash whether a
-    /// rename or drop has been done already.
+    /// The collection's UUID on the destination, in hex: shows after a crash whether a rename or drop was done.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub destination_uuid: Option<String>,
-    /// As `listCollections` gives them.
+    /// As `listCollections` returns them.
     pub options: RawDocumentBuf,
-    /// As `listIndexes` gives them, without the `_id` index.
+    /// As `listIndexes` returns them, without the `_id` index.
     pub indexes: Vec<RawDocumentBuf>,
     pub copy_state: CopyState,
     pub documents: i64,
@@ -51,12 +51,12 @@ pub struct NamespaceDocument {
 }
 
 impl NamespaceDocument {
-    /// The source UUID, for collections.
+    /// The collection's UUID on the source; `None` for a view.
     pub fn uuid(&self) -> Option<CollectionUuid> {
         Self::uuid_of_id(&self.id)
     }
 
-    /// The source UUID in a collection's id.
+    /// The UUID in a collection's id; `None` for a view.
     pub fn uuid_of_id(id: &str) -> Option<CollectionUuid> {
         uuid_from_hex(id)
     }
@@ -66,10 +66,12 @@ impl NamespaceDocument {
         uuid_from_hex(self.destination_uuid.as_ref()?)
     }
 
+    /// The id of a collection.
     pub fn id_of_uuid(uuid: CollectionUuid) -> String {
         uuid.iter().map(|byte| format!("{byte:02x}")).collect()
     }
 
+    /// The id of a view.
     pub fn id_of_view(view: &Namespace) -> String {
         format!("view:{view}")
     }

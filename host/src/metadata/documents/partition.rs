@@ -1,9 +1,9 @@
-//! Ranges of the copy, and what they have copied.
+//! Partitions of the copy.
 
 use bson::RawDocumentBuf;
 use serde::{Deserialize, Serialize};
 
-/// Collection `copyPartitions`: one an `_id` range of one collection.
+/// Collection `copyPartitions`: `_id` ranges of collections.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct PartitionDocument {
@@ -26,7 +26,7 @@ pub struct PartitionDocument {
     /// Persisted before the first insert.
     #[serde(default, skip_serializing_if = "is_false")]
     pub begun: bool,
-    /// Its documents may be more than the source's: its `_id`s are compared before commit.
+    /// The destination may hold more documents of the range than the source: `_id`s are compared before commit.
     #[serde(default, skip_serializing_if = "is_false")]
     pub suspect: bool,
 }
@@ -39,7 +39,7 @@ fn is_false(flag: &bool) -> bool {
     !flag
 }
 
-/// What was copied.
+/// Copied documents, and their uncompressed bytes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct CopyTotals {

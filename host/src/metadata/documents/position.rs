@@ -11,21 +11,22 @@ use crate::model::{ClusterTime, Position};
 pub struct PositionDocument {
     #[serde(rename = "_id")]
     pub id: String,
-    /// The safe position: everything at or before it is durable on the destination.
+    /// The safe position. Invariant: all events at or before it are durable on the destination.
     #[serde(flatten)]
     pub safe: Position,
-    /// Updates at or before this time may already be part of a document on the
-    /// destination: they are never applied as deltas.
+    /// Documents on the destination may contain updates up to this time: such updates are never applied as
+    /// deltas.
     pub exact_after: ClusterTime,
     pub events_applied: i64,
-    /// True when the host stopped with nothing applied beyond `safe`.
+    /// True if the host stopped without events applied after `safe`.
     pub clean: bool,
-    /// All that was copied, also of collections that are gone.
+    /// Totals of the copy, including dropped collections.
     #[serde(default)]
     pub copied: CopyTotals,
 }
 
 impl PositionDocument {
+    /// `_id` of the only document.
     pub const ID: &'static str = "position";
 }
 
@@ -33,7 +34,7 @@ impl PositionDocument {
 mod tests {
     use super::*;
 
-    /// Metadata written by any 0.1.0 host: must parse for as long as version 1 is supported.
+    /// A position of a host of 0.1.0. It must parse while version 1 is supported.
     #[test]
     fn a_position_of_version_1_parses() {
         let document = bson::rawdoc! {

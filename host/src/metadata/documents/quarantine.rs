@@ -1,12 +1,12 @@
-//! Documents that a plugin could not handle.
+//! Entries of the quarantine.
 
 use bson::RawDocumentBuf;
 use serde::{Deserialize, Serialize};
 
 use crate::model::Namespace;
 
-/// Collection `quarantine`: one a document that a plugin could not handle. The document is on the source; up to
-/// release 0.3.0 it was stored here as well, as `document`.
+/// Collection `quarantine`: an entry for each document that a plugin could not handle. The document is on the
+/// source; releases up to 0.3.0 also stored it here, as `document`.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct QuarantineDocument {
@@ -20,6 +20,6 @@ pub struct QuarantineDocument {
     pub component: String,
     pub digest: String,
     pub export: String,
-    /// What the component did, and why.
+    /// The fault of the component.
     pub reason: String,
 }

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::model::{ClusterTime, StartOptions, State};
 
-/// The shapes of all documents. Strictly increasing.
+/// Version of the documents' shapes. Strictly increasing.
 ///
 /// - 1: tidegate 0.1.0 and 0.1.1
 /// - 2: tidegate 0.2.0: the lease and its terms, components pinned by slot, features, swaps and
@@ -13,7 +13,7 @@ use crate::model::{ClusterTime, StartOptions, State};
 ///   write, partitions that may be incomplete, intents of DDL
 pub const METADATA_VERSION: i32 = 3;
 
-/// How far a sync has come. Phases only go forward.
+/// Phase of a sync. Phases only go forward.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub enum Phase {
@@ -32,63 +32,62 @@ pub struct SessionDocument {
     #[serde(rename = "_id")]
     pub id: String,
     pub metadata_version: i32,
-    /// The release that has worked on the sync last: what a release of an older version
-    /// tells its operator to use.
+    /// The release that worked on the sync last. A release of an older version names it to its operator.
     pub written_by: String,
-    /// The release that began the sync, as far as version 1 knew it: the last one of its own.
+    /// The release that began the sync. After a migration from version 1, the last release of version 1.
     pub begun_by: String,
     pub state: State,
     pub phase: Phase,
     pub options: StartOptions,
-    /// What both clusters are recognised by after a restart.
+    /// Replica set ids of both clusters: they are compared at each takeover.
     pub source_id: String,
     pub destination_id: String,
     /// The cluster time at which the catalog was read and the change stream begins.
     pub start_time: ClusterTime,
-    /// Bytes of documents to copy, estimated at start.
+    /// Estimate at the start, in bytes of uncompressed documents.
     pub total_bytes: i64,
-    /// The source's cluster time of a commit: the sync ends there.
+    /// The source's cluster time of the commit, at which the sync ends.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub commit_time: Option<ClusterTime>,
-    /// The components that the sync runs on, one for each use.
+    /// Pinned components, by slot.
     #[serde(default)]
     pub pinned: Vec<PinnedComponent>,
-    /// The native features that the sync was begun with, or that a migration has turned on.
+    /// Native features of the release that began the sync, and features that a migration has turned on.
     #[serde(default)]
     pub features: Vec<String>,
-    /// Every component that took the place of another, oldest first.
+    /// All swaps and adoptions, oldest first.
     #[serde(default)]
     pub swaps: Vec<SwapDocument>,
-    /// Every other release, or metadata version, that has taken the sync over, oldest first.
+    /// All live upgrades, oldest first.
     #[serde(default)]
     pub upgrades: Vec<UpgradeDocument>,
-    /// Namespaces, by id, that a swap wants copied again and that are not marked so yet.
+    /// Ids of namespaces that a swap copies again and that are not marked as pending yet.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub recopy: Vec<String>,
-    /// What commit could not restore, by name.
+    /// Settings that commit could not restore.
     #[serde(default)]
     pub not_restored: Vec<String>,
-    /// What the preflight warned of.
+    /// Warnings of the preflight.
     #[serde(default)]
     pub warnings: Vec<String>,
 }
 
 impl SessionDocument {
+    /// `_id` of the only document.
     pub const ID: &'static str = "session";
 
-    /// Names the sync in logs, the same on each host: its source's set, and when it began.
+    /// Id of the sync in logs, equal on all hosts: the source's replica set id and the start time.
     pub fn sync_id(&self) -> String {
         let time = self.start_time;
         format!("{}-{}.{}", self.source_id, time.seconds, time.increment)
     }
 }
 
-/// A component that a sync goes on with, whatever else is installed by its name.
+/// A pinned component: the sync runs it, also if another build of its name is installed.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct PinnedComponent {
-    /// What the sync uses it for: `namespaceFilter`, `namespaceRemap`, `documentFilter`, or
-    /// `plugins[0]` and so on.
+    /// Its use: `namespaceFilter`, `namespaceRemap`, `documentFilter`, or `plugins[0]` and so on.
     pub slot: String,
     /// `route` or `transform`.
     pub role: String,
@@ -97,13 +96,12 @@ pub struct PinnedComponent {
     pub digest: String,
     pub abi: String,
     pub semantics: i64,
-    /// The source's cluster time from which a component that was swapped in applies; absent for
-    /// one that the sync began with.
+    /// The source's cluster time from which the component applies; absent for a component of the start.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub since: Option<ClusterTime>,
 }
 
-/// A component that took the place of another one in a slot.
+/// The replacement of a component in a slot.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct SwapDocument {
@@ -117,10 +115,10 @@ pub struct SwapDocument {
     pub to_version: String,
     pub to_digest: String,
     pub to_semantics: i64,
-    /// The source's cluster time from which the new one applies.
+    /// The source's cluster time from which the new component applies.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cluster_time: Option<ClusterTime>,
-    /// The namespaces that the slot sees were copied again.
+    /// True if the namespaces of the slot were copied again.
     pub recopied: bool,
 }
 
@@ -134,9 +132,9 @@ pub struct UpgradeDocument {
     pub to_binary: String,
     pub from_metadata: i32,
     pub to_metadata: i32,
-    /// From what the old host applied last to what the new one applied first; `None` until then,
-    /// and where the sync was not running.
+    /// Milliseconds between the last write of the old host and the first write of the new host; `None` before
+    /// that, and for a sync that was not running.
     pub paused_ms: Option<i64>,
-    /// How the old host left.
+    /// The way in which the old host left.
     pub outcome: String,
 }

@@ -1,7 +1,7 @@
-//! JSON text, read strictly: an object that has a name twice is refused, and the place is said.
+//! Strict reading of JSON text: a duplicate name in an object is refused with its place.
 //!
-//! serde_json keeps the last of two values and says nothing. Of a filter, that is half of what the
-//! operator wrote.
+//! serde_json keeps the last of two values without an error. In a filter, that would drop a condition of the
+//! operator.
 
 use std::fmt;
 
@@ -17,7 +17,7 @@ pub fn parse(text: &[u8]) -> Result<Value, String> {
     value.map_err(|error| error.to_string())
 }
 
-/// Where in the text, from the inside out. `Display` is `filter.$or[1].a`.
+/// A place in the text, linked from the inside out. `Display` is `filter.$or[1].a`.
 #[derive(Clone, Copy)]
 enum Place<'a> {
     Top,

@@ -1,4 +1,4 @@
-//! What an operator reads when input is refused.
+//! Refusals of input.
 
 use serde::Deserialize;
 use serde_json::json;

@@ -1,5 +1,4 @@
-//! A cluster's connections, with the name that errors give the cluster and the time since
-//! which it has not answered.
+//! Connections to a cluster, with the cluster's name in errors and the start of its silence.
 
 use std::{ops::Deref, sync::Arc};
 
@@ -8,28 +7,28 @@ use parking_lot::Mutex;
 use super::super::Moment;
 use crate::model::options::ClusterName;
 
-/// One of the two clusters, connected.
+/// One of the two clusters, with a connection.
 #[derive(Clone)]
 pub struct Cluster {
     pub name: ClusterName,
     pub client: Client,
 }
 
-/// Connections to one cluster. Clones share what is known of it.
+/// Connections to one cluster. Clones share the start of its silence.
 #[derive(Clone, Debug)]
 pub struct Client {
     driver: mongodb::Client,
     contact: Contact,
 }
 
-/// One database of a cluster.
+/// A database, with the cluster that its commands are sent to.
 #[derive(Clone, Debug)]
 pub struct Database {
     driver: mongodb::Database,
     contact: Contact,
 }
 
-/// The cluster that a command is sent to.
+/// The cluster that a command is sent to, as errors and `/progress` show it. Clones share its state.
 #[derive(Clone, Debug)]
 pub struct Contact {
     name: &'static str,
@@ -44,7 +43,7 @@ impl Client {
         }
     }
 
-    /// The same cluster under the name that it has in a sync: "the source".
+    /// The same connections, under the cluster's name in a sync: "the source".
     pub fn with_name(&self, name: &'static str) -> Self {
         Self {
             driver: self.driver.clone(),
@@ -55,6 +54,7 @@ impl Client {
         }
     }
 
+    /// A database of the cluster.
     pub fn database(&self, name: &str) -> Database {
         Database {
             driver: self.driver.database(name),
@@ -62,18 +62,19 @@ impl Client {
         }
     }
 
+    /// The driver's client.
     pub fn driver(&self) -> &mongodb::Client {
         &self.driver
     }
 
-    /// The cluster, for [`super::Repeat`].
+    /// The cluster, for [`super::Retry`].
     pub fn contact(&self) -> &Contact {
         &self.contact
     }
 }
 
 impl Database {
-    /// The cluster, for [`super::Repeat`].
+    /// The cluster, for [`super::Retry`].
     pub fn contact(&self) -> &Contact {
         &self.contact
     }
@@ -107,8 +108,7 @@ impl Contact {
         self.name
     }
 
-    /// The begin of the first command that failed since one was last answered; `None` while
-    /// commands are answered.
+    /// Start of the first failed command since the last answer; `None` while commands are answered.
     pub fn silent_since(&self) -> Option<Moment> {
         *self.silent_since.lock()
     }
@@ -117,7 +117,7 @@ impl Contact {
         *self.silent_since.lock() = None;
     }
 
-    /// A command that was sent at `begun` has failed for a transient reason.
+    /// Notes the transient failure of a command that was sent at `begun`.
     pub(super) fn failed(&self, begun: Moment) {
         self.silent_since.lock().get_or_insert(begun);
     }

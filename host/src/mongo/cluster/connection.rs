@@ -1,7 +1,7 @@
-//! Connects to a cluster and asks it the small questions.
+//! Connects to a cluster, and sends it short reads.
 //!
-//! Nothing that leaves this module holds credentials: a message about a
-//! connection string is only ever made from a copy without them.
+//! Invariant: no error of this module holds credentials. A message about a connection string is
+//! made from a copy without them.
 
 use std::time::{Duration, Instant};
 
@@ -18,20 +18,21 @@ use super::{
 use crate::model::options::ClusterName;
 use crate::model::{ClusterTime, OperatorError};
 
-/// Connections that copying and applying may hold at once; the driver's own
-/// default is 10.
+/// Connections that copying and applying may hold at once. The driver's default is 10.
 const MIN_POOL_SIZE: u32 = 32;
 
-/// Within this time a cluster that is watched has to answer.
+/// Time for an answer to the monitor.
 const ANSWER: Duration = Duration::from_secs(2);
 
-/// How long commands are repeated while an operator waits for the answer: as long as the driver
-/// looks for a primary.
+/// Time for which commands are repeated while an operator waits: as long as the driver looks for a
+/// primary.
 pub(in crate::mongo) const PATIENCE: Duration = Duration::from_secs(30);
 
-/// Connects to a cluster's primary and waits until it has answered. What the
-/// connection string says stands, except that reads go to the primary and
-/// writes wait for a majority.
+/// Connects to a cluster's primary and waits for its answer. All options of the connection string
+/// apply, except that reads go to the primary and writes wait for a majority.
+///
+/// # Errors
+/// `InvalidUri`, `ConnectionFailed`, `AuthenticationFailed` or `MissingPrivileges`, with a remedy.
 pub async fn connect(
     name: ClusterName,
     uri: &str,
@@ -41,7 +42,7 @@ pub async fn connect(
     Ok(Cluster { name, client })
 }
 
-/// The same for a cluster that errors call `name`.
+/// Like [`connect`], with the name that error messages use for the cluster.
 pub(super) async fn client(
     name: &'static str,
     uri: &str,
@@ -69,15 +70,18 @@ pub(super) async fn client(
     }
 }
 
-/// How long the primary takes to answer a ping; `None` if it does not within `ANSWER`. Asked
-/// once: whoever watches a cluster asks again.
+/// Milliseconds until the primary answers a ping; `None` after `ANSWER`. Sent once: the monitor
+/// repeats it.
 pub async fn ping_ms(cluster: &Cluster) -> Option<u64> {
     let asked = Instant::now();
     ask(cluster, doc! { "ping": 1 }).await.ok()?;
     u64::try_from(asked.elapsed().as_millis()).ok()
 }
 
-/// The cluster time of the newest write on the primary. Asked once, like [`ping_ms`].
+/// Cluster time of the newest write on the primary. Sent once, like [`ping_ms`].
+///
+/// # Errors
+/// [`Error::NoAnswer`] after `ANSWER`; [`Error::Reply`] for a member that is not of a replica set.
 pub async fn last_write(cluster: &Cluster) -> Result<ClusterTime, Error> {
     let hello = ask(cluster, doc! { "hello": 1 }).await?;
     newest_write(&hello)
@@ -94,7 +98,7 @@ fn newest_write(hello: &Document) -> Option<Timestamp> {
     op_time.get_timestamp("ts").ok()
 }
 
-/// Runs a command once that only reads.
+/// Sends a read to the primary's `admin` database, once.
 async fn ask(cluster: &Cluster, command: Document) -> Result<Document, Error> {
     let admin = cluster.client.database("admin");
     bounded(Some(ANSWER), async {
@@ -103,8 +107,8 @@ async fn ask(cluster: &Cluster, command: Document) -> Result<Document, Error> {
     .await
 }
 
-/// Runs a command that only reads on the primary's `admin` database; again after failures that
-/// pass, while an operator waits.
+/// Sends a read to the primary's `admin` database, and repeats it after transient failures for
+/// [`PATIENCE`].
 pub(in crate::mongo) async fn admin(
     cluster: &Cluster,
     command: Document,
@@ -116,7 +120,7 @@ pub(in crate::mongo) async fn admin(
         .await
 }
 
-/// An error while a cluster was being looked at, for the operator.
+/// The error of a read from a cluster, for the operator.
 pub(in crate::mongo) fn refused(cluster: &Cluster, error: &Error) -> OperatorError {
     refusal(cluster.name.as_str(), error, "")
 }
@@ -127,7 +131,7 @@ async fn client_options(
     app_name: &str,
 ) -> Result<ClientOptions, OperatorError> {
     let mut options = uri::parse(name, uri).await?;
-    // Not the connection string's own: hosts find one another's operations by it.
+    // Replaces the connection string's own: hosts find the operations of other hosts by it.
     options.app_name = Some(app_name.to_owned());
     options.max_pool_size = Some(options.max_pool_size.unwrap_or(0).max(MIN_POOL_SIZE));
     options.selection_criteria = Some(SelectionCriteria::ReadPreference(ReadPreference::Primary));

@@ -1,6 +1,6 @@
-//! What a cluster says it holds: databases, collections, indexes, sizes, times.
+//! Lists of a cluster's databases, collections and indexes, their sizes, and the cluster's times.
 //!
-//! Reads only, so all are repeated until the cluster has answered.
+//! All are reads, and are repeated until the cluster answers or an outage ends them.
 
 use std::time::Duration;
 
@@ -24,23 +24,23 @@ pub struct CollectionSize {
 }
 
 impl CollectionSize {
-    /// Bytes of an average document; at least 1.
+    /// Bytes of an average document, at least 1.
     pub fn average(self) -> u64 {
         (self.bytes / self.documents.max(1)).max(1)
     }
 }
 
-/// Names of the user databases: all but those that no sync touches.
+/// Names of the user databases: all databases except those that no sync touches.
 pub async fn user_databases(client: &Client) -> Result<Vec<String>, Error> {
     user_databases_within(client, outage()).await
 }
 
-/// Every collection and view of the user databases, `system.` collections among them.
+/// All collections and views of the user databases, including `system.` collections.
 pub async fn user_namespaces(client: &Client) -> Result<Vec<Namespace>, Error> {
     user_namespaces_within(client, outage()).await
 }
 
-/// Names of all databases; gives up after `deadline`.
+/// Names of all databases, or an error after `deadline`.
 pub(in crate::mongo) async fn databases_within(
     client: &Client,
     deadline: Duration,
@@ -51,7 +51,7 @@ pub(in crate::mongo) async fn databases_within(
         .await
 }
 
-/// [`user_databases`] for an operator who waits; gives up after `deadline`.
+/// Like [`user_databases`], for at most `deadline`.
 pub(in crate::mongo) async fn user_databases_within(
     client: &Client,
     deadline: Duration,
@@ -61,7 +61,7 @@ pub(in crate::mongo) async fn user_databases_within(
     Ok(databases)
 }
 
-/// [`user_namespaces`] for an operator who waits; gives up after `deadline` without an answer.
+/// Like [`user_namespaces`], for at most `deadline` for each list.
 pub(in crate::mongo) async fn user_namespaces_within(
     client: &Client,
     deadline: Duration,
@@ -75,7 +75,7 @@ pub(in crate::mongo) async fn user_namespaces_within(
     Ok(namespaces)
 }
 
-/// The collections and views of a database that `command`, a `listCollections`, lists.
+/// Collections and views in the result of `command`, a `listCollections`.
 pub(in crate::mongo) async fn namespaces_within(
     database: &Database,
     command: &RawDocumentBuf,
@@ -91,20 +91,20 @@ pub(in crate::mongo) async fn namespaces_within(
         .collect())
 }
 
-/// All collections and views of a database, as `listCollections` gives them.
+/// All collections and views of a database, as `listCollections` returns them.
 pub async fn collections(database: &Database) -> Result<Vec<RawDocumentBuf>, Error> {
     let command = rawdoc! { "listCollections": 1, "cursor": {} };
     cursor_documents(database, LIST_COLLECTIONS, command).await
 }
 
-/// One collection or view, as `listCollections` gives it.
+/// A collection or view, as `listCollections` returns it.
 pub async fn collection(database: &Database, name: &str) -> Result<Option<RawDocumentBuf>, Error> {
     let command = rawdoc! { "listCollections": 1, "filter": { "name": name }, "cursor": {} };
     let mut found = cursor_documents(database, LIST_COLLECTIONS, command).await?;
     Ok(found.pop())
 }
 
-/// Those of these names, as `listCollections` gives them.
+/// Collections and views with these names, as `listCollections` returns them.
 pub async fn collections_named(
     database: &Database,
     names: &[String],
@@ -118,7 +118,7 @@ pub async fn collections_named(
     cursor_documents(database, LIST_COLLECTIONS, command).await
 }
 
-/// All indexes of a collection, as `listIndexes` gives them; none if it does not exist.
+/// All indexes of a collection, as `listIndexes` returns them; empty for a missing collection.
 pub async fn indexes(database: &Database, collection: &str) -> Result<Vec<RawDocumentBuf>, Error> {
     let command = rawdoc! { "listIndexes": collection, "cursor": {} };
     match cursor_documents(database, "list indexes", command).await {
@@ -127,7 +127,7 @@ pub async fn indexes(database: &Database, collection: &str) -> Result<Vec<RawDoc
     }
 }
 
-/// The result of `pipeline`, which only reads, over a collection, as raw documents.
+/// Result of `pipeline` over a collection. The pipeline must only read.
 pub async fn aggregate(
     database: &Database,
     collection: &str,
@@ -167,7 +167,7 @@ async fn read_all(
     Ok(documents)
 }
 
-/// Runs a command on `admin` that only reads.
+/// Sends a read to the `admin` database.
 async fn admin(client: &Client, what: &'static str, command: Document) -> Result<Document, Error> {
     let admin = client.database("admin");
     Retry::quick(client.contact(), what)
@@ -175,7 +175,7 @@ async fn admin(client: &Client, what: &'static str, command: Document) -> Result
         .await
 }
 
-/// Count and size from `$collStats`; zero if the collection does not exist, or a view has its name.
+/// Count and size from `$collStats`; zero for a missing collection and for a view.
 pub async fn collection_size(
     client: &Client,
     namespace: &Namespace,
@@ -210,7 +210,7 @@ pub async fn collection_size(
     })
 }
 
-/// The cluster's newest operation time, as its primary knows it.
+/// The newest operation time of the cluster, from its primary.
 pub async fn operation_time(client: &Client) -> Result<ClusterTime, Error> {
     let reply = admin(client, "take the time", doc! { "ping": 1 }).await?;
     reply
@@ -219,16 +219,15 @@ pub async fn operation_time(client: &Client) -> Result<ClusterTime, Error> {
         .map_err(|_absent| Error::Reply("operationTime"))
 }
 
-/// The clock of the cluster's primary.
+/// Time of the primary's clock.
 pub async fn local_time(client: &Client) -> Result<bson::DateTime, Error> {
     let reply = admin(client, "take the time", doc! { "hello": 1 }).await?;
     let time = reply.get_datetime("localTime");
     time.copied().map_err(|_absent| Error::Reply("localTime"))
 }
 
-/// A time of the cluster of which everything at or before it has happened: an
-/// operation time can be ahead of operations that are still being committed
-/// ("oplog holes"), and a majority read after it waits for them.
+/// A cluster time without open operations at or before it. An operation time can be ahead of
+/// operations that are being committed ("oplog holes"); a majority read after it waits for them.
 pub async fn settled_time(client: &Client) -> Result<ClusterTime, Error> {
     let time = operation_time(client).await?;
     let after = rawdoc! { "level": "majority", "afterClusterTime": bson::Timestamp::from(time) };

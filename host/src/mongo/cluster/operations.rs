@@ -1,4 +1,4 @@
-//! What the hosts of other processes are doing on a server, as far as our own user may see.
+//! Operations and connections of other hosts on a server, as far as this user may see them.
 
 use std::time::Duration;
 
@@ -11,11 +11,11 @@ use super::{
     retry::Retry,
 };
 
-/// How often it is looked whether an operation has ended.
+/// Pause between two looks for operations that have not ended.
 const LOOK_EVERY: Duration = Duration::from_millis(20);
 
-/// The commands that change what another host changes, too. Not those that may take hours and
-/// that repeating does no harm: index builds and conversions.
+/// Commands whose effects a new holder of the lease must not meet. Index builds and conversions are
+/// left out: they may take hours, and a repetition does no harm.
 const WRITES: [&str; 9] = [
     "insert",
     "update",
@@ -28,15 +28,15 @@ const WRITES: [&str; 9] = [
     "commitTransaction",
 ];
 
-/// How many `applyOps` a server has been asked to run since it started.
+/// Number of `applyOps` commands that a server process has run.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ApplyOpsCounter {
-    /// Which process counts: its host and port, and its id.
+    /// The process that counts: host and port, process id.
     pub process: (String, i64),
     pub count: i64,
 }
 
-/// What the primary says; `None` where it does not answer, or not with that.
+/// The primary's count; `None` without an answer, or in a reply without the counter.
 pub async fn apply_ops_counter(client: &Client) -> Option<ApplyOpsCounter> {
     let ask = doc! { "serverStatus": 1, "repl": 0, "locks": 0, "wiredTiger": 0, "tcmalloc": 0 };
     let admin = client.database("admin");
@@ -58,7 +58,7 @@ pub async fn apply_ops_counter(client: &Client) -> Option<ApplyOpsCounter> {
     })
 }
 
-/// True if a client whose application name begins with one of `prefixes` is connected.
+/// True if a client is connected whose application name begins with one of `prefixes`.
 pub async fn is_connected(client: &Client, prefixes: &[&str]) -> Result<bool, Error> {
     let names: Vec<Bson> = prefixes
         .iter()
@@ -69,9 +69,9 @@ pub async fn is_connected(client: &Client, prefixes: &[&str]) -> Result<bool, Er
     Ok(!connected.is_empty())
 }
 
-/// Ends what a client that may be gone has left on a server: aborts the transactions that it has
-/// open, kills its writes, and returns when none of them is running any more. A server goes on
-/// with a command whose sender is gone, and keeps its transaction open for a minute.
+/// Aborts the open transactions of a client that may be dead, kills its writes, and returns when none
+/// of them is running. A server continues a command whose sender is dead, and keeps its transaction
+/// open for a minute.
 pub async fn end_writes(client: &Client, app_name: &str) -> Result<(), Error> {
     end_transactions(client, app_name).await?;
     let running = running_writes(app_name);
@@ -88,8 +88,8 @@ pub async fn end_writes(client: &Client, app_name: &str) -> Result<(), Error> {
     }
 }
 
-/// A statement that is running is shown by its kind of operation, and its command is the statement
-/// alone (`q`, `u`), without the name of the command that it is a part of.
+/// A filter for writes that are running. A running statement is shown by its kind of operation; its
+/// command is the statement alone (`q`, `u`), without the name of the command around it.
 fn running_writes(app_name: &str) -> Document {
     let statements = doc! { "op": { "$in": ["insert", "update", "remove"] } };
     let writes: Vec<Document> = WRITES
@@ -100,8 +100,8 @@ fn running_writes(app_name: &str) -> Document {
     doc! { "appName": app_name, "active": true, "$or": writes }
 }
 
-/// A user may kill its own operations without a privilege. Where that fails the operation comes to
-/// its end by itself.
+/// Kills an operation. A user needs no privilege for its own operations. After a failure the operation
+/// ends by itself.
 async fn kill(client: &Client, id: &Bson) {
     let kill = doc! { "killOp": 1, "op": id };
     if let Err(error) = client.database("admin").run_command(kill).await {
@@ -109,16 +109,16 @@ async fn kill(client: &Client, id: &Bson) {
     }
 }
 
-/// Aborts the transactions that a client has open. Those of dropped futures stay open for a minute
-/// where the server was silent, and hold what they have touched.
+/// Aborts the open transactions of a client. On a server that was silent, transactions of dropped futures
+/// stay open for a minute, and hold their locks.
 pub async fn end_transactions(client: &Client, app_name: &str) -> Result<(), Error> {
     Retry::quick(client.contact(), "abort transactions")
         .run(|| abort_transactions(client, app_name))
         .await
 }
 
-/// When a server wrote last, by its own clock (manual: `replSetGetStatus`); it does so by itself
-/// when nothing else has for ten seconds.
+/// Time of the server's last write, by its own clock (manual: `replSetGetStatus`). An idle server writes
+/// a note every ten seconds.
 pub async fn last_written(client: &Client) -> Result<DateTime, Error> {
     let admin = client.database("admin");
     let command = doc! { "replSetGetStatus": 1 };
@@ -136,7 +136,7 @@ async fn abort_transactions(client: &Client, app_name: &str) -> Result<(), Error
     let admin = client.database("admin");
     let pipeline = [
         doc! { "$currentOp": { "idleSessions": true } },
-        // Single writes that are retryable are shown with a transaction, too.
+        // Retryable single writes are shown with a transaction, too.
         doc! { "$match": { "appName": app_name, "transaction.parameters.autocommit": false } },
     ];
     let open: Vec<Document> = admin.aggregate(pipeline).await?.try_collect().await?;
@@ -155,8 +155,8 @@ async fn abort_transactions(client: &Client, app_name: &str) -> Result<(), Error
     Ok(())
 }
 
-/// Those of our user's operations, or connections, that match (manual: `$currentOp`,
-/// which shows a user's own operations without a privilege).
+/// Operations, or with `idle` connections, of this user that match (manual: `$currentOp`, which shows
+/// a user's own operations without a privilege).
 async fn operations(
     client: &Client,
     idle: bool,

@@ -1,14 +1,14 @@
-//! The replica set that a connection string names, against the one that its hosts belong to.
+//! The replica set of a connection string, compared with the replica set of its hosts.
 
 use std::time::Duration;
 
 use bson::doc;
 use mongodb::{Client, options::ClientOptions};
 
-/// The time for one member to say to which replica set it belongs.
+/// Time for a member's answer.
 const PROBE: Duration = Duration::from_secs(2);
 
-/// What is wrong with the option `replicaSet`, if a server that answers belongs to another set.
+/// The fault of the option `replicaSet`, if the first host that answers belongs to another set.
 pub(super) async fn wrong_set(options: &ClientOptions) -> Option<String> {
     let wanted = options.repl_set_name.as_deref()?;
     for host in &options.hosts {
@@ -16,7 +16,7 @@ pub(super) async fn wrong_set(options: &ClientOptions) -> Option<String> {
         direct.hosts = vec![host.clone()];
         direct.direct_connection = Some(true);
         direct.repl_set_name = None;
-        // The question needs no user.
+        // `hello` needs no user.
         direct.credential = None;
         direct.server_selection_timeout = Some(PROBE);
         let Ok(client) = Client::with_options(direct) else {

@@ -1,12 +1,11 @@
-//! The one policy for commands that fail: what can be repeated is repeated under one
-//! deadline, what cannot be repeated is sent once.
+//! Policy for commands that fail: a repeatable command is repeated until a deadline, any other
+//! command is sent once.
 //!
-//! [`Retry`] takes a closure that makes an attempt; [`send_once`] takes one future, and its
-//! result has to be asked whether the command was done. So a command that must not be
-//! repeated does not fit into [`Retry`], and one that was sent once does not pass for one
-//! that was done.
+//! [`Retry`] takes a closure that makes an attempt. [`send_once`] takes a single future, and its result
+//! tells whether the command was done. So a command that must not be repeated does not fit into
+//! [`Retry`], and the result of [`send_once`] cannot pass for a success.
 //!
-//! Both can be dropped at any moment: cancellation needs no answer of a cluster.
+//! Cancellation safety: both can be dropped at any moment and wait for no answer of a cluster.
 
 use std::time::Duration;
 
@@ -19,44 +18,43 @@ use super::{
 };
 use crate::{model::ErrorKind, observe::shortened};
 
-/// How long a cluster may fail without a success between before the sync pauses (mongosync: 10 minutes).
+/// Time for which a cluster may fail without a success before the sync pauses (mongosync: 10 minutes).
 const OUTAGE: Duration = Duration::from_secs(600);
 
-/// `OUTAGE`, or what a test makes of it.
+/// `OUTAGE`, or the shorter time that a test sets.
 pub fn outage() -> Duration {
     shortened("TIDEGATE_OUTAGE_SECONDS", OUTAGE)
 }
 
-/// The first pause between two attempts, and the longest one. Jitter makes up to twice as much of it.
+/// First and longest pause between two attempts. Jitter at most doubles a pause.
 const FIRST_PAUSE: Duration = Duration::from_millis(50);
 const LAST_PAUSE: Duration = Duration::from_millis(2_500);
 
-/// Time for the first attempt of a command that any server answers at once. Twice as much after
-/// each attempt without an answer: a slow server gets its time, a lost packet costs little.
+/// Time for the first attempt of a command that a server answers at once. It doubles after each attempt
+/// without an answer: a slow server gets its time, a lost packet costs little.
 const QUICK: Duration = Duration::from_secs(15);
-/// The same of a command that reads much.
+/// Time for the first attempt of a command that reads much.
 const SLOW: Duration = Duration::from_secs(120);
 
-/// How much of an attempt without a bound counts as failure: the driver looks for a primary for
-/// 30 s, and a command that was cut off after a longer time had been running.
+/// Part of an attempt without a bound that counts as failure: the driver looks for a primary for
+/// 30 s, and a command that failed after a longer time had been running.
 const COUNTED: Duration = Duration::from_secs(35);
 
-/// The shortest time between two log lines about one run of failures.
+/// Shortest time between two log lines about a run of failures.
 const QUIET: Duration = Duration::from_secs(5);
 
-/// A command that may be sent any number of times: a read, or a write that does the same
-/// however often it is done.
+/// Attempts of a command that may be sent any number of times: a read, or an idempotent write.
 #[derive(Clone, Debug)]
 pub struct Retry {
     contact: Contact,
     what: &'static str,
-    /// Time for the first attempt; `None`: as long as it takes.
+    /// Time for the first attempt; `None` for no limit.
     bound: Option<Duration>,
     deadline: Duration,
 }
 
 impl Retry {
-    /// A command that a server answers at once.
+    /// For a command that a server answers at once. `what` names it in log lines and errors.
     pub fn quick(contact: &Contact, what: &'static str) -> Self {
         Self {
             contact: contact.clone(),
@@ -66,7 +64,7 @@ impl Retry {
         }
     }
 
-    /// A command that may take minutes.
+    /// For a command that may take minutes.
     pub fn slow(contact: &Contact, what: &'static str) -> Self {
         Self {
             bound: Some(SLOW),
@@ -74,7 +72,7 @@ impl Retry {
         }
     }
 
-    /// A command whose attempts have bounds of their own.
+    /// For a command whose attempts have limits of their own.
     pub fn open(contact: &Contact, what: &'static str) -> Self {
         Self {
             bound: None,
@@ -82,16 +80,16 @@ impl Retry {
         }
     }
 
-    /// Gives up earlier than after an outage: somebody waits for the answer.
+    /// Gives up after `deadline` instead of an outage, for a caller that an operator waits for.
     pub fn within(mut self, deadline: Duration) -> Self {
         self.deadline = deadline;
         self
     }
 
-    /// Runs attempts until one succeeds, or fails for a reason that does not pass.
+    /// Makes attempts until one succeeds or fails with a permanent error.
     ///
     /// # Errors
-    /// [`Error::Outage`] at the deadline; what an attempt failed with for good.
+    /// [`Error::Outage`] at the deadline; the permanent error of an attempt.
     pub async fn run<T, F>(self, mut attempt: impl FnMut() -> F) -> Result<T, Error>
     where
         F: Future<Output = Result<T, Error>>,
@@ -127,19 +125,19 @@ where
         .await
 }
 
-/// What is known of a command that was sent once.
+/// Result of a command that was sent once.
 #[must_use]
 #[derive(Debug)]
 pub enum Delivery<T> {
     Done(T),
-    /// It was lost on the way, or its answer was: it may have been done, or be done later.
+    /// The command or its answer was lost: it may have been done, or be done later.
     Unknown(Error),
 }
 
 /// Sends a command that must not be sent twice.
 ///
 /// # Errors
-/// What the command failed with for good: it was not done.
+/// A permanent error of the command: it was not done.
 pub async fn send_once<T>(
     contact: &Contact,
     bound: Duration,
@@ -158,7 +156,7 @@ pub async fn send_once<T>(
     }
 }
 
-/// An attempt that ends after `bound`.
+/// Runs an attempt for at most `bound`.
 pub(in crate::mongo) async fn bounded<T>(
     bound: Option<Duration>,
     attempt: impl Future<Output = Result<T, Error>>,
@@ -171,14 +169,13 @@ pub(in crate::mongo) async fn bounded<T>(
     }
 }
 
-/// FailureRun of one kind of command without a success between them: paces the attempts and ends
-/// them at the deadline.
+/// Consecutive failures of one kind of command: paces its attempts and ends them at a deadline.
 #[derive(Debug)]
 pub struct FailureRun {
     contact: Contact,
     what: &'static str,
     deadline: Duration,
-    /// Time that attempts and pauses have taken.
+    /// Time taken by attempts and pauses.
     tried: Duration,
     pauses: ExponentialBackoff,
     logged: Option<Moment>,
@@ -202,12 +199,12 @@ impl FailureRun {
         self.deadline.saturating_sub(self.tried)
     }
 
-    /// The cluster has answered something else than what fails.
+    /// Notes that the cluster has answered another command than the failing one.
     pub fn answered(&self) {
         self.contact.answered();
     }
 
-    /// An attempt has succeeded.
+    /// Notes a success: the count begins again.
     pub fn succeeded(&mut self) {
         self.contact.answered();
         if !self.tried.is_zero() {
@@ -215,8 +212,8 @@ impl FailureRun {
         }
     }
 
-    /// An attempt that began at `begun` and had `limit` has failed for a transient reason. Gives the
-    /// pause before the next one.
+    /// Notes the transient failure of an attempt that began at `begun` and had `limit`. Returns the
+    /// pause before the next attempt.
     ///
     /// # Errors
     /// [`Error::Outage`] at the deadline.
@@ -236,7 +233,7 @@ impl FailureRun {
         limit: Option<Duration>,
         error: Error,
     ) -> Result<Duration, Error> {
-        // Not more than an attempt can take: a machine that was suspended has not tried meanwhile.
+        // At most the limit of an attempt: a machine that was suspended made no attempts meanwhile.
         self.tried += taken.min(limit.unwrap_or(COUNTED));
         if self.remaining().is_zero() {
             return Err(Error::Outage {
@@ -289,7 +286,7 @@ mod tests {
         FailureRun::new(&Contact::new("the source"), "list databases", OUTAGE)
     }
 
-    /// Fails until the deadline; the number of attempts, and the last error.
+    /// Fails until the deadline. Returns the number of attempts and the last error.
     fn fail(failures: &mut FailureRun, taken: Duration, limit: Option<Duration>) -> (u32, Error) {
         for attempt in 1.. {
             if let Err(error) = failures.failed_after(taken, limit, Error::Stale) {

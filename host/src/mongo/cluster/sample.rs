@@ -1,5 +1,4 @@
-//! The first documents of a collection, and the names of collections, for an author to try a
-//! plugin on.
+//! The first documents of a collection, and names of collections: samples for authors of plugins.
 
 use bson::{RawDocumentBuf, doc, rawdoc};
 use futures::TryStreamExt;
@@ -11,7 +10,7 @@ use super::{
 };
 use crate::model::{Namespace, OperatorError, namespace::is_internal_database};
 
-/// What an error calls the cluster.
+/// Names of the clusters in errors.
 const PLACE: &str = "the --in cluster";
 const NAMES_PLACE: &str = "the --names cluster";
 
@@ -39,7 +38,7 @@ pub async fn first(
         .map_err(|error| refusal(PLACE, &error.into(), ""))
 }
 
-/// The collections and views that a sync could touch, of one database or of all, in order.
+/// Collections and views that a sync could touch, of a database or of all databases, sorted.
 pub async fn namespaces(
     uri: &str,
     database: Option<&str>,

@@ -1,9 +1,8 @@
-//! Connection strings: read by the driver, and refused by the name of the option that is at fault.
+//! Connection strings: read by the driver, and refused with the name of the faulty option.
 //!
-//! The driver's messages may quote the piece that they stumble over, and in a malformed string any
-//! piece may be part of a password. So its messages are taken from copies alone, in which user, password
-//! and secret values are replaced; and an option is told as the one at fault where the copy is taken
-//! without it.
+//! The driver's messages may quote a part of the string, and in a malformed string any part may belong
+//! to a password. Invariant: messages come from copies in which user, password and secret values are
+//! replaced. The faulty option is the option without which the driver accepts the copy.
 
 mod files;
 
@@ -15,10 +14,11 @@ use crate::model::{ErrorName, OperatorError};
 
 const SCHEMES: [&str; 2] = ["mongodb://", "mongodb+srv://"];
 
-/// Stands in copies where a secret stood.
+/// Replaces a secret in copies.
 const PLACEHOLDER: &str = "x";
 
-/// The properties of an authentication mechanism that are no secrets: they decide what else is asked for.
+/// Properties of an authentication mechanism that are no secrets. They decide which other options the
+/// driver requires.
 const PUBLIC_PROPERTIES: [&str; 3] = ["ENVIRONMENT", "CANONICALIZE_HOST_NAME", "SERVICE_NAME"];
 
 /// Reads the connection string of the cluster `name`.
@@ -33,7 +33,7 @@ pub(super) async fn parse(name: &str, uri: &str) -> Result<ClientOptions, Operat
     Ok(options)
 }
 
-/// What is wrong with a mechanism that the driver reads, and refuses later.
+/// The fault of a mechanism that the driver reads without an error and refuses later.
 fn mechanism_fault(credential: Option<&Credential>) -> Option<&'static str> {
     let credential = credential?;
     let environment = credential
@@ -53,7 +53,7 @@ fn mechanism_fault(credential: Option<&Credential>) -> Option<&'static str> {
     }
 }
 
-/// The refusal of options that the driver has read, but makes no client of.
+/// The refusal of options that the driver has read and cannot make a client of.
 pub(super) fn unusable(name: &str, error: &Error) -> OperatorError {
     match &*error.kind {
         ErrorKind::InvalidTlsConfig { message, .. } => invalid(
@@ -136,7 +136,7 @@ impl<'a> Parts<'a> {
         })
     }
 
-    /// A copy that shows no secret, with these of its options.
+    /// A copy without secrets, with some of the options.
     fn public(&self, options: &[&str]) -> Trial {
         let user = self.user.map(|user| match user.split_once(':') {
             Some(_) => format!("{PLACEHOLDER}:{PLACEHOLDER}"),
@@ -150,7 +150,7 @@ impl<'a> Parts<'a> {
         }
     }
 
-    /// The option at fault, if the fault shows without secrets.
+    /// The faulty option, if the fault is visible without secrets.
     async fn public_fault(&self) -> Option<String> {
         let message = self.public(&self.options).accepted().await.err()?;
         for index in 0..self.options.len() {
@@ -160,7 +160,7 @@ impl<'a> Parts<'a> {
                 return Some(of_option(option, &message));
             }
         }
-        // More than one is at fault: the first of them.
+        // Several options are faulty: the first of them.
         let mut before = Vec::new();
         for option in &self.options {
             before.push(*option);
@@ -171,7 +171,7 @@ impl<'a> Parts<'a> {
         Some(plain(&message))
     }
 
-    /// The secret at fault, without a word of it.
+    /// The faulty secret, by the name of its option.
     async fn secret_fault(&self) -> String {
         let mut copy = self.public(&self.options);
         copy.user = self.user.map(str::to_owned);
@@ -203,7 +203,7 @@ struct Trial {
 }
 
 impl Trial {
-    /// The driver's message where it does not take this. No name is looked up.
+    /// The driver's message, if it refuses the string. No host name is looked up.
     async fn accepted(&self) -> Result<(), String> {
         let message = |error: Error| match &*error.kind {
             ErrorKind::InvalidArgument { message, .. } => message.clone(),
@@ -244,7 +244,7 @@ fn is_secret(option: &str) -> bool {
     is_secret_option(name(option))
 }
 
-/// The option with a placeholder for a secret value.
+/// The option, with a placeholder in place of a secret value.
 fn public(option: &str) -> String {
     let name = name(option);
     if !is_secret_option(name) {
@@ -268,7 +268,7 @@ fn public(option: &str) -> String {
     }
 }
 
-/// What is wrong with an option, in our words where the driver's would mislead.
+/// The fault of an option, in tidegate's words where the driver's would mislead.
 fn of_option(option: &str, message: &str) -> String {
     let (name, value) = option.split_once('=').unwrap_or((option, ""));
     let why = match (name.to_lowercase().as_str(), value) {
@@ -301,7 +301,7 @@ fn not_built_in(mechanism: &str, feature: &str) -> String {
     )
 }
 
-/// The driver's message without its last full stop.
+/// The driver's message without a final full stop.
 fn plain(message: &str) -> String {
     message.trim_end_matches('.').to_owned()
 }

@@ -1,6 +1,5 @@
-//! Error codes of MongoDB servers, by the names that the server gives them, and in groups by what they mean to
-//! tidegate (mongo: `src/mongo/base/error_codes.yml`). Codes that the server leaves without a name are named here
-//! after their messages.
+//! Error codes of MongoDB servers, with the server's names, in groups by their meaning to tidegate (mongo:
+//! `src/mongo/base/error_codes.yml`). Codes without a name at the server are named after their messages.
 
 pub const BAD_VALUE: i32 = 2;
 pub const USER_NOT_FOUND: i32 = 11;
@@ -36,7 +35,7 @@ pub const NO_SUCH_TRANSACTION: i32 = 251;
 pub const CHANGE_STREAM_HISTORY_LOST: i32 = 286;
 pub const CANNOT_CONVERT_INDEX_TO_UNIQUE: i32 = 359;
 pub const COLLECTION_UUID_MISMATCH: i32 = 361;
-/// MongoDB Atlas, for a refusal by its proxy.
+/// A refusal by the proxy of MongoDB Atlas.
 pub const ATLAS_ERROR: i32 = 8000;
 pub const CANNOT_GROW_DOCUMENT_IN_CAPPED_NAMESPACE: i32 = 10003;
 pub const BSON_OBJECT_TOO_LARGE: i32 = 10334;
@@ -54,12 +53,12 @@ pub const NETWORK_TIMEOUT: i32 = 89;
 pub const NETWORK_INTERFACE_EXCEEDED_TIME_LIMIT: i32 = 202;
 pub const SOCKET_EXCEPTION: i32 = 9001;
 
-// The member is not the primary.
+// The server is not the primary.
 pub const LEGACY_NOT_PRIMARY: i32 = 10058;
 pub const NOT_WRITABLE_PRIMARY: i32 = 10107;
 pub const NOT_PRIMARY_NO_SECONDARY_OK: i32 = 13435;
 
-// The member steps down, shuts down or recovers.
+// The server steps down, shuts down or recovers.
 pub const SHUTDOWN_IN_PROGRESS: i32 = 91;
 pub const PRIMARY_STEPPED_DOWN: i32 = 189;
 pub const INTERRUPTED_AT_SHUTDOWN: i32 = 11600;
@@ -89,7 +88,7 @@ pub const WRITE_CONFLICT: i32 = 112;
 pub const OBJECT_IS_BUSY: i32 = 314;
 pub const TEMPORARILY_UNAVAILABLE: i32 = 365;
 
-// Cursors and change streams that can be opened again.
+// Cursors and change streams: they can be opened again.
 pub const CURSOR_NOT_FOUND: i32 = 43;
 pub const QUERY_PLAN_KILLED: i32 = 175;
 pub const RETRY_CHANGE_STREAM: i32 = 234;
@@ -99,7 +98,7 @@ pub const CURSOR_KILLED: i32 = 237;
 pub const SNAPSHOT_TOO_OLD: i32 = 239;
 pub const SNAPSHOT_UNAVAILABLE: i32 = 246;
 
-// Index keys: a document that an index refuses, as mongod 6.0.5 refuses it.
+// Index keys: refusals of a document by an index, seen with mongod 6.0.5.
 pub const GEO_2D_NOT_A_POINT: i32 = 13026;
 pub const GEO_2D_OUT_OF_BOUNDS: i32 = 13027;
 pub const GEO_2D_SINGLE_COORDINATE: i32 = 13068;
@@ -110,7 +109,7 @@ pub const AMBIGUOUS_PATH: i32 = 16746;
 pub const TEXT_LANGUAGE_NOT_A_STRING: i32 = 17261;
 pub const TEXT_LANGUAGE_NOT_SUPPORTED: i32 = 17262;
 
-/// Conditions that pass by themselves, by group. The driver's `RETRYABLE_READ_CODES` are among them.
+/// Transient conditions, by group. They include the driver's `RETRYABLE_READ_CODES`.
 const TRANSIENT: [&[i32]; 9] = [
     &[
         HOST_UNREACHABLE,
@@ -159,18 +158,18 @@ const TRANSIENT: [&[i32]; 9] = [
     &NOT_AT_TIME,
 ];
 
-/// Snapshots that are no longer kept, or that the collection was changed after.
+/// Snapshots that the server no longer keeps, or that are older than a change of the collection's catalog entry.
 pub const NOT_AT_TIME: [i32; 2] = [SNAPSHOT_TOO_OLD, SNAPSHOT_UNAVAILABLE];
 
-/// A replacement with another `_id` than the document it matched, with a field whose name
-/// begins with a dollar, or of another size than a capped collection's document.
+/// A replacement that changes the `_id`, has a field name with a leading dollar sign, or changes the size
+/// of a document in a capped collection.
 pub const NOT_AS_REPLACEMENT: [i32; 3] = [
     IMMUTABLE_FIELD,
     DOLLAR_PREFIXED_FIELD_NAME,
     CANNOT_GROW_DOCUMENT_IN_CAPPED_NAMESPACE,
 ];
 
-/// True for a code that passes, in whatever part of a reply it stands.
+/// True for a transient code, in any part of a reply.
 pub(in crate::mongo) fn is_transient(code: i32) -> bool {
     TRANSIENT.iter().any(|group| group.contains(&code))
 }

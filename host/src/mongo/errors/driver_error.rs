@@ -1,7 +1,7 @@
-//! An error of the driver, shown without what it holds of a reply.
+//! An error of the driver, shown without quotations of replies.
 //!
-//! The driver's own texts quote replies, and with them documents. Invariant: no other file reads a text out
-//! of a driver's error, `cluster/uri.rs` apart, for the texts about connection strings.
+//! The driver's texts quote replies, and with them documents. Invariant: no other file reads a text of a
+//! driver's error, except `cluster/uri.rs` for texts about connection strings.
 
 use std::fmt;
 
@@ -24,7 +24,7 @@ impl From<Error> for DriverError {
 }
 
 impl DriverError {
-    /// What the server answered, if a server did.
+    /// The server's error, if a server answered.
     pub(super) fn server_error(&self) -> Option<ServerError> {
         let named = |name: &Option<String>| name.clone().unwrap_or_default();
         let concern = |error: &WriteConcernError| {
@@ -53,7 +53,7 @@ impl DriverError {
         }
     }
 
-    /// The reply, for fields that hold names alone.
+    /// The reply, only for fields that hold names.
     pub(super) fn reply(&self) -> Option<&RawDocument> {
         self.0.server_response().map(|reply| &**reply)
     }
@@ -62,7 +62,7 @@ impl DriverError {
         matches!(self.0.kind.as_ref(), ErrorKind::Authentication { .. })
     }
 
-    /// True for what the driver refuses of this host's own calls, before a server sees it.
+    /// True for a call or a document of this host that the driver cannot handle.
     pub(super) fn is_bug(&self) -> bool {
         matches!(
             self.0.kind.as_ref(),
@@ -73,12 +73,12 @@ impl DriverError {
         )
     }
 
-    /// True if no server was found that is the primary.
+    /// True if the driver found no primary.
     pub(super) fn found_no_server(&self) -> bool {
         matches!(self.0.kind.as_ref(), ErrorKind::ServerSelection { .. })
     }
 
-    /// True for what passes when the network or the replica set does.
+    /// True for faults of the network and for elections.
     pub(super) fn is_network(&self) -> bool {
         matches!(
             self.0.kind.as_ref(),
@@ -116,7 +116,7 @@ impl fmt::Display for DriverError {
             ErrorKind::ServerSelection { message, .. } => f.write_str(&selection::words(message)),
             ErrorKind::Bson(error) => f.write_str(&unreadable(error)),
             ErrorKind::InvalidResponse { .. } => {
-                f.write_str("the server's reply is not one that the driver can read")
+                f.write_str("the driver cannot read the server's reply")
             }
             ErrorKind::InvalidArgument { .. } => f.write_str("the driver refuses an argument"),
             _ => f.write_str("the driver failed"),
@@ -130,8 +130,8 @@ impl fmt::Debug for DriverError {
     }
 }
 
-/// Why bytes could not be read or written as BSON: the field and the kind of fault. The library's own
-/// text quotes values.
+/// The fault of bytes that cannot be read or written as BSON: field and kind. The library's text is
+/// left out: it quotes values.
 pub fn unreadable(error: &bson::error::Error) -> String {
     use bson::error::ErrorKind as Kind;
     let place = match (&error.key, error.index) {
@@ -145,7 +145,7 @@ pub fn unreadable(error: &bson::error::Error) -> String {
         Kind::MalformedBytes { .. } => "its bytes are malformed".to_owned(),
         Kind::Serialization { .. } => "it cannot be written".to_owned(),
         Kind::Utf8Encoding { .. } => "a text is not UTF-8".to_owned(),
-        // The types that are there and that are wanted.
+        // The found and the expected type.
         Kind::ValueAccess { kind, .. } => kind.to_string(),
         _ => "a value cannot be read or written".to_owned(),
     };
@@ -173,7 +173,7 @@ mod tests {
         ]
     }
 
-    /// Errors that the driver makes of replies.
+    /// Errors that the driver builds from replies.
     #[test]
     fn f45_no_text_of_the_driver_that_quotes_a_reply_is_shown() {
         #[derive(Debug, Deserialize)]

@@ -1,7 +1,7 @@
-//! What a server or the driver answers when it does not do what was asked.
+//! Errors of commands.
 //!
-//! Invariant: no form of an error quotes a document. Texts of servers and of the driver are shown
-//! through [`ServerError`] and [`DriverError`] alone, and `source` of an error gives nothing.
+//! Invariant: no form of an error quotes a document. Texts of servers and of the driver are shown only
+//! through [`ServerError`] and [`DriverError`], and `source` of an error is empty.
 
 use std::{fmt, time::Duration};
 
@@ -12,6 +12,7 @@ use super::{
 };
 use crate::model::{ErrorKind, raw::Malformed};
 
+/// An error of a command, or of the driver.
 #[derive(thiserror::Error)]
 pub enum Error {
     #[error("{0}")]
@@ -19,7 +20,7 @@ pub enum Error {
     /// A write was done but is not yet durable on a majority.
     #[error("the write concern was not satisfied: {0}")]
     WriteConcern(ServerError),
-    /// The destination does not take a command, or a statement of a batch.
+    /// The destination refused a command or a statement.
     #[error("the destination refused {what} {namespace}: {error}")]
     Refused {
         /// With its preposition: `a write to`.
@@ -27,19 +28,19 @@ pub enum Error {
         namespace: String,
         error: ServerError,
     },
-    /// A statement failed for a reason that passes, inside a reply that was in order.
+    /// A transient error of a statement, in a reply without an error of the command.
     #[error("{0}")]
     Statement(ServerError),
-    /// Something else than this host has written to a guard document of its term.
-    #[error("a guard document of the metadata has been changed by something else")]
+    /// Another writer has changed a guard document in this host's term.
+    #[error("another client has changed a guard document of the metadata")]
     GuardChanged,
-    /// The smallest transactions conflicted, or were broken off, for as long as an outage may take.
-    #[error("other operations on the destination have kept transactions from being committed")]
+    /// The smallest transactions were aborted by conflicts for the time of an outage.
+    #[error("conflicts with other operations on the destination have prevented a commit")]
     Conflicts,
-    /// An attempt was given up: the cluster may be frozen, or the network silent.
+    /// An attempt exceeded its time: the cluster may be frozen, or the network silent.
     #[error("no answer within {} s", .0.as_secs_f32())]
     NoAnswer(Duration),
-    /// A command that is repeated has failed until its deadline.
+    /// All attempts of a command have failed until its deadline.
     #[error("{what} on {cluster} failed for {}: {last}", shown_time(*tried))]
     Outage {
         cluster: &'static str,
@@ -47,22 +48,22 @@ pub enum Error {
         tried: Duration,
         last: Box<Self>,
     },
-    /// A cursor that does not end by itself.
+    /// The server closed a cursor that has no end.
     #[error("the server has closed the cursor")]
     CursorEnded,
-    /// A read came from a time before what it had to see.
-    #[error("the source answered with an older state than it has shown before")]
+    /// A read came from an earlier time than a previous read.
+    #[error("a read returned an older state than a previous read")]
     Stale,
-    /// This host has not been able to renew its lease; whether a write was done is not known.
-    #[error("the lease on the sync has to be renewed first")]
+    /// The lease was not renewed in time; whether a write was done is unknown.
+    #[error("the lease on the sync was not renewed in time")]
     LeaseExpired,
-    /// Another host works on the sync. Nothing is written any more.
+    /// Another host works on the sync. This host must not write.
     #[error("another host has taken the sync over")]
     Fenced,
     #[error("the server's reply has no `{0}`")]
     Reply(&'static str),
-    /// What must hold whatever happens does not. Nothing is built on it.
-    #[error("a rule of tidegate's own is broken: {0}")]
+    /// A violated invariant.
+    #[error("an invariant of tidegate is violated: {0}")]
     Broken(&'static str),
     #[error(transparent)]
     Malformed(#[from] Malformed),
@@ -88,17 +89,17 @@ impl fmt::Debug for Error {
     }
 }
 
-/// What has become of a collection that is not under the name it was asked for.
+/// Location of a collection that does not have the requested name.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum CollectionLocation {
-    /// It has this name now, in the same database.
+    /// The collection has this name now, in the same database.
     Renamed(String),
-    /// It was dropped, or renamed into another database, which makes it another collection.
+    /// The collection was dropped, or renamed into another database, which makes it another collection.
     Gone,
 }
 
 impl Error {
-    /// What a server answered, if one did.
+    /// The server's error, if a server answered.
     fn server_error(&self) -> Option<ServerError> {
         match self {
             Self::Driver(error) => error.server_error(),
@@ -125,13 +126,15 @@ impl Error {
         self.server_error().map(|error| error.code)
     }
 
+    /// True if a server answered with this error code.
     pub fn has_code(&self, code: i32) -> bool {
         self.code() == Some(code)
     }
 
+    /// The kind of the error: the reaction that it asks for.
     pub fn kind(&self) -> ErrorKind {
         match self {
-            // It has been repeated for long enough.
+            // Its last error is transient, and all attempts are made.
             Self::Outage { .. } => ErrorKind::Outage,
             _ if self.code().is_some_and(is_transient) => ErrorKind::Transient,
             Self::Driver(error) if error.is_network() => ErrorKind::Transient,
@@ -153,8 +156,8 @@ impl Error {
         }
     }
 
-    /// The error of a command that was refused for good, with the command's name and the collection. What
-    /// says where a collection is by now is left as it is: callers go on with it.
+    /// Adds the command's name and the collection to the error of a refused command. An error that
+    /// tells a collection's location is left unchanged: callers go on with it.
     pub(in crate::mongo) fn of_command(self, what: &str, namespace: &str) -> Self {
         match self.server_error() {
             Some(error)
@@ -177,7 +180,7 @@ impl Error {
         matches!(self, Self::Driver(error) if error.found_no_server())
     }
 
-    /// True if the driver or the server does not take the credentials.
+    /// True if the driver or the server refuses the credentials.
     pub(in crate::mongo) fn is_authentication(&self) -> bool {
         match self {
             Self::Driver(error) => {
@@ -188,12 +191,12 @@ impl Error {
         }
     }
 
-    /// True if the server says that the user may not run the command.
+    /// True if the user lacks a privilege for the command.
     pub(in crate::mongo) fn is_unauthorized(&self) -> bool {
         self.has_code(code::UNAUTHORIZED)
     }
 
-    /// True for an error that neither a cluster nor an operator can be the cause of.
+    /// True for an error of tidegate itself.
     pub(in crate::mongo) fn is_bug(&self) -> bool {
         match self {
             Self::Driver(error) => error.is_bug(),
@@ -201,15 +204,14 @@ impl Error {
         }
     }
 
-    /// The database that keeps one of another name, in which the case of letters alone differs, from being
-    /// made.
+    /// The existing database whose name differs from a new name only in the case of letters (code 13297).
     pub fn database_in_the_way(&self) -> Option<String> {
         let error = self.server_error()?;
         error.database_in_the_way().map(str::to_owned)
     }
 
-    /// Where a collection that was asked for by UUID and under the name `asked`
-    /// is now; `None` if the error says nothing about that.
+    /// Location of the collection that was requested by UUID and by the name `asked`; `None` if the
+    /// error does not tell it.
     pub fn location(&self, asked: &str) -> Option<CollectionLocation> {
         if self.has_code(code::NAMESPACE_NOT_FOUND) {
             return Some(CollectionLocation::Gone);

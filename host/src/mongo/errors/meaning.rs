@@ -2,17 +2,17 @@
 
 use super::code;
 
-/// Codes of refused documents and indexes: the server's name, and what it means.
+/// Codes of refused documents and indexes: the server's name, and the meaning.
 const MEANINGS: [(i32, &str, &str); 25] = [
     (
         code::BAD_VALUE,
         "BadValue",
-        "a value is not one that the server takes here",
+        "the server does not accept the value",
     ),
     (
         code::TYPE_MISMATCH,
         "TypeMismatch",
-        "a value is of a type that the server does not take here",
+        "the server does not accept the value's type",
     ),
     (
         code::PATH_NOT_VIABLE,
@@ -72,7 +72,7 @@ const MEANINGS: [(i32, &str, &str); 25] = [
     (
         code::DUPLICATE_KEY,
         "DuplicateKey",
-        "a document has the same key as another one in a unique index",
+        "two documents have the same key in a unique index",
     ),
     (
         code::GEO_2D_NOT_A_POINT,

@@ -1,4 +1,4 @@
-//! What a server or the driver answers when it does not do what was asked.
+//! Errors of servers and of the driver, and their form for operators.
 
 pub mod code;
 mod driver_error;

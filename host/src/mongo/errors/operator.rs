@@ -1,5 +1,5 @@
-//! Errors of a cluster as an operator sees them: a stable name and a remedy. No other file makes an
-//! [`OperatorError`] of an [`Error`].
+//! Errors of a cluster in their form for operators: a stable name and a remedy. No other file converts
+//! an [`Error`] into an [`OperatorError`].
 
 use super::{Error, code};
 use crate::model::{ErrorKind, ErrorName, OperatorError};
@@ -10,13 +10,13 @@ impl From<Error> for OperatorError {
     }
 }
 
-/// The error of a sync's work.
+/// For errors of a sync's work.
 impl From<&Error> for OperatorError {
     fn from(error: &Error) -> Self {
         match error {
             Error::Fenced => Self::new(
                 ErrorName::StandbyInstance,
-                "Another host has taken the sync over. This one has stopped, and is its standby now.",
+                "Another host has taken the sync over. This host has stopped, and is a standby now.",
             ),
             Error::Outage { cluster, .. } => Self::new(
                 ErrorName::ConnectionFailed,
@@ -34,7 +34,7 @@ fn name_and_remedy(error: &Error) -> (ErrorName, &'static str) {
     match error.code() {
         Some(code::CHANGE_STREAM_HISTORY_LOST | code::CAPPED_POSITION_LOST) => (
             ErrorName::OplogRolledOver,
-            "The source's oplog no longer holds the position that the sync has reached, so changes are lost to it. \
+            "The source's oplog no longer holds the position of the sync, so changes are lost. \
              Drop the destination's data and the database mongosync_internal_tidegate, enlarge the source's oplog, \
              and start again.",
         ),
@@ -57,7 +57,7 @@ fn name_and_remedy(error: &Error) -> (ErrorName, &'static str) {
         ),
         Some(_) => (
             ErrorName::DestinationRefused,
-            "The server refused an operation that the sync needs. Remove the cause that its code stands for, and resume: see the server's log for its own text.",
+            "The server refused an operation that the sync needs. Remove the cause, and resume. The server's log has its own text.",
         ),
         None => (
             ErrorName::InternalError,
@@ -66,10 +66,10 @@ fn name_and_remedy(error: &Error) -> (ErrorName, &'static str) {
     }
 }
 
-/// An error while a cluster was being looked at, before a sync works on it. `cluster` is the name that the
-/// message gives it; `place`, which can be empty, tells its hosts.
+/// For errors of the connection and the preflight. `cluster` is the name in the message; `place` tells the
+/// hosts, and may be empty.
 pub(in crate::mongo) fn refusal(cluster: &str, error: &Error, place: &str) -> OperatorError {
-    // The operator has waited for this one answer: how long it was asked for does not matter.
+    // The time of the attempts is left out: the operator has waited for a single answer.
     let error = match error {
         Error::Outage { last, .. } => last,
         other => other,

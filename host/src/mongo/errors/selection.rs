@@ -1,6 +1,6 @@
-//! Why no primary was found: the driver says it as a dump of its topology.
+//! The reason why no primary was found, read from the driver's dump of its topology.
 
-/// The driver's message in words: each server, and why it is not the primary.
+/// The driver's message in words: each server, and the reason why it is not the primary.
 pub(super) fn words(message: &str) -> String {
     let servers: Vec<String> = message
         .split("{ Address: ")

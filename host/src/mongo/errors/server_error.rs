@@ -1,8 +1,8 @@
-//! A server's error, without the text that can quote documents.
+//! A server's error, without a text that can quote documents.
 //!
 //! Servers quote documents in their errors: `Can't extract geo keys: {whole document}`, `dup key: { a: 1 }`,
 //! `not authorized … to execute command { insert: …, documents: […] }`. So the text is dropped where a
-//! reply is read, and an error says in tidegate's own words what its code stands for.
+//! reply is read, and the meaning of the code is told in tidegate's words.
 //!
 //! Invariant: a [`ServerError`] holds a text of the server only for the codes of [`WITH_TEXT`].
 
@@ -10,9 +10,9 @@ use std::fmt;
 
 use super::{code, meaning::meaning};
 
-/// Codes whose texts say names, times and states, and never quote a document, a statement or a query
-/// (mongo: `src/mongo/base/error_codes.yml`). Not among them although their texts would help: index
-/// builds that were aborted (276), since the text goes on with the cause.
+/// Codes whose texts tell names, times and states, and never quote a document, a statement or a query
+/// (mongo: `src/mongo/base/error_codes.yml`). Aborted index builds (276) are left out: their text
+/// continues with the cause.
 const WITH_TEXT: [i32; 57] = [
     code::HOST_UNREACHABLE,
     code::HOST_NOT_FOUND,
@@ -73,21 +73,21 @@ const WITH_TEXT: [i32; 57] = [
     code::IDL_UNKNOWN_FIELD,
 ];
 
-/// The longest text that is passed on, in characters.
+/// Limit of a text, in characters.
 const TEXT_CHARS: usize = 500;
 
-/// An error that a server answered with, or that stands in its reply.
+/// The error of a reply, or of a part of a reply.
 #[derive(Clone, PartialEq, Eq)]
 pub struct ServerError {
     pub code: i32,
-    /// The server's name of the code; empty where it gives none.
+    /// The server's name of the code; empty if the reply has none.
     name: String,
-    /// What the server says, where that cannot quote a document.
+    /// The server's text, if it cannot quote a document.
     text: Option<String>,
 }
 
 impl ServerError {
-    /// Reads the error out of a reply.
+    /// An error with the values of a reply.
     pub(in crate::mongo) fn new(code: i32, name: &str, text: &str) -> Self {
         let is_name = name.len() <= 64 && name.bytes().all(|byte| byte.is_ascii_alphanumeric());
         Self {
@@ -101,8 +101,8 @@ impl ServerError {
         }
     }
 
-    /// The collection that a command asks for by UUID has the name of another one: told by this host as
-    /// the server would tell it.
+    /// The error of a collection whose name belongs to another UUID, in the server's form, for checks that
+    /// this host makes itself.
     pub fn another_name(collection: &impl fmt::Display) -> Self {
         Self::new(
             code::COLLECTION_UUID_MISMATCH,
@@ -111,8 +111,7 @@ impl ServerError {
         )
     }
 
-    /// The database whose name differs from a new one's in the case of letters alone, as the server's
-    /// text gives it: `already have: [App] trying to create [app]`.
+    /// The existing database in the server's text `already have: [App] trying to create [app]`.
     pub(super) fn database_in_the_way(&self) -> Option<&str> {
         if self.code != code::DATABASE_DIFFER_CASE {
             return None;
@@ -149,13 +148,13 @@ impl fmt::Debug for ServerError {
     }
 }
 
-/// The part of the server's text that can be shown.
+/// The part of the server's text that may be shown.
 fn allowed(code: i32, text: &str) -> Option<String> {
     if text.is_empty() || !WITH_TEXT.contains(&code) {
         return None;
     }
     let shown = match code {
-        // The text goes on with the whole command:
+        // The text continues with the whole command:
         // `not authorized on app to execute command { insert: "users", documents: […`
         code::UNAUTHORIZED => text.split(':').next().unwrap_or_default().replace("{ ", ""),
         _ => text.to_owned(),
@@ -169,7 +168,7 @@ mod tests {
 
     const MARK: &str = "MARK-4711";
 
-    /// What servers of 6.0 to 8.0 answer, with a mark where they quote a document.
+    /// Texts of servers 6.0 to 8.0, with a mark where they quote a document.
     #[test]
     fn f45_no_text_of_a_server_that_quotes_a_document_is_kept() {
         let quoting = [
@@ -230,7 +229,7 @@ mod tests {
         for (error, shown) in [
             (
                 ServerError::new(11000, "", "E11000 …"),
-                "a document has the same key as another one in a unique index (code 11000, DuplicateKey)",
+                "two documents have the same key in a unique index (code 11000, DuplicateKey)",
             ),
             (
                 ServerError::new(

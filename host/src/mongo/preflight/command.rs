@@ -1,4 +1,4 @@
-//! Commands of the preflight, and their failures in the operator's words.
+//! Commands of the preflight, with errors for operators.
 
 use bson::Document;
 
@@ -8,14 +8,14 @@ use super::super::{
 };
 use crate::model::{ErrorName, OperatorError};
 
-/// Runs a command on `admin`, and says what went wrong in the operator's words.
+/// Runs a command on `admin`, with an error for the operator.
 pub(super) async fn ask(cluster: &Cluster, command: Document) -> Result<Document, OperatorError> {
     admin(cluster, command)
         .await
         .map_err(|error| refused(cluster, &error))
 }
 
-/// For a reply that lacks what every supported server sends.
+/// The error for a reply without a field that every supported server sends.
 pub(super) fn unexpected(cluster: &Cluster, command: &str, field: &str) -> OperatorError {
     OperatorError::new(
         ErrorName::ServerVersionNotSupported,

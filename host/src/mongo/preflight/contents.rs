@@ -1,6 +1,5 @@
-//! What the two clusters hold: the destination no data of anybody else, which
-//! would be mixed with what is copied; the source nothing that is left out in
-//! silence.
+//! Contents of the two clusters. Other data on the destination would be mixed with the copy; data of the
+//! source that is left out is named.
 
 use bson::rawdoc;
 
@@ -12,14 +11,13 @@ use super::super::{
 use crate::model::namespace::is_internal_database;
 use crate::model::{ErrorName, Namespace, OperatorError};
 
-/// How many namespaces a refusal names.
+/// Number of namespaces in a refusal.
 const NAMED: usize = 5;
 
 /// The collection that holds a database's stored functions.
 const STORED_FUNCTIONS: &str = "system.js";
 
-/// Requires that the destination holds nothing but system collections and the
-/// metadata of sync tools.
+/// Requires that the destination holds only system collections and metadata of sync tools.
 pub(super) async fn require_empty(destination: &Cluster) -> Result<(), OperatorError> {
     let mut found = namespaces(destination).await?;
     found.retain(|namespace| !namespace.is_internal());
@@ -29,15 +27,15 @@ pub(super) async fn require_empty(destination: &Cluster) -> Result<(), OperatorE
     Err(OperatorError::new(
         ErrorName::DestinationNotEmpty,
         format!(
-            "The destination, {}, holds data already: {}. Give an empty cluster; or drop these, if nobody needs \
-             them.",
+            "The destination, {}, holds data already: {}. Give an empty cluster, or drop these namespaces if they are \
+             not needed.",
             destination.name.as_str(),
             list(&found)
         ),
     ))
 }
 
-/// A sentence for the operator if the source has stored functions.
+/// A warning if the source has stored functions.
 pub(super) async fn stored_functions_warning(
     source: &Cluster,
 ) -> Result<Option<String>, OperatorError> {
@@ -53,7 +51,7 @@ pub(super) async fn stored_functions_warning(
     }))
 }
 
-/// Collections that a server keeps in `config` for itself, beside those of [`OWN_PREFIXES`].
+/// Collections of the server in `config`, in addition to [`OWN_PREFIXES`].
 const OWN_CONFIG: [&str; 10] = [
     "analyzeShardKeySplitPoints",
     "changelog",
@@ -75,29 +73,29 @@ const OWN_PREFIXES: [&str; 6] = [
     "tenant",
 ];
 
-/// A sentence for the operator if the source holds data in databases that are never synced.
+/// A warning if the source holds data in databases that are never synced.
 pub(super) async fn left_out_warning(source: &Cluster) -> Result<Option<String>, OperatorError> {
     let databases = databases_within(&source.client, PATIENCE).await;
     let databases = databases.map_err(|error| refused(source, &error))?;
     let mut found = Vec::new();
-    // `local` is each member's own, and no replica set has it in common.
+    // Each member has a `local` database of its own: it is not part of the replica set's data.
     let internal = |name: &&String| is_internal_database(name) && *name != "local";
     for database in databases.iter().filter(internal) {
-        // What the user may not see is not told: that is no reason to refuse a sync.
+        // Data that the user may not see is not named: a missing privilege is no reason to refuse a sync.
         let list = rawdoc! { "listCollections": 1, "nameOnly": true, "authorizedCollections": true, "cursor": {} };
         let visible = namespaces_within(&source.client.database(database), &list, PATIENCE).await;
         found.extend(visible.unwrap_or_default().into_iter().filter(is_left_out));
     }
     Ok((!found.is_empty()).then(|| {
         format!(
-            "The source holds data in databases that are never synced: {}. Copy what you need of it to another \
+            "The source holds data in databases that are never synced: {}. Copy the data that you need to another \
              database, or to the destination yourself.",
             list(&found)
         )
     }))
 }
 
-/// True for data of an operator or of another tool, not of the server's own.
+/// True for data of an operator or of another tool; false for data of the server.
 fn is_left_out(namespace: &Namespace) -> bool {
     let name = namespace.collection.as_str();
     let is_own = namespace.database == "config"
@@ -106,7 +104,7 @@ fn is_left_out(namespace: &Namespace) -> bool {
     !is_own && !name.starts_with("system.")
 }
 
-/// The first namespaces by name, and how many more there are.
+/// The first namespaces, and the number of further namespaces.
 fn list(found: &[Namespace]) -> String {
     let names: Vec<String> = found.iter().take(NAMED).map(ToString::to_string).collect();
     let more = match found.len().saturating_sub(NAMED) {
@@ -116,7 +114,7 @@ fn list(found: &[Namespace]) -> String {
     names.join(", ") + &more
 }
 
-/// Every collection and view of the user databases.
+/// All collections and views of the user databases.
 async fn namespaces(cluster: &Cluster) -> Result<Vec<Namespace>, OperatorError> {
     user_namespaces_within(&cluster.client, PATIENCE)
         .await

@@ -1,8 +1,7 @@
-//! What must hold of two clusters before a sync between them begins.
+//! Preconditions of a sync between two clusters.
 //!
-//! Reads only: a refusal has changed nothing on either side. The cheapest and
-//! most telling checks come first, so that an operator is told of the mistake
-//! and not of what follows from it.
+//! Invariant: the preflight only reads, so a refusal has changed nothing on either side. The cheapest and
+//! most specific checks come first, so that an operator learns of a mistake, not of its consequences.
 
 use bson::{Document, doc};
 use serde::{Deserialize, Serialize};
@@ -21,17 +20,20 @@ mod version;
 pub use oplog::{oplog_warning, oplog_window_seconds};
 pub use topology::{Identity, identify};
 
-/// What [`check`] found out about two clusters that it does not refuse.
+/// Result of [`check`] for two clusters that it accepts.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Preflight {
     pub source: Identity,
     pub destination: Identity,
-    /// Sentences for the operator: not refused, but worth knowing.
+    /// Warnings for the operator.
     pub warnings: Vec<String>,
 }
 
-/// Refuses a pair of clusters that cannot be synced faithfully, or by these users.
+/// Checks whether two clusters can be synced faithfully, and by these users.
+///
+/// # Errors
+/// The refusal of the first failed check, with a remedy. See docs/preflight.md.
 pub async fn check(source: &Cluster, destination: &Cluster) -> Result<Preflight, OperatorError> {
     topology::require_replica_set(source).await?;
     topology::require_replica_set(destination).await?;
@@ -86,8 +88,9 @@ async fn require_storage(cluster: &Cluster) -> Result<(), OperatorError> {
     storage_refusal(cluster.name.as_str(), engine).map_or(Ok(()), Err)
 }
 
-/// Requires that a query may read a collection without an index: capped collections are copied in natural order,
-/// and the metadata has indexes of `_id` alone. Users that may not ask are believed.
+/// Requires that queries without an index are allowed (manual: `notablescan`): capped collections are copied in
+/// natural order, and the metadata has only the indexes on `_id`. If the user may not read the parameter, it
+/// is assumed to be off.
 async fn require_table_scans(cluster: &Cluster) -> Result<(), OperatorError> {
     let parameter = doc! { "getParameter": 1, "notablescan": 1 };
     let is_off = match command::ask(cluster, parameter).await {
@@ -102,8 +105,8 @@ async fn require_table_scans(cluster: &Cluster) -> Result<(), OperatorError> {
     Err(OperatorError::new(
         ErrorName::TableScansNotAllowed,
         format!(
-            "{name} runs with notablescan, so it refuses to read a collection without an index, which a sync has to. Turn \
-             it off for the time of the sync: db.adminCommand({{setParameter: 1, notablescan: false}}) on each member of {name}."
+            "{name} runs with notablescan and refuses reads without an index, which a sync needs. Turn it off during the \
+             sync: db.adminCommand({{setParameter: 1, notablescan: false}}) on each member of {name}."
         ),
     ))
 }

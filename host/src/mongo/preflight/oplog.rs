@@ -1,4 +1,4 @@
-//! How far the source's history reaches back, against how long a copy may take.
+//! The oplog's window, compared with the estimated time of the copy.
 
 use bson::{Document, Timestamp, doc};
 use futures::TryStreamExt as _;
@@ -14,12 +14,12 @@ use super::{
     privileges,
 };
 
-/// A cautious guess at how fast a cluster is copied, in bytes a second.
+/// A cautious estimate of the copy's speed, in bytes a second.
 const COPY_BYTES_PER_SECOND: u64 = 20_000_000;
 const SECONDS_PER_HOUR: f64 = 3600.0;
 
-/// Seconds of history that the source's oplog holds once it is full, at the
-/// pace of what it holds now. `None` if it cannot be read.
+/// Seconds of history in the source's oplog once it is full, at its present rate. `None` if it cannot be
+/// read.
 pub async fn oplog_window_seconds(source: &Cluster) -> Option<u64> {
     let oplog = source
         .client
@@ -31,7 +31,7 @@ pub async fn oplog_window_seconds(source: &Cluster) -> Option<u64> {
     Some(window.max(retention_seconds(source).await))
 }
 
-/// A sentence for the operator if a copy of `data_bytes` may outlast the oplog's window.
+/// A warning if the copy of `data_bytes` may take longer than the oplog's window.
 pub fn oplog_warning(window_seconds: u64, data_bytes: u64) -> Option<String> {
     let copy_seconds = data_bytes.div_ceil(COPY_BYTES_PER_SECOND);
     (window_seconds < copy_seconds).then(|| {
@@ -46,11 +46,11 @@ pub fn oplog_warning(window_seconds: u64, data_bytes: u64) -> Option<String> {
     })
 }
 
-/// What an operator should know of the source's oplog before a sync begins.
+/// Warnings about the source's oplog.
 pub(super) async fn warnings(source: &Cluster) -> Vec<String> {
     if !privileges::may_read_oplog(source).await {
         return vec![
-            "How far the source's oplog reaches back is not known, as the user may not read it: \
+            "The window of the source's oplog is unknown, since the user may not read the oplog: \
              grant find and collStats on local.oplog.rs to have it watched."
                 .to_owned(),
         ];
@@ -82,7 +82,7 @@ async fn end(oplog: &Collection<Document>, direction: i32) -> Result<Option<Time
     Ok(entry.and_then(|entry| entry.get_timestamp("ts").ok()))
 }
 
-/// Bytes that the oplog holds, and that it may hold.
+/// Present and maximum size of the oplog, in bytes.
 async fn sizes(oplog: &Collection<Document>) -> Result<Option<(u64, u64)>, Error> {
     let stats = oplog
         .aggregate([doc! { "$collStats": { "storageStats": {} } }])
@@ -102,9 +102,9 @@ fn bson_u64(document: &Document, key: &str) -> Option<u64> {
     u64::try_from(bson_number(document, key)?).ok()
 }
 
-/// The seconds held now, carried on to the time at which the oplog is full.
+/// The window of the full oplog, extrapolated from its present content, in seconds.
 fn when_full(held_seconds: u64, size: u64, max_size: u64) -> u64 {
-    // Entries of the same second span up to one.
+    // Entries of the same second span up to 1 s.
     let held_seconds = held_seconds.max(1);
     if size == 0 || size >= max_size {
         return held_seconds;
@@ -113,7 +113,7 @@ fn when_full(held_seconds: u64, size: u64, max_size: u64) -> u64 {
     u64::try_from(full).unwrap_or(u64::MAX)
 }
 
-/// The oplog's minimum retention, if it has one.
+/// The oplog's minimum retention in seconds; 0 without one.
 async fn retention_seconds(source: &Cluster) -> u64 {
     let status = admin(
         source,
@@ -144,7 +144,7 @@ fn seconds(hours: f64) -> u64 {
     (hours * SECONDS_PER_HOUR) as u64
 }
 
-/// Bytes of uncompressed documents in the databases that a sync is about.
+/// Bytes of uncompressed documents in the user databases.
 async fn data_bytes(source: &Cluster) -> Result<u64, Error> {
     let mut total: u64 = 0;
     for database in user_databases_within(&source.client, PATIENCE).await? {

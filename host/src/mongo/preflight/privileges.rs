@@ -1,8 +1,7 @@
-//! What the two users must be allowed to do, compared with what they may.
+//! Required privileges of the two users, compared with their granted privileges.
 //!
-//! The roles of `docs/preflight.md` hold what the tables here name, and
-//! `appendOplogNote`, which a commit can do without. `tests/tests/secured.rs`
-//! runs a whole sync with users that have nothing else.
+//! The roles of `docs/preflight.md` hold the privileges of these tables, and `appendOplogNote`, which is
+//! optional. `tests/tests/secured.rs` runs a whole sync with users that have no other privileges.
 
 use std::fmt;
 
@@ -17,7 +16,7 @@ use super::super::{
 use super::command::{ask, unexpected};
 use crate::model::{ErrorName, OperatorError};
 
-/// A resource, as a role's `privileges` name it; empty means any.
+/// A resource, in the form of a role's `privileges`. An empty name means any.
 #[derive(Clone, Copy)]
 enum Resource {
     Cluster,
@@ -88,7 +87,7 @@ const DESTINATION: [Requirement; 2] = [
     ),
 ];
 
-/// Wanted on the source, not required: reading how far its history reaches back.
+/// Optional on the source: reads the oplog's window.
 const OPLOG_WINDOW: Requirement = (OPLOG, &["find", "collStats"]);
 
 #[derive(Deserialize)]
@@ -110,8 +109,8 @@ struct Grant {
     actions: Vec<String>,
 }
 
-/// Requires of both users all that a sync needs; one refusal names everything
-/// that is missing on either side.
+/// Requires the privileges of a sync from both users. The refusal names all missing privileges of both
+/// sides.
 pub(super) async fn require(source: &Cluster, destination: &Cluster) -> Result<(), OperatorError> {
     refuse([
         fault(source, &SOURCE).await?,
@@ -119,7 +118,7 @@ pub(super) async fn require(source: &Cluster, destination: &Cluster) -> Result<(
     ])
 }
 
-/// Requires of a user what either side needs.
+/// Requires the privileges that both sides need.
 pub(super) async fn require_any_side(cluster: &Cluster) -> Result<(), OperatorError> {
     refuse([fault(cluster, &[ANY_SIDE]).await?])
 }
@@ -143,7 +142,7 @@ pub(super) async fn may_read_oplog(cluster: &Cluster) -> bool {
     matches!(fault(cluster, &[OPLOG_WINDOW]).await, Ok(None))
 }
 
-/// What the user lacks of `required`, as the beginning of a sentence.
+/// The missing privileges of a user, as the beginning of a sentence.
 async fn fault(
     cluster: &Cluster,
     required: &[Requirement],
@@ -168,7 +167,7 @@ async fn fault(
     )))
 }
 
-/// Whom a cluster with access control takes us for; `None` without access control.
+/// The authenticated users and their privileges; `None` without access control.
 async fn auth_info(cluster: &Cluster) -> Result<Option<AuthInfo>, OperatorError> {
     let reply = ask(
         cluster,
@@ -188,8 +187,7 @@ async fn auth_info(cluster: &Cluster) -> Result<Option<AuthInfo>, OperatorError>
     }
 }
 
-/// A key file or cluster certificates turn access control on, as `authorization`
-/// does; `transitionToAuth` leaves it off.
+/// True with `authorization`, a key file or cluster certificates, and without `transitionToAuth`.
 fn has_access_control(options: &Document) -> bool {
     let Ok(security) = options
         .get_document("parsed")
@@ -230,9 +228,9 @@ impl Grant {
 }
 
 impl Resource {
-    /// The server's rule: an empty collection name takes all of a database but
-    /// its `system.` collections, and an empty database name every database
-    /// but `local` and `config`.
+    /// The server's rule (manual, "Resource Document"): an empty collection name covers all collections of a
+    /// database except `system.` collections, and an empty database name all databases except `local` and
+    /// `config`.
     fn is_within(self, granted: &Document) -> bool {
         if granted.get_bool("anyResource").unwrap_or(false) {
             return true;

@@ -1,4 +1,4 @@
-//! What kind of deployment a connection leads to, and which one it is.
+//! The kind of deployment that a connection leads to, and its identity.
 
 use bson::oid::ObjectId;
 use bson::{Document, doc};
@@ -11,10 +11,10 @@ use super::{
 };
 use crate::model::{ErrorName, OperatorError};
 
-/// Which replica set a connection leads to.
+/// Identity of a replica set.
 ///
-/// `replica_set_id` alone says whether two are the same: the server makes it
-/// when the set is initiated, and it never changes. The rest describes.
+/// Two replica sets are the same if and only if their `replica_set_id`s are equal: the server creates it at
+/// the set's initiation, and it never changes. The other fields describe the set.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Identity {
@@ -26,8 +26,11 @@ pub struct Identity {
     pub primary: String,
 }
 
-/// Tells which replica set a connection leads to. Refuses anything but the
-/// primary of a replica set of its own, and a user who may not look.
+/// The identity of the replica set that a connection leads to.
+///
+/// # Errors
+/// A refusal of anything but the primary of a replica set that is no shard, and of a user without the
+/// privileges to read it.
 pub async fn identify(cluster: &Cluster) -> Result<Identity, OperatorError> {
     let hello = require_replica_set(cluster).await?;
     privileges::require_any_side(cluster).await?;
@@ -40,8 +43,7 @@ pub async fn identify(cluster: &Cluster) -> Result<Identity, OperatorError> {
     })
 }
 
-/// Refuses what is not the primary of a replica set; answers its reply to
-/// `hello`. Needs no privileges.
+/// Requires the primary of a replica set. Returns its reply to `hello`, which needs no privileges.
 pub(super) async fn require_replica_set(cluster: &Cluster) -> Result<Document, OperatorError> {
     let hello = ask(cluster, doc! { "hello": 1 }).await?;
     match topology_refusal(cluster.name.as_str(), &hello) {

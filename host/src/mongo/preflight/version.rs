@@ -1,7 +1,7 @@
 //! Server versions and feature compatibility versions (FCV).
 //!
-//! Supported: 6.0 up to the last 8.x on either side, and a destination that is
-//! not behind its source: it must understand all that the source can hold.
+//! Supported: 6.0 up to the last 8.x on either side, and a destination that is not older than its source:
+//! it must understand all data that the source can hold.
 
 use bson::{Document, doc};
 
@@ -13,7 +13,7 @@ use crate::model::{ErrorName, OperatorError};
 
 /// The first supported version.
 const FIRST: (u32, u32) = (6, 0);
-/// The first version past the supported ones.
+/// The first unsupported version.
 const END: (u32, u32) = (9, 0);
 
 /// Requires supported versions and FCVs of a source and a destination.
@@ -78,7 +78,7 @@ fn version_fault(source: (&str, (u32, u32)), destination: (&str, (u32, u32))) ->
     })
 }
 
-/// The FCV, or the sentence that says why it cannot be used.
+/// The FCV of a cluster.
 async fn fcv(cluster: &Cluster) -> Result<(u32, u32), OperatorError> {
     let reply = ask(
         cluster,
@@ -93,7 +93,7 @@ async fn fcv(cluster: &Cluster) -> Result<(u32, u32), OperatorError> {
         return Err(OperatorError::new(
             ErrorName::FeatureCompatibilityVersionNotSupported,
             format!(
-                "{}'s feature compatibility version is on its way to {target}. Wait until \
+                "{}'s feature compatibility version is changing to {target}. Wait until \
                  setFeatureCompatibilityVersion has finished, or run it again.",
                 cluster.name.as_str()
             ),

@@ -1,27 +1,27 @@
-//! Changes of small documents that are keyed by string ids.
+//! Changes of documents with string `_id`s.
 
 use bson::{Document, RawDocumentBuf};
 
-/// One change of a transaction. Every one can be repeated.
+/// A change in a transaction. All are idempotent.
 #[derive(Clone, Debug)]
 pub enum Change {
-    /// The document with this id, whether or not there was one.
+    /// Writes the document with this id, in place of an existing document.
     Put {
         collection: &'static str,
         id: String,
         document: RawDocumentBuf,
     },
-    /// Documents that are not there yet.
+    /// Inserts documents.
     Insert {
         collection: String,
         documents: Vec<RawDocumentBuf>,
     },
-    /// All that match.
+    /// Deletes all documents that match.
     Remove {
         collection: String,
         filter: Document,
     },
-    /// A command on another database that takes part in the transaction, such as `create`.
+    /// Runs a command in the transaction, possibly on another database, such as `create`.
     Command {
         database: String,
         body: RawDocumentBuf,

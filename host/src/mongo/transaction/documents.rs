@@ -1,5 +1,5 @@
-//! A database of small documents keyed by string ids: typed reads, and writes in
-//! transactions of one guarded writer; majority, retried.
+//! A database of documents with string `_id`s: typed reads at read concern majority, and writes in
+//! transactions of a guarded writer. Both are repeated after transient failures.
 
 use std::sync::Arc;
 
@@ -23,14 +23,16 @@ use super::{
     guards::{Guard, GuardCounts, raise_term},
 };
 
+/// A database of documents. Clones share the writer.
 #[derive(Clone)]
 pub struct Documents {
     database: Database,
-    /// Every transaction changes the guard document: two at a time would only undo one another.
+    /// Serializes transactions: each changes the guard document, so parallel transactions would abort each
+    /// other.
     writer: Arc<Mutex<Option<GuardedWriter>>>,
 }
 
-/// One transaction; dropped without a commit, it has done nothing.
+/// A transaction. It does nothing if it is dropped before the commit.
 pub struct Transaction {
     database: Database,
     session: ClientSession,
@@ -38,8 +40,8 @@ pub struct Transaction {
 }
 
 impl Documents {
-    /// Reads from the primary with read concern majority, so that a read after a
-    /// failover sees what was written before it.
+    /// Reads from the primary with read concern majority, so that a read after a failover sees all previous
+    /// writes.
     pub fn new(client: &Client, database: &str) -> Self {
         let options = DatabaseOptions::builder()
             .write_concern(majority())
@@ -52,7 +54,7 @@ impl Documents {
         }
     }
 
-    /// The names of its collections, in order; no views, and not the collection that defines them.
+    /// Names of the collections, sorted, without views and `system.` collections.
     pub async fn collections(&self) -> Result<Vec<String>, Error> {
         let collections =
             doc! { "type": "collection", "name": { "$not": { "$regex": "^system\\." } } };
@@ -65,6 +67,7 @@ impl Documents {
         Ok(names)
     }
 
+    /// All documents that match, in no particular order.
     pub async fn find<T: DeserializeOwned + Send + Sync>(
         &self,
         collection: &str,
@@ -81,7 +84,7 @@ impl Documents {
         .await
     }
 
-    /// Documents by ascending `_id`, with the fields that `projection` lets through.
+    /// Documents by ascending `_id`, with the fields of `projection`.
     pub async fn page<T: DeserializeOwned + Send + Sync>(
         &self,
         collection: &str,
@@ -121,7 +124,11 @@ impl Documents {
         writer.get_or_insert_with(|| GuardedWriter::new(self.database.client(), guard.clone()))
     }
 
-    /// Commits `changes`, if there are any, in one transaction of the guard's writer, exactly once.
+    /// Commits changes in one transaction of the guard's writer, exactly once.
+    ///
+    /// # Errors
+    /// Errors of [`GuardedWriter::commit`]. [`Error::Fenced`] means that another host holds the lease, and
+    /// that nothing was written.
     pub async fn commit(&self, guard: &Guard, changes: &[Change]) -> Result<(), Error> {
         if changes.is_empty() {
             return Ok(());
@@ -176,7 +183,7 @@ impl Documents {
         Ok(())
     }
 
-    /// Begins a transaction. Those of one host wait for one another.
+    /// Begins a transaction, after the previous transaction of this host.
     pub async fn begin(&self) -> Result<Transaction, Error> {
         let alone = self.writer.clone().lock_owned().await;
         let mut session = self.database.client().start_session().await?;
@@ -192,8 +199,8 @@ impl Documents {
         })
     }
 
-    /// Changes one document with a pipeline, and gives it as it is then; `None` if no
-    /// document matches.
+    /// Changes a document with a pipeline, once, and returns the changed document; `None` if no document
+    /// matches.
     pub async fn update<T: DeserializeOwned + Send + Sync>(
         &self,
         collection: &str,
@@ -219,7 +226,7 @@ impl Documents {
         raise_term(self.database.client(), collection, writers, term).await
     }
 
-    /// Inserts a document unless one with its `_id` is there.
+    /// Inserts a document, unless its `_id` exists.
     pub async fn insert_if_absent(
         &self,
         collection: &str,
@@ -241,7 +248,7 @@ impl Documents {
     }
 }
 
-/// The documents in portions that an `insert` command can hold.
+/// Splits documents into portions that fit into an `insert` command.
 fn in_commands(documents: &[RawDocumentBuf]) -> Vec<&[RawDocumentBuf]> {
     const FRAME: usize = 32;
     let (mut portions, mut rest) = (Vec::new(), documents);
@@ -259,7 +266,7 @@ fn in_commands(documents: &[RawDocumentBuf]) -> Vec<&[RawDocumentBuf]> {
 }
 
 impl Transaction {
-    /// Changes the guard document; false if its term is another one.
+    /// Changes the guard document; false if it is of another term.
     pub async fn touch(&mut self, guard: &Guard) -> Result<bool, Error> {
         let mine = doc! { "_id": &guard.writer, "term": guard.term };
         let touched = self
@@ -271,7 +278,7 @@ impl Transaction {
         Ok(touched.matched_count == 1)
     }
 
-    /// Every document of a collection, as it is when the transaction began.
+    /// All documents of a collection, at the time of the transaction's snapshot.
     pub async fn find_all(&mut self, collection: &str) -> Result<Vec<RawDocumentBuf>, Error> {
         let mut cursor = self
             .database
@@ -297,6 +304,7 @@ impl Transaction {
         Ok(())
     }
 
+    /// Makes changes in the transaction.
     pub async fn apply(&mut self, changes: &[Change]) -> Result<(), Error> {
         for change in changes {
             self.apply_one(change).await?;
@@ -343,7 +351,7 @@ impl Transaction {
         Ok(())
     }
 
-    /// Commits. Whether a commit whose answer was lost has been done is found out by asking again.
+    /// Commits. A commit with a lost answer is sent again: the server answers with the result of the first.
     pub async fn commit(mut self) -> Result<(), Error> {
         const ATTEMPTS: usize = 10;
         for _ in 1..ATTEMPTS {

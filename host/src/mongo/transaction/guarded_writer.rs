@@ -1,4 +1,4 @@
-//! Writes that the server guards: done exactly once, and only by the holder of the lease.
+//! Guarded writes: done exactly once, and only by the holder of the lease.
 //!
 //! Each writer has a guard document, `{_id: writer, term, writes, attempt}`. The first statement of each
 //! of its transactions is `update {_id, term: T, writes: N}, {$inc: {writes: 1}, $set: {attempt: A}}`, which
@@ -6,14 +6,16 @@
 //!
 //! Invariants:
 //!
-//! - A new holder of the lease raises `term` in every guard document before its first write.
-//!   Statements of an older term then match nothing, whenever they arrive.
+//! - A new holder of the lease raises `term` in every guard document before its first write. Statements
+//!   of an older term then match nothing, whenever they arrive.
 //! - `writes` is N + 1 and `attempt` is A if and only if attempt A of the transaction that expects N was
-//!   committed. So a commit whose answer was lost is looked up, and a delayed repetition does nothing.
-//! - An attempt whose guard matched ends every earlier one: two never hold a guard document at once.
-//! - A writer whose future was dropped does not know N: it opens its guard again, which makes
-//!   whatever it had sent before match nothing. Opening expects a count, too, so that an opening
-//!   that arrives late does nothing either.
+//!   committed. So the fate of a commit with a lost answer is read, and a delayed repetition does nothing.
+//! - An attempt whose guard matched ends every previous attempt: two attempts never hold a guard document
+//!   at the same time.
+//! - A writer whose future was dropped does not know N. It opens its guard again, so that its previous
+//!   statements match nothing. Opening expects a count, too: a late opening does nothing.
+//!
+//! Cancellation safety: the futures can be dropped at any moment. The next call opens the guard again.
 
 use std::{future::IntoFuture, time::Duration};
 
@@ -38,62 +40,62 @@ const FIRST_PAUSE: Duration = Duration::from_millis(5);
 const LAST_PAUSE: Duration = Duration::from_millis(200);
 const LAST_PAUSE_OF_OUTAGE: Duration = Duration::from_secs(2);
 
-/// The time for an answer inside a transaction, which the server ends after a minute.
+/// Time for an answer in a transaction. The server ends a transaction after a minute.
 const ANSWER: Duration = Duration::from_secs(75);
 
-/// Attempts that the server broke off, after which a smaller transaction is worth trying.
+/// Aborted attempts before a smaller transaction is tried.
 const MAX_CONFLICTS: u32 = 8;
-/// A transaction that was broken off after this time was too large: it cost much, and a server whose
-/// cache is full breaks it off again.
+/// Time after which an aborted transaction counts as too large: it was expensive, and a server with a full
+/// cache aborts it again.
 const LONG: Duration = Duration::from_millis(500);
 
-/// One writer of the destination. Its transactions are sequential.
+/// A writer of the destination. Its transactions are sequential.
 pub struct GuardedWriter {
     client: Client,
     guard: Guard,
     session: Option<ClientSession>,
-    /// `writes` of the guard document; `None` while it is not known.
+    /// `writes` of the guard document; `None` while unknown.
     writes: Option<i64>,
 }
 
-/// What has become of a transaction.
+/// Result of a transaction.
 #[derive(Debug)]
 pub enum TransactionOutcome {
-    /// Committed, durable on a majority: the outcome of each command.
+    /// Durable on a majority: the outcome of each command.
     Committed(Vec<Outcome>),
-    /// The server refused a statement; nothing was done.
+    /// The server refused a statement of the command with this index; nothing was done.
     Refused {
         command: usize,
         error: StatementError,
     },
-    /// The server broke it off several times; nothing was done. A smaller one may pass.
+    /// The server aborted it several times; nothing was done. A smaller transaction may succeed.
     TooLarge,
 }
 
-/// One attempt that has come to an end that is known.
+/// Result of an attempt with a known end.
 enum Attempt {
     Committed(Vec<Outcome>),
     Refused {
         command: usize,
         error: StatementError,
     },
-    /// The guard document is not as expected; nothing was done.
+    /// The guard statement matched no document; nothing was done.
     NotMatched,
 }
 
-/// An attempt that failed.
+/// Failure of an attempt.
 struct Failure {
     error: Error,
-    /// Its guard matched: no earlier attempt was committed.
+    /// The guard statement matched: no previous attempt was committed.
     matched: bool,
-    /// Its commit was sent.
+    /// The commit, if it was sent.
     sent: Option<PendingCommit>,
 }
 
-/// A commit whose answer is not known.
+/// A commit with a lost answer.
 struct PendingCommit {
     attempt: ObjectId,
-    /// What holds if it was done.
+    /// The outcomes of its commands, if it was done.
     outcomes: Vec<Outcome>,
 }
 
@@ -107,13 +109,14 @@ impl From<Error> for Failure {
     }
 }
 
-/// What has become of a commit whose answer was lost.
+/// Fate of a commit with a lost answer.
 enum CommitState {
     Committed(Vec<Outcome>),
     Unknown(Option<PendingCommit>),
 }
 
 impl GuardedWriter {
+    /// A writer that opens its guard with its first transaction.
     pub fn new(client: &Client, guard: Guard) -> Self {
         Self {
             client: client.clone(),
@@ -123,21 +126,22 @@ impl GuardedWriter {
         }
     }
 
-    /// With the guard's count, where it is known that this term has sent nothing under it.
+    /// Sets the guard's count, for a guard without a transaction in this term.
     pub fn with_count(self, writes: Option<i64>) -> Self {
         Self { writes, ..self }
     }
 
+    /// The writer's guard.
     pub fn guard(&self) -> &Guard {
         &self.guard
     }
 
-    /// Runs the commands in one transaction, and returns when it is durable or has done nothing.
-    /// `build` gives the commands, again for each attempt.
+    /// Runs commands in one transaction. Returns when it is durable or has done nothing. `build` makes
+    /// the commands of each attempt.
     ///
     /// # Errors
-    /// [`Error::Fenced`] when another host holds the lease; whatever the server refuses as a whole;
-    /// a transient failure when it lasts longer than [`outage`].
+    /// [`Error::Fenced`] if another host holds the lease; the refusal of a command; [`Error::Outage`] after
+    /// transient failures for the time of an [`outage`].
     pub async fn transact(
         &mut self,
         build: impl Fn() -> Result<Vec<Command>, Error>,
@@ -207,10 +211,11 @@ impl GuardedWriter {
         }
     }
 
-    /// Runs commands that cannot be split in one transaction, again while it is broken off.
+    /// Runs commands that must share a transaction, and repeats it while the server aborts it.
     ///
     /// # Errors
-    /// As [`Self::transact`]; a refused statement; [`Error::Conflicts`] at the end of an outage.
+    /// Errors of [`Self::transact`]; a refused statement; [`Error::Conflicts`] after aborts for the time of
+    /// an [`outage`].
     pub async fn commit(
         &mut self,
         build: impl Fn() -> Result<Vec<Command>, Error>,
@@ -223,7 +228,7 @@ impl GuardedWriter {
                 TransactionOutcome::TooLarge if begun.elapsed() > outage() => {
                     return Err(Error::Conflicts);
                 }
-                // What stands in its way passes.
+                // The conflicting operations end by themselves.
                 TransactionOutcome::TooLarge => {
                     tracing::info!(writer = self.guard.writer, "written again")
                 }
@@ -231,7 +236,7 @@ impl GuardedWriter {
         }
     }
 
-    /// What the guard document says, after it did not match, of a commit whose answer was lost.
+    /// Reads the fate of a commit with a lost answer, after the guard statement did not match.
     async fn resolve(
         &self,
         writes: i64,
@@ -244,19 +249,18 @@ impl GuardedWriter {
             {
                 Ok(CommitState::Committed(outcomes))
             }
-            // The majority has not yet seen what the primary has.
+            // The primary's last commit is not on a majority yet.
             kept if now.writes == writes => Ok(CommitState::Unknown(kept)),
             _ => Err(Error::GuardChanged),
         }
     }
 
-    /// Sends commands that take no transaction, one after the other, after a write of the guard;
-    /// again after transient failures, so that each statement must be one that can be repeated.
-    /// A late one is not refused: what is written so is compared before commit. Statements that
-    /// were refused are in the outcomes.
+    /// Sends commands without a transaction, in order, after a write of the guard. Transient failures are
+    /// repeated, so each statement must be idempotent. The server does not refuse late statements: their
+    /// collections are compared before commit. Outcomes hold the refused statements.
     ///
     /// # Errors
-    /// As [`Self::transact`].
+    /// Errors of [`Self::transact`].
     pub async fn send(&mut self, commands: Vec<Command>) -> Result<Vec<Outcome>, Error> {
         self.reopen().await?;
         let mut outcomes = Vec::with_capacity(commands.len());
@@ -267,7 +271,7 @@ impl GuardedWriter {
             });
             let outcome = outcome.await?;
             if !outcome.errors.is_empty() {
-                // A host that was late is refused for what the next one has done. It is told that instead.
+                // A late host can be refused because of the next holder's writes: Fenced is the better error.
                 self.reopen().await?;
             }
             outcomes.push(outcome);
@@ -275,17 +279,17 @@ impl GuardedWriter {
         Ok(outcomes)
     }
 
-    /// Makes sure that nothing that was sent before is done from now on. Work opens all of its writers
-    /// before it reads what it begins with.
+    /// Makes sure that no transaction that was sent before is committed from now on. Work settles all of its
+    /// writers before its first read.
     pub async fn settle(&mut self) -> Result<(), Error> {
         match self.writes {
-            // What has become of all of it is known.
+            // The fate of all transactions is known.
             Some(_) => Ok(()),
             None => self.reopen().await,
         }
     }
 
-    /// Takes the guard for this writer: whatever it has sent before matches it no longer.
+    /// Opens the guard again: statements that were sent before match nothing any more.
     async fn reopen(&mut self) -> Result<(), Error> {
         self.writes = None;
         self.writes = Some(guards::open(&self.client, &self.guard).await?);
@@ -307,13 +311,13 @@ impl GuardedWriter {
         let outcomes = match self.run(&mut session, guard, commands).await {
             Ok(Attempt::Committed(outcomes)) => outcomes,
             Ok(other) => {
-                // The server has aborted it already where it refused a statement.
+                // After a refused statement, the server has aborted the transaction already.
                 let _ = session.abort_transaction().await;
                 self.session = Some(session);
                 return Ok(other);
             }
             Err(failure) => {
-                // A session that is dropped aborts its transaction in the background.
+                // Without an answer, the dropped session aborts its transaction in the background.
                 if failure.error.code().is_some() {
                     let _ = timeout(ANSWER, session.abort_transaction()).await;
                 }
@@ -334,7 +338,7 @@ impl GuardedWriter {
         }
     }
 
-    /// Everything before the commit.
+    /// Runs the guard statement and the commands, without the commit.
     async fn run(
         &self,
         session: &mut ClientSession,
@@ -379,7 +383,8 @@ impl GuardedWriter {
     }
 }
 
-/// Without causal consistency: a first statement would wait for the last commit's time.
+/// Starts a session without causal consistency: its first statement would wait for the time of the last
+/// commit.
 async fn start_session(client: &Client) -> Result<ClientSession, Error> {
     Ok(client.start_session().causal_consistency(false).await?)
 }

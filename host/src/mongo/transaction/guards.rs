@@ -1,5 +1,5 @@
-//! Guard documents: what each says, how a writer takes one, and how a new holder of the lease raises
-//! the terms of all. The protocol is that of `guarded_writer.rs`.
+//! Guard documents: their shape, the opening by a writer, and the new term of a new holder of the lease.
+//! The protocol is described in `guarded_writer.rs`.
 
 use std::{collections::HashMap, sync::Arc, time::Duration};
 
@@ -17,9 +17,9 @@ use super::super::{
 };
 use crate::model::namespace::METADATA_DATABASE;
 
-/// The guard document of one writer: every transaction of the writer changes it first, under the
-/// term in which its host holds the lease. A new holder raises the term in all of them, so that
-/// the server refuses whatever an older one still sends.
+/// The guard document of a writer, in a term of the lease. Each transaction of the writer changes it
+/// first. A new holder raises the term in all guard documents, so that the server refuses late
+/// transactions of previous holders.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Guard {
     pub collection: &'static str,
@@ -28,8 +28,8 @@ pub struct Guard {
     pub term: i64,
 }
 
-/// Counts of guards under which this term has sent nothing. Each is given away once: later on, only
-/// the guard's document tells.
+/// Counts of guards without a transaction in this term. Each count is taken once: afterwards only the
+/// guard document tells it.
 #[derive(Clone, Debug, Default)]
 pub struct GuardCounts(Arc<Mutex<HashMap<String, i64>>>);
 
@@ -47,12 +47,13 @@ pub(super) struct GuardDocument {
     term: i64,
     #[serde(default)]
     pub(super) writes: i64,
-    /// The attempt that was committed last.
+    /// Id of the last committed attempt.
     #[serde(default)]
     pub(super) attempt: Option<ObjectId>,
 }
 
-/// Counts the guard on, so that whatever was sent under it before matches it no longer; gives the count.
+/// Increments the guard's count, so that transactions that were sent before do not match it any more.
+/// Returns the count.
 pub(super) async fn open(client: &Client, guard: &Guard) -> Result<i64, Error> {
     retry("open a writer", || async {
         let now = committed_once(client, guard).await?;
@@ -63,13 +64,13 @@ pub(super) async fn open(client: &Client, guard: &Guard) -> Result<i64, Error> {
             .write_concern(majority())
             .max_time(Duration::from_secs(5))
             .await?;
-        // Something sent before has been committed meanwhile: read again.
+        // A transaction that was sent before has been committed meanwhile: read again.
         opened.map(|guard| guard.writes).ok_or(Error::Stale)
     })
     .await
 }
 
-/// The guard document as a majority has it.
+/// The guard document, as committed on a majority.
 pub(super) async fn committed(client: &Client, guard: &Guard) -> Result<GuardDocument, Error> {
     retry("look a commit up", || committed_once(client, guard)).await
 }
@@ -81,7 +82,7 @@ async fn committed_once(client: &Client, guard: &Guard) -> Result<GuardDocument,
         .await?;
     match found {
         Some(found) if found.term == guard.term => Ok(found),
-        // A new primary does not know at once what a majority has.
+        // A new primary does not know the majority's commit point at once.
         Some(found) if found.term < guard.term => Err(Error::Stale),
         _ => Err(Error::Fenced),
     }
@@ -93,7 +94,7 @@ fn guards(client: &Client, guard: &Guard) -> Collection<GuardDocument> {
         .collection(guard.collection)
 }
 
-/// The first statement of a transaction.
+/// The command with the first statement of a transaction.
 pub(super) fn statement(guard: &Guard, writes: i64, attempt: ObjectId) -> Command {
     let mine = rawdoc! { "_id": guard.writer.as_str(), "term": guard.term, "writes": writes };
     let count = rawdoc! { "$inc": { "writes": 1_i64 }, "$set": { "attempt": attempt } };
@@ -103,9 +104,9 @@ pub(super) fn statement(guard: &Guard, writes: i64, attempt: ObjectId) -> Comman
     Command::new(METADATA_DATABASE, body)
 }
 
-/// Raises the term in the guard documents of `writers`, and makes those that are missing. Waits for
-/// transactions of older terms that are open. Repeating it does no harm, however late: a term never goes back.
-/// Gives the count of each guard in this term, from which nothing was sent yet.
+/// Raises the term in the guard documents of `writers`, and creates missing guard documents. Waits for
+/// open transactions of older terms. Idempotent, also when late: a term never decreases. Returns the
+/// count of each guard in this term, in which no transaction was sent yet.
 pub async fn raise_term(
     client: &Client,
     collection: &str,

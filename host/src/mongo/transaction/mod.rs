@@ -1,4 +1,4 @@
-//! Transactions on the destination that the server guards, and the small documents that are written by them.
+//! Guarded transactions on the destination, and the documents of the metadata that they write.
 
 mod change;
 mod documents;

@@ -1,7 +1,7 @@
-//! Write commands built from raw documents, one command many statements.
+//! Write commands of many statements, made of raw documents.
 //!
-//! The driver does not look inside raw commands: the write concern, the reply's
-//! write errors and retries are ours.
+//! The driver does not look into raw commands. So this room adds the write concern, reads the write errors
+//! of replies, and repeats commands.
 
 use bson::{Binary, Document, RawDocumentBuf, rawdoc, spec::BinarySubtype};
 use mongodb::{
@@ -23,30 +23,30 @@ use crate::model::{
     raw::{Writer, kind},
 };
 
-/// A command may hold 16 MiB of documents and 16 KiB around them
-/// (server: `BSONObjMaxInternalSize`); the largest document goes alone.
+/// Limit of a command: 16 MiB of documents and 16 KiB around them (server: `BSONObjMaxInternalSize`). A
+/// document of 16 MiB needs a command of its own.
 pub const MAX_COMMAND_BYTES: usize = 16_793_600;
 
 /// The server's `maxWriteBatchSize`.
 pub const MAX_STATEMENTS: usize = 100_000;
 
-/// A collection of the destination: the name that it has there, and which one it is. The server
-/// refuses a command whose name stands for another collection by now, or for none (code 361).
+/// Name and UUID of a collection of the destination. The server refuses a command whose name belongs to
+/// another UUID, or to no collection (code 361, CollectionUUIDMismatch).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CollectionRef {
     pub namespace: Namespace,
-    /// `None` only where metadata of an early release does not say.
+    /// `None` only for metadata of an early release, which does not hold it.
     pub uuid: Option<CollectionUuid>,
 }
 
-/// One command of a transaction, on one database.
+/// A command on a database, for a transaction.
 #[derive(Clone, Debug)]
 pub struct Command {
     pub(in crate::mongo) database: String,
     pub(in crate::mongo) body: RawDocumentBuf,
 }
 
-/// An `insert`, `update` or `delete` command that statements are appended to.
+/// An `insert`, `update` or `delete` command under construction.
 pub struct WriteCommand {
     database: String,
     writer: Writer,
@@ -55,23 +55,23 @@ pub struct WriteCommand {
     number: itoa::Buffer,
 }
 
-/// What a write command did.
+/// Result of a write command.
 #[derive(Debug, Default)]
 pub struct Outcome {
-    /// Documents inserted, matched or deleted (upserts included).
+    /// Inserted, matched and deleted documents, including upserts.
     pub n: u64,
     pub errors: Vec<StatementError>,
 }
 
-/// One statement that was refused.
+/// The error of a refused statement.
 #[derive(Clone, Debug)]
 pub struct StatementError {
-    /// The statement's place in its command.
+    /// Index of the statement in its command.
     pub index: usize,
     pub error: ServerError,
 }
 
-/// The write concern of every write: durable on a majority, in its journals.
+/// Write concern of all writes: on a majority, journaled.
 pub(in crate::mongo) fn majority() -> WriteConcern {
     WriteConcern::builder()
         .w(Acknowledgment::Majority)
@@ -93,6 +93,7 @@ impl CollectionRef {
 }
 
 impl Command {
+    /// A command on `database`.
     pub fn new(database: &str, body: RawDocumentBuf) -> Self {
         Self {
             database: database.to_owned(),
@@ -100,7 +101,7 @@ impl Command {
         }
     }
 
-    /// The command without a transaction, durable on a majority.
+    /// The command with write concern majority, to be sent without a transaction.
     pub(in crate::mongo) fn majority(self, client: &Client) -> (Database, RawDocumentBuf) {
         let mut body = self.body;
         body.append(bson::cstr!("writeConcern"), rawdoc! { "w": "majority" });
@@ -109,17 +110,19 @@ impl Command {
 }
 
 impl WriteCommand {
+    /// An empty `insert` command that bypasses validators.
     pub fn insert(collection: &CollectionRef) -> Self {
         let name = collection.namespace.collection.as_str();
         Self::bypassing(collection, rawdoc! { "insert": name }, b"documents")
     }
 
+    /// An empty `update` command that bypasses validators.
     pub fn update(collection: &CollectionRef) -> Self {
         let name = collection.namespace.collection.as_str();
         Self::bypassing(collection, rawdoc! { "update": name }, b"updates")
     }
 
-    /// Deletes do not know `bypassDocumentValidation`.
+    /// An empty `delete` command. The server takes no `bypassDocumentValidation` in deletes.
     pub fn delete(collection: &CollectionRef) -> Self {
         let name = collection.namespace.collection.as_str();
         Self::new(collection, rawdoc! { "delete": name }, b"deletes")
@@ -144,13 +147,13 @@ impl WriteCommand {
         }
     }
 
-    /// Makes room for about `bytes` of statements at once.
+    /// Reserves memory for about `bytes` of statements.
     pub fn expecting(mut self, bytes: usize) -> Self {
         self.writer.reserve(bytes.min(MAX_COMMAND_BYTES));
         self
     }
 
-    /// Appends a document that is already BSON.
+    /// Appends a BSON document.
     pub fn push(&mut self, document: &[u8]) {
         self.writer.value(
             kind::DOCUMENT,
@@ -171,7 +174,7 @@ impl WriteCommand {
         self.statements += 1;
     }
 
-    /// Appends an update statement that writes `document` whole, whether or not it is there.
+    /// Appends an update statement that replaces or inserts the document with this `_id`.
     pub fn push_replacement(&mut self, id_kind: u8, id: &[u8], document: &[u8]) {
         self.push_with(|writer| {
             write_query(writer, id_kind, id);
@@ -184,8 +187,8 @@ impl WriteCommand {
         });
     }
 
-    /// Appends an update statement that inserts a document of which an insert command would change
-    /// bytes (see [`empty_timestamps`]).
+    /// Appends an update statement that inserts a document with an empty timestamp, whose bytes an insert
+    /// command would change (see [`empty_timestamps`]).
     pub fn push_insertion(&mut self, id_kind: u8, id: &[u8], document: &[u8]) {
         self.push_with(|writer| empty_timestamps::write_insertion(writer, id_kind, id, document));
     }
@@ -198,7 +201,7 @@ impl WriteCommand {
         });
     }
 
-    /// Appends one delete statement for all documents with these `_id`s.
+    /// Appends a delete statement for all documents with these `_id`s.
     pub fn push_delete_of<'i>(&mut self, ids: impl Iterator<Item = (u8, &'i [u8])>) {
         self.push_with(|writer| {
             let query = writer.begin(kind::DOCUMENT, b"q");
@@ -215,20 +218,22 @@ impl WriteCommand {
         });
     }
 
-    /// Takes all of `array` (a BSON array of `count` documents) in one copy; only as the first.
+    /// Takes all documents of `array` (a BSON array of `count` documents) in one copy. Invariant: the command
+    /// is empty.
     pub fn push_array(&mut self, array: &[u8], count: usize) {
         debug_assert_eq!(self.statements, 0, "the array's indexes begin at 0");
         self.writer.splice(array);
         self.statements += count;
     }
 
+    /// Number of statements so far.
     pub fn statements(&self) -> usize {
         self.statements
     }
 
-    /// True if a statement of `bytes` more still fits; a command's first always does.
+    /// True if a further statement of `bytes` fits. The first statement of a command always fits.
     pub fn has_room_for(&self, bytes: usize) -> bool {
-        // The statement's own frame, and what the driver adds to a command.
+        // The frame of the statement, and the fields that the driver adds to a command.
         const FRAME: usize = 1024;
         self.statements == 0
             || (self.statements < MAX_STATEMENTS
@@ -240,7 +245,7 @@ impl WriteCommand {
         self.writer.len()
     }
 
-    /// The command for a transaction.
+    /// The finished command.
     pub fn into_command(self) -> Result<Command, Error> {
         let Self {
             database,
@@ -264,8 +269,8 @@ pub fn write_query(writer: &mut Writer, id_kind: u8, id: &[u8]) {
 }
 
 impl Outcome {
-    /// Reads a reply whole: `writeErrors` come first, inside an `Ok` reply, then
-    /// `writeConcernError`. The latter is a failure of the command, even beside the former.
+    /// Reads a reply. `writeErrors` are part of the outcome. A `writeConcernError` is a failure of the
+    /// command, even beside `writeErrors`.
     pub(in crate::mongo) fn read(reply: &Document) -> Result<Self, Error> {
         let errors = match reply.get_array("writeErrors") {
             Err(_absent) => Vec::new(),
@@ -284,7 +289,7 @@ impl Outcome {
         if let Ok(concern) = reply.get_document("writeConcernError") {
             return Err(Error::WriteConcern(server_error(concern)?));
         }
-        // `create`, which may be one of a transaction's commands, counts nothing.
+        // The reply of `create`, which may be part of a transaction, has no `n`.
         let n = bson_number(reply, "n").unwrap_or_default();
         Ok(Self {
             n: u64::try_from(n).unwrap_or_default(),
@@ -292,12 +297,14 @@ impl Outcome {
         })
     }
 
-    /// A refused statement is an error that names `namespace`.
+    /// # Errors
+    /// The first refused statement, with `namespace`.
     pub fn refuse_any(&self, namespace: &Namespace) -> Result<(), Error> {
         refuse(self.errors.first(), namespace)
     }
 
-    /// A statement that was refused for any reason but a duplicate `_id` is an error.
+    /// # Errors
+    /// The first refused statement that is no duplicate key, with `namespace`.
     pub fn refuse_but_duplicates(&self, namespace: &Namespace) -> Result<(), Error> {
         refuse(
             self.errors.iter().find(|error| !error.is_duplicate()),
@@ -307,20 +314,22 @@ impl Outcome {
 }
 
 impl StatementError {
+    /// The server's error code.
     pub fn code(&self) -> i32 {
         self.error.code
     }
 
+    /// True for a duplicate key (code 11000).
     pub fn is_duplicate(&self) -> bool {
         self.code() == code::DUPLICATE_KEY
     }
 
-    /// True for conditions that pass, which can also stand inside `writeErrors`.
+    /// True for a transient condition, which can also be in `writeErrors`.
     pub fn is_transient(&self) -> bool {
         is_transient(self.code())
     }
 
-    /// What an operator is told: the destination does not take the statement.
+    /// The error for an operator: the destination refused the statement.
     pub fn refusal(self, namespace: &Namespace) -> Error {
         Error::Refused {
             what: "a write to".to_owned(),
@@ -329,7 +338,7 @@ impl StatementError {
         }
     }
 
-    /// The statement's error as that of its command.
+    /// The error of the statement, as the error of its command.
     pub fn into_error(self) -> Error {
         Error::Statement(self.error)
     }
@@ -346,7 +355,7 @@ fn number(document: &Document, name: &'static str) -> Result<i64, Error> {
     bson_number(document, name).ok_or(Error::Reply(name))
 }
 
-/// The error in a part of a reply.
+/// Reads the error of a part of a reply.
 fn server_error(part: &Document) -> Result<ServerError, Error> {
     let code = i32::try_from(number(part, "code")?).unwrap_or_default();
     let text = |name| part.get_str(name).unwrap_or_default();

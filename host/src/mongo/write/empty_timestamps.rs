@@ -1,17 +1,17 @@
-//! Documents that the server would change. A `Timestamp(0, 0)` in a top-level field becomes the server's time when the
-//! document is inserted or written as a replacement, the `_id` excepted (MongoDB manual, "BSON Types",
-//! Timestamps). As the result of a pipeline it stays.
+//! Documents with empty timestamps, which the server would change. On an insert or a replacement, the server
+//! sets a `Timestamp(0, 0)` in a top-level field to its time, except in `_id` (MongoDB manual, "BSON Types",
+//! Timestamps). It keeps empty timestamps in the result of a pipeline.
 
 use memchr::memmem;
 
 use crate::model::raw::{Writer, elements, kind};
 
-/// The value of an empty timestamp, behind the zero that ends the field's name.
+/// The zero at the end of a field's name, and the value of an empty timestamp.
 const EMPTY: [u8; 9] = [0; 9];
 
-/// True if the server stores `document` as it is, however it is written.
+/// True if the server stores `document` unchanged by an insert or a replacement.
 pub fn is_kept(document: &[u8]) -> bool {
-    // Nearly every document ends here.
+    // The fast path for nearly all documents.
     memmem::find(document, &EMPTY).is_none() || !has_empty_timestamp(document)
 }
 
@@ -37,8 +37,8 @@ pub(super) fn write_pipeline(writer: &mut Writer, document: &[u8]) {
     }
 }
 
-/// Writes an update statement that inserts `document`, and is refused as a duplicate where there is one
-/// with its `_id`: the query matches none.
+/// Writes an update statement that inserts `document`. The query matches no document, so an existing `_id`
+/// is refused as a duplicate.
 pub(super) fn write_insertion(writer: &mut Writer, id_kind: u8, id: &[u8], document: &[u8]) {
     let query = writer.begin(kind::DOCUMENT, b"q");
     writer.value(id_kind, b"_id", id);

@@ -1,4 +1,4 @@
-//! Write commands built from raw documents.
+//! Write commands made of raw documents.
 
 mod command;
 pub mod empty_timestamps;

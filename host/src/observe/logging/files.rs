@@ -1,4 +1,4 @@
-//! Log files in a directory: a new one each day, and whenever one is asked for.
+//! Log files in a directory: a new file each day, and after each rotation.
 
 use std::fs;
 use std::io;
@@ -11,13 +11,13 @@ use tracing_subscriber::fmt::MakeWriter;
 
 use crate::model::{ErrorName, OperatorError};
 
-/// Log files that are kept.
+/// Number of kept log files.
 const LOG_FILES_KEPT: usize = 30;
 
 const PREFIX: &str = "tidegate";
 const SUFFIX: &str = "log";
 
-/// The files of one log. Clones write to the same one.
+/// The files of a log. Clones write to the same file.
 #[derive(Clone)]
 pub(super) struct LogFiles(Arc<Directory>);
 
@@ -26,7 +26,7 @@ struct Directory {
     current: RwLock<RollingFileAppender>,
 }
 
-/// The current file, held for one line.
+/// The current file, locked for a line.
 pub(super) struct CurrentFile<'a>(RwLockReadGuard<'a, RollingFileAppender>);
 
 impl LogFiles {
@@ -38,8 +38,8 @@ impl LogFiles {
         })))
     }
 
-    /// Renames the files of days to names with the time, and begins a new one. The name of the
-    /// newest is given; `None` where another program has moved it already.
+    /// Renames the newest day's file to a name with the time, and begins a new file. Returns the name; `None` if
+    /// another program has moved the file.
     pub(super) fn rotate(&self) -> Result<Option<PathBuf>, OperatorError> {
         let directory = &self.0.path;
         let mut current = self.0.current.write();
@@ -68,7 +68,7 @@ impl io::Write for CurrentFile<'_> {
 }
 
 fn appender(path: &Path) -> Result<RollingFileAppender, OperatorError> {
-    // The appender looks for old files first, and would complain on its own.
+    // The appender lists old files first, and would report a missing directory itself.
     fs::create_dir_all(path).map_err(|error| not_writable(path, &error))?;
     RollingFileAppender::builder()
         .rotation(Rotation::DAILY)
@@ -98,7 +98,7 @@ fn rename_newest(directory: &Path) -> io::Result<Option<PathBuf>> {
     Ok(Some(to))
 }
 
-/// A name that no file has: two rotations may fall into one millisecond.
+/// An unused name: two rotations may happen in the same millisecond.
 fn free_name(directory: &Path, now: &str) -> io::Result<PathBuf> {
     let mut to = directory.join(format!("{PREFIX}.{now}.{SUFFIX}"));
     let mut more = 1;
@@ -176,7 +176,7 @@ mod tests {
         assert_eq!(fs::read_dir(directory.path()).expect("listed").count(), 3);
     }
 
-    /// As logrotate does before it sends the signal.
+    /// logrotate moves the file before it sends the signal.
     #[test]
     fn f52_a_file_that_was_moved_away_is_begun_again() {
         let directory = tempfile::tempdir().expect("a directory");

@@ -1,4 +1,4 @@
-//! The form of a line: tracing's JSON, and in each line which process has written it.
+//! Format of a line: tracing's JSON, with the host and the process that wrote it.
 
 use std::fmt;
 
@@ -12,7 +12,7 @@ use tracing_subscriber::registry::LookupSpan;
 /// Writes an event as one JSON object.
 pub(super) struct Line {
     json: Format<Json, SystemTime>,
-    /// The fields of the process, as they end each object.
+    /// The fields of the process, at the end of each object.
     process: String,
 }
 
@@ -60,7 +60,7 @@ where
     }
 }
 
-/// The machine's name; empty where the kernel does not say.
+/// The machine's name; empty if the kernel does not tell it.
 fn host_name() -> String {
     let name = std::fs::read_to_string("/proc/sys/kernel/hostname");
     name.unwrap_or_default().trim().to_owned()

@@ -1,11 +1,11 @@
-//! The files that a connection string names: of the driver's messages, some do not say which file it is.
+//! The files of a connection string. Some of the driver's messages do not name the file.
 
 use std::fs;
 use std::path::Path;
 
 use mongodb::options::{ClientOptions, Tls};
 
-/// Refuses a file that cannot be read, or a key that cannot be opened, by the name of its option.
+/// Refuses an unreadable file and an unusable key, by the name of the option.
 pub(super) fn check(options: &ClientOptions) -> Result<(), String> {
     let Some(Tls::Enabled(tls)) = &options.tls else {
         return Ok(());

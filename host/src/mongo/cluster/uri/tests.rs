@@ -1,4 +1,4 @@
-//! Each option that is refused is refused by its name, and no refusal holds a secret.
+//! Refusals of connection strings: each names its option, and none holds a secret.
 
 use super::*;
 
@@ -106,7 +106,7 @@ async fn f39_of_several_faults_the_first_is_told() {
     );
 }
 
-/// What the pages promise is built in.
+/// The options of docs/configuration.md are built in.
 #[tokio::test]
 async fn f39_what_the_driver_has_is_built_in() {
     for uri in [
