@@ -408,6 +408,31 @@ async fn s_field_order_in_one_round() -> Result<()> {
     Ok(())
 }
 
+/// The server refuses a replacement with a field whose name begins with a dollar, so the document is deleted and
+/// inserted; its later changes in the same round arrive as well.
+#[tokio::test]
+async fn f64_changes_after_a_refused_replacement_arrive() -> Result<()> {
+    let rig = Rig::start().await?;
+    let source = rig.source_db("app");
+    insert(&source, "c", vec![doc! { "_id": 0, "b": 1 }]).await?;
+    rig.host.start(json!({})).await?;
+    rig.host.wait_can_commit().await?;
+    rig.host.pause().await?;
+    for id in 1..20 {
+        insert(&source, "c", vec![doc! { "_id": id, "$a": 1, "b": 1 }]).await?;
+        if id % 2 == 0 {
+            delete(&source, "c", id).await?;
+            insert(&source, "c", vec![doc! { "_id": id, "$a": 2, "b": 1 }]).await?;
+        }
+        update(&source, "c", id, doc! { "$set": { "b": 2 } }).await?;
+        update(&source, "c", id, doc! { "$set": { "c": 3 } }).await?;
+    }
+    rig.host.resume().await?;
+    wait_in_step(&rig).await?;
+    rig.finish().await?;
+    Ok(())
+}
+
 /// Every document is changed several times in a transaction, all at the same cluster time.
 async fn transact(rig: &Rig, stage: &str) -> Result<()> {
     let mut session = rig.source.client().start_session().await?;

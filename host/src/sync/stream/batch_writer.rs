@@ -249,6 +249,13 @@ fn adapt_refused(
                 }
             }
         }
+        // A reinsertion has no statements for the deltas after the document: the look-up gives a document with them.
+        (StatementKind::Put, Some(entry))
+            if code::NOT_AS_REPLACEMENT.contains(&error.code())
+                && !entry.write.deltas().is_empty() =>
+        {
+            entry.write = PendingWrite::LookUp;
+        }
         (StatementKind::Put, Some(entry)) if code::NOT_AS_REPLACEMENT.contains(&error.code()) => {
             entry.reinsert = true;
         }

@@ -84,6 +84,10 @@ pub(super) fn plan(folds: &[Fold<'_, '_>], places: &[DocumentPlace]) -> Vec<Comm
         with_entry.filter(|(_, entry)| entry.reinsert && !entry.write.is_look_up())
     };
     for (place, entry) in reinserted() {
+        debug_assert!(
+            entry.write.deltas().is_empty(),
+            "a reinsertion has no statements for deltas"
+        );
         let part = StatementKind::Delete;
         plan.push(
             CommandKind::Delete,
