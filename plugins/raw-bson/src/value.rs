@@ -7,7 +7,7 @@ use crate::scan::same;
 /// [`compare`](crate::compare::compare).
 #[derive(Clone, Copy, Debug)]
 pub struct Value<'a> {
-    /// The type, one of [`kind`](crate::kind).
+    /// The type, one of [`kind`].
     pub kind: u8,
     /// The stored bytes.
     pub bytes: &'a [u8],

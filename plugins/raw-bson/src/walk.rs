@@ -8,7 +8,7 @@ use crate::{Malformed, Value, kind};
 /// An element: its type, its name without the final NUL, and the bytes of its value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Element<'a> {
-    /// The type, one of [`kind`](crate::kind).
+    /// The type, one of [`kind`].
     pub kind: u8,
     /// The name, without its final NUL. UTF-8 is not guaranteed.
     pub name: &'a [u8],
