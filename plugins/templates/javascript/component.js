@@ -1,6 +1,6 @@
-// Joins `plugin.js` to the host: the exports of the world `transform-plugin`.
+// Connects `plugin.js` to the host: the exports of the world `transform-plugin`.
 //
-// An exception that is not handled here ends the instance, and the host reports it.
+// An unhandled exception ends the instance, and the host reports it.
 
 import { CONFIG_SCHEMA, NAME, Plugin, SEMANTICS, VERSION } from "./plugin.js";
 import { Malformed } from "./raw-bson.js";
@@ -40,7 +40,7 @@ export const transform = {
     while (at < documents.length) {
       const end = at + length(documents, at);
       if (end < at + 5 || end > documents.length) {
-        const reason = `the batch is not raw BSON behind document ${verdicts.length}`;
+        const reason = `the batch is not raw BSON after document ${verdicts.length}`;
         throw { tag: "fatal", val: reason };
       }
       const answer = decide(namespace, documents.subarray(at, end), verdicts.length);

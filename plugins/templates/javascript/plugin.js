@@ -1,8 +1,8 @@
-// {{name}}: keeps the documents whose `field` has one of `values`, drops the others.
+// {{name}}: keeps the documents whose `field` has any of `values`, drops the others.
 //
 //     {"field": "status", "values": ["active", 7]}
 //
-// This file is the plugin: change it. `component.js` joins it to the host.
+// This file is the plugin: change it. `component.js` connects it to the host.
 
 import { find, key, scalar } from "./raw-bson.js";
 import { ConfigError, DROP, KEEP, fields } from "./sdk.js";
@@ -10,7 +10,7 @@ import { ConfigError, DROP, KEEP, fields } from "./sdk.js";
 export const NAME = "{{name}}";
 export const VERSION = "0.1.0";
 
-// Count up when the same document gets another answer than before, on purpose.
+// Raise this when the same document gets a different answer on purpose.
 export const SEMANTICS = 1;
 
 export const CONFIG_SCHEMA = {
@@ -33,7 +33,7 @@ export const CONFIG_SCHEMA = {
   additionalProperties: false,
 };
 
-// One configured instance. The same document always gets the same answer.
+// A configured instance. The same document always gets the same answer.
 export class Plugin {
   #field;
   #values;
@@ -56,7 +56,7 @@ export class Plugin {
     this.#values = new Set(values);
   }
 
-  // What becomes of one document, given as raw BSON: KEEP, DROP, or the bytes of
+  // Decides about a document, given as raw BSON: KEEP, DROP, or the bytes of
   // the document to write in its place, which has the same `_id`.
   transform(namespace, document) {
     const found = find(document, this.#field);

@@ -7,7 +7,7 @@ import { Plugin } from "./plugin.js";
 import { Malformed } from "./raw-bson.js";
 import { ConfigError, DROP, KEEP } from "./sdk.js";
 
-// A BSON document of these [type, name, value as bytes].
+// A BSON document of these fields: [type, name, value as bytes].
 function document(...elements) {
   const body = elements.flatMap(([kind, name, value]) => [kind, ...Buffer.from(`${name}\0`), ...value]);
   return Uint8Array.from([...int32(body.length + 5), ...body, 0]);
@@ -36,7 +36,7 @@ function string(text) {
   return [...int32(bytes.length), ...bytes];
 }
 
-// A document with a `status`, behind fields of every shape of length.
+// A document with a `status`, after fields with every kind of length.
 function status(kind, value) {
   return document(
     [0x07, "_id", Buffer.alloc(12)],

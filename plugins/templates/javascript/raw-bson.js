@@ -1,4 +1,4 @@
-// Raw BSON, read where it lies: nothing is built to look at one field.
+// Raw BSON, read in place: no values are built to look at a field.
 //
 // A walk trusts no length: it ends at the document's end or throws `Malformed`.
 
@@ -13,8 +13,8 @@ export const INT32 = 0x10;
 export const INT64 = 0x12;
 const REGEX = 0x0b;
 
-// How long a value is (bsonspec.org), and for the others what stands beside the
-// bytes that their own length counts.
+// The size of a value (bsonspec.org): fixed, or the bytes that its own length
+// does not count.
 const FIXED = [];
 for (const [length, ...kinds] of [
   [0, 0x06, 0x0a, 0x7f, 0xff],
@@ -36,12 +36,12 @@ for (const [more, ...kinds] of [
   for (const kind of kinds) COUNTED[kind] = more;
 }
 
-// A field's name as `find` wants it.
+// A field's name in the form for `find`.
 export function key(name) {
   return Uint8Array.from(unescape(encodeURIComponent(name)), (byte) => byte.charCodeAt(0));
 }
 
-// The type of the field and where its value begins, or undefined.
+// The type of the field and the start of its value, or undefined.
 export function find(document, key) {
   const last = document.length - 1;
   let at = 4;

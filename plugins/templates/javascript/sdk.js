@@ -1,4 +1,4 @@
-// What a plugin answers with, and how it refuses.
+// The answers and errors of a plugin.
 
 export const KEEP = 0;
 export const DROP = 1;
@@ -7,7 +7,7 @@ export const DROP = 1;
 //
 // `fault` is a case of `config-fault` in wit/describe.wit; `path` names the field,
 // as in `rules[1].pattern`, and is empty for the configuration as a whole; `reason`
-// is one sentence for the operator.
+// is a sentence for the operator.
 export class ConfigError extends Error {
   constructor(fault, path, reason) {
     super(`${path}: ${reason}`);
@@ -15,10 +15,10 @@ export class ConfigError extends Error {
   }
 }
 
-// Refuses one document: one sentence for the operator, which never quotes it.
+// Refuses a document, with a sentence for the operator that never quotes it.
 export class DocumentError extends Error {}
 
-// The values of these fields, all of which are there, and no others.
+// The values of these fields. All are required, and no others are allowed.
 export function fields(config, ...names) {
   if (typeof config !== "object" || config === null || Array.isArray(config)) {
     throw new ConfigError("invalid-value", "", "a configuration is a JSON object");

@@ -1,6 +1,6 @@
-"""Joins `plugin.py` to the host: the exports of the world `transform-plugin`.
+"""Connects `plugin.py` to the host: the exports of the world `transform-plugin`.
 
-An exception that is not handled here ends the instance, and the host reports it.
+An unhandled exception ends the instance, and the host reports it.
 """
 
 import json
@@ -41,7 +41,7 @@ class Transform:
         while at < len(documents):
             end = at + int.from_bytes(documents[at : at + 4], "little")
             if end < at + 5 or end > len(documents):
-                reason = f"the batch is not raw BSON behind document {len(verdicts)}"
+                reason = f"the batch is not raw BSON after document {len(verdicts)}"
                 raise Err(transform.Error_Fatal(reason))
             answer = _decide(namespace, documents[at:end], len(verdicts))
             if answer is KEEP:

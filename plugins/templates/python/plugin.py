@@ -1,8 +1,8 @@
-"""{{name}}: keeps the documents whose `field` has one of `values`, drops the others.
+"""{{name}}: keeps the documents whose `field` has any of `values`, drops the others.
 
     {"field": "status", "values": ["active", 7]}
 
-This file is the plugin: change it. `component.py` joins it to the host.
+This file is the plugin: change it. `component.py` connects it to the host.
 """
 
 import raw_bson
@@ -11,7 +11,7 @@ from sdk import DROP, KEEP, ConfigError, fields
 NAME = "{{name}}"
 VERSION = "0.1.0"
 
-# Count up when the same document gets another answer than before, on purpose.
+# Raise this when the same document gets a different answer on purpose.
 SEMANTICS = 1
 
 CONFIG_SCHEMA = {
@@ -36,7 +36,7 @@ CONFIG_SCHEMA = {
 
 
 class Plugin:
-    """One configured instance. The same document always gets the same answer."""
+    """A configured instance. The same document always gets the same answer."""
 
     def __init__(self, config):
         field, values = fields(config, "field", "values")
@@ -52,7 +52,7 @@ class Plugin:
         self.values = frozenset(values)
 
     def transform(self, namespace, document):
-        """What becomes of one document, given as raw BSON: KEEP, DROP, or the
+        """Decides about a document, given as raw BSON: KEEP, DROP, or the
         bytes of the document to write in its place, which has the same `_id`.
         """
         found = raw_bson.find(document, self.field)

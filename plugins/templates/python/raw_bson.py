@@ -1,4 +1,4 @@
-"""Raw BSON, read where it lies: nothing is built to look at one field.
+"""Raw BSON, read in place: no values are built to look at a field.
 
 A walk trusts no length: it ends at the document's end or raises `Malformed`.
 """
@@ -14,8 +14,8 @@ DOUBLE, STRING, DOCUMENT, ARRAY, BINARY, OBJECT_ID = 0x01, 0x02, 0x03, 0x04, 0x0
 BOOLEAN, DATE, NULL, INT32, INT64 = 0x08, 0x09, 0x0A, 0x10, 0x12
 _REGEX = 0x0B
 
-# How long a value is (bsonspec.org), and for the others what stands beside the
-# bytes that their own length counts.
+# The size of a value (bsonspec.org): fixed, or the bytes that its own length
+# does not count.
 _FIXED = {
     0x01: 8, 0x06: 0, 0x07: 12, 0x08: 1, 0x09: 8, 0x0A: 0,
     0x10: 4, 0x11: 8, 0x12: 8, 0x13: 16, 0x7F: 0, 0xFF: 0,
@@ -31,12 +31,12 @@ _SCALARS = {
 
 
 def key(name):
-    """A field's name as `find` wants it."""
+    """A field's name in the form for `find`."""
     return name.encode() + b"\0"
 
 
 def find(document, key):
-    """The type of the field and where its value begins, or None."""
+    """The type of the field and the start of its value, or None."""
     for kind, name, value in elements(document):
         if document.startswith(key, name):
             return kind, value
@@ -44,7 +44,7 @@ def find(document, key):
 
 
 def elements(document):
-    """The type of each field, and where its name and its value begin."""
+    """The type of each field, and the start of its name and its value."""
     at, last = 4, len(document) - 1
     try:
         while at < last:
@@ -59,7 +59,7 @@ def elements(document):
 
 
 def _length(document, kind, at):
-    """The bytes that a value takes."""
+    """The size of a value in bytes."""
     length = _FIXED.get(kind)
     if length is not None:
         return length

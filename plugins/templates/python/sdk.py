@@ -1,4 +1,4 @@
-"""What a plugin answers with, and how it refuses."""
+"""The answers and errors of a plugin."""
 
 KEEP = "keep"
 DROP = "drop"
@@ -9,7 +9,7 @@ class ConfigError(Exception):
 
     `fault` is a case of `config-fault` in wit/describe.wit; `path` names the
     field, as in `rules[1].pattern`, and is empty for the configuration as a whole;
-    `reason` is one sentence for the operator.
+    `reason` is a sentence for the operator.
     """
 
     def __init__(self, fault, path, reason):
@@ -18,11 +18,11 @@ class ConfigError(Exception):
 
 
 class DocumentError(Exception):
-    """Refuses one document: one sentence for the operator, which never quotes it."""
+    """Refuses a document, with a sentence for the operator that never quotes it."""
 
 
 def fields(config, *names):
-    """The values of these fields, all of which are there, and no others."""
+    """The values of these fields. All are required, and no others are allowed."""
     if not isinstance(config, dict):
         raise ConfigError("invalid-value", "", "a configuration is a JSON object")
     for name in config:

@@ -9,7 +9,7 @@ from sdk import DROP, KEEP, ConfigError
 
 
 def document(*elements):
-    """A BSON document of these (type, name, value as bytes)."""
+    """A BSON document of these fields: (type, name, value as bytes)."""
     body = b"".join(bytes([kind]) + name + b"\0" + value for kind, name, value in elements)
     return struct.pack("<i", len(body) + 5) + body + b"\0"
 
@@ -20,7 +20,7 @@ def string(text):
 
 
 def status(kind, value):
-    """A document with a `status`, behind fields of every shape of length."""
+    """A document with a `status`, after fields with every kind of length."""
     inner = document((0x10, b"status", struct.pack("<i", 1)))
     return document(
         (0x07, b"_id", bytes(12)),
