@@ -40,7 +40,7 @@ impl Destination {
     /// A writer with this guard.
     pub fn writer(&self, guard: Guard) -> GuardedWriter {
         let count = self.counts.take(&guard.writer);
-        GuardedWriter::new(&self.client, guard).with_count(count)
+        GuardedWriter::new(self.client.driver(), guard).with_count(count)
     }
 
     /// For reads only.
@@ -82,7 +82,7 @@ impl DestinationDatabase {
             .pass(|left| async move {
                 command.append(bson::cstr!("writeConcern"), rawdoc! { "w": "majority" });
                 command.append(bson::cstr!("maxTimeMS"), max_time_ms(left));
-                Ok(self.database.run_raw_command(command).await?)
+                Ok(self.database.driver().run_raw_command(command).await?)
             })
             .await
     }
@@ -104,7 +104,11 @@ impl DestinationDatabase {
             .run(|| {
                 attempts.fetch_add(1, Ordering::Relaxed);
                 self.fence.pass(|_| async {
-                    let reply = self.database.run_raw_command(command.clone()).await?;
+                    let reply = self
+                        .database
+                        .driver()
+                        .run_raw_command(command.clone())
+                        .await?;
                     Outcome::read(&reply).map(drop)
                 })
             })

@@ -57,7 +57,11 @@ impl RawCursor {
     /// Opens a cursor, once.
     pub async fn open(database: &Database, command: RawDocumentBuf) -> Result<Self, Error> {
         Ok(Self(
-            database.run_raw_cursor_command(command).batch().await?,
+            database
+                .driver()
+                .run_raw_cursor_command(command)
+                .batch()
+                .await?,
         ))
     }
 
@@ -70,6 +74,7 @@ impl RawCursor {
         wait: Duration,
     ) -> Result<Self, Error> {
         let cursor = database
+            .driver()
             .run_raw_cursor_command(command)
             .batch_size(batch_size)
             .max_time(wait)
@@ -125,7 +130,7 @@ impl RawReader {
         loop {
             let command = self.find(&name, fields)?;
             let opened = async {
-                let command = self.database.run_raw_cursor_command(command);
+                let command = self.database.driver().run_raw_cursor_command(command);
                 Ok(RawCursor(command.batch_size(batch_size).batch().await?))
             };
             match bounded(Some(bound), opened).await {

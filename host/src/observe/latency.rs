@@ -13,7 +13,7 @@ pub struct LatencyRecorder {
 }
 
 impl LatencyRecorder {
-    /// Counts one latency.
+    /// Counts a latency.
     pub fn record(&self, latency: Duration) {
         let seconds = latency.as_secs_f64();
         let bucket = LATENCY_BOUNDS_SECONDS.partition_point(|bound| *bound < seconds);

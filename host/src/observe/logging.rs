@@ -27,7 +27,7 @@ pub struct Log {
 }
 
 impl Log {
-    /// Starts the log, in files of the directory `path` if there is one. Call once in a process.
+    /// Starts the log, in files of the directory `path` if it is given. Call once in a process.
     pub fn start(path: Option<&Path>, verbosity: LevelFilter) -> Result<Self, OperatorError> {
         let Some(path) = path else {
             let set_verbosity = install(std::io::stdout, verbosity)?;

@@ -208,9 +208,7 @@ impl Session {
         } = &self.host.context;
         monitor.stop();
         // Closing waits for answers, which a silent cluster does not give.
-        let shut = clusters
-            .iter()
-            .map(|cluster| cluster.client.driver().clone().shutdown().into_future());
+        let shut = clusters.iter().map(|cluster| cluster.client.shutdown());
         let _ = timeout(SHUT_WITHIN, join_all(shut)).await;
     }
 }

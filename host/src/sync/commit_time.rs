@@ -7,7 +7,7 @@ use tokio::time::timeout;
 use super::{Error, context::SOURCE};
 use crate::{
     model::{ClusterTime, ErrorName, OperatorError},
-    mongo::{Cluster, Delivery, listing, send_once},
+    mongo::{Cluster, Delivery, append_oplog_note, listing},
 };
 
 /// The time that a commit call waits for the source.
@@ -22,13 +22,9 @@ pub async fn take_commit_time(source: &Cluster) -> Result<ClusterTime, Error> {
     let source = source.client.with_name(SOURCE);
     let taken = timeout(COMMIT_ANSWER, listing::operation_time(&source));
     let time = taken.await.map_err(|_elapsed| no_commit_time())??;
-    let note = bson::doc! { "appendOplogNote": 1, "data": { "tidegate": "commit" } };
-    let admin = source.database("admin");
-    let noted = send_once(source.contact(), COMMIT_ANSWER, async {
-        Ok(admin.run_command(note).await?)
-    });
-    match noted.await {
-        Ok(Delivery::Done(_)) => {}
+    let data = bson::doc! { "tidegate": "commit" };
+    match append_oplog_note(&source, data, COMMIT_ANSWER).await {
+        Ok(Delivery::Done(())) => {}
         Ok(Delivery::Unknown(error)) | Err(error) => {
             tracing::info!(error = %error, "oplog note failed; an idle source moves on within ten seconds");
         }

@@ -1,6 +1,6 @@
 //! Connections to a cluster, with the cluster's name in errors and the start of its silence.
 
-use std::{ops::Deref, sync::Arc};
+use std::sync::Arc;
 
 use parking_lot::Mutex;
 
@@ -62,8 +62,12 @@ impl Client {
         }
     }
 
-    /// The driver's client.
-    pub fn driver(&self) -> &mongodb::Client {
+    /// Closes all connections. Waits for answers of the cluster, so the caller has to bound the time.
+    pub async fn shutdown(&self) {
+        self.driver.clone().shutdown().await;
+    }
+
+    pub(in crate::mongo) fn driver(&self) -> &mongodb::Client {
         &self.driver
     }
 
@@ -74,24 +78,17 @@ impl Client {
 }
 
 impl Database {
+    /// Name of the database.
+    pub fn name(&self) -> &str {
+        self.driver.name()
+    }
+
     /// The cluster, for [`super::Retry`].
     pub fn contact(&self) -> &Contact {
         &self.contact
     }
-}
 
-impl Deref for Client {
-    type Target = mongodb::Client;
-
-    fn deref(&self) -> &Self::Target {
-        &self.driver
-    }
-}
-
-impl Deref for Database {
-    type Target = mongodb::Database;
-
-    fn deref(&self) -> &Self::Target {
+    pub(in crate::mongo) fn driver(&self) -> &mongodb::Database {
         &self.driver
     }
 }

@@ -55,6 +55,7 @@ pub(super) async fn client(
     let client = Client::new(client, name);
     let hello = client
         .database("admin")
+        .driver()
         .run_command(doc! { "hello": 1 })
         .await;
     match hello.map_err(Error::from) {
@@ -102,7 +103,7 @@ fn newest_write(hello: &Document) -> Option<Timestamp> {
 async fn ask(cluster: &Cluster, command: Document) -> Result<Document, Error> {
     let admin = cluster.client.database("admin");
     bounded(Some(ANSWER), async {
-        Ok(admin.run_command(command).await?)
+        Ok(admin.driver().run_command(command).await?)
     })
     .await
 }
@@ -116,7 +117,7 @@ pub(in crate::mongo) async fn admin(
     let admin = cluster.client.database("admin");
     Retry::quick(cluster.client.contact(), "run a command")
         .within(PATIENCE)
-        .run(async || Ok(admin.run_command(command.clone()).await?))
+        .run(async || Ok(admin.driver().run_command(command.clone()).await?))
         .await
 }
 

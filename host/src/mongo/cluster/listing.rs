@@ -47,7 +47,7 @@ pub(in crate::mongo) async fn databases_within(
 ) -> Result<Vec<String>, Error> {
     Retry::quick(client.contact(), "list databases")
         .within(deadline)
-        .run(async || Ok(client.list_database_names().await?))
+        .run(async || Ok(client.driver().list_database_names().await?))
         .await
 }
 
@@ -153,7 +153,11 @@ async fn read_all(
     database: &Database,
     command: RawDocumentBuf,
 ) -> Result<Vec<RawDocumentBuf>, Error> {
-    let mut batches = database.run_raw_cursor_command(command).batch().await?;
+    let mut batches = database
+        .driver()
+        .run_raw_cursor_command(command)
+        .batch()
+        .await?;
     let mut documents = Vec::new();
     while let Some(batch) = batches.next().await {
         for document in batch?.doc_slices()? {
@@ -171,7 +175,7 @@ async fn read_all(
 async fn admin(client: &Client, what: &'static str, command: Document) -> Result<Document, Error> {
     let admin = client.database("admin");
     Retry::quick(client.contact(), what)
-        .run(async || Ok(admin.run_command(command.clone()).await?))
+        .run(async || Ok(admin.driver().run_command(command.clone()).await?))
         .await
 }
 

@@ -13,7 +13,8 @@ pub use client::{Client, Cluster, Contact, Database};
 pub(super) use connection::{PATIENCE, admin, refused};
 pub use connection::{connect, last_write, ping_ms};
 pub use operations::{
-    ApplyOpsCounter, apply_ops_counter, end_transactions, end_writes, is_connected, last_written,
+    ApplyOpsCounter, append_oplog_note, apply_ops_counter, end_transactions, end_writes,
+    is_connected, last_written,
 };
 pub(super) use retry::bounded;
 pub use retry::{Delivery, FailureRun, Retry, outage, retry, send_once};

@@ -8,7 +8,7 @@ use futures::TryStreamExt;
 use super::{
     super::{Error, reply::bson_number},
     client::Client,
-    retry::Retry,
+    retry::{Delivery, Retry, send_once},
 };
 
 /// Pause between two looks for operations that have not ended.
@@ -42,7 +42,7 @@ pub async fn apply_ops_counter(client: &Client) -> Option<ApplyOpsCounter> {
     let admin = client.database("admin");
     let asked = Retry::quick(client.contact(), "count applyOps");
     let status = asked
-        .run(async || Ok(admin.run_command(ask.clone()).await?))
+        .run(async || Ok(admin.driver().run_command(ask.clone()).await?))
         .await
         .ok()?;
     let id = bson_number(&status, "pid")?;
@@ -104,7 +104,7 @@ fn running_writes(app_name: &str) -> Document {
 /// ends by itself.
 async fn kill(client: &Client, id: &Bson) {
     let kill = doc! { "killOp": 1, "op": id };
-    if let Err(error) = client.database("admin").run_command(kill).await {
+    if let Err(error) = client.database("admin").driver().run_command(kill).await {
         tracing::info!(error = %Error::from(error), "operation not killed");
     }
 }
@@ -123,13 +123,32 @@ pub async fn last_written(client: &Client) -> Result<DateTime, Error> {
     let admin = client.database("admin");
     let command = doc! { "replSetGetStatus": 1 };
     let status = Retry::quick(client.contact(), "look at the replica set")
-        .run(async || Ok(admin.run_command(command.clone()).await?))
+        .run(async || Ok(admin.driver().run_command(command.clone()).await?))
         .await?;
     let optimes = status.get_document("optimes");
     optimes
         .and_then(|times| times.get_datetime("lastAppliedWallTime"))
         .copied()
         .map_err(|_missing| Error::Reply("optimes.lastAppliedWallTime"))
+}
+
+/// Writes a note to the oplog, once, which moves the cluster time of an idle cluster (privilege
+/// `appendOplogNote`).
+///
+/// # Errors
+/// A permanent error: the note was not written.
+pub async fn append_oplog_note(
+    client: &Client,
+    data: Document,
+    bound: Duration,
+) -> Result<Delivery<()>, Error> {
+    let note = doc! { "appendOplogNote": 1, "data": data };
+    let admin = client.database("admin");
+    send_once(client.contact(), bound, async {
+        admin.driver().run_command(note).await?;
+        Ok(())
+    })
+    .await
 }
 
 async fn abort_transactions(client: &Client, app_name: &str) -> Result<(), Error> {
@@ -139,7 +158,12 @@ async fn abort_transactions(client: &Client, app_name: &str) -> Result<(), Error
         // Retryable single writes are shown with a transaction, too.
         doc! { "$match": { "appName": app_name, "transaction.parameters.autocommit": false } },
     ];
-    let open: Vec<Document> = admin.aggregate(pipeline).await?.try_collect().await?;
+    let open: Vec<Document> = admin
+        .driver()
+        .aggregate(pipeline)
+        .await?
+        .try_collect()
+        .await?;
     let sessions: Vec<Bson> = open
         .iter()
         .filter_map(|operation| operation.get_document("lsid").ok()?.get("id"))
@@ -150,7 +174,10 @@ async fn abort_transactions(client: &Client, app_name: &str) -> Result<(), Error
             sessions = sessions.len(),
             "aborting transactions that were left open"
         );
-        admin.run_command(doc! { "killSessions": sessions }).await?;
+        admin
+            .driver()
+            .run_command(doc! { "killSessions": sessions })
+            .await?;
     }
     Ok(())
 }
@@ -170,7 +197,7 @@ async fn operations(
     let admin = client.database("admin");
     Retry::quick(client.contact(), "look at running operations")
         .run(async || {
-            let found = admin.aggregate(pipeline.clone()).await?;
+            let found = admin.driver().aggregate(pipeline.clone()).await?;
             Ok(found.try_collect().await?)
         })
         .await

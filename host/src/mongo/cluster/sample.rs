@@ -22,6 +22,7 @@ pub async fn first(
 ) -> Result<Vec<RawDocumentBuf>, OperatorError> {
     let client = client(PLACE, uri, "tidegate plugin").await?;
     let collection = client
+        .driver()
         .database(&namespace.database)
         .collection::<RawDocumentBuf>(&namespace.collection);
     let found = async {

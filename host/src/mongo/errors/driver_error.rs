@@ -62,14 +62,12 @@ impl DriverError {
         matches!(self.0.kind.as_ref(), ErrorKind::Authentication { .. })
     }
 
-    /// True for a call or a document of this host that the driver cannot handle.
+    /// True for a document of this host that the driver cannot handle, and for a fault of the driver. An
+    /// invalid argument can come from the connection string, so it does not count.
     pub(super) fn is_bug(&self) -> bool {
         matches!(
             self.0.kind.as_ref(),
-            ErrorKind::InvalidArgument { .. }
-                | ErrorKind::Bson(_)
-                | ErrorKind::Internal { .. }
-                | ErrorKind::Transaction { .. }
+            ErrorKind::Bson(_) | ErrorKind::Internal { .. } | ErrorKind::Transaction { .. }
         )
     }
 

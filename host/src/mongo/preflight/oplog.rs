@@ -23,6 +23,7 @@ const SECONDS_PER_HOUR: f64 = 3600.0;
 pub async fn oplog_window_seconds(source: &Cluster) -> Option<u64> {
     let oplog = source
         .client
+        .driver()
         .database("local")
         .collection::<Document>("oplog.rs");
     let held = held_seconds(&oplog).await.ok()??;
@@ -150,6 +151,7 @@ async fn data_bytes(source: &Cluster) -> Result<u64, Error> {
     for database in user_databases_within(&source.client, PATIENCE).await? {
         let stats = source
             .client
+            .driver()
             .database(&database)
             .run_command(doc! { "dbStats": 1 })
             .await?;

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use bson::{Document, RawArrayBuf, RawDocumentBuf, doc, rawdoc};
 use futures::TryStreamExt;
 use mongodb::{
-    Client, ClientSession, Database,
+    ClientSession, Database,
     error::UNKNOWN_TRANSACTION_COMMIT_RESULT,
     options::{DatabaseOptions, ReadConcern, ReadPreference, ReturnDocument, SelectionCriteria},
 };
@@ -15,7 +15,7 @@ use tokio::sync::{Mutex, OwnedMutexGuard};
 
 use super::{
     super::{
-        Error, retry,
+        Client, Error, retry,
         write::{Command, MAX_COMMAND_BYTES, majority},
     },
     change::Change,
@@ -49,7 +49,7 @@ impl Documents {
             .selection_criteria(SelectionCriteria::ReadPreference(ReadPreference::Primary))
             .build();
         Self {
-            database: client.database_with_options(database, options),
+            database: client.driver().database_with_options(database, options),
             writer: Arc::default(),
         }
     }

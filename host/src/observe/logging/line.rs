@@ -9,7 +9,7 @@ use tracing_subscriber::fmt::time::SystemTime;
 use tracing_subscriber::fmt::{FmtContext, FormatEvent, FormatFields};
 use tracing_subscriber::registry::LookupSpan;
 
-/// Writes an event as one JSON object.
+/// Writes an event as a JSON object.
 pub(super) struct Line {
     json: Format<Json, SystemTime>,
     /// The fields of the process, at the end of each object.

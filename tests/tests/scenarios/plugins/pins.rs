@@ -184,10 +184,7 @@ async fn a_bug_fix_arrives_with_the_host_that_has_it() -> Result<()> {
 async fn a_fix_that_fails_its_self_check_stays_out() -> Result<()> {
     let sets = FeatureSets::new()?;
     let mut rig = rig_with(&sets, FIRST).await?;
-    for text in [
-        "an installed component was not adopted",
-        "a plugin trapped",
-    ] {
+    for text in ["an installed component was not adopted", "a plugin trapped"] {
         rig.allow_log(text);
     }
     let source = rig.source_db("app");
