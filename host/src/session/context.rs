@@ -47,11 +47,17 @@ pub(super) struct HostContext {
     /// Identity of this process on its machine ([`this_process`](super::lease::process::this_process)), from
     /// which other hosts see whether it has died.
     pub(super) process: String,
+    /// `cluster0` and `cluster1`, connected.
     pub(super) clusters: [Cluster; 2],
+    /// The identities of the two clusters, in the same order.
     pub(super) identities: [Identity; 2],
+    /// Components that this host can run.
     pub(super) registry: Arc<Registry>,
+    /// Uploads in memory, before the start of a sync.
     pub(super) uploads: Uploads,
+    /// Watches both clusters.
     pub(super) monitor: Arc<Monitor>,
+    /// Watches the active sync.
     pub(super) watch: Arc<SyncWatch>,
 }
 

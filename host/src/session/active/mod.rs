@@ -35,23 +35,31 @@ use stop::{CLEANUP_TIMEOUT, Stop, stop};
 pub(crate) struct Runtime {
     /// `--id` of this host.
     pub(crate) instance: String,
+    /// Components that this host can run.
     pub(crate) registry: Arc<Registry>,
+    /// Number of concurrent tasks, from `loadLevel`.
     pub(crate) workers: Workers,
 }
 
 /// The configured router and chain of a sync.
 pub(crate) struct RunningComponents {
+    /// Decides which namespaces are synced, and under which names.
     pub(crate) router: Arc<Router>,
+    /// Filters and transforms the documents.
     pub(crate) chain: Arc<Chain>,
 }
 
+/// A sync that this host works on, or could work on while it is paused. Exists while this host holds the lease.
 pub(crate) struct ActiveSync {
     pub(crate) runtime: Runtime,
     pub(crate) source: Cluster,
     pub(crate) destination: Cluster,
     pub(crate) lease: Lease,
+    /// The session document: in memory, and persisted.
     pub(crate) record: Arc<Record>,
+    /// Live figures of the work.
     pub(crate) status: Arc<Status>,
+    /// The commit time, for the work. Sent once, by the call `commit`.
     pub(crate) commit_time: watch::Sender<Option<ClusterTime>>,
     task: AsyncMutex<Option<Task>>,
     work: Arc<Mutex<WorkState>>,
@@ -63,6 +71,7 @@ pub(crate) struct ActiveSync {
     paused_ms: Arc<OnceLock<i64>>,
 }
 
+/// The running task of the work.
 struct Task {
     cancel: CancellationToken,
     handle: JoinHandle<Stop>,
@@ -70,6 +79,7 @@ struct Task {
 }
 
 impl ActiveSync {
+    /// A sync without a running task. Its session is already persisted.
     pub(crate) fn new(
         runtime: Runtime,
         (source, destination): (Cluster, Cluster),
@@ -94,6 +104,7 @@ impl ActiveSync {
         }
     }
 
+    /// Pause of the takeover by this host, in milliseconds. `None` until it has been measured.
     pub(crate) fn paused_ms(&self) -> Option<i64> {
         self.paused_ms.get().copied()
     }
@@ -109,6 +120,7 @@ impl ActiveSync {
         SyncState::of(self.record.get().state, &work)
     }
 
+    /// The id of the sync.
     pub(crate) fn sync_id(&self) -> String {
         self.record.get().sync_id()
     }
@@ -120,6 +132,11 @@ impl ActiveSync {
         self.status.reported().or_else(start_time)
     }
 
+    /// Changes the session document. The change is persisted before it becomes visible.
+    ///
+    /// # Errors
+    ///
+    /// After an error nothing has changed here; the change may still have been persisted.
     pub(crate) async fn update(
         &self,
         change: impl FnOnce(&mut SessionDocument),
@@ -166,14 +183,17 @@ impl ActiveSync {
         self.configured.lock().clone()
     }
 
+    /// Sets the running components, after they were configured or adopted.
     pub(crate) fn set_configured(&self, configured: Arc<RunningComponents>) {
         *self.configured.lock() = Some(configured);
     }
 
+    /// Newer installed components that were not adopted, each with the reason.
     pub(crate) fn rejected(&self) -> Vec<String> {
         self.rejected.lock().clone()
     }
 
+    /// Records and logs the components that were not adopted.
     pub(crate) fn set_rejected(&self, rejected: Vec<String>) {
         for what in &rejected {
             tracing::warn!(what, "an installed component was not adopted");

@@ -64,6 +64,7 @@ impl SyncState {
         }
     }
 
+    /// Refuses a call that the state does not allow.
     pub(crate) fn allow(&self, call: Call) -> Result<(), OperatorError> {
         let state = self.public();
         if state.allows(call) {

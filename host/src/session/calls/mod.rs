@@ -84,6 +84,8 @@ pub(crate) async fn pause(host: &Host) -> Result<(), OperatorError> {
     Ok(())
 }
 
+/// Continues the work of a paused or failed sync. At a standby without an active host, tries the takeover at
+/// once.
 pub(crate) async fn resume(host: &Host) -> Result<(), OperatorError> {
     if host.standby().is_some() {
         host.resume_standby().await?;

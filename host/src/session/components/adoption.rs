@@ -103,6 +103,7 @@ pub(crate) async fn time_at_rest(active: &ActiveSync) -> Result<ClusterTime, Ope
     }
 }
 
+/// The destination's local time.
 pub(crate) async fn local_time(active: &ActiveSync) -> Result<bson::DateTime, OperatorError> {
     Ok(listing::local_time(&active.destination.client).await?)
 }
@@ -143,6 +144,7 @@ fn successors(registry: &Registry, pinned: &[PinnedComponent]) -> Vec<ComponentI
     successors
 }
 
+/// Tries installed builds in place of the pinned builds.
 struct AdoptionTrial<'a> {
     registry: &'a Registry,
     options: StartOptions,

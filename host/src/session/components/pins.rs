@@ -92,6 +92,7 @@ fn succeed(
     ))
 }
 
+/// The pin of a component in a slot.
 pub(crate) fn pin(slot: Slot, installed: &InstalledComponent) -> PinnedComponent {
     let ComponentInfo {
         name,
@@ -123,6 +124,7 @@ fn role(slot: Slot, installed: &InstalledComponent) -> &'static str {
     if transforms { "transform" } else { "route" }
 }
 
+/// The pin of a slot.
 pub(crate) fn in_slot(pinned: &[PinnedComponent], slot: Slot) -> Option<&PinnedComponent> {
     let slot = slot.to_string();
     pinned.iter().find(|pinned| pinned.slot == slot)

@@ -25,6 +25,7 @@ pub(crate) struct Uploads {
     compiling: Arc<Semaphore>,
 }
 
+/// An upload in memory.
 #[derive(Clone)]
 struct Upload {
     info: ComponentInfo,
@@ -68,6 +69,7 @@ impl Uploads {
         Ok(())
     }
 
+    /// Removes an upload from memory.
     pub(crate) fn forget(&self, digest: &str) {
         self.all().retain(|upload| upload.info.digest != digest);
     }
@@ -133,6 +135,7 @@ pub(crate) async fn put(
         .await?)
 }
 
+/// The answer of the API for a component.
 pub(crate) fn installed_plugin(
     component: InstalledComponent,
     pinned: &[PinnedComponent],

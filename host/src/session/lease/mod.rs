@@ -61,9 +61,11 @@ impl RenewalDelay {
 
 /// The lease as it was granted: the document, the guard counts of the new term, and the time of the request.
 pub(crate) struct LeaseGrant {
+    /// The granted lease.
     pub(crate) document: LeaseDocument,
     /// Counts of the guard documents at the start of the term.
     counts: GuardCounts,
+    /// The time at which the lease was requested.
     pub(crate) at: Moment,
 }
 
@@ -155,10 +157,12 @@ impl Lease {
         })
     }
 
+    /// The lease as it was granted.
     pub(crate) fn document(&self) -> &LeaseDocument {
         &self.document
     }
 
+    /// The fence: open while writing is allowed.
     pub(crate) fn fence(&self) -> Fence {
         self.keeper.fence()
     }
@@ -222,6 +226,7 @@ impl Drop for Lease {
     }
 }
 
+/// The task that renews a lease.
 struct Renewal {
     reader: metadata::Reader,
     document: LeaseDocument,

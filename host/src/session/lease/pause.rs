@@ -26,12 +26,15 @@ use crate::{
 /// The measurement of the pause of one takeover. Only for a sync that works: a paused sync does not work because
 /// an operator wants that. There is no result if the time of the last write is unknown.
 pub(crate) struct PauseMeter {
+    /// The session, for the previous position and for the history entry.
     pub(crate) record: Arc<Record>,
     /// Time of the latest write of this host; `None` before the first.
     pub(crate) moved: watch::Receiver<Option<Moment>>,
+    /// The source, for its local time.
     pub(crate) source: Client,
     /// The cell that receives the result in milliseconds, for `/progress`.
     pub(crate) paused_ms: Arc<OnceLock<i64>>,
+    /// The lease of this takeover, with its predecessor.
     pub(crate) lease: LeaseDocument,
     /// The moment at which the lease was taken.
     pub(crate) taken: Moment,

@@ -17,6 +17,7 @@ const LIMIT: Duration = Duration::from_secs(5);
 /// The shortest wait. A cluster that was silent may have recovered, which the work notices first.
 const LEAST: Duration = Duration::from_millis(1_500);
 
+/// Interval at which a wait looks at the monitor.
 const LOOK_EVERY: Duration = Duration::from_millis(50);
 
 /// A cluster with its side of the sync, as messages name it: "cluster0 (the source)".
@@ -24,14 +25,17 @@ const LOOK_EVERY: Duration = Duration::from_millis(50);
 pub(crate) struct ClusterLabel(ClusterName, &'static str);
 
 impl ClusterLabel {
+    /// The source of a sync.
     pub(crate) fn source(name: ClusterName) -> Self {
         Self(name, "source")
     }
 
+    /// The destination of a sync.
     pub(crate) fn destination(name: ClusterName) -> Self {
         Self(name, "destination")
     }
 
+    /// Source and destination of a sync.
     pub(crate) fn both(source: ClusterName, destination: ClusterName) -> [Self; 2] {
         [Self::source(source), Self::destination(destination)]
     }
@@ -129,4 +133,5 @@ pub(crate) fn silent(monitor: &Monitor, clusters: [ClusterLabel; 2]) -> Option<S
     })
 }
 
+// Invariant: a silence is noticed before the limit is reached.
 const _: () = assert!(SILENCE_THRESHOLD.as_millis() < LIMIT.as_millis());

@@ -21,6 +21,7 @@ pub(crate) struct LagTracker {
     samples: VecDeque<PositionSample>,
 }
 
+/// The applied position at the end of a round.
 #[derive(Clone, Copy, Debug)]
 struct PositionSample {
     at: Duration,

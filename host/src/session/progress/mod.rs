@@ -27,9 +27,12 @@ use commit::{cannot_commit, lag_seconds};
 use deadline::{ClusterLabel, seconds, silent};
 use monitor::Monitor;
 
+/// A warning until COMMITTED.
 const NOT_VERIFIED: &str =
     "Copied data is not verified by this release. Compare both clusters before you rely on it.";
+/// A warning after COMMITTED.
 const WAS_NOT_VERIFIED: &str = "Copied data was not verified by this release. docs/cutover.md describes how to compare both clusters.";
+/// A warning until COMMITTED.
 const NOT_BLOCKED: &str =
     "Writes to the destination are not blocked. Make sure that nothing else writes to it.";
 
@@ -148,6 +151,7 @@ fn oplog_seconds_remaining(active: &ActiveSync, monitor: &Monitor) -> Option<u64
     Some(monitor.window_seconds(source)?.saturating_sub(behind))
 }
 
+/// The lease of another host; the caller adds the fields of its own lease.
 pub(crate) fn lease(document: &LeaseDocument) -> LeaseProgress {
     LeaseProgress {
         ours: false,
@@ -159,6 +163,7 @@ pub(crate) fn lease(document: &LeaseDocument) -> LeaseProgress {
     }
 }
 
+/// The metadata version and the history of live upgrades.
 pub(crate) fn upgrade(metadata_version: i32, history: Vec<UpgradeDocument>) -> UpgradeProgress {
     let entry = |upgrade: UpgradeDocument| Upgrade {
         at: upgrade.at.try_to_rfc3339_string().unwrap_or_default(),
@@ -232,7 +237,7 @@ fn warnings(active: &ActiveSync, monitor: &Monitor, document: &SessionDocument) 
             "Documents in quarantine, and not on the destination: {held}. See GET /api/v1/quarantine."
         )),
     }
-    warnings.extend(keys_in_clear(&document.options));
+    warnings.extend(plaintext_secret_warning(&document.options));
     warnings.extend(document.warnings.iter().cloned());
     let notes: &[&str] = match state {
         // Applications already write to the destination, and the source is no longer compared with it.
@@ -244,7 +249,7 @@ fn warnings(active: &ActiveSync, monitor: &Monitor, document: &SessionDocument) 
 }
 
 /// The warning about plaintext secrets in the options, which are persisted in the metadata.
-pub(crate) fn keys_in_clear(options: &StartOptions) -> Option<String> {
+pub(crate) fn plaintext_secret_warning(options: &StartOptions) -> Option<String> {
     let fields = plaintext_secrets(options);
     (!fields.is_empty()).then(|| {
         format!(
@@ -256,6 +261,7 @@ pub(crate) fn keys_in_clear(options: &StartOptions) -> Option<String> {
     })
 }
 
+/// Name, address and latency of a cluster.
 pub(crate) fn endpoint(monitor: &Monitor, name: ClusterName) -> Endpoint {
     Endpoint {
         cluster: name.as_str(),

@@ -21,6 +21,7 @@ use crate::{
 /// A cluster without an answer for this long is silent. Values read from it are unknown then.
 pub(crate) const SILENCE_THRESHOLD: Duration = Duration::from_secs(2);
 
+/// Interval between two probes.
 const EVERY: Duration = Duration::from_millis(500);
 
 /// Time limit of a probe.
@@ -47,6 +48,7 @@ impl ClusterReadings {
     }
 }
 
+/// The latest answers of both clusters.
 pub(crate) struct Monitor {
     clusters: [Cluster; 2],
     addresses: [String; 2],
@@ -59,6 +61,7 @@ pub(crate) struct Monitor {
 }
 
 impl Monitor {
+    /// Starts a task for each cluster. They end with [`Self::stop`].
     pub(crate) fn start(clusters: [Cluster; 2], identities: [Identity; 2]) -> Arc<Self> {
         let connected = || {
             Mutex::new(ClusterReadings {
@@ -94,6 +97,7 @@ impl Monitor {
         *self.source.lock() = None;
     }
 
+    /// Ends the tasks.
     pub(crate) fn stop(&self) {
         self.stop.cancel();
     }

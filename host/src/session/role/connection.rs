@@ -45,6 +45,7 @@ enum WaitState {
 }
 
 impl ConnectionWait {
+    /// A wait for parts that have not been tried yet.
     pub(crate) fn new(patient: bool) -> Self {
         Self {
             patient,

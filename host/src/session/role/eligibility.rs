@@ -24,9 +24,11 @@ const CHECK_EVERY: Duration = Duration::from_secs(5);
 const FIRST_WAIT: Duration = Duration::from_secs(2);
 const LONGEST_WAIT: Duration = Duration::from_secs(30);
 
+/// The last check and the last failed takeover of this host.
 #[derive(Default)]
 pub(crate) struct Eligibility(Mutex<EligibilityState>);
 
+/// The record of an [`Eligibility`].
 #[derive(Default)]
 struct EligibilityState {
     /// Error of the last check.
@@ -37,6 +39,7 @@ struct EligibilityState {
     checking: bool,
 }
 
+/// A failed takeover, with the number of failures in a row.
 struct TakeoverFailure {
     error: OperatorError,
     times: u32,
@@ -163,7 +166,7 @@ pub(crate) async fn check(
         Ok(())
     };
     blocking(compile).await?;
-    if persisted.heading.metadata_version != METADATA_VERSION {
+    if persisted.header.metadata_version != METADATA_VERSION {
         // The session of an older metadata version has another shape; the takeover checks it.
         return Ok(());
     }

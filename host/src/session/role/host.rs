@@ -57,6 +57,7 @@ pub(crate) struct Host {
     pub(crate) view: StandbyView,
     /// Cancelled when this host no longer takes a sync over.
     pub(crate) leaving: CancellationToken,
+    /// Cancelled after a handover.
     pub(crate) handed_over: CancellationToken,
 }
 
@@ -86,10 +87,12 @@ impl Host {
         }
     }
 
+    /// The current role.
     pub(crate) fn role(&self) -> Role {
         self.role.read().clone()
     }
 
+    /// Sets the role. The caller has the turn.
     pub(crate) fn set_role(&self, role: Role) {
         if let Role::Active(active) = &role {
             self.context.watch.follow(active);
@@ -97,6 +100,7 @@ impl Host {
         *self.role.write() = role;
     }
 
+    /// The active sync.
     pub(crate) fn active(&self) -> Option<Arc<ActiveSync>> {
         match self.role() {
             Role::Active(active) => Some(active),
@@ -113,6 +117,7 @@ impl Host {
         }
     }
 
+    /// The standby.
     pub(crate) fn standby(&self) -> Option<Arc<Standby>> {
         match self.role() {
             Role::Standby(standby) => Some(standby),
@@ -126,6 +131,7 @@ impl Host {
         matches!(state, Some(SyncState::Running | SyncState::Committing))
     }
 
+    /// Refuses a call at a standby.
     pub(crate) fn refuse_standby(&self) -> Result<(), OperatorError> {
         match self.standby() {
             Some(standby) => Err(standby.refusal()),
@@ -183,6 +189,7 @@ impl Host {
         self.continues.load(Relaxed)
     }
 
+    /// Sets [`Self::continues`].
     pub(crate) fn set_continues(&self, continues: bool) {
         self.continues.store(continues, Relaxed);
     }

@@ -24,6 +24,8 @@ use crate::{
     },
 };
 
+/// Opens the session of this process. Returns after both clusters have answered and the first look is done; then
+/// starts the task that watches the role.
 pub(crate) async fn open(
     settings: Settings,
     waiting: &ConnectionWait,

@@ -19,8 +19,10 @@ const WITHOUT_LEASE: [&str; 2] = ["tidegate 0.1.0", "tidegate 0.1.1"];
 pub(crate) struct PersistedSync {
     pub(crate) source: Cluster,
     pub(crate) destination: Cluster,
+    /// Metadata for reading.
     pub(crate) reader: metadata::Reader,
-    pub(crate) heading: SessionHeader,
+    /// The part of the session that every release can read.
+    pub(crate) header: SessionHeader,
 }
 
 /// Looks for metadata on both clusters. Only reads.
@@ -28,12 +30,12 @@ pub(crate) async fn find(clusters: &[Cluster; 2]) -> Result<Option<PersistedSync
     let [cluster0, cluster1] = clusters;
     for (destination, source) in [(cluster0, cluster1), (cluster1, cluster0)] {
         let reader = metadata::Reader::new(&destination.client);
-        if let Some(heading) = reader.header().await? {
+        if let Some(header) = reader.header().await? {
             return Ok(Some(PersistedSync {
                 source: source.clone(),
                 destination: destination.clone(),
                 reader,
-                heading,
+                header,
             }));
         }
     }
@@ -43,28 +45,28 @@ pub(crate) async fn find(clusters: &[Cluster; 2]) -> Result<Option<PersistedSync
 impl PersistedSync {
     /// Refuses metadata of a newer version, and metadata of a sync between other clusters. Only reads.
     pub(crate) fn refuse_unknown(&self, identities: &[Identity; 2]) -> Result<(), OperatorError> {
-        if self.heading.metadata_version > METADATA_VERSION {
-            return Err(newer_version(&self.heading));
+        if self.header.metadata_version > METADATA_VERSION {
+            return Err(newer_version(&self.header));
         }
         let [identity0, identity1] = identities;
         let (source, destination) = match self.destination.name {
             ClusterName::Cluster0 => (identity1, identity0),
             ClusterName::Cluster1 => (identity0, identity1),
         };
-        refuse_other_clusters(&self.heading, self.destination.name, source, destination)
+        refuse_other_clusters(&self.header, self.destination.name, source, destination)
     }
 
     /// Whether a host of a release without a lease is connected to the destination.
     pub(crate) async fn is_worked_on_without_lease(&self) -> Result<bool, OperatorError> {
-        if self.heading.metadata_version >= FIRST_WITH_LEASE {
+        if self.header.metadata_version >= FIRST_WITH_LEASE {
             return Ok(false);
         }
         Ok(is_connected(&self.destination.client, &WITHOUT_LEASE).await?)
     }
 }
 
-fn newer_version(heading: &SessionHeader) -> OperatorError {
-    let (version, release) = (heading.metadata_version, &heading.written_by);
+fn newer_version(header: &SessionHeader) -> OperatorError {
+    let (version, release) = (header.metadata_version, &header.written_by);
     OperatorError::new(
         ErrorName::MetadataVersionNotSupported,
         format!(
@@ -75,20 +77,20 @@ fn newer_version(heading: &SessionHeader) -> OperatorError {
 }
 
 fn refuse_other_clusters(
-    heading: &SessionHeader,
+    header: &SessionHeader,
     destination_name: ClusterName,
     source: &Identity,
     destination: &Identity,
 ) -> Result<(), OperatorError> {
-    let named = heading.options.as_ref();
+    let named = header.options.as_ref();
     let swapped = named.is_some_and(|options| options.destination != destination_name);
-    let other_source = heading.source_id != source.replica_set_id.to_hex();
-    let other_destination = heading.destination_id != destination.replica_set_id.to_hex();
+    let other_source = header.source_id != source.replica_set_id.to_hex();
+    let other_destination = header.destination_id != destination.replica_set_id.to_hex();
     if !swapped && !other_source && !other_destination {
         return Ok(());
     }
     let holder = destination_name.as_str();
-    if heading.is_committed() {
+    if header.is_committed() {
         return Err(OperatorError::new(
             ErrorName::ClustersMismatch,
             format!(

@@ -31,7 +31,7 @@ pub async fn rollback(settings: Settings) -> Result<Rollback, OperatorError> {
     let context = connect_both(settings, &ConnectionWait::new(false)).await?;
     let persisted = find(&context.clusters).await?.ok_or_else(nothing)?;
     persisted.refuse_unknown(&context.identities)?;
-    let from = persisted.heading.metadata_version;
+    let from = persisted.header.metadata_version;
     let to = from - 1;
     if from != METADATA_VERSION || to < 1 {
         return Err(no_way_back(from));

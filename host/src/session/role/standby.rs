@@ -35,6 +35,7 @@ pub(crate) enum StandbyReason {
 }
 
 impl StandbyReason {
+    /// Interval between two looks.
     pub(crate) fn look_every(&self) -> Duration {
         match self {
             Self::LeaseHeld(_) => LOOK_EVERY,
@@ -63,6 +64,7 @@ impl StandbyReason {
 }
 
 impl Standby {
+    /// The refusal of a call at a standby.
     pub(crate) fn refusal(&self) -> OperatorError {
         let advice = match (&self.reason, &self.obstacle) {
             (StandbyReason::NoHost, Some(error)) => {
@@ -88,7 +90,7 @@ impl Standby {
                 source: active.source.clone(),
                 destination: active.destination.clone(),
                 reader: metadata::Reader::new(&active.destination.client),
-                heading: SessionHeader::from(&active.record.get()),
+                header: SessionHeader::from(&active.record.get()),
             },
             reason: StandbyReason::LeaseLost,
             obstacle: None,

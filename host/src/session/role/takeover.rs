@@ -52,10 +52,10 @@ pub(crate) enum TakeoverError {
     Unfit(OperatorError),
 }
 
-impl TakeoverError {
-    pub(crate) fn into_operator(self) -> OperatorError {
-        match self {
-            Self::Refused(error) | Self::Unfit(error) => error,
+impl From<TakeoverError> for OperatorError {
+    fn from(error: TakeoverError) -> Self {
+        match error {
+            TakeoverError::Refused(error) | TakeoverError::Unfit(error) => error,
         }
     }
 }
@@ -181,7 +181,7 @@ async fn prepare(
     lease: &Lease,
 ) -> Result<(SessionDocument, Option<bson::DateTime>), OperatorError> {
     let client = &persisted.destination.client;
-    let version = persisted.heading.metadata_version;
+    let version = persisted.header.metadata_version;
     if version < FIRST_WITH_LEASE && persisted.is_worked_on_without_lease().await? {
         return Err(still_there());
     }
@@ -194,7 +194,7 @@ async fn prepare(
     let store = lease.store();
     let session = store.session().await?;
     let mut session = session.ok_or(mongo::Error::Reply("session"))?;
-    let upgrade = upgrade(&persisted.heading, lease.document());
+    let upgrade = upgrade(&persisted.header, lease.document());
     let began = upgrade.as_ref().map(|upgrade| upgrade.at);
     session.upgrades.extend(upgrade);
     if version < FIRST_WITH_LEASE {
@@ -267,9 +267,9 @@ async fn show_persisted(
 }
 
 /// The history entry of this takeover, if it is a live upgrade.
-fn upgrade(heading: &SessionHeader, lease: &LeaseDocument) -> Option<UpgradeDocument> {
-    let from_binary = &heading.written_by;
-    let from_metadata = heading.metadata_version;
+fn upgrade(header: &SessionHeader, lease: &LeaseDocument) -> Option<UpgradeDocument> {
+    let from_binary = &header.written_by;
+    let from_metadata = header.metadata_version;
     if from_binary == observe::VERSION && from_metadata == METADATA_VERSION {
         return None;
     }

@@ -28,11 +28,12 @@ const READ_WITHIN: Duration = Duration::from_millis(800);
 #[derive(Clone)]
 struct SyncSnapshot {
     at: Moment,
-    standing: SessionSummary,
+    summary: SessionSummary,
     copied: CopyTotals,
     position: Option<PositionDocument>,
 }
 
+/// The last reading of the sync at a standby.
 #[derive(Default)]
 pub(crate) struct StandbyView(Mutex<Option<Arc<SyncSnapshot>>>);
 
@@ -47,7 +48,7 @@ impl StandbyView {
         if monitor.silence(name).is_some() {
             return (self.last(), Some(format!("{} is silent", name.as_str())));
         }
-        let fault = match timeout(READ_WITHIN, read(&persisted.reader)).await {
+        let error = match timeout(READ_WITHIN, read(&persisted.reader)).await {
             Ok(Ok(latest)) => {
                 *self.0.lock() = latest.map(Arc::new);
                 None
@@ -55,7 +56,7 @@ impl StandbyView {
             Ok(Err(error)) => Some(error.to_string()),
             Err(_elapsed) => Some(format!("{} does not answer", name.as_str())),
         };
-        (self.last(), fault)
+        (self.last(), error)
     }
 
     fn last(&self) -> Option<Arc<SyncSnapshot>> {
@@ -64,13 +65,13 @@ impl StandbyView {
 }
 
 async fn read(reader: &metadata::Reader) -> Result<Option<SyncSnapshot>, mongo::Error> {
-    let Some(standing) = reader.summary().await? else {
+    let Some(summary) = reader.summary().await? else {
         return Ok(None);
     };
-    let (copied, position) = reader.shown(standing.metadata_version).await?;
+    let (copied, position) = reader.shown(summary.metadata_version).await?;
     Ok(Some(SyncSnapshot {
         at: Moment::now(),
-        standing,
+        summary,
         copied,
         position,
     }))
@@ -83,7 +84,7 @@ pub(crate) async fn snapshot(
     standby: &Standby,
 ) -> Progress {
     let monitor = &context.monitor;
-    let (latest, fault) = view.read(monitor, &standby.sync).await;
+    let (latest, error) = view.read(monitor, &standby.sync).await;
     let mut progress = progress::idle(&context.settings.id, &context.registry);
     progress.cannot_commit = Some(standby.reason.sentence());
     progress.warnings = standby.warnings();
@@ -91,9 +92,9 @@ pub(crate) async fn snapshot(
         progress.coordinator_id.clone_from(&lease.instance);
         progress.lease = Some(progress::lease(lease));
     }
-    if let Some(fault) = fault {
+    if let Some(error) = error {
         let age = latest.as_ref().map(|latest| latest.at.elapsed());
-        progress.warnings.push(stale(&fault, age));
+        progress.warnings.push(stale(&error, age));
     }
     match latest {
         Some(latest) => show(monitor, standby, &latest, &mut progress),
@@ -102,13 +103,13 @@ pub(crate) async fn snapshot(
     progress
 }
 
-fn stale(fault: &str, age: Option<Duration>) -> String {
+fn stale(error: &str, age: Option<Duration>) -> String {
     match age {
         Some(age) => format!(
-            "The metadata of the sync cannot be read: {fault}. The values were read {} ago.",
+            "The metadata of the sync cannot be read: {error}. The values were read {} ago.",
             seconds(age)
         ),
-        None => format!("The metadata of the sync cannot be read: {fault}."),
+        None => format!("The metadata of the sync cannot be read: {error}."),
     }
 }
 
@@ -117,24 +118,24 @@ fn show_header(monitor: &Monitor, standby: &Standby, progress: &mut Progress) {
     let PersistedSync {
         source,
         destination,
-        heading,
+        header,
         ..
     } = &standby.sync;
     progress.state = State::Paused;
     progress.source = progress::endpoint(monitor, source.name);
     progress.destination = progress::endpoint(monitor, destination.name);
-    progress.upgrade.metadata_version = Some(heading.metadata_version);
+    progress.upgrade.metadata_version = Some(header.metadata_version);
 }
 
 fn show(monitor: &Monitor, standby: &Standby, latest: &SyncSnapshot, progress: &mut Progress) {
-    let (standing, copied) = (&latest.standing, latest.copied);
+    let (summary, copied) = (&latest.summary, latest.copied);
     // Without an active host, persisted RUNNING and COMMITTING do not describe any work.
-    progress.state = match standing.state {
+    progress.state = match summary.state {
         State::Running | State::Committing if standby.is_free() => State::Paused,
         state => state,
     };
-    progress.can_write = standing.state == State::Committed;
-    progress.info = Some(match (progress.state, standing.phase) {
+    progress.can_write = summary.state == State::Committed;
+    progress.info = Some(match (progress.state, summary.phase) {
         (State::Paused, _) => "paused",
         (_, Phase::CollectionCopy) => "collection copy",
         (_, Phase::IndexBuild) => "index building",
@@ -144,7 +145,7 @@ fn show(monitor: &Monitor, standby: &Standby, latest: &SyncSnapshot, progress: &
         (_, Phase::Done) => "commit completed",
     });
     progress.copy = CopyProgress {
-        total_bytes: u64::try_from(standing.total_bytes)
+        total_bytes: u64::try_from(summary.total_bytes)
             .unwrap_or_default()
             .max(1),
         copied_bytes: u64::try_from(copied.bytes).unwrap_or_default(),
@@ -154,8 +155,8 @@ fn show(monitor: &Monitor, standby: &Standby, latest: &SyncSnapshot, progress: &
         progress.safe = Some(position.safe.cluster_time);
         progress.total_events_applied = u64::try_from(position.events_applied).unwrap_or_default();
     }
-    progress.source = progress::endpoint(monitor, standing.options.source);
-    progress.destination = progress::endpoint(monitor, standing.options.destination);
-    progress.warnings.extend(standing.warnings.iter().cloned());
-    progress.upgrade = progress::upgrade(standing.metadata_version, standing.upgrades.clone());
+    progress.source = progress::endpoint(monitor, summary.options.source);
+    progress.destination = progress::endpoint(monitor, summary.options.destination);
+    progress.warnings.extend(summary.warnings.iter().cloned());
+    progress.upgrade = progress::upgrade(summary.metadata_version, summary.upgrades.clone());
 }

@@ -217,7 +217,7 @@ impl Host {
             Discovery::Free(sync, dead) => self
                 .take(&sync, dead.as_deref())
                 .await
-                .map_err(TakeoverError::into_operator),
+                .map_err(OperatorError::from),
             Discovery::Held(sync, reason) => {
                 self.stand_by(sync, reason);
                 self.refuse_standby()

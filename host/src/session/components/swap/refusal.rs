@@ -32,6 +32,7 @@ pub(super) fn check(
     ))
 }
 
+/// No pin has this name.
 pub(super) fn not_in_use(name: &str) -> OperatorError {
     OperatorError::new(
         ErrorName::PluginNotFound,
@@ -42,6 +43,7 @@ pub(super) fn not_in_use(name: &str) -> OperatorError {
     )
 }
 
+/// A route would change.
 pub(super) fn other_route(names: &[String], namespace: &Namespace) -> OperatorError {
     OperatorError::new(
         ErrorName::IncompatiblePlugin,
@@ -53,6 +55,7 @@ pub(super) fn other_route(names: &[String], namespace: &Namespace) -> OperatorEr
     )
 }
 
+/// The work ended before it reached a boundary.
 pub(super) fn stopped() -> OperatorError {
     OperatorError::new(
         ErrorName::InvalidStateTransition,
@@ -69,6 +72,7 @@ pub(super) fn commit_has_begun() -> OperatorError {
     )
 }
 
+/// The state does not allow a swap.
 pub(crate) fn nothing_to_upgrade(state: State) -> OperatorError {
     OperatorError::new(
         ErrorName::InvalidStateTransition,
