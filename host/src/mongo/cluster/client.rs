@@ -10,7 +10,9 @@ use crate::model::options::ClusterName;
 /// One of the two clusters, with a connection.
 #[derive(Clone)]
 pub struct Cluster {
+    /// The name in the API and in messages to operators: `cluster0` or `cluster1`.
     pub name: ClusterName,
+    /// The connections, shared by all clones.
     pub client: Client,
 }
 

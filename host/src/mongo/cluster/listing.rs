@@ -19,7 +19,9 @@ const LIST_COLLECTIONS: &str = "list collections";
 /// Documents and uncompressed bytes of one collection.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct CollectionSize {
+    /// `count` of `$collStats`. Inexact after an unclean shutdown (manual: `$collStats`, `storageStats`).
     pub documents: u64,
+    /// `size` of `$collStats`: BSON bytes of all documents, without compression and indexes.
     pub bytes: u64,
 }
 

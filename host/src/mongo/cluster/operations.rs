@@ -33,6 +33,7 @@ const WRITES: [&str; 9] = [
 pub struct ApplyOpsCounter {
     /// The process that counts: host and port, process id.
     pub process: (String, i64),
+    /// Commands since the start of the process (manual: `serverStatus`, `metrics.commands.applyOps.total`).
     pub count: i64,
 }
 

@@ -129,6 +129,7 @@ where
 #[must_use]
 #[derive(Debug)]
 pub enum Delivery<T> {
+    /// The server's answer: the command was done.
     Done(T),
     /// The command or its answer was lost: it may have been done, or be done later.
     Unknown(Error),

@@ -15,6 +15,8 @@ use crate::model::{ErrorKind, raw::Malformed};
 /// An error of a command, or of the driver.
 #[derive(thiserror::Error)]
 pub enum Error {
+    /// An error that the driver returned: the server's refusal of a command, a network failure, or a
+    /// refusal by the driver itself.
     #[error("{0}")]
     Driver(DriverError),
     /// A write was done but is not yet durable on a majority.
@@ -25,7 +27,9 @@ pub enum Error {
     Refused {
         /// With its preposition: `a write to`.
         what: String,
+        /// The collection, as `database.collection`.
         namespace: String,
+        /// The server's refusal of the command or the statement.
         error: ServerError,
     },
     /// A transient error of a statement, in a reply without an error of the command.
@@ -43,9 +47,14 @@ pub enum Error {
     /// All attempts of a command have failed until its deadline.
     #[error("{what} on {cluster} failed for {}: {last}", shown_time(*tried))]
     Outage {
+        /// The cluster's name in messages: `the source` or `the destination`, and before a sync `cluster0` or
+        /// `cluster1`.
         cluster: &'static str,
+        /// The command in words, such as `list databases`.
         what: &'static str,
+        /// Time taken by the attempts and the pauses between them.
         tried: Duration,
+        /// The transient error of the last attempt.
         last: Box<Self>,
     },
     /// The server closed a cursor that has no end.
@@ -60,13 +69,17 @@ pub enum Error {
     /// Another host works on the sync. This host must not write.
     #[error("another host has taken the sync over")]
     Fenced,
+    /// A reply or a stored document lacks the named part, or has it with another type.
     #[error("the server's reply has no `{0}`")]
     Reply(&'static str),
     /// A violated invariant.
     #[error("an invariant of tidegate is violated: {0}")]
     Broken(&'static str),
+    /// Bytes that are no valid BSON, found by the plugins' reader of raw documents.
     #[error(transparent)]
     Malformed(#[from] Malformed),
+    /// Bytes or values that the `bson` library cannot read or write. Shown without its text, which quotes
+    /// values.
     #[error("{}", unreadable(.0))]
     Bson(bson::error::Error),
 }

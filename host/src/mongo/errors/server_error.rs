@@ -79,6 +79,7 @@ const TEXT_CHARS: usize = 500;
 /// The error of a reply, or of a part of a reply.
 #[derive(Clone, PartialEq, Eq)]
 pub struct ServerError {
+    /// The `code` of the reply (mongo: `src/mongo/base/error_codes.yml`).
     pub code: i32,
     /// The server's name of the code; empty if the reply has none.
     name: String,

@@ -24,7 +24,9 @@ pub use topology::{Identity, identify};
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Preflight {
+    /// The replica set that the sync reads.
     pub source: Identity,
+    /// The replica set that the sync writes.
     pub destination: Identity,
     /// Warnings for the operator.
     pub warnings: Vec<String>,

@@ -18,7 +18,9 @@ use crate::model::{ErrorName, OperatorError};
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Identity {
+    /// `setName` of the primary's reply to `hello`. Two sets can have the same name.
     pub set_name: String,
+    /// `settings.replicaSetId` of the configuration (manual: `replSetGetConfig`).
     pub replica_set_id: ObjectId,
     /// Major, minor and patch version of the primary.
     pub version: (u32, u32, u32),

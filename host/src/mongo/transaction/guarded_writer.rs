@@ -65,7 +65,9 @@ pub enum TransactionOutcome {
     Committed(Vec<Outcome>),
     /// The server refused a statement of the command with this index; nothing was done.
     Refused {
+        /// Index into the commands of the transaction, from 0.
         command: usize,
+        /// The refusal, with the statement's index in the command.
         error: StatementError,
     },
     /// The server aborted it several times; nothing was done. A smaller transaction may succeed.

@@ -22,9 +22,11 @@ use crate::model::namespace::METADATA_DATABASE;
 /// transactions of previous holders.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Guard {
+    /// The collection of guard documents, in the metadata database.
     pub collection: &'static str,
     /// The document's `_id`.
     pub writer: String,
+    /// The holder's term of the lease. A guard document of a higher term fences the writer.
     pub term: i64,
 }
 

@@ -34,6 +34,7 @@ pub const MAX_STATEMENTS: usize = 100_000;
 /// another UUID, or to no collection (code 361, CollectionUUIDMismatch).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CollectionRef {
+    /// Database and name, as the destination has them.
     pub namespace: Namespace,
     /// `None` only for metadata of an early release, which does not hold it.
     pub uuid: Option<CollectionUuid>,
@@ -60,6 +61,7 @@ pub struct WriteCommand {
 pub struct Outcome {
     /// Inserted, matched and deleted documents, including upserts.
     pub n: u64,
+    /// Refused statements (`writeErrors` of the reply); empty if all were done.
     pub errors: Vec<StatementError>,
 }
 
@@ -68,6 +70,7 @@ pub struct Outcome {
 pub struct StatementError {
     /// Index of the statement in its command.
     pub index: usize,
+    /// The server's code and text for the statement.
     pub error: ServerError,
 }
 
