@@ -104,9 +104,8 @@ fn path(path: &Path) -> Result<&str> {
     path.to_str().context("a path in UTF-8")
 }
 
-#[tokio::test]
-async fn bad_requests_change_nothing() -> Result<()> {
-    let rig = Rig::start().await?;
+/// Bodies of `/start`, each with the error that answers it.
+fn bad_starts() -> Vec<(String, &'static str)> {
     let start = |more: Value| {
         let mut body = json!({ "source": "cluster0", "destination": "cluster1" });
         if let (Some(body), Value::Object(more)) = (body.as_object_mut(), more) {
@@ -115,7 +114,7 @@ async fn bad_requests_change_nothing() -> Result<()> {
         body.to_string()
     };
     let regex = |pattern: &str| json!({ "includeNamespaces": [{ "databaseRegex": { "pattern": pattern } }] });
-    for (body, name) in [
+    vec![
         ("{".to_owned(), "InvalidJson"),
         ("[]".to_owned(), "InvalidJson"),
         ("{}".to_owned(), "MissingField"),
@@ -147,7 +146,13 @@ async fn bad_requests_change_nothing() -> Result<()> {
             start(json!({ "plugins": [{ "component": "field-mask", "config": {} }] })),
             "MissingField",
         ),
-    ] {
+    ]
+}
+
+#[tokio::test]
+async fn bad_requests_change_nothing() -> Result<()> {
+    let rig = Rig::start().await?;
+    for (body, name) in bad_starts() {
         let answer = rig.host.call("POST", "/api/v1/start", &body).await?;
         assert_eq!(answer.error(), name, "{body} answers {}", answer.body);
         assert!(
@@ -156,6 +161,28 @@ async fn bad_requests_change_nothing() -> Result<()> {
             answer.status
         );
     }
+    refuses_calls_while_idle(&rig).await?;
+    let answer = rig.host.call("POST", "/api/v1/plugins", "{}").await?;
+    assert_eq!(
+        (answer.status, answer.error()),
+        (400, "PluginNotSupported"),
+        "{}",
+        answer.body
+    );
+    assert_eq!(rig.host.progress().await?["state"], "IDLE");
+    let databases = rig.destination.client().list_database_names().await?;
+    assert!(
+        !databases
+            .iter()
+            .any(|name| name.starts_with("mongosync_internal_")),
+        "{databases:?}"
+    );
+    rig.log.check()?;
+    rig.abandon();
+    Ok(())
+}
+
+async fn refuses_calls_while_idle(rig: &Rig) -> Result<()> {
     let swap = r#"{ "components": [{ "name": "field-mask", "digest": "sha256:0" }] }"#;
     for (call, body) in [
         ("pause", ""),
@@ -175,22 +202,5 @@ async fn bad_requests_change_nothing() -> Result<()> {
             "{call}"
         );
     }
-    let answer = rig.host.call("POST", "/api/v1/plugins", "{}").await?;
-    assert_eq!(
-        (answer.status, answer.error()),
-        (400, "PluginNotSupported"),
-        "{}",
-        answer.body
-    );
-    assert_eq!(rig.host.progress().await?["state"], "IDLE");
-    let databases = rig.destination.client().list_database_names().await?;
-    assert!(
-        !databases
-            .iter()
-            .any(|name| name.starts_with("mongosync_internal_")),
-        "{databases:?}"
-    );
-    rig.log.check()?;
-    rig.abandon();
     Ok(())
 }

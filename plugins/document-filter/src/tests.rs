@@ -85,6 +85,7 @@ fn bytes_that_are_no_document_are_a_failure() {
 }
 
 #[test]
+#[expect(clippy::too_many_lines, reason = "a table of cases")]
 fn refusals_name_the_field() {
     use ConfigFault::{InvalidValue, MissingField, NotSupported, UnknownField};
     for (config, fault, path) in [

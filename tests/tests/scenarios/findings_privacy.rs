@@ -435,6 +435,7 @@ fn hashing(key: &Value) -> Value {
 /// `start`, `resume` and a host that takes the sync over each need the secret, in their own directory. A host
 /// without it says so and leaves the sync to others.
 #[tokio::test]
+#[expect(clippy::too_many_lines, reason = "one course of events, in sequence")]
 async fn f44_a_secret_that_is_not_there_is_refused_by_name() -> Result<()> {
     let directory = TestDir::new()?;
     let (first, other) = (

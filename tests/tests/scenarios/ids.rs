@@ -220,6 +220,7 @@ async fn s17_mixed_id_types_in_partitions() -> Result<()> {
 /// An `_id` that is equal to another's in value, and not in type: to the server it is the same
 /// document, so all that happens to it must happen in order.
 #[tokio::test]
+#[expect(clippy::too_many_lines, reason = "one course of events, in sequence")]
 async fn s17_equal_ids_of_other_types() -> Result<()> {
     let rig = Rig::start().await?;
     let source = rig.source_db("app");
@@ -375,6 +376,7 @@ async fn s18_ids_with_the_same_text() -> Result<()> {
 
 /// `_id`s that are equal under the collection's collation and differ in their bytes.
 #[tokio::test]
+#[expect(clippy::too_many_lines, reason = "one course of events, in sequence")]
 async fn s19_ids_under_a_collation() -> Result<()> {
     let collations = [
         ("case", doc! { "locale": "en", "strength": 2 }),

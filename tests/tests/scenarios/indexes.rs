@@ -196,6 +196,7 @@ async fn s_indexes_never() -> Result<()> {
 
 /// Unique values move between documents, so that out of order two documents would share a value at times.
 #[tokio::test]
+#[expect(clippy::too_many_lines, reason = "one course of events, in sequence")]
 async fn s29_unique_values_swapped() -> Result<()> {
     let mut rig = rig_to_die_at("copy_batch_inserted").await?;
     let source = rig.source_db("app");

@@ -30,6 +30,7 @@ fn case(
     }
 }
 
+#[expect(clippy::too_many_lines, reason = "a table of cases")]
 fn order() -> Vec<Case> {
     vec![
         case(
@@ -117,6 +118,7 @@ fn order() -> Vec<Case> {
     ]
 }
 
+#[expect(clippy::too_many_lines, reason = "a table of cases")]
 fn paths() -> Vec<Case> {
     vec![
         case(

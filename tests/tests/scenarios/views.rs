@@ -31,6 +31,7 @@ async fn content(database: &Database, name: &str) -> Result<Vec<Document>> {
 }
 
 #[tokio::test]
+#[expect(clippy::too_many_lines, reason = "one course of events, in sequence")]
 async fn s_views() -> Result<()> {
     let mut rig = rig_to_die_at("copy_batch_inserted").await?;
     let source = rig.source_db("app");

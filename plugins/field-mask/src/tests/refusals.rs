@@ -16,6 +16,7 @@ fn refused(config: &str, fault: ConfigFault, path: &str) {
 }
 
 #[test]
+#[expect(clippy::too_many_lines, reason = "a table of cases")]
 fn a_rule_needs_the_options_of_its_action() {
     let drop = r#""action": "drop""#;
     let set = r#""path": "a", "action": "set""#;

@@ -25,6 +25,7 @@ pub(super) fn table() -> Vec<Vec<Owned>> {
     rows
 }
 
+#[expect(clippy::too_many_lines, reason = "a table of cases")]
 fn numbers() -> Vec<Vec<Owned>> {
     vec![
         vec![double(f64::NAN), double(-f64::NAN), decimal("NaN")],
