@@ -202,10 +202,7 @@ async fn a_fix_that_fails_its_self_check_stays_out() -> Result<()> {
         ensure!(pinned(&rig, "plugins[0]").await?["version"] == FIRST.version);
         let progress = rig.host.progress().await?;
         let warning = progress["warnings"][0].to_string();
-        ensure!(
-            warning.contains("stamp 7.0.1 was not adopted"),
-            "{warning}"
-        );
+        ensure!(warning.contains("stamp 7.0.1 was not adopted"), "{warning}");
         ensure!(warning.contains(why), "{warning}");
     }
     rig.finish().await?;
