@@ -18,6 +18,7 @@ const EMBEDDED: &str = "embedded";
 /// `tidegate metadata`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct MetadataCommand {
+    /// Task to run.
     pub task: MetadataTask,
     /// File of an export.
     pub out: Option<PathBuf>,
@@ -44,11 +45,19 @@ pub enum Request {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum FeatureSetCommand {
     /// Shows the components of a feature set.
-    Show { set: Option<PathBuf>, json: bool },
+    Show {
+        /// Feature set to show.
+        set: Option<PathBuf>,
+        /// Print JSON.
+        json: bool,
+    },
     /// Shows the consequences for a sync that is pinned to `from`, on a host with `to`.
     Diff {
+        /// Feature set of the release that the sync is pinned to.
         from: Option<PathBuf>,
+        /// Feature set of the host that takes the sync over.
         to: Option<PathBuf>,
+        /// Print JSON.
         json: bool,
     },
 }

@@ -26,13 +26,21 @@ const VERBOSITIES: [&str; 7] = ["TRACE", "DEBUG", "INFO", "WARN", "ERROR", "FATA
 /// Configuration of a host. `Debug` masks secrets.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Config {
+    /// Connection string of the first cluster. `/start` names the source and the destination.
     pub cluster0: ConnectionString,
+    /// Connection string of the second cluster.
     pub cluster1: ConnectionString,
+    /// TCP port of the HTTP API on 127.0.0.1; 0 takes a free port.
     pub port: u16,
+    /// Directory of log files; `None` for logs on standard output.
     pub log_path: Option<PathBuf>,
+    /// Least severe level in the log.
     pub verbosity: LevelFilter,
+    /// Load on both clusters, from 1 to 4 (mongosync's `loadLevel`). It sets the number of parallel tasks.
     pub load_level: u8,
+    /// Name of the host: `mongosyncID` in `/progress`, and `instance` in the lease.
     pub id: String,
+    /// Directory of the feature set; `None` for the embedded feature set.
     pub feature_set: Option<PathBuf>,
     /// Directory of the plugins' secrets.
     pub secrets_dir: Option<PathBuf>,

@@ -10,6 +10,7 @@ pub const MIGRATE: &str = "migrate";
 pub struct ComponentInfo {
     /// The interface that the component is used for: `route`, `transform` or `migrate`.
     pub role: String,
+    /// Name by which options of a sync and swaps refer to the component.
     pub name: String,
     /// A semantic version.
     pub version: String,

@@ -112,9 +112,13 @@ impl<'a> DocumentKey<'a> {
 /// A key that lives longer than its event.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum OwnedDocumentKey {
+    /// Like [`DocumentKey::Whole`].
     Whole(i64),
+    /// Like [`DocumentKey::Fraction`].
     Fraction(u64),
+    /// Like [`DocumentKey::Bytes`].
     Bytes(u8, Box<[u8]>),
+    /// Like [`DocumentKey::Document`], without the hash for order.
     Document(Box<[u8]>),
 }
 

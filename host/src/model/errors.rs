@@ -153,6 +153,7 @@ impl fmt::Display for ErrorName {
 #[derive(Clone, Debug, thiserror::Error)]
 #[error("{name}: {message}")]
 pub struct OperatorError {
+    /// Stable name: `error` in answers of the API, `error_code` in logs.
     pub name: ErrorName,
     /// One or two sentences: fault, cause, remedy. Invariant: no credentials and no contents of documents.
     pub message: String,

@@ -11,16 +11,28 @@ pub type CollectionUuid = [u8; 16];
 /// Operation of a change event.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum OpType {
+    /// A new document, in `fullDocument`.
     Insert,
+    /// A change of a document's fields, as a delta in `rawUpdateDescription`.
     Update,
+    /// The new content of a document, in `fullDocument`.
     Replace,
+    /// The removal of a document.
     Delete,
+    /// A new collection or view, with its options. Needs `showExpandedEvents`.
     Create,
+    /// New indexes of a collection. Needs `showExpandedEvents`.
     CreateIndexes,
+    /// The removal of indexes. Needs `showExpandedEvents`.
     DropIndexes,
+    /// Changed options of a collection, an index or a view (`collMod`). Needs `showExpandedEvents`.
     Modify,
+    /// The new name of a collection; see [`ChangeEvent::rename_to`].
     Rename,
+    /// The removal of a collection or a view.
     Drop,
+    /// The removal of a database, after a [`Self::Drop`] for each of its collections (MongoDB manual,
+    /// "dropDatabase").
     DropDatabase,
     /// Events of sharded clusters and of later servers. Invariant: they are named in errors, never ignored.
     Other,
@@ -56,21 +68,27 @@ impl OpType {
 /// A change event, borrowed from its batch.
 #[derive(Clone, Copy, Debug)]
 pub struct ChangeEvent<'a> {
+    /// `operationType`.
     pub op_type: OpType,
     /// The server's name of the operation, for messages about [`OpType::Other`].
     pub op_name: &'a str,
+    /// `clusterTime`: time of the oplog entry.
     pub cluster_time: ClusterTime,
     /// The event's `_id`: its resume token.
     pub resume_token: &'a [u8],
+    /// `ns.db`: the database; empty for an event without `ns`.
     pub database: &'a str,
     /// Empty for database events.
     pub collection: &'a str,
+    /// `collectionUUID`; `None` for events of views and databases. Needs `showExpandedEvents`.
     pub uuid: Option<CollectionUuid>,
     /// The document's `_id`: BSON type and value bytes.
     pub document_id: Option<(u8, &'a [u8])>,
+    /// `fullDocument`: BSON of the document after an insert or a replace.
     pub full_document: Option<&'a [u8]>,
     /// The oplog's own description of an update (`showRawUpdateDescription`).
     pub update_description: Option<&'a [u8]>,
+    /// `operationDescription`: BSON of the details of a DDL event. Needs `showExpandedEvents`, except for a rename.
     pub operation_description: Option<&'a [u8]>,
 }
 
@@ -130,7 +148,10 @@ impl<'a> ChangeEvent<'a> {
         Ok(())
     }
 
-    /// The new name in a rename's description.
+    /// The new name in a rename's description: database and collection.
+    ///
+    /// # Errors
+    /// Malformed BSON, or a description without `to`.
     pub fn rename_to(&self) -> Result<(&'a str, &'a str), raw::Malformed> {
         let description = self.operation_description.ok_or(raw::Malformed)?;
         namespace(raw::find(description, "to")?.ok_or(raw::Malformed)?.value)

@@ -6,7 +6,9 @@
 /// A native feature.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Feature {
+    /// Name in the session's `features`.
     pub name: &'static str,
+    /// Noun phrase for operators, without a full stop.
     pub description: &'static str,
 }
 

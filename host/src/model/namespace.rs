@@ -20,7 +20,9 @@ pub const METADATA_DATABASE: &str = "mongosync_internal_tidegate";
 /// The full name of a collection or a view.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Namespace {
+    /// Name of the database.
     pub database: String,
+    /// Name of the collection or view, without the database; it can contain dots.
     pub collection: String,
 }
 

@@ -7,7 +7,9 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum ClusterName {
+    /// The cluster of the option `cluster0`.
     Cluster0,
+    /// The cluster of the option `cluster1`.
     Cluster1,
 }
 
@@ -25,9 +27,13 @@ impl ClusterName {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub enum BuildIndexes {
+    /// After the copy of all collections. The default, as in mongosync for sources from MongoDB 6.0 on. Building
+    /// after the copy costs the destination a third of the work (docs/api.md).
     #[default]
     AfterDataCopy,
+    /// At the creation of each collection, before its documents are copied.
     BeforeDataCopy,
+    /// No build: the destination has the indexes of `_id` only.
     Never,
 }
 
@@ -35,7 +41,9 @@ pub enum BuildIndexes {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Regex {
+    /// The pattern. It matches anywhere in a name unless it is anchored, as in `$regex`.
     pub pattern: String,
+    /// Letters among `i`, `m`, `s` and `x` (MongoDB manual, "$regex"); empty for none.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub options: String,
 }
@@ -45,12 +53,16 @@ pub struct Regex {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct NamespaceFilter {
+    /// Exact name of a database.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub database: Option<String>,
+    /// Pattern for names of databases.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub database_regex: Option<Regex>,
+    /// Exact names of collections in the databases; `None` or at least one name.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub collections: Option<Vec<String>>,
+    /// Pattern for names of collections in the databases.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub collections_regex: Option<Regex>,
 }
@@ -97,6 +109,7 @@ pub struct PluginOptions {
     /// The source namespaces of its documents; empty for all.
     #[serde(default)]
     pub namespaces: Vec<NamespaceFilter>,
+    /// Reaction to a document that the component cannot handle.
     #[serde(default)]
     pub on_error: OnError,
 }
@@ -105,12 +118,17 @@ pub struct PluginOptions {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct StartOptions {
+    /// The cluster that is read.
     pub source: ClusterName,
+    /// The cluster that is written.
     pub destination: ClusterName,
+    /// Namespaces to sync; empty for all.
     #[serde(default)]
     pub include_namespaces: Vec<NamespaceFilter>,
+    /// Namespaces not to sync. They win over `include_namespaces`.
     #[serde(default)]
     pub exclude_namespaces: Vec<NamespaceFilter>,
+    /// Time of the index build on the destination.
     #[serde(default)]
     pub build_indexes: BuildIndexes,
     /// `documentFilter`: the configuration of the document-filter component.

@@ -6,17 +6,27 @@ use super::latency::LatencyHistogram;
 /// Counters of a stage of the chain since the start of the host.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct PluginProgress {
+    /// Name of the component.
     pub name: String,
+    /// `sha256:` and the lower-case hex digest of the component.
     pub digest: String,
+    /// Documents with an outcome: the sum of the four outcomes.
     pub documents: u64,
+    /// Documents that the plugin returned unchanged.
     pub kept: u64,
+    /// Documents that the plugin dropped: they are not on the destination.
     pub dropped: u64,
+    /// Documents that the plugin returned with other contents.
     pub replaced: u64,
+    /// Documents that went into quarantine, counted at each call.
     pub quarantined: u64,
     /// Calls that the plugin answered with an error or with invalid output.
     pub errors: u64,
+    /// Calls that ended in a trap: a panic, or an exceeded deadline or limit.
     pub traps: u64,
+    /// Bytes of BSON given to the plugin.
     pub bytes_in: u64,
+    /// Bytes of BSON of the kept and replaced documents.
     pub bytes_out: u64,
     /// Median duration of a call in microseconds.
     pub p50_us: u64,
@@ -31,12 +41,17 @@ pub struct PluginProgress {
 pub struct QuarantinedDocument {
     /// Lists are ordered by this id, and continue after an id.
     pub id: String,
+    /// Namespace of the document on the source.
     pub namespace: Namespace,
     /// The document's `_id`, as relaxed Extended JSON.
     pub document_id: serde_json::Value,
+    /// Name of the component that could not handle the document.
     pub component: String,
+    /// `sha256:` and the lower-case hex digest of the component.
     pub digest: String,
+    /// The called function of the plugin contract.
     pub export: String,
+    /// A sentence for the operator. Invariant: it names fields and types, never values.
     pub reason: String,
 }
 
@@ -52,13 +67,16 @@ pub struct RetrySummary {
 /// A request to swap components of a sync: all of them, or none.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SwapRequest {
+    /// The replacements; each name at most once.
     pub components: Vec<ComponentSwap>,
+    /// Treatment of successors with other semantics.
     pub on_incompatible: IncompatibilityPolicy,
 }
 
 /// The replacement of the component of a name.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ComponentSwap {
+    /// Name of the component in use, and of its successor.
     pub name: String,
     /// The digest of the successor.
     pub digest: String,

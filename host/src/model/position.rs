@@ -11,7 +11,9 @@ use serde::{Deserialize, Serialize};
 /// A logical time of a cluster: seconds, and an ordinal within the second.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ClusterTime {
+    /// Seconds since the Unix epoch, by the clock of the cluster.
     pub seconds: u32,
+    /// Ordinal of the operation within the second (MongoDB manual, "BSON Types", "Timestamps").
     pub increment: u32,
 }
 
@@ -83,7 +85,9 @@ impl<'de> Deserialize<'de> for ClusterTime {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Position {
+    /// Token for `resumeAfter`: the `_id` of an event, or the `postBatchResumeToken` of a batch.
     pub resume_token: RawDocumentBuf,
+    /// Cluster time in the token.
     pub cluster_time: ClusterTime,
 }
 

@@ -8,26 +8,40 @@ use super::{
 /// Progress of a sync.
 #[derive(Clone, Debug)]
 pub struct Progress {
+    /// State of the sync; `IDLE` before start.
     pub state: State,
     /// The step, with mongosync's names ("collection copy", …).
     pub info: Option<&'static str>,
     /// The reason why commit is not possible; `None` if it is possible.
     pub cannot_commit: Option<String>,
+    /// True if applications may write to the destination, from `COMMITTED` on.
     pub can_write: bool,
+    /// Lag in seconds of the source's time, from the newest applied event to the newest write, or to the commit time
+    /// in `COMMITTING`. `None` in other states than `RUNNING` and `COMMITTING`, and while a cluster is silent.
     pub lag_seconds: Option<u32>,
+    /// Change events that are applied and persisted. It never decreases.
     pub total_events_applied: u64,
+    /// Progress of the copy.
     pub copy: CopyProgress,
+    /// Progress of the index build.
     pub indexes: IndexProgress,
     /// Seconds until the stream has caught up, at the present rate.
     pub seconds_to_catch_up: Option<u64>,
     /// Seconds until the source's oplog rolls past the safe position, at its present rate.
     pub oplog_seconds_remaining: Option<u64>,
+    /// Sentences for the operator. The reason for a stop of the work comes first.
     pub warnings: Vec<String>,
+    /// The source; the default before start.
     pub source: Endpoint,
+    /// The destination; the default before start.
     pub destination: Endpoint,
+    /// Safe position: the persisted position, from which a restart resumes.
     pub safe: Option<ClusterTime>,
+    /// Reported position, up to which events are applied.
     pub reported: Option<ClusterTime>,
+    /// `--id` of this host.
     pub mongosync_id: String,
+    /// `--id` of the host that works on the sync; of this host where none is known.
     pub coordinator_id: String,
     /// By source namespace.
     pub collections: Vec<CollectionProgress>,
@@ -39,7 +53,9 @@ pub struct Progress {
     pub plugins: Vec<PluginProgress>,
     /// The lease; `None` before start.
     pub lease: Option<LeaseProgress>,
+    /// Live upgrades of the sync.
     pub upgrade: UpgradeProgress,
+    /// Installed and pinned components.
     pub feature_set: FeatureSetProgress,
 }
 
@@ -52,7 +68,9 @@ pub struct LeaseProgress {
     pub instance: String,
     /// The id of its process.
     pub holder: String,
+    /// Release of the host that works on the sync.
     pub release: String,
+    /// Term of the lease, one higher at each takeover.
     pub term: i64,
     /// Milliseconds between the last write of the previous host and the first write of this host; `None` before
     /// that.
@@ -64,6 +82,7 @@ pub struct LeaseProgress {
 pub struct UpgradeProgress {
     /// `None` before start.
     pub metadata_version: Option<i32>,
+    /// Release of this host.
     pub binary_version: &'static str,
     /// Oldest first.
     pub history: Vec<Upgrade>,
@@ -74,11 +93,18 @@ pub struct UpgradeProgress {
 pub struct Upgrade {
     /// RFC 3339, by the destination's clock.
     pub at: String,
+    /// Release of the previous host.
     pub from_binary: String,
+    /// Release of the host that took over.
     pub to_binary: String,
+    /// Metadata version before the takeover.
     pub from_metadata: i32,
+    /// Metadata version after the takeover.
     pub to_metadata: i32,
+    /// Milliseconds between the last write of the previous host and the first write of the next host; `None` before
+    /// that, and for a sync that was not running.
     pub paused_ms: Option<i64>,
+    /// The end of the previous host, in words: "handed over", ….
     pub outcome: String,
 }
 
@@ -100,7 +126,9 @@ pub struct Readiness {
 /// Installed components of this host, and pinned components of the sync.
 #[derive(Clone, Debug, Default)]
 pub struct FeatureSetProgress {
+    /// Name of the installed feature set: the name of its release.
     pub name: String,
+    /// Version of the installed feature set.
     pub version: String,
     /// By slot.
     pub pinned: Vec<ComponentPin>,
@@ -117,6 +145,7 @@ pub struct FeatureSetProgress {
 pub struct ComponentPin {
     /// Its use in the sync.
     pub slot: String,
+    /// The pinned build, which can differ from the installed build.
     pub component: ComponentInfo,
     /// The source's cluster time from which it applies; `None` for a component of the start.
     pub since: Option<ClusterTime>,
@@ -125,7 +154,9 @@ pub struct ComponentPin {
 /// A component or a feature that waits for a new sync or for an operator.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FeatureDeferral {
+    /// Name of the component or the feature.
     pub name: String,
+    /// Sentences for the operator: the cause, and the way to use it.
     pub reason: String,
 }
 
@@ -134,11 +165,17 @@ pub struct FeatureDeferral {
 pub struct SwapRecord {
     /// By the destination's clock, RFC 3339.
     pub at: String,
+    /// The component's use in the sync: `namespaceFilter`, `plugins[0]`, ….
     pub slot: String,
+    /// Name of both components.
     pub name: String,
+    /// Version of the replaced component.
     pub from_version: String,
+    /// Digest of the replaced component: `sha256:` and lower-case hex.
     pub from_digest: String,
+    /// Version of the successor.
     pub to_version: String,
+    /// Digest of the successor: `sha256:` and lower-case hex.
     pub to_digest: String,
     /// The source's cluster time from which the new component applies.
     pub cluster_time: Option<ClusterTime>,
@@ -149,17 +186,24 @@ pub struct SwapRecord {
 /// Progress of the copy, in uncompressed bytes. The total is an estimate, so the copied bytes can exceed it.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct CopyProgress {
+    /// Estimated bytes of all documents in scope.
     pub total_bytes: u64,
+    /// Bytes of copied documents.
     pub copied_bytes: u64,
+    /// Number of copied documents.
     pub copied_documents: u64,
 }
 
 /// Progress of the index build, in indexes and collections.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct IndexProgress {
+    /// Indexes that are built on the destination.
     pub built: u64,
+    /// Indexes to build.
     pub total: u64,
+    /// Collections whose index build is over.
     pub collections_finished: u64,
+    /// Collections in scope, without views.
     pub collections_total: u64,
 }
 
@@ -170,15 +214,21 @@ pub struct Endpoint {
     pub cluster: &'static str,
     /// `host:port` of the primary.
     pub address: String,
+    /// Round-trip time to the cluster in milliseconds; `None` while it is silent or before the first answer.
     pub ping_ms: Option<u64>,
 }
 
 /// Progress of a collection.
 #[derive(Clone, Debug)]
 pub struct CollectionProgress {
+    /// Namespace on the source.
     pub namespace: Namespace,
+    /// Namespace on the destination.
     pub destination: Namespace,
+    /// "pending", "copying", "copied" or "ready"; "ready" has its indexes, too.
     pub state: &'static str,
+    /// Copied documents.
     pub documents: u64,
+    /// Uncompressed bytes of copied documents.
     pub bytes: u64,
 }

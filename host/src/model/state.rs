@@ -8,21 +8,32 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "UPPERCASE")]
 pub enum State {
+    /// No sync has been started.
     Idle,
+    /// The initial sync, then the application of change events.
     Running,
+    /// The work has stopped, on request or after a failure, and can be resumed.
     Paused,
+    /// The cutover: the remaining events, then the restore of relaxed settings.
     Committing,
+    /// The sync is complete, and applications may write to the destination.
     Committed,
+    /// A sync in the other direction is prepared. Not in this release.
     Reversing,
 }
 
 /// A state-changing call of the API.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Call {
+    /// `POST /api/v1/start`.
     Start,
+    /// `POST /api/v1/pause`.
     Pause,
+    /// `POST /api/v1/resume`.
     Resume,
+    /// `POST /api/v1/commit`.
     Commit,
+    /// `POST /api/v1/reverse`, which this release refuses.
     Reverse,
 }
 
