@@ -49,7 +49,7 @@ impl SessionHandle {
         Ok(session)
     }
 
-    /// The session, for a call. Waits up to [`CALL_WAITS`] while it is opening.
+    /// The session, for a call. Waits up to `CALL_WAITS` while it is opening.
     ///
     /// # Errors
     ///
