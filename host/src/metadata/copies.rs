@@ -12,7 +12,9 @@ use crate::mongo::{Change, Error};
 /// A collection whose copy begins.
 #[derive(Clone, Debug)]
 pub struct NewCopy {
+    /// The namespace in the state `Copying`. Its UUID on the destination is not known yet.
     pub namespace: NamespaceDocument,
+    /// All partitions of the collection. They replace the persisted partitions of an earlier copy.
     pub partitions: Vec<PartitionDocument>,
     /// The command that creates the collection on the destination.
     pub create: RawDocumentBuf,

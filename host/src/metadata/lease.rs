@@ -25,9 +25,11 @@ pub struct Claim {
     pub holder: String,
     /// `--id`.
     pub instance: String,
+    /// Release of the host, as `0.3.1`.
     pub release: String,
     /// Identifies the process on its machine, so that another host there can tell whether it lives.
     pub process: String,
+    /// Time until the lease expires without a renewal: `leaseSeconds`.
     pub duration: Duration,
 }
 

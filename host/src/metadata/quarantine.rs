@@ -22,8 +22,10 @@ const MAX_BYTES: i64 = 16 << 20;
 #[derive(Clone, Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct QuarantinedId {
+    /// The namespace's id and a digest of the document's `_id`.
     #[serde(rename = "_id")]
     pub id: String,
+    /// `_id` of the namespace's document.
     pub namespace_id: String,
 }
 

@@ -34,6 +34,7 @@ pub(super) fn writers() -> Vec<&'static str> {
 pub struct LeaseKey {
     /// Id of the host process that holds the lease.
     pub holder: String,
+    /// Term in which the process holds the lease, from 1.
     pub term: i64,
 }
 
@@ -41,7 +42,9 @@ pub struct LeaseKey {
 /// commands.
 #[derive(Clone, Debug)]
 pub struct Tenure {
+    /// Proof of the term, for guarded statements. The server checks it.
     pub key: LeaseKey,
+    /// Local check for commands without a guard: they are sent until its deadline only.
     pub fence: Fence,
 }
 

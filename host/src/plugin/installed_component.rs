@@ -29,9 +29,11 @@ impl Scope {
 /// A component that this host can run.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct InstalledComponent {
+    /// Name, version, digest, contract version and semantics.
     pub info: ComponentInfo,
     /// Exported interfaces of the contract: `describe` and `route`, `transform` or `migrate`.
     pub exports: Vec<String>,
+    /// The part of a document that the component has to see.
     pub scope: Scope,
     /// A JSON Schema, as text.
     pub config_schema: String,
@@ -58,7 +60,9 @@ impl InstalledComponent {
 /// An installed component, and whether the sync uses it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct InstalledPlugin {
+    /// The component.
     pub component: InstalledComponent,
+    /// Whether a pin of the sync has its digest.
     pub in_use: bool,
 }
 

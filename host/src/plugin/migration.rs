@@ -3,7 +3,9 @@
 /// Direction of a migration.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Direction {
+    /// From the step's version to the next.
     Forward,
+    /// From the next version to the step's: `tidegate metadata rollback`.
     Back,
 }
 

@@ -19,7 +19,9 @@ const DOCUMENT_FILTER: &str = "document-filter";
 pub enum Slot {
     /// The include and exclude lists, and the `namespaces` of every plugin.
     NamespaceFilter,
+    /// The option `namespaceRemap`.
     NamespaceRemap,
+    /// The option `documentFilter`.
     DocumentFilter,
     /// An element of `plugins`, by its position.
     Plugin(usize),

@@ -31,7 +31,9 @@ pub enum SwapPolicy {
 /// The replacement of the component in a slot.
 #[derive(Clone, Debug)]
 pub struct SlotSwap {
+    /// Slot of the replaced component.
     pub slot: Slot,
+    /// Digest of the successor, `sha256:` and lower-case hex. The registry has its bytes.
     pub digest: String,
 }
 

@@ -8,10 +8,13 @@ use crate::{
 /// A failure of a sync's work, or its cancellation.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
+    /// A failure with a stable name, described for the operator.
     #[error(transparent)]
     Operator(#[from] OperatorError),
+    /// A failure of a cluster, or an invalid document of it. Transient errors were retried before.
     #[error(transparent)]
     Mongo(#[from] mongo::Error),
+    /// A task of the work that panicked, or that the end of the runtime cancelled.
     #[error("a task of ours ended early: {0}")]
     Task(#[from] tokio::task::JoinError),
     /// Not a failure: the session asked the work to stop.

@@ -22,16 +22,24 @@ use crate::{
 /// The current activity of the work, in mongosync's words where it has them.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Activity {
+    /// No work has begun in this process.
     #[default]
     Waiting,
+    /// Work begins: until the copy, the index build or the change stream begins.
     Initializing,
+    /// Copies collections, before the change stream.
     CollectionCopy,
+    /// Builds indexes, before the change stream.
     IndexBuild,
+    /// Applies change events.
     ChangeEventApplication,
     /// Copies collections again after a swap with other answers.
     Recopy,
+    /// Applies change events up to the commit time.
     WaitingForCommit,
+    /// Restores unique, TTL, hidden and capped settings, after the last event.
     Restoring,
+    /// Commit is finished.
     Committed,
 }
 

@@ -34,7 +34,9 @@ const MAX_RENAMED: u32 = 10;
 /// How a sync's work ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum WorkEnd {
+    /// The phase is `Done`, and the state COMMITTED is persisted.
     Committed,
+    /// The work ended before commit without a failure, as after a request. It can be run again.
     Stopped,
 }
 
@@ -52,6 +54,7 @@ pub struct Work {
     pub record: Arc<Record>,
     /// The live figures, for `/progress`.
     pub status: Arc<Status>,
+    /// The number of parallel tasks.
     pub workers: Workers,
     /// Asks the work to stop at the next safe place.
     pub cancel: CancellationToken,

@@ -11,6 +11,7 @@ const COMMITTED: &str = "COMMITTED";
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct SessionHeader {
+    /// Version of the shapes of the sync's documents: see [`METADATA_VERSION`](super::METADATA_VERSION).
     pub metadata_version: i32,
     /// The release that worked on the sync last; in version 1, the release that began it.
     #[serde(default)]
@@ -18,10 +19,13 @@ pub struct SessionHeader {
     /// The release that began the sync; absent in version 1.
     #[serde(default)]
     pub begun_by: Option<String>,
+    /// Replica set id of the source, in hex.
     #[serde(default)]
     pub source_id: String,
+    /// Replica set id of the destination, in hex.
     #[serde(default)]
     pub destination_id: String,
+    /// `None` if the session has none.
     #[serde(default)]
     pub options: Option<SessionHeaderOptions>,
     /// Name of a state. Later releases may have other states.
@@ -32,6 +36,7 @@ pub struct SessionHeader {
 /// Options of the sync in all metadata versions.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 pub struct SessionHeaderOptions {
+    /// The cluster that is written: `cluster0` or `cluster1`. The metadata is on it.
     pub destination: ClusterName,
 }
 
@@ -39,22 +44,31 @@ pub struct SessionHeaderOptions {
 #[derive(Clone, Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct SessionSummary {
+    /// Version of the shapes of the sync's documents: see [`METADATA_VERSION`](super::METADATA_VERSION).
     pub metadata_version: i32,
+    /// Persisted state, by mongosync's names.
     pub state: State,
+    /// Phase in which the work goes on after a restart.
     pub phase: Phase,
+    /// Estimate at the start, in bytes of uncompressed documents.
     #[serde(default)]
     pub total_bytes: i64,
+    /// Warnings of the preflight and of takeovers.
     #[serde(default)]
     pub warnings: Vec<String>,
+    /// All live upgrades, oldest first. Since metadata version 2.
     #[serde(default)]
     pub upgrades: Vec<UpgradeDocument>,
+    /// The clusters of the sync.
     pub options: SessionSummaryOptions,
 }
 
 /// Options of the sync, for a standby.
 #[derive(Clone, Copy, Debug, Deserialize)]
 pub struct SessionSummaryOptions {
+    /// The cluster that is read.
     pub source: ClusterName,
+    /// The cluster that is written.
     pub destination: ClusterName,
 }
 

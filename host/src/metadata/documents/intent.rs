@@ -9,12 +9,19 @@ use crate::model::{ClusterTime, Namespace};
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub enum IntentKind {
+    /// `create`: a collection.
     Create,
+    /// `drop`: a collection, or a view that an earlier release created.
     Drop,
+    /// `renameCollection`, to a name in scope.
     Rename,
+    /// `drop` of the list of views (`system.views`) of an otherwise empty database, which ends the database.
     DropDatabase,
+    /// `createIndexes`.
     CreateIndexes,
+    /// `dropIndexes`.
     DropIndexes,
+    /// `collMod`: options of a collection.
     Modify,
 }
 
@@ -28,20 +35,23 @@ pub enum IntentState {
     InFlight,
 }
 
-/// Collection `intents`: DDL events that are not finished.
+/// Collection `intents`: DDL events that are not finished. Since metadata version 3.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct IntentDocument {
     /// `TERM:NUMBER`: the term in which it began, and a number in the term.
     #[serde(rename = "_id")]
     pub id: String,
+    /// Kind of the DDL command.
     pub what: IntentKind,
     /// The event's resume token.
     pub token: RawDocumentBuf,
+    /// Source's cluster time of the event.
     pub cluster_time: ClusterTime,
     /// The namespace's id; absent for events of a database.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub namespace_id: Option<String>,
+    /// Namespace of the event on the source, before the event.
     pub source: Namespace,
     /// The destination's namespace before the effect.
     pub destination: Namespace,
@@ -54,6 +64,7 @@ pub struct IntentDocument {
     /// UUID of the destination's collection that a rename drops, in hex.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub replaced_uuid: Option<String>,
+    /// Pending until the end of the DDL is recorded. An intent in flight stays so until commit.
     pub state: IntentState,
 }
 

@@ -9,7 +9,9 @@ use crate::model::{Namespace, event::CollectionUuid};
 #[serde(rename_all = "camelCase")]
 /// Kind of a namespace.
 pub enum NamespaceKind {
+    /// A collection, also if it is clustered or capped.
     Collection,
+    /// A view. It has no UUID, and is created at commit.
     View,
 }
 
@@ -35,8 +37,11 @@ pub struct NamespaceDocument {
     /// A collection's UUID on the source, in hex; for a view, `view:` and its name.
     #[serde(rename = "_id")]
     pub id: String,
+    /// Collection or view.
     pub kind: NamespaceKind,
+    /// Name on the source, at the safe position.
     pub source: Namespace,
+    /// Name on the destination. The router gives it, and a swap never changes it.
     pub destination: Namespace,
     /// The collection's UUID on the destination, in hex: shows after a crash whether a rename or drop was done.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -45,8 +50,11 @@ pub struct NamespaceDocument {
     pub options: RawDocumentBuf,
     /// As `listIndexes` returns them, without the `_id` index.
     pub indexes: Vec<RawDocumentBuf>,
+    /// Progress of the copy.
     pub copy_state: CopyState,
+    /// Documents copied by finished partitions; 0 for a view. A recopy counts from 0.
     pub documents: i64,
+    /// Uncompressed bytes of these documents.
     pub bytes: i64,
 }
 

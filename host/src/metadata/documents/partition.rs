@@ -3,13 +3,14 @@
 use bson::RawDocumentBuf;
 use serde::{Deserialize, Serialize};
 
-/// Collection `copyPartitions`: `_id` ranges of collections.
+/// Collection `copyPartitions`: `_id` ranges of collections. Named `partitions` before metadata version 3.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct PartitionDocument {
     /// The namespace's id and the partition's number.
     #[serde(rename = "_id")]
     pub id: String,
+    /// `_id` of the namespace's document.
     pub namespace_id: String,
     /// `{_id: value}`, inclusive; absent for the first.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -20,13 +21,18 @@ pub struct PartitionDocument {
     /// `{_id: value}` of the last document that is durable on the destination.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_id: Option<RawDocumentBuf>,
+    /// Copied documents up to `last_id`.
     pub documents: i64,
+    /// Bytes of these documents, uncompressed.
     pub bytes: i64,
+    /// True if all documents of the range are durable on the destination.
     pub done: bool,
-    /// Persisted before the first insert.
+    /// True from before the first insert until the range is done or the copy has stopped with every answer read.
+    /// Since metadata version 3; the migration to it sets it on all unfinished ranges.
     #[serde(default, skip_serializing_if = "is_false")]
     pub begun: bool,
     /// The destination may hold more documents of the range than the source: `_id`s are compared before commit.
+    /// Since metadata version 3.
     #[serde(default, skip_serializing_if = "is_false")]
     pub suspect: bool,
 }
@@ -39,10 +45,12 @@ fn is_false(flag: &bool) -> bool {
     !flag
 }
 
-/// Copied documents, and their uncompressed bytes.
+/// Totals of copied documents.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct CopyTotals {
+    /// Number of documents.
     pub documents: i64,
+    /// Uncompressed bytes of these documents.
     pub bytes: i64,
 }

@@ -5,10 +5,11 @@ use serde::{Deserialize, Serialize};
 use super::partition::CopyTotals;
 use crate::model::{ClusterTime, Position};
 
-/// Collection `streamPosition`: one document.
+/// Collection `streamPosition`: one document. Named `position` before metadata version 3.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct PositionDocument {
+    /// Always [`PositionDocument::ID`].
     #[serde(rename = "_id")]
     pub id: String,
     /// The safe position. Invariant: all events at or before it are durable on the destination.
@@ -17,10 +18,11 @@ pub struct PositionDocument {
     /// Documents on the destination may contain updates up to this time: such updates are never applied as
     /// deltas.
     pub exact_after: ClusterTime,
+    /// Change events applied since the start of the sync, for display.
     pub events_applied: i64,
     /// True if the host stopped without events applied after `safe`.
     pub clean: bool,
-    /// Totals of the copy, including dropped collections.
+    /// Totals of the copy, including dropped collections. Since metadata version 2.
     #[serde(default)]
     pub copied: CopyTotals,
 }

@@ -17,11 +17,15 @@ pub const METADATA_VERSION: i32 = 3;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub enum Phase {
+    /// Collections are created and their documents copied.
     CollectionCopy,
+    /// Indexes are built, with relaxed settings.
     IndexBuild,
+    /// Change events are applied, until commit has drained them.
     ChangeEventApplication,
     /// Drained to the commit time; unique, TTL, hidden and capped settings are being restored.
     Restore,
+    /// Commit is finished: the host does no more work.
     Done,
 }
 
@@ -29,18 +33,26 @@ pub enum Phase {
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct SessionDocument {
+    /// Always [`SessionDocument::ID`].
     #[serde(rename = "_id")]
     pub id: String,
+    /// Version of the shapes of the sync's documents. A step of a migration and its version are written in one
+    /// transaction.
     pub metadata_version: i32,
     /// The release that worked on the sync last. A release of an older version names it to its operator.
     pub written_by: String,
     /// The release that began the sync. After a migration from version 1, the last release of version 1.
+    /// Since metadata version 2.
     pub begun_by: String,
+    /// Persisted state. `progress` shows PAUSED in place of RUNNING and COMMITTING while the work is not done.
     pub state: State,
+    /// Phase in which the work goes on after a restart.
     pub phase: Phase,
+    /// Options of `start`. References to secrets are persisted, and their contents are not.
     pub options: StartOptions,
     /// Replica set ids of both clusters: they are compared at each takeover.
     pub source_id: String,
+    /// Replica set id of the destination, in hex.
     pub destination_id: String,
     /// The cluster time at which the catalog was read and the change stream begins.
     pub start_time: ClusterTime,
@@ -49,19 +61,22 @@ pub struct SessionDocument {
     /// The source's cluster time of the commit, at which the sync ends.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub commit_time: Option<ClusterTime>,
-    /// Pinned components, by slot.
+    /// Pinned components, by slot. Release 0.1.0 wrote no list; up to metadata version 1 the list has the
+    /// components of the option `plugins` alone.
     #[serde(default)]
     pub pinned: Vec<PinnedComponent>,
     /// Native features of the release that began the sync, and features that a migration has turned on.
+    /// Since metadata version 2.
     #[serde(default)]
     pub features: Vec<String>,
-    /// All swaps and adoptions, oldest first.
+    /// All swaps and adoptions, oldest first. Since metadata version 2.
     #[serde(default)]
     pub swaps: Vec<SwapDocument>,
-    /// All live upgrades, oldest first.
+    /// All live upgrades, oldest first. Since metadata version 2.
     #[serde(default)]
     pub upgrades: Vec<UpgradeDocument>,
-    /// Ids of namespaces that a swap copies again and that are not marked as pending yet.
+    /// Ids of namespaces that a swap copies again and that are not marked as pending yet. Since metadata
+    /// version 2.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub recopy: Vec<String>,
     /// Settings that commit could not restore.
@@ -87,33 +102,48 @@ impl SessionDocument {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct PinnedComponent {
-    /// Its use: `namespaceFilter`, `namespaceRemap`, `documentFilter`, or `plugins[0]` and so on.
+    /// Its use: `namespaceFilter`, `namespaceRemap`, `documentFilter`, or `plugins[0]` and so on. Since metadata
+    /// version 2.
     pub slot: String,
-    /// `route` or `transform`.
+    /// `route` or `transform`. Since metadata version 2.
     pub role: String,
+    /// Name of the component.
     pub name: String,
+    /// Semantic version of the component.
     pub version: String,
+    /// `sha256:` and the hash of the bytes, in hex.
     pub digest: String,
+    /// Version of the plugin contract that it was built for. Since metadata version 2; 1.0.0 before.
     pub abi: String,
+    /// Number of the component's answers: builds with the same number give the same answers.
     pub semantics: i64,
     /// The source's cluster time from which the component applies; absent for a component of the start.
+    /// Since metadata version 2.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub since: Option<ClusterTime>,
 }
 
-/// The replacement of a component in a slot.
+/// The replacement of a component in a slot. Since metadata version 2.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct SwapDocument {
     /// By the destination's clock.
     pub at: bson::DateTime,
+    /// Slot of the component, as in [`PinnedComponent::slot`].
     pub slot: String,
+    /// Name of the component, the same before and after the swap.
     pub name: String,
+    /// Semantic version of the old component.
     pub from_version: String,
+    /// Digest of the old component.
     pub from_digest: String,
+    /// Semantics of the old component.
     pub from_semantics: i64,
+    /// Semantic version of the new component.
     pub to_version: String,
+    /// Digest of the new component.
     pub to_digest: String,
+    /// Semantics of the new component. An adoption never changes them.
     pub to_semantics: i64,
     /// The source's cluster time from which the new component applies.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -122,19 +152,23 @@ pub struct SwapDocument {
     pub recopied: bool,
 }
 
-/// A live upgrade.
+/// A live upgrade. Since metadata version 2.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct UpgradeDocument {
     /// By the destination's clock.
     pub at: bson::DateTime,
+    /// Release that worked on the sync before, as `0.2.0`.
     pub from_binary: String,
+    /// Release that took the sync over.
     pub to_binary: String,
+    /// Metadata version before the takeover.
     pub from_metadata: i32,
+    /// Metadata version after the takeover. Equal to `from_metadata` for two releases of one version.
     pub to_metadata: i32,
     /// Milliseconds between the last write of the old host and the first write of the new host; `None` before
     /// that, and for a sync that was not running.
     pub paused_ms: Option<i64>,
-    /// The way in which the old host left.
+    /// The way in which the old host left: a sentence for the operator, as `handed over`.
     pub outcome: String,
 }

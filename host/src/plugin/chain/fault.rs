@@ -8,10 +8,13 @@ use super::super::sandbox::TrapKind;
 /// The reason for which a document is quarantined.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Fault {
+    /// Name of the component; empty if the error names no call.
     pub component: String,
+    /// Digest of the component, `sha256:` and lower-case hex; empty if the error names no call.
     pub digest: String,
     /// The called function.
     pub export: &'static str,
+    /// Cause: the plugin, its output, or a trap.
     pub kind: FaultKind,
     /// A sentence for the operator.
     pub reason: String,
