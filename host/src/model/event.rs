@@ -88,7 +88,7 @@ pub struct ChangeEvent<'a> {
     pub full_document: Option<&'a [u8]>,
     /// The oplog's own description of an update (`showRawUpdateDescription`).
     pub update_description: Option<&'a [u8]>,
-    /// `operationDescription`: BSON of the details of a DDL event. Needs `showExpandedEvents`, except for a rename.
+    /// `operationDescription`: BSON of the details of a DDL event. Needs `showExpandedEvents`.
     pub operation_description: Option<&'a [u8]>,
 }
 
