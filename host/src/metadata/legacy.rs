@@ -25,14 +25,14 @@ pub fn newest_release_of(version: i32) -> Option<&'static str> {
 
 impl Reader {
     /// Totals of the copy and the position, for display, in all versions that this release can read.
-    pub async fn shown(
+    pub async fn copy_and_position(
         &self,
         version: i32,
     ) -> Result<(CopyTotals, Option<PositionDocument>), Error> {
         if version >= RENAMED_IN {
-            return Ok((self.copied().await?, self.position().await?));
+            return Ok((self.copy_totals().await?, self.position().await?));
         }
-        let copied = self.copied_in("partitions").await?;
+        let copied = self.copy_totals_in("partitions").await?;
         Ok((copied, self.position_in("position").await?))
     }
 }

@@ -82,11 +82,14 @@ impl Reader {
     }
 
     /// Documents and bytes that all partitions have copied.
-    pub async fn copied(&self) -> Result<CopyTotals, Error> {
-        self.copied_in(PARTITIONS).await
+    pub async fn copy_totals(&self) -> Result<CopyTotals, Error> {
+        self.copy_totals_in(PARTITIONS).await
     }
 
-    pub(super) async fn copied_in(&self, collection: &'static str) -> Result<CopyTotals, Error> {
+    pub(super) async fn copy_totals_in(
+        &self,
+        collection: &'static str,
+    ) -> Result<CopyTotals, Error> {
         let counts = doc! { "documents": 1, "bytes": 1 };
         let partitions = self
             .documents

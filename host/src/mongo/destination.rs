@@ -89,12 +89,12 @@ impl DestinationDatabase {
 
     /// Runs a repeatable DDL command, which may take hours.
     pub async fn run(&self, command: RawDocumentBuf) -> Result<(), Error> {
-        self.run_noting(command, &mut false).await
+        self.run_reporting_repeats(command, &mut false).await
     }
 
     /// Like [`Self::run`]. Sets `repeated` if the command was sent more than once, or its answer was lost:
     /// an attempt may still arrive.
-    pub async fn run_noting(
+    pub async fn run_reporting_repeats(
         &self,
         command: RawDocumentBuf,
         repeated: &mut bool,

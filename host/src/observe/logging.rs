@@ -78,7 +78,7 @@ where
         .map_err(|error| OperatorError::new(ErrorName::InternalError, error.to_string()))?;
     Ok(Box::new(move |verbosity| {
         if let Err(error) = level.reload(targets(verbosity)) {
-            tracing::warn!(error = %error, "the verbosity is not changed");
+            tracing::warn!(error = %error, "verbosity not changed");
         }
     }))
 }

@@ -72,7 +72,7 @@ async fn read(metadata: &SyncMetadata) -> anyhow::Result<Value> {
         fields.insert("state".to_owned(), json!(standing.state));
         fields.insert("phase".to_owned(), json!(standing.phase));
     }
-    let shown_of = reader.shown(heading.metadata_version).await;
+    let shown_of = reader.copy_and_position(heading.metadata_version).await;
     let (copied, position) = shown_of.map_err(OperatorError::from)?;
     fields.insert("documentsCopied".to_owned(), json!(copied.documents));
     fields.insert("bytesCopied".to_owned(), json!(copied.bytes));

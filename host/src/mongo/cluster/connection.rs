@@ -122,7 +122,7 @@ pub(in crate::mongo) async fn admin(
 }
 
 /// The error of a read from a cluster, for the operator.
-pub(in crate::mongo) fn refused(cluster: &Cluster, error: &Error) -> OperatorError {
+pub(in crate::mongo) fn cluster_refusal(cluster: &Cluster, error: &Error) -> OperatorError {
     refusal(cluster.name.as_str(), error, "")
 }
 

@@ -10,7 +10,7 @@ pub mod sample;
 mod uri;
 
 pub use client::{Client, Cluster, Contact, Database};
-pub(super) use connection::{PATIENCE, admin, refused};
+pub(super) use connection::{PATIENCE, admin, cluster_refusal};
 pub use connection::{connect, last_write, ping_ms};
 pub use operations::{
     ApplyOpsCounter, append_oplog_note, apply_ops_counter, end_transactions, end_writes,

@@ -81,7 +81,7 @@ pub async fn end_writes(client: &Client, app_name: &str) -> Result<(), Error> {
         if left.is_empty() {
             return Ok(());
         }
-        tracing::info!(writes = left.len(), "killing writes of a host that is gone");
+        tracing::info!(writes = left.len(), "killing writes of a dead host");
         for id in left.iter().filter_map(|operation| operation.get("opid")) {
             kill(client, id).await;
         }
@@ -171,10 +171,7 @@ async fn abort_transactions(client: &Client, app_name: &str) -> Result<(), Error
         .map(|id| doc! { "id": id }.into())
         .collect();
     if !sessions.is_empty() {
-        tracing::info!(
-            sessions = sessions.len(),
-            "aborting transactions that were left open"
-        );
+        tracing::info!(sessions = sessions.len(), "aborting abandoned transactions");
         admin
             .driver()
             .run_command(doc! { "killSessions": sessions })

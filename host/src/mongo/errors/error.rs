@@ -218,9 +218,9 @@ impl Error {
     }
 
     /// The existing database whose name differs from a new name only in the case of letters (code 13297).
-    pub fn database_in_the_way(&self) -> Option<String> {
+    pub fn conflicting_database(&self) -> Option<String> {
         let error = self.server_error()?;
-        error.database_in_the_way().map(str::to_owned)
+        error.conflicting_database().map(str::to_owned)
     }
 
     /// Location of the collection that was requested by UUID and by the name `asked`; `None` if the

@@ -113,7 +113,7 @@ impl ServerError {
     }
 
     /// The existing database in the server's text `already have: [App] trying to create [app]`.
-    pub(super) fn database_in_the_way(&self) -> Option<&str> {
+    pub(super) fn conflicting_database(&self) -> Option<&str> {
         if self.code != code::DATABASE_DIFFER_CASE {
             return None;
         }
@@ -254,19 +254,23 @@ mod tests {
     }
 
     #[test]
-    fn the_database_in_the_way_is_read_from_the_refusal() {
+    fn the_conflicting_database_is_read_from_the_refusal() {
         let text =
             "db already exists with different case already have: [App] trying to create [app]";
         let refusal = |code, text| ServerError::new(code, "", text);
-        let in_the_way = |code, text| refusal(code, text).database_in_the_way().map(str::to_owned);
+        let conflicting = |code, text| {
+            refusal(code, text)
+                .conflicting_database()
+                .map(str::to_owned)
+        };
         assert_eq!(
-            in_the_way(code::DATABASE_DIFFER_CASE, text),
+            conflicting(code::DATABASE_DIFFER_CASE, text),
             Some("App".to_owned())
         );
         assert_eq!(
-            in_the_way(code::DATABASE_DIFFER_CASE, "db already exists"),
+            conflicting(code::DATABASE_DIFFER_CASE, "db already exists"),
             None
         );
-        assert_eq!(in_the_way(code::DUPLICATE_KEY, text), None);
+        assert_eq!(conflicting(code::DUPLICATE_KEY, text), None);
     }
 }

@@ -4,7 +4,7 @@ use bson::Document;
 
 use super::super::{
     Cluster,
-    cluster::{admin, refused},
+    cluster::{admin, cluster_refusal},
 };
 use crate::model::{ErrorName, OperatorError};
 
@@ -12,7 +12,7 @@ use crate::model::{ErrorName, OperatorError};
 pub(super) async fn ask(cluster: &Cluster, command: Document) -> Result<Document, OperatorError> {
     admin(cluster, command)
         .await
-        .map_err(|error| refused(cluster, &error))
+        .map_err(|error| cluster_refusal(cluster, &error))
 }
 
 /// The error for a reply without a field that every supported server sends.

@@ -5,7 +5,7 @@ use bson::rawdoc;
 
 use super::super::{
     Cluster,
-    cluster::{PATIENCE, refused},
+    cluster::{PATIENCE, cluster_refusal},
     listing::{databases_within, namespaces_within, user_namespaces_within},
 };
 use crate::model::namespace::is_internal_database;
@@ -76,7 +76,7 @@ const OWN_PREFIXES: [&str; 6] = [
 /// A warning if the source holds data in databases that are never synced.
 pub(super) async fn left_out_warning(source: &Cluster) -> Result<Option<String>, OperatorError> {
     let databases = databases_within(&source.client, PATIENCE).await;
-    let databases = databases.map_err(|error| refused(source, &error))?;
+    let databases = databases.map_err(|error| cluster_refusal(source, &error))?;
     let mut found = Vec::new();
     // Each member has a `local` database of its own: it is not part of the replica set's data.
     let internal = |name: &&String| is_internal_database(name) && *name != "local";
@@ -118,7 +118,7 @@ fn list(found: &[Namespace]) -> String {
 async fn namespaces(cluster: &Cluster) -> Result<Vec<Namespace>, OperatorError> {
     user_namespaces_within(&cluster.client, PATIENCE)
         .await
-        .map_err(|error| refused(cluster, &error))
+        .map_err(|error| cluster_refusal(cluster, &error))
 }
 
 #[cfg(test)]

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use tokio::time::timeout;
 
-use super::super::{Cluster, cluster::refused, listing::settled_time};
+use super::super::{Cluster, cluster::cluster_refusal, listing::settled_time};
 use crate::model::{ErrorName, OperatorError};
 
 /// Longest accepted lag of the majority. Secondaries tail the oplog without a pause.
@@ -14,7 +14,9 @@ const WITHIN: Duration = Duration::from_secs(10);
 /// Requires that a majority reaches the primary's present state.
 pub(super) async fn require(cluster: &Cluster) -> Result<(), OperatorError> {
     match timeout(WITHIN, settled_time(&cluster.client)).await {
-        Ok(settled) => settled.map(drop).map_err(|error| refused(cluster, &error)),
+        Ok(settled) => settled
+            .map(drop)
+            .map_err(|error| cluster_refusal(cluster, &error)),
         Err(_elapsed) => Err(OperatorError::new(
             ErrorName::MajorityNotReached,
             format!(

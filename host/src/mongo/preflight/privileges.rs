@@ -10,7 +10,7 @@ use serde::Deserialize;
 
 use super::super::{
     Cluster,
-    cluster::{admin, refused},
+    cluster::{admin, cluster_refusal},
     errors::authentication_required,
 };
 use super::command::{ask, unexpected};
@@ -179,7 +179,7 @@ async fn auth_info(cluster: &Cluster) -> Result<Option<AuthInfo>, OperatorError>
         .map_err(|_malformed| unexpected(cluster, "connectionStatus", "authInfo"))?;
     match admin(cluster, doc! { "getCmdLineOpts": 1 }).await {
         Ok(options) if !has_access_control(&options) => Ok(None),
-        Err(error) if !error.is_unauthorized() => Err(refused(cluster, &error)),
+        Err(error) if !error.is_unauthorized() => Err(cluster_refusal(cluster, &error)),
         _ if info.authenticated_users.is_empty() => {
             Err(authentication_required(cluster.name.as_str()))
         }

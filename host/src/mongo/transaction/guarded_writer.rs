@@ -202,7 +202,7 @@ impl GuardedWriter {
                 self.writes = Some(writes);
                 return Ok(TransactionOutcome::TooLarge);
             }
-            tracing::debug!(writer = self.guard.writer, error = %failed, "transaction again");
+            tracing::debug!(writer = self.guard.writer, error = %failed, "repeating a transaction");
             tokio::time::sleep(pause).await;
             let last = if answered {
                 LAST_PAUSE
@@ -232,7 +232,10 @@ impl GuardedWriter {
                 }
                 // The conflicting operations end by themselves.
                 TransactionOutcome::TooLarge => {
-                    tracing::info!(writer = self.guard.writer, "written again")
+                    tracing::info!(
+                        writer = self.guard.writer,
+                        "repeating an aborted transaction"
+                    )
                 }
             }
         }

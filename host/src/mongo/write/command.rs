@@ -181,7 +181,7 @@ impl WriteCommand {
     pub fn push_replacement(&mut self, id_kind: u8, id: &[u8], document: &[u8]) {
         self.push_with(|writer| {
             write_query(writer, id_kind, id);
-            if empty_timestamps::is_kept(document) {
+            if empty_timestamps::is_preserved(document) {
                 writer.value(kind::DOCUMENT, b"u", document);
             } else {
                 empty_timestamps::write_pipeline(writer, document);

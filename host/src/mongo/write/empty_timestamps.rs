@@ -10,7 +10,7 @@ use crate::model::raw::{Writer, elements, kind};
 const EMPTY: [u8; 9] = [0; 9];
 
 /// True if the server stores `document` unchanged by an insert or a replacement.
-pub fn is_kept(document: &[u8]) -> bool {
+pub fn is_preserved(document: &[u8]) -> bool {
     // The fast path for nearly all documents.
     memmem::find(document, &EMPTY).is_none() || !has_empty_timestamp(document)
 }
@@ -70,9 +70,9 @@ mod tests {
             doc! { "_id": 1, "a": Timestamp { time: 0, increment: 1 } },
         ];
         for document in kept {
-            assert!(is_kept(&document.to_vec().unwrap()), "{document}");
+            assert!(is_preserved(&document.to_vec().unwrap()), "{document}");
         }
         let changed = doc! { "_id": 1, "a": "x", "b": EMPTY, "c": 2 };
-        assert!(!is_kept(&changed.to_vec().unwrap()));
+        assert!(!is_preserved(&changed.to_vec().unwrap()));
     }
 }

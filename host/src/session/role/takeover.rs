@@ -254,7 +254,7 @@ async fn show_persisted(
     session: &SessionDocument,
 ) -> Result<(), mongo::Error> {
     let to_u64 = |n: i64| u64::try_from(n).unwrap_or_default();
-    let copied = persisted.reader.copied().await?;
+    let copied = persisted.reader.copy_totals().await?;
     let position = persisted.reader.position().await?;
     let (events, before) = position.map_or_else(Default::default, |position| {
         (to_u64(position.events_applied), position.copied)

@@ -68,7 +68,7 @@ async fn read(reader: &metadata::Reader) -> Result<Option<SyncSnapshot>, mongo::
     let Some(summary) = reader.summary().await? else {
         return Ok(None);
     };
-    let (copied, position) = reader.shown(summary.metadata_version).await?;
+    let (copied, position) = reader.copy_and_position(summary.metadata_version).await?;
     Ok(Some(SyncSnapshot {
         at: Moment::now(),
         summary,

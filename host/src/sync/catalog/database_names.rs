@@ -33,7 +33,7 @@ pub(crate) async fn free_database_name(
 
 /// The database that `error` reports as conflicting with `database`.
 fn in_the_way(database: &str, error: &mongo::Error) -> Option<String> {
-    let other = error.database_in_the_way()?;
+    let other = error.conflicting_database()?;
     let is_same = folded_database(&other) == folded_database(database);
     (other != database && is_same).then_some(other)
 }

@@ -121,14 +121,14 @@ fn commands<'d>(
     documents: &'d [&'d [u8]],
     array: Option<&[u8]>,
 ) -> Result<Vec<InsertCommand<'d>>, Malformed> {
-    let is_kept = |document: &&[u8]| empty_timestamps::is_kept(document);
-    if documents.iter().all(is_kept) {
+    let is_preserved = |document: &&[u8]| empty_timestamps::is_preserved(document);
+    if documents.iter().all(is_preserved) {
         return Ok(whole(collection, documents, array)
             .map_or_else(|| inserts(collection, documents), |sent| vec![sent]));
     }
     let mut commands = Vec::new();
-    for run in documents.chunk_by(|a, b| is_kept(a) == is_kept(b)) {
-        if run.iter().all(is_kept) {
+    for run in documents.chunk_by(|a, b| is_preserved(a) == is_preserved(b)) {
+        if run.iter().all(is_preserved) {
             commands.extend(inserts(collection, run));
         } else {
             commands.extend(insertions(collection, run)?);

@@ -96,7 +96,11 @@ pub(super) fn plan(folds: &[Fold<'_, '_>], places: &[DocumentPlace]) -> Vec<Comm
         );
     }
     for (place, entry) in reinserted() {
-        let (kind, part) = match entry.write.whole().is_none_or(empty_timestamps::is_kept) {
+        let (kind, part) = match entry
+            .write
+            .whole()
+            .is_none_or(empty_timestamps::is_preserved)
+        {
             true => (CommandKind::Insert, StatementKind::Insert),
             false => (CommandKind::Update, StatementKind::Put),
         };
@@ -117,7 +121,7 @@ pub(super) fn entry<'f, 'a>(
 pub(super) fn command_kind(entry: &PendingDocument<'_>) -> Option<CommandKind> {
     match &entry.write {
         PendingWrite::Insert { document, deltas }
-            if !entry.replay && deltas.is_empty() && empty_timestamps::is_kept(document) =>
+            if !entry.replay && deltas.is_empty() && empty_timestamps::is_preserved(document) =>
         {
             Some(CommandKind::Insert)
         }

@@ -115,7 +115,7 @@ impl<'a> DdlOperation<'a, '_> {
     ) -> Result<(), Error> {
         command.append(bson::cstr!("writeConcern"), rawdoc! { "w": "majority" });
         let mut repeated = false;
-        let run = database.run_noting(command, &mut repeated).await;
+        let run = database.run_reporting_repeats(command, &mut repeated).await;
         self.intents.note_repeated(repeated);
         Ok(run?)
     }
