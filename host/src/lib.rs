@@ -9,6 +9,8 @@
 //! `plugin` does not use `metadata` or `mongo`: `sync` joins them. `config` and `observe` use only `model`, and are used
 //! by all other rooms. `tests/tests/house` fails on imports in the other direction.
 
+#![warn(missing_docs)]
+
 pub mod api;
 pub mod cli;
 pub mod config;
