@@ -2,6 +2,7 @@
 //! load, step by step as operators do it, cut short at every write, and the way back.
 //! `cargo xtask upgrade-matrix` has the phases from every release.
 
+mod adoption;
 mod cut_off;
 mod downgrade;
 mod phases;
