@@ -1,6 +1,6 @@
 //! Reads and writes of the metadata's documents.
 
-use std::ops::Deref;
+use std::{collections::HashMap, ops::Deref};
 
 use bson::{Document, RawDocumentBuf, doc};
 use serde::Serialize;
@@ -17,6 +17,9 @@ use crate::{
     model::namespace::METADATA_DATABASE,
     mongo::{Change, Client, Documents, Error},
 };
+
+/// Most ids in the filter of a find: about 1 MB of the 16 MB that a command may have.
+const IDS_OF_A_FIND: usize = 10_000;
 
 /// The metadata of a destination, for reading and for taking its lease.
 #[derive(Clone)]
@@ -117,11 +120,24 @@ impl Reader {
             .pop())
     }
 
-    /// The partitions of a namespace.
-    pub async fn partitions(&self, namespace_id: &str) -> Result<Vec<PartitionDocument>, Error> {
-        self.documents
-            .find(PARTITIONS, doc! { "namespaceId": namespace_id })
-            .await
+    /// The partitions of these namespaces, by the namespaces' ids. A namespace without partitions has no entry.
+    ///
+    /// A find for each namespace would read all partitions each time: no index has `namespaceId`.
+    pub async fn partitions_of(
+        &self,
+        namespace_ids: &[&str],
+    ) -> Result<HashMap<String, Vec<PartitionDocument>>, Error> {
+        let mut partitions: HashMap<String, Vec<_>> = HashMap::new();
+        for ids in namespace_ids.chunks(IDS_OF_A_FIND) {
+            let filter = doc! { "namespaceId": { "$in": ids } };
+            for partition in self.partitions_where(filter).await? {
+                partitions
+                    .entry(partition.namespace_id.clone())
+                    .or_default()
+                    .push(partition);
+            }
+        }
+        Ok(partitions)
     }
 
     pub(super) async fn partitions_where(

@@ -74,8 +74,15 @@ async fn jobs(
     context: &Arc<Context>,
     collections: Vec<creation::CopyCandidate>,
 ) -> Result<VecDeque<PartitionJob>, Error> {
-    let jobs = stream::iter(collections)
-        .map(|(namespace, size)| jobs_of(context, namespace, size).boxed())
+    let ids: Vec<&str> = collections.iter().map(|(n, _)| n.id.as_str()).collect();
+    let mut partitions = context.store.partitions_of(&ids).await?;
+    let with_partitions = collections.into_iter().map(|(namespace, size)| {
+        let partitions = partitions.remove(&namespace.id).unwrap_or_default();
+        (namespace, size, partitions)
+    });
+    let with_partitions: Vec<_> = with_partitions.collect();
+    let jobs = stream::iter(with_partitions)
+        .map(|(namespace, size, partitions)| jobs_of(context, namespace, size, partitions).boxed())
         .buffered(READERS)
         .try_collect::<Vec<_>>()
         .await?;
@@ -86,8 +93,8 @@ async fn jobs_of(
     context: &Context,
     mut namespace: NamespaceDocument,
     size: listing::CollectionSize,
+    partitions: Vec<PartitionDocument>,
 ) -> Result<Vec<PartitionJob>, Error> {
-    let partitions = context.store.partitions(&namespace.id).await?;
     for partition in &partitions {
         context.status.copied(
             &namespace.source,
