@@ -10,6 +10,7 @@ use std::{
 
 use anyhow::{Context, Result, ensure};
 use bson::{DateTime, Document, doc};
+use mongodb::{Client, options::ClientOptions};
 use serde_json::{Value, json};
 use support::{
     Rig, TestDir,
@@ -289,4 +290,36 @@ async fn hosts_that_start_opposite_directions_do_not_both_begin() -> Result<()> 
         return Ok(());
     }
     rig.close().await.map(drop)
+}
+
+// ---- 65: a transaction that the previous holder has left open
+
+/// A holder's command that the server reads after the holder has released its lease begins a transaction without anybody to
+/// finish it. The next host aborts it: it does not wait for the server's limit of a minute.
+#[tokio::test]
+async fn f65_a_transaction_left_open_by_a_stopped_host_does_not_block_the_next() -> Result<()> {
+    let mut rig = Rig::start().await?;
+    begin(&rig).await?;
+    ensure!(rig.host.terminate().await?.success());
+    let lease = lease(&rig).await?;
+    ensure!(lease.get_bool("released")?, "{lease}");
+
+    let mut options = ClientOptions::parse(rig.destination.uri()).await?;
+    let (release, holder) = (lease.get_str("release")?, lease.get_str("holder")?);
+    options.app_name = Some(format!("tidegate {release} {holder}"));
+    let old = Client::with_options(options)?;
+    let mut session = old.start_session().await?;
+    session.start_transaction().await?;
+    let guards = old.database(METADATA).collection::<Document>("lease");
+    let writers = doc! { "_id": { "$ne": "lease" } };
+    let late = guards.update_many(writers, doc! { "$inc": { "writes": 1_i64 } });
+    let late = late.session(&mut session).await?;
+    ensure!(late.modified_count > 0, "no guards");
+
+    // The start waits for the API: 30 s, the server's limit is 60 s.
+    rig.host.restart().await?;
+    rig.host.wait_can_commit().await?;
+    let committed = session.commit_transaction().await;
+    ensure!(committed.is_err(), "the late transaction was committed");
+    rig.finish().await.map(drop)
 }

@@ -8,7 +8,7 @@
 pub(super) mod pause;
 pub(super) mod process;
 
-use std::{sync::Arc, time::Duration};
+use std::{convert::Infallible, sync::Arc, time::Duration};
 
 use parking_lot::Mutex;
 use tokio::{task::JoinHandle, time::timeout};
@@ -16,7 +16,10 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     metadata::{self, Claim, LeaseDocument, Tenure},
-    mongo::{self, Client, Destination, Fence, FenceKeeper, GuardCounts, Moment, end_writes},
+    mongo::{
+        self, Client, Destination, Fence, FenceKeeper, GuardCounts, Moment, end_transactions,
+        end_writes,
+    },
     observe::failpoint,
     sync::Status,
 };
@@ -28,6 +31,8 @@ const MARGIN: u32 = 5;
 const RENEWALS: u32 = 5;
 /// A renewal is slow from 1/`SLOW` of the lease's duration on.
 const SLOW: u32 = 3;
+/// Time after which transactions of the previous holder are in the way of a new term.
+const LATE_TRANSACTIONS_AFTER: Duration = Duration::from_secs(1);
 /// Time that the end of the process waits for the release of the lease.
 const ABANDON_WITHIN: Duration = Duration::from_secs(1);
 
@@ -88,13 +93,38 @@ pub(crate) async fn take(
     if let Some(before) = document.predecessor.as_ref().filter(|one| !one.released) {
         end_writes(destination, &app_name(&before.release, &before.holder)).await?;
     }
-    let counts = reader.begin_term(document.term).await?;
+    let counts = tokio::select! {
+        counts = reader.begin_term(document.term) => counts?,
+        never = abort_late_transactions(destination, &document) => match never {},
+    };
     failpoint("term_begun");
     Ok(Some(LeaseGrant {
         document,
         counts,
         at,
     }))
+}
+
+/// Aborts transactions of the previous holder for as long as the new term is being begun, which waits for them. A
+/// command that the server reads after the holder has released its lease, or has been ended, begins a transaction
+/// without anybody to finish it: it would block the guards for a minute (`transactionLifetimeLimitSeconds`).
+///
+/// Cancel safe.
+async fn abort_late_transactions(destination: &Client, lease: &LeaseDocument) -> Infallible {
+    loop {
+        tokio::time::sleep(LATE_TRANSACTIONS_AFTER).await;
+        let Some(before) = &lease.predecessor else {
+            continue;
+        };
+        tracing::info!(
+            holder = before.holder,
+            "the new term waits for transactions of the previous holder"
+        );
+        let name = app_name(&before.release, &before.holder);
+        if let Err(error) = end_transactions(destination, &name).await {
+            tracing::info!(error = %error, "transactions of the previous holder were not aborted");
+        }
+    }
 }
 
 impl Lease {
