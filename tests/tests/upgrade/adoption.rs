@@ -56,7 +56,8 @@ async fn only_changed_components_are_adopted() -> Result<()> {
 
 /// The components that the sync runs on, by slot.
 fn pins(progress: &Value) -> Result<Vec<Value>> {
-    let pinned = progress["featureSet"]["pinned"].as_array();
+    let pinned = progress.pointer("/featureSet/pinned");
+    let pinned = pinned.and_then(Value::as_array);
     let mut pinned = pinned.context("no pins")?.clone();
     pinned.sort_by_key(|pin| text(pin, "slot").to_owned());
     Ok(pinned)
@@ -64,9 +65,9 @@ fn pins(progress: &Value) -> Result<Vec<Value>> {
 
 /// The component of this release with this name.
 fn shipped<'a>(progress: &'a Value, name: &str) -> Result<&'a Value> {
-    let available = progress["featureSet"]["available"].as_array();
-    let mut available = available.into_iter().flatten();
+    let available = progress.pointer("/featureSet/available");
+    let mut available = available.and_then(Value::as_array).into_iter().flatten();
     available
-        .find(|component| component["name"] == name)
+        .find(|component| text(component, "name") == name)
         .with_context(|| format!("{name} is not shipped"))
 }
