@@ -107,7 +107,7 @@ pub(crate) async fn take(
 
 /// Aborts transactions of the previous holder for as long as the new term is being begun, which waits for them. A
 /// command that the server reads after the holder has released its lease, or has been ended, begins a transaction
-/// without anybody to finish it: it would block the guards for a minute (`transactionLifetimeLimitSeconds`).
+/// that no host finishes: it would block the guards for a minute (`transactionLifetimeLimitSeconds`).
 ///
 /// Cancel safe.
 async fn abort_late_transactions(destination: &Client, lease: &LeaseDocument) -> Infallible {
@@ -118,7 +118,7 @@ async fn abort_late_transactions(destination: &Client, lease: &LeaseDocument) ->
         };
         tracing::info!(
             holder = before.holder,
-            "the new term waits for transactions of the previous holder"
+            "the new term is slow to begin; aborting transactions that the previous holder may have left open"
         );
         let name = app_name(&before.release, &before.holder);
         if let Err(error) = end_transactions(destination, &name).await {
