@@ -8,6 +8,7 @@ pub mod errors;
 pub mod event;
 pub mod feature;
 pub mod input;
+pub mod key_order;
 pub mod latency;
 pub mod namespace;
 pub mod options;
