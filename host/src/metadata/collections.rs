@@ -3,6 +3,7 @@
 pub(super) const SESSION: &str = "session";
 pub(super) const NAMESPACES: &str = "namespaces";
 pub(super) const PARTITIONS: &str = "copyPartitions";
+pub(super) const PARKED_KEYS: &str = "parkedKeys";
 pub(super) const POSITION: &str = "streamPosition";
 pub(super) const INTENTS: &str = "intents";
 pub(super) const QUARANTINE: &str = "quarantine";

@@ -10,7 +10,7 @@ use bson::doc;
 
 use super::{
     collections::INTENTS,
-    documents::{IntentDocument, IntentState, PartitionDocument, PositionDocument},
+    documents::{IntentDocument, IntentState, PositionDocument},
     store::{Reader, Store, remove},
 };
 use crate::mongo::{Change, Error};
@@ -23,17 +23,19 @@ impl Reader {
 }
 
 impl Store {
-    /// Writes an intent, and the exact position before its event, if there is one.
+    /// Writes an intent, and the exact position before its event, if there is one, in one transaction with other
+    /// changes.
     pub async fn put_intent(
         &self,
         intent: &IntentDocument,
         position: Option<&PositionDocument>,
+        mut more: Vec<Change>,
     ) -> Result<(), Error> {
-        let mut changes = vec![self.intent_change(intent)?];
+        more.push(self.intent_change(intent)?);
         if let Some(position) = position {
-            changes.push(self.position_change(position)?);
+            more.push(self.position_change(position)?);
         }
-        self.commit(changes).await
+        self.commit(more).await
     }
 
     /// The change that writes an intent.
@@ -58,9 +60,9 @@ impl Store {
         self.commit(changes).await
     }
 
-    /// Marks begun partitions as suspect and pending intents as in flight: statements of previous work may
-    /// still arrive at the destination. Work begins with this write, and reads everything after it, in its own
-    /// term.
+    /// Marks partitions in work as suspect and pending intents as in flight: statements of previous work may
+    /// still arrive at the destination. The partitions stay in work. Work begins with this write, and reads
+    /// everything after it, in its own term.
     pub async fn begin_work(&self) -> Result<(), Error> {
         let mut changes = Vec::new();
         for mut intent in self.intents().await? {
@@ -69,11 +71,11 @@ impl Store {
                 changes.push(self.intent_change(&intent)?);
             }
         }
-        let begun = doc! { "begun": true, "done": false };
-        let begun: Vec<PartitionDocument> = self.partitions_where(begun).await?;
-        for mut partition in begun {
-            (partition.begun, partition.suspect) = (false, true);
-            changes.push(self.partition_change(&partition)?);
+        for mut partition in self.partitions_in_work().await? {
+            if !partition.suspect {
+                partition.suspect = true;
+                changes.push(self.partition_change(&partition)?);
+            }
         }
         self.commit(changes).await
     }

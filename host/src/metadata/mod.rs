@@ -7,6 +7,7 @@
 //! - Only the holder of the lease writes, in its term.
 //! - The safe position is written after all events at or before it are durable on the destination.
 //! - A partition's `lastId` is written after all documents up to it are durable.
+//! - A parked key is written in one transaction with the position that passes its event.
 //! - A namespace's document is written after its DDL, and the intent of the DDL before it.
 
 mod collections;
@@ -16,6 +17,7 @@ mod documents;
 mod intents;
 mod lease;
 mod legacy;
+mod parked;
 mod quarantine;
 mod store;
 mod tenure;
@@ -24,8 +26,9 @@ pub use copies::NewCopy;
 pub use documents::{
     ComponentChunkDocument, ComponentDocument, CopyState, CopyTotals, IntentDocument, IntentKind,
     IntentState, LeaseDocument, METADATA_VERSION, NamespaceDocument, NamespaceKind,
-    PartitionDocument, Phase, PinnedComponent, PositionDocument, Predecessor, QuarantineDocument,
-    SessionDocument, SessionHeader, SessionSummary, SwapDocument, UpgradeDocument,
+    ParkedKeyDocument, PartitionDocument, Phase, PinnedComponent, PositionDocument, Predecessor,
+    QuarantineDocument, ResyncDocument, SessionDocument, SessionHeader, SessionSummary,
+    SwapDocument, UpgradeDocument,
 };
 pub use lease::Claim;
 pub use legacy::{RENAMED, newest_release_of};

@@ -6,11 +6,12 @@ use bson::{Document, RawDocumentBuf, doc};
 use serde::Serialize;
 
 use super::{
-    collections::{INTENTS, NAMESPACES, PARTITIONS, POSITION, QUARANTINE, SESSION},
+    collections::{INTENTS, NAMESPACES, PARKED_KEYS, PARTITIONS, POSITION, QUARANTINE, SESSION},
     documents::{
         CopyTotals, NamespaceDocument, PartitionDocument, PositionDocument, SessionDocument,
         SessionHeader, SessionSummary,
     },
+    parked,
     tenure::LeaseKey,
 };
 use crate::{
@@ -140,6 +141,12 @@ impl Reader {
         Ok(partitions)
     }
 
+    /// The partitions in work: begun and not done.
+    pub async fn partitions_in_work(&self) -> Result<Vec<PartitionDocument>, Error> {
+        self.partitions_where(doc! { "begun": true, "done": false })
+            .await
+    }
+
     pub(super) async fn partitions_where(
         &self,
         filter: Document,
@@ -182,9 +189,16 @@ impl Store {
         session: &SessionDocument,
         namespaces: &[NamespaceDocument],
     ) -> Result<(), Error> {
-        let mut changes: Vec<_> = [NAMESPACES, PARTITIONS, POSITION, QUARANTINE, INTENTS]
-            .map(|collection| remove(collection, doc! {}))
-            .into();
+        let mut changes: Vec<_> = [
+            NAMESPACES,
+            PARTITIONS,
+            PARKED_KEYS,
+            POSITION,
+            QUARANTINE,
+            INTENTS,
+        ]
+        .map(|collection| remove(collection, doc! {}))
+        .into();
         changes.push(self.insert(NAMESPACES, namespaces)?);
         changes.push(self.put(SESSION, &session.id, session)?);
         self.commit(changes).await
@@ -201,7 +215,7 @@ impl Store {
         self.commit(vec![self.namespace_change(namespace)?]).await
     }
 
-    /// Removes a namespace, its partitions and its quarantined documents.
+    /// Removes a namespace, its partitions, parked keys and quarantined documents.
     pub async fn remove_namespace(&self, id: &str) -> Result<(), Error> {
         self.commit(self.namespace_removal(id)).await
     }
@@ -211,9 +225,15 @@ impl Store {
         self.commit(vec![self.partition_change(partition)?]).await
     }
 
-    /// Writes the safe position. Invariant: all events at or before it are durable.
-    pub async fn put_position(&self, position: &PositionDocument) -> Result<(), Error> {
-        self.commit(vec![self.position_change(position)?]).await
+    /// Writes the safe position, in one transaction with other changes. Invariant: all events at or before it are
+    /// durable, or their keys parked.
+    pub async fn put_position(
+        &self,
+        position: &PositionDocument,
+        mut more: Vec<Change>,
+    ) -> Result<(), Error> {
+        more.push(self.position_change(position)?);
+        self.commit(more).await
     }
 
     /// The change that writes the position.
@@ -231,12 +251,13 @@ impl Store {
         self.put(PARTITIONS, &partition.id, partition)
     }
 
-    /// The changes that remove a namespace, its partitions and its quarantined documents.
+    /// The changes that remove a namespace, its partitions, parked keys and quarantined documents.
     pub fn namespace_removal(&self, id: &str) -> Vec<Change> {
         let of_namespace = [PARTITIONS, QUARANTINE]
             .map(|collection| remove(collection, doc! { "namespaceId": id }));
+        let parked = remove(PARKED_KEYS, parked::of(id));
         let itself = remove(NAMESPACES, doc! { "_id": id });
-        of_namespace.into_iter().chain([itself]).collect()
+        of_namespace.into_iter().chain([parked, itself]).collect()
     }
 
     pub(super) async fn commit(&self, changes: Vec<Change>) -> Result<(), Error> {
@@ -269,7 +290,7 @@ impl Store {
     }
 
     /// The document with this host's term.
-    fn stamped<T: Serialize>(&self, document: &T) -> Result<RawDocumentBuf, Error> {
+    pub(super) fn stamped<T: Serialize>(&self, document: &T) -> Result<RawDocumentBuf, Error> {
         let mut stamped = bson::serialize_to_raw_document_buf(document)?;
         debug_assert!(
             matches!(stamped.get("term"), Ok(None)),

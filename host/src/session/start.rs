@@ -63,6 +63,7 @@ pub(super) async fn start(
         upgrades: Vec::new(),
         swaps: Vec::new(),
         recopy: Vec::new(),
+        resyncs: Vec::new(),
         not_restored: Vec::new(),
         warnings,
     };

@@ -8,6 +8,7 @@ mod header;
 mod intent;
 mod lease;
 mod namespace;
+mod parked;
 mod partition;
 mod position;
 mod quarantine;
@@ -18,9 +19,11 @@ pub use header::{SessionHeader, SessionSummary};
 pub use intent::{IntentDocument, IntentKind, IntentState};
 pub use lease::{LeaseDocument, Predecessor};
 pub use namespace::{CopyState, NamespaceDocument, NamespaceKind};
+pub use parked::ParkedKeyDocument;
 pub use partition::{CopyTotals, PartitionDocument};
 pub use position::PositionDocument;
 pub use quarantine::QuarantineDocument;
 pub use session::{
-    METADATA_VERSION, Phase, PinnedComponent, SessionDocument, SwapDocument, UpgradeDocument,
+    METADATA_VERSION, Phase, PinnedComponent, ResyncDocument, SessionDocument, SwapDocument,
+    UpgradeDocument,
 };

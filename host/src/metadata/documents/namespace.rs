@@ -3,6 +3,7 @@
 use bson::RawDocumentBuf;
 use serde::{Deserialize, Serialize};
 
+use super::partition::is_false;
 use crate::model::{Namespace, event::CollectionUuid};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -56,6 +57,10 @@ pub struct NamespaceDocument {
     pub documents: i64,
     /// Uncompressed bytes of these documents.
     pub bytes: i64,
+    /// With the state `Pending`: the destination has the collection, and its partitions are compared. Since
+    /// metadata version 4.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub compare: bool,
 }
 
 impl NamespaceDocument {

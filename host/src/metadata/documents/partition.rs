@@ -3,6 +3,8 @@
 use bson::RawDocumentBuf;
 use serde::{Deserialize, Serialize};
 
+use crate::model::ClusterTime;
+
 /// Collection `copyPartitions`: `_id` ranges of collections. Named `partitions` before metadata version 3.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -27,10 +29,23 @@ pub struct PartitionDocument {
     pub bytes: i64,
     /// True if all documents of the range are durable on the destination.
     pub done: bool,
-    /// True from before the first insert until the range is done or the copy has stopped with every answer read.
-    /// Since metadata version 3; the migration to it sets it on all unfinished ranges.
+    /// True from before the first insert until the range is done: with `done` false, the range is in work.
+    /// Since metadata version 3.
     #[serde(default, skip_serializing_if = "is_false")]
     pub begun: bool,
+    /// The source's cluster time from which the range is read: all events of its keys up to this time were passed
+    /// over. Since metadata version 4.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub begun_at: Option<ClusterTime>,
+    /// The source's cluster time after the last read. Documents of the range may contain updates up to this time:
+    /// such updates are never applied as deltas. Absent where `exactAfter` of the position covers the reads.
+    /// Since metadata version 4.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub done_at: Option<ClusterTime>,
+    /// The destination has documents of the range: both sides are read, and only differences are written. Since
+    /// metadata version 4.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub compare: bool,
     /// The destination may hold more documents of the range than the source: `_id`s are compared before commit.
     /// Since metadata version 3.
     #[serde(default, skip_serializing_if = "is_false")]
@@ -41,7 +56,7 @@ pub struct PartitionDocument {
     clippy::trivially_copy_pass_by_ref,
     reason = "the signature that serde calls"
 )]
-fn is_false(flag: &bool) -> bool {
+pub(super) fn is_false(flag: &bool) -> bool {
     !flag
 }
 

@@ -79,6 +79,9 @@ pub struct SessionDocument {
     /// version 2.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub recopy: Vec<String>,
+    /// All resyncs, oldest first. Since metadata version 4.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub resyncs: Vec<ResyncDocument>,
     /// Settings that commit could not restore.
     #[serde(default)]
     pub not_restored: Vec<String>,
@@ -171,4 +174,20 @@ pub struct UpgradeDocument {
     pub paused_ms: Option<i64>,
     /// The way in which the old host left: a sentence for the operator, as `handed over`.
     pub outcome: String,
+}
+
+/// A comparison of all collections, after the oplog of the source had lost the position. Since metadata version 4.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ResyncDocument {
+    /// By the destination's clock.
+    pub at: bson::DateTime,
+    /// A sentence for the operator: the loss of the position.
+    pub reason: String,
+    /// The lost position.
+    pub from: ClusterTime,
+    /// The source's cluster time at which the catalog was read and the stream begins again.
+    pub to: ClusterTime,
+    /// True if all collections are compared and ready.
+    pub done: bool,
 }

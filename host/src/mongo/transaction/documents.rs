@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use bson::{Document, RawArrayBuf, RawDocumentBuf, doc, rawdoc};
+use bson::{Document, RawDocumentBuf, doc};
 use futures::TryStreamExt;
 use mongodb::{
     ClientSession, Database,
@@ -14,10 +14,7 @@ use serde::de::DeserializeOwned;
 use tokio::sync::{Mutex, OwnedMutexGuard};
 
 use super::{
-    super::{
-        Client, Error, retry,
-        write::{Command, MAX_COMMAND_BYTES, majority},
-    },
+    super::{Client, Error, retry, write::majority},
     change::Change,
     guarded_writer::GuardedWriter,
     guards::{Guard, GuardCounts, raise_term},
@@ -138,49 +135,11 @@ impl Documents {
         let build = || {
             let mut commands = Vec::with_capacity(changes.len());
             for change in changes {
-                self.append_commands(change, &mut commands)?;
+                change.append_commands(self.database.name(), &mut commands)?;
             }
             Ok(commands)
         };
         writer.commit(build).await
-    }
-
-    fn append_commands(&self, change: &Change, commands: &mut Vec<Command>) -> Result<(), Error> {
-        let mut push = |body| commands.push(Command::new(self.database.name(), body));
-        match change {
-            Change::Put {
-                collection,
-                id,
-                document,
-            } => {
-                let mut statements = RawArrayBuf::new();
-                let query = rawdoc! { "_id": id.as_str() };
-                statements.push(rawdoc! { "q": query, "u": document.clone(), "upsert": true });
-                push(rawdoc! { "update": *collection, "updates": statements });
-            }
-            Change::Insert {
-                collection,
-                documents,
-            } => {
-                for documents in in_commands(documents) {
-                    let mut array = RawArrayBuf::new();
-                    for document in documents {
-                        array.push(document.clone());
-                    }
-                    push(rawdoc! { "insert": collection.as_str(), "documents": array });
-                }
-            }
-            Change::Remove { collection, filter } => {
-                let mut statements = RawArrayBuf::new();
-                let query = RawDocumentBuf::try_from(filter)?;
-                statements.push(rawdoc! { "q": query, "limit": 0 });
-                push(rawdoc! { "delete": collection.as_str(), "deletes": statements });
-            }
-            Change::Command { database, body } => {
-                commands.push(Command::new(database, body.clone()));
-            }
-        }
-        Ok(())
     }
 
     /// Begins a transaction, after the previous transaction of this host.
@@ -248,23 +207,6 @@ impl Documents {
     }
 }
 
-/// Splits documents into portions that fit into an `insert` command.
-fn in_commands(documents: &[RawDocumentBuf]) -> Vec<&[RawDocumentBuf]> {
-    const FRAME: usize = 32;
-    let (mut portions, mut rest) = (Vec::new(), documents);
-    while !rest.is_empty() {
-        let mut bytes = 1_024;
-        let fitting = rest.iter().take_while(|document| {
-            bytes += document.as_bytes().len() + FRAME;
-            bytes < MAX_COMMAND_BYTES
-        });
-        let (portion, behind) = rest.split_at(fitting.count().max(1));
-        portions.push(portion);
-        rest = behind;
-    }
-    portions
-}
-
 impl Transaction {
     /// Changes the guard document; false if it is of another term.
     pub async fn touch(&mut self, guard: &Guard) -> Result<bool, Error> {
@@ -325,6 +267,18 @@ impl Transaction {
                     .upsert(true)
                     .session(&mut self.session)
                     .await?;
+            }
+            Change::PutMany {
+                collection,
+                documents,
+            } => {
+                for (id, document) in documents {
+                    named(collection)
+                        .replace_one(doc! { "_id": id }, document)
+                        .upsert(true)
+                        .session(&mut self.session)
+                        .await?;
+                }
             }
             Change::Insert { documents, .. } if documents.is_empty() => {}
             Change::Insert {

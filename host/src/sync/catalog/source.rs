@@ -64,6 +64,7 @@ impl CatalogEntry {
             copy_state: CopyState::Pending,
             documents: 0,
             bytes: 0,
+            compare: false,
         }
     }
 }

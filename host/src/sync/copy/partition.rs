@@ -91,6 +91,9 @@ fn between(namespace_id: &str, bounds: Vec<RawDocumentBuf>) -> Vec<PartitionDocu
             bytes: 0,
             done: false,
             begun: false,
+            begun_at: None,
+            done_at: None,
+            compare: false,
             suspect: false,
         })
         .collect()

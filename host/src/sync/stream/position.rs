@@ -122,7 +122,10 @@ impl StreamPosition {
         let Some(position) = self.document_at(self.safe.clone(), clean) else {
             return Ok(());
         };
-        self.context.store.put_position(&position).await?;
+        self.context
+            .store
+            .put_position(&position, Vec::new())
+            .await?;
         self.show_persisted(Some(&position));
         Ok(())
     }

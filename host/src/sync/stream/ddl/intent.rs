@@ -89,7 +89,7 @@ impl<'a> Intents<'a> {
     /// Persists the exact position before the event, unless an intent has been persisted with it.
     pub(super) async fn record_before(&mut self, context: &Context) -> Result<(), Error> {
         if let Some(before) = self.before.take() {
-            context.store.put_position(&before).await?;
+            context.store.put_position(&before, Vec::new()).await?;
         }
         Ok(())
     }
@@ -142,7 +142,10 @@ impl NewIntent<'_, '_> {
             document,
         } = self;
         let before = intents.before.take();
-        context.store.put_intent(&document, before.as_ref()).await?;
+        context
+            .store
+            .put_intent(&document, before.as_ref(), Vec::new())
+            .await?;
         intents.written.push(document);
         Ok(())
     }
