@@ -13,7 +13,7 @@ use utoipa::ToSchema;
 use super::chain::{self, PluginField, RemapField};
 use super::error::Refusal;
 use super::filter::{self, FilterField};
-use crate::model::options::{BuildIndexes, ClusterName};
+use crate::model::options::{BuildIndexes, ClusterName, OplogRollover};
 use crate::model::{ErrorName, StartOptions};
 
 /// Options of a sync. They cannot change after the sync has begun.
@@ -53,6 +53,8 @@ pub(super) struct StartRequest {
     namespace_remap: Option<Vec<RemapField>>,
     /// Components that transform every document, in this order.
     plugins: Option<Vec<PluginField>>,
+    /// Reaction to a position that the source's oplog no longer holds; resync if absent.
+    on_oplog_rollover: Option<OplogRolloverField>,
     /// Not supported in this release: absent, empty or false.
     #[schema(value_type = Option<Vec<FilterField>>)]
     copy_in_natural_order: Option<NaturalOrder>,
@@ -81,6 +83,13 @@ enum BuildIndexesField {
     ExcludeHashed,
     /// Not supported in this release.
     ExcludeHashedAfterCopy,
+}
+
+#[derive(Clone, Copy, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase", expecting = "a string")]
+enum OplogRolloverField {
+    Resync,
+    Stop,
 }
 
 /// `verification`: an object, or mongosync's older boolean.
@@ -181,6 +190,10 @@ impl StartRequest {
             document_filter: chain::document_filter(self.document_filter),
             namespace_remap: chain::namespace_remap(self.namespace_remap),
             plugins: chain::stages(self.plugins)?,
+            on_oplog_rollover: match self.on_oplog_rollover {
+                None | Some(OplogRolloverField::Resync) => OplogRollover::Resync,
+                Some(OplogRolloverField::Stop) => OplogRollover::Stop,
+            },
         })
     }
 

@@ -114,6 +114,23 @@ pub struct PluginOptions {
     pub on_error: OnError,
 }
 
+/// Reaction to a position that the source's oplog no longer holds.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum OplogRollover {
+    /// All collections are compared with the source, and differences are written.
+    #[default]
+    Resync,
+    /// The sync stops.
+    Stop,
+}
+
+impl OplogRollover {
+    fn is_default(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
 /// The options of a sync. Invariant: they do not change after the start.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -140,6 +157,9 @@ pub struct StartOptions {
     /// The chain, in order.
     #[serde(default)]
     pub plugins: Vec<PluginOptions>,
+    /// Reaction to a lost position. Releases before 0.4 stop.
+    #[serde(default, skip_serializing_if = "OplogRollover::is_default")]
+    pub on_oplog_rollover: OplogRollover,
 }
 
 impl StartOptions {
@@ -154,6 +174,7 @@ impl StartOptions {
             document_filter: None,
             namespace_remap: None,
             plugins: Vec::new(),
+            on_oplog_rollover: OplogRollover::default(),
         }
     }
 
@@ -180,6 +201,10 @@ impl StartOptions {
                 self.namespace_remap != other.namespace_remap,
             ),
             ("plugins", self.plugins != other.plugins),
+            (
+                "onOplogRollover",
+                self.on_oplog_rollover != other.on_oplog_rollover,
+            ),
         ]
         .into_iter()
         .filter_map(|(name, differs)| differs.then_some(name))

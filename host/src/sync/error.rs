@@ -14,6 +14,9 @@ pub enum Error {
     /// A failure of a cluster, or an invalid document of it. Transient errors were retried before.
     #[error(transparent)]
     Mongo(#[from] mongo::Error),
+    /// The source's oplog no longer holds the position of the stream, or the server does not find it there.
+    #[error(transparent)]
+    PositionLost(mongo::Error),
     /// A task of the work that panicked, or that the end of the runtime cancelled.
     #[error("a task of ours ended early: {0}")]
     Task(#[from] tokio::task::JoinError),
@@ -33,7 +36,7 @@ impl From<Error> for OperatorError {
     fn from(error: Error) -> Self {
         match error {
             Error::Operator(error) => error,
-            Error::Mongo(error) => error.into(),
+            Error::Mongo(error) | Error::PositionLost(error) => error.into(),
             Error::Task(_) | Error::Cancelled => {
                 Self::new(ErrorName::InternalError, error.to_string())
             }

@@ -8,6 +8,7 @@ mod apply_ops;
 mod boundary;
 mod budget;
 mod catalog;
+mod change_stream;
 mod commit;
 mod commit_time;
 mod context;

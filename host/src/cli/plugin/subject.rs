@@ -71,19 +71,13 @@ impl Subject {
 
     fn options(&self, config: &Value, on_error: OnError) -> StartOptions {
         StartOptions {
-            source: ClusterName::Cluster0,
-            destination: ClusterName::Cluster1,
-            include_namespaces: Vec::new(),
-            exclude_namespaces: Vec::new(),
-            build_indexes: Default::default(),
-            document_filter: None,
-            namespace_remap: None,
             plugins: vec![PluginOptions {
                 component: self.plugin.info.digest.clone(),
                 config: Json(config.clone()),
                 namespaces: Vec::new(),
                 on_error,
             }],
+            ..StartOptions::between(ClusterName::Cluster0, ClusterName::Cluster1)
         }
     }
 }

@@ -35,6 +35,8 @@ pub const CANNOT_BUILD_INDEX_KEYS: i32 = 201;
 pub const TRANSACTION_TOO_OLD: i32 = 225;
 pub const NOT_IMPLEMENTED: i32 = 238;
 pub const NO_SUCH_TRANSACTION: i32 = 251;
+pub const INVALID_RESUME_TOKEN: i32 = 260;
+pub const CHANGE_STREAM_FATAL_ERROR: i32 = 280;
 pub const CHANGE_STREAM_HISTORY_LOST: i32 = 286;
 pub const CANNOT_CONVERT_INDEX_TO_UNIQUE: i32 = 359;
 pub const COLLECTION_UUID_MISMATCH: i32 = 361;
@@ -159,6 +161,15 @@ const TRANSIENT: [&[i32]; 9] = [
         CURSOR_KILLED,
     ],
     &NOT_AT_TIME,
+];
+
+/// Answers to a change stream whose position the server cannot go on from: the oplog no longer holds it, or the
+/// server does not find or read the token.
+pub const POSITION_LOST: [i32; 4] = [
+    CAPPED_POSITION_LOST,
+    INVALID_RESUME_TOKEN,
+    CHANGE_STREAM_FATAL_ERROR,
+    CHANGE_STREAM_HISTORY_LOST,
 ];
 
 /// Snapshots that the server no longer keeps, or that are older than a change of the collection's catalog entry.

@@ -169,6 +169,12 @@ impl Error {
         }
     }
 
+    /// True for the answer to a change stream whose position is lost.
+    pub fn is_position_lost(&self) -> bool {
+        self.code()
+            .is_some_and(|code| code::POSITION_LOST.contains(&code))
+    }
+
     /// Adds the command's name and the collection to the error of a refused command. An error that
     /// tells a collection's location is left unchanged: callers go on with it.
     pub(in crate::mongo) fn of_command(self, what: &str, namespace: &str) -> Self {

@@ -3,7 +3,7 @@
 use super::code;
 
 /// Codes of refused documents and indexes: the server's name, and the meaning.
-const MEANINGS: [(i32, &str, &str); 25] = [
+const MEANINGS: [(i32, &str, &str); 27] = [
     (
         code::BAD_VALUE,
         "BadValue",
@@ -128,6 +128,16 @@ const MEANINGS: [(i32, &str, &str); 25] = [
         code::UPSERTED_DOCUMENT_TOO_LARGE,
         "",
         "a document is larger than the server stores",
+    ),
+    (
+        code::INVALID_RESUME_TOKEN,
+        "InvalidResumeToken",
+        "the server does not read the change stream's position",
+    ),
+    (
+        code::CHANGE_STREAM_FATAL_ERROR,
+        "ChangeStreamFatalError",
+        "the change stream cannot go on from its position",
     ),
 ];
 

@@ -32,9 +32,10 @@ impl From<&Error> for OperatorError {
 
 fn name_and_remedy(error: &Error) -> (ErrorName, &'static str) {
     match error.code() {
-        Some(code::CHANGE_STREAM_HISTORY_LOST | code::CAPPED_POSITION_LOST) => (
+        _ if error.is_position_lost() => (
             ErrorName::OplogRolledOver,
-            "The source's oplog no longer holds the position of the sync, so changes are lost. \
+            "The source's oplog no longer holds the position of the sync, and the sync was started with \
+             onOplogRollover \"stop\". \
              Drop the destination's data and the database mongosync_internal_tidegate, enlarge the source's oplog, \
              and start again.",
         ),

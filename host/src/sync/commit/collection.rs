@@ -3,9 +3,8 @@
 
 use std::collections::BTreeSet;
 
-use bson::{RawDocument, RawDocumentBuf, raw::CStr, rawdoc};
+use bson::{RawDocument, RawDocumentBuf, rawdoc};
 
-use super::difference;
 use crate::{
     metadata::NamespaceKind,
     model::{ErrorKind, ErrorName, OperatorError, options::BuildIndexes},
@@ -18,7 +17,10 @@ use crate::{
             options::{self, is_on},
         },
         index_build,
-        restore::relaxation::{self, relaxed_index, with_collation},
+        restore::{
+            difference,
+            relaxation::{self, relaxed_index, with_collation},
+        },
     },
 };
 
@@ -108,23 +110,16 @@ impl<'a> CollectionRestoration<'a> {
     /// Corrects the options that `collMod` can change: a late `collMod` of earlier work may have
     /// changed them.
     async fn restore_options(&self) -> Result<(), Error> {
-        let wanted = &self.entry.options;
+        let changes = difference::changes(&self.entry.options, &self.options().await?)?;
+        if changes.is_empty() {
+            return Ok(());
+        }
         let mut command = rawdoc! { "collMod": self.name() };
-        let mut changes = false;
-        for option in difference::options(wanted, &self.options().await?)? {
-            let Some(absent) = difference::when_absent(&option) else {
-                continue;
-            };
-            match wanted.get(&option).map_err(mongo::Error::Bson)? {
-                Some(wanted) => command.append(key(&option)?, wanted),
-                None => command.append(key(&option)?, absent),
-            }
-            changes = true;
+        for change in &changes {
+            let (option, value) = change.map_err(mongo::Error::Bson)?;
+            command.append(option, value);
         }
-        if changes {
-            self.run(command).await?;
-        }
-        Ok(())
+        self.run(command).await
     }
 
     /// The options on the destination.
@@ -305,10 +300,6 @@ impl<'a> CollectionRestoration<'a> {
 
 fn index_name(index: &RawDocument) -> String {
     format!("index {}", index.get_str("name").unwrap_or_default())
-}
-
-fn key(name: &str) -> Result<&CStr, mongo::Error> {
-    <&CStr>::try_from(name).map_err(mongo::Error::Bson)
 }
 
 fn stopped(error: &Error) -> Error {

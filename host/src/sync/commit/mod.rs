@@ -8,7 +8,6 @@
 //! it again.
 
 mod collection;
-mod difference;
 mod view;
 
 use std::collections::HashMap;

@@ -6,7 +6,7 @@
 
 use std::{ops::Range, sync::Arc, time::Duration};
 
-use bson::{RawArrayBuf, RawDocumentBuf, rawdoc};
+use bson::{RawArrayBuf, RawDocumentBuf};
 use tokio_util::task::AbortOnDropHandle;
 
 use super::Error;
@@ -16,7 +16,10 @@ use crate::{
         raw::{self, Malformed, range_in},
     },
     mongo::{self, Client, FailureRun, Moment, RawCursor, RawReply, outage},
-    sync::status::Status,
+    sync::{
+        change_stream::{self, StreamBegin},
+        status::Status,
+    },
 };
 
 /// The most events in a reply: enough for large commands of the appliers.
@@ -45,6 +48,8 @@ pub(super) struct StreamReader {
     pause: Duration,
     /// The time for the next answer.
     bound: Duration,
+    /// A cursor has lost its place, and no later cursor has answered yet.
+    lost: bool,
 }
 
 /// The outcome of a request, with the cursor if it can be used again.
@@ -85,6 +90,7 @@ impl StreamReader {
             question: None,
             pause: Duration::ZERO,
             bound: ANSWER,
+            lost: false,
         }
     }
 
@@ -93,7 +99,7 @@ impl StreamReader {
     /// Cancel safe: a dropped call loses no batch.
     ///
     /// # Errors
-    /// [`mongo::Error::Outage`] at the deadline; an error that is not transient.
+    /// [`mongo::Error::Outage`] at the deadline; [`Error::PositionLost`]; an error that is not transient.
     pub(super) async fn next(&mut self) -> Result<StreamBatch, Error> {
         loop {
             let question = match self.question.take() {
@@ -113,6 +119,7 @@ impl StreamReader {
                 Ok(reply) => {
                     self.cursor = cursor;
                     (self.pause, self.bound) = (Duration::ZERO, ANSWER);
+                    self.lost &= opened;
                     let batch = self.batch(reply)?;
                     if opened && batch.is_empty() {
                         self.failures.answered();
@@ -127,6 +134,12 @@ impl StreamReader {
                     }
                     self.pause = self.failures.failed(begun, Some(bound), error)?;
                 }
+                // The oplog may still hold the position that an open cursor has lost.
+                Err(error) if error.is_position_lost() && !opened && !self.lost => {
+                    tracing::info!(error = %error, "the change stream is opened again");
+                    self.lost = true;
+                }
+                Err(error) if error.is_position_lost() => return Err(Error::PositionLost(error)),
                 Err(error) => return Err(error.into()),
             }
         }
@@ -188,28 +201,13 @@ impl StreamReader {
     }
 
     fn command(&self) -> RawDocumentBuf {
-        let mut stage = rawdoc! {
-            "allChangesForCluster": true,
-            "showExpandedEvents": true,
-            "showRawUpdateDescription": true,
+        let begin = match &self.position {
+            Some(position) => StreamBegin::After(position),
+            None => StreamBegin::At(self.start_time),
         };
-        match &self.position {
-            Some(position) => {
-                stage.append(bson::cstr!("resumeAfter"), position.resume_token.clone())
-            }
-            None => stage.append(
-                bson::cstr!("startAtOperationTime"),
-                bson::Timestamp::from(self.start_time),
-            ),
-        }
         let mut pipeline = RawArrayBuf::new();
-        pipeline.push(rawdoc! { "$changeStream": stage });
-        rawdoc! {
-            "aggregate": 1,
-            "pipeline": pipeline,
-            "cursor": { "batchSize": i64::from(BATCH_EVENTS) },
-            "readConcern": { "level": "majority" },
-        }
+        pipeline.push(change_stream::stage(begin));
+        change_stream::command(pipeline, BATCH_EVENTS)
     }
 }
 

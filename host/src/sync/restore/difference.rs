@@ -2,15 +2,13 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use bson::{RawBson, RawBsonRef, RawDocument, RawDocumentBuf, rawdoc};
+use bson::{RawBson, RawBsonRef, RawDocument, RawDocumentBuf, raw::CStr, rawdoc};
 
-use crate::{
-    mongo,
-    sync::{Error, restore::relaxation::relaxed_index},
-};
+use super::relaxation::relaxed_index;
+use crate::{mongo, sync::Error};
 
 /// The names of the options in which two collections differ.
-pub(super) fn options(a: &RawDocument, b: &RawDocument) -> Result<BTreeSet<String>, Error> {
+pub(crate) fn options(a: &RawDocument, b: &RawDocument) -> Result<BTreeSet<String>, Error> {
     let mut names = BTreeSet::new();
     for (one, other) in [(a, b), (b, a)] {
         for option in one {
@@ -33,9 +31,26 @@ fn is_default(option: &str, value: RawBsonRef<'_>) -> bool {
     )
 }
 
+/// The options of a `collMod` that brings a collection from `found` to `wanted`; empty if none
+/// differs that `collMod` can change.
+pub(crate) fn changes(wanted: &RawDocument, found: &RawDocument) -> Result<RawDocumentBuf, Error> {
+    let mut changes = RawDocumentBuf::new();
+    for option in options(wanted, found)? {
+        let Some(absent) = when_absent(&option) else {
+            continue;
+        };
+        let name = <&CStr>::try_from(option.as_str()).map_err(mongo::Error::Bson)?;
+        match wanted.get(&option).map_err(mongo::Error::Bson)? {
+            Some(value) => changes.append(name, value),
+            None => changes.append(name, absent),
+        }
+    }
+    Ok(changes)
+}
+
 /// The `collMod` value that stands for a missing option; `None` for options that `collMod` cannot
 /// change (MongoDB manual, "collMod").
-pub(super) fn when_absent(option: &str) -> Option<RawBson> {
+fn when_absent(option: &str) -> Option<RawBson> {
     Some(match option {
         "validator" => rawdoc! {}.into(),
         "validationLevel" => "strict".into(),
@@ -47,7 +62,7 @@ pub(super) fn when_absent(option: &str) -> Option<RawBson> {
 }
 
 /// Whether two index specifications differ only in relaxed settings and in the order of options.
-pub(super) fn is_same_but_relaxed(a: &RawDocument, b: &RawDocument) -> bool {
+pub(crate) fn is_same_but_relaxed(a: &RawDocument, b: &RawDocument) -> bool {
     let fields = |index| {
         let mut fields = fields(&relaxed_index(index).ok()?)?;
         fields.remove("expireAfterSeconds");
@@ -57,7 +72,7 @@ pub(super) fn is_same_but_relaxed(a: &RawDocument, b: &RawDocument) -> bool {
 }
 
 /// Whether two index specifications are equivalent.
-pub(super) fn is_same_index(a: &RawDocument, b: &RawDocument) -> bool {
+pub(crate) fn is_same_index(a: &RawDocument, b: &RawDocument) -> bool {
     matches!((fields(a), fields(b)), (Some(a), Some(b)) if a == b)
 }
 
@@ -85,7 +100,7 @@ fn fields(index: &RawDocument) -> Option<BTreeMap<String, RawBson>> {
 }
 
 /// The differences of a collection's indexes from the source's, by index name.
-pub(super) fn indexes(
+pub(crate) fn indexes(
     wanted: &[RawDocumentBuf],
     found: &[RawDocumentBuf],
 ) -> BTreeMap<String, &'static str> {
