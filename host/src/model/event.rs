@@ -148,6 +148,21 @@ impl<'a> ChangeEvent<'a> {
         Ok(())
     }
 
+    /// The document after an insert or a replace, or the description of an update.
+    pub fn body(&self) -> Option<&'a [u8]> {
+        match self.op_type {
+            OpType::Insert | OpType::Replace => self.full_document,
+            OpType::Update => self.update_description,
+            _ => None,
+        }
+    }
+
+    /// True for a change that came without its document, which is too large for an event. The document is looked
+    /// up.
+    pub fn is_oversize(&self) -> bool {
+        self.op_type.is_crud() && self.op_type != OpType::Delete && self.body().is_none()
+    }
+
     /// The new name in a rename's description: database and collection.
     ///
     /// # Errors
@@ -194,6 +209,25 @@ mod tests {
         );
         assert_eq!(event.document_id.unwrap().0, raw::kind::STRING);
         assert!(event.full_document.is_none() && event.update_description.is_some());
+    }
+
+    #[test]
+    fn a_change_without_its_document_is_oversize() {
+        let event = |operation: &str| {
+            let document = rawdoc! { "_id": { "_data": "82" }, "operationType": operation, "rawUpdateDescription": {} };
+            ChangeEvent::parse(document.as_bytes())
+                .unwrap()
+                .is_oversize()
+        };
+        for (operation, is_oversize) in [
+            ("insert", true),
+            ("replace", true),
+            ("update", false),
+            ("delete", false),
+            ("drop", false),
+        ] {
+            assert_eq!(event(operation), is_oversize, "{operation}");
+        }
     }
 
     #[test]

@@ -47,6 +47,8 @@ pub struct Progress {
     pub collections: Vec<CollectionProgress>,
     /// Documents in quarantine.
     pub quarantined: u64,
+    /// Change events of this process that came without their documents, which were looked up.
+    pub oversize_events: u64,
     /// Durations of this process's transactions of change events on the destination.
     pub apply_latency: LatencyHistogram,
     /// Plugins of the chain, in order; empty while no work runs.

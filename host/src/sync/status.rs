@@ -75,6 +75,7 @@ pub struct Status {
     index_collections_total: AtomicU64,
     events_applied: AtomicU64,
     events_shown: AtomicU64,
+    oversize_events: AtomicU64,
     /// Copied documents, as the previous host has persisted them.
     documents_before: AtomicU64,
     bytes_before: AtomicU64,
@@ -241,6 +242,16 @@ impl Status {
     /// Counts applied events.
     pub fn add_events_applied(&self, events: u64) {
         self.events_applied.fetch_add(events, Relaxed);
+    }
+
+    /// Counts change events that came without their documents.
+    pub fn add_oversize_events(&self, events: u64) {
+        self.oversize_events.fetch_add(events, Relaxed);
+    }
+
+    /// Change events that came without their documents, of this process.
+    pub fn oversize_events(&self) -> u64 {
+        self.oversize_events.load(Relaxed)
     }
 
     /// Counts a transaction of change events that the destination has committed, with its duration.

@@ -97,6 +97,13 @@ const QUARANTINED: Family<Gauge, 0> = Family::new(
     [],
 );
 
+const OVERSIZE_EVENTS: Family<Counter, 0> = Family::new(
+    "tidegate_oversize_events",
+    Unit::One,
+    "Change events that came without their documents, which were looked up",
+    [],
+);
+
 const WARNINGS: Family<Gauge, 0> = Family::new(
     "tidegate_warnings",
     Unit::One,
@@ -132,6 +139,7 @@ fn expose_work(progress: &Progress, exposition: &mut Exposition) {
     exposition.add(&COPY_ESTIMATE, [], estimate);
     exposition.add(&COPIED_DOCUMENTS, [], copy.copied_documents);
     exposition.add(&QUARANTINED, [], progress.quarantined);
+    exposition.add(&OVERSIZE_EVENTS, [], progress.oversize_events);
     exposition.add(&WARNINGS, [], progress.warnings.len() as u64);
     exposition.add(&APPLY_DURATION, [], progress.apply_latency.clone());
 }

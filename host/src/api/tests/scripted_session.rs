@@ -244,6 +244,7 @@ fn sample_progress(state: State) -> Progress {
             bytes: 694,
         }],
         quarantined: 5,
+        oversize_events: 6,
         apply_latency: sample_latency(300),
         plugins: vec![
             sample_stage("field-mask", 100),

@@ -47,6 +47,8 @@ pub const BSON_OBJECT_TOO_LARGE: i32 = 10334;
 pub const DUPLICATE_KEY: i32 = 11000;
 pub const DATABASE_DIFFER_CASE: i32 = 13297;
 pub const OUT_OF_DISK_SPACE: i32 = 14031;
+/// A string of more than 16 MiB in an aggregation.
+pub const STRING_TOO_LARGE: i32 = 16493;
 pub const UPDATED_DOCUMENT_TOO_LARGE: i32 = 17419;
 pub const UPSERTED_DOCUMENT_TOO_LARGE: i32 = 17420;
 pub const IDL_UNKNOWN_FIELD: i32 = 40415;

@@ -76,6 +76,15 @@ impl DriverError {
         matches!(self.0.kind.as_ref(), ErrorKind::ServerSelection { .. })
     }
 
+    /// True if an open connection has ended.
+    pub(super) fn is_cut_connection(&self) -> bool {
+        use std::io::ErrorKind as Io;
+        matches!(self.0.kind.as_ref(), ErrorKind::Io(error) if matches!(
+            error.kind(),
+            Io::UnexpectedEof | Io::ConnectionReset | Io::ConnectionAborted | Io::BrokenPipe
+        ))
+    }
+
     /// True for faults of the network and for elections.
     pub(super) fn is_network(&self) -> bool {
         matches!(

@@ -175,6 +175,11 @@ impl Error {
             .is_some_and(|code| code::POSITION_LOST.contains(&code))
     }
 
+    /// True if the server has closed the connection before it answered.
+    pub fn is_cut_connection(&self) -> bool {
+        matches!(self, Self::Driver(error) if error.is_cut_connection())
+    }
+
     /// Adds the command's name and the collection to the error of a refused command. An error that
     /// tells a collection's location is left unchanged: callers go on with it.
     pub(in crate::mongo) fn of_command(self, what: &str, namespace: &str) -> Self {

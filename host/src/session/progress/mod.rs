@@ -82,6 +82,7 @@ pub(crate) fn unknown(id: &str) -> Progress {
         coordinator_id: id.to_owned(),
         collections: Vec::new(),
         quarantined: 0,
+        oversize_events: 0,
         apply_latency: LatencyHistogram::default(),
         plugins: Vec::new(),
         feature_set: FeatureSetProgress::default(),
@@ -122,6 +123,7 @@ pub(crate) fn of(active: &ActiveSync, monitor: &Monitor) -> Progress {
         coordinator_id: id.clone(),
         collections: status.collections(),
         quarantined: status.quarantined(),
+        oversize_events: status.oversize_events(),
         apply_latency: status.apply_latency(),
         plugins: active
             .configured()

@@ -253,11 +253,15 @@ fn has_ambiguous_key(part: &RoundPart, events: &[&EventRef]) -> Result<bool, Err
 }
 
 /// Splits events whose order matters into runs, each of which can be one fold: inserts come before
-/// changes of documents, since only a delete frees an `_id` or a place.
+/// changes of documents, since only a delete frees an `_id` or a place. An oversize event is a run of its own:
+/// look-ups are written after everything else of a run.
 fn runs<'e>(events: &[&'e EventRef]) -> Vec<Vec<&'e EventRef>> {
     let is = |event: &EventRef, op_type| event.op_type == op_type;
     let mut runs = Vec::new();
-    for run in events.chunk_by(|a, b| is(a, OpType::Delete) == is(b, OpType::Delete)) {
+    let are_one_run = |a: &&EventRef, b: &&EventRef| {
+        is(a, OpType::Delete) == is(b, OpType::Delete) && !a.is_oversize() && !b.is_oversize()
+    };
+    for run in events.chunk_by(are_one_run) {
         let (inserts, others): (Vec<_>, Vec<_>) = run
             .iter()
             .copied()

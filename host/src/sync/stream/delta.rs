@@ -41,6 +41,8 @@ pub(super) struct Paths {
 /// The most bytes of paths, relative to the bytes of the difference. More means that long names of
 /// documents are repeated many times.
 const PATHS_PER_DIFFERENCE: usize = 4;
+/// The most bytes of paths. An oplog entry of 16 MiB still fits into a command, and not four times.
+const MAX_PATHS: usize = 4 << 20;
 
 impl<'a> Delta<'a> {
     /// Reads a raw update description, `{$v: 2, diff: {…}}`; `None` if only a look-up gives the
@@ -69,7 +71,7 @@ impl<'a> Delta<'a> {
     fn by_paths(description: &'a [u8], difference: &'a [u8]) -> Result<Self, Malformed> {
         let mut paths = Paths::default();
         let is_whole = paths.add(difference, 0)?;
-        let is_short = paths.bytes <= PATHS_PER_DIFFERENCE * difference.len();
+        let is_short = paths.bytes <= MAX_PATHS.min(PATHS_PER_DIFFERENCE * difference.len());
         if is_whole && is_short && (paths.sets || paths.unsets) {
             return Ok(Self::Paths { difference, paths });
         }

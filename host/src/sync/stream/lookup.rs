@@ -32,6 +32,8 @@ const CHUNK_BYTES: usize = 4 << 20;
 const MAX_CHUNK: usize = 1_000;
 /// Small enough for the largest documents, until their size is known.
 const FIRST_CHUNK: usize = 8;
+/// The most bytes of `_id`s in a look-up: a part of the 16 MiB of a command, and no limit for a single `_id`.
+const MAX_ID_BYTES: usize = 8 << 20;
 
 /// The outcome of a look-up: its time, if it is known, and its share of the memory budget, to be
 /// kept until the documents are written.
@@ -111,8 +113,11 @@ impl LookUpReader {
         let first = entries.first().map(|entry| is_strict(entry));
         debug_assert!(entries.iter().all(|entry| first == Some(is_strict(entry))));
         let mut share = self.budget.reserve().await;
-        let ids = entries.iter().take(self.chunk);
-        let ids: Vec<_> = ids.map(|entry| (entry.id_kind, entry.id)).collect();
+        let ids: Vec<_> = entries
+            .iter()
+            .take(self.fitting(entries))
+            .map(|entry| (entry.id_kind, entry.id))
+            .collect();
         let reply = self.find(tracked, &ids, at_least).await?;
         if let Some(reply) = &reply.reply {
             share.keep(reply.bytes().len());
@@ -143,6 +148,16 @@ impl LookUpReader {
             time: reply.time,
             _share: share,
         })
+    }
+
+    /// The number of `entries` for the next look-up; at least 1.
+    fn fitting(&self, entries: &[&mut PendingDocument<'_>]) -> usize {
+        let mut bytes = 0;
+        let fitting = entries.iter().take(self.chunk).take_while(|entry| {
+            bytes += entry.id.len();
+            bytes <= MAX_ID_BYTES
+        });
+        fitting.count().max(1)
     }
 
     fn adapt(&mut self, bytes: usize) {

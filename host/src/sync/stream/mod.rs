@@ -22,6 +22,7 @@
 mod applier;
 mod appliers;
 mod batch_writer;
+mod caution;
 mod ddl;
 mod delta;
 mod event_application;

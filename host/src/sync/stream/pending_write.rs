@@ -117,12 +117,18 @@ impl<'a> PendingWrite<'a> {
     }
 
     /// Adds the next event of the document.
-    fn fold(&mut self, op_type: OpType, body: &'a [u8], may_be_delta: bool) -> Result<(), Error> {
-        match op_type {
-            OpType::Insert | OpType::Replace => self.put(op_type, body),
-            OpType::Delete if self.is_look_up() => {}
-            OpType::Delete => *self = Self::Delete,
-            _ => match may_be_delta.then(|| Delta::of(body)).transpose()?.flatten() {
+    fn fold(
+        &mut self,
+        op_type: OpType,
+        body: Option<&'a [u8]>,
+        may_be_delta: bool,
+    ) -> Result<(), Error> {
+        match (op_type, body) {
+            (OpType::Delete, _) if self.is_look_up() => {}
+            (OpType::Delete, _) => *self = Self::Delete,
+            (_, None) => *self = Self::LookUp,
+            (OpType::Insert | OpType::Replace, Some(document)) => self.put(op_type, document),
+            (_, Some(body)) => match may_be_delta.then(|| Delta::of(body)).transpose()?.flatten() {
                 Some(delta) if delta.is_empty() => {}
                 Some(delta) => self.push(delta),
                 None => *self = Self::LookUp,

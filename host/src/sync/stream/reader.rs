@@ -9,7 +9,10 @@ use std::{ops::Range, sync::Arc, time::Duration};
 use bson::{RawArrayBuf, RawDocumentBuf};
 use tokio_util::task::AbortOnDropHandle;
 
-use super::Error;
+use super::{
+    Error,
+    caution::{self, Caution},
+};
 use crate::{
     model::{
         ClusterTime, ErrorKind, Position,
@@ -21,9 +24,6 @@ use crate::{
         status::Status,
     },
 };
-
-/// The most events in a reply: enough for large commands of the appliers.
-const BATCH_EVENTS: u32 = 8_000;
 
 /// The time that the server waits for an event, before it answers with its newest position alone.
 const AWAIT: Duration = Duration::from_millis(500);
@@ -50,6 +50,7 @@ pub(super) struct StreamReader {
     bound: Duration,
     /// A cursor has lost its place, and no later cursor has answered yet.
     lost: bool,
+    caution: Caution,
 }
 
 /// The outcome of a request, with the cursor if it can be used again.
@@ -91,6 +92,7 @@ impl StreamReader {
             pause: Duration::ZERO,
             bound: ANSWER,
             lost: false,
+            caution: Caution::default(),
         }
     }
 
@@ -126,14 +128,17 @@ impl StreamReader {
                     } else {
                         self.failures.succeeded();
                     }
+                    self.relax(&batch)?;
                     return Ok(batch);
                 }
                 Err(error) if error.kind() == ErrorKind::Transient => {
+                    self.caution.rise_after(&error);
                     if matches!(error, mongo::Error::NoAnswer(_)) {
                         self.bound *= 2;
                     }
                     self.pause = self.failures.failed(begun, Some(bound), error)?;
                 }
+                Err(error) if self.caution.rise_after(&error) => {}
                 // The oplog may still hold the position that an open cursor has lost.
                 Err(error) if error.is_position_lost() && !opened && !self.lost => {
                     tracing::info!(error = %error, "the change stream is opened again");
@@ -143,6 +148,19 @@ impl StreamReader {
                 Err(error) => return Err(error.into()),
             }
         }
+    }
+
+    /// Counts oversize events of `batch`, and drops the cursor where the stream can be opened less cautiously.
+    fn relax(&mut self, batch: &StreamBatch) -> Result<(), Error> {
+        let mut oversize = 0;
+        if self.caution.leaves_out_documents() {
+            oversize = caution::count_oversize(batch.events()?)?;
+            self.status.add_oversize_events(oversize);
+        }
+        if self.caution.relax(oversize) {
+            self.cursor = None;
+        }
+        Ok(())
     }
 
     fn batch(&mut self, reply: RawReply) -> Result<StreamBatch, mongo::Error> {
@@ -166,6 +184,7 @@ impl StreamReader {
     /// Requests the next batch, from a new cursor if the previous cursor has broken.
     fn ask(&mut self) -> AbortOnDropHandle<Answer> {
         let (admin, command) = (self.source.database("admin"), self.command());
+        let batch_size = self.caution.batch_size();
         let (pause, bound) = (self.pause, self.bound.min(self.failures.remaining()));
         let mut cursor = self.cursor.take();
         let status = self.status.clone();
@@ -177,7 +196,7 @@ impl StreamReader {
             let asked = tokio::time::timeout(bound, async {
                 let mut open = match cursor.take() {
                     Some(open) => open,
-                    None => RawCursor::tail(&admin, command, BATCH_EVENTS, AWAIT).await?,
+                    None => RawCursor::tail(&admin, command, batch_size, AWAIT).await?,
                 };
                 let reply = open.next().await?.ok_or(mongo::Error::CursorEnded)?;
                 Ok((open, reply))
@@ -207,7 +226,8 @@ impl StreamReader {
         };
         let mut pipeline = RawArrayBuf::new();
         pipeline.push(change_stream::stage(begin));
-        change_stream::command(pipeline, BATCH_EVENTS)
+        self.caution.append_stage(&mut pipeline);
+        change_stream::command(pipeline, self.caution.batch_size())
     }
 }
 

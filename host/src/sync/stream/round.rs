@@ -33,8 +33,15 @@ pub(super) struct EventRef {
     /// The BSON type of the document's `_id`.
     pub(super) id_kind: u8,
     id: Range<usize>,
-    /// The full document, or the update description of an update.
-    body: Range<usize>,
+    /// The full document, or the update description of an update; `None` for a delete and for an oversize event.
+    body: Option<Range<usize>>,
+}
+
+impl EventRef {
+    /// Whether its document is missing, and is looked up.
+    pub(super) fn is_oversize(&self) -> bool {
+        self.body.is_none() && self.op_type != OpType::Delete
+    }
 }
 
 /// The events of one applier in a round, in the order of the stream.
@@ -80,22 +87,13 @@ impl RoundBuilder {
     ) -> Result<(), Error> {
         let bytes = self.batch.bytes();
         let (id_kind, id) = event.document_id.ok_or(Malformed)?;
-        let body = match event.op_type {
-            OpType::Update => event.update_description.ok_or(Malformed)?,
-            OpType::Insert | OpType::Replace => event.full_document.ok_or(Malformed)?,
-            _ => &[],
-        };
         let place = EventRef {
             op_type: event.op_type,
             time: event.cluster_time,
             tracked: tracked.clone(),
             id_kind,
             id: range_in(bytes, id),
-            body: if body.is_empty() {
-                0..0
-            } else {
-                range_in(bytes, body)
-            },
+            body: event.body().map(|body| range_in(bytes, body)),
         };
         let applier = applier_of(
             tracked,
@@ -125,9 +123,13 @@ impl RoundPart {
         Ok((event.id_kind, self.slice(&event.id)?))
     }
 
-    /// The full document, or the update description of an update.
-    pub(super) fn body(&self, event: &EventRef) -> Result<&[u8], Error> {
-        self.slice(&event.body)
+    /// The full document, or the update description of an update; `None` for a delete and for an oversize event.
+    pub(super) fn body(&self, event: &EventRef) -> Result<Option<&[u8]>, Error> {
+        event
+            .body
+            .as_ref()
+            .map(|range| self.slice(range))
+            .transpose()
     }
 
     fn slice(&self, range: &Range<usize>) -> Result<&[u8], Error> {
