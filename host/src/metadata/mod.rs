@@ -11,6 +11,7 @@
 //! - A namespace's document is written after its DDL, and the intent of the DDL before it.
 
 mod collections;
+mod comparison;
 mod components;
 mod copies;
 mod documents;

@@ -204,10 +204,14 @@ impl Store {
         self.commit(changes).await
     }
 
-    /// Writes the session.
-    pub async fn put_session(&self, session: &SessionDocument) -> Result<(), Error> {
-        self.commit(vec![self.put(SESSION, &session.id, session)?])
-            .await
+    /// Writes the session, in one transaction with other changes.
+    pub async fn put_session(
+        &self,
+        session: &SessionDocument,
+        mut more: Vec<Change>,
+    ) -> Result<(), Error> {
+        more.push(self.put(SESSION, &session.id, session)?);
+        self.commit(more).await
     }
 
     /// Writes a namespace.
@@ -244,6 +248,17 @@ impl Store {
     /// The change that writes a namespace.
     pub fn namespace_change(&self, namespace: &NamespaceDocument) -> Result<Change, Error> {
         self.put(NAMESPACES, &namespace.id, namespace)
+    }
+
+    /// The change that writes namespaces.
+    pub fn namespaces_change(&self, namespaces: &[NamespaceDocument]) -> Result<Change, Error> {
+        let documents = namespaces
+            .iter()
+            .map(|namespace| Ok((namespace.id.clone(), self.stamped(namespace)?)));
+        Ok(Change::PutMany {
+            collection: NAMESPACES,
+            documents: documents.collect::<Result<_, Error>>()?,
+        })
     }
 
     /// The change that writes a partition.

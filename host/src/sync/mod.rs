@@ -21,6 +21,7 @@ mod plan;
 mod quarantine;
 mod record;
 mod restore;
+mod resync;
 mod status;
 mod stream;
 mod transformation;

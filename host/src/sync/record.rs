@@ -4,7 +4,7 @@ use tokio::sync::{Mutex, watch};
 
 use crate::{
     metadata::{self, SessionDocument},
-    mongo,
+    mongo::{self, Change},
 };
 
 /// The session document. Every change is durable before it is visible.
@@ -44,10 +44,19 @@ impl Record {
         &self,
         change: impl FnOnce(&mut SessionDocument),
     ) -> Result<(), mongo::Error> {
+        self.update_with(change, Vec::new()).await
+    }
+
+    /// Like [`Self::update`], in one transaction with other changes.
+    pub async fn update_with(
+        &self,
+        change: impl FnOnce(&mut SessionDocument),
+        more: Vec<Change>,
+    ) -> Result<(), mongo::Error> {
         let _writing = self.writing.lock().await;
         let mut changed = self.get();
         change(&mut changed);
-        self.store.put_session(&changed).await?;
+        self.store.put_session(&changed, more).await?;
         self.document.send_replace(changed);
         Ok(())
     }

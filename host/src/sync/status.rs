@@ -35,6 +35,8 @@ pub enum Activity {
     ChangeEventApplication,
     /// Copies collections again after a swap with other answers.
     Recopy,
+    /// Brings the destination's catalog to the source's, after the position was lost.
+    Resync,
     /// Applies change events up to the commit time.
     WaitingForCommit,
     /// Restores unique, TTL, hidden and capped settings, after the last event.
@@ -53,6 +55,7 @@ impl Activity {
             Self::IndexBuild => Some("index building"),
             Self::ChangeEventApplication => Some("change event application"),
             Self::Recopy => Some("copying collections again"),
+            Self::Resync => Some("resync: comparing collections"),
             Self::WaitingForCommit => Some("waiting for commit to complete"),
             Self::Restoring => Some("restoring unique, TTL, hidden and capped settings"),
             Self::Committed => Some("commit completed"),

@@ -15,11 +15,11 @@ use super::{
     copy::{self, invalidation},
     index_build,
     quarantine::Quarantine,
-    stream,
+    resync, stream,
 };
 use crate::{
     metadata::Phase,
-    model::{ClusterTime, State},
+    model::{ClusterTime, State, options::OplogRollover},
     mongo::{Cluster, Destination, code},
     observe::failpoint,
     plugin::{Chain, Router},
@@ -195,16 +195,22 @@ async fn restore(context: &Context, record: &Record) -> Result<(), Error> {
 
 /// Applies change events. If a late rename of earlier work has taken a collection's name away, or
 /// has given it a name that another collection needs, the stream starts again, which corrects the
-/// names.
+/// names. A lost position is regained by a resync.
 async fn stream(
     context: &Arc<Context>,
     start_time: ClusterTime,
     commit_time: watch::Receiver<Option<ClusterTime>>,
     requests: &mut mpsc::Receiver<WorkRequest>,
 ) -> Result<stream::StreamEnd, Error> {
+    let mut resyncs = resync::Resyncs::default();
     for attempt in 1.. {
         let run = stream::run(context.clone(), start_time, commit_time.clone(), requests);
         match Box::pin(run).await {
+            Err(Error::PositionLost(error))
+                if context.options.on_oplog_rollover == OplogRollover::Resync =>
+            {
+                Box::pin(resyncs.run(context, &error)).await?;
+            }
             Err(Error::Mongo(error))
                 if RENAMED.iter().any(|code| error.has_code(*code))
                     && attempt < MAX_RENAMED

@@ -2,7 +2,7 @@
 //!
 //! All are reads, and are repeated until the cluster answers or an outage ends them.
 
-use std::time::Duration;
+use std::{collections::BTreeMap, time::Duration};
 
 use bson::{Document, RawDocument, RawDocumentBuf, doc, rawdoc};
 use futures::StreamExt;
@@ -127,6 +127,30 @@ pub async fn indexes(database: &Database, collection: &str) -> Result<Vec<RawDoc
         Err(error) if error.has_code(code::NAMESPACE_NOT_FOUND) => Ok(Vec::new()),
         other => other,
     }
+}
+
+/// The names of the indexes of each build that is in progress on a collection (manual: `listIndexes`,
+/// `includeBuildUUIDs`).
+pub async fn index_builds(
+    database: &Database,
+    collection: &str,
+) -> Result<Vec<Vec<String>>, Error> {
+    let command = rawdoc! { "listIndexes": collection, "includeBuildUUIDs": true, "cursor": {} };
+    let indexes = match cursor_documents(database, "list indexes", command).await {
+        Err(error) if error.has_code(code::NAMESPACE_NOT_FOUND) => Vec::new(),
+        other => other?,
+    };
+    let mut builds: BTreeMap<Vec<u8>, Vec<String>> = BTreeMap::new();
+    for index in &indexes {
+        // A finished index is listed as its specification alone.
+        let (Ok(build), Some(spec)) = (index.get_binary("buildUUID"), subdocument(index, "spec"))
+        else {
+            continue;
+        };
+        let name = spec.get_str("name").unwrap_or_default().to_owned();
+        builds.entry(build.bytes.to_vec()).or_default().push(name);
+    }
+    Ok(builds.into_values().collect())
 }
 
 /// Result of `pipeline` over a collection. The pipeline must only read.

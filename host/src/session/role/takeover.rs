@@ -203,7 +203,7 @@ async fn prepare(
         session.warnings.extend(may_come_back(&session, unclean));
     }
     session.written_by = observe::VERSION.to_owned();
-    store.put_session(&session).await?;
+    store.put_session(&session, Vec::new()).await?;
     failpoint("upgrade_recorded");
     Ok((session, began))
 }

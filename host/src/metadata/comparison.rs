@@ -1,0 +1,57 @@
+//! Comparisons: copied partitions become unseen again, and their documents are compared with the source.
+
+use bson::{Document, RawArrayBuf, RawDocumentBuf, doc, rawdoc};
+
+use super::{
+    collections::{PARKED_KEYS, PARTITIONS, QUARANTINE},
+    parked,
+    store::{Store, remove},
+};
+use crate::{
+    model::namespace::METADATA_DATABASE,
+    mongo::{Change, Error},
+};
+
+impl Store {
+    /// The changes that make the partitions of a namespace unseen, each to be compared if it may have documents
+    /// on the destination. Its parked keys and its quarantine entries are removed: their documents are read again.
+    pub fn comparison_of(&self, namespace_id: &str) -> Result<Vec<Change>, Error> {
+        let of_namespace = doc! { "namespaceId": namespace_id };
+        Ok(vec![
+            self.unseen(of_namespace.clone())?,
+            remove(PARKED_KEYS, parked::of(namespace_id)),
+            remove(QUARANTINE, of_namespace),
+        ])
+    }
+
+    /// Like [`Self::comparison_of`], for all namespaces.
+    pub fn comparison_of_all(&self) -> Result<Vec<Change>, Error> {
+        Ok(vec![
+            self.unseen(doc! {})?,
+            remove(PARKED_KEYS, doc! {}),
+            remove(QUARANTINE, doc! {}),
+        ])
+    }
+
+    /// Makes partitions unseen, in two statements. Partitions that are unseen already stay as they are.
+    fn unseen(&self, of: Document) -> Result<Change, Error> {
+        let seen = doc! { "$or": [{ "done": true }, { "begun": true }, { "lastId": { "$exists": true } }] };
+        let in_work = doc! { "$and": [of.clone(), { "begun": true, "done": false }] };
+        let filter = RawDocumentBuf::try_from(&doc! { "$and": [of, seen] })?;
+        let set = rawdoc! {
+            "done": false, "compare": true, "documents": 0_i64, "bytes": 0_i64, "term": self.key().term,
+        };
+        let unset = rawdoc! { "begun": "", "begunAt": "", "doneAt": "", "lastId": "" };
+        let mut statements = RawArrayBuf::new();
+        // Inserts of partitions in work may still arrive.
+        let in_work = RawDocumentBuf::try_from(&in_work)?;
+        let suspect = rawdoc! { "suspect": true };
+        statements.push(rawdoc! { "q": in_work, "u": { "$set": suspect }, "multi": true });
+        statements
+            .push(rawdoc! { "q": filter, "u": { "$set": set, "$unset": unset }, "multi": true });
+        Ok(Change::Command {
+            database: METADATA_DATABASE.to_owned(),
+            body: rawdoc! { "update": PARTITIONS, "updates": statements },
+        })
+    }
+}
