@@ -19,13 +19,13 @@ use crate::{
 };
 
 /// "Within a second", plus the overhead of the test itself on a busy machine.
-const AT_ONCE: Duration = Duration::from_millis(1_800);
+pub(crate) const AT_ONCE: Duration = Duration::from_millis(1_800);
 
 /// Collections in a single batch: they take the destination far longer than a second.
 const CREATES: usize = 400;
 
 /// Pauses, which has to be answered at once.
-async fn pause_at_once(rig: &Rig) -> Result<()> {
+pub(crate) async fn pause_at_once(rig: &Rig) -> Result<()> {
     let begun = Instant::now();
     rig.host.pause().await?;
     let taken = begun.elapsed();
@@ -36,7 +36,7 @@ async fn pause_at_once(rig: &Rig) -> Result<()> {
 }
 
 /// SIGTERM, which has to take effect within `limit`.
-async fn terminate_within(rig: &mut Rig, limit: Duration) -> Result<()> {
+pub(crate) async fn terminate_within(rig: &mut Rig, limit: Duration) -> Result<()> {
     let begun = Instant::now();
     let status = rig.host.terminate().await?;
     let taken = begun.elapsed();

@@ -19,7 +19,11 @@
 
 mod before_commit;
 mod capped;
+mod copy_ddl;
+mod copy_states;
+mod copy_stops;
 mod ddl;
+mod ddl_in_copy;
 mod faults;
 mod findings_bounds;
 mod findings_bytes;
@@ -36,6 +40,7 @@ mod findings_stops;
 mod findings_writes;
 mod ids;
 mod indexes;
+mod indexes_beside;
 mod late_renames;
 mod lease;
 mod plugins;

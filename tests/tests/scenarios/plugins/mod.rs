@@ -1,5 +1,6 @@
 //! Plugins in a running sync: their effects on documents and names, and the limits of a bad plugin.
 
+mod beside;
 pub(crate) mod builds;
 mod chain;
 mod checks;
