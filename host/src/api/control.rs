@@ -2,7 +2,7 @@
 
 use std::future::Future;
 
-use crate::model::plugins::{QuarantinedDocument, RetrySummary, SwapRequest};
+use crate::model::plugins::{NamespaceSelection, QuarantinedDocument, RetrySummary, SwapRequest};
 use crate::model::{OperatorError, Progress, Readiness, StartOptions};
 use crate::plugin::InstalledPlugin;
 use crate::session::SessionHandle;
@@ -36,6 +36,8 @@ pub trait Control: Send + Sync + 'static {
     fn remove_plugin(&self, digest: String) -> impl CallFuture;
     /// Swaps components of the sync: all of them, or none.
     fn upgrade(&self, upgrade: SwapRequest) -> impl CallFuture;
+    /// Compares the selected collections with the source again. Returns their number when that is persisted.
+    fn recopy(&self, selections: Vec<NamespaceSelection>) -> impl CallFuture<u64>;
     /// Up to `limit` documents in quarantine, in the order of their ids, after the id `after`. An empty `after` begins
     /// at the first document.
     fn quarantined(&self, after: String, limit: u32) -> impl CallFuture<Vec<QuarantinedDocument>>;
@@ -96,6 +98,10 @@ impl Control for SessionHandle {
 
     fn upgrade(&self, upgrade: SwapRequest) -> impl CallFuture {
         async move { self.session().await?.upgrade(upgrade).await }
+    }
+
+    async fn recopy(&self, selections: Vec<NamespaceSelection>) -> Result<u64, OperatorError> {
+        self.session().await?.recopy(&selections).await
     }
 
     fn quarantined(&self, after: String, limit: u32) -> impl CallFuture<Vec<QuarantinedDocument>> {

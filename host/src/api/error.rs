@@ -78,7 +78,9 @@ fn status(name: ErrorName) -> StatusCode {
         | N::NotSupported
         | N::PluginNotSupported => StatusCode::BAD_REQUEST,
         N::HostNotAllowed => StatusCode::FORBIDDEN,
-        N::NotFound | N::PluginNotFound | N::SecretNotFound => StatusCode::NOT_FOUND,
+        N::NotFound | N::NamespaceNotFound | N::PluginNotFound | N::SecretNotFound => {
+            StatusCode::NOT_FOUND
+        }
         N::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
         N::BodyTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
         N::BodyIncomplete => StatusCode::REQUEST_TIMEOUT,

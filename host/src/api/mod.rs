@@ -17,6 +17,7 @@ mod origin;
 mod plugins;
 mod progress;
 mod quarantine;
+mod recopy;
 mod request;
 mod routes;
 mod start;
@@ -77,6 +78,7 @@ fn router<C: Control>(control: Arc<C>) -> Router {
         )
         .route("/api/v1/plugins/{digest}", delete(plugins::remove::<C>))
         .route("/api/v1/upgrade", post(plugins::upgrade::<C>))
+        .route("/api/v1/recopy", post(recopy::recopy::<C>))
         .route("/api/v1/quarantine", get(quarantine::list::<C>))
         .route("/api/v1/quarantine/retry", post(quarantine::retry::<C>))
         .route("/api/v1/openapi.json", get(openapi::document))

@@ -7,7 +7,7 @@ use axum::response::IntoResponse;
 use serde_json::{Value, json};
 use utoipa::OpenApi;
 
-use super::{metrics, plugins, quarantine, routes};
+use super::{metrics, plugins, quarantine, recopy, routes};
 
 #[derive(OpenApi)]
 #[openapi(
@@ -27,6 +27,7 @@ use super::{metrics, plugins, quarantine, routes};
         plugins::add,
         plugins::remove,
         plugins::upgrade,
+        recopy::recopy,
         quarantine::list,
         quarantine::retry,
         routes::healthz,
@@ -145,6 +146,10 @@ fn schema_edits() -> Vec<(&'static str, Value)> {
         ),
         (
             "/components/schemas/UpgradeRequest/properties/components",
+            json!({ "minItems": 1 }),
+        ),
+        (
+            "/components/schemas/RecopyRequest/properties/namespaces",
             json!({ "minItems": 1 }),
         ),
     ]

@@ -56,6 +56,8 @@ error_names! {
     CannotCommit,
     /// No such path.
     NotFound,
+    /// A call names a collection that the sync does not have.
+    NamespaceNotFound,
     /// The path exists, the method does not.
     MethodNotAllowed,
     /// The body is larger than the limit.

@@ -55,6 +55,15 @@ pub struct QuarantinedDocument {
     pub reason: String,
 }
 
+/// A collection of the source, or all collections of a database.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NamespaceSelection {
+    /// Name of the database.
+    pub database: String,
+    /// Name of the collection; `None` for all of the database.
+    pub collection: Option<String>,
+}
+
 /// The result of a retry of the quarantine.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RetrySummary {

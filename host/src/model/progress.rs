@@ -59,6 +59,36 @@ pub struct Progress {
     pub upgrade: UpgradeProgress,
     /// Installed and pinned components.
     pub feature_set: FeatureSetProgress,
+    /// The newest resync.
+    pub resync: Option<ResyncProgress>,
+    /// Comparisons since the start of this host.
+    pub comparison: ComparisonProgress,
+}
+
+/// A resync: a lost position, and the position in its place.
+#[derive(Clone, Debug)]
+pub struct ResyncProgress {
+    /// By the destination's clock, RFC 3339.
+    pub at: String,
+    /// The loss of the position, in words.
+    pub reason: String,
+    /// The lost position.
+    pub from: ClusterTime,
+    /// The position from which the sync went on.
+    pub to: ClusterTime,
+    /// True if all collections are compared.
+    pub done: bool,
+}
+
+/// Comparisons of this host: of a resync, and of collections that are copied again.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ComparisonProgress {
+    /// Documents of the source that were compared.
+    pub documents: u64,
+    /// Bytes of these documents, uncompressed.
+    pub bytes: u64,
+    /// Documents that were missing, extra or different on the destination, and are written.
+    pub differences: u64,
 }
 
 /// The host that works on the sync, and the pause of its takeover.

@@ -31,11 +31,11 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     model::{
         OperatorError, Progress, Readiness, StartOptions, State,
-        plugins::{QuarantinedDocument, RetrySummary, SwapRequest},
+        plugins::{NamespaceSelection, QuarantinedDocument, RetrySummary, SwapRequest},
     },
     plugin::InstalledPlugin,
 };
-use calls::{handover, plugins};
+use calls::{handover, plugins, recopy};
 use components::swap;
 use context::HostContext;
 pub use context::Settings;
@@ -146,6 +146,16 @@ impl Session {
             Some(active) => swap::upgrade(&active, &self.host.context.monitor, &upgrade).await,
             None => Err(swap::nothing_to_upgrade(State::Idle)),
         }
+    }
+
+    /// Compares the selected collections with the source again, while the sync goes on. Returns their number when
+    /// that is persisted.
+    ///
+    /// # Errors
+    ///
+    /// `NamespaceNotFound`; `InvalidStateTransition` without a sync, and once its commit has begun.
+    pub async fn recopy(&self, selections: &[NamespaceSelection]) -> Result<u64, OperatorError> {
+        recopy::recopy(&self.host, selections).await
     }
 
     /// Up to `limit` documents in quarantine with ids after `after`; an empty `after` begins the list.

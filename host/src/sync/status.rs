@@ -13,7 +13,7 @@ use crate::{
     model::{
         ClusterTime, Namespace,
         latency::LatencyHistogram,
-        progress::{CollectionProgress, CopyProgress, IndexProgress},
+        progress::{CollectionProgress, ComparisonProgress, CopyProgress, IndexProgress},
     },
     mongo::Moment,
     observe::LatencyRecorder,
@@ -72,6 +72,9 @@ pub struct Status {
     total_bytes: AtomicU64,
     copied_bytes: AtomicU64,
     copied_documents: AtomicU64,
+    compared_documents: AtomicU64,
+    compared_bytes: AtomicU64,
+    differences: AtomicU64,
     indexes_built: AtomicU64,
     indexes_total: AtomicU64,
     index_collections_finished: AtomicU64,
@@ -150,6 +153,22 @@ impl Status {
             collection.documents += documents;
             collection.bytes += bytes;
         });
+    }
+
+    /// Counts documents of the source that were compared, their bytes, and the documents that differ.
+    pub fn compared(&self, documents: u64, bytes: u64, differences: u64) {
+        self.compared_documents.fetch_add(documents, Relaxed);
+        self.compared_bytes.fetch_add(bytes, Relaxed);
+        self.differences.fetch_add(differences, Relaxed);
+    }
+
+    /// The progress of comparisons, of this process.
+    pub fn comparison(&self) -> ComparisonProgress {
+        ComparisonProgress {
+            documents: self.compared_documents.load(Relaxed),
+            bytes: self.compared_bytes.load(Relaxed),
+            differences: self.differences.load(Relaxed),
+        }
     }
 
     /// Sets the progress of a collection.

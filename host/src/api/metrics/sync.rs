@@ -90,6 +90,34 @@ const COPIED_DOCUMENTS: Family<Counter, 0> = Family::new(
     [],
 );
 
+const COMPARED: Family<Counter, 0> = Family::new(
+    "tidegate_compared_bytes",
+    Unit::Bytes,
+    "Bytes of uncompressed documents that are compared with the source again",
+    [],
+);
+
+const COMPARED_DOCUMENTS: Family<Counter, 0> = Family::new(
+    "tidegate_compared_documents",
+    Unit::One,
+    "Documents that are compared with the source again",
+    [],
+);
+
+const DIFFERENCES: Family<Counter, 0> = Family::new(
+    "tidegate_different_documents",
+    Unit::One,
+    "Documents that a comparison has found missing, extra or different",
+    [],
+);
+
+const RESYNC: Family<Gauge, 0> = Family::new(
+    "tidegate_resync",
+    Unit::One,
+    "1 while all collections are compared after the source's oplog has lost the position",
+    [],
+);
+
 const QUARANTINED: Family<Gauge, 0> = Family::new(
     "tidegate_quarantined_documents",
     Unit::One,
@@ -138,6 +166,12 @@ fn expose_work(progress: &Progress, exposition: &mut Exposition) {
     exposition.add(&COPIED, [], copy.copied_bytes);
     exposition.add(&COPY_ESTIMATE, [], estimate);
     exposition.add(&COPIED_DOCUMENTS, [], copy.copied_documents);
+    let comparison = &progress.comparison;
+    exposition.add(&COMPARED, [], comparison.bytes);
+    exposition.add(&COMPARED_DOCUMENTS, [], comparison.documents);
+    exposition.add(&DIFFERENCES, [], comparison.differences);
+    let resync = progress.resync.as_ref();
+    exposition.add(&RESYNC, [], resync.is_some_and(|resync| !resync.done));
     exposition.add(&QUARANTINED, [], progress.quarantined);
     exposition.add(&OVERSIZE_EVENTS, [], progress.oversize_events);
     exposition.add(&WARNINGS, [], progress.warnings.len() as u64);

@@ -2,6 +2,7 @@
 
 mod feature_set;
 mod position;
+mod resync;
 mod snapshot;
 mod upgrade;
 

@@ -8,6 +8,7 @@ use utoipa::ToSchema;
 
 use super::feature_set::FeatureSet;
 use super::position::Positions;
+use super::resync::{ComparisonBody, ResyncBody};
 use super::upgrade::{LeaseBody, UpgradeBody};
 use crate::model::plugins::PluginProgress;
 use crate::model::progress::{CollectionProgress, CopyProgress, Endpoint, IndexProgress};
@@ -63,6 +64,9 @@ struct ProgressBody {
     lease: Option<LeaseBody>,
     upgrade: Option<UpgradeBody>,
     feature_set: Option<FeatureSet>,
+    /// Null before the first resync.
+    resync: Option<ResyncBody>,
+    comparison: Option<ComparisonBody>,
     /// Only with `?collections=true`.
     #[serde(skip_serializing_if = "Option::is_none")]
     collections: Option<Vec<Collection>>,
@@ -191,6 +195,8 @@ impl ProgressBody {
             lease: None,
             upgrade: None,
             feature_set: None,
+            resync: None,
+            comparison: None,
             collections: None,
         };
         if progress.state != State::Idle {
@@ -232,6 +238,8 @@ impl ProgressBody {
         self.upgrade = Some(progress.upgrade.into());
         self.plugins = Some(progress.plugins.into_iter().map(Plugin::from).collect());
         self.feature_set = Some(progress.feature_set.into());
+        self.resync = progress.resync.map(ResyncBody::from);
+        self.comparison = Some(progress.comparison.into());
         self.collections =
             with_collections.then(|| progress.collections.iter().map(Collection::new).collect());
     }

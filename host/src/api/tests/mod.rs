@@ -210,6 +210,7 @@ async fn the_openapi_document_describes_every_call() {
         ("/api/v1/plugins", "post"),
         ("/api/v1/plugins/{digest}", "delete"),
         ("/api/v1/upgrade", "post"),
+        ("/api/v1/recopy", "post"),
         ("/api/v1/quarantine", "get"),
         ("/api/v1/quarantine/retry", "post"),
         ("/api/v1/openapi.json", "get"),

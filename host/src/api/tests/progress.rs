@@ -133,6 +133,14 @@ async fn progress_of_a_running_sync() {
                 "lease": lease(),
                 "upgrade": upgrade(),
                 "featureSet": feature_set(),
+                "resync": {
+                    "at": "2026-01-02T03:04:05Z",
+                    "reason": "Lost.",
+                    "from": { "T": 11, "I": 1 },
+                    "to": { "T": 12, "I": 1 },
+                    "done": false,
+                },
+                "comparison": { "documents": 21, "bytes": 22, "differences": 23 },
                 "collections": [{
                     "namespace": "sales.EMEA",
                     "destination": "sales.EMEA",

@@ -8,12 +8,13 @@ use parking_lot::Mutex;
 use crate::api::Control;
 use crate::model::latency::LatencyHistogram;
 use crate::model::plugins::{
-    ComponentSwap, IncompatibilityPolicy, PluginProgress, QuarantinedDocument, RetrySummary,
-    SwapRequest,
+    ComponentSwap, IncompatibilityPolicy, NamespaceSelection, PluginProgress, QuarantinedDocument,
+    RetrySummary, SwapRequest,
 };
 use crate::model::progress::{
-    self, CollectionProgress, ComponentPin, CopyProgress, Endpoint, FeatureDeferral,
-    FeatureSetProgress, IndexProgress, LeaseProgress, SwapRecord, UpgradeProgress,
+    self, CollectionProgress, ComparisonProgress, ComponentPin, CopyProgress, Endpoint,
+    FeatureDeferral, FeatureSetProgress, IndexProgress, LeaseProgress, ResyncProgress, SwapRecord,
+    UpgradeProgress,
 };
 use crate::model::state::Call;
 use crate::model::{
@@ -111,6 +112,17 @@ impl Control for ScriptedSession {
             self.write_down(format!("upgrade {name} to {digest}{copied_again}"));
         }
         Ok(())
+    }
+    async fn recopy(&self, selections: Vec<NamespaceSelection>) -> Result<u64, OperatorError> {
+        for NamespaceSelection {
+            database,
+            collection,
+        } in &selections
+        {
+            let collection = collection.as_deref().unwrap_or("*");
+            self.write_down(format!("recopy {database}.{collection}"));
+        }
+        Ok(selections.len() as u64)
     }
     /// Pages of five documents in quarantine.
     async fn quarantined(
@@ -253,6 +265,26 @@ fn sample_progress(state: State) -> Progress {
         lease: Some(sample_lease()),
         upgrade: sample_upgrade(),
         feature_set: sample_feature_set(),
+        resync: Some(sample_resync()),
+        comparison: ComparisonProgress {
+            documents: 21,
+            bytes: 22,
+            differences: 23,
+        },
+    }
+}
+
+fn sample_resync() -> ResyncProgress {
+    let time = |seconds| ClusterTime {
+        seconds,
+        increment: 1,
+    };
+    ResyncProgress {
+        at: "2026-01-02T03:04:05Z".to_owned(),
+        reason: "Lost.".to_owned(),
+        from: time(11),
+        to: time(12),
+        done: false,
     }
 }
 

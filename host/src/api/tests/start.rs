@@ -218,6 +218,11 @@ async fn f48_a_name_that_is_given_twice_is_refused() {
             r#"{ "x": 1, "x": 1 }"#.to_owned(),
             "'x'",
         ),
+        (
+            "recopy",
+            r#"{ "namespaces": [{ "database": "a", "database": "b" }] }"#.to_owned(),
+            "'namespaces[0].database'",
+        ),
     ] {
         let control = ScriptedSession::new(State::Idle);
         let path = format!("/api/v1/{call}");

@@ -2,6 +2,7 @@
 
 pub(super) mod handover;
 pub(super) mod plugins;
+pub(super) mod recopy;
 
 use futures::FutureExt;
 

@@ -8,14 +8,14 @@ pub(super) mod monitor;
 pub(super) mod sync_watch;
 
 use crate::{
-    metadata::{LeaseDocument, Phase, SessionDocument, UpgradeDocument},
+    metadata::{LeaseDocument, Phase, ResyncDocument, SessionDocument, UpgradeDocument},
     model::{
         Progress, Readiness, StartOptions, State,
         latency::LatencyHistogram,
         options::ClusterName,
         progress::{
-            CopyProgress, Endpoint, FeatureSetProgress, IndexProgress, LeaseProgress, Upgrade,
-            UpgradeProgress,
+            ComparisonProgress, CopyProgress, Endpoint, FeatureSetProgress, IndexProgress,
+            LeaseProgress, ResyncProgress, Upgrade, UpgradeProgress,
         },
     },
     observe,
@@ -86,6 +86,8 @@ pub(crate) fn unknown(id: &str) -> Progress {
         apply_latency: LatencyHistogram::default(),
         plugins: Vec::new(),
         feature_set: FeatureSetProgress::default(),
+        resync: None,
+        comparison: ComparisonProgress::default(),
         lease: None,
         upgrade: UpgradeProgress {
             binary_version: observe::VERSION,
@@ -135,6 +137,8 @@ pub(crate) fn of(active: &ActiveSync, monitor: &Monitor) -> Progress {
             paused_ms: active.paused_ms(),
             ..lease(active.lease.document())
         }),
+        resync: document.resyncs.last().map(resync),
+        comparison: status.comparison(),
         upgrade: upgrade(document.metadata_version, document.upgrades),
     }
 }
@@ -163,6 +167,29 @@ pub(crate) fn lease(document: &LeaseDocument) -> LeaseProgress {
         term: document.term,
         paused_ms: None,
     }
+}
+
+fn resync(resync: &ResyncDocument) -> ResyncProgress {
+    ResyncProgress {
+        at: resync.at.try_to_rfc3339_string().unwrap_or_default(),
+        reason: resync.reason.clone(),
+        from: resync.from,
+        to: resync.to,
+        done: resync.done,
+    }
+}
+
+/// The warning about a resync that is not done.
+fn resync_warning(document: &SessionDocument) -> Option<String> {
+    let resync = document.resyncs.last().filter(|resync| !resync.done)?;
+    Some(format!(
+        "The source's oplog no longer held the position {}: {}. Since {} all collections are compared with the source, \
+         and what differs is written. Changes are applied from the position {} on.",
+        resync.from,
+        resync.reason,
+        resync.at.try_to_rfc3339_string().unwrap_or_default(),
+        resync.to,
+    ))
 }
 
 /// The metadata version and the history of live upgrades.
@@ -231,6 +258,7 @@ fn warnings(active: &ActiveSync, monitor: &Monitor, document: &SessionDocument) 
             .iter()
             .map(|what| format!("Not restored on the destination: {what}")),
     );
+    warnings.extend(resync_warning(document));
     warnings.extend(active.lease.warning());
     warnings.extend(active.rejected());
     match active.status.quarantined() {

@@ -51,7 +51,7 @@ pub(super) struct CatalogPlan {
     /// Recorded namespaces that the source no longer has in scope.
     pub(super) gone: Vec<NamespaceDocument>,
     /// Recorded collections that are copied again from the beginning.
-    pub(super) copied_anew: Vec<NamespaceDocument>,
+    pub(super) replaced: Vec<NamespaceDocument>,
     /// Names on the source that collections have lost.
     pub(super) earlier_names: Vec<Namespace>,
 }
@@ -148,7 +148,7 @@ impl CatalogPlan {
                 self.drops
                     .extend(found.map(|found| CollectionDrop::new(found, &record)));
                 self.others.push(namespace);
-                self.copied_anew.push(record);
+                self.replaced.push(record);
             }
         }
     }
@@ -326,7 +326,7 @@ mod tests {
         assert_eq!(plan.drops.len(), 3);
         assert_eq!(names(&plan.gone), ["x.c"]);
         assert_eq!(names(&plan.others), ["x.a", "y.b", "x.new"]);
-        assert_eq!(names(&plan.copied_anew), ["x.a", "x.b"]);
+        assert_eq!(names(&plan.replaced), ["x.a", "x.b"]);
         let pending = |it: &NamespaceDocument| it.copy_state == CopyState::Pending && !it.compare;
         assert!(plan.others.iter().all(pending));
         assert_eq!(plan.earlier_names, [name("x.b")]);

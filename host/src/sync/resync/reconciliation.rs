@@ -289,7 +289,7 @@ fn record(
 ) -> Result<Reconciliation, Error> {
     let store = &context.store;
     let mut changes = Vec::new();
-    for record in plan.gone.iter().chain(&plan.copied_anew) {
+    for record in plan.gone.iter().chain(&plan.replaced) {
         changes.extend(store.namespace_removal(&record.id));
     }
     for mut intent in intents {
