@@ -4,8 +4,7 @@ use bson::{Document, RawArrayBuf, RawDocumentBuf, doc, rawdoc};
 
 use super::{
     collections::{PARKED_KEYS, PARTITIONS, QUARANTINE},
-    parked,
-    store::{Store, remove},
+    store::{Store, parked_keys_of, remove},
 };
 use crate::{
     model::namespace::METADATA_DATABASE,
@@ -19,7 +18,7 @@ impl Store {
         let of_namespace = doc! { "namespaceId": namespace_id };
         Ok(vec![
             self.unseen(of_namespace.clone())?,
-            remove(PARKED_KEYS, parked::of(namespace_id)),
+            remove(PARKED_KEYS, parked_keys_of(namespace_id)),
             remove(QUARANTINE, of_namespace),
         ])
     }

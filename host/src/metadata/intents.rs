@@ -61,7 +61,7 @@ impl Store {
     }
 
     /// Marks partitions in work as suspect and pending intents as in flight: statements of previous work may
-    /// still arrive at the destination. The partitions stay in work. Work begins with this write, and reads
+    /// still arrive at the destination. The partitions stay in work, and are read at or after the position. Work begins with this write, and reads
     /// everything after it, in its own term.
     pub async fn begin_work(&self) -> Result<(), Error> {
         let mut changes = Vec::new();
@@ -71,9 +71,13 @@ impl Store {
                 changes.push(self.intent_change(&intent)?);
             }
         }
+        let position = self.position().await?;
+        let safe = position.map(|position| position.safe.cluster_time);
         for mut partition in self.partitions_in_work().await? {
-            if !partition.suspect {
-                partition.suspect = true;
+            // A recopy of a release before 0.4.0 reads at the position, and its migration knows the start time only.
+            let begun_at = partition.begun_at.max(safe);
+            if !partition.suspect || partition.begun_at != begun_at {
+                (partition.suspect, partition.begun_at) = (true, begun_at);
                 changes.push(self.partition_change(&partition)?);
             }
         }

@@ -5,7 +5,7 @@ use bson::{Document, doc};
 use super::{
     collections::PARKED_KEYS,
     documents::ParkedKeyDocument,
-    store::{Reader, Store, remove},
+    store::{Reader, Store, parked_keys_of, remove},
 };
 use crate::mongo::{Change, Error};
 
@@ -21,7 +21,7 @@ impl Reader {
         &self,
         partition_id: &str,
     ) -> Result<Vec<ParkedKeyDocument>, Error> {
-        let mut keys = self.parked_keys_where(of(partition_id)).await?;
+        let mut keys = self.parked_keys_where(parked_keys_of(partition_id)).await?;
         keys.sort_by_key(|key| key.order);
         Ok(keys)
     }
@@ -67,7 +67,8 @@ impl Store {
     /// The changes that remove all parked keys of these partitions.
     pub fn parked_removal(&self, partition_ids: &[String]) -> Vec<Change> {
         let ids = partition_ids.iter();
-        ids.map(|id| remove(PARKED_KEYS, of(id))).collect()
+        ids.map(|id| remove(PARKED_KEYS, parked_keys_of(id)))
+            .collect()
     }
 
     /// The changes that remove the parked keys with these ids.
@@ -77,11 +78,4 @@ impl Store {
             .map(|ids| remove(PARKED_KEYS, doc! { "_id": { "$in": ids } }))
             .collect()
     }
-}
-
-/// The filter of the parked keys of a partition, or of all partitions of a namespace. Ids of both begin the ids
-/// of their parked keys, before a `:`.
-pub(super) fn of(owner_id: &str) -> Document {
-    // `;` follows `:`.
-    doc! { "_id": { "$gte": format!("{owner_id}:"), "$lt": format!("{owner_id};") } }
 }

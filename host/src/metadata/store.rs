@@ -11,7 +11,6 @@ use super::{
         CopyTotals, NamespaceDocument, PartitionDocument, PositionDocument, SessionDocument,
         SessionHeader, SessionSummary,
     },
-    parked,
     tenure::LeaseKey,
 };
 use crate::{
@@ -270,7 +269,7 @@ impl Store {
     pub fn namespace_removal(&self, id: &str) -> Vec<Change> {
         let of_namespace = [PARTITIONS, QUARANTINE]
             .map(|collection| remove(collection, doc! { "namespaceId": id }));
-        let parked = remove(PARKED_KEYS, parked::of(id));
+        let parked = remove(PARKED_KEYS, parked_keys_of(id));
         let itself = remove(NAMESPACES, doc! { "_id": id });
         of_namespace.into_iter().chain([parked, itself]).collect()
     }
@@ -321,4 +320,11 @@ pub(super) fn remove(collection: &str, filter: Document) -> Change {
         collection: collection.to_owned(),
         filter,
     }
+}
+
+/// The filter of the parked keys of a partition, or of all partitions of a namespace. Ids of both begin the ids
+/// of their parked keys, before a `:`.
+pub(super) fn parked_keys_of(owner_id: &str) -> Document {
+    // `;` follows `:`.
+    doc! { "_id": { "$gte": format!("{owner_id}:"), "$lt": format!("{owner_id};") } }
 }

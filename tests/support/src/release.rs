@@ -9,11 +9,11 @@ use semver::Version;
 use crate::mongod::{target_directory, workspace};
 
 /// The last release whose metadata this release migrates.
-pub const BEFORE_THIS_METADATA: &str = "0.2.0";
+pub const BEFORE_THIS_METADATA: &str = "0.3.2";
 
-/// Releases that tests name, independent of the previous release: the last release without a lease, and the last
-/// release with the previous metadata version.
-pub const NAMED_BY_TESTS: [&str; 2] = ["0.1.1", BEFORE_THIS_METADATA];
+/// Releases that tests name, independent of the previous release: the last release without a lease, the release of
+/// metadata version 2, and the last release with the previous metadata version.
+pub const NAMED_BY_TESTS: [&str; 3] = ["0.1.1", "0.2.0", BEFORE_THIS_METADATA];
 
 /// A release that `tests/releases.toml` names.
 #[derive(Clone, Debug, PartialEq, Eq)]

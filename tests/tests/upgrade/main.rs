@@ -27,6 +27,12 @@ async fn course_with_migration() -> Result<Course> {
     course_from(&Release::of(BEFORE_THIS_METADATA)?).await
 }
 
+/// The same with a sync of this release.
+async fn course_without_migration() -> Result<Course> {
+    let this = host::binary()?;
+    Course::prepare(&this, &this, true).await
+}
+
 async fn course_from(release: &Release) -> Result<Course> {
     let old = release.binary(Profile::Dev)?;
     Course::prepare(&old, &host::binary()?, release.has_plugins()).await

@@ -8,7 +8,7 @@ use support::{
     upgrade::{Course, Persisted, Phase},
 };
 
-use super::{course, course_with_migration};
+use super::{course, course_with_migration, course_without_migration};
 
 /// Of a takeover of a sync that is of the previous metadata version.
 const OF_A_TAKEOVER: &[&str] = &[
@@ -48,7 +48,7 @@ async fn the_new_host_goes_on_from_every_point_of_a_takeover() -> Result<()> {
 
 #[tokio::test]
 async fn the_new_host_goes_on_from_every_point_without_a_migration() -> Result<()> {
-    goes_on_from(course().await?, WITHOUT_MIGRATION).await
+    goes_on_from(course_without_migration().await?, WITHOUT_MIGRATION).await
 }
 
 async fn goes_on_from(mut course: Course, points: &[&str]) -> Result<()> {

@@ -12,8 +12,8 @@ use super::super::status::CommandStatus;
 use super::sync_metadata::SyncMetadata;
 use crate::{
     metadata::{
-        CopyState, IntentDocument, METADATA_VERSION, NamespaceDocument, PartitionDocument, Phase,
-        PositionDocument, QuarantineDocument, SessionDocument,
+        CopyState, IntentDocument, METADATA_VERSION, NamespaceDocument, ParkedKeyDocument,
+        PartitionDocument, Phase, PositionDocument, QuarantineDocument, SessionDocument,
     },
     model::OperatorError,
     mongo::unreadable,
@@ -21,10 +21,11 @@ use crate::{
 };
 
 /// Collections whose documents have the term in which they were written.
-const WITH_TERM: [&str; 5] = [
+const WITH_TERM: [&str; 6] = [
     "session",
     "namespaces",
     "copyPartitions",
+    "parkedKeys",
     "streamPosition",
     "intents",
 ];
@@ -73,11 +74,13 @@ impl Check<'_> {
         let sessions: Vec<SessionDocument> = self.read("session").await?;
         let namespaces: Vec<NamespaceDocument> = self.read("namespaces").await?;
         let partitions: Vec<PartitionDocument> = self.read("copyPartitions").await?;
+        let parked: Vec<ParkedKeyDocument> = self.read("parkedKeys").await?;
         let positions: Vec<PositionDocument> = self.read("streamPosition").await?;
         self.read::<IntentDocument>("intents").await?;
         self.read::<QuarantineDocument>("quarantine").await?;
         self.terms().await?;
         self.copied(&namespaces, &partitions);
+        self.parked(&parked, &partitions);
         if let Some(session) = sessions.first() {
             self.components(session).await?;
             if session.phase >= Phase::Restore && positions.is_empty() {
@@ -164,6 +167,22 @@ impl Check<'_> {
                     "namespaces: {}: copied, but it has unfinished partitions",
                     namespace.source
                 ));
+            }
+        }
+    }
+
+    /// Checks that parked keys belong to partitions.
+    fn parked(&mut self, parked: &[ParkedKeyDocument], partitions: &[PartitionDocument]) {
+        let partitions = partitions.iter().map(|partition| partition.id.as_str());
+        let known: HashSet<&str> = partitions.collect();
+        for key in parked {
+            let partition = key
+                .id
+                .rsplit_once(':')
+                .map_or("", |(partition, _)| partition);
+            if !known.contains(partition) {
+                self.faults
+                    .push(format!("parkedKeys: {}: its partition is missing", key.id));
             }
         }
     }

@@ -84,9 +84,11 @@ async fn read(metadata: &SyncMetadata) -> anyhow::Result<Value> {
     if heading.metadata_version == METADATA_VERSION
         && let Some(session) = reader.session().await.map_err(OperatorError::from)?
     {
-        fields.extend(components(&session));
+        fields.extend(of_session(&session));
         let intents = reader.intents().await.map_err(OperatorError::from)?;
         fields.insert("intent".to_owned(), intents.iter().map(intent).collect());
+        let parked = reader.parked_keys().await.map_err(OperatorError::from)?;
+        fields.insert("parkedKeys".to_owned(), json!(parked.len()));
     }
     Ok(shown)
 }
@@ -108,7 +110,7 @@ fn intent(intent: &IntentDocument) -> Value {
     })
 }
 
-fn components(session: &SessionDocument) -> serde_json::Map<String, Value> {
+fn of_session(session: &SessionDocument) -> serde_json::Map<String, Value> {
     let pinned = session.pinned.iter().map(|pinned| {
         json!({
             "slot": pinned.slot, "name": pinned.name, "version": pinned.version,
@@ -123,10 +125,17 @@ fn components(session: &SessionDocument) -> serde_json::Map<String, Value> {
             "pausedMs": upgrade.paused_ms, "outcome": upgrade.outcome,
         })
     });
+    let resyncs = session.resyncs.iter().map(|resync| {
+        json!({
+            "at": resync.at.try_to_rfc3339_string().ok(), "reason": resync.reason,
+            "from": resync.from.to_string(), "to": resync.to.to_string(), "done": resync.done,
+        })
+    });
     [
         ("features", json!(session.features)),
         ("pinned", pinned.collect()),
         ("upgrade", upgrades.collect()),
+        ("resync", resyncs.collect()),
     ]
     .map(|(name, value)| (name.to_owned(), value))
     .into_iter()

@@ -11,7 +11,9 @@ use crate::model::{ClusterTime, StartOptions, State};
 ///   upgrades
 /// - 3: tidegate 0.3.0: the position and the partitions in collections that older hosts do not
 ///   write, partitions that may be incomplete, intents of DDL
-pub const METADATA_VERSION: i32 = 3;
+/// - 4: tidegate 0.4.0: a stream beside the copy: the times of partitions, parked keys, comparisons,
+///   resyncs
+pub const METADATA_VERSION: i32 = 4;
 
 /// Phase of a sync. Phases only go forward.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]

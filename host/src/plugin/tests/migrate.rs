@@ -352,3 +352,46 @@ fn the_shipped_step_from_version_2_moves_two_collections_and_refuses_what_would_
         assert!(error.message.contains(word), "{word}: {error}");
     }
 }
+
+#[test]
+fn the_shipped_step_from_version_3_dates_begun_partitions_and_refuses_unfinished_copies() {
+    let migrator = shipped(3).expect("a step");
+    let step = migrator.step();
+    assert_eq!((step.from, step.reversible), (3, true));
+    assert!(step.collections.iter().any(|name| name == "parkedKeys"));
+    let time = bson::Timestamp {
+        time: 7,
+        increment: 1,
+    };
+    let session = rawdoc! {
+        "_id": "session", "metadataVersion": 3, "startTime": time, "phase": "collectionCopy",
+        "writtenBy": "0.3.2", "options": {},
+    };
+    let migrate = |direction, collection, documents: &[u8]| {
+        migrator.migrate(direction, session.as_bytes(), collection, documents)
+    };
+    let done = partition(0);
+    assert_eq!(
+        migrate(Direction::Back, "copyPartitions", done.as_bytes()).expect("an answer"),
+        [("copyPartitions".to_owned(), done.as_bytes().to_vec())]
+    );
+    let begun = rawdoc! { "_id": "a.1", "namespaceId": "a", "done": false, "lastId": { "_id": 3 } };
+    let [(_, after)] = migrate(Direction::Forward, "copyPartitions", begun.as_bytes())
+        .expect("an answer")
+        .try_into()
+        .expect("one collection");
+    let mut expected = bson::Document::try_from(&*begun).expect("BSON");
+    expected.extend(doc! { "begun": true, "begunAt": time });
+    let after: Document = bson::deserialize_from_slice(&after).expect("BSON");
+    assert_eq!(after, expected);
+
+    let refused = migrate(Direction::Back, "session", session.as_bytes()).expect_err("a refusal");
+    assert_eq!(refused.name, ErrorName::MigrationFailed);
+    for word in [
+        "metadata-v3-to-v4",
+        "the phase collectionCopy",
+        "cannot go back",
+    ] {
+        assert!(refused.message.contains(word), "{word}: {refused}");
+    }
+}

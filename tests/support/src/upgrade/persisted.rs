@@ -106,7 +106,7 @@ impl Persisted {
 
 impl Copied {
     fn of(mut document: Document) -> Result<Self> {
-        for of_the_host in ["term", "begun", "suspect"] {
+        for of_the_host in ["term", "begun", "begunAt", "doneAt", "compare", "suspect"] {
             document.remove(of_the_host);
         }
         Ok(Self {
