@@ -21,6 +21,8 @@ pub trait Control: Send + Sync + 'static {
     fn commit(&self) -> impl CallFuture;
     /// Refused in this release.
     fn reverse(&self) -> impl CallFuture;
+    /// Changes the load level, 1 to 4, from now on. Returns when it is persisted.
+    fn load_level(&self, level: u8) -> impl CallFuture;
     /// A snapshot of the sync, or of the host while no sync has begun.
     fn progress(&self) -> impl Future<Output = Progress> + Send;
     /// Whether both clusters answer, and the role of this host.
@@ -70,6 +72,10 @@ impl Control for SessionHandle {
 
     fn reverse(&self) -> impl CallFuture {
         async move { self.session().await?.reverse().await }
+    }
+
+    fn load_level(&self, level: u8) -> impl CallFuture {
+        async move { self.session().await?.load_level(level).await }
     }
 
     fn progress(&self) -> impl Future<Output = Progress> + Send {

@@ -10,6 +10,7 @@ mod connections;
 mod control;
 mod error;
 mod filter;
+mod load_level;
 mod log;
 mod metrics;
 mod openapi;
@@ -71,6 +72,7 @@ fn router<C: Control>(control: Arc<C>) -> Router {
         .route("/api/v1/commit", post(routes::commit::<C>))
         .route("/api/v1/reverse", post(routes::reverse::<C>))
         .route("/api/v1/handover", post(routes::handover::<C>))
+        .route("/api/v1/loadLevel", post(load_level::set::<C>))
         .route("/api/v1/progress", get(routes::progress::<C>))
         .route(
             "/api/v1/plugins",

@@ -7,7 +7,8 @@ use axum::response::IntoResponse;
 use serde_json::{Value, json};
 use utoipa::OpenApi;
 
-use super::{metrics, plugins, quarantine, recopy, routes};
+use super::{load_level, metrics, plugins, quarantine, recopy, routes};
+use crate::model::options::ThrottleOptions;
 
 #[derive(OpenApi)]
 #[openapi(
@@ -22,6 +23,7 @@ use super::{metrics, plugins, quarantine, recopy, routes};
         routes::commit,
         routes::reverse,
         routes::handover,
+        load_level::set,
         routes::progress,
         plugins::list,
         plugins::add,
@@ -151,6 +153,14 @@ fn schema_edits() -> Vec<(&'static str, Value)> {
         (
             "/components/schemas/RecopyRequest/properties/namespaces",
             json!({ "minItems": 1 }),
+        ),
+        (
+            "/components/schemas/LoadLevelRequest/properties/level",
+            json!({ "minimum": 1, "maximum": 4 }),
+        ),
+        (
+            "/components/schemas/Throttle/properties/maxReplicationLagSeconds",
+            json!({ "maximum": ThrottleOptions::MAX_SECONDS }),
         ),
     ]
 }

@@ -13,7 +13,7 @@ use utoipa::ToSchema;
 use super::chain::{self, PluginField, RemapField};
 use super::error::Refusal;
 use super::filter::{self, FilterField};
-use crate::model::options::{BuildIndexes, ClusterName, OplogRollover};
+use crate::model::options::{BuildIndexes, ClusterName, OplogRollover, ThrottleOptions};
 use crate::model::{ErrorName, StartOptions};
 
 /// Options of a sync. They cannot change after the sync has begun.
@@ -55,6 +55,8 @@ pub(super) struct StartRequest {
     plugins: Option<Vec<PluginField>>,
     /// Reaction to a position that the source's oplog no longer holds; resync if absent.
     on_oplog_rollover: Option<OplogRolloverField>,
+    /// Bounds at which the sync slows itself down for the clusters.
+    throttle: Option<ThrottleField>,
     /// Not supported in this release: absent, empty or false.
     #[schema(value_type = Option<Vec<FilterField>>)]
     copy_in_natural_order: Option<NaturalOrder>,
@@ -64,6 +66,16 @@ pub(super) struct StartRequest {
     /// Without effect: disk space is not checked.
     #[expect(dead_code, reason = "both values request the only behaviour")]
     skip_disk_space_check: Option<bool>,
+}
+
+/// Flow control.
+#[derive(Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, expecting = "an object")]
+#[schema(as = Throttle)]
+struct ThrottleField {
+    /// Seconds that a secondary of either cluster may be behind its primary; 10 if absent, 0 for no bound.
+    #[schema(value_type = Option<u32>)]
+    max_replication_lag_seconds: Option<i64>,
 }
 
 #[derive(Clone, Copy, Deserialize)]
@@ -194,6 +206,8 @@ impl StartRequest {
                 None | Some(OplogRolloverField::Resync) => OplogRollover::Resync,
                 Some(OplogRolloverField::Stop) => OplogRollover::Stop,
             },
+            throttle: throttle(self.throttle)?,
+            load_level: None,
         })
     }
 
@@ -260,6 +274,27 @@ fn build_indexes(field: Option<BuildIndexesField>) -> Result<BuildIndexes, Refus
                 "give afterDataCopy, beforeDataCopy or never",
             ))
         }
+    }
+}
+
+fn throttle(field: Option<ThrottleField>) -> Result<ThrottleOptions, Refusal> {
+    let Some(seconds) = field.and_then(|field| field.max_replication_lag_seconds) else {
+        return Ok(ThrottleOptions::default());
+    };
+    let most = ThrottleOptions::MAX_SECONDS;
+    match u32::try_from(seconds) {
+        Ok(max_replication_lag_seconds) if max_replication_lag_seconds <= most => {
+            Ok(ThrottleOptions {
+                max_replication_lag_seconds,
+            })
+        }
+        _ => Err(Refusal::new(
+            ErrorName::InvalidField,
+            format!(
+                "Field 'throttle.maxReplicationLagSeconds' is {seconds}. Give a whole number from 0 to {most}; 0 \
+                 turns flow control off."
+            ),
+        )),
     }
 }
 

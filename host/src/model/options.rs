@@ -1,6 +1,8 @@
 //! Options of `/start`, in canonical form: the session persists them, and a later `/start` is compared with
 //! them.
 
+use std::time::Duration;
+
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
 /// A connection of the host's configuration.
@@ -131,7 +133,38 @@ impl OplogRollover {
     }
 }
 
-/// The options of a sync. Invariant: they do not change after the start.
+/// Flow control: the bounds at which a sync slows itself down for its clusters.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ThrottleOptions {
+    /// Seconds that a secondary of either cluster may be behind its primary; 0 turns flow control off.
+    pub max_replication_lag_seconds: u32,
+}
+
+impl ThrottleOptions {
+    /// The largest bound.
+    pub const MAX_SECONDS: u32 = 3600;
+
+    /// The largest lag of a secondary; `None` without flow control.
+    pub fn bound(self) -> Option<Duration> {
+        let seconds = self.max_replication_lag_seconds;
+        (seconds > 0).then(|| Duration::from_secs(seconds.into()))
+    }
+
+    fn is_default(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
+impl Default for ThrottleOptions {
+    fn default() -> Self {
+        Self {
+            max_replication_lag_seconds: 10,
+        }
+    }
+}
+
+/// The options of a sync. Invariant: they do not change after the start, except `load_level`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct StartOptions {
@@ -160,6 +193,12 @@ pub struct StartOptions {
     /// Reaction to a lost position. Releases before 0.4 stop.
     #[serde(default, skip_serializing_if = "OplogRollover::is_default")]
     pub on_oplog_rollover: OplogRollover,
+    /// Flow control.
+    #[serde(default, skip_serializing_if = "ThrottleOptions::is_default")]
+    pub throttle: ThrottleOptions,
+    /// The level of the last call of `loadLevel`; `None` for the host's own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub load_level: Option<u8>,
 }
 
 impl StartOptions {
@@ -175,10 +214,12 @@ impl StartOptions {
             namespace_remap: None,
             plugins: Vec::new(),
             on_oplog_rollover: OplogRollover::default(),
+            throttle: ThrottleOptions::default(),
+            load_level: None,
         }
     }
 
-    /// API names of the differing fields.
+    /// API names of the differing fields. `load_level` is not a field of a start.
     pub fn differing_fields(&self, other: &Self) -> Vec<&'static str> {
         [
             ("source", self.source != other.source),
@@ -205,6 +246,7 @@ impl StartOptions {
                 "onOplogRollover",
                 self.on_oplog_rollover != other.on_oplog_rollover,
             ),
+            ("throttle", self.throttle != other.throttle),
         ]
         .into_iter()
         .filter_map(|(name, differs)| differs.then_some(name))

@@ -53,6 +53,8 @@ pub struct Progress {
     pub apply_latency: LatencyHistogram,
     /// Plugins of the chain, in order; empty while no work runs.
     pub plugins: Vec<PluginProgress>,
+    /// The pauses for a cluster; `None` while nothing is slowed.
+    pub throttle: Option<ThrottleProgress>,
     /// The lease; `None` before start.
     pub lease: Option<LeaseProgress>,
     /// Live upgrades of the sync.
@@ -89,6 +91,17 @@ pub struct ComparisonProgress {
     pub bytes: u64,
     /// Documents that were missing, extra or different on the destination, and are written.
     pub differences: u64,
+}
+
+/// The pauses that the work makes for a cluster.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ThrottleProgress {
+    /// The cluster and the cause.
+    pub reason: String,
+    /// Beginning of the pauses, by the clock of the cluster, RFC 3339.
+    pub since: String,
+    /// Milliseconds of a pause.
+    pub delay_ms: u64,
 }
 
 /// The host that works on the sync, and the pause of its takeover.

@@ -13,9 +13,10 @@ pub mod write;
 
 pub use clocks::Moment;
 pub use cluster::{
-    ApplyOpsCounter, Client, Cluster, Contact, Database, Delivery, FailureRun, Retry,
-    append_oplog_note, apply_ops_counter, connect, end_transactions, end_writes, is_connected,
-    last_write, last_written, listing, outage, ping_ms, retry, sample, send_once,
+    ApplyOpsCounter, Client, Cluster, ClusterLoad, Contact, Database, Delivery, FailureRun, Retry,
+    SecondaryProgress, StoragePressure, append_oplog_note, apply_ops_counter, cluster_load,
+    connect, delayed_members, end_transactions, end_writes, is_connected, last_write, last_written,
+    listing, outage, ping_ms, retry, sample, send_once,
 };
 pub use destination::{Destination, DestinationDatabase};
 pub use errors::{CollectionLocation, DriverError, Error, ServerError, code, unreadable};

@@ -95,6 +95,15 @@ impl Session {
         calls::commit(&self.host).await
     }
 
+    /// Changes the load level, 1 to 4, from now on. Returns when it is persisted.
+    ///
+    /// # Errors
+    ///
+    /// `InvalidStateTransition` unless the sync is RUNNING or PAUSED, `StandbyInstance`.
+    pub async fn load_level(&self, level: u8) -> Result<(), OperatorError> {
+        calls::load_level(&self.host, level).await
+    }
+
     /// Always refused with `NotSupported` in this release.
     pub async fn reverse(&self) -> Result<(), OperatorError> {
         calls::reverse(&self.host).await

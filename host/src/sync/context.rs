@@ -6,6 +6,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::{
     Error, Record, budget::Budget, catalog::scope::Scope, quarantine::Quarantine, status::Status,
+    throttle::Throttle, workers::Workers,
 };
 use crate::{
     metadata,
@@ -16,28 +17,6 @@ use crate::{
 
 /// The name of the source in error messages.
 pub(super) const SOURCE: &str = "the source";
-
-/// The number of parallel tasks, from mongosync's `loadLevel`.
-#[derive(Clone, Copy, Debug)]
-pub struct Workers(usize);
-
-impl Workers {
-    /// The number for a `load_level` of 1 to 4; 3 is the default. Four writers saturate two cores
-    /// of a destination (docs/performance.md).
-    pub fn of_load_level(load_level: u8) -> Self {
-        Self(match load_level {
-            0 | 1 => 1,
-            2 => 2,
-            3 => 4,
-            _ => 8,
-        })
-    }
-
-    /// The number of tasks, at least 1.
-    pub fn count(self) -> usize {
-        self.0
-    }
-}
 
 /// The clusters, the metadata and the shared state of a sync's work.
 pub(crate) struct Context {
@@ -61,6 +40,8 @@ pub(crate) struct Context {
     pub(crate) workers: Workers,
     /// The memory budget for documents.
     pub(crate) budget: Budget,
+    /// The pauses for the clusters.
+    pub(crate) throttle: Throttle,
     /// The live figures, for `/progress`.
     pub(crate) status: Arc<Status>,
     /// Asks all work to stop at the next safe place.

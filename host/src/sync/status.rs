@@ -9,6 +9,7 @@ use std::{
 use parking_lot::Mutex;
 use tokio::sync::watch;
 
+use super::throttle_status::ThrottleStatus;
 use crate::{
     model::{
         ClusterTime, Namespace,
@@ -91,6 +92,8 @@ pub struct Status {
     moved: watch::Sender<Option<Moment>>,
     asked: Mutex<Option<Moment>>,
     apply_latency: LatencyRecorder,
+    /// The pauses for the clusters.
+    pub throttle: ThrottleStatus,
 }
 
 /// A stored time; `None` if there is none.

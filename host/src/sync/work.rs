@@ -16,6 +16,7 @@ use super::{
     index_build,
     quarantine::Quarantine,
     resync, stream,
+    throttle::Throttle,
 };
 use crate::{
     metadata::Phase,
@@ -88,6 +89,9 @@ pub async fn run(work: Work) -> Result<WorkEnd, Error> {
     store.settle().await?;
     store.begin_work().await?;
     invalidation::mark_pending(&record).await?;
+    let options = record.get().options;
+    let clusters = (&source.client, &destination.reads());
+    let throttle = Throttle::start(options.throttle, clusters, &status, &commit_time, &cancel);
     let context = Arc::new(Context {
         quarantine: Quarantine::load(store.clone(), &status).await?,
         chain,
@@ -95,7 +99,8 @@ pub async fn run(work: Work) -> Result<WorkEnd, Error> {
         source: source.client.with_name(SOURCE),
         destination,
         scope: Scope::new(router),
-        options: record.get().options,
+        options,
+        throttle,
         record: record.clone(),
         workers,
         budget: Budget::new(),

@@ -1,7 +1,7 @@
 //! Families of the sync.
 
 use super::exposition::Exposition;
-use super::family::{Counter, Family, Gauge, Histogram, Unit};
+use super::family::{Counter, Family, Gauge, Histogram, Number, Unit};
 use crate::model::{Progress, State};
 
 const STATES: [State; 6] = [
@@ -132,6 +132,13 @@ const OVERSIZE_EVENTS: Family<Counter, 0> = Family::new(
     [],
 );
 
+const THROTTLE_DELAY: Family<Gauge, 0> = Family::new(
+    "tidegate_throttle_delay_seconds",
+    Unit::Seconds,
+    "Pause before a batch of the copy or a transaction of change events, for the load of a cluster; 0 for none",
+    [],
+);
+
 const WARNINGS: Family<Gauge, 0> = Family::new(
     "tidegate_warnings",
     Unit::One,
@@ -174,6 +181,11 @@ fn expose_work(progress: &Progress, exposition: &mut Exposition) {
     exposition.add(&RESYNC, [], resync.is_some_and(|resync| !resync.done));
     exposition.add(&QUARANTINED, [], progress.quarantined);
     exposition.add(&OVERSIZE_EVENTS, [], progress.oversize_events);
+    let delay_ms = progress
+        .throttle
+        .as_ref()
+        .map_or(0, |slowed| slowed.delay_ms);
+    exposition.add(&THROTTLE_DELAY, [], Number::seconds_of_us(delay_ms * 1_000));
     exposition.add(&WARNINGS, [], progress.warnings.len() as u64);
     exposition.add(&APPLY_DURATION, [], progress.apply_latency.clone());
 }

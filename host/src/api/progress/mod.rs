@@ -4,6 +4,7 @@ mod feature_set;
 mod position;
 mod resync;
 mod snapshot;
+mod throttle;
 mod upgrade;
 
 pub(super) use snapshot::ProgressAnswer;

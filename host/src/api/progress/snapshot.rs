@@ -9,6 +9,7 @@ use utoipa::ToSchema;
 use super::feature_set::FeatureSet;
 use super::position::Positions;
 use super::resync::{ComparisonBody, ResyncBody};
+use super::throttle::Throttle;
 use super::upgrade::{LeaseBody, UpgradeBody};
 use crate::model::plugins::PluginProgress;
 use crate::model::progress::{CollectionProgress, CopyProgress, Endpoint, IndexProgress};
@@ -60,6 +61,8 @@ struct ProgressBody {
     quarantined: Option<u64>,
     /// Stages of the chain, in order, with their numbers since the start of this host.
     plugins: Option<Vec<Plugin>>,
+    /// The pauses that the sync makes for a cluster. Null while nothing is slowed.
+    throttle: Option<Throttle>,
     /// The host that works on the sync.
     lease: Option<LeaseBody>,
     upgrade: Option<UpgradeBody>,
@@ -193,6 +196,7 @@ impl ProgressBody {
             quarantined: None,
             plugins: None,
             lease: None,
+            throttle: None,
             upgrade: None,
             feature_set: None,
             resync: None,
@@ -234,6 +238,7 @@ impl ProgressBody {
         });
         self.positions = Some(Positions::new(progress.safe, progress.reported));
         self.quarantined = Some(progress.quarantined);
+        self.throttle = progress.throttle.map(Throttle::from);
         self.lease = progress.lease.map(LeaseBody::from);
         self.upgrade = Some(progress.upgrade.into());
         self.plugins = Some(progress.plugins.into_iter().map(Plugin::from).collect());

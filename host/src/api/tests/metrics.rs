@@ -101,6 +101,7 @@ async fn metrics_hold_the_numbers_of_the_progress() {
         ("tidegate_copied_documents_total", 7.0),
         ("tidegate_quarantined_documents", 5.0),
         ("tidegate_oversize_events_total", 6.0),
+        ("tidegate_throttle_delay_seconds", 0.25),
         ("tidegate_apply_transaction_duration_seconds_sum", 300.0),
         ("tidegate_apply_transaction_duration_seconds_count", 5236.0),
     ] {

@@ -121,6 +121,28 @@ async fn calls_without_options_take_none() {
 }
 
 #[tokio::test]
+async fn a_load_level_is_a_whole_number_from_1_to_4() {
+    let control = ScriptedSession::new(State::Running);
+    for (body, error) in [
+        (r#"{ "level": 0 }"#, "InvalidField"),
+        (r#"{ "level": 5 }"#, "InvalidField"),
+        (r#"{ "level": "2" }"#, "InvalidField"),
+        (r#"{ "loadLevel": 2 }"#, "UnknownField"),
+        ("", "MissingField"),
+    ] {
+        let (status, answer) = call(&control, "POST", "/api/v1/loadLevel", body).await;
+        assert_eq!(
+            (status, &answer["error"]),
+            (StatusCode::BAD_REQUEST, &json!(error)),
+            "{body}"
+        );
+    }
+    let (_, answer) = call(&control, "POST", "/api/v1/loadLevel", r#"{ "level": 2 }"#).await;
+    assert_eq!(answer, json!({ "success": true }));
+    assert_eq!(control.heard(), ["loadLevel 2"]);
+}
+
+#[tokio::test]
 async fn bodies_paths_methods_and_hosts_out_of_bounds_are_refused_in_the_same_shape() {
     let control = ScriptedSession::new(State::Idle);
     let too_long = vec![b' '; 1024 * 1024 + 1];
@@ -205,6 +227,7 @@ async fn the_openapi_document_describes_every_call() {
         ("/api/v1/resume", "post"),
         ("/api/v1/commit", "post"),
         ("/api/v1/reverse", "post"),
+        ("/api/v1/loadLevel", "post"),
         ("/api/v1/progress", "get"),
         ("/api/v1/plugins", "get"),
         ("/api/v1/plugins", "post"),
@@ -236,6 +259,8 @@ async fn the_openapi_document_describes_every_call() {
         ("PluginProgress", "p99Micros"),
         ("ProgressBody", "estimatedSecondsToCEACatchup"),
         ("ProgressBody", "mongosyncID"),
+        ("ProgressBody", "throttle"),
+        ("StartRequest", "throttle"),
         ("Failure", "errorDescription"),
     ] {
         assert!(

@@ -130,6 +130,11 @@ async fn progress_of_a_running_sync() {
                 },
                 "quarantined": 5,
                 "plugins": [stage(100), stage(200)],
+                "throttle": {
+                    "reason": "the destination: its secondary h:1 is 6.5 s behind",
+                    "since": "2026-01-02T03:04:05Z",
+                    "delayMs": 250,
+                },
                 "lease": lease(),
                 "upgrade": upgrade(),
                 "featureSet": feature_set(),

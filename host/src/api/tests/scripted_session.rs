@@ -14,7 +14,7 @@ use crate::model::plugins::{
 use crate::model::progress::{
     self, CollectionProgress, ComparisonProgress, ComponentPin, CopyProgress, Endpoint,
     FeatureDeferral, FeatureSetProgress, IndexProgress, LeaseProgress, ResyncProgress, SwapRecord,
-    UpgradeProgress,
+    ThrottleProgress, UpgradeProgress,
 };
 use crate::model::state::Call;
 use crate::model::{
@@ -70,6 +70,10 @@ impl Control for ScriptedSession {
     }
     async fn reverse(&self) -> Result<(), OperatorError> {
         self.hear(Call::Reverse, "")
+    }
+    async fn load_level(&self, level: u8) -> Result<(), OperatorError> {
+        self.write_down(format!("loadLevel {level}"));
+        Ok(())
     }
     async fn progress(&self) -> Progress {
         sample_progress(self.state)
@@ -262,6 +266,11 @@ fn sample_progress(state: State) -> Progress {
             sample_stage("field-mask", 100),
             sample_stage("field-mask", 200),
         ],
+        throttle: Some(ThrottleProgress {
+            reason: "the destination: its secondary h:1 is 6.5 s behind".to_owned(),
+            since: "2026-01-02T03:04:05Z".to_owned(),
+            delay_ms: 250,
+        }),
         lease: Some(sample_lease()),
         upgrade: sample_upgrade(),
         feature_set: sample_feature_set(),

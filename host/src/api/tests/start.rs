@@ -77,6 +77,35 @@ async fn mongosyncs_documented_start_lines_work() {
     assert_eq!(options.build_indexes, BuildIndexes::AfterDataCopy);
 }
 
+#[tokio::test]
+async fn flow_control_has_a_bound_of_ten_seconds_by_default() {
+    let given = |throttle: &str| {
+        format!(r#"{{ "source": "cluster0", "destination": "cluster1"{throttle} }}"#)
+    };
+    for (throttle, bound) in [
+        ("", 10),
+        (r#", "throttle": {}"#, 10),
+        (r#", "throttle": { "maxReplicationLagSeconds": 0 }"#, 0),
+        (r#", "throttle": { "maxReplicationLagSeconds": 60 }"#, 60),
+    ] {
+        let (status, _, heard) = start(given(throttle)).await;
+        assert_eq!(status, StatusCode::OK, "{throttle}");
+        let found = options(&heard).throttle.max_replication_lag_seconds;
+        assert_eq!(found, bound, "{throttle}");
+    }
+    for (throttle, error) in [
+        (r#"{ "maxReplicationLagSeconds": -1 }"#, "InvalidField"),
+        (r#"{ "maxReplicationLagSeconds": 3601 }"#, "InvalidField"),
+        (r#"{ "maxReplicationLag": 1 }"#, "UnknownField"),
+        ("5", "InvalidField"),
+    ] {
+        let body = given(&format!(r#", "throttle": {throttle}"#));
+        let (_, answer, heard) = start(body).await;
+        assert_eq!(answer["error"], error, "{throttle}");
+        assert!(heard.is_empty());
+    }
+}
+
 /// A start with `fields` in addition to source and destination.
 fn with(fields: &str) -> String {
     format!(r#"{{ "source": "cluster0", "destination": "cluster1", {fields} }}"#)

@@ -3,6 +3,7 @@
 mod client;
 mod connection;
 pub mod listing;
+mod load;
 mod operations;
 mod replica_set;
 mod retry;
@@ -12,6 +13,7 @@ mod uri;
 pub use client::{Client, Cluster, Contact, Database};
 pub(super) use connection::{PATIENCE, admin, cluster_refusal};
 pub use connection::{connect, last_write, ping_ms};
+pub use load::{ClusterLoad, SecondaryProgress, StoragePressure, cluster_load, delayed_members};
 pub use operations::{
     ApplyOpsCounter, append_oplog_note, apply_ops_counter, end_transactions, end_writes,
     is_connected, last_written,

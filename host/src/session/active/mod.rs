@@ -87,7 +87,11 @@ impl ActiveSync {
         record: Record,
         status: Arc<Status>,
     ) -> Self {
-        let commit_time = record.get().commit_time;
+        let document = record.get();
+        let commit_time = document.commit_time;
+        if let Some(level) = document.options.load_level {
+            runtime.workers.set_load_level(level);
+        }
         Self {
             runtime,
             source,
@@ -233,7 +237,7 @@ impl ActiveSync {
             chain: configured.chain.clone(),
             record: self.record.clone(),
             status: self.status.clone(),
-            workers: self.runtime.workers,
+            workers: self.runtime.workers.clone(),
             cancel: cancel.clone(),
             commit_time: self.commit_time.subscribe(),
             requests,

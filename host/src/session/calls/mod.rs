@@ -149,6 +149,39 @@ pub(crate) async fn commit(host: &Host) -> Result<(), OperatorError> {
     Ok(())
 }
 
+/// Changes the load level from now on: of the running work, and of later work on any host. Returns when it is
+/// persisted.
+pub(crate) async fn load_level(host: &Host, level: u8) -> Result<(), OperatorError> {
+    let _turn = host.active_turn().await?;
+    let active = host.active().ok_or_else(|| no_load(State::Idle))?;
+    let state = active.state().public();
+    if !matches!(state, State::Running | State::Paused) {
+        return Err(no_load(state));
+    }
+    let unchanged = "The load level is unchanged. Call again when the cluster answers.";
+    persist(&active, &host.context.monitor, unchanged, |session| {
+        session.options.load_level = Some(level);
+    })
+    .await?;
+    active.runtime.workers.set_load_level(level);
+    tracing::info!(
+        sync_id = active.sync_id(),
+        level,
+        "the load level is changed"
+    );
+    Ok(())
+}
+
+fn no_load(state: State) -> OperatorError {
+    OperatorError::new(
+        ErrorName::InvalidStateTransition,
+        format!(
+            "loadLevel is possible in the states RUNNING and PAUSED, and the state is {state}. Before a start, give \
+             the host's option loadLevel."
+        ),
+    )
+}
+
 /// Always refused in this release.
 pub(crate) async fn reverse(host: &Host) -> Result<(), OperatorError> {
     let _turn = host.active_turn().await?;

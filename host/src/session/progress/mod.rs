@@ -85,6 +85,7 @@ pub(crate) fn unknown(id: &str) -> Progress {
         oversize_events: 0,
         apply_latency: LatencyHistogram::default(),
         plugins: Vec::new(),
+        throttle: None,
         feature_set: FeatureSetProgress::default(),
         resync: None,
         comparison: ComparisonProgress::default(),
@@ -131,6 +132,10 @@ pub(crate) fn of(active: &ActiveSync, monitor: &Monitor) -> Progress {
             .configured()
             .map(|configured| configured.chain.metrics())
             .unwrap_or_default(),
+        throttle: status
+            .throttle
+            .longest()
+            .filter(|_| state == State::Running),
         feature_set: components::snapshot(&active.runtime.registry, Some(&document)),
         lease: Some(LeaseProgress {
             ours: active.lease.fence().is_open(),
@@ -261,6 +266,7 @@ fn warnings(active: &ActiveSync, monitor: &Monitor, document: &SessionDocument) 
     warnings.extend(resync_warning(document));
     warnings.extend(active.lease.warning());
     warnings.extend(active.rejected());
+    warnings.extend(active.status.throttle.unknown());
     match active.status.quarantined() {
         0 => {}
         held => warnings.push(format!(

@@ -13,7 +13,7 @@ use super::{
 use crate::{
     metadata::NamespaceDocument,
     model::ClusterTime,
-    sync::{Context, Error},
+    sync::{Context, Error, Workers},
 };
 
 /// Copies the namespaces that are not copied yet. Reads see every write up to `after`.
@@ -27,7 +27,7 @@ pub(in crate::sync) async fn copy_all(
     let queue = plan(context, namespaces).await?;
     let queue = Arc::new(Mutex::new(queue));
     let mut workers = JoinSet::new();
-    for number in 0..context.workers.count() {
+    for number in 0..Workers::MOST {
         let (context, queue) = (context.clone(), queue.clone());
         let span = tracing::info_span!("copier", number);
         workers.spawn(async move { work(&context, &queue, after).await }.instrument(span));
@@ -67,8 +67,14 @@ async fn work(
     after: ClusterTime,
 ) -> Result<(), Error> {
     let mut completion = Completion::default();
+    let mut turn = context.workers.turn().await;
     loop {
         context.check_cancelled()?;
+        if turn.is_excess() {
+            completion.persist(context).await?;
+            drop(turn);
+            turn = context.workers.turn().await;
+        }
         let next = queue.lock().await.pop_front();
         let Some(PartitionJob {
             collection,

@@ -176,6 +176,7 @@ impl PartitionCopier<'_> {
         let mut persisted = Instant::now();
         let mut batch = self.read(&mut cursor).await?;
         while let Some(current) = batch.take() {
+            self.context.throttle.pace_copy().await;
             self.context.check_cancelled()?;
             if !progress.partition.begun {
                 progress.partition.begun = true;

@@ -66,6 +66,7 @@ impl BatchWriter {
         let mut rest = places.as_slice();
         let mut moved = Moment::now();
         while !rest.is_empty() {
+            self.context.throttle.pace_apply().await;
             let (portion, unwritten) = rest.split_at(self.portion(folds, rest));
             if self.transact(folds, portion).await? {
                 (rest, moved) = (unwritten, Moment::now());
@@ -178,6 +179,7 @@ impl BatchWriter {
             if places.is_empty() {
                 break;
             }
+            self.context.throttle.pace_apply().await;
             let plan = plan(folds, &places);
             let build = plan.iter().map(|command| command.build(folds));
             let commands = build.collect::<Result<Vec<_>, _>>()?;
