@@ -3,11 +3,17 @@
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
-use bson::{Timestamp, doc};
-use serde_json::{Value, json};
-use support::{Host, ReplicaSet, TestDir, host::number};
+use bson::Timestamp;
+use serde_json::json;
+use support::{Host, TestDir, host::number};
 
-use super::{Amount, Case, Options, floor, load, median, sides};
+use super::{
+    Amount, Case, Options,
+    floor::{self, Way},
+    load::{self, Documents},
+    median, sides,
+    time::{next, operation_time, reported},
+};
 
 const DEADLINE: Duration = Duration::from_secs(600);
 const NAME: &str = "mixed_events";
@@ -20,7 +26,7 @@ pub(super) async fn run(options: &Options) -> Result<Vec<Case>> {
         return Ok(Vec::new());
     }
     Ok(vec![
-        median(options, async || measure(options.divide).await).await?,
+        median(options, async || measure(options.common.divide).await).await?,
     ])
 }
 
@@ -31,18 +37,18 @@ async fn measure(divide: u64) -> Result<Case> {
     let source = sides::source(&directory).await?;
     let floors = sides::destination(&directory, "floor").await?;
     let ours = sides::destination(&directory, "ours").await?;
-    let base = BASE_DOCUMENTS / divide;
-    load::documents(source.client(), base, DOCUMENT_BYTES).await?;
-    floor::copy(source.client(), floors.client()).await?;
+    let documents = Documents::new(BASE_DOCUMENTS / divide, DOCUMENT_BYTES);
+    documents.insert(source.client()).await?;
+    floor::copy(source.client(), floors.client(), &documents, Way::USUAL).await?;
     let host = sides::host(&directory, &source, &ours).await?;
     host.start(json!({})).await?;
     host.wait_can_commit().await?;
     host.pause().await?;
 
-    let after = operation_time(&source).await?;
+    let after = operation_time(source.client()).await?;
     eprintln!("{NAME}: writing {} events", EVENTS / divide);
-    let events = load::events(source.client(), base, EVENTS / divide, DOCUMENT_BYTES).await?;
-    let last = operation_time(&source).await?;
+    let events = load::events(source.client(), &documents, EVENTS / divide).await?;
+    let last = operation_time(source.client()).await?;
     let floor_s = floor::apply(source.client(), floors.client(), next(after), events).await?;
     let mut case = apply(&host, last, events)
         .await
@@ -73,35 +79,9 @@ async fn apply(host: &Host, last: Timestamp, events: u64) -> Result<Case> {
         name: NAME,
         amount: Amount::Events(events),
         floor_s: 0.0,
+        floor_way: None,
         ours_s,
         cpu_s: after.cpu_seconds() - before.cpu_seconds(),
         peak_rss_mb: after.peak_rss_mb(),
     })
-}
-
-/// The newest time of the source.
-async fn operation_time(source: &ReplicaSet) -> Result<Timestamp> {
-    let reply = source.admin(doc! { "ping": 1 }).await?;
-    reply
-        .get_timestamp("operationTime")
-        .context("a reply without operationTime")
-}
-
-fn next(time: Timestamp) -> Timestamp {
-    Timestamp {
-        time: time.time,
-        increment: time.increment + 1,
-    }
-}
-
-/// The newest cluster time that the host says is applied.
-fn reported(progress: &Value) -> Timestamp {
-    let part = |name: &str| {
-        let value = number(progress, &format!("/positions/reported/clusterTime/{name}"));
-        u32::try_from(value).unwrap_or(u32::MAX)
-    };
-    Timestamp {
-        time: part("T"),
-        increment: part("I"),
-    }
 }

@@ -7,12 +7,15 @@
 mod apply;
 mod copy;
 mod floor;
+mod hard;
 mod load;
 mod plugin;
 mod sides;
+mod time;
 mod upgrade;
+mod writer;
 
-use anyhow::{Result, ensure};
+use anyhow::Result;
 use clap::{Args, Subcommand};
 use serde_json::{Map, Value, json};
 use support::release::Profile;
@@ -29,22 +32,53 @@ pub(crate) enum Bench {
     Plugin(Options),
     /// Live upgrades under 2,000 writes a second: handovers, takeovers, swaps, a migration
     Upgrade(Options),
+    /// Large, hot and changing data: a copy under writes while the oplog rolls over, a resync, 10,000 collections
+    Hard(hard::Options),
+}
+
+impl Bench {
+    fn name(&self) -> &'static str {
+        match self {
+            Self::Copy(_) => "copy",
+            Self::Apply(_) => "apply",
+            Self::Plugin(_) => "plugin",
+            Self::Upgrade(_) => "upgrade",
+            Self::Hard(_) => "hard",
+        }
+    }
+
+    fn common(&self) -> &Common {
+        match self {
+            Self::Copy(options)
+            | Self::Apply(options)
+            | Self::Plugin(options)
+            | Self::Upgrade(options) => &options.common,
+            Self::Hard(options) => &options.common,
+        }
+    }
 }
 
 #[derive(Args, Clone)]
 pub(crate) struct Options {
-    /// A JSON object on standard output
-    #[arg(long)]
-    json: bool,
+    #[command(flatten)]
+    common: Common,
     /// Do each case this many times and report the median ratio's run
-    #[arg(long, default_value_t = 1)]
+    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..))]
     runs: u32,
-    /// Divide the amount of data by this, for a quick look
-    #[arg(long, default_value_t = 1)]
-    divide: u64,
     /// Only cases whose name holds this
     #[arg(long)]
     only: Option<String>,
+}
+
+/// Options of every benchmark.
+#[derive(Args, Clone)]
+struct Common {
+    /// A JSON object on standard output
+    #[arg(long)]
+    json: bool,
+    /// Divide the amount of data by this, for a quick look
+    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u64).range(1..))]
+    divide: u64,
     /// Take this task and the host (or `TIDEGATE_BIN`) as they are built already
     #[arg(long)]
     no_build: bool,
@@ -69,6 +103,8 @@ enum Report {
     Other(Vec<Value>),
     /// Cases, and the figures that come of them.
     Figures(Vec<Value>, Map<String, Value>),
+    /// Cases with figures that are wanted.
+    Hard(Vec<hard::Case>),
 }
 
 impl Report {
@@ -76,6 +112,7 @@ impl Report {
         match self {
             Self::Moved(cases) => cases.iter().map(Case::to_json).collect(),
             Self::Other(cases) | Self::Figures(cases, _) => cases.clone(),
+            Self::Hard(cases) => cases.iter().map(hard::Case::to_json).collect(),
         }
     }
 
@@ -86,6 +123,18 @@ impl Report {
         }
         object
     }
+
+    fn print(&self) {
+        match self {
+            Self::Moved(cases) => cases.iter().for_each(Case::print),
+            Self::Other(cases) => cases.iter().for_each(|case| println!("{case}")),
+            Self::Figures(cases, figures) => {
+                cases.iter().for_each(|case| println!("{case}"));
+                println!("{}", json!(figures));
+            }
+            Self::Hard(cases) => hard::print(cases),
+        }
+    }
 }
 
 /// A measured case.
@@ -94,43 +143,36 @@ struct Case {
     name: &'static str,
     amount: Amount,
     floor_s: f64,
+    /// The fastest way to copy.
+    floor_way: Option<floor::Way>,
     ours_s: f64,
     cpu_s: f64,
     peak_rss_mb: u64,
 }
 
 pub(crate) fn run(bench: &Bench) -> Result<()> {
-    let (name, options) = match bench {
-        Bench::Copy(options) => ("copy", options),
-        Bench::Apply(options) => ("apply", options),
-        Bench::Plugin(options) => ("plugin", options),
-        Bench::Upgrade(options) => ("upgrade", options),
-    };
-    if !options.no_build {
+    let common = bench.common();
+    if !common.no_build {
         build::all(Profile::Release)?;
     }
-    ensure!(
-        options.runs > 0 && options.divide > 0,
-        "--runs and --divide begin at 1"
-    );
-    let cases = crate::block_on(async {
+    let report = crate::block_on(async {
         match bench {
             Bench::Copy(options) => Ok(Report::Moved(copy::run(options).await?)),
             Bench::Apply(options) => Ok(Report::Moved(apply::run(options).await?)),
             Bench::Plugin(options) => plugin::run(options).await.map(Report::Other),
             Bench::Upgrade(options) => Box::pin(upgrade::run(options)).await,
+            Bench::Hard(options) => Box::pin(hard::run(options)).await.map(Report::Hard),
         }
     })?;
-    match (cases, options.json) {
-        (Report::Moved(cases), false) => cases.iter().for_each(Case::print),
-        (Report::Other(cases), false) => cases.iter().for_each(|case| println!("{case}")),
-        (Report::Figures(cases, figures), false) => {
-            cases.iter().for_each(|case| println!("{case}"));
-            println!("{}", Value::Object(figures));
-        }
-        (cases, true) => println!("{}", cases.as_one_object(name)),
+    if common.json {
+        println!("{}", report.as_one_object(bench.name()));
+    } else {
+        report.print();
     }
-    Ok(())
+    match report {
+        Report::Hard(cases) => hard::equal(&cases),
+        _ => Ok(()),
+    }
 }
 
 /// Measures a case as often as asked and keeps the run with the median ratio.
@@ -164,7 +206,7 @@ impl Case {
                 self.cpu_s / (events as f64 / 1e6),
             ),
         };
-        json!({
+        let mut case = json!({
             "name": self.name,
             amount: amount_value,
             "floor_s": round(self.floor_s),
@@ -173,7 +215,11 @@ impl Case {
             "cpu_s": round(self.cpu_s),
             per_name: round(per),
             "peak_rss_mb": self.peak_rss_mb,
-        })
+        });
+        if let (Some(case), Some(way)) = (case.as_object_mut(), self.floor_way) {
+            case.insert("floor_way".to_owned(), json!(way.to_string()));
+        }
+        case
     }
 
     fn print(&self) {
@@ -190,13 +236,15 @@ impl Case {
                 format!("{:.1} CPU s/million", self.cpu_s / (events as f64 / 1e6)),
             ),
         };
+        let way = self.floor_way.map(|way| format!("  floor: {way}"));
         println!(
-            "{:16} {amount:>14}  floor {:6.2} s  ours {:6.2} s  ratio {:.2}  {cpu}  peak {} MB",
+            "{:16} {amount:>14}  floor {:6.2} s  ours {:6.2} s  ratio {:.2}  {cpu}  peak {} MB{}",
             self.name,
             self.floor_s,
             self.ours_s,
             self.ratio(),
-            self.peak_rss_mb
+            self.peak_rss_mb,
+            way.unwrap_or_default()
         );
     }
 }

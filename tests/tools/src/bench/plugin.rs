@@ -7,7 +7,7 @@ use anyhow::{Context, Result, ensure};
 use serde_json::{Value, json};
 use support::TestDir;
 
-use super::{Options, copy, load, round, sides};
+use super::{Options, copy, load::Documents, round, sides};
 use crate::build::command;
 
 const DOCUMENTS: u64 = 1_000_000;
@@ -67,7 +67,8 @@ fn plugins() -> [(&'static str, Value); 3] {
 async fn copies(options: &Options) -> Result<Vec<Value>> {
     let directory = TestDir::new()?;
     let source = sides::source(&directory).await?;
-    load::documents(source.client(), DOCUMENTS / options.divide, SIZE).await?;
+    let documents = Documents::new(DOCUMENTS / options.common.divide, SIZE);
+    documents.insert(source.client()).await?;
     let mut series = plugins().map(|(name, start)| Series {
         name,
         start,
@@ -77,7 +78,7 @@ async fn copies(options: &Options) -> Result<Vec<Value>> {
     // In turn, so that a slow minute of the machine hits all of them.
     for run in 1..=options.runs {
         for one in &mut series {
-            let case = copy::ours(&directory, &source, one.start.clone()).await?;
+            let case = copy::ours(&directory, &source, &documents, one.start.clone()).await?;
             eprintln!(
                 "{} run {run}: {:.2} s, CPU {:.2} s",
                 one.name, case.ours_s, case.cpu_s

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 use support::{
     Host, ReplicaSet, TestDir,
     host::{Arguments, release_binary},
@@ -13,20 +13,26 @@ use support::{
 const CACHE_GB: f64 = 1.0;
 
 pub(super) async fn source(directory: &TestDir) -> Result<ReplicaSet> {
-    start("source", directory.path().join("source")).await
+    source_with(directory, &[]).await
+}
+
+/// A source with more arguments for its server.
+pub(super) async fn source_with(directory: &TestDir, arguments: &[&str]) -> Result<ReplicaSet> {
+    start("source", directory.path().join("source"), arguments).await
 }
 
 /// A fresh destination; `name` is its directory.
 pub(super) async fn destination(directory: &TestDir, name: &str) -> Result<ReplicaSet> {
-    start("destination", directory.path().join(name)).await
+    start("destination", directory.path().join(name), &[]).await
 }
 
-async fn start(name: &str, directory: PathBuf) -> Result<ReplicaSet> {
+async fn start(name: &str, directory: PathBuf, arguments: &[&str]) -> Result<ReplicaSet> {
     ReplicaSet::start(
         name,
         directory,
         Options {
             cache_gb: CACHE_GB,
+            arguments: arguments.iter().map(|&one| one.to_owned()).collect(),
             ..Options::default()
         },
     )
@@ -48,4 +54,10 @@ pub(super) async fn host(
         environment: Vec::new(),
     })
     .await
+}
+
+/// Stops a destination and removes its data, so that the next destination is fresh.
+pub(super) fn remove(directory: &TestDir, name: &str, destination: ReplicaSet) -> Result<()> {
+    drop(destination);
+    std::fs::remove_dir_all(directory.path().join(name)).context("remove a destination's data")
 }

@@ -3,18 +3,17 @@
 //! A gap is measured twice, and the larger figure counts: as reported by the new host (`pausedMs`), and from
 //! outside, by observation of the destination.
 
+mod growth;
 mod migration;
 mod pause;
 mod swap;
-mod writer;
 
 use anyhow::{Context, Result, ensure};
 use serde_json::{Map, Value, json};
 use support::{Host, ReplicaSet, TestDir, host::Arguments, metadata::wait_for_renewal};
 
-use super::{Options, Report, load, round, sides};
+use super::{Options, Report, load::Documents, round, sides, writer::Writer};
 use pause::{Newest, active, in_step, said};
-use writer::Writer;
 
 const HANDOVERS: u64 = 20;
 const TAKEOVERS: u64 = 10;
@@ -101,11 +100,13 @@ impl Stage {
         let directory = TestDir::new()?;
         let source = sides::source(&directory).await?;
         let destination = sides::destination(&directory, "destination").await?;
-        load::documents(source.client(), BASE_DOCUMENTS, DOCUMENT_BYTES).await?;
+        Documents::new(BASE_DOCUMENTS, DOCUMENT_BYTES)
+            .insert(source.client())
+            .await?;
         let active = sides::host(&directory, &source, &destination).await?;
         active.start(start).await?;
         active.wait_can_commit().await?;
-        let writer = Writer::start(source.client(), BASE_DOCUMENTS, WRITES_A_SECOND);
+        let writer = growth::start(source.client(), BASE_DOCUMENTS, WRITES_A_SECOND)?;
         in_step(&active).await?;
         Ok(Self {
             directory,
@@ -128,7 +129,7 @@ impl Stage {
                 continue;
             }
             let mut gaps_ms = Vec::new();
-            for run in 1..=(runs / options.divide).max(1) {
+            for run in 1..=(runs / options.common.divide).max(1) {
                 let gap = self.change_host(kill).await;
                 let gap = gap.with_context(|| {
                     format!(

@@ -19,7 +19,7 @@ pub(super) async fn run(options: &Options) -> Result<Case> {
         digests.push(upload(&stage.active, with_section(&shipped, build)).await?);
     }
     let mut gaps_ms = Vec::new();
-    for (run, digest) in (1..=(SWAPS / options.divide).max(1)).zip(digests.iter().cycle()) {
+    for (run, digest) in (1..=(SWAPS / options.common.divide).max(1)).zip(digests.iter().cycle()) {
         let gap = swap(&stage, digest).await?;
         eprintln!("swap {run}: {gap:.0} ms");
         gaps_ms.push(gap);

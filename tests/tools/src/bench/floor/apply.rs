@@ -1,10 +1,8 @@
-//! The floor: the cost of reading and writing alone, in the fastest way that we know. No partitions, no progress,
-//! no position, no plugin.
+//! Changes: a raw stream, and writers by hash of the key.
 
 use std::{
     collections::HashSet,
     hash::{BuildHasher, Hasher},
-    sync::Arc,
     time::{Duration, Instant},
 };
 
@@ -13,78 +11,20 @@ use bson::{RawArrayBuf, RawBsonRef, RawDocument, RawDocumentBuf, Timestamp, raw:
 use futures::StreamExt;
 use mongodb::{Client, Database};
 use rustc_hash::FxBuildHasher;
-use tokio::{
-    sync::{Mutex, mpsc},
-    task::JoinSet,
+use tokio::{sync::mpsc, task::JoinSet};
+
+use super::{
+    super::load::{COLLECTION, DATABASE},
+    finish, write,
 };
 
-use super::load::{COLLECTION, DATABASE};
-
 const WRITERS: usize = 4;
-const COPY_BATCH_BYTES: usize = 4 << 20;
-const COPY_BATCH_DOCUMENTS: i32 = 20_000;
 /// Operations of a write command.
 const OPERATIONS: usize = 1000;
 
-/// Copies the collection: a raw scan in natural order, four raw writers.
-pub(super) async fn copy(source: &Client, destination: &Client) -> Result<Duration> {
-    let begun = Instant::now();
-    let (sender, receiver) = mpsc::channel::<RawArrayBuf>(WRITERS);
-    let receiver = Arc::new(Mutex::new(receiver));
-    let mut writers = JoinSet::new();
-    for _ in 0..WRITERS {
-        let (receiver, database) = (Arc::clone(&receiver), destination.database(DATABASE));
-        writers.spawn(async move {
-            loop {
-                let Some(documents) = receiver.lock().await.recv().await else {
-                    return anyhow::Ok(());
-                };
-                write(&database, "insert", "documents", documents).await?;
-            }
-        });
-    }
-    read_batches(source, sender).await?;
-    finish(writers).await?;
-    Ok(begun.elapsed())
-}
-
-async fn read_batches(source: &Client, sender: mpsc::Sender<RawArrayBuf>) -> Result<()> {
-    let find = rawdoc! {
-        "find": COLLECTION, "hint": { "$natural": 1 }, "batchSize": COPY_BATCH_DOCUMENTS,
-    };
-    let batch_size = COPY_BATCH_DOCUMENTS.unsigned_abs();
-    let mut cursor = source
-        .database(DATABASE)
-        .run_raw_cursor_command(find)
-        .batch_size(batch_size)
-        .batch()
-        .await?;
-    let (mut documents, mut bytes) = (RawArrayBuf::new(), 0);
-    while let Some(batch) = cursor.next().await {
-        for value in batch?.doc_slices()? {
-            let RawBsonRef::Document(document) = value? else {
-                continue;
-            };
-            bytes += document.as_bytes().len();
-            documents.push(document.to_owned());
-            if bytes >= COPY_BATCH_BYTES {
-                sender
-                    .send(std::mem::take(&mut documents))
-                    .await
-                    .context("the writers ended")?;
-                bytes = 0;
-            }
-        }
-    }
-    if bytes > 0 {
-        sender.send(documents).await.context("the writers ended")?;
-    }
-    Ok(())
-}
-
 /// Applies `count` events after a cluster time: a raw stream, four writers by hash of the key, commands of about a
 /// thousand operations.
-pub(super) async fn apply(
+pub(in super::super) async fn apply(
     source: &Client,
     destination: &Client,
     after: Timestamp,
@@ -146,13 +86,6 @@ fn worker_of(event: &RawDocument) -> Result<usize> {
     let mut hasher = FxBuildHasher.build_hasher();
     hasher.write(event.get_document("documentKey")?.as_bytes());
     Ok(usize::try_from(hasher.finish() >> 32)? % WRITERS)
-}
-
-async fn finish(mut tasks: JoinSet<Result<()>>) -> Result<()> {
-    while let Some(ended) = tasks.join_next().await {
-        ended.context("join a writer")??;
-    }
-    Ok(())
 }
 
 /// Gathers operations and writes them: inserts, then updates, then deletes. A key that recurs in another kind of
@@ -252,29 +185,4 @@ fn delta(event: &RawDocument) -> Result<RawDocumentBuf> {
         update.append(cstr!("$unset"), unset);
     }
     Ok(update)
-}
-
-async fn write(
-    database: &Database,
-    command: &str,
-    field: &str,
-    operations: RawArrayBuf,
-) -> Result<()> {
-    if operations.is_empty() {
-        return Ok(());
-    }
-    let mut body = RawDocumentBuf::new();
-    body.append(bson::raw::CString::try_from(command)?, COLLECTION);
-    body.append(cstr!("ordered"), false);
-    body.append(cstr!("writeConcern"), rawdoc! { "w": "majority" });
-    body.append(bson::raw::CString::try_from(field)?, operations);
-    let reply = database
-        .run_raw_command(body)
-        .await
-        .with_context(|| command.to_owned())?;
-    ensure!(
-        !reply.contains_key("writeErrors"),
-        "{command} failed: {reply}"
-    );
-    Ok(())
 }

@@ -1,0 +1,116 @@
+//! Collections of 1 KiB documents, two of them large, and writes on all of them.
+
+use std::time::Duration;
+
+use anyhow::Result;
+use bson::RawBson;
+use mongodb::Client;
+use rand::{SeedableRng, distr::weighted::WeightedIndex, prelude::Distribution, rngs::StdRng};
+
+use super::super::{
+    load::{self, Documents, Id, Script, number},
+    writer::{Steps, Writer},
+};
+
+const BYTES: u64 = 2_000_000_000;
+const DOCUMENT_BYTES: usize = 1024;
+
+/// Collections and their shares of the data, in a thousand.
+const COLLECTIONS: [(&str, u64, Id); 7] = [
+    ("growing", 600, number),
+    ("scattered", 300, scattered),
+    ("small_1", 20, number),
+    ("small_2", 20, scattered),
+    ("small_3", 20, number),
+    ("small_4", 20, scattered),
+    ("small_5", 20, number),
+];
+
+/// New documents lie between the old ones, as with UUIDs.
+fn scattered(number: u64) -> RawBson {
+    RawBson::String(format!(
+        "{:016x}",
+        number.wrapping_mul(0x9e37_79b9_7f4a_7c15)
+    ))
+}
+
+/// The collections of a case.
+pub(super) struct Data(Vec<(Documents, u64)>);
+
+impl Data {
+    /// An n-th of the whole.
+    pub(super) fn new(divide: u64) -> Self {
+        let count = BYTES / DOCUMENT_BYTES as u64 / divide;
+        let collections = COLLECTIONS.map(|(collection, share, id)| {
+            let documents = Documents {
+                collection,
+                count: count * share / 1000,
+                bytes: DOCUMENT_BYTES,
+                id,
+            };
+            (documents, share)
+        });
+        Self(collections.into())
+    }
+
+    /// Inserts all. Returns their bytes.
+    pub(super) async fn insert(&self, client: &Client) -> Result<u64> {
+        let mut bytes = 0;
+        for (documents, _) in &self.0 {
+            bytes += documents.insert(client).await?;
+        }
+        Ok(bytes)
+    }
+
+    pub(super) async fn warm(&self, client: &Client) -> Result<()> {
+        for (documents, _) in &self.0 {
+            documents.warm(client).await?;
+        }
+        Ok(())
+    }
+
+    /// Writes on all keys of all collections, some of them hot.
+    pub(super) fn writes(&self, client: &Client) -> Result<Writes> {
+        let scripts = self.0.iter().map(|(documents, _)| {
+            Script::new(*documents, 0..documents.count, documents.count).with_hot_keys()
+        });
+        Ok(Writes {
+            client: client.clone(),
+            scripts: scripts.collect(),
+            shares: WeightedIndex::new(self.0.iter().map(|(_, share)| *share))?,
+            rng: StdRng::seed_from_u64(1),
+        })
+    }
+
+    /// The number of all documents.
+    pub(super) fn count(&self) -> u64 {
+        self.0.iter().map(|(documents, _)| documents.count).sum()
+    }
+}
+
+/// Inserts, updates, replaces and deletes.
+pub(super) struct Writes {
+    client: Client,
+    scripts: Vec<Script>,
+    shares: WeightedIndex<u64>,
+    rng: StdRng,
+}
+
+impl Writes {
+    /// Starts them at a rate.
+    pub(super) fn start(self, a_second: u32) -> Writer {
+        let round = u32::try_from(Script::ROUND).unwrap_or(u32::MAX);
+        Writer::start(Duration::from_secs(1) * round / a_second, self)
+    }
+}
+
+impl Steps for Writes {
+    async fn step(&mut self) -> Result<u64> {
+        let chosen = self.shares.sample(&mut self.rng);
+        let Some(script) = self.scripts.get_mut(chosen) else {
+            return Ok(0);
+        };
+        load::run(&self.client, script.round()).await?;
+        Ok(Script::ROUND)
+    }
+}

@@ -1,0 +1,203 @@
+//! A sync between a source and a fresh destination, observed until it is compared.
+
+use std::{
+    collections::VecDeque,
+    time::{Duration, Instant},
+};
+
+use anyhow::{Context, Result};
+use bson::{Document, Timestamp, doc};
+use serde_json::{Value, json};
+use support::{
+    Comparison, Host, ReplicaSet, TestDir,
+    host::{can_commit, text},
+    metadata,
+};
+
+use super::{
+    super::{
+        sides,
+        time::{operation_time, reported, safe},
+    },
+    figures::Case,
+    oplog,
+};
+
+const DEADLINE: Duration = Duration::from_secs(900);
+/// Between two looks.
+const PAUSE: Duration = Duration::from_millis(50);
+
+pub(super) struct Sync<'a> {
+    directory: &'a TestDir,
+    source: &'a ReplicaSet,
+    pub(super) destination: ReplicaSet,
+    pub(super) host: Host,
+    name: &'static str,
+    /// Of the reported position.
+    pub(super) lag: Lag,
+    /// Of the persisted position.
+    pub(super) safe_lag: Lag,
+}
+
+/// Why a sync did not reach a state.
+pub(super) struct Stopped(pub(super) String);
+
+impl<'a> Sync<'a> {
+    /// A destination and an idle host. `name` is the destination's directory.
+    pub(super) async fn new(
+        directory: &'a TestDir,
+        source: &'a ReplicaSet,
+        name: &'static str,
+    ) -> Result<Self> {
+        let destination = sides::destination(directory, name).await?;
+        let host = sides::host(directory, source, &destination).await?;
+        Ok(Self {
+            directory,
+            source,
+            destination,
+            host,
+            name,
+            lag: Lag::default(),
+            safe_lag: Lag::default(),
+        })
+    }
+
+    pub(super) async fn start(&self) -> Result<()> {
+        let filler = json!({ "database": oplog::DATABASE });
+        self.host
+            .start(json!({ "excludeNamespaces": [filler] }))
+            .await
+    }
+
+    /// Starts the sync. Returns the seconds until it can be committed.
+    pub(super) async fn copy(&mut self) -> Result<Result<f64, Stopped>> {
+        let begun = Instant::now();
+        self.start().await?;
+        let stopped = self.until(can_commit).await?;
+        Ok(stopped.map(|()| begun.elapsed().as_secs_f64()))
+    }
+
+    /// Waits until the progress pleases, and measures the lags meanwhile.
+    pub(super) async fn until(
+        &mut self,
+        pleases: impl Fn(&Value) -> bool,
+    ) -> Result<Result<(), Stopped>> {
+        let begun = Instant::now();
+        loop {
+            let newest = operation_time(self.source.client()).await?;
+            let progress = match self.host.progress().await {
+                Ok(progress) => progress,
+                Err(error) => return Ok(Err(Stopped(format!("{error:#}")))),
+            };
+            self.lag.look(newest, reported(&progress));
+            self.safe_lag.look(newest, safe(&progress));
+            if pleases(&progress) {
+                return Ok(Ok(()));
+            }
+            if text(&progress, "state") == "PAUSED" || begun.elapsed() > DEADLINE {
+                return Ok(Err(Stopped(Self::described(&progress))));
+            }
+            tokio::time::sleep(PAUSE).await;
+        }
+    }
+
+    /// Waits until all events up to now are applied.
+    pub(super) async fn catch_up(&mut self) -> Result<Result<(), Stopped>> {
+        let last = operation_time(self.source.client()).await?;
+        self.until(|progress| reported(progress) >= last && can_commit(progress))
+            .await
+    }
+
+    fn described(progress: &Value) -> String {
+        let field = |name: &str| progress.get(name).unwrap_or(&Value::Null).to_string();
+        let (state, info, warnings) = (field("state"), field("info"), field("warnings"));
+        format!("the sync is {state}, info {info}, warnings {warnings}")
+    }
+
+    /// How often the position was lost and regained.
+    pub(super) async fn resyncs(&self) -> Result<f64> {
+        let sessions = self.destination.db(metadata::DATABASE);
+        let session = sessions.collection::<Document>("session");
+        let session = session.find_one(doc! {}).await?.context("no session")?;
+        Ok(session.get_array("resyncs").map_or(0, Vec::len) as f64)
+    }
+
+    /// CPU time of the host so far, in seconds.
+    pub(super) fn cpu_s(&self) -> f64 {
+        self.host.usage().cpu_seconds()
+    }
+
+    pub(super) fn peak_mb(&self) -> f64 {
+        self.host.usage().peak_rss_mb() as f64
+    }
+
+    /// Commits, compares, and removes the destination.
+    pub(super) async fn finish(mut self, case: &mut Case) -> Result<()> {
+        let stopped = match self.catch_up().await? {
+            Ok(()) => self.commit().await?,
+            stopped => stopped,
+        };
+        if let Err(stopped) = stopped {
+            return self.give_up(case, stopped);
+        }
+        let (source, destination) = (self.source.client(), self.destination.client());
+        let synced = |database: &str, _: &str| database != oplog::DATABASE;
+        let compared: Comparison = support::compare::compare(source, destination, &synced).await?;
+        case.differences(Some(compared.differences.len()));
+        for difference in compared.differences.iter().take(3) {
+            case.note(difference.to_string());
+        }
+        self.remove()
+    }
+
+    /// Says why there is nothing to compare.
+    pub(super) fn give_up(self, case: &mut Case, stopped: Stopped) -> Result<()> {
+        case.note(stopped.0);
+        case.differences(None);
+        self.remove()
+    }
+
+    async fn commit(&mut self) -> Result<Result<(), Stopped>> {
+        if let Err(error) = self.host.commit().await {
+            return Ok(Err(Stopped(format!("{error:#}"))));
+        }
+        self.until(|progress| text(progress, "state") == "COMMITTED")
+            .await
+    }
+
+    pub(super) fn remove(self) -> Result<()> {
+        drop(self.host);
+        sides::remove(self.directory, self.name, self.destination)
+    }
+}
+
+/// How late a position is.
+#[derive(Default)]
+pub(super) struct Lag {
+    /// Times of the source that the position has not reached, and when they were the newest.
+    ahead: VecDeque<(Timestamp, Instant)>,
+    longest: Duration,
+}
+
+impl Lag {
+    fn look(&mut self, newest: Timestamp, position: Timestamp) {
+        let now = Instant::now();
+        self.ahead.push_back((newest, now));
+        while self
+            .ahead
+            .front()
+            .is_some_and(|(time, _)| *time <= position)
+        {
+            self.ahead.pop_front();
+        }
+        if let Some((_, since)) = self.ahead.front() {
+            self.longest = self.longest.max(now - *since);
+        }
+    }
+
+    /// The longest lag since the last call, in seconds.
+    pub(super) fn longest(&mut self) -> f64 {
+        let longest = std::mem::take(&mut self.longest);
+        longest.as_secs_f64()
+    }
+}
