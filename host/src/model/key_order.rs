@@ -10,7 +10,7 @@ pub type RawKey<'a> = (u8, &'a [u8]);
 /// The order of two `_id`s on the server, under the simple collation. Equal `_id`s are the same `_id`, also if
 /// their bytes differ (see [`DocumentKey`](super::document_key::DocumentKey)).
 ///
-/// Under a collation the answer holds only where [`order_is_known`] for one of the two.
+/// Under a collation the answer holds only where [`is_known`] for one of the two.
 ///
 /// `None` = not known here: bytes that the server would not store. Invariant: any other answer is the server's.
 pub fn compare((left_kind, left): RawKey<'_>, (right_kind, right): RawKey<'_>) -> Option<Ordering> {
@@ -20,7 +20,7 @@ pub fn compare((left_kind, left): RawKey<'_>, (right_kind, right): RawKey<'_>) -
 
 /// Whether [`compare`] knows the order of an `_id` of this type among all `_id`s of its collection. A collation
 /// orders strings, on all levels, by rules that only the server has.
-pub fn order_is_known(id_kind: u8, collated: bool) -> bool {
+pub fn is_known(id_kind: u8, collated: bool) -> bool {
     !collated || !can_hold_a_string(id_kind)
 }
 
@@ -116,11 +116,11 @@ mod tests {
 
     #[test]
     fn only_a_collation_hides_the_order_of_strings() {
-        assert!(order_is_known(kind::STRING, false));
-        assert!(order_is_known(kind::INT64, true));
-        assert!(order_is_known(kind::OBJECT_ID, true));
+        assert!(is_known(kind::STRING, false));
+        assert!(is_known(kind::INT64, true));
+        assert!(is_known(kind::OBJECT_ID, true));
         for kind in [kind::STRING, kind::SYMBOL, kind::DOCUMENT] {
-            assert!(!order_is_known(kind, true));
+            assert!(!is_known(kind, true));
         }
     }
 }

@@ -2,7 +2,12 @@
 
 use std::fmt::Write as _;
 
-use anyhow::Result;
+use anyhow::{Context, Result};
+use bson::{Bson, doc};
+
+use crate::ReplicaSet;
+
+const PREFLIGHT: &str = include_str!("../../../docs/preflight.md");
 
 /// A block of the page that the test has a use for.
 pub enum Block<'a> {
@@ -51,4 +56,29 @@ pub fn script(blocks: &[Block<'_>]) -> Result<String> {
         }
     }
     Ok(script)
+}
+
+/// Creates a role of `docs/preflight.md`, and a user that has no other role. Returns its connection string.
+pub async fn user(set: &ReplicaSet, role: &str) -> Result<String> {
+    let privileges = privileges(role)?;
+    set.admin(doc! { "createRole": role, "privileges": privileges, "roles": [] })
+        .await?;
+    set.admin(doc! { "createUser": "tidegate", "pwd": "pw", "roles": [role] })
+        .await?;
+    Ok(set.uri_of("tidegate", "pw"))
+}
+
+fn privileges(role: &str) -> Result<Bson> {
+    let (_, snippet) = PREFLIGHT
+        .split_once(&format!("role: \"{role}\""))
+        .context("no such role")?;
+    let (_, list) = snippet
+        .split_once("privileges: ")
+        .context("a role without privileges")?;
+    let (list, _) = list
+        .split_once(",\n  roles: []")
+        .context("a role that holds others")?;
+    let list: serde_json::Value =
+        serde_json::from_str(list).context("privileges that are not JSON")?;
+    Ok(bson::serialize_to_bson(&list)?)
 }

@@ -5,7 +5,7 @@
 //! upper bound, so an `_id` of any type, inserted at any time, belongs to exactly one partition. A
 //! bound stays valid when its document is deleted.
 
-use bson::{RawArrayBuf, RawBsonRef, RawDocumentBuf, rawdoc};
+use bson::{RawArrayBuf, RawBsonRef, RawDocument, RawDocumentBuf, rawdoc};
 
 use super::Error;
 use crate::{
@@ -14,7 +14,7 @@ use crate::{
         Client,
         listing::{self, CollectionSize},
     },
-    sync::catalog::options,
+    sync::{catalog::options, partitions::server_order::MAX_BOUND_BYTES},
 };
 
 /// Partitions are not split below this size. Small partitions keep all workers busy to the end.
@@ -60,15 +60,18 @@ async fn bounds(
     let step = usize::try_from(SAMPLES_A_PARTITION).unwrap_or(1);
     let mut bounds: Vec<_> = sampled.into_iter().skip(step).step_by(step).collect();
     bounds.dedup();
-    // Nothing sorts before MinKey, and the server refuses an empty range. Nothing sorts after
-    // MaxKey.
-    bounds.retain(|bound| {
-        !matches!(
-            bound.get("_id"),
+    bounds.retain(|bound| can_be_bound(bound));
+    Ok(bounds)
+}
+
+/// Whether an `_id` can be a bound: it has to be small, and to have documents on both sides. Nothing
+/// sorts before MinKey, and the server refuses an empty range. Nothing sorts after MaxKey.
+fn can_be_bound(id: &RawDocument) -> bool {
+    id.as_bytes().len() <= MAX_BOUND_BYTES
+        && !matches!(
+            id.get("_id"),
             Ok(Some(RawBsonRef::MinKey | RawBsonRef::MaxKey))
         )
-    });
-    Ok(bounds)
 }
 
 fn between(namespace_id: &str, bounds: Vec<RawDocumentBuf>) -> Vec<PartitionDocument> {
