@@ -16,7 +16,13 @@ use crate::model::{ErrorName, OperatorError};
 const PREFIX: &str = "TIDEGATE_";
 
 /// Variables of the tests, read by builds with debug assertions.
-const OF_TESTS: [&str; 4] = ["BIN", "KILL_AT", "OUTAGE_SECONDS", "SEED"];
+const OF_TESTS: [&str; 5] = [
+    "BIN",
+    "KILL_AT",
+    "OUTAGE_SECONDS",
+    "PARTITION_BYTES",
+    "SEED",
+];
 
 /// A sentence for a refusal by clap. `args` is the command line.
 pub(super) fn refusal(error: &clap::Error, args: &[OsString]) -> String {

@@ -3,9 +3,9 @@
 use bson::{RawDocumentBuf, doc};
 
 use super::{
-    collections::{NAMESPACES, PARTITIONS},
-    documents::{NamespaceDocument, PartitionDocument},
-    store::{Store, remove},
+    collections::{NAMESPACES, PARKED_KEYS, PARTITIONS, QUARANTINE},
+    documents::{NamespaceDocument, ParkedKeyDocument, PartitionDocument},
+    store::{Store, parked_keys_of, remove},
 };
 use crate::mongo::{Change, Error};
 
@@ -16,8 +16,8 @@ pub struct NewCopy {
     pub namespace: NamespaceDocument,
     /// All partitions of the collection. They replace the persisted partitions of an earlier copy.
     pub partitions: Vec<PartitionDocument>,
-    /// The command that creates the collection on the destination.
-    pub create: RawDocumentBuf,
+    /// The command that creates the collection on the destination; `None` if it exists.
+    pub create: Option<RawDocumentBuf>,
 }
 
 impl Store {
@@ -48,9 +48,11 @@ impl Store {
     /// Creates collections on the destination and writes their namespaces and partitions, in one transaction.
     pub async fn begin_copies(&self, copies: &[NewCopy]) -> Result<(), Error> {
         let mut changes = Vec::with_capacity(2 * copies.len() + 2);
-        changes.extend(copies.iter().map(|copy| Change::Command {
-            database: copy.namespace.destination.database.clone(),
-            body: copy.create.clone(),
+        changes.extend(copies.iter().filter_map(|copy| {
+            Some(Change::Command {
+                database: copy.namespace.destination.database.clone(),
+                body: copy.create.clone()?,
+            })
         }));
         let ids: Vec<_> = copies.iter().map(|copy| &copy.namespace.id).collect();
         changes.push(remove(PARTITIONS, doc! { "namespaceId": { "$in": ids } }));
@@ -61,6 +63,52 @@ impl Store {
             changes.push(self.put(NAMESPACES, &copy.namespace.id, &copy.namespace)?);
         }
         self.commit(changes).await
+    }
+
+    /// Writes the parts of a split partition and the parked key at their bound, in one transaction.
+    pub async fn put_split(
+        &self,
+        parts: &[PartitionDocument; 2],
+        parked: ParkedKeyDocument,
+    ) -> Result<(), Error> {
+        let mut changes = self.parked_changes(&[parked])?;
+        for part in parts {
+            changes.push(self.partition_change(part)?);
+        }
+        self.commit(changes).await
+    }
+
+    /// Writes parked keys. Invariant: no position that passes their events is persisted before.
+    pub async fn put_parked(&self, keys: &[ParkedKeyDocument]) -> Result<(), Error> {
+        self.commit(self.parked_changes(keys)?).await
+    }
+
+    /// Marks collections to be compared, or to be copied again, in one transaction: their namespaces
+    /// and partitions are written, and their parked keys and quarantined documents removed.
+    pub async fn put_marked(
+        &self,
+        namespaces: &[NamespaceDocument],
+        partitions: &[PartitionDocument],
+    ) -> Result<(), Error> {
+        self.commit(self.marks(namespaces, partitions)?).await
+    }
+
+    /// The changes of [`Self::put_marked`].
+    pub fn marks(
+        &self,
+        namespaces: &[NamespaceDocument],
+        partitions: &[PartitionDocument],
+    ) -> Result<Vec<Change>, Error> {
+        let mut changes = Vec::with_capacity(3 * namespaces.len() + partitions.len());
+        for namespace in namespaces {
+            changes.push(self.put(NAMESPACES, &namespace.id, namespace)?);
+            changes.push(remove(PARKED_KEYS, parked_keys_of(&namespace.id)));
+            changes.push(remove(QUARANTINE, doc! { "namespaceId": &namespace.id }));
+        }
+        for partition in partitions {
+            changes.push(self.partition_change(partition)?);
+        }
+        Ok(changes)
     }
 
     /// Partitions whose range may hold documents that the source has deleted.

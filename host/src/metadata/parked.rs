@@ -64,6 +64,12 @@ impl Store {
         }])
     }
 
+    /// Removes all parked keys of these partitions. Invariant: their documents are durable, and so is
+    /// the position after their look-ups.
+    pub async fn remove_parked(&self, partition_ids: &[String]) -> Result<(), Error> {
+        self.commit(self.parked_removal(partition_ids)).await
+    }
+
     /// The changes that remove all parked keys of these partitions.
     pub fn parked_removal(&self, partition_ids: &[String]) -> Vec<Change> {
         let ids = partition_ids.iter();

@@ -171,6 +171,18 @@ impl<'a> ChangeEvent<'a> {
         let description = self.operation_description.ok_or(raw::Malformed)?;
         namespace(raw::find(description, "to")?.ok_or(raw::Malformed)?.value)
     }
+
+    /// The collection that a rename has dropped; `None` without `dropTarget`.
+    pub fn dropped_target(&self) -> Option<CollectionUuid> {
+        /// Bytes before the content of a binary: its length and its subtype.
+        const HEAD: usize = 5;
+        let description = self.operation_description?;
+        let dropped = raw::find(description, "dropTarget").ok()??;
+        if dropped.kind != raw::kind::BINARY {
+            return None;
+        }
+        dropped.value.get(HEAD..)?.try_into().ok()
+    }
 }
 
 fn namespace(document: &[u8]) -> Result<(&str, &str), raw::Malformed> {

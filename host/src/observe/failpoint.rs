@@ -27,6 +27,15 @@ pub fn shortened(variable: &str, duration: Duration) -> Duration {
     duration
 }
 
+/// `bytes`; in builds with debug assertions, the number of the environment variable, if it is set.
+pub fn smaller(variable: &str, bytes: u64) -> u64 {
+    if cfg!(debug_assertions) {
+        let set = std::env::var(variable).ok();
+        return set.and_then(|set| set.parse().ok()).unwrap_or(bytes).max(1);
+    }
+    bytes
+}
+
 #[cfg(debug_assertions)]
 mod armed {
     use std::sync::LazyLock;

@@ -8,7 +8,7 @@ pub mod field;
 mod latency;
 mod logging;
 
-pub use failpoint::{failpoint, shortened};
+pub use failpoint::{failpoint, shortened, smaller};
 pub use latency::LatencyRecorder;
 pub use logging::Log;
 

@@ -1,17 +1,13 @@
 //! Requests of the session to the work, and boundaries.
 //!
 //! A *boundary* is a moment at which every earlier round is applied and no later round has begun,
-//! so no document is with a plugin. During change event application the position is persisted at
-//! the boundary, and nothing is read until the session releases it. During a copy there is no
-//! position: the copy goes on, and takes up a swap between two batches.
+//! so no document of the stream is with a plugin. The position is persisted at the boundary, and no
+//! event is read until the session releases it. Copies go on, and take up a swap between two batches.
 
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::oneshot;
 
-use super::{Context, Error};
-use crate::{
-    model::{ClusterTime, ErrorName, OperatorError},
-    mongo::listing,
-};
+use super::Context;
+use crate::model::{ClusterTime, OperatorError};
 
 /// A request to the running work, with the channel for its answer.
 ///
@@ -27,12 +23,8 @@ pub enum WorkRequest {
 #[derive(Debug)]
 pub struct Boundary {
     /// The source's cluster time of the boundary: the present components have seen every event
-    /// before it and no event after it. During the initial sync, which sees no events, it is the
-    /// source's current time.
+    /// before it and no event after it.
     pub time: ClusterTime,
-    /// Whether collections are being copied. Their set is fixed: others join when the work starts
-    /// again.
-    pub copying: bool,
     then: oneshot::Sender<Continuation>,
 }
 
@@ -67,14 +59,9 @@ pub(super) async fn hold(
     context: &Context,
     answer: oneshot::Sender<Result<Boundary, OperatorError>>,
     time: ClusterTime,
-    copying: bool,
 ) -> Continuation {
     let (then, released) = oneshot::channel();
-    let boundary = Boundary {
-        time,
-        copying,
-        then,
-    };
+    let boundary = Boundary { time, then };
     if answer.send(Ok(boundary)).is_err() {
         return Continuation::Unchanged;
     }
@@ -86,51 +73,4 @@ pub(super) async fn hold(
         context.scope.forget();
     }
     then
-}
-
-/// Runs the work of a copy and serves requests meanwhile. `position` is the stream's position, if
-/// it has one.
-///
-/// Cancel safe as far as `work` is.
-pub(super) async fn copy_and_serve<T>(
-    context: &Context,
-    requests: &mut mpsc::Receiver<WorkRequest>,
-    position: Option<ClusterTime>,
-    work: impl Future<Output = Result<T, Error>>,
-) -> Result<T, Error> {
-    tokio::pin!(work);
-    loop {
-        tokio::select! {
-            biased;
-            done = &mut work => return done,
-            Some(request) = requests.recv() => serve_in_copy(context, position, request).await,
-        }
-    }
-}
-
-async fn serve_in_copy(context: &Context, position: Option<ClusterTime>, request: WorkRequest) {
-    match request {
-        WorkRequest::Boundary(answer) => {
-            let time = match position {
-                Some(time) => Ok(time),
-                None => listing::operation_time(&context.source).await,
-            };
-            match time {
-                Ok(time) => {
-                    hold(context, answer, time, true).await;
-                }
-                Err(error) => {
-                    // The receiver is gone if the call was cut off.
-                    let _ = answer.send(Err(error.into()));
-                }
-            }
-        }
-        WorkRequest::RetryQuarantined(answer) => {
-            let _ = answer.send(Err(OperatorError::new(
-                ErrorName::InvalidStateTransition,
-                "Quarantined documents cannot be retried while collections are copied. Wait until /progress \
-                 shows `change event application`.",
-            )));
-        }
-    }
 }

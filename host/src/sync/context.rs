@@ -5,8 +5,8 @@ use std::sync::Arc;
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    Error, Record, budget::Budget, catalog::scope::Scope, quarantine::Quarantine, status::Status,
-    throttle::Throttle, workers::Workers,
+    Error, Record, budget::Budget, catalog::scope::Scope, partitions::PartitionMap,
+    quarantine::Quarantine, status::Status, throttle::Throttle, workers::Workers,
 };
 use crate::{
     metadata,
@@ -38,6 +38,10 @@ pub(crate) struct Context {
     pub(crate) record: Arc<Record>,
     /// The number of workers and of appliers.
     pub(crate) workers: Workers,
+    /// The collections that are being copied.
+    pub(crate) partitions: Arc<PartitionMap>,
+    /// Bytes of a partition.
+    pub(crate) partition_bytes: u64,
     /// The memory budget for documents.
     pub(crate) budget: Budget,
     /// The pauses for the clusters.

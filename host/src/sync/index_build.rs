@@ -1,12 +1,14 @@
-//! The phase "index building", and builds of single indexes.
+//! Builds of indexes on the destination.
+
+use std::collections::HashSet;
 
 use bson::{RawDocumentBuf, rawdoc};
-use futures::{StreamExt, TryStreamExt, stream};
 
 use super::{
     Context, Error, Status,
     catalog::{
         destination::{on_destination, run, run_on, uuid_of},
+        indexes::secondary_indexes,
         options::is_clustered,
     },
     restore::relaxation::{build_command, buildable_indexes},
@@ -14,15 +16,8 @@ use super::{
 use crate::{
     metadata::{CopyState, NamespaceDocument, NamespaceKind},
     model::options::BuildIndexes,
-    mongo::{DestinationDatabase, listing, write::CollectionRef},
-    observe::failpoint,
+    mongo::{DestinationDatabase, code, listing, write::CollectionRef},
 };
-
-/// Namespaces that are recorded as ready together.
-const FINISHED_TOGETHER: usize = 100;
-
-/// Collections whose indexes are built in parallel.
-const PARALLEL_BUILDS: usize = 2;
 
 /// Builds indexes with these specifications.
 pub(super) async fn build(
@@ -36,36 +31,40 @@ pub(super) async fn build(
     run(database, build_command(collection, specs)).await
 }
 
-/// Builds the indexes of every copied collection, and marks collections and views as ready. A
-/// failed build is repeated and reported at commit.
-pub(super) async fn build_all(context: &Context) -> Result<(), Error> {
-    let namespaces = context.store.namespaces().await?;
-    let after_copy = context.options.build_indexes == BuildIndexes::AfterDataCopy;
-    plan(context, &namespaces);
-    let pending: Vec<_> = namespaces
-        .into_iter()
-        .filter(|n| n.copy_state == CopyState::Copied)
-        .collect();
-    let (views, collections): (Vec<_>, Vec<_>) = pending
-        .into_iter()
-        .partition(|n| n.kind == NamespaceKind::View);
-    let (to_build, others): (Vec<_>, Vec<_>) = collections
-        .into_iter()
-        .partition(|namespace| after_copy && !namespace.indexes.is_empty());
-    stream::iter(to_build)
-        .map(|namespace| async move {
-            context.check_cancelled()?;
-            build_namespace(context, &namespace).await?;
-            finish(context, vec![namespace]).await
-        })
-        .buffer_unordered(PARALLEL_BUILDS)
-        .try_collect::<Vec<()>>()
-        .await?;
-    // Views are created at commit, so their names block no other namespace before.
-    for together in [others, views].concat().chunks(FINISHED_TOGETHER) {
-        finish(context, together.to_vec()).await?;
+/// Brings the indexes of a copied collection to its record: others are dropped, missing ones built.
+/// A failed build is repeated and reported at commit.
+///
+/// Cancel safe: the server goes on with a build, and the next call waits for it.
+pub(super) async fn build_recorded(
+    context: &Context,
+    namespace: &NamespaceDocument,
+) -> Result<(), Error> {
+    // Commit compares the indexes of every collection, also of one that lost its last index.
+    if context.options.build_indexes == BuildIndexes::Never || namespace.indexes.is_empty() {
+        return Ok(());
     }
-    failpoint("indexes_built");
+    drop_unrecorded(context, namespace).await?;
+    build_namespace(context, namespace).await
+}
+
+/// Drops indexes that the collection's record does not have: a build was under way when their drop
+/// was recorded.
+async fn drop_unrecorded(context: &Context, namespace: &NamespaceDocument) -> Result<(), Error> {
+    let name = &namespace.destination;
+    let database = context.destination.database(&name.database);
+    let name_of = |index: &RawDocumentBuf| index.get_str("name").unwrap_or_default().to_owned();
+    let recorded: HashSet<String> = namespace.indexes.iter().map(name_of).collect();
+    for index in secondary_indexes(database.reads(), &name.collection).await? {
+        let index = name_of(&index);
+        if recorded.contains(&index) {
+            continue;
+        }
+        let command = rawdoc! { "dropIndexes": name.collection.as_str(), "index": index };
+        match run_on(&database, &on_destination(namespace), command).await {
+            Err(Error::Mongo(error)) if error.has_code(code::INDEX_NOT_FOUND) => {}
+            other => other?,
+        }
+    }
     Ok(())
 }
 
@@ -126,19 +125,11 @@ fn wanted(build_indexes: BuildIndexes, namespace: &NamespaceDocument) -> u64 {
     }
 }
 
-async fn finish(context: &Context, mut namespaces: Vec<NamespaceDocument>) -> Result<(), Error> {
-    for namespace in &mut namespaces {
-        namespace.copy_state = CopyState::Ready;
-    }
-    context.store.put_namespaces(&namespaces).await?;
+/// Shows a collection as ready.
+pub(super) fn show_ready(context: &Context, namespace: &NamespaceDocument) {
     let status = &context.status;
-    for namespace in &namespaces {
-        if namespace.kind == NamespaceKind::Collection {
-            status.indexes_built(wanted(context.options.build_indexes, namespace));
-        }
-        status.with_collection(&namespace.source, |collection| collection.state = "ready");
-    }
-    Ok(())
+    status.indexes_built(wanted(context.options.build_indexes, namespace));
+    status.with_collection(&namespace.source, |collection| collection.state = "ready");
 }
 
 /// Builds a collection's indexes together, or one by one if that fails.

@@ -6,23 +6,15 @@ use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    Activity, Context, Error, Record, Status, Workers, apply_ops,
-    boundary::{self, WorkRequest},
-    budget::Budget,
-    catalog::scope::Scope,
-    commit,
-    context::SOURCE,
-    copy::{self, invalidation},
-    index_build,
-    quarantine::Quarantine,
-    resync, stream,
-    throttle::Throttle,
+    Activity, Context, Error, Record, Status, Workers, apply_ops, boundary::WorkRequest,
+    budget::Budget, catalog::scope::Scope, commit, context::SOURCE, copy, index_build,
+    quarantine::Quarantine, resync, stream, throttle::Throttle,
 };
 use crate::{
     metadata::Phase,
     model::{ClusterTime, State, options::OplogRollover},
     mongo::{Cluster, Destination, code},
-    observe::failpoint,
+    observe::{failpoint, smaller},
     plugin::{Chain, Router},
 };
 
@@ -88,7 +80,6 @@ pub async fn run(work: Work) -> Result<WorkEnd, Error> {
     let store = record.store().clone();
     store.settle().await?;
     store.begin_work().await?;
-    invalidation::mark_pending(&record).await?;
     let options = record.get().options;
     let clusters = (&source.client, &destination.reads());
     let throttle = Throttle::start(options.throttle, clusters, &status, &commit_time, &cancel);
@@ -103,6 +94,8 @@ pub async fn run(work: Work) -> Result<WorkEnd, Error> {
         throttle,
         record: record.clone(),
         workers,
+        partitions: Arc::default(),
+        partition_bytes: smaller("TIDEGATE_PARTITION_BYTES", copy::PARTITION_BYTES),
         budget: Budget::new(),
         status,
         cancel,
@@ -132,16 +125,7 @@ async fn phases(
     context
         .status
         .set_total_bytes(u64::try_from(session.total_bytes).unwrap_or_default());
-    if session.phase == Phase::CollectionCopy {
-        copy_collections(context, record, session.start_time, requests).await?;
-    } else {
-        copy::show_copied(context).await?;
-    }
-    if record.get().phase == Phase::IndexBuild {
-        build_indexes(context, record, requests).await?;
-    }
-    if record.get().phase == Phase::ChangeEventApplication {
-        context.status.set_activity(Activity::Initializing);
+    if session.phase < Phase::Restore {
         match stream(context, session.start_time, commit_time, requests).await? {
             stream::StreamEnd::Stopped => return Ok(WorkEnd::Stopped),
             stream::StreamEnd::Drained => {
@@ -158,31 +142,6 @@ async fn phases(
     }
     context.status.set_activity(Activity::Committed);
     Ok(WorkEnd::Committed)
-}
-
-async fn copy_collections(
-    context: &Arc<Context>,
-    record: &Record,
-    start_time: ClusterTime,
-    requests: &mut mpsc::Receiver<WorkRequest>,
-) -> Result<(), Error> {
-    context.status.set_activity(Activity::CollectionCopy);
-    let copy = copy::run(context, start_time);
-    boundary::copy_and_serve(context, requests, None, copy).await?;
-    let update = record.update(|session| session.phase = Phase::IndexBuild);
-    Ok(update.await?)
-}
-
-async fn build_indexes(
-    context: &Arc<Context>,
-    record: &Record,
-    requests: &mut mpsc::Receiver<WorkRequest>,
-) -> Result<(), Error> {
-    context.status.set_activity(Activity::IndexBuild);
-    let build = index_build::build_all(context);
-    boundary::copy_and_serve(context, requests, None, build).await?;
-    let update = record.update(|session| session.phase = Phase::ChangeEventApplication);
-    Ok(update.await?)
 }
 
 async fn restore(context: &Context, record: &Record) -> Result<(), Error> {

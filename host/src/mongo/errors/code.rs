@@ -85,6 +85,8 @@ pub const TRANSACTION_EXCEEDED_LIFETIME_LIMIT_SECONDS: i32 = 290;
 
 // Interruptions.
 pub const INDEX_BUILD_ABORTED: i32 = 276;
+/// BackgroundOperationInProgressForNamespace: an index build blocks the command.
+pub const BACKGROUND_OPERATION: i32 = 12587;
 pub const CLIENT_DISCONNECT: i32 = 279;
 pub const INTERRUPTED: i32 = 11601;
 

@@ -7,7 +7,6 @@ use crate::{
     model::{ErrorName, OperatorError, State, plugins::NamespaceSelection},
     session::{
         active::ActiveSync,
-        components::adoption::configured,
         progress::deadline::{ClusterLabel, while_answering},
         role::host::Host,
     },
@@ -67,16 +66,6 @@ async fn running(
         active.boundary().await.ok_or_else(stopped)?
     })
     .await?;
-    if boundary.copying {
-        drop(boundary);
-        active.stop_for_call().await?;
-        let listed = active.update(|session| list(session, ids)).await;
-        let configured = configured(active)
-            .await
-            .inspect_err(|error| active.fail(error.clone()))?;
-        active.spawn(&configured).await;
-        return listed;
-    }
     active.update(|session| list(session, ids)).await?;
     boundary.swapped(true);
     Ok(())

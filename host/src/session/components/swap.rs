@@ -7,8 +7,7 @@
 //!
 //! A component with other semantics requires that the collections which it sees are copied again. They are
 //! listed in the write that persists the pins, so a crash leaves both or neither; `sync::copy::invalidation`
-//! does the rest. While the initial sync copies, the work is restarted for a swap, and finds these collections
-//! as pending as the others.
+//! does the rest, while the stream goes on.
 
 mod refusal;
 
@@ -230,16 +229,6 @@ impl SwapPlan {
             active.boundary().await.ok_or_else(stopped)?
         })
         .await?;
-        if boundary.copying && self.replacements.iter().any(Replacement::changes_answers) {
-            drop(boundary);
-            active.stop_for_call().await?;
-            let swapped = self.at_rest(active, chain).await;
-            let configured = configured(active)
-                .await
-                .inspect_err(|error| active.fail(error.clone()))?;
-            active.spawn(&configured).await;
-            return swapped;
-        }
         let affected = self.affected(active, chain).await?;
         let copy_again = !affected.is_empty();
         self.persist_and_switch(active, boundary.time, affected)

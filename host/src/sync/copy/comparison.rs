@@ -10,9 +10,9 @@ use bson::{RawDocumentBuf, rawdoc};
 
 use super::{
     Context, Error,
+    alone::copy_alone,
     collection_reader::{CollectionReader, GONE, has_any, kept},
     find::append_bounds,
-    pool::copy_one,
 };
 use crate::{
     metadata::{CopyState, NamespaceDocument, NamespaceKind, PartitionDocument},
@@ -186,7 +186,7 @@ async fn compare_capped(
     (namespace.documents, namespace.bytes) = (0, 0);
     context.store.put_namespace(&namespace).await?;
     let id = namespace.id.clone();
-    copy_one(context, namespace, at).await?;
+    copy_alone(context, namespace, at).await?;
     let copied = context.store.namespace(&id).await?;
     let mut copied = copied.ok_or(mongo::Error::Reply("the namespace's record"))?;
     index_build::build_namespace(context, &copied).await?;

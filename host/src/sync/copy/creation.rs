@@ -1,6 +1,9 @@
 //! The creation of a copy's collections on the destination, many in one transaction.
 
-use std::{collections::HashMap, sync::Arc};
+use std::{
+    collections::{HashMap, HashSet},
+    sync::Arc,
+};
 
 use futures::{FutureExt, StreamExt, TryStreamExt, stream};
 
@@ -55,8 +58,12 @@ async fn create(context: &Context, pending: &mut [&mut &mut CopyCandidate]) -> R
         return Ok(());
     }
     let sized: Vec<CopyCandidate> = pending.iter().map(|sized| (***sized).clone()).collect();
+    let earlier = suspects(context, &sized).await?;
     let copies = stream::iter(sized)
-        .map(|(namespace, size)| new_copy(context, namespace, size).boxed())
+        .map(|(namespace, size)| {
+            let is_suspect = earlier.contains(&namespace.id);
+            new_copy(context, namespace, size, is_suspect).boxed()
+        })
         .buffered(READERS)
         .try_collect::<Vec<_>>()
         .await?;
@@ -80,15 +87,48 @@ async fn create(context: &Context, pending: &mut [&mut &mut CopyCandidate]) -> R
     Ok(())
 }
 
+/// The ids of namespaces with a suspect partition. A late insert of their earlier copy may arrive
+/// after a comparison, so their new partitions are suspect too.
+async fn suspects(
+    context: &Context,
+    collections: &[CopyCandidate],
+) -> Result<HashSet<String>, Error> {
+    let compared = collections
+        .iter()
+        .filter(|(namespace, _)| namespace.compare);
+    let ids: Vec<&str> = compared
+        .map(|(namespace, _)| namespace.id.as_str())
+        .collect();
+    if ids.is_empty() {
+        return Ok(HashSet::new());
+    }
+    let partitions = context.store.partitions_of(&ids).await?;
+    let suspect = partitions.into_iter().filter(|(_, partitions)| {
+        partitions
+            .iter()
+            .any(|partition| partition.suspect || partition.begun)
+    });
+    Ok(suspect.map(|(id, _)| id).collect())
+}
+
 async fn new_copy(
     context: &Context,
     mut namespace: NamespaceDocument,
     size: listing::CollectionSize,
+    is_suspect: bool,
 ) -> Result<NewCopy, Error> {
-    let partitions = partition::split(&context.source, &namespace, size).await?;
+    let mut partitions = partition::split(context, &namespace, size).await?;
+    for partition in &mut partitions {
+        (partition.compare, partition.suspect) = (namespace.compare, is_suspect);
+    }
     namespace.copy_state = CopyState::Copying;
-    namespace.destination_uuid = None;
-    let create = relaxation::create_command(&namespace.destination.collection, &namespace.options)?;
+    let create = if namespace.compare {
+        None
+    } else {
+        namespace.destination_uuid = None;
+        let name = &namespace.destination.collection;
+        Some(relaxation::create_command(name, &namespace.options)?)
+    };
     Ok(NewCopy {
         namespace,
         partitions,

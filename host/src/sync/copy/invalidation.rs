@@ -1,57 +1,103 @@
-//! Collections that have to be copied again, because a swapped component gives other answers for
-//! their documents.
+//! Collections that are compared again, since a swapped component gives other answers for their
+//! documents, an operator asked for it, or the stream's position was lost.
 //!
-//! The swap lists them in the session, in the write that persists the new pins, so a crash leaves
-//! both or neither. Then each collection is marked as pending, the list is cleared, and pending
-//! collections are copied before the next change event is applied. Every step can be repeated:
-//! while the list exists nothing has been copied, and afterwards the copy state of each namespace
-//! says how far it is.
+//! A swap lists them in the session, in the write that persists the new pins, so a crash leaves
+//! both or neither. Then their namespaces and partitions are marked, and the list is cleared. Every
+//! step can be repeated.
 //!
-//! The position stays where the swap found it, and the copy reads at or after it. Later events
-//! repeat the changes since, as they do after the first copy.
+//! Invariant: no round is being applied and no worker is in the collections while they are marked.
+//! Their documents are read later than every event up to then, so such events are passed over.
 
 use crate::{
-    metadata::{CopyState, NamespaceDocument},
+    metadata::{CopyState, NamespaceDocument, PartitionDocument},
     model::progress::CollectionProgress,
-    observe::failpoint,
-    sync::{Context, Error, Record},
+    sync::{Context, Error, catalog::options},
 };
 
-/// Marks the collections that the session lists as pending, removes their quarantine entries, and
-/// clears the list.
-pub(crate) async fn mark_pending(record: &Record) -> Result<Vec<NamespaceDocument>, Error> {
-    let listed = record.get().recopy;
-    let mut marked = Vec::new();
-    if listed.is_empty() {
-        return Ok(marked);
+/// Collections that are marked in one transaction.
+const TOGETHER: usize = 100;
+
+/// A namespace, and its partitions where they stay, as they are to be persisted.
+pub(in crate::sync) type ComparisonMark = (NamespaceDocument, Vec<PartitionDocument>);
+
+/// Marks the collections with these ids. Returns their namespaces.
+pub(in crate::sync) async fn mark(
+    context: &Context,
+    ids: &[String],
+) -> Result<Vec<NamespaceDocument>, Error> {
+    let mut all = Vec::with_capacity(ids.len());
+    for ids in ids.chunks(TOGETHER) {
+        let mut namespaces = Vec::with_capacity(ids.len());
+        for id in ids {
+            namespaces.extend(context.store.namespace(id).await?);
+        }
+        let marked = marked(context, namespaces).await?;
+        let (namespaces, partitions): (Vec<_>, Vec<_>) = marked.into_iter().unzip();
+        context
+            .store
+            .put_marked(&namespaces, &partitions.concat())
+            .await?;
+        show(context, &namespaces);
+        all.extend(namespaces);
     }
-    let store = record.store();
-    for id in listed {
-        let Some(mut namespace) = store.namespace(&id).await? else {
-            continue;
-        };
-        store.remove_quarantined_of(&id).await?;
-        namespace.copy_state = CopyState::Pending;
-        (namespace.documents, namespace.bytes) = (0, 0);
-        store.put_namespace(&namespace).await?;
-        marked.push(namespace);
-    }
-    failpoint("recopy_marked");
-    record.update(|session| session.recopy.clear()).await?;
-    Ok(marked)
+    Ok(all)
 }
 
-/// Like [`mark_pending`], while the work runs: also updates its quarantine and the shown progress.
-pub(crate) async fn mark_pending_in(context: &Context) -> Result<(), Error> {
-    for namespace in mark_pending(&context.record).await? {
+/// The marked form of namespaces. A collection whose copy is unfinished keeps its partitions, since
+/// those that are unseen are copied as before.
+pub(in crate::sync) async fn marked(
+    context: &Context,
+    namespaces: Vec<NamespaceDocument>,
+) -> Result<Vec<ComparisonMark>, Error> {
+    let unfinished = namespaces
+        .iter()
+        .filter(|namespace| namespace.copy_state == CopyState::Copying);
+    let ids: Vec<&str> = unfinished.map(|namespace| namespace.id.as_str()).collect();
+    let mut partitions = context.store.partitions_of(&ids).await?;
+    let marked = namespaces.into_iter().map(|mut namespace| {
+        let is_capped = options::is_capped(&namespace.options);
+        let kept = partitions.remove(&namespace.id).unwrap_or_default();
+        (namespace.documents, namespace.bytes) = (0, 0);
+        if kept.is_empty() || is_capped {
+            // A collection that does not exist on the destination is not compared.
+            namespace.compare =
+                !is_capped && (namespace.copy_state > CopyState::Pending || namespace.compare);
+            namespace.copy_state = CopyState::Pending;
+            return (namespace, Vec::new());
+        }
+        (namespace, kept.into_iter().map(compared).collect())
+    });
+    Ok(marked.collect())
+}
+
+/// A partition that is compared, if any document of it was copied.
+fn compared(partition: PartitionDocument) -> PartitionDocument {
+    let is_unseen = !partition.done && !partition.begun;
+    PartitionDocument {
+        compare: partition.compare || !is_unseen,
+        // Its inserts may still arrive.
+        suspect: partition.suspect || partition.begun,
+        done: false,
+        begun: false,
+        begun_at: None,
+        done_at: None,
+        last_id: None,
+        documents: 0,
+        bytes: 0,
+        ..partition
+    }
+}
+
+/// Shows marked collections as pending, and forgets their quarantined documents.
+pub(in crate::sync) fn show(context: &Context, namespaces: &[NamespaceDocument]) {
+    for namespace in namespaces {
         context.quarantine.forget(&context.status, &namespace.id);
         context.status.set_collection(CollectionProgress {
-            namespace: namespace.source,
-            destination: namespace.destination,
+            namespace: namespace.source.clone(),
+            destination: namespace.destination.clone(),
             state: "pending",
             documents: 0,
             bytes: 0,
         });
     }
-    Ok(())
 }

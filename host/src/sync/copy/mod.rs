@@ -1,9 +1,9 @@
-//! Collection copy: every collection in scope, as raw documents, in partitions.
+//! Collection copy: every collection in scope, as raw documents, in partitions, while the change
+//! stream is applied.
 //!
-//! A collection is read by its UUID, under its current name, and written under the name it had at
-//! the start time. The change stream, opened at the start time, repeats all changes since. So the
-//! moment of a document's read does not matter, as long as it is at or after the start time
-//! (`afterClusterTime`), and every document that has existed since the start time is read.
+//! A collection is read by its UUID, under its current name, and written under the name that the
+//! applied events have given it. A partition is read at or after the time of the newest decided
+//! event, and events of its documents wait until it is done (`sync::partitions`).
 //!
 //! Invariant: a partition's `lastId` is persisted after every document up to it is durable. A
 //! killed copy goes on from there. Documents that it had copied beyond are copied again and refused
@@ -14,10 +14,13 @@
 //! begun before its first insert. It is suspect while an insert may still arrive: it was begun and
 //! not done when work began, or an answer was lost. Suspect partitions are compared before commit
 //! (`comparison`).
+//!
+//! A partition whose documents the destination has already is compared, and only differences are
+//! written (`range_comparison`).
 
+mod alone;
 mod collection_reader;
 mod comparison;
-mod completion;
 mod creation;
 mod find;
 mod insertion;
@@ -26,21 +29,15 @@ mod partition;
 mod plan;
 mod pool;
 mod progress;
+mod range_comparison;
+mod report;
+mod split;
 mod worker;
 
-use std::sync::Arc;
-
 use super::{Context, Error};
-use crate::{model::ClusterTime, observe::failpoint};
 pub(super) use comparison::compare;
-pub(super) use pool::{copy_all, copy_one};
-pub(super) use progress::show_copied;
-
-/// Copies all namespaces that are not copied yet.
-pub(super) async fn run(context: &Arc<Context>, start_time: ClusterTime) -> Result<(), Error> {
-    let namespaces = context.store.namespaces().await?;
-    progress::show(context, &namespaces);
-    copy_all(context, namespaces, start_time).await?;
-    failpoint("copy_done");
-    Ok(())
-}
+pub(super) use partition::PARTITION_BYTES;
+pub(super) use plan::go_on;
+pub(super) use pool::CopyPool;
+pub(super) use progress::{show, show_counts};
+pub(super) use report::CopyReport;

@@ -14,11 +14,12 @@ use crate::{
         Client,
         listing::{self, CollectionSize},
     },
-    sync::{catalog::options, partitions::server_order::MAX_BOUND_BYTES},
+    sync::{Context, catalog::options, partitions::server_order::MAX_BOUND_BYTES},
 };
 
-/// Partitions are not split below this size. Small partitions keep all workers busy to the end.
-const PARTITION_BYTES: u64 = 16 << 20;
+/// Partitions are not split below this size. Small partitions keep all workers busy to the end, and
+/// let the parked keys of a partition wait for a second.
+pub(in crate::sync) const PARTITION_BYTES: u64 = 16 << 20;
 
 /// More partitions than this only add metadata.
 const MAX_PARTITIONS: u64 = 4_096;
@@ -29,17 +30,17 @@ const SAMPLES_A_PARTITION: u64 = 16;
 /// The partitions of a collection, in `_id` order. A capped collection is a single partition, since
 /// it is copied in natural order.
 pub(super) async fn split(
-    source: &Client,
+    context: &Context,
     namespace: &NamespaceDocument,
     size: CollectionSize,
 ) -> Result<Vec<PartitionDocument>, Error> {
-    let wanted = (size.bytes / PARTITION_BYTES)
+    let wanted = (size.bytes / context.partition_bytes)
         .clamp(1, MAX_PARTITIONS)
         .min(size.documents.max(1));
     let bounds = if options::is_capped(&namespace.options) || wanted < 2 {
         Vec::new()
     } else {
-        bounds(source, namespace, wanted).await?
+        bounds(&context.source, namespace, wanted).await?
     };
     Ok(between(&namespace.id, bounds))
 }
@@ -66,7 +67,7 @@ async fn bounds(
 
 /// Whether an `_id` can be a bound: it has to be small, and to have documents on both sides. Nothing
 /// sorts before MinKey, and the server refuses an empty range. Nothing sorts after MaxKey.
-fn can_be_bound(id: &RawDocument) -> bool {
+pub(super) fn can_be_bound(id: &RawDocument) -> bool {
     id.as_bytes().len() <= MAX_BOUND_BYTES
         && !matches!(
             id.get("_id"),

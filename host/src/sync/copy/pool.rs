@@ -1,100 +1,175 @@
-//! The workers of a copy. Each takes the next partition until none is left.
+//! The workers of a copy: copiers, which plan collections and copy or compare partitions, and
+//! builders of indexes. They report to the event loop.
 
-use std::{collections::VecDeque, sync::Arc};
+use std::sync::Arc;
 
-use tokio::{sync::Mutex, task::JoinSet};
+use tokio::{sync::mpsc, task::JoinSet};
 use tracing::Instrument;
 
 use super::{
-    completion::Completion,
-    plan::{PartitionJob, plan},
-    worker::PartitionCopier,
+    plan,
+    range_comparison::compare_range,
+    report::{CopyReport, Reports},
+    split::split,
+    worker::{PartitionCopier, PartitionEnd},
 };
 use crate::{
-    metadata::NamespaceDocument,
-    model::ClusterTime,
-    sync::{Context, Error, Workers},
+    metadata::PartitionDocument,
+    model::event::CollectionUuid,
+    mongo::listing,
+    observe::failpoint,
+    sync::{
+        Context, Error, Workers, index_build,
+        partitions::{PartitionJob, TakenJob},
+    },
 };
 
-/// Copies the namespaces that are not copied yet. Reads see every write up to `after`.
-///
-/// The first failure cancels the other workers, and is returned after all have ended.
-pub(in crate::sync) async fn copy_all(
-    context: &Arc<Context>,
-    namespaces: Vec<NamespaceDocument>,
-    after: ClusterTime,
-) -> Result<(), Error> {
-    let queue = plan(context, namespaces).await?;
-    let queue = Arc::new(Mutex::new(queue));
-    let mut workers = JoinSet::new();
-    for number in 0..Workers::MOST {
-        let (context, queue) = (context.clone(), queue.clone());
-        let span = tracing::info_span!("copier", number);
-        workers.spawn(async move { work(&context, &queue, after).await }.instrument(span));
-    }
-    let mut outcome = Ok(());
-    while let Some(joined) = workers.join_next().await {
-        if let Err(error) = joined.map_err(Error::from).flatten() {
-            context.cancel.cancel();
-            outcome = keep_first_failure(outcome, error);
+/// Collections whose indexes are built in parallel.
+const PARALLEL_BUILDS: usize = 2;
+
+/// The workers of a copy. Dropping it ends them at once.
+pub(in crate::sync) struct CopyPool {
+    context: Arc<Context>,
+    reports: mpsc::UnboundedReceiver<CopyReport>,
+    workers: JoinSet<()>,
+}
+
+impl CopyPool {
+    /// Starts the workers, which wait for jobs.
+    pub(in crate::sync) fn start(context: &Arc<Context>) -> Self {
+        let (sender, reports) = mpsc::unbounded_channel();
+        let mut workers = JoinSet::new();
+        for number in 0..Workers::MOST {
+            let span = tracing::info_span!("copier", number);
+            workers.spawn(copier(context.clone(), sender.clone()).instrument(span));
+        }
+        for number in 0..PARALLEL_BUILDS {
+            let span = tracing::info_span!("index_builder", number);
+            workers.spawn(builder(context.clone(), sender.clone()).instrument(span));
+        }
+        Self {
+            context: context.clone(),
+            reports,
+            workers,
         }
     }
-    outcome
-}
 
-/// Keeps a failure over the cancellations that it causes.
-fn keep_first_failure(outcome: Result<(), Error>, error: Error) -> Result<(), Error> {
-    match outcome {
-        Ok(()) | Err(Error::Cancelled) => Err(error),
-        first => first,
+    /// The next report.
+    ///
+    /// Cancel safe.
+    pub(in crate::sync) async fn next(&mut self) -> CopyReport {
+        match self.reports.recv().await {
+            Some(report) => report,
+            // Workers end when the work is cancelled, which the event loop hears itself.
+            None => std::future::pending().await,
+        }
+    }
+
+    /// Waits until all workers have left their partitions at a batch boundary.
+    pub(in crate::sync) async fn stop(&mut self) {
+        self.context.partitions.close();
+        while self.workers.join_next().await.is_some() {}
     }
 }
 
-/// Copies a collection that comes into scope while the stream runs.
-pub(in crate::sync) async fn copy_one(
-    context: &Arc<Context>,
-    namespace: NamespaceDocument,
-    after: ClusterTime,
-) -> Result<(), Error> {
-    let queue = Mutex::new(plan(context, vec![namespace]).await?);
-    work(context, &queue, after).await
-}
-
-/// Copies partitions from the queue until it is empty.
-async fn work(
-    context: &Arc<Context>,
-    queue: &Mutex<VecDeque<PartitionJob>>,
-    after: ClusterTime,
-) -> Result<(), Error> {
-    let mut completion = Completion::default();
+/// Takes jobs until the map is closed, or a job fails.
+async fn copier(context: Arc<Context>, reports: Reports) {
     let mut turn = context.workers.turn().await;
     loop {
-        context.check_cancelled()?;
         if turn.is_excess() {
-            completion.persist(context).await?;
             drop(turn);
             turn = context.workers.turn().await;
         }
-        let next = queue.lock().await.pop_front();
-        let Some(PartitionJob {
-            collection,
-            partition,
-        }) = next
-        else {
-            return completion.persist(context).await;
+        let Some(job) = context.partitions.next_job().await else {
+            return;
         };
-        let namespace = collection.namespace.lock().await.clone();
-        let copier = PartitionCopier {
-            context,
-            chain: context.chain.of(&namespace.source)?,
-            namespace,
-            average_bytes: collection.size.average(),
-            after,
+        let done = match job {
+            TakenJob::Plan(taken) => plan::plan(&context, taken, &reports).await,
+            TakenJob::Copy(job) => copy(&context, job, &reports).await,
         };
-        let partition = copier.run(partition).await?;
-        completion.take(&collection, partition).await;
-        if completion.is_worth_it() {
-            completion.persist(context).await?;
+        if !report_failure(&reports, done) {
+            return;
         }
     }
+}
+
+/// Builds indexes until the map is closed, or a build fails.
+async fn builder(context: Arc<Context>, reports: Reports) {
+    while let Some((namespace, stay)) = context.partitions.next_build().await {
+        failpoint("indexes_begun");
+        let built = tokio::select! {
+            built = index_build::build_recorded(&context, &namespace) => built,
+            // The server goes on with a build, and the next `createIndexes` waits for it.
+            () = stay.withdrawn() => continue,
+            () = context.cancel.cancelled() => return,
+        };
+        let uuid = stay.uuid();
+        let done = built.map(|()| {
+            let report = CopyReport::IndexesBuilt { uuid, namespace };
+            // The receiver is gone when the work has ended.
+            let _ = reports.send(report);
+        });
+        drop(stay);
+        if !report_failure(&reports, done) {
+            return;
+        }
+    }
+}
+
+fn report_failure(reports: &Reports, done: Result<(), Error>) -> bool {
+    match done {
+        Ok(()) => true,
+        Err(Error::Cancelled) => false,
+        Err(error) => {
+            let _ = reports.send(CopyReport::Failed(error));
+            false
+        }
+    }
+}
+
+/// Copies or compares a partition, and reports it as done.
+async fn copy(context: &Context, job: PartitionJob, reports: &Reports) -> Result<(), Error> {
+    let (uuid, generation) = (job.stay.uuid(), job.generation);
+    let copier = PartitionCopier {
+        context,
+        chain: context.chain.of(&job.namespace.source)?,
+        namespace: job.namespace,
+        average_bytes: job.average_bytes,
+        after: job.after,
+        stay: Some(&job.stay),
+    };
+    let mut partition = job.partition;
+    if job.may_be_split {
+        partition = split(&copier, partition, generation, reports).await?;
+    }
+    let mut end = PartitionEnd::Left(partition.clone());
+    let is_compared = partition.compare && !partition.begun;
+    if !is_compared || !compare_range(&copier, &partition, generation, &mut end).await? {
+        end = copier.run(partition).await?;
+    }
+    match end {
+        PartitionEnd::Done(partition) => {
+            finish(context, (uuid, generation), partition, reports).await
+        }
+        PartitionEnd::Left(partition) => {
+            context.partitions.put_back((uuid, generation), partition);
+            Ok(())
+        }
+    }
+}
+
+async fn finish(
+    context: &Context,
+    plan: (CollectionUuid, u64),
+    partition: PartitionDocument,
+    reports: &Reports,
+) -> Result<(), Error> {
+    let at = listing::operation_time(&context.source).await?;
+    let report = CopyReport::Done {
+        plan,
+        partition,
+        at,
+    };
+    let _ = reports.send(report);
+    Ok(())
 }

@@ -1,28 +1,13 @@
 //! The shown progress of the copy.
 
 use crate::{
-    metadata::{CopyState, NamespaceDocument},
+    metadata::{CopyState, NamespaceDocument, PartitionDocument},
     model::progress::CollectionProgress,
-    sync::{Context, Error, index_build},
+    sync::Context,
 };
 
-/// Shows the copy of an earlier run.
-pub(in crate::sync) async fn show_copied(context: &Context) -> Result<(), Error> {
-    let namespaces = context.store.namespaces().await?;
-    show(context, &namespaces);
-    for namespace in &namespaces {
-        context.status.copied(
-            &namespace.source,
-            to_u64(namespace.documents),
-            to_u64(namespace.bytes),
-        );
-    }
-    index_build::plan(context, &namespaces);
-    Ok(())
-}
-
 /// Shows the collections, with nothing copied yet.
-pub(super) fn show(context: &Context, namespaces: &[NamespaceDocument]) {
+pub(in crate::sync) fn show(context: &Context, namespaces: &[NamespaceDocument]) {
     for namespace in namespaces {
         context.status.set_collection(CollectionProgress {
             namespace: namespace.source.clone(),
@@ -34,7 +19,8 @@ pub(super) fn show(context: &Context, namespaces: &[NamespaceDocument]) {
     }
 }
 
-fn state_name(state: CopyState) -> &'static str {
+/// The name of a collection's state in `/progress`.
+pub(in crate::sync) fn state_name(state: CopyState) -> &'static str {
     match state {
         CopyState::Pending => "pending",
         CopyState::Copying => "copying",
@@ -43,16 +29,21 @@ fn state_name(state: CopyState) -> &'static str {
     }
 }
 
-/// Shows the collections as copied.
-pub(super) fn show_copied_state(context: &Context, namespaces: &[NamespaceDocument]) {
-    for namespace in namespaces {
-        context
-            .status
-            .with_collection(&namespace.source, |collection| collection.state = "copied");
+/// Shows the documents that an earlier run has copied: those of the collection's partitions, or of
+/// its record if it has no partitions any more.
+pub(in crate::sync) fn show_counts(
+    context: &Context,
+    namespace: &NamespaceDocument,
+    partitions: &[PartitionDocument],
+) {
+    let to_u64 = |n: i64| u64::try_from(n).unwrap_or_default();
+    let mut counts = (namespace.documents, namespace.bytes);
+    if namespace.copy_state == CopyState::Copying {
+        let copied = partitions.iter();
+        counts = copied.fold((0, 0), |(documents, bytes), it| {
+            (documents + it.documents, bytes + it.bytes)
+        });
     }
-}
-
-/// A count of the metadata; 0 if it is negative.
-pub(super) fn to_u64(n: i64) -> u64 {
-    u64::try_from(n).unwrap_or_default()
+    let (documents, bytes) = (to_u64(counts.0), to_u64(counts.1));
+    context.status.copied(&namespace.source, documents, bytes);
 }

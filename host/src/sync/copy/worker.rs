@@ -20,6 +20,7 @@ use crate::{
     sync::{
         budget::Share,
         catalog::options::is_capped,
+        partitions::Stay,
         quarantine::{NamespaceRef, id_document},
         transformation,
     },
@@ -36,11 +37,11 @@ const MAX_BATCH_DOCUMENTS: u64 = 20_000;
 const PERSIST_EVERY: Duration = Duration::from_secs(1);
 
 /// The time for an answer of the source.
-const ANSWER: Duration = Duration::from_secs(120);
+pub(super) const ANSWER: Duration = Duration::from_secs(120);
 
 /// Pauses between attempts of a copy that makes no progress.
-const FIRST_PAUSE: Duration = Duration::from_millis(50);
-const LAST_PAUSE: Duration = Duration::from_secs(5);
+pub(super) const FIRST_PAUSE: Duration = Duration::from_millis(50);
+pub(super) const LAST_PAUSE: Duration = Duration::from_secs(5);
 
 /// How often a capped collection may overwrite the document that is being read.
 const MAX_LOST: u32 = 100;
@@ -55,11 +56,21 @@ pub(super) struct PartitionCopier<'a> {
     pub(super) average_bytes: u64,
     /// Reads see every write up to this time.
     pub(super) after: ClusterTime,
+    /// The worker's stay in the collection; `None` where no event loop runs.
+    pub(super) stay: Option<&'a Stay>,
+}
+
+/// How the copy of a partition ended.
+pub(super) enum PartitionEnd {
+    /// Every document was read, and is durable or parked.
+    Done(PartitionDocument),
+    /// The collection was withdrawn: the partition is put back with its progress.
+    Left(PartitionDocument),
 }
 
 /// A batch and its share of the memory budget.
-struct SourceBatch {
-    reply: RawReply,
+pub(super) struct SourceBatch {
+    pub(super) reply: RawReply,
     _share: Share,
 }
 
@@ -72,16 +83,13 @@ struct PartitionProgress {
 }
 
 impl PartitionCopier<'_> {
-    /// Copies the rest of `partition` and returns it as done, to be persisted. A broken cursor or
-    /// write is repeated after the last durable document, until nothing has progressed for as long
-    /// as an outage may take.
+    /// Copies the rest of `partition` and returns it to be persisted. A broken cursor or write is
+    /// repeated after the last durable document, until nothing has progressed for as long as an
+    /// outage may take.
     ///
     /// Not cancel safe on its own: a dropped copy leaves the partition as begun, which makes it
     /// suspect when work begins again.
-    pub(super) async fn run(
-        &self,
-        partition: PartitionDocument,
-    ) -> Result<PartitionDocument, Error> {
+    pub(super) async fn run(&self, partition: PartitionDocument) -> Result<PartitionEnd, Error> {
         let counted = (partition.documents, partition.bytes);
         let mut progress = PartitionProgress { partition, counted };
         let (mut moved, mut pause, mut lost) = (Instant::now(), FIRST_PAUSE, 0);
@@ -95,26 +103,53 @@ impl PartitionCopier<'_> {
                 Ok(()) => break,
                 Err(Error::Mongo(error)) if passes(&error) && moved.elapsed() < outage() => {
                     tracing::info!(namespace = %self.namespace.source, error = %error, "copy goes on after an interruption");
-                    let stopped =
-                        tokio::time::timeout(pause, self.context.cancel.cancelled()).await;
-                    stopped.map_or(Ok(()), |()| self.context.check_cancelled())?;
+                    // A stop is noticed by the next attempt.
+                    let _ = tokio::time::timeout(pause, self.asked_to_leave()).await;
                     pause = (pause * 2).min(LAST_PAUSE);
                     lost += u32::from(error.has_code(code::CAPPED_POSITION_LOST));
                     self.begin_again(&mut progress, lost)?;
                 }
                 Err(error) => {
-                    if matches!(error, Error::Cancelled) {
-                        // Every answer has been read, so no insert can still arrive.
-                        progress.partition.begun = false;
+                    if progress.partition.begun {
+                        self.persist(&mut progress).await?;
                     }
-                    self.persist(&mut progress).await?;
-                    return Err(error);
+                    self.context.check_cancelled()?;
+                    return match error {
+                        Error::Cancelled => Ok(PartitionEnd::Left(progress.partition)),
+                        error => Err(error),
+                    };
                 }
             }
         }
         (progress.partition.done, progress.partition.begun) = (true, false);
         self.count(&mut progress);
-        Ok(progress.partition)
+        Ok(PartitionEnd::Done(progress.partition))
+    }
+
+    /// Ends work that has to leave the collection, or is cancelled.
+    ///
+    /// # Errors
+    /// `Cancelled`.
+    pub(super) fn check_leaving(&self) -> Result<(), Error> {
+        self.context.check_cancelled()?;
+        match self.stay {
+            Some(stay) if stay.must_leave() => Err(Error::Cancelled),
+            _ => Ok(()),
+        }
+    }
+
+    /// Completes when the worker has to leave, or the work is cancelled.
+    pub(super) async fn asked_to_leave(&self) {
+        let withdrawn = async {
+            match self.stay {
+                Some(stay) => stay.withdrawn().await,
+                None => std::future::pending().await,
+            }
+        };
+        tokio::select! {
+            () = withdrawn => {}
+            () = self.context.cancel.cancelled() => {}
+        }
     }
 
     /// Starts a capped collection from its beginning. A collection that is overwritten faster than
@@ -177,10 +212,11 @@ impl PartitionCopier<'_> {
         let mut batch = self.read(&mut cursor).await?;
         while let Some(current) = batch.take() {
             self.context.throttle.pace_copy().await;
-            self.context.check_cancelled()?;
+            self.check_leaving()?;
             if !progress.partition.begun {
                 progress.partition.begun = true;
                 self.persist(progress).await?;
+                failpoint("partition_begun");
             }
             let (written, next) = tokio::join!(
                 self.write(&current, &mut progress.partition),
@@ -198,9 +234,18 @@ impl PartitionCopier<'_> {
         Ok(())
     }
 
-    async fn read(&self, cursor: &mut RawCursor) -> Result<Option<SourceBatch>, Error> {
-        let mut share = self.context.budget.reserve().await;
-        let Some(reply) = cursor.next_within(ANSWER).await? else {
+    /// The next batch; `None` at the end. A worker that has to leave does not wait for it.
+    pub(super) async fn read(&self, cursor: &mut RawCursor) -> Result<Option<SourceBatch>, Error> {
+        let next = async {
+            let share = self.context.budget.reserve().await;
+            Ok::<_, Error>((share, cursor.next_within(ANSWER).await?))
+        };
+        let (mut share, reply) = tokio::select! {
+            biased;
+            next = next => next?,
+            () = self.asked_to_leave() => return Err(Error::Cancelled),
+        };
+        let Some(reply) = reply else {
             return Ok(None);
         };
         share.keep(reply.bytes().len());
@@ -277,7 +322,7 @@ impl PartitionCopier<'_> {
 
     /// Opens the collection by its UUID, under its current name. `None` if it was dropped since the
     /// start: a later change event reports the drop.
-    async fn open(
+    pub(super) async fn open(
         &self,
         read: ReadMode,
         partition: &PartitionDocument,
@@ -289,24 +334,27 @@ impl PartitionCopier<'_> {
             uuid: Some(uuid.ok_or(mongo::Error::Reply("info.uuid"))?),
         };
         let find = FindCommand {
-            after: self.after,
+            after: Some(self.after),
             batch_documents: self.batch_documents(),
         };
         let batch_size = u32::try_from(self.batch_documents()).unwrap_or(u32::MAX);
         let database = self.context.source.database(&source.database);
-        let opened = RawReader::new(database, collection)
-            .follow(&find.fields(read, partition), batch_size, ANSWER)
-            .await;
-        Ok(opened?)
+        let reader = RawReader::new(database, collection);
+        let fields = find.fields(read, partition);
+        tokio::select! {
+            biased;
+            opened = reader.follow(&fields, batch_size, ANSWER) => Ok(opened?),
+            () = self.asked_to_leave() => Err(Error::Cancelled),
+        }
     }
 
-    fn batch_documents(&self) -> u64 {
+    pub(super) fn batch_documents(&self) -> u64 {
         (BATCH_BYTES / self.average_bytes).clamp(1, MAX_BATCH_DOCUMENTS)
     }
 }
 
 /// Whether reading on after the last document overcomes the error. A capped collection may have
 /// evicted the document that the cursor stood on.
-fn passes(error: &mongo::Error) -> bool {
+pub(super) fn passes(error: &mongo::Error) -> bool {
     error.kind() == ErrorKind::Transient || error.has_code(code::CAPPED_POSITION_LOST)
 }

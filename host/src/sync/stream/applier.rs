@@ -12,7 +12,7 @@ use super::{
     batch_writer::BatchWriter,
     freshness::{Exactness, Freshness},
     lookup::{LookUpReader, LookUpResult},
-    pending_write::{Fold, PendingDocument, fold_events},
+    pending_write::{Fold, PendingDocument, PendingWrite, fold_events},
     round::{EventRef, RoundPart},
     tracked_collections::TrackedCollection,
 };
@@ -129,23 +129,26 @@ impl Applier {
             wanted.partition(|entry| tracked.is_strict(entry.id_kind));
         for wanted in [&mut strict, &mut free] {
             while !wanted.is_empty() {
-                self.look_up_some(tracked, wanted, at_least).await?;
+                self.look_up_some(tracked, wanted, at_least, |_| true)
+                    .await?;
                 wanted.retain(|entry| entry.write.is_look_up());
             }
         }
         Ok(())
     }
 
-    /// Looks up the first of `wanted`, and writes them.
-    async fn look_up_some(
+    /// Looks up the first of `wanted`, and writes those for which `writes` holds.
+    pub(super) async fn look_up_some(
         &mut self,
         tracked: &TrackedCollection,
         wanted: &mut [&mut PendingDocument<'_>],
         at_least: ClusterTime,
+        writes: impl Fn(&PendingWrite<'_>) -> bool,
     ) -> Result<(), Error> {
         let LookUpResult { time, _share } = self.look_up.fill(tracked, wanted, at_least).await?;
         let found = wanted.iter_mut().filter(|entry| !entry.write.is_look_up());
         let mut entries: Vec<PendingDocument<'_>> = found.map(|entry| entry.take()).collect();
+        entries.retain(|entry| writes(&entry.write));
         self.transform(tracked, &mut entries).await?;
         let mut found = [Fold { tracked, entries }];
         self.writer.write(&mut found).await?;

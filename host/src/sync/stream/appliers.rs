@@ -13,12 +13,25 @@ use super::{
     Context, Error,
     applier::Applier,
     freshness::Exactness,
-    round::{RoundBuilder, RoundFuture, RoundPart, RoundReport},
+    parked_keys::ParkedKeys,
+    round::{ParkedPartition, RoundBuilder, RoundFuture, RoundPart, RoundReport, applier_of},
+    tracked_collections::TrackedCollection,
 };
-use crate::model::Position;
+use crate::{
+    model::{ClusterTime, Position, document_key::DocumentKey},
+    sync::partitions::ParkedKey,
+};
 
 /// Parts that wait for an applier. More would only take memory.
 const QUEUE: usize = 2;
+
+/// Work of one applier.
+enum ApplierWork {
+    /// Its events of a round.
+    Events(RoundPart),
+    /// Its parked keys of a partition.
+    LookUps(ParkedKeys),
+}
 
 /// The applier tasks of one stream. Dropping it ends them at once.
 pub(super) struct Appliers {
@@ -27,7 +40,7 @@ pub(super) struct Appliers {
 }
 
 struct ApplierJob {
-    part: RoundPart,
+    work: ApplierWork,
     done: oneshot::Sender<Result<(), Error>>,
 }
 
@@ -77,32 +90,88 @@ impl Appliers {
         position: Option<Position>,
     ) -> Result<RoundFuture, Error> {
         let events = round.events();
-        let mut parts = Vec::new();
-        for (queue, part) in self.queues.iter().zip(round.into_parts()) {
-            if part.events.is_empty() {
-                continue;
+        let parts = round
+            .into_parts()
+            .map(|part| (!part.events.is_empty()).then_some(ApplierWork::Events(part)));
+        let report = RoundReport {
+            events,
+            position,
+            looked_up: None,
+        };
+        self.hand_out(parts, report).await
+    }
+
+    /// Hands out look-ups of the parked keys of a partition, each to the applier of its events.
+    ///
+    /// # Errors
+    /// `Cancelled` if an applier has ended.
+    pub(super) async fn look_up(
+        &self,
+        tracked: &Arc<TrackedCollection>,
+        keys: Vec<ParkedKey>,
+        at_least: ClusterTime,
+        partition: ParkedPartition,
+    ) -> Result<RoundFuture, Error> {
+        let count = self.count().max(1);
+        let mut parts: Vec<Vec<ParkedKey>> = vec![Vec::new(); count];
+        for key in keys {
+            let document_key = DocumentKey::new(key.id_kind, &key.id);
+            let applier = applier_of(tracked, key.id_kind, &document_key, count);
+            if let Some(part) = parts.get_mut(applier) {
+                part.push(key);
             }
+        }
+        let parts = parts.into_iter().map(|keys| {
+            (!keys.is_empty()).then(|| {
+                ApplierWork::LookUps(ParkedKeys {
+                    tracked: tracked.clone(),
+                    keys,
+                    at_least,
+                })
+            })
+        });
+        let report = RoundReport {
+            events: 0,
+            position: None,
+            looked_up: Some(partition),
+        };
+        self.hand_out(parts, report).await
+    }
+
+    async fn hand_out(
+        &self,
+        parts: impl Iterator<Item = Option<ApplierWork>>,
+        report: RoundReport,
+    ) -> Result<RoundFuture, Error> {
+        let mut waits = Vec::new();
+        for (queue, work) in self.queues.iter().zip(parts) {
+            let Some(work) = work else {
+                continue;
+            };
             let (done, finished) = oneshot::channel();
             queue
-                .send(ApplierJob { part, done })
+                .send(ApplierJob { work, done })
                 .await
                 .map_err(|_closed| Error::Cancelled)?;
-            parts.push(async { finished.await.map_err(|_dropped| Error::Cancelled)? });
+            waits.push(async { finished.await.map_err(|_dropped| Error::Cancelled)? });
         }
         Ok(Box::pin(async move {
             // Waits for all parts, also after a failure: the caller may start again as soon as it
             // knows of the failure.
-            let outcomes = join_all(parts).await;
+            let outcomes = join_all(waits).await;
             outcomes.into_iter().collect::<Result<(), Error>>()?;
-            Ok(RoundReport { events, position })
+            Ok(report)
         }))
     }
 }
 
 /// Applies parts in order, until the first failure.
 async fn run(mut applier: Applier, mut jobs: mpsc::Receiver<ApplierJob>) {
-    while let Some(ApplierJob { part, done }) = jobs.recv().await {
-        let outcome = applier.apply(&part).await;
+    while let Some(ApplierJob { work, done }) = jobs.recv().await {
+        let outcome = match work {
+            ApplierWork::Events(part) => applier.apply(&part).await,
+            ApplierWork::LookUps(parked) => applier.look_up_parked(&parked).await,
+        };
         let failed = outcome.is_err();
         // The receiver is gone if the stream has stopped.
         let _ = done.send(outcome);

@@ -30,7 +30,7 @@ const MAX_BYTES: usize = 8 << 20;
 #[derive(Debug, Default)]
 pub(super) struct Exactness {
     exact_after: AtomicU64,
-    /// The newest time of any look-up.
+    /// The newest time of any look-up, and of any copied document.
     newest_lookup: AtomicU64,
 }
 
@@ -50,6 +50,11 @@ impl Exactness {
     /// Raises `exact_after` to `time`.
     pub(super) fn raise(&self, time: ClusterTime) {
         self.exact_after.fetch_max(time.to_bits(), SeqCst);
+    }
+
+    /// Notes that documents were read at `time`, for a host that takes over.
+    pub(super) fn note(&self, time: ClusterTime) {
+        self.newest_lookup.fetch_max(time.to_bits(), SeqCst);
     }
 
     /// The value of `exact_after` for a host that does not know the look-ups.
@@ -93,7 +98,7 @@ impl Freshness {
         key: DocumentKey<'_>,
         time: ClusterTime,
     ) {
-        exactness.newest_lookup.fetch_max(time.to_bits(), SeqCst);
+        exactness.note(time);
         if self.looked_up.len() >= MAX_REMEMBERED || self.bytes >= MAX_BYTES {
             exactness.raise(exactness.after_restart());
             self.looked_up.clear();

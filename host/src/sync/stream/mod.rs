@@ -23,11 +23,14 @@ mod applier;
 mod appliers;
 mod batch_writer;
 mod caution;
+mod copying;
 mod ddl;
 mod delta;
+mod distribution;
 mod event_application;
 mod freshness;
 mod lookup;
+mod parked_keys;
 mod pending_write;
 mod position;
 mod quarantine_retry;
@@ -59,9 +62,10 @@ pub(super) async fn run(
 ) -> Result<StreamEnd, Error> {
     let mut application = EventApplication::open(context, start_time).await?;
     let ended = application.apply_until(commit_time, requests).await;
+    application.pool.stop().await;
     let finished = application.finish_rounds().await;
     let clean = is_clean(&ended) && finished.is_ok();
-    application.position.persist(clean).await?;
+    application.persist(clean).await?;
     match (ended, finished) {
         // A failed applier takes no more parts, which looks like a cancellation: its own error
         // counts.

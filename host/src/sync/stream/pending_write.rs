@@ -15,7 +15,7 @@ use super::{
     round::{EventRef, RoundPart},
     tracked_collections::TrackedCollection,
 };
-use crate::model::{ClusterTime, document_key::DocumentKey, event::OpType};
+use crate::model::{document_key::DocumentKey, event::OpType};
 
 /// The write that brings a document of the destination to its state after the folded events.
 ///
@@ -87,8 +87,9 @@ pub(super) fn fold_events<'a>(
         }
         if let Some(entry) = entries.get_mut(at) {
             (entry.id_kind, entry.id) = (id_kind, id);
-            entry.replay |= !exactness.is_exact(event.time);
-            let may_be_delta = may_be_delta(tracked, id_kind, exactness, event.time);
+            let is_exact = event.is_after_copy && exactness.is_exact(event.time);
+            entry.replay |= !is_exact;
+            let may_be_delta = is_exact && may_be_delta(tracked, id_kind);
             entry
                 .write
                 .fold(event.op_type, part.body(event)?, may_be_delta)?;
@@ -101,13 +102,8 @@ pub(super) fn fold_events<'a>(
     Ok(entries)
 }
 
-fn may_be_delta(
-    tracked: &TrackedCollection,
-    id_kind: u8,
-    exactness: &Exactness,
-    time: ClusterTime,
-) -> bool {
-    !tracked.is_strict(id_kind) && tracked.chain.is_none() && exactness.is_exact(time)
+fn may_be_delta(tracked: &TrackedCollection, id_kind: u8) -> bool {
+    !tracked.is_strict(id_kind) && tracked.chain.is_none()
 }
 
 impl<'a> PendingWrite<'a> {

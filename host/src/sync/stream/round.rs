@@ -6,7 +6,7 @@ use super::{Error, reader::StreamBatch, tracked_collections::TrackedCollection};
 use crate::model::{
     ClusterTime, Position,
     document_key::DocumentKey,
-    event::{ChangeEvent, OpType},
+    event::{ChangeEvent, CollectionUuid, OpType},
     raw::{Malformed, range_in},
 };
 
@@ -20,6 +20,17 @@ pub(super) struct RoundReport {
     pub(super) events: u64,
     /// The stream's position after the round, if it moves.
     pub(super) position: Option<Position>,
+    /// The partition whose parked keys have been looked up.
+    pub(super) looked_up: Option<ParkedPartition>,
+}
+
+/// A finished partition whose parked keys are looked up.
+#[derive(Debug)]
+pub(super) struct ParkedPartition {
+    /// Its collection.
+    pub(super) uuid: CollectionUuid,
+    /// The id of its document.
+    pub(super) id: String,
 }
 
 /// A document event, as ranges in the bytes of its batch.
@@ -30,6 +41,8 @@ pub(super) struct EventRef {
     pub(super) time: ClusterTime,
     /// Its collection.
     pub(super) tracked: Arc<TrackedCollection>,
+    /// The event is newer than the copy of its partition, so that the copy does not contain it.
+    pub(super) is_after_copy: bool,
     /// The BSON type of the document's `_id`.
     pub(super) id_kind: u8,
     id: Range<usize>,
@@ -79,11 +92,17 @@ impl RoundBuilder {
         self.events
     }
 
+    /// Counts an event that is not applied by the round, since its key is parked.
+    pub(super) fn count(&mut self) {
+        self.events += 1;
+    }
+
     /// Adds an event of `tracked`. All events of a document go to the same applier.
     pub(super) fn push(
         &mut self,
         event: &ChangeEvent<'_>,
         tracked: &Arc<TrackedCollection>,
+        is_after_copy: bool,
     ) -> Result<(), Error> {
         let bytes = self.batch.bytes();
         let (id_kind, id) = event.document_id.ok_or(Malformed)?;
@@ -91,6 +110,7 @@ impl RoundBuilder {
             op_type: event.op_type,
             time: event.cluster_time,
             tracked: tracked.clone(),
+            is_after_copy,
             id_kind,
             id: range_in(bytes, id),
             body: event.body().map(|body| range_in(bytes, body)),
@@ -139,7 +159,7 @@ impl RoundPart {
 
 /// The applier of a document. Documents whose order matters within their collection share an
 /// applier. The high bits of the hash decide, since its low bits are poorer.
-fn applier_of(
+pub(super) fn applier_of(
     tracked: &TrackedCollection,
     id_kind: u8,
     key: &DocumentKey<'_>,

@@ -1,6 +1,9 @@
 //! The collections in scope, and the destination of their events.
 
-use std::{collections::HashMap, sync::Arc};
+use std::{
+    collections::{HashMap, HashSet},
+    sync::Arc,
+};
 
 use super::{Context, Error};
 use crate::{
@@ -37,6 +40,8 @@ const COLLATED: [u8; 4] = [kind::STRING, kind::SYMBOL, kind::DOCUMENT, kind::ARR
 #[derive(Default)]
 pub(super) struct TrackedCollections {
     by_uuid: HashMap<CollectionUuid, Arc<TrackedCollection>>,
+    /// Collections that a DDL event has created, whose UUID on the destination is not known.
+    created: HashSet<CollectionUuid>,
 }
 
 impl TrackedCollection {
@@ -53,25 +58,22 @@ impl TrackedCollection {
 }
 
 impl TrackedCollections {
-    /// Reads the collections from the metadata.
-    pub(super) async fn load(context: &Context) -> Result<Self, Error> {
-        let mut tracked_collections = Self::default();
-        for namespace in context.store.namespaces().await? {
-            tracked_collections.insert(context, &namespace)?;
+    /// Takes the collections of the metadata.
+    pub(super) async fn load(
+        &mut self,
+        context: &Context,
+        namespaces: &[NamespaceDocument],
+    ) -> Result<(), Error> {
+        for namespace in namespaces {
+            self.insert(context, namespace)?;
         }
-        tracked_collections.fill_uuids(context).await?;
-        Ok(tracked_collections)
+        self.fill_uuids(context).await
     }
 
     /// Looks up and records the UUIDs of collections that were just created on the destination.
     pub(super) async fn fill_uuids(&mut self, context: &Context) -> Result<(), Error> {
-        let unknown: Vec<_> = self
-            .by_uuid
-            .values()
-            .filter(|tracked| tracked.collection.uuid.is_none())
-            .map(|tracked| tracked.namespace_id())
-            .collect();
-        for id in unknown {
+        for uuid in std::mem::take(&mut self.created) {
+            let id = NamespaceDocument::id_of_uuid(uuid);
             let Some(mut namespace) = context.store.namespace(&id).await? else {
                 continue;
             };
@@ -93,14 +95,14 @@ impl TrackedCollections {
         self.by_uuid.get(&uuid?)
     }
 
-    /// Adds a collection, or changes its name. A collection that a crash has left half copied is
-    /// added after its copy.
+    /// Adds a collection, or changes its name. A collection that is being copied is added too: its
+    /// DDL is applied, and its partitions decide on the other events.
     pub(super) fn insert(
         &mut self,
         context: &Context,
         namespace: &NamespaceDocument,
     ) -> Result<(), Error> {
-        if namespace.copy_state != CopyState::Ready || namespace.kind != NamespaceKind::Collection {
+        if namespace.kind != NamespaceKind::Collection {
             return Ok(());
         }
         if let Some(uuid) = namespace.uuid() {
@@ -113,6 +115,10 @@ impl TrackedCollections {
                 clustered: options::is_clustered(&namespace.options),
                 chain: context.chain.of(&namespace.source)?,
             };
+            let is_created = namespace.copy_state == CopyState::Ready;
+            if is_created && tracked.collection.uuid.is_none() {
+                self.created.insert(uuid);
+            }
             self.by_uuid.insert(uuid, Arc::new(tracked));
         }
         Ok(())
@@ -140,6 +146,7 @@ impl TrackedCollections {
 
     /// Forgets a collection that was dropped.
     pub(super) fn remove(&mut self, uuid: CollectionUuid) -> Option<Arc<TrackedCollection>> {
+        self.created.remove(&uuid);
         self.by_uuid.remove(&uuid)
     }
 }

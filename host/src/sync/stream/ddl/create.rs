@@ -33,7 +33,7 @@ impl DdlOperation<'_, '_> {
         if options::is_capped(options) {
             // convertToCapped and cloneCollectionAsCapped fill the collection with documents that
             // no event reports.
-            return self.copy_late(source, destination).await;
+            return self.copy_beside(source, destination).await;
         }
         let listed = self.listed_on_source(&source).await?;
         let id_index = listed

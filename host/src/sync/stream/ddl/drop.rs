@@ -66,6 +66,7 @@ impl DdlOperation<'_, '_> {
         status.remove_collection(&namespace.source);
         if let Some(uuid) = namespace.uuid() {
             self.tracked_collections.remove(uuid);
+            self.context.partitions.remove(uuid);
         }
     }
 

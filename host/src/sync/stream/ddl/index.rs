@@ -4,7 +4,7 @@ use bson::{RawBsonRef, RawDocument, RawDocumentBuf, rawdoc};
 
 use super::operation::DdlOperation;
 use crate::{
-    metadata::IntentKind,
+    metadata::{CopyState, IntentKind, NamespaceDocument},
     model::options::BuildIndexes,
     mongo::{self, code},
     sync::{Error, catalog::destination, restore::relaxation},
@@ -17,7 +17,10 @@ impl DdlOperation<'_, '_> {
             return Ok(false);
         };
         let created = index_specs(self.description()?)?;
-        if self.context.options.build_indexes != BuildIndexes::Never && !created.is_empty() {
+        if is_built(&namespace)
+            && self.context.options.build_indexes != BuildIndexes::Never
+            && !created.is_empty()
+        {
             self.intend(IntentKind::CreateIndexes, &namespace.destination)
                 .of(&namespace)
                 .write()
@@ -51,14 +54,23 @@ impl DdlOperation<'_, '_> {
         };
         let database = self.destination(&namespace.destination);
         let collection = destination::on_destination(&namespace);
-        self.intend(IntentKind::DropIndexes, &namespace.destination)
-            .of(&namespace)
-            .write()
-            .await?;
+        let is_built = is_built(&namespace);
+        if is_built {
+            self.intend(IntentKind::DropIndexes, &namespace.destination)
+                .of(&namespace)
+                .write()
+                .await?;
+        }
         for index in index_specs(self.description()?)? {
             let name = index
                 .get_str("name")
                 .map_err(|_absent| mongo::Error::Reply("name"))?;
+            namespace
+                .indexes
+                .retain(|known| known.get_str("name").ok() != Some(name));
+            if !is_built {
+                continue;
+            }
             let mut command =
                 rawdoc! { "dropIndexes": namespace.destination.collection.as_str(), "index": name };
             collection.append_uuid(&mut command);
@@ -68,13 +80,16 @@ impl DdlOperation<'_, '_> {
                         || error.has_code(code::NAMESPACE_NOT_FOUND) => {}
                 other => other?,
             }
-            namespace
-                .indexes
-                .retain(|known| known.get_str("name").ok() != Some(name));
         }
         self.put(&namespace)?;
         Ok(true)
     }
+}
+
+/// Whether the collection's indexes are built. Before, their record alone changes: the build at the
+/// end of the copy brings the indexes to it.
+fn is_built(namespace: &NamespaceDocument) -> bool {
+    namespace.copy_state == CopyState::Ready
 }
 
 /// The `indexes` of an index event's description.

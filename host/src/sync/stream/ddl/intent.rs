@@ -86,14 +86,6 @@ impl<'a> Intents<'a> {
         }
     }
 
-    /// Persists the exact position before the event, unless an intent has been persisted with it.
-    pub(super) async fn record_before(&mut self, context: &Context) -> Result<(), Error> {
-        if let Some(before) = self.before.take() {
-            context.store.put_position(&before, Vec::new()).await?;
-        }
-        Ok(())
-    }
-
     /// Notes whether a command was sent more than once, or its answer was lost.
     pub(super) fn note_repeated(&mut self, repeated: bool) {
         self.unknown |= repeated;

@@ -2,44 +2,28 @@
 
 use super::operation::DdlOperation;
 use crate::{
-    metadata::{CopyState, NamespaceDocument, NamespaceKind},
-    model::{Namespace, options::BuildIndexes},
+    metadata::{NamespaceDocument, NamespaceKind},
+    model::Namespace,
     mongo::{self, listing},
     sync::{
         Error,
         catalog::{self, destination, indexes},
-        copy, index_build,
     },
 };
 
 impl DdlOperation<'_, '_> {
-    /// Copies a collection that a rename brings into scope, or to other plugins. Its documents are
-    /// newer than the event, so updates up to the source's current time are not applied as deltas.
-    pub(super) async fn copy_late(
+    /// Records a collection that a rename brings into scope, or to other plugins, or that the source
+    /// fills without events. The workers of the copy create it.
+    pub(super) async fn copy_beside(
         &mut self,
         source: Namespace,
         destination: Namespace,
     ) -> Result<bool, Error> {
-        let Some(mut namespace) = self.find_on_source(source, destination).await? else {
+        let Some(namespace) = self.find_on_source(source, destination).await? else {
             return Ok(false);
         };
-        let after = self.event.cluster_time;
-        self.record_before().await?;
-        copy::copy_one(self.context, namespace.clone(), after).await?;
-        if self.context.options.build_indexes == BuildIndexes::AfterDataCopy {
-            index_build::build_namespace(self.context, &namespace).await?;
-        }
-        let destination = &namespace.destination;
-        namespace.destination_uuid = destination::destination_uuid(
-            &self.context.destination,
-            &destination.database,
-            &destination.collection,
-        )
-        .await?;
-        namespace.copy_state = CopyState::Ready;
-        self.exactness
-            .raise(listing::operation_time(&self.context.source).await?);
         self.put(&namespace)?;
+        self.pending.push(namespace);
         Ok(true)
     }
 

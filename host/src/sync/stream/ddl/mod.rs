@@ -14,6 +14,9 @@
 //! if an answer of its commands was lost, or if it was pending when work began; the collections
 //! that it names are compared and corrected (`settlement`).
 //!
+//! Invariant: no worker of the copy is in the event's collections, so nobody else writes their
+//! records.
+//!
 //! A collection is identified by its UUID on the source, so an event never hits another collection
 //! that has its name by now. Views have no UUID, and are created at commit.
 
@@ -30,9 +33,9 @@ mod view;
 
 use std::sync::Arc;
 
-use super::{Context, Error, freshness::Exactness, tracked_collections::TrackedCollections};
+use super::{Context, Error, tracked_collections::TrackedCollections};
 use crate::{
-    metadata::PositionDocument,
+    metadata::{NamespaceDocument, PositionDocument},
     model::{
         ErrorName, OperatorError,
         event::{ChangeEvent, OpType},
@@ -58,6 +61,8 @@ pub(super) struct DdlResult {
     pub(super) in_scope: bool,
     /// Empty if there is nothing to record.
     pub(super) changes: Vec<Change>,
+    /// Recorded collections that are to be copied.
+    pub(super) pending: Vec<NamespaceDocument>,
 }
 
 /// Applies one DDL event. `before` is the exact position before it, if there is one.
@@ -69,7 +74,6 @@ pub(super) struct DdlResult {
 pub(super) async fn apply(
     context: &Arc<Context>,
     tracked_collections: &mut TrackedCollections,
-    exactness: &Exactness,
     event: &ChangeEvent<'_>,
     before: Option<PositionDocument>,
     numbers: &mut IntentNumbers,
@@ -77,10 +81,10 @@ pub(super) async fn apply(
     let mut ddl = DdlOperation {
         context,
         tracked_collections,
-        exactness,
         event,
         intents: Intents::new(numbers, before),
         changes: Vec::new(),
+        pending: Vec::new(),
     };
     let in_scope = match event.op_type {
         OpType::Create => ddl.create().await?,
@@ -99,11 +103,15 @@ pub(super) async fn apply(
         tracing::info!(op_type = event.op_name, namespace = %ddl.namespace(), cluster_time = %event.cluster_time, "DDL applied");
     }
     let DdlOperation {
-        intents, changes, ..
+        intents,
+        changes,
+        pending,
+        ..
     } = ddl;
     Ok(DdlResult {
         in_scope,
         changes: intents.end(&context.store, changes)?,
+        pending,
     })
 }
 

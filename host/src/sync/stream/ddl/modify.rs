@@ -29,7 +29,7 @@ impl DdlOperation<'_, '_> {
                 .await?;
             collection.append_uuid(&mut command);
             let database = self.destination(&namespace.destination);
-            self.run(&database, command).await?;
+            self.run_over_build(&database, &collection, command).await?;
             namespace.options = relaxation::merged_options(&namespace.options, &changed)?;
             self.put(&namespace)?;
         }

@@ -8,11 +8,10 @@ use super::intent::{Intents, NewIntent};
 use crate::{
     metadata::{IntentKind, NamespaceDocument},
     model::{Namespace, event::ChangeEvent, raw::Malformed},
-    mongo::{self, Change, DestinationDatabase},
+    mongo::{self, Change, DestinationDatabase, code, write::CollectionRef},
     sync::{
-        Context, Error,
-        catalog::names::DestinationNames,
-        stream::{freshness::Exactness, tracked_collections::TrackedCollections},
+        Context, Error, catalog::names::DestinationNames,
+        stream::tracked_collections::TrackedCollections,
     },
 };
 
@@ -20,13 +19,14 @@ use crate::{
 pub(super) struct DdlOperation<'a, 'e> {
     pub(super) context: &'a Arc<Context>,
     pub(super) tracked_collections: &'a mut TrackedCollections,
-    pub(super) exactness: &'a Exactness,
     /// The event.
     pub(super) event: &'a ChangeEvent<'e>,
     /// The intents that are persisted before its effects.
     pub(super) intents: Intents<'a>,
     /// The changes to record.
     pub(super) changes: Vec<Change>,
+    /// Collections among them that are to be copied.
+    pub(super) pending: Vec<NamespaceDocument>,
 }
 
 impl<'e> DdlOperation<'_, 'e> {
@@ -62,6 +62,7 @@ impl<'e> DdlOperation<'_, 'e> {
     pub(super) fn put(&mut self, namespace: &NamespaceDocument) -> Result<(), Error> {
         self.changes
             .push(self.context.store.namespace_change(namespace)?);
+        self.context.partitions.update(namespace);
         self.tracked_collections.insert(self.context, namespace)
     }
 
@@ -101,9 +102,25 @@ impl<'a> DdlOperation<'a, '_> {
             .begin(self.context, self.event, what, destination)
     }
 
-    /// Persists the exact position before the event, for an effect that persists its own progress.
-    pub(super) async fn record_before(&mut self) -> Result<(), Error> {
-        self.intents.record_before(self.context).await
+    /// Like [`Self::run`], for a command that a build of the collection's indexes blocks. The build
+    /// is aborted; the copy begins it again.
+    pub(super) async fn run_over_build(
+        &mut self,
+        database: &DestinationDatabase,
+        collection: &CollectionRef,
+        command: RawDocumentBuf,
+    ) -> Result<(), Error> {
+        match self.run(database, command.clone()).await {
+            Err(Error::Mongo(error)) if error.has_code(code::BACKGROUND_OPERATION) => {}
+            other => return other,
+        }
+        tracing::info!(namespace = %collection.namespace, "aborting an index build that blocks DDL");
+        let name = collection.namespace.collection.as_str();
+        let mut abort = rawdoc! { "dropIndexes": name, "index": "*" };
+        collection.append_uuid(&mut abort);
+        let on = self.destination(&collection.namespace);
+        self.run(&on, abort).await?;
+        self.run(database, command).await
     }
 
     /// Runs a command of the effect, again after transient failures. So the command must report

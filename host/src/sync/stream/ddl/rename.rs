@@ -29,7 +29,7 @@ impl DdlOperation<'_, '_> {
                 for gone in namespace.iter().chain(&replaced) {
                     self.drop_collection(gone).await?;
                 }
-                self.copy_late(to, destination).await
+                self.copy_beside(to, destination).await
             }
             (Some(namespace), None) => {
                 self.drop_collection(&namespace).await?;
@@ -107,7 +107,7 @@ impl DdlOperation<'_, '_> {
             let mut command =
                 rawdoc! { "renameCollection": from.to_string(), "to": to.to_string() };
             collection.append_uuid(&mut command);
-            let error = match self.run(&admin, command).await {
+            let error = match self.run_over_build(&admin, &collection, command).await {
                 Err(Error::Mongo(error)) => error,
                 other => return other,
             };
