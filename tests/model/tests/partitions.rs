@@ -187,14 +187,15 @@ faults! {
     parked_keys_are_not_located: ParkedNotLocated, [Update(0)], 1;
     parked_keys_of_done_are_dropped: ParkedOfDoneDropped, [Update(0)], 1;
     done_after_the_position: DoneAfterPosition, [Delete(0)], 1;
-    progress_without_differences: ProgressWithoutDifferences, [Update(0)], 1, marks: 1;
     done_without_differences: DoneWithoutDifferences, [Update(0)], 1, marks: 1;
     comparison_writes: ComparisonWrites, [Update(0), Update(0)], 1, marks: 1;
+    empty_range_is_copied_though_suspect: EmptyThoughSuspect, [Update(0)], 1, marks: 1;
     mark_with_a_round_under_way: MarkUndrained, [Insert(1), Delete(1)], 0, marks: 1;
     mark_with_an_insert_under_way: MarkKeepsWorker, [Delete(0)], 0, marks: 1;
     mark_keeps_the_progress: MarkKeepsProgress, [Update(0)], 0, marks: 1;
     mark_keeps_the_work: MarkKeepsWork, [Update(0)], 0, marks: 1;
     mark_forgets_suspect: MarkForgetsSuspect, [Delete(0)], 1, marks: 1;
+    mark_keeps_look_ups: MarkKeepsLookUps, [Update(0), Delete(0)], 0, marks: 1;
     mark_without_compare: MarkWithoutCompare, [Update(0)], 0, marks: 1;
     parked_keys_are_dropped_before_the_mark: ParkedDroppedBeforeMark, [Update(0)], 1, marks: 1;
     lost_reply_forgotten: LostReplyForgotten, [Delete(0)], 1;

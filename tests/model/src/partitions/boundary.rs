@@ -78,6 +78,9 @@ impl Partitions {
         // Writes of rounds that were not drained (a fault) go on.
         host.queue.retain(|pending| pending.event.is_some());
         host.parked = 0;
+        if !self.is(Fault::MarkKeepsLookUps) {
+            host.looked_up = [0; KEYS];
+        }
         host.worker = Worker::Idle;
         next.meta.parked = 0;
         next.meta.places = host.places;

@@ -43,12 +43,12 @@ pub enum Fault {
     ParkedOfDoneDropped,
     /// The position passes events that were applied to a done partition before `done` is persisted.
     DoneAfterPosition,
-    /// Differences are not persisted with the progress of their partition.
-    ProgressWithoutDifferences,
     /// Differences are not persisted with `done`.
     DoneWithoutDifferences,
     /// A comparing partition writes what differs, without a guard.
     ComparisonWrites,
+    /// A comparing partition of which the destination has nothing is copied, although inserts may still arrive.
+    EmptyThoughSuspect,
     /// A mark does not wait for the rounds.
     MarkUndrained,
     /// A mark does not wait for the worker's insert.
@@ -59,6 +59,8 @@ pub enum Fault {
     MarkKeepsWork,
     /// A mark forgets that a partition is suspect.
     MarkForgetsSuspect,
+    /// A mark leaves the time of look-ups in memory, up to which events are passed over.
+    MarkKeepsLookUps,
     /// A marked partition is copied, not compared.
     MarkWithoutCompare,
     /// Parked keys are dropped before the mark.

@@ -10,6 +10,8 @@ mod action;
 mod boundary;
 mod fault;
 mod host;
+mod source;
+mod surroundings;
 mod worker;
 
 pub use action::Action;
@@ -248,69 +250,6 @@ impl Host {
     };
 }
 
-impl Partitions {
-    fn is(&self, fault: Fault) -> bool {
-        self.fault == Some(fault)
-    }
-
-    /// The end of the first collection's keys.
-    fn first_keys(&self) -> usize {
-        self.bounds.last().copied().unwrap_or(KEYS)
-    }
-
-    fn collection(&self, key: usize) -> usize {
-        usize::from(key >= self.first_keys())
-    }
-
-    /// The document after the first events of the log.
-    fn version(&self, key: usize, events: usize) -> u8 {
-        let mut version = u8::from(self.documents.contains(&key));
-        for (number, event) in (2..).zip(self.log.iter().take(events)) {
-            match *event {
-                Event::Insert(changed) | Event::Update(changed) if changed == key => {
-                    version = number;
-                }
-                Event::Delete(deleted) if deleted == key => version = MISSING,
-                Event::Drop if self.collection(key) == 0 => version = MISSING,
-                _ => {}
-            }
-        }
-        version
-    }
-
-    /// Whether the source ever has the document.
-    fn is_used(&self, key: usize) -> bool {
-        (0..=self.log.len()).any(|events| self.version(key, events) != MISSING)
-    }
-
-    /// The time of the newest of the first `events`: events of one transaction have one time.
-    fn time(&self, events: usize) -> usize {
-        match events {
-            0 => 0,
-            _ => events.max(self.together),
-        }
-    }
-
-    fn name_at(&self, events: usize) -> u8 {
-        let events = self.log.iter().take(events);
-        events.map(|event| u8::from(*event == Event::Rename)).sum()
-    }
-
-    /// Whether the destination is as the source at the end of the log.
-    fn is_equal(&self, state: &State) -> bool {
-        let end = self.log.len();
-        let [first, second] = state.exists;
-        (0..KEYS).all(|key| state.documents[key] == self.version(key, end))
-            && first != self.has(Event::Drop, end)
-            && second == (self.has(Event::Create, end) || self.has(Event::Enter, end))
-            && (!first || state.name == self.name_at(end))
-    }
-
-    fn has(&self, event: Event, events: usize) -> bool {
-        self.log.iter().take(events).any(|known| *known == event)
-    }
-}
-
 impl Host {
     /// Of a host that is fenced only inserts of the copy are left.
     fn fence(&mut self) {
@@ -442,73 +381,5 @@ impl Model for Partitions {
 
     fn is_end(&self, state: &State) -> bool {
         state.committed
-    }
-}
-
-impl Partitions {
-    fn surroundings(&self, state: &State, to: &mut Vec<(Action, State)>) {
-        if state.source < self.log.len() {
-            let mut next = state.clone();
-            next.source = self.time(state.source + 1);
-            to.push((Action::Happens(next.source), next));
-        }
-        if state.rollovers > 0 && state.lost < state.source {
-            let mut next = state.clone();
-            next.rollovers -= 1;
-            next.lost = state.source;
-            to.push((Action::RollsOver, next));
-        }
-        if state.regains && state.lost > 0 {
-            let mut next = state.clone();
-            next.regains = false;
-            next.lost = 0;
-            to.push((Action::Regains, next));
-        }
-        for at in 0..state.network.len() {
-            self.deliver(state, at, to);
-        }
-    }
-
-    fn deliver(&self, state: &State, at: usize, to: &mut Vec<(Action, State)>) {
-        let mut next = state.clone();
-        let message = next.network.remove(at);
-        let Message { host, key, .. } = message;
-        let (mut document, mut finds) = (key, false);
-        let is_first = self.collection(key) == 0;
-        if self.is(Fault::InsertByName) {
-            // The second collection's first document has the same `_id` and the name.
-            if is_first && !state.exists[0] && state.exists[1] {
-                document = self.first_keys() + key;
-            }
-            finds = document < KEYS && state.exists[self.collection(document)];
-        } else if state.exists[self.collection(key)] {
-            finds = !is_first || message.name == state.name;
-        }
-        if finds && (next.documents[document] == MISSING || message.replaces) {
-            next.documents[document] = message.version;
-        }
-        if message.live
-            && let Worker::Waits(job) = next.hosts[host].worker
-        {
-            let partition = &mut next.hosts[host].places[job.place];
-            // A collection that is gone ends its partitions.
-            partition.next = if finds {
-                self.after(key, partition.upper)
-            } else {
-                partition.upper
-            };
-            next.hosts[host].worker = Worker::Reads(job);
-        }
-        to.push((
-            Action::Deliver(host, key, message.version, message.live),
-            next,
-        ));
-    }
-
-    /// The next key that the source ever has.
-    fn after(&self, key: usize, upper: usize) -> usize {
-        (key + 1..upper)
-            .find(|key| self.is_used(*key))
-            .unwrap_or(upper)
     }
 }

@@ -11,7 +11,11 @@ impl Partitions {
         match host.worker {
             Worker::Idle => {
                 // The last partition first.
-                if let Some(place) = host.places.iter().rposition(|it| !it.is_done()) {
+                let places = host.places.iter().zip(&state.meta.places);
+                let mut unfinished = places.map(|(partition, persisted)| {
+                    !partition.is_done() && !is_reported(partition, persisted)
+                });
+                if let Some(place) = unfinished.rposition(|unfinished| unfinished) {
                     self.enter(state, at, place, to);
                 }
             }
@@ -27,6 +31,8 @@ impl Partitions {
                     self.read_greatest(state, at, job, to);
                 } else if self.next_key(&host.places[job.place]).is_none() {
                     self.finish(state, at, job, to);
+                } else if self.is_empty(state, at, job) {
+                    copy_empty(state, at, job, to);
                 } else if host.places[job.place].compare {
                     self.compare(state, at, job, to);
                 } else {
@@ -36,6 +42,7 @@ impl Partitions {
             Worker::Greatest(job, key, time) => self.split(state, at, (job, key, time), to),
             Worker::Waits(_) => {}
         }
+        self.finish_upper(state, at, to);
         // The work of a new host stops in `persist`.
         let is_waiting = matches!(host.worker, Worker::Waits(_));
         if state.meta.old && state.losses > 0 && !is_waiting {
@@ -75,8 +82,10 @@ impl Partitions {
 
     fn persist_begun(&self, state: &State, at: usize, place: usize, to: &mut Vec<(Action, State)>) {
         let mut next = state.clone();
-        if !self.is(Fault::BegunTooLate) {
-            next.meta.places[place] = next.hosts[at].places[place];
+        let partition = next.hosts[at].places[place];
+        // A comparison writes nothing, so a restart may find it unseen, and begins it again.
+        if !self.is(Fault::BegunTooLate) && !partition.compare {
+            next.meta.places[place] = partition;
         }
         next.hosts[at].worker = Worker::Reads(Job { place, fresh: true });
         to.push((Action::PersistBegun(at), next));
@@ -86,7 +95,6 @@ impl Partitions {
         (partition.next..partition.upper).find(|key| self.is_used(*key))
     }
 
-    /// A difference has no event that comes again, so it is persisted before the progress past it.
     fn progress(&self, state: &State, at: usize, job: Job, to: &mut Vec<(Action, State)>) {
         let mut next = state.clone();
         let host = &next.hosts[at];
@@ -97,9 +105,6 @@ impl Partitions {
             return;
         }
         *persisted = partition;
-        if partition.compare && !self.is(Fault::ProgressWithoutDifferences) {
-            next.meta.parked |= host.parked & partition.keys();
-        }
         to.push((Action::Progress(at), next));
     }
 
@@ -144,6 +149,16 @@ impl Partitions {
             name: self.name_at(host.decided),
             replaces: host.places[job.place].compare,
         });
+    }
+
+    /// Whether a partition that is to be compared can be copied, since the destination has nothing of it. Where an
+    /// earlier insert may still arrive, the copy would take it for its own.
+    fn is_empty(&self, state: &State, at: usize, job: Job) -> bool {
+        let partition = state.hosts[at].places[job.place];
+        job.fresh
+            && partition.compare
+            && (!partition.suspect || self.is(Fault::EmptyThoughSuspect))
+            && (partition.lower..partition.upper).all(|key| state.documents[key] == MISSING)
     }
 
     fn read_times(&self, partition: &Partition, now: usize) -> impl Iterator<Item = usize> {
@@ -216,30 +231,46 @@ impl Partitions {
         let host = &mut next.hosts[at];
         let [lower, upper] = &mut host.places;
         let bound = greatest.unwrap_or(lower.lower);
+        // In work until the event loop takes the worker's report, in `finish_upper`.
         *upper = Partition {
             lower: bound,
             next: lower.upper,
-            phase: Phase::Done(time),
             ..*lower
         };
         lower.upper = bound;
-        let (keys, greatest) = (upper.keys(), greatest.map_or(0, |key| 1 << key));
-        if self.is(Fault::ParkedAboveForgotten) {
-            host.parked &= !keys;
-        }
+        let greatest = greatest.map_or(0, |key| 1 << key);
         if !self.is(Fault::GreatestNotLookedUp) {
             host.parked |= greatest;
         }
-        host.hand_over(keys);
         host.worker = Worker::Reads(Job {
             fresh: false,
             ..job
         });
         next.meta.places = host.places;
+        next.meta.places[1].phase = Phase::Done(time);
         if !self.is(Fault::GreatestNotPersisted) {
             next.meta.parked |= host.parked & greatest;
         }
         to.push((Action::Split(at), next));
+    }
+
+    /// The upper part is done, and its parked keys are handed to the appliers.
+    fn finish_upper(&self, state: &State, at: usize, to: &mut Vec<(Action, State)>) {
+        let (partition, persisted) = (state.hosts[at].places[1], state.meta.places[1]);
+        let Phase::Done(until) = persisted.phase else {
+            return;
+        };
+        if !is_reported(&partition, &persisted) {
+            return;
+        }
+        let mut next = state.clone();
+        let host = &mut next.hosts[at];
+        host.places[1] = persisted;
+        if self.is(Fault::ParkedAboveForgotten) {
+            host.parked &= !partition.keys();
+        }
+        host.hand_over(partition.keys());
+        to.push((Action::Finish(at, 1, until), next));
     }
 
     /// The partition is done, and its parked keys are handed to the appliers.
@@ -273,6 +304,24 @@ impl Partitions {
         }
         to.push((Action::Finish(at, job.place, until), next));
     }
+}
+
+/// Whether the partition is persisted as done by its worker, and the event loop does not know it.
+fn is_reported(partition: &Partition, persisted: &Partition) -> bool {
+    !partition.is_done() && persisted.is_done()
+}
+
+/// From now on the partition is copied.
+fn copy_empty(state: &State, at: usize, job: Job, to: &mut Vec<(Action, State)>) {
+    let mut next = state.clone();
+    let partition = &mut next.hosts[at].places[job.place];
+    partition.compare = false;
+    next.meta.places[job.place] = *partition;
+    next.hosts[at].worker = Worker::Reads(Job {
+        fresh: false,
+        ..job
+    });
+    to.push((Action::PersistBegun(at), next));
 }
 
 /// T0 is the time of the newest event that is decided, in one critical section with decisions.
