@@ -43,7 +43,11 @@ pub(super) async fn build_recorded(
     if context.options.build_indexes == BuildIndexes::Never || namespace.indexes.is_empty() {
         return Ok(());
     }
-    drop_unrecorded(context, namespace).await?;
+    match drop_unrecorded(context, namespace).await {
+        // Dropped before a kill: the event comes again.
+        Err(Error::Mongo(error)) if error.has_code(code::NAMESPACE_NOT_FOUND) => return Ok(()),
+        other => other?,
+    }
     build_namespace(context, namespace).await
 }
 

@@ -168,6 +168,10 @@ async fn stream(
 ) -> Result<stream::StreamEnd, Error> {
     let mut resyncs = resync::Resyncs::default();
     for attempt in 1.. {
+        if attempt > 1 {
+            // Inserts of the attempt before may still arrive.
+            context.store.begin_work().await?;
+        }
         let run = stream::run(context.clone(), start_time, commit_time.clone(), requests);
         match Box::pin(run).await {
             Err(Error::PositionLost(error))

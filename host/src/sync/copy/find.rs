@@ -43,8 +43,8 @@ fn from(partition: &PartitionDocument) -> Option<&RawDocumentBuf> {
 
 /// The reads of a collection.
 pub(super) struct FindCommand {
-    /// Reads see every write up to this time; `None` reads the newest durable documents.
-    pub(super) after: Option<ClusterTime>,
+    /// Reads see every write up to this time.
+    pub(super) after: ClusterTime,
     /// Documents in a reply at most.
     pub(super) batch_documents: u64,
 }
@@ -67,12 +67,10 @@ impl FindCommand {
             bson::cstr!("batchSize"),
             i64::try_from(self.batch_documents).unwrap_or(i64::MAX),
         );
-        let mut read_concern = rawdoc! { "level": "majority" };
-        if let Some(after) = self.after {
-            let after = bson::Timestamp::from(after);
-            read_concern.append(bson::cstr!("afterClusterTime"), after);
-        }
-        command.append(bson::cstr!("readConcern"), read_concern);
+        command.append(
+            bson::cstr!("readConcern"),
+            rawdoc! { "level": "majority", "afterClusterTime": bson::Timestamp::from(self.after) },
+        );
         command
     }
 }

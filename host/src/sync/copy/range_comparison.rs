@@ -21,7 +21,7 @@ use crate::{
         document_key::{DocumentKey, OwnedDocumentKey},
         raw,
     },
-    mongo::{RawCursor, RawReader, outage},
+    mongo::{RawCursor, RawReader, listing, outage},
     observe::failpoint,
     plugin::Outcome,
     sync::{catalog::destination::on_destination, partitions::ParkedKey, transformation},
@@ -50,7 +50,8 @@ struct RangeMatcher {
 }
 
 /// Compares `partition`, and sets its end. Returns `false` if the destination has no documents of
-/// it, so that it can be copied.
+/// it, so that it can be copied. A suspect partition is compared in any case: a late insert of its
+/// earlier copy would bring an older version of a document.
 pub(super) async fn compare_range(
     copier: &PartitionCopier<'_>,
     partition: &PartitionDocument,
@@ -106,7 +107,7 @@ async fn compare_reads(
     let is_only = reads.len() == 1;
     for read in reads {
         let has_documents = compare_read(copier, read, partition, &mut matcher).await?;
-        if is_only && !has_documents {
+        if is_only && !has_documents && !partition.suspect {
             return Ok(None);
         }
     }
@@ -126,7 +127,11 @@ async fn compare_read(
         Some(cursor) => !matcher.take_destination(copier, cursor).await?,
         None => true,
     };
-    if is_empty && !matches!(read, ReadMode::MaxKey) && partition.upper.is_some() {
+    if is_empty
+        && !partition.suspect
+        && !matches!(read, ReadMode::MaxKey)
+        && partition.upper.is_some()
+    {
         return Ok(false);
     }
     destination = destination.filter(|_| !is_empty);
@@ -157,8 +162,10 @@ async fn open_destination(
     partition: &PartitionDocument,
 ) -> Result<Option<RawCursor>, Error> {
     let collection = on_destination(&copier.namespace);
+    // A primary that was just elected may have an older state than a majority has acknowledged.
+    let after = listing::operation_time(&copier.context.destination.reads()).await?;
     let find = FindCommand {
-        after: None,
+        after,
         batch_documents: copier.batch_documents(),
     };
     let batch_size = u32::try_from(copier.batch_documents()).unwrap_or(u32::MAX);

@@ -334,7 +334,7 @@ impl PartitionCopier<'_> {
             uuid: Some(uuid.ok_or(mongo::Error::Reply("info.uuid"))?),
         };
         let find = FindCommand {
-            after: Some(self.after),
+            after: self.after,
             batch_documents: self.batch_documents(),
         };
         let batch_size = u32::try_from(self.batch_documents()).unwrap_or(u32::MAX);

@@ -38,6 +38,8 @@ pub(super) struct Inner {
     /// The time of the newest decided event.
     pub(super) decided: ClusterTime,
     start_time: ClusterTime,
+    /// Reads of partitions see every write up to this time.
+    pub(super) read_after: ClusterTime,
     generations: u64,
     /// Workers get no more jobs.
     pub(super) closed: bool,
@@ -117,6 +119,13 @@ impl PartitionMap {
             start_time,
             ..Inner::default()
         };
+    }
+
+    /// Lets partitions be read at or after `time` from now on. Events up to a look-up's time are
+    /// passed over, so a collection that is copied again is not read at an earlier time.
+    pub(crate) fn read_after(&self, time: ClusterTime) {
+        let mut inner = self.inner.lock();
+        inner.read_after = inner.read_after.max(time);
     }
 
     /// The critical section of decisions.

@@ -203,7 +203,7 @@ impl Inner {
         id: &str,
         map: &Arc<PartitionMap>,
     ) -> Option<PartitionJob> {
-        let decided = self.decided;
+        let (decided, read_after) = (self.decided, self.read_after);
         let collection = self.collections.get_mut(&uuid)?;
         let may_be_split = !collection.is_capped();
         let partition = collection.partition(id)?;
@@ -220,7 +220,7 @@ impl Inner {
         let document = partition.document.clone();
         Some(PartitionJob {
             namespace: collection.namespace.clone(),
-            after: since.max(decided),
+            after: since.max(decided).max(read_after),
             may_be_split: may_be_split && first && document.upper.is_none() && !document.compare,
             partition: document,
             generation: collection.generation,

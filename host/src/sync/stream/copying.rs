@@ -281,8 +281,10 @@ impl EventApplication {
         self.persist(false).await?;
         let marked = invalidation::mark(&self.context, ids).await?;
         failpoint("recopy_marked");
+        let partitions = &self.context.partitions;
+        partitions.read_after(self.exactness.after_restart());
         for uuid in uuids {
-            self.context.partitions.remove(uuid);
+            partitions.remove(uuid);
         }
         self.put_to_work(marked).await?;
         self.show_phase().await

@@ -214,6 +214,7 @@ impl EventApplication {
         }
         let partitions = &self.context.partitions;
         partitions.decisions().decided(event.cluster_time);
+        partitions.read_after(self.exactness.after_restart());
         partitions.add(pending);
         for uuid in collections {
             partitions.give_back(uuid);
