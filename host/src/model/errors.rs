@@ -115,7 +115,7 @@ error_names! {
     // ---- a running sync
     /// The source's oplog no longer holds the safe position.
     OplogRolledOver,
-    /// A change event too large for the server to deliver.
+    /// A change event that no change stream delivers, and a sync that stops where its position is lost.
     ChangeEventTooLarge,
     /// A change event of a kind that this release cannot apply.
     ChangeEventNotSupported,

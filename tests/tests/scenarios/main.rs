@@ -43,6 +43,7 @@ mod indexes;
 mod indexes_beside;
 mod late_renames;
 mod lease;
+mod oversize;
 mod plugins;
 mod resume;
 mod state;

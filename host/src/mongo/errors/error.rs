@@ -60,6 +60,9 @@ pub enum Error {
     /// The server closed a cursor that has no end.
     #[error("the server has closed the cursor")]
     CursorEnded,
+    /// A change event that no change stream delivers.
+    #[error("the _id of a change event is too large for every change stream (more than 3.2 MiB)")]
+    EventTooLarge,
     /// A read came from an earlier time than a previous read.
     #[error("a read returned an older state than a previous read")]
     Stale,
@@ -123,6 +126,7 @@ impl Error {
             Self::Stale
             | Self::NoAnswer(_)
             | Self::CursorEnded
+            | Self::EventTooLarge
             | Self::Conflicts
             | Self::GuardChanged
             | Self::LeaseExpired
@@ -160,6 +164,7 @@ impl Error {
             | Self::WriteConcern(_)
             | Self::Statement(_)
             | Self::Refused { .. }
+            | Self::EventTooLarge
             | Self::Fenced => ErrorKind::Operator,
             Self::GuardChanged
             | Self::Reply(_)

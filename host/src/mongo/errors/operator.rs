@@ -39,10 +39,10 @@ fn name_and_remedy(error: &Error) -> (ErrorName, &'static str) {
              Drop the destination's data and the database mongosync_internal_tidegate, enlarge the source's oplog, \
              and start again.",
         ),
-        Some(code::BSON_OBJECT_TOO_LARGE) => (
+        _ if matches!(error, Error::EventTooLarge) => (
             ErrorName::ChangeEventTooLarge,
-            "A change event on the source is larger than 16 MB, which this server version cannot deliver. \
-             Exclude the collection that it comes from, and start again.",
+            "The sync was started with onOplogRollover \"stop\", so it does not go past the event. Start again \
+             with \"resync\", or exclude the collection.",
         ),
         Some(code::UNAUTHORIZED) => (
             ErrorName::MissingPrivileges,

@@ -27,6 +27,10 @@ const MAX_PARTITIONS: u64 = 4_096;
 /// Samples for each bound.
 const SAMPLES_A_PARTITION: u64 = 16;
 
+/// The largest document `{_id: value}` that is a bound: two bounds are in a partition's document, and all samples
+/// are read at once. A collection whose `_id`s are all larger is a single partition.
+const MAX_BOUND: i32 = 16 << 10;
+
 /// The partitions of a collection, in `_id` order. A capped collection is a single partition, since
 /// it is copied in natural order.
 pub(super) async fn split(
@@ -55,6 +59,8 @@ async fn bounds(
     let mut pipeline = RawArrayBuf::new();
     pipeline.push(rawdoc! { "$sample": { "size": samples } });
     pipeline.push(rawdoc! { "$project": { "_id": 1 } });
+    let is_small = rawdoc! { "$lte": [{ "$bsonSize": { "_id": "$_id" } }, MAX_BOUND] };
+    pipeline.push(rawdoc! { "$match": { "$expr": is_small } });
     pipeline.push(rawdoc! { "$sort": { "_id": 1 } });
     let database = source.database(&namespace.source.database);
     let sampled = listing::aggregate(&database, &namespace.source.collection, pipeline).await?;

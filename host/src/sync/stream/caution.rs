@@ -10,6 +10,9 @@
 //! So each failure of these kinds makes the next opening more cautious: first without large documents, which are
 //! then looked up, later in smaller batches too. Tokens are the same with and without documents. Every failure
 //! starts at the position of the last reply, and each step reads on from there, so a step costs one opening.
+//!
+//! No stream delivers an event whose `_id` has more than 3.2 MiB: it is in a reply five times. The stream's position
+//! counts as lost then, so that all collections are compared at a position after the event.
 
 use bson::{RawArrayBuf, RawDocumentBuf, cstr, raw::CStr, rawdoc};
 
@@ -34,6 +37,9 @@ const CALM_REPLIES: u32 = 64;
 /// long in the event and in the position, and the key) it fits into a reply.
 const MAX_DOCUMENT: i64 = 15 << 20;
 const IDS_IN_A_REPLY: i32 = 5;
+
+/// The most bytes of these five. A reply has 16 KiB more, for everything else.
+const MAX_IDS: i64 = 16 << 20;
 
 /// The fields of an event that hold a document, and their paths.
 const DOCUMENTS: [(&CStr, &str); 2] = [
@@ -110,9 +116,16 @@ impl Caution {
     }
 }
 
-/// Whether the source has refused an event or a part of it for its size.
+/// Whether the source has refused an event for its size: the event, its token (an `_id` of 8 MiB), or, in the stage
+/// that leaves documents out, its `_id`.
 pub(super) fn is_too_large(error: &mongo::Error) -> bool {
-    error.has_code(code::BSON_OBJECT_TOO_LARGE) || error.has_code(code::STRING_TOO_LARGE)
+    [
+        code::BSON_OBJECT_TOO_LARGE,
+        code::STRING_TOO_LARGE,
+        code::CONVERSION_FAILURE,
+    ]
+    .iter()
+    .any(|code| error.has_code(*code))
 }
 
 /// The number of `events` whose documents were left out.
@@ -127,16 +140,23 @@ pub(super) fn count_oversize<'e>(
     Ok(oversize)
 }
 
-/// A stage that removes the documents of events that are too large for a reply. All other events keep their bytes.
+/// A stage that removes the documents of events that are too large for a reply. It fails (241) at an event whose
+/// `_id` alone is too large. All other events keep their bytes.
 fn without_large_documents() -> RawDocumentBuf {
     let size = |field: &str| rawdoc! { "$ifNull": [{ "$bsonSize": field }, 0] };
+    let ids = || rawdoc! { "$multiply": [size("$documentKey"), IDS_IN_A_REPLY] };
     let mut fields = RawDocumentBuf::new();
     for (field, path) in DOCUMENTS {
-        let ids = rawdoc! { "$multiply": [size("$documentKey"), IDS_IN_A_REPLY] };
-        let all = rawdoc! { "$add": [size(path), ids] };
+        let all = rawdoc! { "$add": [size(path), ids()] };
+        let branches = [
+            // A constant in place of the field would fail when the stream is opened.
+            rawdoc! { "case": { "$gt": [ids(), MAX_IDS] }, "then": { "$toInt": "$operationType" } },
+            rawdoc! { "case": { "$gt": [all, MAX_DOCUMENT] }, "then": "$$REMOVE" },
+        ];
+        let branches = RawArrayBuf::from_iter(branches);
         fields.append(
             field,
-            rawdoc! { "$cond": [{ "$gt": [all, MAX_DOCUMENT] }, "$$REMOVE", path] },
+            rawdoc! { "$switch": { "branches": branches, "default": path } },
         );
     }
     rawdoc! { "$set": fields }

@@ -139,6 +139,9 @@ impl StreamReader {
                     self.pause = self.failures.failed(begun, Some(bound), error)?;
                 }
                 Err(error) if self.caution.rise_after(&error) => {}
+                Err(error) if caution::is_too_large(&error) => {
+                    return Err(Error::PositionLost(mongo::Error::EventTooLarge));
+                }
                 // The oplog may still hold the position that an open cursor has lost.
                 Err(error) if error.is_position_lost() && !opened && !self.lost => {
                     tracing::info!(error = %error, "the change stream is opened again");
