@@ -47,6 +47,11 @@ pub enum Activity {
 }
 
 impl Activity {
+    /// Whether collections are copied or compared after the first copy.
+    pub(super) fn is_recopy(self) -> bool {
+        matches!(self, Self::Recopy | Self::Resync | Self::IndexBuild)
+    }
+
     /// The sub-step of `/progress`, in mongosync's words; `None` before any work.
     pub fn info(self) -> Option<&'static str> {
         match self {

@@ -231,6 +231,8 @@ async fn f55_the_log_says_who_did_what_with_what_outcome() -> Result<()> {
     rig.host.terminate().await?;
     rig.host.restart().await?;
     rig.host.wait_can_commit().await?;
+    // The log notices it twice a second.
+    tokio::time::sleep(Duration::from_secs(1)).await;
     rig.host.commit().await?;
     rig.host.wait_for_state("COMMITTED").await?;
     for line in [

@@ -1,7 +1,7 @@
 //! The workers of a copy: copiers, which plan collections and copy or compare partitions, and
 //! builders of indexes. They report to the event loop.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use tokio::{sync::mpsc, task::JoinSet};
 use tracing::Instrument;
@@ -23,6 +23,9 @@ use crate::{
         partitions::{PartitionJob, TakenJob},
     },
 };
+
+/// The time that workers have to leave their partitions.
+const GRACE: Duration = Duration::from_millis(500);
 
 /// Collections whose indexes are built in parallel.
 const PARALLEL_BUILDS: usize = 2;
@@ -65,10 +68,14 @@ impl CopyPool {
         }
     }
 
-    /// Waits until all workers have left their partitions at a batch boundary.
+    /// Waits until all workers have left their partitions at a batch boundary. A worker that waits for
+    /// a cluster is dropped, which leaves its partition as a kill does.
     pub(in crate::sync) async fn stop(&mut self) {
         self.context.partitions.close();
-        while self.workers.join_next().await.is_some() {}
+        let left = async { while self.workers.join_next().await.is_some() {} };
+        if tokio::time::timeout(GRACE, left).await.is_err() {
+            self.workers.shutdown().await;
+        }
     }
 }
 

@@ -292,10 +292,18 @@ impl PartitionMap {
         })
     }
 
-    /// Keeps the places that the server gave, until [`Self::forget_places`].
-    pub(crate) fn learn(&self, uuid: CollectionUuid, keys: &[UnplacedKey], places: &[usize]) {
+    /// Keeps the places that the server gave for these bounds, until [`Self::forget_places`]. Places
+    /// for other bounds than the present are dropped.
+    pub(crate) fn learn(
+        &self,
+        uuid: CollectionUuid,
+        bounds: &Bounds,
+        keys: &[UnplacedKey],
+        places: &[usize],
+    ) {
         let mut inner = self.inner.lock();
-        if let Some(collection) = inner.collections.get_mut(&uuid) {
+        let collection = inner.collections.get_mut(&uuid);
+        if let Some(collection) = collection.filter(|it| it.bounds() == bounds.bounds) {
             for ((id_kind, id), place) in keys.iter().zip(places) {
                 collection.learn(*id_kind, id, *place);
             }

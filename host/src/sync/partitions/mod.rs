@@ -14,7 +14,7 @@
 //! - Deciding on events and beginning a partition are one critical section. T0 is the time of the
 //!   newest decided event, and the partition is read at or after it.
 //! - A partition is persisted as begun before its first insert, so a restart never finds it unseen.
-//! - Places of keys that the server gave are forgotten when bounds change.
+//! - Places of keys that the server gave are forgotten when a split changes bounds.
 //! - A collection that is withdrawn has no worker, and gets none until it is returned.
 
 mod collection;

@@ -99,11 +99,11 @@ impl PartitionMap {
         });
     }
 
-    /// The phase that the collections are in.
+    /// The phase that the collections are in. Look-ups of parked keys are part of the copy.
     pub(crate) fn phase(&self) -> Phase {
         let inner = self.inner.lock();
         let collections = || inner.collections.values();
-        if collections().any(|it| !it.is_done()) {
+        if collections().any(|it| it.settled_at().is_none()) {
             Phase::CollectionCopy
         } else if collections().any(|it| !it.ready) {
             Phase::IndexBuild

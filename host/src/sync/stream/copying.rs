@@ -243,7 +243,9 @@ impl EventApplication {
             };
             let namespaces: Vec<_> = copies.namespaces.drain(..namespaces).collect();
             context.store.put_done(&partitions, &namespaces).await?;
-            failpoint("copy_partition_done");
+            for _ in partitions {
+                failpoint("copy_partition_done");
+            }
         }
         Ok(())
     }
@@ -297,7 +299,9 @@ impl EventApplication {
             self.context.record.get().phase,
         );
         let is_first = recorded < Phase::ChangeEventApplication;
-        self.context.status.set_activity(match phase {
+        let status = &self.context.status;
+        let was_recopied = !is_first && status.activity().is_recopy();
+        status.set_activity(match phase {
             Phase::CollectionCopy if is_first => Activity::CollectionCopy,
             Phase::CollectionCopy => Activity::Recopy,
             Phase::IndexBuild => Activity::IndexBuild,
@@ -307,10 +311,15 @@ impl EventApplication {
             self.persist(false).await?;
             let update = self.context.record.update(|session| session.phase = phase);
             update.await?;
-            failpoint(match phase {
-                Phase::IndexBuild => "copy_done",
-                _ => "indexes_built",
-            });
+            if recorded == Phase::CollectionCopy {
+                failpoint("copy_done");
+            }
+            if phase == Phase::ChangeEventApplication {
+                failpoint("indexes_built");
+            }
+        } else if was_recopied && phase == Phase::ChangeEventApplication {
+            self.persist(false).await?;
+            failpoint("recopy_done");
         }
         Ok(())
     }

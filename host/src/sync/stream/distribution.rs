@@ -140,7 +140,7 @@ impl EventApplication {
             let keys_of: Vec<(u8, &[u8])> = keys.iter().map(|(kind, id)| (*kind, &**id)).collect();
             let source = &self.context.source;
             let places = server_order::places(source, collation, &of.bounds, &keys_of).await?;
-            partitions.learn(uuid, keys, &places);
+            partitions.learn(uuid, &of, keys, &places);
         }
         Ok(())
     }

@@ -138,7 +138,11 @@ impl EventApplication {
             tokio::select! {
                 biased;
                 () = cancel.cancelled() => return Err(Error::Cancelled),
-                Some(finished) = self.rounds.next(), if !self.rounds.is_empty() => self.finished(finished)?,
+                Some(finished) = self.rounds.next(), if !self.rounds.is_empty() => {
+                    if self.finished(finished)? {
+                        self.show_phase().await?;
+                    }
+                }
                 report = self.pool.next() => self.take_report(report).await?,
                 _ = ticks.tick() => self.persist(false).await?,
                 Some(request) = requests.recv() => self.serve(request).await?,
@@ -157,7 +161,7 @@ impl EventApplication {
     pub(super) async fn finish_rounds(&mut self) -> Result<(), Error> {
         let mut outcome = Ok(());
         while let Some(finished) = self.rounds.next().await {
-            let finished = self.finished(finished);
+            let finished = self.finished(finished).map(drop);
             outcome = match outcome {
                 Ok(()) | Err(Error::Cancelled) => finished.and(outcome),
                 failure => failure,
@@ -166,16 +170,18 @@ impl EventApplication {
         outcome
     }
 
-    fn finished(&mut self, round: Result<round::RoundReport, Error>) -> Result<(), Error> {
+    /// Moves past a finished round. Returns whether it has looked up the parked keys of a partition.
+    fn finished(&mut self, round: Result<round::RoundReport, Error>) -> Result<bool, Error> {
         let round = round.inspect_err(|_| self.position.fail())?;
         self.context.status.add_events_applied(round.events);
         self.context.status.has_moved();
         self.position.advance(round.position)?;
-        match round.looked_up {
-            Some(partition) => self.looked_up(partition),
-            None => failpoint("events_applied"),
-        }
-        Ok(())
+        let Some(partition) = round.looked_up else {
+            failpoint("events_applied");
+            return Ok(false);
+        };
+        self.looked_up(partition);
+        Ok(true)
     }
 }
 
