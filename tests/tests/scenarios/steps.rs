@@ -222,10 +222,20 @@ pub(crate) async fn wait_in_step(rig: &Rig) -> Result<Value> {
     let time = source_time(rig).await?;
     rig.host
         .wait_until("in step with the source", DEADLINE, |progress| {
-            position(progress, "safe").is_some_and(|safe| safe >= time)
+            let is_copying = COPYING.contains(&support::host::text(progress, "info"));
+            !is_copying && position(progress, "safe").is_some_and(|safe| safe >= time)
         })
         .await
 }
+
+/// What `info` says while collections are copied beside the stream.
+const COPYING: [&str; 5] = [
+    "initializing collections and indexes",
+    "collection copy",
+    "index building",
+    "copying collections again",
+    "resync: comparing collections",
+];
 
 /// Waits until a document is on the destination.
 pub(crate) async fn wait_for_document(

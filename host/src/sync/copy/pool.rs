@@ -171,6 +171,7 @@ async fn finish(
     partition: PartitionDocument,
     reports: &Reports,
 ) -> Result<(), Error> {
+    failpoint("copy_partition_done");
     let at = listing::operation_time(&context.source).await?;
     let report = CopyReport::Done {
         plan,

@@ -243,9 +243,7 @@ impl EventApplication {
             };
             let namespaces: Vec<_> = copies.namespaces.drain(..namespaces).collect();
             context.store.put_done(&partitions, &namespaces).await?;
-            for _ in partitions {
-                failpoint("copy_partition_done");
-            }
+            failpoint("copy_persisted");
         }
         Ok(())
     }
