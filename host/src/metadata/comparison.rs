@@ -1,10 +1,10 @@
 //! Comparisons: copied partitions become unseen again, and their documents are compared with the source.
 
-use bson::{Document, RawArrayBuf, RawDocumentBuf, doc, rawdoc};
+use bson::{RawArrayBuf, RawDocumentBuf, doc, rawdoc};
 
 use super::{
     collections::{PARKED_KEYS, PARTITIONS, QUARANTINE},
-    store::{Store, parked_keys_of, remove},
+    store::{Store, remove},
 };
 use crate::{
     model::namespace::METADATA_DATABASE,
@@ -12,31 +12,21 @@ use crate::{
 };
 
 impl Store {
-    /// The changes that make the partitions of a namespace unseen, each to be compared if it may have documents
-    /// on the destination. Its parked keys and its quarantine entries are removed: their documents are read again.
-    pub fn comparison_of(&self, namespace_id: &str) -> Result<Vec<Change>, Error> {
-        let of_namespace = doc! { "namespaceId": namespace_id };
-        Ok(vec![
-            self.unseen(of_namespace.clone())?,
-            remove(PARKED_KEYS, parked_keys_of(namespace_id)),
-            remove(QUARANTINE, of_namespace),
-        ])
-    }
-
-    /// Like [`Self::comparison_of`], for all namespaces.
+    /// The changes that make the partitions of all namespaces unseen, each to be compared if it may have documents
+    /// on the destination. Parked keys and quarantine entries are removed: their documents are read again.
     pub fn comparison_of_all(&self) -> Result<Vec<Change>, Error> {
         Ok(vec![
-            self.unseen(doc! {})?,
+            self.unseen()?,
             remove(PARKED_KEYS, doc! {}),
             remove(QUARANTINE, doc! {}),
         ])
     }
 
     /// Makes partitions unseen, in two statements. Partitions that are unseen already stay as they are.
-    fn unseen(&self, of: Document) -> Result<Change, Error> {
+    fn unseen(&self) -> Result<Change, Error> {
         let seen = doc! { "$or": [{ "done": true }, { "begun": true }, { "lastId": { "$exists": true } }] };
-        let in_work = doc! { "$and": [of.clone(), { "begun": true, "done": false }] };
-        let filter = RawDocumentBuf::try_from(&doc! { "$and": [of, seen] })?;
+        let in_work = doc! { "begun": true, "done": false };
+        let filter = RawDocumentBuf::try_from(&seen)?;
         let set = rawdoc! {
             "done": false, "compare": true, "documents": 0_i64, "bytes": 0_i64, "term": self.key().term,
         };

@@ -76,8 +76,8 @@ pub struct ResyncProgress {
     pub reason: String,
     /// The lost position.
     pub from: ClusterTime,
-    /// The position from which the sync went on.
-    pub to: ClusterTime,
+    /// The position from which the sync went on; `None` until it is persisted.
+    pub to: Option<ClusterTime>,
     /// True if all collections are compared.
     pub done: bool,
 }

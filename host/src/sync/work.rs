@@ -167,6 +167,9 @@ async fn stream(
     requests: &mut mpsc::Receiver<WorkRequest>,
 ) -> Result<stream::StreamEnd, Error> {
     let mut resyncs = resync::Resyncs::default();
+    if resync::is_begun(context) {
+        Box::pin(resyncs.run(context, None)).await?;
+    }
     for attempt in 1.. {
         if attempt > 1 {
             // Inserts of the attempt before may still arrive.
@@ -177,7 +180,7 @@ async fn stream(
             Err(Error::PositionLost(error))
                 if context.options.on_oplog_rollover == OplogRollover::Resync =>
             {
-                Box::pin(resyncs.run(context, &error)).await?;
+                Box::pin(resyncs.run(context, Some(&error))).await?;
             }
             Err(Error::Mongo(error))
                 if RENAMED.iter().any(|code| error.has_code(*code))

@@ -46,6 +46,7 @@ mod lease;
 mod oversize;
 mod plugins;
 mod resume;
+mod resync;
 mod state;
 mod steps;
 mod updates;

@@ -20,7 +20,7 @@ use crate::steps::{
 };
 
 /// Makes every write to a document of the destination wait until [`release`].
-async fn hold(rig: &Rig, collection: &str, id: i32) -> Result<ClientSession> {
+pub(crate) async fn hold(rig: &Rig, collection: &str, id: i32) -> Result<ClientSession> {
     let mut session = rig.destination.client().start_session().await?;
     session.start_transaction().await?;
     let held = rig.destination_db("app").collection::<Document>(collection);
@@ -32,7 +32,7 @@ async fn hold(rig: &Rig, collection: &str, id: i32) -> Result<ClientSession> {
     Ok(session)
 }
 
-async fn release(mut session: ClientSession) -> Result<()> {
+pub(crate) async fn release(mut session: ClientSession) -> Result<()> {
     Ok(session.abort_transaction().await?)
 }
 

@@ -15,8 +15,8 @@ pub(super) struct ResyncBody {
     reason: String,
     /// The lost position.
     from: Time,
-    /// The position from which the sync went on.
-    to: Time,
+    /// The position from which the sync went on; null until it is persisted.
+    to: Option<Time>,
     /// Whether all collections are compared.
     done: bool,
 }
@@ -39,7 +39,7 @@ impl From<ResyncProgress> for ResyncBody {
             at: resync.at,
             reason: resync.reason,
             from: resync.from.into(),
-            to: resync.to.into(),
+            to: resync.to.map(Time::from),
             done: resync.done,
         }
     }

@@ -292,7 +292,7 @@ fn sample_resync() -> ResyncProgress {
         at: "2026-01-02T03:04:05Z".to_owned(),
         reason: "Lost.".to_owned(),
         from: time(11),
-        to: time(12),
+        to: Some(time(12)),
         done: false,
     }
 }

@@ -128,7 +128,7 @@ fn of_session(session: &SessionDocument) -> serde_json::Map<String, Value> {
     let resyncs = session.resyncs.iter().map(|resync| {
         json!({
             "at": resync.at.try_to_rfc3339_string().ok(), "reason": resync.reason,
-            "from": resync.from.to_string(), "to": resync.to.to_string(), "done": resync.done,
+            "from": resync.from.to_string(), "to": resync.to.map(|to| to.to_string()), "done": resync.done,
         })
     });
     [

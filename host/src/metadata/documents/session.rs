@@ -188,8 +188,11 @@ pub struct ResyncDocument {
     pub reason: String,
     /// The lost position.
     pub from: ClusterTime,
-    /// The source's cluster time at which the catalog was read and the stream begins again.
-    pub to: ClusterTime,
+    /// The source's cluster time at which the catalog was read and the stream begins again. Absent until that
+    /// position is persisted: the destination's catalog may be changed already, so the resync is finished, although
+    /// the source may have the lost position again.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub to: Option<ClusterTime>,
     /// True if all collections are compared and ready.
     pub done: bool,
 }

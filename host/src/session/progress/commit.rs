@@ -2,6 +2,7 @@
 
 use super::{
     deadline::{ClusterLabel, silent},
+    is_resyncing,
     monitor::Monitor,
 };
 use crate::{
@@ -29,6 +30,11 @@ pub(crate) fn cannot_commit(active: &ActiveSync, monitor: &Monitor) -> Option<St
         Some("The initial sync is running.".to_owned())
     } else if let Some(silence) = silent(monitor, clusters) {
         Some(silence)
+    } else if is_resyncing(&session) {
+        Some(
+            "All collections are compared with the source after its oplog has lost the position."
+                .to_owned(),
+        )
     } else if step == Activity::Recopy || !session.recopy.is_empty() {
         Some("Collections are copied again after a swap.".to_owned())
     } else if step != Activity::ChangeEventApplication {

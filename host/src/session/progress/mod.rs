@@ -105,7 +105,11 @@ pub(crate) fn of(active: &ActiveSync, monitor: &Monitor) -> Progress {
     let lag_seconds = lag_seconds(active, monitor);
     Progress {
         state,
-        info: info(state, status.activity(), document.phase, status.copy()),
+        info: if state == State::Running && is_resyncing(&document) {
+            Activity::Resync.info()
+        } else {
+            info(state, status.activity(), document.phase, status.copy())
+        },
         cannot_commit: cannot_commit(active, monitor),
         can_write: state == State::Committed,
         lag_seconds,
@@ -184,16 +188,23 @@ fn resync(resync: &ResyncDocument) -> ResyncProgress {
     }
 }
 
+/// Whether collections are compared because the position was lost.
+pub(crate) fn is_resyncing(document: &SessionDocument) -> bool {
+    document.resyncs.last().is_some_and(|last| !last.done)
+}
+
 /// The warning about a resync that is not done.
 fn resync_warning(document: &SessionDocument) -> Option<String> {
-    let resync = document.resyncs.last().filter(|resync| !resync.done)?;
+    let resync = document.resyncs.last().filter(|last| !last.done)?;
     Some(format!(
         "The source's oplog no longer held the position {}: {}. Since {} all collections are compared with the source, \
-         and what differs is written. Changes are applied from the position {} on.",
+         and what differs is written.{}",
         resync.from,
         resync.reason,
         resync.at.try_to_rfc3339_string().unwrap_or_default(),
-        resync.to,
+        resync.to.map_or_else(String::new, |to| format!(
+            " Changes are applied from the position {to} on."
+        )),
     ))
 }
 

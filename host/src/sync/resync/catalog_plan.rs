@@ -52,8 +52,6 @@ pub(super) struct CatalogPlan {
     pub(super) gone: Vec<NamespaceDocument>,
     /// Recorded collections that are copied again from the beginning.
     pub(super) replaced: Vec<NamespaceDocument>,
-    /// Names on the source that collections have lost.
-    pub(super) earlier_names: Vec<Namespace>,
 }
 
 impl ListedCollection {
@@ -127,9 +125,6 @@ impl CatalogPlan {
             self.gone.push(record);
             return;
         };
-        if namespace.source != record.source {
-            self.earlier_names.push(record.source.clone());
-        }
         if record.kind == NamespaceKind::View {
             self.others.push(namespace);
             return;
@@ -137,7 +132,12 @@ impl CatalogPlan {
         match found {
             Some(found) if is_kept(&record, &namespace, found) => {
                 namespace.destination_uuid.clone_from(&found.uuid);
-                namespace.compare = true;
+                // An unfinished copy keeps its partitions; those that are unseen are copied.
+                let is_unfinished = record.copy_state == CopyState::Copying;
+                namespace.compare = !is_unfinished || record.compare;
+                if is_unfinished {
+                    namespace.copy_state = CopyState::Copying;
+                }
                 (namespace.documents, namespace.bytes) = (record.documents, record.bytes);
                 self.kept.push(KeptCollection {
                     namespace,
@@ -329,7 +329,6 @@ mod tests {
         assert_eq!(names(&plan.replaced), ["x.a", "x.b"]);
         let pending = |it: &NamespaceDocument| it.copy_state == CopyState::Pending && !it.compare;
         assert!(plan.others.iter().all(pending));
-        assert_eq!(plan.earlier_names, [name("x.b")]);
     }
 
     #[test]

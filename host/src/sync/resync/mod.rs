@@ -5,9 +5,11 @@
 //! compared, and one transaction persists all that with the new position. Then the stream begins at
 //! T, and partitions are compared beside it: what differs is written, and nothing else.
 //!
-//! Invariant: until that transaction the persisted position is the lost position. So a crash at any
-//! point before it leads to another resync, which finds the effects of the first by the UUIDs of the
-//! destination's collections, and reads the source's catalog anew.
+//! Invariant: until that transaction the persisted position is the lost position, and the session
+//! says that a resync has begun. Work that finds this finishes the resync before it opens a stream,
+//! although the source may have the lost position again: another member can have a longer oplog. It
+//! finds earlier effects by the UUIDs of the destination's collections, and reads the source's
+//! catalog once more.
 
 mod catalog_plan;
 mod effects;
@@ -17,8 +19,7 @@ use std::time::Duration;
 
 use super::{Context, Error, catalog, change_stream, status::Activity};
 use crate::{
-    metadata::{NamespaceKind, PositionDocument, ResyncDocument, SessionDocument},
-    model::progress::CollectionProgress,
+    metadata::{PositionDocument, ResyncDocument, SessionDocument},
     mongo::{self, Moment, listing},
     observe::failpoint,
 };
@@ -39,15 +40,16 @@ pub(super) struct Resyncs {
 }
 
 impl Resyncs {
-    /// Regains the position that was lost with `cause`. Pauses first where positions are lost again
-    /// and again: the source would be read for nothing.
+    /// Regains the position that was lost with `cause`; `None` finishes a resync of an earlier run.
+    /// Pauses first where positions are lost again and again: the source would be read for nothing.
     ///
     /// # Errors
-    /// Those of [`run`]; `Cancelled`.
+    /// `NamespaceCollision` and the refusals of collections, as at the start; a failure of a cluster;
+    /// `Cancelled`.
     pub(super) async fn run(
         &mut self,
         context: &Context,
-        cause: &mongo::Error,
+        cause: Option<&mongo::Error>,
     ) -> Result<(), Error> {
         let at_once = self.last.is_some_and(|last| last.elapsed() < AT_ONCE);
         self.in_a_row = if at_once { self.in_a_row + 1 } else { 0 };
@@ -56,28 +58,66 @@ impl Resyncs {
             () = tokio::time::sleep(pause) => {}
             () = context.cancel.cancelled() => return Err(Error::Cancelled),
         }
-        run(context, cause).await?;
+        context.status.set_activity(Activity::Resync);
+        if let Some(cause) = cause.filter(|_| !is_begun(context)) {
+            begin(context, cause).await?;
+        }
+        failpoint("resync_begun");
+        regain(context).await?;
         self.last = Some(Moment::now());
         Ok(())
     }
+}
+
+/// Whether a resync has begun and its new position is not persisted.
+pub(super) fn is_begun(context: &Context) -> bool {
+    let session = context.record.get();
+    session.resyncs.last().is_some_and(|last| last.to.is_none())
+}
+
+/// Notes that all collections are compared.
+pub(super) async fn finish(context: &Context) -> Result<(), Error> {
+    let session = context.record.get();
+    if session.resyncs.last().is_none_or(|last| last.done) {
+        return Ok(());
+    }
+    let finish = |session: &mut SessionDocument| {
+        let last = session.resyncs.last_mut();
+        last.into_iter().for_each(|last| last.done = true);
+    };
+    context.record.update(finish).await?;
+    tracing::info!("resync: all collections are compared");
+    Ok(())
+}
+
+/// Persists the beginning. The effects on the destination's catalog follow.
+async fn begin(context: &Context, cause: &mongo::Error) -> Result<(), Error> {
+    let start_time = context.record.get().start_time;
+    let lost = context.store.position().await?;
+    let from = lost.map_or(start_time, |lost| lost.safe.cluster_time);
+    tracing::warn!(error = %cause, cluster_time = %from, "the position is lost, and all collections are compared");
+    let entry = ResyncDocument {
+        at: listing::local_time(&context.destination.reads()).await?,
+        reason: cause.to_string(),
+        from,
+        to: None,
+        done: false,
+    };
+    let begin = |session: &mut SessionDocument| {
+        // The comparison of an earlier resync is part of this one.
+        let earlier = session.resyncs.iter_mut();
+        earlier.for_each(|earlier| earlier.done = true);
+        session.resyncs.push(entry);
+    };
+    Ok(context.record.update(begin).await?)
 }
 
 /// Takes a new position and marks all collections to be compared. The stream has ended, and no
 /// other work is done for the sync.
 ///
 /// Cancel safe as a kill is.
-///
-/// # Errors
-/// `NamespaceCollision` and the refusals of collections, as at the start; a failure of a cluster.
-async fn run(context: &Context, cause: &mongo::Error) -> Result<(), Error> {
-    failpoint("resync_begun");
-    context.status.set_activity(Activity::Resync);
-    let session = context.record.get();
+async fn regain(context: &Context) -> Result<(), Error> {
     let lost = context.store.position().await?;
-    let from = lost
-        .as_ref()
-        .map_or(session.start_time, |lost| lost.safe.cluster_time);
-    tracing::warn!(error = %cause, cluster_time = %from, "the position is lost: resync");
     let catalog = catalog::capture(&context.source, &context.scope).await?;
     let position = change_stream::position_at(&context.source, catalog.time).await?;
     let reconciliation = reconcile(context, &catalog, lost.as_ref()).await?;
@@ -85,22 +125,15 @@ async fn run(context: &Context, cause: &mongo::Error) -> Result<(), Error> {
     let position = PositionDocument {
         id: PositionDocument::ID.to_owned(),
         safe: position,
-        // Documents of no partition are as new as the last look-up.
+        // Covers documents of all partitions that are not begun yet.
         exact_after: listing::operation_time(&context.source).await?,
         events_applied: lost.as_ref().map_or(0, |lost| lost.events_applied),
         clean: false,
         copied: lost.map(|lost| lost.copied).unwrap_or_default(),
     };
-    let entry = ResyncDocument {
-        at: listing::local_time(&context.destination.reads()).await?,
-        reason: cause.to_string(),
-        from,
-        to: catalog.time,
-        done: false,
-    };
-    persist(context, &reconciliation, &position, entry).await?;
+    persist(context, &reconciliation, &position).await?;
     failpoint("resync_persisted");
-    show(context, &reconciliation);
+    forget(context, &reconciliation);
     context.status.set_safe(catalog.time);
     tracing::info!(cluster_time = %catalog.time, collections = reconciliation.namespaces.len(), "resync: comparing collections");
     Ok(())
@@ -111,7 +144,6 @@ async fn persist(
     context: &Context,
     reconciliation: &Reconciliation,
     position: &PositionDocument,
-    entry: ResyncDocument,
 ) -> Result<(), Error> {
     let store = &context.store;
     // First, since removals of partitions follow for namespaces that are gone or copied anew.
@@ -119,38 +151,21 @@ async fn persist(
     changes.extend(reconciliation.changes.iter().cloned());
     changes.push(store.namespaces_change(&reconciliation.namespaces)?);
     changes.push(store.position_change(position)?);
-    let add = |session: &mut SessionDocument| {
-        // The comparison of an earlier resync is part of this one.
-        session
-            .resyncs
-            .iter_mut()
-            .for_each(|earlier| earlier.done = true);
-        session.resyncs.push(entry);
+    let to = position.safe.cluster_time;
+    let go_on = |session: &mut SessionDocument| {
+        let last = session.resyncs.last_mut();
+        last.into_iter().for_each(|last| last.to = Some(to));
         session.recopy.clear();
     };
-    Ok(context.record.update_with(add, changes).await?)
+    Ok(context.record.update_with(go_on, changes).await?)
 }
 
-/// Shows the collections as of the new position.
-fn show(context: &Context, reconciliation: &Reconciliation) {
+/// Forgets what is shown and held of collections: the next stream shows them as persisted.
+fn forget(context: &Context, reconciliation: &Reconciliation) {
     let status = &context.status;
-    for gone in &reconciliation.gone {
-        context.quarantine.forget(status, &gone.id);
-        status.remove_collection(&gone.source);
-    }
-    for renamed in &reconciliation.earlier_names {
-        status.remove_collection(renamed);
-    }
-    for namespace in &reconciliation.namespaces {
+    let known = reconciliation.namespaces.iter();
+    for namespace in known.chain(&reconciliation.gone) {
         context.quarantine.forget(status, &namespace.id);
-        if namespace.kind == NamespaceKind::Collection {
-            status.set_collection(CollectionProgress {
-                namespace: namespace.source.clone(),
-                destination: namespace.destination.clone(),
-                state: "pending",
-                documents: 0,
-                bytes: 0,
-            });
-        }
     }
+    status.reset();
 }

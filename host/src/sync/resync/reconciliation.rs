@@ -42,8 +42,6 @@ pub(super) struct Reconciliation {
     pub(super) changes: Vec<Change>,
     /// Namespaces that the source no longer has.
     pub(super) gone: Vec<NamespaceDocument>,
-    /// Names on the source that collections have lost.
-    pub(super) earlier_names: Vec<Namespace>,
 }
 
 /// The effects on a kept collection.
@@ -312,6 +310,5 @@ fn record(
         namespaces,
         changes,
         gone: plan.gone,
-        earlier_names: plan.earlier_names,
     })
 }

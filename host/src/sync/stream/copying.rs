@@ -16,6 +16,7 @@ use crate::{
         copy::{self, CopyReport, invalidation},
         index_build,
         partitions::{FinishedPartition, ParkedKey},
+        resync,
         status::Activity,
     },
 };
@@ -209,6 +210,9 @@ impl EventApplication {
         self.position.persist(clean).await?;
         self.remove_looked_up().await?;
         self.context.partitions.retire();
+        if self.context.partitions.is_idle() {
+            resync::finish(&self.context).await?;
+        }
         Ok(())
     }
 

@@ -1,0 +1,632 @@
+//! A position that the source's oplog no longer holds (scenario 59): the sync takes a new one, brings the
+//! destination's catalog to the source's, and compares.
+
+use anyhow::{Context, Result, ensure};
+use bson::{Document, doc};
+use document_filter::DocumentFilter;
+use serde_json::{Value, json};
+use support::{
+    Rig,
+    chain::Chain,
+    host::{DEADLINE, number, text},
+    replica_set,
+    rig::Options,
+    wait::Look,
+    wait_until,
+};
+
+use crate::{
+    plugins::guests::{FAULTY, upload_guest},
+    resume::{hold, release},
+    steps::{
+        self, count, delete, fail_command, find, go_on_and_die, heal, insert, metadata, names,
+        rig_with_death, run, source_time, start_and_die, update, wait_in_step,
+    },
+};
+
+/// Logged once for each resync.
+const LOST: &str = "the position is lost";
+
+/// A rig whose source has an oplog of a megabyte, which is cut at each checkpoint.
+fn short_oplog() -> Options {
+    let source = replica_set::Options::with_fail_points();
+    Options {
+        source: source
+            .argument("--oplogSize")
+            .argument("1")
+            .argument("--syncdelay")
+            .argument("1"),
+        ..Options::default()
+    }
+}
+
+async fn rig() -> Result<Rig> {
+    let mut rig = Rig::with(short_oplog()).await?;
+    rig.allow_log(LOST);
+    Ok(rig)
+}
+
+/// Fills the source's oplog until it holds nothing from before this call.
+async fn roll_over(rig: &Rig) -> Result<()> {
+    let until = source_time(rig).await?;
+    let note = "x".repeat(1 << 19);
+    wait_until("the oplog has rolled over", DEADLINE, async || {
+        rig.source
+            .admin(doc! { "appendOplogNote": 1, "data": { "note": &note } })
+            .await?;
+        let oplog = rig.source_db("local").collection::<Document>("oplog.rs");
+        let first = oplog.find_one(doc! {}).sort(doc! { "$natural": 1 }).await?;
+        let first = first.context("an empty oplog")?.get_timestamp("ts")?;
+        Ok(if first > until {
+            Look::Done(())
+        } else {
+            Look::NotYet(format!("it begins at {first}, {until} is to go"))
+        })
+    })
+    .await
+}
+
+fn documents(range: std::ops::Range<i32>) -> Vec<Document> {
+    let filler = "y".repeat(100);
+    range
+        .map(|id| doc! { "_id": id, "n": id, "filler": &filler })
+        .collect()
+}
+
+async fn rename(rig: &Rig, from: &str, to: &str) -> Result<()> {
+    let command = doc! { "renameCollection": from, "to": to };
+    rig.source.admin(command).await.map(drop)
+}
+
+fn resync(progress: &Value) -> &Value {
+    &progress["resync"]
+}
+
+/// Waits until the newest resync is done and everything is applied.
+async fn wait_for_resync(rig: &Rig) -> Result<Value> {
+    let is_done = |progress: &Value| resync(progress)["done"] == true;
+    rig.host.wait_until("resynced", DEADLINE, is_done).await?;
+    wait_in_step(rig).await
+}
+
+async fn resyncs(rig: &Rig) -> Result<usize> {
+    let session = metadata(rig, "session").await?;
+    let session = session.first().context("no session")?;
+    Ok(session.get_array("resyncs").map_or(0, Vec::len))
+}
+
+/// Documents that a pause changes without any DDL.
+async fn change_documents(rig: &Rig) -> Result<()> {
+    let app = rig.source_db("app");
+    for id in (0..3_000).step_by(300) {
+        update(&app, "c", id, doc! { "$inc": { "n": 10_000 } }).await?;
+        delete(&app, "c", id + 1).await?;
+    }
+    insert(&app, "c", documents(10_000..10_010)).await
+}
+
+/// The one document is missing, the other extra: only differences are written.
+#[tokio::test]
+async fn s59_a_pause_longer_than_the_oplog_costs_what_differs() -> Result<()> {
+    let rig = rig().await?;
+    let app = rig.source_db("app");
+    insert(&app, "c", documents(0..3_000)).await?;
+    insert(&app, "same", documents(0..2_000)).await?;
+    rig.host.start(json!({})).await?;
+    wait_in_step(&rig).await?;
+    rig.host.wait_can_commit().await?;
+    rig.host.pause().await?;
+    let before = steps::source_time(&rig).await?;
+    change_documents(&rig).await?;
+    roll_over(&rig).await?;
+    let written = writes(&rig).await?;
+    rig.host.resume().await?;
+    let progress = wait_for_resync(&rig).await?;
+    let written = writes(&rig).await? - written;
+    let shown = resync(&progress);
+    ensure!(
+        number(shown, "/from/T") <= u64::from(before.time)
+            && number(shown, "/to/T") >= u64::from(before.time)
+            && text(shown, "reason").contains("ChangeStreamHistoryLost"),
+        "{shown}"
+    );
+    rig.compare().await?;
+    ensure!(
+        written < 1_000,
+        "{written} documents were written for 30 differences"
+    );
+    let comparison = &progress["comparison"];
+    ensure!(
+        number(comparison, "/differences") == 30 && number(comparison, "/documents") >= 4_900,
+        "{comparison}"
+    );
+    rig.finish().await.map(drop)
+}
+
+/// Documents that the destination has written, its metadata included.
+async fn writes(rig: &Rig) -> Result<i64> {
+    let status = rig.destination.admin(doc! { "serverStatus": 1 }).await?;
+    let documents = status.get_document("metrics")?.get_document("document")?;
+    let counts = ["inserted", "updated", "deleted"].map(|kind| documents.get_i64(kind));
+    counts
+        .into_iter()
+        .try_fold(0, |sum, count| Ok(sum + count?))
+}
+
+/// Collections for [`change_catalog`].
+async fn create_catalog(rig: &Rig) -> Result<()> {
+    let app = rig.source_db("app");
+    for name in [
+        "c", "a", "b", "turn1", "turn2", "turn3", "gone", "again", "out", "moved", "options",
+    ] {
+        let documents = documents(0..50).into_iter().map(|mut document| {
+            document.insert("of", name);
+            document
+        });
+        insert(&app, name, documents.collect()).await?;
+    }
+    insert(&app, "c", documents(50..3_000)).await?;
+    let index = |key: &str, name: &str| doc! { "key": { key: 1 }, "name": name };
+    for (collection, indexes) in [
+        (
+            "c",
+            vec![
+                index("n", "kept"),
+                index("filler", "dropped"),
+                index("n2", "other"),
+            ],
+        ),
+        ("turn1", vec![index("of", "of")]),
+    ] {
+        run(
+            &app,
+            doc! { "createIndexes": collection, "indexes": indexes },
+        )
+        .await?;
+    }
+    run(
+        &app,
+        doc! { "create": "capped", "capped": true, "size": 100_000 },
+    )
+    .await?;
+    insert(&app, "capped", documents(0..20)).await?;
+    run(&app, doc! { "create": "v", "viewOn": "a", "pipeline": [] }).await?;
+    run(
+        &app,
+        doc! { "create": "goneview", "viewOn": "a", "pipeline": [] },
+    )
+    .await?;
+    insert(&rig.source_db("whole"), "x", documents(0..5)).await
+}
+
+/// DDL of every kind, without an event that is read.
+async fn change_catalog(rig: &Rig) -> Result<()> {
+    let app = rig.source_db("app");
+    // Round in a ring, a swap, and a chain.
+    for (from, to) in [
+        ("app.turn1", "app.between"),
+        ("app.turn3", "app.turn1"),
+        ("app.turn2", "app.turn3"),
+        ("app.between", "app.turn2"),
+        ("app.a", "app.between"),
+        ("app.b", "app.a"),
+        ("app.between", "app.b"),
+        ("app.moved", "other.moved"),
+        ("app.out", "excluded.out"),
+    ] {
+        rename(rig, from, to).await?;
+    }
+    run(&app, doc! { "drop": "gone" }).await?;
+    run(&app, doc! { "drop": "again" }).await?;
+    insert(&app, "again", documents(100..120)).await?;
+    run(
+        &app,
+        doc! { "convertToCapped": "options", "size": 1_000_000 },
+    )
+    .await?;
+    insert(&app, "options", vec![doc! { "_id": "later" }]).await?;
+    insert(&app, "capped", documents(20..30)).await?;
+    run(
+        &app,
+        doc! { "dropIndexes": "c", "index": ["dropped", "other"] },
+    )
+    .await?;
+    let changed = doc! { "key": { "n": -1, "n2": 1 }, "name": "other", "unique": false };
+    run(&app, doc! { "createIndexes": "c", "indexes": [changed, { "key": { "n3": 1 }, "name": "new", "sparse": true }] }).await?;
+    run(&app, doc! { "collMod": "c", "validator": { "n": { "$type": "number" } }, "validationLevel": "moderate" }).await?;
+    run(&app, doc! { "drop": "goneview" }).await?;
+    run(
+        &app,
+        doc! { "collMod": "v", "viewOn": "b", "pipeline": [{ "$match": { "n": 1 } }] },
+    )
+    .await?;
+    run(
+        &app,
+        doc! { "create": "collated", "collation": { "locale": "fr", "strength": 1 } },
+    )
+    .await?;
+    insert(
+        &app,
+        "collated",
+        vec![doc! { "_id": "É" }, doc! { "_id": "a" }],
+    )
+    .await?;
+    rig.source_db("whole").drop().await?;
+    insert(&rig.source_db("fresh"), "x", documents(0..5)).await
+}
+
+#[tokio::test]
+async fn s59_the_catalog_that_changed_meanwhile_is_reconciled() -> Result<()> {
+    let mut rig = rig().await?;
+    rig.set_scope(|database, _| database != "excluded");
+    create_catalog(&rig).await?;
+    rig.host
+        .start(json!({ "excludeNamespaces": [{ "database": "excluded" }] }))
+        .await?;
+    wait_in_step(&rig).await?;
+    rig.host.wait_can_commit().await?;
+    rig.host.pause().await?;
+    change_documents(&rig).await?;
+    change_catalog(&rig).await?;
+    roll_over(&rig).await?;
+    rig.host.resume().await?;
+    wait_for_resync(&rig).await?;
+    ensure!(names(&rig.destination_db("whole")).await?.is_empty());
+    ensure!(names(&rig.destination_db("excluded")).await?.is_empty());
+    // The stream goes on: under the new names, and with DDL.
+    let app = rig.source_db("app");
+    update(&app, "turn1", 3, doc! { "$set": { "later": 1 } }).await?;
+    rename(&rig, "app.turn1", "app.turn4").await?;
+    wait_in_step(&rig).await?;
+    ensure!(
+        metadata(&rig, "intents").await?.is_empty(),
+        "an intent is left"
+    );
+    rig.finish().await.map(drop)
+}
+
+/// Killed at each step, with the oplog rolled over and the catalog changed again before each.
+#[tokio::test]
+async fn s59_a_resync_survives_kills_at_each_step() -> Result<()> {
+    let mut rig = rig().await?;
+    rig.set_scope(|database, _| database != "excluded");
+    create_catalog(&rig).await?;
+    rig.host
+        .start(json!({ "excludeNamespaces": [{ "database": "excluded" }] }))
+        .await?;
+    rig.host.wait_can_commit().await?;
+    rig.host.kill()?;
+    change_documents(&rig).await?;
+    change_catalog(&rig).await?;
+    roll_over(&rig).await?;
+    let app = rig.source_db("app");
+    for (turn, point) in [
+        "resync_begun",
+        "resync_intended",
+        "resync_dropped",
+        "resync_aside:2",
+        "resync_renamed:1",
+        "resync_renamed:2",
+        "resync_reconciled",
+        "resync_persisted",
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        go_on_and_die(&mut rig, point).await?;
+        for (from, to) in [
+            ("app.b", "app.between"),
+            ("app.turn1", "app.b"),
+            ("app.between", "app.turn1"),
+        ] {
+            rename(&rig, from, to).await?;
+        }
+        let turn = turn as i32;
+        update(&app, "c", 2 + turn, doc! { "$set": { "turn": turn } }).await?;
+        run(
+            &app,
+            doc! { "collMod": "c", "validator": { "turn": { "$ne": -turn - 1 } } },
+        )
+        .await?;
+        roll_over(&rig).await?;
+    }
+    for point in ["comparison_begun:2", "partition_done:2", "copy_partition_done"] {
+        go_on_and_die(&mut rig, point).await?;
+        update(&app, "c", 2_500, doc! { "$set": { "at": point } }).await?;
+    }
+    rig.host.restart().await?;
+    wait_for_resync(&rig).await?;
+    ensure!(
+        resyncs(&rig).await? == 2,
+        "one was persisted, and is lost again"
+    );
+    rig.finish().await.map(drop)
+}
+
+#[tokio::test]
+async fn s59_with_stop_a_lost_position_stops_the_sync() -> Result<()> {
+    let mut rig = rig().await?;
+    rig.allow_log("OplogRolledOver");
+    let app = rig.source_db("app");
+    insert(&app, "c", documents(0..100)).await?;
+    rig.host.start(json!({ "onOplogRollover": "stop" })).await?;
+    wait_in_step(&rig).await?;
+    rig.host.pause().await?;
+    delete(&app, "c", 7).await?;
+    roll_over(&rig).await?;
+    rig.host.resume().await?;
+    let stopped = rig.host.wait_for_state("PAUSED").await?;
+    let why = stopped["warnings"][0].as_str().unwrap_or_default();
+    ensure!(
+        why.contains("OplogRolledOver") && why.contains("onOplogRollover"),
+        "{why}"
+    );
+    ensure!(stopped["resync"].is_null() && count(&rig.destination_db("app"), "c").await? == 100);
+    let mismatch = json!({ "source": "cluster0", "destination": "cluster1" });
+    let answer = rig
+        .host
+        .call("POST", "/api/v1/start", &mismatch.to_string())
+        .await?;
+    ensure!(
+        answer.status == 409,
+        "the option is not compared: {}",
+        answer.body
+    );
+    rig.abandon();
+    Ok(())
+}
+
+/// A cursor that has lost its place is opened again; a position that is refused is lost.
+#[tokio::test]
+async fn s59_a_stream_that_cannot_go_on_is_resynced() -> Result<()> {
+    let rig = rig().await?;
+    let app = rig.source_db("app");
+    insert(&app, "c", documents(0..3_000)).await?;
+    rig.host.start(json!({})).await?;
+    wait_in_step(&rig).await?;
+    rig.host.wait_can_commit().await?;
+    let refuse = async |commands: Vec<&str>, times: i32, code: i32| {
+        let namespace = "admin.$cmd.aggregate";
+        let data = doc! { "failCommands": commands, "errorCode": code, "namespace": namespace };
+        fail_command(&rig.source, doc! { "times": times }, data).await
+    };
+    refuse(vec!["getMore"], 1, 280).await?;
+    change_documents(&rig).await?;
+    wait_in_step(&rig).await?;
+    ensure!(resyncs(&rig).await? == 0, "a cursor alone was lost");
+    for (number, code) in [(1, 280), (2, 136), (3, 286)] {
+        refuse(vec!["getMore", "aggregate"], 2, code).await?;
+        insert(&app, "c", documents(20_000 * number..20_000 * number + 5)).await?;
+        wait_until("a resync", DEADLINE, async || {
+            Ok(match resyncs(&rig).await? {
+                found if found == number as usize => Look::Done(()),
+                found => Look::NotYet(format!("{found} of {number}")),
+            })
+        })
+        .await?;
+        wait_for_resync(&rig).await?;
+    }
+    heal(&rig.source).await?;
+    rig.finish().await.map(drop)
+}
+
+/// The oplog rolls over while the first copy is not done.
+#[tokio::test]
+async fn s59_a_copy_that_could_not_keep_up_is_resynced() -> Result<()> {
+    let mut rig = rig_with_death(short_oplog(), "copy_batch_inserted:2").await?;
+    rig.allow_log(LOST);
+    let app = rig.source_db("app");
+    insert(&app, "c", documents(0..3_000)).await?;
+    insert(&app, "other", documents(0..500)).await?;
+    start_and_die(&mut rig, json!({})).await?;
+    change_documents(&rig).await?;
+    rename(&rig, "app.other", "app.renamed").await?;
+    insert(&app, "other", documents(0..10)).await?;
+    roll_over(&rig).await?;
+    rig.host.restart().await?;
+    wait_for_resync(&rig).await?;
+    rig.finish().await.map(drop)
+}
+
+/// With a filter of documents, a remap and the quarantine.
+#[tokio::test]
+async fn s59_a_resync_keeps_to_filters_and_names() -> Result<()> {
+    let mut rig = rig().await?;
+    let app = rig.source_db("app");
+    insert(&app, "c", documents(0..3_000)).await?;
+    insert(&app, "a", documents(0..30)).await?;
+    let options = json!({
+        "documentFilter": { "filter": { "n": { "$lt": 2_000 } } },
+        "namespaceRemap": [{ "from": { "database": "app" }, "to": { "database": "renamed" } }],
+    });
+    rig.host.start(options).await?;
+    wait_in_step(&rig).await?;
+    rig.host.wait_can_commit().await?;
+    rig.host.pause().await?;
+    change_documents(&rig).await?;
+    rename(&rig, "app.a", "app.b").await?;
+    insert(&app, "a", documents(0..3)).await?;
+    roll_over(&rig).await?;
+    rig.host.resume().await?;
+    wait_for_resync(&rig).await?;
+    let renamed = ["a", "b", "c"]
+        .into_iter()
+        .fold(Chain::of(|_, _| true), |chain, name| {
+            chain.renamed(("app", name), ("renamed", name))
+        });
+    let filter = json!({ "filter": { "n": { "$lt": 2_000 } } });
+    rig.expect(renamed.then::<DocumentFilter>(&filter)?);
+    rig.finish().await.map(drop)
+}
+
+/// Documents in quarantine are read again: by then they may be sound, or gone.
+#[tokio::test]
+async fn s59_quarantined_documents_are_read_again() -> Result<()> {
+    let mut rig = rig().await?;
+    rig.allow_log("a plugin trapped");
+    let app = rig.source_db("app");
+    let refused = |id: i32| doc! { "_id": id, "fault": "refuse" };
+    insert(&app, "c", (0..4).map(refused).collect()).await?;
+    insert(&app, "c", (10..20).map(|id| doc! { "_id": id }).collect()).await?;
+    insert(&app, "gone", vec![refused(0)]).await?;
+    let digest = upload_guest(&rig, FAULTY).await?;
+    let plugins = json!([{ "component": digest, "onError": "quarantine" }]);
+    rig.host.start(json!({ "plugins": plugins })).await?;
+    wait_in_step(&rig).await?;
+    rig.host.wait_can_commit().await?;
+    rig.host.pause().await?;
+    update(&app, "c", 0, doc! { "$unset": { "fault": 1 } }).await?;
+    delete(&app, "c", 1).await?;
+    update(&app, "c", 10, doc! { "$set": { "fault": "refuse" } }).await?;
+    run(&app, doc! { "drop": "gone" }).await?;
+    roll_over(&rig).await?;
+    rig.host.resume().await?;
+    let progress = wait_for_resync(&rig).await?;
+    let held: Vec<_> = metadata(&rig, "quarantine").await?;
+    let held = held
+        .iter()
+        .map(|entry| entry.get_document("documentId")?.get_i32("_id"));
+    let mut held = held.collect::<Result<Vec<_>, _>>()?;
+    held.sort_unstable();
+    ensure!(
+        held == [2, 3, 10] && progress["quarantined"] == 3,
+        "{held:?}: {progress}"
+    );
+    let destination = rig.destination_db("app");
+    ensure!(find(&destination, "c", 0).await?.is_some());
+    ensure!(find(&destination, "c", 10).await?.is_none());
+    rig.abandon();
+    Ok(())
+}
+
+/// The new position is after the commit's time, and the commit waits for the comparison.
+#[tokio::test]
+async fn s59_a_commit_survives_a_lost_position() -> Result<()> {
+    let mut rig = rig().await?;
+    let app = rig.source_db("app");
+    insert(&app, "c", documents(0..3_000)).await?;
+    rig.host.start(json!({})).await?;
+    wait_in_step(&rig).await?;
+    rig.host.wait_can_commit().await?;
+    let held = hold(&rig, "c", 7).await?;
+    change_documents(&rig).await?;
+    update(&app, "c", 7, doc! { "$set": { "n": 1 } }).await?;
+    rig.host.commit().await?;
+    rig.host.kill()?;
+    release(held).await?;
+    roll_over(&rig).await?;
+    rig.host.restart().await?;
+    rig.host.wait_for_state("COMMITTED").await?;
+    ensure!(resyncs(&rig).await? == 1);
+    rig.close().await.map(drop)
+}
+
+/// A resync goes on at the next host.
+#[tokio::test]
+async fn s59_a_resync_is_handed_over() -> Result<()> {
+    let mut rig = rig().await?;
+    let app = rig.source_db("app");
+    insert(&app, "c", documents(0..3_000)).await?;
+    rig.host.start(json!({})).await?;
+    wait_in_step(&rig).await?;
+    rig.host.kill()?;
+    change_documents(&rig).await?;
+    roll_over(&rig).await?;
+    rig.host.restart().await?;
+    let begun = |progress: &Value| !resync(progress).is_null();
+    rig.host.wait_until("resyncs", DEADLINE, begun).await?;
+    let answer = rig.host.call("POST", "/api/v1/handover", "{}").await?;
+    ensure!(answer.status == 200, "{}", answer.body);
+    rig.host.wait_for_end().await?;
+    update(&app, "c", 5, doc! { "$set": { "later": 1 } }).await?;
+    rig.host.restart().await?;
+    wait_for_resync(&rig).await?;
+    ensure!(resyncs(&rig).await? == 1);
+    rig.finish().await.map(drop)
+}
+
+/// By the call, under load: a document that differs is written.
+#[tokio::test]
+async fn collections_are_compared_again_by_a_call() -> Result<()> {
+    let rig = Rig::start().await?;
+    let (app, destination) = (rig.source_db("app"), rig.destination_db("app"));
+    insert(&app, "c", documents(0..3_000)).await?;
+    insert(&app, "d", documents(0..100)).await?;
+    run(&app, doc! { "create": "v", "viewOn": "c", "pipeline": [] }).await?;
+    let recopy = async |namespaces: Value| {
+        let body = json!({ "namespaces": namespaces }).to_string();
+        rig.host.call("POST", "/api/v1/recopy", &body).await
+    };
+    let c = || json!([{ "database": "app", "collection": "c" }]);
+    let refused = recopy(c()).await?;
+    ensure!(
+        refused.error() == "InvalidStateTransition",
+        "{}",
+        refused.body
+    );
+    let excluded = json!([{ "database": "app", "collections": ["out"] }]);
+    rig.host
+        .start(json!({ "excludeNamespaces": excluded }))
+        .await?;
+    wait_in_step(&rig).await?;
+    rig.host.wait_can_commit().await?;
+    for (namespace, error) in [
+        (
+            json!([{ "database": "app", "collection": "none" }]),
+            "NamespaceNotFound",
+        ),
+        (
+            json!([{ "database": "app", "collection": "out" }]),
+            "NamespaceNotFound",
+        ),
+        (
+            json!([{ "database": "app", "collection": "v" }]),
+            "NamespaceNotFound",
+        ),
+        (json!([{ "database": "none" }]), "NamespaceNotFound"),
+        (json!([]), "InvalidField"),
+        (json!(["app.c"]), "InvalidField"),
+    ] {
+        let answer = recopy(namespace.clone()).await?;
+        ensure!(answer.error() == error, "{namespace}: {}", answer.body);
+    }
+    // What another writer has done to the destination.
+    let damage = async || -> Result<()> {
+        update(&destination, "c", 17, doc! { "$set": { "n": "damaged" } }).await?;
+        delete(&destination, "c", 18).await?;
+        insert(&destination, "c", vec![doc! { "_id": "stranger" }]).await
+    };
+    damage().await?;
+    let answer = recopy(c()).await?;
+    ensure!(
+        answer.status == 200 && answer.body["collections"] == 1,
+        "{}",
+        answer.body
+    );
+    for id in 100..200 {
+        update(&app, "c", id, doc! { "$inc": { "n": 1 } }).await?;
+    }
+    rig.host.wait_can_commit().await?;
+    wait_in_step(&rig).await?;
+    let is_repaired = async || -> Result<bool> {
+        Ok(
+            find(&destination, "c", 17).await? == find(&app, "c", 17).await?
+                && find(&destination, "c", 18).await?.is_some()
+                && find(&destination, "c", "stranger").await?.is_none(),
+        )
+    };
+    ensure!(is_repaired().await?, "documents still differ");
+
+    rig.host.pause().await?;
+    damage().await?;
+    update(&destination, "d", 1, doc! { "$set": { "n": "damaged" } }).await?;
+    let answer = recopy(json!([{ "database": "app" }])).await?;
+    ensure!(
+        answer.status == 200 && answer.body["collections"] == 2,
+        "{}",
+        answer.body
+    );
+    rig.host.resume().await?;
+    rig.host.wait_can_commit().await?;
+    rig.finish().await.map(drop)
+}
