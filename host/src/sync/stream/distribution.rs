@@ -20,6 +20,7 @@ use crate::{
         Context,
         catalog::database_names,
         partitions::{Decision, ParkedKey, UnplacedKey, server_order},
+        status::Activity,
     },
 };
 
@@ -205,6 +206,11 @@ impl EventApplication {
         )
         .await?;
         failpoint("ddl_applied");
+        let is_copied = !pending.is_empty();
+        if is_copied {
+            // Before the position after the event is shown: the sync is not in step.
+            self.context.status.set_activity(Activity::Recopy);
+        }
         self.context.status.add_events_applied(u64::from(in_scope));
         let after = position_after(event.resume_token)?.or(self.position.safe().cloned());
         if changes.is_empty() {
@@ -218,6 +224,9 @@ impl EventApplication {
         partitions.add(pending);
         for uuid in collections {
             partitions.give_back(uuid);
+        }
+        if is_copied {
+            self.show_phase().await?;
         }
         self.position.show();
         Ok(())
