@@ -11,6 +11,7 @@ use serde_json::Value;
 use support::{
     Rig, Writer,
     host::{DEADLINE, number, text},
+    rig::Options,
     workload::{self, Pace, dataset, plugins},
 };
 
@@ -18,11 +19,16 @@ const DOCUMENTS: u64 = 12_000;
 
 /// Where a host built for tests can kill itself.
 const POINTS: &[&str] = &[
+    "partition_begun",
+    "partition_begun:30",
     "copy_batch_inserted",
     "copy_batch_inserted:7",
-    "copy_partition_done",
-    "copy_partition_done:5",
+    "partition_done",
+    "partition_done:20",
+    "parked_persisted",
+    "parked_looked_up",
     "copy_done",
+    "indexes_begun",
     "indexes_built",
     "events_applied",
     "events_applied:5",
@@ -58,8 +64,18 @@ fn seed(what: &str) -> u64 {
     seed
 }
 
+/// A rig whose collections have many small partitions.
+async fn rig() -> Result<Rig> {
+    let small = ("TIDEGATE_PARTITION_BYTES".to_owned(), "32768".to_owned());
+    Rig::with(Options {
+        host_environment: vec![small],
+        ..Options::default()
+    })
+    .await
+}
+
 async fn kill_in(phase: Phase, runs: u64) -> Result<()> {
-    let mut rig = Rig::start().await?;
+    let mut rig = rig().await?;
     rig.set_scope(dataset::in_scope);
     kill(rig, &dataset::filters(), phase, runs).await
 }
@@ -174,7 +190,7 @@ async fn killed_during_commit() -> Result<()> {
 #[tokio::test]
 async fn killed_with_plugins() -> Result<()> {
     for phase in [Phase::Copy, Phase::Steady] {
-        let mut rig = Rig::start().await?;
+        let mut rig = rig().await?;
         rig.expect(plugins::expected()?);
         kill(rig, &plugins::filters(), phase, 2).await?;
     }
@@ -184,7 +200,7 @@ async fn killed_with_plugins() -> Result<()> {
 #[tokio::test]
 async fn killed_at_every_named_point() -> Result<()> {
     let seed = seed("named points");
-    let mut rig = Rig::start().await?;
+    let mut rig = rig().await?;
     rig.set_scope(dataset::in_scope);
     rig.allow_log("killed by TIDEGATE_KILL_AT");
     workload::load(rig.source.client(), DOCUMENTS, seed).await?;

@@ -1,7 +1,7 @@
 //! The scripted sync, with every kind of object, phase by phase. The next step begins when the goal of its
 //! predecessor is reached, independent of the answers of calls.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use anyhow::{Context, Result};
 use bson::Timestamp;
@@ -19,6 +19,10 @@ use super::{
     writes::Writes,
 };
 use crate::host::{can_commit, text};
+
+/// For how long each command of a host travels while collections are copied: the copy takes longer than the writes
+/// beside it.
+const IN_COPY: Duration = Duration::from_millis(8);
 
 pub(super) struct Script<'a> {
     clusters: &'a Arc<Clusters>,
@@ -127,6 +131,7 @@ impl<'a> Script<'a> {
         self.crew
             .until("the sync begins", begun, async |worker| {
                 let digest = upload(worker.port, build.clone()).await?;
+                self.clusters.delay_hosts(Some(IN_COPY));
                 post(worker.port, "/api/v1/start", &set::start(&digest))
                     .await
                     .map(drop)
@@ -135,9 +140,14 @@ impl<'a> Script<'a> {
         Ok(())
     }
 
+    /// Collections are unseen, in work and done when they are written to.
     async fn copy(&self) -> Result<()> {
         self.writes.in_copy().await?;
-        self.in_step().await
+        self.in_step().await?;
+        self.clusters.delay_hosts(None);
+        let ready = |worker: &Worker| can_commit(&worker.progress);
+        self.crew.wait("everything is copied", ready).await?;
+        Ok(())
     }
 
     async fn events(&self, round: i32) -> Result<()> {

@@ -38,6 +38,16 @@ fn collections() -> Vec<(&'static str, &'static str, Document)> {
         ("app", "hidden_1", doc! {}),
         ("app", "dropped", doc! {}),
         ("gone", "x", doc! {}),
+        // Changed while they are copied.
+        ("app", "moving", doc! {}),
+        ("app", "doomed", doc! {}),
+        ("app", "over", doc! {}),
+        ("app", "under", doc! {}),
+        ("app", "changed", doc! {}),
+        ("app", "capped_later", doc! {}),
+        ("app", "hidden_3", doc! {}),
+        ("app", "leaving_early", doc! {}),
+        ("early", "x", doc! {}),
     ]
 }
 
@@ -79,8 +89,10 @@ pub(super) async fn load(source: &Client) -> Result<()> {
 }
 
 async fn index(app: &Database) -> Result<()> {
-    app.run_command(doc! { "createIndexes": "indexed", "indexes": indexes() })
-        .await?;
+    for name in ["indexed", "changed", "moving"] {
+        app.run_command(doc! { "createIndexes": name, "indexes": indexes() })
+            .await?;
+    }
     let view = doc! { "create": "view", "viewOn": "plain", "pipeline": [{ "$match": { "n": 1 } }] };
     app.run_command(view).await?;
     Ok(())
@@ -95,7 +107,7 @@ pub(super) fn start(stamp: &str) -> Value {
     let of = |collection: &str| json!([{ "database": "app", "collections": [collection] }]);
     json!({
         "source": "cluster0", "destination": "cluster1",
-        "includeNamespaces": [{ "database": "app" }, { "database": "gone" }],
+        "includeNamespaces": [{ "database": "app" }, { "database": "gone" }, { "database": "early" }],
         "excludeNamespaces": [{ "database": "app", "collectionsRegex": { "pattern": "^hidden" } }],
         "plugins": [
             { "component": "document-filter", "config": not_out(), "namespaces": of("filtered") },
@@ -105,7 +117,7 @@ pub(super) fn start(stamp: &str) -> Value {
 }
 
 fn in_scope(database: &str, collection: &str) -> bool {
-    ["app", "gone"].contains(&database) && !collection.starts_with("hidden")
+    ["app", "gone", "early"].contains(&database) && !collection.starts_with("hidden")
 }
 
 /// The expected result of the sync for its source.

@@ -1,6 +1,10 @@
 //! Two clusters, each behind a proxy, for a sequence of runs.
 
-use std::{path::PathBuf, sync::Arc, time::Instant};
+use std::{
+    path::PathBuf,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use anyhow::{Context, Result, ensure};
 use bson::{Timestamp, doc};
@@ -45,6 +49,17 @@ impl Clusters {
 
     pub(super) fn enter(&self, phase: &str) {
         self.proxies.enter(phase);
+    }
+
+    /// Delays each command of a host, or no longer.
+    pub(super) fn delay_hosts(&self, by: Option<Duration>) {
+        const HOSTS: &str = "tidegate ";
+        for proxy in self.proxies.both() {
+            match by {
+                Some(by) => proxy.delay(HOSTS, by),
+                None => proxy.mend(HOSTS),
+            }
+        }
     }
 
     /// The source's newest cluster time. The note takes an idle source past it.
@@ -291,7 +306,8 @@ impl Stage {
             cluster1: self.clusters.proxy(Side::Destination).uri().to_owned(),
             log_path: self.directory.path().join("logs").join(run),
             more,
-            environment: Vec::new(),
+            // Each collection has several partitions.
+            environment: vec![("TIDEGATE_PARTITION_BYTES".to_owned(), "2000".to_owned())],
         };
         Ok(Arc::new(Crew::new(arguments)))
     }

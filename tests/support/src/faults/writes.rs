@@ -66,7 +66,52 @@ impl Writes {
             ])
             .await?;
         }
-        self.all(vec![insert("capped", 1000)]).await
+        self.all(vec![insert("capped", 1000)]).await?;
+        self.ddl_in_copy().await
+    }
+
+    /// DDL of every kind, on collections that are unseen, in work or done, each between events of its collection.
+    async fn ddl_in_copy(&self) -> Result<()> {
+        self.all(vec![insert("moving", 500)]).await?;
+        self.rename("moving", "moved", false).await?;
+        self.all(vec![
+            update("moved", 1, doc! { "$set": { "text": "moved" } }),
+            delete("moved", 3),
+            insert("doomed", 500),
+            doc! { "drop": "doomed" },
+            insert("doomed", 1),
+            insert("over", 500),
+            insert("under", 501),
+        ])
+        .await?;
+        self.rename("over", "under", true).await?;
+        let by_sub = doc! { "key": { "sub.a": 1 }, "name": "sub" };
+        let expires = doc! { "name": "at_1", "expireAfterSeconds": 90000 };
+        let validator = doc! { "n": { "$exists": true } };
+        self.all(vec![
+            insert("under", 502),
+            doc! { "collMod": "changed", "validator": validator, "validationLevel": "moderate" },
+            update("changed", 1, doc! { "$push": { "list": 1 } }),
+            doc! { "createIndexes": "changed", "indexes": [by_sub] },
+            doc! { "dropIndexes": "changed", "index": "text_1" },
+            doc! { "collMod": "changed", "index": expires },
+            insert("changed", 500),
+            insert("capped_later", 500),
+            doc! { "convertToCapped": "capped_later", "size": 1 << 20 },
+            insert("capped_later", 501),
+            doc! { "create": "capped_early", "capped": true, "size": 1 << 20 },
+            insert("capped_early", 1),
+            insert("made_early", 1),
+            insert("leaving_early", 500),
+        ])
+        .await?;
+        self.rename("hidden_3", "shown_early", false).await?;
+        self.rename("leaving_early", "hidden_4", false).await?;
+        self.all(vec![insert("shown_early", 500), delete("shown_early", 2)])
+            .await?;
+        self.run("early", insert("x", 500)).await?;
+        self.run("early", doc! { "dropDatabase": 1 }).await?;
+        self.run("early", insert("y", 1)).await
     }
 
     /// Every kind of event; `round` keeps ids of several calls apart.

@@ -184,7 +184,9 @@ impl Shared {
 
     fn line(&self, client: &str) -> Option<Line> {
         let lines = self.lines.borrow();
-        let line = lines.iter().find(|(of, _)| client.contains(of.as_str()));
+        // The newest counts.
+        let mut newest_first = lines.iter().rev();
+        let line = newest_first.find(|(of, _)| client.contains(of.as_str()));
         line.map(|(_, line)| *line)
     }
 
