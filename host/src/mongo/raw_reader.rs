@@ -10,7 +10,9 @@ use bson::{RawDocument, RawDocumentBuf, rawdoc};
 use futures::StreamExt;
 use mongodb::raw_batch_cursor::{RawBatch, RawBatchCursor};
 
-use super::{CollectionLocation, Database, Error, Retry, cluster::bounded, write::CollectionRef};
+use super::{
+    CollectionLocation, Database, Error, Retry, cluster::bounded, code, write::CollectionRef,
+};
 use crate::model::raw::{self, Malformed};
 
 /// One reply of a cursor, as the server sent it.
@@ -158,8 +160,7 @@ impl RawReader {
         loop {
             let read = Retry::slow(self.database.contact(), purpose)
                 .run(async || {
-                    let command = self.find(&name, fields)?;
-                    let mut cursor = RawCursor::open(&self.database, command).await?;
+                    let mut cursor = self.open_located(&name, fields).await?;
                     // The dropped cursor is killed on the server.
                     let reply = cursor.next().await?;
                     reply.as_ref().map_or(Ok(()), &accept)?;
@@ -173,6 +174,23 @@ impl RawReader {
                     None => return Ok(None),
                 },
             }
+        }
+    }
+
+    /// Opens a cursor. The server refuses a snapshot read of a capped collection (246) before it compares the
+    /// UUID: where another collection has the name by now, the refusal is that of a read without a snapshot.
+    async fn open_located(&self, name: &str, fields: &RawDocument) -> Result<RawCursor, Error> {
+        let opened = RawCursor::open(&self.database, self.find(name, fields)?).await;
+        let Err(error) = opened else {
+            return opened;
+        };
+        if !error.has_code(code::SNAPSHOT_UNAVAILABLE) {
+            return Err(error);
+        }
+        let plain = self.find(name, &rawdoc! { "limit": 1, "projection": { "_id": 1 } })?;
+        match RawCursor::open(&self.database, plain).await {
+            Err(located) if located.location(name).is_some() => Err(located),
+            _ => Err(error),
         }
     }
 

@@ -110,7 +110,7 @@ impl Ddl {
         };
         let name = self.collection(prefix);
         let touched = match self {
-            Self::Resize => insert(&source.database, &name, new_documents("first")).await,
+            Self::Resize => insert(&source.database, &name, new_documents("before resize")).await,
             _ => source.touch(&name, 1).await,
         };
         touched.with_context(|| format!("writes to {name}"))?;
