@@ -1,7 +1,5 @@
 //! Builds of indexes on the destination.
 
-use std::collections::HashSet;
-
 use bson::{RawDocumentBuf, rawdoc};
 
 use super::{
@@ -11,7 +9,10 @@ use super::{
         indexes::secondary_indexes,
         options::is_clustered,
     },
-    restore::relaxation::{build_command, buildable_indexes},
+    restore::{
+        difference::is_same_but_relaxed,
+        relaxation::{build_command, buildable_indexes},
+    },
 };
 use crate::{
     metadata::{CopyState, NamespaceDocument, NamespaceKind},
@@ -51,18 +52,17 @@ pub(super) async fn build_recorded(
     build_namespace(context, namespace).await
 }
 
-/// Drops indexes that the collection's record does not have: a build was under way when their drop
-/// was recorded.
+/// Drops indexes that the collection's record does not have, or has otherwise: a build was under way
+/// when their drop was recorded.
 async fn drop_unrecorded(context: &Context, namespace: &NamespaceDocument) -> Result<(), Error> {
     let name = &namespace.destination;
     let database = context.destination.database(&name.database);
-    let name_of = |index: &RawDocumentBuf| index.get_str("name").unwrap_or_default().to_owned();
-    let recorded: HashSet<String> = namespace.indexes.iter().map(name_of).collect();
     for index in secondary_indexes(database.reads(), &name.collection).await? {
-        let index = name_of(&index);
-        if recorded.contains(&index) {
+        let mut recorded = namespace.indexes.iter();
+        if recorded.any(|recorded| is_same_but_relaxed(recorded, &index)) {
             continue;
         }
+        let index = index.get_str("name").unwrap_or_default();
         let command = rawdoc! { "dropIndexes": name.collection.as_str(), "index": index };
         match run_on(&database, &on_destination(namespace), command).await {
             Err(Error::Mongo(error)) if error.has_code(code::INDEX_NOT_FOUND) => {}

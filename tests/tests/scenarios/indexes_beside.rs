@@ -9,7 +9,7 @@ use support::{Rig, host::DEADLINE, wait::Look, wait_until};
 use crate::{
     copy_ddl::documents,
     copy_states::{
-        Gate, Partitions, builds, hold_builds, one_worker, wait_for_build, wait_in_step_beside,
+        Gate, Partitions, hold_builds, one_worker, wait_for_build, wait_in_step_beside,
         with_load_level,
     },
     findings_stops::{AT_ONCE, pause_at_once, terminate_within},
@@ -95,8 +95,7 @@ async fn goes_on(rig: &Rig, mark: &str) -> Result<()> {
         wait_for_document(rig, "app", name, mark).await?;
     }
     wait_in_step_beside(rig).await?;
-    ensure!(!builds(rig).await?.is_empty(), "the build has ended");
-    Ok(())
+    wait_for_build(rig, "app.built").await
 }
 
 #[tokio::test]

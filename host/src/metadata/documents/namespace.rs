@@ -74,6 +74,12 @@ impl NamespaceDocument {
         uuid_from_hex(id)
     }
 
+    /// Whether the collection exists on the destination. A pending collection is created by the copy, from its
+    /// record as it is by then.
+    pub fn is_on_destination(&self) -> bool {
+        self.copy_state != CopyState::Pending || self.compare
+    }
+
     /// The collection's UUID on the destination.
     pub fn destination_uuid(&self) -> Option<CollectionUuid> {
         uuid_from_hex(self.destination_uuid.as_ref()?)

@@ -3,7 +3,7 @@
 
 use anyhow::{Context, Result, ensure};
 use serde_json::{Value, json};
-use support::{Rig, mongod::workspace};
+use support::{Rig, mongod::target_directory};
 
 /// A constant for each guest program. A guest without a constant, or a constant without a use, does not compile:
 /// see `tests/build.rs`.
@@ -26,8 +26,8 @@ include!(concat!(env!("OUT_DIR"), "/guests.rs"));
 
 /// A guest's component.
 pub(crate) fn component(name: &str) -> Result<Vec<u8>> {
-    let file = workspace()
-        .join("target/guests")
+    let file = target_directory()
+        .join("guests")
         .join(format!("{name}.wasm"));
     std::fs::read(&file)
         .with_context(|| format!("read {}: run `cargo xtask build` once", file.display()))

@@ -30,12 +30,14 @@ impl DdlOperation<'_, '_> {
         &mut self,
         namespace: &NamespaceDocument,
     ) -> Result<(), Error> {
-        self.intend(IntentKind::Drop, &namespace.destination)
-            .of(namespace)
-            .write()
-            .await?;
-        self.drop_by_uuid(&destination::on_destination(namespace))
-            .await?;
+        if namespace.is_on_destination() {
+            self.intend(IntentKind::Drop, &namespace.destination)
+                .of(namespace)
+                .write()
+                .await?;
+            self.drop_by_uuid(&destination::on_destination(namespace))
+                .await?;
+        }
         self.forget(namespace);
         Ok(())
     }

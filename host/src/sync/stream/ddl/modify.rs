@@ -23,13 +23,15 @@ impl DdlOperation<'_, '_> {
         let mut command = rawdoc! { "collMod": namespace.destination.collection.as_str() };
         let changed = relaxation::append_modified(&mut command, description)?;
         if !changed.is_empty() {
-            self.intend(IntentKind::Modify, &namespace.destination)
-                .of(&namespace)
-                .write()
-                .await?;
-            collection.append_uuid(&mut command);
-            let database = self.destination(&namespace.destination);
-            self.run_over_build(&database, &collection, command).await?;
+            if namespace.is_on_destination() {
+                self.intend(IntentKind::Modify, &namespace.destination)
+                    .of(&namespace)
+                    .write()
+                    .await?;
+                collection.append_uuid(&mut command);
+                let database = self.destination(&namespace.destination);
+                self.run_over_build(&database, &collection, command).await?;
+            }
             namespace.options = relaxation::merged_options(&namespace.options, &changed)?;
             self.put(&namespace)?;
         }

@@ -71,7 +71,7 @@ impl DdlOperation<'_, '_> {
         if let Some(replaced) = &replaced {
             self.drop_collection(replaced).await?;
         }
-        if namespace.destination != destination {
+        if namespace.destination != destination && namespace.is_on_destination() {
             self.intend(IntentKind::Rename, &namespace.destination)
                 .of(&namespace)
                 .to(&destination)
