@@ -5,7 +5,7 @@ use bson::{RawDocumentBuf, doc};
 use super::{
     collections::{NAMESPACES, PARKED_KEYS, PARTITIONS, QUARANTINE},
     documents::{NamespaceDocument, ParkedKeyDocument, PartitionDocument},
-    store::{Store, parked_keys_of, remove},
+    store::{Reader, Store, parked_keys_of, remove},
 };
 use crate::mongo::{Change, Error};
 
@@ -18,6 +18,20 @@ pub struct NewCopy {
     pub partitions: Vec<PartitionDocument>,
     /// The command that creates the collection on the destination; `None` if it exists.
     pub create: Option<RawDocumentBuf>,
+}
+
+impl Reader {
+    /// Whether an unfinished copy has partitions that are done since an unknown time. Releases before 0.4.0 persist
+    /// no such time, and a clean position that is older than the reads.
+    pub async fn has_undated_copies(&self) -> Result<bool, Error> {
+        let unfinished = doc! { "kind": "collection", "copyState": { "$ne": "ready" } };
+        let unfinished: Vec<NamespaceDocument> =
+            self.documents.find(NAMESPACES, unfinished).await?;
+        let ids: Vec<&str> = unfinished.iter().map(|one| one.id.as_str()).collect();
+        let partitions = self.partitions_of(&ids).await?;
+        let mut partitions = partitions.values().flatten();
+        Ok(partitions.any(|partition| partition.done && partition.done_at.is_none()))
+    }
 }
 
 impl Store {

@@ -61,8 +61,8 @@ impl Store {
     }
 
     /// Marks partitions in work as suspect and pending intents as in flight: statements of previous work may
-    /// still arrive at the destination. The partitions stay in work, and are read at or after the position. Work begins with this write, and reads
-    /// everything after it, in its own term.
+    /// still arrive at the destination. The partitions stay in work, and are read at or after the position. Work
+    /// begins with this write, and reads everything after it, in its own term.
     pub async fn begin_work(&self) -> Result<(), Error> {
         let mut changes = Vec::new();
         for mut intent in self.intents().await? {

@@ -3,6 +3,7 @@
 //! `cargo xtask upgrade-matrix` has the phases from every release.
 
 mod adoption;
+mod copy_states;
 mod cut_off;
 mod downgrade;
 mod phases;

@@ -85,8 +85,9 @@ impl EventApplication {
         let exactness = Arc::new(Exactness::default());
         let appliers = Appliers::start(&context, &exactness).await?;
         let position = context.store.position().await?;
+        let undated = context.store.has_undated_copies().await?;
         exactness.raise(match &position {
-            Some(position) if position.clean => position.exact_after,
+            Some(position) if position.clean && !undated => position.exact_after,
             _ => listing::operation_time(&context.source).await?,
         });
         show_persisted(&context, position.as_ref());
