@@ -10,7 +10,7 @@ use super::{
     report::{CopyReport, Reports},
 };
 use crate::{
-    metadata::{NamespaceDocument, PartitionDocument},
+    metadata::{CopyState, NamespaceDocument, PartitionDocument},
     model::event::CollectionUuid,
     mongo::listing,
     sync::{Context, Error, partitions::Stay},
@@ -47,29 +47,30 @@ pub(super) async fn planned(
     Ok((collections, partitions))
 }
 
-/// Gives planned collections to the workers. Returns those whose partitions are all done.
+/// Gives planned collections to the workers. Returns those whose partitions are all done, as they were
+/// recorded.
 fn put(
     context: &Context,
     collections: Vec<CopyCandidate>,
     mut partitions: HashMap<String, Vec<PartitionDocument>>,
-) -> Vec<CollectionUuid> {
+) -> Vec<(CollectionUuid, CopyState)> {
     let mut done = Vec::new();
     for (namespace, size) in collections {
-        let uuid = namespace.uuid();
+        let (uuid, state) = (namespace.uuid(), namespace.copy_state);
         let partitions = partitions.remove(&namespace.id).unwrap_or_default();
         if context.partitions.plan(namespace, partitions, size) {
-            done.extend(uuid);
+            done.extend(uuid.map(|uuid| (uuid, state)));
         }
     }
     done
 }
 
 /// Gives collections to the workers whose copy an earlier run has begun. Returns those whose
-/// partitions are all done.
+/// partitions are all done, as they were recorded.
 pub(in crate::sync) async fn go_on(
     context: &Arc<Context>,
     namespaces: Vec<NamespaceDocument>,
-) -> Result<Vec<CollectionUuid>, Error> {
+) -> Result<Vec<(CollectionUuid, CopyState)>, Error> {
     let collections = stream::iter(namespaces)
         .map(|namespace| sized(context, namespace).boxed())
         .buffered(READERS)

@@ -58,18 +58,15 @@ impl EventApplication {
             namespace.kind == NamespaceKind::Collection
                 && (!is_ready || parked.contains_key(&namespace.id))
         });
-        let states: HashMap<_, _> = namespaces
+        let uuids: Vec<_> = namespaces
             .iter()
-            .filter_map(|namespace| Some((namespace.uuid()?, namespace.copy_state)))
+            .filter_map(NamespaceDocument::uuid)
             .collect();
         self.put_to_work(namespaces).await?;
-        for (uuid, state) in states {
+        for uuid in uuids {
             let id = NamespaceDocument::id_of_uuid(uuid);
             let keys = parked.remove(&id).unwrap_or_default();
             self.park_again(uuid, keys).await?;
-            if state == CopyState::Ready {
-                context.partitions.ready(uuid);
-            }
         }
         context.partitions.forget_places();
         for (uuid, finished) in context.partitions.finished() {
@@ -103,8 +100,11 @@ impl EventApplication {
             .into_iter()
             .partition(|namespace| namespace.copy_state == CopyState::Pending);
         self.context.partitions.add(pending);
-        for uuid in copy::go_on(&self.context, begun).await? {
-            self.all_copied(uuid);
+        for (uuid, state) in copy::go_on(&self.context, begun).await? {
+            match state {
+                CopyState::Ready => self.context.partitions.ready(uuid),
+                _ => self.all_copied(uuid),
+            }
         }
         Ok(())
     }

@@ -145,7 +145,11 @@ impl EventApplication {
                     }
                 }
                 report = self.pool.next() => self.take_report(report).await?,
-                _ = ticks.tick() => self.persist(false).await?,
+                _ = ticks.tick() => {
+                    self.persist(false).await?;
+                    // A collection that is being copied may have been dropped.
+                    self.show_phase().await?;
+                }
                 Some(request) = requests.recv() => self.serve(request).await?,
                 changed = commit_time.changed() => changed.map_err(|_closed| Error::Cancelled)?,
                 batch = self.reader.next(), if self.rounds.len() < MAX_ROUNDS => self.take(batch?).await?,
