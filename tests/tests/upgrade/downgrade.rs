@@ -31,7 +31,7 @@ async fn a_release_before_this_metadata_refuses_it() -> Result<()> {
         let shown = format!("{error:#}");
         ensure!(shown.contains("MetadataVersionNotSupported"), "{shown}");
         let newer = format!("version {METADATA_VERSION}, written by {VERSION}");
-        for said in [&*newer, "this release knows version"] {
+        for said in [&*newer, "this release supports version"] {
             ensure!(shown.contains(said), "no {said} in: {shown}");
         }
         ensure!(
