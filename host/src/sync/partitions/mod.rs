@@ -22,15 +22,17 @@ mod map;
 mod parked_key;
 mod partition;
 mod persistence;
+mod places;
 mod queue;
 pub(crate) mod server_order;
 mod stay;
 mod workers;
 
 pub(crate) use collection::Decision;
-pub(crate) use map::{FinishedPartition, PartitionMap, UnplacedKey};
+pub(crate) use map::{FinishedPartition, PartitionMap};
 pub(crate) use parked_key::ParkedKey;
 pub(crate) use partition::{Partition, PartitionState};
+pub(crate) use places::UnplacedKey;
 pub(crate) use queue::CopyJob;
 pub use server_order::places;
 pub(crate) use stay::Stay;
