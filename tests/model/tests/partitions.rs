@@ -152,6 +152,36 @@ fn a_copy_of_version_3() {
     });
 }
 
+#[test]
+fn a_copy_of_version_3_and_a_recopy() {
+    holds(&Partitions {
+        old_terms: 1,
+        marks: 1,
+        ..model(&[Update(0), Delete(0)], 1)
+    });
+}
+
+#[test]
+fn a_copy_of_version_3_and_a_resync() {
+    holds(&Partitions {
+        old_terms: 1,
+        rollovers: 1,
+        ..model(&[Update(0), Delete(0)], 1)
+    });
+}
+
+#[test]
+fn two_partitions_and_a_resync() {
+    holds(&Partitions {
+        documents: vec![0, 1],
+        bounds: vec![1, 2],
+        hosts: 1,
+        terms: 1,
+        rollovers: 1,
+        ..model(&[Update(0), Delete(1)], 1)
+    });
+}
+
 /// A test for each fault, with the smallest bounds that find it.
 macro_rules! faults {
     ($($name:ident: $fault:ident, [$($event:expr),*], $losses:expr $(, $field:ident: $value:expr)*;)*) => {$(
