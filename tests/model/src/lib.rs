@@ -9,6 +9,7 @@
 pub mod checker;
 pub mod copy;
 pub mod ddl;
+pub mod equal_keys;
 pub mod partitions;
 pub mod positions;
 pub mod source;

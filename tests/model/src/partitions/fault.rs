@@ -47,6 +47,8 @@ pub enum Fault {
     DoneWithoutDifferences,
     /// A comparing partition writes what differs, without a guard.
     ComparisonWrites,
+    /// A comparison reads the destination as it was before the last write.
+    ComparisonOfAnEarlierState,
     /// A comparing partition of which the destination has nothing is copied, although inserts may still arrive.
     EmptyThoughSuspect,
     /// A mark does not wait for the rounds.

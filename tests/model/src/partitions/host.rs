@@ -218,6 +218,9 @@ impl Partitions {
 
     fn write(&self, state: &State, at: usize, number: usize, to: &mut Vec<(Action, State)>) {
         let mut next = state.clone();
+        if self.is(Fault::ComparisonOfAnEarlierState) {
+            next.earlier = state.documents;
+        }
         let host = &mut next.hosts[at];
         let Pending {
             key,

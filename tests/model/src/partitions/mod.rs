@@ -188,6 +188,8 @@ pub struct State {
     meta: Meta,
     /// The destination's documents, and which collections exist.
     documents: [u8; KEYS],
+    /// The documents before the last write of an applier, where a comparison may read them (a fault).
+    earlier: [u8; KEYS],
     exists: [bool; 2],
     /// Renames of the first collection that are done.
     name: u8,
@@ -344,6 +346,7 @@ impl Model for Partitions {
                 old: self.old_terms > 0,
             },
             documents: [MISSING; KEYS],
+            earlier: [MISSING; KEYS],
             exists: [true, false],
             name: 0,
             inexact: false,

@@ -175,24 +175,39 @@ impl Partitions {
         let Some(key) = self.next_key(&partition) else {
             return;
         };
+        let is_earlier = self.is(Fault::ComparisonOfAnEarlierState);
+        let earlier = is_earlier.then_some(state.earlier[key]);
         for time in self.read_times(&partition, state.source) {
-            let mut next = state.clone();
-            let version = self.version(key, time);
-            let differs = version != next.documents[key];
-            let job = Job {
-                fresh: false,
-                ..job
-            };
-            if differs && self.is(Fault::ComparisonWrites) {
-                self.send(&mut next, at, job, (key, version));
-            } else {
-                let host = &mut next.hosts[at];
-                host.places[job.place].next = self.after(key, partition.upper);
-                host.worker = Worker::Reads(job);
-                host.parked |= u8::from(differs) << key;
+            for document in [Some(state.documents[key]), earlier].into_iter().flatten() {
+                let differs = self.version(key, time) != document;
+                self.compare_at(state, at, job, (key, time, differs), to);
             }
-            to.push((Action::Compare(at, key, time, differs), next));
         }
+    }
+
+    fn compare_at(
+        &self,
+        state: &State,
+        at: usize,
+        job: Job,
+        (key, time, differs): (usize, usize, bool),
+        to: &mut Vec<(Action, State)>,
+    ) {
+        let mut next = state.clone();
+        let job = Job {
+            fresh: false,
+            ..job
+        };
+        if differs && self.is(Fault::ComparisonWrites) {
+            self.send(&mut next, at, job, (key, self.version(key, time)));
+        } else {
+            let host = &mut next.hosts[at];
+            let partition = &mut host.places[job.place];
+            partition.next = self.after(key, partition.upper);
+            host.worker = Worker::Reads(job);
+            host.parked |= u8::from(differs) << key;
+        }
+        to.push((Action::Compare(at, key, time, differs), next));
     }
 
     /// Whether the last partition was just begun, and takes the inserts of growing `_id`s.
