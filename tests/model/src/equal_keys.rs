@@ -18,6 +18,8 @@ pub enum Fault {
     OnePass,
     /// The first pass writes documents, the second deletes.
     PutsFirst,
+    /// The first key takes a single pass, before the passes of the second: it is not ambiguous by itself.
+    UniqueFirst,
     /// Look-ups are remembered: events of a key up to its time are passed over.
     Remembered,
 }
@@ -101,7 +103,12 @@ impl EqualKeys {
     }
 
     fn passes(&self, state: &State, pass: u8, left: [bool; KEYS], to: &mut Vec<(Action, State)>) {
+        let second = match self.is(Fault::UniqueFirst) {
+            true => [false, state.parked[1]],
+            false => state.parked,
+        };
         let writes = match pass {
+            0 => (true, true),
             _ if self.is(Fault::OnePass) => (true, true),
             1 => (self.is(Fault::PutsFirst), !self.is(Fault::PutsFirst)),
             _ => (!self.is(Fault::PutsFirst), self.is(Fault::PutsFirst)),
@@ -114,7 +121,8 @@ impl EqualKeys {
                 self.look_up(&mut next, key, time, writes);
                 next.stage = match left.contains(&true) {
                     true => Stage::Pass(pass, left),
-                    false if pass == 1 && !self.is(Fault::OnePass) => Stage::Pass(2, state.parked),
+                    false if pass == 0 && second[1] => Stage::Pass(1, second),
+                    false if pass == 1 && !self.is(Fault::OnePass) => Stage::Pass(2, second),
                     false => Stage::Applies,
                 };
                 to.push((Action::LookUp(pass, key, time), next));
@@ -189,6 +197,9 @@ impl Model for EqualKeys {
                 let mut next = state.clone();
                 next.exact_after = state.source;
                 next.stage = match state.parked.contains(&true) {
+                    true if self.is(Fault::UniqueFirst) && state.parked[0] => {
+                        Stage::Pass(0, [true, false])
+                    }
                     true => Stage::Pass(1, state.parked),
                     false => Stage::Applies,
                 };

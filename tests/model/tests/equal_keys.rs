@@ -52,6 +52,14 @@ fn puts_before_deletes() {
 }
 
 #[test]
+fn unique_key_first() {
+    found(&EqualKeys {
+        fault: Some(Fault::UniqueFirst),
+        ..model(false)
+    });
+}
+
+#[test]
 fn look_ups_are_remembered() {
     found(&EqualKeys {
         fault: Some(Fault::Remembered),

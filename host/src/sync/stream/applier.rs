@@ -76,6 +76,10 @@ impl Applier {
                 .into_iter()
                 .partition(|event| ambiguous || tracked.is_strict(event.id_kind));
             for run in runs(&strict) {
+                if ambiguous {
+                    // An event of one key changes the document that was looked up under another.
+                    self.freshness.forget(&self.exactness);
+                }
                 let fold = self.fold(part, tracked, &run).await?;
                 self.write(vec![fold], last_time(&run)).await?;
             }

@@ -100,13 +100,18 @@ impl Freshness {
     ) {
         exactness.note(time);
         if self.looked_up.len() >= MAX_REMEMBERED || self.bytes >= MAX_BYTES {
-            exactness.raise(exactness.after_restart());
-            self.looked_up.clear();
-            self.bytes = 0;
+            self.forget(exactness);
         }
         let key = key.into_owned();
         self.bytes += key.heap_bytes();
         self.looked_up.insert((collection, key), time);
+    }
+
+    /// Forgets all look-ups: events up to their times are applied again, none of them as a delta.
+    pub(super) fn forget(&mut self, exactness: &Exactness) {
+        exactness.raise(exactness.after_restart());
+        self.looked_up.clear();
+        self.bytes = 0;
     }
 
     /// Forgets look-ups that are older than every event from `time` on.

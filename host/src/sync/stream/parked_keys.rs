@@ -34,11 +34,12 @@ impl Applier {
             keys,
             at_least,
         } = parked;
-        let is_unique = |key: &&ParkedKey| {
-            !tracked.is_strict(key.id_kind)
-                && !DocumentKey::new(key.id_kind, &key.id).is_ambiguous()
-        };
-        let (unique, others): (Vec<_>, Vec<_>) = keys.iter().partition(is_unique);
+        // An ambiguous key can equal a key that is not ambiguous itself.
+        let is_ambiguous = |key: &ParkedKey| DocumentKey::new(key.id_kind, &key.id).is_ambiguous();
+        let ambiguous = keys.iter().any(is_ambiguous);
+        let (others, unique): (Vec<_>, Vec<_>) = keys
+            .iter()
+            .partition(|key| ambiguous || tracked.is_strict(key.id_kind));
         for keys in unique.chunks(TOGETHER) {
             self.look_up(tracked, &mut looked_up(keys), *at_least)
                 .await?;
