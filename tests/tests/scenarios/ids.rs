@@ -9,6 +9,7 @@ use mongodb::Database;
 use serde_json::json;
 use support::{Rig, host::number, replica_set, rig::Options};
 
+use crate::copy_states::{Gate, wait_in_step_beside, with_load_level};
 use crate::steps::{
     self, delete, fail_command, find, go_on_and_die, heal, insert, rig_to_die_at, rig_with_death,
     run, source_time, start_and_die, update, wait_for_document, wait_in_step,
@@ -305,6 +306,55 @@ async fn s17_equal_ids_of_other_types() -> Result<()> {
     rig.host.resume().await?;
     wait_in_step(&rig).await?;
     rig.finish().await?;
+    Ok(())
+}
+
+/// Documents are deleted and inserted with an equal `_id` of another form while their partition is in work, so that both
+/// forms are parked.
+#[tokio::test]
+async fn s17_equal_ids_of_other_types_in_the_copy() -> Result<()> {
+    let rig = Rig::with(with_load_level(4)).await?;
+    let source = rig.source_db("app");
+    let numbers = [
+        [decimal("0.5"), Bson::Double(0.5)],
+        [Bson::Double(1.5), decimal("1.5")],
+        [decimal("2.50"), decimal("2.5")],
+        [bson!({ "k": decimal("3.5") }), bson!({ "k": 3.5 })],
+        [bson!({ "k": 4.5 }), bson!({ "k": decimal("4.5") })],
+        [bson!(7), Bson::Double(7.0)],
+    ];
+    let strings = [["a", "A"], ["B", "b"], ["c", "C"]].map(|pair| pair.map(|form| bson!(form)));
+    let collated = doc! { "create": "strings", "collation": { "locale": "en", "strength": 2 } };
+    run(&source, collated).await?;
+    let collections = [("numbers", &numbers[..]), ("strings", &strings[..])];
+    let mut gates = Vec::new();
+    for (collection, pairs) in collections {
+        let first = pairs
+            .iter()
+            .map(|[first, _]| doc! { "_id": first, "form": 0 });
+        insert(&source, collection, first.collect()).await?;
+        gates.push(Gate::at_inserts(&rig, &format!("app.{collection}"))?);
+    }
+    rig.host.start(json!({})).await?;
+    for gate in &gates {
+        gate.reached().await?;
+    }
+    for (collection, pairs) in collections {
+        for (at, [first, second]) in pairs.iter().enumerate() {
+            delete(&source, collection, first.clone()).await?;
+            insert(&source, collection, vec![doc! { "_id": second, "form": 1 }]).await?;
+            if at % 2 == 1 {
+                delete(&source, collection, second.clone()).await?;
+                insert(&source, collection, vec![doc! { "_id": first, "form": 2 }]).await?;
+            }
+        }
+    }
+    wait_in_step_beside(&rig).await?;
+    for gate in &gates {
+        gate.open();
+    }
+    let compared = rig.finish().await?;
+    ensure!(compared.documents == 9, "{compared:?}");
     Ok(())
 }
 
