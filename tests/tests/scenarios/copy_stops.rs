@@ -89,6 +89,7 @@ async fn stopped(rig: &mut Rig, stop: Stop) -> Result<()> {
     run(&app, doc! { "createIndexes": "built", "indexes": [index] }).await?;
     insert(&app, "done", documents(MANY)).await?;
     insert(&app, "held", documents(MANY / 2)).await?;
+    insert(&app, "later", documents(FEW)).await?;
     for kind in KINDS {
         kind.prepare(&client, "unseen", FEW).await?;
     }
@@ -132,7 +133,7 @@ async fn stopped(rig: &mut Rig, stop: Stop) -> Result<()> {
 /// Writes to a collection in each state.
 async fn change(rig: &Rig, turn: i32) -> Result<()> {
     let app = rig.source_db("app");
-    for name in ["built", "done", "held", "unseen_rename"] {
+    for name in ["built", "done", "held", "later"] {
         for id in [0, turn * 3] {
             let change = doc! { "$set": { "turn": turn }, "$push": { "list": turn } };
             update(&app, name, id, change).await?;

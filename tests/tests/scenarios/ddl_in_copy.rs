@@ -359,10 +359,10 @@ async fn f80_an_index_changes_while_it_is_built() -> Result<()> {
 /// The points of the copy beside the stream, with the passage that is killed.
 const POINTS: [&str; 10] = [
     "partition_begun",
-    "partition_begun:9",
+    "partition_begun:5",
     "copy_batch_inserted:4",
     "partition_done",
-    "partition_done:12",
+    "partition_done:6",
     "parked_persisted",
     "parked_looked_up",
     "position_persisted:2",

@@ -330,7 +330,11 @@ async fn s59_a_resync_survives_kills_at_each_step() -> Result<()> {
         .await?;
         roll_over(&rig).await?;
     }
-    for point in ["comparison_begun:2", "partition_done:2", "copy_partition_done"] {
+    for point in [
+        "comparison_begun:2",
+        "partition_done:2",
+        "copy_partition_done",
+    ] {
         go_on_and_die(&mut rig, point).await?;
         update(&app, "c", 2_500, doc! { "$set": { "at": point } }).await?;
     }
