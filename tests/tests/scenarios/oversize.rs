@@ -20,9 +20,9 @@ use crate::steps::{
 /// The size of the largest document.
 const LARGEST: usize = 16 << 20;
 
-/// Lengths of `_id`s. With a document of 16 MiB the server cuts the connection for the first two, and refuses the
-/// event for the others (seen, 6.0.5).
-const LENGTHS: [usize; 4] = [3_250, 5_000, 7_000, 12_000];
+/// Lengths of `_id`s. With a document of 16 MiB the server cuts the connection for the second and the third, and
+/// refuses the event for the last two (seen, 6.0.5).
+const LENGTHS: [usize; 5] = [60, 3_250, 5_000, 7_000, 16_000];
 
 /// A string `_id` of `length` bytes that begins with `name`.
 fn id(name: &str, length: usize) -> String {
@@ -141,7 +141,7 @@ async fn s14_oversize_events_are_applied() -> Result<()> {
         change(&source, "c", &format!("round {n}"), length).await?;
         let index = doc! { "key": { "secret": 1 }, "name": format!("secret_{n}") };
         let index = match n {
-            0 => doc! { "createIndexes": "c", "indexes": [index] },
+            0 | 4 => doc! { "createIndexes": "c", "indexes": [index] },
             1 => doc! { "collMod": "c", "index": { "name": "secret_0", "hidden": true } },
             2 => doc! { "create": "other", "validator": { "secret": { "$lt": 100 } } },
             _ => doc! { "dropIndexes": "c", "index": "secret_0" },
@@ -191,7 +191,7 @@ async fn s14_oversize_events_are_applied_through_kills() -> Result<()> {
     rig.host.restart().await?;
     wait_in_step(&rig).await?;
     rig.host.pause().await?;
-    change(&source, "c", "paused", 12_000).await?;
+    change(&source, "c", "paused", 16_000).await?;
     rig.host.resume().await?;
     rig.finish().await.map(drop)
 }

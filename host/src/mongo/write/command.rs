@@ -104,6 +104,11 @@ impl Command {
         }
     }
 
+    /// Bytes of the command.
+    pub fn bytes(&self) -> usize {
+        self.body.as_bytes().len()
+    }
+
     /// The command with write concern majority, to be sent without a transaction.
     pub(in crate::mongo) fn majority(self, client: &Client) -> (Database, RawDocumentBuf) {
         let mut body = self.body;

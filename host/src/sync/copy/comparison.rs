@@ -34,6 +34,8 @@ use crate::{
 
 /// Statements in one correcting transaction.
 const STATEMENTS: usize = 500;
+/// Bytes of them. A larger statement goes alone.
+const STATEMENT_BYTES: usize = 8 << 20;
 
 /// Compares and corrects suspect partitions and capped collections. `at` is the drained position.
 pub(in crate::sync) async fn compare(context: &Arc<Context>, at: ClusterTime) -> Result<(), Error> {
@@ -135,8 +137,16 @@ fn replacement(
 async fn write(context: &Context, statements: Vec<Command>) -> Result<(), Error> {
     let guard = context.store.key().between_rounds_guard();
     let mut writer = context.destination.writer(guard);
-    for statements in statements.chunks(STATEMENTS) {
-        writer.commit(|| Ok(statements.to_vec())).await?;
+    let mut rest = statements.as_slice();
+    while !rest.is_empty() {
+        let mut bytes = 0;
+        let fitting = rest.iter().take(STATEMENTS).take_while(|statement| {
+            bytes += statement.bytes();
+            bytes <= STATEMENT_BYTES
+        });
+        let (portion, later) = rest.split_at(fitting.count().max(1));
+        writer.commit(|| Ok(portion.to_vec())).await?;
+        rest = later;
     }
     Ok(())
 }

@@ -27,10 +27,6 @@ const MAX_PARTITIONS: u64 = 4_096;
 /// Samples for each bound.
 const SAMPLES_A_PARTITION: u64 = 16;
 
-/// The largest document `{_id: value}` that is a bound: two bounds are in a partition's document, and all samples
-/// are read at once. A collection whose `_id`s are all larger is a single partition.
-const MAX_BOUND: i32 = 16 << 10;
-
 /// The partitions of a collection, in `_id` order. A capped collection is a single partition, since
 /// it is copied in natural order.
 pub(super) async fn split(
@@ -59,7 +55,9 @@ async fn bounds(
     let mut pipeline = RawArrayBuf::new();
     pipeline.push(rawdoc! { "$sample": { "size": samples } });
     pipeline.push(rawdoc! { "$project": { "_id": 1 } });
-    let is_small = rawdoc! { "$lte": [{ "$bsonSize": { "_id": "$_id" } }, MAX_BOUND] };
+    // All samples are held at once.
+    let largest = i32::try_from(MAX_BOUND_BYTES).unwrap_or(i32::MAX);
+    let is_small = rawdoc! { "$lte": [{ "$bsonSize": { "_id": "$_id" } }, largest] };
     pipeline.push(rawdoc! { "$match": { "$expr": is_small } });
     pipeline.push(rawdoc! { "$sort": { "_id": 1 } });
     let database = source.database(&namespace.source.database);
