@@ -163,6 +163,19 @@ impl Status {
         });
     }
 
+    /// Takes back the counts of a collection, whose documents are read again. The shown totals stay.
+    pub fn count_again(&self, namespace: &Namespace) {
+        let shown = self.copy();
+        self.bytes_before.store(shown.copied_bytes, Relaxed);
+        self.documents_before.store(shown.copied_documents, Relaxed);
+        self.with_collection(namespace, |collection| {
+            self.copied_bytes.fetch_sub(collection.bytes, Relaxed);
+            self.copied_documents
+                .fetch_sub(collection.documents, Relaxed);
+            (collection.documents, collection.bytes) = (0, 0);
+        });
+    }
+
     /// Counts documents of the source that were compared, their bytes, and the documents that differ.
     pub fn compared(&self, documents: u64, bytes: u64, differences: u64) {
         self.compared_documents.fetch_add(documents, Relaxed);

@@ -1,9 +1,15 @@
 //! A position that the source's oplog no longer holds (scenario 59): the sync takes a new one, brings the
 //! destination's catalog to the source's, and compares.
 
+use std::sync::{
+    Arc,
+    atomic::{AtomicBool, Ordering},
+};
+
 use anyhow::{Context, Result, ensure};
 use bson::{Document, doc};
 use document_filter::DocumentFilter;
+use mongodb::Database;
 use serde_json::{Value, json};
 use support::{
     Rig,
@@ -82,10 +88,20 @@ fn resync(progress: &Value) -> &Value {
     &progress["resync"]
 }
 
-/// Waits until the newest resync is done and everything is applied.
+/// Waits until the newest resync is done, as it is persisted, and everything is applied.
 async fn wait_for_resync(rig: &Rig) -> Result<Value> {
-    let is_done = |progress: &Value| resync(progress)["done"] == true;
-    rig.host.wait_until("resynced", DEADLINE, is_done).await?;
+    wait_until("resynced", DEADLINE, async || {
+        let session = metadata(rig, "session").await?;
+        let resyncs = session.first().context("no session")?.get_array("resyncs");
+        let last = resyncs
+            .ok()
+            .and_then(|resyncs| resyncs.last()?.as_document());
+        Ok(match last {
+            Some(last) if last.get_bool("done")? => Look::Done(()),
+            last => Look::NotYet(format!("{last:?}")),
+        })
+    })
+    .await?;
     wait_in_step(rig).await
 }
 
@@ -549,6 +565,60 @@ async fn s59_a_resync_is_handed_over() -> Result<()> {
     rig.finish().await.map(drop)
 }
 
+/// Writes go on while the position is lost and regained, and over the new position.
+#[tokio::test]
+async fn s59_writes_during_a_resync_arrive() -> Result<()> {
+    let mut rig = rig().await?;
+    let app = rig.source_db("app");
+    insert(&app, "c", documents(0..3_000)).await?;
+    rig.host.start(json!({})).await?;
+    rig.host.wait_can_commit().await?;
+    let stop = Arc::new(AtomicBool::new(false));
+    let load = tokio::spawn(write(app, stop.clone()));
+    for _ in 0..3 {
+        rig.host.kill()?;
+        roll_over(&rig).await?;
+        let known = resyncs(&rig).await?;
+        rig.host.restart().await?;
+        wait_until("another resync", DEADLINE, async || {
+            Ok(match resyncs(&rig).await? {
+                found if found > known => Look::Done(()),
+                found => Look::NotYet(format!("{found}")),
+            })
+        })
+        .await?;
+        wait_for_resync(&rig).await?;
+    }
+    stop.store(true, Ordering::Relaxed);
+    let written = load.await??;
+    ensure!(written > 100, "only {written} writes");
+    wait_in_step(&rig).await?;
+    rig.finish().await.map(drop)
+}
+
+/// Writes to `c` until it is stopped. Returns the number of writes.
+async fn write(app: Database, stop: Arc<AtomicBool>) -> Result<i32> {
+    let written = app.collection::<Document>("c");
+    for n in 0.. {
+        if stop.load(Ordering::Relaxed) {
+            return Ok(n);
+        }
+        let id = doc! { "_id": n * 37 % 3_000 };
+        match n % 7 {
+            0 => written.delete_one(id).await.map(drop)?,
+            1 => {
+                let replaced = written.replace_one(id, doc! { "n": n });
+                replaced.upsert(true).await.map(drop)?;
+            }
+            _ => {
+                let changed = doc! { "$inc": { "n": 1 }, "$set": { "later": n } };
+                written.update_one(id, changed).await.map(drop)?;
+            }
+        }
+    }
+    Ok(0)
+}
+
 /// By the call, under load: a document that differs is written.
 #[tokio::test]
 async fn collections_are_compared_again_by_a_call() -> Result<()> {
@@ -620,6 +690,15 @@ async fn collections_are_compared_again_by_a_call() -> Result<()> {
         )
     };
     ensure!(is_repaired().await?, "documents still differ");
+    let shown = rig
+        .host
+        .call("GET", "/api/v1/progress?collections=true", "")
+        .await?;
+    let shown = shown.body["progress"]["collections"].as_array().cloned();
+    let shown = shown.unwrap_or_default();
+    let compared = shown.iter().find(|it| it["namespace"] == "app.c");
+    let compared = compared.context("no app.c")?;
+    ensure!(compared["documents"] == 3_000, "{compared}");
 
     rig.host.pause().await?;
     damage().await?;

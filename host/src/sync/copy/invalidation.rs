@@ -92,6 +92,7 @@ fn compared(partition: PartitionDocument) -> PartitionDocument {
 pub(in crate::sync) fn show(context: &Context, namespaces: &[NamespaceDocument]) {
     for namespace in namespaces {
         context.quarantine.forget(&context.status, &namespace.id);
+        context.status.count_again(&namespace.source);
         context.status.set_collection(CollectionProgress {
             namespace: namespace.source.clone(),
             destination: namespace.destination.clone(),

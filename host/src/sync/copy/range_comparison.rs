@@ -83,7 +83,9 @@ pub(super) async fn compare_range(
     let differing = matcher.into_differing();
     let to_u64 = |n: i64| u64::try_from(n).unwrap_or_default();
     let status = &copier.context.status;
-    status.compared(to_u64(documents), to_u64(bytes), differing.len() as u64);
+    let (compared, size) = (to_u64(documents), to_u64(bytes));
+    status.compared(compared, size, differing.len() as u64);
+    status.copied(&copier.namespace.source, compared, size);
     copier
         .context
         .partitions
