@@ -1,4 +1,4 @@
-//! Writes at a given rate.
+//! Writers at a given rate.
 
 use std::{
     sync::{
@@ -9,7 +9,7 @@ use std::{
 };
 
 use anyhow::{Context, Result};
-use tokio::{task::JoinHandle, time::MissedTickBehavior};
+use tokio::{task::JoinSet, time::MissedTickBehavior};
 
 /// The work of a writer, step by step.
 pub(super) trait Steps: Send + 'static {
@@ -17,21 +17,24 @@ pub(super) trait Steps: Send + 'static {
     fn step(&mut self) -> impl Future<Output = Result<u64>> + Send;
 }
 
-/// A running writer.
-pub(super) struct Writer {
-    task: JoinHandle<Result<()>>,
+/// Running writers.
+pub(super) struct Writers {
+    tasks: JoinSet<Result<()>>,
     stop: Arc<AtomicBool>,
     written: Arc<AtomicU64>,
     begun: Instant,
 }
 
-impl Writer {
-    /// Begins a step each `every`.
-    pub(super) fn start(every: Duration, steps: impl Steps) -> Self {
+impl Writers {
+    /// Starts a writer for each of these, which begins a step each `every`.
+    pub(super) fn start(every: Duration, steps: impl IntoIterator<Item = impl Steps>) -> Self {
         let (stop, written) = (Arc::new(AtomicBool::new(false)), Arc::default());
-        let task = write(every, steps, Arc::clone(&stop), Arc::clone(&written));
+        let tasks = steps
+            .into_iter()
+            .map(|steps| write(every, steps, Arc::clone(&stop), Arc::clone(&written)))
+            .collect();
         Self {
-            task: tokio::spawn(task),
+            tasks,
             stop,
             written,
             begun: Instant::now(),
@@ -43,10 +46,12 @@ impl Writer {
         self.written.load(Relaxed) as f64 / self.begun.elapsed().as_secs_f64()
     }
 
-    /// Stops after the step under way. Returns the number of writes.
-    pub(super) async fn stop(self) -> Result<u64> {
+    /// Stops them after the steps under way. Returns the number of writes.
+    pub(super) async fn stop(mut self) -> Result<u64> {
         self.stop.store(true, Relaxed);
-        self.task.await.context("join the writer")??;
+        while let Some(ended) = self.tasks.join_next().await {
+            ended.context("join a writer")??;
+        }
         Ok(self.written.load(Relaxed))
     }
 }

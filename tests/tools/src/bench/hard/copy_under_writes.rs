@@ -61,7 +61,7 @@ async fn under_writes(
     (alone_s, bytes): (f64, u64),
 ) -> Result<()> {
     let mut sync = Sync::new(directory, source, "ours").await?;
-    let writer = data.writes(source.client())?.start(WRITES_A_SECOND);
+    let writer = data.start_writes(source.client(), WRITES_A_SECOND)?;
     let period = Duration::from_secs_f64(alone_s / PLANNED_ROLL_OVERS).max(SHORTEST_PERIOD);
     let (filler, roll_overs) = oplog::start(source.client(), period).await?;
     let ready = sync.copy().await?;

@@ -9,7 +9,7 @@ use rand::{SeedableRng, distr::weighted::WeightedIndex, prelude::Distribution, r
 
 use super::super::{
     load::{self, Documents, Id, Script, number},
-    writer::{Steps, Writer},
+    writer::{Steps, Writers},
 };
 
 const BYTES: u64 = 2_000_000_000;
@@ -69,16 +69,32 @@ impl Data {
         Ok(())
     }
 
-    /// Writes on all keys of all collections, some of them hot.
-    pub(super) fn writes(&self, client: &Client) -> Result<Writes> {
+    /// Starts writes on all keys of all collections, some of them hot, at a rate. One writer would have to wait for
+    /// answers longer than the rate allows.
+    pub(super) fn start_writes(&self, client: &Client, a_second: u32) -> Result<Writers> {
+        const WRITERS: u32 = 4;
+        let round = u32::try_from(Script::ROUND)?;
+        let every = Duration::from_secs(1) * round * WRITERS / a_second;
+        let writes: Result<Vec<Writes>> = (0..WRITERS)
+            .map(|number| self.writes(client, (number.into(), WRITERS.into())))
+            .collect();
+        Ok(Writers::start(every, writes?))
+    }
+
+    /// The writes of one of `writers` writers, on its share of each collection.
+    pub(super) fn writes(&self, client: &Client, (number, writers): (u64, u64)) -> Result<Writes> {
+        // Numbers of inserts, of which no writer has as many.
+        const INSERTS: u64 = 100_000_000;
         let scripts = self.0.iter().map(|(documents, _)| {
-            Script::new(*documents, 0..documents.count, documents.count).with_hot_keys()
+            let share = documents.count / writers;
+            let numbers = number * share..(number + 1) * share;
+            Script::new(*documents, numbers, documents.count + number * INSERTS).with_hot_keys()
         });
         Ok(Writes {
             client: client.clone(),
             scripts: scripts.collect(),
             shares: WeightedIndex::new(self.0.iter().map(|(_, share)| *share))?,
-            rng: StdRng::seed_from_u64(1),
+            rng: StdRng::seed_from_u64(number),
         })
     }
 
@@ -94,14 +110,6 @@ pub(super) struct Writes {
     scripts: Vec<Script>,
     shares: WeightedIndex<u64>,
     rng: StdRng,
-}
-
-impl Writes {
-    /// Starts them at a rate.
-    pub(super) fn start(self, a_second: u32) -> Writer {
-        let round = u32::try_from(Script::ROUND).unwrap_or(u32::MAX);
-        Writer::start(Duration::from_secs(1) * round / a_second, self)
-    }
 }
 
 impl Steps for Writes {

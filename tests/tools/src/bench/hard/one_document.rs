@@ -11,7 +11,7 @@ use super::{
     super::{
         load::{self, COLLECTION, Documents},
         sides,
-        writer::{Steps, Writer},
+        writer::{Steps, Writers},
     },
     figures::Case,
     sync::Sync,
@@ -64,8 +64,9 @@ async fn updates(case: &mut Case, mut sync: Sync<'_>, client: &Client, divide: u
         number: 0,
     };
     sync.lag.longest();
+    let every = Duration::from_secs(1) * AT_ONCE / UPDATES_A_SECOND;
     let (begun, cpu_s) = (Instant::now(), sync.cpu_s());
-    let writer = Writer::start(Duration::from_secs(1) * AT_ONCE / UPDATES_A_SECOND, updates);
+    let writer = Writers::start(every, [updates]);
     let time = (FOR / u32::try_from(divide)?).max(SHORTEST);
     let mut stopped = sync.until(|_| begun.elapsed() >= time).await?;
     let a_second = writer.a_second();

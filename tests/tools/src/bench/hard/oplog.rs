@@ -21,7 +21,7 @@ use support::{ReplicaSet, TestDir};
 use super::super::{
     sides,
     time::operation_time,
-    writer::{Steps, Writer},
+    writer::{Steps, Writers},
 };
 
 /// The database of the filler, which is not synced.
@@ -50,11 +50,11 @@ struct Filler {
 }
 
 /// Rolls the oplog over in each `period`. Returns the writer, and the number of roll-overs so far.
-pub(super) async fn start(client: &Client, period: Duration) -> Result<(Writer, Arc<AtomicU64>)> {
+pub(super) async fn start(client: &Client, period: Duration) -> Result<(Writers, Arc<AtomicU64>)> {
     let filler = Filler::new(client).await?;
     let roll_overs = Arc::clone(&filler.roll_overs);
     let steps = u32::try_from(TURNOVER_BYTES / DOCUMENTS / DOCUMENT_BYTES)?;
-    Ok((Writer::start(period / steps, filler), roll_overs))
+    Ok((Writers::start(period / steps, [filler]), roll_overs))
 }
 
 /// Writes until no entry that the oplog holds now is left.

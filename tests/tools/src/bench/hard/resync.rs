@@ -43,7 +43,7 @@ async fn again(
     copy_s: f64,
 ) -> Result<()> {
     sync.host.pause().await?;
-    let mut writes = data.writes(source.client())?;
+    let mut writes = data.writes(source.client(), (0, 1))?;
     let mut changes = 0;
     while changes < data.count() / CHANGED {
         changes += writes.step().await?;

@@ -9,7 +9,7 @@ use rand::{Rng, SeedableRng, rngs::StdRng};
 
 use super::super::{
     load::{COLLECTION, DATABASE},
-    writer::{Steps, Writer},
+    writer::{Steps, Writers},
 };
 
 /// Documents of an insert command, and of an update command.
@@ -24,7 +24,7 @@ struct Growth {
 }
 
 /// Starts a writer with so many writes a second.
-pub(super) fn start(client: &Client, base: u64, a_second: u32) -> Result<Writer> {
+pub(super) fn start(client: &Client, base: u64, a_second: u32) -> Result<Writers> {
     let base = i64::try_from(base)?;
     let every = Duration::from_secs(1) * AT_ONCE * 2 / a_second;
     let growth = Growth {
@@ -33,7 +33,7 @@ pub(super) fn start(client: &Client, base: u64, a_second: u32) -> Result<Writer>
         base,
         next: base,
     };
-    Ok(Writer::start(every, growth))
+    Ok(Writers::start(every, [growth]))
 }
 
 impl Steps for Growth {

@@ -12,7 +12,7 @@ use anyhow::{Context, Result, ensure};
 use serde_json::{Map, Value, json};
 use support::{Host, ReplicaSet, TestDir, host::Arguments, metadata::wait_for_renewal};
 
-use super::{Options, Report, load::Documents, round, sides, writer::Writer};
+use super::{Options, Report, load::Documents, round, sides, writer::Writers};
 use pause::{Newest, active, in_step, said};
 
 const HANDOVERS: u64 = 20;
@@ -86,7 +86,7 @@ struct Stage {
     source: ReplicaSet,
     destination: ReplicaSet,
     active: Host,
-    writer: Writer,
+    writer: Writers,
     hosts: u64,
 }
 
