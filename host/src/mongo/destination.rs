@@ -9,6 +9,7 @@ use bson::{Document, RawDocument, RawDocumentBuf, rawdoc};
 
 use super::{
     Client, Database, Error, Fence, Guard, GuardCounts, GuardedWriter, Retry,
+    reply::write_reply,
     write::{Outcome, WriteCommand},
 };
 
@@ -82,7 +83,7 @@ impl DestinationDatabase {
             .pass(|left| async move {
                 command.append(bson::cstr!("writeConcern"), rawdoc! { "w": "majority" });
                 command.append(bson::cstr!("maxTimeMS"), max_time_ms(left));
-                Ok(self.database.driver().run_raw_command(command).await?)
+                write_reply(self.database.driver().run_raw_command(command).await)
             })
             .await
     }

@@ -28,7 +28,9 @@ use super::{
     super::{
         Error, Moment,
         cluster::bounded,
-        outage, retry,
+        outage,
+        reply::write_reply,
+        retry,
         write::{Command, Outcome, StatementError, majority},
     },
     guards::{self, Guard},
@@ -272,7 +274,7 @@ impl GuardedWriter {
         for command in commands {
             let (database, body) = command.majority(&self.client);
             let outcome = retry("write without a transaction", || async {
-                Outcome::read(&database.run_raw_command(body.clone()).await?)
+                Outcome::read(&write_reply(database.run_raw_command(body.clone()).await)?)
             });
             let outcome = outcome.await?;
             if !outcome.errors.is_empty() {
@@ -380,11 +382,9 @@ impl GuardedWriter {
         command: Command,
     ) -> Result<Outcome, Error> {
         let database = self.client.database(&command.database);
-        let run = database
-            .run_raw_command(command.body)
-            .session(session)
-            .into_future();
-        Outcome::read(&bounded(Some(ANSWER), run.map_err(Error::from)).await?)
+        let run = database.run_raw_command(command.body).session(session);
+        let run = async { write_reply(run.await) };
+        Outcome::read(&bounded(Some(ANSWER), run).await?)
     }
 }
 

@@ -152,14 +152,15 @@ pub(crate) fn of(active: &ActiveSync, monitor: &Monitor) -> Progress {
     }
 }
 
-/// Seconds until the source's oplog no longer holds the safe position, if no more is applied. `None` while it is
-/// unknown.
+/// Seconds until the source's oplog no longer holds the safe position, if no more is applied, in a paused sync too.
+/// `None` while it is unknown, and after the last event.
 fn oplog_seconds_remaining(active: &ActiveSync, monitor: &Monitor) -> Option<u64> {
-    if !matches!(active.state(), SyncState::Running) {
-        return None;
-    }
     let source = active.source.name;
     let session = active.record.get();
+    if session.phase >= Phase::Restore {
+        return None;
+    }
+    // Nothing is persisted before the first batch: the stream begins at the start time then.
     let safe = active.status.safe().unwrap_or(session.start_time);
     let newest = monitor.newest(source)?;
     let behind = u64::from(safe.seconds_behind(newest));

@@ -256,9 +256,14 @@ async fn show_persisted(
     let to_u64 = |n: i64| u64::try_from(n).unwrap_or_default();
     let copied = persisted.reader.copy_totals().await?;
     let position = persisted.reader.position().await?;
-    let (events, before) = position.map_or_else(Default::default, |position| {
-        (to_u64(position.events_applied), position.copied)
-    });
+    let (events, before) = match position {
+        None => Default::default(),
+        Some(position) => {
+            status.set_safe(position.safe.cluster_time);
+            status.set_reported(position.safe.cluster_time);
+            (to_u64(position.events_applied), position.copied)
+        }
+    };
     let documents = to_u64(copied.documents.max(before.documents));
     status.begin_at(events, documents, to_u64(copied.bytes.max(before.bytes)));
     let namespaces = persisted.reader.namespaces().await?;
