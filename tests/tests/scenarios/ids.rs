@@ -29,7 +29,7 @@ fn binary(subtype: BinarySubtype, bytes: &[u8]) -> Bson {
 }
 
 /// An `_id` of each type, and of each odd value that the server distinguishes.
-fn one_of_each() -> Vec<Bson> {
+pub(crate) fn one_of_each() -> Vec<Bson> {
     let oid = |byte| Bson::ObjectId(ObjectId::from_bytes([byte; 12]));
     vec![
         Bson::MinKey,

@@ -20,6 +20,7 @@
 mod before_commit;
 mod capped;
 mod copy_ddl;
+mod copy_keys;
 mod copy_states;
 mod copy_stops;
 mod ddl;
