@@ -42,3 +42,32 @@ async fn users_with_the_documented_roles_sync_over_tls() -> Result<()> {
     rig.finish().await?;
     Ok(())
 }
+
+/// A privilege that is revoked while the sync runs.
+#[tokio::test(flavor = "multi_thread")]
+async fn f69_a_load_that_cannot_be_read_is_told() -> Result<()> {
+    let mut rig = Rig::with(Options::secure()).await?;
+    rig.set_scope(dataset::in_scope);
+    let arguments = rig.host.arguments_mut();
+    arguments.cluster0 = user_of_the_guide(&rig.source, "tidegateSource").await?;
+    arguments.cluster1 = user_of_the_guide(&rig.destination, "tidegateDestination").await?;
+    rig.host.restart().await?;
+    workload::load(rig.source.client(), DOCUMENTS, SEED).await?;
+    rig.host.start(dataset::filters()).await?;
+    rig.host.wait_can_commit().await?;
+    let load = doc! { "resource": { "cluster": true }, "actions": ["serverStatus"] };
+    rig.destination
+        .admin(doc! { "revokePrivilegesFromRole": "tidegateDestination", "privileges": [load] })
+        .await?;
+    let told = "The load of the destination cannot be read";
+    rig.host
+        .wait_until("a warning", support::host::DEADLINE, |progress| {
+            let warnings = progress["warnings"].as_array();
+            let about_load = warnings.into_iter().flatten();
+            let about_load = about_load.filter(|warning| warning.to_string().contains(told));
+            progress["state"] == "RUNNING" && about_load.count() == 1
+        })
+        .await?;
+    rig.finish().await?;
+    Ok(())
+}

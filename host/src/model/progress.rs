@@ -53,7 +53,7 @@ pub struct Progress {
     pub apply_latency: LatencyHistogram,
     /// Plugins of the chain, in order; empty while no work runs.
     pub plugins: Vec<PluginProgress>,
-    /// The pauses for a cluster; `None` while nothing is slowed.
+    /// The delay for a cluster; `None` while nothing is slowed.
     pub throttle: Option<ThrottleProgress>,
     /// The lease; `None` before start.
     pub lease: Option<LeaseProgress>,
@@ -93,14 +93,14 @@ pub struct ComparisonProgress {
     pub differences: u64,
 }
 
-/// The pauses that the work makes for a cluster.
+/// The delay of the work for a cluster.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ThrottleProgress {
     /// The cluster and the cause.
     pub reason: String,
-    /// Beginning of the pauses, by the clock of the cluster, RFC 3339.
+    /// Beginning of the delays, by the clock of the cluster, RFC 3339.
     pub since: String,
-    /// Milliseconds of a pause.
+    /// Milliseconds before each batch of the copy, or each transaction of change events.
     pub delay_ms: u64,
 }
 

@@ -44,7 +44,7 @@ pub(crate) struct Context {
     pub(crate) partition_bytes: u64,
     /// The memory budget for documents.
     pub(crate) budget: Budget,
-    /// The pauses for the clusters.
+    /// The delays for the clusters.
     pub(crate) throttle: Throttle,
     /// The live figures, for `/progress`.
     pub(crate) status: Arc<Status>,

@@ -97,7 +97,7 @@ pub struct Status {
     moved: watch::Sender<Option<Moment>>,
     asked: Mutex<Option<Moment>>,
     apply_latency: LatencyRecorder,
-    /// The pauses for the clusters.
+    /// The delays for the clusters.
     pub throttle: ThrottleStatus,
 }
 

@@ -1,4 +1,4 @@
-//! The pauses that a sync makes for its clusters, for `/progress`.
+//! The delays of a sync for its clusters, for `/progress`.
 
 use parking_lot::Mutex;
 
@@ -13,7 +13,7 @@ pub(crate) enum Side {
     Destination,
 }
 
-/// The pauses for both clusters.
+/// The delays for both clusters.
 #[derive(Debug, Default)]
 pub struct ThrottleStatus {
     source: Mutex<SideStatus>,
@@ -37,10 +37,10 @@ impl Side {
 }
 
 impl ThrottleStatus {
-    /// The longer of the pauses for both clusters; `None` while nothing is slowed.
+    /// The longer of the delays for both clusters; `None` while nothing is slowed.
     pub fn longest(&self) -> Option<ThrottleProgress> {
-        let pauses = [Side::Source, Side::Destination].map(|side| self.of(side));
-        pauses
+        let delays = [Side::Source, Side::Destination].map(|side| self.of(side));
+        delays
             .into_iter()
             .flatten()
             .max_by_key(|slowed| slowed.delay_ms)
@@ -62,12 +62,12 @@ impl ThrottleStatus {
         }
     }
 
-    /// The pauses for a cluster.
+    /// The delay for a cluster.
     pub(crate) fn of(&self, side: Side) -> Option<ThrottleProgress> {
         self.side(side).lock().slowed.clone()
     }
 
-    /// Sets the pauses for a cluster.
+    /// Sets the delay for a cluster.
     pub(crate) fn set(&self, side: Side, slowed: Option<ThrottleProgress>) {
         self.side(side).lock().slowed = slowed;
     }

@@ -39,6 +39,7 @@ mod findings_specs;
 mod findings_state;
 mod findings_stops;
 mod findings_writes;
+mod flow_control;
 mod ids;
 mod indexes;
 mod indexes_beside;

@@ -135,7 +135,7 @@ const OVERSIZE_EVENTS: Family<Counter, 0> = Family::new(
 const THROTTLE_DELAY: Family<Gauge, 0> = Family::new(
     "tidegate_throttle_delay_seconds",
     Unit::Seconds,
-    "Pause before a batch of the copy or a transaction of change events, for the load of a cluster; 0 for none",
+    "Delay before a batch of the copy or a transaction of change events, for the load of a cluster; 0 for none",
     [],
 );
 

@@ -61,7 +61,7 @@ struct ProgressBody {
     quarantined: Option<u64>,
     /// Stages of the chain, in order, with their numbers since the start of this host.
     plugins: Option<Vec<Plugin>>,
-    /// The pauses that the sync makes for a cluster. Null while nothing is slowed.
+    /// The delay of the sync for the load of a cluster. Null while nothing is slowed.
     throttle: Option<Throttle>,
     /// The host that works on the sync.
     lease: Option<LeaseBody>,

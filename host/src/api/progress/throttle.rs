@@ -5,16 +5,16 @@ use utoipa::ToSchema;
 
 use crate::model::progress::ThrottleProgress;
 
-/// Pauses before the batches of the copy and the transactions of change events.
+/// Delay of the batches of the copy and of the transactions of change events.
 #[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 #[schema(as = ThrottleProgress)]
 pub(super) struct Throttle {
     /// The cluster and the cause.
     reason: String,
-    /// Beginning of the pauses, by the clock of the cluster.
+    /// Beginning of the delays, by the clock of the cluster.
     since: String,
-    /// Length of a pause in milliseconds.
+    /// Milliseconds before each batch or transaction.
     delay_ms: u64,
 }
 

@@ -4,13 +4,13 @@ use std::time::Duration;
 
 use super::excess::Excess;
 
-/// The longest pause.
+/// The longest delay.
 pub(super) const MAX_DELAY: Duration = Duration::from_secs(10);
 
-/// The first pause, for a load of twice the target.
+/// The first delay, for a load of twice the target.
 const FIRST_DELAY: Duration = Duration::from_millis(100);
 
-/// A pause that is not worth its timer.
+/// A delay that is not worth its timer.
 const MIN_DELAY: Duration = Duration::from_millis(1);
 
 /// The largest excess that counts.
@@ -39,7 +39,7 @@ impl Delay {
         Self(delay.min(MAX_DELAY))
     }
 
-    /// The length of a pause.
+    /// The length of the delay.
     pub(super) fn length(self) -> Duration {
         self.0
     }

@@ -1,14 +1,14 @@
-//! Flow control: pauses of the copy and of the appliers, by the load of both clusters.
+//! Flow control: delays of the copy and of the appliers, by the load of both clusters.
 //!
 //! ```text
-//! serverStatus of each primary -> excess over the target -> delay -> pauses
+//! serverStatus of each primary -> excess over the target -> delay of each batch
 //! ```
 //!
 //! The source slows the copy alone, which reads it. The destination slows the copy and the appliers.
 //! The stream is never slowed for the source: an applier that waits brings the end of the source's
 //! oplog nearer, and takes almost nothing of the source's load away.
 //!
-//! Invariant: a pause has an end (`MAX_DELAY`), so a sync goes on whatever a cluster shows.
+//! Invariant: a delay has an end (`MAX_DELAY`), so a sync goes on whatever a cluster shows.
 
 mod delay;
 mod excess;
@@ -33,7 +33,7 @@ use crate::{
 };
 use load_watch::LoadWatch;
 
-/// How often a pause looks at the delay, which may have become shorter.
+/// How often a waiting task looks at the delay, which may have become shorter.
 const LOOK_EVERY: Duration = Duration::from_millis(250);
 
 /// The delays of one run of a sync's work. Dropping it ends the readings.
@@ -76,20 +76,20 @@ impl Throttle {
         }
     }
 
-    /// Pauses before a batch of the copy. Ends early when the work is asked to stop.
+    /// Waits before a batch of the copy. Ends early when the work is asked to stop.
     ///
     /// Cancel safe.
     pub(crate) async fn pace_copy(&self) {
-        self.pause(|delays| delays.of(Side::Source).max(delays.of(Side::Destination)))
+        self.wait(|delays| delays.of(Side::Source).max(delays.of(Side::Destination)))
             .await;
     }
 
-    /// Pauses before a transaction of an applier, like [`Self::pace_copy`].
+    /// Waits before a transaction of an applier, like [`Self::pace_copy`].
     pub(crate) async fn pace_apply(&self) {
-        self.pause(|delays| delays.of(Side::Destination)).await;
+        self.wait(|delays| delays.of(Side::Destination)).await;
     }
 
-    async fn pause(&self, delay: impl Fn(&Delays) -> Duration) {
+    async fn wait(&self, delay: impl Fn(&Delays) -> Duration) {
         let begun = Instant::now();
         loop {
             let left = delay(&self.delays).saturating_sub(begun.elapsed());
@@ -153,7 +153,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_pause_ends_with_its_delay_and_with_the_work() {
+    async fn a_delay_ends_with_its_delay_and_with_the_work() {
         let throttle = throttle();
         let delay = |delay| throttle.delays.set(Side::Destination, delay);
         let begun = Instant::now();

@@ -15,7 +15,7 @@ use crate::{
     mongo::{ClusterLoad, SecondaryProgress},
 };
 
-/// The share of the bound at which pauses begin. A secondary that applies a tenth of the writes
+/// The share of the bound at which delays begin. A secondary that applies a tenth of the writes
 /// stays within the bound then (docs/decisions.md).
 const TARGET_SHARE: f64 = 0.4;
 
@@ -25,7 +25,7 @@ const SPEED_WINDOW: Duration = Duration::from_secs(4);
 /// The slowest speed that counts. A secondary that stands still for a moment has none.
 const MIN_SPEED: f64 = 0.1;
 
-/// The time after which pauses have no effect on a secondary: something other than the sync keeps it
+/// The time after which delays have no effect on a secondary: something other than the sync keeps it
 /// behind.
 const FRUITLESS: Duration = Duration::from_secs(600);
 
@@ -52,7 +52,7 @@ struct Member {
     lags: VecDeque<(Duration, Duration)>,
     /// The time since which the lag is above the target.
     above_since: Option<Duration>,
-    /// Whether pauses have had no effect.
+    /// Whether delays have had no effect.
     is_left_out: bool,
 }
 
@@ -179,7 +179,7 @@ impl Member {
             self.is_left_out = true;
             tracing::info!(
                 host,
-                "pauses have no effect on the lag of the secondary; it does not count until it has caught up"
+                "delays have no effect on the lag of the secondary; it does not count until it has caught up"
             );
         }
         let share = expected.div_duration_f64(target) - 1.0;

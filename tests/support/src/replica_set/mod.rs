@@ -199,6 +199,27 @@ impl ReplicaSet {
             .process()
     }
 
+    /// A member's process, by its place in [`Self::addresses`].
+    pub fn member(&self, place: usize) -> Result<&Process> {
+        self.members.get(place).context("no such member")?.process()
+    }
+
+    /// kill -9 of a member.
+    pub fn kill_member(&mut self, place: usize) -> Result<()> {
+        let member = self.members.get_mut(place).context("no such member")?;
+        member.take()?.kill()
+    }
+
+    /// The place of a member that is not primary.
+    pub async fn secondary(&self) -> Result<usize> {
+        let hello = self.admin(doc! { "hello": 1 }).await?;
+        let primary = hello.get_str("primary").context("no primary")?;
+        let mut addresses = self.addresses().into_iter();
+        addresses
+            .position(|address| address != primary)
+            .context("a set of one has no secondary")
+    }
+
     fn take_process(&mut self) -> Result<Process> {
         let first = self.members.first_mut();
         first.context("a set without members")?.take()

@@ -122,7 +122,7 @@ fn a_member_that_is_delayed_or_down_does_not_count() {
 }
 
 #[test]
-fn a_secondary_that_pauses_do_not_help_does_not_count_until_it_has_caught_up() {
+fn a_secondary_that_delays_do_not_help_does_not_count_until_it_has_caught_up() {
     let mut tracker = tracker();
     assert!(read(&mut tracker, (0, 600_000), |_| 0).is_some());
     assert_eq!(read(&mut tracker, (600_500, 700_000), |_| 0), None);
