@@ -139,7 +139,7 @@ async fn compare_read(
     destination = destination.filter(|_| !is_empty);
     let mut source = copier.open(read, partition).await?;
     while source.is_some() || destination.is_some() {
-        copier.check_leaving()?;
+        copier.pace().await?;
         if matcher.destination.len() <= AHEAD || source.is_none() {
             let has_more = match &mut destination {
                 Some(cursor) => matcher.take_destination(copier, cursor).await?,

@@ -138,6 +138,16 @@ impl PartitionCopier<'_> {
         }
     }
 
+    /// Waits for as long as the load of the clusters demands. A worker that has to leave does not
+    /// wait.
+    pub(super) async fn pace(&self) -> Result<(), Error> {
+        tokio::select! {
+            () = self.context.throttle.pace_copy() => {}
+            () = self.asked_to_leave() => {}
+        }
+        self.check_leaving()
+    }
+
     /// Completes when the worker has to leave, or the work is cancelled.
     pub(super) async fn asked_to_leave(&self) {
         let withdrawn = async {
@@ -211,8 +221,7 @@ impl PartitionCopier<'_> {
         let mut persisted = Instant::now();
         let mut batch = self.read(&mut cursor).await?;
         while let Some(current) = batch.take() {
-            self.context.throttle.pace_copy().await;
-            self.check_leaving()?;
+            self.pace().await?;
             if !progress.partition.begun {
                 progress.partition.begun = true;
                 self.persist(progress).await?;

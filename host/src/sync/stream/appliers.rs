@@ -19,7 +19,7 @@ use super::{
 };
 use crate::{
     model::{ClusterTime, Position, document_key::DocumentKey},
-    sync::partitions::ParkedKey,
+    sync::{Workers, partitions::ParkedKey},
 };
 
 /// Parts that wait for an applier. More would only take memory.
@@ -45,17 +45,20 @@ struct ApplierJob {
 }
 
 impl Appliers {
-    /// Starts the appliers. On return, no write of earlier appliers can still arrive.
+    /// Starts the appliers. On return, no write of earlier appliers can still arrive: all guards are
+    /// opened, since earlier appliers may have been more.
     pub(super) async fn start(
         context: &Arc<Context>,
         exactness: &Arc<Exactness>,
     ) -> Result<Self, Error> {
-        let mut appliers: Vec<_> = (0..context.workers.count())
+        let mut appliers: Vec<_> = (0..Workers::MOST)
             .map(|number| Applier::numbered(number, context, exactness))
             .collect();
         let mut between_rounds = Applier::between_rounds(context, exactness);
         let all = appliers.iter_mut().chain([&mut between_rounds]);
         try_join_all(all.map(Applier::settle)).await?;
+        appliers.truncate(context.workers.count());
+        tracing::info!(appliers = appliers.len(), "the appliers are started");
         let mut tasks = JoinSet::new();
         let queues = appliers
             .into_iter()

@@ -27,6 +27,7 @@ use crate::{
 impl EventApplication {
     /// Splits a batch into rounds at its DDL events and hands them out.
     pub(super) async fn take(&mut self, batch: StreamBatch) -> Result<(), Error> {
+        self.fit_appliers().await?;
         let batch = Arc::new(batch);
         let events = batch
             .events()?

@@ -175,6 +175,18 @@ impl EventApplication {
         outcome
     }
 
+    /// Starts the appliers again if the load level asks for another number of them.
+    pub(super) async fn fit_appliers(&mut self) -> Result<(), Error> {
+        if self.appliers.count() == self.context.workers.count() {
+            return Ok(());
+        }
+        self.finish_rounds().await?;
+        // The new appliers do not know which documents were looked up.
+        self.exactness.raise(self.exactness.after_restart());
+        self.appliers = Appliers::start(&self.context, &self.exactness).await?;
+        Ok(())
+    }
+
     /// Moves past a finished round. Returns whether it has looked up the parked keys of a partition.
     fn finished(&mut self, round: Result<round::RoundReport, Error>) -> Result<bool, Error> {
         let round = round.inspect_err(|_| self.position.fail())?;

@@ -15,7 +15,7 @@ use crate::{
     mongo::{ClusterLoad, SecondaryProgress},
 };
 
-/// The share of the bound at which delays begin. A secondary that applies a tenth of the writes
+/// The share of the bound at which delays begin. A secondary that applies a fifth of the writes
 /// stays within the bound then (docs/decisions.md).
 const TARGET_SHARE: f64 = 0.4;
 
