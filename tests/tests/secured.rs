@@ -4,7 +4,7 @@
 use anyhow::{Result, ensure};
 use support::rig::Options;
 use support::workload::{self, Pace, dataset};
-use support::{Rig, Writer, guide};
+use support::{Rig, Writer, doc, guide};
 
 const SEED: u64 = 29;
 const DOCUMENTS: u64 = 5_000;
@@ -49,8 +49,8 @@ async fn f69_a_load_that_cannot_be_read_is_told() -> Result<()> {
     let mut rig = Rig::with(Options::secure()).await?;
     rig.set_scope(dataset::in_scope);
     let arguments = rig.host.arguments_mut();
-    arguments.cluster0 = user_of_the_guide(&rig.source, "tidegateSource").await?;
-    arguments.cluster1 = user_of_the_guide(&rig.destination, "tidegateDestination").await?;
+    arguments.cluster0 = guide::user(&rig.source, "tidegateSource").await?;
+    arguments.cluster1 = guide::user(&rig.destination, "tidegateDestination").await?;
     rig.host.restart().await?;
     workload::load(rig.source.client(), DOCUMENTS, SEED).await?;
     rig.host.start(dataset::filters()).await?;

@@ -270,7 +270,7 @@ async fn f68_the_load_level_changes_while_a_sync_runs() -> Result<()> {
     set_load_level(&rig, 4).await?;
     wait_for_workers(&rig, "more workers", |workers| workers > 2).await?;
     set_load_level(&rig, 1).await?;
-    wait_for_workers(&rig, "one worker again", |workers| workers <= 1).await?;
+    wait_for_workers(&rig, "one worker again", |workers| workers == 1).await?;
     set_load_level(&rig, 4).await?;
     rig.proxies()?.destination.remove(&inserts);
     rig.host.wait_can_commit().await?;

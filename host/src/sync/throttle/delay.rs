@@ -31,12 +31,15 @@ impl Delay {
         let Some(excess) = excess else {
             return self.decreased();
         };
+        if self.0 > excess.most {
+            return self.decreased();
+        }
         if !excess.grows && !self.is_zero() {
             return self;
         }
         let share = excess.share.clamp(0.0, MAX_EXCESS);
         let delay = self.0.mul_f64(1.0 + share / 2.0) + FIRST_DELAY.mul_f64(share);
-        Self(delay.min(MAX_DELAY))
+        Self(delay.min(excess.most))
     }
 
     /// The length of the delay.
@@ -66,6 +69,7 @@ mod tests {
         Excess {
             share,
             grows,
+            most: MAX_DELAY,
             reason: String::new(),
         }
     }
@@ -82,6 +86,14 @@ mod tests {
         assert!(great.length() > Duration::from_secs(2), "{great:?}");
         let endless = after(1_000, Delay::default(), Some(&excess(1e9, true)));
         assert_eq!(endless.length(), MAX_DELAY);
+        // An excess with a bound of its own.
+        let bounded = Excess {
+            most: Duration::from_secs(1),
+            ..excess(2.0, true)
+        };
+        let short = after(1_000, Delay::default(), Some(&bounded));
+        assert_eq!(short.length(), Duration::from_secs(1));
+        assert!(after(1_000, endless, Some(&bounded)).length() <= Duration::from_secs(1));
     }
 
     #[test]

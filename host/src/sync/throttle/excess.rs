@@ -1,5 +1,7 @@
 //! The excess of a load over its target, with its reason.
 
+use std::time::Duration;
+
 use crate::mongo::StoragePressure;
 
 /// Shares of the cache from which on the server makes its clients evict pages (WiredTiger:
@@ -18,6 +20,10 @@ const OWN_TICKETS: i64 = 32;
 /// The excess that any lasting pressure counts as.
 const PRESSURE_SHARE: f64 = 1.0;
 
+/// The longest delay for pressure: as long as a transaction, so that the load is about halved. The
+/// server slows its clients down by itself, and the cause may be another client's work for hours.
+const PRESSURE_DELAY: Duration = Duration::from_millis(500);
+
 /// The excess of a load over its target.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Excess {
@@ -25,6 +31,8 @@ pub(super) struct Excess {
     pub(super) share: f64,
     /// Whether it was smaller at the previous reading, or is as great.
     pub(super) grows: bool,
+    /// The longest delay for it.
+    pub(super) most: Duration,
     /// The beginning of a sentence for the operator, after the name of the cluster.
     pub(super) reason: String,
 }
@@ -56,6 +64,7 @@ impl PressureTracker {
         (self.readings >= LASTING).then_some(Excess {
             share: PRESSURE_SHARE,
             grows: true,
+            most: PRESSURE_DELAY,
             reason: reason?,
         })
     }
@@ -146,6 +155,7 @@ mod tests {
             Some(Excess {
                 share,
                 grows: true,
+                most: PRESSURE_DELAY,
                 reason: String::new(),
             })
         };

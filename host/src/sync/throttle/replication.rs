@@ -9,7 +9,7 @@ use std::{
     time::Duration,
 };
 
-use super::excess::Excess;
+use super::{delay::MAX_DELAY, excess::Excess};
 use crate::{
     model::ClusterTime,
     mongo::{ClusterLoad, SecondaryProgress},
@@ -118,6 +118,7 @@ impl ReplicationTracker {
         Some(Excess {
             share,
             grows,
+            most: MAX_DELAY,
             reason: format!(
                 "its secondary {} is {:.1} s behind",
                 secondary.host,
