@@ -20,14 +20,14 @@ const DOCUMENTS: u64 = 12_000;
 /// Where a host built for tests can kill itself.
 const POINTS: &[&str] = &[
     "partition_begun",
-    "partition_begun:30",
+    "partition_begun:10",
     "copy_batch_inserted",
     "copy_batch_inserted:7",
     "partition_done",
-    "partition_done:20",
-    "parked_persisted",
-    "parked_looked_up",
+    "partition_done:10",
+    "copy_done",
     "indexes_begun",
+    "indexes_built",
     "events_applied",
     "events_applied:5",
     "position_persisted",

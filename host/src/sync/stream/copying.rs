@@ -9,7 +9,7 @@ use std::collections::HashMap;
 
 use super::{Error, event_application::EventApplication, round::ParkedPartition};
 use crate::{
-    metadata::{CopyState, NamespaceDocument, NamespaceKind, Phase},
+    metadata::{CopyState, NamespaceDocument, NamespaceKind, ParkedKeyDocument, Phase},
     model::event::CollectionUuid,
     observe::failpoint,
     sync::{
@@ -24,8 +24,9 @@ use crate::{
 /// Documents of the metadata that one transaction writes.
 const TOGETHER: usize = 500;
 
-/// Parked keys that one transaction writes.
+/// Parked keys that one transaction writes, and bytes of their `_id`s. A larger `_id` goes alone.
 const KEYS_TOGETHER: usize = 5_000;
+const KEY_BYTES: usize = 4 << 20;
 
 impl EventApplication {
     /// Takes up the copy where an earlier run has left it.
@@ -43,6 +44,8 @@ impl EventApplication {
         let mut namespaces = context.store.namespaces().await?;
         self.ready_views(&mut namespaces).await?;
         self.tracked_collections.load(&context, &namespaces).await?;
+        // An attempt before this one has counted what is counted again now.
+        context.status.reset();
         copy::show(&context, &namespaces);
         index_build::plan(&context, &namespaces);
         let mut parked: HashMap<String, Vec<ParkedKey>> = HashMap::new();
@@ -198,10 +201,11 @@ impl EventApplication {
     /// Notes that the parked keys of a partition are looked up, and their documents durable.
     pub(super) fn looked_up(&mut self, partition: ParkedPartition) {
         let ParkedPartition { uuid, id } = partition;
-        if self.context.partitions.looked_up(uuid, &id) {
+        let had_keys = self.context.partitions.looked_up(uuid, &id);
+        if had_keys {
             self.unpersisted.looked_up.push(id);
-            failpoint("parked_looked_up");
         }
+        failpoint("parked_looked_up");
     }
 
     /// Persists the state of the copy, and the position if it has moved.
@@ -229,8 +233,11 @@ impl EventApplication {
     async fn persist_states(&mut self) -> Result<(), Error> {
         let context = &self.context;
         let parked = context.partitions.unpersisted()?;
-        for keys in parked.documents.chunks(KEYS_TOGETHER) {
+        let mut rest = parked.documents.as_slice();
+        while !rest.is_empty() {
+            let (keys, later) = rest.split_at(fitting(rest));
             context.store.put_parked(keys).await?;
+            rest = later;
         }
         if !parked.documents.is_empty() {
             context.partitions.persisted(&parked);
@@ -325,4 +332,14 @@ impl EventApplication {
         }
         Ok(())
     }
+}
+
+/// The number of parked keys for the next transaction; at least 1.
+fn fitting(keys: &[ParkedKeyDocument]) -> usize {
+    let mut bytes = 0;
+    let fitting = keys.iter().take(KEYS_TOGETHER).take_while(|key| {
+        bytes += key.document_id.as_bytes().len();
+        bytes <= KEY_BYTES
+    });
+    fitting.count().max(1)
 }
