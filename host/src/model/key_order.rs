@@ -18,7 +18,7 @@ pub fn compare((left_kind, left): RawKey<'_>, (right_kind, right): RawKey<'_>) -
     compare::compare(value(left_kind, left), value(right_kind, right)).ok()
 }
 
-/// Whether [`compare`] knows the order of an `_id` of this type among all `_id`s of its collection. A collation
+/// Whether [`compare()`] knows the order of an `_id` of this type among all `_id`s of its collection. A collation
 /// orders strings, on all levels, by rules that only the server has.
 pub fn is_known(id_kind: u8, collated: bool) -> bool {
     !collated || !can_hold_a_string(id_kind)

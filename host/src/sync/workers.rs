@@ -31,13 +31,13 @@ impl Workers {
         }))
     }
 
-    /// Changes the number. A task in excess of it works until it looks at [`Turn::is_excess`].
+    /// Changes the number. A task in excess of it works until its next job.
     pub fn set_load_level(&self, load_level: u8) {
         self.0
             .send_modify(|occupancy| occupancy.limit = limit(load_level));
     }
 
-    /// The number of tasks, 1 to [`Self::MOST`].
+    /// The number of tasks, 1 to 8.
     pub fn count(&self) -> usize {
         self.0.borrow().limit
     }

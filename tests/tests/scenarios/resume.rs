@@ -472,6 +472,7 @@ async fn s63_pause_in_the_copy_and_commit_twice() -> Result<()> {
 
 /// A copy that dies goes on: ranges that are persisted as done are not copied again, and documents beyond them are
 /// met a second time without harm.
+#[expect(clippy::too_many_lines, reason = "one course of events, in sequence")]
 #[tokio::test]
 async fn s65_resumed_copy_meets_its_own_documents() -> Result<()> {
     let options = Options {

@@ -620,6 +620,7 @@ async fn write(app: Database, stop: Arc<AtomicBool>) -> Result<i32> {
 }
 
 /// By the call, under load: a document that differs is written.
+#[expect(clippy::too_many_lines, reason = "one course of events, in sequence")]
 #[tokio::test]
 async fn collections_are_compared_again_by_a_call() -> Result<()> {
     let rig = Rig::start().await?;

@@ -92,7 +92,7 @@ async fn copier(context: Arc<Context>, reports: Reports) {
         };
         let done = match job {
             TakenJob::Plan(taken) => plan::plan(&context, taken, &reports).await,
-            TakenJob::Copy(job) => copy(&context, job, &reports).await,
+            TakenJob::Copy(job) => copy(&context, *job, &reports).await,
         };
         if !report_failure(&reports, done) {
             return;

@@ -16,7 +16,7 @@ pub(crate) enum TakenJob {
     /// Collections to plan, each with the worker's stay in it.
     Plan(Vec<(NamespaceDocument, Stay)>),
     /// A partition to copy or to compare.
-    Copy(PartitionJob),
+    Copy(Box<PartitionJob>),
 }
 
 /// A partition that a worker has taken.
@@ -110,7 +110,8 @@ impl PartitionMap {
                 if inner.is_withdrawn_from(uuid, &job)? {
                     return None;
                 }
-                inner.begin(uuid, id, self).map(TakenJob::Copy)
+                let job = inner.begin(uuid, id, self)?;
+                Some(TakenJob::Copy(Box::new(job)))
             }
         }
     }

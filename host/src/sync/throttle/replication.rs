@@ -187,8 +187,8 @@ impl Member {
         (!self.is_left_out).then_some((share, grows))
     }
 
-    /// Seconds of the primary's writes that the secondary applies in a second, from [`MIN_SPEED`] to
-    /// 1. A lag divided by it is the time after which the secondary has the primary's newest write,
+    /// Seconds of the primary's writes that the secondary applies in a second: at least
+    /// [`MIN_SPEED`], at most one. A lag divided by it is the time after which the secondary has the primary's newest write,
     /// which is the lag to be expected.
     fn speed(&self) -> f64 {
         let (Some((first, before)), Some((last, now))) = (self.lags.front(), self.lags.back())
