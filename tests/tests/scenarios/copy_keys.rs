@@ -509,7 +509,7 @@ async fn f77_the_safe_position_moves_while_collections_are_copied() -> Result<()
             "change event application" => break,
             _ => {}
         }
-        tokio::time::sleep(Duration::from_millis(300)).await;
+        tokio::time::sleep(Duration::from_millis(100)).await;
     }
     eprintln!("{looks} looks in the copy, at most {farthest} s behind");
     ensure!(looks >= 10, "the copy was over after {looks} looks");

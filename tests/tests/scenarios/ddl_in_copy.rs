@@ -60,8 +60,15 @@ async fn f80_ddl_on_collections_that_are_unseen_or_done() -> Result<()> {
     rig.host.start(scope()).await?;
     gate.reached().await?;
     for kind in [Ddl::Drop, Ddl::Rename, Ddl::Modify] {
-        let done = Partitions::of(&rig, &kind.namespace("done")).await?;
-        ensure!(done.are_done() && done.done > 1, "{kind:?}: {done:?}");
+        // Finished partitions are persisted once a second.
+        wait_until("finished partitions", DEADLINE, async || {
+            let done = Partitions::of(&rig, &kind.namespace("done")).await?;
+            Ok(match done.are_done() && done.done > 1 {
+                true => Look::Done(()),
+                false => Look::NotYet(format!("{kind:?}: {done:?}")),
+            })
+        })
+        .await?;
         let unseen = Partitions::of(&rig, &kind.namespace("unseen")).await?;
         ensure!(unseen.are_unseen(), "{kind:?}: {unseen:?}");
     }
@@ -291,7 +298,7 @@ async fn f80_ddl_while_indexes_are_built() -> Result<()> {
             let is_built = |kind: &Ddl| under_way.contains(&kind.namespace("index"));
             let mut copied = 0;
             if first.iter().all(is_built) {
-                for kind in Ddl::ALL {
+                for kind in &kinds {
                     let partitions = Partitions::of(&rig, &kind.namespace("index")).await?;
                     copied += usize::from(partitions.are_done());
                 }

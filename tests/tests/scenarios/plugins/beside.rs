@@ -2,7 +2,12 @@
 
 use anyhow::{Result, ensure};
 use bson::doc;
-use support::{Rig, host::text, proxy::commands};
+use support::{
+    Rig,
+    host::{DEADLINE, text},
+    proxy::commands,
+    wait::{Look, wait_until},
+};
 
 use super::builds::{AllStamped, Build, FIRST, OTHER, pinned, stamped, upgrade, upgraded, upload};
 use crate::{
@@ -76,7 +81,15 @@ async fn f85_a_swap_with_recopy_in_the_first_copy() -> Result<()> {
     let gate = Gate::at_inserts(&rig, "app.held")?;
     rig.host.start(stamped()).await?;
     gate.reached().await?;
-    ensure!(Partitions::of(&rig, "app.large").await?.are_done());
+    // Finished partitions are persisted once a second.
+    wait_until("the large collection is copied", DEADLINE, async || {
+        let large = Partitions::of(&rig, "app.large").await?;
+        Ok(match large.are_done() {
+            true => Look::Done(()),
+            false => Look::NotYet(format!("{large:?}")),
+        })
+    })
+    .await?;
     arrives(&rig, "large", "before", FIRST).await?;
     let writes = async {
         let app = rig.source_db("app");
