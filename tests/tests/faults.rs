@@ -6,8 +6,8 @@ use std::{collections::VecDeque, sync::Mutex};
 use anyhow::{Result, ensure};
 use support::faults::{Name, Plan, Stages};
 
-/// Three of each kind of fault, and more.
-const RUNS: usize = 66;
+/// Two of each kind of fault. A run has a copy with DDL and writes beside it.
+const RUNS: usize = 40;
 
 /// The seed of the environment, or a random seed. Printed, so that a sample can be repeated.
 #[expect(clippy::print_stderr, reason = "a sample is drawn again by its seed")]

@@ -28,9 +28,9 @@ impl Plugin for HalfStep {
 
 impl Migrate for HalfStep {
     const STEP: Step = Step {
-        from: 2,
+        from: 3,
         reversible: false,
-        collections: &["session", "namespaces", "partitions", "position"],
+        collections: &["session", "namespaces", "copyPartitions", "streamPosition"],
     };
 
     #[expect(clippy::panic, reason = "the fault that the host has to survive")]
@@ -40,7 +40,7 @@ impl Migrate for HalfStep {
         document: &[u8],
         output: &mut Output,
     ) -> Result<(), DocumentFailure> {
-        if context.collection == "position" {
+        if context.collection == "streamPosition" {
             panic!("half-way");
         }
         let out = output.collection(context.collection);
