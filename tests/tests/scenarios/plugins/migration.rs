@@ -68,8 +68,14 @@ async fn f07_a_step_back_is_refused_while_a_key_is_parked() -> Result<()> {
     rig.host.wait_can_commit().await?;
     rig.host.terminate().await?;
     let metadata = rig.destination_db(DATABASE);
+    let namespaces = steps::metadata(&rig, "namespaces").await?;
+    let collection = namespaces
+        .first()
+        .context("no namespace")?
+        .get_str("_id")?
+        .to_owned();
     let parked = doc! {
-        "_id": "gone:0:00", "namespaceId": "gone", "documentId": { "_id": 1 },
+        "_id": format!("{collection}:0:00"), "namespaceId": &collection, "documentId": { "_id": 1 },
         "clusterTime": bson::Timestamp { time: 1, increment: 1 }, "term": 1_i64,
     };
     steps::insert(&metadata, "parkedKeys", vec![parked]).await?;
