@@ -110,7 +110,7 @@ async fn f06_a_process_that_cannot_be_looked_at_is_not_dead() -> Result<()> {
 /// the host has renewed it before the standby looked, once more.
 async fn step_until_taken(rig: &Rig, clock: &WrongClock) -> Result<()> {
     let term = lease(rig).await?.get_i64("term")?;
-    for step in 1..=5 {
+    for step in 1..=30 {
         let before = lease(rig)
             .await?
             .get_datetime("expiresAt")?
