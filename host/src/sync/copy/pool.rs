@@ -57,14 +57,22 @@ impl CopyPool {
         }
     }
 
-    /// The next report.
+    /// The next report. A worker that panics is reported as failed: its partition would wait for ever.
     ///
     /// Cancel safe.
     pub(in crate::sync) async fn next(&mut self) -> CopyReport {
-        match self.reports.recv().await {
-            Some(report) => report,
-            // Workers end when the work is cancelled, which the event loop hears itself.
-            None => std::future::pending().await,
+        loop {
+            tokio::select! {
+                biased;
+                Some(report) = self.reports.recv() => return report,
+                Some(ended) = self.workers.join_next() => {
+                    if let Err(error) = ended {
+                        return CopyReport::Failed(error.into());
+                    }
+                }
+                // Workers end when the work is cancelled, which the event loop hears itself.
+                else => std::future::pending().await,
+            }
         }
     }
 
