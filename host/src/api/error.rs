@@ -40,6 +40,12 @@ impl From<OperatorError> for Refusal {
     }
 }
 
+impl From<Refusal> for OperatorError {
+    fn from(refusal: Refusal) -> Self {
+        refusal.0
+    }
+}
+
 impl From<InputError> for Refusal {
     fn from(error: InputError) -> Self {
         Self::new(

@@ -34,6 +34,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::model::{ErrorName, OperatorError};
 pub use control::{CallFuture, Control};
+pub use start::start_options;
 
 /// Binds the API's port on 127.0.0.1: the API has no authentication, so no other address may reach it.
 ///

@@ -21,7 +21,15 @@ use crate::model::{ErrorName, input};
 /// `InvalidJson`, `UnknownField`, `MissingField`, `InvalidField`, and the errors of `receive_json`.
 pub(super) async fn read_body<T: DeserializeOwned>(body: Body) -> Result<T, Refusal> {
     let received = body::receive_json(body).await?;
-    let bytes = received.bytes();
+    read_object(received.bytes())
+}
+
+/// Reads a JSON object from the bytes of a body. No bytes are an empty object.
+///
+/// # Errors
+///
+/// `InvalidJson`, `UnknownField`, `MissingField` and `InvalidField`.
+pub(super) fn read_object<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Refusal> {
     let value = if bytes.trim_ascii().is_empty() {
         Value::Object(Map::new())
     } else {

@@ -13,8 +13,9 @@ use utoipa::ToSchema;
 use super::chain::{self, PluginField, RemapField};
 use super::error::Refusal;
 use super::filter::{self, FilterField};
+use super::request::read_object;
 use crate::model::options::{BuildIndexes, ClusterName, OplogRollover, ThrottleOptions};
-use crate::model::{ErrorName, StartOptions};
+use crate::model::{ErrorName, OperatorError, StartOptions};
 
 /// Options of a sync. They cannot change after the sync has begun.
 #[derive(Deserialize, ToSchema)]
@@ -175,6 +176,16 @@ impl<'de> Visitor<'de> for NaturalOrderVisitor {
         }
         Ok(NaturalOrder { requested })
     }
+}
+
+/// The options in the bytes of a body of `POST /start`, for commands that take the body from a file.
+///
+/// # Errors
+///
+/// Every refusal of the body by `POST /start`.
+pub fn start_options(body: &[u8]) -> Result<StartOptions, OperatorError> {
+    let options = read_object::<StartRequest>(body).and_then(StartRequest::into_options);
+    options.map_err(OperatorError::from)
 }
 
 impl StartRequest {
