@@ -10,6 +10,7 @@ pub mod feature;
 pub mod input;
 pub mod key_order;
 pub mod latency;
+pub mod mismatch;
 pub mod namespace;
 pub mod options;
 pub mod plugins;

@@ -11,6 +11,7 @@ mod catalog;
 mod change_stream;
 mod commit;
 mod commit_time;
+mod comparison;
 mod context;
 mod copy;
 mod error;

@@ -1,0 +1,250 @@
+//! The merge of a range of two clusters, whose documents come in batches in the order of their `_id`s.
+//!
+//! Memory: one batch of each side. The order is the server's under the simple collation
+//! ([`crate::model::key_order`]); a collection with another collation needs another comparison.
+
+use std::{cmp::Ordering, ops::Range};
+
+use crate::model::{
+    key_order,
+    raw::{Malformed, find, range_in},
+};
+
+/// One of the two clusters.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Side {
+    Source,
+    Destination,
+}
+
+/// A document, or two documents with an equal `_id`. The bytes of equal `_id`s can differ, as those of `5` and `5.0`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Pairing<'a> {
+    /// Both clusters have this document, byte for byte.
+    Equal(&'a [u8]),
+    /// Both clusters have a document with this `_id`, with other bytes: the source's, and the destination's.
+    Different(&'a [u8], &'a [u8]),
+    /// Only the source has the document.
+    OnlySource(&'a [u8]),
+    /// Only the destination has the document.
+    OnlyDestination(&'a [u8]),
+}
+
+/// The merge of a range. It is fed with batches, and gives the pairings that are certain.
+#[derive(Debug, Default)]
+pub(crate) struct RangeMerge {
+    source: SortedDocuments,
+    destination: SortedDocuments,
+}
+
+/// The documents of one side that have no pairing yet.
+#[derive(Debug, Default)]
+struct SortedDocuments {
+    bytes: Vec<u8>,
+    places: Vec<DocumentPlace>,
+    /// Position in `places`.
+    next: usize,
+    has_ended: bool,
+}
+
+#[derive(Clone, Debug)]
+struct DocumentPlace {
+    document: Range<usize>,
+    id_kind: u8,
+    id: Range<usize>,
+}
+
+impl RangeMerge {
+    /// Adds documents of one side, in order, after those that were added before.
+    ///
+    /// # Errors
+    /// `Malformed` for a document without an `_id`.
+    pub(crate) fn push<'a>(
+        &mut self,
+        side: Side,
+        documents: impl IntoIterator<Item = &'a [u8]>,
+    ) -> Result<(), Malformed> {
+        let documents = documents.into_iter();
+        let to = self.side(side);
+        to.forget_paired();
+        for document in documents {
+            to.push(document)?;
+        }
+        Ok(())
+    }
+
+    /// Notes that one side has no more documents.
+    pub(crate) fn end(&mut self, side: Side) {
+        self.side(side).has_ended = true;
+    }
+
+    /// The side whose next batch the merge needs; `None` at the end of both sides.
+    pub(crate) fn wants(&self) -> Option<Side> {
+        let needs = |side: &SortedDocuments| side.head().is_none() && !side.has_ended;
+        if needs(&self.source) {
+            Some(Side::Source)
+        } else if needs(&self.destination) {
+            Some(Side::Destination)
+        } else {
+            None
+        }
+    }
+
+    /// The next pairing; `None` where a side needs its next batch ([`Self::wants`]), and at the end.
+    ///
+    /// # Errors
+    /// `Malformed` for an `_id` that no server stores.
+    pub(crate) fn next(&mut self) -> Result<Option<Pairing<'_>>, Malformed> {
+        if self.wants().is_some() {
+            return Ok(None);
+        }
+        let order = match (self.source.head(), self.destination.head()) {
+            (None, None) => return Ok(None),
+            (Some(_), None) => Ordering::Less,
+            (None, Some(_)) => Ordering::Greater,
+            (Some(one), Some(other)) => {
+                let (one, other) = (self.source.id(one), self.destination.id(other));
+                match one == other {
+                    true => Ordering::Equal,
+                    false => key_order::compare(one, other).ok_or(Malformed)?,
+                }
+            }
+        };
+        Ok(Some(match order {
+            Ordering::Less => Pairing::OnlySource(self.source.take()),
+            Ordering::Greater => Pairing::OnlyDestination(self.destination.take()),
+            Ordering::Equal => {
+                let (one, other) = (self.source.take(), self.destination.take());
+                if one == other {
+                    Pairing::Equal(one)
+                } else {
+                    Pairing::Different(one, other)
+                }
+            }
+        }))
+    }
+
+    fn side(&mut self, side: Side) -> &mut SortedDocuments {
+        match side {
+            Side::Source => &mut self.source,
+            Side::Destination => &mut self.destination,
+        }
+    }
+}
+
+impl SortedDocuments {
+    fn push(&mut self, document: &[u8]) -> Result<(), Malformed> {
+        let id = find(document, "_id")?.ok_or(Malformed)?;
+        let at = self.bytes.len();
+        let within = range_in(document, id.value);
+        self.places.push(DocumentPlace {
+            document: at..at + document.len(),
+            id_kind: id.kind,
+            id: at + within.start..at + within.end,
+        });
+        self.bytes.extend_from_slice(document);
+        Ok(())
+    }
+
+    /// Gives the memory of documents with a pairing back.
+    fn forget_paired(&mut self) {
+        let left = self.places.get(self.next).map(|place| place.document.start);
+        let from = left.unwrap_or(self.bytes.len());
+        self.bytes.drain(..from);
+        self.places.drain(..self.next);
+        self.next = 0;
+        for place in &mut self.places {
+            for range in [&mut place.document, &mut place.id] {
+                *range = range.start - from..range.end - from;
+            }
+        }
+    }
+
+    fn head(&self) -> Option<&DocumentPlace> {
+        self.places.get(self.next)
+    }
+
+    fn id(&self, place: &DocumentPlace) -> key_order::RawKey<'_> {
+        let id = self.bytes.get(place.id.clone());
+        (place.id_kind, id.unwrap_or_default())
+    }
+
+    /// The next document, which has its pairing now.
+    fn take(&mut self) -> &[u8] {
+        let place = self.places.get(self.next);
+        let document = place.and_then(|place| self.bytes.get(place.document.clone()));
+        self.next += 1;
+        document.unwrap_or_default()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use bson::{Bson, doc};
+
+    use super::*;
+
+    fn document(id: impl Into<Bson>, value: i32) -> Vec<u8> {
+        doc! { "_id": id, "v": value }.to_vec().unwrap()
+    }
+
+    /// The pairings of two sides that arrive in batches of these sizes, as "=", "!", "<" and ">".
+    fn merged(source: &[Vec<u8>], destination: &[Vec<u8>], sizes: (usize, usize)) -> String {
+        let mut merge = RangeMerge::default();
+        let (mut ours, mut theirs) = (source.chunks(sizes.0), destination.chunks(sizes.1));
+        let mut found = String::new();
+        loop {
+            while let Some(pairing) = merge.next().unwrap() {
+                found.push(match pairing {
+                    Pairing::Equal(_) => '=',
+                    Pairing::Different(..) => '!',
+                    Pairing::OnlySource(_) => '<',
+                    Pairing::OnlyDestination(_) => '>',
+                });
+            }
+            let Some(side) = merge.wants() else {
+                return found;
+            };
+            let batch = match side {
+                Side::Source => ours.next(),
+                Side::Destination => theirs.next(),
+            };
+            match batch {
+                Some(batch) => merge.push(side, batch.iter().map(Vec::as_slice)).unwrap(),
+                None => merge.end(side),
+            }
+        }
+    }
+
+    #[test]
+    fn pairings_do_not_depend_on_batches() {
+        let source = [
+            document(1, 1),
+            document(2, 1),
+            document(4, 1),
+            document("a", 1),
+        ];
+        let destination = [
+            document(1, 1),
+            document(2, 2),
+            document(3, 1),
+            document(4.0, 1),
+        ];
+        for sizes in [(1, 1), (1, 3), (3, 1), (9, 9)] {
+            assert_eq!(merged(&source, &destination, sizes), "=!>!<");
+        }
+        assert_eq!(merged(&source, &[], (2, 2)), "<<<<");
+        assert_eq!(merged(&[], &destination, (2, 2)), ">>>>");
+        assert_eq!(merged(&[], &[], (1, 1)), "");
+    }
+
+    #[test]
+    fn a_document_without_an_id_is_refused() {
+        let mut merge = RangeMerge::default();
+        let nameless = doc! { "a": 1 }.to_vec().unwrap();
+        assert_eq!(
+            merge.push(Side::Source, [nameless.as_slice()]),
+            Err(Malformed)
+        );
+    }
+}

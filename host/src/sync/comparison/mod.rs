@@ -1,0 +1,10 @@
+//! Comparisons of two clusters, shared by the verifier of a sync and by `tidegate verify`: documents in the order of
+//! their `_id`s, the path at which two documents differ, and the forms of collections. Nothing here reads a cluster.
+
+mod catalog;
+mod difference;
+mod merge;
+
+pub(crate) use catalog::{CollectionForm, Strictness, compare_forms};
+pub(crate) use difference::first_difference;
+pub(crate) use merge::{Pairing, RangeMerge, Side};
