@@ -20,6 +20,7 @@ pub fn newest_release_of(version: i32) -> Option<&'static str> {
         1 => Some("0.1.1"),
         2 => Some("0.2.0"),
         3 => Some("0.3.2"),
+        4 => Some("0.4.0"),
         _ => None,
     }
 }

@@ -1,4 +1,4 @@
-//! Shapes of the metadata's documents, in version 4. Each document also has `term`, the term of the lease in
+//! Shapes of the metadata's documents, in version 5. Each document also has `term`, the term of the lease in
 //! which it was written. The store adds it.
 //!
 //! Rules: new fields are optional, names are never reused, unknown fields are ignored.

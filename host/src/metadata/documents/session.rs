@@ -13,7 +13,7 @@ use crate::model::{ClusterTime, StartOptions, State};
 ///   write, partitions that may be incomplete, intents of DDL
 /// - 4: tidegate 0.4.0: a stream beside the copy: the times of partitions, parked keys, comparisons,
 ///   resyncs
-pub const METADATA_VERSION: i32 = 4;
+pub const METADATA_VERSION: i32 = 5;
 
 /// Phase of a sync. Phases only go forward.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]

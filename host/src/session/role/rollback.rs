@@ -33,7 +33,7 @@ pub async fn rollback(settings: Settings) -> Result<Rollback, OperatorError> {
     persisted.refuse_unknown(&context.identities)?;
     let from = persisted.header.metadata_version;
     let to = from - 1;
-    if from != METADATA_VERSION || to < 1 {
+    if from > METADATA_VERSION || to < 1 {
         return Err(no_way_back(from));
     }
     let claim = context.claim();

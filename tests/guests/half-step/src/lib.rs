@@ -28,7 +28,7 @@ impl Plugin for HalfStep {
 
 impl Migrate for HalfStep {
     const STEP: Step = Step {
-        from: 3,
+        from: 4,
         reversible: false,
         collections: &["session", "namespaces", "copyPartitions", "streamPosition"],
     };

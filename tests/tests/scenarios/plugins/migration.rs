@@ -93,6 +93,7 @@ async fn f07_a_step_back_is_refused_while_a_key_is_parked() -> Result<()> {
         "views are exported: {exported}"
     );
 
+    roll_back(&rig, &binary)?;
     let before = (without_lease(&rig).await?, shapes(&rig).await?);
     let Err(refusal) = roll_back(&rig, &binary) else {
         bail!("taken back with a parked key");
