@@ -1,5 +1,5 @@
 //! `tidegate`: reads its configuration, opens the session and serves its API; or runs a command without a host:
-//! `tidegate featureset`, `tidegate metadata`, or `tidegate plugin`, which has exit codes of its own.
+//! `tidegate featureset`, `tidegate metadata`, `tidegate plan`, or `tidegate plugin`, which has exit codes of its own.
 //!
 //! Exit codes: 0 success or stopped on request, 1 a bug, 2 the command line or the machine, 3 the clusters or the sync.
 
@@ -12,7 +12,7 @@ use std::sync::Arc;
 use anyhow::Context;
 use signals::Signals;
 use tidegate::cli::CommandStatus;
-use tidegate::config::{self, Config, MetadataCommand, Request};
+use tidegate::config::{self, Config, MetadataCommand, PlanCommand, Request};
 use tidegate::model::{ErrorName, OperatorError};
 use tidegate::observe::{self, Log, field};
 use tidegate::session::{SessionHandle, Settings};
@@ -33,6 +33,11 @@ fn main() -> ExitCode {
         Ok(Request::Run(config)) => run(config),
         Ok(Request::Plugin(arguments)) => return cli::plugin::run(arguments),
         Ok(Request::Metadata(command, config)) => match metadata(command, config) {
+            Ok(CommandStatus::Success) => Ok(()),
+            Ok(CommandStatus::Failure) => return ExitCode::from(1),
+            Err(error) => Err(error),
+        },
+        Ok(Request::Plan(command, config)) => match plan(command, config) {
             Ok(CommandStatus::Success) => Ok(()),
             Ok(CommandStatus::Failure) => return ExitCode::from(1),
             Err(error) => Err(error),
@@ -90,6 +95,12 @@ async fn run(config: Config) -> anyhow::Result<()> {
 #[tokio::main]
 async fn metadata(command: MetadataCommand, config: Config) -> anyhow::Result<CommandStatus> {
     cli::metadata(command, settings(config)).await
+}
+
+#[tokio::main]
+async fn plan(command: PlanCommand, config: Config) -> anyhow::Result<CommandStatus> {
+    let options = api::start_options(&command.start);
+    cli::plan(options, command.json, settings(config)).await
 }
 
 fn settings(config: Config) -> Settings {

@@ -1,7 +1,8 @@
 //! The command line: a host to run, a tool, or a text to print.
 
 use std::ffi::OsString;
-use std::path::PathBuf;
+use std::fs;
+use std::path::{Path, PathBuf};
 
 use clap::Parser;
 use clap::error::ErrorKind;
@@ -26,6 +27,15 @@ pub struct MetadataCommand {
     pub json: bool,
 }
 
+/// `tidegate plan`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PlanCommand {
+    /// The body of `POST /start`, from the file of `--start`.
+    pub start: Vec<u8>,
+    /// Print JSON.
+    pub json: bool,
+}
+
 /// Request of a command line.
 #[derive(Debug)]
 pub enum Request {
@@ -35,6 +45,8 @@ pub enum Request {
     Plugin(Vec<OsString>),
     /// Show, check, export or roll back the metadata of a sync.
     Metadata(MetadataCommand, Config),
+    /// Show what a start would do.
+    Plan(PlanCommand, Config),
     /// Show or compare feature sets.
     FeatureSet(FeatureSetCommand),
     /// Print this text and exit.
@@ -78,6 +90,15 @@ pub fn load(args: impl IntoIterator<Item = OsString>) -> Result<Request, Operato
         }
         Some(Tools::Plugin { arguments }) => Ok(Request::Plugin(arguments)),
         Some(Tools::FeatureSet(tool)) => feature_set_command(tool).map(Request::FeatureSet),
+        Some(Tools::Plan {
+            start,
+            json,
+            config,
+            options,
+        }) => {
+            let config = file::config(*options, config.as_deref())?;
+            Ok(Request::Plan(plan_command(&start, json)?, config))
+        }
         Some(Tools::Metadata {
             task,
             out,
@@ -95,6 +116,16 @@ pub fn load(args: impl IntoIterator<Item = OsString>) -> Result<Request, Operato
             ))
         }
     }
+}
+
+fn plan_command(start: &Path, json: bool) -> Result<PlanCommand, OperatorError> {
+    let start = fs::read(start).map_err(|error| {
+        invalid(format!(
+            "The file {} of --start cannot be read: {error}.",
+            start.display()
+        ))
+    })?;
+    Ok(PlanCommand { start, json })
 }
 
 fn feature_set_command(tool: FeatureSetTool) -> Result<FeatureSetCommand, OperatorError> {

@@ -11,7 +11,7 @@ mod host;
 mod options;
 mod refusals;
 
-pub use command::{FeatureSetCommand, MetadataCommand, Request, load};
+pub use command::{FeatureSetCommand, MetadataCommand, PlanCommand, Request, load};
 pub use connection_string::{ConnectionString, is_secret_option, mask_text};
 pub use host::Config;
 pub use options::MetadataTask;

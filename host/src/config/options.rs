@@ -62,6 +62,25 @@ pub(super) enum Tools {
         #[command(flatten)]
         options: Box<Options>,
     },
+    /// Show what a start would do, without a change on either cluster: namespaces, sizes, time, privileges, and each reason
+    /// against it. Exit code 0: it could start, 1: refused. Since v0.5.0.
+    #[command(rename_all = "camelCase")]
+    Plan {
+        /// File with the body of `POST /api/v1/start`.
+        #[arg(long, value_name = "FILE")]
+        start: PathBuf,
+
+        /// Print JSON.
+        #[arg(long)]
+        json: bool,
+
+        /// Configuration file (YAML, with these same names).
+        #[arg(long, value_name = "FILE", env = "TIDEGATE_CONFIG")]
+        config: Option<PathBuf>,
+
+        #[command(flatten)]
+        options: Box<Options>,
+    },
     /// Show the components of a release, and its changes to a running sync. Since v0.2.0.
     #[command(name = "featureset", subcommand)]
     #[command(disable_help_subcommand = true, arg_required_else_help = false)]

@@ -19,6 +19,7 @@ mod lease;
 mod pin_info;
 mod progress;
 mod quarantine;
+mod rehearsal;
 mod role;
 mod start;
 
@@ -40,6 +41,7 @@ use components::swap;
 use context::HostContext;
 pub use context::Settings;
 pub use handle::SessionHandle;
+pub use rehearsal::{Rehearsal, rehearse};
 pub use role::{Rollback, rollback};
 use role::{
     host::{Host, Role},

@@ -40,7 +40,7 @@ pub use index_build::show as show_indexes;
 pub use legacy_hosts::lock_out_legacy_hosts;
 pub use migrate::migrate;
 pub use partitions::places;
-pub use plan::{Plan, begin, plan};
+pub use plan::{NamespacePlan, NamespaceSurvey, Plan, begin, plan, survey};
 pub use record::Record;
 pub use status::{Activity, Status};
 pub use work::{Work, WorkEnd, run};

@@ -1,18 +1,23 @@
-//! The start of a sync: the catalog is read, and persisted with the session.
+//! The start of a sync: the catalog is read, and persisted with the session. A rehearsal reads it alone.
 
 use std::sync::Arc;
 
+use futures::{StreamExt, TryStreamExt, stream};
+
 use super::{
     Error,
-    catalog::{self, names::DestinationNames, scope::Scope},
+    catalog::{self, CatalogEntry, names::DestinationNames, options, scope::Scope},
     context::SOURCE,
 };
 use crate::{
-    metadata::{self, SessionDocument},
-    model::ClusterTime,
-    mongo::{self, Cluster, listing},
+    metadata::{self, NamespaceKind, SessionDocument},
+    model::{ClusterTime, Namespace, OperatorError},
+    mongo::{self, Client, Cluster, listing},
     plugin::Router,
 };
+
+/// Collection sizes that are requested in parallel.
+const READERS: usize = 16;
 
 /// The catalog of a start, to be persisted before the work begins.
 pub struct Plan {
@@ -37,10 +42,7 @@ pub async fn plan(source: &Cluster, router: Arc<Router>) -> Result<Plan, Error> 
     let source = source.client.with_name(SOURCE);
     let scope = Scope::new(router);
     let catalog = catalog::capture(&source, &scope).await?;
-    let names = catalog.entries.iter();
-    names
-        .map(|entry| (&entry.source, &entry.destination))
-        .try_fold(DestinationNames::default(), DestinationNames::take)?;
+    refuse_collision(&catalog.entries)?;
     let mut total_bytes = 0;
     for entry in catalog.entries.iter().filter(|entry| entry.uuid.is_some()) {
         total_bytes += listing::collection_size(&source, &entry.source)
@@ -50,6 +52,80 @@ pub async fn plan(source: &Cluster, router: Arc<Router>) -> Result<Plan, Error> 
     Ok(Plan {
         catalog,
         total_bytes,
+    })
+}
+
+fn refuse_collision(entries: &[CatalogEntry]) -> Result<(), OperatorError> {
+    entries
+        .iter()
+        .map(|entry| (&entry.source, &entry.destination))
+        .try_fold(DestinationNames::default(), DestinationNames::take)
+        .map(drop)
+}
+
+/// A namespace in scope.
+#[derive(Clone, Debug)]
+pub struct NamespacePlan {
+    /// Name on the source.
+    pub source: Namespace,
+    /// Name on the destination.
+    pub destination: Namespace,
+    /// Collection or view.
+    pub kind: NamespaceKind,
+    /// Whether it is a capped collection, which one worker copies in natural order.
+    pub capped: bool,
+    /// Its size on the source, before document filters; zero for a view.
+    pub size: listing::CollectionSize,
+    /// Names of the indexes, without the index on `_id`.
+    pub indexes: Vec<String>,
+}
+
+/// The namespaces of a start that does not follow.
+#[derive(Default)]
+pub struct NamespaceSurvey {
+    /// Namespaces in scope, sorted by source namespace.
+    pub namespaces: Vec<NamespacePlan>,
+    /// Namespaces that are not in scope.
+    pub left_out: Vec<Namespace>,
+    /// Every reason against a start that the catalog holds.
+    pub refusals: Vec<OperatorError>,
+}
+
+/// Reads the namespaces of the source as [`plan`] does, once, and goes on after a refusal. Changes nothing.
+///
+/// # Errors
+/// Failures of the source.
+pub async fn survey(source: &Cluster, router: Arc<Router>) -> Result<NamespaceSurvey, Error> {
+    let source = source.client.with_name(SOURCE);
+    let catalog = catalog::survey(&source, &Scope::new(router)).await?;
+    let mut refusals = catalog.refusals;
+    refusals.extend(refuse_collision(&catalog.entries).err());
+    let planned = stream::iter(catalog.entries).map(|entry| namespace_plan(&source, entry));
+    Ok(NamespaceSurvey {
+        namespaces: planned.buffered(READERS).try_collect().await?,
+        left_out: catalog.left_out,
+        refusals,
+    })
+}
+
+async fn namespace_plan(
+    source: &Client,
+    entry: CatalogEntry,
+) -> Result<NamespacePlan, mongo::Error> {
+    let size = match entry.kind {
+        NamespaceKind::View => listing::CollectionSize::default(),
+        NamespaceKind::Collection => listing::collection_size(source, &entry.source).await?,
+    };
+    let names = entry.indexes.iter();
+    Ok(NamespacePlan {
+        kind: entry.kind,
+        capped: options::is_capped(&entry.options),
+        size,
+        indexes: names
+            .filter_map(|index| index.get_str("name").ok().map(str::to_owned))
+            .collect(),
+        source: entry.source,
+        destination: entry.destination,
     })
 }
 

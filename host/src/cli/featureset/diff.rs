@@ -6,8 +6,8 @@ use serde_json::{Value, json};
 
 use crate::plugin::{Adoption, ComponentInfo, FeatureSet, adoption};
 
+use super::super::table::table;
 use super::name_of;
-use super::table::table;
 
 /// A component name, with its builds in both feature sets.
 struct Row<'a> {

@@ -3,7 +3,6 @@
 
 mod diff;
 mod show;
-mod table;
 
 use std::path::Path;
 

@@ -4,8 +4,8 @@ use serde_json::json;
 
 use crate::plugin::FeatureSet;
 
+use super::super::table::table;
 use super::name_of;
-use super::table::table;
 
 pub(super) fn text(set: &FeatureSet) -> String {
     let mut rows =

@@ -23,6 +23,8 @@ pub struct CollectionSize {
     pub documents: u64,
     /// `size` of `$collStats`: BSON bytes of all documents, without compression and indexes.
     pub bytes: u64,
+    /// `totalIndexSize` of `$collStats`: bytes of all indexes on disk, the index on `_id` included.
+    pub index_bytes: u64,
 }
 
 impl CollectionSize {
@@ -237,6 +239,7 @@ pub async fn collection_size(
     Ok(CollectionSize {
         documents: number("count"),
         bytes: number("size"),
+        index_bytes: number("totalIndexSize"),
     })
 }
 

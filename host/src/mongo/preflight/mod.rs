@@ -11,13 +11,15 @@ use crate::model::{ErrorKind, ErrorName, OperatorError};
 
 mod command;
 mod contents;
+mod grants;
 mod majority;
 mod oplog;
 mod privileges;
 mod topology;
 mod version;
 
-pub use oplog::{oplog_warning, oplog_window_seconds};
+pub use oplog::{COPY_BYTES_PER_SECOND, copy_seconds, oplog_warning, oplog_window_seconds};
+pub use privileges::{PrivilegeGap, privilege_gaps};
 pub use topology::{Identity, identify};
 
 /// Result of [`check`] for two clusters that it accepts.
@@ -32,11 +34,77 @@ pub struct Preflight {
     pub warnings: Vec<String>,
 }
 
+/// Result of [`survey`]: all refusals in the order of the checks, and the warnings.
+#[derive(Clone, Debug, Default)]
+pub struct Survey {
+    /// Each failed check, with a remedy.
+    pub refusals: Vec<OperatorError>,
+    /// The identities of source and destination; `None` if a check that the others stand on has failed.
+    pub identities: Option<(Identity, Identity)>,
+    /// Warnings for the operator.
+    pub warnings: Vec<String>,
+}
+
 /// Checks whether two clusters can be synced faithfully, and by these users.
 ///
 /// # Errors
 /// The refusal of the first failed check, with a remedy. See docs/preflight.md.
 pub async fn check(source: &Cluster, destination: &Cluster) -> Result<Preflight, OperatorError> {
+    run(source, destination, &mut Refusals::Fatal).await
+}
+
+/// The checks of [`check`], continued after a refusal wherever a check does not stand on a failed check.
+///
+/// # Errors
+/// `ConnectionFailed`, and faults of tidegate: such a check has no result.
+pub async fn survey(source: &Cluster, destination: &Cluster) -> Result<Survey, OperatorError> {
+    let mut refusals = Refusals::Collected(Vec::new());
+    let preflight = run(source, destination, &mut refusals).await;
+    let preflight = refusals.note(preflight)?;
+    let Refusals::Collected(refusals) = refusals else {
+        return Ok(Survey::default());
+    };
+    Ok(match preflight {
+        None => Survey {
+            refusals,
+            ..Survey::default()
+        },
+        Some(preflight) => Survey {
+            refusals,
+            identities: Some((preflight.source, preflight.destination)),
+            warnings: preflight.warnings,
+        },
+    })
+}
+
+/// The treatment of a refusal.
+enum Refusals {
+    /// It ends the checks.
+    Fatal,
+    /// It is kept, and the next check follows.
+    Collected(Vec<OperatorError>),
+}
+
+impl Refusals {
+    /// The value of a check; `None` for a refusal that is kept.
+    fn note<T>(&mut self, checked: Result<T, OperatorError>) -> Result<Option<T>, OperatorError> {
+        match (checked, self) {
+            (Ok(value), _) => Ok(Some(value)),
+            (Err(refusal), Self::Collected(refusals)) if refusal.kind() == ErrorKind::Operator => {
+                refusals.push(refusal);
+                Ok(None)
+            }
+            (Err(error), _) => Err(error),
+        }
+    }
+}
+
+/// Runs all checks. The checks up to the identities end with the first refusal, since later checks stand on them.
+async fn run(
+    source: &Cluster,
+    destination: &Cluster,
+    refusals: &mut Refusals,
+) -> Result<Preflight, OperatorError> {
     topology::require_replica_set(source).await?;
     topology::require_replica_set(destination).await?;
     privileges::require(source, destination).await?;
@@ -44,18 +112,18 @@ pub async fn check(source: &Cluster, destination: &Cluster) -> Result<Preflight,
     let source_identity = identify(source).await?;
     let destination_identity = identify(destination).await?;
     refuse_same_cluster(&source_identity, &destination_identity)?;
-    version::require_supported(
+    let versions = version::require_supported(
         (source, source_identity.version),
         (destination, destination_identity.version),
-    )
-    .await?;
-    require_storage(source).await?;
-    require_storage(destination).await?;
-    require_table_scans(source).await?;
-    require_table_scans(destination).await?;
-    contents::require_empty(destination).await?;
-    majority::require(source).await?;
-    majority::require(destination).await?;
+    );
+    refusals.note(versions.await)?;
+    refusals.note(require_storage(source).await)?;
+    refusals.note(require_storage(destination).await)?;
+    refusals.note(require_table_scans(source).await)?;
+    refusals.note(require_table_scans(destination).await)?;
+    refusals.note(contents::require_empty(destination).await)?;
+    refusals.note(majority::require(source).await)?;
+    refusals.note(majority::require(destination).await)?;
 
     let mut warnings = oplog::warnings(source).await;
     warnings.extend(contents::stored_functions_warning(source).await?);

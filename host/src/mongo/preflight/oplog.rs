@@ -15,7 +15,7 @@ use super::{
 };
 
 /// A cautious estimate of the copy's speed, in bytes a second.
-const COPY_BYTES_PER_SECOND: u64 = 20_000_000;
+pub const COPY_BYTES_PER_SECOND: u64 = 20_000_000;
 const SECONDS_PER_HOUR: f64 = 3600.0;
 
 /// Seconds of history in the source's oplog once it is full, at its present rate. `None` if it cannot be
@@ -32,9 +32,14 @@ pub async fn oplog_window_seconds(source: &Cluster) -> Option<u64> {
     Some(window.max(retention_seconds(source).await))
 }
 
+/// The estimated time of a copy, in seconds, at [`COPY_BYTES_PER_SECOND`].
+pub fn copy_seconds(data_bytes: u64) -> u64 {
+    data_bytes.div_ceil(COPY_BYTES_PER_SECOND)
+}
+
 /// A warning if the copy of `data_bytes` may take longer than the oplog's window.
 pub fn oplog_warning(window_seconds: u64, data_bytes: u64) -> Option<String> {
-    let copy_seconds = data_bytes.div_ceil(COPY_BYTES_PER_SECOND);
+    let copy_seconds = copy_seconds(data_bytes);
     (window_seconds < copy_seconds).then(|| {
         format!(
             "The source's oplog holds about {} of changes, and copying {} GB may take {}: raise the \

@@ -3,8 +3,6 @@
 //! The roles of `docs/preflight.md` hold the privileges of these tables, and `appendOplogNote`, which is
 //! optional. `tests/tests/secured.rs` runs a whole sync with users that have no other privileges.
 
-use std::fmt;
-
 use bson::{Document, doc};
 use serde::Deserialize;
 
@@ -13,20 +11,12 @@ use super::super::{
     cluster::{admin, cluster_refusal},
     errors::authentication_required,
 };
-use super::command::{ask, unexpected};
+use super::{
+    command::{ask, unexpected},
+    grants::{Grant, Requirement, Resource, lacking, missing},
+};
+use crate::model::options::ClusterName;
 use crate::model::{ErrorName, OperatorError};
-
-/// A resource, in the form of a role's `privileges`. An empty name means any.
-#[derive(Clone, Copy)]
-enum Resource {
-    Cluster,
-    Collections {
-        db: &'static str,
-        collection: &'static str,
-    },
-}
-
-type Requirement = (Resource, &'static [&'static str]);
 
 const ALL_COLLECTIONS: Resource = Resource::Collections {
     db: "",
@@ -90,6 +80,28 @@ const DESTINATION: [Requirement; 2] = [
 /// Optional on the source: reads the oplog's window.
 const OPLOG_WINDOW: Requirement = (OPLOG, &["find", "collStats"]);
 
+/// Privileges of the source that a sync can do without, each with the consequence of its absence.
+const OPTIONAL_ON_SOURCE: [(Requirement, &str); 2] = [
+    (OPLOG_WINDOW, "the window of the source's oplog is unknown"),
+    (
+        (Resource::Cluster, &["appendOplogNote"]),
+        "a commit on an idle source takes up to ten seconds longer",
+    ),
+];
+
+/// Privileges on one resource that a user lacks.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PrivilegeGap {
+    /// Connection of the user.
+    pub cluster: ClusterName,
+    /// The resource, in the form of a role's `privileges`.
+    pub resource: String,
+    /// The actions that are not granted.
+    pub actions: Vec<&'static str>,
+    /// The consequence for a sync; `None` for privileges without which no sync starts.
+    pub consequence: Option<&'static str>,
+}
+
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct AuthInfo {
@@ -101,12 +113,6 @@ struct AuthInfo {
 struct User {
     user: String,
     db: String,
-}
-
-#[derive(Deserialize)]
-struct Grant {
-    resource: Document,
-    actions: Vec<String>,
 }
 
 /// Requires the privileges of a sync from both users. The refusal names all missing privileges of both
@@ -121,6 +127,46 @@ pub(super) async fn require(source: &Cluster, destination: &Cluster) -> Result<(
 /// Requires the privileges that both sides need.
 pub(super) async fn require_any_side(cluster: &Cluster) -> Result<(), OperatorError> {
     refuse([fault(cluster, &[ANY_SIDE]).await?])
+}
+
+/// The privileges that the two users lack, required and optional. Empty without access control.
+///
+/// # Errors
+/// `AuthenticationFailed` and `ConnectionFailed`.
+pub async fn privilege_gaps(
+    source: &Cluster,
+    destination: &Cluster,
+) -> Result<Vec<PrivilegeGap>, OperatorError> {
+    let required = |requirements: &[Requirement]| {
+        let requirements = requirements.iter();
+        requirements
+            .map(|requirement| (*requirement, None))
+            .collect::<Vec<_>>()
+    };
+    let optional =
+        OPTIONAL_ON_SOURCE.map(|(requirement, consequence)| (requirement, Some(consequence)));
+    let mut on_source = required(&SOURCE);
+    on_source.extend(optional);
+    let mut gaps = Vec::new();
+    for (cluster, requirements) in [(source, on_source), (destination, required(&DESTINATION))] {
+        let Some(auth) = auth_info(cluster).await? else {
+            continue;
+        };
+        gaps.extend(
+            requirements
+                .iter()
+                .filter_map(|(requirement, consequence)| {
+                    let actions = lacking(requirement, &auth.authenticated_user_privileges);
+                    (!actions.is_empty()).then(|| PrivilegeGap {
+                        cluster: cluster.name,
+                        resource: requirement.0.to_string(),
+                        actions,
+                        consequence: *consequence,
+                    })
+                }),
+        );
+    }
+    Ok(gaps)
 }
 
 fn refuse<const N: usize>(faults: [Option<String>; N]) -> Result<(), OperatorError> {
@@ -203,152 +249,9 @@ fn has_access_control(options: &Document) -> bool {
     is_on && !security.get_bool("transitionToAuth").unwrap_or(false)
 }
 
-fn missing(required: &[Requirement], grants: &[Grant]) -> Vec<String> {
-    required
-        .iter()
-        .filter_map(|(resource, actions)| {
-            let lacking: Vec<&str> = actions
-                .iter()
-                .copied()
-                .filter(|action| !grants.iter().any(|grant| grant.allows(action, *resource)))
-                .collect();
-            (!lacking.is_empty()).then(|| format!("{} on {resource}", lacking.join(", ")))
-        })
-        .collect()
-}
-
-impl Grant {
-    fn allows(&self, action: &str, resource: Resource) -> bool {
-        resource.is_within(&self.resource)
-            && self
-                .actions
-                .iter()
-                .any(|granted| granted == action || granted == "anyAction")
-    }
-}
-
-impl Resource {
-    /// The server's rule (manual, "Resource Document"): an empty collection name covers all collections of a
-    /// database except `system.` collections, and an empty database name all databases except `local` and
-    /// `config`.
-    fn is_within(self, granted: &Document) -> bool {
-        if granted.get_bool("anyResource").unwrap_or(false) {
-            return true;
-        }
-        match self {
-            Self::Cluster => granted.get_bool("cluster").unwrap_or(false),
-            Self::Collections { db, collection } => {
-                let (Ok(granted_db), Ok(granted_collection)) =
-                    (granted.get_str("db"), granted.get_str("collection"))
-                else {
-                    return false;
-                };
-                let by_name =
-                    granted_collection == collection && (granted_db == db || granted_db.is_empty());
-                let by_database = granted_collection.is_empty()
-                    && granted_db == db
-                    && !collection.starts_with("system.");
-                by_name || by_database
-            }
-        }
-    }
-}
-
-impl fmt::Display for Resource {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Cluster => f.write_str("{cluster: true}"),
-            Self::Collections { db, collection } => {
-                write!(f, "{{db: \"{db}\", collection: \"{collection}\"}}")
-            }
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn grant(resource: Document, actions: &[&str]) -> Grant {
-        Grant {
-            resource,
-            actions: actions.iter().map(|&action| action.to_owned()).collect(),
-        }
-    }
-
-    #[test]
-    fn a_resource_is_within_what_the_server_says() {
-        let functions = Resource::Collections {
-            db: "",
-            collection: "system.js",
-        };
-        for (resource, granted, within) in [
-            (Resource::Cluster, doc! { "cluster": true }, true),
-            (
-                Resource::Cluster,
-                doc! { "db": "", "collection": "" },
-                false,
-            ),
-            (ALL_COLLECTIONS, doc! { "anyResource": true }, true),
-            (ALL_COLLECTIONS, doc! { "db": "", "collection": "" }, true),
-            (
-                ALL_COLLECTIONS,
-                doc! { "db": "app", "collection": "" },
-                false,
-            ),
-            (
-                ALL_COLLECTIONS,
-                doc! { "db": "", "collection": "system.js" },
-                false,
-            ),
-            (functions, doc! { "db": "", "collection": "" }, false),
-            (
-                functions,
-                doc! { "db": "", "collection": "system.js" },
-                true,
-            ),
-            (OPLOG, doc! { "db": "", "collection": "" }, false),
-            (OPLOG, doc! { "db": "local", "collection": "" }, true),
-            (
-                OPLOG,
-                doc! { "db": "local", "collection": "oplog.rs" },
-                true,
-            ),
-            (OPLOG, doc! { "system_buckets": "" }, false),
-        ] {
-            assert_eq!(
-                resource.is_within(&granted),
-                within,
-                "{resource} in {granted}"
-            );
-        }
-    }
-
-    #[test]
-    fn what_is_missing_is_named_by_resource() {
-        let required: [Requirement; 2] = [
-            (Resource::Cluster, &["serverStatus"]),
-            (ALL_COLLECTIONS, &["find", "insert", "remove"]),
-        ];
-        let granted = [
-            grant(doc! { "db": "", "collection": "" }, &["find"]),
-            grant(doc! { "db": "", "collection": "" }, &["remove", "update"]),
-        ];
-        assert_eq!(
-            missing(&required, &granted),
-            [
-                "serverStatus on {cluster: true}",
-                "insert on {db: \"\", collection: \"\"}"
-            ]
-        );
-        assert!(
-            missing(
-                &required,
-                &[grant(doc! { "anyResource": true }, &["anyAction"])]
-            )
-            .is_empty()
-        );
-    }
 
     #[test]
     fn access_control_is_read_from_the_command_line() {

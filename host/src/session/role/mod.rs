@@ -4,7 +4,7 @@ pub(super) mod connection;
 mod eligibility;
 pub(super) mod host;
 pub(super) mod open;
-mod persisted_sync;
+pub(super) mod persisted_sync;
 mod rollback;
 mod standby;
 mod takeover;

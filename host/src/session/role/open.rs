@@ -82,7 +82,8 @@ async fn identified(
         .await
 }
 
-async fn load_registry(settings: &Settings) -> Result<Registry, OperatorError> {
+/// Loads the components that this host can run.
+pub(crate) async fn load_registry(settings: &Settings) -> Result<Registry, OperatorError> {
     let (directory, secrets) = (settings.feature_set.clone(), settings.secrets_dir.clone());
     let wasi = if settings.refuse_wasi {
         WasiPolicy::Refuse

@@ -9,4 +9,4 @@ pub(super) mod scope;
 mod source;
 pub(super) mod views;
 
-pub(super) use source::{Catalog, CatalogEntry, capture, options_of, refuse_unfaithful};
+pub(super) use source::{Catalog, CatalogEntry, capture, options_of, refuse_unfaithful, survey};

@@ -95,6 +95,45 @@ pub(crate) async fn capture(source: &Client, scope: &Scope) -> Result<Catalog, E
     .into())
 }
 
+/// All namespaces of the source, sorted by decision.
+#[derive(Default)]
+pub(crate) struct CatalogSurvey {
+    /// Namespaces in scope, sorted by source namespace.
+    pub(crate) entries: Vec<CatalogEntry>,
+    /// Namespaces that are not in scope, in the order of the listing. Without `system.` collections.
+    pub(crate) left_out: Vec<Namespace>,
+    /// A refusal for each namespace in scope that cannot be synced.
+    pub(crate) refusals: Vec<OperatorError>,
+}
+
+/// Reads the catalog once, and goes on after a refused namespace.
+pub(crate) async fn survey(client: &Client, scope: &Scope) -> Result<CatalogSurvey, Error> {
+    let mut survey = CatalogSurvey::default();
+    for name in listing::user_databases(client).await? {
+        let database = client.database(&name);
+        let mut found = Vec::new();
+        for listed in &listing::collections(&database).await? {
+            match entry(&name, listed, scope) {
+                Ok(Some(entry)) => found.push(entry),
+                Ok(None) => survey.left_out.extend(
+                    listed
+                        .get_str("name")
+                        .map(|collection| Namespace::new(name.as_str(), collection))
+                        .ok()
+                        .filter(|namespace| !namespace.is_internal()),
+                ),
+                Err(Error::Operator(refusal)) => survey.refusals.push(refusal),
+                Err(error) => return Err(error),
+            }
+        }
+        survey
+            .entries
+            .extend(all_with_indexes(&database, found).await?);
+    }
+    survey.entries.sort_by(|a, b| a.source.cmp(&b.source));
+    Ok(survey)
+}
+
 /// Reads everything in scope once.
 pub(crate) async fn read(client: &Client, scope: &Scope) -> Result<Vec<CatalogEntry>, Error> {
     let mut entries = Vec::new();
@@ -105,16 +144,21 @@ pub(crate) async fn read(client: &Client, scope: &Scope) -> Result<Vec<CatalogEn
             .iter()
             .filter_map(|listed| entry(&name, listed, scope).transpose())
             .collect::<Result<Vec<_>, _>>()?;
-        let with_indexes = stream::iter(found).map(|entry| with_indexes(&database, entry).boxed());
-        entries.extend(
-            with_indexes
-                .buffered(READERS)
-                .try_collect::<Vec<_>>()
-                .await?,
-        );
+        entries.extend(all_with_indexes(&database, found).await?);
     }
     entries.sort_by(|a, b| a.source.cmp(&b.source));
     Ok(entries)
+}
+
+async fn all_with_indexes(
+    database: &Database,
+    entries: Vec<CatalogEntry>,
+) -> Result<Vec<CatalogEntry>, mongo::Error> {
+    stream::iter(entries)
+        .map(|entry| with_indexes(database, entry).boxed())
+        .buffered(READERS)
+        .try_collect()
+        .await
 }
 
 async fn with_indexes(
