@@ -1,5 +1,6 @@
 //! `tidegate`: reads its configuration, opens the session and serves its API; or runs a command without a host:
-//! `tidegate featureset`, `tidegate metadata`, `tidegate plan`, or `tidegate plugin`, which has exit codes of its own.
+//! `tidegate featureset`, `tidegate metadata`, `tidegate plan`, or `tidegate plugin` and `tidegate verify`, which have exit
+//! codes of their own.
 //!
 //! Exit codes: 0 success or stopped on request, 1 a bug, 2 the command line or the machine, 3 the clusters or the sync.
 
@@ -11,9 +12,10 @@ use std::sync::Arc;
 
 use anyhow::Context;
 use signals::Signals;
-use tidegate::cli::CommandStatus;
-use tidegate::config::{self, Config, MetadataCommand, PlanCommand, Request};
-use tidegate::model::{ErrorName, OperatorError};
+use tidegate::cli::{CommandStatus, Verdict};
+use tidegate::config::{self, Config, MetadataCommand, PlanCommand, Request, VerifyCommand};
+use tidegate::model::options::ClusterName;
+use tidegate::model::{ErrorName, OperatorError, StartOptions};
 use tidegate::observe::{self, Log, field};
 use tidegate::session::{SessionHandle, Settings};
 use tidegate::{api, cli};
@@ -32,6 +34,9 @@ fn main() -> ExitCode {
             .and_then(|text| print(&text)),
         Ok(Request::Run(config)) => run(config),
         Ok(Request::Plugin(arguments)) => return cli::plugin::run(arguments),
+        Ok(Request::Verify(command, start, config)) => {
+            return verify(&command, start.as_deref(), config);
+        }
         Ok(Request::Metadata(command, config)) => match metadata(command, config) {
             Ok(CommandStatus::Success) => Ok(()),
             Ok(CommandStatus::Failure) => return ExitCode::from(1),
@@ -101,6 +106,36 @@ async fn metadata(command: MetadataCommand, config: Config) -> anyhow::Result<Co
 async fn plan(command: PlanCommand, config: Config) -> anyhow::Result<CommandStatus> {
     let options = api::start_options(&command.start);
     cli::plan(options, command.json, settings(config)).await
+}
+
+/// Exit codes: 0 equal, 1 the clusters differ, 2 not verified, for whichever reason.
+fn verify(command: &VerifyCommand, start: Option<&[u8]>, config: Config) -> ExitCode {
+    let start = match start {
+        Some(body) => api::start_options(body),
+        None => Ok(StartOptions::between(
+            ClusterName::Cluster0,
+            ClusterName::Cluster1,
+        )),
+    };
+    let verified = start
+        .map_err(Into::into)
+        .and_then(|start| compare_clusters(command, settings(config), start));
+    match verified {
+        Ok(verdict) => ExitCode::from(verdict.exit_code()),
+        Err(error) => {
+            _ = writeln!(io::stderr(), "tidegate: {error:#}");
+            ExitCode::from(Verdict::NotVerified.exit_code())
+        }
+    }
+}
+
+#[tokio::main]
+async fn compare_clusters(
+    command: &VerifyCommand,
+    settings: Settings,
+    start: StartOptions,
+) -> anyhow::Result<Verdict> {
+    cli::verify(command, &settings, start).await
 }
 
 fn settings(config: Config) -> Settings {

@@ -11,6 +11,7 @@ use super::file;
 use super::host::{Config, existing_directory};
 use super::options::{CommandLine, FeatureSetTool, MetadataTask, Tools};
 use super::refusals::{self, invalid};
+use super::verify::VerifyCommand;
 use crate::model::OperatorError;
 
 /// Name of the built-in feature set, in place of a folder.
@@ -47,6 +48,8 @@ pub enum Request {
     Metadata(MetadataCommand, Config),
     /// Show what a start would do.
     Plan(PlanCommand, Config),
+    /// Compare two clusters that any tool has synced, with the filters and plugins in this body of `POST /start`.
+    Verify(VerifyCommand, Option<Vec<u8>>, Config),
     /// Show or compare feature sets.
     FeatureSet(FeatureSetCommand),
     /// Print this text and exit.
@@ -97,7 +100,19 @@ pub fn load(args: impl IntoIterator<Item = OsString>) -> Result<Request, Operato
             options,
         }) => {
             let config = file::config(*options, config.as_deref())?;
-            Ok(Request::Plan(plan_command(&start, json)?, config))
+            let start = start_body(&start)?;
+            Ok(Request::Plan(PlanCommand { start, json }, config))
+        }
+        Some(Tools::Verify {
+            start,
+            arguments,
+            config,
+            options,
+        }) => {
+            let config = file::config(*options, config.as_deref())?;
+            let start = start.as_deref().map(start_body).transpose()?;
+            let command = arguments.into();
+            Ok(Request::Verify(command, start, config))
         }
         Some(Tools::Metadata {
             task,
@@ -118,14 +133,14 @@ pub fn load(args: impl IntoIterator<Item = OsString>) -> Result<Request, Operato
     }
 }
 
-fn plan_command(start: &Path, json: bool) -> Result<PlanCommand, OperatorError> {
-    let start = fs::read(start).map_err(|error| {
+/// The body of `POST /start` in a file.
+fn start_body(file: &Path) -> Result<Vec<u8>, OperatorError> {
+    fs::read(file).map_err(|error| {
         invalid(format!(
             "The file {} of --start cannot be read: {error}.",
-            start.display()
+            file.display()
         ))
-    })?;
-    Ok(PlanCommand { start, json })
+    })
 }
 
 fn feature_set_command(tool: FeatureSetTool) -> Result<FeatureSetCommand, OperatorError> {

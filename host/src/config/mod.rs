@@ -10,12 +10,14 @@ mod file;
 mod host;
 mod options;
 mod refusals;
+mod verify;
 
 pub use command::{FeatureSetCommand, MetadataCommand, PlanCommand, Request, load};
 pub use connection_string::{ConnectionString, is_secret_option, mask_text};
 pub use host::Config;
 pub use options::MetadataTask;
 pub use refusals::unknown_variables;
+pub use verify::VerifyCommand;
 
 #[cfg(test)]
 mod tests;

@@ -11,6 +11,8 @@ use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 use serde::Deserialize;
 use serde::de::{self, Deserializer, IgnoredAny, Unexpected, Visitor};
 
+use super::verify::VerifyArguments;
+
 /// Copies a live MongoDB cluster into another and keeps the two in step until cutover.
 #[derive(Debug, Parser)]
 #[command(name = "tidegate", version = env!("CARGO_PKG_VERSION"), disable_version_flag = true, rename_all = "camelCase")]
@@ -73,6 +75,25 @@ pub(super) enum Tools {
         /// Print JSON.
         #[arg(long)]
         json: bool,
+
+        /// Configuration file (YAML, with these same names).
+        #[arg(long, value_name = "FILE", env = "TIDEGATE_CONFIG")]
+        config: Option<PathBuf>,
+
+        #[command(flatten)]
+        options: Box<Options>,
+    },
+    /// Prove that two clusters, which any tool has synced, are equal. Writes to neither. Exit status: 0 equal,
+    /// 1 they differ, 2 not verified. Since v0.5.0.
+    #[command(rename_all = "camelCase")]
+    Verify {
+        /// File with the body of `POST /api/v1/start`: the same filters, names and plugins as the sync. Without it,
+        /// cluster0 is the source, cluster1 the destination, and everything is in scope.
+        #[arg(long, value_name = "FILE")]
+        start: Option<PathBuf>,
+
+        #[command(flatten)]
+        arguments: VerifyArguments,
 
         /// Configuration file (YAML, with these same names).
         #[arg(long, value_name = "FILE", env = "TIDEGATE_CONFIG")]

@@ -18,6 +18,7 @@ mod error;
 mod index_build;
 mod legacy_hosts;
 mod migrate;
+mod pair;
 mod partitions;
 mod plan;
 mod quarantine;
@@ -39,6 +40,10 @@ pub use error::Error;
 pub use index_build::show as show_indexes;
 pub use legacy_hosts::lock_out_legacy_hosts;
 pub use migrate::migrate;
+pub use pair::{
+    Certainty, Checkpoint, ClusterPair, Ledger, PairOptions, PairProgress, PairState, ReportEntry,
+    verify,
+};
 pub use partitions::places;
 pub use plan::{NamespacePlan, NamespaceSurvey, Plan, begin, plan, survey};
 pub use record::Record;

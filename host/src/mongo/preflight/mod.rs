@@ -15,11 +15,13 @@ mod grants;
 mod majority;
 mod oplog;
 mod privileges;
+mod reading;
 mod topology;
 mod version;
 
 pub use oplog::{COPY_BYTES_PER_SECOND, copy_seconds, oplog_warning, oplog_window_seconds};
 pub use privileges::{PrivilegeGap, privilege_gaps};
+pub use reading::{ReadIdentity, check_readable};
 pub use topology::{Identity, identify};
 
 /// Result of [`check`] for two clusters that it accepts.
@@ -139,14 +141,18 @@ fn refuse_same_cluster(source: &Identity, destination: &Identity) -> Result<(), 
     if source.replica_set_id != destination.replica_set_id {
         return Ok(());
     }
-    Err(OperatorError::new(
+    let primaries = (source.primary.as_str(), destination.primary.as_str());
+    Err(same_cluster(primaries, &source.set_name))
+}
+
+fn same_cluster((source, destination): (&str, &str), set_name: &str) -> OperatorError {
+    OperatorError::new(
         ErrorName::SameCluster,
         format!(
-            "Source ({}) and destination ({}) are the same replica set, {}. Correct one of the two \
-             connection strings.",
-            source.primary, destination.primary, source.set_name
+            "Source ({source}) and destination ({destination}) are the same replica set, {set_name}. Correct one of \
+             the two connection strings."
         ),
-    ))
+    )
 }
 
 /// Requires WiredTiger and reads at majority read concern.

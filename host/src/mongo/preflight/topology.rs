@@ -119,7 +119,7 @@ async fn replica_set_id(cluster: &Cluster) -> Result<ObjectId, OperatorError> {
         .map_err(|_absent| unexpected(cluster, "replSetGetConfig", "settings.replicaSetId"))
 }
 
-async fn version(cluster: &Cluster) -> Result<(u32, u32, u32), OperatorError> {
+pub(super) async fn version(cluster: &Cluster) -> Result<(u32, u32, u32), OperatorError> {
     let reply = ask(cluster, doc! { "buildInfo": 1 }).await?;
     let text = reply.get_str("version").unwrap_or_default();
     super::version::parse(text).ok_or_else(|| unexpected(cluster, "buildInfo", "version"))

@@ -58,6 +58,14 @@ fn is_supported(version: (u32, u32)) -> bool {
     (FIRST..END).contains(&version)
 }
 
+/// Requires a supported version of a cluster that is only read.
+pub(super) fn require_readable(name: &str, version: (u32, u32, u32)) -> Result<(), OperatorError> {
+    let version = (name, series(version));
+    version_fault(version, version).map_or(Ok(()), |fault| {
+        refuse(ErrorName::ServerVersionNotSupported, fault)
+    })
+}
+
 fn version_fault(source: (&str, (u32, u32)), destination: (&str, (u32, u32))) -> Option<String> {
     for (name, version) in [source, destination] {
         if !is_supported(version) {

@@ -9,4 +9,6 @@ pub(super) mod scope;
 mod source;
 pub(super) mod views;
 
-pub(super) use source::{Catalog, CatalogEntry, capture, options_of, refuse_unfaithful, survey};
+pub(super) use source::{
+    Catalog, CatalogEntry, capture, options_of, read, refuse_unfaithful, survey,
+};

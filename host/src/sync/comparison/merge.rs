@@ -19,7 +19,7 @@ pub(crate) enum Side {
 
 /// A document, or two documents with an equal `_id`. The bytes of equal `_id`s can differ, as those of `5` and `5.0`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Pairing<'a> {
+pub(crate) enum MergeStep<'a> {
     /// Both clusters have this document, byte for byte.
     Equal(&'a [u8]),
     /// Both clusters have a document with this `_id`, with other bytes: the source's, and the destination's.
@@ -30,14 +30,14 @@ pub(crate) enum Pairing<'a> {
     OnlyDestination(&'a [u8]),
 }
 
-/// The merge of a range. It is fed with batches, and gives the pairings that are certain.
+/// The merge of a range. It is fed with batches, and gives the steps that are certain.
 #[derive(Debug, Default)]
 pub(crate) struct RangeMerge {
     source: SortedDocuments,
     destination: SortedDocuments,
 }
 
-/// The documents of one side that have no pairing yet.
+/// The documents of one side that are not compared yet.
 #[derive(Debug, Default)]
 struct SortedDocuments {
     bytes: Vec<u8>,
@@ -66,7 +66,7 @@ impl RangeMerge {
     ) -> Result<(), Malformed> {
         let documents = documents.into_iter();
         let to = self.side(side);
-        to.forget_paired();
+        to.forget_compared();
         for document in documents {
             to.push(document)?;
         }
@@ -90,11 +90,11 @@ impl RangeMerge {
         }
     }
 
-    /// The next pairing; `None` where a side needs its next batch ([`Self::wants`]), and at the end.
+    /// The next step; `None` where a side needs its next batch ([`Self::wants`]), and at the end.
     ///
     /// # Errors
     /// `Malformed` for an `_id` that no server stores.
-    pub(crate) fn next(&mut self) -> Result<Option<Pairing<'_>>, Malformed> {
+    pub(crate) fn next(&mut self) -> Result<Option<MergeStep<'_>>, Malformed> {
         if self.wants().is_some() {
             return Ok(None);
         }
@@ -111,17 +111,28 @@ impl RangeMerge {
             }
         };
         Ok(Some(match order {
-            Ordering::Less => Pairing::OnlySource(self.source.take()),
-            Ordering::Greater => Pairing::OnlyDestination(self.destination.take()),
+            Ordering::Less => MergeStep::OnlySource(self.source.take()),
+            Ordering::Greater => MergeStep::OnlyDestination(self.destination.take()),
             Ordering::Equal => {
                 let (one, other) = (self.source.take(), self.destination.take());
                 if one == other {
-                    Pairing::Equal(one)
+                    MergeStep::Equal(one)
                 } else {
-                    Pairing::Different(one, other)
+                    MergeStep::Different(one, other)
                 }
             }
         }))
+    }
+
+    /// The greatest `_id` of the steps since the last call of [`Self::push`]; `None` if there was none.
+    pub(crate) fn last_id(&self) -> Option<key_order::RawKey<'_>> {
+        match (self.source.last_id(), self.destination.last_id()) {
+            (Some(one), Some(other)) => match key_order::compare(one, other) {
+                Some(Ordering::Less) => Some(other),
+                _ => Some(one),
+            },
+            (one, other) => one.or(other),
+        }
     }
 
     fn side(&mut self, side: Side) -> &mut SortedDocuments {
@@ -146,8 +157,8 @@ impl SortedDocuments {
         Ok(())
     }
 
-    /// Gives the memory of documents with a pairing back.
-    fn forget_paired(&mut self) {
+    /// Gives the memory of compared documents back.
+    fn forget_compared(&mut self) {
         let left = self.places.get(self.next).map(|place| place.document.start);
         let from = left.unwrap_or(self.bytes.len());
         self.bytes.drain(..from);
@@ -169,7 +180,13 @@ impl SortedDocuments {
         (place.id_kind, id.unwrap_or_default())
     }
 
-    /// The next document, which has its pairing now.
+    /// The last document that was taken, unless its memory was given back.
+    fn last_id(&self) -> Option<key_order::RawKey<'_>> {
+        let last = self.places.get(self.next.checked_sub(1)?)?;
+        Some(self.id(last))
+    }
+
+    /// The next document, which is compared now.
     fn take(&mut self) -> &[u8] {
         let place = self.places.get(self.next);
         let document = place.and_then(|place| self.bytes.get(place.document.clone()));
@@ -188,18 +205,18 @@ mod tests {
         doc! { "_id": id, "v": value }.to_vec().unwrap()
     }
 
-    /// The pairings of two sides that arrive in batches of these sizes, as "=", "!", "<" and ">".
+    /// The steps of two sides that arrive in batches of these sizes, as "=", "!", "<" and ">".
     fn merged(source: &[Vec<u8>], destination: &[Vec<u8>], sizes: (usize, usize)) -> String {
         let mut merge = RangeMerge::default();
         let (mut ours, mut theirs) = (source.chunks(sizes.0), destination.chunks(sizes.1));
         let mut found = String::new();
         loop {
-            while let Some(pairing) = merge.next().unwrap() {
-                found.push(match pairing {
-                    Pairing::Equal(_) => '=',
-                    Pairing::Different(..) => '!',
-                    Pairing::OnlySource(_) => '<',
-                    Pairing::OnlyDestination(_) => '>',
+            while let Some(step) = merge.next().unwrap() {
+                found.push(match step {
+                    MergeStep::Equal(_) => '=',
+                    MergeStep::Different(..) => '!',
+                    MergeStep::OnlySource(_) => '<',
+                    MergeStep::OnlyDestination(_) => '>',
                 });
             }
             let Some(side) = merge.wants() else {
@@ -217,7 +234,7 @@ mod tests {
     }
 
     #[test]
-    fn pairings_do_not_depend_on_batches() {
+    fn steps_do_not_depend_on_batches() {
         let source = [
             document(1, 1),
             document(2, 1),

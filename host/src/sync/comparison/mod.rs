@@ -3,8 +3,10 @@
 
 mod catalog;
 mod difference;
+mod matching;
 mod merge;
 
 pub(crate) use catalog::{CollectionForm, Strictness, compare_forms};
 pub(crate) use difference::first_difference;
-pub(crate) use merge::{Pairing, RangeMerge, Side};
+pub(crate) use matching::{OwnedKey, RangeMatch};
+pub(crate) use merge::{MergeStep, RangeMerge, Side};

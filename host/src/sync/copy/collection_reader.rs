@@ -20,17 +20,17 @@ pub(super) const GONE: [i32; 2] = [code::NAMESPACE_NOT_FOUND, code::COLLECTION_U
 const ANSWER: Duration = Duration::from_secs(120);
 
 /// A collection of one cluster, and the read concern for its reads.
-pub(super) struct CollectionReader {
+pub(in crate::sync) struct CollectionReader {
     /// The cluster.
-    pub(super) client: Client,
+    pub(in crate::sync) client: Client,
     /// The collection, by its name and UUID on that cluster.
-    pub(super) collection: CollectionRef,
+    pub(in crate::sync) collection: CollectionRef,
     /// Replaced by `majority` once the server cannot read at the requested time.
-    pub(super) read_concern: RawDocumentBuf,
+    pub(in crate::sync) read_concern: RawDocumentBuf,
 }
 
 /// The number of a collection's documents in natural order, and a digest over their bytes.
-pub(super) type CollectionDigest = (u64, [u8; 32]);
+pub(in crate::sync) type CollectionDigest = (u64, [u8; 32]);
 
 impl CollectionReader {
     /// The document with this `_id`.
@@ -112,7 +112,7 @@ impl CollectionReader {
     }
 
     /// The digest of the collection's documents after plugins have transformed them.
-    pub(super) async fn digest(
+    pub(in crate::sync) async fn digest(
         &self,
         chain: Option<&NamespaceChain>,
     ) -> Result<CollectionDigest, Error> {

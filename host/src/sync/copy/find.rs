@@ -78,7 +78,7 @@ impl FindCommand {
 /// Bounds a scan of the `_id` index. `min` and `max` accept bounds of any type, while comparisons
 /// match a single type. Between two bounds of one type lie only values of that type, and there
 /// comparisons cost the source a fifth less.
-pub(super) fn append_bounds(
+pub(in crate::sync) fn append_bounds(
     command: &mut RawDocumentBuf,
     from: Option<&RawDocumentBuf>,
     upper: Option<&RawDocumentBuf>,

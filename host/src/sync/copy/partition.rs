@@ -71,7 +71,7 @@ async fn bounds(
 
 /// Whether an `_id` can be a bound: it has to be small, and to have documents on both sides. Nothing
 /// sorts before MinKey, and the server refuses an empty range. Nothing sorts after MaxKey.
-pub(super) fn can_be_bound(id: &RawDocument) -> bool {
+pub(in crate::sync) fn can_be_bound(id: &RawDocument) -> bool {
     id.as_bytes().len() <= MAX_BOUND_BYTES
         && !matches!(
             id.get("_id"),

@@ -1,0 +1,222 @@
+//! The namespaces of both clusters, in pairs.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use bson::{RawDocument, RawDocumentBuf};
+use futures::{FutureExt, StreamExt, TryStreamExt, stream};
+use serde_json::Value;
+
+use super::clusters::ClusterPair;
+use crate::{
+    metadata::NamespaceKind,
+    model::{Namespace, event::CollectionUuid, mismatch::Mismatch},
+    mongo::{self, Client, Database, listing},
+    sync::{
+        Error,
+        catalog::{
+            self, CatalogEntry, indexes::secondary_indexes, names::DestinationNames, options,
+        },
+        comparison::{CollectionForm, compare_forms},
+    },
+};
+
+/// Index listings that are requested in parallel.
+const READERS: usize = 16;
+
+/// A collection or view of the destination.
+#[derive(Clone, Debug)]
+pub(super) struct DestinationEntry {
+    kind: NamespaceKind,
+    name: Namespace,
+    /// `None` for views, and for time-series collections.
+    uuid: Option<CollectionUuid>,
+    options: RawDocumentBuf,
+    indexes: Vec<RawDocumentBuf>,
+}
+
+/// A namespace of the source and the namespace of the destination that a sync would make of it.
+#[derive(Debug)]
+pub(super) struct NamespacePair {
+    /// The name on the source, or that it would have there.
+    pub(super) source: Namespace,
+    /// The name on the destination.
+    pub(super) destination: Namespace,
+    wanted: Option<CatalogEntry>,
+    found: Option<DestinationEntry>,
+}
+
+impl NamespacePair {
+    /// The UUIDs of a collection that both clusters have.
+    pub(super) fn uuids(&self) -> Option<(CollectionUuid, CollectionUuid)> {
+        Some((self.wanted.as_ref()?.uuid?, self.found.as_ref()?.uuid?))
+    }
+
+    /// Whether the collection is capped, on either side.
+    pub(super) fn is_capped(&self) -> bool {
+        self.options().any(options::is_capped)
+    }
+
+    /// Whether strings in `_id`s are compared under a collation, on either side.
+    pub(super) fn is_collated(&self) -> bool {
+        self.options().any(options::is_collated)
+    }
+
+    fn options(&self) -> impl Iterator<Item = &RawDocument> {
+        let wanted = self.wanted.as_ref().map(|entry| &*entry.options);
+        let found = self.found.as_ref().map(|entry| &*entry.options);
+        wanted.into_iter().chain(found)
+    }
+
+    /// The mismatches of kind, options and indexes.
+    pub(super) fn mismatches(&self, pair: &ClusterPair) -> Result<Vec<Mismatch>, Error> {
+        let wanted = self.wanted.as_ref().map(|entry| CollectionForm {
+            kind: entry.kind,
+            options: &entry.options,
+            indexes: &entry.indexes,
+        });
+        let found = self.found.as_ref().map(|entry| CollectionForm {
+            kind: entry.kind,
+            options: &entry.options,
+            indexes: &entry.indexes,
+        });
+        let names = (&self.source, &self.destination);
+        compare_forms(names, wanted, found, pair.strictness())
+    }
+}
+
+/// Reads the catalogs of both clusters, once. Temporary collections are left out.
+///
+/// # Errors
+/// `TimeSeriesNotSupported`, `CollectionNotSupported` and `NamespaceCollision` as at the start of a sync.
+pub(super) async fn read(pair: &ClusterPair) -> Result<Vec<NamespacePair>, Error> {
+    let (wanted, found) = tokio::join!(
+        catalog::read(&pair.source, &pair.scope),
+        destination_entries(&pair.destination)
+    );
+    let (mut wanted, found) = (wanted?, found?);
+    wanted.retain(|entry| !options::is_temporary(&entry.options));
+    let names = wanted.iter();
+    names
+        .map(|entry| (&entry.source, &entry.destination))
+        .try_fold(DestinationNames::default(), DestinationNames::take)?;
+    let mut found: BTreeMap<Namespace, DestinationEntry> = found
+        .into_iter()
+        .map(|entry| (entry.name.clone(), entry))
+        .collect();
+    let mut pairs = Vec::new();
+    let mut databases = BTreeSet::new();
+    for entry in wanted {
+        databases.insert(entry.source.database.clone());
+        pairs.push(NamespacePair {
+            source: entry.source.clone(),
+            destination: entry.destination.clone(),
+            found: found.remove(&entry.destination),
+            wanted: Some(entry),
+        });
+    }
+    for (name, entry) in found {
+        if let Some(source) = source_of(pair, &databases, &name)? {
+            let (wanted, found) = (None, Some(entry));
+            pairs.push(NamespacePair {
+                source,
+                destination: name,
+                wanted,
+                found,
+            });
+        }
+    }
+    Ok(pairs)
+}
+
+/// The name on the source that a sync would give the name `destination`; `None` if it is out of scope. Asks the
+/// router about the same name in every database of the source, and about the names of the remap.
+fn source_of(
+    pair: &ClusterPair,
+    databases: &BTreeSet<String>,
+    destination: &Namespace,
+) -> Result<Option<Namespace>, Error> {
+    let collection = destination.collection.as_str();
+    let mut candidates = vec![destination.clone()];
+    candidates.extend(
+        databases
+            .iter()
+            .map(|database| Namespace::new(database, collection)),
+    );
+    let rules = pair
+        .start
+        .namespace_remap
+        .as_ref()
+        .and_then(|rules| rules.0.as_array());
+    let text = |rule: &Value, name: &str| rule["from"][name].as_str().map(str::to_owned);
+    for rule in rules.into_iter().flatten() {
+        if let Some(database) = text(rule, "database") {
+            let renamed = text(rule, "collection");
+            candidates.push(Namespace::new(
+                database,
+                renamed.as_deref().unwrap_or(collection),
+            ));
+        }
+    }
+    for candidate in candidates {
+        if pair.scope.destination(&candidate)?.as_ref() == Some(destination) {
+            return Ok(Some(candidate));
+        }
+    }
+    Ok(None)
+}
+
+async fn destination_entries(client: &Client) -> Result<Vec<DestinationEntry>, Error> {
+    let mut entries = Vec::new();
+    for name in listing::user_databases(client).await? {
+        let database = client.database(&name);
+        let listed = listing::collections(&database).await?;
+        let found = listed
+            .iter()
+            .filter_map(|listed| entry(&name, listed).transpose())
+            .collect::<Result<Vec<_>, _>>()?;
+        let with_indexes = stream::iter(found).map(|entry| with_indexes(&database, entry).boxed());
+        entries.extend(
+            with_indexes
+                .buffered(READERS)
+                .try_collect::<Vec<_>>()
+                .await?,
+        );
+    }
+    Ok(entries)
+}
+
+async fn with_indexes(
+    database: &Database,
+    mut entry: DestinationEntry,
+) -> Result<DestinationEntry, mongo::Error> {
+    if entry.uuid.is_some() {
+        entry.indexes = secondary_indexes(database, &entry.name.collection).await?;
+    }
+    Ok(entry)
+}
+
+/// An entry of `listCollections`; `None` for collections that no sync touches.
+fn entry(database: &str, listed: &RawDocument) -> Result<Option<DestinationEntry>, Error> {
+    let name = listed
+        .get_str("name")
+        .map_err(|_absent| mongo::Error::Reply("name"))?;
+    let name = Namespace::new(database, name);
+    let options = catalog::options_of(listed)?;
+    if name.is_internal() || options::is_temporary(&options) {
+        return Ok(None);
+    }
+    let kind = match listed.get_str("type").ok() {
+        Some("view") => NamespaceKind::View,
+        _ => NamespaceKind::Collection,
+    };
+    let uuid = listing::subdocument(listed, "info")
+        .and_then(|info| info.get_binary("uuid").ok())
+        .and_then(|uuid| uuid.bytes.try_into().ok());
+    Ok(Some(DestinationEntry {
+        kind,
+        name,
+        uuid,
+        options,
+        indexes: Vec::new(),
+    }))
+}
