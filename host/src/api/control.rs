@@ -2,6 +2,7 @@
 
 use std::future::Future;
 
+use crate::model::commit::CommitOptions;
 use crate::model::plugins::{NamespaceSelection, QuarantinedDocument, RetrySummary, SwapRequest};
 use crate::model::{OperatorError, Progress, Readiness, StartOptions};
 use crate::plugin::InstalledPlugin;
@@ -18,7 +19,7 @@ pub trait Control: Send + Sync + 'static {
     /// Resumes a paused sync.
     fn resume(&self) -> impl CallFuture;
     /// Begins the cutover. Returns before it is complete.
-    fn commit(&self) -> impl CallFuture;
+    fn commit(&self, options: CommitOptions) -> impl CallFuture;
     /// Refused in this release.
     fn reverse(&self) -> impl CallFuture;
     /// Changes the load level, 1 to 4, from now on. Returns when it is persisted.
@@ -66,8 +67,8 @@ impl Control for SessionHandle {
         async move { self.session().await?.resume().await }
     }
 
-    fn commit(&self) -> impl CallFuture {
-        async move { self.session().await?.commit().await }
+    fn commit(&self, options: CommitOptions) -> impl CallFuture {
+        async move { self.session().await?.commit(options).await }
     }
 
     fn reverse(&self) -> impl CallFuture {

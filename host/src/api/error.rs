@@ -104,6 +104,9 @@ fn status(name: ErrorName) -> StatusCode {
         N::InvalidStateTransition
         | N::OptionsMismatch
         | N::CannotCommit
+        | N::SyncMismatch
+        | N::CommitTimedOut
+        | N::SourceWrittenDuringCommit
         | N::SameCluster
         | N::ClustersMismatch
         | N::StandaloneNotSupported
@@ -115,6 +118,7 @@ fn status(name: ErrorName) -> StatusCode {
         | N::MajorityNotReached
         | N::TableScansNotAllowed
         | N::DestinationNotEmpty
+        | N::WritesBlocked
         | N::MissingPrivileges
         | N::TimeSeriesNotSupported
         | N::CollectionNotSupported

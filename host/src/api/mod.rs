@@ -6,6 +6,7 @@
 mod answer;
 mod body;
 mod chain;
+mod commit;
 mod connections;
 mod control;
 mod error;
@@ -70,7 +71,7 @@ fn router<C: Control>(control: Arc<C>) -> Router {
         .route("/api/v1/start", post(routes::start::<C>))
         .route("/api/v1/pause", post(routes::pause::<C>))
         .route("/api/v1/resume", post(routes::resume::<C>))
-        .route("/api/v1/commit", post(routes::commit::<C>))
+        .route("/api/v1/commit", post(commit::commit::<C>))
         .route("/api/v1/reverse", post(routes::reverse::<C>))
         .route("/api/v1/handover", post(routes::handover::<C>))
         .route("/api/v1/loadLevel", post(load_level::set::<C>))

@@ -7,7 +7,7 @@ use axum::response::IntoResponse;
 use serde_json::{Value, json};
 use utoipa::OpenApi;
 
-use super::{load_level, metrics, plugins, quarantine, recopy, routes};
+use super::{commit, load_level, metrics, plugins, quarantine, recopy, routes};
 use crate::model::options::ThrottleOptions;
 
 #[derive(OpenApi)]
@@ -20,7 +20,7 @@ use crate::model::options::ThrottleOptions;
         routes::start,
         routes::pause,
         routes::resume,
-        routes::commit,
+        commit::commit,
         routes::reverse,
         routes::handover,
         load_level::set,
@@ -96,7 +96,7 @@ fn start_request_edits() -> Vec<(&'static str, Value)> {
         ),
         (
             "/components/schemas/StartRequest/properties/enableUserWriteBlocking",
-            json!({ "type": ["string", "boolean", "null"], "enum": ["none", false, null] }),
+            json!({ "type": ["string", "boolean", "null"], "enum": ["none", "destinationOnly", "sourceAndDestination", true, false, null] }),
         ),
         (
             "/components/schemas/StartRequest/properties/copyInNaturalOrder",

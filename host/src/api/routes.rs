@@ -69,23 +69,6 @@ pub(super) async fn resume<C: Control>(State(control): State<Arc<C>>, body: Body
         .map(Success::json)
 }
 
-/// Begins the cutover. `/progress` shows its end: the state COMMITTED.
-#[utoipa::path(
-    post, path = "/api/v1/commit", tag = "control",
-    request_body = NoOptions,
-    responses(
-        (status = 200, description = "Carried out.", body = Success),
-        (status = "4XX", description = "Refused.", body = Failure),
-        (status = "5XX", description = "A cluster does not answer, or tidegate or a component has failed.", body = Failure),
-    ),
-)]
-pub(super) async fn commit<C: Control>(State(control): State<Arc<C>>, body: Body) -> CallResult {
-    read_body::<NoOptions>(body).await?;
-    run_to_completion(async move { control.commit().await })
-        .await
-        .map(Success::json)
-}
-
 /// Gives the sync to a standby, or to the next host that starts. Answers when the work has stopped, its position is
 /// persisted and the lease is released. The process then exits.
 #[utoipa::path(

@@ -14,7 +14,9 @@ use super::chain::{self, PluginField, RemapField};
 use super::error::Refusal;
 use super::filter::{self, FilterField};
 use super::request::read_object;
-use crate::model::options::{BuildIndexes, ClusterName, OplogRollover, ThrottleOptions};
+use crate::model::options::{
+    BuildIndexes, ClusterName, OplogRollover, ThrottleOptions, WriteBlockMode,
+};
 use crate::model::{ErrorName, OperatorError, StartOptions};
 
 /// Options of a sync. They cannot change after the sync has begun.
@@ -33,9 +35,10 @@ pub(super) struct StartRequest {
     exclude_namespaces: Option<Vec<FilterField>>,
     /// Time of the index builds on the destination; afterDataCopy if absent.
     build_indexes: Option<BuildIndexesField>,
-    /// Not supported in this release: absent, "none" or false.
-    #[schema(value_type = Option<String>)]
-    enable_user_write_blocking: Option<WriteBlockMode>,
+    /// Blocks of user writes: "destinationOnly", "sourceAndDestination" (true) or "none" (false). If absent,
+    /// destinationOnly where the cluster and the user allow it.
+    #[schema(value_type = Option<String>, example = "destinationOnly")]
+    enable_user_write_blocking: Option<ModeField>,
     /// Not supported in this release: absent or false.
     reversible: Option<bool>,
     /// Not supported in this release: absent, false or `{"enabled": false}`.
@@ -218,6 +221,7 @@ impl StartRequest {
                 Some(OplogRolloverField::Stop) => OplogRollover::Stop,
             },
             throttle: throttle(self.throttle)?,
+            write_blocking: self.enable_user_write_blocking.map(|mode| mode.0),
             load_level: None,
         })
     }
@@ -237,13 +241,6 @@ impl StartRequest {
                 "verification.enabled",
                 verified == Some(true),
                 "leave it out or give false",
-            ),
-            (
-                "enableUserWriteBlocking",
-                self.enable_user_write_blocking
-                    .as_ref()
-                    .is_some_and(|mode| mode.blocks),
-                "leave it out or give \"none\", and keep other writers off the destination",
             ),
             (
                 "preExistingDestinationData",
@@ -320,33 +317,35 @@ impl From<ClusterField> for ClusterName {
 
 /// `enableUserWriteBlocking`: mongosync's words "none", "destinationOnly" and "sourceAndDestination", or the boolean
 /// of its older releases.
-struct WriteBlockMode {
-    blocks: bool,
-}
+struct ModeField(WriteBlockMode);
 
-impl<'de> Deserialize<'de> for WriteBlockMode {
+impl<'de> Deserialize<'de> for ModeField {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_any(WriteBlockModeVisitor)
+        deserializer.deserialize_any(ModeVisitor)
     }
 }
 
-struct WriteBlockModeVisitor;
+struct ModeVisitor;
 
-impl Visitor<'_> for WriteBlockModeVisitor {
-    type Value = WriteBlockMode;
+impl Visitor<'_> for ModeVisitor {
+    type Value = ModeField;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("a string or a boolean")
     }
 
-    fn visit_bool<E: de::Error>(self, blocks: bool) -> Result<WriteBlockMode, E> {
-        Ok(WriteBlockMode { blocks })
+    fn visit_bool<E: de::Error>(self, blocks: bool) -> Result<ModeField, E> {
+        Ok(ModeField(match blocks {
+            true => WriteBlockMode::SourceAndDestination,
+            false => WriteBlockMode::None,
+        }))
     }
 
-    fn visit_str<E: de::Error>(self, mode: &str) -> Result<WriteBlockMode, E> {
+    fn visit_str<E: de::Error>(self, mode: &str) -> Result<ModeField, E> {
         match mode {
-            "none" => Ok(WriteBlockMode { blocks: false }),
-            "destinationOnly" | "sourceAndDestination" => Ok(WriteBlockMode { blocks: true }),
+            "none" => Ok(ModeField(WriteBlockMode::None)),
+            "destinationOnly" => Ok(ModeField(WriteBlockMode::DestinationOnly)),
+            "sourceAndDestination" => Ok(ModeField(WriteBlockMode::SourceAndDestination)),
             _ => Err(E::unknown_variant(
                 mode,
                 &["none", "destinationOnly", "sourceAndDestination"],

@@ -25,11 +25,11 @@ mod tenure;
 
 pub use copies::NewCopy;
 pub use documents::{
-    ComponentChunkDocument, ComponentDocument, CopyState, CopyTotals, IntentDocument, IntentKind,
-    IntentState, LeaseDocument, METADATA_VERSION, NamespaceDocument, NamespaceKind,
-    ParkedKeyDocument, PartitionDocument, Phase, PinnedComponent, PositionDocument, Predecessor,
-    QuarantineDocument, ResyncDocument, SessionDocument, SessionHeader, SessionSummary,
-    SwapDocument, UpgradeDocument,
+    BlockState, CommitDocument, ComponentChunkDocument, ComponentDocument, CopyState, CopyTotals,
+    IntentDocument, IntentKind, IntentState, LeaseDocument, METADATA_VERSION, NamespaceDocument,
+    NamespaceKind, ParkedKeyDocument, PartitionDocument, Phase, PinnedComponent, PositionDocument,
+    Predecessor, QuarantineDocument, ResyncDocument, SessionDocument, SessionHeader,
+    SessionSummary, SwapDocument, UpgradeDocument, WriteBlockDocument, WriteBlocksDocument,
 };
 pub use lease::Claim;
 pub use legacy::{RENAMED, newest_release_of};

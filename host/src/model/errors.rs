@@ -30,6 +30,11 @@ macro_rules! error_names {
             pub fn as_str(self) -> &'static str {
                 match self { $(Self::$name => stringify!($name)),+ }
             }
+
+            /// Whether a commit that ends with this error is undone by the host itself.
+            pub fn undoes_commit(self) -> bool {
+                matches!(self, Self::CommitTimedOut | Self::SourceWrittenDuringCommit)
+            }
         }
     };
 }
@@ -54,6 +59,12 @@ error_names! {
     OptionsMismatch,
     /// Commit was asked for before `canCommit`.
     CannotCommit,
+    /// The call names another sync than the host has.
+    SyncMismatch,
+    /// A commit was not done within its `maxBlockSeconds`, and is undone.
+    CommitTimedOut,
+    /// The source was written to although the commit had blocked it; the commit is undone.
+    SourceWrittenDuringCommit,
     /// No such path.
     NotFound,
     /// A call names a collection that the sync does not have.
@@ -104,6 +115,8 @@ error_names! {
     TableScansNotAllowed,
     /// The destination holds data already.
     DestinationNotEmpty,
+    /// User writes of the destination are blocked, also for this user.
+    WritesBlocked,
     /// The user lacks privileges, listed by name.
     MissingPrivileges,
     /// A time-series collection, which change streams do not carry.

@@ -2,6 +2,7 @@
 //!
 //! All other rooms may use this room. It uses no other room.
 
+pub mod commit;
 pub mod component;
 pub mod document_key;
 pub mod errors;

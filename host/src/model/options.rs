@@ -116,6 +116,19 @@ pub struct PluginOptions {
     pub on_error: OnError,
 }
 
+/// Clusters whose user writes a sync blocks, in mongosync's words.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum WriteBlockMode {
+    /// The destination, from the start to the end of commit.
+    #[default]
+    DestinationOnly,
+    /// The destination, and the source from commit on.
+    SourceAndDestination,
+    /// Neither.
+    None,
+}
+
 /// Reaction to a position that the source's oplog no longer holds.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -196,6 +209,9 @@ pub struct StartOptions {
     /// Flow control.
     #[serde(default, skip_serializing_if = "ThrottleOptions::is_default")]
     pub throttle: ThrottleOptions,
+    /// Blocks of user writes; `None` where the start has not asked for any, which is the default.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub write_blocking: Option<WriteBlockMode>,
     /// The level of the last call of `loadLevel`; `None` for the host's own.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub load_level: Option<u8>,
@@ -215,8 +231,14 @@ impl StartOptions {
             plugins: Vec::new(),
             on_oplog_rollover: OplogRollover::default(),
             throttle: ThrottleOptions::default(),
+            write_blocking: None,
             load_level: None,
         }
+    }
+
+    /// The wanted blocks of user writes.
+    pub fn write_blocking(&self) -> WriteBlockMode {
+        self.write_blocking.unwrap_or_default()
     }
 
     /// API names of the differing fields. `load_level` is not a field of a start.
@@ -247,6 +269,10 @@ impl StartOptions {
                 self.on_oplog_rollover != other.on_oplog_rollover,
             ),
             ("throttle", self.throttle != other.throttle),
+            (
+                "enableUserWriteBlocking",
+                self.write_blocking() != other.write_blocking(),
+            ),
         ]
         .into_iter()
         .filter_map(|(name, differs)| differs.then_some(name))

@@ -65,6 +65,30 @@ pub struct Progress {
     pub resync: Option<ResyncProgress>,
     /// Comparisons since the start of this host.
     pub comparison: ComparisonProgress,
+    /// The write blocks; `None` before start, and for a sync that sets none.
+    pub write_blocking: Option<WriteBlocksProgress>,
+    /// Id of the sync; `None` before start and at a standby.
+    pub sync_id: Option<String>,
+    /// Milliseconds for which applications could not write at the cutover; `None` before its end.
+    pub blocked_ms: Option<i64>,
+}
+
+/// The write blocks of a sync.
+#[derive(Clone, Debug)]
+pub struct WriteBlocksProgress {
+    /// The block of the source; `None` if the sync sets none there.
+    pub source: Option<BlockProgress>,
+    /// The block of the destination; `None` if the sync sets none there.
+    pub destination: Option<BlockProgress>,
+}
+
+/// The block of user writes of a cluster.
+#[derive(Clone, Debug)]
+pub struct BlockProgress {
+    /// Whether user writes are blocked; `None` before the first look.
+    pub is_blocked: Option<bool>,
+    /// True if the sync has set the block, or is about to.
+    pub is_ours: bool,
 }
 
 /// A resync: a lost position, and the position in its place.

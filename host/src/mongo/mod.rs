@@ -10,6 +10,7 @@ mod raw_reader;
 mod reply;
 mod transaction;
 pub mod write;
+mod write_block;
 
 pub use clocks::Moment;
 pub use cluster::{
@@ -26,3 +27,4 @@ pub use transaction::{
     Change, Documents, Guard, GuardCounts, GuardedWriter, Transaction, TransactionOutcome,
     raise_term,
 };
+pub use write_block::{OpenTransaction, is_write_blocked, open_transactions, set_write_block};

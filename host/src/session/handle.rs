@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 use tokio::{sync::SetOnce, time::timeout};
 
 use super::{
-    Session,
+    Session, commit_watch,
     context::Settings,
     progress,
     role::{connection::ConnectionWait, open::open},
@@ -43,6 +43,7 @@ impl SessionHandle {
     /// the process.
     pub async fn open(&self) -> Result<Arc<Session>, OperatorError> {
         let host = open(self.settings.clone(), &self.waiting).await?;
+        tokio::spawn(commit_watch::watch(host.clone()));
         let session = Arc::new(Session { host });
         // `open` is called once.
         let _ = self.session.set(session.clone());

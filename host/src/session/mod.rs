@@ -12,6 +12,7 @@
 
 mod active;
 mod calls;
+mod commit_watch;
 mod components;
 mod context;
 mod handle;
@@ -22,6 +23,7 @@ mod quarantine;
 mod rehearsal;
 mod role;
 mod start;
+mod write_blocks;
 
 use std::{sync::Arc, time::Duration};
 
@@ -32,6 +34,7 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     model::{
         OperatorError, Progress, Readiness, StartOptions, State,
+        commit::CommitOptions,
         plugins::{NamespaceSelection, QuarantinedDocument, RetrySummary, SwapRequest},
     },
     plugin::InstalledPlugin,
@@ -87,14 +90,14 @@ impl Session {
         calls::resume(&self.host).await
     }
 
-    /// Commits: ends the sync at the current cluster time of the source. Returns when the commit time is
-    /// persisted.
+    /// Commits: ends the sync at the current cluster time of the source, after its block where the commit blocks it.
+    /// Returns when the commit is persisted.
     ///
     /// # Errors
     ///
-    /// `CannotCommit` with the reason while `canCommit` is false.
-    pub async fn commit(&self) -> Result<(), OperatorError> {
-        calls::commit(&self.host).await
+    /// `CannotCommit` with the reason while `canCommit` is false; `SyncMismatch` for another sync.
+    pub async fn commit(&self, options: CommitOptions) -> Result<(), OperatorError> {
+        calls::commit::commit(&self.host, options).await
     }
 
     /// Changes the load level, 1 to 4, from now on. Returns when it is persisted.

@@ -1,7 +1,10 @@
 //! Starts a sync: all checks first, then one write that begins it.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
+use tokio::time::timeout;
+
+use super::write_blocks::{self, BlockPlan};
 use super::{
     active::ActiveSync,
     components::pins,
@@ -12,12 +15,15 @@ use crate::{
     metadata::{self, METADATA_VERSION, Phase, SessionDocument},
     model::{ErrorName, OperatorError, StartOptions, State, feature},
     mongo::{
-        Cluster,
+        Cluster, Moment,
         preflight::{self, oplog_warning, oplog_window_seconds},
     },
     observe,
     sync::{self, Record, Status},
 };
+
+/// Time for the first block of the destination.
+const FIRST_BLOCK: Duration = Duration::from_secs(2);
 
 /// Checks the options, both clusters and the catalog of the source, then persists the new sync. Before the last
 /// write no sync exists; the next start replaces the documents of an interrupted start.
@@ -37,8 +43,13 @@ pub(super) async fn start(
     );
     let (configured, pinned) = pins::begin(&context.registry, options.clone()).await?;
     let checked = preflight::check(source, destination).await?;
+    let BlockPlan {
+        blocks,
+        warnings: block_warnings,
+    } = write_blocks::plan(source, destination, &options).await?;
     let plan = sync::plan(source, configured.router.clone()).await?;
     let mut warnings = checked.warnings;
+    warnings.extend(block_warnings);
     if let Some(window) = oplog_window_seconds(source).await {
         warnings.extend(oplog_warning(window, plan.total_bytes));
     }
@@ -58,12 +69,16 @@ pub(super) async fn start(
         start_time: plan.start_time(),
         total_bytes: i64::try_from(plan.total_bytes).unwrap_or(i64::MAX),
         commit_time: None,
+        commit: None,
+        commit_warnings: Vec::new(),
+        relax_again: false,
         pinned,
         features: feature::names(),
         upgrades: Vec::new(),
         swaps: Vec::new(),
         recopy: Vec::new(),
         resyncs: Vec::new(),
+        write_blocks: Some(blocks),
         not_restored: Vec::new(),
         warnings,
     };
@@ -76,9 +91,21 @@ pub(super) async fn start(
     log_begun(&document);
     let record = Record::new(lease.store(), document);
     let clusters = (source.clone(), destination.clone());
+    let begun = Moment::now();
     let active = ActiveSync::new(context.runtime(), clusters, lease, record, status);
     active.set_configured(Arc::new(configured));
+    wait_for_block(&active, begun).await;
     Ok(Arc::new(active))
+}
+
+/// Waits a moment for the destination's block: no transaction or index build of the sync is under way yet.
+async fn wait_for_block(active: &ActiveSync, begun: Moment) {
+    let blocks = active.record.get().write_blocks;
+    if blocks.is_some_and(|blocks| blocks.destination.is_some()) {
+        let settled = active.status.write_blocks.destination_settled(begun);
+        // After that the work begins, and the block is tried again beside it.
+        _ = timeout(FIRST_BLOCK, settled).await;
+    }
 }
 
 /// Logs the options of the sync, without the configurations of plugins and filters: these can hold secrets and

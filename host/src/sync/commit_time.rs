@@ -7,7 +7,7 @@ use tokio::time::timeout;
 use super::{Error, context::SOURCE};
 use crate::{
     model::{ClusterTime, ErrorName, OperatorError},
-    mongo::{Cluster, Delivery, append_oplog_note, listing},
+    mongo::{Client, Delivery, append_oplog_note, listing},
 };
 
 /// The time that a commit call waits for the source.
@@ -18,8 +18,8 @@ const COMMIT_ANSWER: Duration = Duration::from_secs(3);
 ///
 /// # Errors
 /// `ConnectionFailed` if the source does not answer within 3 s.
-pub async fn take_commit_time(source: &Cluster) -> Result<ClusterTime, Error> {
-    let source = source.client.with_name(SOURCE);
+pub async fn take_commit_time(source: &Client) -> Result<ClusterTime, Error> {
+    let source = source.with_name(SOURCE);
     let taken = timeout(COMMIT_ANSWER, listing::operation_time(&source));
     let time = taken.await.map_err(|_elapsed| no_commit_time())??;
     let data = bson::doc! { "tidegate": "commit" };

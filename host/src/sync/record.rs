@@ -36,6 +36,24 @@ impl Record {
         self.document.borrow().clone()
     }
 
+    /// Notices of changes. The receiver ends with the record.
+    pub fn changes(&self) -> watch::Receiver<SessionDocument> {
+        self.document.subscribe()
+    }
+
+    /// Reads the session again, after writes of dropped work whose outcome is not known.
+    ///
+    /// # Errors
+    /// Errors of the metadata; nothing has changed in memory then.
+    pub async fn reload(&self) -> Result<(), mongo::Error> {
+        let _writing = self.writing.lock().await;
+        self.store.settle().await?;
+        let session = self.store.session().await?;
+        let session = session.ok_or(mongo::Error::Reply("session"))?;
+        self.document.send_replace(session);
+        Ok(())
+    }
+
     /// Persists a change. If that fails, nothing has changed in memory.
     ///
     /// Cancel safe in memory: a dropped call may have persisted the change, and the next change

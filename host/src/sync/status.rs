@@ -9,7 +9,7 @@ use std::{
 use parking_lot::Mutex;
 use tokio::sync::watch;
 
-use super::throttle_status::ThrottleStatus;
+use super::{throttle_status::ThrottleStatus, write_block_status::WriteBlockStatus};
 use crate::{
     model::{
         ClusterTime, Namespace,
@@ -38,10 +38,18 @@ pub enum Activity {
     Recopy,
     /// Brings the destination's catalog to the source's, after the position was lost.
     Resync,
+    /// Waits for the write block of the source, before the commit time is taken.
+    BlockingSource,
     /// Applies change events up to the commit time.
     WaitingForCommit,
+    /// Compares the results of unguarded commands, after the last event.
+    Settling,
     /// Restores unique, TTL, hidden and capped settings, after the last event.
     Restoring,
+    /// Looks for writes on the source that the commit does not have.
+    LateWrites,
+    /// Lifts the write block of the destination.
+    Unblocking,
     /// Commit is finished.
     Committed,
 }
@@ -62,8 +70,12 @@ impl Activity {
             Self::ChangeEventApplication => Some("change event application"),
             Self::Recopy => Some("copying collections again"),
             Self::Resync => Some("resync: comparing collections"),
+            Self::BlockingSource => Some("blocking writes on the source"),
             Self::WaitingForCommit => Some("waiting for commit to complete"),
+            Self::Settling => Some("comparing results of unguarded commands"),
             Self::Restoring => Some("restoring unique, TTL, hidden and capped settings"),
+            Self::LateWrites => Some("looking for late writes on the source"),
+            Self::Unblocking => Some("lifting the write block of the destination"),
             Self::Committed => Some("commit completed"),
         }
     }
@@ -99,6 +111,8 @@ pub struct Status {
     apply_latency: LatencyRecorder,
     /// The delays for the clusters.
     pub throttle: ThrottleStatus,
+    /// The write blocks.
+    pub write_blocks: WriteBlockStatus,
 }
 
 /// A stored time; `None` if there is none.

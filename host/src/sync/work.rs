@@ -7,13 +7,13 @@ use tokio_util::sync::CancellationToken;
 
 use super::{
     Activity, Context, Error, Record, Status, Workers, apply_ops, boundary::WorkRequest,
-    budget::Budget, catalog::scope::Scope, commit, context::SOURCE, copy, index_build,
-    quarantine::Quarantine, resync, stream, throttle::Throttle,
+    budget::Budget, catalog::scope::Scope, commit, commit_request, context::SOURCE, copy,
+    index_build, quarantine::Quarantine, resync, stream, throttle::Throttle,
 };
 use crate::{
     metadata::Phase,
-    model::{ClusterTime, State, options::OplogRollover},
-    mongo::{Cluster, Destination, code},
+    model::{ClusterTime, ErrorName, OperatorError, State, options::OplogRollover},
+    mongo::{Cluster, Destination, Moment, code, listing},
     observe::{failpoint, smaller},
     plugin::{Chain, Router},
 };
@@ -51,8 +51,6 @@ pub struct Work {
     pub workers: Workers,
     /// Asks the work to stop at the next safe place.
     pub cancel: CancellationToken,
-    /// Set once, when commit is requested.
-    pub commit_time: watch::Receiver<Option<ClusterTime>>,
     /// Requests of the session to the running work.
     pub requests: mpsc::Receiver<WorkRequest>,
 }
@@ -74,9 +72,10 @@ pub async fn run(work: Work) -> Result<WorkEnd, Error> {
         status,
         workers,
         cancel,
-        commit_time,
         mut requests,
     } = work;
+    let (commit_request, commit_time) = watch::channel(None);
+    status.write_blocks.work_begins();
     let store = record.store().clone();
     store.settle().await?;
     store.begin_work().await?;
@@ -103,6 +102,7 @@ pub async fn run(work: Work) -> Result<WorkEnd, Error> {
     let apply_ops = apply_ops::ApplyOpsWatch::default();
     let ended = tokio::select! {
         ended = phases(&context, &record, &apply_ops, commit_time, &mut requests) => ended,
+        Err(failed) = commit_request::follow(&context, &commit_request) => Err(failed),
         () = apply_ops.watch(&context, &record) => return Ok(WorkEnd::Stopped),
     };
     match ended {
@@ -120,6 +120,12 @@ async fn phases(
 ) -> Result<WorkEnd, Error> {
     let session = record.get();
     if session.phase < Phase::Restore {
+        if session.relax_again {
+            context.status.set_activity(Activity::Initializing);
+            commit::relax_again(context).await?;
+            let update = record.update(|session| session.relax_again = false);
+            update.await?;
+        }
         index_build::relax_expiry(context).await?;
     }
     context
@@ -129,8 +135,13 @@ async fn phases(
         match stream(context, session.start_time, commit_time, requests).await? {
             stream::StreamEnd::Stopped => return Ok(WorkEnd::Stopped),
             stream::StreamEnd::Drained => {
+                failpoint("commit_drained");
+                context.status.set_activity(Activity::Settling);
                 settle_before_commit(context, session.start_time).await?;
                 apply_ops.check(context, record).await;
+                failpoint("commit_settled");
+                // What is not verified yet is to be verified here: after the last event, and before a setting is
+                // restored, so that a mismatch can undo the commit (`ErrorName::undoes_commit`).
                 record
                     .update(|session| session.phase = Phase::Restore)
                     .await?;
@@ -140,21 +151,71 @@ async fn phases(
     if record.get().phase == Phase::Restore {
         restore(context, record).await?;
     }
+    if record.get().phase == Phase::Unblock {
+        unblock(context, record).await?;
+    }
     context.status.set_activity(Activity::Committed);
     Ok(WorkEnd::Committed)
 }
 
+/// Restores and compares, and decides that applications may write.
 async fn restore(context: &Context, record: &Record) -> Result<(), Error> {
     context.status.set_activity(Activity::Restoring);
     failpoint("commit_started");
     let not_restored = commit::restore(context).await?;
     failpoint("commit_done");
+    context.status.set_activity(Activity::LateWrites);
+    let late_writes = commit::late_writes(context).await?;
+    if let Some(late) = &late_writes
+        && commit_request::blocks_source(&record.get())
+    {
+        return Err(written_during_commit(late).into());
+    }
+    let now = listing::local_time(&context.destination.reads()).await?;
+    let update = record.update(|session| {
+        session.phase = Phase::Unblock;
+        session.not_restored = not_restored;
+        session.commit_warnings.extend(late_writes);
+        let blocks = session.write_blocks.as_mut();
+        if let Some(block) = blocks.and_then(|blocks| blocks.destination.as_mut()) {
+            block.lift(now);
+        }
+    });
+    update.await?;
+    failpoint("commit_decided");
+    Ok(())
+}
+
+/// Lifts the block of the destination. Applications may write from then on.
+async fn unblock(context: &Context, record: &Record) -> Result<(), Error> {
+    let blocks = record.get().write_blocks;
+    if blocks.is_some_and(|blocks| blocks.destination.is_some()) {
+        context.status.set_activity(Activity::Unblocking);
+        let blocks = &context.status.write_blocks;
+        blocks.destination_settled(Moment::now()).await;
+        failpoint("destination_open");
+    }
+    let now = listing::local_time(&context.destination.reads()).await?;
     let update = record.update(|session| {
         session.phase = Phase::Done;
         session.state = State::Committed;
-        session.not_restored = not_restored;
+        if let Some(commit) = &mut session.commit {
+            let since = commit.blocked_at.unwrap_or(commit.at).timestamp_millis();
+            commit.blocked_ms = Some(now.timestamp_millis().saturating_sub(since));
+        }
     });
     Ok(update.await?)
+}
+
+fn written_during_commit(late: &str) -> OperatorError {
+    OperatorError::new(
+        ErrorName::SourceWrittenDuringCommit,
+        format!(
+            "{late} The commit had blocked user writes of the source, so the block was lifted in between, or a user is \
+             exempt from it (bypassWriteBlockingMode). The commit is undone, and the sync goes on with these changes. \
+             Stop that writer and call commit again."
+        ),
+    )
 }
 
 /// Applies change events. If a late rename of earlier work has taken a collection's name away, or

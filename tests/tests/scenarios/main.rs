@@ -23,6 +23,7 @@ mod copy_ddl;
 mod copy_keys;
 mod copy_states;
 mod copy_stops;
+mod cutover;
 mod ddl;
 mod ddl_in_copy;
 mod faults;

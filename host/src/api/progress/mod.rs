@@ -6,5 +6,6 @@ mod resync;
 mod snapshot;
 mod throttle;
 mod upgrade;
+mod write_blocking;
 
 pub(super) use snapshot::ProgressAnswer;

@@ -11,6 +11,7 @@ use super::position::Positions;
 use super::resync::{ComparisonBody, ResyncBody};
 use super::throttle::Throttle;
 use super::upgrade::{LeaseBody, UpgradeBody};
+use super::write_blocking::WriteBlocks;
 use crate::model::plugins::PluginProgress;
 use crate::model::progress::{CollectionProgress, CopyProgress, Endpoint, IndexProgress};
 use crate::model::{Progress, State};
@@ -70,6 +71,13 @@ struct ProgressBody {
     /// Null before the first resync.
     resync: Option<ResyncBody>,
     comparison: Option<ComparisonBody>,
+    /// Id of the sync, for the field sync of a commit.
+    #[serde(rename = "syncID")]
+    sync_id: Option<String>,
+    write_blocking: Option<WriteBlocks>,
+    /// Milliseconds for which applications could not write at the cutover: from the block of the source, or from the
+    /// call of commit, to canWrite.
+    blocked_ms: Option<i64>,
     /// Only with `?collections=true`.
     #[serde(skip_serializing_if = "Option::is_none")]
     collections: Option<Vec<Collection>>,
@@ -201,6 +209,9 @@ impl ProgressBody {
             feature_set: None,
             resync: None,
             comparison: None,
+            sync_id: None,
+            write_blocking: None,
+            blocked_ms: None,
             collections: None,
         };
         if progress.state != State::Idle {
@@ -245,6 +256,9 @@ impl ProgressBody {
         self.feature_set = Some(progress.feature_set.into());
         self.resync = progress.resync.map(ResyncBody::from);
         self.comparison = Some(progress.comparison.into());
+        self.sync_id = progress.sync_id;
+        self.write_blocking = progress.write_blocking.map(WriteBlocks::from);
+        self.blocked_ms = progress.blocked_ms;
         self.collections =
             with_collections.then(|| progress.collections.iter().map(Collection::new).collect());
     }

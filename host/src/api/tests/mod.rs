@@ -121,6 +121,28 @@ async fn calls_without_options_take_none() {
 }
 
 #[tokio::test]
+async fn a_commit_takes_a_time_and_the_id_of_a_sync() {
+    let control = ScriptedSession::new(State::Running);
+    let body = r#"{ "maxBlockSeconds": 60, "sync": "a-1.1" }"#;
+    let (status, _) = call(&control, "POST", "/api/v1/commit", body).await;
+    assert_eq!(status, StatusCode::OK);
+    let heard = control.heard().concat();
+    assert!(
+        heard.contains("Some(60)") && heard.contains("a-1.1"),
+        "{heard}"
+    );
+    for seconds in ["0", "-1", "86401"] {
+        let body = format!(r#"{{ "maxBlockSeconds": {seconds} }}"#);
+        let (status, answer) = call(&control, "POST", "/api/v1/commit", body).await;
+        assert_eq!(
+            (status, &answer["error"]),
+            (StatusCode::BAD_REQUEST, &json!("InvalidField")),
+            "{seconds}"
+        );
+    }
+}
+
+#[tokio::test]
 async fn a_load_level_is_a_whole_number_from_1_to_4() {
     let control = ScriptedSession::new(State::Running);
     for (body, error) in [

@@ -146,6 +146,9 @@ async fn progress_of_a_running_sync() {
                     "done": false,
                 },
                 "comparison": { "documents": 21, "bytes": 22, "differences": 23 },
+                "syncID": "set-1.1",
+                "writeBlocking": { "source": null, "destination": { "blocked": true, "ours": true } },
+                "blockedMs": 24,
                 "collections": [{
                     "namespace": "sales.EMEA",
                     "destination": "sales.EMEA",

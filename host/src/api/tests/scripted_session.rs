@@ -6,15 +6,16 @@ use std::time::Duration;
 use parking_lot::Mutex;
 
 use crate::api::Control;
+use crate::model::commit::CommitOptions;
 use crate::model::latency::LatencyHistogram;
 use crate::model::plugins::{
     ComponentSwap, IncompatibilityPolicy, NamespaceSelection, PluginProgress, QuarantinedDocument,
     RetrySummary, SwapRequest,
 };
 use crate::model::progress::{
-    self, CollectionProgress, ComparisonProgress, ComponentPin, CopyProgress, Endpoint,
-    FeatureDeferral, FeatureSetProgress, IndexProgress, LeaseProgress, ResyncProgress, SwapRecord,
-    ThrottleProgress, UpgradeProgress,
+    self, BlockProgress, CollectionProgress, ComparisonProgress, ComponentPin, CopyProgress,
+    Endpoint, FeatureDeferral, FeatureSetProgress, IndexProgress, LeaseProgress, ResyncProgress,
+    SwapRecord, ThrottleProgress, UpgradeProgress, WriteBlocksProgress,
 };
 use crate::model::state::Call;
 use crate::model::{
@@ -65,8 +66,12 @@ impl Control for ScriptedSession {
     async fn resume(&self) -> Result<(), OperatorError> {
         self.hear(Call::Resume, "")
     }
-    async fn commit(&self) -> Result<(), OperatorError> {
-        self.hear(Call::Commit, "")
+    async fn commit(&self, options: CommitOptions) -> Result<(), OperatorError> {
+        let text = match options == CommitOptions::default() {
+            true => String::new(),
+            false => format!(" {options:?}"),
+        };
+        self.hear(Call::Commit, &text)
     }
     async fn reverse(&self) -> Result<(), OperatorError> {
         self.hear(Call::Reverse, "")
@@ -280,6 +285,15 @@ fn sample_progress(state: State) -> Progress {
             bytes: 22,
             differences: 23,
         },
+        sync_id: Some("set-1.1".to_owned()),
+        write_blocking: Some(WriteBlocksProgress {
+            source: None,
+            destination: Some(BlockProgress {
+                is_blocked: Some(true),
+                is_ours: true,
+            }),
+        }),
+        blocked_ms: Some(24),
     }
 }
 

@@ -1,7 +1,9 @@
 //! `POST /start`: mongosync's documented bodies, and every kind of invalid body.
 
 use super::*;
-use crate::model::options::{BuildIndexes, Json, NamespaceFilter, OnError, PluginOptions, Regex};
+use crate::model::options::{
+    BuildIndexes, Json, NamespaceFilter, OnError, PluginOptions, Regex, WriteBlockMode,
+};
 
 /// Bodies of mongosync's documented curl lines, verbatim.
 pub(super) const DOCUMENTED_START: &str = r#"
@@ -142,9 +144,6 @@ InvalidField | 'enableUserWriteBlocking'                             | "enableUs
 InvalidField | a string or a boolean                                 | "enableUserWriteBlocking": 1
 NotSupported | 'reversible'                                          | "reversible": true
 NotSupported | 'verification.enabled'                                | "verification": { "enabled": true }
-NotSupported | 'enableUserWriteBlocking'                             | "enableUserWriteBlocking": true
-NotSupported | 'enableUserWriteBlocking'                             | "enableUserWriteBlocking": "destinationOnly"
-NotSupported | 'enableUserWriteBlocking'                             | "enableUserWriteBlocking": "sourceAndDestination"
 NotSupported | 'preExistingDestinationData'                          | "preExistingDestinationData": true
 NotSupported | 'sharding'                                            | "sharding": { "shardingEntries": [] }
 NotSupported | 'copyInNaturalOrder'                                  | "copyInNaturalOrder": true
@@ -267,7 +266,7 @@ async fn f48_a_name_that_is_given_twice_is_refused() {
 #[tokio::test]
 async fn values_that_ask_for_nothing_are_accepted() {
     let (status, answer, heard) = start(with(
-        r#""reversible": false, "verification": { "enabled": false }, "enableUserWriteBlocking": "none",
+        r#""reversible": false, "verification": { "enabled": false },
            "preExistingDestinationData": false, "sharding": null, "documentFilter": null,
            "namespaceRemap": [], "plugins": [], "copyInNaturalOrder": false, "detectRandomId": true,
            "skipDiskSpaceCheck": false, "includeNamespaces": [], "excludeNamespaces": null"#,
@@ -287,6 +286,27 @@ async fn values_that_ask_for_nothing_are_accepted() {
         let (status, ..) = start(with(field)).await;
         assert_eq!(status, StatusCode::OK, "{field}");
     }
+}
+
+#[tokio::test]
+async fn write_blocking_has_mongosyncs_words_and_its_older_booleans() {
+    for (value, mode) in [
+        ("\"destinationOnly\"", WriteBlockMode::DestinationOnly),
+        (
+            "\"sourceAndDestination\"",
+            WriteBlockMode::SourceAndDestination,
+        ),
+        ("\"none\"", WriteBlockMode::None),
+        ("true", WriteBlockMode::SourceAndDestination),
+        ("false", WriteBlockMode::None),
+    ] {
+        let (status, _, heard) =
+            start(with(&format!(r#""enableUserWriteBlocking": {value}"#))).await;
+        assert_eq!(status, StatusCode::OK, "{value}");
+        assert_eq!(options(&heard).write_blocking, Some(mode), "{value}");
+    }
+    let (_, _, heard) = start(DOCUMENTED_START).await;
+    assert_eq!(options(&heard).write_blocking, None);
 }
 
 #[tokio::test]

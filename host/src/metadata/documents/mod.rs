@@ -3,6 +3,7 @@
 //!
 //! Rules: new fields are optional, names are never reused, unknown fields are ignored.
 
+mod commit;
 mod component;
 mod header;
 mod intent;
@@ -13,7 +14,9 @@ mod partition;
 mod position;
 mod quarantine;
 mod session;
+mod write_block;
 
+pub use commit::CommitDocument;
 pub use component::{ComponentChunkDocument, ComponentDocument};
 pub use header::{SessionHeader, SessionSummary};
 pub use intent::{IntentDocument, IntentKind, IntentState};
@@ -27,3 +30,4 @@ pub use session::{
     METADATA_VERSION, Phase, PinnedComponent, ResyncDocument, SessionDocument, SwapDocument,
     UpgradeDocument,
 };
+pub use write_block::{BlockState, WriteBlockDocument, WriteBlocksDocument};

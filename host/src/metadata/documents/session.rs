@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::{CommitDocument, WriteBlocksDocument, partition::is_false};
 use crate::model::{ClusterTime, StartOptions, State};
 
 /// Version of the documents' shapes. Strictly increasing.
@@ -15,7 +16,8 @@ use crate::model::{ClusterTime, StartOptions, State};
 ///   resyncs
 pub const METADATA_VERSION: i32 = 5;
 
-/// Phase of a sync. Phases only go forward.
+/// Phase of a sync. Phases only go forward, except that an undone commit goes back from `Restore` to
+/// `ChangeEventApplication`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub enum Phase {
@@ -27,6 +29,9 @@ pub enum Phase {
     ChangeEventApplication,
     /// Drained to the commit time; unique, TTL, hidden and capped settings are being restored.
     Restore,
+    /// Everything is restored and compared: the block of the destination is lifted. Never undone. Since metadata
+    /// version 5.
+    Unblock,
     /// Commit is finished: the host does no more work.
     Done,
 }
@@ -84,6 +89,20 @@ pub struct SessionDocument {
     /// All resyncs, oldest first. Since metadata version 4.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub resyncs: Vec<ResyncDocument>,
+    /// Blocks of user writes that the sync sets. Absent for a sync that an earlier release has begun. Since metadata
+    /// version 5.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub write_blocks: Option<WriteBlocksDocument>,
+    /// The commit that is under way or done. Since metadata version 5.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub commit: Option<CommitDocument>,
+    /// Sentences about the last commit: why it was undone, or what it did not bring over. Since metadata version 5.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub commit_warnings: Vec<String>,
+    /// True after a commit that was undone in its restore, until the settings are relaxed again. Since metadata
+    /// version 5.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub relax_again: bool,
     /// Settings that commit could not restore.
     #[serde(default)]
     pub not_restored: Vec<String>,
@@ -100,6 +119,11 @@ impl SessionDocument {
     pub fn sync_id(&self) -> String {
         let time = self.start_time;
         format!("{}-{}.{}", self.source_id, time.seconds, time.increment)
+    }
+
+    /// Whether a commit is under way or done. Sessions of releases before 0.5.0 have a commit time alone.
+    pub fn has_commit(&self) -> bool {
+        self.commit.is_some() || self.commit_time.is_some()
     }
 }
 

@@ -52,7 +52,7 @@ pub(super) async fn stored_functions_warning(
 }
 
 /// Collections of the server in `config`, in addition to [`OWN_PREFIXES`].
-const OWN_CONFIG: [&str; 10] = [
+const OWN_CONFIG: [&str; 11] = [
     "analyzeShardKeySplitPoints",
     "changelog",
     "clusterParameters",
@@ -62,6 +62,7 @@ const OWN_CONFIG: [&str; 10] = [
     "rangeDeletions",
     "settings",
     "transactions",
+    "user_writes_critical_sections",
     "vectorClock",
 ];
 const OWN_PREFIXES: [&str; 6] = [

@@ -18,11 +18,13 @@ mod privileges;
 mod reading;
 mod topology;
 mod version;
+mod write_blocking;
 
 pub use oplog::{COPY_BYTES_PER_SECOND, copy_seconds, oplog_warning, oplog_window_seconds};
 pub use privileges::{PrivilegeGap, privilege_gaps};
 pub use reading::{ReadIdentity, check_readable};
 pub use topology::{Identity, identify};
+pub use write_blocking::{BlockAbility, destination_ability, source_ability};
 
 /// Result of [`check`] for two clusters that it accepts.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -104,9 +104,9 @@ pub struct PrivilegeGap {
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct AuthInfo {
+pub(super) struct AuthInfo {
     authenticated_users: Vec<User>,
-    authenticated_user_privileges: Vec<Grant>,
+    pub(super) authenticated_user_privileges: Vec<Grant>,
 }
 
 #[derive(Deserialize)]
@@ -214,7 +214,7 @@ async fn fault(
 }
 
 /// The authenticated users and their privileges; `None` without access control.
-async fn auth_info(cluster: &Cluster) -> Result<Option<AuthInfo>, OperatorError> {
+pub(super) async fn auth_info(cluster: &Cluster) -> Result<Option<AuthInfo>, OperatorError> {
     let reply = ask(
         cluster,
         doc! { "connectionStatus": 1, "showPrivileges": true },

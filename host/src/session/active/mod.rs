@@ -11,7 +11,7 @@ use std::{
 use futures::FutureExt;
 use parking_lot::Mutex;
 use tokio::{
-    sync::{Mutex as AsyncMutex, mpsc, oneshot, watch},
+    sync::{Mutex as AsyncMutex, mpsc, oneshot},
     task::JoinHandle,
     time::timeout,
 };
@@ -25,7 +25,7 @@ use crate::{
     observe,
     plugin::{Chain, Registry, Router},
     session::lease::{Lease, process::app_name},
-    sync::{self, Boundary, Record, Status, Work, WorkEnd, WorkRequest, Workers},
+    sync::{self, BlockKeeper, Boundary, Record, Status, Work, WorkEnd, WorkRequest, Workers},
 };
 use state::{SyncState, WorkState};
 use stop::{CLEANUP_TIMEOUT, Stop, stop};
@@ -59,8 +59,6 @@ pub(crate) struct ActiveSync {
     pub(crate) record: Arc<Record>,
     /// Live figures of the work.
     pub(crate) status: Arc<Status>,
-    /// The commit time, for the work. Sent once, by the call `commit`.
-    pub(crate) commit_time: watch::Sender<Option<ClusterTime>>,
     task: AsyncMutex<Option<Task>>,
     work: Arc<Mutex<WorkState>>,
     /// The pinned components, configured, with their counters. `None` until the first use.
@@ -69,6 +67,8 @@ pub(crate) struct ActiveSync {
     rejected: Mutex<Vec<String>>,
     /// Pause of the takeover by this host, in milliseconds.
     paused_ms: Arc<OnceLock<i64>>,
+    /// Keeps the write blocks as the session wants them, whether or not a task works.
+    _blocks: BlockKeeper,
 }
 
 /// The running task of the work.
@@ -88,18 +88,19 @@ impl ActiveSync {
         status: Arc<Status>,
     ) -> Self {
         let document = record.get();
-        let commit_time = document.commit_time;
         if let Some(level) = document.options.load_level {
             runtime.workers.set_load_level(level);
         }
+        let record = Arc::new(record);
+        let clients = (&source.client, &destination.client);
         Self {
+            _blocks: BlockKeeper::start(clients, &lease.fence(), &record, &status),
             runtime,
             source,
             destination,
             lease,
-            record: Arc::new(record),
+            record,
             status,
-            commit_time: watch::Sender::new(commit_time),
             task: AsyncMutex::default(),
             work: Arc::default(),
             configured: Mutex::default(),
@@ -239,7 +240,6 @@ impl ActiveSync {
             status: self.status.clone(),
             workers: self.runtime.workers.clone(),
             cancel: cancel.clone(),
-            commit_time: self.commit_time.subscribe(),
             requests,
         };
         self.status.reset();

@@ -1,5 +1,6 @@
 //! The calls that change the state of a sync. Each persists the new state before it returns.
 
+pub(super) mod commit;
 pub(super) mod handover;
 pub(super) mod plugins;
 pub(super) mod recopy;
@@ -16,14 +17,12 @@ use crate::{
         },
         components::{adoption::configured, pins::blocking},
         progress::{
-            commit::cannot_commit,
             deadline::{ClusterLabel, while_answering, within_deadline},
             monitor::Monitor,
         },
         role::host::{Host, Role},
         start,
     },
-    sync,
 };
 
 /// Starts a sync. For a sync that was continued after a restart, a start with equal options succeeds.
@@ -107,7 +106,7 @@ pub(crate) async fn resume(host: &Host) -> Result<(), OperatorError> {
     let ended = active.end_transactions().map(Ok);
     within_deadline(monitor, destination, unchanged, ended).await?;
     persist(&active, monitor, unchanged, |session| {
-        session.state = if session.commit_time.is_some() {
+        session.state = if session.has_commit() {
             State::Committing
         } else {
             State::Running
@@ -116,36 +115,6 @@ pub(crate) async fn resume(host: &Host) -> Result<(), OperatorError> {
     .await?;
     active.spawn(&configured).await;
     tracing::info!(sync_id = active.sync_id(), "resumed: the work continues");
-    Ok(())
-}
-
-/// Commits: ends the sync at the current cluster time of the source. Returns when the commit time is persisted.
-pub(crate) async fn commit(host: &Host) -> Result<(), OperatorError> {
-    let _turn = host.active_turn().await?;
-    let (active, monitor) = (host.active_for(Call::Commit)?, &host.context.monitor);
-    if let Some(reason) = cannot_commit(&active, monitor) {
-        return Err(OperatorError::new(
-            ErrorName::CannotCommit,
-            format!(
-                "Commit is not possible now. {reason} Nothing was changed. Wait until /progress shows canCommit true."
-            ),
-        ));
-    }
-    let unchanged =
-        "Nothing was changed, and the sync continues. Call commit again when the cluster answers.";
-    let source = ClusterLabel::source(active.source.name);
-    let time = within_deadline(monitor, source, unchanged, async {
-        Ok(sync::take_commit_time(&active.source).await?)
-    })
-    .await?;
-    persist(&active, monitor, unchanged, |session| {
-        session.state = State::Committing;
-        session.commit_time = Some(time);
-    })
-    .await?;
-    tracing::info!(sync_id = active.sync_id(), commit_time = %time, "COMMITTING: applies events up to the commit time");
-    active.status.set_activity(sync::Activity::WaitingForCommit);
-    active.commit_time.send_replace(Some(time));
     Ok(())
 }
 

@@ -29,7 +29,7 @@ pub(crate) async fn recopy(
     if !matches!(state, State::Running | State::Paused) {
         return Err(impossible(state));
     }
-    if active.record.get().commit_time.is_some() {
+    if active.record.get().has_commit() {
         return Err(OperatorError::new(
             ErrorName::InvalidStateTransition,
             "The commit has started, and no collection can be copied again.",

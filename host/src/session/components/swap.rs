@@ -104,7 +104,7 @@ async fn prepare(
     if replacements.is_empty() {
         return Ok(None);
     }
-    if session.commit_time.is_some() && replacements.iter().any(Replacement::changes_answers) {
+    if session.has_commit() && replacements.iter().any(Replacement::changes_answers) {
         return Err(commit_has_begun());
     }
     let answers = match upgrade.on_incompatible {

@@ -63,7 +63,9 @@ pub(crate) fn lag_seconds(active: &ActiveSync, monitor: &Monitor) -> Option<u32>
     match active.state() {
         SyncState::Running if is_known => monitor.lag_seconds(active.source.name),
         SyncState::Committing if is_known => {
-            let commit_time = active.record.get().commit_time?;
+            let Some(commit_time) = active.record.get().commit_time else {
+                return monitor.lag_seconds(active.source.name);
+            };
             Some(active.applied()?.seconds_behind(commit_time))
         }
         _ => None,

@@ -7,7 +7,10 @@ use crate::{
         progress::{ComponentPin, FeatureDeferral, FeatureSetProgress, SwapRecord},
     },
     plugin::{Adoption, ComponentInfo, Registry, adoption},
-    session::pin_info::{info, installed},
+    session::{
+        pin_info::{info, installed},
+        write_blocks,
+    },
 };
 
 /// The feature set of this host, and the pins of its sync.
@@ -54,6 +57,7 @@ fn deferred(registry: &Registry, document: &SessionDocument) -> Vec<FeatureDefer
             feature.description
         ),
     }));
+    deferred.extend(write_blocks::deferral(document));
     deferred
 }
 

@@ -20,7 +20,10 @@ use crate::{
     },
     observe,
     plugin::{Registry, plaintext_secrets},
-    session::active::{ActiveSync, state::SyncState},
+    session::{
+        active::{ActiveSync, state::SyncState},
+        write_blocks,
+    },
     sync::Activity,
 };
 use commit::{cannot_commit, lag_seconds};
@@ -89,6 +92,9 @@ pub(crate) fn unknown(id: &str) -> Progress {
         feature_set: FeatureSetProgress::default(),
         resync: None,
         comparison: ComparisonProgress::default(),
+        write_blocking: None,
+        sync_id: None,
+        blocked_ms: None,
         lease: None,
         upgrade: UpgradeProgress {
             binary_version: observe::VERSION,
@@ -107,6 +113,8 @@ pub(crate) fn of(active: &ActiveSync, monitor: &Monitor) -> Progress {
         state,
         info: if state == State::Running && is_resyncing(&document) {
             Activity::Resync.info()
+        } else if state == State::Committing && document.commit_time.is_none() {
+            Activity::BlockingSource.info()
         } else {
             info(state, status.activity(), document.phase, status.copy())
         },
@@ -148,6 +156,9 @@ pub(crate) fn of(active: &ActiveSync, monitor: &Monitor) -> Progress {
         }),
         resync: document.resyncs.last().map(resync),
         comparison: status.comparison(),
+        write_blocking: write_blocks::progress(&document, status),
+        sync_id: Some(document.sync_id()),
+        blocked_ms: document.commit.and_then(|commit| commit.blocked_ms),
         upgrade: upgrade(document.metadata_version, document.upgrades),
     }
 }
@@ -235,6 +246,7 @@ fn info(state: State, step: Activity, phase: Phase, copied: CopyProgress) -> Opt
         Phase::IndexBuild if begins => Activity::IndexBuild,
         Phase::ChangeEventApplication if begins => Activity::ChangeEventApplication,
         Phase::Restore if begins => Activity::Restoring,
+        Phase::Unblock if begins => Activity::Unblocking,
         _ => step,
     };
     match state {
@@ -275,7 +287,9 @@ fn warnings(active: &ActiveSync, monitor: &Monitor, document: &SessionDocument) 
             .iter()
             .map(|what| format!("Not restored on the destination: {what}")),
     );
+    warnings.extend(document.commit_warnings.iter().cloned());
     warnings.extend(resync_warning(document));
+    warnings.extend(write_blocks::warnings(document, &active.status));
     warnings.extend(active.lease.warning());
     warnings.extend(active.rejected());
     warnings.extend(active.status.throttle.unknown());
@@ -287,9 +301,13 @@ fn warnings(active: &ActiveSync, monitor: &Monitor, document: &SessionDocument) 
     }
     warnings.extend(plaintext_secret_warning(&document.options));
     warnings.extend(document.warnings.iter().cloned());
+    let blocks = document.write_blocks.as_ref();
+    let is_blocked =
+        blocks.is_some_and(|blocks| blocks.destination.is_some() || !blocks.lacking.is_empty());
     let notes: &[&str] = match state {
         // Applications already write to the destination, and the source is no longer compared with it.
         SyncState::Committed => &[WAS_NOT_VERIFIED],
+        _ if is_blocked => &[NOT_VERIFIED],
         _ => &[NOT_VERIFIED, NOT_BLOCKED],
     };
     warnings.extend(notes.iter().copied().map(str::to_owned));

@@ -142,6 +142,7 @@ fn show(monitor: &Monitor, standby: &Standby, latest: &SyncSnapshot, progress: &
         (State::Committing, Phase::ChangeEventApplication) => "waiting for commit to complete",
         (_, Phase::ChangeEventApplication) => "change event application",
         (_, Phase::Restore) => "restoring unique, TTL, hidden and capped settings",
+        (_, Phase::Unblock) => "lifting the write block of the destination",
         (_, Phase::Done) => "commit completed",
     });
     progress.copy = CopyProgress {

@@ -8,6 +8,8 @@
 //! it again.
 
 mod collection;
+mod late_writes;
+mod undo;
 mod view;
 
 use std::collections::HashMap;
@@ -20,6 +22,8 @@ use super::{
 };
 use crate::{metadata::NamespaceKind, mongo::write::CollectionRef};
 use collection::CollectionRestoration;
+pub(super) use late_writes::find as late_writes;
+pub(super) use undo::relax_again;
 
 /// Collections that are restored in parallel. Each mostly waits for majorities.
 const PARALLEL: usize = 16;

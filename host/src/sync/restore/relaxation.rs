@@ -16,7 +16,7 @@ use crate::{
 };
 
 /// The largest size that the server accepts for a capped collection: 2^50 bytes.
-const LARGE_CAPPED_BYTES: i64 = 1 << 50;
+pub(crate) const LARGE_CAPPED_BYTES: i64 = 1 << 50;
 
 /// The relaxed `create` command for a collection or view.
 pub(crate) fn create_command(name: &str, options: &RawDocument) -> Result<RawDocumentBuf, Error> {

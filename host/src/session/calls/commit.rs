@@ -1,0 +1,156 @@
+//! The call that commits, and the undoing of a commit.
+
+use std::sync::Arc;
+
+use super::persist;
+use crate::{
+    metadata::{CommitDocument, Phase, SessionDocument},
+    model::{ErrorName, OperatorError, State, commit::CommitOptions, state::Call},
+    mongo::listing,
+    session::{
+        active::ActiveSync,
+        components::adoption::configured,
+        progress::{
+            commit::cannot_commit,
+            deadline::{ClusterLabel, within_deadline},
+        },
+        role::host::Host,
+    },
+    sync,
+};
+
+/// Commits: ends the sync at the current cluster time of the source, or, where the commit blocks the source, at a time
+/// after that block. Returns when the commit is persisted.
+pub(crate) async fn commit(host: &Host, options: CommitOptions) -> Result<(), OperatorError> {
+    let _turn = host.active_turn().await?;
+    let (active, monitor) = (host.active_for(Call::Commit)?, &host.context.monitor);
+    refuse_other_sync(&active, &options)?;
+    if let Some(reason) = cannot_commit(&active, monitor) {
+        return Err(OperatorError::new(
+            ErrorName::CannotCommit,
+            format!(
+                "Commit is not possible now. {reason} Nothing was changed. Wait until /progress shows canCommit true."
+            ),
+        ));
+    }
+    let unchanged =
+        "Nothing was changed, and the sync continues. Call commit again when the cluster answers.";
+    let blocks = active.record.get().write_blocks;
+    let blocks_source = blocks.is_some_and(|blocks| blocks.source.is_some());
+    let time = if blocks_source {
+        None
+    } else {
+        let source = ClusterLabel::source(active.source.name);
+        let taken = within_deadline(monitor, source, unchanged, async {
+            Ok(sync::take_commit_time(&active.source.client).await?)
+        });
+        Some(taken.await?)
+    };
+    let destination = ClusterLabel::destination(active.destination.name);
+    let now = within_deadline(monitor, destination, unchanged, async {
+        Ok(listing::local_time(&active.destination.client).await?)
+    })
+    .await?;
+    persist(&active, monitor, unchanged, |session| {
+        session.state = State::Committing;
+        session.commit_time = time;
+        session.commit_warnings.clear();
+        session.commit = Some(CommitDocument {
+            at: now,
+            max_block_seconds: options.max_block_seconds.map(i64::from),
+            blocked_at: (!blocks_source).then_some(now),
+            blocked_ms: None,
+        });
+        if let Some(block) = source_block(session) {
+            block.request(now);
+        }
+    })
+    .await?;
+    tracing::info!(
+        sync_id = active.sync_id(),
+        commit_time = time.map(|time| time.to_string()),
+        "COMMITTING: applies events up to the commit time"
+    );
+    active.status.set_activity(sync::Activity::WaitingForCommit);
+    Ok(())
+}
+
+fn refuse_other_sync(active: &ActiveSync, options: &CommitOptions) -> Result<(), OperatorError> {
+    let id = active.sync_id();
+    match &options.sync {
+        Some(sync) if *sync != id => Err(OperatorError::new(
+            ErrorName::SyncMismatch,
+            format!(
+                "The call names another sync than this host has, which is {id}. Nothing was changed. Check which host \
+                 you are calling: its syncID is in GET /api/v1/progress."
+            ),
+        )),
+        _ => Ok(()),
+    }
+}
+
+fn source_block(session: &mut SessionDocument) -> Option<&mut crate::metadata::WriteBlockDocument> {
+    session.write_blocks.as_mut()?.source.as_mut()
+}
+
+/// Undoes a commit for `reason`: lifts the block of the source, and goes on as RUNNING. Nothing is undone once `canWrite`
+/// is decided.
+///
+/// # Errors
+/// The destination does not take the change. The work has stopped, and the block of the source is lifted all the same:
+/// a commit that goes on later takes another commit time.
+pub(crate) async fn undo(host: &Host, reason: &OperatorError) -> Result<(), OperatorError> {
+    let _turn = host.queued_turn().await;
+    let Some(active) = host.active() else {
+        return Ok(());
+    };
+    // A position that was not persisted is an older position.
+    if let Err(error) = active.stop_for_call().await {
+        tracing::info!(error = %error, "the position at the undone commit is not persisted");
+    }
+    let undone = undo_stopped(host, &active, reason).await;
+    if undone.is_err() {
+        active.status.write_blocks.open_source();
+        active.fail(reason.clone());
+    }
+    undone
+}
+
+async fn undo_stopped(
+    host: &Host,
+    active: &Arc<ActiveSync>,
+    reason: &OperatorError,
+) -> Result<(), OperatorError> {
+    let destination = ClusterLabel::destination(active.destination.name);
+    let monitor = &host.context.monitor;
+    let left =
+        "The commit is not undone yet, and is tried again. The block of the source is lifted.";
+    let now = within_deadline(monitor, destination, left, async {
+        active.end_transactions().await;
+        // The dropped work may have persisted more than this host knows.
+        active.record.reload().await?;
+        Ok(listing::local_time(&active.destination.client).await?)
+    })
+    .await?;
+    let session = active.record.get();
+    if session.state == State::Committing && session.phase < Phase::Unblock {
+        persist(active, monitor, left, |session| {
+            session.state = State::Running;
+            (session.commit, session.commit_time) = (None, None);
+            session.commit_warnings = vec![reason.to_string()];
+            session.not_restored.clear();
+            if session.phase == Phase::Restore {
+                session.phase = Phase::ChangeEventApplication;
+                session.relax_again = true;
+            }
+            if let Some(block) = source_block(session) {
+                block.lift(now);
+            }
+        })
+        .await?;
+        tracing::warn!(sync_id = active.sync_id(), reason = %reason, "the commit is undone: RUNNING");
+    }
+    let configured = configured(active).await?;
+    active.spawn(&configured).await;
+    Ok(())
+}
