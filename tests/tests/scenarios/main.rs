@@ -48,6 +48,7 @@ mod late_renames;
 mod lease;
 mod oversize;
 mod plugins;
+mod recopy_call;
 mod rehearsal;
 mod resume;
 mod resync;
