@@ -9,7 +9,6 @@ use std::{
 
 use serde_json::Value;
 
-use super::state_file::StateFile;
 use crate::{
     model::{ErrorName, OperatorError},
     sync::ReportEntry,
@@ -30,55 +29,70 @@ pub(super) enum MismatchList {
 }
 
 impl MismatchList {
-    /// Opens the list. A file is new, or cut to the length that `state` knows.
+    /// Opens the list, and locks a file for the time of the run. Without a state a file has to be new.
     ///
     /// # Errors
-    /// `InvalidConfig` for a file that exists, or is shorter than its state says, or is another run's.
-    pub(super) fn open(
-        path: Option<&Path>,
-        state: Option<&StateFile>,
-    ) -> Result<Self, OperatorError> {
+    /// `InvalidConfig` for a file that exists, or that another run writes.
+    pub(super) fn open(path: Option<&Path>, has_state: bool) -> Result<Self, OperatorError> {
         let Some(path) = path else {
             return Ok(Self::StandardOutput);
         };
         let name = path.display().to_string();
         let refused = |error: io::Error| {
-            let remedy = match state {
-                Some(_) => "Give the file of the run that --state is of",
-                None => "Give a new file to --out",
-            };
             refusal(&format!(
-                "The list {name} cannot be written: {error}. {remedy}."
+                "The list {name} cannot be written: {error}. Give a new file to --out."
             ))
         };
         let mut options = OpenOptions::new();
         options.write(true).mode(PRIVATE);
-        let mut file = match state {
-            Some(_) => options.create(true).truncate(false).open(path),
-            None => options.create_new(true).open(path),
-        }
-        .map_err(refused)?;
+        let file = match has_state {
+            true => options.create(true).truncate(false).open(path),
+            false => options.create_new(true).open(path),
+        };
+        let file = file.map_err(refused)?;
         match file.try_lock() {
-            Ok(()) => {}
-            Err(TryLockError::WouldBlock) => {
+            Ok(()) => Ok(Self::File {
+                file,
+                name,
+                bytes: 0,
+            }),
+            Err(TryLockError::WouldBlock) => Err(refusal(&format!(
+                "The list {name} is in use by another run. Wait for its end, or give other files to --out and --state."
+            ))),
+            Err(TryLockError::Error(error)) => Err(refused(error)),
+        }
+    }
+
+    /// Goes on after the lines of an earlier run, `known` bytes of a state; `None` without an earlier run. Lines after
+    /// them are cut off: no state has them, and their partitions are compared again.
+    ///
+    /// # Errors
+    /// `InvalidConfig` for a file with other lines than those of the state.
+    pub(super) fn go_on(&mut self, known: Option<u64>) -> Result<(), OperatorError> {
+        let Self::File { file, name, bytes } = self else {
+            return Ok(());
+        };
+        let refused =
+            |error: io::Error| refusal(&format!("The list {name} cannot be written: {error}."));
+        let length = file.metadata().map_err(refused)?.len();
+        match known {
+            None if length > 0 => {
                 return Err(refusal(&format!(
-                    "The list {name} is in use by another run. Wait for its end, or give other files to --out and \
-                     --state."
+                    "The list {name} holds lines, and --state names no file of the run that wrote them. Give a new \
+                     file to --out, or the state of that run."
                 )));
             }
-            Err(TryLockError::Error(error)) => return Err(refused(error)),
+            Some(known) if length < known => {
+                return Err(refusal(&format!(
+                    "The list {name} has {length} bytes and had {known} when its state was written. Give the list of \
+                     that run, or new files to --out and --state."
+                )));
+            }
+            _ => *bytes = known.unwrap_or_default(),
         }
-        let bytes = state.map_or(0, StateFile::list_bytes);
-        let length = file.metadata().map_err(refused)?.len();
-        if length < bytes {
-            return Err(refusal(&format!(
-                "The list {name} has {length} bytes and had {bytes} when its state was written. Give the file of that \
-                 run, or remove the state to begin anew."
-            )));
-        }
-        file.set_len(bytes).map_err(refused)?;
+        file.set_len(*bytes).map_err(refused)?;
         file.seek(SeekFrom::End(0)).map_err(refused)?;
-        Ok(Self::File { file, name, bytes })
+        Ok(())
     }
 
     /// Adds a line for each finding.

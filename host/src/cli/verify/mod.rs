@@ -59,14 +59,7 @@ pub async fn verify(
         show_documents: command.show_documents,
         workers: Workers::of_load_level(settings.load_level).count(),
     };
-    let (state, progress) = match &command.state {
-        Some(path) => {
-            let (state, progress) = StateFile::open(path, fingerprint)?;
-            (Some(state), progress)
-        }
-        None => (None, PairState::default()),
-    };
-    let list = MismatchList::open(command.out.as_deref(), state.as_ref())?;
+    let (list, state, progress) = files(command, fingerprint)?;
     let pair = ClusterPair::new((&source, &destination), (router, chain), start, options);
     let ledger = Arc::new(Ledger::new(progress, options.max_mismatches));
     let mut run = Run {
@@ -77,6 +70,25 @@ pub async fn verify(
     };
     let figures = run.compare(Arc::new(pair), &[source, destination]).await?;
     run.end(&figures)
+}
+
+/// The list, and the state with its progress. Checked before either is written.
+fn files(
+    command: &VerifyCommand,
+    fingerprint: Fingerprint,
+) -> Result<(MismatchList, Option<StateFile>, PairState), OperatorError> {
+    if command.state.is_some() && command.state == command.out {
+        return Err(invalid("--state and --out name one file. Give two."));
+    }
+    let mut list = MismatchList::open(command.out.as_deref(), command.state.is_some())?;
+    let Some(path) = &command.state else {
+        return Ok((list, None, PairState::default()));
+    };
+    let (mut state, progress) = StateFile::open(path, fingerprint)?;
+    list.go_on(progress.is_some().then(|| state.list_bytes()))?;
+    let progress = progress.unwrap_or_default();
+    state.save(progress.clone(), list.bytes())?;
+    Ok((list, Some(state), progress))
 }
 
 /// A comparison, with its outputs.
@@ -183,14 +195,18 @@ fn registry(command: &VerifyCommand, settings: &Settings) -> Result<Registry, Op
         .with_secrets(settings.secrets_dir.clone());
     for file in &command.components {
         let bytes = std::fs::read(file).map_err(|error| {
-            OperatorError::new(
-                ErrorName::InvalidConfig,
-                format!("The component {} cannot be read: {error}.", file.display()),
-            )
+            invalid(format!(
+                "The component {} cannot be read: {error}.",
+                file.display()
+            ))
         })?;
         registry.add(&bytes)?;
     }
     Ok(registry)
+}
+
+fn invalid(message: impl Into<String>) -> OperatorError {
+    OperatorError::new(ErrorName::InvalidConfig, message)
 }
 
 /// The digests of the components in use, by their slots.

@@ -77,33 +77,29 @@ impl Fingerprint {
 }
 
 impl StateFile {
-    /// Opens the file, and returns the progress in it. A new file is written at once, so that the list is known to
-    /// belong to it.
+    /// Opens the file, and returns the progress in it; `None` for a new file, which is not written yet.
     ///
     /// # Errors
     /// `ClustersMismatch` and `OptionsMismatch` for the file of another comparison; `InvalidConfig` for a file that
-    /// cannot be read or written.
+    /// cannot be read.
     pub(super) fn open(
         path: &Path,
         fingerprint: Fingerprint,
-    ) -> Result<(Self, PairState), OperatorError> {
+    ) -> Result<(Self, Option<PairState>), OperatorError> {
         let content = match fs::read(path) {
-            Ok(bytes) => Some(read(path, &bytes)?),
-            Err(error) if error.kind() == ErrorKind::NotFound => None,
+            Ok(bytes) => read(path, &bytes)?,
+            Err(error) if error.kind() == ErrorKind::NotFound => {
+                let new = Self {
+                    path: path.to_owned(),
+                    fingerprint,
+                    begun_at: bson::DateTime::now()
+                        .try_to_rfc3339_string()
+                        .unwrap_or_default(),
+                    list_bytes: 0,
+                };
+                return Ok((new, None));
+            }
             Err(error) => return Err(unusable(path, &error.to_string())),
-        };
-        let Some(content) = content else {
-            let now = bson::DateTime::now()
-                .try_to_rfc3339_string()
-                .unwrap_or_default();
-            let mut new = Self {
-                path: path.to_owned(),
-                fingerprint,
-                begun_at: now,
-                list_bytes: 0,
-            };
-            new.save(PairState::default(), 0)?;
-            return Ok((new, PairState::default()));
         };
         let clusters = |it: &Fingerprint| (it.source.clone(), it.destination.clone());
         let name = path.display();
@@ -125,21 +121,13 @@ impl StateFile {
                 ),
             ));
         }
-        let Content {
-            begun_at,
-            list_bytes,
-            progress,
-            ..
-        } = content;
-        Ok((
-            Self {
-                path: path.to_owned(),
-                fingerprint,
-                begun_at,
-                list_bytes,
-            },
-            progress,
-        ))
+        let state = Self {
+            path: path.to_owned(),
+            fingerprint,
+            begun_at: content.begun_at,
+            list_bytes: content.list_bytes,
+        };
+        Ok((state, Some(content.progress)))
     }
 
     /// The time at which the first run began, by the clock of its machine.
@@ -182,8 +170,11 @@ impl StateFile {
 fn read(path: &Path, bytes: &[u8]) -> Result<Content, OperatorError> {
     let content: Content = serde_json::from_slice(bytes)
         .map_err(|_malformed| unusable(path, "it is no state of a verification"))?;
-    if content.format != FORMAT {
-        let fault = format!("it was written by tidegate {}", content.tidegate);
+    if content.format != FORMAT || !content.progress.is_valid() {
+        let fault = format!(
+            "it was written by tidegate {}, in another form",
+            content.tidegate
+        );
         return Err(unusable(path, &fault));
     }
     Ok(content)

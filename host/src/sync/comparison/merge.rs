@@ -159,6 +159,9 @@ impl SortedDocuments {
 
     /// Gives the memory of compared documents back.
     fn forget_compared(&mut self) {
+        if self.next == 0 {
+            return;
+        }
         let left = self.places.get(self.next).map(|place| place.document.start);
         let from = left.unwrap_or(self.bytes.len());
         self.bytes.drain(..from);

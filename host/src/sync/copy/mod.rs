@@ -38,7 +38,7 @@ use super::{Context, Error};
 pub(super) use collection_reader::{CollectionDigest, CollectionReader};
 pub(super) use comparison::compare;
 pub(super) use find::append_bounds;
-pub(super) use partition::{PARTITION_BYTES, can_be_bound};
+pub(super) use partition::{MAX_PARTITIONS, PARTITION_BYTES, sampled_bounds};
 pub(super) use plan::go_on;
 pub(super) use pool::CopyPool;
 pub(super) use progress::{show, show_counts};

@@ -10,6 +10,7 @@ use bson::{RawArrayBuf, RawBsonRef, RawDocument, RawDocumentBuf, rawdoc};
 use super::Error;
 use crate::{
     metadata::{NamespaceDocument, PartitionDocument},
+    model::Namespace,
     mongo::{
         Client,
         listing::{self, CollectionSize},
@@ -22,7 +23,7 @@ use crate::{
 pub(in crate::sync) const PARTITION_BYTES: u64 = 16 << 20;
 
 /// More partitions than this only add metadata.
-const MAX_PARTITIONS: u64 = 4_096;
+pub(in crate::sync) const MAX_PARTITIONS: u64 = 4_096;
 
 /// Samples for each bound.
 const SAMPLES_A_PARTITION: u64 = 16;
@@ -40,15 +41,15 @@ pub(super) async fn split(
     let bounds = if options::is_capped(&namespace.options) || wanted < 2 {
         Vec::new()
     } else {
-        bounds(&context.source, namespace, wanted).await?
+        sampled_bounds(&context.source, &namespace.source, wanted).await?
     };
     Ok(between(&namespace.id, bounds))
 }
 
 /// At most `wanted - 1` different `_id` values, in the server's order.
-async fn bounds(
-    source: &Client,
-    namespace: &NamespaceDocument,
+pub(in crate::sync) async fn sampled_bounds(
+    client: &Client,
+    namespace: &Namespace,
     wanted: u64,
 ) -> Result<Vec<RawDocumentBuf>, Error> {
     let samples = i64::try_from(wanted * SAMPLES_A_PARTITION).unwrap_or(i64::MAX);
@@ -60,8 +61,8 @@ async fn bounds(
     let is_small = rawdoc! { "$lte": [{ "$bsonSize": { "_id": "$_id" } }, largest] };
     pipeline.push(rawdoc! { "$match": { "$expr": is_small } });
     pipeline.push(rawdoc! { "$sort": { "_id": 1 } });
-    let database = source.database(&namespace.source.database);
-    let sampled = listing::aggregate(&database, &namespace.source.collection, pipeline).await?;
+    let database = client.database(&namespace.database);
+    let sampled = listing::aggregate(&database, &namespace.collection, pipeline).await?;
     let step = usize::try_from(SAMPLES_A_PARTITION).unwrap_or(1);
     let mut bounds: Vec<_> = sampled.into_iter().skip(step).step_by(step).collect();
     bounds.dedup();
@@ -71,7 +72,7 @@ async fn bounds(
 
 /// Whether an `_id` can be a bound: it has to be small, and to have documents on both sides. Nothing
 /// sorts before MinKey, and the server refuses an empty range. Nothing sorts after MaxKey.
-pub(in crate::sync) fn can_be_bound(id: &RawDocument) -> bool {
+pub(super) fn can_be_bound(id: &RawDocument) -> bool {
     id.as_bytes().len() <= MAX_BOUND_BYTES
         && !matches!(
             id.get("_id"),

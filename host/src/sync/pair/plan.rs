@@ -5,7 +5,7 @@
 
 use std::sync::Arc;
 
-use bson::{RawArrayBuf, RawDocumentBuf, rawdoc};
+use bson::RawDocumentBuf;
 use futures::{FutureExt, StreamExt, TryStreamExt, stream};
 
 use super::{
@@ -21,15 +21,14 @@ use crate::{
         listing::{self, CollectionSize},
         write::CollectionRef,
     },
-    sync::{Error, copy::can_be_bound},
+    sync::{
+        Error,
+        copy::{MAX_PARTITIONS, sampled_bounds},
+    },
 };
 
 /// Collections that are planned in parallel.
 const PLANNERS: usize = 8;
-/// Partitions of a collection at most.
-const MAX_PARTITIONS: u64 = 4_096;
-/// Samples for each bound.
-const SAMPLES_A_PARTITION: u64 = 16;
 
 /// A collection without partitions.
 struct NewCollection {
@@ -118,16 +117,5 @@ async fn bounds(
     if wanted < 2 {
         return Ok(Vec::new());
     }
-    let samples = i64::try_from(wanted * SAMPLES_A_PARTITION).unwrap_or(i64::MAX);
-    let mut pipeline = RawArrayBuf::new();
-    pipeline.push(rawdoc! { "$sample": { "size": samples } });
-    pipeline.push(rawdoc! { "$project": { "_id": 1 } });
-    pipeline.push(rawdoc! { "$sort": { "_id": 1 } });
-    let database = client.database(&namespace.database);
-    let sampled = listing::aggregate(&database, &namespace.collection, pipeline).await?;
-    let step = usize::try_from(SAMPLES_A_PARTITION).unwrap_or(1);
-    let mut bounds: Vec<_> = sampled.into_iter().skip(step).step_by(step).collect();
-    bounds.dedup();
-    bounds.retain(|bound| can_be_bound(bound));
-    Ok(bounds)
+    sampled_bounds(client, namespace, wanted).await
 }

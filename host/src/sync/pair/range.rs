@@ -266,7 +266,8 @@ impl<'a> RangeComparison<'a> {
         Ok(differing)
     }
 
-    async fn settle(&self, keys: Vec<OwnedKey>) -> Result<(), Error> {
+    /// Gives keys to the settlement. Waiting for its room is no failure of a cluster.
+    async fn settle(&mut self, keys: Vec<OwnedKey>) -> Result<(), Error> {
         for key in keys {
             if self.ledger.is_cut_short() {
                 return Ok(());
@@ -275,6 +276,7 @@ impl<'a> RangeComparison<'a> {
             self.settlement
                 .add(self.ledger, &self.collection, (id, key))
                 .await?;
+            self.moved = Instant::now();
         }
         Ok(())
     }

@@ -34,6 +34,17 @@ pub struct CollectionState {
     pub quarantined: u64,
 }
 
+impl PairState {
+    /// Whether a later run can go on from it: every bound is one, and every partition exists.
+    pub fn is_valid(&self) -> bool {
+        self.collections.iter().all(|collection| {
+            let bounds = &collection.bounds;
+            bounds.iter().all(|bound| bound_of(bound).is_some())
+                && collection.done.iter().all(|number| *number <= bounds.len())
+        })
+    }
+}
+
 /// A bound as text.
 pub(super) fn bound_text(bound: &RawDocumentBuf) -> String {
     bound
@@ -61,5 +72,19 @@ mod tests {
         let bound = rawdoc! { "_id": { "a": [1, "x", bson::RawBson::MinKey] } };
         assert_eq!(bound_of(&bound_text(&bound)), Some(bound));
         assert_eq!((bound_of("zz"), bound_of("0500")), (None, None));
+        let state = |bound: &str, number| PairState {
+            collections: vec![CollectionState {
+                id: "a:b".to_owned(),
+                bounds: vec![bound.to_owned()],
+                done: vec![number],
+                documents: 0,
+                bytes: 0,
+                mismatches: 0,
+                quarantined: 0,
+            }],
+        };
+        let text = bound_text(&rawdoc! { "_id": 1 });
+        assert!(state(&text, 1).is_valid() && !state(&text, 2).is_valid());
+        assert!(!state("zz", 0).is_valid());
     }
 }
