@@ -103,10 +103,6 @@ fn start_request_edits() -> Vec<(&'static str, Value)> {
             json!({ "type": ["array", "boolean", "null"], "enum": [[], false, null] }),
         ),
         (
-            "/components/schemas/StartRequest/properties/reversible",
-            not_asked(),
-        ),
-        (
             "/components/schemas/StartRequest/properties/preExistingDestinationData",
             not_asked(),
         ),

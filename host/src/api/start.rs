@@ -39,7 +39,8 @@ pub(super) struct StartRequest {
     /// destinationOnly where the cluster and the user allow it.
     #[schema(value_type = Option<String>, example = "destinationOnly")]
     enable_user_write_blocking: Option<ModeField>,
-    /// Not supported in this release: absent or false.
+    /// Whether the sync can be reversed after its commit. Needs enableUserWriteBlocking sourceAndDestination and indexes,
+    /// and no documentFilter, namespaceRemap or plugins.
     reversible: Option<bool>,
     /// Not supported in this release: absent, false or `{"enabled": false}`.
     #[schema(value_type = Option<VerificationField>)]
@@ -207,7 +208,7 @@ impl StartRequest {
                  Use cluster0 for one field and cluster1 for the other.",
             ));
         }
-        Ok(StartOptions {
+        let options = StartOptions {
             source,
             destination,
             include_namespaces: filter::check("includeNamespaces", self.include_namespaces)?,
@@ -222,8 +223,11 @@ impl StartRequest {
             },
             throttle: throttle(self.throttle)?,
             write_blocking: self.enable_user_write_blocking.map(|mode| mode.0),
+            reversible: self.reversible == Some(true),
             load_level: None,
-        })
+        };
+        refuse_without_way_back(&options)?;
+        Ok(options)
     }
 
     fn refuse_unsupported(&self) -> Result<(), Refusal> {
@@ -232,11 +236,6 @@ impl StartRequest {
             .as_ref()
             .and_then(|verification| verification.enabled);
         let asked = [
-            (
-                "reversible",
-                self.reversible == Some(true),
-                "leave it out or give false",
-            ),
             (
                 "verification.enabled",
                 verified == Some(true),
@@ -260,6 +259,41 @@ impl StartRequest {
             Some((field, _, remedy)) => Err(not_supported(field, remedy)),
             None => Ok(()),
         }
+    }
+}
+
+/// Refuses a reversible sync whose options have no other direction.
+fn refuse_without_way_back(options: &StartOptions) -> Result<(), Refusal> {
+    if !options.reversible {
+        return Ok(());
+    }
+    let invalid = |message| Err(Refusal::new(ErrorName::InvalidField, message));
+    if options.write_blocking() != WriteBlockMode::SourceAndDestination {
+        return invalid(
+            "Field 'reversible' needs \"enableUserWriteBlocking\": \"sourceAndDestination\": a write to the old source after \
+             the commit would be lost in a reverse.",
+        );
+    }
+    if options.build_indexes == BuildIndexes::Never {
+        return invalid(
+            "Field 'reversible' needs the indexes of the source on the destination: leave buildIndexes out, or give \
+             afterDataCopy or beforeDataCopy.",
+        );
+    }
+    let without = [
+        ("documentFilter", options.document_filter.is_some()),
+        ("namespaceRemap", options.namespace_remap.is_some()),
+        ("plugins", !options.plugins.is_empty()),
+    ];
+    match without.iter().find(|(_, is_given)| *is_given) {
+        Some((field, _)) => Err(Refusal::new(
+            ErrorName::NotSupported,
+            format!(
+                "Field 'reversible' is not supported together with '{field}': what it changes has no way back. Leave one \
+                 of the two out."
+            ),
+        )),
+        None => Ok(()),
     }
 }
 

@@ -20,6 +20,7 @@ mod lease;
 mod legacy;
 mod parked;
 mod quarantine;
+mod reversal;
 mod store;
 mod tenure;
 

@@ -188,6 +188,16 @@ impl Store {
         session: &SessionDocument,
         namespaces: &[NamespaceDocument],
     ) -> Result<(), Error> {
+        self.begin_with(session, namespaces, Vec::new()).await
+    }
+
+    /// Like [`Self::begin`], in one transaction with other changes.
+    pub(super) async fn begin_with(
+        &self,
+        session: &SessionDocument,
+        namespaces: &[NamespaceDocument],
+        more: Vec<Change>,
+    ) -> Result<(), Error> {
         let mut changes: Vec<_> = [
             NAMESPACES,
             PARTITIONS,
@@ -199,6 +209,7 @@ impl Store {
         .map(|collection| remove(collection, doc! {}))
         .into();
         changes.push(self.insert(NAMESPACES, namespaces)?);
+        changes.extend(more);
         changes.push(self.put(SESSION, &session.id, session)?);
         self.commit(changes).await
     }

@@ -212,6 +212,9 @@ pub struct StartOptions {
     /// Blocks of user writes; `None` where the start has not asked for any, which is the default.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub write_blocking: Option<WriteBlockMode>,
+    /// Whether the sync can be reversed after its commit.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub reversible: bool,
     /// The level of the last call of `loadLevel`; `None` for the host's own.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub load_level: Option<u8>,
@@ -232,6 +235,7 @@ impl StartOptions {
             on_oplog_rollover: OplogRollover::default(),
             throttle: ThrottleOptions::default(),
             write_blocking: None,
+            reversible: false,
             load_level: None,
         }
     }
@@ -269,6 +273,7 @@ impl StartOptions {
                 self.on_oplog_rollover != other.on_oplog_rollover,
             ),
             ("throttle", self.throttle != other.throttle),
+            ("reversible", self.reversible != other.reversible),
             (
                 "enableUserWriteBlocking",
                 self.write_blocking() != other.write_blocking(),

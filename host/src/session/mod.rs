@@ -109,9 +109,13 @@ impl Session {
         calls::load_level(&self.host, level).await
     }
 
-    /// Always refused with `NotSupported` in this release.
+    /// Reverses the direction of a committed sync. Returns when the new direction works.
+    ///
+    /// # Errors
+    ///
+    /// `NotSupported` for a sync that was not started with `reversible`, `InvalidStateTransition` before COMMITTED.
     pub async fn reverse(&self) -> Result<(), OperatorError> {
-        calls::reverse(&self.host).await
+        calls::reverse::reverse(&self.host).await
     }
 
     /// Stops the work, persists the position and releases the lease. Returns when all of this is durable; the

@@ -43,6 +43,9 @@ pub(super) async fn start(
     );
     let (configured, pinned) = pins::begin(&context.registry, options.clone()).await?;
     let checked = preflight::check(source, destination).await?;
+    if options.reversible {
+        preflight::check_way_back(source, destination, &checked).await?;
+    }
     let BlockPlan {
         blocks,
         warnings: block_warnings,
@@ -72,6 +75,8 @@ pub(super) async fn start(
         commit: None,
         commit_warnings: Vec::new(),
         relax_again: false,
+        reverse_position: None,
+        reversals: 0,
         pinned,
         features: feature::names(),
         upgrades: Vec::new(),

@@ -3,7 +3,7 @@
 use crate::{
     metadata::{SessionDocument, WriteBlockDocument, WriteBlocksDocument},
     model::{
-        ErrorName, OperatorError, StartOptions,
+        ErrorName, OperatorError, StartOptions, State,
         options::WriteBlockMode,
         progress::{BlockProgress, FeatureDeferral, WriteBlocksProgress},
     },
@@ -35,12 +35,26 @@ pub(super) async fn plan(
     destination: &Cluster,
     options: &StartOptions,
 ) -> Result<BlockPlan, OperatorError> {
-    let now = listing::local_time(&destination.client).await?;
-    let mode = options.write_blocking();
-    let is_asked = options.write_blocking.is_some();
-    let mut blocks = WriteBlocksDocument::default();
     let ability = destination_ability(destination).await?;
     let warnings = foreign_blocks(source, destination, &ability).await?;
+    let (mode, is_asked) = (options.write_blocking(), options.write_blocking.is_some());
+    let blocks = plan_for(source, destination, mode, is_asked).await?;
+    Ok(BlockPlan { blocks, warnings })
+}
+
+/// The blocks of `mode`, as far as the clusters and the users allow them. Only reads.
+///
+/// # Errors
+/// `MissingPrivileges` if the blocks are asked for by name and these users may not set them.
+pub(super) async fn plan_for(
+    source: &Cluster,
+    destination: &Cluster,
+    mode: WriteBlockMode,
+    is_asked: bool,
+) -> Result<WriteBlocksDocument, OperatorError> {
+    let now = listing::local_time(&destination.client).await?;
+    let mut blocks = WriteBlocksDocument::default();
+    let ability = destination_ability(destination).await?;
     if mode != WriteBlockMode::None && is_able(&mut blocks, destination, ability, is_asked)? {
         let mut block = WriteBlockDocument::open(now);
         block.request(now);
@@ -52,7 +66,7 @@ pub(super) async fn plan(
             blocks.source = Some(WriteBlockDocument::open(now));
         }
     }
-    Ok(BlockPlan { blocks, warnings })
+    Ok(blocks)
 }
 
 /// Whether the cluster can be blocked. If it cannot, and need not, the reason is noted.
@@ -126,7 +140,10 @@ pub(super) fn warnings(document: &SessionDocument, status: &Status) -> Vec<Strin
         status.write_blocks.destination(),
     ];
     let mut warnings: Vec<_> = views.into_iter().filter_map(|view| view.obstacle).collect();
-    if let Some(blocks) = &document.write_blocks {
+    // After COMMITTED applications write to the destination.
+    if let Some(blocks) = &document.write_blocks
+        && document.state != State::Committed
+    {
         warnings.extend(blocks.lacking.iter().cloned());
     }
     warnings

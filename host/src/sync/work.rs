@@ -7,12 +7,12 @@ use tokio_util::sync::CancellationToken;
 
 use super::{
     Activity, Context, Error, Record, Status, Workers, apply_ops, boundary::WorkRequest,
-    budget::Budget, catalog::scope::Scope, commit, commit_request, context::SOURCE, copy,
-    index_build, quarantine::Quarantine, resync, stream, throttle::Throttle,
+    budget::Budget, catalog::scope::Scope, change_stream, commit, commit_request, context::SOURCE,
+    copy, index_build, quarantine::Quarantine, resync, stream, throttle::Throttle,
 };
 use crate::{
     metadata::Phase,
-    model::{ClusterTime, ErrorName, OperatorError, State, options::OplogRollover},
+    model::{ClusterTime, ErrorName, OperatorError, Position, State, options::OplogRollover},
     mongo::{Cluster, Destination, Moment, code, listing},
     observe::{failpoint, smaller},
     plugin::{Chain, Router},
@@ -171,9 +171,14 @@ async fn restore(context: &Context, record: &Record) -> Result<(), Error> {
     {
         return Err(written_during_commit(late).into());
     }
+    let reverse_position = match record.get().options.reversible {
+        true => Some(position_back(context, record).await?),
+        false => None,
+    };
     let now = listing::local_time(&context.destination.reads()).await?;
     let update = record.update(|session| {
         session.phase = Phase::Unblock;
+        session.reverse_position = reverse_position;
         session.not_restored = not_restored;
         session.commit_warnings.extend(late_writes);
         let blocks = session.write_blocks.as_mut();
@@ -184,6 +189,16 @@ async fn restore(context: &Context, record: &Record) -> Result<(), Error> {
     update.await?;
     failpoint("commit_decided");
     Ok(())
+}
+
+/// The destination's position from which a reverse applies changes. Invariant: it is after the last write of the sync to
+/// documents, and before the first write of applications.
+async fn position_back(context: &Context, record: &Record) -> Result<Position, Error> {
+    // A write of metadata, so that no DDL of the restore has the time of the position.
+    record.update(|_| {}).await?;
+    let destination = context.destination.reads();
+    let time = listing::settled_time(&destination).await?;
+    change_stream::position_at(&destination, time).await
 }
 
 /// Lifts the block of the destination. Applications may write from then on.

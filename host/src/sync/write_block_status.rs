@@ -108,6 +108,11 @@ impl WriteBlockStatus {
         self.of(side).look.notified().await;
     }
 
+    /// Like `settled`, for the source.
+    pub async fn source_settled(&self, since: Moment) {
+        self.settled(Side::Source, since).await;
+    }
+
     /// Like `settled`, for the destination at the start.
     pub async fn destination_settled(&self, since: Moment) {
         self.settled(Side::Destination, since).await;

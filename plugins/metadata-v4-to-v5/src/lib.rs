@@ -2,14 +2,15 @@
 //!
 //! | collection | change in version 5 |
 //! |---|---|
-//! | `session` | more options |
+//! | `session` | more options, write blocks, the commit, the way back |
 //! | `verification` | new: the time up to which the destination is verified |
 //! | `verifiedCollections` | new: how far each collection is verified |
 //! | `mismatches` | new: documents that differ, and their repairs |
 //!
 //! Forward, every document stays, byte for byte. The way back removes the options of version 5 and the state of the
 //! verification: a host of version 4 does not note which documents change, so a later host verifies from the
-//! beginning. `mismatches` stays, as a log. `metadataVersion` is set by the host.
+//! beginning. A sync that blocks user writes, that commits, or whose committed settings are not relaxed again is refused:
+//! a host of version 4 would leave the block, or apply changes to what the commit has restored. `mismatches` stays, as a log. `metadataVersion` is set by the host.
 
 use tidegate_plugin_sdk::bson::{DocumentWriter, elements, kind, validate_layout};
 use tidegate_plugin_sdk::{
@@ -22,9 +23,16 @@ const VERIFICATION: &str = "verification";
 const VERIFIED_COLLECTIONS: &str = "verifiedCollections";
 
 /// Fields of the session since version 5.
-const OF_A_SESSION: [&[u8]; 0] = [];
+const OF_A_SESSION: [&[u8]; 6] = [
+    b"writeBlocks",
+    b"commit",
+    b"commitWarnings",
+    b"relaxAgain",
+    b"reversePosition",
+    b"reversals",
+];
 /// Options since version 5. A field of another document with one of these names stays.
-const OF_THE_OPTIONS: [&[u8]; 1] = [b"verification"];
+const OF_THE_OPTIONS: [&[u8]; 3] = [b"verification", b"writeBlocking", b"reversible"];
 
 /// There is nothing to configure.
 #[derive(Debug, serde::Deserialize)]
@@ -76,7 +84,51 @@ impl Migrate for MetadataV4ToV5 {
     }
 }
 
+/// Refuses a session that a host of version 4 cannot go on with.
+fn refuse_cutover(document: &[u8]) -> Result<(), DocumentFailure> {
+    for element in elements(document)? {
+        let element = element?;
+        let value = element.as_value();
+        let reason = match element.name {
+            b"writeBlocks" => value
+                .as_document()
+                .map(has_block)
+                .transpose()?
+                .unwrap_or_default()
+                .then_some("it blocks user writes, and version 4 would never lift the block"),
+            b"commit" => Some("it has a commit of version 5"),
+            b"relaxAgain" => Some("a commit was undone, and its settings are not relaxed again"),
+            b"reversals" => Some("it has been reversed"),
+            _ => None,
+        };
+        if let Some(reason) = reason {
+            return Err(DocumentFailure::Fatal(format!(
+                "the sync cannot go back to metadata version 4: {reason}; go on with the release that worked on it \
+                 last, or a later one"
+            )));
+        }
+    }
+    Ok(())
+}
+
+/// Whether the sync has a block that is not open.
+fn has_block(blocks: &[u8]) -> Result<bool, DocumentFailure> {
+    for block in elements(blocks)? {
+        let Some(block) = block?.as_value().as_document() else {
+            continue;
+        };
+        for field in elements(block)? {
+            let field = field?;
+            if field.is_named(b"state") && field.as_value().as_str() != Some("open") {
+                return Ok(true);
+            }
+        }
+    }
+    Ok(false)
+}
+
 fn session_back(document: &[u8], out: &mut Vec<u8>) -> Result<(), DocumentFailure> {
+    refuse_cutover(document)?;
     let mut writer = DocumentWriter::append_to(out);
     for element in elements(document)? {
         let element = element?;

@@ -89,3 +89,37 @@ fn there_is_nothing_to_configure() {
     let schema = MetadataV4ToV5::DESCRIPTION.config_schema;
     serde_json::from_str::<serde_json::Value>(schema).expect("JSON");
 }
+
+#[test]
+fn a_sync_that_version_4_could_not_cut_over_is_refused() {
+    let blocked = |state: &str| {
+        let block = rawdoc! { "state": state, "ours": true, "inFlight": false };
+        rawdoc! { "_id": "session", "writeBlocks": { "destination": block, "lacking": ["x"] } }
+    };
+    for (document, reason) in [
+        (blocked("blocked"), "it blocks user writes"),
+        (blocked("lifting"), "it blocks user writes"),
+        (
+            rawdoc! { "_id": "session", "commit": {} },
+            "it has a commit",
+        ),
+        (
+            rawdoc! { "_id": "session", "relaxAgain": true },
+            "a commit was undone",
+        ),
+        (
+            rawdoc! { "_id": "session", "reversals": 1_i64 },
+            "it has been reversed",
+        ),
+    ] {
+        match migrate(Direction::Back, SESSION, document.as_bytes()) {
+            Err(DocumentFailure::Fatal(text)) => assert!(text.contains(reason), "{text}"),
+            other => panic!("{reason}: {other:?}"),
+        }
+    }
+    let back = migrate(Direction::Back, SESSION, blocked("open").as_bytes());
+    assert_eq!(
+        back.expect("open"),
+        rawdoc! { "_id": "session" }.into_bytes()
+    );
+}

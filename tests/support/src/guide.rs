@@ -68,6 +68,16 @@ pub async fn user(set: &ReplicaSet, role: &str) -> Result<String> {
     Ok(set.uri_of("tidegate", "pw"))
 }
 
+/// Gives the user of [`user`] another role of the page, too, as a sync that can be reversed needs it.
+pub async fn grant(set: &ReplicaSet, role: &str) -> Result<()> {
+    let privileges = privileges(role)?;
+    set.admin(doc! { "createRole": role, "privileges": privileges, "roles": [] })
+        .await?;
+    set.admin(doc! { "grantRolesToUser": "tidegate", "roles": [role] })
+        .await?;
+    Ok(())
+}
+
 fn privileges(role: &str) -> Result<Bson> {
     let (_, snippet) = PREFLIGHT
         .split_once(&format!("role: \"{role}\""))

@@ -52,6 +52,7 @@ mod recopy_call;
 mod rehearsal;
 mod resume;
 mod resync;
+mod reverse;
 mod state;
 mod steps;
 mod updates;

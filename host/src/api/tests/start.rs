@@ -142,7 +142,9 @@ InvalidField | 'afterDataCopy'                                       | "buildInd
 InvalidField | 'reversible': expected a boolean                      | "reversible": "yes"
 InvalidField | 'enableUserWriteBlocking'                             | "enableUserWriteBlocking": "some"
 InvalidField | a string or a boolean                                 | "enableUserWriteBlocking": 1
-NotSupported | 'reversible'                                          | "reversible": true
+InvalidField | 'reversible' needs                                    | "reversible": true
+InvalidField | 'reversible' needs                                    | "reversible": true, "enableUserWriteBlocking": true, "buildIndexes": "never"
+NotSupported | 'documentFilter'                                      | "reversible": true, "enableUserWriteBlocking": true, "documentFilter": { "field": "a", "matchValues": [1] }
 NotSupported | 'verification.enabled'                                | "verification": { "enabled": true }
 NotSupported | 'preExistingDestinationData'                          | "preExistingDestinationData": true
 NotSupported | 'sharding'                                            | "sharding": { "shardingEntries": [] }

@@ -31,6 +31,10 @@ pub struct SessionHeader {
     /// Name of a state. Later releases may have other states.
     #[serde(default)]
     pub state: Option<String>,
+    /// The number of times that the sync has been reversed: of two sessions the one with more counts. Since metadata
+    /// version 5.
+    #[serde(default)]
+    pub reversals: i64,
 }
 
 /// Options of the sync in all metadata versions.
@@ -84,6 +88,7 @@ impl From<&SessionDocument> for SessionHeader {
                 destination: session.options.destination,
             }),
             state: Some(session.state.to_string()),
+            reversals: session.reversals,
         }
     }
 }

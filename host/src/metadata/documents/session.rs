@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::{CommitDocument, WriteBlocksDocument, partition::is_false};
-use crate::model::{ClusterTime, StartOptions, State};
+use crate::model::{ClusterTime, Position, StartOptions, State};
 
 /// Version of the documents' shapes. Strictly increasing.
 ///
@@ -103,6 +103,13 @@ pub struct SessionDocument {
     /// version 5.
     #[serde(default, skip_serializing_if = "is_false")]
     pub relax_again: bool,
+    /// The destination's position before `canWrite`, from which a reverse applies changes. Absent for a sync that is
+    /// not reversible, and before its commit is decided. Since metadata version 5.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reverse_position: Option<Position>,
+    /// The number of times that the sync has been reversed. Since metadata version 5.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub reversals: i64,
     /// Settings that commit could not restore.
     #[serde(default)]
     pub not_restored: Vec<String>,
@@ -125,6 +132,10 @@ impl SessionDocument {
     pub fn has_commit(&self) -> bool {
         self.commit.is_some() || self.commit_time.is_some()
     }
+}
+
+fn is_zero(number: &i64) -> bool {
+    *number == 0
 }
 
 /// A pinned component: the sync runs it, also if another build of its name is installed.

@@ -139,6 +139,24 @@ async fn run(
     })
 }
 
+/// Checks whether a sync that [`check`] has accepted can be reversed: the users have the privileges of both sides, and
+/// the versions are supported in both directions.
+///
+/// # Errors
+/// `MissingPrivileges`, and the refusals of versions.
+pub async fn check_way_back(
+    source: &Cluster,
+    destination: &Cluster,
+    checked: &Preflight,
+) -> Result<(), OperatorError> {
+    privileges::require(destination, source).await?;
+    version::require_supported(
+        (destination, checked.destination.version),
+        (source, checked.source.version),
+    )
+    .await
+}
+
 fn refuse_same_cluster(source: &Identity, destination: &Identity) -> Result<(), OperatorError> {
     if source.replica_set_id != destination.replica_set_id {
         return Ok(());

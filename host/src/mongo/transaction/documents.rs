@@ -64,6 +64,13 @@ impl Documents {
         Ok(names)
     }
 
+    /// Deletes the documents that match, once and without a guard.
+    pub async fn delete(&self, collection: &str, filter: Document) -> Result<(), Error> {
+        let collection = self.database.collection::<Document>(collection);
+        collection.delete_many(filter).await?;
+        Ok(())
+    }
+
     /// All documents that match, in no particular order.
     pub async fn find<T: DeserializeOwned + Send + Sync>(
         &self,

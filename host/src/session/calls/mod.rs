@@ -4,6 +4,7 @@ pub(super) mod commit;
 pub(super) mod handover;
 pub(super) mod plugins;
 pub(super) mod recopy;
+pub(super) mod reverse;
 
 use futures::FutureExt;
 
@@ -149,17 +150,6 @@ fn no_load(state: State) -> OperatorError {
              the host's option loadLevel."
         ),
     )
-}
-
-/// Always refused in this release.
-pub(crate) async fn reverse(host: &Host) -> Result<(), OperatorError> {
-    let _turn = host.active_turn().await?;
-    host.active_for(Call::Reverse)?;
-    Err(OperatorError::new(
-        ErrorName::NotSupported,
-        "This release does not support reverse. To sync in the other direction, start a new sync into an empty \
-         cluster: docs/cutover.md has the steps.",
-    ))
 }
 
 /// Persists a change for a call, with a bounded wait for the destination. `left_undone` is a sentence for the

@@ -25,21 +25,27 @@ pub(crate) struct PersistedSync {
     pub(crate) header: SessionHeader,
 }
 
-/// Looks for metadata on both clusters. Only reads.
+/// Looks for metadata on both clusters. Only reads. A reverse leaves the session of the old direction for a moment: of two
+/// sessions the one with more reversals counts.
 pub(crate) async fn find(clusters: &[Cluster; 2]) -> Result<Option<PersistedSync>, OperatorError> {
     let [cluster0, cluster1] = clusters;
+    let mut found: Option<PersistedSync> = None;
     for (destination, source) in [(cluster0, cluster1), (cluster1, cluster0)] {
         let reader = metadata::Reader::new(&destination.client);
-        if let Some(header) = reader.header().await? {
-            return Ok(Some(PersistedSync {
+        let Some(header) = reader.header().await? else {
+            continue;
+        };
+        let known = found.as_ref().map(|found| found.header.reversals);
+        if known.is_none_or(|known| known < header.reversals) {
+            found = Some(PersistedSync {
                 source: source.clone(),
                 destination: destination.clone(),
                 reader,
                 header,
-            }));
+            });
         }
     }
-    Ok(None)
+    Ok(found)
 }
 
 impl PersistedSync {

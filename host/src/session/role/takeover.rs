@@ -13,7 +13,8 @@ use super::{
 };
 use crate::{
     metadata::{
-        LeaseDocument, METADATA_VERSION, Phase, SessionDocument, SessionHeader, UpgradeDocument,
+        self, LeaseDocument, METADATA_VERSION, Phase, SessionDocument, SessionHeader,
+        UpgradeDocument,
     },
     model::{ErrorName, OperatorError, State},
     mongo,
@@ -194,6 +195,12 @@ async fn prepare(
     let store = lease.store();
     let session = store.session().await?;
     let mut session = session.ok_or(mongo::Error::Reply("session"))?;
+    if session.reversals > 0 {
+        let old = metadata::Reader::new(&persisted.source.client);
+        if let Err(error) = old.remove_older_session(session.reversals).await {
+            tracing::info!(error = %error, "the session of the direction before the reverse is not removed yet");
+        }
+    }
     let upgrade = upgrade(&persisted.header, lease.document());
     let began = upgrade.as_ref().map(|upgrade| upgrade.at);
     session.upgrades.extend(upgrade);

@@ -5,7 +5,7 @@
 use bson::{RawDocument, RawDocumentBuf, rawdoc};
 
 use crate::{
-    metadata::{CopyState, NamespaceDocument, NamespaceKind},
+    metadata::{CopyState, NamespaceDocument, NamespaceKind, PartitionDocument},
     mongo::{code, listing},
     observe::failpoint,
     sync::{
@@ -28,7 +28,7 @@ pub(in crate::sync) async fn relax_again(context: &Context) -> Result<(), Error>
                 if relax(context, &namespace).await? && namespace.copy_state == CopyState::Ready {
                     // The indexes are built again beside the stream.
                     namespace.copy_state = CopyState::Copied;
-                    context.store.put_namespace(&namespace).await?;
+                    put_copied(context, namespace).await?;
                 }
             }
             NamespaceKind::Collection => {}
@@ -36,6 +36,34 @@ pub(in crate::sync) async fn relax_again(context: &Context) -> Result<(), Error>
         failpoint("relaxed_again");
     }
     Ok(())
+}
+
+/// Persists a collection as copied. A collection that an event has created, or that a reverse has taken over, has no
+/// partition, and gets one that is done: only collections with partitions wait for their indexes.
+async fn put_copied(context: &Context, namespace: NamespaceDocument) -> Result<(), Error> {
+    let known = context.store.partitions_of(&[&namespace.id]).await?;
+    let whole = PartitionDocument {
+        id: format!("{}:0", namespace.id),
+        namespace_id: namespace.id.clone(),
+        lower: None,
+        upper: None,
+        last_id: None,
+        documents: 0,
+        bytes: 0,
+        done: true,
+        begun: true,
+        begun_at: None,
+        // Every later event is of a later time.
+        done_at: Some(context.record.get().start_time),
+        compare: false,
+        suspect: false,
+    };
+    let missing = if known.is_empty() {
+        vec![whole]
+    } else {
+        Vec::new()
+    };
+    Ok(context.store.put_done(&missing, &[namespace]).await?)
 }
 
 /// Drops a view by its name. It is made at the next commit.

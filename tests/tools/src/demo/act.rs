@@ -241,9 +241,10 @@ async fn commit(stage: &Stage, show: &mut Show) -> Result<Usage> {
     stage.host.commit().await?;
     let committed = stage.host.wait_for_state("COMMITTED").await?;
     show.done(&format!(
-        "POST /api/v1/commit: COMMITTED after {} ms, canWrite {}",
+        "POST /api/v1/commit: COMMITTED after {} ms, canWrite {}, blockedMs {}",
         begun.elapsed().as_millis(),
-        committed.get("canWrite").unwrap_or(&Value::Null)
+        committed.get("canWrite").unwrap_or(&Value::Null),
+        committed.get("blockedMs").unwrap_or(&Value::Null)
     ));
     Ok(stage.host.usage())
 }
