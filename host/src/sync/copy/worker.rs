@@ -246,7 +246,7 @@ impl PartitionCopier<'_> {
     /// The next batch; `None` at the end. A worker that has to leave does not wait for it.
     pub(super) async fn read(&self, cursor: &mut RawCursor) -> Result<Option<SourceBatch>, Error> {
         let next = async {
-            let share = self.context.budget.reserve().await;
+            let share = self.context.copy_budget.reserve().await;
             Ok::<_, Error>((share, cursor.next_within(ANSWER).await?))
         };
         let (mut share, reply) = tokio::select! {

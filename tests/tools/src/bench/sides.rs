@@ -9,8 +9,8 @@ use support::{
     replica_set::Options,
 };
 
-/// Large enough that the data of a case is not read from disk again.
-const CACHE_GB: f64 = 1.0;
+/// Large enough that the data of a case is not read from disk again; the largest has 2 GB.
+const CACHE_GB: f64 = 3.0;
 
 pub(super) async fn source(directory: &TestDir) -> Result<ReplicaSet> {
     source_with(directory, &[]).await
@@ -54,6 +54,20 @@ pub(super) async fn host(
         environment: Vec::new(),
     })
     .await
+}
+
+/// Gives each cluster half of the cores, as if it had a machine of its own. Else the writes on the source would take
+/// cores from the destination, and a figure would be the machine's.
+pub(super) fn set_apart(source: &ReplicaSet, destination: &ReplicaSet) -> Result<()> {
+    let cores = std::thread::available_parallelism()?.get();
+    let half = cores / 2;
+    if half == 0 {
+        return Ok(());
+    }
+    for (set, from, to) in [(source, 0, half - 1), (destination, half, cores - 1)] {
+        set.process()?.keep_to_cores(from..=to)?;
+    }
+    Ok(())
 }
 
 /// Stops a destination and removes its data, so that the next destination is fresh.
