@@ -23,7 +23,16 @@ pub(super) async fn source_with(directory: &TestDir, arguments: &[&str]) -> Resu
 
 /// A fresh destination; `name` is its directory.
 pub(super) async fn destination(directory: &TestDir, name: &str) -> Result<ReplicaSet> {
-    start("destination", directory.path().join(name), &[]).await
+    destination_with(directory, name, &[]).await
+}
+
+/// A fresh destination with more arguments for its server.
+pub(super) async fn destination_with(
+    directory: &TestDir,
+    name: &str,
+    arguments: &[&str],
+) -> Result<ReplicaSet> {
+    start("destination", directory.path().join(name), arguments).await
 }
 
 async fn start(name: &str, directory: PathBuf, arguments: &[&str]) -> Result<ReplicaSet> {
