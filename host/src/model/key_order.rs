@@ -2,7 +2,7 @@
 
 use std::cmp::Ordering;
 
-use super::raw::{Value, compare, kind};
+use super::raw::{Value, compare, elements, kind};
 
 /// An `_id`: its BSON type and the bytes of its value.
 pub type RawKey<'a> = (u8, &'a [u8]);
@@ -12,10 +12,53 @@ pub type RawKey<'a> = (u8, &'a [u8]);
 ///
 /// Under a collation the answer holds only where [`is_known`] for one of the two.
 ///
-/// `None` = not known here: bytes that the server would not store. Invariant: any other answer is the server's.
+/// `None` = not known here: bytes that the server would not store, or a namespace that its index cuts off.
+/// Invariant: any other answer is the server's.
 pub fn compare((left_kind, left): RawKey<'_>, (right_kind, right): RawKey<'_>) -> Option<Ordering> {
     let value = |kind, bytes| Value { kind, bytes };
-    compare::compare(value(left_kind, left), value(right_kind, right)).ok()
+    let (left, right) = (value(left_kind, left), value(right_kind, right));
+    if may_be_cut(left, MAX_DEPTH) || may_be_cut(right, MAX_DEPTH) {
+        return None;
+    }
+    compare::compare(left, right).ok()
+}
+
+/// Levels of documents in an `_id`. The server accepts no more.
+const MAX_DEPTH: usize = 200;
+
+/// Whether the value holds a dbPointer with a NUL in its namespace: an index has the namespace up to it
+/// (6.0.5), unlike comparisons of stored values.
+fn may_be_cut(value: Value<'_>, depth: usize) -> bool {
+    let Some(depth) = depth.checked_sub(1) else {
+        return true;
+    };
+    match value.kind {
+        kind::DB_POINTER => namespace(value.bytes).is_none_or(|it| it.contains(&0)),
+        kind::DOCUMENT | kind::ARRAY => any_may_be_cut(value.bytes, depth),
+        kind::SCOPED_JAVASCRIPT => {
+            scope(value.bytes).is_none_or(|scope| any_may_be_cut(scope, depth))
+        }
+        _ => false,
+    }
+}
+
+fn any_may_be_cut(document: &[u8], depth: usize) -> bool {
+    elements(document).is_ok_and(|elements| {
+        let mut elements = elements.flatten();
+        elements.any(|element| may_be_cut(element.as_value(), depth))
+    })
+}
+
+/// The namespace of a dbPointer: between its length, and its NUL and object id.
+fn namespace(pointer: &[u8]) -> Option<&[u8]> {
+    pointer.get(4..pointer.len().checked_sub(13)?)
+}
+
+/// The scope of code: after the length of both, and the code's length and text.
+fn scope(code: &[u8]) -> Option<&[u8]> {
+    let length = code.get(4..8)?.try_into().ok()?;
+    let length = usize::try_from(u32::from_le_bytes(length)).ok()?;
+    code.get(length.checked_add(8)?..)
 }
 
 /// Whether [`compare()`] knows the order of an `_id` of this type among all `_id`s of its collection. A collation
@@ -41,7 +84,7 @@ mod tests {
     use bson::{Bson, bson, doc};
 
     use super::*;
-    use crate::model::raw::find;
+    use crate::model::raw::{Writer, find};
 
     fn order(left: impl Into<Bson>, right: impl Into<Bson>) -> Option<Ordering> {
         let document = doc! { "l": left, "r": right }.to_vec().unwrap();
@@ -112,6 +155,41 @@ mod tests {
             None
         );
         assert_eq!(compare((0x77, &[]), (0x77, &[])), None);
+    }
+
+    #[test]
+    fn a_namespace_that_the_index_cuts_off_has_no_order() {
+        let pointer = |namespace: &[u8]| {
+            let length = u32::try_from(namespace.len() + 1).unwrap();
+            [&length.to_le_bytes(), namespace, &[0], &[7; 12]].concat()
+        };
+        let (whole, cut) = (pointer(b"a.b"), pointer(b"a\0b"));
+        fn key(bytes: &[u8]) -> RawKey<'_> {
+            (kind::DB_POINTER, bytes)
+        }
+        assert_eq!(
+            compare(key(&whole), key(&pointer(b"a.c"))),
+            Some(Ordering::Less)
+        );
+        assert_eq!(compare(key(&whole), key(&cut)), None);
+        assert_eq!(compare(key(&cut), (kind::INT32, &[0; 4])), None);
+        for (pointer, order) in [(&whole, Some(Ordering::Equal)), (&cut, None)] {
+            let mut document = Writer::new();
+            document.value(kind::DB_POINTER, b"p", pointer);
+            let document = document.finish();
+            let mut code = u32::try_from(9 + document.len())
+                .unwrap()
+                .to_le_bytes()
+                .to_vec();
+            code.extend([1, 0, 0, 0, 0]);
+            code.extend(&document);
+            for key in [
+                (kind::DOCUMENT, &document[..]),
+                (kind::SCOPED_JAVASCRIPT, &code),
+            ] {
+                assert_eq!(compare(key, key), order);
+            }
+        }
     }
 
     #[test]
