@@ -1,6 +1,6 @@
 use bson::DateTime;
 
-use super::*;
+use super::{super::delay::Delay, *};
 use crate::mongo::StoragePressure;
 
 fn time(milliseconds: u64) -> ClusterTime {
@@ -143,4 +143,41 @@ fn a_new_primary_begins_again() {
         .note(at(0), &load, &HashSet::new())
         .expect("an excess");
     assert!(excess.reason.contains("30.0 s behind"), "{excess:?}");
+}
+
+/// The greatest lag in seconds of a secondary that applies `speed` of what its primary can take, in a
+/// simulation: the sync writes a batch in 50 ms, and waits for the delay after it.
+fn greatest_lag(speed: f64) -> f64 {
+    const BATCH: u32 = 50;
+    let (mut tracker, mut delay, none) = (tracker(), Delay::default(), HashSet::new());
+    let mut waiting = VecDeque::new();
+    let (mut applied, mut greatest) = (0, 0);
+    for now in (0..120_000).step_by(BATCH as usize) {
+        let batch = Duration::from_millis(BATCH.into());
+        waiting.push_back((now, batch.div_duration_f64(batch + delay.length())));
+        let mut room = speed;
+        while let Some((written, left)) = waiting.front_mut() {
+            let taken = room.min(*left);
+            (*left, room) = (*left - taken, room - taken);
+            if *left > 1e-9 {
+                break;
+            }
+            applied = *written;
+            waiting.pop_front();
+        }
+        greatest = greatest.max(now - applied);
+        if now % 500 == 0 {
+            let excess = tracker.note(at(now), &reading("host0", now, &[applied]), &none);
+            delay = delay.after(excess.as_ref());
+        }
+    }
+    at(greatest).as_secs_f64()
+}
+
+/// What is written before the first delay is still to be applied, however long the delays are then.
+#[test]
+fn the_bound_holds_down_to_a_fifth_of_the_primarys_speed() {
+    let lags = [0.5, 0.3, 0.2, 0.1].map(greatest_lag);
+    assert!(lags[..3].iter().all(|lag| *lag < 10.0), "{lags:?}");
+    assert!((10.0..25.0).contains(&lags[3]), "{lags:?}");
 }
