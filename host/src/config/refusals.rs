@@ -16,10 +16,11 @@ use crate::model::{ErrorName, OperatorError};
 const PREFIX: &str = "TIDEGATE_";
 
 /// Variables of the tests, read by builds with debug assertions.
-const OF_TESTS: [&str; 5] = [
+const OF_TESTS: [&str; 6] = [
     "BIN",
     "KILL_AT",
     "OUTAGE_SECONDS",
+    "PANIC_AT",
     "PARTITION_BYTES",
     "SEED",
 ];

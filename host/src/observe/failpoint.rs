@@ -1,12 +1,15 @@
-//! Named points at which a test can kill the process.
+//! Named points at which a test can kill the process, or let a task panic.
 //!
 //! `TIDEGATE_KILL_AT=name` kills at the first passage of the point `name`, `TIDEGATE_KILL_AT=name:n` at the
 //! n-th. The process sends itself a SIGKILL: no unwinding, no flush, no destructor, as after a power failure.
-//! Builds without debug assertions contain no failpoints.
+//! `TIDEGATE_PANIC_AT` panics instead. Builds without debug assertions contain no failpoints.
 
 use std::time::Duration;
 
 /// Kills the process if `TIDEGATE_KILL_AT` names this passage.
+///
+/// # Panics
+/// If `TIDEGATE_PANIC_AT` names this passage.
 #[cfg(debug_assertions)]
 pub fn failpoint(name: &str) {
     armed::pass(name);
@@ -43,22 +46,29 @@ mod armed {
 
     use rustix::process::{Signal, getpid, kill_process};
 
-    static POINT: LazyLock<Option<KillPoint>> =
-        LazyLock::new(|| KillPoint::parse(&std::env::var("TIDEGATE_KILL_AT").ok()?));
+    static KILL: LazyLock<Option<Failpoint>> =
+        LazyLock::new(|| Failpoint::parse(&std::env::var("TIDEGATE_KILL_AT").ok()?));
 
+    static PANIC: LazyLock<Option<Failpoint>> =
+        LazyLock::new(|| Failpoint::parse(&std::env::var("TIDEGATE_PANIC_AT").ok()?));
+
+    #[expect(clippy::panic, reason = "the fault that a test asks for")]
     pub(super) fn pass(name: &str) {
-        if POINT.as_ref().is_some_and(|point| point.is_due(name)) {
+        if KILL.as_ref().is_some_and(|point| point.is_due(name)) {
             tracing::warn!(failpoint = name, "killed by TIDEGATE_KILL_AT");
             _ = kill_process(getpid(), Signal::KILL);
         }
+        if PANIC.as_ref().is_some_and(|point| point.is_due(name)) {
+            panic!("TIDEGATE_PANIC_AT {name}");
+        }
     }
 
-    struct KillPoint {
+    struct Failpoint {
         name: String,
         passages_left: AtomicU32,
     }
 
-    impl KillPoint {
+    impl Failpoint {
         fn parse(text: &str) -> Option<Self> {
             let (name, count) = match text.split_once(':') {
                 Some((name, count)) => (name, count.parse().ok()?),
@@ -78,16 +88,16 @@ mod armed {
 
     #[cfg(test)]
     mod tests {
-        use super::KillPoint;
+        use super::Failpoint;
 
         #[test]
         fn the_nth_passage_is_due_and_no_other() {
-            let point = KillPoint::parse("copy.batch:3").expect("a point");
+            let point = Failpoint::parse("copy.batch:3").expect("a point");
             let due: Vec<bool> = (0..5).map(|_| point.is_due("copy.batch")).collect();
             assert_eq!(due, [false, false, true, false, false]);
-            assert!(!KillPoint::parse("a").expect("a point").is_due("b"));
-            assert!(KillPoint::parse("a").expect("a point").is_due("a"));
-            assert!(KillPoint::parse("a:x").is_none());
+            assert!(!Failpoint::parse("a").expect("a point").is_due("b"));
+            assert!(Failpoint::parse("a").expect("a point").is_due("a"));
+            assert!(Failpoint::parse("a:x").is_none());
         }
     }
 }

@@ -5,6 +5,7 @@ use std::time::Duration;
 use anyhow::{Context, Result, ensure};
 use bson::doc;
 use rand::{Rng, SeedableRng, rngs::StdRng};
+use serde_json::json;
 use support::{
     Rig, Writer,
     host::{DEADLINE, number, text},
@@ -244,4 +245,49 @@ async fn f84_step_downs_of_the_source_in_the_copy() -> Result<()> {
     }
     let writer = Writer::start(client, DOCUMENTS, 86, Pace::default());
     end(rig, writer).await
+}
+
+/// A panic of a copier or of an index builder is a failure with a name, and a resume does what is left.
+#[tokio::test]
+async fn f92_a_worker_that_panics_pauses_the_sync() -> Result<()> {
+    let mut rig = Rig::with(one_worker()).await?;
+    for text in ["InternalError", "panicked"] {
+        rig.allow_log(text);
+    }
+    let environment = rig.host.arguments().environment.clone();
+    for point in [
+        "partition_begun",
+        "copy_batch_inserted:2",
+        "copy_partition_done:2",
+        "indexes_begun",
+    ] {
+        rig.source.drop_all().await?;
+        let panic_at = ("TIDEGATE_PANIC_AT".to_owned(), point.to_owned());
+        rig.host.arguments_mut().environment = [&environment[..], &[panic_at]].concat();
+        rig.begin_again(None).await?;
+        panicked(&rig).await.with_context(|| point.to_owned())?;
+    }
+    rig.log.check()?;
+    rig.abandon();
+    Ok(())
+}
+
+async fn panicked(rig: &Rig) -> Result<()> {
+    let app = rig.source_db("app");
+    insert(&app, "c", documents(MANY)).await?;
+    let index = doc! { "key": { "n": 1 }, "name": "n_1" };
+    run(&app, doc! { "createIndexes": "c", "indexes": [index] }).await?;
+    rig.host.start(json!({})).await?;
+    let stopped = rig.host.wait_for_state("PAUSED").await?;
+    let why = stopped["warnings"][0].as_str().unwrap_or_default();
+    ensure!(why.contains("InternalError"), "{stopped:#}");
+    for id in [1, 40, MANY - 1] {
+        update(&app, "c", id, doc! { "$set": { "later": true } }).await?;
+    }
+    rig.host.resume().await?;
+    rig.host.wait_can_commit().await?;
+    wait_in_step(rig).await?;
+    rig.commit().await?;
+    rig.compare().await?;
+    Ok(())
 }
