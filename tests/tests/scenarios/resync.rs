@@ -6,8 +6,8 @@ use std::sync::{
     atomic::{AtomicBool, Ordering},
 };
 
-use anyhow::{Context, Result, ensure};
-use bson::{Document, doc};
+use anyhow::{Context, Result, bail, ensure};
+use bson::{Bson, Document, doc};
 use document_filter::DocumentFilter;
 use mongodb::Database;
 use serde_json::{Value, json};
@@ -79,6 +79,20 @@ fn documents(range: std::ops::Range<i32>) -> Vec<Document> {
         .collect()
 }
 
+/// Documents for [`change_documents`].
+async fn load(rig: &Rig) -> Result<Database> {
+    let app = rig.source_db("app");
+    insert(&app, "c", documents(0..3_000)).await?;
+    Ok(app)
+}
+
+/// Starts the sync, and waits until everything is copied and applied.
+async fn start(rig: &Rig, options: Value) -> Result<()> {
+    rig.host.start(options).await?;
+    wait_in_step(rig).await?;
+    rig.host.wait_can_commit().await.map(drop)
+}
+
 async fn rename(rig: &Rig, from: &str, to: &str) -> Result<()> {
     let command = doc! { "renameCollection": from, "to": to };
     rig.source.admin(command).await.map(drop)
@@ -91,12 +105,8 @@ fn resync(progress: &Value) -> &Value {
 /// Waits until the newest resync is done, as it is persisted, and everything is applied.
 async fn wait_for_resync(rig: &Rig) -> Result<Value> {
     wait_until("resynced", DEADLINE, async || {
-        let session = metadata(rig, "session").await?;
-        let resyncs = session.first().context("no session")?.get_array("resyncs");
-        let last = resyncs
-            .ok()
-            .and_then(|resyncs| resyncs.last()?.as_document());
-        Ok(match last {
+        let entries = resync_entries(rig).await?;
+        Ok(match entries.last() {
             Some(last) if last.get_bool("done")? => Look::Done(()),
             last => Look::NotYet(format!("{last:?}")),
         })
@@ -106,9 +116,27 @@ async fn wait_for_resync(rig: &Rig) -> Result<Value> {
 }
 
 async fn resyncs(rig: &Rig) -> Result<usize> {
+    Ok(resync_entries(rig).await?.len())
+}
+
+async fn resync_entries(rig: &Rig) -> Result<Vec<Document>> {
     let session = metadata(rig, "session").await?;
     let session = session.first().context("no session")?;
-    Ok(session.get_array("resyncs").map_or(0, Vec::len))
+    let Ok(entries) = session.get_array("resyncs") else {
+        return Ok(Vec::new());
+    };
+    let entries = entries.iter().map(|entry| entry.as_document().cloned());
+    entries.collect::<Option<_>>().context("not documents")
+}
+
+async fn wait_for_resyncs(rig: &Rig, count: usize) -> Result<()> {
+    wait_until("resyncs have begun", DEADLINE, async || {
+        Ok(match resyncs(rig).await? {
+            found if found >= count => Look::Done(()),
+            found => Look::NotYet(format!("{found} of {count}")),
+        })
+    })
+    .await
 }
 
 /// Documents that a pause changes without any DDL.
@@ -125,12 +153,9 @@ async fn change_documents(rig: &Rig) -> Result<()> {
 #[tokio::test]
 async fn s59_a_pause_longer_than_the_oplog_costs_what_differs() -> Result<()> {
     let rig = rig().await?;
-    let app = rig.source_db("app");
-    insert(&app, "c", documents(0..3_000)).await?;
+    let app = load(&rig).await?;
     insert(&app, "same", documents(0..2_000)).await?;
-    rig.host.start(json!({})).await?;
-    wait_in_step(&rig).await?;
-    rig.host.wait_can_commit().await?;
+    start(&rig, json!({})).await?;
     rig.host.pause().await?;
     let before = steps::source_time(&rig).await?;
     change_documents(&rig).await?;
@@ -276,11 +301,8 @@ async fn s59_the_catalog_that_changed_meanwhile_is_reconciled() -> Result<()> {
     let mut rig = rig().await?;
     rig.set_scope(|database, _| database != "excluded");
     create_catalog(&rig).await?;
-    rig.host
-        .start(json!({ "excludeNamespaces": [{ "database": "excluded" }] }))
-        .await?;
-    wait_in_step(&rig).await?;
-    rig.host.wait_can_commit().await?;
+    let excluded = json!([{ "database": "excluded" }]);
+    start(&rig, json!({ "excludeNamespaces": excluded })).await?;
     rig.host.pause().await?;
     change_documents(&rig).await?;
     change_catalog(&rig).await?;
@@ -400,33 +422,82 @@ async fn s59_with_stop_a_lost_position_stops_the_sync() -> Result<()> {
 #[tokio::test]
 async fn s59_a_stream_that_cannot_go_on_is_resynced() -> Result<()> {
     let rig = rig().await?;
-    let app = rig.source_db("app");
-    insert(&app, "c", documents(0..3_000)).await?;
-    rig.host.start(json!({})).await?;
-    wait_in_step(&rig).await?;
-    rig.host.wait_can_commit().await?;
-    let refuse = async |commands: Vec<&str>, times: i32, code: i32| {
-        let namespace = "admin.$cmd.aggregate";
-        let data = doc! { "failCommands": commands, "errorCode": code, "namespace": namespace };
-        fail_command(&rig.source, doc! { "times": times }, data).await
-    };
-    refuse(vec!["getMore"], 1, 280).await?;
+    let app = load(&rig).await?;
+    start(&rig, json!({})).await?;
+    refuse_stream(&rig, &["getMore"], doc! { "times": 1 }, 280).await?;
     change_documents(&rig).await?;
     wait_in_step(&rig).await?;
     ensure!(resyncs(&rig).await? == 0, "a cursor alone was lost");
-    for (number, code) in [(1, 280), (2, 136), (3, 286)] {
-        refuse(vec!["getMore", "aggregate"], 2, code).await?;
+    for (number, code) in [(1, 280), (2, 136), (3, 286), (4, 260)] {
+        refuse_stream(&rig, &["getMore", "aggregate"], doc! { "times": 2 }, code).await?;
         insert(&app, "c", documents(20_000 * number..20_000 * number + 5)).await?;
-        wait_until("a resync", DEADLINE, async || {
-            Ok(match resyncs(&rig).await? {
-                found if found == number as usize => Look::Done(()),
-                found => Look::NotYet(format!("{found} of {number}")),
-            })
-        })
-        .await?;
+        wait_for_resyncs(&rig, number as usize).await?;
         wait_for_resync(&rig).await?;
     }
     heal(&rig.source).await?;
+    // Each followed another at once, and waited longer.
+    let begun = resync_entries(&rig).await?;
+    let begun: Vec<_> = begun.iter().map(|it| it.get_datetime("at")).collect();
+    for (pair, seconds) in begun.windows(2).zip(1..) {
+        let (Ok(before), Ok(after)) = (&pair[0], &pair[1]) else {
+            bail!("no times: {begun:?}");
+        };
+        let apart = after.timestamp_millis() - before.timestamp_millis();
+        ensure!(apart >= seconds * 1_000, "{seconds} s: {begun:?}");
+    }
+    rig.finish().await.map(drop)
+}
+
+/// Lets the source refuse commands of a change stream.
+async fn refuse_stream(
+    rig: &Rig,
+    commands: &[&str],
+    mode: impl Into<Bson>,
+    code: i32,
+) -> Result<()> {
+    let namespace = "admin.$cmd.aggregate";
+    let data = doc! { "failCommands": commands, "errorCode": code, "namespace": namespace };
+    fail_command(&rig.source, mode, data).await
+}
+
+/// The source answers to other commands of a resync too that it does not hold what they ask for.
+#[tokio::test]
+async fn f91_a_resync_that_meets_a_lost_position_begins_again() -> Result<()> {
+    const REOPEN: [&str; 2] = ["getMore", "aggregate"];
+    let mut rig = rig().await?;
+    rig.allow_log("OplogRolledOver");
+    let app = load(&rig).await?;
+    start(&rig, json!({})).await?;
+    // Without an end: the sync pauses in the resync, and goes on with it.
+    refuse_stream(&rig, &REOPEN, "alwaysOn", 286).await?;
+    change_documents(&rig).await?;
+    let stopped = rig.host.wait_for_state("PAUSED").await?;
+    let why = stopped["warnings"][0].as_str().unwrap_or_default();
+    ensure!(
+        why.contains("OplogRolledOver")
+            && why.contains("6 times")
+            && !why.contains("onOplogRollover"),
+        "{why}"
+    );
+    heal(&rig.source).await?;
+    rig.host.resume().await?;
+    wait_for_resync(&rig).await?;
+    ensure!(resyncs(&rig).await? == 1);
+    // The stream, and twice the command that takes a position.
+    refuse_stream(&rig, &REOPEN, doc! { "times": 4 }, 280).await?;
+    update(&app, "c", 2, doc! { "$set": { "later": 1 } }).await?;
+    wait_for_resyncs(&rig, 2).await?;
+    wait_for_resync(&rig).await?;
+    rig.host.kill()?;
+    delete(&app, "c", 2).await?;
+    roll_over(&rig).await?;
+    let data = doc! { "failCommands": ["listIndexes"], "errorCode": 136 };
+    fail_command(&rig.source, doc! { "times": 2 }, data).await?;
+    rig.host.restart().await?;
+    wait_for_resyncs(&rig, 3).await?;
+    wait_for_resync(&rig).await?;
+    heal(&rig.source).await?;
+    ensure!(resyncs(&rig).await? == 3);
     rig.finish().await.map(drop)
 }
 
@@ -435,8 +506,7 @@ async fn s59_a_stream_that_cannot_go_on_is_resynced() -> Result<()> {
 async fn s59_a_copy_that_could_not_keep_up_is_resynced() -> Result<()> {
     let mut rig = rig_with_death(short_oplog(), "copy_batch_inserted:2").await?;
     rig.allow_log(LOST);
-    let app = rig.source_db("app");
-    insert(&app, "c", documents(0..3_000)).await?;
+    let app = load(&rig).await?;
     insert(&app, "other", documents(0..500)).await?;
     start_and_die(&mut rig, json!({})).await?;
     change_documents(&rig).await?;
@@ -452,16 +522,13 @@ async fn s59_a_copy_that_could_not_keep_up_is_resynced() -> Result<()> {
 #[tokio::test]
 async fn s59_a_resync_keeps_to_filters_and_names() -> Result<()> {
     let mut rig = rig().await?;
-    let app = rig.source_db("app");
-    insert(&app, "c", documents(0..3_000)).await?;
+    let app = load(&rig).await?;
     insert(&app, "a", documents(0..30)).await?;
     let options = json!({
         "documentFilter": { "filter": { "n": { "$lt": 2_000 } } },
         "namespaceRemap": [{ "from": { "database": "app" }, "to": { "database": "renamed" } }],
     });
-    rig.host.start(options).await?;
-    wait_in_step(&rig).await?;
-    rig.host.wait_can_commit().await?;
+    start(&rig, options).await?;
     rig.host.pause().await?;
     change_documents(&rig).await?;
     rename(&rig, "app.a", "app.b").await?;
@@ -491,9 +558,7 @@ async fn s59_quarantined_documents_are_read_again() -> Result<()> {
     insert(&app, "gone", vec![refused(0)]).await?;
     let digest = upload_guest(&rig, FAULTY).await?;
     let plugins = json!([{ "component": digest, "onError": "quarantine" }]);
-    rig.host.start(json!({ "plugins": plugins })).await?;
-    wait_in_step(&rig).await?;
-    rig.host.wait_can_commit().await?;
+    start(&rig, json!({ "plugins": plugins })).await?;
     rig.host.pause().await?;
     update(&app, "c", 0, doc! { "$unset": { "fault": 1 } }).await?;
     delete(&app, "c", 1).await?;
@@ -523,11 +588,8 @@ async fn s59_quarantined_documents_are_read_again() -> Result<()> {
 #[tokio::test]
 async fn s59_a_commit_survives_a_lost_position() -> Result<()> {
     let mut rig = rig().await?;
-    let app = rig.source_db("app");
-    insert(&app, "c", documents(0..3_000)).await?;
-    rig.host.start(json!({})).await?;
-    wait_in_step(&rig).await?;
-    rig.host.wait_can_commit().await?;
+    let app = load(&rig).await?;
+    start(&rig, json!({})).await?;
     let held = hold(&rig, "c", 7).await?;
     change_documents(&rig).await?;
     update(&app, "c", 7, doc! { "$set": { "n": 1 } }).await?;
@@ -545,8 +607,7 @@ async fn s59_a_commit_survives_a_lost_position() -> Result<()> {
 #[tokio::test]
 async fn s59_a_resync_is_handed_over() -> Result<()> {
     let mut rig = rig().await?;
-    let app = rig.source_db("app");
-    insert(&app, "c", documents(0..3_000)).await?;
+    let app = load(&rig).await?;
     rig.host.start(json!({})).await?;
     wait_in_step(&rig).await?;
     rig.host.kill()?;
@@ -569,8 +630,7 @@ async fn s59_a_resync_is_handed_over() -> Result<()> {
 #[tokio::test]
 async fn s59_writes_during_a_resync_arrive() -> Result<()> {
     let mut rig = rig().await?;
-    let app = rig.source_db("app");
-    insert(&app, "c", documents(0..3_000)).await?;
+    let app = load(&rig).await?;
     rig.host.start(json!({})).await?;
     rig.host.wait_can_commit().await?;
     let stop = Arc::new(AtomicBool::new(false));
@@ -580,13 +640,7 @@ async fn s59_writes_during_a_resync_arrive() -> Result<()> {
         roll_over(&rig).await?;
         let known = resyncs(&rig).await?;
         rig.host.restart().await?;
-        wait_until("another resync", DEADLINE, async || {
-            Ok(match resyncs(&rig).await? {
-                found if found > known => Look::Done(()),
-                found => Look::NotYet(format!("{found}")),
-            })
-        })
-        .await?;
+        wait_for_resyncs(&rig, known + 1).await?;
         wait_for_resync(&rig).await?;
     }
     stop.store(true, Ordering::Relaxed);
@@ -624,8 +678,7 @@ async fn write(app: Database, stop: Arc<AtomicBool>) -> Result<i32> {
 #[tokio::test]
 async fn collections_are_compared_again_by_a_call() -> Result<()> {
     let rig = Rig::start().await?;
-    let (app, destination) = (rig.source_db("app"), rig.destination_db("app"));
-    insert(&app, "c", documents(0..3_000)).await?;
+    let (app, destination) = (load(&rig).await?, rig.destination_db("app"));
     insert(&app, "d", documents(0..100)).await?;
     run(&app, doc! { "create": "v", "viewOn": "c", "pipeline": [] }).await?;
     let recopy = async |namespaces: Value| {

@@ -34,10 +34,9 @@ fn name_and_remedy(error: &Error) -> (ErrorName, &'static str) {
     match error.code() {
         _ if error.is_position_lost() => (
             ErrorName::OplogRolledOver,
-            "The source's oplog no longer holds the position of the sync, and the sync was started with \
-             onOplogRollover \"stop\". \
-             Drop the destination's data and the database mongosync_internal_tidegate, enlarge the source's oplog, \
-             and start again.",
+            "The source's oplog no longer holds what the sync reads from it. A sync that was started with \
+             onOplogRollover \"stop\" cannot go on: drop the destination's data and the database \
+             mongosync_internal_tidegate, enlarge the source's oplog, and start again. Any other sync: resume.",
         ),
         _ if matches!(error, Error::EventTooLarge) => (
             ErrorName::ChangeEventTooLarge,

@@ -20,6 +20,7 @@ use std::time::Duration;
 use super::{Context, Error, catalog, change_stream, status::Activity};
 use crate::{
     metadata::{PositionDocument, ResyncDocument, SessionDocument},
+    model::{ErrorName, OperatorError},
     mongo::{self, Moment, listing},
     observe::failpoint,
 };
@@ -31,9 +32,20 @@ const MAX_PAUSE: Duration = Duration::from_secs(30);
 /// A position that is lost within this time after a resync was lost at once.
 const AT_ONCE: Duration = Duration::from_secs(60);
 
+/// How often a resync begins again that meets a lost position itself. The pauses before add up to
+/// 15 seconds.
+const MAX_ATTEMPTS: u32 = 6;
+
 /// The resyncs of one run of the work.
 #[derive(Default)]
 pub(super) struct Resyncs {
+    pace: Pace,
+}
+
+/// The pauses before resyncs: a source that loses positions again and again would be read for
+/// nothing.
+#[derive(Default)]
+struct Pace {
     last: Option<Moment>,
     /// The number of resyncs that followed another at once.
     in_a_row: u32,
@@ -41,32 +53,66 @@ pub(super) struct Resyncs {
 
 impl Resyncs {
     /// Regains the position that was lost with `cause`; `None` finishes a resync of an earlier run.
-    /// Pauses first where positions are lost again and again: the source would be read for nothing.
+    /// Begins again where the source answers that it does not hold what the resync asks for.
     ///
     /// # Errors
-    /// `NamespaceCollision` and the refusals of collections, as at the start; a failure of a cluster;
-    /// `Cancelled`.
+    /// `NamespaceCollision` and the refusals of collections, as at the start; `OplogRolledOver`
+    /// after the last attempt; a failure of a cluster; `Cancelled`.
     pub(super) async fn run(
         &mut self,
         context: &Context,
         cause: Option<&mongo::Error>,
     ) -> Result<(), Error> {
-        let at_once = self.last.is_some_and(|last| last.elapsed() < AT_ONCE);
-        self.in_a_row = if at_once { self.in_a_row + 1 } else { 0 };
-        let pause = Duration::from_secs(u64::from(self.in_a_row)).min(MAX_PAUSE);
-        tokio::select! {
-            () = tokio::time::sleep(pause) => {}
-            () = context.cancel.cancelled() => return Err(Error::Cancelled),
+        let mut cause = cause;
+        for attempt in 1.. {
+            self.pause(context).await?;
+            context.status.set_activity(Activity::Resync);
+            if let Some(cause) = cause.take().filter(|_| !is_begun(context)) {
+                begin(context, cause).await?;
+            }
+            failpoint("resync_begun");
+            let regained = regain(context).await;
+            self.pace.last = Some(Moment::now());
+            match regained {
+                Err(Error::Mongo(error)) if error.is_position_lost() => {
+                    if attempt == MAX_ATTEMPTS {
+                        return Err(never_regained(&error).into());
+                    }
+                    tracing::info!(error = %error, "the resync begins again");
+                    // Commands of this attempt may still arrive.
+                    context.store.begin_work().await?;
+                }
+                regained => return regained,
+            }
         }
-        context.status.set_activity(Activity::Resync);
-        if let Some(cause) = cause.filter(|_| !is_begun(context)) {
-            begin(context, cause).await?;
-        }
-        failpoint("resync_begun");
-        regain(context).await?;
-        self.last = Some(Moment::now());
         Ok(())
     }
+
+    async fn pause(&mut self, context: &Context) -> Result<(), Error> {
+        tokio::select! {
+            () = tokio::time::sleep(self.pace.pause(Moment::now())) => Ok(()),
+            () = context.cancel.cancelled() => Err(Error::Cancelled),
+        }
+    }
+}
+
+impl Pace {
+    /// The pause before a resync that is wanted `now`.
+    fn pause(&mut self, now: Moment) -> Duration {
+        let at_once = self.last.is_some_and(|last| now.since(last) < AT_ONCE);
+        self.in_a_row = if at_once { self.in_a_row + 1 } else { 0 };
+        Duration::from_secs(u64::from(self.in_a_row)).min(MAX_PAUSE)
+    }
+}
+
+fn never_regained(error: &mongo::Error) -> OperatorError {
+    OperatorError::new(
+        ErrorName::OplogRolledOver,
+        format!(
+            "The sync has lost its position, and the source has refused a new one {MAX_ATTEMPTS} times in a row. \
+             Enlarge the source's oplog, and resume: the sync goes on by itself. The cause: {error}."
+        ),
+    )
 }
 
 /// Whether a resync has begun and its new position is not persisted.
@@ -168,4 +214,26 @@ fn forget(context: &Context, reconciliation: &Reconciliation) {
         context.quarantine.forget(status, &namespace.id);
     }
     status.reset();
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn resyncs_that_follow_at_once_wait_longer_and_longer() {
+        let mut pace = Pace::default();
+        let mut now = Moment::now();
+        let mut pauses = Vec::new();
+        for _ in 0..33 {
+            let pause = pace.pause(now);
+            pauses.push(pause.as_secs());
+            // The resync takes a second, and its position is lost after another.
+            pace.last = Some(now + pause + Duration::from_secs(1));
+            now = now + pause + Duration::from_secs(2);
+        }
+        let expected: Vec<u64> = (0..=30).chain([30, 30]).collect();
+        assert_eq!(pauses, expected);
+        assert_eq!(pace.pause(now + AT_ONCE), Duration::ZERO);
+    }
 }
