@@ -20,6 +20,11 @@ use crate::{
     mongo::{DestinationDatabase, code, listing, write::CollectionRef},
 };
 
+/// Builds of a collection's indexes that are aborted for one command, one after another. A
+/// `createIndexes` of a builder that is gone waits at the server for the build before it, and begins
+/// when that is aborted.
+pub(super) const MAX_ABORTED: u32 = 100;
+
 /// Builds indexes with these specifications.
 pub(super) async fn build(
     database: &DestinationDatabase,
@@ -66,6 +71,8 @@ async fn drop_unrecorded(context: &Context, namespace: &NamespaceDocument) -> Re
         let command = rawdoc! { "dropIndexes": name.collection.as_str(), "index": index };
         match run_on(&database, &on_destination(namespace), command).await {
             Err(Error::Mongo(error)) if error.has_code(code::INDEX_NOT_FOUND) => {}
+            // A build of an earlier host has begun late. Commit drops what is not recorded.
+            Err(Error::Mongo(error)) if error.has_code(code::BACKGROUND_OPERATION) => {}
             other => other?,
         }
     }

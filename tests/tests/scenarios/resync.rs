@@ -22,6 +22,7 @@ use support::{
 };
 
 use crate::{
+    copy_states::{hold_builds, wait_for_build},
     plugins::guests::{FAULTY, upload_guest},
     resume::{hold, release},
     steps::{
@@ -498,6 +499,68 @@ async fn f91_a_resync_that_meets_a_lost_position_begins_again() -> Result<()> {
     wait_for_resync(&rig).await?;
     heal(&rig.source).await?;
     ensure!(resyncs(&rig).await? == 3);
+    rig.finish().await.map(drop)
+}
+
+/// Indexes are being built through each step of a resync, of a collection that is only compared and of one that
+/// has changed. The builds stand still until the end.
+#[tokio::test]
+async fn f90_a_resync_beside_index_builds_survives_kills() -> Result<()> {
+    let mut rig = Rig::with(Options {
+        destination: replica_set::Options::with_fail_points(),
+        ..short_oplog()
+    })
+    .await?;
+    rig.allow_log(LOST);
+    let app = load(&rig).await?;
+    insert(&app, "changed", documents(0..2_000)).await?;
+    for name in ["c", "changed"] {
+        let indexes = ["n", "filler"].map(|key| doc! { "key": { key: 1 }, "name": key });
+        let command = doc! { "createIndexes": name, "indexes": indexes.to_vec() };
+        run(&app, command).await?;
+    }
+    hold_builds(&rig, true).await?;
+    rig.host.start(json!({})).await?;
+    wait_for_build(&rig, "app.c").await?;
+    wait_for_build(&rig, "app.changed").await?;
+    rig.host.kill()?;
+    change_documents(&rig).await?;
+    delete(&app, "changed", 1_000).await?;
+    run(&app, doc! { "dropIndexes": "changed", "index": "filler" }).await?;
+    let validator = doc! { "n": { "$type": "number" } };
+    run(&app, doc! { "collMod": "changed", "validator": validator }).await?;
+    rename(&rig, "app.changed", "app.renamed").await?;
+    roll_over(&rig).await?;
+    for (turn, point) in [
+        "resync_begun",
+        "resync_intended",
+        "resync_renamed",
+        "resync_reconciled",
+        "resync_persisted",
+        "comparison_begun",
+        "copy_partition_done",
+        "indexes_begun",
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        go_on_and_die(&mut rig, point).await?;
+        let mark = doc! { "$set": { "turn": turn as i32 } };
+        update(&app, "c", 2, mark.clone()).await?;
+        update(&app, "renamed", 2, mark).await?;
+    }
+    rig.host.restart().await?;
+    // The position is lost once more while the host builds.
+    wait_for_build(&rig, "app.c").await?;
+    refuse_stream(&rig, &["getMore", "aggregate"], doc! { "times": 2 }, 286).await?;
+    delete(&app, "renamed", 5).await?;
+    wait_for_resyncs(&rig, 2).await?;
+    wait_for_build(&rig, "app.c").await?;
+    hold_builds(&rig, false).await?;
+    heal(&rig.source).await?;
+    wait_for_resync(&rig).await?;
+    rig.host.wait_can_commit().await?;
+    ensure!(resyncs(&rig).await? == 2);
     rig.finish().await.map(drop)
 }
 

@@ -1,15 +1,22 @@
 //! The commands of a resync on the destination. Each names a collection's UUID, so that the server
 //! tells whether it has been done.
 
-use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::{
+    sync::atomic::{AtomicBool, Ordering::Relaxed},
+    time::Duration,
+};
 
 use bson::{RawArrayBuf, RawDocument, RawDocumentBuf, rawdoc};
 
 use crate::{
     model::Namespace,
     mongo::{self, CollectionLocation, code, listing, write::CollectionRef},
-    sync::{Context, Error},
+    sync::{Context, Error, index_build::MAX_ABORTED},
 };
+
+/// The pause before a command is sent again that a build has blocked: a build that begins is listed a
+/// moment later.
+const PAUSE: Duration = Duration::from_millis(20);
 
 /// The effects of a resync, and whether any of them may arrive again.
 pub(super) struct Effects<'c> {
@@ -62,7 +69,11 @@ impl<'c> Effects<'c> {
             "to": format!("{database}.{to}"),
         };
         collection.append_uuid(&mut command);
-        match self.run("admin", command).await {
+        let collection = CollectionRef {
+            namespace: Namespace::new(database, from),
+            uuid: collection.uuid,
+        };
+        match self.run_over_builds("admin", &collection, command).await {
             // Done by an attempt whose answer was lost.
             Err(Error::Mongo(error))
                 if error.location(from) == Some(CollectionLocation::Renamed(to.to_owned())) =>
@@ -85,7 +96,8 @@ impl<'c> Effects<'c> {
             command.append(option, value);
         }
         collection.append_uuid(&mut command);
-        self.run(&collection.namespace.database, command).await
+        let Namespace { database, .. } = &collection.namespace;
+        self.run_over_builds(database, collection, command).await
     }
 
     /// Drops an index, if the collection has it.
@@ -96,7 +108,12 @@ impl<'c> Effects<'c> {
     ) -> Result<(), Error> {
         let mut names = RawArrayBuf::new();
         names.push(index);
-        self.drop_indexes(collection, names).await
+        let command = drop_indexes(collection, names);
+        let Namespace { database, .. } = &collection.namespace;
+        match self.run_over_builds(database, collection, command).await {
+            Err(Error::Mongo(error)) if error.has_code(code::INDEX_NOT_FOUND) => Ok(()),
+            other => other,
+        }
     }
 
     /// Aborts builds of indexes, which keep a collection from being renamed or changed. A build of a
@@ -107,23 +124,35 @@ impl<'c> Effects<'c> {
         for build in listing::index_builds(database.reads(), &name.collection).await? {
             let mut names = RawArrayBuf::new();
             build.iter().for_each(|index| names.push(index.as_str()));
-            self.drop_indexes(collection, names).await?;
+            let abort = drop_indexes(collection, names);
+            match self.run(&name.database, abort).await {
+                // Done, or the next build has begun.
+                Err(Error::Mongo(error))
+                    if error.has_code(code::INDEX_NOT_FOUND)
+                        || error.has_code(code::BACKGROUND_OPERATION) => {}
+                other => other?,
+            }
         }
         Ok(())
     }
 
-    async fn drop_indexes(
+    /// Like [`Self::run`], for a command that builds of the collection's indexes block. They are
+    /// aborted.
+    async fn run_over_builds(
         &self,
+        database: &str,
         collection: &CollectionRef,
-        names: RawArrayBuf,
+        command: RawDocumentBuf,
     ) -> Result<(), Error> {
-        let name = collection.namespace.collection.as_str();
-        let mut command = rawdoc! { "dropIndexes": name, "index": names };
-        collection.append_uuid(&mut command);
-        match self.run(&collection.namespace.database, command).await {
-            Err(Error::Mongo(error)) if error.has_code(code::INDEX_NOT_FOUND) => Ok(()),
-            other => other,
+        for _ in 0..MAX_ABORTED {
+            match self.run(database, command.clone()).await {
+                Err(Error::Mongo(error)) if error.has_code(code::BACKGROUND_OPERATION) => {}
+                other => return other,
+            }
+            self.abort_builds(collection).await?;
+            tokio::time::sleep(PAUSE).await;
         }
+        self.run(database, command).await
     }
 
     async fn run(&self, database: &str, mut command: RawDocumentBuf) -> Result<(), Error> {
@@ -134,4 +163,11 @@ impl<'c> Effects<'c> {
         self.repeated.fetch_or(repeated, Relaxed);
         Ok(run?)
     }
+}
+
+fn drop_indexes(collection: &CollectionRef, names: RawArrayBuf) -> RawDocumentBuf {
+    let name = collection.namespace.collection.as_str();
+    let mut command = rawdoc! { "dropIndexes": name, "index": names };
+    collection.append_uuid(&mut command);
+    command
 }

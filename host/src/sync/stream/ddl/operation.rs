@@ -10,7 +10,7 @@ use crate::{
     model::{Namespace, event::ChangeEvent, raw::Malformed},
     mongo::{self, Change, DestinationDatabase, code, write::CollectionRef},
     sync::{
-        Context, Error, catalog::names::DestinationNames,
+        Context, Error, catalog::names::DestinationNames, index_build::MAX_ABORTED,
         stream::tracked_collections::TrackedCollections,
     },
 };
@@ -102,24 +102,26 @@ impl<'a> DdlOperation<'a, '_> {
             .begin(self.context, self.event, what, destination)
     }
 
-    /// Like [`Self::run`], for a command that a build of the collection's indexes blocks. The build
-    /// is aborted; the copy begins it again.
+    /// Like [`Self::run`], for a command that builds of the collection's indexes block. They are
+    /// aborted; the copy begins them again.
     pub(super) async fn run_over_build(
         &mut self,
         database: &DestinationDatabase,
         collection: &CollectionRef,
         command: RawDocumentBuf,
     ) -> Result<(), Error> {
-        match self.run(database, command.clone()).await {
-            Err(Error::Mongo(error)) if error.has_code(code::BACKGROUND_OPERATION) => {}
-            other => return other,
+        for _ in 0..MAX_ABORTED {
+            match self.run(database, command.clone()).await {
+                Err(Error::Mongo(error)) if error.has_code(code::BACKGROUND_OPERATION) => {}
+                other => return other,
+            }
+            tracing::info!(namespace = %collection.namespace, "aborting an index build that blocks DDL");
+            let name = collection.namespace.collection.as_str();
+            let mut abort = rawdoc! { "dropIndexes": name, "index": "*" };
+            collection.append_uuid(&mut abort);
+            let on = self.destination(&collection.namespace);
+            self.run(&on, abort).await?;
         }
-        tracing::info!(namespace = %collection.namespace, "aborting an index build that blocks DDL");
-        let name = collection.namespace.collection.as_str();
-        let mut abort = rawdoc! { "dropIndexes": name, "index": "*" };
-        collection.append_uuid(&mut abort);
-        let on = self.destination(&collection.namespace);
-        self.run(&on, abort).await?;
         self.run(database, command).await
     }
 
