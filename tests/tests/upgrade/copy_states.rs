@@ -109,9 +109,9 @@ async fn load_documents(collection: &Collection<Document>) -> Result<()> {
     Ok(())
 }
 
-/// Clusters with the collection, and the old host with one copy worker, whose inserts into the destination's
-/// collection are slow.
-async fn slow_copies(into: &str) -> Result<Rig> {
+/// Clusters with a collection under this name, and the old host with one copy worker, whose inserts into
+/// `app.large` are slow.
+async fn slow_copies(name: &str) -> Result<(Rig, Collection<Document>)> {
     let rig = Rig::with(Options {
         destination: replica_set::Options::with_fail_points(),
         host_arguments: vec!["--loadLevel".to_owned(), "1".to_owned()],
@@ -120,12 +120,14 @@ async fn slow_copies(into: &str) -> Result<Rig> {
     })
     .await?;
     let data = doc! {
-        "failCommands": ["insert"], "namespace": into, "blockConnection": true,
+        "failCommands": ["insert"], "namespace": "app.large", "blockConnection": true,
         "blockTimeMS": INSERT_MS,
     };
     let slow = doc! { "configureFailPoint": "failCommand", "mode": "alwaysOn", "data": data };
     rig.destination.admin(slow).await?;
-    Ok(rig)
+    let collection = rig.source_db("app").collection(name);
+    load_documents(&collection).await?;
+    Ok((rig, collection))
 }
 
 /// Waits until partitions are unseen, in work with documents, and done.
@@ -172,18 +174,21 @@ async fn replace(rig: &mut Rig, manner: Manner) -> Result<()> {
     Ok(())
 }
 
-async fn a_first_copy_goes_on(manner: Manner) -> Result<()> {
-    let mut rig = slow_copies("app.large").await?;
-    let collection = rig.source_db("app").collection("large");
-    load_documents(&collection).await?;
-    rig.host.start(json!({})).await?;
-    let load = Load::start(collection);
+/// The old host is replaced while partitions are in all states, and the sync ends.
+async fn end_with_a_new_host(mut rig: Rig, load: Load, manner: Manner) -> Result<()> {
     wait_for_all_states(&rig).await?;
     replace(&mut rig, manner).await?;
     rig.host.wait_can_commit().await?;
     load.stop().await?;
     rig.finish().await?;
     Ok(())
+}
+
+async fn a_first_copy_goes_on(manner: Manner) -> Result<()> {
+    let (rig, collection) = slow_copies("large").await?;
+    rig.host.start(json!({})).await?;
+    let load = Load::start(collection);
+    end_with_a_new_host(rig, load, manner).await
 }
 
 #[tokio::test]
@@ -199,9 +204,7 @@ async fn f78_partitions_of_a_stopped_host_go_on_from_their_states() -> Result<()
 /// A collection that a rename has brought into scope is copied before another event is applied. The position is
 /// clean after a pause, although the finished partitions were read after it.
 async fn a_late_copy_goes_on(manner: Manner) -> Result<()> {
-    let mut rig = slow_copies("app.large").await?;
-    let outside = rig.source_db("app").collection("outside");
-    load_documents(&outside).await?;
+    let (rig, _) = slow_copies("outside").await?;
     let small = rig.source_db("app").collection::<Document>("small");
     small.insert_one(doc! { "_id": 1 }).await?;
     let names = json!({ "database": "app", "collections": ["small", "large"] });
@@ -211,12 +214,7 @@ async fn a_late_copy_goes_on(manner: Manner) -> Result<()> {
     let rename = doc! { "renameCollection": "app.outside", "to": "app.large" };
     rig.source.admin(rename).await?;
     let load = Load::start(rig.source_db("app").collection("large"));
-    wait_for_all_states(&rig).await?;
-    replace(&mut rig, manner).await?;
-    rig.host.wait_can_commit().await?;
-    load.stop().await?;
-    rig.finish().await?;
-    Ok(())
+    end_with_a_new_host(rig, load, manner).await
 }
 
 #[tokio::test]

@@ -189,13 +189,8 @@ impl RangeMatcher {
         };
         for document in batch.reply.documents()? {
             let (key, waiting) = waiting(document?)?;
-            let Self {
-                source,
-                destination,
-                differing,
-                ..
-            } = self;
-            matched(source, destination, differing, key, waiting);
+            let (others, own) = (&mut self.source, &mut self.destination);
+            matched(others, own, &mut self.differing, key, waiting);
         }
         Ok(true)
     }
@@ -229,13 +224,8 @@ impl RangeMatcher {
                 }
                 Some(Outcome::Keep) | None => waiting(document)?,
             };
-            let Self {
-                source,
-                destination,
-                differing,
-                ..
-            } = self;
-            matched(destination, source, differing, key, waiting);
+            let (others, own) = (&mut self.destination, &mut self.source);
+            matched(others, own, &mut self.differing, key, waiting);
         }
         Ok(true)
     }
