@@ -132,3 +132,28 @@ async fn f82_a_step_down_in_a_build_costs_the_build_alone() -> Result<()> {
     wait_for_index(&rig, "built").await?;
     rig.finish().await.map(drop)
 }
+
+/// Commands of builders that are gone wait at the destination. Each begins its build when the one before it is
+/// aborted, and no event waits for that.
+#[tokio::test]
+async fn f93_ddl_passes_over_builds_of_hosts_that_are_gone() -> Result<()> {
+    let mut rig = building().await?;
+    for turn in 0..2 {
+        pause_at_once(&rig).await?;
+        rig.host.resume().await?;
+        goes_on(&rig, &format!("pause {turn}")).await?;
+        rig.host.restart().await?;
+        goes_on(&rig, &format!("kill {turn}")).await?;
+    }
+    let app = rig.source_db("app");
+    let validator = doc! { "n": { "$exists": true } };
+    run(&app, doc! { "collMod": "built", "validator": validator }).await?;
+    let rename = doc! { "renameCollection": "app.built", "to": "app.renamed" };
+    rig.source.admin(rename).await?;
+    insert(&app, "renamed", vec![doc! { "_id": "later", "n": 9000 }]).await?;
+    wait_for_document(&rig, "app", "renamed", "later").await?;
+    hold_builds(&rig, false).await?;
+    rig.host.wait_can_commit().await?;
+    wait_for_index(&rig, "renamed").await?;
+    rig.finish().await.map(drop)
+}
