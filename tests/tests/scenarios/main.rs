@@ -47,6 +47,7 @@ mod late_renames;
 mod lease;
 mod oversize;
 mod plugins;
+mod recopy_call;
 mod resume;
 mod resync;
 mod state;

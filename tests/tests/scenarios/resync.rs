@@ -73,7 +73,7 @@ async fn roll_over(rig: &Rig) -> Result<()> {
     .await
 }
 
-fn documents(range: std::ops::Range<i32>) -> Vec<Document> {
+pub(crate) fn documents(range: std::ops::Range<i32>) -> Vec<Document> {
     let filler = "y".repeat(100);
     range
         .map(|id| doc! { "_id": id, "n": id, "filler": &filler })
@@ -81,7 +81,7 @@ fn documents(range: std::ops::Range<i32>) -> Vec<Document> {
 }
 
 /// Documents for [`change_documents`].
-async fn load(rig: &Rig) -> Result<Database> {
+pub(crate) async fn load(rig: &Rig) -> Result<Database> {
     let app = rig.source_db("app");
     insert(&app, "c", documents(0..3_000)).await?;
     Ok(app)
@@ -734,99 +734,4 @@ async fn write(app: Database, stop: Arc<AtomicBool>) -> Result<i32> {
         }
     }
     Ok(0)
-}
-
-/// By the call, under load: a document that differs is written.
-#[expect(clippy::too_many_lines, reason = "one course of events, in sequence")]
-#[tokio::test]
-async fn collections_are_compared_again_by_a_call() -> Result<()> {
-    let rig = Rig::start().await?;
-    let (app, destination) = (load(&rig).await?, rig.destination_db("app"));
-    insert(&app, "d", documents(0..100)).await?;
-    run(&app, doc! { "create": "v", "viewOn": "c", "pipeline": [] }).await?;
-    let recopy = async |namespaces: Value| {
-        let body = json!({ "namespaces": namespaces }).to_string();
-        rig.host.call("POST", "/api/v1/recopy", &body).await
-    };
-    let c = || json!([{ "database": "app", "collection": "c" }]);
-    let refused = recopy(c()).await?;
-    ensure!(
-        refused.error() == "InvalidStateTransition",
-        "{}",
-        refused.body
-    );
-    let excluded = json!([{ "database": "app", "collections": ["out"] }]);
-    rig.host
-        .start(json!({ "excludeNamespaces": excluded }))
-        .await?;
-    wait_in_step(&rig).await?;
-    rig.host.wait_can_commit().await?;
-    for (namespace, error) in [
-        (
-            json!([{ "database": "app", "collection": "none" }]),
-            "NamespaceNotFound",
-        ),
-        (
-            json!([{ "database": "app", "collection": "out" }]),
-            "NamespaceNotFound",
-        ),
-        (
-            json!([{ "database": "app", "collection": "v" }]),
-            "NamespaceNotFound",
-        ),
-        (json!([{ "database": "none" }]), "NamespaceNotFound"),
-        (json!([]), "InvalidField"),
-        (json!(["app.c"]), "InvalidField"),
-    ] {
-        let answer = recopy(namespace.clone()).await?;
-        ensure!(answer.error() == error, "{namespace}: {}", answer.body);
-    }
-    // What another writer has done to the destination.
-    let damage = async || -> Result<()> {
-        update(&destination, "c", 17, doc! { "$set": { "n": "damaged" } }).await?;
-        delete(&destination, "c", 18).await?;
-        insert(&destination, "c", vec![doc! { "_id": "stranger" }]).await
-    };
-    damage().await?;
-    let answer = recopy(c()).await?;
-    ensure!(
-        answer.status == 200 && answer.body["collections"] == 1,
-        "{}",
-        answer.body
-    );
-    for id in 100..200 {
-        update(&app, "c", id, doc! { "$inc": { "n": 1 } }).await?;
-    }
-    rig.host.wait_can_commit().await?;
-    wait_in_step(&rig).await?;
-    let is_repaired = async || -> Result<bool> {
-        Ok(
-            find(&destination, "c", 17).await? == find(&app, "c", 17).await?
-                && find(&destination, "c", 18).await?.is_some()
-                && find(&destination, "c", "stranger").await?.is_none(),
-        )
-    };
-    ensure!(is_repaired().await?, "documents still differ");
-    let shown = rig
-        .host
-        .call("GET", "/api/v1/progress?collections=true", "")
-        .await?;
-    let shown = shown.body["progress"]["collections"].as_array().cloned();
-    let shown = shown.unwrap_or_default();
-    let compared = shown.iter().find(|it| it["namespace"] == "app.c");
-    let compared = compared.context("no app.c")?;
-    ensure!(compared["documents"] == 3_000, "{compared}");
-
-    rig.host.pause().await?;
-    damage().await?;
-    update(&destination, "d", 1, doc! { "$set": { "n": "damaged" } }).await?;
-    let answer = recopy(json!([{ "database": "app" }])).await?;
-    ensure!(
-        answer.status == 200 && answer.body["collections"] == 2,
-        "{}",
-        answer.body
-    );
-    rig.host.resume().await?;
-    rig.host.wait_can_commit().await?;
-    rig.finish().await.map(drop)
 }
