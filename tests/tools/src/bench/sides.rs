@@ -9,38 +9,47 @@ use support::{
     replica_set::Options,
 };
 
-/// Large enough that the data of a case is not read from disk again; the largest has 2 GB.
-const CACHE_GB: f64 = 3.0;
+/// Large enough that the data of a case is not read from disk again.
+const CACHE_GB: f64 = 1.0;
+/// The same for 2 GB.
+const LARGE_CACHE_GB: f64 = 3.0;
 
 pub(super) async fn source(directory: &TestDir) -> Result<ReplicaSet> {
-    source_with(directory, &[]).await
-}
-
-/// A source with more arguments for its server.
-pub(super) async fn source_with(directory: &TestDir, arguments: &[&str]) -> Result<ReplicaSet> {
-    start("source", directory.path().join("source"), arguments).await
+    start("source", directory.path().join("source"), CACHE_GB, &[]).await
 }
 
 /// A fresh destination; `name` is its directory.
 pub(super) async fn destination(directory: &TestDir, name: &str) -> Result<ReplicaSet> {
-    destination_with(directory, name, &[]).await
+    start("destination", directory.path().join(name), CACHE_GB, &[]).await
 }
 
-/// A fresh destination with more arguments for its server.
-pub(super) async fn destination_with(
+/// A source for 2 GB, with more arguments for its server.
+pub(super) async fn large_source(directory: &TestDir, arguments: &[&str]) -> Result<ReplicaSet> {
+    let path = directory.path().join("source");
+    start("source", path, LARGE_CACHE_GB, arguments).await
+}
+
+/// A fresh destination for 2 GB, with more arguments for its server.
+pub(super) async fn large_destination(
     directory: &TestDir,
     name: &str,
     arguments: &[&str],
 ) -> Result<ReplicaSet> {
-    start("destination", directory.path().join(name), arguments).await
+    let path = directory.path().join(name);
+    start("destination", path, LARGE_CACHE_GB, arguments).await
 }
 
-async fn start(name: &str, directory: PathBuf, arguments: &[&str]) -> Result<ReplicaSet> {
+async fn start(
+    name: &str,
+    directory: PathBuf,
+    cache_gb: f64,
+    arguments: &[&str],
+) -> Result<ReplicaSet> {
     ReplicaSet::start(
         name,
         directory,
         Options {
-            cache_gb: CACHE_GB,
+            cache_gb,
             arguments: arguments.iter().map(|&one| one.to_owned()).collect(),
             ..Options::default()
         },

@@ -15,14 +15,21 @@ const OF_A_DATABASE: u64 = 500;
 const DOCUMENTS: i64 = 10;
 /// A tenth of the collections has an index.
 const INDEX_EVERY: u64 = 10;
-/// Each collection and index is a file. Files that are not used for five seconds are closed, so that a shell's limit of
-/// open files is enough for the servers.
-const FEW_OPEN_FILES: [&str; 2] = ["--setParameter", "wiredTigerFileHandleCloseIdleTime=5"];
+/// Each collection and index is a file. Files that are not used for five seconds are closed, once a checkpoint has
+/// written them, so that a shell's limit of open files is enough for the servers.
+const FEW_OPEN_FILES: [&str; 6] = [
+    "--syncdelay",
+    "5",
+    "--setParameter",
+    "wiredTigerFileHandleCloseIdleTime=5",
+    "--setParameter",
+    "wiredTigerFileHandleCloseScanInterval=2",
+];
 
 pub(super) async fn run(divide: u64) -> Result<Case> {
     let mut case = Case::new("many-collections");
     let directory = TestDir::new()?;
-    let source = sides::source_with(&directory, &FEW_OPEN_FILES).await?;
+    let source = sides::large_source(&directory, &FEW_OPEN_FILES).await?;
     create(source.client(), COLLECTIONS / divide).await?;
     let mut sync = Sync::with(&directory, &source, "ours", &FEW_OPEN_FILES).await?;
     let ready = sync.copy().await?;

@@ -39,7 +39,7 @@ const DOCUMENT_BYTES: u64 = 64 << 10;
 const STEPS: u32 = (TURNOVER_BYTES / DOCUMENTS / DOCUMENT_BYTES) as u32;
 
 pub(super) async fn source(directory: &TestDir) -> Result<ReplicaSet> {
-    sides::source_with(
+    sides::large_source(
         directory,
         &["--oplogSize", SIZE, "--syncdelay", CHECKPOINTS_S],
     )

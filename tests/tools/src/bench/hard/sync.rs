@@ -59,7 +59,7 @@ impl<'a> Sync<'a> {
         name: &'static str,
         arguments: &[&str],
     ) -> Result<Self> {
-        let destination = sides::destination_with(directory, name, arguments).await?;
+        let destination = sides::large_destination(directory, name, arguments).await?;
         let host = sides::host(directory, source, &destination).await?;
         Ok(Self {
             directory,
