@@ -1,17 +1,20 @@
-//! The memory budget for documents. A read of the source takes a share before it starts and keeps
+//! The memory budgets for documents. A read of the source takes a share before it starts and keeps
 //! it until its documents are written.
 
 use std::sync::Arc;
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-/// KiB of documents in memory, over all workers and look-ups.
-const KIB: usize = 96 * 1024;
+/// KiB of documents in memory over all workers of the copy.
+const COPY_KIB: usize = 96 * 1024;
+
+/// KiB of documents that are looked up for the stream, which never waits for the copy.
+const LOOK_UP_KIB: usize = 48 * 1024;
 
 /// The server's largest reply, in KiB.
 const REPLY_KIB: u32 = 16 * 1024 + 64;
 
-/// The budget of one sync, shared by all its readers.
+/// A budget, shared by all its readers.
 #[derive(Clone)]
 pub(crate) struct Budget(Arc<Semaphore>);
 
@@ -19,9 +22,14 @@ pub(crate) struct Budget(Arc<Semaphore>);
 pub(crate) struct Share(Option<OwnedSemaphorePermit>);
 
 impl Budget {
-    /// A budget of 96 MiB.
-    pub(crate) fn new() -> Self {
-        Self(Arc::new(Semaphore::new(KIB)))
+    /// The budget of the workers of the copy, 96 MiB.
+    pub(crate) fn of_copy() -> Self {
+        Self(Arc::new(Semaphore::new(COPY_KIB)))
+    }
+
+    /// The budget of the look-ups of the stream, 48 MiB.
+    pub(crate) fn of_look_ups() -> Self {
+        Self(Arc::new(Semaphore::new(LOOK_UP_KIB)))
     }
 
     /// Takes a share for a reply of any size, after waiting for it.

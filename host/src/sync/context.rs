@@ -42,8 +42,10 @@ pub(crate) struct Context {
     pub(crate) partitions: Arc<PartitionMap>,
     /// Bytes of a partition.
     pub(crate) partition_bytes: u64,
-    /// The memory budget for documents.
-    pub(crate) budget: Budget,
+    /// The memory budget of the copy.
+    pub(crate) copy_budget: Budget,
+    /// The memory budget of the look-ups.
+    pub(crate) look_up_budget: Budget,
     /// The delays for the clusters.
     pub(crate) throttle: Throttle,
     /// The live figures, for `/progress`.

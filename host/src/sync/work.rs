@@ -95,7 +95,8 @@ pub async fn run(work: Work) -> Result<WorkEnd, Error> {
         workers,
         partitions: Arc::default(),
         partition_bytes: smaller("TIDEGATE_PARTITION_BYTES", copy::PARTITION_BYTES),
-        budget: Budget::new(),
+        copy_budget: Budget::of_copy(),
+        look_up_budget: Budget::of_look_ups(),
         status,
         cancel,
     });

@@ -1,6 +1,7 @@
 //! Child processes that never outlive their owner, and their usage of CPU and memory.
 
 use std::{
+    ops::RangeInclusive,
     path::Path,
     process::{Child, Command, ExitStatus},
     time::Duration,
@@ -47,6 +48,21 @@ impl Process {
 
     pub fn id(&self) -> u32 {
         self.child.id()
+    }
+
+    /// Runs on these cores only, from now on.
+    pub fn keep_to_cores(&self, cores: RangeInclusive<usize>) -> Result<()> {
+        let (list, id) = (
+            format!("{}-{}", cores.start(), cores.end()),
+            self.id().to_string(),
+        );
+        let arguments = ["--all-tasks", "--cpu-list", "--pid", &list, &id];
+        run(
+            Path::new("/"),
+            "taskset",
+            &arguments,
+            "install util-linux, which has it",
+        )
     }
 
     /// SIGKILL, and waits until the process is gone.

@@ -28,7 +28,7 @@ use crate::{
 
 /// The aimed size of a batch in bytes: large enough to make the cost of a command negligible, small
 /// enough for memory (docs/performance.md).
-const BATCH_BYTES: u64 = 2 << 20;
+const BATCH_BYTES: u64 = 1 << 20;
 
 /// The most documents in a batch; the server accepts up to 100,000.
 const MAX_BATCH_DOCUMENTS: u64 = 20_000;
@@ -246,7 +246,7 @@ impl PartitionCopier<'_> {
     /// The next batch; `None` at the end. A worker that has to leave does not wait for it.
     pub(super) async fn read(&self, cursor: &mut RawCursor) -> Result<Option<SourceBatch>, Error> {
         let next = async {
-            let share = self.context.budget.reserve().await;
+            let share = self.context.copy_budget.reserve().await;
             Ok::<_, Error>((share, cursor.next_within(ANSWER).await?))
         };
         let (mut share, reply) = tokio::select! {

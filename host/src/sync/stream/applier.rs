@@ -51,7 +51,7 @@ impl Applier {
 
     fn guarded_by(guard: Guard, context: &Arc<Context>, exactness: &Arc<Exactness>) -> Self {
         Self {
-            look_up: LookUpReader::new(context.source.clone(), context.budget.clone()),
+            look_up: LookUpReader::new(context.source.clone(), context.look_up_budget.clone()),
             writer: BatchWriter::new(context.clone(), guard),
             context: context.clone(),
             exactness: exactness.clone(),

@@ -308,6 +308,7 @@ impl EventApplication {
             self.context.record.get().phase,
         );
         let is_first = recorded < Phase::ChangeEventApplication;
+        self.is_copying = phase == Phase::CollectionCopy;
         let status = &self.context.status;
         let was_recopied = !is_first && status.activity().is_recopy();
         status.set_activity(match phase {

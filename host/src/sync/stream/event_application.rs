@@ -15,6 +15,7 @@ use super::{
     ddl,
     freshness::Exactness,
     position::StreamPosition,
+    read_ahead::ReadAhead,
     reader::StreamReader,
     round::{self, RoundFuture},
     tracked_collections::TrackedCollections,
@@ -29,6 +30,10 @@ use crate::{
 
 /// Rounds that are applied in parallel.
 const MAX_ROUNDS: usize = 3;
+
+/// The pause before a request to the stream while collections are copied: fewer and larger rounds cost the destination
+/// less, and nobody waits for them.
+const LINGER: Duration = Duration::from_millis(200);
 
 /// How often the safe position is persisted.
 const PERSIST_EVERY: Duration = Duration::from_secs(1);
@@ -56,6 +61,9 @@ pub(super) struct EventApplication {
     /// What the copy has to persist.
     pub(super) unpersisted: UnpersistedCopies,
     pub(super) reader: StreamReader,
+    ahead: ReadAhead,
+    /// Whether collections are being copied or compared.
+    pub(super) is_copying: bool,
     pub(super) appliers: Appliers,
     pub(super) rounds: FuturesOrdered<RoundFuture>,
     pub(super) numbers: ddl::IntentNumbers,
@@ -105,6 +113,8 @@ impl EventApplication {
                 start_time,
                 safe,
             ),
+            ahead: ReadAhead::default(),
+            is_copying: false,
             tracked_collections: TrackedCollections::default(),
             appliers,
             rounds: FuturesOrdered::new(),
@@ -136,6 +146,18 @@ impl EventApplication {
             if self.is_drained(*commit_time.borrow_and_update()) {
                 return Ok(StreamEnd::Drained);
             }
+            if self.rounds.len() < MAX_ROUNDS
+                && !cancel.is_cancelled()
+                && let Some(batch) = self.ahead.pop()
+            {
+                self.take(batch).await?;
+                continue;
+            }
+            let linger = if self.is_copying {
+                LINGER
+            } else {
+                Duration::ZERO
+            };
             tokio::select! {
                 biased;
                 () = cancel.cancelled() => return Err(Error::Cancelled),
@@ -152,7 +174,7 @@ impl EventApplication {
                 }
                 Some(request) = requests.recv() => self.serve(request).await?,
                 changed = commit_time.changed() => changed.map_err(|_closed| Error::Cancelled)?,
-                batch = self.reader.next(), if self.rounds.len() < MAX_ROUNDS => self.take(batch?).await?,
+                batch = self.reader.next(linger), if self.ahead.has_room() => self.ahead.push(batch?),
             }
         }
     }

@@ -34,6 +34,7 @@ mod parked_keys;
 mod pending_write;
 mod position;
 mod quarantine_retry;
+mod read_ahead;
 mod reader;
 mod requests;
 mod round;

@@ -31,6 +31,9 @@ const AWAIT: Duration = Duration::from_millis(500);
 /// The time for an answer. Doubled after each attempt without an answer.
 const ANSWER: Duration = Duration::from_secs(30);
 
+/// Bytes of a batch after which more events probably wait.
+const LARGE_BATCH: usize = 1 << 20;
+
 /// Bytes of an empty BSON document or array.
 const EMPTY_DOCUMENT: usize = 5;
 
@@ -43,6 +46,7 @@ pub(super) struct StreamReader {
     position: Option<Position>,
     cursor: Option<RawCursor>,
     question: Option<AbortOnDropHandle<Answer>>,
+    was_large: bool,
     failures: FailureRun,
     /// The pause before the next request.
     pause: Duration,
@@ -89,6 +93,7 @@ impl StreamReader {
             position,
             cursor: None,
             question: None,
+            was_large: false,
             pause: Duration::ZERO,
             bound: ANSWER,
             lost: false,
@@ -96,17 +101,18 @@ impl StreamReader {
         }
     }
 
-    /// The next batch, possibly without events.
+    /// The next batch, possibly without events. It is requested after a pause of `linger`, unless the previous batch
+    /// was large.
     ///
     /// Cancel safe: a dropped call loses no batch.
     ///
     /// # Errors
     /// [`mongo::Error::Outage`] at the deadline; [`Error::PositionLost`]; an error that is not transient.
-    pub(super) async fn next(&mut self) -> Result<StreamBatch, Error> {
+    pub(super) async fn next(&mut self, linger: Duration) -> Result<StreamBatch, Error> {
         loop {
             let question = match self.question.take() {
                 Some(question) => question,
-                None => self.ask(),
+                None => self.ask(linger),
             };
             let answer = self.question.insert(question).await;
             self.question = None;
@@ -177,6 +183,7 @@ impl StreamReader {
             self.position.clone_from(&position);
         }
         let events = range_in(reply.bytes(), reply.array()?);
+        self.was_large = events.len() > LARGE_BATCH;
         Ok(StreamBatch {
             reply,
             events,
@@ -185,10 +192,18 @@ impl StreamReader {
     }
 
     /// Requests the next batch, from a new cursor if the previous cursor has broken.
-    fn ask(&mut self) -> AbortOnDropHandle<Answer> {
+    fn ask(&mut self, linger: Duration) -> AbortOnDropHandle<Answer> {
         let (admin, command) = (self.source.database("admin"), self.command());
         let batch_size = self.caution.batch_size();
-        let (pause, bound) = (self.pause, self.bound.min(self.failures.remaining()));
+        let linger = if self.was_large || self.cursor.is_none() {
+            Duration::ZERO
+        } else {
+            linger
+        };
+        let (pause, bound) = (
+            self.pause.max(linger),
+            self.bound.min(self.failures.remaining()),
+        );
         let mut cursor = self.cursor.take();
         let status = self.status.clone();
         let opened = cursor.is_none();

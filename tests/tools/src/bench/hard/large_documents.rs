@@ -24,7 +24,7 @@ const AT_ONCE: u64 = 200;
 pub(super) async fn run(divide: u64) -> Result<Case> {
     let mut case = Case::new("large-documents");
     let directory = TestDir::new()?;
-    let source = sides::source(&directory).await?;
+    let source = sides::large_source(&directory, &[]).await?;
     let documents = Documents::new((COUNT / divide).max(10), BYTES);
     documents.insert(source.client()).await?;
     let mut sync = Sync::new(&directory, &source, "ours").await?;

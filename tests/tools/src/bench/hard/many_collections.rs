@@ -15,13 +15,23 @@ const OF_A_DATABASE: u64 = 500;
 const DOCUMENTS: i64 = 10;
 /// A tenth of the collections has an index.
 const INDEX_EVERY: u64 = 10;
+/// Each collection and index is a file. Files that are not used for five seconds are closed, once a checkpoint has
+/// written them, so that a shell's limit of open files is enough for the servers.
+const FEW_OPEN_FILES: [&str; 6] = [
+    "--syncdelay",
+    "5",
+    "--setParameter",
+    "wiredTigerFileHandleCloseIdleTime=5",
+    "--setParameter",
+    "wiredTigerFileHandleCloseScanInterval=2",
+];
 
 pub(super) async fn run(divide: u64) -> Result<Case> {
     let mut case = Case::new("many-collections");
     let directory = TestDir::new()?;
-    let source = sides::source(&directory).await?;
+    let source = sides::large_source(&directory, &FEW_OPEN_FILES).await?;
     create(source.client(), COLLECTIONS / divide).await?;
-    let mut sync = Sync::new(&directory, &source, "ours").await?;
+    let mut sync = Sync::with(&directory, &source, "ours", &FEW_OPEN_FILES).await?;
     let ready = sync.copy().await?;
     case.at_most("ready for commit", "s", ready.as_ref().ok().copied(), 300.0);
     case.at_most("peak memory", "MB", Some(sync.peak_mb()), 256.0);

@@ -46,7 +46,7 @@ impl Steps for Updates {
 pub(super) async fn run(divide: u64) -> Result<Case> {
     let mut case = Case::new("one-document");
     let directory = TestDir::new()?;
-    let source = sides::source(&directory).await?;
+    let source = sides::large_source(&directory, &[]).await?;
     Documents::new(1000, 1024).insert(source.client()).await?;
     let mut sync = Sync::new(&directory, &source, "ours").await?;
     match sync.copy().await? {

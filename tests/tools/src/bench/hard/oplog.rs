@@ -28,22 +28,28 @@ use super::super::{
 pub(super) const DATABASE: &str = "filler";
 /// Of the oplog, in MB. The server truncates it in tenths of this.
 const SIZE: &str = "16";
+/// Seconds between two checkpoints: the server truncates the oplog up to the last checkpoint only (`fsync` makes none
+/// that counts).
+const CHECKPOINTS_S: &str = "4";
 /// Bytes after which nothing is left of what the oplog held.
 const TURNOVER_BYTES: u64 = 20 << 20;
 const DOCUMENTS: u64 = 8;
 const DOCUMENT_BYTES: u64 = 64 << 10;
-/// Between two checkpoints: the server truncates the oplog up to the last checkpoint only.
-const STEPS_OF_A_CHECKPOINT: u64 = 8;
+/// Steps of a turnover.
+const STEPS: u32 = (TURNOVER_BYTES / DOCUMENTS / DOCUMENT_BYTES) as u32;
 
 pub(super) async fn source(directory: &TestDir) -> Result<ReplicaSet> {
-    sides::source_with(directory, &["--oplogSize", SIZE]).await
+    sides::large_source(
+        directory,
+        &["--oplogSize", SIZE, "--syncdelay", CHECKPOINTS_S],
+    )
+    .await
 }
 
 /// Large documents outside of the scope of the sync.
 struct Filler {
     client: Client,
     rng: StdRng,
-    steps: u64,
     /// The newest entry of the oplog at the last roll-over.
     mark: Timestamp,
     roll_overs: Arc<AtomicU64>,
@@ -53,8 +59,7 @@ struct Filler {
 pub(super) async fn start(client: &Client, period: Duration) -> Result<(Writers, Arc<AtomicU64>)> {
     let filler = Filler::new(client).await?;
     let roll_overs = Arc::clone(&filler.roll_overs);
-    let steps = u32::try_from(TURNOVER_BYTES / DOCUMENTS / DOCUMENT_BYTES)?;
-    Ok((Writers::start(period / steps, [filler]), roll_overs))
+    Ok((Writers::start(period / STEPS, [filler]), roll_overs))
 }
 
 /// Writes until no entry that the oplog holds now is left.
@@ -71,7 +76,6 @@ impl Filler {
         Ok(Self {
             client: client.clone(),
             rng: StdRng::seed_from_u64(2),
-            steps: 0,
             mark: operation_time(client).await?,
             roll_overs: Arc::default(),
         })
@@ -84,10 +88,8 @@ impl Filler {
         doc! { "filler": Binary { subtype, bytes } }
     }
 
-    /// Makes a checkpoint, and counts a roll-over if the newest entry of the last time is gone.
+    /// Counts a roll-over if the newest entry of the last time is gone.
     async fn look(&mut self) -> Result<()> {
-        let admin = self.client.database("admin");
-        admin.run_command(doc! { "fsync": 1 }).await?;
         let oldest = oldest(&self.client).await?;
         if oldest.is_some_and(|oldest| oldest > self.mark) {
             self.mark = operation_time(&self.client).await?;
@@ -102,10 +104,7 @@ impl Steps for Filler {
         let documents: Vec<Document> = (0..DOCUMENTS).map(|_| self.document()).collect();
         let collection = self.client.database(DATABASE).collection("filler");
         collection.insert_many(documents).await.context("fill")?;
-        self.steps += 1;
-        if self.steps.is_multiple_of(STEPS_OF_A_CHECKPOINT) {
-            self.look().await?;
-        }
+        self.look().await?;
         Ok(DOCUMENTS)
     }
 }

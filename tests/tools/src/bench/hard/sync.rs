@@ -49,7 +49,17 @@ impl<'a> Sync<'a> {
         source: &'a ReplicaSet,
         name: &'static str,
     ) -> Result<Self> {
-        let destination = sides::destination(directory, name).await?;
+        Self::with(directory, source, name, &[]).await
+    }
+
+    /// A destination with more arguments for its server.
+    pub(super) async fn with(
+        directory: &'a TestDir,
+        source: &'a ReplicaSet,
+        name: &'static str,
+        arguments: &[&str],
+    ) -> Result<Self> {
+        let destination = sides::large_destination(directory, name, arguments).await?;
         let host = sides::host(directory, source, &destination).await?;
         Ok(Self {
             directory,
