@@ -12,7 +12,7 @@ use support::{
     Rig,
     host::{self, DEADLINE},
     metadata::dump,
-    release::{self, BEFORE_THIS_METADATA},
+    release::{self, COPY_BEFORE_STREAM},
     replica_set,
     rig::Options,
     upgrade::Manner,
@@ -115,7 +115,7 @@ async fn slow_copies(name: &str) -> Result<(Rig, Collection<Document>)> {
     let rig = Rig::with(Options {
         destination: replica_set::Options::with_fail_points(),
         host_arguments: vec!["--loadLevel".to_owned(), "1".to_owned()],
-        host_binary: Some(release::binary(BEFORE_THIS_METADATA)?),
+        host_binary: Some(release::binary(COPY_BEFORE_STREAM)?),
         ..Options::default()
     })
     .await?;
