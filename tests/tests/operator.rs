@@ -127,7 +127,7 @@ fn bad_starts() -> Vec<(String, &'static str)> {
         ),
         (start(regex("(")), "InvalidRegex"),
         (start(regex("(?R)")), "InvalidRegex"),
-        (start(json!({ "reversible": true })), "NotSupported"),
+        (start(json!({ "reversible": true })), "InvalidField"),
         (
             start(json!({ "verification": { "enabled": true } })),
             "NotSupported",

@@ -149,6 +149,20 @@ pub(super) fn warnings(document: &SessionDocument, status: &Status) -> Vec<Strin
     warnings
 }
 
+/// The sentence about a commit that has stopped while applications wait.
+pub(super) fn stopped_commit(document: &SessionDocument, status: &Status) -> Option<String> {
+    let blocks = document.write_blocks.as_ref();
+    let is_ours = blocks
+        .and_then(|blocks| blocks.source.as_ref())
+        .is_some_and(|block| block.ours);
+    let is_blocked = status.write_blocks.source().is_blocked == Some(true);
+    (document.state == State::Committing && is_ours && is_blocked).then(|| {
+        "User writes of the source are blocked for the commit, whose work has stopped. Call resume to go on with it. A \
+         commit with maxBlockSeconds undoes itself at its time."
+            .to_owned()
+    })
+}
+
 /// The entry of `deferredFeatures` for blocks that the sync does without.
 pub(super) fn deferral(document: &SessionDocument) -> Option<FeatureDeferral> {
     let reason = match &document.write_blocks {

@@ -582,3 +582,36 @@ async fn f126_a_kill_in_the_undo_of_a_commit() -> Result<()> {
     rig.finish().await?;
     Ok(())
 }
+
+/// A new primary of either cluster knows the block, and the commit goes on.
+#[tokio::test(flavor = "multi_thread")]
+async fn f132_step_downs_in_a_commit_keep_the_block() -> Result<()> {
+    let rig = Rig::with(Options {
+        proxied: true,
+        source: support::replica_set::Options::default().of_three(),
+        destination: support::replica_set::Options::default().of_three(),
+        ..Options::default()
+    })
+    .await?;
+    fill(&rig).await?;
+    rig.host.start(both()).await?;
+    rig.host.wait_can_commit().await?;
+    let capped = commands("collMod").when(|command| {
+        command
+            .document()
+            .is_ok_and(|document| document.contains_key("cappedSize"))
+    });
+    let held = rig.proxies()?.destination.on(capped.first()).hold();
+    rig.host.commit().await?;
+    held.seen().await?;
+    rig.source.step_down().await?;
+    ensure!(
+        is_blocked(&rig.source).await?,
+        "the new primary has the block"
+    );
+    rig.destination.step_down().await?;
+    rig.host.wait_for_state("COMMITTED").await?;
+    ensure!(is_blocked(&rig.source).await?);
+    rig.close().await?;
+    Ok(())
+}

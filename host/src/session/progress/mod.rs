@@ -277,6 +277,9 @@ fn catch_up(lag: u32, rate: f64) -> Option<u64> {
 fn warnings(active: &ActiveSync, monitor: &Monitor, document: &SessionDocument) -> Vec<String> {
     let state = active.state();
     let mut warnings: Vec<_> = state.reason().iter().map(ToString::to_string).collect();
+    if state.reason().is_some() {
+        warnings.extend(write_blocks::stopped_commit(document, &active.status));
+    }
     let clusters = ClusterLabel::both(active.source.name, active.destination.name);
     if let Some(silence) = silent(monitor, clusters) {
         warnings.push(format!("{silence} Its values are older."));
