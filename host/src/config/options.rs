@@ -83,8 +83,10 @@ pub(super) enum Tools {
         #[command(flatten)]
         options: Box<Options>,
     },
-    /// Prove that two clusters, which any tool has synced, are equal. Writes to neither. Exit status: 0 equal,
-    /// 1 they differ, 2 not verified. Since v0.5.0.
+    /// Prove that two clusters, which any tool has synced, are equal. Writes to neither. Where nothing else writes, the
+    /// result is exact; on live clusters, equal means that each document was equal at one moment of the run, and a
+    /// mismatch that a difference has stayed for --settle. Exit status: 0 equal, 1 they differ, 2 not verified. Since
+    /// v0.5.0.
     #[command(rename_all = "camelCase")]
     Verify {
         /// File with the body of `POST /api/v1/start`: the same filters, names and plugins as the sync. Without it,

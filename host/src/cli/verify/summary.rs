@@ -102,7 +102,7 @@ impl<'a> Summary<'a> {
             Verdict::NotVerified => "The clusters are not verified",
         };
         let mut text = format!(
-            "{verdict}: {} documents of {} collections were compared, {} mismatches",
+            "{verdict}. Compared: {} documents, {} collections. Mismatches: {}",
             figures.documents, figures.collections, figures.mismatches
         );
         if figures.unsettled > 0 {

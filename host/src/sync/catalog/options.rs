@@ -33,7 +33,7 @@ pub(crate) fn is_temporary(options: &RawDocument) -> bool {
 }
 
 /// The collation of indexes that specify none; `None` for the simple collation.
-fn collation(options: &RawDocument) -> Option<&RawDocument> {
+pub(crate) fn collation(options: &RawDocument) -> Option<&RawDocument> {
     let collation = listing::subdocument(options, "collation")?;
     (collation.get_str("locale").ok() != Some("simple")).then_some(collation)
 }

@@ -61,6 +61,13 @@ impl NamespacePair {
         self.options().any(options::is_collated)
     }
 
+    /// Whether both sides order `_id`s in the same way, so that bounds cut both into the same ranges.
+    pub(super) fn has_one_order(&self) -> bool {
+        let mut collations = self.options().map(options::collation);
+        let first = collations.next();
+        collations.all(|collation| Some(collation) == first)
+    }
+
     fn options(&self) -> impl Iterator<Item = &RawDocument> {
         let wanted = self.wanted.as_ref().map(|entry| &*entry.options);
         let found = self.found.as_ref().map(|entry| &*entry.options);
@@ -147,7 +154,7 @@ fn source_of(
         .namespace_remap
         .as_ref()
         .and_then(|rules| rules.0.as_array());
-    let text = |rule: &Value, name: &str| rule["from"][name].as_str().map(str::to_owned);
+    let text = |rule: &Value, name: &str| Some(rule.get("from")?.get(name)?.as_str()?.to_owned());
     for rule in rules.into_iter().flatten() {
         if let Some(database) = text(rule, "database") {
             let renamed = text(rule, "collection");

@@ -37,6 +37,7 @@ struct NewCollection {
     destination: CollectionRef,
     is_capped: bool,
     is_collated: bool,
+    has_one_order: bool,
 }
 
 /// The partitions of the collections in `namespaces` that have none yet.
@@ -66,6 +67,7 @@ impl NewCollection {
             destination: reference(&namespace.destination, destination),
             is_capped: namespace.is_capped(),
             is_collated: namespace.is_collated(),
+            has_one_order: namespace.has_one_order(),
         })
     }
 }
@@ -82,6 +84,7 @@ async fn plan_collection(
     );
     let (source, destination) = (source?, destination?);
     let bounds = match ledger.earlier_bounds(&new.id) {
+        _ if !new.has_one_order => Vec::new(),
         Some(bounds) => bounds,
         None if destination.bytes > source.bytes => {
             bounds(pair, (&pair.destination, destination_name), destination).await?

@@ -15,6 +15,9 @@ pub enum Certainty {
     Quarantined,
 }
 
+/// The documents of source and destination; `None` for no document.
+type DocumentPair = (Option<Vec<u8>>, Option<Vec<u8>>);
+
 /// A difference of the report.
 #[derive(Clone, Debug)]
 pub struct ReportEntry {
@@ -24,7 +27,7 @@ pub struct ReportEntry {
     pub certainty: Certainty,
     /// The document of the source after the plugins, and that of the destination, where the operator has asked for
     /// documents.
-    pub documents: Option<Box<(Option<Vec<u8>>, Option<Vec<u8>>)>>,
+    pub documents: Option<Box<DocumentPair>>,
 }
 
 impl ReportEntry {
