@@ -148,6 +148,7 @@ fn settings(config: Config) -> Settings {
         secrets_dir: config.secrets_dir,
         refuse_wasi: config.refuse_wasi,
         lease: config.lease,
+        hooks: config.hooks,
     }
 }
 

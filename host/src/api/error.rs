@@ -107,6 +107,8 @@ fn status(name: ErrorName) -> StatusCode {
         | N::SyncMismatch
         | N::CommitTimedOut
         | N::SourceWrittenDuringCommit
+        | N::CommitVetoed
+        | N::HookFailed
         | N::SameCluster
         | N::ClustersMismatch
         | N::StandaloneNotSupported

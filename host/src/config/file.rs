@@ -1,11 +1,11 @@
 //! The configuration file, in YAML.
 
-use std::fs;
 use std::path::Path;
 
 use super::host::Config;
 use super::options::Options;
-use super::refusals::{invalid, yaml_fault};
+use super::refusals::invalid;
+use super::yaml::read_yaml;
 use crate::model::OperatorError;
 use crate::model::input;
 
@@ -16,24 +16,10 @@ pub(super) fn config(options: Options, file: Option<&Path>) -> Result<Config, Op
 }
 
 fn read_file(path: &Path) -> Result<Options, OperatorError> {
-    let place = path.display();
-    let text = fs::read_to_string(path).map_err(|error| {
-        invalid(format!(
-            "The configuration file {place} cannot be read: {error}."
-        ))
-    })?;
-    let value: serde_json::Value = serde_saphyr::from_str(&text).map_err(|error| {
-        invalid(format!(
-            "The configuration file {place} is not valid YAML: {}.",
-            yaml_fault(&error)
-        ))
-    })?;
+    let place = format!("The configuration file {}", path.display());
+    let value = read_yaml(&place, path)?;
     if value.is_null() {
         return Ok(Options::default());
     }
-    input::read(value).map_err(|error| {
-        invalid(format!(
-            "The configuration file {place} is refused: {error}."
-        ))
-    })
+    input::read(value).map_err(|error| invalid(format!("{place} is refused: {error}.")))
 }

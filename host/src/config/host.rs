@@ -7,8 +7,9 @@ use std::time::Duration;
 use tracing::level_filters::LevelFilter;
 
 use super::connection_string::ConnectionString;
+use super::hooks::{self, HookOptions};
 use super::options::Options;
-use super::refusals::invalid;
+use super::refusals::{in_range, invalid};
 use crate::model::input::closest;
 use crate::model::{ErrorName, OperatorError};
 
@@ -48,6 +49,8 @@ pub struct Config {
     pub refuse_wasi: bool,
     /// Duration of the lease without a renewal.
     pub lease: Duration,
+    /// Receivers of the sync's occurrences.
+    pub hooks: Vec<HookOptions>,
 }
 
 impl Config {
@@ -80,6 +83,7 @@ impl Config {
             secrets_dir: directory("secretsDir", options.secrets_dir)?,
             refuse_wasi: refuses_wasi(options.plugin_wasi.as_deref())?,
             lease: lease(options.lease_seconds)?,
+            hooks: hooks::read(options.hooks_file.as_deref())?,
         })
     }
 
@@ -95,6 +99,7 @@ impl Config {
             ("featureSet", self.feature_set != read.feature_set),
             ("pluginWasi", self.refuse_wasi != read.refuse_wasi),
             ("leaseSeconds", self.lease != read.lease),
+            ("hooksFile", self.hooks != read.hooks),
         ];
         let named = differing.into_iter().filter(|(_, differs)| *differs);
         named.map(|(name, _)| name).collect()
@@ -114,6 +119,7 @@ impl Config {
             secrets_dir = self.secrets_dir.as_ref().map(|path| tracing::field::display(path.display())),
             plugin_wasi = if self.refuse_wasi { "refuse" } else { "deny" },
             lease_seconds = self.lease.as_secs(),
+            hooks = self.hooks.iter().map(|hook| hook.name.as_str()).collect::<Vec<_>>().join(", "),
             "effective configuration"
         );
     }
@@ -179,23 +185,6 @@ fn read_uri(name: &str, path: &Path) -> Result<String, OperatorError> {
         ))
     })?;
     Ok(text.trim().to_owned())
-}
-
-fn in_range<T: TryFrom<i64> + Into<i64> + Copy>(
-    name: &str,
-    value: i64,
-    least: T,
-    most: T,
-) -> Result<T, OperatorError> {
-    let (least, most) = (least.into(), most.into());
-    T::try_from(value)
-        .ok()
-        .filter(|_| (least..=most).contains(&value))
-        .ok_or_else(|| {
-            invalid(format!(
-                "{name} is {value}. Give a whole number from {least} to {most}."
-            ))
-        })
 }
 
 /// mongosync's levels; its two above ERROR show what ERROR shows.

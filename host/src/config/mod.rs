@@ -7,13 +7,16 @@
 mod command;
 mod connection_string;
 mod file;
+mod hooks;
 mod host;
 mod options;
 mod refusals;
 mod verify;
+mod yaml;
 
 pub use command::{FeatureSetCommand, MetadataCommand, PlanCommand, Request, load};
 pub use connection_string::{ConnectionString, is_secret_option, mask_text};
+pub use hooks::{HookOptions, HookReceiver, HookUrl, WebhookOptions};
 pub use host::Config;
 pub use options::MetadataTask;
 pub use refusals::unknown_variables;

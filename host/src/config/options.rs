@@ -249,6 +249,10 @@ pub(super) struct Options {
     #[serde(deserialize_with = "number")]
     pub(super) lease_seconds: Option<i64>,
 
+    /// File with the hooks: programs and web servers that receive occurrences of the sync (docs/hooks.md). Since v0.5.0.
+    #[arg(long, value_name = "FILE", env = "TIDEGATE_HOOKS_FILE")]
+    pub(super) hooks_file: Option<PathBuf>,
+
     /// Accepted for mongosync's scripts; there is no disclaimer.
     #[arg(long, num_args = 0..=1, default_missing_value = "true")]
     pub(super) accept_disclaimer: Option<bool>,
@@ -355,6 +359,7 @@ impl Options {
             secrets_dir: self.secrets_dir.or(other.secrets_dir),
             plugin_wasi: self.plugin_wasi.or(other.plugin_wasi),
             lease_seconds: self.lease_seconds.or(other.lease_seconds),
+            hooks_file: self.hooks_file.or(other.hooks_file),
             accept_disclaimer: self.accept_disclaimer.or(other.accept_disclaimer),
             disable_telemetry: self.disable_telemetry.or(other.disable_telemetry),
             disable_verification: self.disable_verification.or(other.disable_verification),

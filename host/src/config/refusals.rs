@@ -16,8 +16,9 @@ use crate::model::{ErrorName, OperatorError};
 const PREFIX: &str = "TIDEGATE_";
 
 /// Variables of the tests, read by builds with debug assertions.
-const OF_TESTS: [&str; 6] = [
+const OF_TESTS: [&str; 7] = [
     "BIN",
+    "HOOK_SECONDS",
     "KILL_AT",
     "OUTAGE_SECONDS",
     "PANIC_AT",
@@ -159,6 +160,24 @@ fn without_quotations(message: &str) -> String {
         .filter(|part| !part.is_empty())
         .collect::<Vec<_>>()
         .join(" … ")
+}
+
+/// A whole number within limits.
+pub(super) fn in_range<T: TryFrom<i64> + Into<i64> + Copy>(
+    name: &str,
+    value: i64,
+    least: T,
+    most: T,
+) -> Result<T, OperatorError> {
+    let (least, most) = (least.into(), most.into());
+    T::try_from(value)
+        .ok()
+        .filter(|_| (least..=most).contains(&value))
+        .ok_or_else(|| {
+            invalid(format!(
+                "{name} is {value}. Give a whole number from {least} to {most}."
+            ))
+        })
 }
 
 pub(super) fn invalid(message: impl Into<String>) -> OperatorError {

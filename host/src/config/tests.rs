@@ -11,6 +11,8 @@ use tracing::level_filters::LevelFilter;
 use super::*;
 use crate::model::OperatorError;
 
+mod hooks;
+
 const CLUSTERS: [&str; 4] = [
     "--cluster0",
     "mongodb://u:s3cret@a",
@@ -77,6 +79,7 @@ fn the_default_configuration() {
     secrets_dir: None,
     refuse_wasi: false,
     lease: 5s,
+    hooks: [],
 }"#
     );
 }

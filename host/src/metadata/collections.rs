@@ -10,3 +10,4 @@ pub(super) const QUARANTINE: &str = "quarantine";
 pub(super) const LEASE: &str = "lease";
 pub(super) const COMPONENTS: &str = "components";
 pub(super) const CHUNKS: &str = "componentChunks";
+pub(super) const HOOKS: &str = "hooks";

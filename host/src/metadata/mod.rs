@@ -15,6 +15,7 @@ mod comparison;
 mod components;
 mod copies;
 mod documents;
+mod hooks;
 mod intents;
 mod lease;
 mod legacy;
@@ -27,10 +28,11 @@ mod tenure;
 pub use copies::NewCopy;
 pub use documents::{
     BlockState, CommitDocument, ComponentChunkDocument, ComponentDocument, CopyState, CopyTotals,
-    IntentDocument, IntentKind, IntentState, LeaseDocument, METADATA_VERSION, NamespaceDocument,
-    NamespaceKind, ParkedKeyDocument, PartitionDocument, Phase, PinnedComponent, PositionDocument,
-    Predecessor, QuarantineDocument, ResyncDocument, SessionDocument, SessionHeader,
-    SessionSummary, SwapDocument, UpgradeDocument, WriteBlockDocument, WriteBlocksDocument,
+    HookDocument, IntentDocument, IntentKind, IntentState, LeaseDocument, METADATA_VERSION,
+    NamespaceDocument, NamespaceKind, ParkedKeyDocument, PartitionDocument, Phase, PinnedComponent,
+    PositionDocument, Predecessor, QuarantineDocument, ResyncDocument, SessionDocument,
+    SessionHeader, SessionSummary, SwapDocument, UpgradeDocument, WriteBlockDocument,
+    WriteBlocksDocument,
 };
 pub use lease::Claim;
 pub use legacy::{RENAMED, newest_release_of};

@@ -6,7 +6,9 @@ use bson::{Document, RawDocumentBuf, doc};
 use serde::Serialize;
 
 use super::{
-    collections::{INTENTS, NAMESPACES, PARKED_KEYS, PARTITIONS, POSITION, QUARANTINE, SESSION},
+    collections::{
+        HOOKS, INTENTS, NAMESPACES, PARKED_KEYS, PARTITIONS, POSITION, QUARANTINE, SESSION,
+    },
     documents::{
         CopyTotals, NamespaceDocument, PartitionDocument, PositionDocument, SessionDocument,
         SessionHeader, SessionSummary,
@@ -205,6 +207,7 @@ impl Store {
             POSITION,
             QUARANTINE,
             INTENTS,
+            HOOKS,
         ]
         .map(|collection| remove(collection, doc! {}))
         .into();

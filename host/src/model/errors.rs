@@ -65,6 +65,10 @@ error_names! {
     CommitTimedOut,
     /// The source was written to although the commit had blocked it; the commit is undone.
     SourceWrittenDuringCommit,
+    /// A hook has refused the commit.
+    CommitVetoed,
+    /// A hook that may refuse a commit did not answer.
+    HookFailed,
     /// No such path.
     NotFound,
     /// A call names a collection that the sync does not have.

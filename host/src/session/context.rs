@@ -6,10 +6,11 @@ use std::{path::PathBuf, sync::Arc, time::Duration};
 use super::{
     active::Runtime,
     components::uploads::Uploads,
+    hooks::Hooks,
     progress::{monitor::Monitor, sync_watch::SyncWatch},
 };
 use crate::{
-    config::ConnectionString,
+    config::{ConnectionString, HookOptions},
     metadata::Claim,
     model::options::ClusterName,
     mongo::{Cluster, preflight::Identity},
@@ -37,6 +38,8 @@ pub struct Settings {
     pub refuse_wasi: bool,
     /// Duration of the lease on the sync: a host that has not renewed it for this long loses it.
     pub lease: Duration,
+    /// Receivers of the sync's occurrences.
+    pub hooks: Vec<HookOptions>,
 }
 
 /// The parts of a host that are the same in every role.
@@ -59,6 +62,8 @@ pub(super) struct HostContext {
     pub(super) monitor: Arc<Monitor>,
     /// Watches the active sync.
     pub(super) watch: Arc<SyncWatch>,
+    /// Receivers of the active sync's occurrences.
+    pub(super) hooks: Hooks,
 }
 
 impl HostContext {

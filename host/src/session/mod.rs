@@ -16,6 +16,7 @@ mod commit_watch;
 mod components;
 mod context;
 mod handle;
+mod hooks;
 mod lease;
 mod pin_info;
 mod progress;

@@ -9,6 +9,7 @@ use super::{
     components::pins,
     context::Settings,
     role::{open::load_registry, persisted_sync::find},
+    write_blocks::{self, BlockPlan},
 };
 use crate::{
     metadata::PinnedComponent,
@@ -38,6 +39,8 @@ pub struct Rehearsal {
     pub namespaces: Option<Vec<NamespacePlan>>,
     /// Namespaces of the source that are not in scope.
     pub left_out: Vec<Namespace>,
+    /// Clusters whose user writes the sync would block.
+    pub write_blocks: Vec<ClusterName>,
     /// Components that the sync would be pinned to.
     pub components: Vec<PinnedComponent>,
     /// Privileges that the users lack.
@@ -109,7 +112,7 @@ pub async fn rehearse(
         ClusterName::Cluster0 => (cluster0, cluster1),
         ClusterName::Cluster1 => (cluster1, cluster0),
     };
-    let components = pins::begin(&registry, options).await;
+    let components = pins::begin(&registry, options.clone()).await;
     // The destination of a sync that has begun holds data, which is no further reason.
     if is_free {
         let found = preflight::survey(&source, &destination).await?;
@@ -119,6 +122,14 @@ pub async fn rehearse(
             .refusals
             .into_iter()
             .for_each(|refusal| rehearsal.refuse(refusal));
+        let blocks = write_blocks::plan(&source, &destination, &options).await;
+        if let Some(BlockPlan { blocks, warnings }) = rehearsal.note(blocks)? {
+            rehearsal.warnings.extend(blocks.lacking);
+            rehearsal.warnings.extend(warnings);
+            let planned = [(&source, blocks.source), (&destination, blocks.destination)];
+            let planned = planned.into_iter().filter(|(_, block)| block.is_some());
+            rehearsal.write_blocks = planned.map(|(cluster, _)| cluster.name).collect();
+        }
     }
     let gaps = privilege_gaps(&source, &destination).await;
     rehearsal.privileges = rehearsal.note(gaps)?.unwrap_or_default();

@@ -74,6 +74,7 @@ pub(super) async fn start(
         commit_time: None,
         commit: None,
         commit_warnings: Vec::new(),
+        commit_undone_at: None,
         relax_again: false,
         reverse_position: None,
         reversals: 0,

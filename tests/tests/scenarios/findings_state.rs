@@ -45,7 +45,7 @@ async fn begun_with_fail_points() -> Result<Rig> {
 }
 
 /// Every write of this kind to a metadata collection meets a full disk.
-async fn disk_full(rig: &Rig, command: &str, collection: &str) -> Result<()> {
+pub(crate) async fn disk_full(rig: &Rig, command: &str, collection: &str) -> Result<()> {
     let data = doc! {
         "failCommands": [command],
         "namespace": format!("{METADATA}.{collection}"),

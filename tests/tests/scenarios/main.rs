@@ -41,6 +41,8 @@ mod findings_state;
 mod findings_stops;
 mod findings_writes;
 mod flow_control;
+mod hook_listener;
+mod hooks;
 mod ids;
 mod indexes;
 mod indexes_beside;

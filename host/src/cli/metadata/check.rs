@@ -12,8 +12,9 @@ use super::super::status::CommandStatus;
 use super::sync_metadata::SyncMetadata;
 use crate::{
     metadata::{
-        CopyState, IntentDocument, METADATA_VERSION, NamespaceDocument, ParkedKeyDocument,
-        PartitionDocument, Phase, PositionDocument, QuarantineDocument, SessionDocument,
+        CopyState, HookDocument, IntentDocument, METADATA_VERSION, NamespaceDocument,
+        ParkedKeyDocument, PartitionDocument, Phase, PositionDocument, QuarantineDocument,
+        SessionDocument,
     },
     model::OperatorError,
     mongo::unreadable,
@@ -21,13 +22,14 @@ use crate::{
 };
 
 /// Collections whose documents have the term in which they were written.
-const WITH_TERM: [&str; 6] = [
+const WITH_TERM: [&str; 7] = [
     "session",
     "namespaces",
     "copyPartitions",
     "parkedKeys",
     "streamPosition",
     "intents",
+    "hooks",
 ];
 
 /// Prints a line for each fault.
@@ -77,6 +79,7 @@ impl Check<'_> {
         let parked: Vec<ParkedKeyDocument> = self.read("parkedKeys").await?;
         let positions: Vec<PositionDocument> = self.read("streamPosition").await?;
         self.read::<IntentDocument>("intents").await?;
+        self.read::<HookDocument>("hooks").await?;
         self.read::<QuarantineDocument>("quarantine").await?;
         self.terms().await?;
         self.copied(&namespaces, &partitions);

@@ -43,6 +43,7 @@ pub(super) fn plan(options: Option<&StartOptions>, rehearsal: &Rehearsal) -> Val
             "basis": BASIS,
         },
         "oplog": { "windowSeconds": rehearsal.oplog_window_seconds },
+        "writeBlocking": rehearsal.write_blocks.iter().map(|name| name.as_str()).collect::<Vec<_>>(),
         "components": rehearsal.components.iter().map(component).collect::<Value>(),
         "missingPrivileges": rehearsal.privileges.iter().map(privilege).collect::<Value>(),
         "warnings": rehearsal.warnings,

@@ -21,6 +21,9 @@ pub(super) fn plan(options: Option<&StartOptions>, rehearsal: &Rehearsal) -> Str
         text += &cluster("Source", source, identities.map(|both| &both.0));
         text += &cluster("Destination", destination, identities.map(|both| &both.1));
         text += &namespaces(rehearsal);
+        let blocked = rehearsal.write_blocks.iter();
+        let blocked = blocked.map(|name| format!("user writes of {}", name.as_str()));
+        text += &list("Blocked", blocked);
         text += &components(rehearsal);
         text += &privileges(rehearsal);
     }

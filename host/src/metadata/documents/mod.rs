@@ -6,6 +6,7 @@
 mod commit;
 mod component;
 mod header;
+mod hook;
 mod intent;
 mod lease;
 mod namespace;
@@ -19,6 +20,7 @@ mod write_block;
 pub use commit::CommitDocument;
 pub use component::{ComponentChunkDocument, ComponentDocument};
 pub use header::{SessionHeader, SessionSummary};
+pub use hook::HookDocument;
 pub use intent::{IntentDocument, IntentKind, IntentState};
 pub use lease::{LeaseDocument, Predecessor};
 pub use namespace::{CopyState, NamespaceDocument, NamespaceKind};

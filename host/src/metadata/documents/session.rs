@@ -99,6 +99,9 @@ pub struct SessionDocument {
     /// Sentences about the last commit: why it was undone, or what it did not bring over. Since metadata version 5.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub commit_warnings: Vec<String>,
+    /// When the last undone commit was undone, by the destination's clock. Since metadata version 5.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub commit_undone_at: Option<bson::DateTime>,
     /// True after a commit that was undone in its restore, until the settings are relaxed again. Since metadata
     /// version 5.
     #[serde(default, skip_serializing_if = "is_false")]

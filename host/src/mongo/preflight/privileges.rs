@@ -80,13 +80,37 @@ const DESTINATION: [Requirement; 2] = [
 /// Optional on the source: reads the oplog's window.
 const OPLOG_WINDOW: Requirement = (OPLOG, &["find", "collStats"]);
 
-/// Privileges of the source that a sync can do without, each with the consequence of its absence.
-const OPTIONAL_ON_SOURCE: [(Requirement, &str); 2] = [
+/// Privileges that a sync can do without, each with the consequence of its absence.
+type Optional = (Requirement, &'static str);
+
+/// Names transactions that keep a write block from being set.
+const TRANSACTIONS: Optional = (
+    (Resource::Cluster, &["inprog"]),
+    "open transactions that hold up a write block are not named",
+);
+
+const OPTIONAL_ON_SOURCE: [Optional; 4] = [
     (OPLOG_WINDOW, "the window of the source's oplog is unknown"),
     (
         (Resource::Cluster, &["appendOplogNote"]),
         "a commit on an idle source takes up to ten seconds longer",
     ),
+    (
+        (Resource::Cluster, &["setUserWriteBlockMode"]),
+        "user writes of the source cannot be blocked at commit",
+    ),
+    TRANSACTIONS,
+];
+
+const OPTIONAL_ON_DESTINATION: [Optional; 2] = [
+    (
+        (
+            Resource::Cluster,
+            &["setUserWriteBlockMode", "bypassWriteBlockingMode"],
+        ),
+        "user writes of the destination are not blocked",
+    ),
+    TRANSACTIONS,
 ];
 
 /// Privileges on one resource that a user lacks.
@@ -137,34 +161,28 @@ pub async fn privilege_gaps(
     source: &Cluster,
     destination: &Cluster,
 ) -> Result<Vec<PrivilegeGap>, OperatorError> {
-    let required = |requirements: &[Requirement]| {
-        let requirements = requirements.iter();
-        requirements
-            .map(|requirement| (*requirement, None))
-            .collect::<Vec<_>>()
-    };
-    let optional =
-        OPTIONAL_ON_SOURCE.map(|(requirement, consequence)| (requirement, Some(consequence)));
-    let mut on_source = required(&SOURCE);
-    on_source.extend(optional);
     let mut gaps = Vec::new();
-    for (cluster, requirements) in [(source, on_source), (destination, required(&DESTINATION))] {
+    for (cluster, required, optional) in [
+        (source, SOURCE, OPTIONAL_ON_SOURCE.as_slice()),
+        (destination, DESTINATION, OPTIONAL_ON_DESTINATION.as_slice()),
+    ] {
         let Some(auth) = auth_info(cluster).await? else {
             continue;
         };
-        gaps.extend(
-            requirements
-                .iter()
-                .filter_map(|(requirement, consequence)| {
-                    let actions = lacking(requirement, &auth.authenticated_user_privileges);
-                    (!actions.is_empty()).then(|| PrivilegeGap {
-                        cluster: cluster.name,
-                        resource: requirement.0.to_string(),
-                        actions,
-                        consequence: *consequence,
-                    })
-                }),
-        );
+        let required = required.into_iter().map(|requirement| (requirement, None));
+        let optional = optional.iter();
+        let optional =
+            optional.map(|(requirement, consequence)| (*requirement, Some(*consequence)));
+        let gap = |(requirement, consequence): (Requirement, Option<&'static str>)| {
+            let actions = lacking(&requirement, &auth.authenticated_user_privileges);
+            (!actions.is_empty()).then(|| PrivilegeGap {
+                cluster: cluster.name,
+                resource: requirement.0.to_string(),
+                actions,
+                consequence,
+            })
+        };
+        gaps.extend(required.chain(optional).filter_map(gap));
     }
     Ok(gaps)
 }

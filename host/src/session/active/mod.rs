@@ -1,5 +1,6 @@
 //! An active sync, and the task that does its work.
 
+mod hook_failures;
 pub(super) mod state;
 mod stop;
 
@@ -27,6 +28,7 @@ use crate::{
     session::lease::{Lease, process::app_name},
     sync::{self, BlockKeeper, Boundary, Record, Status, Work, WorkEnd, WorkRequest, Workers},
 };
+use hook_failures::HookFailures;
 use state::{SyncState, WorkState};
 use stop::{CLEANUP_TIMEOUT, Stop, stop};
 
@@ -69,6 +71,8 @@ pub(crate) struct ActiveSync {
     paused_ms: Arc<OnceLock<i64>>,
     /// Keeps the write blocks as the session wants them, whether or not a task works.
     _blocks: BlockKeeper,
+    /// Hooks that do not receive.
+    pub(crate) hook_failures: HookFailures,
 }
 
 /// The running task of the work.
@@ -106,6 +110,7 @@ impl ActiveSync {
             configured: Mutex::default(),
             rejected: Mutex::default(),
             paused_ms: Arc::default(),
+            hook_failures: HookFailures::default(),
         }
     }
 
@@ -123,6 +128,16 @@ impl ActiveSync {
     pub(crate) fn state(&self) -> SyncState {
         let work = self.work.lock().clone();
         SyncState::of(self.record.get().state, &work)
+    }
+
+    /// The failure that has stopped the work; `None` while it works, and after a stop on request.
+    pub(crate) fn failure(&self) -> Option<OperatorError> {
+        match &*self.work.lock() {
+            WorkState::Failed(error) if error.name != ErrorName::StandbyInstance => {
+                Some(error.clone())
+            }
+            _ => None,
+        }
     }
 
     /// The id of the sync.

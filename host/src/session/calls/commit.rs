@@ -22,17 +22,13 @@ use crate::{
 /// Commits: ends the sync at the current cluster time of the source, or, where the commit blocks the source, at a time
 /// after that block. Returns when the commit is persisted.
 pub(crate) async fn commit(host: &Host, options: CommitOptions) -> Result<(), OperatorError> {
+    host.refuse_standby()?;
+    // Without the turn, so that a hook holds up no other call.
+    let hooks = &host.context.hooks;
+    let active = ready(host, &options)?;
+    hooks.before_commit(&active).await?;
     let _turn = host.active_turn().await?;
-    let (active, monitor) = (host.active_for(Call::Commit)?, &host.context.monitor);
-    refuse_other_sync(&active, &options)?;
-    if let Some(reason) = cannot_commit(&active, monitor) {
-        return Err(OperatorError::new(
-            ErrorName::CannotCommit,
-            format!(
-                "Commit is not possible now. {reason} Nothing was changed. Wait until /progress shows canCommit true."
-            ),
-        ));
-    }
+    let (active, monitor) = (ready(host, &options)?, &host.context.monitor);
     let unchanged =
         "Nothing was changed, and the sync continues. Call commit again when the cluster answers.";
     let blocks = active.record.get().write_blocks;
@@ -73,6 +69,21 @@ pub(crate) async fn commit(host: &Host, options: CommitOptions) -> Result<(), Op
     );
     active.status.set_activity(sync::Activity::WaitingForCommit);
     Ok(())
+}
+
+/// The active sync, if it can commit now.
+fn ready(host: &Host, options: &CommitOptions) -> Result<Arc<ActiveSync>, OperatorError> {
+    let active = host.active_for(Call::Commit)?;
+    refuse_other_sync(&active, options)?;
+    match cannot_commit(&active, &host.context.monitor) {
+        None => Ok(active),
+        Some(reason) => Err(OperatorError::new(
+            ErrorName::CannotCommit,
+            format!(
+                "Commit is not possible now. {reason} Nothing was changed. Wait until /progress shows canCommit true."
+            ),
+        )),
+    }
 }
 
 fn refuse_other_sync(active: &ActiveSync, options: &CommitOptions) -> Result<(), OperatorError> {
@@ -138,6 +149,7 @@ async fn undo_stopped(
             session.state = State::Running;
             (session.commit, session.commit_time) = (None, None);
             session.commit_warnings = vec![reason.to_string()];
+            session.commit_undone_at = Some(now);
             session.not_restored.clear();
             if session.phase == Phase::Restore {
                 session.phase = Phase::ChangeEventApplication;

@@ -8,7 +8,7 @@ use crate::{
     model::OperatorError,
     observe::failpoint,
     session::{
-        active::ActiveSync,
+        active::{ActiveSync, state::SyncState},
         progress::deadline::{ClusterLabel, within_deadline},
         role::host::{Host, Role},
     },
@@ -16,6 +16,9 @@ use crate::{
 
 /// Time that the end of the process waits for the current call.
 const LEAVE_AFTER: Duration = Duration::from_secs(1);
+
+/// Time that the end of the process waits for hooks of a sync that is done.
+const HOOKS_WITHIN: Duration = Duration::from_secs(2);
 
 /// Stops the work, persists the position and releases the lease; the process should end after that. After an
 /// error this host still holds the lease, and the work has stopped.
@@ -58,6 +61,10 @@ pub(crate) async fn leave(host: &Host) {
             tracing::warn!(error = %error, "the last position is not persisted; the previous position is");
         }
         failpoint("handover_drained");
+        if matches!(active.state(), SyncState::Committed) {
+            // Nothing else waits for the lease, and no host may follow that would send the end of the sync.
+            host.context.hooks.settle(HOOKS_WITHIN).await;
+        }
         active.lease.abandon().await;
         host.set_role(Role::Idle);
         let state = active.state().public();

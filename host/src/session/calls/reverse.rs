@@ -213,6 +213,7 @@ fn session_of(
     session.recopy.clear();
     session.resyncs.clear();
     session.commit_warnings.clear();
+    session.commit_undone_at = None;
     session.not_restored.clear();
     session.warnings.clear();
     session

@@ -296,6 +296,7 @@ fn warnings(active: &ActiveSync, monitor: &Monitor, document: &SessionDocument) 
     warnings.extend(active.lease.warning());
     warnings.extend(active.rejected());
     warnings.extend(active.status.throttle.unknown());
+    warnings.extend(active.hook_failures.sentences());
     match active.status.quarantined() {
         0 => {}
         held => warnings.push(format!(

@@ -94,8 +94,12 @@ impl Host {
 
     /// Sets the role. The caller has the turn.
     pub(crate) fn set_role(&self, role: Role) {
-        if let Role::Active(active) = &role {
-            self.context.watch.follow(active);
+        match &role {
+            Role::Active(active) => {
+                self.context.watch.follow(active);
+                self.context.hooks.follow(active);
+            }
+            Role::Idle | Role::Standby(_) => self.context.hooks.leave(),
         }
         *self.role.write() = role;
     }

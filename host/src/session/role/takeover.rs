@@ -203,6 +203,9 @@ async fn prepare(
     }
     let upgrade = upgrade(&persisted.header, lease.document());
     let began = upgrade.as_ref().map(|upgrade| upgrade.at);
+    let occurrence = upgrade
+        .as_ref()
+        .and_then(|upgrade| context.hooks.upgraded(&session, upgrade));
     session.upgrades.extend(upgrade);
     if version < FIRST_WITH_LEASE {
         let position = store.position().await?;
@@ -210,7 +213,9 @@ async fn prepare(
         session.warnings.extend(may_come_back(&session, unclean));
     }
     session.written_by = observe::VERSION.to_owned();
-    store.put_session(&session, Vec::new()).await?;
+    let occurrence = occurrence.map(|document| store.hook_change(&document));
+    let more = occurrence.transpose()?.into_iter().collect();
+    store.put_session(&session, more).await?;
     failpoint("upgrade_recorded");
     Ok((session, began))
 }
