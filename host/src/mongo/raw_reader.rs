@@ -156,17 +156,50 @@ impl RawReader {
         fields: &RawDocument,
         accept: impl Fn(&RawReply) -> Result<(), Error>,
     ) -> Result<Option<RawReply>, Error> {
+        self.first_reply_unless(purpose, fields, accept, |_| false)
+            .await
+    }
+
+    /// Like [`Self::first_reply`], for a read at a past time.
+    ///
+    /// # Errors
+    /// The server's refusal where it has no snapshot of that time.
+    pub async fn first_reply_at_time(
+        &self,
+        purpose: &'static str,
+        fields: &RawDocument,
+    ) -> Result<Option<RawReply>, Error> {
+        let has_no_snapshot =
+            |error: &Error| code::NOT_AT_TIME.iter().any(|code| error.has_code(*code));
+        self.first_reply_unless(purpose, fields, |_| Ok(()), has_no_snapshot)
+            .await
+    }
+
+    async fn first_reply_unless(
+        &self,
+        purpose: &'static str,
+        fields: &RawDocument,
+        accept: impl Fn(&RawReply) -> Result<(), Error>,
+        ends: impl Fn(&Error) -> bool,
+    ) -> Result<Option<RawReply>, Error> {
         let mut name = self.collection.namespace.collection.clone();
         loop {
             let read = Retry::slow(self.database.contact(), purpose)
                 .run(async || {
-                    let mut cursor = self.open_located(&name, fields).await?;
-                    // The dropped cursor is killed on the server.
-                    let reply = cursor.next().await?;
-                    reply.as_ref().map_or(Ok(()), &accept)?;
-                    Ok(reply)
+                    let read = async {
+                        let mut cursor = self.open_located(&name, fields).await?;
+                        // The dropped cursor is killed on the server.
+                        let reply = cursor.next().await?;
+                        reply.as_ref().map_or(Ok(()), &accept)?;
+                        Ok(reply)
+                    };
+                    match read.await {
+                        Err(error) if ends(&error) => Ok(Err(error)),
+                        read => read.map(Ok),
+                    }
                 })
-                .await;
+                .await
+                .and_then(|read| read);
             match read {
                 Ok(reply) => return Ok(reply),
                 Err(error) => match new_name(error, &name)? {

@@ -11,7 +11,7 @@ use super::{
     Context, Error,
     batch_writer::BatchWriter,
     freshness::{Exactness, Freshness},
-    lookup::{LookUpReader, LookUpResult},
+    lookup::{LookUpReader, LookUpResult, LookUpTime},
     pending_write::{Fold, PendingDocument, PendingWrite, fold_events},
     round::{EventRef, RoundPart},
     tracked_collections::TrackedCollection,
@@ -81,7 +81,8 @@ impl Applier {
                     self.freshness.forget(&self.exactness);
                 }
                 let fold = self.fold(part, tracked, &run).await?;
-                self.write(vec![fold], last_time(&run)).await?;
+                let time = LookUpTime::within(last_time(&run), part.until);
+                self.write(vec![fold], time).await?;
             }
             let mut fold = self.fold(part, tracked, &free).await?;
             // Neighbours share pages of the destination's storage, which would otherwise be read,
@@ -90,7 +91,8 @@ impl Applier {
             folds.push(fold);
         }
         let newest = part.events.iter().map(|event| event.time).max();
-        self.write(folds, newest.unwrap_or_default()).await
+        let time = LookUpTime::within(newest.unwrap_or_default(), part.until);
+        self.write(folds, time).await
     }
 
     async fn fold<'a, 't>(
@@ -105,36 +107,31 @@ impl Applier {
     }
 
     /// Writes all folds, and looks up the entries that ask for it.
-    async fn write(
-        &mut self,
-        mut folds: Vec<Fold<'_, '_>>,
-        at_least: ClusterTime,
-    ) -> Result<(), Error> {
+    async fn write(&mut self, mut folds: Vec<Fold<'_, '_>>, time: LookUpTime) -> Result<(), Error> {
         self.writer.write(&mut folds).await?;
         for Fold {
             tracked,
             mut entries,
         } in folds
         {
-            self.look_up(tracked, &mut entries, at_least).await?;
+            self.look_up(tracked, &mut entries, time).await?;
         }
         Ok(())
     }
 
-    /// Looks up the entries that ask for it, and writes the source's current documents.
+    /// Looks up the entries that ask for it, and writes the source's documents.
     pub(super) async fn look_up(
         &mut self,
         tracked: &TrackedCollection,
         entries: &mut [PendingDocument<'_>],
-        at_least: ClusterTime,
+        time: LookUpTime,
     ) -> Result<(), Error> {
         let wanted = entries.iter_mut().filter(|entry| entry.write.is_look_up());
         let (mut strict, mut free): (Vec<_>, Vec<_>) =
             wanted.partition(|entry| tracked.is_strict(entry.id_kind));
         for wanted in [&mut strict, &mut free] {
             while !wanted.is_empty() {
-                self.look_up_some(tracked, wanted, at_least, |_| true)
-                    .await?;
+                self.look_up_some(tracked, wanted, time, |_| true).await?;
                 wanted.retain(|entry| entry.write.is_look_up());
             }
         }
@@ -146,10 +143,17 @@ impl Applier {
         &mut self,
         tracked: &TrackedCollection,
         wanted: &mut [&mut PendingDocument<'_>],
-        at_least: ClusterTime,
+        time: LookUpTime,
         writes: impl Fn(&PendingWrite<'_>) -> bool,
     ) -> Result<(), Error> {
-        let LookUpResult { time, _share } = self.look_up.fill(tracked, wanted, at_least).await?;
+        let LookUpResult {
+            time,
+            newest,
+            _share,
+        } = self.look_up.fill(tracked, wanted, time).await?;
+        if let Some(newest) = newest {
+            self.exactness.note(newest);
+        }
         let found = wanted.iter_mut().filter(|entry| !entry.write.is_look_up());
         let mut entries: Vec<PendingDocument<'_>> = found.map(|entry| entry.take()).collect();
         entries.retain(|entry| writes(&entry.write));

@@ -1,14 +1,16 @@
-//! Look-ups: reads of documents on the source as they are now.
+//! Look-ups: reads of documents on the source.
 //!
 //! A look-up is a snapshot read, so its time is known exactly (`atClusterTime`), and events up to
-//! that time are ignored. Snapshot reads do not work on capped collections, and no event may be
-//! ignored for a document whose `_id` equals others under a collation. Such documents are read with
-//! read concern majority, without a time, which is why their updates are never deltas.
+//! that time are ignored. A look-up of a round is at the end of the round, so that no document is
+//! ahead of the events of its round and the destination can be verified as of then. Where the source
+//! can no longer read there, and for parked keys, the newest documents are read. Snapshot reads do not work on
+//! capped collections, which are read with read concern majority, without a time; and no event may be
+//! ignored for a document whose `_id` equals others under a collation. So updates of both are never deltas.
 //!
 //! Each look-up takes one reply of the server, within the memory budget of the sync. Documents that
 //! did not fit are looked up next.
 
-use std::{borrow::Cow, collections::HashMap};
+use std::{borrow::Cow, collections::HashMap, time::Duration};
 
 use bson::{RawDocumentBuf, Timestamp, rawdoc};
 
@@ -23,7 +25,7 @@ use crate::{
         document_key::DocumentKey,
         raw::{self, Writer, kind},
     },
-    mongo::{self, Client, RawReader, RawReply, write::CollectionRef},
+    mongo::{self, Client, Moment, RawReader, RawReply, code, write::CollectionRef},
     sync::budget::{Budget, Share},
 };
 
@@ -34,14 +36,44 @@ const MAX_CHUNK: usize = 1_000;
 const FIRST_CHUNK: usize = 8;
 /// The most bytes of `_id`s in a look-up: a part of the 16 MiB of a command, and no limit for a single `_id`.
 const MAX_ID_BYTES: usize = 8 << 20;
+/// How long an applier reads the newest documents after the source could not read at the end of a round.
+const NEWEST_FOR: Duration = Duration::from_secs(10);
+/// Names the reads in errors.
+const PURPOSE: &str = "look documents up";
 
 /// The outcome of a look-up: its time, if it is known, and its share of the memory budget, to be
 /// kept until the documents are written.
 pub(super) struct LookUpResult {
-    /// The cluster time of the documents.
+    /// The cluster time up to which events of the documents are ignored.
     pub(super) time: Option<ClusterTime>,
+    /// The cluster time that no document is ahead of; `None` for a capped collection.
+    pub(super) newest: Option<ClusterTime>,
     /// Dropped with the result, after the documents are written.
     pub(super) _share: Share,
+}
+
+/// The time of a look-up.
+#[derive(Clone, Copy)]
+pub(super) struct LookUpTime {
+    /// The documents have every change up to this time.
+    at_least: ClusterTime,
+    /// The documents are as of this time, if the source can still read there.
+    at: Option<ClusterTime>,
+}
+
+impl LookUpTime {
+    /// The newest documents, with every change up to `at_least`.
+    pub(super) fn newest(at_least: ClusterTime) -> Self {
+        Self { at_least, at: None }
+    }
+
+    /// Documents with every change up to `at_least`, as of the end of a round.
+    pub(super) fn within(at_least: ClusterTime, round_end: ClusterTime) -> Self {
+        Self {
+            at_least,
+            at: Some(round_end.max(at_least)),
+        }
+    }
 }
 
 /// The first reply to a find.
@@ -85,6 +117,8 @@ pub(super) struct LookUpReader {
     budget: Budget,
     /// The number of documents of a look-up. Follows their size.
     chunk: usize,
+    /// Until when the newest documents are read: the source could not read at the end of a round.
+    newest_until: Option<Moment>,
 }
 
 impl LookUpReader {
@@ -94,6 +128,7 @@ impl LookUpReader {
             source,
             budget,
             chunk: FIRST_CHUNK,
+            newest_until: None,
         }
     }
 
@@ -106,7 +141,7 @@ impl LookUpReader {
         &mut self,
         tracked: &TrackedCollection,
         entries: &mut [&mut PendingDocument<'_>],
-        at_least: ClusterTime,
+        time: LookUpTime,
     ) -> Result<LookUpResult, Error> {
         debug_assert!(entries.iter().all(|entry| entry.write.is_look_up()));
         let is_strict = |entry: &PendingDocument<'_>| tracked.is_strict(entry.id_kind);
@@ -118,7 +153,7 @@ impl LookUpReader {
             .take(self.fitting(entries))
             .map(|entry| (entry.id_kind, entry.id))
             .collect();
-        let reply = self.find(tracked, &ids, at_least).await?;
+        let reply = self.find(tracked, &ids, time).await?;
         if let Some(reply) = &reply.reply {
             share.keep(reply.bytes().len());
         }
@@ -145,7 +180,8 @@ impl LookUpReader {
         );
         self.adapt(bytes);
         Ok(LookUpResult {
-            time: reply.time,
+            time: reply.time.filter(|_| first == Some(false)),
+            newest: reply.time,
             _share: share,
         })
     }
@@ -169,25 +205,43 @@ impl LookUpReader {
     }
 
     async fn find(
-        &self,
+        &mut self,
         tracked: &TrackedCollection,
         ids: &[(u8, &[u8])],
-        at_least: ClusterTime,
+        LookUpTime { at_least, at }: LookUpTime,
     ) -> Result<LookUpReply, mongo::Error> {
         let collection = CollectionRef {
             namespace: tracked.source.clone(),
             uuid: Some(tracked.uuid),
         };
         let database = self.source.database(&tracked.source.database);
-        let fields = find_fields(tracked, ids, at_least)?;
+        // A collection that is gone holds nothing; a later event reports the drop.
+        let reader = RawReader::new(database, collection);
+        if tracked.capped {
+            let after = Timestamp::from(at_least);
+            let read_concern = rawdoc! { "level": "majority", "afterClusterTime": after };
+            let fields = find_fields(ids, read_concern)?;
+            let reply = reader.first_reply(PURPOSE, &fields, |_| Ok(())).await?;
+            return Ok(LookUpReply::read(reply));
+        }
+        let reads_newest = self.newest_until.is_some_and(|until| until > Moment::now());
+        if let Some(at) = at.filter(|_| !reads_newest) {
+            let read_concern =
+                rawdoc! { "level": "snapshot", "atClusterTime": Timestamp::from(at) };
+            let fields = find_fields(ids, read_concern)?;
+            match reader.first_reply_at_time(PURPOSE, &fields).await {
+                Err(error) if code::NOT_AT_TIME.iter().any(|code| error.has_code(*code)) => {
+                    self.newest_until = Some(Moment::now() + NEWEST_FOR);
+                }
+                reply => return Ok(LookUpReply::read(reply?)),
+            }
+        }
+        let fields = find_fields(ids, rawdoc! { "level": "snapshot" })?;
         let is_fresh = |reply: &RawReply| match snapshot_time(reply) {
             Some(time) if time < at_least => Err(mongo::Error::Stale),
             _ => Ok(()),
         };
-        // A collection that is gone holds nothing; a later event reports the drop.
-        let reply = RawReader::new(database, collection)
-            .first_reply("look documents up", &fields, is_fresh)
-            .await?;
+        let reply = reader.first_reply(PURPOSE, &fields, is_fresh).await?;
         Ok(LookUpReply::read(reply))
     }
 }
@@ -202,17 +256,9 @@ fn snapshot_time(reply: &RawReply) -> Option<ClusterTime> {
 
 /// The fields of the `find`, without the collection's name and UUID.
 fn find_fields(
-    tracked: &TrackedCollection,
     ids: &[(u8, &[u8])],
-    at_least: ClusterTime,
+    read_concern: RawDocumentBuf,
 ) -> Result<RawDocumentBuf, mongo::Error> {
-    let is_strict = ids
-        .first()
-        .is_some_and(|(id_kind, _)| tracked.is_strict(*id_kind));
-    let read_concern = match is_strict {
-        true => rawdoc! { "level": "majority", "afterClusterTime": Timestamp::from(at_least) },
-        false => rawdoc! { "level": "snapshot" },
-    };
     let head = rawdoc! {
         // Larger by one than the number of ids: only a full reply leaves the cursor open.
         "batchSize": i32::try_from(ids.len() + 1).unwrap_or(i32::MAX),

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use super::{
     Error,
     applier::Applier,
+    lookup::LookUpTime,
     pending_write::{PendingDocument, PendingWrite},
     tracked_collections::TrackedCollection,
 };
@@ -34,6 +35,7 @@ impl Applier {
             keys,
             at_least,
         } = parked;
+        let time = LookUpTime::newest(*at_least);
         // An ambiguous key can equal a key that is not ambiguous itself.
         let is_ambiguous = |key: &ParkedKey| DocumentKey::new(key.id_kind, &key.id).is_ambiguous();
         let ambiguous = keys.iter().any(is_ambiguous);
@@ -41,15 +43,13 @@ impl Applier {
             .iter()
             .partition(|key| ambiguous || tracked.is_strict(key.id_kind));
         for keys in unique.chunks(TOGETHER) {
-            self.look_up(tracked, &mut looked_up(keys), *at_least)
-                .await?;
+            self.look_up(tracked, &mut looked_up(keys), time).await?;
         }
         // Different keys can be one `_id` on the server. A delete of one must not follow the write
         // of the other, whichever event came last.
         let is_delete = |write: &PendingWrite<'_>| matches!(write, PendingWrite::Delete);
-        self.look_up_pass(tracked, &others, *at_least, is_delete)
-            .await?;
-        self.look_up_pass(tracked, &others, *at_least, |write| !is_delete(write))
+        self.look_up_pass(tracked, &others, time, is_delete).await?;
+        self.look_up_pass(tracked, &others, time, |write| !is_delete(write))
             .await
     }
 
@@ -58,7 +58,7 @@ impl Applier {
         &mut self,
         tracked: &TrackedCollection,
         keys: &[&ParkedKey],
-        at_least: ClusterTime,
+        time: LookUpTime,
         writes: impl Fn(&PendingWrite<'_>) -> bool,
     ) -> Result<(), Error> {
         for keys in keys.chunks(TOGETHER) {
@@ -69,8 +69,7 @@ impl Applier {
                 .partition(|entry| tracked.is_strict(entry.id_kind));
             for wanted in [&mut strict, &mut free] {
                 while !wanted.is_empty() {
-                    self.look_up_some(tracked, wanted, at_least, &writes)
-                        .await?;
+                    self.look_up_some(tracked, wanted, time, &writes).await?;
                     wanted.retain(|entry| entry.write.is_look_up());
                 }
             }

@@ -11,6 +11,7 @@ use super::{
     Context, Error,
     applier::Applier,
     freshness::Exactness,
+    lookup::LookUpTime,
     pending_write::PendingDocument,
     tracked_collections::{TrackedCollection, TrackedCollections},
 };
@@ -65,5 +66,6 @@ async fn look_up(
         let key = DocumentKey::new(id.kind, id.value);
         look_ups.push(PendingDocument::looked_up(key, id.kind, id.value));
     }
-    applier.look_up(tracked, &mut look_ups, at_least).await
+    let time = LookUpTime::newest(at_least);
+    applier.look_up(tracked, &mut look_ups, time).await
 }

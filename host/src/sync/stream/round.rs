@@ -62,6 +62,8 @@ pub(super) struct RoundPart {
     batch: Arc<StreamBatch>,
     /// The events, in the order of the stream.
     pub(super) events: Vec<EventRef>,
+    /// The time of the round's newest event.
+    pub(super) until: ClusterTime,
 }
 
 /// A round while its events are shared among the appliers.
@@ -69,6 +71,7 @@ pub(super) struct RoundBuilder {
     batch: Arc<StreamBatch>,
     parts: Vec<Vec<EventRef>>,
     events: u64,
+    until: ClusterTime,
 }
 
 impl RoundBuilder {
@@ -79,6 +82,7 @@ impl RoundBuilder {
             batch: batch.clone(),
             parts,
             events: 0,
+            until: ClusterTime::default(),
         }
     }
 
@@ -124,15 +128,17 @@ impl RoundBuilder {
         let part = self.parts.get_mut(applier).ok_or(Malformed)?;
         part.push(place);
         self.events += 1;
+        self.until = self.until.max(event.cluster_time);
         Ok(())
     }
 
     /// The parts by applier, including empty parts.
     pub(super) fn into_parts(self) -> impl Iterator<Item = RoundPart> {
-        let batch = self.batch;
+        let Self { batch, until, .. } = self;
         self.parts.into_iter().map(move |events| RoundPart {
             batch: batch.clone(),
             events,
+            until,
         })
     }
 }
