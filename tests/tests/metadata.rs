@@ -10,8 +10,9 @@ use support::{metadata, metadata::Entry, mongod::workspace};
 use tidegate::{
     metadata::{
         ComponentChunkDocument, ComponentDocument, IntentDocument, METADATA_VERSION,
-        NamespaceDocument, ParkedKeyDocument, PartitionDocument, PositionDocument,
-        QuarantineDocument, SessionDocument,
+        MismatchDocument, NamespaceDocument, ParkedKeyDocument, PartitionDocument,
+        PositionDocument, QuarantineDocument, SessionDocument, VerificationDocument,
+        VerifiedCollectionDocument,
     },
     plugin::{Direction, Migrator, Registry, WasiPolicy},
 };
@@ -174,6 +175,9 @@ fn is_of_this_release(entry: &Entry) -> Result<()> {
         "intents" => read_and_written::<IntentDocument>(&entry.document),
         "parkedKeys" => read_and_written::<ParkedKeyDocument>(&entry.document),
         "quarantine" => read_and_written::<QuarantineDocument>(&entry.document),
+        "verification" => read_and_written::<VerificationDocument>(&entry.document),
+        "verifiedCollections" => read_and_written::<VerifiedCollectionDocument>(&entry.document),
+        "mismatches" => read_and_written::<MismatchDocument>(&entry.document),
         "components" => read_and_written::<ComponentDocument>(&entry.document),
         "componentChunks" => read_and_written::<ComponentChunkDocument>(&entry.document),
         "lease" => return Ok(()),

@@ -3,6 +3,7 @@
 use std::future::Future;
 
 use crate::model::commit::CommitOptions;
+use crate::model::mismatch::ListedMismatch;
 use crate::model::plugins::{NamespaceSelection, QuarantinedDocument, RetrySummary, SwapRequest};
 use crate::model::{OperatorError, Progress, Readiness, StartOptions};
 use crate::plugin::InstalledPlugin;
@@ -46,6 +47,12 @@ pub trait Control: Send + Sync + 'static {
     fn quarantined(&self, after: String, limit: u32) -> impl CallFuture<Vec<QuarantinedDocument>>;
     /// Gives every document in quarantine to its plugins once more.
     fn retry_quarantined(&self) -> impl CallFuture<RetrySummary>;
+    /// Up to `limit` documents that differ or have differed, in the order of their ids, after the id `after`.
+    fn mismatches(&self, after: String, limit: u32) -> impl CallFuture<Vec<ListedMismatch>>;
+    /// Has all documents that differ written again from the source.
+    fn repair_mismatches(&self) -> impl CallFuture;
+    /// Has all documents verified again.
+    fn verify_again(&self) -> impl CallFuture;
 }
 
 /// The future of a call, with the call's result or an error for the operator.
@@ -117,5 +124,21 @@ impl Control for SessionHandle {
 
     fn retry_quarantined(&self) -> impl CallFuture<RetrySummary> {
         async move { self.session().await?.retry_quarantined().await }
+    }
+
+    async fn mismatches(
+        &self,
+        after: String,
+        limit: u32,
+    ) -> Result<Vec<ListedMismatch>, OperatorError> {
+        self.session().await?.mismatches(&after, limit).await
+    }
+
+    fn repair_mismatches(&self) -> impl CallFuture {
+        async move { self.session().await?.repair_mismatches().await }
+    }
+
+    fn verify_again(&self) -> impl CallFuture {
+        async move { self.session().await?.verify_again().await }
     }
 }

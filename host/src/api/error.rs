@@ -109,6 +109,7 @@ fn status(name: ErrorName) -> StatusCode {
         | N::SourceWrittenDuringCommit
         | N::CommitVetoed
         | N::HookFailed
+        | N::VerificationFailed
         | N::SameCluster
         | N::ClustersMismatch
         | N::StandaloneNotSupported

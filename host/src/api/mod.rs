@@ -23,6 +23,7 @@ mod recopy;
 mod request;
 mod routes;
 mod start;
+mod verification;
 
 use std::net::Ipv4Addr;
 use std::sync::Arc;
@@ -85,6 +86,19 @@ fn router<C: Control>(control: Arc<C>) -> Router {
         .route("/api/v1/recopy", post(recopy::recopy::<C>))
         .route("/api/v1/quarantine", get(quarantine::list::<C>))
         .route("/api/v1/quarantine/retry", post(quarantine::retry::<C>))
+        .route("/api/v1/verification", get(verification::progress::<C>))
+        .route(
+            "/api/v1/verification/mismatches",
+            get(verification::mismatches::<C>),
+        )
+        .route(
+            "/api/v1/verification/repair",
+            post(verification::repair::<C>),
+        )
+        .route(
+            "/api/v1/verification/restart",
+            post(verification::restart::<C>),
+        )
         .route("/api/v1/openapi.json", get(openapi::document))
         .route("/metrics", get(metrics::scrape::<C>))
         .route("/healthz", get(routes::healthz))

@@ -7,7 +7,7 @@ use axum::response::IntoResponse;
 use serde_json::{Value, json};
 use utoipa::OpenApi;
 
-use super::{commit, load_level, metrics, plugins, quarantine, recopy, routes};
+use super::{commit, load_level, metrics, plugins, quarantine, recopy, routes, verification};
 use crate::model::options::ThrottleOptions;
 
 #[derive(OpenApi)]
@@ -32,6 +32,10 @@ use crate::model::options::ThrottleOptions;
         recopy::recopy,
         quarantine::list,
         quarantine::retry,
+        verification::progress,
+        verification::mismatches,
+        verification::repair,
+        verification::restart,
         routes::healthz,
         routes::readyz,
         metrics::scrape,
@@ -74,6 +78,14 @@ fn request_body_edits() -> Vec<(&'static str, Value)> {
         ("/paths/~1api~1v1~1handover/post/requestBody", optional()),
         (
             "/paths/~1api~1v1~1quarantine~1retry/post/requestBody",
+            optional(),
+        ),
+        (
+            "/paths/~1api~1v1~1verification~1repair/post/requestBody",
+            optional(),
+        ),
+        (
+            "/paths/~1api~1v1~1verification~1restart/post/requestBody",
             optional(),
         ),
     ]

@@ -15,7 +15,8 @@ use super::error::Refusal;
 use super::filter::{self, FilterField};
 use super::request::read_object;
 use crate::model::options::{
-    BuildIndexes, ClusterName, OplogRollover, ThrottleOptions, WriteBlockMode,
+    BuildIndexes, ClusterName, OnMismatch, OplogRollover, ThrottleOptions, VerificationOptions,
+    WriteBlockMode,
 };
 use crate::model::{ErrorName, OperatorError, StartOptions};
 
@@ -42,7 +43,7 @@ pub(super) struct StartRequest {
     /// Whether the sync can be reversed after its commit. Needs enableUserWriteBlocking sourceAndDestination and indexes,
     /// and no documentFilter, namespaceRemap or plugins.
     reversible: Option<bool>,
-    /// Not supported in this release: absent, false or `{"enabled": false}`.
+    /// The comparison of both clusters, byte for byte. Off if absent; a boolean sets `enabled`.
     #[schema(value_type = Option<VerificationField>)]
     verification: Option<Verification>,
     /// Not supported in this release: absent or false.
@@ -112,13 +113,30 @@ enum OplogRolloverField {
 /// `verification`: an object, or mongosync's older boolean.
 struct Verification {
     enabled: Option<bool>,
+    on_mismatch: Option<OnMismatchField>,
+}
+
+/// Reaction to a document that differs.
+#[derive(Clone, Copy, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase", expecting = "a string")]
+#[schema(as = OnMismatch)]
+enum OnMismatchField {
+    Report,
+    Repair,
 }
 
 #[derive(Deserialize, ToSchema)]
-#[serde(deny_unknown_fields, expecting = "an object or a boolean")]
+#[serde(
+    rename_all = "camelCase",
+    deny_unknown_fields,
+    expecting = "an object or a boolean"
+)]
 #[schema(as = Verification)]
 struct VerificationField {
+    /// True if absent.
     enabled: Option<bool>,
+    /// Reaction to documents that differ: `report` if absent, or `repair`.
+    on_mismatch: Option<OnMismatchField>,
 }
 
 impl<'de> Deserialize<'de> for Verification {
@@ -137,14 +155,17 @@ impl<'de> Visitor<'de> for VerificationVisitor {
     }
 
     fn visit_bool<E>(self, enabled: bool) -> Result<Verification, E> {
-        let enabled = Some(enabled);
-        Ok(Verification { enabled })
+        Ok(Verification {
+            enabled: Some(enabled),
+            on_mismatch: None,
+        })
     }
 
     fn visit_map<A: MapAccess<'de>>(self, fields: A) -> Result<Verification, A::Error> {
         let field = VerificationField::deserialize(de::value::MapAccessDeserializer::new(fields))?;
         Ok(Verification {
             enabled: field.enabled,
+            on_mismatch: field.on_mismatch,
         })
     }
 }
@@ -224,6 +245,7 @@ impl StartRequest {
             throttle: throttle(self.throttle)?,
             write_blocking: self.enable_user_write_blocking.map(|mode| mode.0),
             reversible: self.reversible == Some(true),
+            verification: verification(self.verification.as_ref()),
             load_level: None,
         };
         refuse_without_way_back(&options)?;
@@ -231,16 +253,7 @@ impl StartRequest {
     }
 
     fn refuse_unsupported(&self) -> Result<(), Refusal> {
-        let verified = self
-            .verification
-            .as_ref()
-            .and_then(|verification| verification.enabled);
         let asked = [
-            (
-                "verification.enabled",
-                verified == Some(true),
-                "leave it out or give false",
-            ),
             (
                 "preExistingDestinationData",
                 self.pre_existing_destination_data == Some(true),
@@ -316,6 +329,17 @@ fn build_indexes(field: Option<BuildIndexesField>) -> Result<BuildIndexes, Refus
                 "give afterDataCopy, beforeDataCopy or never",
             ))
         }
+    }
+}
+
+fn verification(field: Option<&Verification>) -> VerificationOptions {
+    let on_mismatch = field.and_then(|field| field.on_mismatch);
+    VerificationOptions {
+        enabled: field.is_some_and(|field| field.enabled.unwrap_or(true)),
+        on_mismatch: match on_mismatch {
+            None | Some(OnMismatchField::Report) => OnMismatch::Report,
+            Some(OnMismatchField::Repair) => OnMismatch::Repair,
+        },
     }
 }
 

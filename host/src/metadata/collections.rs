@@ -7,7 +7,11 @@ pub(super) const PARKED_KEYS: &str = "parkedKeys";
 pub(super) const POSITION: &str = "streamPosition";
 pub(super) const INTENTS: &str = "intents";
 pub(super) const QUARANTINE: &str = "quarantine";
-pub(super) const LEASE: &str = "lease";
+pub(super) const VERIFICATION: &str = "verification";
+pub(super) const VERIFIED_COLLECTIONS: &str = "verifiedCollections";
+pub(super) const MISMATCHES: &str = "mismatches";
+/// The lease, and the guards of all writers.
+pub const LEASE: &str = "lease";
 pub(super) const COMPONENTS: &str = "components";
 pub(super) const CHUNKS: &str = "componentChunks";
 pub(super) const HOOKS: &str = "hooks";

@@ -15,11 +15,13 @@ impl Store {
     /// The changes that make the partitions of all namespaces unseen, each to be compared if it may have documents
     /// on the destination. Parked keys and quarantine entries are removed: their documents are read again.
     pub fn comparison_of_all(&self) -> Result<Vec<Change>, Error> {
-        Ok(vec![
+        let mut changes = vec![
             self.unseen()?,
             remove(PARKED_KEYS, doc! {}),
             remove(QUARANTINE, doc! {}),
-        ])
+        ];
+        changes.append(&mut self.verification_removal());
+        Ok(changes)
     }
 
     /// Makes partitions unseen, in two statements. Partitions that are unseen already stay as they are.

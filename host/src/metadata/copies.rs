@@ -3,9 +3,9 @@
 use bson::{RawDocumentBuf, doc};
 
 use super::{
-    collections::{NAMESPACES, PARKED_KEYS, PARTITIONS, QUARANTINE},
+    collections::{NAMESPACES, PARKED_KEYS, PARTITIONS, QUARANTINE, VERIFIED_COLLECTIONS},
     documents::{NamespaceDocument, ParkedKeyDocument, PartitionDocument},
-    store::{Reader, Store, parked_keys_of, remove},
+    store::{Reader, Store, parked_keys_of, remove, unverified},
 };
 use crate::mongo::{Change, Error};
 
@@ -61,7 +61,7 @@ impl Store {
 
     /// Creates collections on the destination and writes their namespaces and partitions, in one transaction.
     pub async fn begin_copies(&self, copies: &[NewCopy]) -> Result<(), Error> {
-        let mut changes = Vec::with_capacity(2 * copies.len() + 2);
+        let mut changes = Vec::with_capacity(2 * copies.len() + 3);
         changes.extend(copies.iter().filter_map(|copy| {
             Some(Change::Command {
                 database: copy.namespace.destination.database.clone(),
@@ -69,6 +69,10 @@ impl Store {
             })
         }));
         let ids: Vec<_> = copies.iter().map(|copy| &copy.namespace.id).collect();
+        changes.push(remove(
+            VERIFIED_COLLECTIONS,
+            doc! { "_id": { "$in": &ids } },
+        ));
         changes.push(remove(PARTITIONS, doc! { "namespaceId": { "$in": ids } }));
         let partitions = copies.iter().flat_map(|copy| &copy.partitions);
         let partitions: Vec<_> = partitions.cloned().collect();
@@ -113,11 +117,12 @@ impl Store {
         namespaces: &[NamespaceDocument],
         partitions: &[PartitionDocument],
     ) -> Result<Vec<Change>, Error> {
-        let mut changes = Vec::with_capacity(3 * namespaces.len() + partitions.len());
+        let mut changes = Vec::with_capacity(4 * namespaces.len() + partitions.len());
         for namespace in namespaces {
             changes.push(self.put(NAMESPACES, &namespace.id, namespace)?);
             changes.push(remove(PARKED_KEYS, parked_keys_of(&namespace.id)));
             changes.push(remove(QUARANTINE, doc! { "namespaceId": &namespace.id }));
+            changes.push(unverified(&namespace.id));
         }
         for partition in partitions {
             changes.push(self.partition_change(partition)?);

@@ -24,15 +24,17 @@ mod quarantine;
 mod reversal;
 mod store;
 mod tenure;
+mod verification;
 
+pub use collections::LEASE as GUARDS;
 pub use copies::NewCopy;
 pub use documents::{
     BlockState, CommitDocument, ComponentChunkDocument, ComponentDocument, CopyState, CopyTotals,
     HookDocument, IntentDocument, IntentKind, IntentState, LeaseDocument, METADATA_VERSION,
-    NamespaceDocument, NamespaceKind, ParkedKeyDocument, PartitionDocument, Phase, PinnedComponent,
-    PositionDocument, Predecessor, QuarantineDocument, ResyncDocument, SessionDocument,
-    SessionHeader, SessionSummary, SwapDocument, UpgradeDocument, WriteBlockDocument,
-    WriteBlocksDocument,
+    MismatchDocument, MismatchState, NamespaceDocument, NamespaceKind, ParkedKeyDocument,
+    PartitionDocument, Phase, PinnedComponent, PositionDocument, Predecessor, QuarantineDocument,
+    ResyncDocument, SessionDocument, SessionHeader, SessionSummary, SwapDocument, UpgradeDocument,
+    VerificationDocument, VerifiedCollectionDocument, WriteBlockDocument, WriteBlocksDocument,
 };
 pub use lease::Claim;
 pub use legacy::{RENAMED, newest_release_of};

@@ -7,7 +7,8 @@ use serde::Serialize;
 
 use super::{
     collections::{
-        HOOKS, INTENTS, NAMESPACES, PARKED_KEYS, PARTITIONS, POSITION, QUARANTINE, SESSION,
+        HOOKS, INTENTS, MISMATCHES, NAMESPACES, PARKED_KEYS, PARTITIONS, POSITION, QUARANTINE,
+        SESSION, VERIFIED_COLLECTIONS,
     },
     documents::{
         CopyTotals, NamespaceDocument, PartitionDocument, PositionDocument, SessionDocument,
@@ -211,6 +212,8 @@ impl Store {
         ]
         .map(|collection| remove(collection, doc! {}))
         .into();
+        changes.append(&mut self.verification_removal());
+        changes.push(remove(MISMATCHES, doc! {}));
         changes.push(self.insert(NAMESPACES, namespaces)?);
         changes.extend(more);
         changes.push(self.put(SESSION, &session.id, session)?);
@@ -285,7 +288,11 @@ impl Store {
             .map(|collection| remove(collection, doc! { "namespaceId": id }));
         let parked = remove(PARKED_KEYS, parked_keys_of(id));
         let itself = remove(NAMESPACES, doc! { "_id": id });
-        of_namespace.into_iter().chain([parked, itself]).collect()
+        let unverified = unverified(id);
+        of_namespace
+            .into_iter()
+            .chain([parked, unverified, itself])
+            .collect()
     }
 
     pub(super) async fn commit(&self, changes: Vec<Change>) -> Result<(), Error> {
@@ -334,6 +341,11 @@ pub(super) fn remove(collection: &str, filter: Document) -> Change {
         collection: collection.to_owned(),
         filter,
     }
+}
+
+/// The change that makes the verification of a collection begin again.
+pub(super) fn unverified(namespace_id: &str) -> Change {
+    remove(VERIFIED_COLLECTIONS, doc! { "_id": namespace_id })
 }
 
 /// The filter of the parked keys of a partition, or of all partitions of a namespace. Ids of both begin the ids

@@ -33,7 +33,12 @@ macro_rules! error_names {
 
             /// Whether a commit that ends with this error is undone by the host itself.
             pub fn undoes_commit(self) -> bool {
-                matches!(self, Self::CommitTimedOut | Self::SourceWrittenDuringCommit)
+                matches!(
+                    self,
+                    Self::CommitTimedOut
+                        | Self::SourceWrittenDuringCommit
+                        | Self::VerificationFailed
+                )
             }
         }
     };
@@ -73,6 +78,8 @@ error_names! {
     NotFound,
     /// A call names a collection that the sync does not have.
     NamespaceNotFound,
+    /// Commit has found documents that differ between the clusters, or could not compare them.
+    VerificationFailed,
     /// The path exists, the method does not.
     MethodNotAllowed,
     /// The body is larger than the limit.

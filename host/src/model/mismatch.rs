@@ -53,6 +53,28 @@ pub struct Mismatch {
     pub path: Option<String>,
 }
 
+/// A mismatch in the list of a sync, with what has become of it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ListedMismatch {
+    /// Id of the entry, by which lists are ordered.
+    pub id: String,
+    /// `open`, `repairing`, `repaired` or `gone`.
+    pub state: &'static str,
+    /// The difference.
+    pub mismatch: Mismatch,
+}
+
+impl ListedMismatch {
+    /// The fields of [`Mismatch::to_json`] after the id and the state.
+    pub fn to_json(&self) -> Map<String, Value> {
+        let mut fields = Map::new();
+        fields.insert("id".to_owned(), json!(self.id));
+        fields.insert("state".to_owned(), json!(self.state));
+        fields.extend(self.mismatch.to_json());
+        fields
+    }
+}
+
 impl MismatchKind {
     /// The name in lists of mismatches.
     pub fn as_str(self) -> &'static str {

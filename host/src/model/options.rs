@@ -177,6 +177,43 @@ impl Default for ThrottleOptions {
     }
 }
 
+/// Reaction to documents that differ between the clusters.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum OnMismatch {
+    /// They are listed, and commit fails.
+    #[default]
+    Report,
+    /// They are listed, and written again from the source.
+    Repair,
+}
+
+/// The verification of the destination.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct VerificationOptions {
+    /// Whether documents are compared on both clusters.
+    pub enabled: bool,
+    /// Reaction to a mismatch.
+    #[serde(default)]
+    pub on_mismatch: OnMismatch,
+}
+
+impl VerificationOptions {
+    fn is_default(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
+impl Default for VerificationOptions {
+    fn default() -> Self {
+        Self {
+            enabled: false,
+            on_mismatch: OnMismatch::Report,
+        }
+    }
+}
+
 /// The options of a sync. Invariant: they do not change after the start, except `load_level`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -215,6 +252,9 @@ pub struct StartOptions {
     /// Whether the sync can be reversed after its commit.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub reversible: bool,
+    /// The verification of the destination.
+    #[serde(default, skip_serializing_if = "VerificationOptions::is_default")]
+    pub verification: VerificationOptions,
     /// The level of the last call of `loadLevel`; `None` for the host's own.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub load_level: Option<u8>,
@@ -236,6 +276,7 @@ impl StartOptions {
             throttle: ThrottleOptions::default(),
             write_blocking: None,
             reversible: false,
+            verification: VerificationOptions::default(),
             load_level: None,
         }
     }
@@ -278,6 +319,7 @@ impl StartOptions {
                 "enableUserWriteBlocking",
                 self.write_blocking() != other.write_blocking(),
             ),
+            ("verification", self.verification != other.verification),
         ]
         .into_iter()
         .filter_map(|(name, differs)| differs.then_some(name))

@@ -71,6 +71,10 @@ pub struct Progress {
     pub sync_id: Option<String>,
     /// Milliseconds for which applications could not write at the cutover; `None` before its end.
     pub blocked_ms: Option<i64>,
+    /// The comparison of both clusters; `None` where documents are not verified.
+    pub verification: Option<VerificationProgress>,
+    /// The same by collection, with namespaces of the source.
+    pub verified_collections: Vec<(Namespace, CollectionVerification)>,
 }
 
 /// The write blocks of a sync.
@@ -300,4 +304,42 @@ pub struct CollectionProgress {
     pub documents: u64,
     /// Uncompressed bytes of copied documents.
     pub bytes: u64,
+}
+
+/// Progress of the verification.
+#[derive(Clone, Debug, Default)]
+pub struct VerificationProgress {
+    /// The source's cluster time up to which every document is proven equal; `None` before that, and with mismatches.
+    pub verified_to: Option<ClusterTime>,
+    /// The source's cluster time of the last comparison.
+    pub boundary: Option<ClusterTime>,
+    /// Documents that were compared and found equal.
+    pub documents: u64,
+    /// Collections to verify: all in scope without capped collections and views.
+    pub collections: u64,
+    /// Collections of which every document was compared.
+    pub collections_verified: u64,
+    /// Mismatches that are open.
+    pub mismatches: u64,
+    /// Mismatches that were repaired.
+    pub repaired: u64,
+    /// Documents that other clients have written on the destination.
+    pub written_by_others: u64,
+    /// Whether such writes can be seen; `None` before the first comparison.
+    pub sees_foreign_writes: Option<bool>,
+    /// The reason why the last slice has failed.
+    pub failure: Option<String>,
+    /// Documents of the sync, estimated.
+    pub estimated_documents: u64,
+    /// Seconds between the source's newest cluster time and the last comparison; `None` while it is unknown.
+    pub lag_seconds: Option<u32>,
+}
+
+/// Progress of the verification of a collection.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct CollectionVerification {
+    /// Documents that were compared and found equal.
+    pub documents: u64,
+    /// Every document was compared.
+    pub complete: bool,
 }

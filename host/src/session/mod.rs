@@ -36,11 +36,12 @@ use crate::{
     model::{
         OperatorError, Progress, Readiness, StartOptions, State,
         commit::CommitOptions,
+        mismatch::ListedMismatch,
         plugins::{NamespaceSelection, QuarantinedDocument, RetrySummary, SwapRequest},
     },
     plugin::InstalledPlugin,
 };
-use calls::{handover, plugins, recopy};
+use calls::{handover, plugins, recopy, verification};
 use components::swap;
 use context::HostContext;
 pub use context::Settings;
@@ -200,6 +201,33 @@ impl Session {
         let _turn = self.host.active_turn().await?;
         let active = self.host.active();
         quarantine::retry(active.as_deref(), &self.host.context.monitor).await
+    }
+
+    /// Up to `limit` documents that differ or have differed, with ids after `after`; an empty `after` begins the list.
+    pub async fn mismatches(
+        &self,
+        after: &str,
+        limit: u32,
+    ) -> Result<Vec<ListedMismatch>, OperatorError> {
+        verification::mismatches(&self.host, after, limit).await
+    }
+
+    /// Has the running work write all documents that differ again from the source.
+    ///
+    /// # Errors
+    ///
+    /// `InvalidStateTransition` unless the sync is RUNNING or COMMITTING, and verified.
+    pub async fn repair_mismatches(&self) -> Result<(), OperatorError> {
+        verification::repair(&self.host).await
+    }
+
+    /// Has the running work verify all documents again.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::repair_mismatches`].
+    pub async fn verify_again(&self) -> Result<(), OperatorError> {
+        verification::restart(&self.host).await
     }
 
     /// The snapshot for `/progress`. Cancel safe. Waits for the destination for less than a second, at a standby only.

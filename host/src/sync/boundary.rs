@@ -15,6 +15,10 @@ use crate::model::{ClusterTime, OperatorError};
 pub enum WorkRequest {
     /// Retry quarantined documents.
     RetryQuarantined(oneshot::Sender<Result<(), OperatorError>>),
+    /// Write all documents that differ again from the source.
+    RepairMismatches,
+    /// Verify all documents again.
+    VerifyAgain,
     /// Come to a boundary and hold it.
     Boundary(oneshot::Sender<Result<Boundary, OperatorError>>),
 }

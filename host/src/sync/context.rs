@@ -5,8 +5,15 @@ use std::sync::Arc;
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    Error, Record, budget::Budget, catalog::scope::Scope, partitions::PartitionMap,
-    quarantine::Quarantine, status::Status, throttle::Throttle, workers::Workers,
+    Error, Record,
+    budget::Budget,
+    catalog::scope::Scope,
+    partitions::PartitionMap,
+    quarantine::Quarantine,
+    status::Status,
+    throttle::Throttle,
+    verification::{Verification, VerifiedClusters},
+    workers::Workers,
 };
 use crate::{
     metadata,
@@ -48,6 +55,8 @@ pub(crate) struct Context {
     pub(crate) look_up_budget: Budget,
     /// The delays for the clusters.
     pub(crate) throttle: Throttle,
+    /// The comparison of both clusters.
+    pub(crate) verification: Arc<Verification>,
     /// The live figures, for `/progress`.
     pub(crate) status: Arc<Status>,
     /// Asks all work to stop at the next safe place.
@@ -55,6 +64,11 @@ pub(crate) struct Context {
 }
 
 impl Context {
+    /// The clusters, for the verification.
+    pub(crate) fn verified_clusters(&self) -> VerifiedClusters {
+        VerifiedClusters::new(&self.source, &self.destination, &self.store)
+    }
+
     /// Ends work that was asked to stop.
     ///
     /// # Errors

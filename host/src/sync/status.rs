@@ -2,14 +2,20 @@
 
 use std::{
     collections::BTreeMap,
-    sync::atomic::{AtomicU64, Ordering::Relaxed},
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering::Relaxed},
+    },
     time::Duration,
 };
 
 use parking_lot::Mutex;
 use tokio::sync::watch;
 
-use super::{throttle_status::ThrottleStatus, write_block_status::WriteBlockStatus};
+use super::{
+    throttle_status::ThrottleStatus, verification_status::VerificationFigures,
+    write_block_status::WriteBlockStatus,
+};
 use crate::{
     model::{
         ClusterTime, Namespace,
@@ -113,6 +119,8 @@ pub struct Status {
     pub throttle: ThrottleStatus,
     /// The write blocks.
     pub write_blocks: WriteBlockStatus,
+    /// The figures of the verification.
+    pub verification: Arc<VerificationFigures>,
 }
 
 /// A stored time; `None` if there is none.

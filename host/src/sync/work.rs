@@ -6,9 +6,17 @@ use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    Activity, Context, Error, Record, Status, Workers, apply_ops, boundary::WorkRequest,
-    budget::Budget, catalog::scope::Scope, change_stream, commit, commit_request, context::SOURCE,
-    copy, index_build, quarantine::Quarantine, resync, stream, throttle::Throttle,
+    Activity, Context, Error, Record, Status, Workers, apply_ops,
+    boundary::WorkRequest,
+    budget::Budget,
+    catalog::scope::Scope,
+    change_stream, commit, commit_request,
+    context::SOURCE,
+    copy, index_build,
+    quarantine::Quarantine,
+    resync, stream,
+    throttle::Throttle,
+    verification::{self, Verification},
 };
 use crate::{
     metadata::Phase,
@@ -81,6 +89,7 @@ pub async fn run(work: Work) -> Result<WorkEnd, Error> {
     store.begin_work().await?;
     let options = record.get().options;
     let clusters = (&source.client, &destination.reads());
+    let verification = Verification::new(options.verification, status.verification.clone());
     let throttle = Throttle::start(options.throttle, clusters, &status, &commit_time, &cancel);
     let context = Arc::new(Context {
         quarantine: Quarantine::load(store.clone(), &status).await?,
@@ -91,6 +100,7 @@ pub async fn run(work: Work) -> Result<WorkEnd, Error> {
         scope: Scope::new(router),
         options,
         throttle,
+        verification: Arc::new(verification),
         record: record.clone(),
         workers,
         partitions: Arc::default(),
@@ -141,8 +151,14 @@ async fn phases(
                 settle_before_commit(context, session.start_time).await?;
                 apply_ops.check(context, record).await;
                 failpoint("commit_settled");
-                // What is not verified yet is to be verified here: after the last event, and before a setting is
-                // restored, so that a mismatch can undo the commit (`ErrorName::undoes_commit`).
+                // After the last event, and before a setting is restored: a mismatch undoes the commit.
+                verification::finish(
+                    &context.verified_clusters(),
+                    &context.verification,
+                    &context.throttle,
+                )
+                .await?;
+                failpoint("verification_finished");
                 record
                     .update(|session| session.phase = Phase::Restore)
                     .await?;

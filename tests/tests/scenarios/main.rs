@@ -58,4 +58,5 @@ mod reverse;
 mod state;
 mod steps;
 mod updates;
+mod verification;
 mod views;

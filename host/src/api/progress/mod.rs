@@ -6,6 +6,8 @@ mod resync;
 mod snapshot;
 mod throttle;
 mod upgrade;
+mod verification;
 mod write_blocking;
 
 pub(super) use snapshot::ProgressAnswer;
+pub(super) use verification::Verification;

@@ -11,6 +11,7 @@ use super::position::Positions;
 use super::resync::{ComparisonBody, ResyncBody};
 use super::throttle::Throttle;
 use super::upgrade::{LeaseBody, UpgradeBody};
+use super::verification::Verification;
 use super::write_blocking::WriteBlocks;
 use crate::model::plugins::PluginProgress;
 use crate::model::progress::{CollectionProgress, CopyProgress, Endpoint, IndexProgress};
@@ -78,6 +79,8 @@ struct ProgressBody {
     /// Milliseconds for which applications could not write at the cutover: from the block of the source, or from the
     /// call of commit, to canWrite.
     blocked_ms: Option<i64>,
+    /// Null where documents are not verified.
+    verification: Option<Verification>,
     /// Only with `?collections=true`.
     #[serde(skip_serializing_if = "Option::is_none")]
     collections: Option<Vec<Collection>>,
@@ -212,6 +215,7 @@ impl ProgressBody {
             sync_id: None,
             write_blocking: None,
             blocked_ms: None,
+            verification: None,
             collections: None,
         };
         if progress.state != State::Idle {
@@ -259,6 +263,7 @@ impl ProgressBody {
         self.sync_id = progress.sync_id;
         self.write_blocking = progress.write_blocking.map(WriteBlocks::from);
         self.blocked_ms = progress.blocked_ms;
+        self.verification = progress.verification.map(Verification::from);
         self.collections =
             with_collections.then(|| progress.collections.iter().map(Collection::new).collect());
     }

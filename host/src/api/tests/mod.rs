@@ -18,6 +18,7 @@ mod progress;
 mod quarantine;
 mod scripted_session;
 mod start;
+mod verification;
 
 use scripted_session::ScriptedSession;
 use start::DOCUMENTED_START;
@@ -108,7 +109,15 @@ async fn each_state_allows_its_calls_and_no_other() {
 
 #[tokio::test]
 async fn calls_without_options_take_none() {
-    for name in ["pause", "resume", "commit", "reverse", "quarantine/retry"] {
+    for name in [
+        "pause",
+        "resume",
+        "commit",
+        "reverse",
+        "quarantine/retry",
+        "verification/repair",
+        "verification/restart",
+    ] {
         let control = ScriptedSession::new(State::Running);
         let path = format!("/api/v1/{name}");
         let (status, answer) = call(&control, "POST", &path, r#"{ "force": true }"#).await;
@@ -258,6 +267,10 @@ async fn the_openapi_document_describes_every_call() {
         ("/api/v1/recopy", "post"),
         ("/api/v1/quarantine", "get"),
         ("/api/v1/quarantine/retry", "post"),
+        ("/api/v1/verification", "get"),
+        ("/api/v1/verification/mismatches", "get"),
+        ("/api/v1/verification/repair", "post"),
+        ("/api/v1/verification/restart", "post"),
         ("/api/v1/openapi.json", "get"),
         ("/metrics", "get"),
         ("/healthz", "get"),

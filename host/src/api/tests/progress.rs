@@ -93,6 +93,9 @@ async fn progress_of_a_running_sync() {
     let control = ScriptedSession::new(State::Running);
     let (status, answer) = call(&control, "GET", "/api/v1/progress?collections=true", "").await;
     assert_eq!(status, StatusCode::OK);
+    let mut answer = answer;
+    let progress = answer["progress"].as_object_mut().expect("an object");
+    assert_eq!(progress.remove("verification"), Some(verification()));
     assert_eq!(
         answer,
         json!({
@@ -138,14 +141,8 @@ async fn progress_of_a_running_sync() {
                 "lease": lease(),
                 "upgrade": upgrade(),
                 "featureSet": feature_set(),
-                "resync": {
-                    "at": "2026-01-02T03:04:05Z",
-                    "reason": "Lost.",
-                    "from": { "T": 11, "I": 1 },
-                    "to": { "T": 12, "I": 1 },
-                    "done": false,
-                },
-                "comparison": { "documents": 21, "bytes": 22, "differences": 23 },
+                "resync": resync(),
+                "comparison": comparison(),
                 "syncID": "set-1.1",
                 "writeBlocking": { "source": null, "destination": { "blocked": true, "ours": true } },
                 "blockedMs": 24,
@@ -161,6 +158,43 @@ async fn progress_of_a_running_sync() {
     );
     let (_, without) = call(&control, "GET", "/api/v1/progress", "").await;
     assert_eq!(without["progress"].get("collections"), None);
+}
+
+fn resync() -> serde_json::Value {
+    json!({
+        "at": "2026-01-02T03:04:05Z",
+        "reason": "Lost.",
+        "from": { "T": 11, "I": 1 },
+        "to": { "T": 12, "I": 1 },
+        "done": false,
+    })
+}
+
+fn comparison() -> serde_json::Value {
+    json!({ "documents": 21, "bytes": 22, "differences": 23 })
+}
+
+fn verification() -> serde_json::Value {
+    json!({
+        "source": verified_side(),
+        "destination": verified_side(),
+        "verifiedTo": { "T": 9, "I": 1 },
+        "mismatches": 0,
+        "repaired": 3,
+        "writtenByOthers": 4,
+        "failure": null,
+    })
+}
+
+fn verified_side() -> serde_json::Value {
+    json!({
+        "phase": "stream hashing",
+        "estimatedDocumentCount": 31,
+        "hashedDocumentCount": 31,
+        "totalCollectionCount": 2,
+        "scannedCollectionCount": 2,
+        "lagTimeSeconds": 1,
+    })
 }
 
 #[tokio::test]

@@ -8,14 +8,16 @@ use parking_lot::Mutex;
 use crate::api::Control;
 use crate::model::commit::CommitOptions;
 use crate::model::latency::LatencyHistogram;
+use crate::model::mismatch::{ListedMismatch, Mismatch, MismatchKind, MismatchSubject};
 use crate::model::plugins::{
     ComponentSwap, IncompatibilityPolicy, NamespaceSelection, PluginProgress, QuarantinedDocument,
     RetrySummary, SwapRequest,
 };
 use crate::model::progress::{
-    self, BlockProgress, CollectionProgress, ComparisonProgress, ComponentPin, CopyProgress,
-    Endpoint, FeatureDeferral, FeatureSetProgress, IndexProgress, LeaseProgress, ResyncProgress,
-    SwapRecord, ThrottleProgress, UpgradeProgress, WriteBlocksProgress,
+    self, BlockProgress, CollectionProgress, CollectionVerification, ComparisonProgress,
+    ComponentPin, CopyProgress, Endpoint, FeatureDeferral, FeatureSetProgress, IndexProgress,
+    LeaseProgress, ResyncProgress, SwapRecord, ThrottleProgress, UpgradeProgress,
+    VerificationProgress, WriteBlocksProgress,
 };
 use crate::model::state::Call;
 use crate::model::{
@@ -149,6 +151,41 @@ impl Control for ScriptedSession {
     async fn retry_quarantined(&self) -> Result<RetrySummary, OperatorError> {
         self.write_down("retry".to_owned());
         Ok(RetrySummary { tried: 5, left: 2 })
+    }
+
+    /// Three mismatches.
+    async fn mismatches(
+        &self,
+        after: String,
+        limit: u32,
+    ) -> Result<Vec<ListedMismatch>, OperatorError> {
+        let ids = ["a:1", "a:2", "b:1"].into_iter();
+        let listed = ids.filter(|id| *id > after.as_str()).map(sample_mismatch);
+        Ok(listed.take(limit as usize).collect())
+    }
+
+    async fn repair_mismatches(&self) -> Result<(), OperatorError> {
+        self.write_down("repair".to_owned());
+        Ok(())
+    }
+
+    async fn verify_again(&self) -> Result<(), OperatorError> {
+        self.write_down("verify again".to_owned());
+        Ok(())
+    }
+}
+
+fn sample_mismatch(id: &str) -> ListedMismatch {
+    ListedMismatch {
+        id: id.to_owned(),
+        state: "open",
+        mismatch: Mismatch {
+            source: Namespace::new("sales", "EMEA"),
+            destination: Namespace::new("sales", "EMEA"),
+            subject: MismatchSubject::Document(bson::rawdoc! { "_id": 7 }),
+            kind: MismatchKind::Differs,
+            path: Some("a.b".to_owned()),
+        },
     }
 }
 
@@ -294,6 +331,33 @@ fn sample_progress(state: State) -> Progress {
             }),
         }),
         blocked_ms: Some(24),
+        verification: Some(VerificationProgress {
+            verified_to: Some(ClusterTime {
+                seconds: 9,
+                increment: 1,
+            }),
+            boundary: Some(ClusterTime {
+                seconds: 9,
+                increment: 1,
+            }),
+            documents: 31,
+            collections: 2,
+            collections_verified: 2,
+            mismatches: 0,
+            repaired: 3,
+            written_by_others: 4,
+            sees_foreign_writes: Some(true),
+            failure: None,
+            estimated_documents: 7,
+            lag_seconds: Some(1),
+        }),
+        verified_collections: vec![(
+            Namespace::new("sales", "EMEA"),
+            CollectionVerification {
+                documents: 31,
+                complete: true,
+            },
+        )],
     }
 }
 

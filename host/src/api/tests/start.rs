@@ -145,14 +145,12 @@ InvalidField | a string or a boolean                                 | "enableUs
 InvalidField | 'reversible' needs                                    | "reversible": true
 InvalidField | 'reversible' needs                                    | "reversible": true, "enableUserWriteBlocking": true, "buildIndexes": "never"
 NotSupported | 'documentFilter'                                      | "reversible": true, "enableUserWriteBlocking": true, "documentFilter": { "field": "a", "matchValues": [1] }
-NotSupported | 'verification.enabled'                                | "verification": { "enabled": true }
 NotSupported | 'preExistingDestinationData'                          | "preExistingDestinationData": true
 NotSupported | 'sharding'                                            | "sharding": { "shardingEntries": [] }
 NotSupported | 'copyInNaturalOrder'                                  | "copyInNaturalOrder": true
 NotSupported | 'copyInNaturalOrder'                                  | "copyInNaturalOrder": [{ "database": "a", "collections": ["b"] }]
 InvalidField | 'copyInNaturalOrder': expected an array or a boolean  | "copyInNaturalOrder": "all"
 UnknownField | 'copyInNaturalOrder[0].databse'                       | "copyInNaturalOrder": [{ "databse": "a" }]
-NotSupported | 'verification.enabled'                                | "verification": true
 NotSupported | 'buildIndexes'                                        | "buildIndexes": "excludeHashed"
 NotSupported | 'buildIndexes'                                        | "buildIndexes": "excludeHashedAfterCopy"
 "#;
@@ -268,7 +266,7 @@ async fn f48_a_name_that_is_given_twice_is_refused() {
 #[tokio::test]
 async fn values_that_ask_for_nothing_are_accepted() {
     let (status, answer, heard) = start(with(
-        r#""reversible": false, "verification": { "enabled": false },
+        r#""reversible": false, "verification": { "enabled": false, "onMismatch": "report" },
            "preExistingDestinationData": false, "sharding": null, "documentFilter": null,
            "namespaceRemap": [], "plugins": [], "copyInNaturalOrder": false, "detectRandomId": true,
            "skipDiskSpaceCheck": false, "includeNamespaces": [], "excludeNamespaces": null"#,

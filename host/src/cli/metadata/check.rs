@@ -12,9 +12,9 @@ use super::super::status::CommandStatus;
 use super::sync_metadata::SyncMetadata;
 use crate::{
     metadata::{
-        CopyState, HookDocument, IntentDocument, METADATA_VERSION, NamespaceDocument,
-        ParkedKeyDocument, PartitionDocument, Phase, PositionDocument, QuarantineDocument,
-        SessionDocument,
+        CopyState, HookDocument, IntentDocument, METADATA_VERSION, MismatchDocument,
+        NamespaceDocument, ParkedKeyDocument, PartitionDocument, Phase, PositionDocument,
+        QuarantineDocument, SessionDocument, VerificationDocument, VerifiedCollectionDocument,
     },
     model::OperatorError,
     mongo::unreadable,
@@ -22,7 +22,7 @@ use crate::{
 };
 
 /// Collections whose documents have the term in which they were written.
-const WITH_TERM: [&str; 7] = [
+const WITH_TERM: [&str; 10] = [
     "session",
     "namespaces",
     "copyPartitions",
@@ -30,6 +30,9 @@ const WITH_TERM: [&str; 7] = [
     "streamPosition",
     "intents",
     "hooks",
+    "verification",
+    "verifiedCollections",
+    "mismatches",
 ];
 
 /// Prints a line for each fault.
@@ -81,6 +84,10 @@ impl Check<'_> {
         self.read::<IntentDocument>("intents").await?;
         self.read::<HookDocument>("hooks").await?;
         self.read::<QuarantineDocument>("quarantine").await?;
+        self.read::<VerificationDocument>("verification").await?;
+        self.read::<VerifiedCollectionDocument>("verifiedCollections")
+            .await?;
+        self.read::<MismatchDocument>("mismatches").await?;
         self.terms().await?;
         self.copied(&namespaces, &partitions);
         self.parked(&parked, &partitions);

@@ -15,6 +15,7 @@ mod partition;
 mod position;
 mod quarantine;
 mod session;
+mod verification;
 mod write_block;
 
 pub use commit::CommitDocument;
@@ -31,5 +32,8 @@ pub use quarantine::QuarantineDocument;
 pub use session::{
     METADATA_VERSION, Phase, PinnedComponent, ResyncDocument, SessionDocument, SwapDocument,
     UpgradeDocument,
+};
+pub use verification::{
+    MismatchDocument, MismatchState, VerificationDocument, VerifiedCollectionDocument,
 };
 pub use write_block::{BlockState, WriteBlockDocument, WriteBlocksDocument};

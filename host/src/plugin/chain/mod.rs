@@ -91,6 +91,7 @@ impl Chain {
             stages: stages.into(),
             namespace: Arc::new(NamespaceArg::new(source)),
             swap_lock: self.swap_lock.clone(),
+            counted: true,
         }))
     }
 
@@ -151,9 +152,19 @@ pub struct NamespaceChain {
     stages: Arc<[Arc<Stage>]>,
     namespace: Arc<NamespaceArg>,
     swap_lock: SwapLock,
+    /// Whether the metrics count its documents.
+    counted: bool,
 }
 
 impl NamespaceChain {
+    /// The same chain for documents that the metrics do not count, since the sync does not write them.
+    pub fn uncounted(self) -> Self {
+        Self {
+            counted: false,
+            ..self
+        }
+    }
+
     /// The scope of the chain: `Document` if any stage needs whole documents.
     pub fn scope(&self) -> Scope {
         let whole = |pool: &Arc<Pool>| pool.component().installed().scope == Scope::Document;
@@ -198,14 +209,15 @@ impl NamespaceChain {
         let mut outcomes = BatchOutput::kept(batch.count);
         for (stage, pool) in self.stages.iter().zip(pools) {
             if outcomes.is_unchanged() {
-                outcomes = stage.run(pool, &self.namespace, batch.bytes)?;
+                outcomes = stage.run(pool, &self.namespace, batch.bytes, self.counted)?;
                 continue;
             }
             let (bytes, positions) = outcomes.live(batch.bytes);
             if positions.is_empty() {
                 break;
             }
-            outcomes.overlay(&positions, stage.run(pool, &self.namespace, &bytes)?);
+            let answers = stage.run(pool, &self.namespace, &bytes, self.counted)?;
+            outcomes.overlay(&positions, answers);
         }
         Ok(outcomes)
     }

@@ -92,18 +92,21 @@ impl Stage {
         }
     }
 
-    /// Runs consecutive documents through the plugin.
+    /// Runs consecutive documents through the plugin. `counted`: the metrics count them.
     pub(super) fn run(
         &self,
         pool: &Pool,
         namespace: &NamespaceArg,
         documents: &[u8],
+        counted: bool,
     ) -> Result<BatchOutput> {
         let mut done = BatchOutput::default();
         for batch in cut(documents) {
             self.run_batch(pool, namespace, batch?, &mut done)?;
         }
-        self.meters.record_outcomes(done.tally(documents));
+        if counted {
+            self.meters.record_outcomes(done.tally(documents));
+        }
         Ok(done)
     }
 

@@ -5,6 +5,7 @@ pub(super) mod handover;
 pub(super) mod plugins;
 pub(super) mod recopy;
 pub(super) mod reverse;
+pub(super) mod verification;
 
 use futures::FutureExt;
 

@@ -6,6 +6,7 @@ pub(super) mod deadline;
 mod lag;
 pub(super) mod monitor;
 pub(super) mod sync_watch;
+mod verification;
 
 use crate::{
     metadata::{LeaseDocument, Phase, ResyncDocument, SessionDocument, UpgradeDocument},
@@ -32,9 +33,10 @@ use monitor::Monitor;
 
 /// A warning until COMMITTED.
 const NOT_VERIFIED: &str =
-    "Copied data is not verified by this release. Compare both clusters before you rely on it.";
+    "Copied data is not verified. Compare both clusters before you rely on it.";
 /// A warning after COMMITTED.
-const WAS_NOT_VERIFIED: &str = "Copied data was not verified by this release. docs/cutover.md describes how to compare both clusters.";
+const WAS_NOT_VERIFIED: &str =
+    "Copied data was not verified. docs/cutover.md describes how to compare both clusters.";
 /// A warning until COMMITTED.
 const NOT_BLOCKED: &str =
     "Writes to the destination are not blocked. Make sure that nothing else writes to it.";
@@ -95,6 +97,8 @@ pub(crate) fn unknown(id: &str) -> Progress {
         write_blocking: None,
         sync_id: None,
         blocked_ms: None,
+        verification: None,
+        verified_collections: Vec::new(),
         lease: None,
         upgrade: UpgradeProgress {
             binary_version: observe::VERSION,
@@ -148,7 +152,10 @@ pub(crate) fn of(active: &ActiveSync, monitor: &Monitor) -> Progress {
             .throttle
             .longest()
             .filter(|_| state == State::Running),
-        feature_set: components::snapshot(&active.runtime.registry, Some(&document)),
+        feature_set: verification::with_deferral(
+            components::snapshot(&active.runtime.registry, Some(&document)),
+            active,
+        ),
         lease: Some(LeaseProgress {
             ours: active.lease.fence().is_open(),
             paused_ms: active.paused_ms(),
@@ -159,6 +166,8 @@ pub(crate) fn of(active: &ActiveSync, monitor: &Monitor) -> Progress {
         write_blocking: write_blocks::progress(&document, status),
         sync_id: Some(document.sync_id()),
         blocked_ms: document.commit.and_then(|commit| commit.blocked_ms),
+        verification: verification::progress(active, monitor),
+        verified_collections: status.verification.collections(),
         upgrade: upgrade(document.metadata_version, document.upgrades),
     }
 }
@@ -308,10 +317,14 @@ fn warnings(active: &ActiveSync, monitor: &Monitor, document: &SessionDocument) 
     let blocks = document.write_blocks.as_ref();
     let is_blocked =
         blocks.is_some_and(|blocks| blocks.destination.is_some() || !blocks.lacking.is_empty());
+    let is_verified = document.options.verification.enabled;
     let notes: &[&str] = match state {
         // Applications already write to the destination, and the source is no longer compared with it.
+        SyncState::Committed if is_verified => &[],
         SyncState::Committed => &[WAS_NOT_VERIFIED],
+        _ if is_blocked && is_verified => &[],
         _ if is_blocked => &[NOT_VERIFIED],
+        _ if is_verified => &[NOT_BLOCKED],
         _ => &[NOT_VERIFIED, NOT_BLOCKED],
     };
     warnings.extend(notes.iter().copied().map(str::to_owned));

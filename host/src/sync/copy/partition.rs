@@ -5,7 +5,7 @@
 //! upper bound, so an `_id` of any type, inserted at any time, belongs to exactly one partition. A
 //! bound stays valid when its document is deleted.
 
-use bson::{RawArrayBuf, RawBsonRef, RawDocument, RawDocumentBuf, rawdoc};
+use bson::{RawArrayBuf, RawDocumentBuf, rawdoc};
 
 use super::Error;
 use crate::{
@@ -15,7 +15,11 @@ use crate::{
         Client,
         listing::{self, CollectionSize},
     },
-    sync::{Context, catalog::options, partitions::server_order::MAX_BOUND_BYTES},
+    sync::{
+        Context,
+        catalog::options,
+        partitions::server_order::{MAX_BOUND_BYTES, can_be_bound},
+    },
 };
 
 /// Partitions are not split below this size. Small partitions keep all workers busy to the end, and
@@ -68,16 +72,6 @@ pub(in crate::sync) async fn sampled_bounds(
     bounds.dedup();
     bounds.retain(|bound| can_be_bound(bound));
     Ok(bounds)
-}
-
-/// Whether an `_id` can be a bound: it has to be small, and to have documents on both sides. Nothing
-/// sorts before MinKey, and the server refuses an empty range. Nothing sorts after MaxKey.
-pub(super) fn can_be_bound(id: &RawDocument) -> bool {
-    id.as_bytes().len() <= MAX_BOUND_BYTES
-        && !matches!(
-            id.get("_id"),
-            Ok(Some(RawBsonRef::MinKey | RawBsonRef::MaxKey))
-        )
 }
 
 fn between(namespace_id: &str, bounds: Vec<RawDocumentBuf>) -> Vec<PartitionDocument> {

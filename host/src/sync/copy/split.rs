@@ -8,7 +8,6 @@ use bson::{RawDocumentBuf, rawdoc};
 
 use super::{
     Error,
-    partition::can_be_bound,
     report::{CopyReport, Reports},
     worker::PartitionCopier,
 };
@@ -16,7 +15,7 @@ use crate::{
     metadata::PartitionDocument,
     model::raw,
     mongo::{self, RawReader, listing, write::CollectionRef},
-    sync::partitions::ParkedKey,
+    sync::partitions::{ParkedKey, server_order::can_be_bound},
 };
 
 /// Ranges of smaller collections are not split: they are read in a few batches.

@@ -4,7 +4,7 @@
 //! The source compares keys and bounds in a pipeline that reads no collection (`$documents`). The read-only user of
 //! the source may run it. Bounds and range reads are the source's too, so its order is the one that counts.
 
-use bson::{RawDocument, RawDocumentBuf, raw::cstr, rawdoc};
+use bson::{RawBsonRef, RawDocument, RawDocumentBuf, raw::cstr, rawdoc};
 
 use crate::{
     model::{
@@ -17,6 +17,16 @@ use crate::{
 
 /// The largest bound that a partition may have. Invariant: a command has room for the largest `_id` and a bound.
 pub(crate) const MAX_BOUND_BYTES: usize = 8 << 10;
+
+/// Whether an `_id` can be a bound: it has to be small, and to have documents on both sides. Nothing
+/// sorts before MinKey, and the server refuses an empty range. Nothing sorts after MaxKey.
+pub(in crate::sync) fn can_be_bound(id: &RawDocument) -> bool {
+    id.as_bytes().len() <= MAX_BOUND_BYTES
+        && !matches!(
+            id.get("_id"),
+            Ok(Some(RawBsonRef::MinKey | RawBsonRef::MaxKey))
+        )
+}
 
 /// Bytes of the keys and bounds of a command. The server takes commands of 16 MiB and 16 KiB.
 const COMMAND_BYTES: usize = (16 << 20) + (12 << 10);

@@ -99,6 +99,7 @@ impl EventApplication {
         &mut self,
         namespaces: Vec<NamespaceDocument>,
     ) -> Result<(), Error> {
+        self.forget_verified(&namespaces).await;
         let (pending, begun): (Vec<_>, Vec<_>) = namespaces
             .into_iter()
             .partition(|namespace| namespace.copy_state == CopyState::Pending);

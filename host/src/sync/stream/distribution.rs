@@ -33,6 +33,10 @@ impl EventApplication {
             .events()?
             .map(|document| ChangeEvent::parse(document?))
             .collect::<Result<Vec<_>, _>>()?;
+        if self.meet_verification(&events, batch.position()).await? {
+            return Ok(());
+        }
+        self.note_changes(&events);
         for run in events.chunk_by(|a, b| a.op_type.is_crud() && b.op_type.is_crud()) {
             let is_crud = run.first().is_some_and(|event| event.op_type.is_crud());
             if is_crud {
@@ -222,6 +226,8 @@ impl EventApplication {
         let partitions = &self.context.partitions;
         partitions.decisions().decided(event.cluster_time);
         partitions.read_after(self.exactness.after_restart());
+        self.forget_verified(&pending).await;
+        let partitions = &self.context.partitions;
         partitions.add(pending);
         for uuid in collections {
             partitions.give_back(uuid);

@@ -19,13 +19,14 @@ use super::{
     reader::StreamReader,
     round::{self, RoundFuture},
     tracked_collections::TrackedCollections,
+    verifier,
 };
 use crate::{
     metadata::{IntentDocument, NamespaceDocument, PartitionDocument, PositionDocument},
     model::ClusterTime,
     mongo::listing,
     observe::failpoint,
-    sync::{boundary::WorkRequest, copy::CopyPool},
+    sync::{boundary::WorkRequest, copy::CopyPool, verification::Verifier},
 };
 
 /// Rounds that are applied in parallel.
@@ -69,6 +70,9 @@ pub(super) struct EventApplication {
     pub(super) numbers: ddl::IntentNumbers,
     /// Intents whose commands may still arrive.
     pub(super) in_flight: Vec<IntentDocument>,
+    /// The newest event that the stream has brought.
+    pub(super) newest_event: ClusterTime,
+    pub(super) _verifier: Option<Verifier>,
 }
 
 /// States of the copy that the event loop persists, before any later position.
@@ -104,7 +108,11 @@ impl EventApplication {
         ddl::settle(&context, &in_flight).await?;
         let position = StreamPosition::new(&context, &exactness, start_time, safe.clone());
         context.partitions.begin(position.time(), start_time);
+        let verifier = verifier::start(&context, safe.clone()).await;
         let mut application = Self {
+            // There may be more events of the position's time.
+            newest_event: position.time(),
+            _verifier: verifier,
             numbers: ddl::IntentNumbers::after(&in_flight),
             in_flight,
             reader: StreamReader::new(
@@ -142,8 +150,11 @@ impl EventApplication {
         let mut ticks = tokio::time::interval(PERSIST_EVERY);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let cancel = self.context.cancel.clone();
+        let verification = self.context.verification.clone();
         loop {
-            if self.is_drained(*commit_time.borrow_and_update()) {
+            if self.meet_between_rounds().await?
+                || self.is_drained(*commit_time.borrow_and_update())
+            {
                 return Ok(StreamEnd::Drained);
             }
             if self.rounds.len() < MAX_ROUNDS
@@ -173,15 +184,22 @@ impl EventApplication {
                     self.show_phase().await?;
                 }
                 Some(request) = requests.recv() => self.serve(request).await?,
+                () = verification.asked() => {}
                 changed = commit_time.changed() => changed.map_err(|_closed| Error::Cancelled)?,
                 batch = self.reader.next(linger), if self.ahead.has_room() => self.ahead.push(batch?),
             }
         }
     }
 
-    /// Whether everything up to the commit time is applied, and no collection is being copied.
+    /// Whether everything up to the commit time is applied, no collection is being copied, and little is left to
+    /// verify.
     fn is_drained(&self, commit_time: Option<ClusterTime>) -> bool {
-        self.position.has_passed(commit_time) && self.context.partitions.is_idle()
+        if !self.position.has_passed(commit_time) || !self.context.partitions.is_idle() {
+            return false;
+        }
+        let verification = &self.context.verification;
+        verification.close();
+        !verification.options.enabled || verification.has_last_boundary()
     }
 
     /// Waits for all rounds, so that no write is under way on return. Returns the first failure.

@@ -40,6 +40,8 @@ mod requests;
 mod round;
 mod statement;
 mod tracked_collections;
+mod verification;
+mod verifier;
 
 use std::sync::Arc;
 
@@ -64,6 +66,7 @@ pub(super) async fn run(
     let mut application = EventApplication::open(context, start_time).await?;
     let ended = application.apply_until(commit_time, requests).await;
     application.pool.stop().await;
+    application.context.verification.stop().await;
     let finished = application.finish_rounds().await;
     let clean = is_clean(&ended) && finished.is_ok();
     application.persist(clean).await?;

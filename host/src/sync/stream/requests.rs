@@ -28,8 +28,12 @@ impl EventApplication {
                 // The receiver is gone if the call was cut off.
                 let _ = answer.send(retried);
             }
+            WorkRequest::RepairMismatches => self.context.verification.repair(),
+            WorkRequest::VerifyAgain => self.context.verification.restart(),
             WorkRequest::Boundary(answer) => {
                 self.persist(false).await?;
+                // Plugins may answer otherwise from now on.
+                self.context.verification.interrupt().await;
                 let then = boundary::hold(&self.context, answer, time).await;
                 if then != Continuation::Unchanged {
                     self.tracked_collections.refresh(&self.context)?;

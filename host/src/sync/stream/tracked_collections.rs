@@ -95,6 +95,11 @@ impl TrackedCollections {
         self.by_uuid.get(&uuid?)
     }
 
+    /// All collections.
+    pub(super) fn all(&self) -> impl Iterator<Item = &Arc<TrackedCollection>> {
+        self.by_uuid.values()
+    }
+
     /// Adds a collection, or changes its name. A collection that is being copied is added too: its
     /// DDL is applied, and its partitions decide on the other events.
     pub(super) fn insert(

@@ -36,11 +36,12 @@ use load_watch::LoadWatch;
 /// How often a waiting task looks at the delay, which may have become shorter.
 const LOOK_EVERY: Duration = Duration::from_millis(250);
 
-/// The delays of one run of a sync's work. Dropping it ends the readings.
+/// The delays of one run of a sync's work. Dropping the last clone ends the readings.
+#[derive(Clone)]
 pub(crate) struct Throttle {
     delays: Arc<Delays>,
     cancel: CancellationToken,
-    _watches: JoinSet<()>,
+    _watches: Arc<JoinSet<()>>,
 }
 
 /// The present delays, in microseconds.
@@ -72,7 +73,7 @@ impl Throttle {
         Self {
             delays,
             cancel: cancel.clone(),
-            _watches: watches,
+            _watches: Arc::new(watches),
         }
     }
 
@@ -130,7 +131,7 @@ mod tests {
         Throttle {
             delays: Arc::default(),
             cancel: CancellationToken::new(),
-            _watches: JoinSet::new(),
+            _watches: Arc::default(),
         }
     }
 

@@ -1,0 +1,190 @@
+//! Handlers of the verification: its progress, the list of mismatches, their repair, and a new beginning.
+
+use std::sync::Arc;
+
+use axum::Json;
+use axum::body::Body;
+use axum::extract::State;
+use axum::http::{HeaderMap, Uri, header};
+use axum::response::{IntoResponse, Response};
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value, json};
+use utoipa::ToSchema;
+
+use super::Control;
+use super::answer::{CallResult, NoOptions, Success, run_to_completion};
+use super::error::{Failure, Refusal};
+use super::progress::Verification;
+use super::request::{read_body, read_query};
+use crate::model::mismatch::ListedMismatch;
+
+/// The media type of one object a line.
+const NDJSON: &str = "application/x-ndjson";
+
+/// Mismatches on a page, by default and at most.
+const DEFAULT_LIMIT: u32 = 100;
+const MAX_LIMIT: u32 = 10_000;
+
+/// Query of `GET /verification/mismatches`: a page of the list.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Page {
+    after: Option<String>,
+    limit: Option<Limit>,
+}
+
+#[derive(Deserialize)]
+#[serde(try_from = "String")]
+struct Limit(u32);
+
+impl TryFrom<String> for Limit {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, String> {
+        match text.parse() {
+            Ok(limit @ 1..=MAX_LIMIT) => Ok(Self(limit)),
+            _ => Err(format!(
+                "expected a whole number from 1 to {MAX_LIMIT}, found '{text}'"
+            )),
+        }
+    }
+}
+
+/// Answer of `GET /verification`.
+#[derive(Serialize, ToSchema)]
+pub(super) struct VerificationAnswer {
+    success: bool,
+    /// Null where documents are not verified.
+    verification: Option<Verification>,
+    /// By namespace of the source. Capped collections are compared before commit, and views have no documents.
+    collections: Vec<CollectionEntry>,
+}
+
+/// How far a collection is verified.
+#[derive(Serialize, ToSchema)]
+#[schema(as = VerifiedCollection)]
+struct CollectionEntry {
+    /// Namespace on the source.
+    namespace: String,
+    /// Documents that were compared and found equal.
+    documents: u64,
+    /// Whether every document was compared.
+    complete: bool,
+}
+
+/// Answer of `GET /verification/mismatches`.
+#[derive(Serialize, ToSchema)]
+pub(super) struct MismatchesAnswer {
+    success: bool,
+    /// Each with `id`, `state` (open, repairing, repaired, gone), `namespace`, `subject`, `_id`, `kind` (missing,
+    /// extra, differs) and `path`.
+    #[schema(value_type = Vec<Object>)]
+    mismatches: Vec<Map<String, Value>>,
+    /// The `after` of the next page; null on the last page.
+    next: Option<String>,
+}
+
+/// How far the verification is, by collection.
+#[utoipa::path(
+    get, path = "/api/v1/verification", tag = "verification", operation_id = "verification",
+    responses((status = 200, description = "The progress.", body = VerificationAnswer)),
+)]
+pub(super) async fn progress<C: Control>(
+    State(control): State<Arc<C>>,
+) -> Json<VerificationAnswer> {
+    let progress = control.progress().await;
+    let collections = progress.verified_collections.into_iter();
+    Json(VerificationAnswer {
+        success: true,
+        verification: progress.verification.map(Verification::from),
+        collections: collections
+            .map(|(namespace, collection)| CollectionEntry {
+                namespace: namespace.to_string(),
+                documents: collection.documents,
+                complete: collection.complete,
+            })
+            .collect(),
+    })
+}
+
+/// Documents that differ or have differed, without contents. With `Accept: application/x-ndjson` one object a line.
+#[utoipa::path(
+    get, path = "/api/v1/verification/mismatches", tag = "verification", operation_id = "listMismatches",
+    params(
+        ("after" = Option<String>, Query, description = "the `next` of the previous page, or the `id` of its last line"),
+        ("limit" = Option<u32>, Query, minimum = 1, maximum = 10000, description = "mismatches on a page; 100 if absent"),
+    ),
+    responses(
+        (status = 200, description = "A page of the list.", body = MismatchesAnswer),
+        (status = "4XX", description = "Refused.", body = Failure),
+        (status = "5XX", description = "A cluster does not answer, or tidegate has failed.", body = Failure),
+    ),
+)]
+pub(super) async fn mismatches<C: Control>(
+    State(control): State<Arc<C>>,
+    headers: HeaderMap,
+    uri: Uri,
+) -> Result<Response, Refusal> {
+    let Page { after, limit } = read_query(&uri)?;
+    let limit = limit.map_or(DEFAULT_LIMIT, |Limit(limit)| limit);
+    let after = after.unwrap_or_default();
+    // One more than the page shows: its presence means that another page follows.
+    let mut listed = control.mismatches(after, limit + 1).await?;
+    let goes_on = listed.len() > limit as usize;
+    listed.truncate(limit as usize);
+    let next = listed
+        .last()
+        .filter(|_| goes_on)
+        .map(|last| last.id.clone());
+    let mismatches: Vec<_> = listed.iter().map(ListedMismatch::to_json).collect();
+    let accept = headers
+        .get(header::ACCEPT)
+        .map(header::HeaderValue::as_bytes);
+    if accept == Some(NDJSON.as_bytes()) {
+        let lines: String = mismatches
+            .into_iter()
+            .map(|mismatch| format!("{}\n", json!(mismatch)))
+            .collect();
+        return Ok(([(header::CONTENT_TYPE, NDJSON)], lines).into_response());
+    }
+    let answer = MismatchesAnswer {
+        success: true,
+        mismatches,
+        next,
+    };
+    Ok(Json(answer).into_response())
+}
+
+/// Writes all documents that differ again from the source. Answers at once; the list shows what has become of them.
+#[utoipa::path(
+    post, path = "/api/v1/verification/repair", tag = "verification", operation_id = "repairMismatches",
+    request_body = NoOptions,
+    responses(
+        (status = 200, description = "The repair has begun.", body = Success),
+        (status = "4XX", description = "Refused.", body = Failure),
+        (status = "5XX", description = "tidegate has failed.", body = Failure),
+    ),
+)]
+pub(super) async fn repair<C: Control>(State(control): State<Arc<C>>, body: Body) -> CallResult {
+    read_body::<NoOptions>(body).await?;
+    run_to_completion(async move { control.repair_mismatches().await })
+        .await
+        .map(Success::json)
+}
+
+/// Verifies all documents again, from the beginning.
+#[utoipa::path(
+    post, path = "/api/v1/verification/restart", tag = "verification", operation_id = "restartVerification",
+    request_body = NoOptions,
+    responses(
+        (status = 200, description = "The verification begins again.", body = Success),
+        (status = "4XX", description = "Refused.", body = Failure),
+        (status = "5XX", description = "tidegate has failed.", body = Failure),
+    ),
+)]
+pub(super) async fn restart<C: Control>(State(control): State<Arc<C>>, body: Body) -> CallResult {
+    read_body::<NoOptions>(body).await?;
+    run_to_completion(async move { control.verify_again().await })
+        .await
+        .map(Success::json)
+}

@@ -1,0 +1,197 @@
+//! The end of a verification, before commit restores what waits for it.
+
+use std::{sync::Arc, time::Duration};
+
+use futures::{StreamExt, stream};
+use tokio::time::Instant;
+
+use super::{
+    Error, SyncedCollection, Verification, VerificationBoundary, VerifiedClusters,
+    progress::VerificationState,
+    scan::SliceDeadline,
+    side_reader::{DocumentRange, SideReader},
+    slice::Slice,
+};
+use crate::{
+    metadata::MismatchDocument,
+    model::{
+        ErrorName, OperatorError,
+        progress::{CollectionVerification, VerificationProgress},
+    },
+    mongo::listing,
+    sync::throttle::Throttle,
+};
+
+/// How long the rest may fail to be compared.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// Collections that are looked for in parallel.
+const PARALLEL: usize = 16;
+
+/// Mismatches that a message names.
+const NAMED: usize = 5;
+
+/// Verifies what is left at the last boundary: nothing is applied after it. Does nothing where documents are not
+/// verified.
+///
+/// # Errors
+/// `VerificationFailed`, with the first mismatches.
+pub(crate) async fn finish(
+    clusters: &VerifiedClusters,
+    verification: &Verification,
+    throttle: &Throttle,
+) -> Result<(), Error> {
+    if !verification.options.enabled {
+        return Ok(());
+    }
+    verification.reopen().await;
+    let last = verification.last.lock().take();
+    let last = last.ok_or_else(|| unfinished("the last boundary was not reached"))?;
+    let VerificationBoundary {
+        at,
+        position,
+        collections,
+        mut dirty,
+        ..
+    } = last;
+    let mut state = VerificationState::load(clusters).await?;
+    let begun = Instant::now();
+    loop {
+        let boundary = VerificationBoundary {
+            at,
+            // Commit has corrected the results of unguarded commands since.
+            destination: listing::operation_time(&clusters.destination).await?,
+            position: position.clone(),
+            dirty: std::mem::take(&mut dirty),
+            collections: collections.clone(),
+        };
+        let (destination, mut slice) = (
+            boundary.destination,
+            Slice {
+                clusters,
+                throttle,
+                verification,
+                state: &mut state,
+                deadline: SliceDeadline::never(),
+            },
+        );
+        let end = slice.run(boundary).await;
+        dirty = verification.take_dirty();
+        let passed = begun.elapsed() > PATIENCE;
+        match end {
+            Ok(end) if end.keys_compared && state.incomplete_without_missing() == 0 => {
+                find_missing(clusters, &collections, destination, &mut state, at).await?;
+                break;
+            }
+            Err(error) if passed => return Err(error),
+            Ok(_) if passed => return Err(unfinished("documents could not be compared").into()),
+            Ok(_) | Err(_) => tokio::time::sleep(Duration::from_millis(200)).await,
+        }
+    }
+    show(verification, &state);
+    let mismatches: Vec<_> = state.mismatches.values().collect();
+    if state.mismatch_count() == 0 {
+        tracing::info!(cluster_time = %at, "all documents are verified");
+        return Ok(());
+    }
+    let changed: Vec<_> = state.changed.values().cloned().collect();
+    clusters.store.put_mismatches(&changed).await?;
+    Err(failed(&mismatches, state.mismatch_count()).into())
+}
+
+/// Names collections that the destination does not have.
+async fn find_missing(
+    clusters: &VerifiedClusters,
+    collections: &[Arc<SyncedCollection>],
+    destination: crate::model::ClusterTime,
+    state: &mut VerificationState,
+    at: crate::model::ClusterTime,
+) -> Result<(), Error> {
+    let collections = collections.to_vec();
+    let client = clusters.destination.clone();
+    let looked_for = stream::iter(collections).map(move |collection| {
+        let client = client.clone();
+        async move {
+            let none = DocumentRange::Keys(&[]);
+            let on = &collection.destination;
+            let found = SideReader::open(&client, on, none, destination).await?;
+            Ok::<_, Error>((collection, found.is_some()))
+        }
+    });
+    let looked_for: Vec<_> = looked_for.buffer_unordered(PARALLEL).collect().await;
+    for found in looked_for {
+        let (collection, is_found) = found?;
+        if !is_found {
+            state.name_missing(&collection, at);
+        }
+    }
+    Ok(())
+}
+
+fn unfinished(why: &str) -> OperatorError {
+    OperatorError::new(
+        ErrorName::VerificationFailed,
+        format!(
+            "The commit is undone, since the destination could not be verified: {why}. The sync goes on. Call commit \
+             again."
+        ),
+    )
+}
+
+fn failed(mismatches: &[&MismatchDocument], count: u64) -> OperatorError {
+    let named: Vec<String> = mismatches
+        .iter()
+        .take(NAMED)
+        .map(|mismatch| match &mismatch.document_id {
+            Some(_) => format!("a document of {} ({})", mismatch.source, mismatch.kind),
+            None => format!("collection {} ({})", mismatch.source, mismatch.kind),
+        })
+        .collect();
+    OperatorError::new(
+        ErrorName::VerificationFailed,
+        format!(
+            "The commit is undone, since {count} mismatches between the clusters were found: {}. The sync goes on. GET \
+             /api/v1/verification/mismatches lists all. Call POST /api/v1/verification/repair, or mend them on the \
+             destination, and call commit again.",
+            named.join(", ")
+        ),
+    )
+}
+
+/// Shows the state in `/progress`.
+pub(super) fn show(verification: &Verification, state: &VerificationState) {
+    let documents = state.collections.values();
+    let documents: i64 = documents.map(|known| known.document.documents).sum();
+    let (all, incomplete) = (state.collections.len(), state.incomplete());
+    let before = verification.figures.progress();
+    verification.figures.show(VerificationProgress {
+        verified_to: state
+            .verified_to
+            .filter(|_| incomplete == 0 && state.mismatch_count() == 0),
+        boundary: state.verified_to,
+        documents: u64::try_from(documents).unwrap_or_default(),
+        collections: all as u64,
+        collections_verified: (all - incomplete) as u64,
+        mismatches: state.mismatch_count(),
+        repaired: state.repaired,
+        written_by_others: state.written_by_others,
+        ..before
+    });
+}
+
+/// Shows the state of each collection.
+pub(super) fn show_collections(
+    verification: &Verification,
+    collections: &[Arc<SyncedCollection>],
+    state: &VerificationState,
+) {
+    let shown = collections.iter().filter_map(|collection| {
+        let known = state.collections.get(&collection.uuid)?;
+        let progress = CollectionVerification {
+            documents: u64::try_from(known.document.documents).unwrap_or_default(),
+            complete: known.document.complete,
+        };
+        Some((collection.source.clone(), progress))
+    });
+    verification.figures.show_collections(shown.collect());
+}

@@ -1,0 +1,149 @@
+//! Reads of one cluster at a time, a batch ahead.
+
+use std::time::Duration;
+
+use bson::{RawArrayBuf, RawBson, RawDocumentBuf, Timestamp, rawdoc};
+use tokio_util::task::AbortOnDropHandle;
+
+use super::{Error, dirty_keys::DirtyKey};
+use crate::{
+    model::{
+        ClusterTime,
+        raw::{Writer, kind},
+    },
+    mongo::{self, Client, RawCursor, RawReader, RawReply, write::CollectionRef},
+};
+
+/// The time for an answer.
+const ANSWER: Duration = Duration::from_secs(60);
+
+/// Documents in a batch. A batch of the server has at most 16 MiB.
+const BATCH: u32 = 2_000;
+
+/// The documents of a read.
+#[derive(Clone, Copy)]
+pub(super) enum DocumentRange<'a> {
+    /// Those with this `_id` or a higher one, except `MaxKey`; all without a bound.
+    From(Option<&'a RawDocumentBuf>),
+    /// The document with the `_id` `MaxKey`.
+    MaxKey,
+    /// The documents with these `_id`s.
+    Keys(&'a [DirtyKey]),
+}
+
+/// A read of a cluster, of which the next batch is on its way.
+pub(super) struct SideReader {
+    next: Option<AbortOnDropHandle<Batch>>,
+}
+
+type Batch = Result<Option<(RawReply, RawCursor)>, mongo::Error>;
+
+impl SideReader {
+    /// Begins a read at `time`. `None` if the collection is gone.
+    ///
+    /// # Errors
+    /// The server has no snapshot of that time, or a failure of the read. Nothing is repeated.
+    pub(super) async fn open(
+        client: &Client,
+        collection: &CollectionRef,
+        range: DocumentRange<'_>,
+        time: ClusterTime,
+    ) -> Result<Option<Self>, Error> {
+        let database = client.database(&collection.namespace.database);
+        let reader = RawReader::new(database, collection.clone());
+        let fields = fields(range, time)?;
+        let cursor = reader.follow(&fields, BATCH, ANSWER).await?;
+        Ok(cursor.map(|cursor| Self {
+            next: Some(read(cursor)),
+        }))
+    }
+
+    /// The next batch; `None` at the end.
+    pub(super) async fn next(&mut self) -> Result<Option<RawReply>, Error> {
+        let Some(next) = self.next.take() else {
+            return Ok(None);
+        };
+        Ok(match next.await?? {
+            Some((reply, cursor)) => {
+                self.next = Some(read(cursor));
+                Some(reply)
+            }
+            None => None,
+        })
+    }
+}
+
+fn read(mut cursor: RawCursor) -> AbortOnDropHandle<Batch> {
+    AbortOnDropHandle::new(tokio::spawn(async move {
+        let reply = cursor.next_within(ANSWER).await?;
+        Ok(reply.map(|reply| (reply, cursor)))
+    }))
+}
+
+fn fields(range: DocumentRange<'_>, time: ClusterTime) -> Result<RawDocumentBuf, Error> {
+    let mut fields = match range {
+        DocumentRange::From(from) => {
+            let mut fields = rawdoc! { "hint": { "_id": 1 } };
+            if let Some(from) = from {
+                fields.append(bson::cstr!("min"), from.clone());
+            }
+            fields
+        }
+        DocumentRange::MaxKey => rawdoc! { "filter": { "_id": RawBson::MaxKey } },
+        DocumentRange::Keys(keys) => keys_filter(keys)?,
+    };
+    fields.append(bson::cstr!("batchSize"), i64::from(BATCH));
+    let at = Timestamp::from(time);
+    fields.append(
+        bson::cstr!("readConcern"),
+        rawdoc! { "level": "snapshot", "atClusterTime": at },
+    );
+    Ok(fields)
+}
+
+fn keys_filter(keys: &[DirtyKey]) -> Result<RawDocumentBuf, Error> {
+    let sorted = rawdoc! { "sort": { "_id": 1 }, "hint": { "_id": 1 } };
+    let mut writer = Writer::continuing(sorted.into_bytes());
+    let filter = writer.begin(kind::DOCUMENT, b"filter");
+    let id = writer.begin(kind::DOCUMENT, b"_id");
+    let array = writer.begin(kind::ARRAY, b"$in");
+    let mut number = itoa::Buffer::new();
+    for (at, (id_kind, id)) in keys.iter().enumerate() {
+        writer.value(*id_kind, number.format(at).as_bytes(), id);
+    }
+    writer.end(array);
+    writer.end(id);
+    writer.end(filter);
+    Ok(RawDocumentBuf::from_bytes(writer.finish()).map_err(mongo::Error::Bson)?)
+}
+
+/// The entries of a cluster's oplog that match a filter, oldest first, as of `until`; 0 for no limit.
+pub(super) async fn open_oplog(
+    client: &Client,
+    filter: RawDocumentBuf,
+    projection: RawDocumentBuf,
+    limit: i32,
+    until: ClusterTime,
+) -> Result<RawCursor, Error> {
+    let command = rawdoc! {
+        "find": "oplog.rs",
+        "filter": filter,
+        "projection": projection,
+        "limit": limit,
+        "readConcern": { "level": "majority", "afterClusterTime": Timestamp::from(until) },
+    };
+    let local = client.database("local");
+    let opened = RawCursor::open(&local, command);
+    let opened = tokio::time::timeout(ANSWER, opened).await;
+    Ok(opened.map_err(|_elapsed| mongo::Error::NoAnswer(ANSWER))??)
+}
+
+/// The next batch of a read of the oplog; `None` at the end.
+pub(super) async fn next_of_oplog(cursor: &mut RawCursor) -> Result<Option<RawReply>, Error> {
+    Ok(cursor.next_within(ANSWER).await?)
+}
+
+/// A list of names, for a query.
+pub(super) fn names(names: &[&str]) -> RawArrayBuf {
+    names.iter().copied().collect()
+}

@@ -1,0 +1,247 @@
+//! A slice of the verification, at one boundary.
+
+use std::sync::Arc;
+
+use super::{
+    DirtyKeys, Error, SyncedCollection, Verification, VerificationBoundary, VerifiedClusters,
+    dirty_keys::DirtyKey,
+    foreign_writes::{self, ForeignWrites},
+    is_passing,
+    progress::{CollectionState, VerificationState},
+    scan::{CollectionScan, SliceDeadline},
+    side_reader::DocumentRange,
+};
+use crate::{mongo::Error as MongoError, observe::failpoint, sync::throttle::Throttle};
+
+/// The comparison of both clusters at a boundary.
+pub(super) struct Slice<'a> {
+    pub(super) clusters: &'a VerifiedClusters,
+    pub(super) throttle: &'a Throttle,
+    pub(super) verification: &'a Verification,
+    pub(super) state: &'a mut VerificationState,
+    pub(super) deadline: SliceDeadline,
+}
+
+/// The outcome of a slice.
+pub(super) struct SliceEnd {
+    /// Every dirty key was compared.
+    pub(super) keys_compared: bool,
+    /// Whether the destination's oplog can be read.
+    pub(super) sees_foreign_writes: bool,
+}
+
+impl Slice<'_> {
+    /// Compares, and persists the outcome. Keys that could not be compared are given back.
+    pub(super) async fn run(
+        &mut self,
+        mut boundary: VerificationBoundary,
+    ) -> Result<SliceEnd, Error> {
+        self.state.follow(&boundary);
+        let mut dirty = std::mem::take(&mut boundary.dirty);
+        let foreign_writes = match self.add_foreign_writes(&boundary, &mut dirty).await {
+            Ok(known) => known,
+            Err(error) => {
+                self.verification.give_back(dirty);
+                return Err(error);
+            }
+        };
+        let (mut left, mut compared) = (DirtyKeys::default(), Vec::new());
+        let mut failed = None;
+        for collection in &boundary.collections {
+            let keys = self.state.keys_of(collection.uuid, &mut dirty);
+            match self.compare_keys(&boundary, collection, &keys).await {
+                Ok(()) => compared.push((collection.uuid, keys)),
+                Err(error) => {
+                    left.note_all(collection.uuid, &keys);
+                    if !is_passing(&error) {
+                        failed = Some(error);
+                    }
+                }
+            }
+        }
+        let keys_compared = left.len() == 0 && failed.is_none();
+        self.verification.give_back(left);
+        if let Some(error) = failed {
+            return Err(error);
+        }
+        failpoint("verification_keys");
+        for collection in &boundary.collections {
+            if self.ends() {
+                break;
+            }
+            match self.scan(&boundary, collection).await {
+                Err(error) if is_passing(&error) => {
+                    tracing::debug!(namespace = %collection.source, error = %error, "compared in the next slice");
+                }
+                other => other?,
+            }
+        }
+        if keys_compared {
+            self.state.position = Some(boundary.position.clone());
+            self.state.verified_to = Some(boundary.at);
+            self.state.destination_time = Some(boundary.destination);
+            self.state.written_by_others += foreign_writes.unwrap_or_default();
+        }
+        if let Err(error) = self.persist().await {
+            // The persisted state is from before this slice.
+            let mut again = DirtyKeys::default();
+            for (uuid, keys) in compared {
+                again.note_all(uuid, &keys);
+            }
+            self.verification.give_back(again);
+            self.state.load_again(self.clusters).await?;
+            return Err(error);
+        }
+        failpoint("verification_slice");
+        Ok(SliceEnd {
+            keys_compared,
+            sees_foreign_writes: foreign_writes.is_some(),
+        })
+    }
+
+    fn ends(&self) -> bool {
+        self.deadline.has_passed() || self.verification.dirty.lock().are_many()
+    }
+
+    /// Makes documents dirty that other clients have written since the last boundary. Returns their number, if it is
+    /// known.
+    async fn add_foreign_writes(
+        &mut self,
+        boundary: &VerificationBoundary,
+        dirty: &mut DirtyKeys,
+    ) -> Result<Option<u64>, Error> {
+        let from = self.state.destination_time.unwrap_or(boundary.destination);
+        // Others are read whole at this boundary or a later one.
+        let is_begun = |collection: &&Arc<SyncedCollection>| {
+            let known = self.state.collections.get(&collection.uuid);
+            known.is_some_and(CollectionState::is_begun)
+        };
+        let begun: Vec<_> = boundary
+            .collections
+            .iter()
+            .filter(is_begun)
+            .cloned()
+            .collect();
+        let to = boundary.destination;
+        let found = foreign_writes::between(self.clusters, &begun, from, to);
+        match found.await? {
+            ForeignWrites::Found(keys, count) => {
+                for uuid in keys.forgotten() {
+                    self.state.reset(uuid);
+                }
+                dirty.merge(keys);
+                Ok(Some(count))
+            }
+            ForeignWrites::Unknown => Ok(None),
+            ForeignWrites::Lost => {
+                tracing::info!(
+                    "the destination's oplog no longer holds what others have written; all is verified again"
+                );
+                self.state.reset_all();
+                Ok(Some(0))
+            }
+        }
+    }
+
+    /// Compares the keys of a collection.
+    async fn compare_keys(
+        &mut self,
+        boundary: &VerificationBoundary,
+        collection: &Arc<SyncedCollection>,
+        keys: &[DirtyKey],
+    ) -> Result<(), Error> {
+        if keys.is_empty() {
+            return Ok(());
+        }
+        let scan = CollectionScan::new(self.clusters, self.throttle, collection, boundary);
+        let state = &mut *self.state;
+        let is_gone = scan
+            .compare_keys(keys, |key, difference| {
+                state.take(collection, key, difference, boundary.at)
+            })
+            .await;
+        if is_gone? {
+            self.state.take_gone(collection, boundary.at);
+            return Err(MongoError::Stale.into());
+        }
+        Ok(())
+    }
+
+    /// Goes on with a collection that is not verified whole.
+    async fn scan(
+        &mut self,
+        boundary: &VerificationBoundary,
+        collection: &Arc<SyncedCollection>,
+    ) -> Result<(), Error> {
+        let Some(known) = self.state.collections.get(&collection.uuid) else {
+            return Ok(());
+        };
+        if known.document.complete {
+            return Ok(());
+        }
+        if collection.destination.uuid.is_none() {
+            return Err(MongoError::Stale.into());
+        }
+        let from = known.document.up_to.clone();
+        let scan = CollectionScan::new(self.clusters, self.throttle, collection, boundary);
+        let (verification, deadline) = (self.verification, self.deadline);
+        let stops = || deadline.has_passed() || verification.dirty.lock().are_many();
+        let mut end = scan
+            .compare(DocumentRange::From(from.as_ref()), stops)
+            .await?;
+        if end.ended && from.is_some() {
+            let rest = scan.compare(DocumentRange::MaxKey, || false).await?;
+            end.suspects.extend(rest.suspects);
+            end.documents += rest.documents;
+        }
+        if end.is_gone {
+            self.state.take_gone(collection, boundary.at);
+            return Ok(());
+        }
+        let bound = end.bound()?;
+        for key in &end.suspects {
+            let difference = scan.examine(key).await?;
+            self.state.take(collection, key, difference, boundary.at)?;
+        }
+        let Some(known) = self.state.collections.get_mut(&collection.uuid) else {
+            return Ok(());
+        };
+        (known.changed, known.gone) = (true, 0);
+        known.document.complete = end.ended;
+        if bound.is_some() {
+            known.document.up_to = bound;
+        }
+        known.document.documents += i64::try_from(end.documents).unwrap_or_default();
+        self.state.take_found(collection);
+        Ok(())
+    }
+
+    /// Persists what has changed. A collection whose copy has begun meanwhile is left out.
+    async fn persist(&mut self) -> Result<(), Error> {
+        let Some(document) = self.state.document() else {
+            return Ok(());
+        };
+        let Self {
+            verification,
+            state,
+            clusters,
+            ..
+        } = self;
+        let written = verification.persist(async {
+            let mut collections = Vec::new();
+            for (uuid, known) in &state.collections {
+                if known.changed && !verification.dirty.lock().is_forgotten(*uuid) {
+                    collections.push(known.document.clone());
+                }
+            }
+            let changed: Vec<_> = state.changed.values().cloned().collect();
+            let store = &clusters.store;
+            store
+                .put_verification(&document, &collections, &state.removed, &changed)
+                .await
+        });
+        written.await?;
+        self.state.persisted();
+        Ok(())
+    }
+}
