@@ -24,6 +24,7 @@ mod request;
 mod routes;
 mod start;
 mod verification;
+mod write_block_mode;
 
 use std::net::Ipv4Addr;
 use std::sync::Arc;

@@ -14,6 +14,7 @@ use super::chain::{self, PluginField, RemapField};
 use super::error::Refusal;
 use super::filter::{self, FilterField};
 use super::request::read_object;
+use super::write_block_mode::ModeField;
 use crate::model::options::{
     BuildIndexes, ClusterName, OnMismatch, OplogRollover, ThrottleOptions, VerificationOptions,
     WriteBlockMode,
@@ -369,45 +370,6 @@ impl From<ClusterField> for ClusterName {
         match field {
             ClusterField::Cluster0 => Self::Cluster0,
             ClusterField::Cluster1 => Self::Cluster1,
-        }
-    }
-}
-
-/// `enableUserWriteBlocking`: mongosync's words "none", "destinationOnly" and "sourceAndDestination", or the boolean
-/// of its older releases.
-struct ModeField(WriteBlockMode);
-
-impl<'de> Deserialize<'de> for ModeField {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_any(ModeVisitor)
-    }
-}
-
-struct ModeVisitor;
-
-impl Visitor<'_> for ModeVisitor {
-    type Value = ModeField;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a string or a boolean")
-    }
-
-    fn visit_bool<E: de::Error>(self, blocks: bool) -> Result<ModeField, E> {
-        Ok(ModeField(match blocks {
-            true => WriteBlockMode::SourceAndDestination,
-            false => WriteBlockMode::None,
-        }))
-    }
-
-    fn visit_str<E: de::Error>(self, mode: &str) -> Result<ModeField, E> {
-        match mode {
-            "none" => Ok(ModeField(WriteBlockMode::None)),
-            "destinationOnly" => Ok(ModeField(WriteBlockMode::DestinationOnly)),
-            "sourceAndDestination" => Ok(ModeField(WriteBlockMode::SourceAndDestination)),
-            _ => Err(E::unknown_variant(
-                mode,
-                &["none", "destinationOnly", "sourceAndDestination"],
-            )),
         }
     }
 }

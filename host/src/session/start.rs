@@ -31,12 +31,7 @@ pub(super) async fn start(
     context: &HostContext,
     options: StartOptions,
 ) -> Result<Arc<ActiveSync>, OperatorError> {
-    if options.source == options.destination {
-        return Err(OperatorError::new(
-            ErrorName::InvalidField,
-            "source and destination name the same cluster: one must be cluster0 and the other cluster1.",
-        ));
-    }
+    refuse_one_cluster(&options)?;
     let (source, destination) = (
         context.cluster(options.source),
         context.cluster(options.destination),
@@ -102,6 +97,16 @@ pub(super) async fn start(
     active.set_configured(Arc::new(configured));
     wait_for_block(&active, begun).await;
     Ok(Arc::new(active))
+}
+
+fn refuse_one_cluster(options: &StartOptions) -> Result<(), OperatorError> {
+    if options.source != options.destination {
+        return Ok(());
+    }
+    Err(OperatorError::new(
+        ErrorName::InvalidField,
+        "source and destination name the same cluster: one must be cluster0 and the other cluster1.",
+    ))
 }
 
 /// Waits a moment for the destination's block: no transaction or index build of the sync is under way yet.

@@ -337,6 +337,7 @@ async fn f146_the_end_of_a_host_waits_for_the_hooks_of_a_commit() -> Result<()> 
     Ok(())
 }
 
+#[expect(clippy::too_many_lines, reason = "one course of events, in sequence")]
 #[tokio::test(flavor = "multi_thread")]
 async fn f147_a_hook_refuses_a_commit() -> Result<()> {
     let listener = HookListener::start().await?;

@@ -195,6 +195,7 @@ async fn f140_a_rehearsal_says_what_a_start_does_and_changes_nothing() -> Result
     Ok(())
 }
 
+#[expect(clippy::too_many_lines, reason = "one course of events, in sequence")]
 #[tokio::test(flavor = "multi_thread")]
 async fn f141_a_rehearsal_names_every_reason_against_a_start() -> Result<()> {
     let rig = Rig::start().await?;

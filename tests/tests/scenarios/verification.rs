@@ -280,7 +280,7 @@ async fn f100_each_tampered_document_is_found_and_no_other() -> Result<()> {
         ensure!(
             open[0]["kind"] == kind
                 && open[0].get("path") == path.map(|it| json!(it)).as_ref()
-                && open[0]["_id"]["$numberInt"] == wanted.to_string(),
+                && open[0]["_id"] == json!({ "$numberInt": wanted.to_string() }),
             "round {round}: {kind} {wanted}: {open:?}"
         );
         post(&rig, "repair").await?;

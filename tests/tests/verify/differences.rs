@@ -167,6 +167,7 @@ async fn f150_equal_clusters_are_equal_and_nothing_is_written() -> Result<()> {
 }
 
 /// Changes the destination in each way, and returns what is to be listed.
+#[expect(clippy::too_many_lines, reason = "a table of differences")]
 async fn tamper(client: &Client) -> Result<Vec<&'static str>> {
     let db = client.database("app");
     let of = |name: &str| db.collection::<Document>(name);
@@ -379,6 +380,7 @@ async fn f152_changes_at_random_are_found_every_time() -> Result<()> {
 }
 
 /// A committed sync with filters, names and plugins.
+#[expect(clippy::too_many_lines, reason = "one course of events, in sequence")]
 #[tokio::test(flavor = "multi_thread")]
 async fn f153_filters_names_and_plugins_are_those_of_the_sync() -> Result<()> {
     let mut rig = Rig::start().await?;

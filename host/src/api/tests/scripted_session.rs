@@ -252,6 +252,7 @@ fn sample_latency(first: u64) -> LatencyHistogram {
     }
 }
 
+#[expect(clippy::too_many_lines, reason = "a value with every field")]
 fn sample_progress(state: State) -> Progress {
     Progress {
         state,

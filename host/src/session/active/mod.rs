@@ -325,7 +325,10 @@ impl ActiveSync {
 /// Runs the work and records how it ended.
 async fn run(work: Work, state: Arc<Mutex<WorkState>>, lost: CancellationToken) -> Stop {
     let cancel = work.cancel.clone();
-    match AssertUnwindSafe(sync::run(work)).catch_unwind().await {
+    match AssertUnwindSafe(Box::pin(sync::run(work)))
+        .catch_unwind()
+        .await
+    {
         // A task of the work ended without an error, as after a panic.
         Ok(Ok(WorkEnd::Stopped)) if !cancel.is_cancelled() => fail(
             &state,

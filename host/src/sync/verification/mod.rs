@@ -225,7 +225,7 @@ impl Verification {
         Ok(write.await?)
     }
 
-    /// Lets [`finish`] write, after the verifier has stopped.
+    /// Lets [`finish()`] write, after the verifier has stopped.
     async fn reopen(&self) {
         *self.persisting.lock().await = false;
         self.interrupted.store(false, SeqCst);
@@ -245,7 +245,7 @@ impl Verification {
         self.is_closing() && self.complete.load(SeqCst)
     }
 
-    /// Keeps the last boundary for [`finish`].
+    /// Keeps the last boundary for [`finish()`].
     pub(crate) fn keep_last(&self, boundary: VerificationBoundary) {
         *self.last.lock() = Some(boundary);
     }

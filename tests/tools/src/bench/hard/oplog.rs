@@ -36,7 +36,7 @@ const TURNOVER_BYTES: u64 = 20 << 20;
 const DOCUMENTS: u64 = 8;
 const DOCUMENT_BYTES: u64 = 64 << 10;
 /// Steps of a turnover.
-const STEPS: u32 = (TURNOVER_BYTES / DOCUMENTS / DOCUMENT_BYTES) as u32;
+const STEPS: u64 = TURNOVER_BYTES / DOCUMENTS / DOCUMENT_BYTES;
 
 pub(super) async fn source(directory: &TestDir) -> Result<ReplicaSet> {
     sides::large_source(
@@ -59,7 +59,8 @@ struct Filler {
 pub(super) async fn start(client: &Client, period: Duration) -> Result<(Writers, Arc<AtomicU64>)> {
     let filler = Filler::new(client).await?;
     let roll_overs = Arc::clone(&filler.roll_overs);
-    Ok((Writers::start(period / STEPS, [filler]), roll_overs))
+    let every = period / u32::try_from(STEPS)?;
+    Ok((Writers::start(every, [filler]), roll_overs))
 }
 
 /// Writes until no entry that the oplog holds now is left.
