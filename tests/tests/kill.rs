@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 use rand::{Rng, SeedableRng, rngs::StdRng};
-use serde_json::Value;
+use serde_json::{Value, json};
 use support::{
     Rig, Writer,
     host::{DEADLINE, number, text},
@@ -222,7 +222,8 @@ async fn killed_at_every_named_point() -> Result<()> {
 async fn killed_at(rig: &mut Rig, seed: u64) -> Result<()> {
     let writer = Writer::start(rig.source.client(), DOCUMENTS, seed, Pace::default());
     // The answer may be lost with the host.
-    let _ = rig.host.start(dataset::filters()).await;
+    let options = verified();
+    let _ = rig.host.start(options.clone()).await;
     let in_step = |progress: &Value| {
         support::host::can_commit(progress) && number(progress, "/totalEventsApplied") > 300
     };
@@ -242,7 +243,16 @@ async fn killed_at(rig: &mut Rig, seed: u64) -> Result<()> {
     ensure!(met, "the point was not met");
     rig.host.restart().await?;
     if text(&rig.host.progress().await?, "state") == "IDLE" {
-        rig.host.start(dataset::filters()).await?;
+        rig.host.start(options).await?;
     }
     end(rig).await
+}
+
+/// The filters of the data set, with the verification, which has points of its own.
+fn verified() -> Value {
+    let mut options = dataset::filters();
+    if let Some(options) = options.as_object_mut() {
+        options.insert("verification".to_owned(), json!({ "enabled": true }));
+    }
+    options
 }

@@ -6,7 +6,7 @@
 use std::fmt;
 
 use serde::Deserialize;
-use serde::de::{self, Deserializer, MapAccess, SeqAccess, Visitor};
+use serde::de::{self, Deserializer, SeqAccess, Visitor};
 use serde_json::{Map, Value};
 use utoipa::ToSchema;
 
@@ -14,10 +14,10 @@ use super::chain::{self, PluginField, RemapField};
 use super::error::Refusal;
 use super::filter::{self, FilterField};
 use super::request::read_object;
+use super::start_verification::{Verification, VerificationField};
 use super::write_block_mode::ModeField;
 use crate::model::options::{
-    BuildIndexes, ClusterName, OnMismatch, OplogRollover, ThrottleOptions, VerificationOptions,
-    WriteBlockMode,
+    BuildIndexes, ClusterName, OplogRollover, ThrottleOptions, VerificationOptions, WriteBlockMode,
 };
 use crate::model::{ErrorName, OperatorError, StartOptions};
 
@@ -111,66 +111,6 @@ enum OplogRolloverField {
     Stop,
 }
 
-/// `verification`: an object, or mongosync's older boolean.
-struct Verification {
-    enabled: Option<bool>,
-    on_mismatch: Option<OnMismatchField>,
-}
-
-/// Reaction to a document that differs.
-#[derive(Clone, Copy, Deserialize, ToSchema)]
-#[serde(rename_all = "camelCase", expecting = "a string")]
-#[schema(as = OnMismatch)]
-enum OnMismatchField {
-    Report,
-    Repair,
-}
-
-#[derive(Deserialize, ToSchema)]
-#[serde(
-    rename_all = "camelCase",
-    deny_unknown_fields,
-    expecting = "an object or a boolean"
-)]
-#[schema(as = Verification)]
-struct VerificationField {
-    /// True if absent.
-    enabled: Option<bool>,
-    /// Reaction to documents that differ: `report` if absent, or `repair`.
-    on_mismatch: Option<OnMismatchField>,
-}
-
-impl<'de> Deserialize<'de> for Verification {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_any(VerificationVisitor)
-    }
-}
-
-struct VerificationVisitor;
-
-impl<'de> Visitor<'de> for VerificationVisitor {
-    type Value = Verification;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("an object or a boolean")
-    }
-
-    fn visit_bool<E>(self, enabled: bool) -> Result<Verification, E> {
-        Ok(Verification {
-            enabled: Some(enabled),
-            on_mismatch: None,
-        })
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, fields: A) -> Result<Verification, A::Error> {
-        let field = VerificationField::deserialize(de::value::MapAccessDeserializer::new(fields))?;
-        Ok(Verification {
-            enabled: field.enabled,
-            on_mismatch: field.on_mismatch,
-        })
-    }
-}
-
 /// `copyInNaturalOrder`: mongosync's list of filters, or a boolean. An empty list requests nothing.
 struct NaturalOrder {
     requested: bool,
@@ -246,7 +186,9 @@ impl StartRequest {
             throttle: throttle(self.throttle)?,
             write_blocking: self.enable_user_write_blocking.map(|mode| mode.0),
             reversible: self.reversible == Some(true),
-            verification: verification(self.verification.as_ref()),
+            verification: self
+                .verification
+                .map_or_else(VerificationOptions::default, Into::into),
             load_level: None,
         };
         refuse_without_way_back(&options)?;
@@ -330,17 +272,6 @@ fn build_indexes(field: Option<BuildIndexesField>) -> Result<BuildIndexes, Refus
                 "give afterDataCopy, beforeDataCopy or never",
             ))
         }
-    }
-}
-
-fn verification(field: Option<&Verification>) -> VerificationOptions {
-    let on_mismatch = field.and_then(|field| field.on_mismatch);
-    VerificationOptions {
-        enabled: field.is_some_and(|field| field.enabled.unwrap_or(true)),
-        on_mismatch: match on_mismatch {
-            None | Some(OnMismatchField::Report) => OnMismatch::Report,
-            Some(OnMismatchField::Repair) => OnMismatch::Repair,
-        },
     }
 }
 
