@@ -31,12 +31,7 @@ pub(super) async fn start(
     context: &HostContext,
     options: StartOptions,
 ) -> Result<Arc<ActiveSync>, OperatorError> {
-    if options.source == options.destination {
-        return Err(OperatorError::new(
-            ErrorName::InvalidField,
-            "source and destination name the same cluster: one must be cluster0 and the other cluster1.",
-        ));
-    }
+    refuse_one_cluster(&options)?;
     let (source, destination) = (
         context.cluster(options.source),
         context.cluster(options.destination),
@@ -112,6 +107,16 @@ async fn wait_for_block(active: &ActiveSync, begun: Moment) {
         // After that the work begins, and the block is tried again beside it.
         _ = timeout(FIRST_BLOCK, settled).await;
     }
+}
+
+fn refuse_one_cluster(options: &StartOptions) -> Result<(), OperatorError> {
+    if options.source != options.destination {
+        return Ok(());
+    }
+    Err(OperatorError::new(
+        ErrorName::InvalidField,
+        "source and destination name the same cluster: one must be cluster0 and the other cluster1.",
+    ))
 }
 
 /// Logs the options of the sync, without the configurations of plugins and filters: these can hold secrets and
