@@ -479,6 +479,34 @@ async fn f148_hooks_receive_failures_and_upgrades() -> Result<()> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn f148_hooks_receive_mismatches() -> Result<()> {
+    let listener = HookListener::start().await?;
+    let file = HooksFile::new(&webhook(listener.port, "[mismatch]"))?;
+    let rig = file.rig().await?;
+    rig.host
+        .start(json!({ "verification": { "enabled": true } }))
+        .await?;
+    rig.host.wait_can_commit().await?;
+    let changed = doc! { "$set": { "text": "MARK-changed" } };
+    rig.destination_db("app")
+        .collection::<bson::Document>("c")
+        .update_one(doc! { "_id": 7 }, changed)
+        .await?;
+    listener.wait_for(&["mismatch"]).await?;
+    let request = &listener.received().await[0];
+    ensure!(
+        request.json["details"]["mismatches"] == 1,
+        "{}",
+        request.json
+    );
+    let body = String::from_utf8_lossy(&request.body);
+    ensure!(!body.contains("MARK"), "{body}");
+    rig.abandon();
+    file.directory.remove();
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn f148_a_destination_that_is_gone_does_not_hide_the_failure() -> Result<()> {
     let listener = HookListener::start().await?;
     let file = HooksFile::new(&webhook(listener.port, "[failed]"))?;

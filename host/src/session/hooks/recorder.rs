@@ -63,6 +63,19 @@ impl Occurrence {
         }
     }
 
+    fn mismatch(count: u64) -> Self {
+        Self {
+            event: HookEvent::Mismatch,
+            distinction: Some(uuid::Uuid::new_v4().to_string()),
+            message: format!(
+                "The verification has found differences between the clusters: {count}. See GET \
+                 /api/v1/verification/mismatches."
+            ),
+            details: bson::doc! { "mismatches": i64::try_from(count).unwrap_or(i64::MAX) },
+            fact: false,
+        }
+    }
+
     fn undone(at: bson::DateTime, reason: Option<&String>) -> Self {
         let reason = reason.map_or_else(String::new, |reason| format!(": {reason}"));
         Self {
@@ -91,7 +104,7 @@ impl Recorder {
             return;
         };
         self.outbox.load(&sync_id).await;
-        let mut failure = None;
+        let (mut failure, mut mismatches) = (None, 0);
         while let Some(active) = self.active.upgrade() {
             for fact in self.facts(&active) {
                 self.record(&sync_id, fact).await;
@@ -102,6 +115,11 @@ impl Recorder {
                 self.record(&sync_id, Occurrence::failed(&error)).await;
             }
             failure = shown;
+            let open = active.status.verification.progress().mismatches;
+            if open > 0 && mismatches == 0 {
+                self.record(&sync_id, Occurrence::mismatch(open)).await;
+            }
+            mismatches = open;
             drop(active);
             tokio::time::sleep(LOOK_EVERY).await;
         }
