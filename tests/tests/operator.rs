@@ -129,8 +129,8 @@ fn bad_starts() -> Vec<(String, &'static str)> {
         (start(regex("(?R)")), "InvalidRegex"),
         (start(json!({ "reversible": true })), "InvalidField"),
         (
-            start(json!({ "verification": { "enabled": true } })),
-            "NotSupported",
+            start(json!({ "verification": { "enabled": 1 } })),
+            "InvalidField",
         ),
         (start(json!({ "documentFilter": [] })), "InvalidField"),
         (start(json!({ "documentFilter": {} })), "InvalidField"),

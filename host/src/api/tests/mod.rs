@@ -16,6 +16,7 @@ mod metrics;
 mod plugins;
 mod progress;
 mod quarantine;
+mod samples;
 mod scripted_session;
 mod start;
 mod verification;
