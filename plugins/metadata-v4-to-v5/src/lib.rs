@@ -23,10 +23,11 @@ const VERIFICATION: &str = "verification";
 const VERIFIED_COLLECTIONS: &str = "verifiedCollections";
 
 /// Fields of the session since version 5.
-const OF_A_SESSION: [&[u8]; 6] = [
+const OF_A_SESSION: [&[u8]; 7] = [
     b"writeBlocks",
     b"commit",
     b"commitWarnings",
+    b"commitUndoneAt",
     b"relaxAgain",
     b"reversePosition",
     b"reversals",
