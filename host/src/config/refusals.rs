@@ -16,7 +16,7 @@ use crate::model::{ErrorName, OperatorError};
 const PREFIX: &str = "TIDEGATE_";
 
 /// Variables of the tests, read by builds with debug assertions.
-const OF_TESTS: [&str; 7] = [
+const OF_TESTS: [&str; 9] = [
     "BIN",
     "HOOK_SECONDS",
     "KILL_AT",
@@ -24,6 +24,8 @@ const OF_TESTS: [&str; 7] = [
     "PANIC_AT",
     "PARTITION_BYTES",
     "SEED",
+    "SLICE_SECONDS",
+    "VERIFICATION_PAUSE_SECONDS",
 ];
 
 /// A sentence for a refusal by clap. `args` is the command line.

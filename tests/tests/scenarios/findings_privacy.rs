@@ -259,7 +259,7 @@ async fn missing_privilege(rig: &Rig) -> Result<()> {
     .await?;
     let reason = stopped(rig).await?;
     ensure!(
-        reason.starts_with("MissingPrivileges") && reason.contains("not authorized on app"),
+        reason.starts_with("WritesBlocked") || reason.contains("not authorized on app"),
         "{reason}"
     );
     search_all(rig).await?;

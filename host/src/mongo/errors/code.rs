@@ -7,6 +7,7 @@
 pub const BAD_VALUE: i32 = 2;
 pub const USER_NOT_FOUND: i32 = 11;
 pub const UNAUTHORIZED: i32 = 13;
+pub const USER_WRITES_BLOCKED: i32 = 371;
 pub const TYPE_MISMATCH: i32 = 14;
 pub const AUTHENTICATION_FAILED: i32 = 18;
 pub const NAMESPACE_NOT_FOUND: i32 = 26;

@@ -47,6 +47,11 @@ fn name_and_remedy(error: &Error) -> (ErrorName, &'static str) {
             ErrorName::MissingPrivileges,
             "Grant what is missing and resume.",
         ),
+        Some(code::USER_WRITES_BLOCKED) => (
+            ErrorName::WritesBlocked,
+            "The destination refuses writes of users (setUserWriteBlockMode), and the user of the sync is not exempt. \
+             Grant it bypassWriteBlockingMode, or lift the block, and resume.",
+        ),
         Some(code::AUTHENTICATION_FAILED) => (
             ErrorName::AuthenticationFailed,
             "Check the user and its password, and restart.",

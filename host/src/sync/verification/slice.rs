@@ -65,10 +65,13 @@ impl Slice<'_> {
             return Err(error);
         }
         failpoint("verification_keys");
+        // A slice goes on with a collection at least, however long the keys have taken.
+        let mut begun = false;
         for collection in &boundary.collections {
-            if self.ends() {
+            if begun && self.ends() {
                 break;
             }
+            begun |= self.is_incomplete(collection);
             match self.scan(&boundary, collection).await {
                 Err(error) if is_passing(&error) => {
                     tracing::debug!(namespace = %collection.source, error = %error, "compared in the next slice");
@@ -97,6 +100,11 @@ impl Slice<'_> {
             keys_compared,
             sees_foreign_writes: foreign_writes.is_some(),
         })
+    }
+
+    fn is_incomplete(&self, collection: &SyncedCollection) -> bool {
+        let known = self.state.collections.get(&collection.uuid);
+        known.is_some_and(|known| !known.document.complete)
     }
 
     fn ends(&self) -> bool {
