@@ -215,6 +215,7 @@ async fn s70_a_verification_goes_on_over_kill_and_pause() -> Result<()> {
         ..support::rig::Options::default()
     })
     .await?;
+    rig.allow_log("killed by TIDEGATE_KILL_AT");
     let source = rig.source_db("app");
     insert(&source, "c", documents(0..40_000)).await?;
     steps::start_and_die(&mut rig, verified()).await?;
@@ -228,6 +229,8 @@ async fn s70_a_verification_goes_on_over_kill_and_pause() -> Result<()> {
     for id in [3, 30_000] {
         update(&source, "c", id, doc! { "$set": { "n": 9 } }).await?;
     }
+    // On an idle source a boundary comes every ten seconds.
+    rig.host.arguments_mut().environment.clear();
     rig.host.restart().await?;
     rig.host.wait_for_state("RUNNING").await?;
     rig.host.pause().await?;
