@@ -5,6 +5,7 @@ mod cluster;
 mod destination;
 mod errors;
 mod fence;
+mod id_filter;
 pub mod preflight;
 mod raw_reader;
 mod reply;
@@ -22,6 +23,7 @@ pub use cluster::{
 pub use destination::{Destination, DestinationDatabase};
 pub use errors::{CollectionLocation, DriverError, Error, ServerError, code, unreadable};
 pub use fence::{Fence, FenceKeeper};
+pub use id_filter::with_id_filter;
 pub use raw_reader::{RawCursor, RawReader, RawReply};
 pub use transaction::{
     Change, Documents, Guard, GuardCounts, GuardedWriter, Transaction, TransactionOutcome,

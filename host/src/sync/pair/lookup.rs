@@ -13,7 +13,7 @@ use crate::{
         ClusterTime,
         document_key::{DocumentKey, OwnedDocumentKey},
         key_order::{self, RawKey},
-        raw::{self, Writer, kind},
+        raw,
     },
     mongo,
     sync::{Error, comparison::Side},
@@ -109,18 +109,7 @@ fn find_fields(ids: &[RawKey<'_>], at: ClusterTime) -> Result<RawDocumentBuf, mo
         "batchSize": i32::try_from(ids.len() + 1).unwrap_or(i32::MAX),
         "readConcern": { "level": "majority", "afterClusterTime": Timestamp::from(at) },
     };
-    let mut writer = Writer::continuing(head.into_bytes());
-    let filter = writer.begin(kind::DOCUMENT, b"filter");
-    let id = writer.begin(kind::DOCUMENT, b"_id");
-    let array = writer.begin(kind::ARRAY, b"$in");
-    let mut number = itoa::Buffer::new();
-    for (at, (id_kind, id)) in ids.iter().enumerate() {
-        writer.value(*id_kind, number.format(at).as_bytes(), id);
-    }
-    writer.end(array);
-    writer.end(id);
-    writer.end(filter);
-    Ok(RawDocumentBuf::from_bytes(writer.finish())?)
+    mongo::with_id_filter(head, ids.iter().copied())
 }
 
 impl<'a> KeyLooks<'a> {

@@ -20,11 +20,7 @@ use super::{
     tracked_collections::TrackedCollection,
 };
 use crate::{
-    model::{
-        ClusterTime,
-        document_key::DocumentKey,
-        raw::{self, Writer, kind},
-    },
+    model::{ClusterTime, document_key::DocumentKey, raw},
     mongo::{self, Client, Moment, RawReader, RawReply, code, write::CollectionRef},
     sync::budget::{Budget, Share},
 };
@@ -264,16 +260,5 @@ fn find_fields(
         "batchSize": i32::try_from(ids.len() + 1).unwrap_or(i32::MAX),
         "readConcern": read_concern,
     };
-    let mut writer = Writer::continuing(head.into_bytes());
-    let filter = writer.begin(kind::DOCUMENT, b"filter");
-    let id = writer.begin(kind::DOCUMENT, b"_id");
-    let array = writer.begin(kind::ARRAY, b"$in");
-    let mut number = itoa::Buffer::new();
-    for (at, (id_kind, id)) in ids.iter().enumerate() {
-        writer.value(*id_kind, number.format(at).as_bytes(), id);
-    }
-    writer.end(array);
-    writer.end(id);
-    writer.end(filter);
-    Ok(RawDocumentBuf::from_bytes(writer.finish())?)
+    mongo::with_id_filter(head, ids.iter().copied())
 }

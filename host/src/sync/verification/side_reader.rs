@@ -7,10 +7,7 @@ use tokio_util::task::AbortOnDropHandle;
 
 use super::{Error, dirty_keys::DirtyKey};
 use crate::{
-    model::{
-        ClusterTime,
-        raw::{Writer, kind},
-    },
+    model::ClusterTime,
     mongo::{self, Client, RawCursor, RawReader, RawReply, write::CollectionRef},
 };
 
@@ -103,18 +100,10 @@ fn fields(range: DocumentRange<'_>, time: ClusterTime) -> Result<RawDocumentBuf,
 
 fn keys_filter(keys: &[DirtyKey]) -> Result<RawDocumentBuf, Error> {
     let sorted = rawdoc! { "sort": { "_id": 1 }, "hint": { "_id": 1 } };
-    let mut writer = Writer::continuing(sorted.into_bytes());
-    let filter = writer.begin(kind::DOCUMENT, b"filter");
-    let id = writer.begin(kind::DOCUMENT, b"_id");
-    let array = writer.begin(kind::ARRAY, b"$in");
-    let mut number = itoa::Buffer::new();
-    for (at, (id_kind, id)) in keys.iter().enumerate() {
-        writer.value(*id_kind, number.format(at).as_bytes(), id);
-    }
-    writer.end(array);
-    writer.end(id);
-    writer.end(filter);
-    Ok(RawDocumentBuf::from_bytes(writer.finish()).map_err(mongo::Error::Bson)?)
+    Ok(mongo::with_id_filter(
+        sorted,
+        keys.iter().map(|(id_kind, id)| (*id_kind, &**id)),
+    )?)
 }
 
 /// The entries of a cluster's oplog that match a filter, oldest first, as of `until`; 0 for no limit.
