@@ -183,7 +183,7 @@ async fn restore(context: &Context, record: &Record) -> Result<(), Error> {
     failpoint("commit_done");
     context.status.set_activity(Activity::LateWrites);
     let late_writes = commit::late_writes(context).await?;
-    if let Some(late) = &late_writes
+    if let Some(late) = &late_writes.found
         && commit_request::blocks_source(&record.get())
     {
         return Err(written_during_commit(late).into());
@@ -197,7 +197,10 @@ async fn restore(context: &Context, record: &Record) -> Result<(), Error> {
         session.phase = Phase::Unblock;
         session.reverse_position = reverse_position;
         session.not_restored = not_restored;
-        session.commit_warnings.extend(late_writes);
+        let late_writes = [late_writes.found, late_writes.unfinished];
+        session
+            .commit_warnings
+            .extend(late_writes.into_iter().flatten());
         let blocks = session.write_blocks.as_mut();
         if let Some(block) = blocks.and_then(|blocks| blocks.destination.as_mut()) {
             block.lift(now);

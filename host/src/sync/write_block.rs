@@ -16,7 +16,7 @@ use crate::{
     metadata::{BlockState, SessionDocument, WriteBlockDocument, WriteBlocksDocument},
     model::State,
     mongo::{
-        Client, Delivery, Error, Fence, Moment, is_write_blocked, listing, open_transactions,
+        Client, Delivery, Error, Fence, Moment, code, is_write_blocked, listing, open_transactions,
         set_write_block,
     },
     observe::{failpoint, shortened},
@@ -58,6 +58,8 @@ struct SideKeeper {
     status: Arc<Status>,
     /// True while an attempt without an answer may still arrive, of this host or of the previous one.
     is_uncertain: bool,
+    /// True once the server has confirmed a block to this host.
+    is_confirmed: bool,
 }
 
 impl BlockKeeper {
@@ -78,6 +80,7 @@ impl BlockKeeper {
             record: record.clone(),
             status: status.clone(),
             is_uncertain: block_of(&record.get(), side).is_some_and(|block| block.in_flight),
+            is_confirmed: false,
         };
         let sides = [
             keeper(Side::Source, &source),
@@ -131,8 +134,9 @@ impl SideKeeper {
         };
         match block.state {
             BlockState::Open => {
-                let is_blocked = is_write_blocked(&self.client).await?;
-                self.show(block, is_blocked, begun);
+                if let Some(is_blocked) = self.look().await? {
+                    self.show(block, is_blocked, begun);
+                }
                 Ok(IDLE)
             }
             BlockState::Blocked
@@ -151,7 +155,11 @@ impl SideKeeper {
         block: &WriteBlockDocument,
         begun: Moment,
     ) -> Result<Duration, Error> {
-        let is_blocked = is_write_blocked(&self.client).await?;
+        // A block that the server has confirmed stands, where it cannot be seen.
+        let is_blocked = match self.look().await? {
+            Some(is_blocked) => is_blocked,
+            None => block.ours && (self.is_confirmed || !block.in_flight),
+        };
         self.show(block, is_blocked, begun);
         // From COMMITTED on, the old cluster's operator decides whether it is written to.
         if is_blocked || session.state == State::Committed {
@@ -168,6 +176,7 @@ impl SideKeeper {
         match set_write_block(&self.client, Some(&self.fence), true).await? {
             Delivery::Done(()) => {
                 failpoint("block_set");
+                self.is_confirmed = true;
                 tracing::info!(cluster = self.side.name(), "user writes are blocked");
                 if !self.is_uncertain {
                     self.update(|block| block.in_flight = false).await?;
@@ -186,9 +195,19 @@ impl SideKeeper {
     }
 
     async fn lift(&mut self, block: &WriteBlockDocument, begun: Moment) -> Result<Duration, Error> {
-        if is_write_blocked(&self.client).await? {
-            self.show(block, true, begun);
-            return self.send_lift(Some(&self.fence)).await;
+        match self.look().await? {
+            Some(true) => {
+                self.show(block, true, begun);
+                return self.send_lift(Some(&self.fence)).await;
+            }
+            Some(false) => {}
+            // Lifting a block that is not there does nothing, and the answer tells that none is.
+            None => {
+                let pause = self.send_lift(Some(&self.fence)).await?;
+                if !pause.is_zero() {
+                    return Ok(pause);
+                }
+            }
         }
         // A failover must not bring the block back.
         listing::settled_time(&self.client).await?;
@@ -207,18 +226,18 @@ impl SideKeeper {
             }
         })
         .await?;
-        self.is_uncertain = false;
+        (self.is_uncertain, self.is_confirmed) = (false, false);
         Ok(Duration::ZERO)
     }
 
     /// Lifts a block that the session still wants.
     async fn open(&self, block: &WriteBlockDocument, begun: Moment) -> Result<Duration, Error> {
-        let is_blocked = is_write_blocked(&self.client).await?;
-        self.show(block, is_blocked, begun);
-        match is_blocked && block.ours {
+        let seen = self.look().await?;
+        self.show(block, seen.unwrap_or(false), begun);
+        match seen.unwrap_or(true) && block.ours {
             // Without the fence, which a silent destination closes: applications of the source must not wait for it. A
             // late lift opens the source for a moment, which the search for late writes finds.
-            true => self.send_lift(None).await,
+            true => Ok(self.send_lift(None).await?.max(DOUBT_EVERY)),
             false => Ok(DOUBT_EVERY),
         }
     }
@@ -233,6 +252,16 @@ impl SideKeeper {
             }
             Delivery::Unknown(_) => AGAIN,
         })
+    }
+
+    /// Whether the cluster is blocked; `None` where this user may not see it, since its privilege `serverStatus` was
+    /// revoked under the sync.
+    async fn look(&self) -> Result<Option<bool>, Error> {
+        match is_write_blocked(&self.client).await {
+            Ok(is_blocked) => Ok(Some(is_blocked)),
+            Err(error) if error.has_code(code::UNAUTHORIZED) => Ok(None),
+            Err(error) => Err(error),
+        }
     }
 
     fn show(&self, block: &WriteBlockDocument, is_blocked: bool, begun: Moment) {

@@ -6,7 +6,7 @@ use bson::{RawArrayBuf, RawDocument, rawdoc};
 
 use crate::{
     metadata::NamespaceDocument,
-    model::{ClusterTime, Namespace, Position},
+    model::{ClusterTime, ErrorKind, Namespace, Position},
     mongo::{self, Delivery, RawCursor, append_oplog_note, listing},
     sync::{
         Context, Error,
@@ -14,8 +14,11 @@ use crate::{
     },
 };
 
-/// Time for the search. The writers of an application are stopped by then, or seen at once.
-const WITHIN: Duration = Duration::from_secs(2);
+/// Time for the search, step-downs of the source included. A source that answers is searched in milliseconds.
+const WITHIN: Duration = Duration::from_secs(5);
+
+/// Pause after an attempt that failed.
+const AGAIN: Duration = Duration::from_millis(100);
 
 /// Namespaces that a sentence names.
 const NAMED: usize = 5;
@@ -29,27 +32,66 @@ struct LateWrites {
     counts: BTreeMap<String, u64>,
 }
 
-/// Looks for writes in scope after the position. Returns a sentence for the operator, or `None` without such a write.
+/// What the search has to say to the operator.
+#[derive(Default)]
+pub(in crate::sync) struct LateWriteReport {
+    /// A sentence that names late writes; `None` where none was found.
+    pub(in crate::sync) found: Option<String>,
+    /// A sentence that tells why the search did not reach its end.
+    pub(in crate::sync) unfinished: Option<String>,
+}
+
+/// Looks for writes in scope after the position. A source that cannot be searched ends no commit, as all that the commit
+/// promises is on the destination.
 ///
 /// # Errors
-/// A failure of the source that is not transient, and an outage.
-pub(in crate::sync) async fn find(context: &Context) -> Result<Option<String>, Error> {
+/// A failure of the destination, and of the filter.
+pub(in crate::sync) async fn find(context: &Context) -> Result<LateWriteReport, Error> {
     let Some(position) = context.store.position().await? else {
-        return Ok(None);
+        return Ok(LateWriteReport::default());
     };
+    let known = context.store.namespaces().await?;
+    let mut late = LateWrites::default();
+    let search = search_again(context, &position.safe, &known, &mut late);
+    let unfinished = match tokio::time::timeout(WITHIN, search).await {
+        Ok(Ok(())) => None,
+        Ok(Err(Error::Mongo(error))) => Some(error.to_string()),
+        Ok(Err(error)) => return Err(error),
+        Err(_elapsed) => Some(format!("not finished within {} s", WITHIN.as_secs())),
+    };
+    Ok(LateWriteReport {
+        found: late.sentence(),
+        unfinished: unfinished.map(|why| {
+            format!(
+                "The source was not searched to the end for writes after the last change that the destination has: {why}. \
+                 If applications may have written to it during the commit, compare both clusters with tidegate verify."
+            )
+        }),
+    })
+}
+
+/// Searches from the beginning until the source has answered: a cursor whose reply is lost cannot go on.
+async fn search_again(
+    context: &Context,
+    position: &Position,
+    known: &[NamespaceDocument],
+    late: &mut LateWrites,
+) -> Result<(), Error> {
     let now = listing::operation_time(&context.source).await?;
     let note = append_oplog_note(&context.source, bson::doc! { "tidegate": "commit" }, WITHIN);
     if let Ok(Delivery::Unknown(error)) | Err(error) = note.await {
         tracing::info!(error = %error, "oplog note failed; an idle source moves on within ten seconds");
     }
-    let known = context.store.namespaces().await?;
-    let mut late = LateWrites::default();
-    let search = search(context, &position.safe, now, &known, &mut late);
-    match tokio::time::timeout(WITHIN, search).await {
-        Ok(found) => found?,
-        Err(_elapsed) => tracing::info!("the source was not searched to the end for late writes"),
+    loop {
+        *late = LateWrites::default();
+        match search(context, position, now, known, late).await {
+            Err(Error::Mongo(error)) if error.kind() == ErrorKind::Transient => {
+                tracing::info!(error = %error, "the search for late writes begins again");
+                tokio::time::sleep(AGAIN).await;
+            }
+            other => return other,
+        }
     }
-    Ok(late.sentence())
 }
 
 /// Reads the events after `position` up to `now`.
