@@ -6,8 +6,8 @@ use std::{collections::VecDeque, sync::Mutex};
 use anyhow::{Result, ensure};
 use support::faults::{Name, Plan, Stages};
 
-/// Two of each kind of fault. A run has a copy with DDL and writes beside it.
-const RUNS: usize = 40;
+/// One of each kind of fault. A run has a copy with DDL and writes beside it.
+const RUNS: usize = 20;
 
 /// The seed of the environment, or a random seed. Printed, so that a sample can be repeated.
 #[expect(clippy::print_stderr, reason = "a sample is drawn again by its seed")]
@@ -63,6 +63,6 @@ async fn a_sample_of_every_fault_at_every_command() -> Result<()> {
         failures.len(),
         failures.join("\n\n")
     );
-    ensure!(met > RUNS * 9 / 10, "{met} of {RUNS} commands have come");
+    ensure!(met >= RUNS * 9 / 10, "{met} of {RUNS} commands have come");
     Ok(())
 }

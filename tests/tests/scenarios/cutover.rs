@@ -15,7 +15,7 @@ use support::{
     wait_until,
 };
 
-use crate::steps::{go_on_and_die, insert, metadata, run, update, wait_in_step};
+use crate::steps::{self, go_on_and_die, insert, metadata, run, update, wait_in_step};
 
 /// Waits until user writes of the cluster are blocked, or are not.
 async fn wait_for_block(set: &ReplicaSet, blocked: bool) -> Result<()> {
@@ -216,6 +216,43 @@ async fn s69_a_kill_at_each_step_of_a_commit_leaves_no_block_behind() -> Result<
             "{point}: the destination is open"
         );
         rig.compare().await.context(point)?;
+        lift(&rig.source).await?;
+        rig.begin_again(None).await?;
+    }
+    rig.log.check()?;
+    rig.abandon();
+    Ok(())
+}
+
+/// A standby goes on with the commit of a host that has died in it, and leaves no block behind.
+#[tokio::test(flavor = "multi_thread")]
+async fn f133_a_standby_takes_over_in_each_step_of_a_commit() -> Result<()> {
+    let mut rig = secure(Options::default()).await?;
+    rig.allow_log("killed by TIDEGATE_KILL_AT");
+    rig.host.restart().await?;
+    fill(&rig).await?;
+    for point in [
+        "source_blocked",
+        "commit_settled",
+        "commit_done",
+        "commit_decided",
+    ] {
+        rig.host.start(both()).await?;
+        rig.host.wait_can_commit().await?;
+        rig.host.kill()?;
+        rig.host.restart_to_be_killed(Some(point)).await?;
+        rig.host.wait_can_commit().await?;
+        let standby = steps::second(&mut rig, "standby").await?;
+        // The answer may be lost with the host.
+        let _ = rig.host.commit().await;
+        rig.host.wait_for_end().await.context(point)?;
+        standby.wait_for_state("COMMITTED").await.context(point)?;
+        ensure!(
+            is_blocked(&rig.source).await? && !is_blocked(&rig.destination).await?,
+            "{point}: the source is closed, and the destination open"
+        );
+        rig.compare().await.context(point)?;
+        drop(standby);
         lift(&rig.source).await?;
         rig.begin_again(None).await?;
     }

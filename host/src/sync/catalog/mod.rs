@@ -7,6 +7,7 @@ pub(super) mod names;
 pub(super) mod options;
 pub(super) mod scope;
 mod source;
+pub(super) mod source_name;
 pub(super) mod views;
 
 pub(super) use source::{

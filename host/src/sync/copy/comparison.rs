@@ -17,7 +17,7 @@ use super::{
 use crate::{
     metadata::{CopyState, NamespaceDocument, NamespaceKind, PartitionDocument},
     model::{
-        ClusterTime,
+        ClusterTime, Namespace,
         document_key::{DocumentKey, OwnedDocumentKey},
         raw,
     },
@@ -37,8 +37,12 @@ const STATEMENTS: usize = 500;
 /// Bytes of them. A larger statement goes alone.
 const STATEMENT_BYTES: usize = 8 << 20;
 
-/// Compares and corrects suspect partitions and capped collections. `at` is the drained position.
-pub(in crate::sync) async fn compare(context: &Arc<Context>, at: ClusterTime) -> Result<(), Error> {
+/// Compares and corrects suspect partitions and capped collections. `at` is the drained position. Returns the capped
+/// collections of the destination that differed.
+pub(in crate::sync) async fn compare(
+    context: &Arc<Context>,
+    at: ClusterTime,
+) -> Result<Vec<Namespace>, Error> {
     for partition in context.store.suspect_partitions().await? {
         context.check_cancelled()?;
         let namespace = context.store.namespace(&partition.namespace_id).await?;
@@ -48,13 +52,17 @@ pub(in crate::sync) async fn compare(context: &Arc<Context>, at: ClusterTime) ->
             compare_ids(context, &namespace, &partition, at).await?;
         }
     }
+    let mut differing = Vec::new();
     for namespace in context.store.namespaces().await? {
         context.check_cancelled()?;
         if namespace.kind == NamespaceKind::Collection && options::is_capped(&namespace.options) {
-            compare_capped(context, namespace, at).await?;
+            let name = namespace.destination.clone();
+            if compare_capped(context, namespace, at).await? {
+                differing.push(name);
+            }
         }
     }
-    Ok(())
+    Ok(differing)
 }
 
 async fn compare_ids(
@@ -168,12 +176,12 @@ fn key(id: &RawDocumentBuf) -> Result<OwnedDocumentKey, raw::Malformed> {
     Ok(DocumentKey::new(id.kind, id.value).into_owned())
 }
 
-/// Compares a capped collection in natural order, and copies it again if it differs.
+/// Compares a capped collection in natural order, and copies it again if it differs. Returns whether it did.
 async fn compare_capped(
     context: &Arc<Context>,
     mut namespace: NamespaceDocument,
     at: ClusterTime,
-) -> Result<(), Error> {
+) -> Result<bool, Error> {
     let chain = context.chain.of(&namespace.source)?;
     let source = CollectionReader {
         read_concern: majority_after(at),
@@ -181,12 +189,12 @@ async fn compare_capped(
     };
     let wanted = match source.digest(chain.as_ref()).await {
         // Dropped after the commit's time: the restoration names it.
-        Err(Error::Mongo(error)) if has_any(&error, &GONE) => return Ok(()),
+        Err(Error::Mongo(error)) if has_any(&error, &GONE) => return Ok(false),
         wanted => wanted?,
     };
     let found = destination(context, &namespace).digest(None).await?;
     if wanted == found {
-        return Ok(());
+        return Ok(false);
     }
     tracing::info!(
         namespace = %namespace.destination,
@@ -201,7 +209,8 @@ async fn compare_capped(
     let mut copied = copied.ok_or(mongo::Error::Reply("the namespace's record"))?;
     index_build::build_namespace(context, &copied).await?;
     copied.copy_state = CopyState::Ready;
-    Ok(context.store.put_namespace(&copied).await?)
+    context.store.put_namespace(&copied).await?;
+    Ok(true)
 }
 
 fn source(

@@ -4,7 +4,6 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use bson::{RawDocument, RawDocumentBuf};
 use futures::{FutureExt, StreamExt, TryStreamExt, stream};
-use serde_json::Value;
 
 use super::clusters::ClusterPair;
 use crate::{
@@ -15,6 +14,7 @@ use crate::{
         Error,
         catalog::{
             self, CatalogEntry, indexes::secondary_indexes, names::DestinationNames, options,
+            source_name::source_name,
         },
         comparison::{CollectionForm, compare_forms},
     },
@@ -122,7 +122,7 @@ pub(super) async fn read(pair: &ClusterPair) -> Result<Vec<NamespacePair>, Error
         });
     }
     for (name, entry) in found {
-        if let Some(source) = source_of(pair, &databases, &name)? {
+        if let Some(source) = source_name(&pair.scope, &pair.start, &databases, &name)? {
             let (wanted, found) = (None, Some(entry));
             pairs.push(NamespacePair {
                 source,
@@ -133,43 +133,6 @@ pub(super) async fn read(pair: &ClusterPair) -> Result<Vec<NamespacePair>, Error
         }
     }
     Ok(pairs)
-}
-
-/// The name on the source that a sync would give the name `destination`; `None` if it is out of scope. Asks the
-/// router about the same name in every database of the source, and about the names of the remap.
-fn source_of(
-    pair: &ClusterPair,
-    databases: &BTreeSet<String>,
-    destination: &Namespace,
-) -> Result<Option<Namespace>, Error> {
-    let collection = destination.collection.as_str();
-    let mut candidates = vec![destination.clone()];
-    candidates.extend(
-        databases
-            .iter()
-            .map(|database| Namespace::new(database, collection)),
-    );
-    let rules = pair
-        .start
-        .namespace_remap
-        .as_ref()
-        .and_then(|rules| rules.0.as_array());
-    let text = |rule: &Value, name: &str| Some(rule.get("from")?.get(name)?.as_str()?.to_owned());
-    for rule in rules.into_iter().flatten() {
-        if let Some(database) = text(rule, "database") {
-            let renamed = text(rule, "collection");
-            candidates.push(Namespace::new(
-                database,
-                renamed.as_deref().unwrap_or(collection),
-            ));
-        }
-    }
-    for candidate in candidates {
-        if pair.scope.destination(&candidate)?.as_ref() == Some(destination) {
-            return Ok(Some(candidate));
-        }
-    }
-    Ok(None)
 }
 
 async fn destination_entries(client: &Client) -> Result<Vec<DestinationEntry>, Error> {

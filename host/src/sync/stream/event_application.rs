@@ -14,6 +14,7 @@ use super::{
     appliers::Appliers,
     ddl,
     freshness::Exactness,
+    idle_notes::IdleNotes,
     position::StreamPosition,
     read_ahead::ReadAhead,
     reader::StreamReader,
@@ -72,6 +73,7 @@ pub(super) struct EventApplication {
     pub(super) in_flight: Vec<IntentDocument>,
     /// The newest event that the stream has brought.
     pub(super) newest_event: ClusterTime,
+    pub(super) idle_notes: IdleNotes,
     pub(super) _verifier: Option<Verifier>,
 }
 
@@ -112,6 +114,7 @@ impl EventApplication {
         let mut application = Self {
             // There may be more events of the position's time.
             newest_event: position.time(),
+            idle_notes: IdleNotes::default(),
             _verifier: verifier,
             numbers: ddl::IntentNumbers::after(&in_flight),
             in_flight,

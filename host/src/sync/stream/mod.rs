@@ -29,6 +29,7 @@ mod delta;
 mod distribution;
 mod event_application;
 mod freshness;
+mod idle_notes;
 mod lookup;
 mod parked_keys;
 mod pending_write;

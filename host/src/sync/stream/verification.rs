@@ -38,11 +38,19 @@ impl EventApplication {
     /// Like [`Self::meet_verification`], while no round is under way and the position is later than every event.
     pub(super) async fn meet_between_rounds(&mut self) -> Result<bool, Error> {
         self.repair().await?;
-        let position = self.position.time();
-        if !self.rounds.is_empty() || position <= self.newest_event {
+        if !self.rounds.is_empty() {
             return Ok(false);
         }
-        self.meet_before(position).await
+        let position = self.position.time();
+        if position > self.newest_event && self.meet_before(position).await? {
+            return Ok(true);
+        }
+        let verification = &self.context.verification;
+        let is_wanted = verification.wants_boundary() || verification.wants_last_boundary();
+        if is_wanted && self.context.partitions.is_idle() {
+            self.idle_notes.write(&self.context.source);
+        }
+        Ok(false)
     }
 
     async fn meet_before(&mut self, gap: ClusterTime) -> Result<bool, Error> {

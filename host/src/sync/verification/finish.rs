@@ -1,21 +1,20 @@
 //! The end of a verification, before commit restores what waits for it.
 
-use std::{sync::Arc, time::Duration};
+use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
-use futures::{StreamExt, stream};
 use tokio::time::Instant;
 
 use super::{
     Error, SyncedCollection, Verification, VerificationBoundary, VerifiedClusters,
+    missing_collections::{find_extra, find_missing},
     progress::VerificationState,
     scan::SliceDeadline,
-    side_reader::{DocumentRange, SideReader},
     slice::Slice,
 };
 use crate::{
     metadata::MismatchDocument,
     model::{
-        ErrorName, OperatorError,
+        ErrorName, Namespace, OperatorError,
         progress::{CollectionVerification, VerificationProgress},
     },
     mongo::listing,
@@ -25,14 +24,12 @@ use crate::{
 /// How long the rest may fail to be compared.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// Collections that are looked for in parallel.
-const PARALLEL: usize = 16;
-
 /// Mismatches that a message names.
 const NAMED: usize = 5;
 
 /// Verifies what is left at the last boundary: nothing is applied after it. Does nothing where documents are not
-/// verified.
+/// verified. `source_name` gives the name on the source, whose databases it gets, of a name of the destination; `None` out of
+/// scope.
 ///
 /// # Errors
 /// `VerificationFailed`, with the first mismatches.
@@ -40,6 +37,7 @@ pub(crate) async fn finish(
     clusters: &VerifiedClusters,
     verification: &Verification,
     throttle: &Throttle,
+    source_name: impl Fn(&BTreeSet<String>, &Namespace) -> Result<Option<Namespace>, OperatorError>,
 ) -> Result<(), Error> {
     if !verification.options.enabled {
         return Ok(());
@@ -81,6 +79,8 @@ pub(crate) async fn finish(
         match end {
             Ok(end) if end.keys_compared && state.incomplete_without_missing() == 0 => {
                 find_missing(clusters, &collections, destination, &mut state, at).await?;
+                let extra = find_extra(clusters, source_name).await?;
+                state.take_extra(extra, at);
                 break;
             }
             Err(error) if passed => return Err(error),
@@ -97,35 +97,6 @@ pub(crate) async fn finish(
     let changed: Vec<_> = state.changed.values().cloned().collect();
     clusters.store.put_mismatches(&changed).await?;
     Err(failed(&mismatches, state.mismatch_count()).into())
-}
-
-/// Names collections that the destination does not have.
-async fn find_missing(
-    clusters: &VerifiedClusters,
-    collections: &[Arc<SyncedCollection>],
-    destination: crate::model::ClusterTime,
-    state: &mut VerificationState,
-    at: crate::model::ClusterTime,
-) -> Result<(), Error> {
-    let collections = collections.to_vec();
-    let client = clusters.destination.clone();
-    let looked_for = stream::iter(collections).map(move |collection| {
-        let client = client.clone();
-        async move {
-            let none = DocumentRange::Keys(&[]);
-            let on = &collection.destination;
-            let found = SideReader::open(&client, on, none, destination).await?;
-            Ok::<_, Error>((collection, found.is_some()))
-        }
-    });
-    let looked_for: Vec<_> = looked_for.buffer_unordered(PARALLEL).collect().await;
-    for found in looked_for {
-        let (collection, is_found) = found?;
-        if !is_found {
-            state.name_missing(&collection, at);
-        }
-    }
-    Ok(())
 }
 
 fn unfinished(why: &str) -> OperatorError {

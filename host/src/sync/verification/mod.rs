@@ -19,6 +19,8 @@ mod boundary;
 mod dirty_keys;
 mod finish;
 mod foreign_writes;
+mod mismatches;
+mod missing_collections;
 mod progress;
 mod scan;
 mod side_reader;

@@ -2,23 +2,21 @@
 
 use std::{collections::HashMap, sync::Arc};
 
-use sha2::{Digest, Sha256};
-
 use super::{
     DirtyKeys, Error, SyncedCollection, VerifiedClusters, boundary::VerificationBoundary,
-    dirty_keys::DirtyKey,
+    dirty_keys::DirtyKey, mismatches::EXTRA,
 };
 use crate::{
     metadata::{
         MismatchDocument, MismatchState, NamespaceDocument, VerificationDocument,
         VerifiedCollectionDocument,
     },
-    model::{ClusterTime, Position, document_key::DocumentKey, event::CollectionUuid, raw},
+    model::{ClusterTime, Position, event::CollectionUuid, raw},
     mongo,
 };
 
 /// Mismatches that are named. Beyond, a collection is read again when these are mended.
-const MAX_MISMATCHES: usize = 10_000;
+pub(super) const MAX_MISMATCHES: usize = 10_000;
 
 /// The progress of a verification. Changes are persisted at the end of a slice.
 #[derive(Default)]
@@ -186,7 +184,7 @@ impl VerificationState {
     ) {
         let of_dropped = |mismatch: &MismatchDocument| {
             let uuid = NamespaceDocument::uuid_of_id(&mismatch.namespace_id);
-            uuid.is_none_or(|uuid| !present.contains_key(&uuid))
+            mismatch.namespace_id != EXTRA && uuid.is_none_or(|uuid| !present.contains_key(&uuid))
         };
         let dropped = self.mismatches.values().filter(|one| of_dropped(one));
         let dropped: Vec<_> = dropped.map(|mismatch| mismatch.id.clone()).collect();
@@ -219,105 +217,6 @@ impl VerificationState {
             keys.extend(key);
         }
         keys.into_iter().collect()
-    }
-
-    /// Takes the outcome of a comparison of one key.
-    pub(super) fn take(
-        &mut self,
-        collection: &SyncedCollection,
-        key: &DirtyKey,
-        difference: Option<DocumentDifference>,
-        at: ClusterTime,
-    ) -> Result<(), Error> {
-        let namespace_id = NamespaceDocument::id_of_uuid(collection.uuid);
-        let id = mismatch_id(&namespace_id, key);
-        let Some(difference) = difference else {
-            self.close_mismatch(&id);
-            return Ok(());
-        };
-        let known = self.mismatches.get(&id);
-        if known.is_none() && self.mismatches.len() >= MAX_MISMATCHES {
-            if let Some(state) = self.collections.get_mut(&collection.uuid) {
-                state.unnamed += 1;
-            }
-            return Ok(());
-        }
-        let mismatch = MismatchDocument {
-            id: id.clone(),
-            namespace_id,
-            source: collection.source.clone(),
-            destination: collection.destination.namespace.clone(),
-            document_id: Some(id_document(key)?),
-            kind: difference.kind.to_owned(),
-            path: difference.path,
-            state: MismatchState::Open,
-            found_at: at,
-        };
-        let is_known = known.is_some_and(|known| {
-            (&known.kind, &known.path, known.state)
-                == (&mismatch.kind, &mismatch.path, mismatch.state)
-        });
-        if !is_known {
-            self.changed.insert(id.clone(), mismatch.clone());
-            self.mismatches.insert(id, mismatch);
-        }
-        Ok(())
-    }
-
-    /// Closes the mismatch of a collection that the destination does not have.
-    pub(super) fn take_found(&mut self, collection: &SyncedCollection) {
-        let namespace_id = NamespaceDocument::id_of_uuid(collection.uuid);
-        self.close_mismatch(&format!("{namespace_id}:"));
-    }
-
-    /// Notes that the destination does not have a collection. In the first slice, a drop by the stream may have come
-    /// after the boundary.
-    pub(super) fn take_gone(&mut self, collection: &SyncedCollection, at: ClusterTime) {
-        let Some(known) = self.collections.get_mut(&collection.uuid) else {
-            return;
-        };
-        let gone = known.gone + 1;
-        if gone > 1 {
-            self.reset(collection.uuid);
-            self.name_missing(collection, at);
-        }
-        if let Some(known) = self.collections.get_mut(&collection.uuid) {
-            known.gone = gone;
-        }
-    }
-
-    /// Names a collection that the destination does not have.
-    pub(super) fn name_missing(&mut self, collection: &SyncedCollection, at: ClusterTime) {
-        let namespace_id = NamespaceDocument::id_of_uuid(collection.uuid);
-        let id = format!("{namespace_id}:");
-        if !self.mismatches.contains_key(&id) {
-            let mismatch = MismatchDocument {
-                id: id.clone(),
-                namespace_id,
-                source: collection.source.clone(),
-                destination: collection.destination.namespace.clone(),
-                document_id: None,
-                kind: "missing".to_owned(),
-                path: None,
-                state: MismatchState::Open,
-                found_at: at,
-            };
-            self.changed.insert(id.clone(), mismatch.clone());
-            self.mismatches.insert(id, mismatch);
-        }
-    }
-
-    fn close_mismatch(&mut self, id: &str) {
-        if let Some(mut mismatch) = self.mismatches.remove(id) {
-            mismatch.state = match mismatch.state {
-                MismatchState::Repairing => {
-                    self.repaired += 1;
-                    MismatchState::Repaired
-                }
-                _ => MismatchState::Gone,
-            };
-            self.changed.insert(mismatch.id.clone(), mismatch);
-        }
     }
 
     /// Notes that all changes are persisted. A collection whose copy has begun meanwhile is reset by the next slice.
@@ -370,12 +269,6 @@ impl VerificationState {
             repaired: to_i64(self.repaired),
         })
     }
-}
-
-fn mismatch_id(namespace_id: &str, (id_kind, id): &DirtyKey) -> String {
-    let digest = Sha256::digest(DocumentKey::new(*id_kind, id).to_bytes());
-    let hex: String = digest.iter().map(|byte| format!("{byte:02x}")).collect();
-    format!("{namespace_id}:{hex}")
 }
 
 /// `{_id: value}`.
