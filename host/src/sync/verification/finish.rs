@@ -14,15 +14,18 @@ use super::{
 use crate::{
     metadata::MismatchDocument,
     model::{
-        ErrorName, Namespace, OperatorError,
+        ErrorKind, ErrorName, Namespace, OperatorError,
         progress::{CollectionVerification, VerificationProgress},
     },
-    mongo::listing,
+    mongo::{listing, outage},
     sync::throttle::Throttle,
 };
 
-/// How long the rest may fail to be compared.
+/// How long the rest may fail to be compared while both clusters answer.
 const PATIENCE: Duration = Duration::from_secs(60);
+
+/// Pause between two attempts.
+const AGAIN: Duration = Duration::from_millis(200);
 
 /// Mismatches that a message names.
 const NAMED: usize = 5;
@@ -63,40 +66,62 @@ pub(crate) async fn finish(
             dirty: std::mem::take(&mut dirty),
             collections: collections.clone(),
         };
-        let (destination, mut slice) = (
-            boundary.destination,
-            Slice {
-                clusters,
-                throttle,
-                verification,
-                state: &mut state,
-                deadline: SliceDeadline::never(),
-            },
-        );
-        let end = slice.run(boundary).await;
+        let slice = Slice {
+            clusters,
+            throttle,
+            verification,
+            state: &mut state,
+            deadline: SliceDeadline::never(),
+        };
+        let end = compare_rest(slice, boundary, &source_name).await;
         dirty = verification.take_dirty();
-        let passed = begun.elapsed() > PATIENCE;
+        let elapsed = begun.elapsed();
         match end {
-            Ok(end) if end.keys_compared && state.incomplete_without_missing() == 0 => {
-                find_missing(clusters, &collections, destination, &mut state, at).await?;
-                let extra = find_extra(clusters, source_name).await?;
-                state.take_extra(extra, at);
-                break;
+            Ok(true) => break,
+            Ok(false) if elapsed > PATIENCE => {
+                return Err(unfinished("documents could not be compared").into());
             }
-            Err(error) if passed => return Err(error),
-            Ok(_) if passed => return Err(unfinished("documents could not be compared").into()),
-            Ok(_) | Err(_) => tokio::time::sleep(Duration::from_millis(200)).await,
+            Err(error) if elapsed > patience(&error) => return Err(error),
+            Ok(false) => {}
+            Err(error) => tracing::info!(error = %error, "the rest is verified again"),
         }
+        tokio::time::sleep(AGAIN).await;
     }
     show(verification, &state);
-    let mismatches: Vec<_> = state.mismatches.values().collect();
+    let changed: Vec<_> = state.changed.values().cloned().collect();
+    clusters.store.put_mismatches(&changed).await?;
     if state.mismatch_count() == 0 {
         tracing::info!(cluster_time = %at, "all documents are verified");
         return Ok(());
     }
-    let changed: Vec<_> = state.changed.values().cloned().collect();
-    clusters.store.put_mismatches(&changed).await?;
+    let mismatches: Vec<_> = state.mismatches.values().collect();
     Err(failed(&mismatches, state.mismatch_count()).into())
+}
+
+/// Compares documents and collections at `boundary`. Returns whether all were compared.
+async fn compare_rest(
+    mut slice: Slice<'_>,
+    boundary: VerificationBoundary,
+    source_name: impl Fn(&BTreeSet<String>, &Namespace) -> Result<Option<Namespace>, OperatorError>,
+) -> Result<bool, Error> {
+    let (at, destination) = (boundary.at, boundary.destination);
+    let collections = boundary.collections.clone();
+    let end = slice.run(boundary).await?;
+    if !end.keys_compared || slice.state.incomplete_without_missing() > 0 {
+        return Ok(false);
+    }
+    find_missing(slice.clusters, &collections, destination, slice.state, at).await?;
+    let extra = find_extra(slice.clusters, source_name).await?;
+    slice.state.take_extra(extra, at);
+    Ok(true)
+}
+
+/// How long comparisons may fail like this.
+fn patience(error: &Error) -> Duration {
+    match error {
+        Error::Mongo(error) if error.kind() == ErrorKind::Transient => outage(),
+        _ => PATIENCE,
+    }
 }
 
 fn unfinished(why: &str) -> OperatorError {
