@@ -94,6 +94,12 @@ pub(crate) async fn fill(rig: &Rig) -> Result<()> {
         doc! { "create": "capped", "capped": true, "size": 4096, "max": 10 },
     )
     .await?;
+    // The server sets `max` by `collMod`, and never removes it.
+    run(
+        &source,
+        doc! { "create": "capped_by_size", "capped": true, "size": 4096 },
+    )
+    .await?;
     run(
         &source,
         doc! { "create": "view", "viewOn": "c", "pipeline": [] },

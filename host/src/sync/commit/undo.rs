@@ -2,15 +2,16 @@
 //!
 //! Each step can be repeated, so a crash only means doing it again.
 
-use bson::{RawDocument, RawDocumentBuf, rawdoc};
+use bson::{RawDocument, RawDocumentBuf, cstr, rawdoc};
 
 use crate::{
     metadata::{CopyState, NamespaceDocument, NamespaceKind, PartitionDocument},
-    mongo::{code, listing},
+    mongo::{DestinationDatabase, code, listing, write::CollectionRef},
     observe::failpoint,
     sync::{
         Context, Error,
         catalog::{
+            self,
             destination::{on_destination, run, run_on},
             indexes::secondary_indexes,
             options::is_on,
@@ -108,10 +109,26 @@ async fn relax(context: &Context, namespace: &NamespaceDocument) -> Result<bool,
         }
     }
     if is_on(&namespace.options, "capped") {
-        let command = rawdoc! { "collMod": name, "cappedSize": LARGE_CAPPED_BYTES, "cappedMax": 0 };
-        run_on(&database, &collection, command).await?;
+        relax_capped(&database, &collection).await?;
     }
     Ok(has_dropped)
+}
+
+/// Makes a capped collection large. The server sets `max` by `collMod`, also to no limit, and never removes it: a
+/// collection without it stays so.
+async fn relax_capped(
+    database: &DestinationDatabase,
+    collection: &CollectionRef,
+) -> Result<(), Error> {
+    let name = collection.namespace.collection.as_str();
+    let Some(found) = listing::collection(database.reads(), name).await? else {
+        return Ok(());
+    };
+    let mut command = rawdoc! { "collMod": name, "cappedSize": LARGE_CAPPED_BYTES };
+    if matches!(catalog::options_of(&found)?.get("max"), Ok(Some(_))) {
+        command.append(cstr!("cappedMax"), 0);
+    }
+    run_on(database, collection, command).await
 }
 
 /// The `collMod` changes that relax an index. Each stands alone: the server refuses some together.
