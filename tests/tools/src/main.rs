@@ -52,7 +52,7 @@ enum Task {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         arguments: Vec<String>,
     },
-    /// A migration from start to commit, with a kill -9 in the middle
+    /// Two migrations from start to commit: killed and upgraded in the middle; verified, write-blocked and reversed
     Demo(demo::Options),
     /// Speed and memory against a floor measured in the same run
     Bench {

@@ -7,10 +7,10 @@ use std::{
         Arc,
         atomic::{AtomicU64, Ordering::Relaxed},
     },
-    time::Duration,
+    time::{Duration, Instant},
 };
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Error, Result, bail};
 use bson::{Document, doc};
 use mongodb::{Client, ClientSession, error::TRANSIENT_TRANSACTION_ERROR};
 use rand::{Rng, SeedableRng, rngs::StdRng, seq::IndexedRandom};
@@ -18,6 +18,7 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use super::{
+    block::{Refusal, is_ended_by_block, is_refused_by_block},
     dataset::{COLLECTIONS, Collection},
     ddl,
 };
@@ -123,6 +124,34 @@ impl Writer {
             ended.context("join a writer")?.context("write")?;
         }
         Ok(self.counts())
+    }
+
+    /// Goes on until the server's block of user writes has refused a write of each task. Fails if an operation failed
+    /// otherwise, or without a block within `deadline`.
+    pub async fn until_blocked(mut self, deadline: Duration) -> Result<Refusal> {
+        let ended = tokio::time::timeout(deadline, self.refusals()).await;
+        let (first, refused) = ended.context("no block ends the writer")??;
+        Ok(Refusal {
+            counts: self.counts(),
+            first,
+            refused,
+        })
+    }
+
+    async fn refusals(&mut self) -> Result<(Instant, u64)> {
+        let (mut first, mut refused) = (None, 0);
+        while let Some(ended) = self.tasks.join_next().await {
+            let Err(error) = ended.context("join a writer")? else {
+                bail!("a task of the writer ended without an error");
+            };
+            first.get_or_insert_with(Instant::now);
+            match error.downcast_ref() {
+                Some(cause) if is_refused_by_block(cause) => refused += 1,
+                Some(cause) if is_ended_by_block(cause) => {}
+                _ => return Err(Error::context(error, "write")),
+            }
+        }
+        Ok((first.context("a writer without tasks")?, refused))
     }
 }
 

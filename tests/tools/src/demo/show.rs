@@ -4,18 +4,12 @@
 use std::{
     cell::Cell,
     io::IsTerminal,
-    path::Path,
     time::{Duration, Instant},
 };
 
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 use serde_json::Value;
-use support::{
-    Comparison,
-    host::{number, text},
-    process::Usage,
-    workload::{Counts, Loaded},
-};
+use support::host::{number, text};
 
 const LINE_EVERY: Duration = Duration::from_secs(2);
 
@@ -143,83 +137,6 @@ impl Bars {
 
 fn style(template: &str) -> ProgressStyle {
     ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar())
-}
-
-/// The results of the demo.
-pub(super) struct Summary {
-    pub(super) loaded: Loaded,
-    pub(super) compared: Comparison,
-    pub(super) counts: Counts,
-    pub(super) events: u64,
-    /// From the start request to COMMITTED.
-    pub(super) sync: Duration,
-    pub(super) usage: Usage,
-    pub(super) downtime: Duration,
-    /// Of the live upgrade.
-    pub(super) paused_ms: u64,
-}
-
-impl Summary {
-    pub(super) fn print(&self, wall: Duration, log: &Path) {
-        let rows = [
-            (
-                "documents compared, equal",
-                millions(self.compared.documents),
-            ),
-            (
-                "bytes compared, equal",
-                format!("{} MB", self.compared.bytes / 1_000_000),
-            ),
-            (
-                "collections and indexes, equal",
-                format!(
-                    "{} and {}",
-                    self.compared.collections, self.compared.indexes
-                ),
-            ),
-            (
-                "documents at the beginning",
-                millions(self.loaded.documents),
-            ),
-            ("writes meanwhile", millions(self.counts.total())),
-            ("change events applied", millions(self.events)),
-            (
-                "start to COMMITTED",
-                format!("{:.1} s", self.sync.as_secs_f64()),
-            ),
-            (
-                "the whole demo, after the build",
-                format!("{:.1} s", wall.as_secs_f64()),
-            ),
-            ("our CPU", format!("{:.2} s", self.usage.cpu_seconds())),
-            (
-                "our peak memory",
-                format!("{} MB", self.usage.peak_rss_mb()),
-            ),
-            (
-                "downtime of the kill -9",
-                format!("{} ms", self.downtime.as_millis()),
-            ),
-            (
-                "pausedMs of the live upgrade",
-                format!("{} ms", self.paused_ms),
-            ),
-        ];
-        let (left, right) = (
-            rows.iter().map(|(name, _)| name.len()).max().unwrap_or(0),
-            rows.iter().map(|(_, value)| value.len()).max().unwrap_or(0),
-        );
-        let line = |a, b, c| format!("{a}{}{b}{}{c}", "─".repeat(left + 2), "─".repeat(right + 2));
-        println!("\n{}", line('┌', '┬', '┐'));
-        for (name, value) in rows {
-            println!("│ {name:left$} │ {value:>right$} │");
-        }
-        println!("{}", line('└', '┴', '┘'));
-        println!(
-            "\nSource and destination are equal. Logs of the host: {}",
-            log.display()
-        );
-    }
 }
 
 /// 1,234,567.

@@ -1,51 +1,58 @@
-//! The acts of the demo, in order.
+//! The first act: a sync of the previous release, killed, upgraded to this release as it runs, paused, resumed and
+//! committed.
 
-use std::time::{Duration, Instant};
+use std::{
+    path::Path,
+    time::{Duration, Instant},
+};
 
 use anyhow::{Context, Result, ensure};
 use serde_json::Value;
 use support::{
     Comparison, Writer,
-    compare::compare,
     host::{can_commit, number, text},
     process::Usage,
-    wait::{Look, wait_until},
-    workload::{self, Counts, Pace, plugins},
+    workload::{Counts, Loaded, Pace, plugins},
 };
 
 use super::{
     Options,
-    show::{Show, Summary, millions},
+    show::{Show, millions},
     stage::Stage,
+    steps::{self, DEADLINE},
+    summary::Upgrade,
 };
 
-const DEADLINE: Duration = Duration::from_secs(180);
-
-pub(super) async fn play(stage: &mut Stage, options: &Options) -> Result<Summary> {
-    let mut show = Show::new();
-    show.title("tidegate: a live replica set copied into another, killed and upgraded on the way");
+/// `new`: the binary of this release.
+pub(super) async fn play(
+    stage: &mut Stage,
+    show: &Show,
+    new: &Path,
+    options: &Options,
+) -> Result<Upgrade> {
+    show.title("Act 1: a live replica set copied into another, killed and upgraded on the way");
     show.done(&format!(
         "two replica sets: {} → {}",
         stage.source.address(),
         stage.destination.address()
     ));
-    let loaded = load(stage, &mut show, options).await?;
+    let loaded = load(stage, show, options).await?;
     let client = stage.source.client();
     let writer = Writer::start(client, options.documents, options.seed, Pace::default());
     show.done("a writer changes the source all the while, transactions and DDL included");
 
     let begun = Instant::now();
-    start(stage, &mut show).await?;
-    let downtime = kill_in_the_copy(stage, &mut show).await?;
-    reach_can_commit(stage, &mut show).await?;
-    let (paused_ms, usage_before) = upgrade(stage, &mut show).await?;
-    pause_and_resume(stage, &mut show, &writer).await?;
-    let counts = stop(&mut show, writer).await?;
-    let usage = usage_before.and(commit(stage, &mut show).await?);
+    start(stage, show).await?;
+    let downtime = kill_in_the_copy(stage, show).await?;
+    steps::reach_can_commit(stage, show, steps::COPIED).await?;
+    let (paused_ms, usage_before) = upgrade(stage, show, new).await?;
+    pause_and_resume(stage, show, &writer).await?;
+    let counts = stop(stage, show, writer).await?;
+    let usage = usage_before.and(commit(stage, show).await?);
     let sync = begun.elapsed();
     let events = number(&stage.host.progress().await?, "/totalEventsApplied");
-    let compared = compare_all(stage, &mut show).await?;
-    Ok(Summary {
+    let compared = compare_all(stage, show).await?;
+    Ok(Upgrade {
         loaded,
         compared,
         counts,
@@ -57,13 +64,8 @@ pub(super) async fn play(stage: &mut Stage, options: &Options) -> Result<Summary
     })
 }
 
-async fn load(stage: &Stage, show: &mut Show, options: &Options) -> Result<workload::Loaded> {
-    let step = show.busy(&format!(
-        "loading {} documents",
-        millions(options.documents)
-    ));
-    let loaded = workload::load(stage.source.client(), options.documents, options.seed).await?;
-    step.clear();
+async fn load(stage: &Stage, show: &Show, options: &Options) -> Result<Loaded> {
+    let loaded = steps::load(stage, show, options.documents, options.seed).await?;
     show.done(&format!(
         "{} documents, {} MB, in {} collections of 3 databases; 3 more collections are filtered out",
         millions(loaded.documents),
@@ -73,7 +75,7 @@ async fn load(stage: &Stage, show: &mut Show, options: &Options) -> Result<workl
     Ok(loaded)
 }
 
-async fn start(stage: &Stage, show: &mut Show) -> Result<()> {
+async fn start(stage: &Stage, show: &Show) -> Result<()> {
     let filters = plugins::filters();
     stage.host.start(filters.clone()).await?;
     show.done(&format!("POST /api/v1/start on port {}", stage.host.port()));
@@ -95,7 +97,7 @@ async fn start(stage: &Stage, show: &mut Show) -> Result<()> {
 }
 
 /// kill -9 when a third is copied; how long the sync was down.
-async fn kill_in_the_copy(stage: &mut Stage, show: &mut Show) -> Result<Duration> {
+async fn kill_in_the_copy(stage: &mut Stage, show: &Show) -> Result<Duration> {
     let bars = show.bars();
     let a_third = |progress: &Value| {
         bars.update(progress);
@@ -142,25 +144,10 @@ fn is_past_copy(progress: &Value) -> bool {
     can_commit(progress) || text(progress, "info") == "change event application"
 }
 
-async fn reach_can_commit(stage: &Stage, show: &mut Show) -> Result<()> {
-    let bars = show.bars();
-    let reached = |progress: &Value| {
-        bars.update(progress);
-        can_commit(progress)
-    };
-    stage
-        .host
-        .wait_until("canCommit", DEADLINE, reached)
-        .await?;
-    bars.clear();
-    show.done("collection copy done, indexes built, change events applied: canCommit");
-    Ok(())
-}
-
 /// Terminates the host of the previous release while a host of this release is a standby. Returns the milliseconds
 /// without an applied event, and the old host's usage.
-async fn upgrade(stage: &mut Stage, show: &mut Show) -> Result<(u64, Usage)> {
-    let standby = stage.stand_by().await?;
+async fn upgrade(stage: &mut Stage, show: &Show, new: &Path) -> Result<(u64, Usage)> {
+    let standby = stage.stand_by(new).await?;
     let mut old = std::mem::replace(&mut stage.host, standby);
     let status = old.terminate().await?;
     ensure!(status.success(), "the previous release ended with {status}");
@@ -190,52 +177,42 @@ fn upgraded(progress: &Value) -> Option<(u64, &str, &str)> {
     ))
 }
 
-/// Pauses while the writer goes on, then catches up.
-async fn pause_and_resume(stage: &Stage, show: &mut Show, writer: &Writer) -> Result<()> {
+/// Pauses while the writer goes on, then waits until the writes of that time are applied.
+async fn pause_and_resume(stage: &Stage, show: &Show, writer: &Writer) -> Result<()> {
     const MEANWHILE: u64 = 1000;
     stage.host.pause().await?;
-    let written = writer.counts().total();
     let step = show.busy("PAUSED; the writer goes on");
-    wait_until(
-        "the writer writes while the sync is paused",
-        DEADLINE,
-        async || {
-            let more = writer.counts().total() - written;
-            Ok(if more >= MEANWHILE {
-                Look::Done(())
-            } else {
-                Look::NotYet(format!("{more} writes"))
-            })
-        },
-    )
-    .await?;
+    steps::wait_for_writes(writer, MEANWHILE).await?;
+    let written = steps::cluster_time(&stage.source).await?;
     stage.host.resume().await?;
+    // The lag may stay on a busy machine, where the writer is as fast as the host.
+    let is_applied =
+        |progress: &Value| number(progress, "/positions/reported/clusterTime/T") > written;
     stage
         .host
-        .wait_until("lag of at most a second", DEADLINE, in_step)
+        .wait_until("the writes are applied", DEADLINE, is_applied)
         .await?;
     step.clear();
     show.done(&format!(
-        "pause, {MEANWHILE} writes meanwhile, resume: caught up"
+        "pause, {MEANWHILE} writes meanwhile, resume: applied, while the writer goes on"
     ));
     Ok(())
 }
 
-fn in_step(progress: &Value) -> bool {
-    let lag = progress.get("lagTimeSeconds").and_then(Value::as_u64);
-    can_commit(progress) && lag.is_some_and(|seconds| seconds <= 1)
-}
-
-async fn stop(show: &mut Show, writer: Writer) -> Result<Counts> {
+async fn stop(stage: &Stage, show: &Show, writer: Writer) -> Result<Counts> {
     let counts = writer.stop().await.context("the writer failed")?;
+    stage
+        .host
+        .wait_until("lag of at most a second", DEADLINE, steps::is_in_step)
+        .await?;
     show.done(&format!(
-        "writer stopped after {} inserts, {} updates, {} replaces, {} deletes, {} transactions, {} DDL",
+        "writer stopped after {} inserts, {} updates, {} replaces, {} deletes, {} transactions, {} DDL; caught up",
         counts.inserts, counts.updates, counts.replaces, counts.deletes, counts.transactions, counts.ddl
     ));
     Ok(counts)
 }
 
-async fn commit(stage: &Stage, show: &mut Show) -> Result<Usage> {
+async fn commit(stage: &Stage, show: &Show) -> Result<Usage> {
     let begun = Instant::now();
     stage.host.wait_can_commit().await?;
     stage.host.commit().await?;
@@ -249,13 +226,8 @@ async fn commit(stage: &Stage, show: &mut Show) -> Result<Usage> {
     Ok(stage.host.usage())
 }
 
-async fn compare_all(stage: &Stage, show: &mut Show) -> Result<Comparison> {
-    let step = show.busy("comparing every document, collection option, view and index");
-    let (source, destination) = (stage.source.client(), stage.destination.client());
-    let compared = compare(source, destination, &plugins::expected()?)
-        .await?
-        .into_result()?;
-    step.clear();
+async fn compare_all(stage: &Stage, show: &Show) -> Result<Comparison> {
+    let compared = steps::compare_all(stage, show, &plugins::expected()?).await?;
     show.done(&format!(
         "equal byte for byte, masked and filtered as asked: {} documents, {} collections, {} indexes",
         millions(compared.documents),
