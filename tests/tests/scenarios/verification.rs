@@ -121,6 +121,9 @@ async fn tamper(
     })
 }
 
+/// A debug build on a busy machine keeps up with this pace.
+const BETWEEN_WRITES: Duration = Duration::from_millis(3);
+
 /// Writes to the source until it is stopped: documents from 0 to `count` are changed, deleted and inserted.
 fn write(source: Database, count: i32, stop: &Arc<AtomicBool>) -> JoinHandle<Result<i32>> {
     let stop = stop.clone();
@@ -149,6 +152,7 @@ fn write(source: Database, count: i32, stop: &Arc<AtomicBool>) -> JoinHandle<Res
                 }
             }
             written += 1;
+            tokio::time::sleep(BETWEEN_WRITES).await;
         }
         Ok(written)
     })
