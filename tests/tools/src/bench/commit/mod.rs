@@ -3,7 +3,10 @@
 mod blocked;
 mod collections;
 
-use std::{cell::RefCell, time::Duration};
+use std::{
+    cell::{Cell, RefCell},
+    time::{Duration, Instant},
+};
 
 use anyhow::{Context, Result};
 use bson::doc;
@@ -25,6 +28,9 @@ const WRITES_A_SECOND: u32 = 2000;
 /// Under writes before a commit, with several slices of the verification.
 const BEFORE: Duration = Duration::from_secs(15);
 
+/// How long the stream may take to be in step with the writes.
+const PATIENCE: Duration = Duration::from_secs(30);
+
 #[derive(Args, Clone)]
 pub(crate) struct Options {
     #[command(flatten)]
@@ -39,6 +45,8 @@ pub(crate) struct Options {
 struct Commits {
     blocked_ms: Vec<f64>,
     a_second: Vec<f64>,
+    /// Of the stream, before the call.
+    lag_s: Vec<f64>,
     differences: usize,
 }
 
@@ -85,6 +93,7 @@ impl Commits {
         let (every, writers) = data.writers(source.client(), (run.into(), WRITES_A_SECOND))?;
         let writers = Writers::start(every, writers.into_iter().map(UntilBlocked::new));
         tokio::time::sleep(BEFORE).await;
+        let lag_s = in_step(&mut sync).await?;
         let a_second = writers.a_second();
         let steps = RefCell::new(Steps::default());
         let committed = sync
@@ -102,6 +111,7 @@ impl Commits {
         );
         self.blocked_ms.push(blocked_ms);
         self.a_second.push(a_second);
+        self.lag_s.push(lag_s);
         let compared = sync.compare().await?;
         for difference in compared.differences.iter().take(3) {
             eprintln!("  {difference}");
@@ -113,7 +123,7 @@ impl Commits {
     }
 
     fn show(&mut self, case: &mut Case, wanted: u32) {
-        for figures in [&mut self.blocked_ms, &mut self.a_second] {
+        for figures in [&mut self.blocked_ms, &mut self.a_second, &mut self.lag_s] {
             figures.sort_by(f64::total_cmp);
         }
         let median = self.blocked_ms.get(self.blocked_ms.len() / 2).copied();
@@ -122,11 +132,26 @@ impl Commits {
         let slowest = self.a_second.first().copied();
         let fast = 0.95 * f64::from(WRITES_A_SECOND);
         case.at_least("writes a second", "", slowest, fast);
+        case.at_most("longest lag before", "s", self.lag_s.last().copied(), 1.0);
         case.found("shortest block", "ms", self.blocked_ms.first().copied());
         case.at_most("block, median", "ms", median, 2000.0);
         case.found("longest block", "ms", self.blocked_ms.last().copied());
         case.differences(median.map(|_| self.differences));
     }
+}
+
+/// Waits until the stream is in step with the writes, but not for long: a slow machine never is. Returns its lag in
+/// seconds.
+async fn in_step(sync: &mut Sync<'_>) -> Result<f64> {
+    let begun = Instant::now();
+    let lag_s = Cell::new(0);
+    let waited = sync.until(|progress| {
+        lag_s.set(number(progress, "/lagTimeSeconds"));
+        lag_s.get() <= 1 || begun.elapsed() > PATIENCE
+    });
+    // A sync that has stopped refuses the commit.
+    let _ = waited.await?;
+    Ok(lag_s.get() as f64)
 }
 
 /// Opens the source for the next run.
