@@ -9,7 +9,7 @@ use super::{
         sync::{Stopped, Sync},
     },
     Stage,
-    whole::{Begun, Took, servers_cpu_s},
+    whole::{Begun, Cost, Took, servers_cpu_s},
 };
 
 /// The fastest ways to read both sides.
@@ -26,6 +26,7 @@ struct Run {
     floor_servers_s: (f64, f64),
     in_order_s: f64,
     took: Took,
+    cost: Cost,
     /// Of the source, and of the destination.
     servers_cpu_s: (f64, f64),
 }
@@ -73,7 +74,8 @@ impl Stage<'_> {
         let before = servers_cpu_s(self.source, sync);
         let ended = sync.until(|_| begun.is_over()).await?;
         let after = servers_cpu_s(self.source, sync);
-        let took = begun.took(sync).await?;
+        let cost = begun.cost(sync)?;
+        let took = begun.took().await?;
         if let Err(stopped) = ended {
             return Ok(Err(stopped));
         }
@@ -82,6 +84,7 @@ impl Stage<'_> {
             floor_servers_s,
             in_order_s,
             took: took.context("no outcome")?,
+            cost,
             servers_cpu_s: since(before, after),
         }))
     }
@@ -91,7 +94,7 @@ impl Stage<'_> {
         let found = |figure: &dyn Fn(&Run) -> f64| run.map(figure);
         let boundary_s = |run: &Run| run.took.boundary_s;
         let reading_s = |run: &Run| run.took.wall_s - run.took.boundary_s;
-        let more_mb = |run: &Run| run.took.memory_mb.1 - run.took.memory_mb.0;
+        let more_mb = |run: &Run| run.cost.memory_mb.1 - run.cost.memory_mb.0;
         let servers_s = |(source, destination): (f64, f64)| source + destination;
         let in_order = |run: &Run| run.took.wall_s / run.in_order_s;
         case.found("data of one side", "GB", Some(gb));
@@ -111,13 +114,13 @@ impl Stage<'_> {
         case.found("from then on", "s", found(&reading_s));
         case.at_most("ratio", "", found(&Run::ratio), 1.3);
         case.found("ratio to the floor by _id", "", found(&in_order));
-        case.at_most("CPU", "s/GB", found(&|run| run.took.cpu_s / gb), 2.0);
+        case.at_most("CPU", "s/GB", found(&|run| run.cost.cpu_s / gb), 2.0);
         case.found(
             "CPU of the servers",
             "s",
             found(&|run| servers_s(run.servers_cpu_s)),
         );
-        case.found("memory before", "MB", found(&|run| run.took.memory_mb.0));
+        case.found("memory before", "MB", found(&|run| run.cost.memory_mb.0));
         case.at_most("peak memory beyond it", "MB", found(&more_mb), 64.0);
     }
 

@@ -15,7 +15,7 @@ use super::{
         sync::{Stopped, Sync},
     },
     Stage,
-    whole::{Begun, Took},
+    whole::{Begun, Cost, Took},
 };
 
 const WRITES_A_SECOND: u32 = 2000;
@@ -26,6 +26,7 @@ const SHORTEST: Duration = Duration::from_secs(10);
 struct Observed {
     /// `None`: the verification was not over.
     took: Option<Took>,
+    cost: Cost,
     lag_s: f64,
     a_second: f64,
 }
@@ -73,7 +74,8 @@ impl Stage<'_> {
         let a_second = writers.a_second();
         writers.stop().await?;
         let observed = Observed {
-            took: begun.took(sync).await?,
+            cost: begun.cost(sync)?,
+            took: begun.took().await?,
             lag_s: lag_s.get() as f64,
             a_second,
         };
@@ -82,13 +84,13 @@ impl Stage<'_> {
 }
 
 fn show(case: &mut Case, observed: &Observed) {
-    let took = observed.took.as_ref();
-    let found = |figure: &dyn Fn(&Took) -> f64| took.map(figure);
+    let Observed { took, cost, .. } = observed;
     let fast = 0.95 * f64::from(WRITES_A_SECOND);
     case.at_least("writes a second", "", Some(observed.a_second), fast);
-    case.found("wall of a whole verification", "s", found(&|it| it.wall_s));
+    let wall_s = took.as_ref().map(|it| it.wall_s);
+    case.found("wall of a whole verification", "s", wall_s);
     case.at_most("longest lag of it", "s", Some(observed.lag_s), 30.0);
-    case.found("CPU, with the stream", "s", found(&|it| it.cpu_s));
-    case.found("memory before", "MB", found(&|it| it.memory_mb.0));
-    case.found("peak memory", "MB", found(&|it| it.memory_mb.1));
+    case.found("CPU, with the stream", "s", Some(cost.cpu_s));
+    case.found("memory before", "MB", Some(cost.memory_mb.0));
+    case.found("peak memory", "MB", Some(cost.memory_mb.1));
 }

@@ -21,8 +21,12 @@ pub(super) struct Took {
     pub(super) wall_s: f64,
     /// Until the first read of documents.
     pub(super) boundary_s: f64,
+}
+
+/// What the host has used since a verification has begun.
+pub(super) struct Cost {
     pub(super) cpu_s: f64,
-    /// Memory at its beginning, and the peak since, in MB.
+    /// Memory at the beginning, and the peak since, in MB.
     pub(super) memory_mb: (f64, f64),
 }
 
@@ -61,21 +65,27 @@ impl Begun {
         self.over.is_finished()
     }
 
+    /// What the host has used until now.
+    pub(super) fn cost(&self, sync: &Sync<'_>) -> Result<Cost> {
+        let usage = sync.host.process()?.usage();
+        let mb = |usage: Usage| usage.peak_rss_kb as f64 / 1024.0;
+        Ok(Cost {
+            cpu_s: usage.cpu_seconds() - self.usage.cpu_seconds(),
+            memory_mb: (mb(self.usage), mb(usage)),
+        })
+    }
+
     /// What it took. `None` if it is not over.
-    pub(super) async fn took(self, sync: &Sync<'_>) -> Result<Option<Took>> {
+    pub(super) async fn took(self) -> Result<Option<Took>> {
         if !self.is_over() {
             self.over.abort();
             self.first_read.abort();
             return Ok(None);
         }
-        let usage = sync.host.process()?.usage();
         let (first, last) = (self.first_read.await??, self.over.await??);
-        let mb = |usage: Usage| usage.peak_rss_kb as f64 / 1024.0;
         Ok(Some(Took {
             wall_s: (last - self.at).as_secs_f64(),
             boundary_s: (first - self.at).as_secs_f64(),
-            cpu_s: usage.cpu_seconds() - self.usage.cpu_seconds(),
-            memory_mb: (mb(self.usage), mb(usage)),
         }))
     }
 }
