@@ -121,6 +121,13 @@ impl Process {
     pub fn usage(&self) -> Usage {
         Usage::of(self.id()).unwrap_or_default()
     }
+
+    /// Counts the peak of its memory from now on.
+    pub fn forget_peak(&self) -> Result<()> {
+        const PEAK: &str = "5";
+        let file = format!("/proc/{}/clear_refs", self.id());
+        std::fs::write(file, PEAK).context("forget the peak of a process's memory")
+    }
 }
 
 impl Drop for Process {

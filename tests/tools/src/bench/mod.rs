@@ -5,14 +5,19 @@
 //! Nothing here asserts a time: a benchmark reports.
 
 mod apply;
+mod commit;
 mod copy;
+mod data;
+mod figures;
 mod floor;
 mod hard;
 mod load;
 mod plugin;
 mod sides;
+mod sync;
 mod time;
 mod upgrade;
+mod verification;
 mod writer;
 
 use anyhow::Result;
@@ -34,6 +39,10 @@ pub(crate) enum Bench {
     Upgrade(Options),
     /// Large, hot and changing data: a copy under writes while the oplog rolls over, a resync, 10,000 collections
     Hard(hard::Options),
+    /// The embedded verification: 1 GB without writes against raw reads of both sides, and under 2,000 writes a second
+    Verification(verification::Options),
+    /// Cutovers under 2,000 writes a second: how long applications cannot write
+    Commit(commit::Options),
 }
 
 impl Bench {
@@ -44,6 +53,8 @@ impl Bench {
             Self::Plugin(_) => "plugin",
             Self::Upgrade(_) => "upgrade",
             Self::Hard(_) => "hard",
+            Self::Verification(_) => "verification",
+            Self::Commit(_) => "commit",
         }
     }
 
@@ -54,6 +65,8 @@ impl Bench {
             | Self::Plugin(options)
             | Self::Upgrade(options) => &options.common,
             Self::Hard(options) => &options.common,
+            Self::Verification(options) => &options.common,
+            Self::Commit(options) => &options.common,
         }
     }
 }
@@ -104,7 +117,7 @@ enum Report {
     /// Cases, and the figures that come of them.
     Figures(Vec<Value>, Map<String, Value>),
     /// Cases with figures that are wanted.
-    Hard(Vec<hard::Case>),
+    Wanted(Vec<figures::Case>),
 }
 
 impl Report {
@@ -112,7 +125,7 @@ impl Report {
         match self {
             Self::Moved(cases) => cases.iter().map(Case::to_json).collect(),
             Self::Other(cases) | Self::Figures(cases, _) => cases.clone(),
-            Self::Hard(cases) => cases.iter().map(hard::Case::to_json).collect(),
+            Self::Wanted(cases) => cases.iter().map(figures::Case::to_json).collect(),
         }
     }
 
@@ -132,7 +145,7 @@ impl Report {
                 cases.iter().for_each(|case| println!("{case}"));
                 println!("{}", json!(figures));
             }
-            Self::Hard(cases) => hard::print(cases),
+            Self::Wanted(cases) => figures::print(cases),
         }
     }
 }
@@ -161,7 +174,11 @@ pub(crate) fn run(bench: &Bench) -> Result<()> {
             Bench::Apply(options) => Ok(Report::Moved(apply::run(options).await?)),
             Bench::Plugin(options) => plugin::run(options).await.map(Report::Other),
             Bench::Upgrade(options) => Box::pin(upgrade::run(options)).await,
-            Bench::Hard(options) => Box::pin(hard::run(options)).await.map(Report::Hard),
+            Bench::Hard(options) => Box::pin(hard::run(options)).await.map(Report::Wanted),
+            Bench::Verification(options) => Box::pin(verification::run(options))
+                .await
+                .map(Report::Wanted),
+            Bench::Commit(options) => Box::pin(commit::run(options)).await.map(Report::Wanted),
         }
     })?;
     if common.json {
@@ -170,7 +187,7 @@ pub(crate) fn run(bench: &Bench) -> Result<()> {
         report.print();
     }
     match report {
-        Report::Hard(cases) => hard::equal(&cases),
+        Report::Wanted(cases) => figures::equal(&cases),
         _ => Ok(()),
     }
 }

@@ -33,10 +33,19 @@ pub(super) fn safe(progress: &Value) -> Timestamp {
     position(progress, "safe")
 }
 
+/// The cluster time up to which every document is proven equal.
+pub(super) fn verified(progress: &Value) -> Timestamp {
+    at(progress, "/verification/verifiedTo")
+}
+
 /// Zero if the progress has none.
 fn position(progress: &Value, name: &str) -> Timestamp {
+    at(progress, &format!("/positions/{name}/clusterTime"))
+}
+
+fn at(progress: &Value, pointer: &str) -> Timestamp {
     let part = |part: &str| {
-        let value = number(progress, &format!("/positions/{name}/clusterTime/{part}"));
+        let value = number(progress, &format!("{pointer}/{part}"));
         u32::try_from(value).unwrap_or(u32::MAX)
     };
     Timestamp {

@@ -3,6 +3,7 @@
 
 mod apply;
 mod copy;
+mod read;
 
 use anyhow::{Context, Result, ensure};
 use bson::{RawArrayBuf, RawDocumentBuf, raw::cstr, rawdoc};
@@ -14,6 +15,7 @@ use super::load::COLLECTION;
 pub(super) use self::{
     apply::apply,
     copy::{Reads, Way, copy},
+    read::{ReadWay, read},
 };
 
 async fn finish(mut tasks: JoinSet<Result<()>>) -> Result<()> {

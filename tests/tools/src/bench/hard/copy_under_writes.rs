@@ -6,11 +6,13 @@ use anyhow::Result;
 use support::{ReplicaSet, TestDir};
 
 use super::{
-    super::sides,
-    data::Data,
-    figures::Case,
+    super::{
+        data::Data,
+        figures::Case,
+        sides,
+        sync::{Stopped, Sync},
+    },
     oplog,
-    sync::{Stopped, Sync},
 };
 
 const WRITES_A_SECOND: u32 = 2000;

@@ -6,12 +6,10 @@ use anyhow::Result;
 use mongodb::Client;
 use support::TestDir;
 
-use super::{
-    super::{
-        load::{self, Documents, Script},
-        sides,
-    },
+use super::super::{
     figures::Case,
+    load::{self, Documents, Script},
+    sides,
     sync::Sync,
 };
 

@@ -8,7 +8,7 @@ use futures::{StreamExt, TryStreamExt};
 use mongodb::Client;
 use support::TestDir;
 
-use super::{super::sides, figures::Case, sync::Sync};
+use super::super::{figures::Case, sides, sync::Sync};
 
 const COLLECTIONS: u64 = 10_000;
 const OF_A_DATABASE: u64 = 500;

@@ -4,21 +4,16 @@
 //! is shown.
 
 mod copy_under_writes;
-mod data;
-mod figures;
 mod large_documents;
 mod many_collections;
 mod one_document;
 mod oplog;
 mod resync;
-mod sync;
 
 use anyhow::Result;
 use clap::{Args, ValueEnum};
 
-use super::Common;
-
-pub(super) use self::figures::{Case, equal, print};
+use super::{Common, figures::Case};
 
 #[derive(Args, Clone)]
 pub(crate) struct Options {

@@ -7,14 +7,12 @@ use bson::{Document, doc};
 use mongodb::Client;
 use support::TestDir;
 
-use super::{
-    super::{
-        load::{self, COLLECTION, Documents},
-        sides,
-        writer::{Steps, Writers},
-    },
+use super::super::{
     figures::Case,
+    load::{self, COLLECTION, Documents},
+    sides,
     sync::Sync,
+    writer::{Steps, Writers},
 };
 
 const UPDATES_A_SECOND: u32 = 5000;

@@ -20,12 +20,11 @@ use support::{ReplicaSet, TestDir};
 
 use super::super::{
     sides,
+    sync::FILLER,
     time::operation_time,
     writer::{Steps, Writers},
 };
 
-/// The database of the filler, which is not synced.
-pub(super) const DATABASE: &str = "filler";
 /// Of the oplog, in MB. The server truncates it in tenths of this.
 const SIZE: &str = "16";
 /// Seconds between two checkpoints: the server truncates the oplog up to the last checkpoint only (`fsync` makes none
@@ -103,7 +102,7 @@ impl Filler {
 impl Steps for Filler {
     async fn step(&mut self) -> Result<u64> {
         let documents: Vec<Document> = (0..DOCUMENTS).map(|_| self.document()).collect();
-        let collection = self.client.database(DATABASE).collection("filler");
+        let collection = self.client.database(FILLER).collection("filler");
         collection.insert_many(documents).await.context("fill")?;
         self.look().await?;
         Ok(DOCUMENTS)

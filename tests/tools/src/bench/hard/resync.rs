@@ -6,11 +6,14 @@ use anyhow::Result;
 use support::{ReplicaSet, TestDir};
 
 use super::{
-    super::{sides, writer::Steps},
-    data::Data,
-    figures::Case,
+    super::{
+        data::Data,
+        figures::Case,
+        sides,
+        sync::{Stopped, Sync},
+        writer::Steps,
+    },
     oplog,
-    sync::{Stopped, Sync},
 };
 
 /// The part of the documents that changes in the pause.

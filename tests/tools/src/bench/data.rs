@@ -1,4 +1,4 @@
-//! Collections of 1 KiB documents, two of them large, and writes on all of them.
+//! Collections with shares of the data, and writes on all of them.
 
 use std::time::Duration;
 
@@ -7,7 +7,7 @@ use bson::RawBson;
 use mongodb::Client;
 use rand::{SeedableRng, distr::weighted::WeightedIndex, prelude::Distribution, rngs::StdRng};
 
-use super::super::{
+use super::{
     load::{self, Documents, Id, Script, number},
     writer::{Steps, Writers},
 };
@@ -34,11 +34,16 @@ fn scattered(number: u64) -> RawBson {
     ))
 }
 
-/// The collections of a case.
+/// The collections of a case, and their shares of the writes.
 pub(super) struct Data(Vec<(Documents, u64)>);
 
 impl Data {
-    /// An n-th of the whole.
+    /// Collections that get equally many writes.
+    pub(super) fn of(collections: impl IntoIterator<Item = Documents>) -> Self {
+        Self(collections.into_iter().map(|one| (one, 1)).collect())
+    }
+
+    /// An n-th of 2 GB of 1 KiB documents in seven collections, two of them large.
     pub(super) fn new(divide: u64) -> Self {
         let count = BYTES / DOCUMENT_BYTES as u64 / divide;
         let collections = COLLECTIONS.map(|(collection, share, id)| {
@@ -72,23 +77,43 @@ impl Data {
     /// Starts writes on all keys of all collections, some of them hot, at a rate. One writer would have to wait for
     /// answers longer than the rate allows.
     pub(super) fn start_writes(&self, client: &Client, a_second: u32) -> Result<Writers> {
+        let (every, writers) = self.writers(client, (0, a_second))?;
+        Ok(Writers::start(every, writers))
+    }
+
+    /// The writers of a run at a rate, and the time in which each does a step. No document is inserted in two runs.
+    pub(super) fn writers(
+        &self,
+        client: &Client,
+        (run, a_second): (u64, u32),
+    ) -> Result<(Duration, Vec<Writes>)> {
         const WRITERS: u32 = 4;
         let round = u32::try_from(Script::ROUND)?;
         let every = Duration::from_secs(1) * round * WRITERS / a_second;
-        let writes: Result<Vec<Writes>> = (0..WRITERS)
-            .map(|number| self.writes(client, (number.into(), WRITERS.into())))
+        let writers = u64::from(WRITERS);
+        let writers: Result<Vec<Writes>> = (0..writers)
+            .map(|number| self.share(client, (number, writers), run * writers + number))
             .collect();
-        Ok(Writers::start(every, writes?))
+        Ok((every, writers?))
     }
 
     /// The writes of one of `writers` writers, on its share of each collection.
     pub(super) fn writes(&self, client: &Client, (number, writers): (u64, u64)) -> Result<Writes> {
+        self.share(client, (number, writers), number)
+    }
+
+    fn share(
+        &self,
+        client: &Client,
+        (number, writers): (u64, u64),
+        inserts: u64,
+    ) -> Result<Writes> {
         // Numbers of inserts, of which no writer has as many.
         const INSERTS: u64 = 100_000_000;
         let scripts = self.0.iter().map(|(documents, _)| {
             let share = documents.count / writers;
             let numbers = number * share..(number + 1) * share;
-            Script::new(*documents, numbers, documents.count + number * INSERTS).with_hot_keys()
+            Script::new(*documents, numbers, documents.count + inserts * INSERTS).with_hot_keys()
         });
         Ok(Writes {
             client: client.clone(),

@@ -4,13 +4,13 @@ use anyhow::{Result, bail};
 use serde_json::{Value, json};
 use support::TestDir;
 
-use super::super::round;
+use super::round;
 
 /// The name of the figure that decides about the exit status.
 const DIFFERENCES: &str = "differences";
 
 /// The outcome of a case.
-pub(in super::super) struct Case {
+pub(super) struct Case {
     name: &'static str,
     figures: Vec<Figure>,
     /// Reasons of missing figures, and examples of differences.
@@ -86,7 +86,7 @@ impl Case {
         });
     }
 
-    pub(in super::super) fn to_json(&self) -> Value {
+    pub(super) fn to_json(&self) -> Value {
         let figures: Vec<Value> = self.figures.iter().map(Figure::to_json).collect();
         json!({ "name": self.name, "figures": figures, "notes": self.notes })
     }
@@ -166,7 +166,7 @@ fn number(value: f64) -> String {
     }
 }
 
-pub(in super::super) fn print(cases: &[Case]) {
+pub(super) fn print(cases: &[Case]) {
     println!(
         "{:18} {:32} {:>10}  {:>16}  verdict",
         "case", "figure", "wanted", "found"
@@ -182,7 +182,7 @@ pub(in super::super) fn print(cases: &[Case]) {
 }
 
 /// Fails if source and destination differ in a case.
-pub(in super::super) fn equal(cases: &[Case]) -> Result<()> {
+pub(super) fn equal(cases: &[Case]) -> Result<()> {
     let differing: Vec<&str> = cases
         .iter()
         .filter(|case| !case.is_equal())

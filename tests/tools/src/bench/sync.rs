@@ -15,13 +15,13 @@ use support::{
 };
 
 use super::{
-    super::{
-        sides,
-        time::{operation_time, reported, safe},
-    },
     figures::Case,
-    oplog,
+    sides,
+    time::{operation_time, reported, safe, verified},
 };
+
+/// A database of writes that are not synced.
+pub(super) const FILLER: &str = "filler";
 
 const DEADLINE: Duration = Duration::from_secs(900);
 /// Between two looks.
@@ -33,6 +33,8 @@ pub(super) struct Sync<'a> {
     pub(super) destination: ReplicaSet,
     pub(super) host: Host,
     name: &'static str,
+    /// More options of the start.
+    options: Value,
     /// Of the reported position.
     pub(super) lag: Lag,
     /// Of the persisted position.
@@ -67,16 +69,23 @@ impl<'a> Sync<'a> {
             destination,
             host,
             name,
+            options: json!({}),
             lag: Lag::default(),
             safe_lag: Lag::default(),
         })
     }
 
+    /// Gives the sync more options.
+    pub(super) fn options(self, options: Value) -> Self {
+        Self { options, ..self }
+    }
+
     pub(super) async fn start(&self) -> Result<()> {
-        let filler = json!({ "database": oplog::DATABASE });
-        self.host
-            .start(json!({ "excludeNamespaces": [filler] }))
-            .await
+        let mut options = json!({ "excludeNamespaces": [{ "database": FILLER }] });
+        if let (Some(all), Some(more)) = (options.as_object_mut(), self.options.as_object()) {
+            all.extend(more.clone());
+        }
+        self.host.start(options).await
     }
 
     /// Starts the sync. Returns the seconds until it can be committed.
@@ -118,6 +127,14 @@ impl<'a> Sync<'a> {
             .await
     }
 
+    /// Waits until all documents are proven equal up to now.
+    pub(super) async fn verify(&mut self) -> Result<Result<(), Stopped>> {
+        let last = operation_time(self.source.client()).await?;
+        // A boundary is just before a time of the stream, and may not include the newest entry of an idle source.
+        self.until(|progress| verified(progress).time > last.time && can_commit(progress))
+            .await
+    }
+
     fn described(progress: &Value) -> String {
         let field = |name: &str| progress.get(name).unwrap_or(&Value::Null).to_string();
         let (state, info, warnings) = (field("state"), field("info"), field("warnings"));
@@ -150,14 +167,19 @@ impl<'a> Sync<'a> {
         if let Err(stopped) = stopped {
             return self.give_up(case, stopped);
         }
-        let (source, destination) = (self.source.client(), self.destination.client());
-        let synced = |database: &str, _: &str| database != oplog::DATABASE;
-        let compared: Comparison = support::compare::compare(source, destination, &synced).await?;
+        let compared = self.compare().await?;
         case.differences(Some(compared.differences.len()));
         for difference in compared.differences.iter().take(3) {
             case.note(difference.to_string());
         }
         self.remove()
+    }
+
+    /// Compares both clusters byte for byte.
+    pub(super) async fn compare(&self) -> Result<Comparison> {
+        let (source, destination) = (self.source.client(), self.destination.client());
+        let synced = |database: &str, _: &str| database != FILLER;
+        support::compare::compare(source, destination, &synced).await
     }
 
     /// Says why there is nothing to compare.
@@ -167,12 +189,30 @@ impl<'a> Sync<'a> {
         self.remove()
     }
 
+    /// Commits, and waits until that is done or undone.
     async fn commit(&mut self) -> Result<Result<(), Stopped>> {
+        self.commit_observed(|_| ()).await
+    }
+
+    /// The same, and shows each progress meanwhile.
+    pub(super) async fn commit_observed(
+        &mut self,
+        look: impl Fn(&Value),
+    ) -> Result<Result<(), Stopped>> {
         if let Err(error) = self.host.commit().await {
             return Ok(Err(Stopped(format!("{error:#}"))));
         }
-        self.until(|progress| text(progress, "state") == "COMMITTED")
-            .await
+        let ended = self
+            .until(|progress| {
+                look(progress);
+                text(progress, "state") != "COMMITTING"
+            })
+            .await?;
+        let progress = self.host.progress().await?;
+        Ok(match text(&progress, "state") == "COMMITTED" {
+            true => ended,
+            false => Err(Stopped(Self::described(&progress))),
+        })
     }
 
     pub(super) fn remove(self) -> Result<()> {
