@@ -188,7 +188,7 @@ impl StartRequest {
             reversible: self.reversible == Some(true),
             verification: self
                 .verification
-                .map_or(VerificationOptions::OF_A_NEW_SYNC, Into::into),
+                .map_or_else(VerificationOptions::default, Into::into),
             load_level: None,
         };
         refuse_without_way_back(&options)?;

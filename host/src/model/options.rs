@@ -200,18 +200,11 @@ pub struct VerificationOptions {
 }
 
 impl VerificationOptions {
-    /// Without a wish of the operator.
-    pub const OF_A_NEW_SYNC: Self = Self {
-        enabled: true,
-        on_mismatch: OnMismatch::Report,
-    };
-
     fn is_default(&self) -> bool {
         *self == Self::default()
     }
 }
 
-/// The options of a sync that an earlier release has started: an upgrade adds no load by itself.
 impl Default for VerificationOptions {
     fn default() -> Self {
         Self {

@@ -217,7 +217,7 @@ async fn f105_collections_that_only_the_destination_has_end_a_commit() -> Result
     rig.allow_log("VerificationFailed");
     let (source, destination) = (rig.source_db("app"), rig.destination_db("app"));
     insert(&source, "c", documents(0..10)).await?;
-    let filters = json!({ "includeNamespaces": [{ "database": "app" }] });
+    let filters = json!({ "includeNamespaces": [{ "database": "app" }], "verification": true });
     rig.host.start(filters).await?;
     rig.host.wait_can_commit().await?;
     insert(&destination, "more", documents(0..1)).await?;
@@ -244,6 +244,28 @@ async fn f105_collections_that_only_the_destination_has_end_a_commit() -> Result
     }
     other.drop().await?;
     rig.finish().await?;
+    Ok(())
+}
+
+/// Small collections, which are copied before the event loop hears of their plan, are verified whole, each time.
+#[tokio::test]
+async fn f106_small_collections_are_verified_whole() -> Result<()> {
+    const COLLECTIONS: usize = 40;
+    let mut rig = Rig::start().await?;
+    let source = rig.source_db("app");
+    for n in 0..COLLECTIONS {
+        insert(&source, &format!("c{n}"), documents(0..3)).await?;
+    }
+    for round in 0..5 {
+        rig.host.start(verified()).await?;
+        wait_verified(&rig)
+            .await
+            .with_context(|| format!("round {round}"))?;
+        let namespaces = steps::metadata(&rig, "namespaces").await?;
+        ensure!(namespaces.len() == COLLECTIONS, "{namespaces:?}");
+        rig.begin_again(None).await?;
+    }
+    rig.abandon();
     Ok(())
 }
 

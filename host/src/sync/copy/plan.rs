@@ -22,11 +22,14 @@ pub(super) async fn plan(
     taken: Vec<(NamespaceDocument, Stay)>,
     reports: &Reports,
 ) -> Result<(), Error> {
-    let (namespaces, stays): (Vec<_>, Vec<_>) = taken.into_iter().unzip();
+    let (namespaces, _stays): (Vec<_>, Vec<Stay>) = taken.into_iter().unzip();
     let (collections, partitions) = planned(context, namespaces).await?;
-    let uuids: Vec<CollectionUuid> = stays.iter().map(Stay::uuid).collect();
-    // Reported before its partitions can be.
-    let _ = reports.send(CopyReport::Planned(uuids));
+    let on_destination = collections.iter().filter_map(|(namespace, _)| {
+        let uuid = namespace.uuid()?;
+        Some((uuid, namespace.destination_uuid.clone()))
+    });
+    // Reported before its partitions can be, so before the map of partitions has these UUIDs.
+    let _ = reports.send(CopyReport::Planned(on_destination.collect()));
     put(context, collections, partitions);
     Ok(())
 }

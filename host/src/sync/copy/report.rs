@@ -10,8 +10,8 @@ use crate::{
 
 /// A report of a worker to the event loop.
 pub(in crate::sync) enum CopyReport {
-    /// Collections exist on the destination, and their partitions are planned.
-    Planned(Vec<CollectionUuid>),
+    /// Collections exist on the destination, with these UUIDs there, and their partitions are planned.
+    Planned(Vec<(CollectionUuid, Option<String>)>),
     /// Every document of a partition was read up to a time, and is durable or parked.
     Done {
         /// The collection, and the generation of its plan.

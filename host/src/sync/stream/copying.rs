@@ -116,9 +116,10 @@ impl EventApplication {
     /// Takes a report of a worker.
     pub(super) async fn take_report(&mut self, report: CopyReport) -> Result<(), Error> {
         match report {
-            CopyReport::Planned(uuids) => {
-                for uuid in uuids {
-                    if let Some(namespace) = self.context.partitions.namespace(uuid) {
+            CopyReport::Planned(collections) => {
+                for (uuid, on_destination) in collections {
+                    if let Some(mut namespace) = self.context.partitions.namespace(uuid) {
+                        namespace.destination_uuid = on_destination;
                         self.tracked_collections.insert(&self.context, &namespace)?;
                     }
                 }

@@ -7,15 +7,12 @@ use sha2::{Digest, Sha256};
 use super::{
     Error, SyncedCollection,
     dirty_keys::DirtyKey,
-    progress::{DocumentDifference, MAX_MISMATCHES, VerificationState, id_document},
+    progress::{DocumentDifference, EXTRA, MAX_MISMATCHES, VerificationState, id_document},
 };
 use crate::{
     metadata::{MismatchDocument, MismatchState, NamespaceDocument},
     model::{ClusterTime, Namespace, document_key::DocumentKey},
 };
-
-/// The kind of what only the destination has. In place of the id of a namespace, of collections that the sync does not know.
-pub(super) const EXTRA: &str = "extra";
 
 impl VerificationState {
     /// Takes the outcome of a comparison of one key.

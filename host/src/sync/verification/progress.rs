@@ -4,7 +4,7 @@ use std::{collections::HashMap, sync::Arc};
 
 use super::{
     DirtyKeys, Error, SyncedCollection, VerifiedClusters, boundary::VerificationBoundary,
-    dirty_keys::DirtyKey, mismatches::EXTRA,
+    dirty_keys::DirtyKey,
 };
 use crate::{
     metadata::{
@@ -17,6 +17,9 @@ use crate::{
 
 /// Mismatches that are named. Beyond, a collection is read again when these are mended.
 pub(super) const MAX_MISMATCHES: usize = 10_000;
+
+/// The kind of what only the destination has. In place of the id of a namespace, of collections that the sync does not know.
+pub(super) const EXTRA: &str = "extra";
 
 /// The progress of a verification. Changes are persisted at the end of a slice.
 #[derive(Default)]

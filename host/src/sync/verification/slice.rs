@@ -28,6 +28,10 @@ pub(super) struct SliceEnd {
     pub(super) keys_compared: bool,
     /// Whether the destination's oplog can be read.
     pub(super) sees_foreign_writes: bool,
+    /// The reason for which keys are left, or collections that are not verified whole could not be read.
+    pub(super) held_up: Option<String>,
+    /// Collections are left, and none of them could be read.
+    pub(super) is_stalled: bool,
 }
 
 impl Slice<'_> {
@@ -46,15 +50,16 @@ impl Slice<'_> {
             }
         };
         let (mut left, mut compared) = (DirtyKeys::default(), Vec::new());
-        let mut failed = None;
+        let (mut failed, mut held_up) = (None, None);
         for collection in &boundary.collections {
             let keys = self.state.keys_of(collection.uuid, &mut dirty);
             match self.compare_keys(&boundary, collection, &keys).await {
                 Ok(()) => compared.push((collection.uuid, keys)),
                 Err(error) => {
                     left.note_all(collection.uuid, &keys);
-                    if !is_passing(&error) {
-                        failed = Some(error);
+                    match is_passing(&error) {
+                        true => held_up = Some(format!("{}: {error}", collection.source)),
+                        false => failed = Some(error),
                     }
                 }
             }
@@ -66,19 +71,8 @@ impl Slice<'_> {
         }
         failpoint("verification_keys");
         // A slice goes on with a collection at least, however long the keys have taken.
-        let mut begun = false;
-        for collection in &boundary.collections {
-            if begun && self.ends() {
-                break;
-            }
-            begun |= self.is_incomplete(collection);
-            match self.scan(&boundary, collection).await {
-                Err(error) if is_passing(&error) => {
-                    tracing::debug!(namespace = %collection.source, error = %error, "compared in the next slice");
-                }
-                other => other?,
-            }
-        }
+        let stalled = self.scan_collections(&boundary).await?;
+        let is_stalled = stalled.is_some();
         if keys_compared {
             self.state.position = Some(boundary.position.clone());
             self.state.verified_to = Some(boundary.at);
@@ -99,7 +93,35 @@ impl Slice<'_> {
         Ok(SliceEnd {
             keys_compared,
             sees_foreign_writes: foreign_writes.is_some(),
+            held_up: stalled.or(held_up),
+            is_stalled,
         })
+    }
+
+    /// Goes on with the collections that are not verified whole. Returns the reason where none of them could be read.
+    async fn scan_collections(
+        &mut self,
+        boundary: &VerificationBoundary,
+    ) -> Result<Option<String>, Error> {
+        let (mut begun, mut advanced, mut stalled) = (false, false, None);
+        for collection in &boundary.collections {
+            if begun && self.ends() {
+                break;
+            }
+            if !self.is_incomplete(collection) {
+                continue;
+            }
+            begun = true;
+            match self.scan(boundary, collection).await {
+                Ok(()) => advanced = true,
+                Err(error) if is_passing(&error) => {
+                    tracing::debug!(namespace = %collection.source, error = %error, "compared in the next slice");
+                    stalled = Some(format!("{}: {error}", collection.source));
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(stalled.filter(|_| !advanced))
     }
 
     fn is_incomplete(&self, collection: &SyncedCollection) -> bool {

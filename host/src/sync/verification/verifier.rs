@@ -91,10 +91,7 @@ impl VerifierTask {
         }
         loop {
             let pause = match self.slice().await {
-                Ok(Some(pause)) => {
-                    self.verification.figures.set_failure(None);
-                    pause
-                }
+                Ok(Some(pause)) => pause,
                 Ok(None) | Err(Error::Cancelled | Error::Mongo(mongo::Error::Fenced)) => return,
                 Err(error) => {
                     tracing::info!(error = %error, "a slice of the verification failed");
@@ -152,7 +149,9 @@ impl VerifierTask {
         show_collections(&self.verification, &collections, &self.state);
         let incomplete = self.settle(&end).await?;
         show(&self.verification, &self.state);
+        self.verification.figures.set_failure(end.held_up);
         Ok(Some(match (incomplete, end.keys_compared) {
+            (true, _) if end.is_stalled => AFTER_FAILURE,
             (true, _) => Duration::ZERO,
             (false, false) => AFTER_FAILURE,
             (false, true) => shortened("TIDEGATE_VERIFICATION_PAUSE_SECONDS", PAUSE),
