@@ -17,7 +17,7 @@ use super::request::read_object;
 use super::start_verification::{Verification, VerificationField};
 use super::write_block_mode::ModeField;
 use crate::model::options::{
-    BuildIndexes, ClusterName, OplogRollover, ThrottleOptions, VerificationOptions, WriteBlockMode,
+    BuildIndexes, ClusterName, OplogRollover, ThrottleOptions, WriteBlockMode,
 };
 use crate::model::{ErrorName, OperatorError, StartOptions};
 
@@ -44,7 +44,7 @@ pub(super) struct StartRequest {
     /// Whether the sync can be reversed after its commit. Needs enableUserWriteBlocking sourceAndDestination and indexes,
     /// and no documentFilter, namespaceRemap or plugins.
     reversible: Option<bool>,
-    /// The comparison of both clusters, byte for byte. Off if absent; a boolean sets `enabled`.
+    /// The comparison of both clusters, byte for byte. On if absent; a boolean sets `enabled`.
     #[schema(value_type = Option<VerificationField>)]
     verification: Option<Verification>,
     /// Not supported in this release: absent or false.
@@ -186,9 +186,7 @@ impl StartRequest {
             throttle: throttle(self.throttle)?,
             write_blocking: self.enable_user_write_blocking.map(|mode| mode.0),
             reversible: self.reversible == Some(true),
-            verification: self
-                .verification
-                .map_or_else(VerificationOptions::default, Into::into),
+            verification: self.verification.map(Into::into),
             load_level: None,
         };
         refuse_without_way_back(&options)?;

@@ -200,18 +200,16 @@ pub struct VerificationOptions {
 }
 
 impl VerificationOptions {
-    fn is_default(&self) -> bool {
-        *self == Self::default()
-    }
-}
-
-impl Default for VerificationOptions {
-    fn default() -> Self {
-        Self {
-            enabled: false,
-            on_mismatch: OnMismatch::Report,
-        }
-    }
+    /// Of a new sync whose start does not say.
+    pub const ON: Self = Self {
+        enabled: true,
+        on_mismatch: OnMismatch::Report,
+    };
+    /// Of a sync that a release without verification has started.
+    pub const OFF: Self = Self {
+        enabled: false,
+        ..Self::ON
+    };
 }
 
 /// The options of a sync. Invariant: they do not change after the start, except `load_level`.
@@ -252,9 +250,10 @@ pub struct StartOptions {
     /// Whether the sync can be reversed after its commit.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub reversible: bool,
-    /// The verification of the destination.
-    #[serde(default, skip_serializing_if = "VerificationOptions::is_default")]
-    pub verification: VerificationOptions,
+    /// The verification of the destination. `None` in a start that does not say, and in a sync that a release without
+    /// verification has started.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub verification: Option<VerificationOptions>,
     /// The level of the last call of `loadLevel`; `None` for the host's own.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub load_level: Option<u8>,
@@ -276,7 +275,7 @@ impl StartOptions {
             throttle: ThrottleOptions::default(),
             write_blocking: None,
             reversible: false,
-            verification: VerificationOptions::default(),
+            verification: None,
             load_level: None,
         }
     }
@@ -286,7 +285,13 @@ impl StartOptions {
         self.write_blocking.unwrap_or_default()
     }
 
-    /// API names of the differing fields. `load_level` is not a field of a start.
+    /// The verification of this sync.
+    pub fn verification(&self) -> VerificationOptions {
+        self.verification.unwrap_or(VerificationOptions::OFF)
+    }
+
+    /// API names of the fields of a start that differ from those of this sync. `load_level` is not a field of a start. A
+    /// start without `verification` continues a sync of an earlier release, which has none, as well as one of this release.
     pub fn differing_fields(&self, other: &Self) -> Vec<&'static str> {
         [
             ("source", self.source != other.source),
@@ -319,10 +324,41 @@ impl StartOptions {
                 "enableUserWriteBlocking",
                 self.write_blocking() != other.write_blocking(),
             ),
-            ("verification", self.verification != other.verification),
+            (
+                "verification",
+                other
+                    .verification
+                    .is_some_and(|asked| asked != self.verification()),
+            ),
         ]
         .into_iter()
         .filter_map(|(name, differs)| differs.then_some(name))
         .collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_start_without_verification_continues_every_sync() {
+        let start = StartOptions::between(ClusterName::Cluster0, ClusterName::Cluster1);
+        let with = |verification| StartOptions {
+            verification,
+            ..start.clone()
+        };
+        let (on, off) = (
+            with(Some(VerificationOptions::ON)),
+            with(Some(VerificationOptions::OFF)),
+        );
+        // Of an earlier release: without the field.
+        for begun in [&start, &on, &off] {
+            assert!(begun.differing_fields(&start).is_empty());
+        }
+        assert!(start.differing_fields(&off).is_empty());
+        for (begun, asked) in [(&start, &on), (&off, &on), (&on, &off)] {
+            assert_eq!(begun.differing_fields(asked), ["verification"]);
+        }
     }
 }

@@ -13,7 +13,7 @@ use super::{
 };
 use crate::{
     metadata::{self, METADATA_VERSION, Phase, SessionDocument},
-    model::{ErrorName, OperatorError, StartOptions, State, feature},
+    model::{ErrorName, OperatorError, StartOptions, State, feature, options::VerificationOptions},
     mongo::{
         Cluster, Moment,
         preflight::{self, oplog_warning, oplog_window_seconds},
@@ -29,8 +29,9 @@ const FIRST_BLOCK: Duration = Duration::from_secs(2);
 /// write no sync exists; the next start replaces the documents of an interrupted start.
 pub(super) async fn start(
     context: &HostContext,
-    options: StartOptions,
+    mut options: StartOptions,
 ) -> Result<Arc<ActiveSync>, OperatorError> {
+    options.verification.get_or_insert(VerificationOptions::ON);
     refuse_one_cluster(&options)?;
     let (source, destination) = (
         context.cluster(options.source),

@@ -89,7 +89,7 @@ pub async fn run(work: Work) -> Result<WorkEnd, Error> {
     store.begin_work().await?;
     let options = record.get().options;
     let clusters = (&source.client, &destination.reads());
-    let verification = Verification::new(options.verification, status.verification.clone());
+    let verification = Verification::new(options.verification(), status.verification.clone());
     let throttle = Throttle::start(options.throttle, clusters, &status, &commit_time, &cancel);
     let context = Arc::new(Context {
         quarantine: Quarantine::load(store.clone(), &status).await?,

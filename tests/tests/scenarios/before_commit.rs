@@ -48,10 +48,8 @@ async fn suspect_ranges_keep_a_plugins_document_with_an_equal_id() -> Result<()>
     let documents = documents.chain([first.clone()]).collect();
     insert(&rig.source_db("app"), "c", documents).await?;
     upload(&rig, FIRST).await?;
-    // The verification reads snapshots too, and this source has none.
-    let mut options = stamped();
-    options["verification"] = json!(false);
-    start_and_die(&mut rig, options).await?;
+    // Without verification: it reads snapshots too, and this source has none.
+    start_and_die(&mut rig, stamped()).await?;
     rig.host.restart().await?;
     rig.host.wait_can_commit().await?;
     let source = &rig.proxies()?.source;

@@ -34,7 +34,7 @@ async fn s24_write_concern_error_with_duplicate_keys() -> Result<()> {
         (0..100).map(|n| doc! { "_id": n, "n": n }).collect(),
     )
     .await?;
-    start_and_die(&mut rig, json!({})).await?;
+    start_and_die(&mut rig, json!({ "verification": false })).await?;
     ensure!(
         steps::count(&destination, "c").await? == 100,
         "all are copied, and that is not persisted"

@@ -346,7 +346,7 @@ async fn f19_settings_are_restored_beside_one_that_cannot_be() -> Result<()> {
     insert(&source, "c", vec![doc! { "_id": 1, "at": 1 }]).await?;
     let index = doc! { "key": { "at": 1 }, "name": "i", "unique": true, "hidden": true, "expireAfterSeconds": 1_000_000 };
     create_indexes(&source, "c", vec![index]).await?;
-    begin(&rig, json!({})).await?;
+    begin(&rig, json!({ "verification": false })).await?;
     let destination = rig.destination_db("app");
     insert(&destination, "c", vec![doc! { "_id": 2, "at": 1 }]).await?;
     rig.commit().await?;

@@ -22,6 +22,10 @@ use crate::steps::{METADATA, insert, run, wait_in_step};
 /// The bound of these syncs, in seconds.
 const BOUND: u32 = 5;
 
+/// The greatest lag that is shown at this bound: the times have seconds alone, and the secondary stands still for
+/// most of a second at a time, also when the sync waits for it already.
+const GREATEST: u32 = BOUND + 2;
+
 /// A destination of three members.
 fn of_three() -> Options {
     Options {
@@ -44,7 +48,7 @@ fn slowed(progress: &Value) -> bool {
     progress["throttle"].is_object()
 }
 
-/// Runs `work` while a secondary works for a seventh of the time. Returns the greatest lag, in seconds,
+/// Runs `work` while a secondary works for a quarter of the time. Returns the greatest lag, in seconds,
 /// that its primary has known of.
 async fn with_slow_secondary<T>(
     set: &ReplicaSet,
@@ -66,11 +70,11 @@ async fn stand_still(process: &Process) -> anyhow::Error {
         if let Err(error) = process.freeze() {
             return error;
         }
-        tokio::time::sleep(Duration::from_millis(850)).await;
+        tokio::time::sleep(Duration::from_millis(750)).await;
         if let Err(error) = process.thaw() {
             return error;
         }
-        tokio::time::sleep(Duration::from_millis(150)).await;
+        tokio::time::sleep(Duration::from_millis(250)).await;
     }
 }
 
@@ -129,15 +133,14 @@ async fn f66_a_slow_secondary_stays_within_the_bound() -> Result<()> {
         number(throttle, "/delayMs") > 0 && text(throttle, "since").contains('T'),
         "{throttle}"
     );
-    // The times have seconds alone, so a lag of five seconds can be shown as six.
-    ensure!(lag <= BOUND + 1, "a lag of {lag} s while the copy ran");
+    ensure!(lag <= GREATEST, "a lag of {lag} s while the copy ran");
     let applied = async {
         fill(&source, 150_000, 170_000).await?;
         rig.host.wait_can_commit().await
     };
     let (_, lag) = with_slow_secondary(&rig.destination, applied).await?;
     ensure!(
-        lag <= BOUND + 1,
+        lag <= GREATEST,
         "a lag of {lag} s while events were applied"
     );
     rig.host

@@ -307,7 +307,7 @@ async fn s30_unique_violation_is_reported_by_name() -> Result<()> {
     .await?;
     let unique = |field: &str| doc! { "key": { field: 1 }, "name": field, "unique": true };
     create_indexes(&source, "c", vec![unique("u"), unique("v")]).await?;
-    rig.host.start(json!({})).await?;
+    rig.host.start(json!({ "verification": false })).await?;
     rig.host.wait_can_commit().await?;
     // A foreign write on the destination.
     insert(

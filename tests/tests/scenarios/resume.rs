@@ -420,7 +420,7 @@ async fn s63_pause_in_the_copy_and_commit_twice() -> Result<()> {
     .await?;
     let slow = doc! { "failCommands": ["getMore"], "namespace": "app.c", "blockConnection": true, "blockTimeMS": 500 };
     fail_command(&rig.source, "alwaysOn", slow).await?;
-    rig.host.start(json!({})).await?;
+    rig.host.start(json!({ "verification": false })).await?;
     wait_for_document(&rig, "app", "c", 1).await?;
     rig.host.pause().await?;
     let copied = steps::count(&rig.destination_db("app"), "c").await?;
@@ -507,7 +507,7 @@ async fn s65_resumed_copy_meets_its_own_documents() -> Result<()> {
     // The next collection is not read before the first is persisted.
     let slow = doc! { "failCommands": ["find"], "namespace": "app.middle", "blockConnection": true, "blockTimeMS": 5000 };
     fail_command(&rig.source, doc! { "times": 1 }, slow).await?;
-    start_and_die(&mut rig, json!({})).await?;
+    start_and_die(&mut rig, json!({ "verification": false })).await?;
     ensure!(
         steps::count(&destination, "large").await? == 300,
         "the largest is copied first"
@@ -574,7 +574,7 @@ async fn s65_resumed_behind_the_last_id() -> Result<()> {
     .await?;
     let slow = doc! { "failCommands": ["getMore"], "namespace": "app.c", "blockConnection": true, "blockTimeMS": 700 };
     fail_command(&rig.source, "alwaysOn", slow).await?;
-    rig.host.start(json!({})).await?;
+    rig.host.start(json!({ "verification": false })).await?;
     wait_until(
         "the place in the partition is persisted",
         DEADLINE,

@@ -2,7 +2,8 @@
 
 use super::*;
 use crate::model::options::{
-    BuildIndexes, Json, NamespaceFilter, OnError, PluginOptions, Regex, WriteBlockMode,
+    BuildIndexes, Json, NamespaceFilter, OnError, OnMismatch, PluginOptions, Regex,
+    VerificationOptions, WriteBlockMode,
 };
 
 /// Bodies of mongosync's documented curl lines, verbatim.
@@ -266,7 +267,7 @@ async fn f48_a_name_that_is_given_twice_is_refused() {
 #[tokio::test]
 async fn values_that_ask_for_nothing_are_accepted() {
     let (status, answer, heard) = start(with(
-        r#""reversible": false, "verification": { "enabled": false, "onMismatch": "report" },
+        r#""reversible": false, "verification": null,
            "preExistingDestinationData": false, "sharding": null, "documentFilter": null,
            "namespaceRemap": [], "plugins": [], "copyInNaturalOrder": false, "detectRandomId": true,
            "skipDiskSpaceCheck": false, "includeNamespaces": [], "excludeNamespaces": null"#,
@@ -307,6 +308,30 @@ async fn write_blocking_has_mongosyncs_words_and_its_older_booleans() {
     }
     let (_, _, heard) = start(DOCUMENTED_START).await;
     assert_eq!(options(&heard).write_blocking, None);
+}
+
+#[tokio::test]
+async fn verification_is_an_object_or_mongosyncs_older_boolean() {
+    let repair = VerificationOptions {
+        on_mismatch: OnMismatch::Repair,
+        ..VerificationOptions::ON
+    };
+    for (value, expected) in [
+        ("null", None),
+        ("true", Some(VerificationOptions::ON)),
+        ("false", Some(VerificationOptions::OFF)),
+        ("{}", Some(VerificationOptions::ON)),
+        (r#"{ "enabled": false }"#, Some(VerificationOptions::OFF)),
+        (
+            r#"{ "onMismatch": "report" }"#,
+            Some(VerificationOptions::ON),
+        ),
+        (r#"{ "onMismatch": "repair" }"#, Some(repair)),
+    ] {
+        let (status, _, heard) = start(with(&format!(r#""verification": {value}"#))).await;
+        assert_eq!(status, StatusCode::OK, "{value}");
+        assert_eq!(options(&heard).verification, expected, "{value}");
+    }
 }
 
 #[tokio::test]

@@ -56,7 +56,7 @@ async fn ask(host: &Host, request: WorkRequest) -> Result<(), OperatorError> {
 }
 
 fn refuse_disabled(active: &ActiveSync) -> Result<(), OperatorError> {
-    if active.record.get().options.verification.enabled {
+    if active.record.get().options.verification().enabled {
         return Ok(());
     }
     Err(OperatorError::new(

@@ -317,7 +317,7 @@ fn warnings(active: &ActiveSync, monitor: &Monitor, document: &SessionDocument) 
     let blocks = document.write_blocks.as_ref();
     let is_blocked =
         blocks.is_some_and(|blocks| blocks.destination.is_some() || !blocks.lacking.is_empty());
-    let is_verified = document.options.verification.enabled;
+    let is_verified = document.options.verification().enabled;
     let notes: &[&str] = match state {
         // Applications already write to the destination, and the source is no longer compared with it.
         SyncState::Committed if is_verified => &[],

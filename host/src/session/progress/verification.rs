@@ -13,7 +13,7 @@ const PRIVILEGE: &str =
 /// The progress of the verification; `None` where documents are not verified.
 pub(super) fn progress(active: &ActiveSync, monitor: &Monitor) -> Option<VerificationProgress> {
     let document = active.record.get();
-    if !document.options.verification.enabled {
+    if !document.options.verification().enabled {
         return None;
     }
     let progress = active.status.verification.progress();

@@ -37,6 +37,7 @@ impl EventApplication {
                 let then = boundary::hold(&self.context, answer, time).await;
                 if then != Continuation::Unchanged {
                     self.tracked_collections.refresh(&self.context)?;
+                    self.forget_transformed().await;
                 }
                 if then == Continuation::CopyAgain {
                     let listed = self.context.record.get().recopy;

@@ -116,6 +116,15 @@ impl EventApplication {
         }
     }
 
+    /// Makes collections unverified whose documents plugins see, after a swap: they were compared with the answers of the
+    /// earlier build.
+    pub(super) async fn forget_transformed(&mut self) {
+        let collections = self.tracked_collections.all();
+        let transformed = collections.filter(|tracked| tracked.chain.is_some());
+        let uuids: Vec<_> = transformed.map(|tracked| tracked.uuid).collect();
+        self.context.verification.forget(&uuids).await;
+    }
+
     /// Writes documents again from the source, which the verifier asks for.
     async fn repair(&mut self) -> Result<(), Error> {
         let repairs = self.context.verification.take_repairs();

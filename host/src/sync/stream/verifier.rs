@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::{Context, Error, reader::StreamReader};
 use crate::{
-    model::{Position, event::ChangeEvent},
+    model::{ClusterTime, Position, event::ChangeEvent},
     sync::verification::{Recovery, Verifier},
 };
 
@@ -14,7 +14,7 @@ const MAX_RECOVERY_SECONDS: u32 = 600;
 
 /// Starts the verifier, where documents are verified. `safe`: the persisted position.
 pub(super) async fn start(context: &Arc<Context>, safe: Option<Position>) -> Option<Verifier> {
-    if !context.options.verification.enabled {
+    if !context.verification.options.enabled {
         return None;
     }
     let recovering = context.clone();
@@ -36,7 +36,8 @@ pub(super) async fn start(context: &Arc<Context>, safe: Option<Position>) -> Opt
 /// Marks the keys of the events between two positions as dirty: they may have changed documents that were verified,
 /// and the previous host may not have compared them.
 async fn recover(context: &Context, from: Position, to: &Position) -> Result<Recovery, Error> {
-    if from.cluster_time.seconds_behind(to.cluster_time) > MAX_RECOVERY_SECONDS {
+    let is_late = from.cluster_time.seconds_behind(to.cluster_time) > MAX_RECOVERY_SECONDS;
+    if is_late || swapped_since(context, from.cluster_time) {
         return Ok(Recovery::Lost);
     }
     let mut reader = StreamReader::new(
@@ -62,6 +63,13 @@ async fn recover(context: &Context, from: Position, to: &Position) -> Result<Rec
             return Ok(Recovery::Done);
         }
     }
+}
+
+/// Whether documents may have been compared with the answers of a build that was swapped meanwhile.
+fn swapped_since(context: &Context, verified: ClusterTime) -> bool {
+    let swaps = context.record.get().swaps;
+    let mut times = swaps.iter().filter_map(|swap| swap.cluster_time);
+    times.any(|time| time >= verified)
 }
 
 /// Marks the keys of events of documents as dirty.

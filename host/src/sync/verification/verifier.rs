@@ -30,7 +30,7 @@ const AFTER_FAILURE: Duration = Duration::from_secs(2);
 pub(crate) enum Recovery {
     /// Their keys are dirty.
     Done,
-    /// The oplog no longer holds them, or they are too many.
+    /// The oplog no longer holds them, they are too many, or a component was swapped meanwhile.
     Lost,
 }
 

@@ -6,7 +6,10 @@ use std::time::Duration;
 use anyhow::{Context, Result, ensure};
 use bson::{Timestamp, doc};
 use serde_json::json;
-use support::{Rig, host::DEADLINE};
+use support::{
+    Rig,
+    host::{DEADLINE, number},
+};
 
 use super::{
     builds::{
@@ -329,4 +332,53 @@ fn swap_times(rig: &Rig) -> Result<Vec<Duration>> {
         }
     }
     Ok(times)
+}
+
+/// Builds of one semantics have to answer the same. The verification finds the documents of a build that did not, also
+/// those that were verified before the swap, and a repair writes them again by the present build.
+#[tokio::test]
+async fn f107_a_repair_ends_the_answers_of_an_earlier_build() -> Result<()> {
+    for at_rest in [false, true] {
+        let mut rig = Rig::start().await?;
+        rig.allow_log("a document differs");
+        rig.allow_log("mismatches");
+        upload(&rig, FIRST).await?;
+        let source = rig.source_db("app");
+        let documents = (0..20).map(|id| doc! { "_id": id });
+        insert(&source, "c", documents.collect()).await?;
+        let mut options = stamped();
+        options["verification"] = json!(true);
+        rig.host.start(options).await?;
+        rig.host
+            .wait_until("all is verified", DEADLINE, |progress| {
+                number(progress, "/verification/source/hashedDocumentCount") == 20
+            })
+            .await?;
+        if at_rest {
+            rig.host.pause().await?;
+        }
+        upgraded(&rig, &upload(&rig, FIXED).await?, "refuse").await?;
+        if at_rest {
+            rig.host.resume().await?;
+        }
+        insert(&source, "c", vec![doc! { "_id": 20 }]).await?;
+        rig.host
+            .wait_until("20 documents differ", DEADLINE, |progress| {
+                number(progress, "/verification/mismatches") == 20
+            })
+            .await?;
+        let repaired = rig
+            .host
+            .call("POST", "/api/v1/verification/repair", "")
+            .await?;
+        ensure!(repaired.status == 200, "{}", repaired.body);
+        rig.host
+            .wait_until("nothing differs", DEADLINE, |progress| {
+                number(progress, "/verification/mismatches") == 0
+            })
+            .await?;
+        rig.expect(AllStamped(FIXED.stamp));
+        rig.finish().await?;
+    }
+    Ok(())
 }
