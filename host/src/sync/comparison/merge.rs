@@ -1,13 +1,16 @@
 //! The merge of a range of two clusters, whose documents come in batches in the order of their `_id`s.
 //!
-//! Memory: one batch of each side. The order is the server's under the simple collation
+//! Memory: one batch of each side, which is kept as it was read where nothing has changed it. The order is the server's under the simple collation
 //! ([`crate::model::key_order`]); a collection with another collation needs another comparison.
 
 use std::{cmp::Ordering, ops::Range};
 
-use crate::model::{
-    key_order,
-    raw::{Malformed, find, range_in},
+use crate::{
+    model::{
+        key_order,
+        raw::{Malformed, find, range_in},
+    },
+    mongo::{self, RawReply},
 };
 
 /// One of the two clusters.
@@ -31,20 +34,26 @@ pub(crate) enum MergeStep<'a> {
 }
 
 /// The merge of a range. It is fed with batches, and gives the steps that are certain.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub(crate) struct RangeMerge {
     source: SortedDocuments,
     destination: SortedDocuments,
 }
 
 /// The documents of one side that are not compared yet.
-#[derive(Debug, Default)]
+#[derive(Default)]
 struct SortedDocuments {
-    bytes: Vec<u8>,
+    bytes: Bytes,
     places: Vec<DocumentPlace>,
     /// Position in `places`.
     next: usize,
     has_ended: bool,
+}
+
+/// The memory of documents.
+enum Bytes {
+    Copied(Vec<u8>),
+    Read(RawReply),
 }
 
 #[derive(Clone, Debug)]
@@ -70,6 +79,27 @@ impl RangeMerge {
         for document in documents {
             to.push(document)?;
         }
+        Ok(())
+    }
+
+    /// Adds a batch of one side as it was read, after those that were added before. It is not copied, unless documents of that
+    /// side are left.
+    ///
+    /// # Errors
+    /// The reply has no batch, or a document without an `_id`.
+    pub(crate) fn push_reply(&mut self, side: Side, reply: RawReply) -> Result<(), mongo::Error> {
+        if self.side(side).head().is_some() {
+            let documents = reply.documents()?.collect::<Result<Vec<_>, _>>()?;
+            return Ok(self.push(side, documents)?);
+        }
+        let mut places = Vec::new();
+        for document in reply.documents()? {
+            let document = document?;
+            let at = range_in(reply.bytes(), document).start;
+            places.push(DocumentPlace::of(document, at)?);
+        }
+        let side = self.side(side);
+        (side.bytes, side.places, side.next) = (Bytes::Read(reply), places, 0);
         Ok(())
     }
 
@@ -143,17 +173,43 @@ impl RangeMerge {
     }
 }
 
-impl SortedDocuments {
-    fn push(&mut self, document: &[u8]) -> Result<(), Malformed> {
+impl DocumentPlace {
+    /// The place of `document`, which begins at `at`.
+    fn of(document: &[u8], at: usize) -> Result<Self, Malformed> {
         let id = find(document, "_id")?.ok_or(Malformed)?;
-        let at = self.bytes.len();
         let within = range_in(document, id.value);
-        self.places.push(DocumentPlace {
+        Ok(Self {
             document: at..at + document.len(),
             id_kind: id.kind,
             id: at + within.start..at + within.end,
-        });
-        self.bytes.extend_from_slice(document);
+        })
+    }
+}
+
+impl Default for Bytes {
+    fn default() -> Self {
+        Self::Copied(Vec::new())
+    }
+}
+
+impl Bytes {
+    fn all(&self) -> &[u8] {
+        match self {
+            Self::Copied(bytes) => bytes,
+            Self::Read(reply) => reply.bytes(),
+        }
+    }
+}
+
+impl SortedDocuments {
+    fn push(&mut self, document: &[u8]) -> Result<(), Malformed> {
+        if let Bytes::Read(reply) = &self.bytes {
+            self.bytes = Bytes::Copied(reply.bytes().to_vec());
+        }
+        if let Bytes::Copied(bytes) = &mut self.bytes {
+            self.places.push(DocumentPlace::of(document, bytes.len())?);
+            bytes.extend_from_slice(document);
+        }
         Ok(())
     }
 
@@ -163,15 +219,24 @@ impl SortedDocuments {
             return;
         }
         let left = self.places.get(self.next).map(|place| place.document.start);
-        let from = left.unwrap_or(self.bytes.len());
-        self.bytes.drain(..from);
-        self.places.drain(..self.next);
-        self.next = 0;
-        for place in &mut self.places {
-            for range in [&mut place.document, &mut place.id] {
-                *range = range.start - from..range.end - from;
+        match (&mut self.bytes, left) {
+            (bytes, None) => {
+                *bytes = Bytes::default();
+                self.places.clear();
+            }
+            // Kept until its last document is compared.
+            (Bytes::Read(_), Some(_)) => return,
+            (Bytes::Copied(bytes), Some(from)) => {
+                bytes.drain(..from);
+                self.places.drain(..self.next);
+                for place in &mut self.places {
+                    for range in [&mut place.document, &mut place.id] {
+                        *range = range.start - from..range.end - from;
+                    }
+                }
             }
         }
+        self.next = 0;
     }
 
     fn head(&self) -> Option<&DocumentPlace> {
@@ -179,7 +244,7 @@ impl SortedDocuments {
     }
 
     fn id(&self, place: &DocumentPlace) -> key_order::RawKey<'_> {
-        let id = self.bytes.get(place.id.clone());
+        let id = self.bytes.all().get(place.id.clone());
         (place.id_kind, id.unwrap_or_default())
     }
 
@@ -192,7 +257,7 @@ impl SortedDocuments {
     /// The next document, which is compared now.
     fn take(&mut self) -> &[u8] {
         let place = self.places.get(self.next);
-        let document = place.and_then(|place| self.bytes.get(place.document.clone()));
+        let document = place.and_then(|place| self.bytes.all().get(place.document.clone()));
         self.next += 1;
         document.unwrap_or_default()
     }

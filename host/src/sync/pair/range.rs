@@ -132,10 +132,7 @@ impl<'a> RangeComparison<'a> {
                     self.settle(differing).await?;
                 }
                 Side::Destination => match destination.next(self).await? {
-                    Some(reply) => {
-                        let documents = reply.documents()?.collect::<Result<Vec<_>, _>>()?;
-                        merge.push(Side::Destination, documents)?;
-                    }
+                    Some(reply) => merge.push_reply(Side::Destination, reply)?,
                     None => merge.end(Side::Destination),
                 },
             }

@@ -121,7 +121,7 @@ impl<'a> CollectionScan<'a> {
                     if side == Side::Source && chain.is_some() {
                         last_read = last_key(&reply)?;
                     }
-                    push(&mut merge, side, &reply, chain)?;
+                    push(&mut merge, side, reply, chain)?;
                 }
                 None => {
                     destination_ended |= side == Side::Destination;
@@ -277,13 +277,13 @@ fn last_key(reply: &RawReply) -> Result<Option<DirtyKey>, Error> {
 fn push(
     merge: &mut RangeMerge,
     side: Side,
-    reply: &RawReply,
+    reply: RawReply,
     chain: Option<&NamespaceChain>,
 ) -> Result<(), Error> {
-    let documents: Vec<&[u8]> = reply.documents()?.collect::<Result<_, _>>()?;
     let Some(chain) = chain else {
-        return Ok(merge.push(side, documents)?);
+        return Ok(merge.push_reply(side, reply)?);
     };
+    let documents: Vec<&[u8]> = reply.documents()?.collect::<Result<_, _>>()?;
     let transformed = transformation::transform(chain, &documents)?;
     let kept = documents.iter().zip(transformed.outcomes());
     let kept: Vec<&[u8]> = kept
@@ -304,7 +304,7 @@ async fn only(
     let mut found = None;
     while let Some(reply) = reader.next().await? {
         let mut merge = RangeMerge::default();
-        push(&mut merge, Side::Source, &reply, chain)?;
+        push(&mut merge, Side::Source, reply, chain)?;
         merge.end(Side::Destination);
         if let Some(MergeStep::OnlySource(document)) = merge.next()? {
             found = Some(document.to_vec());

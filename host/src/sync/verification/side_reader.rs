@@ -1,8 +1,9 @@
-//! Reads of one cluster at a time, a batch ahead.
+//! Reads of one cluster at a time, some batches ahead.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use bson::{RawArrayBuf, RawBson, RawDocumentBuf, Timestamp, rawdoc};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 use tokio_util::task::AbortOnDropHandle;
 
 use super::{Error, dirty_keys::DirtyKey};
@@ -15,7 +16,13 @@ use crate::{
 const ANSWER: Duration = Duration::from_secs(60);
 
 /// Documents in a batch. A batch of the server has at most 16 MiB.
-const BATCH: u32 = 2_000;
+const BATCH: u32 = 500;
+
+/// Batches that are read and not compared yet.
+const BATCHES_AHEAD: usize = 4;
+
+/// Bytes of a side that are in memory, unless a batch alone has more.
+const BYTES_AHEAD: usize = 8 << 20;
 
 /// The documents of a read.
 #[derive(Clone, Copy)]
@@ -28,12 +35,19 @@ pub(super) enum DocumentRange<'a> {
     Keys(&'a [DirtyKey]),
 }
 
-/// A read of a cluster, of which the next batch is on its way.
+/// A read of a cluster, which goes on while its batches are compared.
 pub(super) struct SideReader {
-    next: Option<AbortOnDropHandle<Batch>>,
+    batches: mpsc::Receiver<Result<ReadBatch, mongo::Error>>,
+    /// Of the batch that is compared now.
+    compared: Option<OwnedSemaphorePermit>,
+    _task: AbortOnDropHandle<()>,
 }
 
-type Batch = Result<Option<(RawReply, RawCursor)>, mongo::Error>;
+struct ReadBatch {
+    reply: RawReply,
+    /// Its share of [`BYTES_AHEAD`].
+    memory: OwnedSemaphorePermit,
+}
 
 impl SideReader {
     /// Begins a read at `time`. `None` if the collection is gone.
@@ -49,32 +63,54 @@ impl SideReader {
         let database = client.database(&collection.namespace.database);
         let reader = RawReader::new(database, collection.clone());
         let fields = fields(range, time)?;
-        let cursor = reader.follow(&fields, BATCH, ANSWER).await?;
-        Ok(cursor.map(|cursor| Self {
-            next: Some(read(cursor)),
+        let Some(cursor) = reader.follow(&fields, BATCH, ANSWER).await? else {
+            return Ok(None);
+        };
+        let (read, batches) = mpsc::channel(BATCHES_AHEAD);
+        let task = tokio::spawn(async move {
+            if let Err(error) = read_ahead(cursor, &read).await {
+                // The receiver is gone where the comparison has ended.
+                _ = read.send(Err(error)).await;
+            }
+        });
+        Ok(Some(Self {
+            batches,
+            compared: None,
+            _task: AbortOnDropHandle::new(task),
         }))
     }
 
-    /// The next batch; `None` at the end.
+    /// The next batch; `None` at the end. The memory of the one before counts as free from now on.
     pub(super) async fn next(&mut self) -> Result<Option<RawReply>, Error> {
-        let Some(next) = self.next.take() else {
+        self.compared = None;
+        let Some(batch) = self.batches.recv().await.transpose()? else {
             return Ok(None);
         };
-        Ok(match next.await?? {
-            Some((reply, cursor)) => {
-                self.next = Some(read(cursor));
-                Some(reply)
-            }
-            None => None,
-        })
+        self.compared = Some(batch.memory);
+        Ok(Some(batch.reply))
     }
 }
 
-fn read(mut cursor: RawCursor) -> AbortOnDropHandle<Batch> {
-    AbortOnDropHandle::new(tokio::spawn(async move {
-        let reply = cursor.next_within(ANSWER).await?;
-        Ok(reply.map(|reply| (reply, cursor)))
-    }))
+/// Sends the batches of a cursor. The next one is asked for when there is room for one of the size of the last.
+async fn read_ahead(
+    mut cursor: RawCursor,
+    batches: &mpsc::Sender<Result<ReadBatch, mongo::Error>>,
+) -> Result<(), mongo::Error> {
+    let memory = Arc::new(Semaphore::new(BYTES_AHEAD));
+    let mut expected = BYTES_AHEAD;
+    loop {
+        let share = u32::try_from(expected).unwrap_or(u32::MAX);
+        let Ok(memory) = memory.clone().acquire_many_owned(share).await else {
+            return Ok(());
+        };
+        let Some(reply) = cursor.next_within(ANSWER).await? else {
+            return Ok(());
+        };
+        expected = reply.bytes().len().min(BYTES_AHEAD);
+        if batches.send(Ok(ReadBatch { reply, memory })).await.is_err() {
+            return Ok(());
+        }
+    }
 }
 
 fn fields(range: DocumentRange<'_>, time: ClusterTime) -> Result<RawDocumentBuf, Error> {

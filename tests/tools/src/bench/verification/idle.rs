@@ -112,8 +112,8 @@ impl Stage<'_> {
         case.found("wall", "s", found(&|run| run.took.wall_s));
         case.found("until the first read", "s", found(&boundary_s));
         case.found("from then on", "s", found(&reading_s));
-        case.at_most("ratio", "", found(&Run::ratio), 1.3);
-        case.found("ratio to the floor by _id", "", found(&in_order));
+        case.found("ratio", "", found(&Run::ratio));
+        case.at_most("ratio to the floor by _id", "", found(&in_order), 1.3);
         case.at_most("CPU", "s/GB", found(&|run| run.cost.cpu_s / gb), 2.0);
         case.found(
             "CPU of the servers",
