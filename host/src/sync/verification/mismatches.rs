@@ -29,15 +29,14 @@ impl VerificationState {
             self.close_mismatch(&id);
             return Ok(());
         };
-        let known = self.mismatches.get(&id);
-        if known.is_none() && self.mismatches.len() >= MAX_MISMATCHES {
+        if !self.mismatches.contains_key(&id) && self.mismatches.len() >= MAX_MISMATCHES {
             if let Some(state) = self.collections.get_mut(&collection.uuid) {
                 state.unnamed += 1;
             }
             return Ok(());
         }
         let mismatch = MismatchDocument {
-            id: id.clone(),
+            id,
             namespace_id,
             source: collection.source.clone(),
             destination: collection.destination.namespace.clone(),
@@ -47,15 +46,20 @@ impl VerificationState {
             state: MismatchState::Open,
             found_at: at,
         };
-        let is_known = known.is_some_and(|known| {
+        self.open(mismatch);
+        Ok(())
+    }
+
+    /// Takes a mismatch. One that is known keeps the time at which it was found.
+    fn open(&mut self, mismatch: MismatchDocument) {
+        let is_known = self.mismatches.get(&mismatch.id).is_some_and(|known| {
             (&known.kind, &known.path, known.state)
                 == (&mismatch.kind, &mismatch.path, mismatch.state)
         });
         if !is_known {
-            self.changed.insert(id.clone(), mismatch.clone());
-            self.mismatches.insert(id, mismatch);
+            self.changed.insert(mismatch.id.clone(), mismatch.clone());
+            self.mismatches.insert(mismatch.id.clone(), mismatch);
         }
-        Ok(())
     }
 
     /// Closes the mismatch of a collection that the destination does not have.
@@ -83,22 +87,12 @@ impl VerificationState {
     /// Names a collection that the destination does not have.
     pub(super) fn name_missing(&mut self, collection: &SyncedCollection, at: ClusterTime) {
         let namespace_id = NamespaceDocument::id_of_uuid(collection.uuid);
+        let names = (
+            collection.source.clone(),
+            collection.destination.namespace.clone(),
+        );
         let id = format!("{namespace_id}:");
-        if !self.mismatches.contains_key(&id) {
-            let mismatch = MismatchDocument {
-                id: id.clone(),
-                namespace_id,
-                source: collection.source.clone(),
-                destination: collection.destination.namespace.clone(),
-                document_id: None,
-                kind: "missing".to_owned(),
-                path: None,
-                state: MismatchState::Open,
-                found_at: at,
-            };
-            self.changed.insert(id.clone(), mismatch.clone());
-            self.mismatches.insert(id, mismatch);
-        }
+        self.open(lone_collection((id, namespace_id), names, "missing", at));
     }
 
     /// Takes the collections that only the destination has, by their names on the source and on the destination.
@@ -113,20 +107,8 @@ impl VerificationState {
         for id in gone {
             self.close_mismatch(&id);
         }
-        for (id, (source, destination)) in extra {
-            let mismatch = MismatchDocument {
-                id: id.clone(),
-                namespace_id: EXTRA.to_owned(),
-                source,
-                destination,
-                document_id: None,
-                kind: EXTRA.to_owned(),
-                path: None,
-                state: MismatchState::Open,
-                found_at: at,
-            };
-            self.changed.insert(id.clone(), mismatch.clone());
-            self.mismatches.insert(id, mismatch);
+        for (id, names) in extra {
+            self.open(lone_collection((id, EXTRA.to_owned()), names, EXTRA, at));
         }
     }
 
@@ -141,6 +123,27 @@ impl VerificationState {
             };
             self.changed.insert(mismatch.id.clone(), mismatch);
         }
+    }
+}
+
+/// The mismatch of a collection that only one of the clusters has, by its ids and its names on the source and on the
+/// destination.
+fn lone_collection(
+    (id, namespace_id): (String, String),
+    (source, destination): (Namespace, Namespace),
+    kind: &str,
+    at: ClusterTime,
+) -> MismatchDocument {
+    MismatchDocument {
+        id,
+        namespace_id,
+        source,
+        destination,
+        document_id: None,
+        kind: kind.to_owned(),
+        path: None,
+        state: MismatchState::Open,
+        found_at: at,
     }
 }
 

@@ -37,10 +37,11 @@ pub(super) enum DocumentRange<'a> {
 
 /// A read of a cluster, which goes on while its batches are compared.
 pub(super) struct SideReader {
-    batches: mpsc::Receiver<Result<ReadBatch, mongo::Error>>,
+    /// `None` for the end: a task that has ended otherwise must not look like the end of the documents.
+    batches: mpsc::Receiver<Result<Option<ReadBatch>, Error>>,
     /// Of the batch that is compared now.
     compared: Option<OwnedSemaphorePermit>,
-    _task: AbortOnDropHandle<()>,
+    task: AbortOnDropHandle<()>,
 }
 
 struct ReadBatch {
@@ -68,22 +69,25 @@ impl SideReader {
         };
         let (read, batches) = mpsc::channel(BATCHES_AHEAD);
         let task = tokio::spawn(async move {
-            if let Err(error) = read_ahead(cursor, &read).await {
-                // The receiver is gone where the comparison has ended.
-                _ = read.send(Err(error)).await;
-            }
+            let end = read_ahead(cursor, &read).await;
+            // The receiver is gone where the comparison has ended.
+            _ = read.send(end.map(|()| None)).await;
         });
         Ok(Some(Self {
             batches,
             compared: None,
-            _task: AbortOnDropHandle::new(task),
+            task: AbortOnDropHandle::new(task),
         }))
     }
 
     /// The next batch; `None` at the end. The memory of the one before counts as free from now on.
     pub(super) async fn next(&mut self) -> Result<Option<RawReply>, Error> {
         self.compared = None;
-        let Some(batch) = self.batches.recv().await.transpose()? else {
+        let Some(batch) = self.batches.recv().await else {
+            (&mut self.task).await?;
+            return Err(Error::Cancelled);
+        };
+        let Some(batch) = batch? else {
             return Ok(None);
         };
         self.compared = Some(batch.memory);
@@ -94,20 +98,20 @@ impl SideReader {
 /// Sends the batches of a cursor. The next one is asked for when there is room for one of the size of the last.
 async fn read_ahead(
     mut cursor: RawCursor,
-    batches: &mpsc::Sender<Result<ReadBatch, mongo::Error>>,
-) -> Result<(), mongo::Error> {
+    batches: &mpsc::Sender<Result<Option<ReadBatch>, Error>>,
+) -> Result<(), Error> {
     let memory = Arc::new(Semaphore::new(BYTES_AHEAD));
     let mut expected = BYTES_AHEAD;
     loop {
         let share = u32::try_from(expected).unwrap_or(u32::MAX);
-        let Ok(memory) = memory.clone().acquire_many_owned(share).await else {
-            return Ok(());
-        };
+        let memory = memory.clone().acquire_many_owned(share).await;
+        let memory = memory.map_err(|_closed| Error::Cancelled)?;
         let Some(reply) = cursor.next_within(ANSWER).await? else {
             return Ok(());
         };
         expected = reply.bytes().len().min(BYTES_AHEAD);
-        if batches.send(Ok(ReadBatch { reply, memory })).await.is_err() {
+        let batch = ReadBatch { reply, memory };
+        if batches.send(Ok(Some(batch))).await.is_err() {
             return Ok(());
         }
     }
