@@ -307,9 +307,9 @@ async fn s70_a_verification_goes_on_over_kill_and_pause() -> Result<()> {
     Ok(())
 }
 
-/// Rounds of a test: `TIDEGATE_VERIFICATION_ROUNDS`, for a run before a release, or the number of the gate.
+/// Rounds of a test: `VERIFICATION_ROUNDS`, for a run before a release, or the number of the gate.
 fn rounds(of_the_gate: i32) -> Result<i32> {
-    match std::env::var("TIDEGATE_VERIFICATION_ROUNDS") {
+    match std::env::var("VERIFICATION_ROUNDS") {
         Ok(rounds) => Ok(rounds.parse()?),
         Err(_absent) => Ok(of_the_gate),
     }
