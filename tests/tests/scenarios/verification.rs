@@ -122,7 +122,7 @@ async fn tamper(
 }
 
 /// A debug build on a busy machine keeps up with this pace.
-const BETWEEN_WRITES: Duration = Duration::from_millis(3);
+const BETWEEN_WRITES: Duration = Duration::from_millis(6);
 
 /// Writes to the source until it is stopped: documents from 0 to `count` are changed, deleted and inserted.
 fn write(source: Database, count: i32, stop: &Arc<AtomicBool>) -> JoinHandle<Result<i32>> {
