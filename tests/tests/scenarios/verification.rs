@@ -269,6 +269,28 @@ async fn f106_small_collections_are_verified_whole() -> Result<()> {
     Ok(())
 }
 
+/// Killed after collections are created and before their UUIDs are recorded: the next host finds these, writes under
+/// them, and verifies the collections.
+#[tokio::test]
+async fn f108_a_host_finds_the_uuids_that_the_one_before_has_not_recorded() -> Result<()> {
+    let options = support::rig::Options::default();
+    let mut rig = steps::rig_with_death(options, "copies_begun").await?;
+    insert(&rig.source_db("app"), "c", documents(0..10)).await?;
+    steps::start_and_die(&mut rig, verified()).await?;
+    let begun = steps::metadata(&rig, "namespaces").await?;
+    let lacks = |one: &Document| {
+        one.get("destinationUuid")
+            .is_none_or(|it| it.as_str().is_none())
+    };
+    ensure!(begun.len() == 1 && begun.iter().all(lacks), "{begun:?}");
+    rig.host.restart().await?;
+    wait_verified(&rig).await?;
+    let known = steps::metadata(&rig, "namespaces").await?;
+    ensure!(!known.iter().any(lacks), "{known:?}");
+    rig.finish().await?;
+    Ok(())
+}
+
 /// Killed, paused and handed over in the middle, a verification goes on: what was compared is not compared again, and
 /// changes that nobody has compared yet are not forgotten.
 #[tokio::test]

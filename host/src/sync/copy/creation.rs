@@ -12,6 +12,7 @@ use crate::{
     metadata::{CopyState, NamespaceDocument, NewCopy},
     model::options::BuildIndexes,
     mongo::{code, listing, write::CollectionRef},
+    observe::failpoint,
     sync::{
         Context, Error,
         catalog::{database_names, destination},
@@ -47,6 +48,7 @@ pub(super) async fn create_all(
             .filter(|(namespace, _)| namespace.copy_state == CopyState::Pending);
         let mut pending: Vec<_> = pending.collect();
         create(context, &mut pending).await?;
+        failpoint("copies_begun");
         find_uuids(context, chunk).await?;
         prepare(context, chunk).await?;
     }
@@ -155,6 +157,21 @@ async fn begin(context: &Context, copy: &NewCopy) -> Result<(), Error> {
             Ok(context.store.begin_copies(copies).await?)
         }
         other => Ok(other?),
+    }
+}
+
+/// Records the UUIDs of collections that have none in their records.
+pub(super) async fn find_lacking_uuids(
+    context: &Context,
+    collections: &mut [CopyCandidate],
+) -> Result<(), Error> {
+    let lacking = collections.iter_mut();
+    let mut lacking: Vec<_> = lacking
+        .filter(|(namespace, _)| namespace.destination_uuid.is_none())
+        .collect();
+    match lacking.is_empty() {
+        true => Ok(()),
+        false => find_uuids(context, &mut lacking).await,
     }
 }
 

@@ -74,11 +74,13 @@ pub(in crate::sync) async fn go_on(
     context: &Arc<Context>,
     namespaces: Vec<NamespaceDocument>,
 ) -> Result<Vec<(CollectionUuid, CopyState)>, Error> {
-    let collections = stream::iter(namespaces)
+    let mut collections = stream::iter(namespaces)
         .map(|namespace| sized(context, namespace).boxed())
         .buffered(READERS)
         .try_collect::<Vec<_>>()
         .await?;
+    // The run that created them may have ended before it knew their UUIDs.
+    creation::find_lacking_uuids(context, &mut collections).await?;
     let ids: Vec<&str> = collections.iter().map(|(n, _)| n.id.as_str()).collect();
     let partitions = context.store.partitions_of(&ids).await?;
     for (namespace, _) in &collections {

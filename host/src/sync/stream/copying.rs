@@ -104,13 +104,26 @@ impl EventApplication {
             .into_iter()
             .partition(|namespace| namespace.copy_state == CopyState::Pending);
         self.context.partitions.add(pending);
-        for (uuid, state) in copy::go_on(&self.context, begun).await? {
+        let uuids: Vec<_> = begun.iter().filter_map(NamespaceDocument::uuid).collect();
+        let done = copy::go_on(&self.context, begun).await?;
+        for uuid in uuids {
+            self.know_destination(uuid)?;
+        }
+        for (uuid, state) in done {
             match state {
                 CopyState::Ready => self.context.partitions.ready(uuid),
                 _ => self.all_copied(uuid),
             }
         }
         Ok(())
+    }
+
+    /// Takes the UUID of a collection on the destination from the map of partitions.
+    fn know_destination(&mut self, uuid: CollectionUuid) -> Result<(), Error> {
+        match self.context.partitions.namespace(uuid) {
+            Some(namespace) => self.tracked_collections.insert(&self.context, &namespace),
+            None => Ok(()),
+        }
     }
 
     /// Takes a report of a worker.
