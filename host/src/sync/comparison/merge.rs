@@ -1,7 +1,7 @@
 //! The merge of a range of two clusters, whose documents come in batches in the order of their `_id`s.
 //!
-//! Memory: one batch of each side, which is kept as it was read where nothing has changed it. The order is the server's under the simple collation
-//! ([`crate::model::key_order`]); a collection with another collation needs another comparison.
+//! Memory: one batch of each side, as it was read where no plugin sees it. The order is the server's under the simple
+//! collation ([`crate::model::key_order`]); a collection with another collation needs another comparison.
 
 use std::{cmp::Ordering, ops::Range};
 
