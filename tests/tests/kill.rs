@@ -19,6 +19,7 @@ const DOCUMENTS: u64 = 12_000;
 
 /// Where a host built for tests can kill itself.
 const POINTS: &[&str] = &[
+    "copies_begun",
     "partition_begun",
     "partition_begun:10",
     "copy_batch_inserted",

@@ -28,11 +28,20 @@ pub(super) fn progress(active: &ActiveSync, monitor: &Monitor) -> Option<Verific
     })
 }
 
-/// Adds the watch over other clients, where the user lacks the privilege for it.
+/// Adds the verification, where the release that has begun the sync did not verify, and the watch over other clients,
+/// where the user lacks the privilege for it.
 pub(super) fn with_deferral(
     mut features: FeatureSetProgress,
     active: &ActiveSync,
 ) -> FeatureSetProgress {
+    if active.record.get().options.verification.is_none() {
+        features.deferred.push(FeatureDeferral {
+            name: "verification".to_owned(),
+            reason: "The release that has begun this sync did not verify documents, and an upgrade changes nothing \
+                     of a sync. `tidegate verify` compares both clusters beside it; the next sync verifies by itself."
+                .to_owned(),
+        });
+    }
     if active.status.verification.progress().sees_foreign_writes == Some(false) {
         features.deferred.push(FeatureDeferral {
             name: "destinationWrites".to_owned(),

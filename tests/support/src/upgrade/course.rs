@@ -314,6 +314,23 @@ impl Course {
         let after = Persisted::read(&self.rig.destination).await?;
         after.has_not_gone_back(before)?;
         ensure!(after.state == "COMMITTED", "the state is {}", after.state);
+        self.names_what_is_deferred().await
+    }
+
+    /// A sync that an earlier release has begun without a verification goes on without, and says so.
+    async fn names_what_is_deferred(&self) -> Result<()> {
+        let progress = self.rig.host.progress().await?;
+        let deferred = progress["featureSet"]["deferredFeatures"].as_array();
+        let is_named = deferred.is_some_and(|deferred| {
+            let mut deferred = deferred.iter();
+            deferred.any(|feature| feature["name"] == "verification")
+        });
+        let is_asked = self.options.get("verification").is_some();
+        ensure!(
+            is_asked || is_named == progress["verification"].is_null(),
+            "verification {}, deferred {deferred:?}",
+            progress["verification"]
+        );
         Ok(())
     }
 

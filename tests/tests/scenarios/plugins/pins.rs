@@ -28,13 +28,16 @@ async fn rig_with(sets: &FeatureSets, build: Build) -> Result<Rig> {
     Ok(rig)
 }
 
-/// The deferred features but for the write block, which needs access control.
+/// The deferred components: the write block needs access control, the verification a sync that begins with it.
 fn deferred_components(feature_set: &Value) -> Vec<&Value> {
     let deferred = feature_set["deferredFeatures"].as_array();
     let deferred = deferred.map(Vec::as_slice).unwrap_or_default();
     let components = deferred.iter();
     components
-        .filter(|feature| feature["name"] != "writeBlocking")
+        .filter(|feature| {
+            !["writeBlocking", "verification"]
+                .contains(&feature["name"].as_str().unwrap_or_default())
+        })
         .collect()
 }
 

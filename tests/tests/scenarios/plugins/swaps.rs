@@ -338,8 +338,11 @@ fn swap_times(rig: &Rig) -> Result<Vec<Duration>> {
 /// those that were verified before the swap, and a repair writes them again by the present build.
 #[tokio::test]
 async fn f107_a_repair_ends_the_answers_of_an_earlier_build() -> Result<()> {
-    for at_rest in [false, true] {
+    for moment in ["running", "paused", "killed after the swap is persisted"] {
         let mut rig = Rig::start().await?;
+        rig.allow_log("killed by TIDEGATE_KILL_AT");
+        rig.begin_again((moment.starts_with("killed")).then_some("swap_persisted"))
+            .await?;
         rig.allow_log("a document differs");
         rig.allow_log("mismatches");
         upload(&rig, FIRST).await?;
@@ -354,11 +357,18 @@ async fn f107_a_repair_ends_the_answers_of_an_earlier_build() -> Result<()> {
                 number(progress, "/verification/source/hashedDocumentCount") == 20
             })
             .await?;
-        if at_rest {
+        if moment == "paused" {
             rig.host.pause().await?;
         }
-        upgraded(&rig, &upload(&rig, FIXED).await?, "refuse").await?;
-        if at_rest {
+        let fixed = upload(&rig, FIXED).await?;
+        match upgrade(&rig, &fixed, "refuse").await {
+            Err(_) if moment.starts_with("killed") => {
+                rig.host.wait_for_end().await?;
+                rig.host.restart().await?;
+            }
+            swapped => ensure!(swapped?.status == 200, "{moment}"),
+        }
+        if moment == "paused" {
             rig.host.resume().await?;
         }
         insert(&source, "c", vec![doc! { "_id": 20 }]).await?;
