@@ -5,14 +5,15 @@ use std::sync::Arc;
 use axum::body::Body;
 use axum::extract::State;
 use serde::Deserialize;
+use serde_json::Value;
 use utoipa::ToSchema;
 
 use super::Control;
 use super::answer::{CallResult, Success, run_to_completion};
 use super::error::{Failure, Refusal};
 use super::request::read_body;
-use crate::model::ErrorName;
 use crate::model::commit::CommitOptions;
+use crate::model::{ErrorName, input};
 
 /// Largest `maxBlockSeconds`: a day.
 const MAX_SECONDS: u32 = 86_400;
@@ -43,6 +44,15 @@ pub(super) async fn commit<C: Control>(State(control): State<Arc<C>>, body: Body
     run_to_completion(async move { control.commit(options).await })
         .await
         .map(Success::json)
+}
+
+/// The options of a commit in the fields of a body.
+///
+/// # Errors
+///
+/// Every refusal of the body by `POST /commit`.
+pub(super) fn options(body: Value) -> Result<CommitOptions, Refusal> {
+    input::read::<CommitRequest>(body)?.check()
 }
 
 impl CommitRequest {

@@ -3,6 +3,7 @@
 use std::future::Future;
 
 use crate::model::commit::CommitOptions;
+use crate::model::history::History;
 use crate::model::mismatch::ListedMismatch;
 use crate::model::plugins::{NamespaceSelection, QuarantinedDocument, RetrySummary, SwapRequest};
 use crate::model::{OperatorError, Progress, Readiness, StartOptions};
@@ -27,6 +28,8 @@ pub trait Control: Send + Sync + 'static {
     fn load_level(&self, level: u8) -> impl CallFuture;
     /// A snapshot of the sync, or of the host while no sync has begun.
     fn progress(&self) -> impl Future<Output = Progress> + Send;
+    /// The course of the active sync; empty without one.
+    fn history(&self) -> History;
     /// Whether both clusters answer, and the role of this host.
     fn readiness(&self) -> Readiness;
     /// Stops the work, persists the position and releases the lease. The process then exits.
@@ -88,6 +91,10 @@ impl Control for SessionHandle {
 
     fn progress(&self) -> impl Future<Output = Progress> + Send {
         Self::progress(self)
+    }
+
+    fn history(&self) -> History {
+        Self::history(self)
     }
 
     fn readiness(&self) -> Readiness {

@@ -73,7 +73,7 @@ impl IntoResponse for Refusal {
 /// a component has failed.
 ///
 /// The match lists every name, so that a new error does not compile without a decision.
-fn status(name: ErrorName) -> StatusCode {
+pub(super) fn status(name: ErrorName) -> StatusCode {
     use ErrorName as N;
     match name {
         N::InvalidJson

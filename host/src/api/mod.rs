@@ -8,6 +8,7 @@ mod body;
 mod chain;
 mod commit;
 mod connections;
+mod console;
 mod control;
 mod error;
 mod filter;
@@ -105,6 +106,7 @@ fn router<C: Control>(control: Arc<C>) -> Router {
         .route("/metrics", get(metrics::scrape::<C>))
         .route("/healthz", get(routes::healthz))
         .route("/readyz", get(routes::readyz::<C>))
+        .merge(console::routes::<C>())
         .fallback(routes::not_found)
         .method_not_allowed_fallback(routes::method_not_allowed)
         .layer(middleware::from_fn(origin::admit))

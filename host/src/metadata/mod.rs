@@ -15,6 +15,7 @@ mod comparison;
 mod components;
 mod copies;
 mod documents;
+mod history;
 mod hooks;
 mod intents;
 mod lease;
@@ -30,11 +31,12 @@ pub use collections::LEASE as GUARDS;
 pub use copies::NewCopy;
 pub use documents::{
     BlockState, CommitDocument, ComponentChunkDocument, ComponentDocument, CopyState, CopyTotals,
-    HookDocument, IntentDocument, IntentKind, IntentState, LeaseDocument, METADATA_VERSION,
-    MismatchDocument, MismatchState, NamespaceDocument, NamespaceKind, ParkedKeyDocument,
-    PartitionDocument, Phase, PinnedComponent, PositionDocument, Predecessor, QuarantineDocument,
-    ResyncDocument, SessionDocument, SessionHeader, SessionSummary, SwapDocument, UpgradeDocument,
-    VerificationDocument, VerifiedCollectionDocument, WriteBlockDocument, WriteBlocksDocument,
+    HistoryDocument, HookDocument, IntentDocument, IntentKind, IntentState, LeaseDocument,
+    METADATA_VERSION, MismatchDocument, MismatchState, NamespaceDocument, NamespaceKind,
+    ParkedKeyDocument, PartitionDocument, Phase, PinnedComponent, PositionDocument, Predecessor,
+    QuarantineDocument, ResyncDocument, SessionDocument, SessionHeader, SessionSummary,
+    SwapDocument, UpgradeDocument, VerificationDocument, VerifiedCollectionDocument,
+    WriteBlockDocument, WriteBlocksDocument,
 };
 pub use lease::Claim;
 pub use legacy::{RENAMED, newest_release_of};

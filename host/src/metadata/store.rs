@@ -7,8 +7,8 @@ use serde::Serialize;
 
 use super::{
     collections::{
-        HOOKS, INTENTS, MISMATCHES, NAMESPACES, PARKED_KEYS, PARTITIONS, POSITION, QUARANTINE,
-        SESSION, VERIFIED_COLLECTIONS,
+        HISTORY, HOOKS, INTENTS, MISMATCHES, NAMESPACES, PARKED_KEYS, PARTITIONS, POSITION,
+        QUARANTINE, SESSION, VERIFIED_COLLECTIONS,
     },
     documents::{
         CopyTotals, NamespaceDocument, PartitionDocument, PositionDocument, SessionDocument,
@@ -209,6 +209,7 @@ impl Store {
             QUARANTINE,
             INTENTS,
             HOOKS,
+            HISTORY,
         ]
         .map(|collection| remove(collection, doc! {}))
         .into();

@@ -8,6 +8,7 @@ pub mod document_key;
 pub mod errors;
 pub mod event;
 pub mod feature;
+pub mod history;
 pub mod hook;
 pub mod input;
 pub mod key_order;

@@ -1,7 +1,7 @@
 //! A snapshot of a sync for `/progress`. The room `api` has its wire form.
 
 use super::{
-    ClusterTime, ComponentInfo, Namespace, State, latency::LatencyHistogram,
+    ClusterTime, ComponentInfo, Namespace, StartOptions, State, latency::LatencyHistogram,
     plugins::PluginProgress,
 };
 
@@ -75,6 +75,8 @@ pub struct Progress {
     pub verification: Option<VerificationProgress>,
     /// The same by collection, with namespaces of the source.
     pub verified_collections: Vec<(Namespace, CollectionVerification)>,
+    /// Options of the start; `None` before start and at a standby.
+    pub options: Option<StartOptions>,
 }
 
 /// The write blocks of a sync.

@@ -6,6 +6,7 @@ use std::{path::PathBuf, sync::Arc, time::Duration};
 use super::{
     active::Runtime,
     components::uploads::Uploads,
+    history::HistoryKeeper,
     hooks::Hooks,
     progress::{monitor::Monitor, sync_watch::SyncWatch},
 };
@@ -64,6 +65,8 @@ pub(super) struct HostContext {
     pub(super) watch: Arc<SyncWatch>,
     /// Receivers of the active sync's occurrences.
     pub(super) hooks: Hooks,
+    /// Keeps the course of the active sync.
+    pub(super) history: HistoryKeeper,
 }
 
 impl HostContext {

@@ -10,7 +10,7 @@ use super::{
     progress,
     role::{connection::ConnectionWait, open::open},
 };
-use crate::model::{ErrorName, OperatorError, Progress, Readiness, State};
+use crate::model::{ErrorName, OperatorError, Progress, Readiness, State, history::History};
 
 /// Time that a call waits for a session that is still opening.
 const CALL_WAITS: Duration = Duration::from_secs(5);
@@ -85,6 +85,12 @@ impl SessionHandle {
             warnings: vec![reason],
             ..progress::unknown(&self.settings.id)
         }
+    }
+
+    /// The course of the active sync; empty without one.
+    pub fn history(&self) -> History {
+        let session = self.session.get();
+        session.map(|session| session.history()).unwrap_or_default()
     }
 
     /// The answer of `/readyz`.

@@ -16,6 +16,7 @@ mod commit_watch;
 mod components;
 mod context;
 mod handle;
+mod history;
 mod hooks;
 mod lease;
 mod pin_info;
@@ -36,6 +37,7 @@ use crate::{
     model::{
         OperatorError, Progress, Readiness, StartOptions, State,
         commit::CommitOptions,
+        history::History,
         mismatch::ListedMismatch,
         plugins::{NamespaceSelection, QuarantinedDocument, RetrySummary, SwapRequest},
     },
@@ -238,6 +240,11 @@ impl Session {
             Role::Active(active) => progress::of(&active, &context.monitor),
             Role::Standby(standby) => view::snapshot(context, &self.host.view, &standby).await,
         }
+    }
+
+    /// The course of the active sync; empty without one.
+    pub fn history(&self) -> History {
+        self.host.context.history.get()
     }
 
     /// Whether both clusters answer, with the role of this host.

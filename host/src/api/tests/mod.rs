@@ -12,6 +12,7 @@ use crate::model::state::Call;
 use crate::model::{StartOptions, State};
 
 mod connections;
+mod console;
 mod metrics;
 mod plugins;
 mod progress;

@@ -2,6 +2,7 @@
 
 use crate::model::latency::LatencyHistogram;
 use crate::model::mismatch::{ListedMismatch, Mismatch, MismatchKind, MismatchSubject};
+use crate::model::options::ClusterName;
 use crate::model::plugins::{PluginProgress, QuarantinedDocument};
 use crate::model::progress::{
     self, BlockProgress, CollectionProgress, CollectionVerification, ComparisonProgress,
@@ -9,7 +10,7 @@ use crate::model::progress::{
     LeaseProgress, ResyncProgress, SwapRecord, ThrottleProgress, UpgradeProgress,
     VerificationProgress, WriteBlocksProgress,
 };
-use crate::model::{ClusterTime, Namespace, Progress, State};
+use crate::model::{ClusterTime, Namespace, Progress, StartOptions, State};
 use crate::plugin::{ComponentInfo, InstalledComponent, InstalledPlugin, Scope};
 use std::time::Duration;
 
@@ -24,6 +25,13 @@ pub(super) fn sample_mismatch(id: &str) -> ListedMismatch {
             kind: MismatchKind::Differs,
             path: Some("a.b".to_owned()),
         },
+    }
+}
+
+fn sample_options() -> StartOptions {
+    StartOptions {
+        reversible: true,
+        ..StartOptions::between(ClusterName::Cluster0, ClusterName::Cluster1)
     }
 }
 
@@ -190,6 +198,7 @@ pub(super) fn sample_progress(state: State) -> Progress {
             estimated_documents: 7,
             lag_seconds: Some(1),
         }),
+        options: Some(sample_options()),
         verified_collections: vec![(
             Namespace::new("sales", "EMEA"),
             CollectionVerification {

@@ -3,6 +3,7 @@
 use super::samples::{sample_mismatch, sample_plugin, sample_progress, sample_quarantined};
 use crate::api::Control;
 use crate::model::commit::CommitOptions;
+use crate::model::history::{History, Milestone};
 use crate::model::mismatch::ListedMismatch;
 use crate::model::plugins::{
     ComponentSwap, IncompatibilityPolicy, NamespaceSelection, QuarantinedDocument, RetrySummary,
@@ -73,6 +74,15 @@ impl Control for ScriptedSession {
     }
     async fn progress(&self) -> Progress {
         sample_progress(self.state)
+    }
+    fn history(&self) -> History {
+        let mut history = History::default();
+        history.note(Milestone {
+            at: 1_790_000_000,
+            state: self.state.to_string(),
+            info: None,
+        });
+        history
     }
     fn readiness(&self) -> Readiness {
         Readiness {

@@ -6,6 +6,7 @@
 mod commit;
 mod component;
 mod header;
+mod history;
 mod hook;
 mod intent;
 mod lease;
@@ -21,6 +22,7 @@ mod write_block;
 pub use commit::CommitDocument;
 pub use component::{ComponentChunkDocument, ComponentDocument};
 pub use header::{SessionHeader, SessionSummary};
+pub use history::HistoryDocument;
 pub use hook::HookDocument;
 pub use intent::{IntentDocument, IntentKind, IntentState};
 pub use lease::{LeaseDocument, Predecessor};

@@ -5,7 +5,7 @@
 
 use std::time::{Duration, Instant};
 
-use bson::{Document, Timestamp, doc};
+use bson::{Bson, Document, Timestamp, doc};
 use mongodb::options::{ClientOptions, ReadPreference, SelectionCriteria, WriteConcern};
 
 use super::{
@@ -88,6 +88,25 @@ pub async fn last_write(cluster: &Cluster) -> Result<ClusterTime, Error> {
     newest_write(&hello)
         .map(ClusterTime::from)
         .ok_or(Error::Reply("lastWrite.opTime.ts"))
+}
+
+/// Documents that clients have inserted, and their updates and deletes, since the start of the primary's process (manual:
+/// `serverStatus`, `opcounters`).
+///
+/// # Errors
+/// The cluster does not answer, or the user lacks the privilege `serverStatus`.
+pub async fn client_writes(cluster: &Cluster) -> Result<u64, Error> {
+    let status = doc! { "serverStatus": 1, "repl": 0, "metrics": 0, "locks": 0, "wiredTiger": 0, "tcmalloc": 0 };
+    let status = ask(cluster, status).await?;
+    let counters = status.get_document("opcounters");
+    let counters = counters.map_err(|_absent| Error::Reply("opcounters"))?;
+    let count = |name| match counters.get(name) {
+        Some(Bson::Int32(count)) => i64::from(*count),
+        Some(Bson::Int64(count)) => *count,
+        _ => 0,
+    };
+    let counts = ["insert", "update", "delete"].map(count);
+    Ok(counts.into_iter().sum::<i64>().unsigned_abs())
 }
 
 fn newest_write(hello: &Document) -> Option<Timestamp> {

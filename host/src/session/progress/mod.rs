@@ -99,6 +99,7 @@ pub(crate) fn unknown(id: &str) -> Progress {
         blocked_ms: None,
         verification: None,
         verified_collections: Vec::new(),
+        options: None,
         lease: None,
         upgrade: UpgradeProgress {
             binary_version: observe::VERSION,
@@ -168,6 +169,7 @@ pub(crate) fn of(active: &ActiveSync, monitor: &Monitor) -> Progress {
         blocked_ms: document.commit.and_then(|commit| commit.blocked_ms),
         verification: verification::progress(active, monitor),
         verified_collections: status.verification.collections(),
+        options: Some(document.options.clone()),
         upgrade: upgrade(document.metadata_version, document.upgrades),
     }
 }

@@ -13,7 +13,7 @@ use super::lag::LagTracker;
 use crate::{
     model::{ClusterTime, options::ClusterName},
     mongo::{
-        Cluster, Moment, last_write, ping_ms,
+        Cluster, Moment, client_writes, last_write, ping_ms,
         preflight::{Identity, oplog_window_seconds},
     },
 };
@@ -30,6 +30,9 @@ const ANSWER_WITHIN: Duration = Duration::from_secs(5);
 /// The oplog window changes slowly, so it is read in every 60th round only.
 const ROUNDS_A_WINDOW: u32 = 60;
 
+/// The writes of clients are counted every 5 seconds.
+const ROUNDS_A_COUNT: u32 = 10;
+
 /// The latest answers of one cluster.
 #[derive(Clone, Debug)]
 struct ClusterReadings {
@@ -40,6 +43,8 @@ struct ClusterReadings {
     newest: Option<ClusterTime>,
     /// Seconds of history in the oplog. Read for the source of a sync only.
     window_seconds: Option<u64>,
+    /// Writes of clients since the start of the server. Read for the source of a sync only.
+    writes: Option<u64>,
 }
 
 impl ClusterReadings {
@@ -69,6 +74,7 @@ impl Monitor {
                 ping_ms: Some(0),
                 newest: None,
                 window_seconds: None,
+                writes: None,
             })
         };
         let monitor = Arc::new(Self {
@@ -136,6 +142,12 @@ impl Monitor {
         self.answers(name).window_seconds
     }
 
+    /// Writes of clients since the start of a source's server. `None` while they are unknown.
+    pub(crate) fn writes(&self, name: ClusterName) -> Option<u64> {
+        let answers = self.answers(name);
+        answers.writes.filter(|_| answers.silence().is_none())
+    }
+
     /// The lag in seconds of source time. `None` while it is unknown.
     pub(crate) fn lag_seconds(&self, source: ClusterName) -> Option<u32> {
         let newest = self.newest(source)?;
@@ -196,6 +208,10 @@ impl Monitor {
         if is_due && self.is_source(cluster.name) {
             let window = oplog_window_seconds(cluster).await;
             self.note(cluster.name, |answers| answers.window_seconds = window);
+        }
+        if round.is_multiple_of(ROUNDS_A_COUNT) && self.is_source(cluster.name) {
+            let writes = client_writes(cluster).await.ok();
+            self.note(cluster.name, |answers| answers.writes = writes);
         }
     }
 

@@ -98,8 +98,12 @@ impl Host {
             Role::Active(active) => {
                 self.context.watch.follow(active);
                 self.context.hooks.follow(active);
+                self.context.history.follow(active);
             }
-            Role::Idle | Role::Standby(_) => self.context.hooks.leave(),
+            Role::Idle | Role::Standby(_) => {
+                self.context.hooks.leave();
+                self.context.history.leave();
+            }
         }
         *self.role.write() = role;
     }

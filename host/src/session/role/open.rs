@@ -19,6 +19,7 @@ use crate::{
     session::{
         components::pins::blocking,
         context::{HostContext, Settings},
+        history::HistoryKeeper,
         hooks::Hooks,
         lease::process::{app_name, this_process},
         progress::{monitor::Monitor, sync_watch::SyncWatch},
@@ -56,6 +57,7 @@ pub(crate) async fn connect_both(
     let monitor = Monitor::start(clusters.clone(), identities.clone());
     Ok(HostContext {
         watch: SyncWatch::start(monitor.clone()),
+        history: HistoryKeeper::new(monitor.clone()),
         hooks: Hooks::new(settings.hooks.clone(), settings.id.clone(), monitor.clone()),
         monitor,
         settings,

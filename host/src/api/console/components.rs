@@ -1,0 +1,173 @@
+//! The chain of plugins, the quarantine, and the versions: installed against pinned, what waits, and upgrades.
+
+use maud::{Markup, html};
+
+use super::controls::{button, swap_form, upload_form};
+use super::quantity::{count, readable, size};
+use super::view::{SHOWN, View};
+use crate::model::State;
+use crate::model::plugins::PluginProgress;
+
+/// The chain with its counts, and the quarantine.
+pub(super) fn chain(view: &View) -> Markup {
+    let plugins = &view.progress.plugins;
+    html! {
+        section #plugins {
+            h2 { "Plugins" }
+            @if plugins.is_empty() {
+                p.empty { "No plugin sees the documents at present." }
+            } @else {
+                div.scroll tabindex="0" role="region" aria-label="Plugins" {
+                    table {
+                        thead { tr {
+                            th scope="col" { "Plugin" } th.number scope="col" { "Documents" } th.number scope="col" { "Dropped" }
+                            th.number scope="col" { "Replaced" } th.number scope="col" { "Quarantined" }
+                            th.number scope="col" { "Errors, traps" } th.number scope="col" { "Median, p99 of a batch" }
+                        } }
+                        tbody { @for plugin in plugins { (plugin_row(plugin)) } }
+                    }
+                }
+            }
+            (quarantine(view))
+            (swap_form(view))
+            (upload_form(view))
+        }
+    }
+}
+
+fn plugin_row(plugin: &PluginProgress) -> Markup {
+    html! {
+        tr {
+            th scope="row" { (plugin.name) " " code title=(plugin.digest) { (short(&plugin.digest)) } }
+            td.number { (count(plugin.documents)) }
+            td.number { (count(plugin.dropped)) }
+            td.number { (count(plugin.replaced)) }
+            td.number { (count(plugin.quarantined)) }
+            td.number { (count(plugin.errors)) ", " (count(plugin.traps)) }
+            td.number { (count(plugin.p50_us)) ", " (count(plugin.p99_us)) " µs" }
+        }
+    }
+}
+
+fn quarantine(view: &View) -> Markup {
+    let listed = &view.quarantined;
+    html! {
+        h3 { "Quarantine" }
+        @if view.progress.quarantined == 0 {
+            p.empty { "Empty." }
+        } @else {
+            p { "Documents that are not on the destination: " (count(view.progress.quarantined)) }
+            div.scroll tabindex="0" role="region" aria-label="Quarantine" {
+                table {
+                    thead { tr { th scope="col" { "Namespace" } th scope="col" { "_id" } th scope="col" { "Plugin" } th scope="col" { "Reason" } } }
+                    tbody {
+                        @for document in listed {
+                            tr {
+                                th scope="row" { (document.namespace) }
+                                td { code { (document.document_id) } }
+                                td { (document.component) }
+                                td { (document.reason) }
+                            }
+                        }
+                    }
+                }
+            }
+            @if listed.len() >= SHOWN as usize { p { "The first " (SHOWN) " are shown." } }
+            @if view.progress.state == State::Running { (button("retryQuarantine", "Try them again")) }
+        }
+    }
+}
+
+/// Installed and pinned components, what waits, and the history of upgrades and swaps.
+pub(super) fn versions(view: &View) -> Markup {
+    let set = &view.progress.feature_set;
+    html! {
+        section #versions {
+            h2 { "Versions" }
+            p { "Release " b { (view.progress.upgrade.binary_version) } ", feature set " (set.name) " " (set.version) "." }
+            @if !set.pinned.is_empty() { (pins(view)) }
+            @if !set.deferred.is_empty() {
+                h3 { "What waits" }
+                ul { @for waiting in &set.deferred { li { b { (waiting.name) } ": " (waiting.reason) } } }
+            }
+            (upgrades(view))
+        }
+    }
+}
+
+fn pins(view: &View) -> Markup {
+    let set = &view.progress.feature_set;
+    html! {
+        div.scroll tabindex="0" role="region" aria-label="Components" {
+            table {
+                thead { tr { th scope="col" { "Use" } th scope="col" { "Component" } th scope="col" { "Pinned" } th scope="col" { "Installed" } } }
+                tbody {
+                    @for pin in &set.pinned {
+                        @let installed = set.available.iter().find(|one| one.name == pin.component.name);
+                        tr {
+                            th scope="row" { (pin.slot) }
+                            td { (pin.component.name) }
+                            td { (pin.component.version) " " code title=(pin.component.digest) { (short(&pin.component.digest)) } }
+                            td {
+                                @match installed {
+                                    Some(one) if one.digest == pin.component.digest => "the same",
+                                    Some(one) => { (one.version) " " code title=(one.digest) { (short(&one.digest)) } },
+                                    None => "not part of this release",
+                                }
+                            }
+                        }
+                    }
+                }
+            }
+        }
+    }
+}
+
+fn upgrades(view: &View) -> Markup {
+    let history = &view.progress.upgrade.history;
+    html! {
+        @if !history.is_empty() {
+            h3 { "Live upgrades" }
+            div.scroll tabindex="0" role="region" aria-label="Live upgrades" {
+                table {
+                    thead { tr { th scope="col" { "At (UTC)" } th scope="col" { "From" } th scope="col" { "To" } th scope="col" { "Metadata" } th.number scope="col" { "Pause" } th scope="col" { "Outcome" } } }
+                    tbody {
+                        @for upgrade in history.iter().rev() {
+                            tr {
+                                td { (readable(&upgrade.at)) }
+                                td { (upgrade.from_binary) }
+                                td { (upgrade.to_binary) }
+                                td { (upgrade.from_metadata) " to " (upgrade.to_metadata) }
+                                td.number { @if let Some(ms) = upgrade.paused_ms { (ms) " ms" } }
+                                td { (upgrade.outcome) }
+                            }
+                        }
+                    }
+                }
+            }
+        }
+        @let uploads: Vec<_> = view.installed.iter().filter(|plugin| !plugin.component.shipped).collect();
+        @if !uploads.is_empty() {
+            h3 { "Uploaded components" }
+            ul {
+                @for upload in uploads {
+                    @let component = &upload.component;
+                    li {
+                        (component.info.name) " " (component.info.version) " " code { (short(&component.info.digest)) } ", "
+                        (size(u64::try_from(component.bytes).unwrap_or(u64::MAX)))
+                        @if upload.in_use { ", in use" }
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// The first characters of a digest.
+pub(super) fn short(digest: &str) -> String {
+    digest
+        .trim_start_matches("sha256:")
+        .chars()
+        .take(12)
+        .collect()
+}

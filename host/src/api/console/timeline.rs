@@ -1,0 +1,67 @@
+//! The timeline: changes of the state and the step, upgrades, swaps and resyncs, newest first.
+
+use maud::{Markup, html};
+
+use super::quantity::{readable, time};
+use super::view::View;
+
+/// Entries of the timeline.
+const SHOWN: usize = 200;
+
+pub(super) fn render(view: &View) -> Markup {
+    let entries = entries(view);
+    html! {
+        section #timeline {
+            h2 { "Timeline" }
+            @if entries.is_empty() {
+                p.empty { "Nothing has happened yet." }
+            } @else {
+                div.scroll tabindex="0" role="region" aria-label="Timeline" {
+                    table {
+                        thead { tr { th scope="col" { "At (UTC)" } th scope="col" { "Event" } } }
+                        tbody {
+                            @for (at, event) in entries.iter().take(SHOWN) {
+                                tr { td { (readable(at)) } td { (event) } }
+                            }
+                        }
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// Times as RFC 3339, and sentences; newest first.
+fn entries(view: &View) -> Vec<(String, String)> {
+    let progress = &view.progress;
+    let mut entries = Vec::new();
+    for milestone in &view.history.milestones {
+        let event = match &milestone.info {
+            Some(info) => format!("{}: {info}", milestone.state),
+            None => milestone.state.clone(),
+        };
+        entries.push((time(milestone.at), event));
+    }
+    for upgrade in &progress.upgrade.history {
+        let event = format!(
+            "Live upgrade from release {} to release {}: {}.",
+            upgrade.from_binary, upgrade.to_binary, upgrade.outcome
+        );
+        entries.push((upgrade.at.clone(), event));
+    }
+    for swap in &progress.feature_set.swaps {
+        let event = format!(
+            "{} of {} swapped from version {} to {}.",
+            swap.name, swap.slot, swap.from_version, swap.to_version
+        );
+        entries.push((swap.at.clone(), event));
+    }
+    if let Some(resync) = &progress.resync {
+        let event = format!("Resync: {}", resync.reason);
+        entries.push((resync.at.clone(), event));
+    }
+    // The texts of one format sort as their times do.
+    entries.sort();
+    entries.reverse();
+    entries
+}
