@@ -19,6 +19,7 @@
 
 mod before_commit;
 mod capped;
+mod console;
 mod copy_ddl;
 mod copy_keys;
 mod copy_states;

@@ -8,6 +8,7 @@
 )]
 
 mod bench;
+mod browser;
 mod build;
 mod capture;
 mod check;
@@ -54,6 +55,8 @@ enum Task {
     },
     /// Two migrations from start to commit: killed and upgraded in the middle; verified, write-blocked and reversed
     Demo(demo::Options),
+    /// A migration by clicks in the console, in chromium: started, repaired, swapped, committed
+    Browser(browser::Options),
     /// Speed and memory against a floor measured in the same run
     Bench {
         #[command(subcommand)]
@@ -94,6 +97,7 @@ fn main() -> Result<()> {
         Task::FreezeWit => wit::freeze(),
         Task::Test { arguments } => test::run(&arguments),
         Task::Demo(options) => demo::run(&options),
+        Task::Browser(options) => browser::run(&options),
         Task::Bench { bench } => bench::run(&bench),
         Task::Clusters => clusters::run(),
     }

@@ -11,6 +11,7 @@ use crate::api::error::Refusal;
 use crate::model::ErrorName;
 
 const STYLE: &str = include_str!("style.css");
+const ICON: &str = include_str!("icon.svg");
 const SCRIPT: &str = include_str!("script.js");
 
 /// `docs/errors`: machines without internet have the pages, too.
@@ -22,6 +23,10 @@ pub(super) async fn style() -> Response {
 
 pub(super) async fn script() -> Response {
     asset("text/javascript; charset=utf-8", SCRIPT)
+}
+
+pub(super) async fn icon() -> Response {
+    asset("image/svg+xml", ICON)
 }
 
 fn asset(content_type: &'static str, text: &'static str) -> Response {

@@ -3,7 +3,7 @@
 use maud::{Markup, html};
 
 use super::controls::{button, swap_form, upload_form};
-use super::quantity::{count, readable, size};
+use super::quantity::{count, readable, short, size};
 use super::view::{SHOWN, View};
 use crate::model::State;
 use crate::model::plugins::PluginProgress;
@@ -161,13 +161,4 @@ fn upgrades(view: &View) -> Markup {
             }
         }
     }
-}
-
-/// The first characters of a digest.
-pub(super) fn short(digest: &str) -> String {
-    digest
-        .trim_start_matches("sha256:")
-        .chars()
-        .take(12)
-        .collect()
 }

@@ -2,7 +2,7 @@
 
 use maud::{Markup, html};
 
-use super::components::short;
+use super::quantity::short;
 use super::view::View;
 use crate::model::State;
 use crate::model::state::Call;

@@ -40,6 +40,7 @@ pub(super) fn routes<C: Control>() -> Router<Arc<C>> {
         .route("/", get(page::show::<C>))
         .route("/console/errors/{name}", get(assets::error_page))
         .route("/console/style.css", get(assets::style))
+        .route("/console/icon.svg", get(assets::icon))
         .route("/console/script.js", get(assets::script))
         .route("/console/{call}", post(form::submit::<C>))
 }

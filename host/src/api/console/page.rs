@@ -47,7 +47,7 @@ pub(super) fn document(title: &str, body: &Markup) -> Markup {
                 meta name="color-scheme" content="light dark";
                 title { (title) " · tidegate" }
                 link rel="stylesheet" href="/console/style.css";
-                link rel="icon" href="data:,";
+                link rel="icon" href="/console/icon.svg";
                 script src="/console/script.js" defer {}
             }
             body {
@@ -68,11 +68,11 @@ pub(super) fn content(view: &View, refused: Option<&OperatorError>) -> Markup {
             (notice(view, refused))
             (verdict::render(view))
             (controls::render(view))
-            (warnings::render(view))
             (course::phases(view))
             (course::charts(view))
-            (verification::render(view))
             (collections::render(view))
+            (verification::render(view))
+            (warnings::render(view))
             (components::chain(view))
             (components::versions(view))
             (host::render(view))

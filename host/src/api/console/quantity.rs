@@ -1,4 +1,4 @@
-//! Numbers, sizes, durations and times as people read them.
+//! Numbers, sizes, durations, times and digests as people read them.
 
 /// With a comma between thousands.
 pub(super) fn count(number: u64) -> String {
@@ -77,6 +77,15 @@ pub(super) fn time(seconds: u32) -> String {
 pub(super) fn readable(rfc3339: &str) -> String {
     let text = rfc3339.replace('T', " ");
     text.trim_end_matches('Z').chars().take(19).collect()
+}
+
+/// The first characters of a digest.
+pub(super) fn short(digest: &str) -> String {
+    digest
+        .trim_start_matches("sha256:")
+        .chars()
+        .take(12)
+        .collect()
 }
 
 #[cfg(test)]

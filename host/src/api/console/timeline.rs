@@ -60,8 +60,8 @@ fn entries(view: &View) -> Vec<(String, String)> {
         let event = format!("Resync: {}", resync.reason);
         entries.push((resync.at.clone(), event));
     }
-    // The texts of one format sort as their times do.
-    entries.sort();
+    // The texts of one format sort as their times do. Entries of one second keep their order.
+    entries.sort_by(|(one, _), (other, _)| one.cmp(other));
     entries.reverse();
     entries
 }
