@@ -7,20 +7,10 @@ use anyhow::{Context, Result, ensure};
 use support::host::binary;
 use support::test_dir::TestDir;
 
-/// Runs a program to its end, and returns its output where it succeeds.
-fn printed(command: &mut Command) -> Result<String> {
-    let output = command.output().with_context(|| format!("{command:?}"))?;
-    ensure!(output.status.success(), "{command:?}: {output:?}");
-    Ok(String::from_utf8(output.stdout)?)
-}
+use crate::{is_installed, printed};
 
 fn completions(shell: &str) -> Result<String> {
     printed(Command::new(binary()?).args(["completions", shell]))
-}
-
-fn is_installed(program: &str) -> bool {
-    let found = Command::new(program).arg("--version").output();
-    found.is_ok_and(|output| output.status.success())
 }
 
 /// The words that bash offers after `words`, the last of which is incomplete.
