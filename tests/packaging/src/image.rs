@@ -34,8 +34,13 @@ pub(crate) fn build(release: &Release, files: &Files) -> Result<Vec<u8>> {
         "config": descriptor("application/vnd.oci.image.config.v1+json", &config),
         "layers": [descriptor("application/vnd.oci.image.layer.v1.tar+gzip", &layer)],
     }))?;
-    let mut named = descriptor("application/vnd.oci.image.manifest.v1+json", &manifest);
-    named["annotations"] = json!({ "org.opencontainers.image.ref.name": release.version });
+    let digest = format!("sha256:{}", sha256(&manifest));
+    let named = json!({
+        "mediaType": "application/vnd.oci.image.manifest.v1+json",
+        "digest": digest,
+        "size": manifest.len(),
+        "annotations": { "org.opencontainers.image.ref.name": release.version },
+    });
     let index = json!({
         "schemaVersion": 2,
         "mediaType": "application/vnd.oci.image.index.v1+json",

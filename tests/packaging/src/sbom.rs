@@ -145,22 +145,22 @@ impl Graph {
     }
 
     fn component(&self, package: &Package) -> Value {
-        let mut component = json!({
+        let key = (package.name.clone(), package.version.clone());
+        let checksum = self.checksums.get(&key);
+        let licence = package
+            .license
+            .as_deref()
+            .map(|text| text.replace('/', " OR "));
+        json!({
             "type": "library",
             "bom-ref": package.url(),
             "name": package.name,
             "version": package.version,
             "purl": package.url(),
             "scope": "required",
-        });
-        if let Some(licence) = &package.license {
-            component["licenses"] = json!([{ "expression": licence.replace('/', " OR ") }]);
-        }
-        let key = (package.name.clone(), package.version.clone());
-        if let Some(checksum) = self.checksums.get(&key) {
-            component["hashes"] = json!([{ "alg": "SHA-256", "content": checksum }]);
-        }
-        component
+            "licenses": licence.iter().map(|licence| json!({ "expression": licence })).collect::<Vec<_>>(),
+            "hashes": checksum.iter().map(|sum| json!({ "alg": "SHA-256", "content": sum })).collect::<Vec<_>>(),
+        })
     }
 }
 
