@@ -32,6 +32,8 @@ fn main() -> ExitCode {
         Ok(Request::FeatureSet(command)) => cli::featureset(&command)
             .map_err(Into::into)
             .and_then(|text| print(&text)),
+        Ok(Request::Completions(shell)) => print(&cli::completions(shell)),
+        Ok(Request::Manual(folder)) => cli::manual(&folder),
         Ok(Request::Run(config)) => run(config),
         Ok(Request::Plugin(arguments)) => return cli::plugin::run(arguments),
         Ok(Request::Verify(command, start, config)) => {

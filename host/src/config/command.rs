@@ -4,8 +4,9 @@ use std::ffi::OsString;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use clap::Parser;
 use clap::error::ErrorKind;
+use clap::{CommandFactory, Parser};
+use clap_complete::Shell;
 
 use super::file;
 use super::host::{Config, existing_directory};
@@ -52,6 +53,10 @@ pub enum Request {
     Verify(VerifyCommand, Option<Vec<u8>>, Config),
     /// Show or compare feature sets.
     FeatureSet(FeatureSetCommand),
+    /// Print the completions of this shell.
+    Completions(Shell),
+    /// Write the manual pages into this folder.
+    Manual(PathBuf),
     /// Print this text and exit.
     Print(String),
 }
@@ -77,6 +82,11 @@ pub enum FeatureSetCommand {
     },
 }
 
+/// The grammar of the command line, for completions and manual pages. `tidegate plugin` has a grammar of its own.
+pub fn grammar() -> clap::Command {
+    CommandLine::command()
+}
+
 /// Reads the command line, the environment, and the configuration file that they name.
 ///
 /// # Errors
@@ -93,6 +103,8 @@ pub fn load(args: impl IntoIterator<Item = OsString>) -> Result<Request, Operato
         }
         Some(Tools::Plugin { arguments }) => Ok(Request::Plugin(arguments)),
         Some(Tools::FeatureSet(tool)) => feature_set_command(tool).map(Request::FeatureSet),
+        Some(Tools::Completions { shell }) => Ok(Request::Completions(shell)),
+        Some(Tools::Man { folder }) => existing_directory("man", folder).map(Request::Manual),
         Some(Tools::Plan {
             start,
             json,

@@ -14,7 +14,7 @@ mod refusals;
 mod verify;
 mod yaml;
 
-pub use command::{FeatureSetCommand, MetadataCommand, PlanCommand, Request, load};
+pub use command::{FeatureSetCommand, MetadataCommand, PlanCommand, Request, grammar, load};
 pub use connection_string::{ConnectionString, is_secret_option, mask_text};
 pub use hooks::{HookOptions, HookReceiver, HookUrl, WebhookOptions};
 pub use host::Config;

@@ -8,6 +8,7 @@ use std::fmt;
 use std::path::PathBuf;
 
 use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
+use clap_complete::Shell;
 use serde::Deserialize;
 use serde::de::{self, Deserializer, IgnoredAny, Unexpected, Visitor};
 
@@ -108,6 +109,16 @@ pub(super) enum Tools {
     #[command(name = "featureset", subcommand)]
     #[command(disable_help_subcommand = true, arg_required_else_help = false)]
     FeatureSet(FeatureSetTool),
+    /// Print the completions of a shell for its start-up file. Since v0.6.0.
+    Completions {
+        #[arg(value_enum)]
+        shell: Shell,
+    },
+    /// Write the manual pages of tidegate and of each subcommand into an existing folder. Since v0.6.0.
+    Man {
+        #[arg(value_name = "DIR")]
+        folder: PathBuf,
+    },
 }
 
 /// Task of `tidegate metadata`. The connection strings are those of the host.

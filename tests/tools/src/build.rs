@@ -30,6 +30,18 @@ pub(crate) fn all(profile: Profile) -> Result<()> {
     split_debug_information(&target_directory().join("release/tidegate"))
 }
 
+/// Copies a binary without its debug information, or as it is where no objcopy is installed.
+pub(crate) fn strip_debug_information(binary: &Path, to: &Path) -> Result<()> {
+    let objcopies = [toolchain_objcopy()?, Command::new("objcopy")];
+    match objcopies.into_iter().find_map(usable) {
+        Some(mut objcopy) => succeed(objcopy.arg("--strip-debug").arg(binary).arg(to)),
+        None => {
+            eprintln!("objcopy is not installed: the binary keeps its debug information");
+            fs::copy(binary, to).map(drop).context("copy the binary")
+        }
+    }
+}
+
 /// Moves the binary's debug information into a file next to it, where debuggers look for it. Repeated after each
 /// build, because cargo restores the whole binary.
 fn split_debug_information(binary: &Path) -> Result<()> {

@@ -277,6 +277,14 @@ pub(crate) fn packages() -> Result<Vec<String>> {
     Ok(names)
 }
 
+/// The folders of this machine that a binary of the host may not name, where it is built into `target`.
+pub(crate) fn paths_of_host(target: &Path) -> Result<Paths> {
+    let tree = Tree::own();
+    let mut workspace = read_workspace(&tree, &[])?;
+    workspace.target_directory = target.to_owned();
+    workspace.paths(&tree.root)
+}
+
 impl Workspace {
     fn paths(&self, root: &Path) -> Result<Paths> {
         let others = self

@@ -18,6 +18,7 @@ mod demo;
 mod faults;
 mod features;
 mod languages;
+mod package;
 mod paths;
 mod releases;
 mod test;
@@ -78,6 +79,8 @@ enum Task {
     UpgradeMatrix(upgrade_matrix::Options),
     /// Every fault at every command of the hosts, in a scripted sync
     Faults(faults::Options),
+    /// Debian package, container image, Helm chart, list of components and checksums of this commit, in target/packages
+    Package(package::Options),
     /// Freeze the released folders of wit/ that are not frozen yet
     FreezeWit,
     /// Start two replica sets, print their URIs and keep them until ctrl-c
@@ -94,6 +97,7 @@ fn main() -> Result<()> {
         Task::CaptureMetadata { version } => capture::run(&version),
         Task::UpgradeMatrix(options) => upgrade_matrix::run(&options),
         Task::Faults(options) => faults::run(&options),
+        Task::Package(options) => package::run(&options),
         Task::FreezeWit => wit::freeze(),
         Task::Test { arguments } => test::run(&arguments),
         Task::Demo(options) => demo::run(&options),

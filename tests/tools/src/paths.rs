@@ -57,6 +57,13 @@ impl Paths {
         flags.collect::<Vec<_>>().join("\x1f")
     }
 
+    /// The flags for a compiler of C. Of two folders that contain a file, the later one counts, as for rustc.
+    pub(crate) fn c_flags(&self) -> String {
+        let flags = self.0.iter();
+        let flags = flags.map(|(folder, name)| format!("-ffile-prefix-map={folder}={name}"));
+        flags.collect::<Vec<_>>().join(" ")
+    }
+
     /// The folder of a file that `bytes` name, if any.
     pub(crate) fn named_in(&self, bytes: &[u8]) -> Option<&str> {
         let mut folders = self.0.iter().map(|(folder, _)| folder.as_str());

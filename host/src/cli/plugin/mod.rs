@@ -24,7 +24,7 @@ use std::ffi::OsString;
 use std::io::{self, Write};
 use std::process::ExitCode;
 
-use clap::Parser;
+use clap::{CommandFactory, Parser};
 
 use crate::config::mask_text;
 
@@ -50,6 +50,11 @@ pub fn run(arguments: Vec<OsString>) -> ExitCode {
             ExitCode::from(if is_usage_error(&error) { 2 } else { 1 })
         }
     }
+}
+
+/// The grammar of `tidegate plugin`, as a subcommand of `tidegate`.
+pub(super) fn grammar() -> clap::Command {
+    CommandLine::command().name("plugin")
 }
 
 fn execute(command: Command, console: &mut Console) -> anyhow::Result<CommandStatus> {
