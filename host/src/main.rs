@@ -1,6 +1,6 @@
 //! `tidegate`: reads its configuration, opens the session and serves its API; or runs a command without a host:
-//! `tidegate featureset`, `tidegate metadata`, `tidegate plan`, or `tidegate plugin` and `tidegate verify`, which have exit
-//! codes of their own.
+//! `tidegate featureset`, `tidegate metadata`, `tidegate plan`, or `tidegate plugin`, `tidegate verify`, `tidegate health` and
+//! `tidegate status`, which have exit codes of their own.
 //!
 //! Exit codes: 0 success or stopped on request, 1 a bug, 2 the command line or the machine, 3 the clusters or the sync.
 
@@ -28,29 +28,11 @@ fn main() -> ExitCode {
     // time of the host, and a third more memory. Fails on a kernel without huge pages, which does no harm.
     _ = rustix::thread::disable_transparent_huge_pages(true);
     let ended = match config::load(std::env::args_os()) {
-        Ok(Request::Print(text)) => print(&text),
-        Ok(Request::FeatureSet(command)) => cli::featureset(&command)
-            .map_err(Into::into)
-            .and_then(|text| print(&text)),
-        Ok(Request::Run(config)) => run(config),
-        Ok(Request::Plugin(arguments)) => return cli::plugin::run(arguments),
-        Ok(Request::Verify(command, start, config)) => {
-            return verify(&command, start.as_deref(), config);
-        }
-        Ok(Request::Metadata(command, config)) => match metadata(command, config) {
-            Ok(CommandStatus::Success) => Ok(()),
-            Ok(CommandStatus::Failure) => return ExitCode::from(1),
-            Err(error) => Err(error),
-        },
-        Ok(Request::Plan(command, config)) => match plan(command, config) {
-            Ok(CommandStatus::Success) => Ok(()),
-            Ok(CommandStatus::Failure) => return ExitCode::from(1),
-            Err(error) => Err(error),
-        },
+        Ok(request) => carry_out(request),
         Err(error) => Err(error.into()),
     };
     match ended {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(code) => code,
         Err(error) => {
             // Logging may not have started, and its files are not visible in a shell.
             _ = writeln!(io::stderr(), "tidegate: {error:#}");
@@ -60,12 +42,33 @@ fn main() -> ExitCode {
     }
 }
 
-fn print(text: &str) -> anyhow::Result<()> {
-    Ok(io::stdout().write_all(text.as_bytes())?)
+fn carry_out(request: Request) -> anyhow::Result<ExitCode> {
+    let status = match request {
+        Request::Print(text) => print(&text)?,
+        Request::FeatureSet(command) => print(&cli::featureset(&command)?)?,
+        Request::Run(config) => run(config)?,
+        Request::Plugin(arguments) => return Ok(cli::plugin::run(arguments)),
+        Request::Verify(command, start, config) => {
+            return Ok(verify(&command, start.as_deref(), config));
+        }
+        Request::Metadata(command, config) => metadata(command, config)?,
+        Request::Plan(command, config) => plan(command, config)?,
+        Request::Health(command) => cli::health(command)?,
+        Request::Status(command) => return Ok(ExitCode::from(cli::sync_status(command)?)),
+    };
+    Ok(match status {
+        CommandStatus::Success => ExitCode::SUCCESS,
+        CommandStatus::Failure => ExitCode::from(1),
+    })
+}
+
+fn print(text: &str) -> anyhow::Result<CommandStatus> {
+    io::stdout().write_all(text.as_bytes())?;
+    Ok(CommandStatus::Success)
 }
 
 #[tokio::main]
-async fn run(config: Config) -> anyhow::Result<()> {
+async fn run(config: Config) -> anyhow::Result<CommandStatus> {
     let signals = Signals::listen()?;
     let log = Log::start(config.log_path.as_deref(), config.verbosity)?;
     tracing::info!(version = observe::VERSION, "tidegate");
@@ -84,7 +87,8 @@ async fn run(config: Config) -> anyhow::Result<()> {
         () = stop.cancelled() => Ok(None),
     };
     let Some(session) = opened.inspect_err(|_| stop.cancel())? else {
-        return served.await.context("serve the API");
+        served.await.context("serve the API")?;
+        return Ok(CommandStatus::Success);
     };
     // Another host may wait for the sync, so the lease is released while the last calls are answered.
     tokio::select! {
@@ -94,7 +98,7 @@ async fn run(config: Config) -> anyhow::Result<()> {
     let served = served.await.context("serve the API");
     session.shutdown().await;
     tracing::info!("stopped");
-    served
+    served.map(|()| CommandStatus::Success)
 }
 
 #[tokio::main]

@@ -30,9 +30,9 @@ mod write_block_mode;
 use std::net::Ipv4Addr;
 use std::sync::Arc;
 
-use axum::Router;
 use axum::middleware;
 use axum::routing::{delete, get, post};
+use axum::{Extension, Router};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
@@ -70,6 +70,7 @@ pub async fn serve<C: Control>(listener: TcpListener, control: Arc<C>, stop: Can
 
 /// The API as a service: for `serve`, and for tests without a socket.
 fn router<C: Control>(control: Arc<C>) -> Router {
+    let durations = Arc::new(metrics::CallDurations::default());
     Router::new()
         .route("/api/v1/start", post(routes::start::<C>))
         .route("/api/v1/pause", post(routes::pause::<C>))
@@ -107,7 +108,9 @@ fn router<C: Control>(control: Arc<C>) -> Router {
         .route("/readyz", get(routes::readyz::<C>))
         .fallback(routes::not_found)
         .method_not_allowed_fallback(routes::method_not_allowed)
+        .layer(Extension(durations.clone()))
         .layer(middleware::from_fn(origin::admit))
+        .layer(middleware::from_fn_with_state(durations, metrics::measure))
         .layer(middleware::from_fn(log::log_call))
         .with_state(control)
 }

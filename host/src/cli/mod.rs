@@ -1,16 +1,21 @@
 //! Commands without a running host: tools for plugin authors, the content of feature sets, the metadata of a sync, the
-//! rehearsal of a start, and the comparison of two clusters.
+//! rehearsal of a start, and the comparison of two clusters. And commands that ask the running host of this machine.
 
+mod api_client;
 mod featureset;
+mod health;
 mod metadata;
 mod plan;
 pub mod plugin;
 mod status;
+mod sync_status;
 mod table;
 mod verify;
 
 pub use featureset::featureset;
+pub use health::health;
 pub use metadata::metadata;
 pub use plan::plan;
 pub use status::CommandStatus;
+pub use sync_status::sync_status;
 pub use verify::{Verdict, verify};

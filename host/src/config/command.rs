@@ -9,6 +9,7 @@ use clap::error::ErrorKind;
 
 use super::file;
 use super::host::{Config, existing_directory};
+use super::local::{HealthCommand, StatusCommand};
 use super::options::{CommandLine, FeatureSetTool, MetadataTask, Tools};
 use super::refusals::{self, invalid};
 use super::verify::VerifyCommand;
@@ -50,6 +51,10 @@ pub enum Request {
     Plan(PlanCommand, Config),
     /// Compare two clusters that any tool has synced, with the filters and plugins in this body of `POST /start`.
     Verify(VerifyCommand, Option<Vec<u8>>, Config),
+    /// Ask the host of this machine whether it is healthy.
+    Health(HealthCommand),
+    /// Show the sync of the host of this machine.
+    Status(StatusCommand),
     /// Show or compare feature sets.
     FeatureSet(FeatureSetCommand),
     /// Print this text and exit.
@@ -92,6 +97,8 @@ pub fn load(args: impl IntoIterator<Item = OsString>) -> Result<Request, Operato
             file::config(command_line.options, command_line.config.as_deref()).map(Request::Run)
         }
         Some(Tools::Plugin { arguments }) => Ok(Request::Plugin(arguments)),
+        Some(Tools::Health(arguments)) => arguments.check().map(Request::Health),
+        Some(Tools::Status(arguments)) => arguments.check().map(Request::Status),
         Some(Tools::FeatureSet(tool)) => feature_set_command(tool).map(Request::FeatureSet),
         Some(Tools::Plan {
             start,

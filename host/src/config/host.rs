@@ -14,7 +14,7 @@ use crate::model::input::closest;
 use crate::model::{ErrorName, OperatorError};
 
 /// mongosync's port.
-const DEFAULT_PORT: u16 = 27182;
+pub(super) const DEFAULT_PORT: u16 = 27182;
 const DEFAULT_LOAD_LEVEL: u8 = 3;
 const DEFAULT_LEASE_SECONDS: u16 = 5;
 /// Limits of the lease: a busy machine cannot renew a shorter lease in time, and a takeover waits for the whole

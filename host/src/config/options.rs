@@ -11,6 +11,7 @@ use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 use serde::Deserialize;
 use serde::de::{self, Deserializer, IgnoredAny, Unexpected, Visitor};
 
+use super::local::{HealthArguments, StatusArguments};
 use super::verify::VerifyArguments;
 
 /// Copies a live MongoDB cluster into another and keeps the two in step until cutover.
@@ -104,6 +105,12 @@ pub(super) enum Tools {
         #[command(flatten)]
         options: Box<Options>,
     },
+    /// Ask the host of this machine whether it is healthy, for probes in images without curl. Exit code 0: it is, 1: it is
+    /// not, or does not answer. Since v0.6.0.
+    Health(HealthArguments),
+    /// Show the sync of the host of this machine: the verdict on a cutover, the copy, index builds, the verification, lag and
+    /// warnings. Exit code 0: safe to cut over, or committed, 1: not yet, 2: no answer. Since v0.6.0.
+    Status(StatusArguments),
     /// Show the components of a release, and its changes to a running sync. Since v0.2.0.
     #[command(name = "featureset", subcommand)]
     #[command(disable_help_subcommand = true, arg_required_else_help = false)]

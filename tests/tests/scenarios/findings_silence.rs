@@ -72,6 +72,13 @@ async fn shown_as_unknown(rig: &Rig, silent: &Silent) -> Result<()> {
         answer.body
     );
     ensure!(answer.body["state"] == "RUNNING", "{}", answer.body);
+    is_healthy(&rig.host).await
+}
+
+/// `/healthz`, which does not depend on clusters.
+async fn is_healthy(host: &Host) -> Result<()> {
+    let answer = host.call("GET", "/healthz", "").await?;
+    ensure!(answer.status == 200, "healthz answers {}", answer.status);
     Ok(())
 }
 
@@ -106,6 +113,40 @@ async fn f37_a_dead_source_is_shown_as_unknown() -> Result<()> {
     known_again(rig).await
 }
 
+#[tokio::test]
+async fn f37_a_dead_destination_is_shown_as_unknown() -> Result<()> {
+    let mut rig = begun().await?;
+    rig.destination.kill()?;
+    shown_as_unknown(&rig, &DESTINATION).await?;
+    rig.destination.restart().await?;
+    known_again(rig).await
+}
+
+/// A host that starts while a cluster is frozen: the connection is taken, and nothing is answered.
+#[tokio::test]
+async fn f37_a_frozen_cluster_at_the_start_is_told() -> Result<()> {
+    let mut rig = begun().await?;
+    rig.host.kill()?;
+    rig.source.process()?.freeze()?;
+    rig.host.restart_without_clusters().await?;
+    wait_until("the frozen source is told", SOON, async || {
+        is_healthy(&rig.host).await?;
+        let answer = rig.host.call("GET", "/readyz", "").await?;
+        let is_told = answer.status == 503
+            && answer.body["role"] == "starting"
+            && text(&answer.body, "reason").contains("cluster0");
+        Ok(match is_told {
+            true => Look::Done(()),
+            false => Look::NotYet(answer.body.to_string()),
+        })
+    })
+    .await?;
+    rig.source.process()?.thaw()?;
+    rig.allow_log("waiting until the cluster answers");
+    ready(&rig.host).await?;
+    known_again(rig).await
+}
+
 /// A standby answers although the destination does not, and tells the age of the values that it shows.
 #[tokio::test]
 async fn f37_a_standby_of_a_frozen_destination_answers() -> Result<()> {
@@ -124,11 +165,22 @@ async fn f37_a_standby_of_a_frozen_destination_answers() -> Result<()> {
         })
     })
     .await?;
+    is_healthy(&standby).await?;
+    let answer = standby.call("GET", "/readyz", "").await?;
+    ensure!(
+        answer.status == 503
+            && answer.body["role"] == "standby"
+            && text(&answer.body, "reason").contains("cluster1"),
+        "readyz answers {}: {}",
+        answer.status,
+        answer.body
+    );
     for name in ["pause", "resume", "commit", "handover"] {
         let answer = call(&standby, name).await?;
         ensure!(answer.error() == "StandbyInstance", "{}", answer.body);
     }
     rig.destination.process()?.thaw()?;
+    ready(&standby).await?;
     drop(standby);
     goes_on(rig).await
 }

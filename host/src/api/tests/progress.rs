@@ -41,7 +41,7 @@ fn upgrade() -> Value {
             "toBinary": "0.2.0",
             "fromMetadata": 1,
             "toMetadata": 2,
-            "pausedMs": null,
+            "pausedMs": 200,
             "outcome": "handed over",
         }],
     })
