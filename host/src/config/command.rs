@@ -97,8 +97,8 @@ pub fn load(args: impl IntoIterator<Item = OsString>) -> Result<Request, Operato
             file::config(command_line.options, command_line.config.as_deref()).map(Request::Run)
         }
         Some(Tools::Plugin { arguments }) => Ok(Request::Plugin(arguments)),
-        Some(Tools::Health(arguments)) => arguments.check().map(Request::Health),
-        Some(Tools::Status(arguments)) => arguments.check().map(Request::Status),
+        Some(Tools::Health(arguments)) => HealthCommand::check(arguments).map(Request::Health),
+        Some(Tools::Status(arguments)) => StatusCommand::check(arguments).map(Request::Status),
         Some(Tools::FeatureSet(tool)) => feature_set_command(tool).map(Request::FeatureSet),
         Some(Tools::Plan {
             start,

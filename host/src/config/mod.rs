@@ -10,6 +10,7 @@ mod file;
 mod hooks;
 mod host;
 mod local;
+mod local_arguments;
 mod options;
 mod refusals;
 mod verify;

@@ -11,7 +11,7 @@ use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 use serde::Deserialize;
 use serde::de::{self, Deserializer, IgnoredAny, Unexpected, Visitor};
 
-use super::local::{HealthArguments, StatusArguments};
+use super::local_arguments::{HealthArguments, StatusArguments};
 use super::verify::VerifyArguments;
 
 /// Copies a live MongoDB cluster into another and keeps the two in step until cutover.

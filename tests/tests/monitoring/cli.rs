@@ -92,7 +92,14 @@ async fn status_shows_the_verdict_in_each_state() -> Result<()> {
     rig.host.start(json!({})).await?;
     rig.host.wait_can_commit().await?;
     let standby = standby_of(&rig.host).await?;
-    let running = command(port, &["status"]).await?;
+    let running = wait_until("it is verified", support::host::DEADLINE, async || {
+        let running = command(port, &["status"]).await?;
+        Ok(match running.output.contains(" s ago") {
+            true => Look::Done(running),
+            false => Look::NotYet(running.output),
+        })
+    })
+    .await?;
     for part in [
         "State          RUNNING, ",
         "Safe to cut over: yes, lag ",

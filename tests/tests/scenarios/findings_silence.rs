@@ -75,6 +75,21 @@ async fn shown_as_unknown(rig: &Rig, silent: &Silent) -> Result<()> {
     is_healthy(&rig.host).await
 }
 
+/// Waits until a host in this role names the silent cluster.
+async fn told_by_readyz(host: &Host, role: &str, cluster: &str) -> Result<()> {
+    wait_until("the silence is told", SOON, async || {
+        let answer = host.call("GET", "/readyz", "").await?;
+        let is_told = answer.status == 503
+            && text(&answer.body, "role") == role
+            && text(&answer.body, "reason").contains(cluster);
+        Ok(match is_told {
+            true => Look::Done(()),
+            false => Look::NotYet(format!("{}: {}", answer.status, answer.body)),
+        })
+    })
+    .await
+}
+
 /// `/healthz`, which does not depend on clusters.
 async fn is_healthy(host: &Host) -> Result<()> {
     let answer = host.call("GET", "/healthz", "").await?;
@@ -129,18 +144,8 @@ async fn f37_a_frozen_cluster_at_the_start_is_told() -> Result<()> {
     rig.host.kill()?;
     rig.source.process()?.freeze()?;
     rig.host.restart_without_clusters().await?;
-    wait_until("the frozen source is told", SOON, async || {
-        is_healthy(&rig.host).await?;
-        let answer = rig.host.call("GET", "/readyz", "").await?;
-        let is_told = answer.status == 503
-            && answer.body["role"] == "starting"
-            && text(&answer.body, "reason").contains("cluster0");
-        Ok(match is_told {
-            true => Look::Done(()),
-            false => Look::NotYet(answer.body.to_string()),
-        })
-    })
-    .await?;
+    is_healthy(&rig.host).await?;
+    told_by_readyz(&rig.host, "starting", "cluster0").await?;
     rig.source.process()?.thaw()?;
     rig.allow_log("waiting until the cluster answers");
     ready(&rig.host).await?;
@@ -166,15 +171,7 @@ async fn f37_a_standby_of_a_frozen_destination_answers() -> Result<()> {
     })
     .await?;
     is_healthy(&standby).await?;
-    let answer = standby.call("GET", "/readyz", "").await?;
-    ensure!(
-        answer.status == 503
-            && answer.body["role"] == "standby"
-            && text(&answer.body, "reason").contains("cluster1"),
-        "readyz answers {}: {}",
-        answer.status,
-        answer.body
-    );
+    told_by_readyz(&standby, "standby", "cluster1").await?;
     for name in ["pause", "resume", "commit", "handover"] {
         let answer = call(&standby, name).await?;
         ensure!(answer.error() == "StandbyInstance", "{}", answer.body);

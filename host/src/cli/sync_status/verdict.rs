@@ -51,7 +51,7 @@ fn ages(progress: &Value) -> String {
         .and_then(Value::as_u64);
     match age {
         Some(age) => format!("{lag}, verified {age} s ago"),
-        None => format!("{lag}, age of the verification unknown"),
+        None => format!("{lag}, the first verification is under way"),
     }
 }
 
