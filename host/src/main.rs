@@ -16,7 +16,7 @@ use tidegate::cli::{CommandStatus, Verdict};
 use tidegate::config::{self, Config, MetadataCommand, PlanCommand, Request, VerifyCommand};
 use tidegate::model::options::ClusterName;
 use tidegate::model::{ErrorName, OperatorError, StartOptions};
-use tidegate::observe::{self, Log, field};
+use tidegate::observe::{self, Log, OtlpExporter, field};
 use tidegate::session::{SessionHandle, Settings};
 use tidegate::{api, cli};
 
@@ -70,7 +70,8 @@ fn print(text: &str) -> anyhow::Result<CommandStatus> {
 #[tokio::main]
 async fn run(config: Config) -> anyhow::Result<CommandStatus> {
     let signals = Signals::listen()?;
-    let log = Log::start(config.log_path.as_deref(), config.verbosity)?;
+    let otlp = exporter(&config)?;
+    let log = Log::start(config.log_path.as_deref(), config.verbosity, otlp.clone())?;
     tracing::info!(version = observe::VERSION, "tidegate");
     config.log();
     for variable in config::unknown_variables() {
@@ -82,6 +83,9 @@ async fn run(config: Config) -> anyhow::Result<CommandStatus> {
     tracing::info!(%address, "listening");
     let session = Arc::new(SessionHandle::new(settings(config)));
     let served = tokio::spawn(api::serve(listener, session.clone(), stop.clone()));
+    if let Some(otlp) = otlp.clone() {
+        tokio::spawn(api::export_metrics(session.clone(), otlp, stop.clone()));
+    }
     let opened = tokio::select! {
         opened = session.open() => opened.map(Some),
         () = stop.cancelled() => Ok(None),
@@ -98,7 +102,18 @@ async fn run(config: Config) -> anyhow::Result<CommandStatus> {
     let served = served.await.context("serve the API");
     session.shutdown().await;
     tracing::info!("stopped");
+    if let Some(otlp) = otlp {
+        tokio::task::spawn_blocking(move || otlp.finish()).await?;
+    }
     served.map(|()| CommandStatus::Success)
+}
+
+fn exporter(config: &Config) -> anyhow::Result<Option<OtlpExporter>> {
+    let endpoint = config.otlp_endpoint.as_deref();
+    let exporter = endpoint.map(|endpoint| OtlpExporter::start(endpoint, &config.id));
+    exporter
+        .transpose()
+        .context("start the export of telemetry")
 }
 
 #[tokio::main]

@@ -30,14 +30,15 @@ mod write_block_mode;
 use std::net::Ipv4Addr;
 use std::sync::Arc;
 
+use axum::Router;
 use axum::middleware;
 use axum::routing::{delete, get, post};
-use axum::{Extension, Router};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
 use crate::model::{ErrorName, OperatorError};
 pub use control::{CallFuture, Control};
+pub use metrics::export_metrics;
 pub use start::start_options;
 
 /// Binds the API's port on 127.0.0.1: the API has no authentication, so no other address may reach it.
@@ -70,7 +71,6 @@ pub async fn serve<C: Control>(listener: TcpListener, control: Arc<C>, stop: Can
 
 /// The API as a service: for `serve`, and for tests without a socket.
 fn router<C: Control>(control: Arc<C>) -> Router {
-    let durations = Arc::new(metrics::CallDurations::default());
     Router::new()
         .route("/api/v1/start", post(routes::start::<C>))
         .route("/api/v1/pause", post(routes::pause::<C>))
@@ -108,9 +108,8 @@ fn router<C: Control>(control: Arc<C>) -> Router {
         .route("/readyz", get(routes::readyz::<C>))
         .fallback(routes::not_found)
         .method_not_allowed_fallback(routes::method_not_allowed)
-        .layer(Extension(durations.clone()))
         .layer(middleware::from_fn(origin::admit))
-        .layer(middleware::from_fn_with_state(durations, metrics::measure))
+        .layer(middleware::from_fn(metrics::measure))
         .layer(middleware::from_fn(log::log_call))
         .with_state(control)
 }

@@ -13,6 +13,7 @@ mod local;
 mod local_arguments;
 mod options;
 mod refusals;
+mod values;
 mod verify;
 mod yaml;
 

@@ -3,6 +3,7 @@
 mod cli;
 mod deploy;
 mod metrics;
+mod otlp;
 
 use std::process::Command;
 

@@ -1,9 +1,8 @@
 //! Durations of the API's calls.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 
-use axum::extract::{MatchedPath, Request, State};
+use axum::extract::{MatchedPath, Request};
 use axum::http::Method;
 use axum::middleware::Next;
 use axum::response::Response;
@@ -27,18 +26,13 @@ const DURATION: Family<Histogram, 3> = Family::new(
 /// Durations since the start of the process, by method, path and status.
 ///
 /// Invariant: the keys are bounded, since methods and paths are those of the API.
-#[derive(Debug, Default)]
-pub(in crate::api) struct CallDurations(Mutex<BTreeMap<CallKey, LatencyRecorder>>);
+static DURATIONS: Mutex<BTreeMap<CallKey, LatencyRecorder>> = Mutex::new(BTreeMap::new());
 
 /// Method, path and status.
 type CallKey = (&'static str, String, u16);
 
 /// Middleware that measures each request.
-pub(in crate::api) async fn measure(
-    State(durations): State<Arc<CallDurations>>,
-    request: Request,
-    next: Next,
-) -> Response {
+pub(in crate::api) async fn measure(request: Request, next: Next) -> Response {
     let begun = Instant::now();
     let method = match *request.method() {
         Method::GET => "GET",
@@ -50,14 +44,14 @@ pub(in crate::api) async fn measure(
     let path = path.map_or(OTHER, MatchedPath::as_str).to_owned();
     let response = next.run(request).await;
     let key = (method, path, response.status().as_u16());
-    let mut recorders = durations.0.lock();
+    let mut recorders = DURATIONS.lock();
     recorders.entry(key).or_default().record(begun.elapsed());
     response
 }
 
 /// Adds the durations.
-pub(super) fn expose(durations: &CallDurations, exposition: &mut Exposition) {
-    for ((method, path, status), recorder) in durations.0.lock().iter() {
+pub(super) fn expose(exposition: &mut Exposition) {
+    for ((method, path, status), recorder) in DURATIONS.lock().iter() {
         let labels = [method, path.as_str(), &status.to_string()];
         exposition.add(&DURATION, labels, recorder.histogram());
     }
