@@ -80,6 +80,7 @@ fn the_default_configuration() {
     refuse_wasi: false,
     lease: 5s,
     hooks: [],
+    otlp_endpoint: None,
 }"#
     );
 }
