@@ -12,7 +12,7 @@ use super::family::Sample;
 use super::snapshot;
 use crate::api::Control;
 use crate::model::latency::LATENCY_BOUNDS_SECONDS;
-use crate::observe::{OtlpExporter, shortened, unix_nanos};
+use crate::observe::{OtlpExporter, shortened, telemetry_time, unix_nanos};
 
 /// Interval between two exports.
 const EXPORT_EVERY: Duration = Duration::from_secs(15);
@@ -26,7 +26,7 @@ pub async fn export_metrics<C: Control>(
     exporter: OtlpExporter,
     stop: CancellationToken,
 ) {
-    let begun = SystemTime::now();
+    let begun = telemetry_time();
     let mut ticks = interval(shortened("TIDEGATE_OTLP_SECONDS", EXPORT_EVERY));
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
@@ -35,7 +35,7 @@ pub async fn export_metrics<C: Control>(
             () = stop.cancelled() => true,
         };
         let exposition = snapshot(&*control).await;
-        exporter.metrics(metrics(&exposition, begun, SystemTime::now()));
+        exporter.metrics(metrics(&exposition, begun, telemetry_time()));
         if is_last {
             return;
         }

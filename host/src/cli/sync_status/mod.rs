@@ -26,6 +26,10 @@ const REDRAW: &str = "\x1b[H\x1b[J";
 /// # Errors
 ///
 /// Standard output is closed.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "a display is drawn at its own pace, and waits for nothing"
+)]
 pub fn sync_status(command: StatusCommand) -> anyhow::Result<u8> {
     let client = ApiClient::new(command.host);
     let is_terminal = io::stdout().is_terminal();

@@ -78,6 +78,15 @@ fn resource(instance: &str) -> Value {
     ] })
 }
 
+/// The time of this machine, as the log's lines have it. Nothing is decided by it.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "a collector orders spans and metrics by the time of their machine"
+)]
+pub fn telemetry_time() -> SystemTime {
+    SystemTime::now()
+}
+
 /// Nanoseconds since the Unix epoch, as OTLP's JSON has 64-bit integers.
 pub fn unix_nanos(time: SystemTime) -> String {
     let since = time.duration_since(UNIX_EPOCH).unwrap_or_default();

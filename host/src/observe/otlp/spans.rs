@@ -15,7 +15,7 @@ use tracing_subscriber::registry::LookupSpan;
 use uuid::Uuid;
 
 use super::sender::Telemetry;
-use super::{OtlpExporter, unix_nanos};
+use super::{OtlpExporter, telemetry_time, unix_nanos};
 
 /// OTLP's kinds of spans.
 const INTERNAL: u8 = 1;
@@ -66,7 +66,7 @@ impl<S: Subscriber + for<'a> LookupSpan<'a>> Layer<S> for SpanLayer {
         attributes.record(&mut fields);
         let (span_id, _) = Uuid::new_v4().as_u64_pair();
         span.extensions_mut().insert(OpenSpan {
-            begun: SystemTime::now(),
+            begun: telemetry_time(),
             trace_id,
             span_id: format!("{span_id:016x}"),
             parent,
@@ -102,7 +102,7 @@ impl OpenSpan {
             "name": name,
             "kind": if name == "call" { SERVER } else { INTERNAL },
             "startTimeUnixNano": unix_nanos(self.begun),
-            "endTimeUnixNano": unix_nanos(SystemTime::now()),
+            "endTimeUnixNano": unix_nanos(telemetry_time()),
             "attributes": self.fields.attributes,
         });
         if let Some(object) = span.as_object_mut() {
