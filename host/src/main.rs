@@ -1,12 +1,13 @@
 //! `tidegate`: reads its configuration, opens the session and serves its API; or runs a command without a host:
-//! `tidegate featureset`, `tidegate metadata`, `tidegate plan`, or `tidegate plugin` and `tidegate verify`, which have exit
-//! codes of their own.
+//! `tidegate featureset`, `tidegate metadata`, `tidegate plan`, or `tidegate plugin`, `tidegate verify`, `tidegate health` and
+//! `tidegate status`, which have exit codes of their own.
 //!
 //! Exit codes: 0 success or stopped on request, 1 a bug, 2 the command line or the machine, 3 the clusters or the sync.
 
 mod signals;
 
 use std::io::{self, Write};
+use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
 
@@ -16,7 +17,7 @@ use tidegate::cli::{CommandStatus, Verdict};
 use tidegate::config::{self, Config, MetadataCommand, PlanCommand, Request, VerifyCommand};
 use tidegate::model::options::ClusterName;
 use tidegate::model::{ErrorName, OperatorError, StartOptions};
-use tidegate::observe::{self, Log, field};
+use tidegate::observe::{self, Log, OtlpExporter, field};
 use tidegate::session::{SessionHandle, Settings};
 use tidegate::{api, cli};
 
@@ -28,31 +29,11 @@ fn main() -> ExitCode {
     // time of the host, and a third more memory. Fails on a kernel without huge pages, which does no harm.
     _ = rustix::thread::disable_transparent_huge_pages(true);
     let ended = match config::load(std::env::args_os()) {
-        Ok(Request::Print(text)) => print(&text),
-        Ok(Request::FeatureSet(command)) => cli::featureset(&command)
-            .map_err(Into::into)
-            .and_then(|text| print(&text)),
-        Ok(Request::Completions(shell)) => print(&cli::completions(shell)),
-        Ok(Request::Manual(folder)) => cli::manual(&folder),
-        Ok(Request::Run(config)) => run(config),
-        Ok(Request::Plugin(arguments)) => return cli::plugin::run(arguments),
-        Ok(Request::Verify(command, start, config)) => {
-            return verify(&command, start.as_deref(), config);
-        }
-        Ok(Request::Metadata(command, config)) => match metadata(command, config) {
-            Ok(CommandStatus::Success) => Ok(()),
-            Ok(CommandStatus::Failure) => return ExitCode::from(1),
-            Err(error) => Err(error),
-        },
-        Ok(Request::Plan(command, config)) => match plan(command, config) {
-            Ok(CommandStatus::Success) => Ok(()),
-            Ok(CommandStatus::Failure) => return ExitCode::from(1),
-            Err(error) => Err(error),
-        },
+        Ok(request) => carry_out(request),
         Err(error) => Err(error.into()),
     };
     match ended {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(code) => code,
         Err(error) => {
             // Logging may not have started, and its files are not visible in a shell.
             _ = writeln!(io::stderr(), "tidegate: {error:#}");
@@ -62,14 +43,43 @@ fn main() -> ExitCode {
     }
 }
 
-fn print(text: &str) -> anyhow::Result<()> {
-    Ok(io::stdout().write_all(text.as_bytes())?)
+fn carry_out(request: Request) -> anyhow::Result<ExitCode> {
+    let status = match request {
+        Request::Print(text) => print(&text)?,
+        Request::FeatureSet(command) => print(&cli::featureset(&command)?)?,
+        Request::Completions(shell) => print(&cli::completions(shell))?,
+        Request::Manual(folder) => manual(&folder)?,
+        Request::Run(config) => run(config)?,
+        Request::Plugin(arguments) => return Ok(cli::plugin::run(arguments)),
+        Request::Verify(command, start, config) => {
+            return Ok(verify(&command, start.as_deref(), config));
+        }
+        Request::Metadata(command, config) => metadata(command, config)?,
+        Request::Plan(command, config) => plan(command, config)?,
+        Request::Health(command) => cli::health(command)?,
+        Request::Status(command) => return Ok(ExitCode::from(cli::sync_status(command)?)),
+    };
+    Ok(match status {
+        CommandStatus::Success => ExitCode::SUCCESS,
+        CommandStatus::Failure => ExitCode::from(1),
+    })
+}
+
+fn manual(folder: &Path) -> anyhow::Result<CommandStatus> {
+    cli::manual(folder)?;
+    Ok(CommandStatus::Success)
+}
+
+fn print(text: &str) -> anyhow::Result<CommandStatus> {
+    io::stdout().write_all(text.as_bytes())?;
+    Ok(CommandStatus::Success)
 }
 
 #[tokio::main]
-async fn run(config: Config) -> anyhow::Result<()> {
+async fn run(config: Config) -> anyhow::Result<CommandStatus> {
     let signals = Signals::listen()?;
-    let log = Log::start(config.log_path.as_deref(), config.verbosity)?;
+    let otlp = exporter(&config)?;
+    let log = Log::start(config.log_path.as_deref(), config.verbosity, otlp.clone())?;
     tracing::info!(version = observe::VERSION, "tidegate");
     config.log();
     for variable in config::unknown_variables() {
@@ -81,12 +91,16 @@ async fn run(config: Config) -> anyhow::Result<()> {
     tracing::info!(%address, "listening");
     let session = Arc::new(SessionHandle::new(settings(config)));
     let served = tokio::spawn(api::serve(listener, session.clone(), stop.clone()));
+    if let Some(otlp) = otlp.clone() {
+        tokio::spawn(api::export_metrics(session.clone(), otlp, stop.clone()));
+    }
     let opened = tokio::select! {
         opened = session.open() => opened.map(Some),
         () = stop.cancelled() => Ok(None),
     };
     let Some(session) = opened.inspect_err(|_| stop.cancel())? else {
-        return served.await.context("serve the API");
+        served.await.context("serve the API")?;
+        return Ok(CommandStatus::Success);
     };
     // Another host may wait for the sync, so the lease is released while the last calls are answered.
     tokio::select! {
@@ -96,7 +110,18 @@ async fn run(config: Config) -> anyhow::Result<()> {
     let served = served.await.context("serve the API");
     session.shutdown().await;
     tracing::info!("stopped");
-    served
+    if let Some(otlp) = otlp {
+        tokio::task::spawn_blocking(move || otlp.finish()).await?;
+    }
+    served.map(|()| CommandStatus::Success)
+}
+
+fn exporter(config: &Config) -> anyhow::Result<Option<OtlpExporter>> {
+    let endpoint = config.otlp_endpoint.as_deref();
+    let exporter = endpoint.map(|endpoint| OtlpExporter::start(endpoint, &config.id));
+    exporter
+        .transpose()
+        .context("start the export of telemetry")
 }
 
 #[tokio::main]

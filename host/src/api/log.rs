@@ -6,30 +6,43 @@ use axum::http::Method;
 use axum::middleware::Next;
 use axum::response::Response;
 use tokio::time::Instant;
+use tracing::Instrument;
+use tracing::field::Empty;
 
 use crate::model::OperatorError;
+use crate::observe::field;
 
-/// Middleware that logs each request after its answer.
+/// Middleware that logs each request after its answer. A POST has a span of its own.
 pub(super) async fn log_call(request: Request, next: Next) -> Response {
     let begun = Instant::now();
     let (method, path) = (request.method().clone(), request.uri().path().to_owned());
-    let response = next.run(request).await;
-    let elapsed_ms = u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX);
-    let status = response.status().as_u16();
-    let refused = response.extensions().get::<OperatorError>();
-    match refused {
-        _ if method != Method::POST => {
-            tracing::debug!(%method, path, status, elapsed_ms, "read");
-        }
+    if method != Method::POST {
+        let response = next.run(request).await;
+        let (status, elapsed_ms) = (response.status().as_u16(), milliseconds(begun));
+        tracing::debug!(%method, path, status, elapsed_ms, "read");
+        return response;
+    }
+    let span = tracing::info_span!("call", path, status = Empty, { field::ERROR_CODE } = Empty);
+    let response = next.run(request).instrument(span.clone()).await;
+    let (status, elapsed_ms) = (response.status().as_u16(), milliseconds(begun));
+    span.record("status", status);
+    match response.extensions().get::<OperatorError>() {
         None => tracing::info!(path, status, elapsed_ms, "call accepted"),
-        Some(error) => tracing::info!(
-            path,
-            status,
-            elapsed_ms,
-            error_code = error.name.as_str(),
-            error = error.message,
-            "call refused"
-        ),
+        Some(error) => {
+            span.record(field::ERROR_CODE, error.name.as_str());
+            tracing::info!(
+                path,
+                status,
+                elapsed_ms,
+                error_code = error.name.as_str(),
+                error = error.message,
+                "call refused"
+            );
+        }
     }
     response
+}
+
+fn milliseconds(begun: Instant) -> u64 {
+    u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX)
 }

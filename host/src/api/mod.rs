@@ -39,6 +39,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::model::{ErrorName, OperatorError};
 pub use control::{CallFuture, Control};
+pub use metrics::export_metrics;
 pub use start::start_options;
 
 /// Binds the API's port on 127.0.0.1: the API has no authentication, so no other address may reach it.
@@ -110,6 +111,7 @@ fn router<C: Control>(control: Arc<C>) -> Router {
         .fallback(routes::not_found)
         .method_not_allowed_fallback(routes::method_not_allowed)
         .layer(middleware::from_fn(origin::admit))
+        .layer(middleware::from_fn(metrics::measure))
         .layer(middleware::from_fn(log::log_call))
         .with_state(control)
 }

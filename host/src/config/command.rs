@@ -10,6 +10,7 @@ use clap_complete::Shell;
 
 use super::file;
 use super::host::{Config, existing_directory};
+use super::local::{HealthCommand, StatusCommand};
 use super::options::{CommandLine, FeatureSetTool, MetadataTask, Tools};
 use super::refusals::{self, invalid};
 use super::verify::VerifyCommand;
@@ -51,6 +52,10 @@ pub enum Request {
     Plan(PlanCommand, Config),
     /// Compare two clusters that any tool has synced, with the filters and plugins in this body of `POST /start`.
     Verify(VerifyCommand, Option<Vec<u8>>, Config),
+    /// Ask the host of this machine whether it is healthy.
+    Health(HealthCommand),
+    /// Show the sync of the host of this machine.
+    Status(StatusCommand),
     /// Show or compare feature sets.
     FeatureSet(FeatureSetCommand),
     /// Print the completions of this shell.
@@ -102,6 +107,8 @@ pub fn load(args: impl IntoIterator<Item = OsString>) -> Result<Request, Operato
             file::config(command_line.options, command_line.config.as_deref()).map(Request::Run)
         }
         Some(Tools::Plugin { arguments }) => Ok(Request::Plugin(arguments)),
+        Some(Tools::Health(arguments)) => HealthCommand::check(arguments).map(Request::Health),
+        Some(Tools::Status(arguments)) => StatusCommand::check(arguments).map(Request::Status),
         Some(Tools::FeatureSet(tool)) => feature_set_command(tool).map(Request::FeatureSet),
         Some(Tools::Completions { shell }) => Ok(Request::Completions(shell)),
         Some(Tools::Man { folder }) => existing_directory("man", folder).map(Request::Manual),

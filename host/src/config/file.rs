@@ -15,7 +15,8 @@ pub(super) fn config(options: Options, file: Option<&Path>) -> Result<Config, Op
     Config::check(options.or(file))
 }
 
-fn read_file(path: &Path) -> Result<Options, OperatorError> {
+/// The options of a configuration file.
+pub(super) fn read_file(path: &Path) -> Result<Options, OperatorError> {
     let place = format!("The configuration file {}", path.display());
     let value = read_yaml(&place, path)?;
     if value.is_null() {

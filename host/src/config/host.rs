@@ -14,7 +14,7 @@ use crate::model::input::closest;
 use crate::model::{ErrorName, OperatorError};
 
 /// mongosync's port.
-const DEFAULT_PORT: u16 = 27182;
+pub(super) const DEFAULT_PORT: u16 = 27182;
 const DEFAULT_LOAD_LEVEL: u8 = 3;
 const DEFAULT_LEASE_SECONDS: u16 = 5;
 /// Limits of the lease: a busy machine cannot renew a shorter lease in time, and a takeover waits for the whole
@@ -51,6 +51,8 @@ pub struct Config {
     pub lease: Duration,
     /// Receivers of the sync's occurrences.
     pub hooks: Vec<HookOptions>,
+    /// Base URL of an OpenTelemetry collector. Holds no credentials.
+    pub otlp_endpoint: Option<String>,
 }
 
 impl Config {
@@ -61,6 +63,9 @@ impl Config {
                 "This release does not support 'hotDocIDs': documents that change often are followed like all other \
                  documents, and none waits for commit. Leave the option out.",
             ));
+        }
+        if let Some(size) = options.create_indexes_batch_size {
+            in_range("createIndexesBatchSize", size, 1, 64_u8)?;
         }
         Ok(Self {
             cluster0: connection_string("cluster0", options.cluster0, options.cluster0_file)?,
@@ -84,6 +89,7 @@ impl Config {
             refuse_wasi: refuses_wasi(options.plugin_wasi.as_deref())?,
             lease: lease(options.lease_seconds)?,
             hooks: hooks::read(options.hooks_file.as_deref())?,
+            otlp_endpoint: options.otlp_endpoint.map(collector).transpose()?,
         })
     }
 
@@ -100,6 +106,7 @@ impl Config {
             ("pluginWasi", self.refuse_wasi != read.refuse_wasi),
             ("leaseSeconds", self.lease != read.lease),
             ("hooksFile", self.hooks != read.hooks),
+            ("otlpEndpoint", self.otlp_endpoint != read.otlp_endpoint),
         ];
         let named = differing.into_iter().filter(|(_, differs)| *differs);
         named.map(|(name, _)| name).collect()
@@ -120,6 +127,7 @@ impl Config {
             plugin_wasi = if self.refuse_wasi { "refuse" } else { "deny" },
             lease_seconds = self.lease.as_secs(),
             hooks = self.hooks.iter().map(|hook| hook.name.as_str()).collect::<Vec<_>>().join(", "),
+            otlp_endpoint = self.otlp_endpoint,
             "effective configuration"
         );
     }
@@ -132,6 +140,19 @@ fn lease(seconds: Option<i64>) -> Result<Duration, OperatorError> {
         Some(seconds) => in_range("leaseSeconds", seconds, least, most)?,
     };
     Ok(Duration::from_secs(seconds.into()))
+}
+
+/// The endpoint is logged, so it may hold no credentials.
+fn collector(url: String) -> Result<String, OperatorError> {
+    let rest = url
+        .strip_prefix("http://")
+        .or_else(|| url.strip_prefix("https://"));
+    match rest {
+        Some(rest) if !rest.is_empty() && !rest.contains(['@', '?', '#']) => Ok(url),
+        _ => Err(invalid(
+            "otlpEndpoint has to be a URL such as http://localhost:4318, without user, password and query. A collector              on this machine can add credentials of its own.",
+        )),
+    }
 }
 
 fn refuses_wasi(policy: Option<&str>) -> Result<bool, OperatorError> {

@@ -9,8 +9,11 @@ mod connection_string;
 mod file;
 mod hooks;
 mod host;
+mod local;
+mod local_arguments;
 mod options;
 mod refusals;
+mod values;
 mod verify;
 mod yaml;
 
@@ -18,6 +21,7 @@ pub use command::{FeatureSetCommand, MetadataCommand, PlanCommand, Request, gram
 pub use connection_string::{ConnectionString, is_secret_option, mask_text};
 pub use hooks::{HookOptions, HookReceiver, HookUrl, WebhookOptions};
 pub use host::Config;
+pub use local::{HealthCommand, LocalHost, StatusCommand};
 pub use options::MetadataTask;
 pub use refusals::unknown_variables;
 pub use verify::VerifyCommand;

@@ -4,14 +4,14 @@
 //! cannot differ.
 
 use std::ffi::OsString;
-use std::fmt;
 use std::path::PathBuf;
 
 use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 use serde::Deserialize;
-use serde::de::{self, Deserializer, IgnoredAny, Unexpected, Visitor};
 
+use super::local_arguments::{HealthArguments, StatusArguments};
+use super::values::{IgnoredValue, number};
 use super::verify::VerifyArguments;
 
 /// Copies a live MongoDB cluster into another and keeps the two in step until cutover.
@@ -105,6 +105,12 @@ pub(super) enum Tools {
         #[command(flatten)]
         options: Box<Options>,
     },
+    /// Ask the host of this machine whether it is healthy, for probes in images without curl. Exit code 0: it is, 1: it is
+    /// not, or does not answer. Since v0.6.0.
+    Health(HealthArguments),
+    /// Show the sync of the host of this machine: the verdict on a cutover, the copy, index builds, the verification, lag and
+    /// warnings. Exit code 0: safe to cut over, or committed, 1: not yet, 2: no answer. Since v0.6.0.
+    Status(StatusArguments),
     /// Show the components of a release, and its changes to a running sync. Since v0.2.0.
     #[command(name = "featureset", subcommand)]
     #[command(disable_help_subcommand = true, arg_required_else_help = false)]
@@ -264,6 +270,11 @@ pub(super) struct Options {
     #[arg(long, value_name = "FILE", env = "TIDEGATE_HOOKS_FILE")]
     pub(super) hooks_file: Option<PathBuf>,
 
+    /// OpenTelemetry collector that receives traces and metrics (OTLP over HTTP), such as http://localhost:4318. Since
+    /// v0.6.0.
+    #[arg(long, value_name = "URL", env = "TIDEGATE_OTLP_ENDPOINT")]
+    pub(super) otlp_endpoint: Option<String>,
+
     /// Accepted for mongosync's scripts; there is no disclaimer.
     #[arg(long, num_args = 0..=1, default_missing_value = "true")]
     pub(super) accept_disclaimer: Option<bool>,
@@ -272,7 +283,7 @@ pub(super) struct Options {
     #[arg(long, num_args = 0..=1, default_missing_value = "true")]
     pub(super) disable_telemetry: Option<bool>,
 
-    /// Accepted for mongosync's scripts; nothing is verified. Since v0.3.1.
+    /// Accepted for mongosync's scripts; the field verification of a start decides. Since v0.3.1.
     #[arg(long, num_args = 0..=1, default_missing_value = "true")]
     pub(super) disable_verification: Option<bool>,
 
@@ -284,64 +295,19 @@ pub(super) struct Options {
     #[arg(long, value_name = "DIR")]
     pub(super) metrics_logging_filepath: Option<PathBuf>,
 
+    /// Accepted for mongosync's scripts; capped collections are always synced. Since v0.6.0.
+    #[arg(long, num_args = 0..=1, default_missing_value = "true")]
+    pub(super) enable_capped_collection_handling: Option<bool>,
+
+    /// Accepted for mongosync's scripts; has no effect. Since v0.6.0.
+    #[arg(long, value_name = "NUMBER", allow_negative_numbers = true)]
+    #[serde(deserialize_with = "number")]
+    pub(super) create_indexes_batch_size: Option<i64>,
+
     /// Not in this release. Since v0.3.1.
     #[arg(long = "hotDocIDs", value_name = "IDS", hide = true)]
     #[serde(rename = "hotDocIDs")]
     pub(super) hot_doc_ids: Option<IgnoredValue>,
-}
-
-/// Any value, for an option that is always refused.
-#[derive(Clone, Debug)]
-pub(super) struct IgnoredValue;
-
-impl From<String> for IgnoredValue {
-    fn from(_: String) -> Self {
-        Self
-    }
-}
-
-impl<'de> Deserialize<'de> for IgnoredValue {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        IgnoredAny::deserialize(deserializer).map(|_| Self)
-    }
-}
-
-/// A whole number, or a string with a whole number, as in mongosync's files.
-fn number<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<i64>, D::Error> {
-    deserializer.deserialize_option(NumberVisitor)
-}
-
-struct NumberVisitor;
-
-impl<'de> Visitor<'de> for NumberVisitor {
-    type Value = Option<i64>;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a whole number")
-    }
-
-    fn visit_none<E>(self) -> Result<Option<i64>, E> {
-        Ok(None)
-    }
-
-    fn visit_some<D: Deserializer<'de>>(self, deserializer: D) -> Result<Option<i64>, D::Error> {
-        deserializer.deserialize_any(self)
-    }
-
-    fn visit_i64<E>(self, value: i64) -> Result<Option<i64>, E> {
-        Ok(Some(value))
-    }
-
-    fn visit_u64<E: de::Error>(self, value: u64) -> Result<Option<i64>, E> {
-        i64::try_from(value)
-            .map(Some)
-            .map_err(|_too_large| E::invalid_value(Unexpected::Unsigned(value), &self))
-    }
-
-    fn visit_str<E: de::Error>(self, value: &str) -> Result<Option<i64>, E> {
-        let number = value.trim().parse().map(Some);
-        number.map_err(|_not_one| E::invalid_value(Unexpected::Str(value), &self))
-    }
 }
 
 impl Options {
@@ -371,6 +337,7 @@ impl Options {
             plugin_wasi: self.plugin_wasi.or(other.plugin_wasi),
             lease_seconds: self.lease_seconds.or(other.lease_seconds),
             hooks_file: self.hooks_file.or(other.hooks_file),
+            otlp_endpoint: self.otlp_endpoint.or(other.otlp_endpoint),
             accept_disclaimer: self.accept_disclaimer.or(other.accept_disclaimer),
             disable_telemetry: self.disable_telemetry.or(other.disable_telemetry),
             disable_verification: self.disable_verification.or(other.disable_verification),
@@ -380,6 +347,12 @@ impl Options {
             metrics_logging_filepath: self
                 .metrics_logging_filepath
                 .or(other.metrics_logging_filepath),
+            enable_capped_collection_handling: self
+                .enable_capped_collection_handling
+                .or(other.enable_capped_collection_handling),
+            create_indexes_batch_size: self
+                .create_indexes_batch_size
+                .or(other.create_indexes_batch_size),
             hot_doc_ids: self.hot_doc_ids.or(other.hot_doc_ids),
         }
     }

@@ -16,10 +16,11 @@ use crate::model::{ErrorName, OperatorError};
 const PREFIX: &str = "TIDEGATE_";
 
 /// Variables of the tests, read by builds with debug assertions.
-const OF_TESTS: [&str; 9] = [
+const OF_TESTS: [&str; 10] = [
     "BIN",
     "HOOK_SECONDS",
     "KILL_AT",
+    "OTLP_SECONDS",
     "OUTAGE_SECONDS",
     "PANIC_AT",
     "PARTITION_BYTES",
@@ -85,7 +86,9 @@ fn expected(error: &clap::Error, argument: &Arg) -> String {
         return values.join(" or ");
     }
     match argument.get_id().as_str() {
-        "port" | "load_level" | "lease_seconds" => "a whole number".to_owned(),
+        "port" | "load_level" | "lease_seconds" | "create_indexes_batch_size" => {
+            "a whole number".to_owned()
+        }
         _ => "a value that --help lists".to_owned(),
     }
 }

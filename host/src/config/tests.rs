@@ -80,6 +80,7 @@ fn the_default_configuration() {
     refuse_wasi: false,
     lease: 5s,
     hooks: [],
+    otlp_endpoint: None,
 }"#
     );
 }
@@ -327,4 +328,56 @@ fn f56_mongosyncs_options_are_read_as_its_files_have_them() {
     }
     let flag = refusal(with_clusters(&["--hotDocIDs", "1,2"]));
     assert!(flag.starts_with("NotSupported: "), "{flag}");
+}
+
+/// Every setting of mongosync's documentation (1.20), as its page has it, but for the one that is refused.
+#[test]
+fn a_full_file_of_mongosync_is_read_as_it_is() {
+    let file = TempFile::new(
+        "cluster0: \"mongodb://192.0.2.10:27017,192.0.2.11:27017\"\n\
+         cluster1: \"mongodb+srv://user:secret@cluster1.example.net/?tls=true\"\n\
+         acceptDisclaimer: true\ncreateIndexesBatchSize: 2\ndisableMetricsLogging: true\ndisableTelemetry: true\n\
+         disableVerification: false\nenableCappedCollectionHandling: true\nid: \"shard01\"\nloadLevel: 4\n\
+         logPath: \"/var/log/mongosync\"\nmetricsLoggingFilepath: \"/var/log/mongosync\"\nport: 27601\n\
+         verbosity: \"WARN\"\n",
+    );
+    let config = run(&["--config", file.path()]).expect("a configuration");
+    assert_eq!(
+        (config.port, config.load_level, config.id.as_str()),
+        (27601, 4, "shard01")
+    );
+    assert_eq!(config.verbosity, LevelFilter::WARN);
+    let log_path = Path::new("/var/log/mongosync");
+    assert_eq!(config.log_path.as_deref(), Some(log_path));
+    for (text, reason) in [
+        (
+            "createIndexesBatchSize: 65\n",
+            "createIndexesBatchSize is 65",
+        ),
+        ("hotDocIDs: [1]\n", "'hotDocIDs'"),
+        ("loadlevel: 4\n", "did you mean 'loadLevel'"),
+    ] {
+        let file = TempFile::new(text);
+        let refused = refusal(with_clusters(&["--config", file.path()]));
+        assert!(refused.contains(reason), "{refused}");
+    }
+}
+
+#[test]
+fn a_collector_has_an_endpoint_without_secrets() {
+    let config = with_clusters(&["--otlpEndpoint", "http://localhost:4318"]);
+    let endpoint = config.expect("a configuration").otlp_endpoint;
+    assert_eq!(endpoint.as_deref(), Some("http://localhost:4318"));
+    for url in [
+        "localhost:4318",
+        "https://user:s3cret@collector",
+        "https://collector/?key=s3cret",
+        "http://",
+    ] {
+        let refused = refusal(with_clusters(&["--otlpEndpoint", url]));
+        assert!(
+            refused.contains("otlpEndpoint has to be a URL") && !refused.contains("s3cret"),
+            "{refused}"
+        );
+    }
 }

@@ -98,7 +98,7 @@ impl From<VerifyArguments> for VerifyCommand {
 }
 
 /// A time such as `30s`; without a unit it is in seconds. At most a year.
-fn time(text: &str) -> Result<Duration, &'static str> {
+pub(super) fn time(text: &str) -> Result<Duration, &'static str> {
     const FAULT: &str = "give a time such as 500ms, 30s, 5m or 2h";
     let digits = text
         .find(|c: char| !c.is_ascii_digit())

@@ -1,8 +1,8 @@
 //! A snapshot of a sync for `/progress`. The room `api` has its wire form.
 
 use super::{
-    ClusterTime, ComponentInfo, Namespace, StartOptions, State, latency::LatencyHistogram,
-    plugins::PluginProgress,
+    ClusterTime, ComponentInfo, ErrorName, Namespace, StartOptions, State,
+    latency::LatencyHistogram, plugins::PluginProgress,
 };
 
 /// Progress of a sync.
@@ -51,6 +51,12 @@ pub struct Progress {
     pub oversize_events: u64,
     /// Durations of this process's transactions of change events on the destination.
     pub apply_latency: LatencyHistogram,
+    /// Durations of this process's batches of the copy on the destination.
+    pub copy_latency: LatencyHistogram,
+    /// The error that has stopped the work.
+    pub failure: Option<ErrorName>,
+    /// The time at which a commit was undone, by the destination's clock, in milliseconds since the Unix epoch.
+    pub commit_undone_at_ms: Option<i64>,
     /// Plugins of the chain, in order; empty while no work runs.
     pub plugins: Vec<PluginProgress>,
     /// The delay for a cluster; `None` while nothing is slowed.

@@ -9,6 +9,7 @@ mod line;
 use std::path::{Path, PathBuf};
 
 use tracing::level_filters::LevelFilter;
+use tracing_subscriber::Layer;
 use tracing_subscriber::filter::Targets;
 use tracing_subscriber::fmt::MakeWriter;
 use tracing_subscriber::fmt::format::JsonFields;
@@ -16,6 +17,7 @@ use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::reload;
 use tracing_subscriber::util::SubscriberInitExt;
 
+use super::otlp::{OtlpExporter, SpanLayer};
 use crate::model::{ErrorName, OperatorError};
 use files::LogFiles;
 use line::Line;
@@ -27,17 +29,22 @@ pub struct Log {
 }
 
 impl Log {
-    /// Starts the log, in files of the directory `path` if it is given. Call once in a process.
-    pub fn start(path: Option<&Path>, verbosity: LevelFilter) -> Result<Self, OperatorError> {
+    /// Starts the log, in files of the directory `path` if it is given, and the export of spans if a collector is given.
+    /// Call once in a process.
+    pub fn start(
+        path: Option<&Path>,
+        verbosity: LevelFilter,
+        otlp: Option<OtlpExporter>,
+    ) -> Result<Self, OperatorError> {
         let Some(path) = path else {
-            let set_verbosity = install(std::io::stdout, verbosity)?;
+            let set_verbosity = install(std::io::stdout, verbosity, otlp)?;
             return Ok(Self {
                 files: None,
                 set_verbosity,
             });
         };
         let files = LogFiles::open(path)?;
-        let set_verbosity = install(files.clone(), verbosity)?;
+        let set_verbosity = install(files.clone(), verbosity, otlp)?;
         Ok(Self {
             files: Some(files),
             set_verbosity,
@@ -62,18 +69,22 @@ impl Log {
 fn install<W>(
     writer: W,
     verbosity: LevelFilter,
+    otlp: Option<OtlpExporter>,
 ) -> Result<Box<dyn Fn(LevelFilter) + Send + Sync>, OperatorError>
 where
     W: for<'a> MakeWriter<'a> + Send + Sync + 'static,
 {
+    let (filter, level) = reload::Layer::new(targets(verbosity));
     let lines = tracing_subscriber::fmt::layer()
         .event_format(Line::of_this_process())
         .fmt_fields(JsonFields::new())
-        .with_writer(writer);
-    let (filter, level) = reload::Layer::new(targets(verbosity));
+        .with_writer(writer)
+        .with_filter(filter);
+    // Spans are exported at any verbosity of the log.
+    let spans = otlp.map(|exporter| SpanLayer::new(exporter).with_filter(own_spans()));
     tracing_subscriber::registry()
         .with(lines)
-        .with(filter)
+        .with(spans)
         .try_init()
         .map_err(|error| OperatorError::new(ErrorName::InternalError, error.to_string()))?;
     Ok(Box::new(move |verbosity| {
@@ -81,6 +92,11 @@ where
             tracing::warn!(error = %error, "verbosity not changed");
         }
     }))
+}
+
+/// Spans of tidegate.
+fn own_spans() -> Targets {
+    Targets::new().with_target(env!("CARGO_CRATE_NAME"), LevelFilter::INFO)
 }
 
 /// Levels of targets: dependencies log only warnings and errors.

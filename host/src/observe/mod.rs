@@ -7,10 +7,12 @@ mod failpoint;
 pub mod field;
 mod latency;
 mod logging;
+mod otlp;
 
 pub use failpoint::{failpoint, shortened, smaller};
 pub use latency::LatencyRecorder;
 pub use logging::Log;
+pub use otlp::{OtlpExporter, telemetry_time, unix_nanos};
 
 /// This release.
 pub const VERSION: &str = env!("CARGO_PKG_VERSION");

@@ -115,6 +115,7 @@ pub struct Status {
     moved: watch::Sender<Option<Moment>>,
     asked: Mutex<Option<Moment>>,
     apply_latency: LatencyRecorder,
+    copy_latency: LatencyRecorder,
     /// The delays for the clusters.
     pub throttle: ThrottleStatus,
     /// The write blocks.
@@ -327,6 +328,16 @@ impl Status {
     /// Durations of the transactions of change events, of this process.
     pub fn apply_latency(&self) -> LatencyHistogram {
         self.apply_latency.histogram()
+    }
+
+    /// Counts a batch of the copy that is inserted, with its duration.
+    pub fn record_copy_latency(&self, latency: Duration) {
+        self.copy_latency.record(latency);
+    }
+
+    /// Durations of the batches of the copy, of this process.
+    pub fn copy_latency(&self) -> LatencyHistogram {
+        self.copy_latency.histogram()
     }
 
     /// Sets the number of documents that are in quarantine.

@@ -1,11 +1,11 @@
 //! Hosts and servers whose wall clock is wrong, by libfaketime. Their monotonic clock stays
 //! right, as it does where an operator or a bad time server sets a machine's clock.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use anyhow::{Context, Result};
 
-use crate::{TestDir, mongod::target_directory, process::run};
+use crate::{TestDir, package};
 
 /// The package, as Debian and Ubuntu name it.
 const PACKAGE: &str = "libfaketime";
@@ -22,7 +22,7 @@ impl WrongClock {
     pub fn by(offset: &str) -> Result<Self> {
         let clock = Self {
             directory: TestDir::new()?,
-            library: obtain()?,
+            library: package::file_of(PACKAGE, LIBRARY)?,
         };
         clock.set(offset)?;
         Ok(clock)
@@ -57,27 +57,4 @@ impl WrongClock {
     fn file(&self) -> PathBuf {
         self.directory.path().join("offset")
     }
-}
-
-/// The library: installed, or unpacked once from its package.
-fn obtain() -> Result<PathBuf> {
-    let installed = Path::new("/").join(LIBRARY);
-    if installed.is_file() {
-        return Ok(installed);
-    }
-    let cache = std::path::absolute(target_directory().join("faketime"))?;
-    let cached = cache.join("libfaketimeMT.so.1");
-    if !cached.is_file() {
-        std::fs::create_dir_all(&cache).context("create a directory for libfaketime")?;
-        let work = tempfile::tempdir_in(&cache).context("create a directory for the download")?;
-        for (program, arguments) in [
-            ("apt-get", &["download", PACKAGE]),
-            ("sh", &["-c", "dpkg -x *.deb unpacked"]),
-        ] {
-            run(work.path(), program, arguments, "install libfaketime")?;
-        }
-        let unpacked = work.path().join("unpacked").join(LIBRARY);
-        std::fs::rename(unpacked, &cached).context("move libfaketime into the cache")?;
-    }
-    Ok(cached)
 }

@@ -29,6 +29,7 @@ pub mod host;
 pub mod log_check;
 pub mod metadata;
 pub mod mongod;
+pub mod package;
 pub mod process;
 pub mod proxy;
 pub mod release;

@@ -72,6 +72,28 @@ async fn shown_as_unknown(rig: &Rig, silent: &Silent) -> Result<()> {
         answer.body
     );
     ensure!(answer.body["state"] == "RUNNING", "{}", answer.body);
+    is_healthy(&rig.host).await
+}
+
+/// Waits until a host in this role names the silent cluster.
+async fn told_by_readyz(host: &Host, role: &str, cluster: &str) -> Result<()> {
+    wait_until("the silence is told", SOON, async || {
+        let answer = host.call("GET", "/readyz", "").await?;
+        let is_told = answer.status == 503
+            && text(&answer.body, "role") == role
+            && text(&answer.body, "reason").contains(cluster);
+        Ok(match is_told {
+            true => Look::Done(()),
+            false => Look::NotYet(format!("{}: {}", answer.status, answer.body)),
+        })
+    })
+    .await
+}
+
+/// `/healthz`, which does not depend on clusters.
+async fn is_healthy(host: &Host) -> Result<()> {
+    let answer = host.call("GET", "/healthz", "").await?;
+    ensure!(answer.status == 200, "healthz answers {}", answer.status);
     Ok(())
 }
 
@@ -106,6 +128,30 @@ async fn f37_a_dead_source_is_shown_as_unknown() -> Result<()> {
     known_again(rig).await
 }
 
+#[tokio::test]
+async fn f37_a_dead_destination_is_shown_as_unknown() -> Result<()> {
+    let mut rig = begun().await?;
+    rig.destination.kill()?;
+    shown_as_unknown(&rig, &DESTINATION).await?;
+    rig.destination.restart().await?;
+    known_again(rig).await
+}
+
+/// A host that starts while a cluster is frozen: the connection is taken, and nothing is answered.
+#[tokio::test]
+async fn f37_a_frozen_cluster_at_the_start_is_told() -> Result<()> {
+    let mut rig = begun().await?;
+    rig.host.kill()?;
+    rig.source.process()?.freeze()?;
+    rig.host.restart_without_clusters().await?;
+    is_healthy(&rig.host).await?;
+    told_by_readyz(&rig.host, "starting", "cluster0").await?;
+    rig.source.process()?.thaw()?;
+    rig.allow_log("waiting until the cluster answers");
+    ready(&rig.host).await?;
+    known_again(rig).await
+}
+
 /// A standby answers although the destination does not, and tells the age of the values that it shows.
 #[tokio::test]
 async fn f37_a_standby_of_a_frozen_destination_answers() -> Result<()> {
@@ -124,11 +170,14 @@ async fn f37_a_standby_of_a_frozen_destination_answers() -> Result<()> {
         })
     })
     .await?;
+    is_healthy(&standby).await?;
+    told_by_readyz(&standby, "standby", "cluster1").await?;
     for name in ["pause", "resume", "commit", "handover"] {
         let answer = call(&standby, name).await?;
         ensure!(answer.error() == "StandbyInstance", "{}", answer.body);
     }
     rig.destination.process()?.thaw()?;
+    ready(&standby).await?;
     drop(standby);
     goes_on(rig).await
 }

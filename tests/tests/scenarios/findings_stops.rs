@@ -93,6 +93,16 @@ async fn f23_an_outage_pauses_the_sync_at_its_deadline() -> Result<()> {
         progress.contains("the destination failed for"),
         "{progress}"
     );
+    // As long as the outage lasts: alive, not ready, and paused for a reason.
+    let healthy = rig.host.call("GET", "/healthz", "").await?;
+    let ready = rig.host.call("GET", "/readyz", "").await?;
+    ensure!(
+        healthy.status == 200 && ready.status == 503 && ready.body["state"] == "PAUSED",
+        "{healthy:?} {ready:?}"
+    );
+    let metrics = rig.host.call("GET", "/metrics", "").await?.body;
+    let metrics = metrics.as_str().unwrap_or_default();
+    ensure!(metrics.contains("\ntidegate_failure{error="), "{metrics}");
     rig.destination.restart().await?;
     wait_until("the destination is found again", DEADLINE, async || {
         Ok(match rig.host.resume().await {

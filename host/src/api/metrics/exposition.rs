@@ -3,7 +3,7 @@
 
 use std::fmt::Write;
 
-use super::family::{Family, MetricType, Sample};
+use super::family::{Family, MetricType, Sample, Unit};
 
 /// Text format of a scrape.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -12,18 +12,30 @@ pub(super) enum Format {
     OpenMetrics,
 }
 
-/// The text of a scrape. Families stand in the order of their first samples.
+/// The numbers of a moment. Families stand in the order of their first samples.
 ///
-/// Invariant: each family is described once, and its samples stand together, whatever the order of calls.
+/// Invariant: each family stands once, whatever the order of calls.
+#[derive(Default)]
 pub(super) struct Exposition {
-    format: Format,
-    families: Vec<FamilyText>,
+    pub(super) families: Vec<FamilyRecord>,
 }
 
-/// The description of a family and its samples.
-struct FamilyText {
-    name: &'static str,
-    text: String,
+/// A family and its samples.
+pub(super) struct FamilyRecord {
+    pub(super) name: &'static str,
+    pub(super) unit: Unit,
+    pub(super) help: &'static str,
+    /// The word for the type in a `# TYPE` line.
+    pub(super) type_name: &'static str,
+    /// Suffix of the samples' names that is part of the family's name in Prometheus's format only.
+    total: &'static str,
+    pub(super) points: Vec<Point>,
+}
+
+/// The samples of one set of labels.
+pub(super) struct Point {
+    pub(super) labels: Vec<(&'static str, String)>,
+    pub(super) samples: Vec<Sample>,
 }
 
 impl Format {
@@ -46,14 +58,6 @@ impl Format {
 }
 
 impl Exposition {
-    /// An empty text.
-    pub(super) fn new(format: Format) -> Self {
-        Self {
-            format,
-            families: Vec::new(),
-        }
-    }
-
     /// Adds the samples of `value` to `family`, with the values of the family's labels.
     pub(super) fn add<T: MetricType, const L: usize>(
         &mut self,
@@ -61,16 +65,21 @@ impl Exposition {
         labels: [&str; L],
         value: impl Into<T::Value>,
     ) {
-        let mut samples = String::new();
-        for sample in T::samples(value.into()) {
-            write_sample(&mut samples, family, labels, &sample);
-        }
-        let written = self.families.iter_mut().find(|it| it.name == family.name);
-        match written {
-            Some(written) => written.text.push_str(&samples),
-            None => self.families.push(FamilyText {
+        let labels = family.labels.into_iter().zip(labels.map(str::to_owned));
+        let point = Point {
+            labels: labels.collect(),
+            samples: T::samples(value.into()),
+        };
+        let recorded = self.families.iter_mut().find(|it| it.name == family.name);
+        match recorded {
+            Some(recorded) => recorded.points.push(point),
+            None => self.families.push(FamilyRecord {
                 name: family.name,
-                text: description(self.format, family) + &samples,
+                unit: family.unit,
+                help: family.help,
+                type_name: T::NAME,
+                total: T::TOTAL,
+                points: vec![point],
             }),
         }
     }
@@ -87,26 +96,32 @@ impl Exposition {
     }
 
     /// The text of all families.
-    pub(super) fn finish(self) -> String {
-        let families = self.families.iter().map(|family| family.text.as_str());
-        let mut text: String = families.collect();
-        if self.format == Format::OpenMetrics {
+    pub(super) fn text(&self, format: Format) -> String {
+        let mut text = String::new();
+        for family in &self.families {
+            text.push_str(&description(format, family));
+            for point in &family.points {
+                for sample in &point.samples {
+                    write_sample(&mut text, family.name, &point.labels, sample);
+                }
+            }
+        }
+        if format == Format::OpenMetrics {
             text.push_str("# EOF\n");
         }
         text
     }
 }
 
-fn description<T: MetricType, const L: usize>(format: Format, family: &Family<T, L>) -> String {
+fn description(format: Format, family: &FamilyRecord) -> String {
     let name = family.name;
     let (total, unit) = match format {
-        Format::Prometheus => (T::TOTAL, None),
+        Format::Prometheus => (family.total, None),
         Format::OpenMetrics => ("", family.unit.word()),
     };
     let mut text = format!(
         "# HELP {name}{total} {}.\n# TYPE {name}{total} {}\n",
-        family.help,
-        T::NAME
+        family.help, family.type_name
     );
     if let Some(unit) = unit {
         // Writing to a string does not fail.
@@ -115,16 +130,15 @@ fn description<T: MetricType, const L: usize>(format: Format, family: &Family<T,
     text
 }
 
-fn write_sample<T, const L: usize>(
+fn write_sample(
     text: &mut String,
-    family: &Family<T, L>,
-    values: [&str; L],
+    family: &str,
+    labels: &[(&'static str, String)],
     sample: &Sample,
 ) {
-    let own = sample.label.iter();
-    let own = own.map(|(name, value)| (*name, value.as_str()));
-    let labels = family.labels.into_iter().zip(values).chain(own);
     let labels: Vec<String> = labels
+        .iter()
+        .chain(&sample.label)
         .map(|(name, value)| format!("{name}=\"{}\"", escaped(value)))
         .collect();
     let labels = match labels.as_slice() {
@@ -132,11 +146,7 @@ fn write_sample<T, const L: usize>(
         labels => format!("{{{}}}", labels.join(",")),
     };
     // Writing to a string does not fail.
-    let _ = writeln!(
-        text,
-        "{}{}{labels} {}",
-        family.name, sample.suffix, sample.value
-    );
+    let _ = writeln!(text, "{family}{}{labels} {}", sample.suffix, sample.value);
 }
 
 fn escaped(value: &str) -> String {
@@ -151,7 +161,7 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::api::metrics::family::{Counter, Gauge, Histogram, Unit};
+    use crate::api::metrics::family::{Counter, Gauge, Histogram};
     use crate::model::latency::LatencyHistogram;
 
     const A: Family<Counter, 0> = Family::new("a", Unit::One, "Help", []);
@@ -162,11 +172,11 @@ mod tests {
     #[test]
     fn f61_both_formats_describe_what_they_show() {
         let text = |format| {
-            let mut exposition = Exposition::new(format);
+            let mut exposition = Exposition::default();
             exposition.add(&A, [], 2_u64);
             exposition.add_if_known(&B, None::<u64>);
             exposition.add(&C, ["\"\\\n"], 0.5);
-            exposition.finish()
+            exposition.text(format)
         };
         assert_eq!(
             text(Format::Prometheus),
@@ -183,12 +193,12 @@ mod tests {
 
     #[test]
     fn a_family_is_described_once_and_its_samples_stand_together() {
-        let mut exposition = Exposition::new(Format::Prometheus);
+        let mut exposition = Exposition::default();
         exposition.add(&C, ["1"], 0.5);
         exposition.add(&A, [], 2_u64);
         exposition.add(&C, ["2"], true);
         assert_eq!(
-            exposition.finish(),
+            exposition.text(Format::Prometheus),
             "# HELP c_seconds Help.\n# TYPE c_seconds gauge\nc_seconds{x=\"1\"} 0.5\nc_seconds{x=\"2\"} 1\n\
              # HELP a_total Help.\n# TYPE a_total counter\na_total 2\n"
         );
@@ -203,9 +213,9 @@ mod tests {
         for (bucket, count) in histogram.counts.iter_mut().enumerate() {
             *count = u64::from(matches!(bucket, 0 | 12 | 16));
         }
-        let mut exposition = Exposition::new(Format::Prometheus);
+        let mut exposition = Exposition::default();
         exposition.add(&D, ["y"], histogram);
-        let text = exposition.finish();
+        let text = exposition.text(Format::Prometheus);
         assert!(text.starts_with("# HELP d_seconds Help.\n# TYPE d_seconds histogram\n"));
         for line in [
             r#"d_seconds_bucket{x="y",le="0.0001"} 1"#,

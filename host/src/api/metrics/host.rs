@@ -28,12 +28,20 @@ const CLUSTER_UP: Family<Gauge, 1> = Family::new(
     ["cluster"],
 );
 
+const READY: Family<Gauge, 0> = Family::new(
+    "tidegate_ready",
+    Unit::One,
+    "1 while both clusters answer, as /readyz tells",
+    [],
+);
+
 /// Adds the numbers of this host.
 pub(super) fn expose(readiness: &Readiness, exposition: &mut Exposition) {
     exposition.add(&BUILD_INFO, [VERSION], true);
     for role in ROLES {
         exposition.add(&ROLE, [role], role == readiness.role);
     }
+    exposition.add(&READY, [], readiness.ready);
     for (cluster, answers) in readiness.clusters {
         exposition.add(&CLUSTER_UP, [cluster], answers);
     }

@@ -4,12 +4,16 @@
 //! A scrape shows one snapshot of the progress, so its numbers are consistent. Unknown values are left out, never shown
 //! as 0. Names and labels of families are part of the API.
 
+mod calls;
+mod course;
 mod exposition;
 mod family;
 mod host;
+mod otlp;
 mod plugins;
 mod process;
 mod sync;
+mod verification;
 
 use std::sync::Arc;
 
@@ -18,7 +22,9 @@ use axum::http::{HeaderMap, header};
 use axum::response::IntoResponse;
 
 use super::Control;
+pub(super) use calls::measure;
 use exposition::{Exposition, Format};
+pub use otlp::export_metrics;
 
 /// The numbers of the host and of the sync, for Prometheus.
 #[utoipa::path(
@@ -31,14 +37,20 @@ pub(super) async fn scrape<C: Control>(
 ) -> impl IntoResponse {
     let accepted = headers.get_all(header::ACCEPT);
     let format = Format::of(accepted.iter().filter_map(|value| value.to_str().ok()));
+    let text = snapshot(&*control).await.text(format);
+    ([(header::CONTENT_TYPE, format.content_type())], text)
+}
+
+/// All numbers of this moment.
+async fn snapshot<C: Control>(control: &C) -> Exposition {
     let (readiness, progress) = (control.readiness(), control.progress().await);
-    let mut exposition = Exposition::new(format);
+    let mut exposition = Exposition::default();
     host::expose(&readiness, &mut exposition);
     sync::expose(&progress, &mut exposition);
+    course::expose(&progress, &mut exposition);
+    verification::expose(progress.verification.as_ref(), &mut exposition);
     plugins::expose(&progress.plugins, &mut exposition);
+    calls::expose(&mut exposition);
     process::expose(&mut exposition);
-    (
-        [(header::CONTENT_TYPE, format.content_type())],
-        exposition.finish(),
-    )
+    exposition
 }

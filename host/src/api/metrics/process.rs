@@ -120,9 +120,9 @@ mod tests {
 
     #[test]
     fn f61_the_process_is_told() {
-        let mut exposition = Exposition::new(Format::Prometheus);
+        let mut exposition = Exposition::default();
         expose(&mut exposition);
-        let text = exposition.finish();
+        let text = exposition.text(Format::Prometheus);
         for name in [
             "process_cpu_seconds_total ",
             "process_resident_memory_bytes ",

@@ -69,6 +69,13 @@ const APPLY_DURATION: Family<Histogram, 0> = Family::new(
     [],
 );
 
+const COPY_DURATION: Family<Histogram, 0> = Family::new(
+    "tidegate_copy_batch_duration_seconds",
+    Unit::Seconds,
+    "Duration of batches of the copy on the destination, with the chain of plugins",
+    [],
+);
+
 const COPIED: Family<Counter, 0> = Family::new(
     "tidegate_copy_bytes",
     Unit::Bytes,
@@ -139,6 +146,20 @@ const THROTTLE_DELAY: Family<Gauge, 0> = Family::new(
     [],
 );
 
+const INDEXES_BUILT: Family<Gauge, 0> = Family::new(
+    "tidegate_indexes_built",
+    Unit::One,
+    "Indexes that are built on the destination",
+    [],
+);
+
+const INDEXES: Family<Gauge, 0> = Family::new(
+    "tidegate_indexes_planned",
+    Unit::One,
+    "Indexes to build on the destination, with those that are built",
+    [],
+);
+
 const WARNINGS: Family<Gauge, 0> = Family::new(
     "tidegate_warnings",
     Unit::One,
@@ -188,4 +209,7 @@ fn expose_work(progress: &Progress, exposition: &mut Exposition) {
     exposition.add(&THROTTLE_DELAY, [], Number::seconds_of_us(delay_ms * 1_000));
     exposition.add(&WARNINGS, [], progress.warnings.len() as u64);
     exposition.add(&APPLY_DURATION, [], progress.apply_latency.clone());
+    exposition.add(&COPY_DURATION, [], progress.copy_latency.clone());
+    exposition.add(&INDEXES_BUILT, [], progress.indexes.built);
+    exposition.add(&INDEXES, [], progress.indexes.total);
 }

@@ -44,6 +44,8 @@ struct ProgressBody {
     /// Persisted change events only, so that the number survives restarts.
     total_events_applied: Option<u64>,
     collection_copy: Option<CollectionCopy>,
+    /// Absent before a sync, as in mongosync: its monitor looks into it.
+    #[serde(skip_serializing_if = "Option::is_none")]
     index_building: Option<IndexBuilds>,
     /// Seconds until change event application has caught up.
     #[serde(rename = "estimatedSecondsToCEACatchup")]

@@ -1,6 +1,6 @@
 //! `GET /metrics`: text that a parser accepts, with the values of the progress.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use super::*;
 
@@ -165,5 +165,65 @@ async fn the_latency_of_each_stage_is_a_histogram_in_seconds() {
                 "{sample} in {text}"
             );
         }
+    }
+}
+
+/// Families of a text, under the names of their samples.
+fn families(text: &str) -> HashSet<&str> {
+    let types = text.lines().filter_map(|line| line.strip_prefix("# TYPE "));
+    types.filter_map(|line| line.split(' ').next()).collect()
+}
+
+#[tokio::test]
+async fn f61_every_family_is_documented_and_no_other() {
+    let page = include_str!("../../../../docs/metrics.md");
+    let rows = page.lines().filter_map(|line| line.strip_prefix("| `"));
+    let names = rows.filter_map(|row| row.split(['`', '{']).next());
+    let documented: HashSet<&str> = names
+        .filter(|name| name.starts_with("tidegate_") || name.starts_with("process_"))
+        .collect();
+    // Every value is known, and the second scrape has the duration of the first.
+    let control = ScriptedSession::new(State::Paused);
+    let api = router(control);
+    let mut text = String::new();
+    for _ in 0..2 {
+        let response = api.clone().oneshot(request("GET", "/metrics", "")).await;
+        let body = response.expect("an answer").into_body();
+        let bytes = to_bytes(body, usize::MAX).await.expect("a body");
+        text = String::from_utf8(bytes.into()).expect("text");
+    }
+    assert_eq!(families(&text), documented);
+    let called = r#"{method="GET",path="/metrics",status="200",le="+Inf"} "#;
+    assert!(text.contains(called), "{text}");
+}
+
+#[tokio::test]
+async fn the_course_of_the_sync_and_the_verification_are_told() {
+    let text = scrape(State::Paused).await;
+    let samples = parse(&text);
+    for (sample, value) in [
+        (r#"tidegate_failure{error="DestinationRefused"}"#, 1.0),
+        ("tidegate_lease_held", 1.0),
+        ("tidegate_lease_term", 3.0),
+        ("tidegate_takeover_pause_seconds", 0.14),
+        (
+            r#"tidegate_upgrade_pause_seconds{upgrade="0",from="0.1.1",to="0.2.0"}"#,
+            0.2,
+        ),
+        ("tidegate_commit_undone_timestamp_seconds", 1_767_323_045.5),
+        ("tidegate_cutover_blocked_seconds", 0.024),
+        (
+            r#"tidegate_ping_latency_seconds{cluster="cluster0"}"#,
+            0.002,
+        ),
+        ("tidegate_indexes_built", 1.0),
+        ("tidegate_indexes_planned", 2.0),
+        ("tidegate_verification_mismatches", 0.0),
+        ("tidegate_verified_to_timestamp_seconds", 9.0),
+        ("tidegate_verification_lag_seconds", 1.0),
+        ("tidegate_verification_estimated_documents", 31.0),
+        ("tidegate_copy_batch_duration_seconds_sum", 400.0),
+    ] {
+        assert_eq!(samples.get(sample), Some(&value), "{sample} in {text}");
     }
 }

@@ -41,7 +41,7 @@ fn upgrade() -> Value {
             "toBinary": "0.2.0",
             "fromMetadata": 1,
             "toMetadata": 2,
-            "pausedMs": null,
+            "pausedMs": 200,
             "outcome": "handed over",
         }],
     })
@@ -224,4 +224,71 @@ async fn progress_in_idle_is_null_but_for_the_state_and_the_ids() {
     );
     assert_eq!(fields["state"], "IDLE");
     assert!(fields.contains_key("lagTimeSeconds") && fields.contains_key("plugins"));
+}
+
+/// What MongoDB's monitor of migrations (Mongosync Insights, of MongoDB's support-tools) reads, with mongosync's types.
+/// A null stands for an absent field, but for `indexBuilding`: the monitor looks into it where it is present.
+#[tokio::test]
+async fn mongosync_insights_finds_what_it_reads() {
+    const READ: &[(&str, &str)] = &[
+        ("/state", "string"),
+        ("/canCommit", "boolean"),
+        ("/canWrite", "boolean"),
+        ("/info", "string"),
+        ("/lagTimeSeconds", "integer"),
+        ("/estimatedSecondsToCEACatchup", "integer"),
+        ("/estimatedOplogTimeRemaining", "string"),
+        ("/totalEventsApplied", "integer"),
+        ("/collectionCopy/estimatedTotalBytes", "integer"),
+        ("/collectionCopy/estimatedCopiedBytes", "integer"),
+        ("/indexBuilding/indexesBuilt", "integer"),
+        ("/indexBuilding/totalIndexesToBuild", "integer"),
+        ("/indexBuilding/collectionsFinished", "integer"),
+        ("/indexBuilding/collectionsTotal", "integer"),
+        ("/directionMapping/Source", "string"),
+        ("/directionMapping/Destination", "string"),
+        ("/source/pingLatencyMs", "integer"),
+        ("/mongosyncID", "string"),
+        ("/coordinatorID", "string"),
+        ("/verification/source/phase", "string"),
+        ("/verification/source/lagTimeSeconds", "integer"),
+        ("/verification/source/totalCollectionCount", "integer"),
+        ("/verification/source/scannedCollectionCount", "integer"),
+        ("/verification/source/hashedDocumentCount", "integer"),
+        ("/verification/source/estimatedDocumentCount", "integer"),
+        ("/verification/destination/phase", "string"),
+        ("/verification/destination/lagTimeSeconds", "integer"),
+        ("/verification/destination/totalCollectionCount", "integer"),
+        (
+            "/verification/destination/scannedCollectionCount",
+            "integer",
+        ),
+        ("/verification/destination/hashedDocumentCount", "integer"),
+        (
+            "/verification/destination/estimatedDocumentCount",
+            "integer",
+        ),
+    ];
+    let kind = |value: &Value| match value {
+        Value::String(_) => "string",
+        Value::Bool(_) => "boolean",
+        Value::Number(number) if number.is_u64() => "integer",
+        _ => "another type",
+    };
+    for state in [
+        State::Running,
+        State::Paused,
+        State::Committing,
+        State::Committed,
+    ] {
+        let control = ScriptedSession::new(state);
+        let (_, answer) = call(&control, "GET", "/api/v1/progress", "").await;
+        for (pointer, expected) in READ {
+            let value = answer.pointer(&format!("/progress{pointer}"));
+            assert_eq!(value.map(kind), Some(*expected), "{pointer} in {answer:#}");
+        }
+    }
+    let control = ScriptedSession::new(State::Idle);
+    let (_, idle) = call(&control, "GET", "/api/v1/progress", "").await;
+    assert_eq!(idle.pointer("/progress/indexBuilding"), None, "{idle:#}");
 }

@@ -10,7 +10,7 @@ use crate::model::progress::{
     LeaseProgress, ResyncProgress, SwapRecord, ThrottleProgress, UpgradeProgress,
     VerificationProgress, WriteBlocksProgress,
 };
-use crate::model::{ClusterTime, Namespace, Progress, StartOptions, State};
+use crate::model::{ClusterTime, ErrorName, Namespace, Progress, StartOptions, State};
 use crate::plugin::{ComponentInfo, InstalledComponent, InstalledPlugin, Scope};
 use std::time::Duration;
 
@@ -151,6 +151,9 @@ pub(super) fn sample_progress(state: State) -> Progress {
         quarantined: 5,
         oversize_events: 6,
         apply_latency: sample_latency(300),
+        copy_latency: sample_latency(400),
+        failure: (state == State::Paused).then_some(ErrorName::DestinationRefused),
+        commit_undone_at_ms: Some(1_767_323_045_500),
         plugins: vec![
             sample_stage("field-mask", 100),
             sample_stage("field-mask", 200),
@@ -244,7 +247,7 @@ fn sample_upgrade() -> UpgradeProgress {
             to_binary: "0.2.0".to_owned(),
             from_metadata: 1,
             to_metadata: 2,
-            paused_ms: None,
+            paused_ms: Some(200),
             outcome: "handed over".to_owned(),
         }],
     }

@@ -89,6 +89,9 @@ pub(crate) fn unknown(id: &str) -> Progress {
         quarantined: 0,
         oversize_events: 0,
         apply_latency: LatencyHistogram::default(),
+        copy_latency: LatencyHistogram::default(),
+        failure: None,
+        commit_undone_at_ms: None,
         plugins: Vec::new(),
         throttle: None,
         feature_set: FeatureSetProgress::default(),
@@ -145,6 +148,11 @@ pub(crate) fn of(active: &ActiveSync, monitor: &Monitor) -> Progress {
         quarantined: status.quarantined(),
         oversize_events: status.oversize_events(),
         apply_latency: status.apply_latency(),
+        copy_latency: status.copy_latency(),
+        failure: sync_state.reason().map(|error| error.name),
+        commit_undone_at_ms: document
+            .commit_undone_at
+            .map(bson::DateTime::timestamp_millis),
         plugins: active
             .configured()
             .map(|configured| configured.chain.metrics())

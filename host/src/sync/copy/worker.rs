@@ -275,6 +275,7 @@ impl PartitionCopier<'_> {
         let Some(last) = documents.last() else {
             return Ok(());
         };
+        let begun = Instant::now();
         let written = match &self.chain {
             Some(chain) => self.write_transformed(chain, array, &documents).await,
             None => self.insert(&documents, Some(array), 0).await,
@@ -289,6 +290,7 @@ impl PartitionCopier<'_> {
         partition.last_id = Some(id_document(id.kind, id.value)?);
         partition.documents += i64::try_from(count).unwrap_or_default();
         partition.bytes += i64::try_from(bytes).unwrap_or_default();
+        self.context.status.record_copy_latency(begun.elapsed());
         self.context.status.has_moved();
         Ok(())
     }

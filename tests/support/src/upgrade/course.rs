@@ -320,16 +320,17 @@ impl Course {
     /// A sync that an earlier release has begun without a verification goes on without, and says so.
     async fn names_what_is_deferred(&self) -> Result<()> {
         let progress = self.rig.host.progress().await?;
-        let deferred = progress["featureSet"]["deferredFeatures"].as_array();
+        let deferred = progress.pointer("/featureSet/deferredFeatures");
+        let deferred = deferred.and_then(Value::as_array);
         let is_named = deferred.is_some_and(|deferred| {
             let mut deferred = deferred.iter();
-            deferred.any(|feature| feature["name"] == "verification")
+            deferred.any(|feature| text(feature, "name") == "verification")
         });
         let is_asked = self.options.get("verification").is_some();
+        let verification = progress.get("verification").filter(|it| !it.is_null());
         ensure!(
-            is_asked || is_named == progress["verification"].is_null(),
-            "verification {}, deferred {deferred:?}",
-            progress["verification"]
+            is_asked || is_named == verification.is_none(),
+            "verification {verification:?}, deferred {deferred:?}"
         );
         Ok(())
     }
