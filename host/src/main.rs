@@ -12,6 +12,7 @@ use std::sync::Arc;
 
 use anyhow::Context;
 use signals::Signals;
+use tidegate::api::Protection;
 use tidegate::cli::{CommandStatus, Verdict};
 use tidegate::config::{self, Config, MetadataCommand, PlanCommand, Request, VerifyCommand};
 use tidegate::model::options::ClusterName;
@@ -73,12 +74,14 @@ async fn run(config: Config) -> anyhow::Result<()> {
     for variable in config::unknown_variables() {
         tracing::warn!("{variable}");
     }
-    let listener = api::bind(config.port).await?;
+    let protection = Arc::new(Protection::load(config.protection.clone())?);
+    let listener = api::bind(config.protection.bind, config.port).await?;
     let address = listener.local_addr().context("read the bound address")?;
-    let stop = signals.serve(log, config.clone());
+    let stop = signals.serve(log, config.clone(), protection.clone());
     tracing::info!(%address, "listening");
     let session = Arc::new(SessionHandle::new(settings(config)));
-    let served = tokio::spawn(api::serve(listener, session.clone(), stop.clone()));
+    let served = api::serve(listener, session.clone(), protection, stop.clone());
+    let served = tokio::spawn(served);
     let opened = tokio::select! {
         opened = session.open() => opened.map(Some),
         () = stop.cancelled() => Ok(None),
@@ -165,6 +168,8 @@ fn exit_code(name: ErrorName) -> ExitCode {
         | ErrorName::InvalidUri
         | ErrorName::NotSupported
         | ErrorName::PortInUse
+        | ErrorName::UnprotectedAddress
+        | ErrorName::FileNotPrivate
         | ErrorName::LogPathNotWritable => ExitCode::from(2),
         _ => ExitCode::from(3),
     }

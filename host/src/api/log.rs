@@ -7,13 +7,18 @@ use axum::middleware::Next;
 use axum::response::Response;
 use tokio::time::Instant;
 
-use crate::model::OperatorError;
+use super::protection::Peer;
+use crate::model::{Caller, OperatorError};
 
 /// Middleware that logs each request after its answer.
 pub(super) async fn log_call(request: Request, next: Next) -> Response {
     let begun = Instant::now();
     let (method, path) = (request.method().clone(), request.uri().path().to_owned());
+    let peer = request.extensions().get::<Peer>();
+    let from = peer.map(|peer| tracing::field::display(peer.address));
     let response = next.run(request).await;
+    let caller = response.extensions().get::<Caller>();
+    let who = caller.map(|caller| caller.name.as_str());
     let elapsed_ms = u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX);
     let status = response.status().as_u16();
     let refused = response.extensions().get::<OperatorError>();
@@ -21,11 +26,13 @@ pub(super) async fn log_call(request: Request, next: Next) -> Response {
         _ if method != Method::POST => {
             tracing::debug!(%method, path, status, elapsed_ms, "read");
         }
-        None => tracing::info!(path, status, elapsed_ms, "call accepted"),
+        None => tracing::info!(path, status, elapsed_ms, who, from, "call accepted"),
         Some(error) => tracing::info!(
             path,
             status,
             elapsed_ms,
+            who,
+            from,
             error_code = error.name.as_str(),
             error = error.message,
             "call refused"

@@ -4,13 +4,12 @@
 //! cannot differ.
 
 use std::ffi::OsString;
-use std::fmt;
 use std::path::PathBuf;
 
 use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 use serde::Deserialize;
-use serde::de::{self, Deserializer, IgnoredAny, Unexpected, Visitor};
 
+use super::values::{IgnoredValue, number};
 use super::verify::VerifyArguments;
 
 /// Copies a live MongoDB cluster into another and keeps the two in step until cutover.
@@ -188,7 +187,7 @@ pub(super) struct Options {
     #[arg(long, value_name = "FILE", env = "TIDEGATE_CLUSTER1_FILE")]
     pub(super) cluster1_file: Option<PathBuf>,
 
-    /// Port of the HTTP API on 127.0.0.1 [default: 27182].
+    /// Port of the HTTP API [default: 27182].
     #[arg(
         long,
         value_name = "PORT",
@@ -253,6 +252,32 @@ pub(super) struct Options {
     #[arg(long, value_name = "FILE", env = "TIDEGATE_HOOKS_FILE")]
     pub(super) hooks_file: Option<PathBuf>,
 
+    /// Address on which the API listens; another than a loopback address needs TLS and callers [default: 127.0.0.1].
+    /// Since v0.6.0.
+    #[arg(long, value_name = "ADDRESS", env = "TIDEGATE_BIND")]
+    pub(super) bind: Option<String>,
+
+    /// File (PEM) with the certificate chain and the key of the API; it then speaks HTTPS alone. Since v0.6.0.
+    #[arg(long, value_name = "FILE", env = "TIDEGATE_TLS_CERTIFICATE_KEY_FILE")]
+    pub(super) tls_certificate_key_file: Option<PathBuf>,
+
+    /// File (PEM) with the authorities of client certificates. Since v0.6.0.
+    #[arg(long, value_name = "FILE", env = "TIDEGATE_TLS_CLIENT_CA_FILE")]
+    pub(super) tls_client_ca_file: Option<PathBuf>,
+
+    /// File with the callers of the API: their tokens or certificate subjects, and their roles. Since v0.6.0.
+    #[arg(long, value_name = "FILE", env = "TIDEGATE_TOKENS_FILE")]
+    pub(super) tokens_file: Option<PathBuf>,
+
+    /// More names of this server, separated by commas, that the header `Host` may hold. Since v0.6.0.
+    #[arg(
+        long,
+        value_name = "NAMES",
+        env = "TIDEGATE_ALLOWED_HOSTS",
+        value_delimiter = ','
+    )]
+    pub(super) allowed_hosts: Option<Vec<String>>,
+
     /// Accepted for mongosync's scripts; there is no disclaimer.
     #[arg(long, num_args = 0..=1, default_missing_value = "true")]
     pub(super) accept_disclaimer: Option<bool>,
@@ -277,60 +302,6 @@ pub(super) struct Options {
     #[arg(long = "hotDocIDs", value_name = "IDS", hide = true)]
     #[serde(rename = "hotDocIDs")]
     pub(super) hot_doc_ids: Option<IgnoredValue>,
-}
-
-/// Any value, for an option that is always refused.
-#[derive(Clone, Debug)]
-pub(super) struct IgnoredValue;
-
-impl From<String> for IgnoredValue {
-    fn from(_: String) -> Self {
-        Self
-    }
-}
-
-impl<'de> Deserialize<'de> for IgnoredValue {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        IgnoredAny::deserialize(deserializer).map(|_| Self)
-    }
-}
-
-/// A whole number, or a string with a whole number, as in mongosync's files.
-fn number<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<i64>, D::Error> {
-    deserializer.deserialize_option(NumberVisitor)
-}
-
-struct NumberVisitor;
-
-impl<'de> Visitor<'de> for NumberVisitor {
-    type Value = Option<i64>;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a whole number")
-    }
-
-    fn visit_none<E>(self) -> Result<Option<i64>, E> {
-        Ok(None)
-    }
-
-    fn visit_some<D: Deserializer<'de>>(self, deserializer: D) -> Result<Option<i64>, D::Error> {
-        deserializer.deserialize_any(self)
-    }
-
-    fn visit_i64<E>(self, value: i64) -> Result<Option<i64>, E> {
-        Ok(Some(value))
-    }
-
-    fn visit_u64<E: de::Error>(self, value: u64) -> Result<Option<i64>, E> {
-        i64::try_from(value)
-            .map(Some)
-            .map_err(|_too_large| E::invalid_value(Unexpected::Unsigned(value), &self))
-    }
-
-    fn visit_str<E: de::Error>(self, value: &str) -> Result<Option<i64>, E> {
-        let number = value.trim().parse().map(Some);
-        number.map_err(|_not_one| E::invalid_value(Unexpected::Str(value), &self))
-    }
 }
 
 impl Options {
@@ -360,6 +331,12 @@ impl Options {
             plugin_wasi: self.plugin_wasi.or(other.plugin_wasi),
             lease_seconds: self.lease_seconds.or(other.lease_seconds),
             hooks_file: self.hooks_file.or(other.hooks_file),
+            bind: self.bind.or(other.bind),
+            tls_certificate_key_file: (self.tls_certificate_key_file)
+                .or(other.tls_certificate_key_file),
+            tls_client_ca_file: self.tls_client_ca_file.or(other.tls_client_ca_file),
+            tokens_file: self.tokens_file.or(other.tokens_file),
+            allowed_hosts: self.allowed_hosts.or(other.allowed_hosts),
             accept_disclaimer: self.accept_disclaimer.or(other.accept_disclaimer),
             disable_telemetry: self.disable_telemetry.or(other.disable_telemetry),
             disable_verification: self.disable_verification.or(other.disable_verification),
