@@ -4,6 +4,7 @@
 //! request has changed nothing.
 
 mod answer;
+mod audit;
 mod body;
 mod chain;
 mod commit;
@@ -78,6 +79,7 @@ pub async fn serve<C: Control>(
 
 /// The API as a service: for `serve`, and for tests without a socket.
 fn router<C: Control>(control: Arc<C>, protection: Arc<Protection>) -> Router {
+    let recorder = audit::Recorder::new(control.clone());
     Router::new()
         .route("/api/v1/start", post(routes::start::<C>))
         .route("/api/v1/pause", post(routes::pause::<C>))
@@ -109,14 +111,17 @@ fn router<C: Control>(control: Arc<C>, protection: Arc<Protection>) -> Router {
             "/api/v1/verification/restart",
             post(verification::restart::<C>),
         )
+        .route("/api/v1/audit", get(audit::list::list::<C>))
         .route("/api/v1/openapi.json", get(openapi::document))
         .route("/metrics", get(metrics::scrape::<C>))
         .route("/healthz", get(routes::healthz))
         .route("/readyz", get(routes::readyz::<C>))
         .fallback(routes::not_found)
         .method_not_allowed_fallback(routes::method_not_allowed)
+        .layer(from_fn_with_state(recorder.clone(), audit::announce::<C>))
         .layer(from_fn_with_state(protection.clone(), protection::admit))
         .layer(from_fn_with_state(protection, origin::admit))
+        .layer(from_fn_with_state(recorder, audit::record_call::<C>))
         .layer(middleware::from_fn(log::log_call))
         .with_state(control)
 }

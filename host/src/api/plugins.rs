@@ -12,6 +12,7 @@ use utoipa::ToSchema;
 
 use super::Control;
 use super::answer::{CallResult, Success, run_to_completion};
+use super::audit::parameters;
 use super::body;
 use super::error::{Failure, Refusal};
 use super::request::read_body;
@@ -102,6 +103,11 @@ pub(super) async fn add<C: Control>(
         control.add_plugin(received.take()).await
     })
     .await?;
+    let info = &plugin.component.info;
+    parameters::note(vec![
+        ("name".to_owned(), info.name.clone()),
+        ("digest".to_owned(), info.digest.clone()),
+    ]);
     Ok(Json(PluginAnswer {
         success: true,
         plugin: plugin.into(),

@@ -8,6 +8,7 @@ use axum::http::Uri;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
+use super::audit::parameters;
 use super::body;
 use super::error::Refusal;
 use crate::model::{ErrorName, input};
@@ -46,7 +47,10 @@ pub(super) fn read_object<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Refusa
             "The request body is JSON, but not an object. Send an object, or no body.",
         ));
     }
-    Ok(input::read(value)?)
+    let noted = parameters::of_body(&value);
+    let read = input::read(value)?;
+    parameters::note(noted);
+    Ok(read)
 }
 
 /// Reads the query of `uri`. Every value is a string.

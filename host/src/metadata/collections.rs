@@ -15,3 +15,4 @@ pub const LEASE: &str = "lease";
 pub(super) const COMPONENTS: &str = "components";
 pub(super) const CHUNKS: &str = "componentChunks";
 pub(super) const HOOKS: &str = "hooks";
+pub(super) const AUDIT: &str = "audit";

@@ -2,6 +2,7 @@
 //!
 //! All other rooms may use this room. It uses no other room.
 
+pub mod audit;
 pub mod caller;
 pub mod commit;
 pub mod component;

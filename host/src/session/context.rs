@@ -5,6 +5,7 @@ use std::{path::PathBuf, sync::Arc, time::Duration};
 
 use super::{
     active::Runtime,
+    audit::AuditTrail,
     components::uploads::Uploads,
     hooks::Hooks,
     progress::{monitor::Monitor, sync_watch::SyncWatch},
@@ -64,6 +65,8 @@ pub(super) struct HostContext {
     pub(super) watch: Arc<SyncWatch>,
     /// Receivers of the active sync's occurrences.
     pub(super) hooks: Hooks,
+    /// Records of calls of this host.
+    pub(super) audit: Arc<AuditTrail>,
 }
 
 impl HostContext {

@@ -18,6 +18,7 @@ mod connections;
 mod metrics;
 mod plugins;
 mod progress;
+mod protection;
 mod quarantine;
 mod samples;
 mod scripted_session;
