@@ -17,6 +17,7 @@ mod log;
 mod metrics;
 mod openapi;
 mod origin;
+mod parameters;
 mod plugins;
 mod progress;
 mod protection;

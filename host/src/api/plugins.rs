@@ -12,9 +12,9 @@ use utoipa::ToSchema;
 
 use super::Control;
 use super::answer::{CallResult, Success, run_to_completion};
-use super::audit::parameters;
 use super::body;
 use super::error::{Failure, Refusal};
+use super::parameters;
 use super::request::read_body;
 use crate::model::ErrorName;
 use crate::model::plugins::{ComponentSwap, IncompatibilityPolicy, SwapRequest};

@@ -8,9 +8,9 @@ use axum::http::Uri;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
-use super::audit::parameters;
 use super::body;
 use super::error::Refusal;
+use super::parameters;
 use crate::model::{ErrorName, input};
 
 /// Reads a JSON object from a body. A missing body is an empty object.

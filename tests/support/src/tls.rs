@@ -38,6 +38,7 @@ impl Certificates {
     /// A client's certificate and key: the file `NAME.pem`, with the subject `CN=NAME,O=tidegate test`.
     pub fn client(&self, directory: &Path, name: &str) -> Result<PathBuf> {
         let mut params = CertificateParams::new(Vec::new())?;
+        params.distinguished_name = rcgen::DistinguishedName::new();
         params
             .distinguished_name
             .push(rcgen::DnType::OrganizationName, "tidegate test");

@@ -2,7 +2,6 @@
 
 pub(super) mod list;
 mod moderation;
-pub(super) mod parameters;
 mod record;
 
 pub(super) use record::{Recorder, announce, record_call};

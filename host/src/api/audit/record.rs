@@ -11,9 +11,9 @@ use axum::response::{IntoResponse, Response};
 use tokio::time::Instant;
 
 use super::moderation::Moderation;
-use super::parameters::collect;
 use crate::api::control::Control;
 use crate::api::error::Refusal;
+use crate::api::parameters::collect;
 use crate::api::protection::Peer;
 use crate::model::audit::AuditRecord;
 use crate::model::{Caller, ErrorName, OperatorError};

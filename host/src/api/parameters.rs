@@ -35,7 +35,7 @@ pub(super) async fn collect<T>(call: impl Future<Output = T>) -> (T, BTreeMap<St
 }
 
 /// The parameters of a body.
-pub(in crate::api) fn of_body(body: &Value) -> Vec<(String, String)> {
+pub(super) fn of_body(body: &Value) -> Vec<(String, String)> {
     let fields = body.as_object().into_iter().flatten().take(MAX_PARAMETERS);
     fields
         .filter(|(_, value)| !value.is_null())
@@ -44,7 +44,7 @@ pub(in crate::api) fn of_body(body: &Value) -> Vec<(String, String)> {
 }
 
 /// Notes parameters for the record of the call, after its body was read: their names are known to this release.
-pub(in crate::api) fn note(parameters: Vec<(String, String)>) {
+pub(super) fn note(parameters: Vec<(String, String)>) {
     // Outside a recorded call, as in a test of a handler, there is no record.
     _ = NOTED.try_with(|noted| noted.borrow_mut().extend(parameters));
 }
