@@ -23,7 +23,8 @@ const COMMITTER: &str = "committer-token-0123456789";
 
 /// A host without clusters, on all addresses: its API answers at once.
 struct Protected {
-    directory: TestDir,
+    /// `None` after the end.
+    directory: Option<TestDir>,
     certificates: Certificates,
     port: u16,
     process: Child,
@@ -67,7 +68,7 @@ impl Protected {
             .stderr(Stdio::null())
             .spawn()?;
         let started = Self {
-            directory,
+            directory: Some(directory),
             certificates,
             port,
             process,
@@ -83,7 +84,15 @@ impl Protected {
     }
 
     fn path(&self, name: &str) -> PathBuf {
-        self.directory.path().join(name)
+        let directory = self.directory.as_ref().map(TestDir::path);
+        directory.unwrap_or(Path::new("")).join(name)
+    }
+
+    /// Ends the host and removes its files.
+    fn finish(mut self) {
+        let directory = self.directory.take();
+        drop(self);
+        directory.map(TestDir::remove);
     }
 
     /// Calls over HTTPS. Returns the status, and the headers with the body.
@@ -123,6 +132,12 @@ impl Protected {
         }
         Ok(text)
     }
+}
+
+fn subdirectory(host: &Protected, name: &str) -> Result<PathBuf> {
+    let path = host.path(name);
+    fs::create_dir_all(&path)?;
+    Ok(path)
 }
 
 fn curl(authority: &Path, port: u16, path: &str, more: &[&str]) -> Result<(u16, String)> {
@@ -233,8 +248,8 @@ async fn tokens_and_certificates_have_roles_over_tls() -> Result<()> {
             && named("evil.example")? == 403
     );
     // Client certificates, of our authority, and of another.
-    let client = host.certificates.client(host.directory.path(), "eve")?;
-    let unknown = host.certificates.client(host.directory.path(), "mallory")?;
+    let client = host.certificates.client(&host.path(""), "eve")?;
+    let unknown = host.certificates.client(&host.path(""), "mallory")?;
     let call = |file: &Path, path: &str, more: &[&str]| {
         let file = file.display().to_string();
         host.curl(path, &[&["--cert", &file], more].concat())
@@ -246,7 +261,7 @@ async fn tokens_and_certificates_have_roles_over_tls() -> Result<()> {
         status == 403 && text.contains("CN=mallory,O=tidegate test"),
         "{text}"
     );
-    let other = host.directory.subdirectory("other")?;
+    let other = subdirectory(&host, "other")?;
     let foreign = Certificates::create(&other)?.client(&other, "eve")?;
     ensure!(
         call(&foreign, "/metrics", &[]).is_err(),
@@ -280,6 +295,37 @@ async fn tokens_and_certificates_have_roles_over_tls() -> Result<()> {
             "{secret} is shown"
         );
     }
+    host.finish();
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_plugin_is_added_over_tls_with_a_token() -> Result<()> {
+    let host = Protected::start().await?;
+    let add = |token: &str| {
+        let file = host.path("token");
+        private(&file, &format!("{token}\n"))?;
+        let component = host.path("component.wasm");
+        fs::write(&component, b"no component")?;
+        let output = Command::new(host::binary()?)
+            .args(["plugin", "add", "--host", "https://127.0.0.1"])
+            .args(["--port", &host.port.to_string(), "--tokenFile"])
+            .arg(&file)
+            .arg("--caFile")
+            .arg(&host.certificates.authority)
+            .arg(&component)
+            .output()?;
+        anyhow::Ok(String::from_utf8_lossy(&output.stderr).into_owned())
+    };
+    let refused = add(OPERATOR)?;
+    ensure!(
+        refused.contains("Forbidden") && refused.contains("committer"),
+        "{refused}"
+    );
+    // The clusters do not answer: the call is admitted.
+    let admitted = add(COMMITTER)?;
+    ensure!(admitted.contains("ConnectionFailed"), "{admitted}");
+    host.finish();
     Ok(())
 }
 
@@ -335,7 +381,7 @@ async fn files_are_reread_and_a_broken_file_changes_nothing() -> Result<()> {
     host.wait_for_reads(2).await?;
     ensure!(host.as_caller(linked, "/metrics", &[])? == 200);
     // Certificates, too.
-    let next = host.directory.subdirectory("next")?;
+    let next = subdirectory(&host, "next")?;
     let next = Certificates::create(&next)?;
     fs::copy(&next.server, host.path("server.pem"))?;
     wait_until(
@@ -350,6 +396,7 @@ async fn files_are_reread_and_a_broken_file_changes_nothing() -> Result<()> {
     )
     .await?;
     ensure!(!host.log()?.contains("s3cret"), "the log holds a secret");
+    host.finish();
     Ok(())
 }
 
@@ -397,6 +444,7 @@ async fn garbage_and_half_handshakes_stop_nobody() -> Result<()> {
         host.as_caller(VIEWER, "/metrics", &[])? == 429,
         "credentials are checked above the bound"
     );
+    host.finish();
     Ok(())
 }
 
@@ -422,7 +470,8 @@ fn of(records: &[Value], call: &str) -> usize {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn records_of_calls_survive_a_kill_and_a_takeover() -> Result<()> {
-    let rig = &mut Rig::start().await?;
+    let mut rig = Rig::start().await?;
+    rig.set_scope(|database, _| database == "sales");
     rig.source_db("sales")
         .collection("EMEA")
         .insert_one(support::doc! { "a": "s3cret-of-document" })
@@ -478,6 +527,6 @@ async fn records_of_calls_survive_a_kill_and_a_takeover() -> Result<()> {
         of(&last, "POST /api/v1/handover") == 1 && of(&last, "POST /api/v1/resume") == 1,
         "{last:#?}"
     );
-    rig.host.wait_can_commit().await?;
+    rig.finish().await?;
     Ok(())
 }

@@ -19,6 +19,7 @@ mod features;
 mod languages;
 mod paths;
 mod releases;
+mod schema;
 mod test;
 mod upgrade_matrix;
 mod versions;
@@ -75,6 +76,8 @@ enum Task {
     UpgradeMatrix(upgrade_matrix::Options),
     /// Every fault at every command of the hosts, in a scripted sync
     Faults(faults::Options),
+    /// Requests that schemathesis (from PyPI) derives from the OpenAPI document, against real hosts
+    Schema(schema::Options),
     /// Freeze the released folders of wit/ that are not frozen yet
     FreezeWit,
     /// Start two replica sets, print their URIs and keep them until ctrl-c
@@ -91,6 +94,7 @@ fn main() -> Result<()> {
         Task::CaptureMetadata { version } => capture::run(&version),
         Task::UpgradeMatrix(options) => upgrade_matrix::run(&options),
         Task::Faults(options) => faults::run(&options),
+        Task::Schema(options) => schema::run(&options),
         Task::FreezeWit => wit::freeze(),
         Task::Test { arguments } => test::run(&arguments),
         Task::Demo(options) => demo::run(&options),
