@@ -92,10 +92,10 @@ fn field<'v>(value: &'v Value, name: &str) -> &'v str {
 
 /// `database.collection` for each collection of a filter; a pattern is not shown.
 fn namespaces(filter: &Value) -> Vec<String> {
-    let database = match filter.get("database").and_then(Value::as_str) {
-        Some(database) => database,
-        None => "(pattern)",
-    };
+    let database = filter
+        .get("database")
+        .and_then(Value::as_str)
+        .unwrap_or("(pattern)");
     let collections = filter.get("collections").and_then(Value::as_array);
     match collections {
         Some(collections) => (collections.iter().filter_map(Value::as_str))

@@ -36,6 +36,7 @@ pub(crate) fn run(options: &Options) -> Result<()> {
         examine(&program, &rig, options, "RUNNING", &[])?;
         let answer = rig.host.call("GET", "/healthz", "").await?;
         ensure!(answer.status == 200, "the host answers {}", answer.status);
+        rig.abandon();
         Ok(())
     })
 }

@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::{SystemTime, UNIX_EPOCH};
 
 use axum::extract::{Request, State};
 use axum::http::{StatusCode, header};
@@ -128,10 +127,8 @@ pub(in crate::api) async fn announce<C: Control>(
 }
 
 fn begin(request: &Request) -> AuditRecord {
-    let since = SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .unwrap_or_default();
-    let at_ms = i64::try_from(since.as_millis()).unwrap_or(i64::MAX);
+    // By this host's clock: a record must not wait for a cluster.
+    let at_ms = bson::DateTime::now().timestamp_millis();
     let random = uuid::Uuid::new_v4().simple().to_string();
     let random = random.get(..8).unwrap_or_default();
     let peer = request.extensions().get::<Peer>();
