@@ -13,6 +13,7 @@ use std::sync::Arc;
 
 use anyhow::Context;
 use signals::Signals;
+use tidegate::api::Protection;
 use tidegate::cli::{CommandStatus, Verdict};
 use tidegate::config::{self, Config, MetadataCommand, PlanCommand, Request, VerifyCommand};
 use tidegate::model::options::ClusterName;
@@ -85,12 +86,14 @@ async fn run(config: Config) -> anyhow::Result<CommandStatus> {
     for variable in config::unknown_variables() {
         tracing::warn!("{variable}");
     }
-    let listener = api::bind(config.port).await?;
+    let protection = Arc::new(Protection::load(config.protection.clone())?);
+    let listener = api::bind(config.protection.bind, config.port).await?;
     let address = listener.local_addr().context("read the bound address")?;
-    let stop = signals.serve(log, config.clone());
+    let stop = signals.serve(log, config.clone(), protection.clone());
     tracing::info!(%address, "listening");
     let session = Arc::new(SessionHandle::new(settings(config)));
-    let served = tokio::spawn(api::serve(listener, session.clone(), stop.clone()));
+    let served = api::serve(listener, session.clone(), protection, stop.clone());
+    let served = tokio::spawn(served);
     if let Some(otlp) = otlp.clone() {
         tokio::spawn(api::export_metrics(session.clone(), otlp, stop.clone()));
     }
@@ -192,6 +195,8 @@ fn exit_code(name: ErrorName) -> ExitCode {
         | ErrorName::InvalidUri
         | ErrorName::NotSupported
         | ErrorName::PortInUse
+        | ErrorName::UnprotectedAddress
+        | ErrorName::FileNotPrivate
         | ErrorName::LogPathNotWritable => ExitCode::from(2),
         _ => ExitCode::from(3),
     }

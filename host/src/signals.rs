@@ -1,7 +1,10 @@
 //! Signals: SIGTERM and SIGINT stop the host, SIGUSR1 rotates the log as in mongosync, SIGHUP rotates the log and
-//! rereads the configuration file. SIGUSR1 and SIGHUP never end the process.
+//! rereads the configuration file and the files of the API's protection. SIGUSR1 and SIGHUP never end the process.
+
+use std::sync::Arc;
 
 use anyhow::Context;
+use tidegate::api::Protection;
 use tidegate::config::{self, Config, Request};
 use tidegate::model::{ErrorName, OperatorError};
 use tidegate::observe::Log;
@@ -33,7 +36,12 @@ impl Signals {
     }
 
     /// Handles the signals in a background task. SIGTERM and SIGINT cancel the returned token.
-    pub(crate) fn serve(mut self, log: Log, mut config: Config) -> CancellationToken {
+    pub(crate) fn serve(
+        mut self,
+        log: Log,
+        mut config: Config,
+        protection: Arc<Protection>,
+    ) -> CancellationToken {
         let stop = CancellationToken::new();
         let stopped = stop.clone();
         tokio::spawn(async move {
@@ -45,6 +53,7 @@ impl Signals {
                     _ = self.reread.recv() => {
                         rotate(&log);
                         reread(&log, &mut config);
+                        protection.reread();
                     }
                 }
             }

@@ -6,6 +6,7 @@
 
 use std::collections::BTreeMap;
 use std::io;
+use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
@@ -19,11 +20,15 @@ use hyper::body::{Frame, Incoming, SizeHint};
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
-use hyper_util::server::graceful::GracefulShutdown;
+use hyper_util::server::graceful::{GracefulShutdown, Watcher};
 use parking_lot::Mutex;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
+use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
 use tower::ServiceExt;
+
+use super::protection::{ClientCertificate, Peer, Protection, subject};
 
 /// Most connections that are open at the same time.
 const MAX_CONNECTIONS: usize = 256;
@@ -34,14 +39,30 @@ const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
 /// Most memory for the head of a request.
 const MAX_HEAD_BYTES: usize = 64 * 1024;
 
+/// Longest time for the handshake of TLS.
+const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(5);
+
 /// Pause after an error of `accept`, and between looks for an idle connection at the bound.
 const RETRY_PAUSE: Duration = Duration::from_millis(20);
 
 /// Longest time for calls in progress after the host has been asked to stop.
 const STOP_GRACE: Duration = Duration::from_secs(2);
 
+/// The parts that all connections share.
+#[derive(Clone)]
+struct Service {
+    router: Router,
+    protection: Arc<Protection>,
+}
+
 /// Serves `router` until `stop` is cancelled, then for at most `STOP_GRACE`, in which calls in progress are answered.
-pub(super) async fn serve(listener: TcpListener, router: Router, stop: CancellationToken) {
+pub(super) async fn serve(
+    listener: TcpListener,
+    router: Router,
+    protection: Arc<Protection>,
+    stop: CancellationToken,
+) {
+    let service = Service { router, protection };
     let (open, graceful) = (ConnectionTable::default(), GracefulShutdown::new());
     loop {
         let accepted = tokio::select! {
@@ -49,7 +70,21 @@ pub(super) async fn serve(listener: TcpListener, router: Router, stop: Cancellat
             accepted = open.accept(&listener) => accepted,
         };
         match accepted {
-            Ok(stream) => serve_connection(stream, router.clone(), &open, &graceful),
+            Ok((stream, address)) => {
+                let is_idle = Arc::new(AtomicBool::new(true));
+                let entry = open.register(is_idle.clone());
+                let connection =
+                    service
+                        .clone()
+                        .converse(stream, address, is_idle, graceful.watcher());
+                tokio::spawn(async move {
+                    tokio::select! {
+                        () = connection => {}
+                        () = entry.closed.cancelled() => {}
+                    }
+                    drop(entry);
+                });
+            }
             Err(error) => {
                 tracing::warn!(error = %error, "the API cannot take a connection");
                 tokio::time::sleep(RETRY_PAUSE).await;
@@ -61,40 +96,70 @@ pub(super) async fn serve(listener: TcpListener, router: Router, stop: Cancellat
     let _ = tokio::time::timeout(STOP_GRACE, graceful.shutdown()).await;
 }
 
-fn serve_connection(
-    stream: TcpStream,
-    router: Router,
-    open: &ConnectionTable,
-    graceful: &GracefulShutdown,
-) {
-    // Answers are small: none has to wait for a full packet.
-    let _ = stream.set_nodelay(true);
-    let is_idle = Arc::new(AtomicBool::new(true));
-    let idle_flag = is_idle.clone();
-    let service = service_fn(move |request: Request<Incoming>| {
-        let (router, is_idle) = (router.clone(), idle_flag.clone());
-        async move {
-            let request = request.map(|body| Body::new(RequestBody::new(body, is_idle.clone())));
-            let answer = router.oneshot(request).await;
-            is_idle.store(true, Relaxed);
-            answer
-        }
-    });
-    let connection = http1::Builder::new()
-        .timer(TokioTimer::new())
-        .header_read_timeout(HEAD_TIMEOUT)
-        .max_buf_size(MAX_HEAD_BYTES)
-        .serve_connection(TokioIo::new(stream), service);
-    let connection = graceful.watch(connection);
-    let entry = open.register(is_idle);
-    tokio::spawn(async move {
-        tokio::select! {
+impl Service {
+    /// Serves a connection to its end: the handshake, where TLS is in effect, and the requests.
+    async fn converse(
+        self,
+        stream: TcpStream,
+        address: SocketAddr,
+        is_idle: Arc<AtomicBool>,
+        watcher: Watcher,
+    ) {
+        // Answers are small: none has to wait for a full packet.
+        let _ = stream.set_nodelay(true);
+        let mut peer = Peer {
+            address,
+            certificate: None,
+        };
+        let Some((tls, authorities)) = self.protection.tls() else {
+            return self.answer(stream, peer, is_idle, watcher).await;
+        };
+        let handshake = TlsAcceptor::from(tls).accept(stream);
+        match tokio::time::timeout(HANDSHAKE_TIMEOUT, handshake).await {
+            Ok(Ok(stream)) => {
+                let certificates = stream.get_ref().1.peer_certificates();
+                let certificate = certificates.and_then(|chain| chain.first());
+                peer.certificate = certificate
+                    .and_then(subject)
+                    .map(|subject| ClientCertificate {
+                        subject,
+                        authorities,
+                    });
+                self.answer(stream, peer, is_idle, watcher).await;
+            }
             // An error of a connection concerns its caller only.
-            _ = connection => {}
-            () = entry.closed.cancelled() => {}
+            Ok(Err(error)) => tracing::debug!(from = %address, error = %error, "no TLS handshake"),
+            Err(_elapsed) => tracing::debug!(from = %address, "no TLS handshake in time"),
         }
-        drop(entry);
-    });
+    }
+
+    async fn answer(
+        self,
+        stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
+        peer: Peer,
+        is_idle: Arc<AtomicBool>,
+        watcher: Watcher,
+    ) {
+        let service = service_fn(move |request: Request<Incoming>| {
+            let (router, is_idle) = (self.router.clone(), is_idle.clone());
+            let peer = peer.clone();
+            async move {
+                let mut request =
+                    request.map(|body| Body::new(RequestBody::new(body, is_idle.clone())));
+                request.extensions_mut().insert(peer);
+                let answer = router.oneshot(request).await;
+                is_idle.store(true, Relaxed);
+                answer
+            }
+        });
+        let connection = http1::Builder::new()
+            .timer(TokioTimer::new())
+            .header_read_timeout(HEAD_TIMEOUT)
+            .max_buf_size(MAX_HEAD_BYTES)
+            .serve_connection(TokioIo::new(stream), service);
+        // An error of a connection concerns its caller only.
+        _ = watcher.watch(connection).await;
+    }
 }
 
 /// Open connections, oldest first.
@@ -125,12 +190,12 @@ impl ConnectionTable {
     /// Accepts the next connection, and waits until there is room for it.
     ///
     /// Cancellation: a dropped future closes a connection that was accepted and still waited for room.
-    async fn accept(&self, listener: &TcpListener) -> io::Result<TcpStream> {
-        let (stream, _) = listener.accept().await?;
+    async fn accept(&self, listener: &TcpListener) -> io::Result<(TcpStream, SocketAddr)> {
+        let accepted = listener.accept().await?;
         while !self.has_room() {
             tokio::time::sleep(RETRY_PAUSE).await;
         }
-        Ok(stream)
+        Ok(accepted)
     }
 
     /// Whether there is room for a new connection. At the bound, closes the oldest idle connection to make room.

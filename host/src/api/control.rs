@@ -2,6 +2,7 @@
 
 use std::future::Future;
 
+use crate::model::audit::AuditRecord;
 use crate::model::commit::CommitOptions;
 use crate::model::history::History;
 use crate::model::mismatch::ListedMismatch;
@@ -56,6 +57,11 @@ pub trait Control: Send + Sync + 'static {
     fn repair_mismatches(&self) -> impl CallFuture;
     /// Has all documents verified again.
     fn verify_again(&self) -> impl CallFuture;
+
+    /// Keeps the record of a call, without a wait.
+    fn record(&self, record: AuditRecord);
+    /// Up to `limit` records of calls with ids before `before`, newest first.
+    fn audit(&self, before: Option<String>, limit: u32) -> impl CallFuture<Vec<AuditRecord>>;
 }
 
 /// The future of a call, with the call's result or an error for the operator.
@@ -147,5 +153,13 @@ impl Control for SessionHandle {
 
     fn verify_again(&self) -> impl CallFuture {
         async move { self.session().await?.verify_again().await }
+    }
+
+    fn record(&self, record: AuditRecord) {
+        Self::record(self, record);
+    }
+
+    fn audit(&self, before: Option<String>, limit: u32) -> impl CallFuture<Vec<AuditRecord>> {
+        async move { Self::audit(self, before.as_deref(), limit).await }
     }
 }

@@ -83,19 +83,21 @@ pub(super) fn status(name: ErrorName) -> StatusCode {
         | N::InvalidRegex
         | N::NotSupported
         | N::PluginNotSupported => StatusCode::BAD_REQUEST,
-        N::HostNotAllowed => StatusCode::FORBIDDEN,
+        N::Unauthorized => StatusCode::UNAUTHORIZED,
+        N::HostNotAllowed | N::Forbidden => StatusCode::FORBIDDEN,
         N::NotFound | N::NamespaceNotFound | N::PluginNotFound | N::SecretNotFound => {
             StatusCode::NOT_FOUND
         }
         N::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
         N::BodyTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
         N::BodyIncomplete => StatusCode::REQUEST_TIMEOUT,
-        N::TooManyRequests | N::ConnectionFailed | N::AuthenticationFailed => {
-            StatusCode::SERVICE_UNAVAILABLE
-        }
+        N::TooManyRequests => StatusCode::TOO_MANY_REQUESTS,
+        N::ConnectionFailed | N::AuthenticationFailed => StatusCode::SERVICE_UNAVAILABLE,
         N::InvalidConfig
         | N::InvalidUri
         | N::PortInUse
+        | N::UnprotectedAddress
+        | N::FileNotPrivate
         | N::LogPathNotWritable
         | N::PluginFailed
         | N::PluginTrapped

@@ -4,6 +4,7 @@
 //! request has changed nothing.
 
 mod answer;
+mod audit;
 mod body;
 mod chain;
 mod commit;
@@ -17,8 +18,10 @@ mod log;
 mod metrics;
 mod openapi;
 mod origin;
+mod parameters;
 mod plugins;
 mod progress;
+mod protection;
 mod quarantine;
 mod recopy;
 mod request;
@@ -28,11 +31,11 @@ mod start_verification;
 mod verification;
 mod write_block_mode;
 
-use std::net::Ipv4Addr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
 use axum::Router;
-use axum::middleware;
+use axum::middleware::{self, from_fn_with_state};
 use axum::routing::{delete, get, post};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
@@ -40,25 +43,25 @@ use tokio_util::sync::CancellationToken;
 use crate::model::{ErrorName, OperatorError};
 pub use control::{CallFuture, Control};
 pub use metrics::export_metrics;
+pub use protection::Protection;
 pub use start::start_options;
 
-/// Binds the API's port on 127.0.0.1: the API has no authentication, so no other address may reach it.
+/// Binds the API's port.
 ///
 /// # Errors
 ///
 /// `PortInUse` if the port cannot be bound.
-pub async fn bind(port: u16) -> Result<TcpListener, OperatorError> {
-    TcpListener::bind((Ipv4Addr::LOCALHOST, port))
-        .await
-        .map_err(|error| {
-            OperatorError::new(
-                ErrorName::PortInUse,
-                format!(
-                    "The API cannot listen on 127.0.0.1:{port}: {error}. Stop the process that \
-                     listens there, or choose another port with --port."
-                ),
-            )
-        })
+pub async fn bind(address: IpAddr, port: u16) -> Result<TcpListener, OperatorError> {
+    TcpListener::bind((address, port)).await.map_err(|error| {
+        OperatorError::new(
+            ErrorName::PortInUse,
+            format!(
+                "The API cannot listen on {}: {error}. Stop the process that listens there, or choose another port \
+                 with --port.",
+                SocketAddr::new(address, port)
+            ),
+        )
+    })
 }
 
 /// Serves the API until `stop` is cancelled, then for at most the grace period, 2 s, in which calls under way are
@@ -66,12 +69,20 @@ pub async fn bind(port: u16) -> Result<TcpListener, OperatorError> {
 ///
 /// Cancellation: a dropped future closes the listener. Calls under way finish in their own tasks; their answers may
 /// be lost.
-pub async fn serve<C: Control>(listener: TcpListener, control: Arc<C>, stop: CancellationToken) {
-    connections::serve(listener, router(control), stop).await;
+pub async fn serve<C: Control>(
+    listener: TcpListener,
+    control: Arc<C>,
+    protection: Arc<Protection>,
+    stop: CancellationToken,
+) {
+    tokio::spawn(protection.clone().watch(stop.clone()));
+    let router = router(control, protection.clone());
+    connections::serve(listener, router, protection, stop).await;
 }
 
 /// The API as a service: for `serve`, and for tests without a socket.
-fn router<C: Control>(control: Arc<C>) -> Router {
+fn router<C: Control>(control: Arc<C>, protection: Arc<Protection>) -> Router {
+    let recorder = audit::Recorder::new(control.clone());
     Router::new()
         .route("/api/v1/start", post(routes::start::<C>))
         .route("/api/v1/pause", post(routes::pause::<C>))
@@ -103,6 +114,7 @@ fn router<C: Control>(control: Arc<C>) -> Router {
             "/api/v1/verification/restart",
             post(verification::restart::<C>),
         )
+        .route("/api/v1/audit", get(audit::list::list::<C>))
         .route("/api/v1/openapi.json", get(openapi::document))
         .route("/metrics", get(metrics::scrape::<C>))
         .route("/healthz", get(routes::healthz))
@@ -110,7 +122,10 @@ fn router<C: Control>(control: Arc<C>) -> Router {
         .merge(console::routes::<C>())
         .fallback(routes::not_found)
         .method_not_allowed_fallback(routes::method_not_allowed)
-        .layer(middleware::from_fn(origin::admit))
+        .layer(from_fn_with_state(recorder.clone(), audit::announce::<C>))
+        .layer(from_fn_with_state(protection.clone(), protection::admit))
+        .layer(from_fn_with_state(protection, origin::admit))
+        .layer(from_fn_with_state(recorder, audit::record_call::<C>))
         .layer(middleware::from_fn(metrics::measure))
         .layer(middleware::from_fn(log::log_call))
         .with_state(control)

@@ -7,7 +7,10 @@ use axum::response::IntoResponse;
 use serde_json::{Value, json};
 use utoipa::OpenApi;
 
-use super::{commit, load_level, metrics, plugins, quarantine, recopy, routes, verification};
+use super::protection::needed_role;
+use super::{
+    audit, commit, load_level, metrics, plugins, quarantine, recopy, routes, verification,
+};
 use crate::model::options::ThrottleOptions;
 
 #[derive(OpenApi)]
@@ -36,6 +39,7 @@ use crate::model::options::ThrottleOptions;
         verification::mismatches,
         verification::repair,
         verification::restart,
+        audit::list::list,
         routes::healthz,
         routes::readyz,
         metrics::scrape,
@@ -49,8 +53,48 @@ static TEXT: LazyLock<String> = LazyLock::new(|| {
     for (place, more) in edits() {
         merge(&mut document, place, more);
     }
+    protect(&mut document);
     document.to_string()
 });
+
+/// Adds the credentials to all calls but probes, and the statuses of their absence.
+fn protect(document: &mut Value) {
+    let schemes = json!({ "securitySchemes": {
+        "bearer": { "type": "http", "scheme": "bearer", "description": "A token of tokensFile." },
+        "basic": { "type": "http", "scheme": "basic", "description": "Any user, and a token as the password." },
+        "certificate": { "type": "mutualTLS", "description": "A client certificate whose subject has a role." },
+    } });
+    merge(document, "/components", schemes);
+    // The empty entry: a host on a loopback address without tokensFile asks for none.
+    let security = json!([{ "bearer": [] }, { "basic": [] }, { "certificate": [] }, {}]);
+    merge(document, "", json!({ "security": security }));
+    let failure = |description: &str| {
+        let schema = json!({ "$ref": "#/components/schemas/Failure" });
+        json!({ "description": description, "content": { "application/json": { "schema": schema } } })
+    };
+    let refusals = json!({
+        "401": failure("The call has no valid credentials."),
+        "403": failure("The role of the caller does not permit the call, or the Host or Origin header is not this server's."),
+        "429": failure("Too many wrong credentials, or too many bytes of bodies in transfer. Retry-After tells the wait after wrong credentials."),
+    });
+    let paths = document.get_mut("paths").and_then(Value::as_object_mut);
+    for (path, call) in paths.into_iter().flatten() {
+        let calls = call.as_object_mut().into_iter().flatten();
+        for (method, call) in calls {
+            let method = method.to_uppercase().parse().unwrap_or_default();
+            if needed_role(&method, path).is_some() {
+                merge(call, "/responses", refusals.clone());
+            } else {
+                merge(call, "", json!({ "security": [] }));
+                merge(
+                    call,
+                    "/responses",
+                    json!({ "403": failure("The Host header is not a name of this server.") }),
+                );
+            }
+        }
+    }
+}
 
 /// This document.
 #[utoipa::path(

@@ -1,35 +1,41 @@
-//! Check of the headers `Host` and `Origin`, which keeps web pages away from the loopback API.
+//! Check of the headers `Host` and `Origin`, which keeps web pages of others away from the API.
 //!
-//! A web page can make a browser call 127.0.0.1. It cannot choose `Host`, which is the page's own name after DNS
-//! rebinding, and it cannot remove `Origin` from a POST. So `Host` must be a loopback name, and the `Origin` of a
-//! state-changing call, where present, must be the same host.
+//! A web page can make a browser call this server, with the credentials that the browser knows. It cannot choose `Host`,
+//! which is the page's own name after DNS rebinding, and it cannot remove `Origin` from a POST. So `Host` must be a name
+//! of this server, and the `Origin` of a state-changing call, where present, must be the same host.
 
-use std::net::IpAddr;
+use std::sync::Arc;
 
-use axum::extract::Request;
+use axum::extract::{Request, State};
 use axum::http::{HeaderMap, Method, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 
 use super::error::Refusal;
+use super::protection::Protection;
 use crate::model::ErrorName;
 
 /// Middleware that refuses requests of foreign hosts and origins as `HostNotAllowed`, before their body is read.
-pub(super) async fn admit(request: Request, next: Next) -> Response {
-    match check(request.method(), request.headers()) {
+pub(super) async fn admit(
+    State(protection): State<Arc<Protection>>,
+    request: Request,
+    next: Next,
+) -> Response {
+    match check(&protection, request.method(), request.headers()) {
         Ok(()) => next.run(request).await,
         Err(refusal) => refusal.into_response(),
     }
 }
 
-fn check(method: &Method, headers: &HeaderMap) -> Result<(), Refusal> {
+fn check(protection: &Protection, method: &Method, headers: &HeaderMap) -> Result<(), Refusal> {
     let text = |name| headers.get(name).map(|value| value.to_str().unwrap_or(""));
     let host = text(header::HOST).unwrap_or("");
-    if !is_loopback(host) {
+    if !protection.is_own_name(name(host)) {
         return Err(Refusal::new(
             ErrorName::HostNotAllowed,
             format!(
-                "The Host header '{host}' is not a loopback name. Call localhost or 127.0.0.1."
+                "The Host header '{host}' is not a name of this server. Call localhost or an address of it, or add the \
+                 name to allowedHosts."
             ),
         ));
     }
@@ -44,18 +50,13 @@ fn check(method: &Method, headers: &HeaderMap) -> Result<(), Refusal> {
     }
 }
 
-/// Whether `host` is `localhost` or a loopback address. Any port is accepted: a tunnel may map it.
-fn is_loopback(host: &str) -> bool {
+/// The name or address in a `Host` header. Any port is accepted: a tunnel may map it.
+fn name(host: &str) -> &str {
     let name = match host.strip_prefix('[') {
         Some(rest) => rest.split(']').next(),
         None => host.split(':').next(),
     };
-    name.is_some_and(|name| {
-        name.eq_ignore_ascii_case("localhost")
-            || name
-                .parse::<IpAddr>()
-                .is_ok_and(|address| address.is_loopback())
-    })
+    name.unwrap_or_default()
 }
 
 fn is_origin_of(origin: &str, host: &str) -> bool {
@@ -67,21 +68,39 @@ fn is_origin_of(origin: &str, host: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::ProtectionOptions;
+
+    fn protection(bind: &str, allowed: &[&str]) -> Protection {
+        let tls = None;
+        Protection::load(ProtectionOptions {
+            bind: bind.parse().expect("an address"),
+            tls,
+            tokens_file: None,
+            allowed_hosts: allowed.iter().map(ToString::to_string).collect(),
+        })
+        .expect("a protection")
+    }
 
     #[test]
-    fn only_loopback_names_are_this_server() {
-        for (host, allowed) in [
-            ("localhost:27182", true),
-            ("LOCALHOST", true),
-            ("127.0.0.1:8080", true),
-            ("[::1]:27182", true),
-            ("evil.example:27182", false),
-            ("localhost.evil.example", false),
-            ("127.0.0.1.evil.example", false),
-            ("10.0.0.1:27182", false),
-            ("", false),
+    fn only_names_of_this_server_are_this_server() {
+        for (host, loopback, elsewhere) in [
+            ("localhost:27182", true, true),
+            ("LOCALHOST", true, true),
+            ("127.0.0.1:8080", true, true),
+            ("[::1]:27182", true, true),
+            ("10.0.0.1:27182", false, true),
+            ("[2001:db8::1]:27182", false, true),
+            ("sync.example:27182", false, true),
+            ("SYNC.example", false, true),
+            ("evil.example:27182", false, false),
+            ("localhost.evil.example", false, false),
+            ("127.0.0.1.evil.example", false, false),
+            ("", false, false),
         ] {
-            assert_eq!(is_loopback(host), allowed, "{host}");
+            let local = protection("127.0.0.1", &[]);
+            assert_eq!(local.is_own_name(name(host)), loopback, "{host}");
+            let public = protection("0.0.0.0", &["sync.example"]);
+            assert_eq!(public.is_own_name(name(host)), elsewhere, "{host}");
         }
     }
 
@@ -93,6 +112,7 @@ mod tests {
             headers.insert(header::ORIGIN, origin.parse().expect("a value"));
             headers
         };
+        let protection = protection("127.0.0.1", &[]);
         for (origin, allowed) in [
             ("http://localhost:27182", true),
             ("http://localhost:1", false),
@@ -100,11 +120,11 @@ mod tests {
             ("null", false),
         ] {
             assert_eq!(
-                check(&Method::POST, &headers(origin)).is_ok(),
+                check(&protection, &Method::POST, &headers(origin)).is_ok(),
                 allowed,
                 "{origin}"
             );
-            assert!(check(&Method::GET, &headers(origin)).is_ok());
+            assert!(check(&protection, &Method::GET, &headers(origin)).is_ok());
         }
     }
 }

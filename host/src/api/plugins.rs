@@ -14,6 +14,7 @@ use super::Control;
 use super::answer::{CallResult, Success, run_to_completion};
 use super::body;
 use super::error::{Failure, Refusal};
+use super::parameters;
 use super::request::read_body;
 use crate::model::ErrorName;
 use crate::model::plugins::{ComponentSwap, IncompatibilityPolicy, SwapRequest};
@@ -102,6 +103,11 @@ pub(super) async fn add<C: Control>(
         control.add_plugin(received.take()).await
     })
     .await?;
+    let info = &plugin.component.info;
+    parameters::note(vec![
+        ("name".to_owned(), info.name.clone()),
+        ("digest".to_owned(), info.digest.clone()),
+    ]);
     Ok(Json(PluginAnswer {
         success: true,
         plugin: plugin.into(),

@@ -10,6 +10,7 @@ use serde_json::{Map, Value};
 
 use super::body;
 use super::error::Refusal;
+use super::parameters;
 use crate::model::{ErrorName, input};
 
 /// Reads a JSON object from a body. A missing body is an empty object.
@@ -46,7 +47,10 @@ pub(super) fn read_object<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Refusa
             "The request body is JSON, but not an object. Send an object, or no body.",
         ));
     }
-    Ok(input::read(value)?)
+    let noted = parameters::of_body(&value);
+    let read = input::read(value)?;
+    parameters::note(noted);
+    Ok(read)
 }
 
 /// Reads the query of `uri`. Every value is a string.

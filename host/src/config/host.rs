@@ -9,6 +9,7 @@ use tracing::level_filters::LevelFilter;
 use super::connection_string::ConnectionString;
 use super::hooks::{self, HookOptions};
 use super::options::Options;
+use super::protection::ProtectionOptions;
 use super::refusals::{in_range, invalid};
 use crate::model::input::closest;
 use crate::model::{ErrorName, OperatorError};
@@ -31,8 +32,10 @@ pub struct Config {
     pub cluster0: ConnectionString,
     /// Connection string of the second cluster.
     pub cluster1: ConnectionString,
-    /// TCP port of the HTTP API on 127.0.0.1; 0 takes a free port.
+    /// TCP port of the HTTP API; 0 takes a free port.
     pub port: u16,
+    /// Address and protection of the HTTP API.
+    pub protection: ProtectionOptions,
     /// Directory of log files; `None` for logs on standard output.
     pub log_path: Option<PathBuf>,
     /// Least severe level in the log.
@@ -56,7 +59,8 @@ pub struct Config {
 }
 
 impl Config {
-    pub(super) fn check(options: Options) -> Result<Self, OperatorError> {
+    pub(super) fn check(mut options: Options) -> Result<Self, OperatorError> {
+        let protection = ProtectionOptions::check(&mut options)?;
         if options.hot_doc_ids.is_some() {
             return Err(OperatorError::new(
                 ErrorName::NotSupported,
@@ -74,6 +78,7 @@ impl Config {
                 None => DEFAULT_PORT,
                 Some(port) => in_range("port", port, 0, u16::MAX)?,
             },
+            protection,
             log_path: options.log_path,
             verbosity: match options.verbosity {
                 None => LevelFilter::INFO,
@@ -108,7 +113,8 @@ impl Config {
             ("hooksFile", self.hooks != read.hooks),
             ("otlpEndpoint", self.otlp_endpoint != read.otlp_endpoint),
         ];
-        let named = differing.into_iter().filter(|(_, differs)| *differs);
+        let differing = (differing.into_iter()).chain(self.protection.differing(&read.protection));
+        let named = differing.filter(|(_, differs)| *differs);
         named.map(|(name, _)| name).collect()
     }
 
@@ -117,7 +123,11 @@ impl Config {
         tracing::info!(
             cluster0 = %self.cluster0,
             cluster1 = %self.cluster1,
+            bind = %self.protection.bind,
             port = self.port,
+            tls = self.protection.tls.is_some(),
+            tokens_file = self.protection.tokens_file.as_ref().map(|path| tracing::field::display(path.display())),
+            allowed_hosts = self.protection.allowed_hosts.join(", "),
             log_path = self.log_path.as_ref().map(|path| tracing::field::display(path.display())),
             verbosity = %self.verbosity,
             load_level = self.load_level,

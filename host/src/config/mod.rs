@@ -4,6 +4,7 @@
 //! contains the value, unless it is a secret. Invariant: no other room reads an environment variable of
 //! tidegate, except for failpoints.
 
+mod callers;
 mod command;
 mod connection_string;
 mod file;
@@ -12,17 +13,20 @@ mod host;
 mod local;
 mod local_arguments;
 mod options;
+mod protection;
 mod refusals;
 mod values;
 mod verify;
 mod yaml;
 
+pub use callers::{CallerEntry, Credential, TokenHash, read_callers};
 pub use command::{FeatureSetCommand, MetadataCommand, PlanCommand, Request, grammar, load};
 pub use connection_string::{ConnectionString, is_secret_option, mask_text};
 pub use hooks::{HookOptions, HookReceiver, HookUrl, WebhookOptions};
 pub use host::Config;
 pub use local::{HealthCommand, LocalHost, StatusCommand};
 pub use options::MetadataTask;
+pub use protection::{ProtectionOptions, TlsOptions};
 pub use refusals::unknown_variables;
 pub use verify::VerifyCommand;
 

@@ -205,7 +205,7 @@ pub(super) struct Options {
     #[arg(long, value_name = "FILE", env = "TIDEGATE_CLUSTER1_FILE")]
     pub(super) cluster1_file: Option<PathBuf>,
 
-    /// Port of the HTTP API on 127.0.0.1 [default: 27182].
+    /// Port of the HTTP API [default: 27182].
     #[arg(
         long,
         value_name = "PORT",
@@ -274,6 +274,31 @@ pub(super) struct Options {
     /// v0.6.0.
     #[arg(long, value_name = "URL", env = "TIDEGATE_OTLP_ENDPOINT")]
     pub(super) otlp_endpoint: Option<String>,
+    /// Address on which the API listens; another than a loopback address needs TLS and callers [default: 127.0.0.1].
+    /// Since v0.6.0.
+    #[arg(long, value_name = "ADDRESS", env = "TIDEGATE_BIND")]
+    pub(super) bind: Option<String>,
+
+    /// File (PEM) with the certificate chain and the key of the API; it then speaks HTTPS alone. Since v0.6.0.
+    #[arg(long, value_name = "FILE", env = "TIDEGATE_TLS_CERTIFICATE_KEY_FILE")]
+    pub(super) tls_certificate_key_file: Option<PathBuf>,
+
+    /// File (PEM) with the authorities of client certificates. Since v0.6.0.
+    #[arg(long, value_name = "FILE", env = "TIDEGATE_TLS_CLIENT_CA_FILE")]
+    pub(super) tls_client_ca_file: Option<PathBuf>,
+
+    /// File with the callers of the API: their tokens or certificate subjects, and their roles. Since v0.6.0.
+    #[arg(long, value_name = "FILE", env = "TIDEGATE_TOKENS_FILE")]
+    pub(super) tokens_file: Option<PathBuf>,
+
+    /// More names of this server, separated by commas, that the header `Host` may hold. Since v0.6.0.
+    #[arg(
+        long,
+        value_name = "NAMES",
+        env = "TIDEGATE_ALLOWED_HOSTS",
+        value_delimiter = ','
+    )]
+    pub(super) allowed_hosts: Option<Vec<String>>,
 
     /// Accepted for mongosync's scripts; there is no disclaimer.
     #[arg(long, num_args = 0..=1, default_missing_value = "true")]
@@ -338,6 +363,12 @@ impl Options {
             lease_seconds: self.lease_seconds.or(other.lease_seconds),
             hooks_file: self.hooks_file.or(other.hooks_file),
             otlp_endpoint: self.otlp_endpoint.or(other.otlp_endpoint),
+            bind: self.bind.or(other.bind),
+            tls_certificate_key_file: (self.tls_certificate_key_file)
+                .or(other.tls_certificate_key_file),
+            tls_client_ca_file: self.tls_client_ca_file.or(other.tls_client_ca_file),
+            tokens_file: self.tokens_file.or(other.tokens_file),
+            allowed_hosts: self.allowed_hosts.or(other.allowed_hosts),
             accept_disclaimer: self.accept_disclaimer.or(other.accept_disclaimer),
             disable_telemetry: self.disable_telemetry.or(other.disable_telemetry),
             disable_verification: self.disable_verification.or(other.disable_verification),

@@ -29,6 +29,9 @@ const OF_TESTS: [&str; 10] = [
     "VERIFICATION_PAUSE_SECONDS",
 ];
 
+/// Variables of commands that call a host.
+const OF_COMMANDS: [&str; 2] = ["CA_FILE", "TOKEN_FILE"];
+
 /// A sentence for a refusal by clap. `args` is the command line.
 pub(super) fn refusal(error: &clap::Error, args: &[OsString]) -> String {
     let value = match error.get(ContextKind::InvalidValue) {
@@ -122,7 +125,8 @@ fn unknown_among(names: impl IntoIterator<Item = OsString>) -> Vec<String> {
     names
         .filter(|name| {
             let ours = name.strip_prefix(PREFIX);
-            ours.is_some_and(|rest| !OF_TESTS.contains(&rest)) && !known.contains(&name.as_str())
+            ours.is_some_and(|rest| !OF_TESTS.contains(&rest) && !OF_COMMANDS.contains(&rest))
+                && !known.contains(&name.as_str())
         })
         .map(|name| unknown_variable(&name, &known))
         .collect()

@@ -71,6 +71,12 @@ fn the_default_configuration() {
     cluster0: mongodb://****@a,
     cluster1: mongodb://b,
     port: 27182,
+    protection: ProtectionOptions {
+        bind: 127.0.0.1,
+        tls: None,
+        tokens_file: None,
+        allowed_hosts: [],
+    },
     log_path: None,
     verbosity: LevelFilter::INFO,
     load_level: 3,

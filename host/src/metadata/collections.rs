@@ -16,3 +16,4 @@ pub(super) const COMPONENTS: &str = "components";
 pub(super) const CHUNKS: &str = "componentChunks";
 pub(super) const HOOKS: &str = "hooks";
 pub(super) const HISTORY: &str = "history";
+pub(super) const AUDIT: &str = "audit";

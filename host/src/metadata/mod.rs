@@ -10,6 +10,7 @@
 //! - A parked key is written in one transaction with the position that passes its event.
 //! - A namespace's document is written after its DDL, and the intent of the DDL before it.
 
+mod audit;
 mod collections;
 mod comparison;
 mod components;
@@ -30,13 +31,13 @@ mod verification;
 pub use collections::LEASE as GUARDS;
 pub use copies::NewCopy;
 pub use documents::{
-    BlockState, CommitDocument, ComponentChunkDocument, ComponentDocument, CopyState, CopyTotals,
-    HistoryDocument, HookDocument, IntentDocument, IntentKind, IntentState, LeaseDocument,
-    METADATA_VERSION, MismatchDocument, MismatchState, NamespaceDocument, NamespaceKind,
-    ParkedKeyDocument, PartitionDocument, Phase, PinnedComponent, PositionDocument, Predecessor,
-    QuarantineDocument, ResyncDocument, SessionDocument, SessionHeader, SessionSummary,
-    SwapDocument, UpgradeDocument, VerificationDocument, VerifiedCollectionDocument,
-    WriteBlockDocument, WriteBlocksDocument,
+    AuditDocument, BlockState, CommitDocument, ComponentChunkDocument, ComponentDocument,
+    CopyState, CopyTotals, HistoryDocument, HookDocument, IntentDocument, IntentKind, IntentState,
+    LeaseDocument, METADATA_VERSION, MismatchDocument, MismatchState, NamespaceDocument,
+    NamespaceKind, ParkedKeyDocument, PartitionDocument, Phase, PinnedComponent, PositionDocument,
+    Predecessor, QuarantineDocument, ResyncDocument, SessionDocument, SessionHeader,
+    SessionSummary, SwapDocument, UpgradeDocument, VerificationDocument,
+    VerifiedCollectionDocument, WriteBlockDocument, WriteBlocksDocument,
 };
 pub use lease::Claim;
 pub use legacy::{RENAMED, newest_release_of};

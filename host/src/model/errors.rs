@@ -86,15 +86,23 @@ error_names! {
     BodyTooLarge,
     /// The body is incomplete, or did not arrive in time.
     BodyIncomplete,
-    /// Too many bytes of requests are in transit or held.
+    /// Too many bytes of requests are in transit or held, or too many credentials of an address were wrong.
     TooManyRequests,
     /// The `Host` or `Origin` header is not this server's.
     HostNotAllowed,
+    /// The call has no valid credentials.
+    Unauthorized,
+    /// The role of the caller does not permit the call.
+    Forbidden,
     // ---- command line and start-up
     /// A flag, environment variable or configuration file value is wrong.
     InvalidConfig,
     /// A connection string that the driver refuses.
     InvalidUri,
+    /// Other machines would reach an API without protection.
+    UnprotectedAddress,
+    /// A file with secrets can be read by others than its owner.
+    FileNotPrivate,
     /// The API's port is taken.
     PortInUse,
     /// The log path cannot be written.

@@ -2,6 +2,8 @@
 //!
 //! All other rooms may use this room. It uses no other room.
 
+pub mod audit;
+pub mod caller;
 pub mod commit;
 pub mod component;
 pub mod document_key;
@@ -21,6 +23,7 @@ pub mod position;
 pub mod progress;
 pub mod state;
 
+pub use caller::{Caller, Role};
 pub use component::ComponentInfo;
 pub use errors::{ErrorKind, ErrorName, OperatorError};
 pub use namespace::{Namespace, Route};

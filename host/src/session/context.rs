@@ -5,6 +5,7 @@ use std::{path::PathBuf, sync::Arc, time::Duration};
 
 use super::{
     active::Runtime,
+    audit::AuditTrail,
     components::uploads::Uploads,
     history::HistoryKeeper,
     hooks::Hooks,
@@ -67,6 +68,8 @@ pub(super) struct HostContext {
     pub(super) hooks: Hooks,
     /// Keeps the course of the active sync.
     pub(super) history: HistoryKeeper,
+    /// Records of calls of this host.
+    pub(super) audit: Arc<AuditTrail>,
 }
 
 impl HostContext {

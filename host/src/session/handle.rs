@@ -5,12 +5,17 @@ use std::{sync::Arc, time::Duration};
 use tokio::{sync::SetOnce, time::timeout};
 
 use super::{
-    Session, commit_watch,
+    Session,
+    audit::AuditTrail,
+    calls::audit,
+    commit_watch,
     context::Settings,
     progress,
     role::{connection::ConnectionWait, open::open},
 };
-use crate::model::{ErrorName, OperatorError, Progress, Readiness, State, history::History};
+use crate::model::{
+    ErrorName, OperatorError, Progress, Readiness, State, audit::AuditRecord, history::History,
+};
 
 /// Time that a call waits for a session that is still opening.
 const CALL_WAITS: Duration = Duration::from_secs(5);
@@ -20,6 +25,7 @@ const CALL_WAITS: Duration = Duration::from_secs(5);
 pub struct SessionHandle {
     settings: Settings,
     waiting: ConnectionWait,
+    audit: Arc<AuditTrail>,
     session: SetOnce<Arc<Session>>,
 }
 
@@ -29,6 +35,7 @@ impl SessionHandle {
         Self {
             settings,
             waiting: ConnectionWait::new(true),
+            audit: Arc::default(),
             session: SetOnce::new(),
         }
     }
@@ -42,7 +49,8 @@ impl SessionHandle {
     /// sync between other clusters. Cancel safe before a takeover has begun; `main` drops the future only to end
     /// the process.
     pub async fn open(&self) -> Result<Arc<Session>, OperatorError> {
-        let host = open(self.settings.clone(), &self.waiting).await?;
+        let host = open(self.settings.clone(), &self.waiting, self.audit.clone()).await?;
+        tokio::spawn(audit::write_records(Arc::downgrade(&host)));
         tokio::spawn(commit_watch::watch(host.clone()));
         let session = Arc::new(Session { host });
         // `open` is called once.
@@ -91,6 +99,27 @@ impl SessionHandle {
     pub fn history(&self) -> History {
         let session = self.session.get();
         session.map(|session| session.history()).unwrap_or_default()
+    }
+
+    /// Keeps the record of a call, without a wait.
+    pub fn record(&self, record: AuditRecord) {
+        self.audit.record(record);
+    }
+
+    /// Up to `limit` records of calls with ids before `before`, newest first.
+    ///
+    /// # Errors
+    ///
+    /// `ConnectionFailed` if the destination does not answer. Cancel safe.
+    pub async fn audit(
+        &self,
+        before: Option<&str>,
+        limit: u32,
+    ) -> Result<Vec<AuditRecord>, OperatorError> {
+        match self.session.get() {
+            Some(session) => audit::list(&session.host, before, limit).await,
+            None => Ok(audit::page(self.audit.held(before), limit)),
+        }
     }
 
     /// The answer of `/readyz`.

@@ -11,6 +11,7 @@
 //! (`role::watch`, `role::takeover`).
 
 mod active;
+mod audit;
 mod calls;
 mod commit_watch;
 mod components;

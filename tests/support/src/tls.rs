@@ -6,8 +6,8 @@ use anyhow::{Context, Result};
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair, KeyUsagePurpose};
 
 /// Files in PEM.
-#[derive(Clone, Debug)]
 pub struct Certificates {
+    issuer: CertifiedIssuer<'static, KeyPair>,
     /// The authority that clients and servers trust.
     pub authority: PathBuf,
     /// The server's certificate and its key.
@@ -27,11 +27,31 @@ impl Certificates {
         let files = Self {
             authority: directory.join("ca.pem"),
             server: directory.join("server.pem"),
+            issuer,
         };
-        std::fs::write(&files.authority, issuer.pem()).context("write ca.pem")?;
+        std::fs::write(&files.authority, files.issuer.pem()).context("write ca.pem")?;
         std::fs::write(&files.server, certificate.pem() + &key.serialize_pem())
             .context("write server.pem")?;
         Ok(files)
+    }
+
+    /// A client's certificate and key: the file `NAME.pem`, with the subject `CN=NAME,O=tidegate test`.
+    pub fn client(&self, directory: &Path, name: &str) -> Result<PathBuf> {
+        let mut params = CertificateParams::new(Vec::new())?;
+        params.distinguished_name = rcgen::DistinguishedName::new();
+        params
+            .distinguished_name
+            .push(rcgen::DnType::OrganizationName, "tidegate test");
+        params
+            .distinguished_name
+            .push(rcgen::DnType::CommonName, name);
+        params.extended_key_usages = vec![rcgen::ExtendedKeyUsagePurpose::ClientAuth];
+        let key = KeyPair::generate()?;
+        let certificate = params.signed_by(&key, &self.issuer)?;
+        let file = directory.join(format!("{name}.pem"));
+        std::fs::write(&file, certificate.pem() + &key.serialize_pem())
+            .context("write a client")?;
+        Ok(file)
     }
 }
 

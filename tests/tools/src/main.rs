@@ -21,6 +21,7 @@ mod languages;
 mod package;
 mod paths;
 mod releases;
+mod schema;
 mod test;
 mod upgrade_matrix;
 mod versions;
@@ -81,6 +82,8 @@ enum Task {
     Faults(faults::Options),
     /// Debian package, container image, Helm chart, list of components and checksums of this commit, in target/packages
     Package(package::Options),
+    /// Requests that schemathesis (from PyPI) derives from the OpenAPI document, against real hosts
+    Schema(schema::Options),
     /// Freeze the released folders of wit/ that are not frozen yet
     FreezeWit,
     /// Start two replica sets, print their URIs and keep them until ctrl-c
@@ -98,6 +101,7 @@ fn main() -> Result<()> {
         Task::UpgradeMatrix(options) => upgrade_matrix::run(&options),
         Task::Faults(options) => faults::run(&options),
         Task::Package(options) => package::run(&options),
+        Task::Schema(options) => schema::run(&options),
         Task::FreezeWit => wit::freeze(),
         Task::Test { arguments } => test::run(&arguments),
         Task::Demo(options) => demo::run(&options),

@@ -73,7 +73,7 @@ fn quarantine(view: &View) -> Markup {
                 }
             }
             @if listed.len() >= SHOWN as usize { p { "The first " (SHOWN) " are shown." } }
-            @if view.progress.state == State::Running { (button("retryQuarantine", "Try them again")) }
+            @if view.progress.state == State::Running { (button(view, "retryQuarantine", "Try them again")) }
         }
     }
 }

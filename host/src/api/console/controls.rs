@@ -29,10 +29,12 @@ pub(super) fn label_of(call: &str) -> Option<&'static str> {
     found.map(|(_, label)| *label)
 }
 
-/// A button that makes a call without options.
-pub(super) fn button(call: &str, label: &str) -> Markup {
+/// A button that makes a call without options, for readers who may make it.
+pub(super) fn button(view: &View, call: &str, label: &str) -> Markup {
     html! {
-        form.inline method="post" action=(format!("/console/{call}")) { button { (label) } }
+        @if view.may(call) {
+            form.inline method="post" action=(format!("/console/{call}")) { button { (label) } }
+        }
     }
 }
 
@@ -43,17 +45,19 @@ pub(super) fn render(view: &View) -> Markup {
     html! {
         section #controls {
             h2 { "Controls" }
-            @if !works_here {
+            @if !view.may("pause") {
+                p.empty { "The role " (view.caller.role) " of " (view.caller.name) " changes nothing." }
+            } @else if !works_here {
                 p.empty { "This host does not work on the sync." }
             } @else {
                 @if state.allows(Call::Start) { (start_form()) }
                 div.actions {
-                    @if state.allows(Call::Pause) { (button("pause", "Pause")) }
-                    @if state.allows(Call::Resume) { (button("resume", "Resume")) }
+                    @if state.allows(Call::Pause) { (button(view, "pause", "Pause")) }
+                    @if state.allows(Call::Resume) { (button(view, "resume", "Resume")) }
                     @if state == State::Running { (load_level_form(view)) }
                 }
-                @if state.allows(Call::Commit) { (commit_form(view)) }
-                @if state.allows(Call::Reverse) { (reverse_form(view)) }
+                @if state.allows(Call::Commit) && view.may("commit") { (commit_form(view)) }
+                @if state.allows(Call::Reverse) && view.may("reverse") { (reverse_form(view)) }
                 @if state == State::Running { (recopy_form()) }
                 @if matches!(state, State::Committing | State::Reversing) { p.empty { "No call is possible until this step ends." } }
             }
@@ -178,7 +182,7 @@ pub(super) fn swap_form(view: &View) -> Markup {
         .collect();
     let is_allowed = matches!(view.progress.state, State::Running | State::Paused);
     html! {
-        @if is_allowed && !candidates.is_empty() {
+        @if is_allowed && view.may("upgrade") && !candidates.is_empty() {
             form.stacked method="post" action="/console/upgrade" {
                 h3 { "Swap a component" }
                 label {
@@ -206,7 +210,8 @@ pub(super) fn swap_form(view: &View) -> Markup {
 pub(super) fn upload_form(view: &View) -> Markup {
     let works_here = matches!(view.readiness.role, "active" | "idle");
     html! {
-        @if works_here {
+        // An upload needs the role of a commit.
+        @if works_here && view.may("commit") {
             details data-key="upload" {
                 summary { "Upload a component" }
                 noscript { p { "Without JavaScript, upload it with " code { "tidegate plugin add FILE" } "." } }

@@ -4,13 +4,13 @@ use std::sync::Arc;
 
 use axum::Form;
 use axum::body::Body;
-use axum::extract::{FromRequest, Path, State};
+use axum::extract::{Extension, FromRequest, Path, State};
 use axum::http::{Request, header};
 use axum::response::{IntoResponse, Redirect, Response};
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
-use super::page::{content, document, title};
+use super::page::{content, document, reader, title};
 use super::view::{PageQuery, View};
 use crate::api::answer::run_to_completion;
 use crate::api::error::Refusal;
@@ -20,7 +20,7 @@ use crate::model::commit::CommitOptions;
 use crate::model::plugins::{
     ComponentSwap, IncompatibilityPolicy, NamespaceSelection, SwapRequest,
 };
-use crate::model::{ErrorName, OperatorError, input};
+use crate::model::{Caller, ErrorName, OperatorError, input};
 
 /// The fields of all forms.
 #[derive(Default, Deserialize)]
@@ -43,22 +43,24 @@ struct Fields {
 pub(super) async fn submit<C: Control>(
     State(control): State<Arc<C>>,
     Path(call): Path<String>,
+    caller: Option<Extension<Caller>>,
     body: Body,
 ) -> Response {
+    let caller = reader(caller);
     let made = match fields(body).await {
         Ok(fields) => make(control.clone(), &call, fields).await,
         Err(refusal) => Err(refusal),
     };
     match made {
         Ok(()) => Redirect::to(&format!("/?done={call}")).into_response(),
-        Err(refusal) => refused(&*control, refusal).await,
+        Err(refusal) => refused(&*control, caller, refusal).await,
     }
 }
 
 /// The console with the error, under the status that the API has for it.
-async fn refused<C: Control>(control: &C, refusal: Refusal) -> Response {
+async fn refused<C: Control>(control: &C, caller: Caller, refusal: Refusal) -> Response {
     let error = OperatorError::from(refusal);
-    let view = View::read(control, PageQuery::default()).await;
+    let view = View::read(control, caller, PageQuery::default()).await;
     let markup = document(&title(&view), &content(&view, Some(&error)));
     let mut response = super::html(markup);
     *response.status_mut() = crate::api::error::status(error.name);

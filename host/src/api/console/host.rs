@@ -40,7 +40,7 @@ pub(super) fn render(view: &View) -> Markup {
                 details data-key="handover" {
                     summary { "Hand the sync over" }
                     p { "This process ends, and a standby or the next host that starts goes on." }
-                    (button("handover", "Hand over and end this process"))
+                    (button(view, "handover", "Hand over and end this process"))
                 }
             }
         }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use axum::extract::State;
+use axum::extract::{Extension, State};
 use axum::http::Uri;
 use axum::response::Response;
 use maud::{DOCTYPE, Markup, html};
@@ -15,16 +15,22 @@ use super::{
 use crate::api::Control;
 use crate::api::error::Refusal;
 use crate::api::request::read_query;
-use crate::model::OperatorError;
+use crate::model::{Caller, OperatorError};
 
 /// The console.
 pub(super) async fn show<C: Control>(
     State(control): State<Arc<C>>,
+    caller: Option<Extension<Caller>>,
     uri: Uri,
 ) -> Result<Response, Refusal> {
     let query: PageQuery = read_query(&uri)?;
-    let view = View::read(&*control, query).await;
+    let view = View::read(&*control, reader(caller), query).await;
     Ok(super::html(document(&title(&view), &content(&view, None))))
+}
+
+/// The caller of a request that was admitted.
+pub(super) fn reader(caller: Option<Extension<Caller>>) -> Caller {
+    caller.map_or_else(Caller::local, |Extension(caller)| caller)
 }
 
 /// The title of the browser's tab: the state first.

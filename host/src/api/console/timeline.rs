@@ -1,9 +1,10 @@
-//! The timeline: changes of the state and the step, upgrades, swaps and resyncs, newest first.
+//! The timeline: changes of the state and the step, upgrades, swaps, resyncs and calls, newest first.
 
 use maud::{Markup, html};
 
 use super::quantity::{readable, time};
 use super::view::View;
+use crate::model::audit::AuditRecord;
 
 /// Entries of the timeline.
 const SHOWN: usize = 200;
@@ -29,6 +30,29 @@ pub(super) fn render(view: &View) -> Markup {
             }
         }
     }
+}
+
+/// Who called what, and the outcome.
+fn call(record: &AuditRecord) -> (String, String) {
+    let at = bson::DateTime::from_millis(record.at_ms);
+    let who = record.who.as_deref().unwrap_or("unknown caller");
+    let from = record.from.as_deref().unwrap_or("-");
+    let outcome = match (&record.error, record.status) {
+        (Some(error), _) => error.clone(),
+        (None, Some(status)) => format!("answered {status}"),
+        (None, None) => "in progress".to_owned(),
+    };
+    let given: Vec<String> = record
+        .parameters
+        .iter()
+        .map(|(name, value)| format!("{name} {value}"))
+        .collect();
+    let given = match given.is_empty() {
+        true => String::new(),
+        false => format!(" ({})", given.join(", ")),
+    };
+    let event = format!("{who} from {from}: {}{given}: {outcome}", record.call);
+    (at.try_to_rfc3339_string().unwrap_or_default(), event)
 }
 
 /// Times as RFC 3339, and sentences; newest first.
@@ -60,6 +84,7 @@ fn entries(view: &View) -> Vec<(String, String)> {
         let event = format!("Resync: {}", resync.reason);
         entries.push((resync.at.clone(), event));
     }
+    entries.extend(view.audit.iter().rev().map(call));
     // The texts of one format sort as their times do. Entries of one second keep their order.
     entries.sort_by(|(one, _), (other, _)| one.cmp(other));
     entries.reverse();

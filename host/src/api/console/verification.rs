@@ -37,8 +37,8 @@ fn body(view: &View, verification: &VerificationProgress) -> Markup {
         @if let Some(failure) = &verification.failure { p.bad { (failure) } }
         @if !view.mismatches.is_empty() { (list(&view.mismatches)) }
         div.actions {
-            @if works && verification.mismatches > 0 { (button("repair", "Repair from the source")) }
-            @if works { (button("verifyAgain", "Compare everything again")) }
+            @if works && verification.mismatches > 0 { (button(view, "repair", "Repair from the source")) }
+            @if works { (button(view, "verifyAgain", "Compare everything again")) }
             a.download href="/api/v1/verification/mismatches?limit=10000" download="mismatches.json" { "Download the differences" }
         }
     }

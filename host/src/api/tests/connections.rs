@@ -10,11 +10,12 @@ use super::*;
 
 /// Serves a scripted sync, and returns its port.
 async fn served(stop: &CancellationToken) -> u16 {
-    let listener = bind(0).await.expect("a port");
+    let listener = bind(Ipv4Addr::LOCALHOST.into(), 0).await.expect("a port");
     let port = listener.local_addr().expect("an address").port();
     tokio::spawn(serve(
         listener,
         ScriptedSession::new(State::Running),
+        open(),
         stop.clone(),
     ));
     port

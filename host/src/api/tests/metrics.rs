@@ -184,7 +184,7 @@ async fn f61_every_family_is_documented_and_no_other() {
         .collect();
     // Every value is known, and the second scrape has the duration of the first.
     let control = ScriptedSession::new(State::Paused);
-    let api = router(control);
+    let api = router(control, open());
     let mut text = String::new();
     for _ in 0..2 {
         let response = api.clone().oneshot(request("GET", "/metrics", "")).await;

@@ -7,7 +7,10 @@ use axum::response::Response;
 use serde_json::{Value, json};
 use tower::ServiceExt;
 
+use std::net::Ipv4Addr;
+
 use super::*;
+use crate::config::ProtectionOptions;
 use crate::model::state::Call;
 use crate::model::{StartOptions, State};
 
@@ -16,6 +19,7 @@ mod console;
 mod metrics;
 mod plugins;
 mod progress;
+mod protection;
 mod quarantine;
 mod samples;
 mod scripted_session;
@@ -39,8 +43,19 @@ fn request(method: &str, path: &str, body: impl Into<Body>) -> Request<Body> {
         .expect("a request")
 }
 
+/// The protection of a host on a loopback address without callers.
+fn open() -> Arc<Protection> {
+    let protection = Protection::load(ProtectionOptions {
+        bind: Ipv4Addr::LOCALHOST.into(),
+        tls: None,
+        tokens_file: None,
+        allowed_hosts: Vec::new(),
+    });
+    Arc::new(protection.expect("a protection"))
+}
+
 async fn respond(control: &Arc<ScriptedSession>, request: Request<Body>) -> Response {
-    router(Arc::clone(control))
+    router(Arc::clone(control), open())
         .oneshot(request)
         .await
         .expect("infallible")

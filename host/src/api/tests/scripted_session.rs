@@ -2,6 +2,7 @@
 
 use super::samples::{sample_mismatch, sample_plugin, sample_progress, sample_quarantined};
 use crate::api::Control;
+use crate::model::audit::AuditRecord;
 use crate::model::commit::CommitOptions;
 use crate::model::history::{History, Milestone};
 use crate::model::mismatch::ListedMismatch;
@@ -19,6 +20,7 @@ use std::sync::Arc;
 pub(super) struct ScriptedSession {
     state: State,
     heard: Mutex<Vec<String>>,
+    records: Mutex<Vec<AuditRecord>>,
 }
 
 impl ScriptedSession {
@@ -26,6 +28,7 @@ impl ScriptedSession {
         Arc::new(Self {
             state,
             heard: Mutex::default(),
+            records: Mutex::default(),
         })
     }
 
@@ -51,6 +54,12 @@ impl Control for ScriptedSession {
     async fn start(&self, options: StartOptions) -> Result<(), OperatorError> {
         let options = serde_json::to_string(&options).expect("options");
         self.hear(Call::Start, &format!(" {options}"))
+    }
+    fn record(&self, record: AuditRecord) {
+        self.records.lock().push(record);
+    }
+    async fn audit(&self, _: Option<String>, _: u32) -> Result<Vec<AuditRecord>, OperatorError> {
+        Ok(self.records.lock().iter().rev().cloned().collect())
     }
     async fn pause(&self) -> Result<(), OperatorError> {
         self.hear(Call::Pause, "")

@@ -152,7 +152,7 @@ pub(super) struct AddArgs {
     #[arg(value_name = "FILE")]
     pub(super) file: PathBuf,
 
-    /// Host name or address of tidegate.
+    /// Host name or address of tidegate; `https://NAME` for a host with TLS.
     #[arg(long, value_name = "HOST", default_value = "127.0.0.1")]
     pub(super) host: String,
 
@@ -163,6 +163,14 @@ pub(super) struct AddArgs {
         env = "TIDEGATE_PORT"
     )]
     pub(super) port: u16,
+
+    /// File with the token of a caller with the role committer.
+    #[arg(long = "tokenFile", value_name = "FILE", env = "TIDEGATE_TOKEN_FILE")]
+    pub(super) token_file: Option<PathBuf>,
+
+    /// File (PEM) with the authorities of the host's certificate [default: the public authorities].
+    #[arg(long = "caFile", value_name = "FILE", env = "TIDEGATE_CA_FILE")]
+    pub(super) ca_file: Option<PathBuf>,
 }
 
 /// A plugin and its configuration.

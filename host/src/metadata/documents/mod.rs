@@ -3,6 +3,7 @@
 //!
 //! Rules: new fields are optional, names are never reused, unknown fields are ignored.
 
+mod audit;
 mod commit;
 mod component;
 mod header;
@@ -19,6 +20,7 @@ mod session;
 mod verification;
 mod write_block;
 
+pub use audit::AuditDocument;
 pub use commit::CommitDocument;
 pub use component::{ComponentChunkDocument, ComponentDocument};
 pub use header::{SessionHeader, SessionSummary};

@@ -110,6 +110,26 @@ impl Documents {
         .await
     }
 
+    /// Up to `limit` documents by descending `_id`.
+    pub async fn newest<T: DeserializeOwned + Send + Sync>(
+        &self,
+        collection: &str,
+        filter: Document,
+        limit: u32,
+    ) -> Result<Vec<T>, Error> {
+        retry("read metadata", || async {
+            let cursor = self
+                .database
+                .collection::<T>(collection)
+                .find(filter.clone())
+                .sort(doc! { "_id": -1 })
+                .limit(i64::from(limit))
+                .await?;
+            Ok(cursor.try_collect().await?)
+        })
+        .await
+    }
+
     /// See [`GuardedWriter::settle`].
     pub async fn settle(&self, guard: &Guard) -> Result<(), Error> {
         self.of(&mut *self.writer.lock().await, guard)

@@ -39,6 +39,7 @@ pub(crate) async fn hand_over(host: &Host) -> Result<(), OperatorError> {
 async fn give_away(host: &Host, active: &ActiveSync) -> Result<(), OperatorError> {
     active.stop_for_call().await?;
     failpoint("handover_drained");
+    host.context.audit.settle(active).await;
     let kept = "The work has stopped, and the lease is not given back: this host has the sync until another host \
                 takes it over. Call resume to continue.";
     let destination = ClusterLabel::destination(active.destination.name);
@@ -65,6 +66,7 @@ pub(crate) async fn leave(host: &Host) {
             // Nothing else waits for the lease, and no host may follow that would send the end of the sync.
             host.context.hooks.settle(HOOKS_WITHIN).await;
         }
+        host.context.audit.settle(&active).await;
         active.lease.abandon().await;
         host.set_role(Role::Idle);
         let state = active.state().public();

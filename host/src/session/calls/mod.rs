@@ -1,5 +1,6 @@
 //! The calls that change the state of a sync. Each persists the new state before it returns.
 
+pub(super) mod audit;
 pub(super) mod commit;
 pub(super) mod handover;
 pub(super) mod plugins;

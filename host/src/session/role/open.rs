@@ -17,6 +17,7 @@ use crate::{
     observe,
     plugin::{Registry, WasiPolicy},
     session::{
+        audit::AuditTrail,
         components::pins::blocking,
         context::{HostContext, Settings},
         history::HistoryKeeper,
@@ -31,8 +32,10 @@ use crate::{
 pub(crate) async fn open(
     settings: Settings,
     waiting: &ConnectionWait,
+    audit: Arc<AuditTrail>,
 ) -> Result<Arc<Host>, OperatorError> {
-    let host = Arc::new(Host::new(connect_both(settings, waiting).await?));
+    let context = connect_both(settings, waiting, audit).await?;
+    let host = Arc::new(Host::new(context));
     let first_discovery = async || first_discovery(&host).await;
     waiting.until(WaitTarget::Sync, first_discovery).await?;
     tokio::spawn(watch(host.clone()));
@@ -43,6 +46,7 @@ pub(crate) async fn open(
 pub(crate) async fn connect_both(
     settings: Settings,
     waiting: &ConnectionWait,
+    audit: Arc<AuditTrail>,
 ) -> Result<HostContext, OperatorError> {
     let holder = uuid::Uuid::new_v4().to_string();
     let app_name = app_name(observe::VERSION, &holder);
@@ -67,6 +71,7 @@ pub(crate) async fn connect_both(
         identities,
         registry: Arc::new(registry),
         uploads: Default::default(),
+        audit,
     })
 }
 

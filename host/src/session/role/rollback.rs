@@ -28,7 +28,7 @@ pub struct Rollback {
 ///
 /// `NotFound`, `MetadataVersionNotSupported`, `StandbyInstance`, `MigrationFailed`.
 pub async fn rollback(settings: Settings) -> Result<Rollback, OperatorError> {
-    let context = connect_both(settings, &ConnectionWait::new(false)).await?;
+    let context = connect_both(settings, &ConnectionWait::new(false), Arc::default()).await?;
     let persisted = find(&context.clusters).await?.ok_or_else(nothing)?;
     persisted.refuse_unknown(&context.identities)?;
     let from = persisted.header.metadata_version;
