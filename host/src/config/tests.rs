@@ -387,3 +387,14 @@ fn a_collector_has_an_endpoint_without_secrets() {
         );
     }
 }
+
+#[test]
+fn commands_for_the_local_host_take_its_port() {
+    let file = TempFile::new("cluster0: mongodb://a\nport: 27183\n");
+    let read = |arguments: &[&str]| load(arguments.iter().map(OsString::from));
+    let asked = read(&["tidegate", "health", "--ready", "--config", file.path()]);
+    let Ok(Request::Health(command)) = asked else {
+        unreachable!("{asked:?}")
+    };
+    assert!(command.ready && command.host.port == 27183, "{command:?}");
+}

@@ -145,5 +145,5 @@ async fn status_shows_the_verdict_in_each_state() -> Result<()> {
         "{}",
         absent.output
     );
-    Ok(())
+    rig.close().await.map(drop)
 }

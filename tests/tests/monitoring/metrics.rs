@@ -120,5 +120,5 @@ async fn f61_prometheus_accepts_the_metrics_of_each_state() -> Result<()> {
     let committed = scrape(&rig.host).await?;
     has(&committed, r#"tidegate_state{state="COMMITTED"} 1"#)?;
     has(&committed, "tidegate_can_write 1")?;
-    Ok(())
+    rig.close().await.map(drop)
 }

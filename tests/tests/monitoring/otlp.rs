@@ -176,7 +176,7 @@ async fn traces_and_metrics_reach_a_collector() -> Result<()> {
             "{resource}"
         );
     }
-    Ok(())
+    rig.close().await.map(drop)
 }
 
 /// Connections are taken, and nothing is answered. The sync and the end of the process do not wait.
@@ -208,5 +208,6 @@ async fn a_silent_collector_holds_up_nothing_and_is_told_once() -> Result<()> {
         .filter(|line| line.contains(WARNING))
         .count();
     ensure!(told == 1, "told {told} times");
-    Ok(())
+    rig.allow_log(WARNING);
+    rig.close().await.map(drop)
 }
