@@ -108,6 +108,9 @@ fn an_api_that_prometheus_reads() -> Result<()> {
     let endpoint = &objects["ServiceMonitor"]["spec"]["endpoints"][0];
     assert_eq!(endpoint["scheme"], "https");
     assert_eq!(objects["Service"]["spec"]["ports"][0]["name"], "api");
+    let container = &objects["Deployment"]["spec"]["template"]["spec"]["containers"][0];
+    let probe = json!({ "scheme": "HTTPS", "port": "api", "path": "/readyz" });
+    assert_eq!(container["readinessProbe"]["httpGet"], probe);
     let policy = &objects["NetworkPolicy"]["spec"];
     assert_eq!(policy["ingress"][0]["ports"][0]["port"], 27182);
     assert_eq!(policy["egress"][1]["ports"][1]["port"], 27018);

@@ -24,3 +24,13 @@ app.kubernetes.io/managed-by: {{ .Release.Service }}
 {{- define "tidegate.reachable" -}}
 {{- if and .Values.api.tlsSecretName .Values.api.callersSecretName }}true{{ end -}}
 {{- end }}
+
+{{/* A command where the API listens on 127.0.0.1 of its pod, which the kubelet does not reach. With TLS the kubelet asks by
+itself, without checking the certificate; the two paths need no credentials. */}}
+{{- define "tidegate.probe" -}}
+{{- if .reachable -}}
+httpGet: { scheme: HTTPS, port: api, path: {{ ternary "/readyz" "/healthz" .ready }} }
+{{- else -}}
+exec: { command: [/usr/bin/tidegate, health{{ if .ready }}, --ready{{ end }}] }
+{{- end -}}
+{{- end }}
