@@ -20,8 +20,8 @@ use crate::model::{Caller, ErrorName, OperatorError};
 /// The calls after which the process ends. Their record is made before it, too, while the host can still write.
 const LAST_CALLS: [&str; 2] = ["/api/v1/handover", "/console/handover"];
 
-/// Longest path of a record.
-const MAX_PATH: usize = 256;
+/// Most characters of method and path of a record.
+const MAX_CALL: usize = 256;
 
 /// Records the calls of a session.
 pub(in crate::api) struct Recorder<C> {
@@ -132,14 +132,15 @@ fn begin(request: &Request) -> AuditRecord {
     let random = uuid::Uuid::new_v4().simple().to_string();
     let random = random.get(..8).unwrap_or_default();
     let peer = request.extensions().get::<Peer>();
-    let path: String = request.uri().path().chars().take(MAX_PATH).collect();
+    // A method can be as long as a head.
+    let call = format!("{} {}", request.method(), request.uri().path());
     AuditRecord {
         id: format!("{at_ms:015}-{random}"),
         at_ms,
         who: None,
         role: None,
         from: peer.map(|peer| peer.address.to_string()),
-        call: format!("{} {path}", request.method()),
+        call: call.chars().take(MAX_CALL).collect(),
         parameters: BTreeMap::new(),
         status: None,
         error: None,
