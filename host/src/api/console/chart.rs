@@ -23,9 +23,9 @@ pub(super) struct Chart {
 impl Chart {
     /// The chart, with its newest and its greatest value in words.
     pub(super) fn render(&self) -> Markup {
-        let known = self.points.iter().filter_map(|(_, value)| *value);
+        let mut known = self.points.iter().filter_map(|(_, value)| *value);
         let greatest = known.clone().fold(0.0, f64::max);
-        let newest = known.last();
+        let newest = known.next_back();
         let (from, to) = match (self.points.first(), self.points.last()) {
             (Some((from, _)), Some((to, _))) => (*from, *to),
             _ => (0, 0),

@@ -87,9 +87,9 @@ fn filter(view: &View) -> Markup {
 }
 
 fn row(view: &View, collection: &CollectionProgress) -> Markup {
-    let verified = view.progress.verified_collections.iter();
+    let mut verified = view.progress.verified_collections.iter();
     let verified = verified
-        .filter(|(namespace, _)| *namespace == collection.namespace)
+        .find(|(namespace, _)| *namespace == collection.namespace)
         .map(|(_, verified)| verified);
     html! {
         tr {
@@ -98,7 +98,7 @@ fn row(view: &View, collection: &CollectionProgress) -> Markup {
             td { (collection.state) }
             td.number { (count(collection.documents)) }
             td.number { (size(collection.bytes)) }
-            td { (compared(verified.last())) }
+            td { (compared(verified)) }
         }
     }
 }
