@@ -537,3 +537,80 @@ async fn records_of_calls_survive_a_kill_and_a_takeover() -> Result<()> {
     rig.finish().await?;
     Ok(())
 }
+
+/// Runs a command of the binary. Returns its exit code, and all that it has printed.
+fn command(arguments: &[&str], certificate: Option<&Path>) -> Result<(Option<i32>, String)> {
+    let mut command = Command::new(host::binary()?);
+    command.args(arguments);
+    if let Some(file) = certificate {
+        command.env("TIDEGATE_TLS_CERTIFICATE_KEY_FILE", file);
+    }
+    let ended = command.output()?;
+    let printed = [ended.stdout, ended.stderr].concat();
+    Ok((
+        ended.status.code(),
+        String::from_utf8_lossy(&printed).into_owned(),
+    ))
+}
+
+/// The probes of a container and an operator's terminal reach a protected host.
+#[tokio::test]
+async fn health_and_status_ask_a_host_with_tls() -> Result<()> {
+    let host = Protected::start().await?;
+    let port = host.port.to_string();
+    let authority = host.certificates.authority.display().to_string();
+    let token = host.path("token");
+    private(&token, VIEWER)?;
+    let token = token.display().to_string();
+    let certificate = host.path("server.pem");
+    let (code, printed) = command(&["health", "--port", &port], Some(&certificate))?;
+    ensure!(
+        code == Some(0) && printed == "alive\n",
+        "{code:?} {printed}"
+    );
+    let (code, printed) = command(&["health", "--port", &port], None)?;
+    ensure!(code == Some(1), "over plain HTTP: {printed}");
+    let named = [
+        "--host",
+        "https://localhost",
+        "--port",
+        &port,
+        "--caFile",
+        &authority,
+    ];
+    let with_token = [&["status"], &named[..], &["--tokenFile", &token]].concat();
+    // No cluster answers, so the cutover is not safe: exit code 1.
+    let (code, printed) = command(&with_token, None)?;
+    ensure!(
+        code == Some(1) && printed.contains("cluster0"),
+        "{code:?} {printed}"
+    );
+    let (code, printed) = command(&[&["status"], &named[..]].concat(), None)?;
+    ensure!(
+        code == Some(2) && printed.contains("credentials"),
+        "{code:?} {printed}"
+    );
+    // A token is not sent to a host whose certificate is not checked, or is of another authority.
+    let unchecked = ["status", "--port", &port, "--tokenFile", &token];
+    let (code, printed) = command(&unchecked, Some(&certificate))?;
+    ensure!(
+        code != Some(1) && printed.contains("certificate is checked"),
+        "{code:?} {printed}"
+    );
+    let foreign = [
+        "status",
+        "--host",
+        "https://localhost",
+        "--port",
+        &port,
+        "--tokenFile",
+        &token,
+    ];
+    let (code, printed) = command(&foreign, None)?;
+    ensure!(
+        code == Some(2) && !printed.contains("cluster0"),
+        "{code:?} {printed}"
+    );
+    host.finish();
+    Ok(())
+}

@@ -13,10 +13,10 @@ use crate::config::HealthCommand;
 ///
 /// # Errors
 ///
-/// The line cannot be printed.
+/// The line cannot be printed, or a file of the options cannot be read.
 pub fn health(command: HealthCommand) -> anyhow::Result<CommandStatus> {
     let path = if command.ready { "/readyz" } else { "/healthz" };
-    let answer = ApiClient::new(command.host).get(path);
+    let answer = ApiClient::new(command.host)?.get(path);
     match answer.and_then(|answer| judge(&answer, command.ready)) {
         Ok(line) => {
             writeln!(io::stdout(), "{line}")?;

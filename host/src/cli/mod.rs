@@ -4,6 +4,7 @@
 
 mod api_client;
 mod completions;
+mod credentials;
 mod featureset;
 mod health;
 mod manual;

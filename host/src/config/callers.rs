@@ -132,12 +132,21 @@ pub fn read_callers(path: &Path) -> Result<Vec<CallerEntry>, OperatorError> {
     Ok(entries)
 }
 
+/// Access of others than the owner. Secrets of Kubernetes belong to root, and a process without root reads them by its
+/// group: who may change the group of a file of root is root.
+fn forbidden_bits(owner: u32, user: u32) -> u32 {
+    match owner == 0 && user != 0 {
+        true => 0o037,
+        false => 0o077,
+    }
+}
+
 /// Checks mode and text of the same open file: the file behind a path can be another a moment later.
 fn read_private(place: &str, path: &Path) -> Result<String, OperatorError> {
     let unreadable = |error: std::io::Error| invalid(format!("{place} cannot be read: {error}."));
     let file = File::open(path).map_err(unreadable)?;
     let found = file.metadata().map_err(unreadable)?;
-    if found.mode() & 0o077 != 0 {
+    if found.mode() & forbidden_bits(found.uid(), rustix::process::geteuid().as_raw()) != 0 {
         return Err(OperatorError::new(
             ErrorName::FileNotPrivate,
             format!(
@@ -302,6 +311,19 @@ mod tests {
                 refused.contains(reason) && !refused.contains("s3cret"),
                 "{text}: {refused}"
             );
+        }
+    }
+
+    #[test]
+    fn a_group_may_read_a_file_of_root_alone() {
+        assert_eq!(0o440 & forbidden_bits(0, 65_532), 0);
+        for (mode, owner, user) in [
+            (0o440, 0, 0),
+            (0o440, 65_532, 65_532),
+            (0o460, 0, 65_532),
+            (0o444, 0, 65_532),
+        ] {
+            assert_ne!(mode & forbidden_bits(owner, user), 0, "{mode:o}");
         }
     }
 

@@ -1,5 +1,6 @@
 //! The commands that ask the host of this machine: `tidegate health` and `tidegate status`.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use super::file::read_file;
@@ -11,17 +12,23 @@ use crate::model::OperatorError;
 /// Time for an answer: the API answers at once, also while clusters are silent.
 const TIMEOUT: Duration = Duration::from_secs(2);
 
-/// The host of this machine.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// The host of this machine, or another that is named.
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LocalHost {
-    /// Port of its API on 127.0.0.1.
-    pub port: u16,
+    /// Scheme, name and port of its API, such as `http://127.0.0.1:27182`.
+    pub address: String,
     /// Time for an answer.
     pub timeout: Duration,
+    /// File with a token.
+    pub token_file: Option<PathBuf>,
+    /// File with the authorities of the host's certificate.
+    pub ca_file: Option<PathBuf>,
+    /// Whether the host is this machine's, with TLS: its certificate is for another name than 127.0.0.1.
+    pub is_own_certificate: bool,
 }
 
 /// `tidegate health`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct HealthCommand {
     /// Ask `/readyz` in place of `/healthz`.
     pub ready: bool,
@@ -30,7 +37,7 @@ pub struct HealthCommand {
 }
 
 /// `tidegate status`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct StatusCommand {
     /// Show it again each second.
     pub watch: bool,
@@ -43,14 +50,27 @@ pub struct StatusCommand {
 impl LocalHost {
     fn check(arguments: LocalHostArguments) -> Result<Self, OperatorError> {
         let file = arguments.config.as_deref().map(read_file).transpose()?;
-        let port = arguments.port.or(file.and_then(|options| options.port));
+        let of_file = file.as_ref().and_then(|options| options.port);
+        let port = match arguments.port.or(of_file) {
+            None => DEFAULT_PORT,
+            // A host with port 0 has a port that only its log names.
+            Some(port) => in_range("port", port, 1, u16::MAX)?,
+        };
+        let of_file = file.and_then(|options| options.tls_certificate_key_file);
+        let has_tls = arguments.certificate_key_file.or(of_file).is_some();
+        let is_own_certificate = has_tls && arguments.host.is_none();
+        let place = match (arguments.host, is_own_certificate) {
+            (None, true) => "https://127.0.0.1".to_owned(),
+            (None, false) => "http://127.0.0.1".to_owned(),
+            (Some(host), _) if host.contains("://") => host.trim_end_matches('/').to_owned(),
+            (Some(host), _) => format!("http://{host}"),
+        };
         Ok(Self {
-            port: match port {
-                None => DEFAULT_PORT,
-                // A host with port 0 has a port that only its log names.
-                Some(port) => in_range("port", port, 1, u16::MAX)?,
-            },
+            address: format!("{place}:{port}"),
             timeout: arguments.timeout.unwrap_or(TIMEOUT),
+            token_file: arguments.token_file,
+            ca_file: arguments.ca_file,
+            is_own_certificate,
         })
     }
 }

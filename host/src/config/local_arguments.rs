@@ -11,7 +11,28 @@ use super::verify::time;
 #[derive(Args, Debug)]
 #[command(rename_all = "camelCase")]
 pub(super) struct LocalHostArguments {
-    /// Port of the host's API on 127.0.0.1 [default: 27182].
+    /// Host name or address of tidegate; `https://NAME` for a host with TLS [default: 127.0.0.1]. Since v0.6.0.
+    #[arg(long, value_name = "HOST")]
+    pub(super) host: Option<String>,
+
+    /// File with the token of a caller. Since v0.6.0.
+    #[arg(long, value_name = "FILE", env = "TIDEGATE_TOKEN_FILE")]
+    pub(super) token_file: Option<PathBuf>,
+
+    /// File (PEM) with the authorities of the host's certificate [default: the public authorities]. Since v0.6.0.
+    #[arg(long, value_name = "FILE", env = "TIDEGATE_CA_FILE")]
+    pub(super) ca_file: Option<PathBuf>,
+
+    /// The host's own option, as in its environment: if it is set, this machine's host is asked over TLS.
+    #[arg(
+        long = "tlsCertificateKeyFile",
+        value_name = "FILE",
+        env = "TIDEGATE_TLS_CERTIFICATE_KEY_FILE",
+        hide = true
+    )]
+    pub(super) certificate_key_file: Option<PathBuf>,
+
+    /// Port of the host's API [default: 27182].
     #[arg(
         long,
         value_name = "PORT",
@@ -24,7 +45,7 @@ pub(super) struct LocalHostArguments {
     #[arg(long, value_name = "TIME", value_parser = time)]
     pub(super) timeout: Option<Duration>,
 
-    /// The host's configuration file, of which only the port is taken.
+    /// The host's configuration file, of which the port and the use of TLS are taken.
     #[arg(long, value_name = "FILE", env = "TIDEGATE_CONFIG")]
     pub(super) config: Option<PathBuf>,
 }

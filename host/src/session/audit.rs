@@ -64,7 +64,7 @@ impl AuditTrail {
         let written = timeout(SETTLE_WITHIN, self.write(active)).await;
         if !matches!(written, Ok(Ok(()))) {
             let records = self.held.lock().len();
-            tracing::warn!(
+            tracing::info!(
                 records,
                 "records of calls are not in the metadata; the log has them"
             );

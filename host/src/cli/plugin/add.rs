@@ -1,13 +1,11 @@
 //! `tidegate plugin add`: uploads a plugin to a running tidegate, which checks and stores it. Activates nothing.
 
-use std::fs;
-use std::path::Path;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
 use serde_json::Value;
-use ureq::tls::{Certificate, PemItem, RootCerts, TlsConfig, parse_pem};
 
+use super::super::credentials::{bearer, trust};
 use super::super::status::CommandStatus;
 use super::console::Console;
 use super::{command, subject};
@@ -51,40 +49,21 @@ fn post(arguments: &command::AddArgs, component: &[u8]) -> Result<Value> {
         .http_status_as_error(false)
         .max_redirects(0)
         .timeout_global(Some(TIMEOUT))
-        .tls_config(tls(arguments.ca_file.as_deref())?)
+        .tls_config(trust(arguments.ca_file.as_deref())?)
         .build()
         .into();
     let mut request = agent
         .post(format!("{scheme}://{place}/api/v1/plugins"))
         .content_type("application/wasm");
     if let Some(file) = &arguments.token_file {
-        let token = fs::read_to_string(file)
-            .with_context(|| format!("read the token in {}", file.display()))?;
-        request = request.header("Authorization", format!("Bearer {}", token.trim()));
+        request = request.header("Authorization", bearer(file)?);
     }
     let mut response = request.send(component).with_context(|| {
-        format!("no tidegate answers at {scheme}://{place}; start one, or give --host and --port")
+        format!("no tidegate answers at {place} ({scheme}); start one, or give --host and --port")
     })?;
     let text = response
         .body_mut()
         .read_to_string()
         .context("read the answer")?;
     Ok(serde_json::from_str(&text).unwrap_or_default())
-}
-
-fn tls(ca_file: Option<&Path>) -> Result<TlsConfig> {
-    let Some(file) = ca_file else {
-        return Ok(TlsConfig::default());
-    };
-    let pem = fs::read(file).with_context(|| format!("read {}", file.display()))?;
-    let mut authorities: Vec<Certificate<'static>> = Vec::new();
-    for item in parse_pem(&pem) {
-        let item = item.with_context(|| format!("read the certificates in {}", file.display()))?;
-        if let PemItem::Certificate(authority) = item {
-            authorities.push(authority);
-        }
-    }
-    Ok(TlsConfig::builder()
-        .root_certs(RootCerts::from(authorities))
-        .build())
 }

@@ -25,13 +25,13 @@ const REDRAW: &str = "\x1b[H\x1b[J";
 ///
 /// # Errors
 ///
-/// Standard output is closed.
+/// Standard output is closed, or a file of the options cannot be read.
 #[expect(
     clippy::disallowed_methods,
     reason = "a display is drawn at its own pace, and waits for nothing"
 )]
 pub fn sync_status(command: StatusCommand) -> anyhow::Result<u8> {
-    let client = ApiClient::new(command.host);
+    let client = ApiClient::new(command.host)?;
     let is_terminal = io::stdout().is_terminal();
     loop {
         let (text, code) = look(&client, command.json);
