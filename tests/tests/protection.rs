@@ -594,7 +594,7 @@ async fn health_and_status_ask_a_host_with_tls() -> Result<()> {
     let unchecked = ["status", "--port", &port, "--tokenFile", &token];
     let (code, printed) = command(&unchecked, Some(&certificate))?;
     ensure!(
-        code != Some(1) && printed.contains("certificate is checked"),
+        printed.contains("certificate is checked"),
         "{code:?} {printed}"
     );
     let foreign = [

@@ -23,8 +23,8 @@ use crate::steps::{METADATA, insert, run, wait_in_step};
 const BOUND: u32 = 5;
 
 /// The greatest lag that is shown at this bound: the times have seconds alone, and the secondary stands still for
-/// most of a second at a time, also when the sync waits for it already.
-const GREATEST: u32 = BOUND + 2;
+/// most of a second at a time, also when the sync waits for it already. A machine that is busy with other tests adds one.
+const GREATEST: u32 = BOUND + 3;
 
 /// A destination of three members.
 fn of_three() -> Options {

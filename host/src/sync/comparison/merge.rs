@@ -64,7 +64,7 @@ struct DocumentPlace {
 }
 
 impl RangeMerge {
-    /// Takes the next documents of one side, in order. Those before are compared, as [`Self::wants`] says.
+    /// Adds documents of one side, in order, after those that were added before.
     ///
     /// # Errors
     /// `Malformed` for a document without an `_id`.
@@ -73,27 +73,33 @@ impl RangeMerge {
         side: Side,
         documents: impl IntoIterator<Item = &'a [u8]>,
     ) -> Result<(), Malformed> {
-        let (mut bytes, mut places) = (Vec::new(), Vec::new());
+        let documents = documents.into_iter();
+        let to = self.side(side);
+        to.forget_compared();
         for document in documents {
-            places.push(DocumentPlace::of(document, bytes.len())?);
-            bytes.extend_from_slice(document);
+            to.push(document)?;
         }
-        self.side(side).replace(Bytes::Copied(bytes), places);
         Ok(())
     }
 
-    /// Takes the next batch of one side as it was read, without a copy. The documents before are compared.
+    /// Adds a batch of one side as it was read, after those that were added before. It is not copied, unless documents of that
+    /// side are left.
     ///
     /// # Errors
     /// The reply has no batch, or a document without an `_id`.
     pub(crate) fn push_reply(&mut self, side: Side, reply: RawReply) -> Result<(), mongo::Error> {
+        if self.side(side).head().is_some() {
+            let documents = reply.documents()?.collect::<Result<Vec<_>, _>>()?;
+            return Ok(self.push(side, documents)?);
+        }
         let mut places = Vec::new();
         for document in reply.documents()? {
             let document = document?;
             let at = range_in(reply.bytes(), document).start;
             places.push(DocumentPlace::of(document, at)?);
         }
-        self.side(side).replace(Bytes::Read(reply), places);
+        let side = self.side(side);
+        (side.bytes, side.places, side.next) = (Bytes::Read(reply), places, 0);
         Ok(())
     }
 
@@ -196,10 +202,41 @@ impl Bytes {
 }
 
 impl SortedDocuments {
-    /// Takes the next documents. Invariant: those before are compared.
-    fn replace(&mut self, bytes: Bytes, places: Vec<DocumentPlace>) {
-        debug_assert!(self.head().is_none());
-        (self.bytes, self.places, self.next) = (bytes, places, 0);
+    fn push(&mut self, document: &[u8]) -> Result<(), Malformed> {
+        if let Bytes::Read(reply) = &self.bytes {
+            self.bytes = Bytes::Copied(reply.bytes().to_vec());
+        }
+        if let Bytes::Copied(bytes) = &mut self.bytes {
+            self.places.push(DocumentPlace::of(document, bytes.len())?);
+            bytes.extend_from_slice(document);
+        }
+        Ok(())
+    }
+
+    /// Gives the memory of compared documents back.
+    fn forget_compared(&mut self) {
+        if self.next == 0 {
+            return;
+        }
+        let left = self.places.get(self.next).map(|place| place.document.start);
+        match (&mut self.bytes, left) {
+            (bytes, None) => {
+                *bytes = Bytes::default();
+                self.places.clear();
+            }
+            // Kept until its last document is compared.
+            (Bytes::Read(_), Some(_)) => return,
+            (Bytes::Copied(bytes), Some(from)) => {
+                bytes.drain(..from);
+                self.places.drain(..self.next);
+                for place in &mut self.places {
+                    for range in [&mut place.document, &mut place.id] {
+                        *range = range.start - from..range.end - from;
+                    }
+                }
+            }
+        }
+        self.next = 0;
     }
 
     fn head(&self) -> Option<&DocumentPlace> {

@@ -146,9 +146,11 @@ impl Applier {
         time: LookUpTime,
         writes: impl Fn(&PendingWrite<'_>) -> bool,
     ) -> Result<(), Error> {
+        let is_newest = time.is_newest();
         let LookUpResult {
             time,
             newest,
+            is_gone,
             _share,
         } = self.look_up.fill(tracked, wanted, time).await?;
         if let Some(newest) = newest {
@@ -157,6 +159,11 @@ impl Applier {
         let found = wanted.iter_mut().filter(|entry| !entry.write.is_look_up());
         let mut entries: Vec<PendingDocument<'_>> = found.map(|entry| entry.take()).collect();
         entries.retain(|entry| writes(&entry.write));
+        if is_gone && is_newest {
+            // The drop follows in the stream. Deletes before it have no effect that stays, and an earlier host may have
+            // dropped the collection on the destination without a record, where they would be refused by its UUID.
+            entries.clear();
+        }
         self.transform(tracked, &mut entries).await?;
         let mut found = [Fold { tracked, entries }];
         self.writer.write(&mut found).await?;

@@ -44,6 +44,8 @@ pub(super) struct LookUpResult {
     pub(super) time: Option<ClusterTime>,
     /// The cluster time that no document is ahead of; `None` for a capped collection.
     pub(super) newest: Option<ClusterTime>,
+    /// Whether the source has no collection with this UUID any more.
+    pub(super) is_gone: bool,
     /// Dropped with the result, after the documents are written.
     pub(super) _share: Share,
 }
@@ -61,6 +63,11 @@ impl LookUpTime {
     /// The newest documents, with every change up to `at_least`.
     pub(super) fn newest(at_least: ClusterTime) -> Self {
         Self { at_least, at: None }
+    }
+
+    /// Whether the newest documents are wanted, as for parked keys.
+    pub(super) fn is_newest(self) -> bool {
+        self.at.is_none()
     }
 
     /// Documents with every change up to `at_least`, as of the end of a round.
@@ -178,6 +185,7 @@ impl LookUpReader {
         Ok(LookUpResult {
             time: reply.time.filter(|_| first == Some(false)),
             newest: reply.time,
+            is_gone: reply.reply.is_none(),
             _share: share,
         })
     }
