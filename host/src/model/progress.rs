@@ -45,6 +45,8 @@ pub struct Progress {
     pub coordinator_id: String,
     /// By source namespace.
     pub collections: Vec<CollectionProgress>,
+    /// Failed index builds of this process, which the commit repeats.
+    pub index_failures: Vec<IndexFailure>,
     /// Documents in quarantine.
     pub quarantined: u64,
     /// Change events of this process that came without their documents, which were looked up.
@@ -312,6 +314,19 @@ pub struct CollectionProgress {
     pub documents: u64,
     /// Uncompressed bytes of copied documents.
     pub bytes: u64,
+    /// Documents that are copied or changed on the destination, by this process.
+    pub documents_per_second: f64,
+}
+
+/// An index that the destination has refused to build. The commit builds it again.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct IndexFailure {
+    /// Namespace on the source.
+    pub namespace: Namespace,
+    /// Name of the index.
+    pub index: String,
+    /// The error, without values of documents.
+    pub reason: String,
 }
 
 /// Progress of the verification.

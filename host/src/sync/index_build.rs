@@ -140,7 +140,9 @@ fn wanted(build_indexes: BuildIndexes, namespace: &NamespaceDocument) -> u64 {
 pub(super) fn show_ready(context: &Context, namespace: &NamespaceDocument) {
     let status = &context.status;
     status.indexes_built(wanted(context.options.build_indexes, namespace));
-    status.with_collection(&namespace.source, |collection| collection.state = "ready");
+    status
+        .collections
+        .change(&namespace.source, |collection| collection.state = "ready");
 }
 
 /// Builds a collection's indexes together, or one by one if that fails.
@@ -158,10 +160,22 @@ pub(super) async fn build_namespace(
         for index in &specs {
             if let Err(error) = build(&database, &collection, std::slice::from_ref(index)).await {
                 let error = error.unless_fatal()?;
-                let index = index.get_str("name").unwrap_or_default();
-                tracing::warn!(namespace = %namespace.source, index, error = %error, "index not built; commit tries again");
+                note_failure(&context.status, namespace, index, &error);
             }
         }
     }
     Ok(())
+}
+
+/// Notes that an index was not built. The commit tries again, and reports what fails then.
+pub(super) fn note_failure(
+    status: &Status,
+    namespace: &NamespaceDocument,
+    index: &RawDocumentBuf,
+    error: &Error,
+) {
+    let index = index.get_str("name").unwrap_or_default();
+    tracing::warn!(namespace = %namespace.source, index, error = %error, "index not built; commit tries again");
+    let collections = &status.collections;
+    collections.index_failed(&namespace.source, index, &error.to_string());
 }

@@ -9,6 +9,7 @@ mod boundary;
 mod budget;
 mod catalog;
 mod change_stream;
+mod collection_status;
 mod commit;
 mod commit_request;
 mod commit_time;

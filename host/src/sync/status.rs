@@ -1,7 +1,6 @@
 //! Live figures of a running sync: the work writes them, `/progress` reads them.
 
 use std::{
-    collections::BTreeMap,
     sync::{
         Arc,
         atomic::{AtomicU64, Ordering::Relaxed},
@@ -13,14 +12,14 @@ use parking_lot::Mutex;
 use tokio::sync::watch;
 
 use super::{
-    throttle_status::ThrottleStatus, verification_status::VerificationFigures,
-    write_block_status::WriteBlockStatus,
+    collection_status::CollectionStatus, throttle_status::ThrottleStatus,
+    verification_status::VerificationFigures, write_block_status::WriteBlockStatus,
 };
 use crate::{
     model::{
         ClusterTime, Namespace,
         latency::LatencyHistogram,
-        progress::{CollectionProgress, ComparisonProgress, CopyProgress, IndexProgress},
+        progress::{ComparisonProgress, CopyProgress, IndexProgress},
     },
     mongo::Moment,
     observe::LatencyRecorder,
@@ -92,7 +91,6 @@ impl Activity {
 #[derive(Debug, Default)]
 pub struct Status {
     activity: Mutex<Activity>,
-    collections: Mutex<BTreeMap<Namespace, CollectionProgress>>,
     total_bytes: AtomicU64,
     copied_bytes: AtomicU64,
     copied_documents: AtomicU64,
@@ -116,6 +114,8 @@ pub struct Status {
     asked: Mutex<Option<Moment>>,
     apply_latency: LatencyRecorder,
     copy_latency: LatencyRecorder,
+    /// The figures of the collections.
+    pub collections: CollectionStatus,
     /// The delays for the clusters.
     pub throttle: ThrottleStatus,
     /// The write blocks.
@@ -168,7 +168,7 @@ impl Status {
         for counter in [&self.copied_bytes, &self.copied_documents] {
             counter.store(0, Relaxed);
         }
-        self.collections.lock().clear();
+        self.collections.clear();
     }
 
     /// Sets the bytes of documents to copy.
@@ -180,10 +180,11 @@ impl Status {
     pub fn copied(&self, namespace: &Namespace, documents: u64, bytes: u64) {
         self.copied_bytes.fetch_add(bytes, Relaxed);
         self.copied_documents.fetch_add(documents, Relaxed);
-        self.with_collection(namespace, |collection| {
+        self.collections.change(namespace, |collection| {
             collection.documents += documents;
             collection.bytes += bytes;
         });
+        self.collections.written(namespace, documents);
     }
 
     /// Takes back the counts of a collection, whose documents are read again. The shown totals stay.
@@ -191,7 +192,7 @@ impl Status {
         let shown = self.copy();
         self.bytes_before.store(shown.copied_bytes, Relaxed);
         self.documents_before.store(shown.copied_documents, Relaxed);
-        self.with_collection(namespace, |collection| {
+        self.collections.change(namespace, |collection| {
             self.copied_bytes.fetch_sub(collection.bytes, Relaxed);
             self.copied_documents
                 .fetch_sub(collection.documents, Relaxed);
@@ -213,34 +214,6 @@ impl Status {
             bytes: self.compared_bytes.load(Relaxed),
             differences: self.differences.load(Relaxed),
         }
-    }
-
-    /// Sets the progress of a collection.
-    pub fn set_collection(&self, progress: CollectionProgress) {
-        let mut collections = self.collections.lock();
-        collections.insert(progress.namespace.clone(), progress);
-    }
-
-    /// Changes the progress of a collection, if it is known.
-    pub fn with_collection(
-        &self,
-        namespace: &Namespace,
-        change: impl FnOnce(&mut CollectionProgress),
-    ) {
-        let mut collections = self.collections.lock();
-        if let Some(collection) = collections.get_mut(namespace) {
-            change(collection);
-        }
-    }
-
-    /// Forgets the progress of a collection.
-    pub fn remove_collection(&self, namespace: &Namespace) {
-        self.collections.lock().remove(namespace);
-    }
-
-    /// The progress of all collections, by source namespace.
-    pub fn collections(&self) -> Vec<CollectionProgress> {
-        self.collections.lock().values().cloned().collect()
     }
 
     /// Starts the count of indexes.

@@ -192,6 +192,7 @@ async fn restore(context: &Context, record: &Record) -> Result<(), Error> {
     context.status.set_activity(Activity::Restoring);
     failpoint("commit_started");
     let not_restored = commit::restore(context).await?;
+    context.status.collections.indexes_restored();
     failpoint("commit_done");
     context.status.set_activity(Activity::LateWrites);
     let late_writes = commit::late_writes(context).await?;

@@ -297,6 +297,13 @@ async fn f45_nothing_that_is_written_holds_a_document_or_a_secret() -> Result<()
         .await?;
     rig.host.wait_can_commit().await?;
     ensure!(rig.log.has("index not built")?, "no index was refused");
+    let progress = rig.host.progress().await?;
+    let failed = progress["indexBuilding"]["failed"].to_string();
+    ensure!(
+        failed.contains("app.places") && failed.contains("16755"),
+        "{failed}"
+    );
+    search("the failed index builds", &failed)?;
     let more = [
         doc! { "_id": 5, "author": 8 },
         doc! { "_id": 6, "mail": "a", "author": "b" },

@@ -4,7 +4,7 @@ use std::cmp::Reverse;
 
 use maud::{Markup, html};
 
-use super::quantity::{count, size};
+use super::quantity::{count, rate, size};
 use super::view::{SortKey, View};
 use crate::model::progress::{CollectionProgress, CollectionVerification};
 
@@ -29,7 +29,7 @@ pub(super) fn render(view: &View) -> Markup {
                     table {
                         thead { tr {
                             th scope="col" { "Name" } th scope="col" { "On the destination" } th scope="col" { "State" }
-                            th.number scope="col" { "Documents" } th.number scope="col" { "Size" } th scope="col" { "Compared" }
+                            th.number scope="col" { "Documents" } th.number scope="col" { "Size" } th.number scope="col" { "Rate" } th scope="col" { "Compared" }
                         } }
                         tbody {
                             @for collection in shown.iter().skip((page - 1) * PAGE).take(PAGE) {
@@ -60,6 +60,12 @@ fn selected(view: &View) -> Vec<&CollectionProgress> {
         SortKey::Name => shown.sort_by_cached_key(name),
         SortKey::Documents => shown.sort_by_key(|collection| Reverse(collection.documents)),
         SortKey::Bytes => shown.sort_by_key(|collection| Reverse(collection.bytes)),
+        SortKey::Rate => shown.sort_by(|one, other| {
+            let by_rate = other
+                .documents_per_second
+                .total_cmp(&one.documents_per_second);
+            by_rate.then_with(|| name(one).cmp(&name(other)))
+        }),
         SortKey::State => shown.sort_by_cached_key(|one| (one.state, name(one))),
     }
     shown
@@ -75,7 +81,8 @@ fn filter(view: &View) -> Markup {
                 select name="sort" {
                     @for (key, value, label) in [
                         (SortKey::Name, "name", "name"), (SortKey::Bytes, "bytes", "size"),
-                        (SortKey::Documents, "documents", "documents"), (SortKey::State, "state", "state"),
+                        (SortKey::Documents, "documents", "documents"), (SortKey::Rate, "rate", "rate"),
+                        (SortKey::State, "state", "state"),
                     ] {
                         option value=(value) selected[key == sort] { (label) }
                     }
@@ -98,6 +105,7 @@ fn row(view: &View, collection: &CollectionProgress) -> Markup {
             td { (collection.state) }
             td.number { (count(collection.documents)) }
             td.number { (size(collection.bytes)) }
+            td.number { @if collection.documents_per_second > 0.0 { (rate(collection.documents_per_second)) } }
             td { (compared(verified)) }
         }
     }
@@ -121,6 +129,7 @@ fn pager(view: &View, page: usize, pages: usize) -> Markup {
                 @match view.query.sort {
                     Some(SortKey::Bytes) => (hidden("sort", "bytes")),
                     Some(SortKey::Documents) => (hidden("sort", "documents")),
+                    Some(SortKey::Rate) => (hidden("sort", "rate")),
                     Some(SortKey::State) => (hidden("sort", "state")),
                     _ => {},
                 }

@@ -12,6 +12,7 @@ mod controls;
 mod course;
 mod form;
 mod host;
+mod indexes;
 mod options;
 mod page;
 mod quantity;

@@ -9,8 +9,8 @@ use maud::{DOCTYPE, Markup, html};
 
 use super::view::{PageQuery, View};
 use super::{
-    collections, components, controls, course, host, options, timeline, verdict, verification,
-    warnings,
+    collections, components, controls, course, host, indexes, options, timeline, verdict,
+    verification, warnings,
 };
 use crate::api::Control;
 use crate::api::error::Refusal;
@@ -77,6 +77,7 @@ pub(super) fn content(view: &View, refused: Option<&OperatorError>) -> Markup {
             (course::phases(view))
             (course::charts(view))
             (collections::render(view))
+            (indexes::render(view))
             (verification::render(view))
             (warnings::render(view))
             (components::chain(view))

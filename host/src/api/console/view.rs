@@ -46,6 +46,7 @@ pub(super) enum SortKey {
     Name,
     Documents,
     Bytes,
+    Rate,
     State,
 }
 

@@ -1,6 +1,8 @@
 //! The body of `GET /progress`.
 
+mod collection;
 mod feature_set;
+mod index_builds;
 mod position;
 mod resync;
 mod snapshot;

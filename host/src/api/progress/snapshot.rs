@@ -6,7 +6,9 @@
 use serde::Serialize;
 use utoipa::ToSchema;
 
+use super::collection::Collection;
 use super::feature_set::FeatureSet;
+use super::index_builds::IndexBuilds;
 use super::position::Positions;
 use super::resync::{ComparisonBody, ResyncBody};
 use super::throttle::Throttle;
@@ -14,7 +16,7 @@ use super::upgrade::{LeaseBody, UpgradeBody};
 use super::verification::Verification;
 use super::write_blocking::WriteBlocks;
 use crate::model::plugins::PluginProgress;
-use crate::model::progress::{CollectionProgress, CopyProgress, Endpoint, IndexProgress};
+use crate::model::progress::{CopyProgress, Endpoint};
 use crate::model::{Progress, State};
 
 /// Answer of `GET /progress`.
@@ -106,17 +108,6 @@ struct CollectionCopy {
     estimated_copied_bytes: u64,
 }
 
-/// Progress of the index builds on the destination.
-#[derive(Serialize, ToSchema)]
-#[serde(rename_all = "camelCase")]
-#[schema(as = IndexBuilding)]
-struct IndexBuilds {
-    indexes_built: u64,
-    total_indexes_to_build: u64,
-    collections_finished: u64,
-    collections_total: u64,
-}
-
 /// Latency of a cluster.
 #[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
@@ -159,19 +150,6 @@ struct Plugin {
     p50_micros: u64,
     /// 99th percentile of the same.
     p99_micros: u64,
-}
-
-/// Progress of a collection.
-#[derive(Serialize, ToSchema)]
-#[serde(rename_all = "camelCase")]
-struct Collection {
-    /// Namespace on the source.
-    namespace: String,
-    /// Namespace on the destination.
-    destination: String,
-    state: &'static str,
-    documents: u64,
-    bytes: u64,
 }
 
 impl ProgressAnswer {
@@ -238,7 +216,7 @@ impl ProgressBody {
         self.lag = progress.lag_seconds.map(Lag::new);
         self.total_events_applied = Some(progress.total_events_applied);
         self.collection_copy = Some(progress.copy.into());
-        self.index_building = Some(progress.indexes.into());
+        self.index_building = Some(IndexBuilds::new(progress.indexes, progress.index_failures));
         self.estimated_seconds_to_cea_catchup = progress.seconds_to_catch_up;
         self.estimated_oplog_time_remaining =
             progress.oplog_seconds_remaining.map(oplog_time_remaining);
@@ -293,17 +271,6 @@ impl From<CopyProgress> for CollectionCopy {
     }
 }
 
-impl From<IndexProgress> for IndexBuilds {
-    fn from(indexes: IndexProgress) -> Self {
-        Self {
-            indexes_built: indexes.built,
-            total_indexes_to_build: indexes.total,
-            collections_finished: indexes.collections_finished,
-            collections_total: indexes.collections_total,
-        }
-    }
-}
-
 impl DirectionMapping {
     fn new(source: &Endpoint, destination: &Endpoint) -> Self {
         let form = |endpoint: &Endpoint| format!("{}: {}", endpoint.cluster, endpoint.address);
@@ -330,18 +297,6 @@ impl From<PluginProgress> for Plugin {
             bytes_out: plugin.bytes_out,
             p50_micros: plugin.p50_us,
             p99_micros: plugin.p99_us,
-        }
-    }
-}
-
-impl Collection {
-    fn new(collection: &CollectionProgress) -> Self {
-        Self {
-            namespace: collection.namespace.to_string(),
-            destination: collection.destination.to_string(),
-            state: collection.state,
-            documents: collection.documents,
-            bytes: collection.bytes,
         }
     }
 }

@@ -64,6 +64,7 @@ async fn the_page_is_whole_in_every_state_and_loads_nothing_from_elsewhere() {
             "charts",
             "verification",
             "collections",
+            "indexes",
             "plugins",
             "versions",
             "hosts",
@@ -231,4 +232,35 @@ async fn each_error_has_its_page_here_too() {
     }
     let (status, _, _) = page(State::Idle, "/console/errors/..%2FREADME").await;
     assert_eq!(status, StatusCode::NOT_FOUND);
+}
+
+#[tokio::test]
+async fn thousands_of_collections_are_shown_by_pages() {
+    let control = ScriptedSession::with_collections(10_000);
+    let get = async |path: &str| {
+        let (status, _, text) = text_of(respond(&control, request("GET", path, "")).await).await;
+        assert_eq!(status, StatusCode::OK, "{path}");
+        text
+    };
+    let text = get("/").await;
+    assert!(text.contains("Shown: 10,001 of 10,001") && text.contains("Page 1 of 101"));
+    assert!(text.len() < 120_000, "{} bytes", text.len());
+    assert!(text.contains("many.part00099</th>") && !text.contains("many.part00100</th>"));
+    let text = get("/?page=101").await;
+    assert!(text.contains("sales.EMEA</th>") && !text.contains("many.part00099</th>"));
+    let text = get("/?filter=part0777&sort=documents").await;
+    assert!(text.contains("Shown: 10 of 10,001"));
+    let (first, second) = (text.find("part07779</th>"), text.find("part07778</th>"));
+    assert!(first.is_some() && first < second);
+    // A page beyond the last is the last.
+    assert!(get("/?page=999").await.contains("Page 101 of 101"));
+}
+
+#[tokio::test]
+async fn failed_index_builds_are_named() {
+    let (_, _, text) = page(State::Running, "/").await;
+    let section = text.split("id=\"indexes\"").nth(1).expect("a section");
+    assert!(
+        section.contains("Not built: 1") && section.contains("sku_1") && section.contains("E11000")
+    );
 }

@@ -88,6 +88,31 @@ fn feature_set() -> Value {
     })
 }
 
+fn collection() -> Value {
+    json!({
+        "namespace": "sales.EMEA",
+        "destination": "sales.EMEA",
+        "state": "copied",
+        "documents": 7,
+        "bytes": 694,
+        "documentsPerSecond": 12.3,
+    })
+}
+
+fn index_building() -> Value {
+    json!({
+        "indexesBuilt": 1,
+        "totalIndexesToBuild": 2,
+        "collectionsFinished": 3,
+        "collectionsTotal": 4,
+        "failed": [{
+            "namespace": "sales.EMEA",
+            "index": "sku_1",
+            "reason": "the destination answers: E11000 (11000, DuplicateKey)",
+        }],
+    })
+}
+
 #[tokio::test]
 async fn progress_of_a_running_sync() {
     let control = ScriptedSession::new(State::Running);
@@ -110,12 +135,7 @@ async fn progress_of_a_running_sync() {
                 "lag": { "overallLagSeconds": 31, "crudLagSeconds": 31, "ddlLagSeconds": 31 },
                 "totalEventsApplied": 12,
                 "collectionCopy": { "estimatedTotalBytes": 695, "estimatedCopiedBytes": 695 },
-                "indexBuilding": {
-                    "indexesBuilt": 1,
-                    "totalIndexesToBuild": 2,
-                    "collectionsFinished": 3,
-                    "collectionsTotal": 4,
-                },
+                "indexBuilding": index_building(),
                 "estimatedSecondsToCEACatchup": 5,
                 "estimatedOplogTimeRemaining": "12 hours",
                 "warnings": ["Data is not verified."],
@@ -146,13 +166,7 @@ async fn progress_of_a_running_sync() {
                 "syncID": "set-1.1",
                 "writeBlocking": { "source": null, "destination": { "blocked": true, "ours": true } },
                 "blockedMs": 24,
-                "collections": [{
-                    "namespace": "sales.EMEA",
-                    "destination": "sales.EMEA",
-                    "state": "copied",
-                    "documents": 7,
-                    "bytes": 694,
-                }],
+                "collections": [collection()],
             },
         })
     );

@@ -6,8 +6,8 @@ use crate::model::options::ClusterName;
 use crate::model::plugins::{PluginProgress, QuarantinedDocument};
 use crate::model::progress::{
     self, BlockProgress, CollectionProgress, CollectionVerification, ComparisonProgress,
-    ComponentPin, CopyProgress, Endpoint, FeatureDeferral, FeatureSetProgress, IndexProgress,
-    LeaseProgress, ResyncProgress, SwapRecord, ThrottleProgress, UpgradeProgress,
+    ComponentPin, CopyProgress, Endpoint, FeatureDeferral, FeatureSetProgress, IndexFailure,
+    IndexProgress, LeaseProgress, ResyncProgress, SwapRecord, ThrottleProgress, UpgradeProgress,
     VerificationProgress, WriteBlocksProgress,
 };
 use crate::model::{ClusterTime, ErrorName, Namespace, Progress, StartOptions, State};
@@ -147,6 +147,12 @@ pub(super) fn sample_progress(state: State) -> Progress {
             state: "copied",
             documents: 7,
             bytes: 694,
+            documents_per_second: 12.34,
+        }],
+        index_failures: vec![IndexFailure {
+            namespace: Namespace::new("sales", "EMEA"),
+            index: "sku_1".to_owned(),
+            reason: "the destination answers: E11000 (11000, DuplicateKey)".to_owned(),
         }],
         quarantined: 5,
         oversize_events: 6,

@@ -10,8 +10,9 @@ use crate::model::plugins::{
     ComponentSwap, IncompatibilityPolicy, NamespaceSelection, QuarantinedDocument, RetrySummary,
     SwapRequest,
 };
+use crate::model::progress::CollectionProgress;
 use crate::model::state::Call;
-use crate::model::{ErrorName, OperatorError, Progress, Readiness, StartOptions, State};
+use crate::model::{ErrorName, Namespace, OperatorError, Progress, Readiness, StartOptions, State};
 use crate::plugin::InstalledPlugin;
 use parking_lot::Mutex;
 use std::sync::Arc;
@@ -19,6 +20,8 @@ use std::sync::Arc;
 /// Allows the calls that its state allows, and records them.
 pub(super) struct ScriptedSession {
     state: State,
+    /// Collections, with numbers as names.
+    collections: usize,
     heard: Mutex<Vec<String>>,
     records: Mutex<Vec<AuditRecord>>,
 }
@@ -27,9 +30,18 @@ impl ScriptedSession {
     pub(super) fn new(state: State) -> Arc<Self> {
         Arc::new(Self {
             state,
+            collections: 0,
             heard: Mutex::default(),
             records: Mutex::default(),
         })
+    }
+
+    /// A running sync of many collections.
+    pub(super) fn with_collections(collections: usize) -> Arc<Self> {
+        let session = Self::new(State::Running);
+        let mut session = Arc::into_inner(session).expect("one reference");
+        session.collections = collections;
+        Arc::new(session)
     }
 
     fn hear(&self, call: Call, what: &str) -> Result<(), OperatorError> {
@@ -82,7 +94,18 @@ impl Control for ScriptedSession {
         Ok(())
     }
     async fn progress(&self) -> Progress {
-        sample_progress(self.state)
+        let mut progress = sample_progress(self.state);
+        let sample = progress.collections.clone();
+        let more = (0..self.collections).flat_map(|number| {
+            let name = Namespace::new("many", format!("part{number:05}"));
+            sample.iter().map(move |collection| CollectionProgress {
+                namespace: name.clone(),
+                documents: number as u64,
+                ..collection.clone()
+            })
+        });
+        progress.collections.extend(more);
+        progress
     }
     fn history(&self) -> History {
         let mut history = History::default();

@@ -131,6 +131,11 @@ impl SessionDocument {
         format!("{}-{}.{}", self.source_id, time.seconds, time.increment)
     }
 
+    /// Whether collections are compared because the position was lost.
+    pub fn is_resyncing(&self) -> bool {
+        self.resyncs.last().is_some_and(|last| !last.done)
+    }
+
     /// Whether a commit is under way or done. Sessions of releases before 0.5.0 have a commit time alone.
     pub fn has_commit(&self) -> bool {
         self.commit.is_some() || self.commit_time.is_some()

@@ -10,13 +10,13 @@ use parking_lot::Mutex;
 use crate::{
     metadata::{HistoryDocument, Store},
     model::{
-        Progress, State,
+        State,
         history::{History, Milestone, Sample},
     },
     mongo::Moment,
     session::{
         active::ActiveSync,
-        progress::{self, monitor::Monitor},
+        progress::{activity, lag_seconds, monitor::Monitor, oplog_seconds_remaining},
     },
 };
 
@@ -97,28 +97,29 @@ impl Sampler {
     }
 
     async fn look(&mut self, active: &ActiveSync, at: u32) {
-        let progress = progress::of(active, &self.monitor);
+        let state = active.state().public();
+        let info = activity::info(state, &active.record.get(), &active.status);
         let is_new = self.history.lock().note(Milestone {
             at,
-            state: progress.state.to_string(),
-            info: progress.info.map(str::to_owned),
+            state: state.to_string(),
+            info: info.map(str::to_owned),
         });
-        let is_over = progress.state == State::Committed;
+        let is_over = state == State::Committed;
         let interval = Duration::from_secs(u64::from(History::INTERVAL));
         let is_due = self.last.is_none_or(|last| last.at.elapsed() >= interval);
         if is_due && !is_over {
-            self.sample(active, &progress, at);
+            self.sample(active, at);
         }
         if is_new || (!is_over && self.persisted_at.elapsed() >= PERSIST_EVERY) {
             self.persist().await;
         }
     }
 
-    fn sample(&mut self, active: &ActiveSync, progress: &Progress, at: u32) {
+    fn sample(&mut self, active: &ActiveSync, at: u32) {
         let now = Figures {
             at: Moment::now(),
-            events: progress.total_events_applied,
-            bytes: progress.copy.copied_bytes,
+            events: active.status.events_shown(),
+            bytes: active.status.copy().copied_bytes,
             writes: self.monitor.writes(active.source.name),
         };
         if let Some(last) = self.last {
@@ -126,11 +127,11 @@ impl Sampler {
             let writes = now.writes.zip(last.writes);
             self.history.lock().push(Sample {
                 at,
-                lag: progress.lag_seconds,
+                lag: lag_seconds(active, &self.monitor),
                 events: rate(last.events, now.events, seconds),
                 bytes: rate(last.bytes, now.bytes, seconds),
                 writes: writes.map(|(last, now)| rate(last, now, seconds)),
-                oplog: progress.oplog_seconds_remaining,
+                oplog: oplog_seconds_remaining(active, &self.monitor),
             });
         }
         self.last = Some(now);

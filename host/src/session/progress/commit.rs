@@ -2,7 +2,6 @@
 
 use super::{
     deadline::{ClusterLabel, silent},
-    is_resyncing,
     monitor::Monitor,
 };
 use crate::{
@@ -30,7 +29,7 @@ pub(crate) fn cannot_commit(active: &ActiveSync, monitor: &Monitor) -> Option<St
         Some("The initial sync is running.".to_owned())
     } else if let Some(silence) = silent(monitor, clusters) {
         Some(silence)
-    } else if is_resyncing(&session) {
+    } else if session.is_resyncing() {
         Some(
             "All collections are compared with the source after its oplog has lost the position."
                 .to_owned(),

@@ -1,5 +1,6 @@
 //! The snapshot of a sync for `/progress` and `/readyz`.
 
+pub(super) mod activity;
 pub(super) mod commit;
 mod components;
 pub(super) mod deadline;
@@ -7,11 +8,12 @@ mod lag;
 pub(super) mod monitor;
 pub(super) mod sync_watch;
 mod verification;
+mod warnings;
 
 use crate::{
-    metadata::{LeaseDocument, Phase, ResyncDocument, SessionDocument, UpgradeDocument},
+    metadata::{LeaseDocument, Phase, ResyncDocument, UpgradeDocument},
     model::{
-        Progress, Readiness, StartOptions, State,
+        Progress, Readiness, State,
         latency::LatencyHistogram,
         options::ClusterName,
         progress::{
@@ -20,26 +22,13 @@ use crate::{
         },
     },
     observe,
-    plugin::{Registry, plaintext_secrets},
-    session::{
-        active::{ActiveSync, state::SyncState},
-        write_blocks,
-    },
-    sync::Activity,
+    plugin::Registry,
+    session::{active::ActiveSync, write_blocks},
 };
-use commit::{cannot_commit, lag_seconds};
-use deadline::{ClusterLabel, seconds, silent};
+use commit::cannot_commit;
+pub(super) use commit::lag_seconds;
+use deadline::seconds;
 use monitor::Monitor;
-
-/// A warning until COMMITTED.
-const NOT_VERIFIED: &str =
-    "Copied data is not verified. Compare both clusters before you rely on it.";
-/// A warning after COMMITTED.
-const WAS_NOT_VERIFIED: &str =
-    "Copied data was not verified. docs/cutover.md describes how to compare both clusters.";
-/// A warning until COMMITTED.
-const NOT_BLOCKED: &str =
-    "Writes to the destination are not blocked. Make sure that nothing else writes to it.";
 
 /// The readiness of a host with this role and state.
 pub(crate) fn readiness(role: &'static str, state: Option<State>, monitor: &Monitor) -> Readiness {
@@ -86,6 +75,7 @@ pub(crate) fn unknown(id: &str) -> Progress {
         mongosync_id: id.to_owned(),
         coordinator_id: id.to_owned(),
         collections: Vec::new(),
+        index_failures: Vec::new(),
         quarantined: 0,
         oversize_events: 0,
         apply_latency: LatencyHistogram::default(),
@@ -119,13 +109,7 @@ pub(crate) fn of(active: &ActiveSync, monitor: &Monitor) -> Progress {
     let lag_seconds = lag_seconds(active, monitor);
     Progress {
         state,
-        info: if state == State::Running && is_resyncing(&document) {
-            Activity::Resync.info()
-        } else if state == State::Committing && document.commit_time.is_none() {
-            Activity::BlockingSource.info()
-        } else {
-            info(state, status.activity(), document.phase, status.copy())
-        },
+        info: activity::info(state, &document, status),
         cannot_commit: cannot_commit(active, monitor),
         can_write: state == State::Committed,
         lag_seconds,
@@ -137,14 +121,15 @@ pub(crate) fn of(active: &ActiveSync, monitor: &Monitor) -> Progress {
             .filter(|_| document.phase >= Phase::ChangeEventApplication)
             .and_then(|(lag, rate)| catch_up(lag, rate)),
         oplog_seconds_remaining: oplog_seconds_remaining(active, monitor),
-        warnings: warnings(active, monitor, &document),
+        warnings: warnings::of(active, monitor, &document),
         source: endpoint(monitor, document.options.source),
         destination: endpoint(monitor, document.options.destination),
         safe: status.safe(),
         reported: status.reported(),
         mongosync_id: id.clone(),
         coordinator_id: id.clone(),
-        collections: status.collections(),
+        collections: status.collections.progress(),
+        index_failures: status.collections.index_failures(),
         quarantined: status.quarantined(),
         oversize_events: status.oversize_events(),
         apply_latency: status.apply_latency(),
@@ -184,7 +169,7 @@ pub(crate) fn of(active: &ActiveSync, monitor: &Monitor) -> Progress {
 
 /// Seconds until the source's oplog no longer holds the safe position, if no more is applied, in a paused sync too.
 /// `None` while it is unknown, and after the last event.
-fn oplog_seconds_remaining(active: &ActiveSync, monitor: &Monitor) -> Option<u64> {
+pub(super) fn oplog_seconds_remaining(active: &ActiveSync, monitor: &Monitor) -> Option<u64> {
     let source = active.source.name;
     let session = active.record.get();
     if session.phase >= Phase::Restore {
@@ -219,26 +204,6 @@ fn resync(resync: &ResyncDocument) -> ResyncProgress {
     }
 }
 
-/// Whether collections are compared because the position was lost.
-pub(crate) fn is_resyncing(document: &SessionDocument) -> bool {
-    document.resyncs.last().is_some_and(|last| !last.done)
-}
-
-/// The warning about a resync that is not done.
-fn resync_warning(document: &SessionDocument) -> Option<String> {
-    let resync = document.resyncs.last().filter(|last| !last.done)?;
-    Some(format!(
-        "The source's oplog no longer held the position {}: {}. Since {} all collections are compared with the source, \
-         and what differs is written.{}",
-        resync.from,
-        resync.reason,
-        resync.at.try_to_rfc3339_string().unwrap_or_default(),
-        resync.to.map_or_else(String::new, |to| format!(
-            " Changes are applied from the position {to} on."
-        )),
-    ))
-}
-
 /// The metadata version and the history of live upgrades.
 pub(crate) fn upgrade(metadata_version: i32, history: Vec<UpgradeDocument>) -> UpgradeProgress {
     let entry = |upgrade: UpgradeDocument| Upgrade {
@@ -257,27 +222,6 @@ pub(crate) fn upgrade(metadata_version: i32, history: Vec<UpgradeDocument>) -> U
     }
 }
 
-/// The description of the current activity. Restarted work is shown with the activity that it had reached.
-fn info(state: State, step: Activity, phase: Phase, copied: CopyProgress) -> Option<&'static str> {
-    let begins = matches!(step, Activity::Waiting | Activity::Initializing);
-    let step = match phase {
-        Phase::CollectionCopy if begins && copied.copied_documents > 0 => Activity::CollectionCopy,
-        Phase::IndexBuild if begins => Activity::IndexBuild,
-        Phase::ChangeEventApplication if begins => Activity::ChangeEventApplication,
-        Phase::Restore if begins => Activity::Restoring,
-        Phase::Unblock if begins => Activity::Unblocking,
-        _ => step,
-    };
-    match state {
-        State::Paused => Some("paused"),
-        State::Committed => Activity::Committed.info(),
-        State::Committing if step == Activity::ChangeEventApplication => {
-            Activity::WaitingForCommit.info()
-        }
-        _ => step.info(),
-    }
-}
-
 /// Seconds until `lag` seconds are caught up, at a rate of `rate` seconds of source time per second. `None` if
 /// the sync does not catch up.
 fn catch_up(lag: u32, rate: f64) -> Option<u64> {
@@ -293,104 +237,11 @@ fn catch_up(lag: u32, rate: f64) -> Option<u64> {
     }
 }
 
-fn warnings(active: &ActiveSync, monitor: &Monitor, document: &SessionDocument) -> Vec<String> {
-    let state = active.state();
-    let mut warnings: Vec<_> = state.reason().iter().map(ToString::to_string).collect();
-    if state.reason().is_some() {
-        warnings.extend(write_blocks::stopped_commit(document, &active.status));
-    }
-    let clusters = ClusterLabel::both(active.source.name, active.destination.name);
-    if let Some(silence) = silent(monitor, clusters) {
-        warnings.push(format!("{silence} Its values are older."));
-    }
-    warnings.extend(
-        document
-            .not_restored
-            .iter()
-            .map(|what| format!("Not restored on the destination: {what}")),
-    );
-    warnings.extend(document.commit_warnings.iter().cloned());
-    warnings.extend(resync_warning(document));
-    warnings.extend(write_blocks::warnings(document, &active.status));
-    warnings.extend(active.lease.warning());
-    warnings.extend(active.rejected());
-    warnings.extend(active.status.throttle.unknown());
-    warnings.extend(active.hook_failures.sentences());
-    match active.status.quarantined() {
-        0 => {}
-        held => warnings.push(format!(
-            "Documents in quarantine, and not on the destination: {held}. See GET /api/v1/quarantine."
-        )),
-    }
-    warnings.extend(plaintext_secret_warning(&document.options));
-    warnings.extend(document.warnings.iter().cloned());
-    let blocks = document.write_blocks.as_ref();
-    let is_blocked =
-        blocks.is_some_and(|blocks| blocks.destination.is_some() || !blocks.lacking.is_empty());
-    let is_verified = document.options.verification().enabled;
-    let notes: &[&str] = match state {
-        // Applications already write to the destination, and the source is no longer compared with it.
-        SyncState::Committed if is_verified => &[],
-        SyncState::Committed => &[WAS_NOT_VERIFIED],
-        _ if is_blocked && is_verified => &[],
-        _ if is_blocked => &[NOT_VERIFIED],
-        _ if is_verified => &[NOT_BLOCKED],
-        _ => &[NOT_VERIFIED, NOT_BLOCKED],
-    };
-    warnings.extend(notes.iter().copied().map(str::to_owned));
-    warnings
-}
-
-/// The warning about plaintext secrets in the options, which are persisted in the metadata.
-pub(crate) fn plaintext_secret_warning(options: &StartOptions) -> Option<String> {
-    let fields = plaintext_secrets(options);
-    (!fields.is_empty()).then(|| {
-        format!(
-            "Plaintext secrets, readable for everyone who can read the destination's metadata: {}. For the next \
-             sync, put each into a file of --secretsDir and give {{\"$secret\": \"FILE\"}} in its place; drop the \
-             database mongosync_internal_tidegate after this sync is committed.",
-            fields.join(", ")
-        )
-    })
-}
-
 /// Name, address and latency of a cluster.
 pub(crate) fn endpoint(monitor: &Monitor, name: ClusterName) -> Endpoint {
     Endpoint {
         cluster: name.as_str(),
         address: monitor.address(name),
         ping_ms: monitor.ping_ms(name),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn f60_info_never_goes_back_to_initializing() {
-        let copied = |copied_documents| CopyProgress {
-            copied_documents,
-            ..CopyProgress::default()
-        };
-        for (phase, documents, shown) in [
-            (Phase::CollectionCopy, 0, Activity::Initializing),
-            (Phase::CollectionCopy, 1, Activity::CollectionCopy),
-            (Phase::IndexBuild, 1, Activity::IndexBuild),
-            (
-                Phase::ChangeEventApplication,
-                1,
-                Activity::ChangeEventApplication,
-            ),
-            (Phase::Restore, 1, Activity::Restoring),
-        ] {
-            let info = info(
-                State::Running,
-                Activity::Initializing,
-                phase,
-                copied(documents),
-            );
-            assert_eq!(info, shown.info(), "{phase:?}");
-        }
     }
 }

@@ -211,7 +211,8 @@ async fn prepare(context: &Context, collections: &[&mut CopyCandidate]) -> Resul
         }
         context
             .status
-            .with_collection(&namespace.source, |collection| collection.state = "copying");
+            .collections
+            .change(&namespace.source, |collection| collection.state = "copying");
     }
     Ok(())
 }

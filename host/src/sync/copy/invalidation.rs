@@ -10,7 +10,6 @@
 
 use crate::{
     metadata::{CopyState, NamespaceDocument, PartitionDocument},
-    model::progress::CollectionProgress,
     sync::{Context, Error, catalog::options},
 };
 
@@ -93,12 +92,7 @@ pub(in crate::sync) fn show(context: &Context, namespaces: &[NamespaceDocument])
     for namespace in namespaces {
         context.quarantine.forget(&context.status, &namespace.id);
         context.status.count_again(&namespace.source);
-        context.status.set_collection(CollectionProgress {
-            namespace: namespace.source.clone(),
-            destination: namespace.destination.clone(),
-            state: "pending",
-            documents: 0,
-            bytes: 0,
-        });
+        let collections = &context.status.collections;
+        collections.begin(&namespace.source, &namespace.destination, "pending");
     }
 }

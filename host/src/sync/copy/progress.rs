@@ -2,20 +2,15 @@
 
 use crate::{
     metadata::{CopyState, NamespaceDocument, PartitionDocument},
-    model::progress::CollectionProgress,
     sync::Context,
 };
 
 /// Shows the collections, with nothing copied yet.
 pub(in crate::sync) fn show(context: &Context, namespaces: &[NamespaceDocument]) {
     for namespace in namespaces {
-        context.status.set_collection(CollectionProgress {
-            namespace: namespace.source.clone(),
-            destination: namespace.destination.clone(),
-            state: state_name(namespace.copy_state),
-            documents: 0,
-            bytes: 0,
-        });
+        let state = state_name(namespace.copy_state);
+        let collections = &context.status.collections;
+        collections.begin(&namespace.source, &namespace.destination, state);
     }
 }
 

@@ -70,7 +70,12 @@ impl Applier {
             self.freshness.forget_before(first.time);
         }
         let mut folds = Vec::new();
-        for (tracked, events) in by_collection(part) {
+        let groups = by_collection(part);
+        let counts: Vec<_> = groups
+            .iter()
+            .map(|(tracked, events)| (&tracked.source, events.len() as u64))
+            .collect();
+        for (tracked, events) in groups {
             let ambiguous = has_ambiguous_key(part, &events)?;
             let (strict, free): (Vec<_>, Vec<_>) = events
                 .into_iter()
@@ -92,7 +97,11 @@ impl Applier {
         }
         let newest = part.events.iter().map(|event| event.time).max();
         let time = LookUpTime::within(newest.unwrap_or_default(), part.until);
-        self.write(folds, time).await
+        self.write(folds, time).await?;
+        for (source, documents) in counts {
+            self.context.status.collections.written(source, documents);
+        }
+        Ok(())
     }
 
     async fn fold<'a, 't>(

@@ -163,7 +163,9 @@ impl EventApplication {
     fn all_copied(&mut self, uuid: CollectionUuid) {
         if let Some(namespace) = self.context.partitions.copied(uuid) {
             let status = &self.context.status;
-            status.with_collection(&namespace.source, |collection| collection.state = "copied");
+            status
+                .collections
+                .change(&namespace.source, |collection| collection.state = "copied");
             self.unpersisted.namespaces.push(namespace);
         }
     }

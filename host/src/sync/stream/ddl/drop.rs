@@ -65,7 +65,7 @@ impl DdlOperation<'_, '_> {
         self.changes.extend(removal);
         let status = &self.context.status;
         self.context.quarantine.forget(status, &namespace.id);
-        status.remove_collection(&namespace.source);
+        status.collections.remove(&namespace.source);
         if let Some(uuid) = namespace.uuid() {
             self.tracked_collections.remove(uuid);
             self.context.partitions.remove(uuid);

@@ -7,7 +7,7 @@ use crate::{
     metadata::{CopyState, IntentKind, NamespaceDocument},
     model::options::BuildIndexes,
     mongo::{self, code},
-    sync::{Error, catalog::destination, restore::relaxation},
+    sync::{Error, catalog::destination, index_build, restore::relaxation},
 };
 
 impl DdlOperation<'_, '_> {
@@ -33,7 +33,9 @@ impl DdlOperation<'_, '_> {
                 let command = relaxation::build_command(&collection, &specs);
                 if let Err(error) = self.run(&database, command).await {
                     let error = error.unless_fatal()?;
-                    tracing::warn!(namespace = %namespace.source, error = %error, "index not built; commit tries again");
+                    for index in &specs {
+                        index_build::note_failure(&self.context.status, &namespace, index, &error);
+                    }
                 }
             }
         }
@@ -68,6 +70,8 @@ impl DdlOperation<'_, '_> {
             namespace
                 .indexes
                 .retain(|known| known.get_str("name").ok() != Some(name));
+            let collections = &self.context.status.collections;
+            collections.index_settled(&namespace.source, name);
             if !is_built {
                 continue;
             }

@@ -88,7 +88,7 @@ impl DdlOperation<'_, '_> {
                         .await?;
             }
         }
-        self.context.status.remove_collection(&namespace.source);
+        self.context.status.collections.remove(&namespace.source);
         namespace.source = source;
         namespace.destination = destination;
         self.put(&namespace)
