@@ -408,6 +408,33 @@ async fn files_are_reread_and_a_broken_file_changes_nothing() -> Result<()> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_removed_authority_ends_the_rights_of_open_connections() -> Result<()> {
+    let host = Protected::start().await?;
+    let client = host.certificates.client(&host.path(""), "eve")?;
+    let url = format!("https://127.0.0.1:{}/metrics", host.port);
+    // Two calls on one connection, six seconds apart.
+    let calls = Command::new("curl")
+        .args(["-s", "--max-time", "20", "--rate", "10/m", "-w"])
+        .arg("%{http_code} %{num_connects}\n")
+        .args(["-o", "/dev/null", "-o", "/dev/null", "--cert"])
+        .arg(&client)
+        .arg("--cacert")
+        .arg(&host.certificates.authority)
+        .args([&url, &url])
+        .stdout(Stdio::piped())
+        .spawn()?;
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    let next = Certificates::create(&subdirectory(&host, "next")?)?;
+    fs::copy(&next.authority, host.path("ca.pem"))?;
+    host.wait_for_reads(1).await?;
+    let output = calls.wait_with_output()?;
+    let printed = String::from_utf8_lossy(&output.stdout).into_owned();
+    ensure!(printed == "200 1\n401 0\n", "{printed}");
+    host.finish();
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn garbage_and_half_handshakes_stop_nobody() -> Result<()> {
     let host = Protected::start().await?;
     let mut held = Vec::new();
@@ -473,6 +500,49 @@ fn of(records: &[Value], call: &str) -> usize {
         .iter()
         .filter(|record| record["call"] == call)
         .count()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_newest_ten_thousand_records_stay() -> Result<()> {
+    let mut rig = Rig::start().await?;
+    rig.source_db("sales")
+        .collection("EMEA")
+        .insert_one(support::doc! { "a": 1 })
+        .await?;
+    rig.host.start(json!({})).await?;
+    rig.host.wait_can_commit().await?;
+    let audit = rig
+        .destination_db("mongosync_internal_tidegate")
+        .collection::<support::Document>("audit");
+    let now = bson::DateTime::now();
+    // Ids begin with a time: these are of 1970.
+    let old = (0..10_050).map(|number| {
+        support::doc! {
+            "_id": format!("{number:032x}"), "at": now, "call": "POST /api/v1/pause", "parameters": {}, "unrecorded": 0_i64,
+        }
+    });
+    audit.insert_many(old).await?;
+    // The first write of a host removes the oldest.
+    rig.host.restart().await?;
+    rig.host.pause().await?;
+    wait_until("the oldest are removed", DEADLINE, async || {
+        Ok(match audit.count_documents(support::doc! {}).await? {
+            10_000 => Look::Done(()),
+            count => Look::NotYet(format!("{count}")),
+        })
+    })
+    .await?;
+    let oldest = audit.find_one(support::doc! { "_id": format!("{:032x}", 0) });
+    ensure!(oldest.await?.is_none(), "the oldest record is kept");
+    let newest = records(&rig.host).await?;
+    ensure!(
+        of(&newest, "POST /api/v1/start") == 1,
+        "{:?}",
+        newest.last()
+    );
+    rig.host.resume().await?;
+    rig.finish().await?;
+    Ok(())
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -13,6 +13,7 @@ mod console;
 mod control;
 mod error;
 mod filter;
+mod list_query;
 mod load_level;
 mod log;
 mod metrics;

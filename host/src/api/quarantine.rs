@@ -6,44 +6,19 @@ use axum::Json;
 use axum::body::Body;
 use axum::extract::State;
 use axum::http::Uri;
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 use serde_json::Value;
 use utoipa::ToSchema;
 
 use super::Control;
 use super::answer::{NoOptions, run_to_completion};
 use super::error::{Failure, Refusal};
+use super::list_query::ListQuery;
 use super::request::{read_body, read_query};
 use crate::model::plugins::QuarantinedDocument;
 
-/// Documents on a page, by default and at most.
-const DEFAULT_LIMIT: u32 = 100;
+/// Documents on a page, at most.
 const MAX_LIMIT: u32 = 1000;
-
-/// Query of `GET /quarantine`: a page of the list.
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Page {
-    after: Option<String>,
-    limit: Option<Limit>,
-}
-
-#[derive(Deserialize)]
-#[serde(try_from = "String")]
-struct Limit(u32);
-
-impl TryFrom<String> for Limit {
-    type Error = String;
-
-    fn try_from(text: String) -> Result<Self, String> {
-        match text.parse() {
-            Ok(limit @ 1..=MAX_LIMIT) => Ok(Self(limit)),
-            _ => Err(format!(
-                "expected a whole number from 1 to {MAX_LIMIT}, found '{text}'"
-            )),
-        }
-    }
-}
 
 /// Answer of `GET /quarantine`.
 #[derive(Serialize, ToSchema)]
@@ -111,16 +86,16 @@ pub(super) async fn list<C: Control>(
     State(control): State<Arc<C>>,
     uri: Uri,
 ) -> Result<Json<QuarantineAnswer>, Refusal> {
-    let Page { after, limit } = read_query(&uri)?;
-    let limit = limit.map_or(DEFAULT_LIMIT, |Limit(limit)| limit);
-    // One document more than the page shows: its presence means that another page follows.
-    let documents = control
-        .quarantined(after.unwrap_or_default(), limit + 1)
-        .await?;
-    let total = control.progress().await.quarantined;
+    let query: ListQuery<MAX_LIMIT> = read_query(&uri)?;
+    let after = query.after.clone().unwrap_or_default();
+    let mut documents = control.quarantined(after, query.read_limit()).await?;
     Ok(Json(QuarantineAnswer {
         success: true,
-        quarantine: QuarantineBody::new(documents, limit, total),
+        quarantine: QuarantineBody {
+            next: query.cut(&mut documents, |document| &document.id),
+            documents: documents.into_iter().map(QuarantineEntry::from).collect(),
+            total: control.progress().await.quarantined,
+        },
     }))
 }
 
@@ -145,20 +120,6 @@ pub(super) async fn retry<C: Control>(
         tried: retried.tried,
         left: retried.left,
     }))
-}
-
-impl QuarantineBody {
-    fn new(mut documents: Vec<QuarantinedDocument>, limit: u32, total: u64) -> Self {
-        let limit = limit as usize;
-        let goes_on = documents.len() > limit;
-        documents.truncate(limit);
-        let last = documents.last().filter(|_| goes_on);
-        Self {
-            next: last.map(|document| document.id.clone()),
-            documents: documents.into_iter().map(QuarantineEntry::from).collect(),
-            total,
-        }
-    }
 }
 
 impl From<QuarantinedDocument> for QuarantineEntry {

@@ -7,13 +7,14 @@ use axum::body::Body;
 use axum::extract::State;
 use axum::http::{HeaderMap, Uri, header};
 use axum::response::{IntoResponse, Response};
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 use serde_json::{Map, Value, json};
 use utoipa::ToSchema;
 
 use super::Control;
 use super::answer::{CallResult, NoOptions, Success, run_to_completion};
 use super::error::{Failure, Refusal};
+use super::list_query::ListQuery;
 use super::progress::Verification;
 use super::request::{read_body, read_query};
 use crate::model::mismatch::ListedMismatch;
@@ -21,34 +22,8 @@ use crate::model::mismatch::ListedMismatch;
 /// The media type of one object a line.
 const NDJSON: &str = "application/x-ndjson";
 
-/// Mismatches on a page, by default and at most.
-const DEFAULT_LIMIT: u32 = 100;
+/// Mismatches on a page, at most.
 const MAX_LIMIT: u32 = 10_000;
-
-/// Query of `GET /verification/mismatches`: a page of the list.
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Page {
-    after: Option<String>,
-    limit: Option<Limit>,
-}
-
-#[derive(Deserialize)]
-#[serde(try_from = "String")]
-struct Limit(u32);
-
-impl TryFrom<String> for Limit {
-    type Error = String;
-
-    fn try_from(text: String) -> Result<Self, String> {
-        match text.parse() {
-            Ok(limit @ 1..=MAX_LIMIT) => Ok(Self(limit)),
-            _ => Err(format!(
-                "expected a whole number from 1 to {MAX_LIMIT}, found '{text}'"
-            )),
-        }
-    }
-}
 
 /// Answer of `GET /verification`.
 #[derive(Serialize, ToSchema)]
@@ -125,17 +100,10 @@ pub(super) async fn mismatches<C: Control>(
     headers: HeaderMap,
     uri: Uri,
 ) -> Result<Response, Refusal> {
-    let Page { after, limit } = read_query(&uri)?;
-    let limit = limit.map_or(DEFAULT_LIMIT, |Limit(limit)| limit);
-    let after = after.unwrap_or_default();
-    // One more than the page shows: its presence means that another page follows.
-    let mut listed = control.mismatches(after, limit + 1).await?;
-    let goes_on = listed.len() > limit as usize;
-    listed.truncate(limit as usize);
-    let next = listed
-        .last()
-        .filter(|_| goes_on)
-        .map(|last| last.id.clone());
+    let query: ListQuery<MAX_LIMIT> = read_query(&uri)?;
+    let after = query.after.clone().unwrap_or_default();
+    let mut listed = control.mismatches(after, query.read_limit()).await?;
+    let next = query.cut(&mut listed, |mismatch| &mismatch.id);
     let mismatches: Vec<_> = listed.iter().map(ListedMismatch::to_json).collect();
     let accept = headers
         .get(header::ACCEPT)

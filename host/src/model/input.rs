@@ -186,6 +186,30 @@ fn describe(found: Unexpected<'_>) -> String {
 /// A value, as a deserializer.
 struct Input(Value);
 
+/// Methods for fields of an integer type: `3.0` is the whole number 3 there, as JSON Schema has it.
+macro_rules! integers {
+    ($($method:ident)*) => {
+        $(fn $method<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, InputError> {
+            Input(whole(self.0)).deserialize_any(visitor)
+        })*
+    };
+}
+
+/// The value, as an integer if it is a number without a fraction that a double holds exactly.
+fn whole(value: Value) -> Value {
+    const EXACT: f64 = 9_007_199_254_740_992.0;
+    match value.as_f64() {
+        #[expect(
+            clippy::cast_possible_truncation,
+            reason = "without a fraction, and within 2^53"
+        )]
+        Some(number) if value.is_f64() && number.fract() == 0.0 && number.abs() <= EXACT => {
+            Value::from(number as i64)
+        }
+        _ => value,
+    }
+}
+
 impl<'de> Deserializer<'de> for Input {
     type Error = InputError;
 
@@ -242,8 +266,13 @@ impl<'de> Deserializer<'de> for Input {
         }
     }
 
+    integers! {
+        deserialize_i8 deserialize_i16 deserialize_i32 deserialize_i64 deserialize_i128
+        deserialize_u8 deserialize_u16 deserialize_u32 deserialize_u64 deserialize_u128
+    }
+
     serde::forward_to_deserialize_any! {
-        bool i8 i16 i32 i64 i128 u8 u16 u32 u64 u128 f32 f64 char str string bytes byte_buf unit
+        bool f32 f64 char str string bytes byte_buf unit
         unit_struct newtype_struct seq tuple tuple_struct map identifier ignored_any
     }
 }

@@ -6,42 +6,17 @@ use std::sync::Arc;
 use axum::Json;
 use axum::extract::State;
 use axum::http::Uri;
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 use utoipa::ToSchema;
 
 use crate::api::control::Control;
 use crate::api::error::{Failure, Refusal};
+use crate::api::list_query::ListQuery;
 use crate::api::request::read_query;
 use crate::model::audit::AuditRecord;
 
-/// Records on a page, by default and at most.
-const DEFAULT_LIMIT: u32 = 100;
+/// Records on a page, at most.
 const MAX_LIMIT: u32 = 1000;
-
-/// Query of `GET /audit`: a page of the list.
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Page {
-    after: Option<String>,
-    limit: Option<Limit>,
-}
-
-#[derive(Deserialize)]
-#[serde(try_from = "String")]
-struct Limit(u32);
-
-impl TryFrom<String> for Limit {
-    type Error = String;
-
-    fn try_from(text: String) -> Result<Self, String> {
-        match text.parse() {
-            Ok(limit @ 1..=MAX_LIMIT) => Ok(Self(limit)),
-            _ => Err(format!(
-                "expected a whole number from 1 to {MAX_LIMIT}, found '{text}'"
-            )),
-        }
-    }
-}
 
 /// Answer of `GET /audit`.
 #[derive(Serialize, ToSchema)]
@@ -107,17 +82,13 @@ pub(in crate::api) async fn list<C: Control>(
     State(control): State<Arc<C>>,
     uri: Uri,
 ) -> Result<Json<AuditAnswer>, Refusal> {
-    let Page { after, limit } = read_query(&uri)?;
-    let limit = limit.map_or(DEFAULT_LIMIT, |Limit(limit)| limit);
-    // One record more than the page shows: its presence means that another page follows.
-    let mut records = control.audit(after, limit + 1).await?;
-    let goes_on = records.len() > limit as usize;
-    records.truncate(limit as usize);
-    let last = records.last().filter(|_| goes_on);
+    let query: ListQuery<MAX_LIMIT> = read_query(&uri)?;
+    let after = query.after.clone();
+    let mut records = control.audit(after, query.read_limit()).await?;
     Ok(Json(AuditAnswer {
         success: true,
         audit: AuditBody {
-            next: last.map(|record| record.id.clone()),
+            next: query.cut(&mut records, |record| &record.id),
             records: records.into_iter().map(AuditEntry::from).collect(),
         },
     }))

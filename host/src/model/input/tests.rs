@@ -96,3 +96,21 @@ fn null_is_absent_and_known_variants_are_read() {
     assert!(outer.inner.is_none());
     assert!(matches!(outer.colour, Some(Colour::Blue)));
 }
+
+#[test]
+fn a_number_without_a_fraction_is_a_whole_number_where_one_is_asked_for() {
+    for (size, found) in [
+        (json!(3.0), Some(3)),
+        (json!(3), Some(3)),
+        (json!(1e300), None),
+    ] {
+        let value = json!({ "firstName": "a", "size": size });
+        assert_eq!(
+            read::<Outer>(value).ok().map(|outer| outer.size),
+            found.map(Some)
+        );
+    }
+    // A value of any type stays as it is: a filter distinguishes 3.0 from 3.
+    let any: serde_json::Value = read(json!({ "a": 3.0 })).expect("read");
+    assert_eq!(any.to_string(), r#"{"a":3.0}"#);
+}
