@@ -1,5 +1,6 @@
-"""An operator with a browser: a migration from start to commit by clicks alone, with a mismatch repaired and a plugin
-swapped. `cargo xtask browser` starts the clusters and the host, runs this, and compares both clusters afterwards.
+"""An operator with a browser. Forth: a migration from start to commit by clicks alone, with a mismatch repaired and a
+plugin swapped. Back: a takeover by a standby, a commit, and the way back. `cargo xtask browser` starts the clusters and
+the hosts, runs this, and compares both clusters afterwards.
 
 In each state: axe-core finds no serious violation, the page fits 400 pixels, no request leaves the host, and the
 browser reports no error. With --pictures the states are written as pictures.
@@ -16,8 +17,12 @@ WIDE, NARROW = {"width": 1280, "height": 1000}, {"width": 400, "height": 850}
 PATIENCE = 60_000
 
 parser = argparse.ArgumentParser()
-for name in ["url", "source", "destination", "chromium", "axe", "first", "second"]:
+for name in ["url", "source", "destination", "chromium", "axe"]:
     parser.add_argument(f"--{name}", required=True)
+forth = parser.add_argument_group("forth", "two builds of a plugin")
+forth.add_argument("--first")
+forth.add_argument("--second")
+parser.add_argument("--standby", help="back: the console of a second host")
 parser.add_argument("--pictures")
 arguments = parser.parse_args()
 
@@ -43,11 +48,11 @@ class Operator:
             self.faults.append(f"console: {message.text}")
 
     def requested(self, request):
-        if not request.url.startswith(arguments.url):
+        if not request.url.startswith((arguments.url, arguments.standby or arguments.url)):
             self.faults.append(f"request to {request.url}")
 
-    def open(self):
-        self.page.goto(arguments.url)
+    def open(self, url=arguments.url):
+        self.page.goto(url)
 
     def wait(self, heading):
         self.page.locator("#verdict h1", has_text=heading).wait_for()
@@ -152,15 +157,53 @@ def migrate(operator):
     operator.page.locator("#notice", has_text="Load level: accepted").wait_for()
 
     print("commit", flush=True)
-    operator.unfold("controls", "Commit:")
-    field = operator.page.locator("#controls input[name=sync]")
-    field.fill("another sync")
-    operator.press("controls", "Commit")
+    confirm(operator, "Commit", "another sync")
     assert operator.page.url.rstrip("/") == arguments.url, "a wrong name was sent"
-    field.fill(operator.page.locator("#verdict code").inner_text())
-    operator.press("controls", "Commit")
+    operator.open()
+    confirm(operator, "Commit")
     operator.wait("Cut over")
     operator.check("committed")
+
+
+def confirm(operator, call, name=None):
+    """Makes a call that asks for the sync's name."""
+    operator.unfold("controls", f"{call}:")
+    field = operator.page.locator("#controls input[name=sync]")
+    field.fill(name or operator.page.locator("#verdict code").inner_text())
+    operator.press("controls", call)
+
+
+def take_over_and_return(operator):
+    operator.open(arguments.standby)
+    operator.wait("This host is a standby")
+    operator.check("standby")
+    operator.open()
+    print("start", flush=True)
+    operator.page.locator("select[name=blocking]").select_option("sourceAndDestination")
+    operator.page.locator("input[name=reversible]").check()
+    operator.press("controls", "Start")
+    operator.wait("Safe to cut over: yes")
+
+    print("takeover", flush=True)
+    operator.unfold("hosts", "Hand the sync over")
+    operator.press("hosts", "Hand over and end this process")
+    operator.page.wait_for_load_state()
+    operator.open(arguments.standby)
+    operator.wait("Safe to cut over: yes")
+    operator.page.locator("#timeline", has_text="POST /api/v1/handover").wait_for()
+
+    print("commit", flush=True)
+    confirm(operator, "Commit")
+    operator.wait("Cut over: applications may write to cluster1")
+    destination.shop.orders.insert_one({"_id": "since the cutover"})
+
+    print("reverse", flush=True)
+    confirm(operator, "Reverse")
+    operator.wait("Safe to cut over: yes")
+    until("the way back", lambda: source.shop.orders.find_one({"_id": "since the cutover"}))
+    operator.check("reversed")
+    confirm(operator, "Commit")
+    operator.wait("Cut over: applications may write to cluster0")
 
 
 def found_soon(operator):
@@ -187,11 +230,12 @@ with sync_playwright() as playwright:
     browser = playwright.chromium.launch(executable_path=arguments.chromium, args=sandbox)
     operator = Operator(browser)
     try:
-        migrate(operator)
+        take_over_and_return(operator) if arguments.standby else migrate(operator)
     except BaseException:
         operator.page.screenshot(path="target/browser/failure.png", full_page=True)
         print("\n".join(operator.faults), flush=True)
         raise
-    read_without_script(browser)
+    if not arguments.standby:
+        read_without_script(browser)
     operator.finish()
     browser.close()

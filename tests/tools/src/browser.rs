@@ -1,4 +1,4 @@
-//! A migration in a browser, by clicks alone: `tests/browser/console.py` on two clusters and a host, which are compared byte
+//! A migration, and the way back, in a browser by clicks alone: `tests/browser/console.py` on two clusters and a host, which are compared byte
 //! for byte at the end. Not part of the suite: a machine needs chromium, and tools of PyPI and npm.
 
 use std::{
@@ -11,7 +11,7 @@ use bson::{RawDocument, doc};
 use clap::Args;
 use mongodb::bson::Document;
 use support::{
-    Rig,
+    Host, Rig,
     compare::{Expectation, Expected},
     mongod::{target_directory, workspace},
     release::Profile,
@@ -119,6 +119,27 @@ impl Tools {
     }
 }
 
+impl Tools {
+    /// The script of the operator at the host of `rig`.
+    fn script(&self, rig: &Rig, options: &Options) -> Command {
+        let mut script = Command::new(&self.python);
+        script
+            .current_dir(workspace())
+            .arg("tests/browser/console.py")
+            .args(["--url", &url(&rig.host)])
+            .args(["--source", &rig.source.uri()])
+            .args(["--destination", &rig.destination.uri()])
+            .arg("--chromium")
+            .arg(&self.chromium)
+            .arg("--axe")
+            .arg(&self.axe);
+        if let Some(folder) = &options.pictures {
+            script.arg("--pictures").arg(folder);
+        }
+        script
+    }
+}
+
 /// A build of the guest `stamp` with this answer.
 fn stamp(folder: &Path, answer: &str, version: &str, semantics: u8) -> Result<PathBuf> {
     const MARK: &[u8] = b"#STAMP-BUILD#";
@@ -134,47 +155,63 @@ fn stamp(folder: &Path, answer: &str, version: &str, semantics: u8) -> Result<Pa
 }
 
 async fn play(tools: &Tools, options: &Options) -> Result<()> {
+    if let Some(folder) = &options.pictures {
+        std::fs::create_dir_all(folder)?;
+    }
+    go_forth(tools, options).await?;
+    go_back(tools, options).await
+}
+
+/// A migration from start to commit.
+async fn go_forth(tools: &Tools, options: &Options) -> Result<()> {
     let mut rig = Rig::start().await?;
     rig.expect(Stamped);
     rig.allow_log("a document differs");
     rig.allow_log("mismatches");
     rig.allow_log("call refused");
     load(&rig).await?;
-    if let Some(folder) = &options.pictures {
-        std::fs::create_dir_all(folder)?;
-    }
+    let mut script = tools.script(&rig, options);
     let [first, second] = &tools.plugins;
-    let mut script = Command::new(&tools.python);
-    script
-        .current_dir(workspace())
-        .arg("tests/browser/console.py")
-        .args(["--url", &format!("http://127.0.0.1:{}", rig.host.port())])
-        .args([
-            "--source",
-            &rig.source.uri(),
-            "--destination",
-            &rig.destination.uri(),
-        ])
-        .arg("--chromium")
-        .arg(&tools.chromium)
-        .arg("--axe")
-        .arg(&tools.axe)
-        .arg("--first")
-        .arg(first)
-        .arg("--second")
-        .arg(second);
-    if let Some(folder) = &options.pictures {
-        script.arg("--pictures").arg(folder);
-    }
-    let status = tokio::task::spawn_blocking(move || script.status()).await??;
-    ensure!(
-        status.success(),
-        "the operator with the browser has failed: see target/browser/failure.png"
-    );
+    script.arg("--first").arg(first).arg("--second").arg(second);
+    watch(script).await?;
     let comparison = rig.close().await?;
     println!(
         "✓ started, repaired, swapped, paused and committed by clicks; equal: {} documents",
         comparison.documents
+    );
+    Ok(())
+}
+
+/// A takeover by a standby, a commit, and the way back.
+async fn go_back(tools: &Tools, options: &Options) -> Result<()> {
+    let rig = Rig::start().await?;
+    load(&rig).await?;
+    let mut arguments = rig.host.arguments().clone();
+    arguments.log_path = arguments.log_path.with_file_name("log-standby");
+    let id = ["--id".to_owned(), "standby".to_owned()];
+    arguments.more.extend(id);
+    let standby = Host::spawn(arguments).await?;
+    let mut script = tools.script(&rig, options);
+    script.args(["--standby", &url(&standby)]);
+    watch(script).await?;
+    drop(standby);
+    let comparison = rig.close().await?;
+    println!(
+        "✓ taken over, committed, reversed and committed by clicks; equal: {} documents",
+        comparison.documents
+    );
+    Ok(())
+}
+
+fn url(host: &Host) -> String {
+    format!("http://127.0.0.1:{}", host.port())
+}
+
+async fn watch(mut script: Command) -> Result<()> {
+    let status = tokio::task::spawn_blocking(move || script.status()).await??;
+    ensure!(
+        status.success(),
+        "the operator with the browser has failed: see target/browser/failure.png"
     );
     Ok(())
 }
