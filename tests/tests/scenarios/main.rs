@@ -49,6 +49,7 @@ mod indexes;
 mod indexes_beside;
 mod late_renames;
 mod lease;
+mod odd_updates;
 mod oversize;
 mod plugins;
 mod recopy_call;
