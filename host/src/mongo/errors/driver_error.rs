@@ -59,7 +59,12 @@ impl DriverError {
     }
 
     pub(super) fn is_authentication(&self) -> bool {
-        matches!(self.0.kind.as_ref(), ErrorKind::Authentication { .. })
+        matches!(self.0.kind.as_ref(), ErrorKind::Authentication { .. }) || self.token_fault().is_some()
+    }
+
+    /// The reason why a source of tokens gives none: the only errors that come from this host through the driver.
+    fn token_fault(&self) -> Option<&String> {
+        self.0.get_custom()
     }
 
     /// True for a document of this host that the driver cannot handle, and for a fault of the driver. An
@@ -93,7 +98,9 @@ impl DriverError {
                 | ErrorKind::ConnectionPoolCleared { .. }
                 | ErrorKind::ServerSelection { .. }
                 | ErrorKind::DnsResolve { .. }
-        ) || [
+                | ErrorKind::ProxyConnect { .. }
+        ) || self.token_fault().is_some()
+            || [
             RETRYABLE_WRITE_ERROR,
             TRANSIENT_TRANSACTION_ERROR,
             UNKNOWN_TRANSACTION_COMMIT_RESULT,
@@ -108,6 +115,9 @@ impl fmt::Display for DriverError {
         if let Some(error) = self.server_error() {
             return error.fmt(f);
         }
+        if let Some(fault) = self.token_fault() {
+            return f.write_str(fault);
+        }
         match self.0.kind.as_ref() {
             // Texts of the driver about connections, credentials and itself.
             kind @ (ErrorKind::Authentication { .. }
@@ -121,6 +131,7 @@ impl fmt::Display for DriverError {
             | ErrorKind::MissingResumeToken
             | ErrorKind::Shutdown) => kind.fmt(f),
             ErrorKind::ServerSelection { message, .. } => f.write_str(&selection::words(message)),
+            ErrorKind::ProxyConnect { message, .. } => f.write_str(&selection::proxy_words(message)),
             ErrorKind::Bson(error) => f.write_str(&unreadable(error)),
             ErrorKind::InvalidResponse { .. } => {
                 f.write_str("the driver cannot read the server's reply")
