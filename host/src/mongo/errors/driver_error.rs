@@ -63,7 +63,7 @@ impl DriverError {
     }
 
     /// The reason why a source of tokens gives none: the only errors that come from this host through the driver.
-    fn token_fault(&self) -> Option<&String> {
+    pub(super) fn token_fault(&self) -> Option<&String> {
         self.0.get_custom()
     }
 
