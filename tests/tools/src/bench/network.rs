@@ -86,7 +86,8 @@ async fn case(
         environment: Vec::new(),
     })
     .await?;
-    let cpu = host.usage().cpu_seconds();
+    let servers_cpu = || source.usage().cpu_seconds() + destination.usage().cpu_seconds();
+    let (cpu, of_servers) = (host.usage().cpu_seconds(), servers_cpu());
     let begun = Instant::now();
     // The verification reads both sides once more, and would hide the copy.
     host.start(json!({ "verification": { "enabled": false } }))
@@ -98,6 +99,7 @@ async fn case(
     case.found("copied", "MB", Some(bytes as f64 / 1e6));
     case.found("copy", "s", Some(begun.elapsed().as_secs_f64()));
     case.found("host's CPU", "s", Some(host.usage().cpu_seconds() - cpu));
+    case.found("both servers' CPU", "s", Some(servers_cpu() - of_servers));
     let sent = networks.source.bytes() + networks.destination.bytes();
     case.found("sent over both networks", "MB", Some(sent as f64 / 1e6));
     host.commit().await?;
