@@ -92,9 +92,7 @@ async fn f170_a_sync_with_each_compressor() -> Result<()> {
             sent > 16 * MEGABYTE && received > MEGABYTE,
             "{name}: {sent} bytes from the source, {received} to the destination"
         );
-        rig.finish()
-            .await
-            .with_context(|| format!("with {name}"))?;
+        rig.finish().await.with_context(|| format!("with {name}"))?;
     }
     Ok(())
 }
@@ -128,10 +126,7 @@ async fn f171_certificates_stand_for_users() -> Result<()> {
     let wrong = source.replace(KEY_PASSWORD, "wr0ng");
     let refusal = refused(&wrong).await?;
     ensure!(refusal.name == ErrorName::InvalidUri, "{refusal}");
-    ensure!(
-        refusal.message.contains("decrypt private key"),
-        "{refusal}"
-    );
+    ensure!(refusal.message.contains("decrypt private key"), "{refusal}");
     ensure!(!refusal.message.contains("wr0ng"), "{refusal}");
 
     let arguments = rig.host.arguments_mut();

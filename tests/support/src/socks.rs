@@ -220,7 +220,11 @@ async fn pass(
             shared.bytes.fetch_add(read as u64, Ordering::Relaxed);
             let left = shared.left(busy_until, read).await;
             tokio::time::sleep_until(left).await;
-            if send.send((left + shared.options.latency, data)).await.is_err() {
+            if send
+                .send((left + shared.options.latency, data))
+                .await
+                .is_err()
+            {
                 return Ok(());
             }
         }

@@ -59,7 +59,12 @@ pub(super) async fn client(
         Ok(_) => {
             for notice in uri::notices(uri, &options) {
                 let (option, why) = (notice.option, notice.why);
-                tracing::warn!(cluster = name, option, why, "an option of the connection string");
+                tracing::warn!(
+                    cluster = name,
+                    option,
+                    why,
+                    "an option of the connection string"
+                );
             }
             Ok(client)
         }

@@ -59,7 +59,8 @@ impl DriverError {
     }
 
     pub(super) fn is_authentication(&self) -> bool {
-        matches!(self.0.kind.as_ref(), ErrorKind::Authentication { .. }) || self.token_fault().is_some()
+        matches!(self.0.kind.as_ref(), ErrorKind::Authentication { .. })
+            || self.token_fault().is_some()
     }
 
     /// The reason why a source of tokens gives none: the only errors that come from this host through the driver.
@@ -101,12 +102,12 @@ impl DriverError {
                 | ErrorKind::ProxyConnect { .. }
         ) || self.token_fault().is_some()
             || [
-            RETRYABLE_WRITE_ERROR,
-            TRANSIENT_TRANSACTION_ERROR,
-            UNKNOWN_TRANSACTION_COMMIT_RESULT,
-        ]
-        .iter()
-        .any(|label| self.0.contains_label(label))
+                RETRYABLE_WRITE_ERROR,
+                TRANSIENT_TRANSACTION_ERROR,
+                UNKNOWN_TRANSACTION_COMMIT_RESULT,
+            ]
+            .iter()
+            .any(|label| self.0.contains_label(label))
     }
 }
 
@@ -131,7 +132,9 @@ impl fmt::Display for DriverError {
             | ErrorKind::MissingResumeToken
             | ErrorKind::Shutdown) => kind.fmt(f),
             ErrorKind::ServerSelection { message, .. } => f.write_str(&selection::words(message)),
-            ErrorKind::ProxyConnect { message, .. } => f.write_str(&selection::proxy_words(message)),
+            ErrorKind::ProxyConnect { message, .. } => {
+                f.write_str(&selection::proxy_words(message))
+            }
             ErrorKind::Bson(error) => f.write_str(&unreadable(error)),
             ErrorKind::InvalidResponse { .. } => {
                 f.write_str("the driver cannot read the server's reply")

@@ -56,7 +56,11 @@ pub(super) async fn run(options: &Options) -> Result<Vec<Case>> {
         for (name, compressors) in COMPRESSORS {
             if options.only.as_deref().is_none_or(|only| only == name) {
                 documents.warm(source.client()).await?;
-                let case = case((&directory, &source), (*megabits, bytes), (name, compressors));
+                let case = case(
+                    (&directory, &source),
+                    (*megabits, bytes),
+                    (name, compressors),
+                );
                 cases.push(Box::pin(case).await?);
             }
         }
@@ -104,9 +108,12 @@ async fn case(
     case.found("sent over both networks", "MB", Some(sent as f64 / 1e6));
     host.commit().await?;
     host.wait_for_state("COMMITTED").await?;
-    let compared =
-        support::compare::compare(source.client(), destination.client(), &|_: &str, _: &str| true)
-            .await?;
+    let compared = support::compare::compare(
+        source.client(),
+        destination.client(),
+        &|_: &str, _: &str| true,
+    )
+    .await?;
     case.differences(Some(compared.differences.len()));
     drop(host);
     sides::remove(directory, "ours", destination)?;

@@ -18,7 +18,8 @@ const ENVIRONMENT: &str = "ENVIRONMENT";
 const RESOURCE: &str = "TOKEN_RESOURCE";
 
 const AZURE: &str = "http://169.254.169.254/metadata/identity/oauth2/token";
-const GCP: &str = "http://metadata.google.internal/computeMetadata/v1/instance/service-accounts/default/identity";
+const GCP: &str =
+    "http://metadata.google.internal/computeMetadata/v1/instance/service-accounts/default/identity";
 
 /// Variables that name the file of the token, in this order, as in every driver.
 const TOKEN_FILES: [&str; 2] = ["AZURE_FEDERATED_TOKEN_FILE", "AWS_WEB_IDENTITY_TOKEN_FILE"];
@@ -62,11 +63,9 @@ pub(super) fn provide(options: &mut ClientOptions) -> Result<(), &'static str> {
         Some("gcp") => Source::Gcp { resource },
         Some("k8s") => Source::File,
         _ => {
-            return Err(
-                "its option authMechanism=MONGODB-OIDC is refused without \
+            return Err("its option authMechanism=MONGODB-OIDC is refused without \
                  authMechanismProperties=ENVIRONMENT:azure, ENVIRONMENT:gcp or ENVIRONMENT:k8s: a host has nobody who \
-                 could log in in a browser",
-            );
+                 could log in in a browser");
         }
     };
     credential.mechanism_properties = Some(properties);
@@ -202,7 +201,9 @@ mod tests {
         assert_eq!(token.as_deref(), Ok("t0ken"));
         let request = asked.join().expect("a request").to_lowercase();
         assert!(
-            request.starts_with("get /token?api-version=2018-02-01&resource=api%3a%2f%2fx&client_id=a%20b http"),
+            request.starts_with(
+                "get /token?api-version=2018-02-01&resource=api%3a%2f%2fx&client_id=a%20b http"
+            ),
             "{request}"
         );
         assert!(request.contains("\r\nmetadata: true\r\n"), "{request}");
@@ -232,10 +233,7 @@ mod tests {
         assert!(!fault.contains("s3cret"), "{fault}");
         drop(asked);
         let fault = file("/does/not/exist").expect_err("no file");
-        assert!(
-            fault.contains("/does/not/exist, cannot be read"),
-            "{fault}"
-        );
+        assert!(fault.contains("/does/not/exist, cannot be read"), "{fault}");
         assert!(usable("the file", " \n").is_err());
     }
 }

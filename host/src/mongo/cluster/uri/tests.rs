@@ -178,7 +178,8 @@ async fn f176_the_value_of_an_unknown_option_is_not_shown() {
 
 #[tokio::test]
 async fn f176_names_of_other_drivers_are_read() {
-    let uri = "mongodb://h/?sslCertificateAuthorityFile=/does/not/exist&uuidRepresentation=standard";
+    let uri =
+        "mongodb://h/?sslCertificateAuthorityFile=/does/not/exist&uuidRepresentation=standard";
     let refusal = refused(uri).await;
     assert!(
         refusal
@@ -193,7 +194,10 @@ async fn f176_names_of_other_drivers_are_read() {
         Some(std::time::Duration::from_millis(600))
     );
     let shown = format!("{:?}", options.compressors);
-    assert!(shown.contains("Some(7)") || shown.contains("level: Some"), "{shown}");
+    assert!(
+        shown.contains("Some(7)") || shown.contains("level: Some"),
+        "{shown}"
+    );
 }
 
 #[tokio::test]
