@@ -209,7 +209,7 @@ async fn f172_a_token_is_read_from_its_file_and_never_shown() -> Result<()> {
     let (code, printed) = run(&file)?;
     ensure!(code == Some(3), "{code:?}: {printed}");
     ensure!(
-        printed.contains("AuthenticationFailed: There is no token for cluster0"),
+        printed.contains("AuthenticationFailed: There is no token for cluster"),
         "{printed}"
     );
     std::fs::write(&file, "t0ken-s3cret\n")?;

@@ -17,6 +17,9 @@ use super::{ServerError, selection};
 #[derive(Clone)]
 pub struct DriverError(Error);
 
+/// The reason why a source of tokens gives none, without a token: the only text that this host sends through the driver.
+pub(in crate::mongo) struct TokenFault(pub(in crate::mongo) String);
+
 impl From<Error> for DriverError {
     fn from(error: Error) -> Self {
         Self(error)
@@ -63,8 +66,7 @@ impl DriverError {
             || self.token_fault().is_some()
     }
 
-    /// The reason why a source of tokens gives none: the only errors that come from this host through the driver.
-    pub(super) fn token_fault(&self) -> Option<&String> {
+    pub(super) fn token_fault(&self) -> Option<&TokenFault> {
         self.0.get_custom()
     }
 
@@ -116,8 +118,8 @@ impl fmt::Display for DriverError {
         if let Some(error) = self.server_error() {
             return error.fmt(f);
         }
-        if let Some(fault) = self.token_fault() {
-            return f.write_str(fault);
+        if let Some(TokenFault(reason)) = self.token_fault() {
+            return f.write_str(reason);
         }
         match self.0.kind.as_ref() {
             // Texts of the driver about connections, credentials and itself.

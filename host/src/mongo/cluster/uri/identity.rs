@@ -11,6 +11,8 @@ use mongodb::options::oidc::{Callback, IdpServerResponse};
 use mongodb::options::{AuthMechanism, ClientOptions};
 use tokio::sync::oneshot;
 
+use crate::mongo::errors::TokenFault;
+
 /// Time for the answer of a platform's metadata service, which is on the same machine.
 const ANSWER: Duration = Duration::from_secs(5);
 
@@ -71,7 +73,12 @@ pub(super) fn provide(options: &mut ClientOptions) -> Result<(), &'static str> {
     credential.mechanism_properties = Some(properties);
     credential.oidc_callback = Callback::machine(move |_| {
         let source = source.clone();
-        async move { token(source).await.map_err(Error::custom) }.boxed()
+        async move {
+            token(source)
+                .await
+                .map_err(|why| Error::custom(TokenFault(why)))
+        }
+        .boxed()
     });
     Ok(())
 }
