@@ -4,14 +4,61 @@ use std::fmt;
 
 const MASK: &str = "****";
 
-/// Options with secret values, in lower case. The only such list: [`is_secret_option`] is used wherever an
-/// option could be shown.
-const SECRET_OPTIONS: [&str; 5] = [
-    "authmechanismproperties",
-    "proxypassword",
-    "proxyusername",
-    "sslclientcertificatekeypassword",
-    "tlscertificatekeyfilepassword",
+/// Options whose values are shown, in lower case. The value of any other option is masked: it can be a secret, and so can
+/// that of a misspelled name. The only such list: [`is_secret_option`] is used wherever an option could be shown.
+const SHOWN_OPTIONS: [&str; 52] = [
+    "adaptiveretries",
+    "appname",
+    "authmechanism",
+    "authsource",
+    "compressors",
+    "connect",
+    "connecttimeoutms",
+    "directconnection",
+    "enableoverloadretargeting",
+    "heartbeatfrequencyms",
+    "heartbeatintervalms",
+    "j",
+    "journal",
+    "loadbalanced",
+    "localthresholdms",
+    "maxadaptiveretries",
+    "maxconnecting",
+    "maxidletimems",
+    "maxpoolsize",
+    "maxstalenessseconds",
+    "minpoolsize",
+    "proxyhost",
+    "proxyport",
+    "readconcernlevel",
+    "readpreference",
+    "readpreferencetags",
+    "replicaset",
+    "retryreads",
+    "retrywrites",
+    "servermonitoringmode",
+    "serverselectiontimeoutms",
+    "sockettimeoutms",
+    "srvmaxhosts",
+    "srvservicename",
+    "ssl",
+    "sslcertificateauthorityfile",
+    "sslclientcertificatekeyfile",
+    "sslinsecure",
+    "timeoutms",
+    "tls",
+    "tlsallowinvalidcertificates",
+    "tlsallowinvalidhostnames",
+    "tlscafile",
+    "tlscertificatekeyfile",
+    "tlsinsecure",
+    "uuidrepresentation",
+    "w",
+    "waitqueuetimeoutms",
+    "wtimeout",
+    "wtimeoutms",
+    "zlibcompressionlevel",
+    "zstdcompressionlevel",
 ];
 
 /// A connection string. `Debug` and `Display` mask its secrets.
@@ -57,7 +104,7 @@ pub fn mask_text(text: &str) -> String {
     masked + rest
 }
 
-/// A connection string without user, password and values of secret options. All characters up to the last
+/// A connection string without user, password and values that could be secret. All characters up to the last
 /// `@` count as user and password, so that a password with an unescaped `@`, `/` or `?` does not leak.
 fn mask_uri(uri: &str) -> String {
     let Some((scheme, rest)) = uri.split_once("://") else {
@@ -73,9 +120,9 @@ fn mask_uri(uri: &str) -> String {
     format!("{scheme}://{user}{place}{mark}{}", options.join("&"))
 }
 
-/// True for an option with a secret value.
+/// True for an option whose value could be a secret.
 pub fn is_secret_option(name: &str) -> bool {
-    SECRET_OPTIONS.contains(&name.to_lowercase().as_str())
+    !SHOWN_OPTIONS.contains(&name.to_lowercase().as_str())
 }
 
 fn mask_option(option: &str) -> String {
@@ -111,6 +158,14 @@ mod tests {
             (
                 "mongodb://a/?sslClientCertificateKeyPassword=s3cret",
                 "mongodb://a/?sslClientCertificateKeyPassword=****",
+            ),
+            (
+                "mongodb://a/?proxyHost=p&proxyUsername=s3cret&proxyPassword=s3cret",
+                "mongodb://a/?proxyHost=p&proxyUsername=****&proxyPassword=****",
+            ),
+            (
+                "mongodb://a/?tlsCertificateKeyFilePasword=s3cret&tlsCAFile=/ca.pem",
+                "mongodb://a/?tlsCertificateKeyFilePasword=****&tlsCAFile=/ca.pem",
             ),
         ] {
             let uri = ConnectionString::new(uri);

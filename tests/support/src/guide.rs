@@ -68,6 +68,17 @@ pub async fn user(set: &ReplicaSet, role: &str) -> Result<String> {
     Ok(set.uri_of("tidegate", "pw"))
 }
 
+/// Creates a role of the page, and a user who is known by a certificate.
+pub async fn certified_user(set: &ReplicaSet, role: &str, subject: &str) -> Result<()> {
+    let privileges = privileges(role)?;
+    set.admin(doc! { "createRole": role, "privileges": privileges, "roles": [] })
+        .await?;
+    let roles = [doc! { "role": role, "db": "admin" }];
+    let user = doc! { "createUser": subject, "roles": roles };
+    set.db("$external").run_command(user).await?;
+    Ok(())
+}
+
 /// Gives the user of [`user`] another role of the page, too, as a sync that can be reversed needs it.
 pub async fn grant(set: &ReplicaSet, role: &str) -> Result<()> {
     let privileges = privileges(role)?;

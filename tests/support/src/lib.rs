@@ -35,6 +35,7 @@ pub mod proxy;
 pub mod release;
 pub mod replica_set;
 pub mod rig;
+pub mod socks;
 pub mod test_dir;
 pub mod tls;
 pub mod upgrade;

@@ -5,6 +5,12 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result};
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair, KeyUsagePurpose};
 
+/// A key in the form of `openssl genpkey`, and the same in that of `openssl pkcs8 -topk8`.
+const KEY: &str = include_str!("../../fixtures/keys/client.pem");
+const ENCRYPTED_KEY: &str = include_str!("../../fixtures/keys/client.encrypted.pem");
+/// The password of the encrypted key.
+pub const KEY_PASSWORD: &str = "key-s3cret";
+
 /// Files in PEM.
 pub struct Certificates {
     issuer: CertifiedIssuer<'static, KeyPair>,
@@ -37,6 +43,22 @@ impl Certificates {
 
     /// A client's certificate and key: the file `NAME.pem`, with the subject `CN=NAME,O=tidegate test`.
     pub fn client(&self, directory: &Path, name: &str) -> Result<PathBuf> {
+        let key = KeyPair::generate()?;
+        self.client_with(directory, name, &key, &key.serialize_pem())
+    }
+
+    /// The same, with a key that [`KEY_PASSWORD`] encrypts.
+    pub fn client_with_password(&self, directory: &Path, name: &str) -> Result<PathBuf> {
+        self.client_with(directory, name, &KeyPair::from_pem(KEY)?, ENCRYPTED_KEY)
+    }
+
+    fn client_with(
+        &self,
+        directory: &Path,
+        name: &str,
+        key: &KeyPair,
+        shown: &str,
+    ) -> Result<PathBuf> {
         let mut params = CertificateParams::new(Vec::new())?;
         params.distinguished_name = rcgen::DistinguishedName::new();
         params
@@ -46,11 +68,9 @@ impl Certificates {
             .distinguished_name
             .push(rcgen::DnType::CommonName, name);
         params.extended_key_usages = vec![rcgen::ExtendedKeyUsagePurpose::ClientAuth];
-        let key = KeyPair::generate()?;
-        let certificate = params.signed_by(&key, &self.issuer)?;
+        let certificate = params.signed_by(key, &self.issuer)?;
         let file = directory.join(format!("{name}.pem"));
-        std::fs::write(&file, certificate.pem() + &key.serialize_pem())
-            .context("write a client")?;
+        std::fs::write(&file, certificate.pem() + shown).context("write a client")?;
         Ok(file)
     }
 }

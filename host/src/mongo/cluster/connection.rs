@@ -18,9 +18,6 @@ use super::{
 use crate::model::options::ClusterName;
 use crate::model::{ClusterTime, OperatorError};
 
-/// Connections that copying and applying may hold at once. The driver's default is 10.
-const MIN_POOL_SIZE: u32 = 32;
-
 /// Time for an answer to the monitor.
 const ANSWER: Duration = Duration::from_secs(2);
 
@@ -59,7 +56,18 @@ pub(super) async fn client(
         .run_command(doc! { "hello": 1 })
         .await;
     match hello.map_err(Error::from) {
-        Ok(_) => Ok(client),
+        Ok(_) => {
+            for notice in uri::notices(uri, &options) {
+                let (option, why) = (notice.option, notice.why);
+                tracing::warn!(
+                    cluster = name,
+                    option,
+                    why,
+                    "an option of the connection string"
+                );
+            }
+            Ok(client)
+        }
         Err(error) => {
             if error.found_no_server()
                 && let Some(fault) = replica_set::wrong_set(&options).await
@@ -153,7 +161,8 @@ async fn client_options(
     let mut options = uri::parse(name, uri).await?;
     // Replaces the connection string's own: hosts find the operations of other hosts by it.
     options.app_name = Some(app_name.to_owned());
-    options.max_pool_size = Some(options.max_pool_size.unwrap_or(0).max(MIN_POOL_SIZE));
+    let least = options.min_pool_size.unwrap_or(0).max(uri::MIN_POOL_SIZE);
+    options.max_pool_size = Some(options.max_pool_size.unwrap_or(0).max(least));
     options.selection_criteria = Some(SelectionCriteria::ReadPreference(ReadPreference::Primary));
     options.read_concern = None;
     options.write_concern = Some(WriteConcern::majority());

@@ -5,12 +5,16 @@
 //! replaced. The faulty option is the option without which the driver accepts the copy.
 
 mod files;
+mod identity;
+mod options;
 
 use mongodb::error::{Error, ErrorKind};
-use mongodb::options::{AuthMechanism, ClientOptions, ConnectionString, Credential};
+use mongodb::options::{AuthMechanism, ClientOptions, ConnectionString};
 
 use crate::config::is_secret_option;
 use crate::model::{ErrorName, OperatorError};
+
+pub(super) use options::{MIN_POOL_SIZE, notices};
 
 const SCHEMES: [&str; 2] = ["mongodb://", "mongodb+srv://"];
 
@@ -23,34 +27,32 @@ const PUBLIC_PROPERTIES: [&str; 3] = ["ENVIRONMENT", "CANONICALIZE_HOST_NAME", "
 
 /// Reads the connection string of the cluster `name`.
 pub(super) async fn parse(name: &str, uri: &str) -> Result<ClientOptions, OperatorError> {
-    let options = match ClientOptions::parse(uri).await {
-        Ok(options) => options,
-        Err(error) => return Err(refusal(name, uri, &error).await),
+    let text = &*options::readable(uri);
+    let mut read = match ClientOptions::parse(text).await {
+        Ok(read) => read,
+        Err(error) => return Err(refusal(name, text, &error).await),
     };
-    mechanism_fault(options.credential.as_ref())
-        .map_or(Ok(()), |fault| Err(invalid(name, fault)))?;
-    files::check(&options).map_err(|fault| invalid(name, &fault))?;
-    Ok(options)
+    let refused = |fault: &str| invalid(name, fault);
+    unsupported(&read).map_or(Ok(()), |fault| Err(refused(fault)))?;
+    identity::provide(&mut read).map_err(refused)?;
+    options::set_zstd_level(uri, &mut read).map_err(|fault| refused(&fault))?;
+    files::check(&read).map_err(|fault| refused(&fault))?;
+    Ok(read)
 }
 
-/// The fault of a mechanism that the driver reads without an error and refuses later.
-fn mechanism_fault(credential: Option<&Credential>) -> Option<&'static str> {
-    let credential = credential?;
-    let environment = credential
-        .mechanism_properties
-        .as_ref()
-        .and_then(|properties| properties.get_str("ENVIRONMENT").ok());
-    match credential.mechanism.as_ref()? {
-        AuthMechanism::MongoDbCr => Some(
-            "its option authMechanism=MONGODB-CR is refused: the servers that tidegate supports do not have it; use \
-             SCRAM-SHA-256",
-        ),
-        AuthMechanism::MongoDbOidc if environment != Some("k8s") => Some(
-            "its option authMechanism=MONGODB-OIDC is refused: tidegate has it with \
-             authMechanismProperties=ENVIRONMENT:k8s alone",
-        ),
-        _ => None,
+/// An option that the driver reads, and with which it or a sync would fail later.
+fn unsupported(options: &ClientOptions) -> Option<&'static str> {
+    if options.load_balanced == Some(true) {
+        return Some(
+            "its option loadBalanced=true is refused: no replica set is behind a load balancer; name the members of \
+             the set",
+        );
     }
+    let mechanism = options.credential.as_ref()?.mechanism.as_ref()?;
+    (*mechanism == AuthMechanism::MongoDbCr).then_some(
+        "its option authMechanism=MONGODB-CR is refused: the servers that tidegate supports do not have it; use \
+         SCRAM-SHA-256",
+    )
 }
 
 /// The refusal of options that the driver has read and cannot make a client of.
@@ -272,13 +274,22 @@ fn public(option: &str) -> String {
 fn of_option(option: &str, message: &str) -> String {
     let (name, value) = option.split_once('=').unwrap_or((option, ""));
     let why = match (name.to_lowercase().as_str(), value) {
-        ("sockettimeoutms", _) => {
+        ("sockettimeoutms" | "timeoutms", _) => {
             "each command has a time limit of tidegate's own; leave the option out".to_owned()
         }
         ("maxpoolsize", "0") => {
             "a pool without a bound is not supported; leave the option out, or give 32 or more"
                 .to_owned()
         }
+        ("tlsallowinvalidhostnames", _) => {
+            "a certificate is checked with its host names, or not at all; leave the option out, or give \
+             tlsInsecure=true, which checks nothing"
+                .to_owned()
+        }
+        ("tlscertificatefile" | "tlsprivatekeyfile", _) => {
+            "put certificate and key into one file, and give it as tlsCertificateKeyFile".to_owned()
+        }
+        ("connect", _) => "directConnection has its place".to_owned(),
         ("authmechanism", "GSSAPI") if !cfg!(feature = "kerberos") => {
             not_built_in("Kerberos", "kerberos")
         }

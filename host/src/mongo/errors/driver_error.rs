@@ -17,6 +17,9 @@ use super::{ServerError, selection};
 #[derive(Clone)]
 pub struct DriverError(Error);
 
+/// The reason why a source of tokens gives none, without a token: the only text that this host sends through the driver.
+pub(in crate::mongo) struct TokenFault(pub(in crate::mongo) String);
+
 impl From<Error> for DriverError {
     fn from(error: Error) -> Self {
         Self(error)
@@ -60,6 +63,11 @@ impl DriverError {
 
     pub(super) fn is_authentication(&self) -> bool {
         matches!(self.0.kind.as_ref(), ErrorKind::Authentication { .. })
+            || self.token_fault().is_some()
+    }
+
+    pub(super) fn token_fault(&self) -> Option<&TokenFault> {
+        self.0.get_custom()
     }
 
     /// True for a document of this host that the driver cannot handle, and for a fault of the driver. An
@@ -93,13 +101,15 @@ impl DriverError {
                 | ErrorKind::ConnectionPoolCleared { .. }
                 | ErrorKind::ServerSelection { .. }
                 | ErrorKind::DnsResolve { .. }
-        ) || [
-            RETRYABLE_WRITE_ERROR,
-            TRANSIENT_TRANSACTION_ERROR,
-            UNKNOWN_TRANSACTION_COMMIT_RESULT,
-        ]
-        .iter()
-        .any(|label| self.0.contains_label(label))
+                | ErrorKind::ProxyConnect { .. }
+        ) || self.token_fault().is_some()
+            || [
+                RETRYABLE_WRITE_ERROR,
+                TRANSIENT_TRANSACTION_ERROR,
+                UNKNOWN_TRANSACTION_COMMIT_RESULT,
+            ]
+            .iter()
+            .any(|label| self.0.contains_label(label))
     }
 }
 
@@ -107,6 +117,9 @@ impl fmt::Display for DriverError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if let Some(error) = self.server_error() {
             return error.fmt(f);
+        }
+        if let Some(TokenFault(reason)) = self.token_fault() {
+            return f.write_str(reason);
         }
         match self.0.kind.as_ref() {
             // Texts of the driver about connections, credentials and itself.
@@ -121,6 +134,9 @@ impl fmt::Display for DriverError {
             | ErrorKind::MissingResumeToken
             | ErrorKind::Shutdown) => kind.fmt(f),
             ErrorKind::ServerSelection { message, .. } => f.write_str(&selection::words(message)),
+            ErrorKind::ProxyConnect { message, .. } => {
+                f.write_str(&selection::proxy_words(message))
+            }
             ErrorKind::Bson(error) => f.write_str(&unreadable(error)),
             ErrorKind::InvalidResponse { .. } => {
                 f.write_str("the driver cannot read the server's reply")

@@ -220,6 +220,15 @@ impl Error {
         }
     }
 
+    /// True if the source of tokens gives none.
+    pub(in crate::mongo) fn is_token_missing(&self) -> bool {
+        match self {
+            Self::Driver(error) => error.token_fault().is_some(),
+            Self::Outage { last, .. } => last.is_token_missing(),
+            _ => false,
+        }
+    }
+
     /// True if the user lacks a privilege for the command.
     pub(in crate::mongo) fn is_unauthorized(&self) -> bool {
         self.has_code(code::UNAUTHORIZED)

@@ -8,6 +8,7 @@ mod operator;
 mod selection;
 mod server_error;
 
+pub(super) use driver_error::TokenFault;
 pub use driver_error::{DriverError, unreadable};
 pub use error::{CollectionLocation, Error};
 pub(super) use operator::{authentication_required, refusal};

@@ -81,6 +81,15 @@ pub(in crate::mongo) fn refusal(cluster: &str, error: &Error, place: &str) -> Op
     };
     let reason = error.to_string();
     let reason = reason.trim_end_matches('.');
+    if error.is_token_missing() {
+        return OperatorError::new(
+            ErrorName::AuthenticationFailed,
+            format!(
+                "There is no token for {cluster}: {reason}. Check the identity of this machine or pod, and \
+                 authMechanismProperties in the connection string."
+            ),
+        );
+    }
     if error.is_authentication() {
         return authentication_failed(cluster, place, reason);
     }

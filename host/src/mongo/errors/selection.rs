@@ -1,5 +1,17 @@
 //! The reason why no primary was found, read from the driver's dump of its topology.
 
+/// The driver's words before the message of a proxy.
+const PROXY: &str = "connecting to a proxy host: ";
+
+/// The message of a proxy, without the user that it may hold.
+pub(super) fn proxy_words(message: &str) -> String {
+    if message.starts_with("Auth") {
+        return "the SOCKS5 proxy refuses proxyUsername and proxyPassword, or asks for them"
+            .to_owned();
+    }
+    format!("the SOCKS5 proxy: {}", message.trim_end_matches('.'))
+}
+
 /// The driver's message in words: each server, and the reason why it is not the primary.
 pub(super) fn words(message: &str) -> String {
     let servers: Vec<String> = message
@@ -19,10 +31,12 @@ fn server(text: &str) -> Option<String> {
     if let Some((_, error)) = rest.split_once("Error: ") {
         let error = error.strip_prefix("Kind: ").unwrap_or(error);
         let error = error.split(", labels: ").next().unwrap_or(error);
-        return Some(format!(
-            "{address}: {}",
-            error.trim_end_matches([' ', '}', ']'])
-        ));
+        let error = error.trim_end_matches([' ', '}', ']']);
+        let error = match error.split_once(PROXY) {
+            Some((_, message)) => proxy_words(message),
+            None => error.to_owned(),
+        };
+        return Some(format!("{address}: {error}"));
     }
     let kind = rest.split([',', ' ']).next().unwrap_or_default();
     let role = match kind {

@@ -15,6 +15,9 @@ use crate::{
     wait::{Look, wait_until},
 };
 
+/// The argument with the directory of Unix sockets: without it there are none.
+const UNIX_SOCKETS: &str = "--unixSocketPrefix";
+
 pub(super) struct Member {
     /// Its data and its log.
     directory: PathBuf,
@@ -78,7 +81,7 @@ impl Member {
         } = start;
         let mut command = Command::new(mongod::obtain()?);
         command
-            .args(["--bind_ip", "127.0.0.1", "--nounixsocket"])
+            .args(["--bind_ip", "127.0.0.1"])
             .args(["--port", &self.port.to_string()])
             .arg("--dbpath")
             .arg(self.directory.join("db"))
@@ -92,6 +95,9 @@ impl Member {
             .args(["--setParameter", "diagnosticDataCollectionEnabled=false"])
             .stdin(Stdio::null())
             .stdout(Stdio::null());
+        if !options.arguments.iter().any(|one| one == UNIX_SOCKETS) {
+            command.arg("--nounixsocket");
+        }
         if options.replicated {
             command.args(["--replSet", set]);
         }

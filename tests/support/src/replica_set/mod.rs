@@ -152,6 +152,14 @@ impl ReplicaSet {
         )
     }
 
+    /// The certificates of a set with access control, and the directory of their files.
+    pub fn certificates(&self) -> Result<(&Certificates, &Path)> {
+        let certificates = self.certificates.as_ref();
+        let certificates = certificates.context("a set without TLS")?;
+        let directory = certificates.authority.parent();
+        Ok((certificates, directory.context("a file of a directory")?))
+    }
+
     pub fn name(&self) -> &str {
         &self.name
     }

@@ -12,6 +12,7 @@ mod figures;
 mod floor;
 mod hard;
 mod load;
+mod network;
 mod plugin;
 mod sides;
 mod sync;
@@ -43,6 +44,8 @@ pub(crate) enum Bench {
     Verification(verification::Options),
     /// Cutovers under 2,000 writes a second: how long applications cannot write
     Commit(commit::Options),
+    /// A copy over a network of 100 Mbit/s and one of 1 Gbit/s, with each compressor
+    Network(network::Options),
 }
 
 impl Bench {
@@ -55,6 +58,7 @@ impl Bench {
             Self::Hard(_) => "hard",
             Self::Verification(_) => "verification",
             Self::Commit(_) => "commit",
+            Self::Network(_) => "network",
         }
     }
 
@@ -67,6 +71,7 @@ impl Bench {
             Self::Hard(options) => &options.common,
             Self::Verification(options) => &options.common,
             Self::Commit(options) => &options.common,
+            Self::Network(options) => &options.common,
         }
     }
 }
@@ -179,6 +184,7 @@ pub(crate) fn run(bench: &Bench) -> Result<()> {
                 .await
                 .map(Report::Wanted),
             Bench::Commit(options) => Box::pin(commit::run(options)).await.map(Report::Wanted),
+            Bench::Network(options) => Box::pin(network::run(options)).await.map(Report::Wanted),
         }
     })?;
     if common.json {

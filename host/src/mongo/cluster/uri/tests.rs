@@ -67,11 +67,13 @@ async fn f39_an_option_that_is_refused_is_refused_by_its_name() {
         "zlibCompressionLevel=10",
         "directConnection=perhaps",
         "loadBalanced=yes",
+        "loadBalanced=true",
+        "timeoutMS=5000",
+        "tlsAllowInvalidHostnames=true",
+        "zstdCompressionLevel=23",
         "w=-1",
-        "uuidRepresentation=javascript",
         "srvMaxHosts=1",
         "proxyPort=1080",
-        "retryWrite=true",
         "replicaset",
     ] {
         for place in ["h", "user:password@h"] {
@@ -117,6 +119,10 @@ async fn f39_what_the_driver_has_is_built_in() {
         "mongodb://u:p@h/?authMechanism=SCRAM-SHA-1",
         "mongodb://u:p@h/?authMechanism=SCRAM-SHA-256",
         "mongodb://h/?authMechanism=MONGODB-OIDC&authMechanismProperties=ENVIRONMENT:k8s",
+        "mongodb://client@h/?authMechanism=MONGODB-OIDC&authMechanismProperties=ENVIRONMENT:azure,TOKEN_RESOURCE:r",
+        "mongodb://h/?authMechanism=MONGODB-OIDC&authMechanismProperties=ENVIRONMENT:gcp,TOKEN_RESOURCE:r",
+        "mongodb://%2Ftmp%2Fmongodb-27017.sock/?replicaSet=rs",
+        "mongodb://h/?compressors=zstd&zstdCompressionLevel=22",
     ] {
         if let Err(refusal) = parse("cluster0", uri).await {
             panic!("{uri}: {refusal}");
@@ -125,19 +131,107 @@ async fn f39_what_the_driver_has_is_built_in() {
 }
 
 #[tokio::test]
-async fn f39_a_mechanism_that_is_refused_later_is_refused_at_once() {
-    for uri in [
-        "mongodb://u:p@h/?authMechanism=MONGODB-OIDC",
-        "mongodb://h/?authMechanism=MONGODB-OIDC&authMechanismProperties=ENVIRONMENT:azure,TOKEN_RESOURCE:r",
+async fn f172_a_workload_has_no_browser() {
+    for (properties, says) in [
+        ("", "ENVIRONMENT:azure, ENVIRONMENT:gcp or ENVIRONMENT:k8s"),
+        (
+            "&authMechanismProperties=ENVIRONMENT:test",
+            "unsupported environment",
+        ),
+        (
+            "&authMechanismProperties=ENVIRONMENT:azure",
+            "`TOKEN_RESOURCE` must be set",
+        ),
+        (
+            "&authMechanismProperties=OIDC_HUMAN_CALLBACK:hunter2",
+            "authMechanismProperties",
+        ),
     ] {
-        let refusal = refused(uri).await;
-        assert!(
-            refusal
-                .message
-                .contains("authMechanism=MONGODB-OIDC is refused"),
-            "{refusal}"
-        );
+        let refusal = refused(&format!(
+            "mongodb://h/?authMechanism=MONGODB-OIDC{properties}"
+        ))
+        .await;
+        assert!(refusal.message.contains(says), "{refusal}");
+        assert!(!refusal.message.contains("hunter2"), "{refusal}");
     }
+}
+
+#[tokio::test]
+async fn f176_the_value_of_an_unknown_option_is_not_shown() {
+    for (option, says) in [
+        ("retryWrite=hunter2", "option retryWrite is refused"),
+        (
+            "tlsCertificateKeyFilePasword=hunter2",
+            "option tlsCertificateKeyFilePasword is refused",
+        ),
+        ("proxyPasswort=hunter2", "option proxyPasswort is refused"),
+        (
+            "tlsPrivateKeyFile=hunter2",
+            "give it as tlsCertificateKeyFile",
+        ),
+    ] {
+        let refusal = refused(&format!("mongodb://h/?tls=true&{option}")).await;
+        assert!(refusal.message.contains(says), "{refusal}");
+        assert!(!refusal.message.contains("hunter2"), "{refusal}");
+    }
+}
+
+#[tokio::test]
+async fn f176_names_of_other_drivers_are_read() {
+    let uri =
+        "mongodb://h/?sslCertificateAuthorityFile=/does/not/exist&uuidRepresentation=standard";
+    let refusal = refused(uri).await;
+    assert!(
+        refusal
+            .message
+            .contains("tlsCAFile=/does/not/exist cannot be read"),
+        "{refusal}"
+    );
+    let uri = "mongodb://h/?heartbeatIntervalMS=600&wtimeout=5&j=true&compressors=zstd&zstdCompressionLevel=7";
+    let options = parse("cluster0", uri).await.expect("options");
+    assert_eq!(
+        options.heartbeat_freq,
+        Some(std::time::Duration::from_millis(600))
+    );
+    let shown = format!("{:?}", options.compressors);
+    assert!(
+        shown.contains("Some(7)") || shown.contains("level: Some"),
+        "{shown}"
+    );
+}
+
+#[tokio::test]
+async fn f176_an_option_without_effect_is_named() {
+    let noticed = async |text: &str| -> Vec<String> {
+        let uri = format!("mongodb://u:p@h/?{text}");
+        let options = parse("cluster0", &uri).await.expect(text);
+        let notices = notices(&uri, &options).into_iter();
+        notices.map(|notice| notice.option).collect()
+    };
+    for option in [
+        "w=1",
+        "wtimeoutMS=5",
+        "journal=false",
+        "readConcernLevel=local",
+        "readPreference=nearest",
+        "retryWrites=false",
+        "maxPoolSize=5",
+        "localThresholdMS=5",
+        "waitQueueTimeoutMS=5",
+        "zlibCompressionLevel=5",
+        "zstdCompressionLevel=5",
+        "directConnection=true",
+        "tlsInsecure=true",
+        "uuidRepresentation=standard",
+        "authMechanism=PLAIN",
+    ] {
+        let name = option.split('=').next().expect("a name");
+        assert_eq!(noticed(option).await, [name], "{option}");
+    }
+    let usual = "retryWrites=true&w=majority&appName=Cluster0&readPreference=primary&maxPoolSize=50&minPoolSize=40&\
+                 compressors=zlib&zlibCompressionLevel=5&tls=true&authSource=admin&journal=true&directConnection=false&\
+                 connectTimeoutMS=5000&serverSelectionTimeoutMS=5000&heartbeatFrequencyMS=5000&maxIdleTimeMS=1000";
+    assert_eq!(noticed(usual).await, Vec::<String>::new());
 }
 
 #[tokio::test]
