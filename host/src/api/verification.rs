@@ -72,10 +72,14 @@ struct CollectionEntry {
     complete: bool,
 }
 
-/// A difference between the clusters: the fields of [`ListedMismatch::to_json`].
+// The fields of `ListedMismatch::to_json`.
+/// A difference between the clusters.
 #[derive(ToSchema)]
 #[schema(as = Mismatch)]
-#[expect(dead_code, reason = "the schema of fields that are shared with lists of one object a line")]
+#[expect(
+    dead_code,
+    reason = "the schema of fields that are shared with lists of one object a line"
+)]
 struct MismatchBody {
     id: String,
     /// `open`, `repairing`, `repaired` or `gone`.

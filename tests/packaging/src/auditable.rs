@@ -30,7 +30,8 @@ struct Package {
 /// # Errors
 /// The file is no program, or its list is damaged.
 pub fn dependencies(binary: &[u8]) -> Result<Option<BTreeSet<(String, String)>>> {
-    let file: ElfFile64<'_> = ElfFile64::parse(binary).context("read the sections of the binary")?;
+    let file: ElfFile64<'_> =
+        ElfFile64::parse(binary).context("read the sections of the binary")?;
     let Some(section) = file.section_by_name(SECTION) else {
         return Ok(None);
     };
