@@ -31,8 +31,28 @@ pub(crate) fn run() -> Result<()> {
         python.arg(workspace().join("tests/client/sync.py"));
         python.arg(format!("http://127.0.0.1:{}", rig.host.port()));
         succeed(python.arg(target_directory().join("components/field-mask.wasm")))?;
-        rig.close().await.map(drop)
+        rig.close().await?;
+        example_of_the_page(&tools, &folder.join("generated")).await
     })
+}
+
+/// The code of docs/api-clients.md, as it stands but for the port.
+async fn example_of_the_page(tools: &Path, client: &Path) -> Result<()> {
+    let rig = Rig::start().await?;
+    let orders = rig.source_db("shop").collection("orders");
+    orders.insert_one(doc! { "_id": 1 }).await?;
+    let page = fs::read_to_string(workspace().join("docs/api-clients.md"))?;
+    let code = page.split_once("```python\n").map(|(_, rest)| rest);
+    let code = code.and_then(|rest| rest.split("```").next());
+    let code = code.context("docs/api-clients.md has no code in Python")?;
+    let port = rig.host.port().to_string();
+    let mut python = Command::new(tools.join("python"));
+    python.env("PYTHONPATH", client).arg("-c");
+    let status = python.arg(code.replace("27182", &port)).status();
+    let status = status.context("run the code of docs/api-clients.md")?;
+    ensure!(status.success(), "the code of docs/api-clients.md: {status}");
+    rig.host.wait_for_state("COMMITTED").await?;
+    rig.close().await.map(drop)
 }
 
 /// The generated package's folder. A warning stands for a call or a type that the generator has left out.
