@@ -49,6 +49,7 @@ mod indexes;
 mod indexes_beside;
 mod late_renames;
 mod lease;
+mod operator_pages;
 mod oversize;
 mod plugins;
 mod recopy_call;

@@ -50,7 +50,10 @@ async fn example_of_the_page(tools: &Path, client: &Path) -> Result<()> {
     python.env("PYTHONPATH", client).arg("-c");
     let status = python.arg(code.replace("27182", &port)).status();
     let status = status.context("run the code of docs/api-clients.md")?;
-    ensure!(status.success(), "the code of docs/api-clients.md: {status}");
+    ensure!(
+        status.success(),
+        "the code of docs/api-clients.md: {status}"
+    );
     rig.host.wait_for_state("COMMITTED").await?;
     rig.close().await.map(drop)
 }
