@@ -90,7 +90,7 @@ enum Task {
     /// Freeze the released folders of wit/ that are not frozen yet
     FreezeWit,
     /// Start two replica sets, print their URIs and keep them until ctrl-c
-    Clusters,
+    Clusters(clusters::Options),
 }
 
 fn main() -> Result<()> {
@@ -111,7 +111,7 @@ fn main() -> Result<()> {
         Task::Demo(options) => demo::run(&options),
         Task::Browser(options) => browser::run(&options),
         Task::Bench { bench } => bench::run(&bench),
-        Task::Clusters => clusters::run(),
+        Task::Clusters(options) => clusters::run(&options),
     }
 }
 
