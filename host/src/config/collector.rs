@@ -165,7 +165,7 @@ mod tests {
             [("authorization", "Bearer s3cret:x"), ("x-tenant", "a b")]
         );
         assert!(!format!("{headers:?}").contains("s3cret"));
-        assert_eq!(read("", 0o600), Ok(Vec::new()));
+        assert!(read("", 0o600).is_ok_and(|headers| headers.is_empty()));
     }
 
     #[test]
