@@ -15,7 +15,9 @@ use anyhow::Context;
 use signals::Signals;
 use tidegate::api::Protection;
 use tidegate::cli::{CommandStatus, Verdict};
-use tidegate::config::{self, Config, MetadataCommand, PlanCommand, Request, VerifyCommand};
+use tidegate::config::{
+    self, CollectorOptions, Config, MetadataCommand, PlanCommand, Request, VerifyCommand,
+};
 use tidegate::model::options::ClusterName;
 use tidegate::model::{ErrorName, OperatorError, StartOptions};
 use tidegate::observe::{self, Log, OtlpExporter, field};
@@ -83,6 +85,15 @@ async fn run(config: Config) -> anyhow::Result<CommandStatus> {
     let log = Log::start(config.log_path.as_deref(), config.verbosity, otlp.clone())?;
     tracing::info!(version = observe::VERSION, "tidegate");
     config.log();
+    if config
+        .otlp
+        .as_ref()
+        .is_some_and(CollectorOptions::exposes_headers)
+    {
+        tracing::warn!(
+            "the headers of otlpHeadersFile go to another machine without TLS: give otlpEndpoint an https:// URL"
+        );
+    }
     for variable in config::unknown_variables() {
         tracing::warn!("{variable}");
     }
@@ -120,11 +131,17 @@ async fn run(config: Config) -> anyhow::Result<CommandStatus> {
 }
 
 fn exporter(config: &Config) -> anyhow::Result<Option<OtlpExporter>> {
-    let endpoint = config.otlp_endpoint.as_deref();
-    let exporter = endpoint.map(|endpoint| OtlpExporter::start(endpoint, &config.id));
-    exporter
-        .transpose()
-        .context("start the export of telemetry")
+    let Some(otlp) = &config.otlp else {
+        return Ok(None);
+    };
+    let headers_file = otlp.headers_file.clone();
+    let headers = move || {
+        let headers = headers_file.as_deref().map(config::read_headers);
+        let headers = headers.transpose()?.unwrap_or_default().into_iter();
+        Ok(headers.map(|header| (header.name, header.value)).collect())
+    };
+    let exporter = OtlpExporter::start(&otlp.endpoint, &config.id, Box::new(headers));
+    exporter.map(Some).context("start the export of telemetry")
 }
 
 #[tokio::main]

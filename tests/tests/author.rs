@@ -113,12 +113,9 @@ async fn the_guide_leads_to_a_masked_sync() -> Result<()> {
 }
 
 /// The documents of the page's `people.json`.
-fn people(blocks: &[Block<'_>]) -> Result<Vec<Document>> {
+fn people(blocks: &[Block]) -> Result<Vec<Document>> {
     let text = blocks.iter().find_map(|block| match block {
-        Block::File {
-            path: "people.json",
-            text,
-        } => Some(*text),
+        Block::File { path, text } if path == "people.json" => Some(text),
         _ => None,
     });
     let people: Vec<Value> = serde_json::from_str(text.context("the guide has no people.json")?)?;

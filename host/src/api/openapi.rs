@@ -135,6 +135,8 @@ fn request_body_edits() -> Vec<(&'static str, Value)> {
     ]
 }
 
+/// Generators of clients turn an object with a `oneOf` beside its `properties` into types without fields. So a condition on several fields
+/// is an `if`, and a field of several types is a `oneOf` without a `type` of its own.
 fn start_request_edits() -> Vec<(&'static str, Value)> {
     let cluster = || json!({ "enum": ["cluster0", "cluster1"] });
     vec![
@@ -148,15 +150,27 @@ fn start_request_edits() -> Vec<(&'static str, Value)> {
         ),
         (
             "/components/schemas/StartRequest",
-            json!({ "oneOf": [direction("cluster0", "cluster1"), direction("cluster1", "cluster0")] }),
+            json!({
+                "if": { "properties": { "source": { "const": "cluster0" } } },
+                "then": { "properties": { "destination": { "const": "cluster1" } } },
+                "else": { "properties": { "destination": { "const": "cluster0" } } },
+            }),
         ),
         (
             "/components/schemas/StartRequest/properties/enableUserWriteBlocking",
-            json!({ "type": ["string", "boolean", "null"], "enum": ["none", "destinationOnly", "sourceAndDestination", true, false, null] }),
+            one_of(&json!([
+                { "type": "string", "enum": ["none", "destinationOnly", "sourceAndDestination"] },
+                { "type": "boolean" },
+                { "type": "null" },
+            ])),
         ),
         (
             "/components/schemas/StartRequest/properties/copyInNaturalOrder",
-            json!({ "type": ["array", "boolean", "null"], "enum": [[], false, null] }),
+            one_of(&json!([
+                { "type": "array", "items": { "$ref": "#/components/schemas/NamespaceFilter" }, "maxItems": 0 },
+                { "const": false },
+                { "type": "null" },
+            ])),
         ),
         (
             "/components/schemas/StartRequest/properties/preExistingDestinationData",
@@ -186,7 +200,9 @@ fn schema_edits() -> Vec<(&'static str, Value)> {
         (
             "/components/schemas/NamespaceFilter",
             json!({
-                "oneOf": [{ "required": ["database"] }, { "required": ["databaseRegex"] }],
+                "if": { "required": ["database"] },
+                "then": { "not": { "required": ["databaseRegex"] } },
+                "else": { "required": ["databaseRegex"] },
                 "not": { "required": ["collections", "collectionsRegex"] },
             }),
         ),
@@ -219,19 +235,20 @@ fn schema_edits() -> Vec<(&'static str, Value)> {
 
 /// Schema of a field of an unsupported feature: false, null or absent.
 fn not_asked() -> Value {
-    json!({ "enum": [false, null] })
+    one_of(&json!([{ "const": false }, { "type": "null" }]))
 }
 
-/// Schema of the two fields that give a sync its direction.
-fn direction(source: &str, destination: &str) -> Value {
-    json!({ "properties": { "source": { "const": source }, "destination": { "const": destination } } })
+/// Schema of a field of several types, in place of those of the field's own type.
+fn one_of(schemas: &Value) -> Value {
+    json!({ "type": null, "items": null, "oneOf": schemas })
 }
 
-/// Adds the fields of `more` to the object at the JSON pointer `place`.
+/// Adds the fields of `more` to the object at the JSON pointer `place`. A null removes a field.
 fn merge(document: &mut Value, place: &str, more: Value) {
     let object = document.pointer_mut(place).and_then(Value::as_object_mut);
     if let (Some(object), Value::Object(more)) = (object, more) {
         object.extend(more);
+        object.retain(|_, value| !value.is_null());
     }
 }
 

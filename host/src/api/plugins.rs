@@ -86,7 +86,7 @@ pub(super) async fn list<C: Control>(
 /// Checks a component and stores it under its digest, without activating it.
 #[utoipa::path(
     post, path = "/api/v1/plugins", tag = "plugins", operation_id = "addPlugin",
-    request_body(content_type = "application/wasm", description = "The bytes of the component, at most 64 MiB."),
+    request_body(content = Vec<u8>, content_type = "application/wasm", description = "The bytes of the component, at most 64 MiB."),
     responses(
         (status = 200, description = "The stored component.", body = PluginAnswer),
         (status = "4XX", description = "Refused.", body = Failure),

@@ -47,13 +47,43 @@ struct CollectionEntry {
     complete: bool,
 }
 
+// The fields of `ListedMismatch::to_json`.
+/// A difference between the clusters.
+#[derive(ToSchema)]
+#[schema(as = Mismatch)]
+#[expect(
+    dead_code,
+    reason = "the schema of fields that are shared with lists of one object a line"
+)]
+struct MismatchBody {
+    id: String,
+    /// `open`, `repairing`, `repaired` or `gone`.
+    state: String,
+    /// Namespace on the source.
+    namespace: String,
+    /// Namespace on the destination, where it is another.
+    #[schema(nullable = false)]
+    destination: Option<String>,
+    /// `document`, `collection`, `view`, `option`, `index` or `naturalOrder`.
+    subject: String,
+    /// `missing` (on the destination), `extra` (only there) or `differs`.
+    kind: String,
+    /// Canonical Extended JSON, of a document.
+    #[schema(value_type = Value, required = false)]
+    _id: Value,
+    /// Name of an option or index.
+    #[schema(nullable = false)]
+    name: Option<String>,
+    /// First path at which the bytes differ.
+    #[schema(nullable = false)]
+    path: Option<String>,
+}
+
 /// Answer of `GET /verification/mismatches`.
 #[derive(Serialize, ToSchema)]
 pub(super) struct MismatchesAnswer {
     success: bool,
-    /// Each with `id`, `state` (open, repairing, repaired, gone), `namespace`, `subject`, `_id`, `kind` (missing,
-    /// extra, differs) and `path`.
-    #[schema(value_type = Vec<Object>)]
+    #[schema(value_type = Vec<MismatchBody>)]
     mismatches: Vec<Map<String, Value>>,
     /// The `after` of the next page; null on the last page.
     next: Option<String>,

@@ -8,10 +8,10 @@ use clap::error::ErrorKind;
 use clap::{CommandFactory, Parser};
 use clap_complete::Shell;
 
+use super::command_line::{CommandLine, FeatureSetTool, MetadataTask, Tools};
 use super::file;
 use super::host::{Config, existing_directory};
 use super::local::{HealthCommand, StatusCommand};
-use super::options::{CommandLine, FeatureSetTool, MetadataTask, Tools};
 use super::refusals::{self, invalid};
 use super::verify::VerifyCommand;
 use crate::model::OperatorError;

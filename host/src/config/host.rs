@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use tracing::level_filters::LevelFilter;
 
+use super::collector::CollectorOptions;
 use super::connection_string::ConnectionString;
 use super::hooks::{self, HookOptions};
 use super::options::Options;
@@ -54,13 +55,14 @@ pub struct Config {
     pub lease: Duration,
     /// Receivers of the sync's occurrences.
     pub hooks: Vec<HookOptions>,
-    /// Base URL of an OpenTelemetry collector. Holds no credentials.
-    pub otlp_endpoint: Option<String>,
+    /// Receiver of traces and metrics.
+    pub otlp: Option<CollectorOptions>,
 }
 
 impl Config {
     pub(super) fn check(mut options: Options) -> Result<Self, OperatorError> {
         let protection = ProtectionOptions::check(&mut options)?;
+        let otlp = CollectorOptions::check(&mut options)?;
         if options.hot_doc_ids.is_some() {
             return Err(OperatorError::new(
                 ErrorName::NotSupported,
@@ -94,12 +96,14 @@ impl Config {
             refuse_wasi: refuses_wasi(options.plugin_wasi.as_deref())?,
             lease: lease(options.lease_seconds)?,
             hooks: hooks::read(options.hooks_file.as_deref())?,
-            otlp_endpoint: options.otlp_endpoint.map(collector).transpose()?,
+            otlp,
         })
     }
 
     /// Names of the options that differ in `read` and that only a restart changes.
     pub fn differing_at_restart(&self, read: &Self) -> Vec<&'static str> {
+        let endpoint = |of: &Self| of.otlp.as_ref().map(|otlp| otlp.endpoint.clone());
+        let headers_file = |of: &Self| of.otlp.as_ref().and_then(|otlp| otlp.headers_file.clone());
         let differing = [
             ("cluster0", self.cluster0 != read.cluster0),
             ("cluster1", self.cluster1 != read.cluster1),
@@ -111,7 +115,8 @@ impl Config {
             ("pluginWasi", self.refuse_wasi != read.refuse_wasi),
             ("leaseSeconds", self.lease != read.lease),
             ("hooksFile", self.hooks != read.hooks),
-            ("otlpEndpoint", self.otlp_endpoint != read.otlp_endpoint),
+            ("otlpEndpoint", endpoint(self) != endpoint(read)),
+            ("otlpHeadersFile", headers_file(self) != headers_file(read)),
         ];
         let differing = (differing.into_iter()).chain(self.protection.differing(&read.protection));
         let named = differing.filter(|(_, differs)| *differs);
@@ -137,7 +142,7 @@ impl Config {
             plugin_wasi = if self.refuse_wasi { "refuse" } else { "deny" },
             lease_seconds = self.lease.as_secs(),
             hooks = self.hooks.iter().map(|hook| hook.name.as_str()).collect::<Vec<_>>().join(", "),
-            otlp_endpoint = self.otlp_endpoint,
+            otlp_endpoint = self.otlp.as_ref().map(|otlp| otlp.endpoint.as_str()),
             "effective configuration"
         );
     }
@@ -150,19 +155,6 @@ fn lease(seconds: Option<i64>) -> Result<Duration, OperatorError> {
         Some(seconds) => in_range("leaseSeconds", seconds, least, most)?,
     };
     Ok(Duration::from_secs(seconds.into()))
-}
-
-/// The endpoint is logged, so it may hold no credentials.
-fn collector(url: String) -> Result<String, OperatorError> {
-    let rest = url
-        .strip_prefix("http://")
-        .or_else(|| url.strip_prefix("https://"));
-    match rest {
-        Some(rest) if !rest.is_empty() && !rest.contains(['@', '?', '#']) => Ok(url),
-        _ => Err(invalid(
-            "otlpEndpoint has to be a URL such as http://localhost:4318, without user, password and query. A collector              on this machine can add credentials of its own.",
-        )),
-    }
 }
 
 fn refuses_wasi(policy: Option<&str>) -> Result<bool, OperatorError> {

@@ -5,7 +5,9 @@
 //! tidegate, except for failpoints.
 
 mod callers;
+mod collector;
 mod command;
+mod command_line;
 mod connection_string;
 mod file;
 mod hooks;
@@ -13,6 +15,7 @@ mod host;
 mod local;
 mod local_arguments;
 mod options;
+mod private_file;
 mod protection;
 mod refusals;
 mod values;
@@ -20,12 +23,13 @@ mod verify;
 mod yaml;
 
 pub use callers::{CallerEntry, Credential, TokenHash, read_callers};
+pub use collector::{CollectorHeader, CollectorOptions, read_headers};
 pub use command::{FeatureSetCommand, MetadataCommand, PlanCommand, Request, grammar, load};
+pub use command_line::MetadataTask;
 pub use connection_string::{ConnectionString, is_secret_option, mask_text};
 pub use hooks::{HookOptions, HookReceiver, HookUrl, WebhookOptions};
 pub use host::Config;
 pub use local::{HealthCommand, LocalHost, StatusCommand};
-pub use options::MetadataTask;
 pub use protection::{ProtectionOptions, TlsOptions};
 pub use refusals::unknown_variables;
 pub use verify::VerifyCommand;

@@ -7,8 +7,8 @@ use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{Arg, Command, CommandFactory};
 use serde_saphyr::Error as YamlError;
 
+use super::command_line::CommandLine;
 use super::connection_string::mask_text;
-use super::options::CommandLine;
 use crate::model::input::closest;
 use crate::model::{ErrorName, OperatorError};
 

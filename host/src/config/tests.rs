@@ -86,7 +86,7 @@ fn the_default_configuration() {
     refuse_wasi: false,
     lease: 5s,
     hooks: [],
-    otlp_endpoint: None,
+    otlp: None,
 }"#
     );
 }
@@ -372,8 +372,8 @@ fn a_full_file_of_mongosync_is_read_as_it_is() {
 #[test]
 fn a_collector_has_an_endpoint_without_secrets() {
     let config = with_clusters(&["--otlpEndpoint", "http://localhost:4318"]);
-    let endpoint = config.expect("a configuration").otlp_endpoint;
-    assert_eq!(endpoint.as_deref(), Some("http://localhost:4318"));
+    let otlp = config.expect("a configuration").otlp.expect("a collector");
+    assert_eq!(otlp.endpoint, "http://localhost:4318");
     for url in [
         "localhost:4318",
         "https://user:s3cret@collector",

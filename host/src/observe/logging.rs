@@ -17,7 +17,7 @@ use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::reload;
 use tracing_subscriber::util::SubscriberInitExt;
 
-use super::otlp::{OtlpExporter, SpanLayer};
+use super::otlp::{BATCHES, OtlpExporter, SpanLayer};
 use crate::model::{ErrorName, OperatorError};
 use files::LogFiles;
 use line::Line;
@@ -94,9 +94,11 @@ where
     }))
 }
 
-/// Spans of tidegate.
+/// Spans of tidegate, with those of batches.
 fn own_spans() -> Targets {
-    Targets::new().with_target(env!("CARGO_CRATE_NAME"), LevelFilter::INFO)
+    Targets::new()
+        .with_target(env!("CARGO_CRATE_NAME"), LevelFilter::INFO)
+        .with_target(BATCHES, LevelFilter::INFO)
 }
 
 /// Levels of targets: dependencies log only warnings and errors.
@@ -104,4 +106,5 @@ fn targets(verbosity: LevelFilter) -> Targets {
     Targets::new()
         .with_default(verbosity.min(LevelFilter::WARN))
         .with_target(env!("CARGO_CRATE_NAME"), verbosity)
+        .with_target(BATCHES, LevelFilter::OFF)
 }

@@ -12,7 +12,9 @@ mod otlp;
 pub use failpoint::{failpoint, shortened, smaller};
 pub use latency::LatencyRecorder;
 pub use logging::Log;
-pub use otlp::{OtlpExporter, telemetry_time, unix_nanos};
+pub use otlp::{
+    HeaderSource, OtlpExporter, apply_batch_span, copy_batch_span, telemetry_time, unix_nanos,
+};
 
 /// This release.
 pub const VERSION: &str = env!("CARGO_PKG_VERSION");

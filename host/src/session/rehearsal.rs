@@ -176,7 +176,7 @@ async fn begun_already(clusters: &[Cluster; 2]) -> Result<(), OperatorError> {
         ErrorName::InvalidStateTransition,
         format!(
             "{} holds the metadata of a sync that release {} has worked on. A host with these connection strings \
-             continues that sync, and starts no other. docs/cutover.md has the steps to the next sync.",
+             continues that sync, and starts no other. docs/next-sync.md has the steps to the next sync.",
             persisted.destination.name.as_str(),
             persisted.header.written_by
         ),

@@ -4,6 +4,7 @@
 //! are sorted, owned by root and dated by the commit, and no tool of the machine packs them.
 
 mod archive;
+mod auditable;
 mod chart;
 mod deb;
 mod elf;
@@ -22,6 +23,7 @@ use flate2::Compression;
 use sha2::{Digest, Sha256};
 
 pub use archive::unpack_ar;
+pub use auditable::dependencies;
 
 /// The input of every package.
 #[derive(Clone, Debug)]
@@ -79,6 +81,7 @@ pub fn build(release: &Release, out: &Path) -> Result<Vec<String>> {
     let graph = sbom::Graph::read(&release.workspace)?;
     let licences = licences::collect(&graph)?;
     let files = installation::Files::collect(release, licences)?;
+    auditable::compare(&files.binary, &graph.names())?;
     let packages = [
         (
             format!("tidegate_{version}_amd64.deb"),

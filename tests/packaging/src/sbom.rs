@@ -144,6 +144,11 @@ impl Graph {
             .filter(|package| package.source.is_some())
     }
 
+    /// All packages, by name and version.
+    pub(crate) fn names(&self) -> BTreeSet<(String, String)> {
+        self.packages.keys().cloned().collect()
+    }
+
     fn component(&self, package: &Package) -> Value {
         let key = (package.name.clone(), package.version.clone());
         let checksum = self.checksums.get(&key);

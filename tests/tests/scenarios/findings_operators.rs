@@ -170,7 +170,7 @@ async fn f59_a_committed_sync_forbids_no_writes_and_names_the_page() -> Result<(
     );
     let paused = rig.host.call("POST", "/api/v1/pause", "").await?;
     ensure!(
-        paused.body.to_string().contains("docs/cutover.md"),
+        paused.body.to_string().contains("docs/next-sync.md"),
         "{paused:?}"
     );
     let again = json!({ "source": "cluster0", "destination": "cluster1", "buildIndexes": "never" });
@@ -180,13 +180,13 @@ async fn f59_a_committed_sync_forbids_no_writes_and_names_the_page() -> Result<(
         .await?;
     let said = again.body.to_string();
     ensure!(
-        said.contains("docs/cutover.md") && !said.contains("drop the destination"),
+        said.contains("docs/next-sync.md") && !said.contains("drop the destination"),
         "{said}"
     );
     rig.close().await.map(drop)
 }
 
-/// The steps of docs/cutover.md for a sync back.
+/// The steps of docs/next-sync.md for a sync back.
 #[tokio::test]
 async fn f40_after_a_commit_the_next_sync_goes_the_way_of_the_page() -> Result<()> {
     let (mut rig, _) = committed().await?;
@@ -198,7 +198,7 @@ async fn f40_after_a_commit_the_next_sync_goes_the_way_of_the_page() -> Result<(
     let refusal = format!("{refusal:#}");
     ensure!(
         refusal.contains("ClustersMismatch")
-            && refusal.contains("docs/cutover.md")
+            && refusal.contains("docs/next-sync.md")
             && !refusal.contains("swapped"),
         "{refusal}"
     );

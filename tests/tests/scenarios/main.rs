@@ -50,6 +50,7 @@ mod indexes_beside;
 mod late_renames;
 mod lease;
 mod odd_updates;
+mod operator_pages;
 mod oversize;
 mod plugins;
 mod recopy_call;

@@ -12,6 +12,7 @@ mod browser;
 mod build;
 mod capture;
 mod check;
+mod client;
 mod clusters;
 mod components;
 mod demo;
@@ -84,10 +85,12 @@ enum Task {
     Package(package::Options),
     /// Requests that schemathesis (from PyPI) derives from the OpenAPI document, against real hosts
     Schema(schema::Options),
+    /// A client in Python, generated from the OpenAPI document (by a generator from PyPI), drives a sync from start to commit
+    Client,
     /// Freeze the released folders of wit/ that are not frozen yet
     FreezeWit,
     /// Start two replica sets, print their URIs and keep them until ctrl-c
-    Clusters,
+    Clusters(clusters::Options),
 }
 
 fn main() -> Result<()> {
@@ -102,12 +105,13 @@ fn main() -> Result<()> {
         Task::Faults(options) => faults::run(&options),
         Task::Package(options) => package::run(&options),
         Task::Schema(options) => schema::run(&options),
+        Task::Client => client::run(),
         Task::FreezeWit => wit::freeze(),
         Task::Test { arguments } => test::run(&arguments),
         Task::Demo(options) => demo::run(&options),
         Task::Browser(options) => browser::run(&options),
         Task::Bench { bench } => bench::run(&bench),
-        Task::Clusters => clusters::run(),
+        Task::Clusters(options) => clusters::run(&options),
     }
 }
 

@@ -5,7 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result, bail, ensure};
 use clap::Args;
 use packaging::{Release, sha256};
 use support::mongod::{target_directory, workspace};
@@ -17,7 +17,7 @@ use crate::components::{Tree, paths_of_host};
 /// The options of `cargo xtask package`.
 #[derive(Args)]
 pub(crate) struct Options {
-    /// Package this binary of tidegate, and build none
+    /// Package this binary of tidegate as it is, and build none
     #[arg(long, value_name = "FILE")]
     binary: Option<PathBuf>,
     /// Folder of the packages [default: target/packages]
@@ -26,8 +26,8 @@ pub(crate) struct Options {
     /// Build the binary without optimization: minutes less, for a look at the packages
     #[arg(long)]
     debug: bool,
-    /// Build everything twice, from two clones in folders of different names, and compare byte for byte: twice a whole build.
-    /// With --binary, only the packaging is done twice
+    /// Build everything twice, here and from nothing in a clone in another folder, and compare byte for byte. With --binary, only the
+    /// packaging is done twice
     #[arg(long)]
     check_reproducible: bool,
 }
@@ -46,10 +46,7 @@ pub(crate) fn run(options: &Options) -> Result<()> {
 }
 
 fn pack(binary: &Path, out: &Path) -> Result<()> {
-    let folder = tempfile::tempdir().context("create a folder for the binary")?;
-    let small = folder.path().join("tidegate");
-    strip_debug_information(binary, &small)?;
-    let release = Release::of_commit(&workspace(), &small)?;
+    let release = Release::of_commit(&workspace(), binary)?;
     for name in packaging::build(&release, out)? {
         println!("{}", out.join(name).display());
     }
@@ -83,25 +80,43 @@ fn build(profile: Profile) -> Result<PathBuf> {
     }
     succeed(&mut build)?;
     let binary = target.join(profile.folder()).join("tidegate");
-    Ok(binary)
+    let small = binary.with_extension("packaged");
+    strip_debug_information(&binary, &small)?;
+    let bytes = fs::read(&small).with_context(|| format!("read {}", small.display()))?;
+    if let Some(folder) = paths.named_in(&bytes) {
+        bail!("the binary names files of {folder}, which is a folder of this machine alone");
+    }
+    Ok(small)
 }
 
 fn check_reproducible(options: &Options) -> Result<()> {
-    let folder = tempfile::tempdir().context("create a folder for two builds")?;
-    let mut outs = Vec::new();
-    for name in ["first", "second-with-a-longer-name"] {
-        let out = folder.path().join(format!("out-{name}"));
-        match &options.binary {
-            Some(binary) => pack(binary, &out)?,
-            None => build_clone(&folder.path().join(name), &out, options.debug)?,
+    let folder = tempfile::tempdir().context("create a folder for the second build")?;
+    let [first, second] = ["first", "second"].map(|name| folder.path().join(name));
+    match &options.binary {
+        Some(binary) => {
+            pack(binary, &first)?;
+            pack(binary, &second)?;
         }
-        outs.push(out);
+        None => {
+            // A clone has the commit alone.
+            let changes = git(&["status", "--porcelain", "--untracked-files=no"])?;
+            ensure!(changes.is_empty(), "commit these changes first:\n{changes}");
+            pack(&build(Profile::of(!options.debug))?, &first)?;
+            let clone = folder.path().join("clone-in-a-folder-of-another-name");
+            build_clone(&clone, &second, options.debug)?;
+        }
     }
-    if let [first, second] = outs.as_slice() {
-        compare(first, second)?;
-    }
+    compare(&first, &second)?;
     println!("two builds gave the same bytes");
     Ok(())
+}
+
+fn git(arguments: &[&str]) -> Result<String> {
+    let mut git = Command::new("git");
+    let output = git.arg("-C").arg(workspace()).args(arguments).output();
+    let output = output.context("run git")?;
+    ensure!(output.status.success(), "git {arguments:?}: {output:?}");
+    Ok(String::from_utf8(output.stdout)?.trim_end().to_owned())
 }
 
 /// Packages the commit from a clone, with the clone's own tasks.
@@ -123,7 +138,6 @@ fn build_clone(clone: &Path, out: &Path, debug: bool) -> Result<()> {
         package.arg("--debug");
     }
     succeed(&mut package)?;
-    // The second build needs the room of the first.
     fs::remove_dir_all(clone).with_context(|| format!("remove {}", clone.display()))
 }
 

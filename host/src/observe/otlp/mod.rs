@@ -2,6 +2,7 @@
 //!
 //! Invariant: no caller waits. Data that a collector does not take is dropped, with one warning for each outage.
 
+mod batches;
 mod sender;
 mod spans;
 
@@ -13,6 +14,9 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use serde_json::{Value, json};
 
 use super::VERSION;
+use crate::model::OperatorError;
+pub(super) use batches::BATCHES;
+pub use batches::{apply_batch_span, copy_batch_span};
 use sender::{Sender, Telemetry};
 pub(super) use spans::SpanLayer;
 
@@ -22,6 +26,9 @@ const QUEUE: usize = 4_096;
 /// Time in which the last data is sent at the end of the process.
 const LAST_WORDS: Duration = Duration::from_secs(2);
 
+/// Reads the headers of a request, as names and values.
+pub type HeaderSource = Box<dyn FnMut() -> Result<Vec<(String, String)>, OperatorError> + Send>;
+
 /// The way to a collector. Clones share it.
 #[derive(Clone, Debug)]
 pub struct OtlpExporter {
@@ -30,15 +37,16 @@ pub struct OtlpExporter {
 }
 
 impl OtlpExporter {
-    /// Starts the thread that sends to the collector at `endpoint`, such as `http://localhost:4318`.
+    /// Starts the thread that sends to the collector at `endpoint`, such as `http://localhost:4318`. `headers` is asked before
+    /// each request.
     ///
     /// # Errors
     ///
     /// The system starts no thread.
-    pub fn start(endpoint: &str, instance: &str) -> std::io::Result<Self> {
+    pub fn start(endpoint: &str, instance: &str, headers: HeaderSource) -> std::io::Result<Self> {
         let (queue, received) = sync_channel(QUEUE);
         let dropped = Arc::<AtomicU64>::default();
-        let sender = Sender::new(endpoint, resource(instance), dropped.clone());
+        let sender = Sender::new(endpoint, resource(instance), headers, dropped.clone());
         std::thread::Builder::new()
             .name("otlp".to_owned())
             .spawn(move || sender.run(&received))?;

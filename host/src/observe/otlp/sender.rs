@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use serde_json::{Value, json};
 
 use super::super::{VERSION, field, shortened};
+use super::HeaderSource;
 
 /// Longest time for which a span waits for others.
 const BATCH_FOR: Duration = Duration::from_secs(5);
@@ -31,12 +32,43 @@ pub(super) struct Sender {
     agent: ureq::Agent,
     endpoint: String,
     resource: Value,
+    headers: Headers,
     dropped: Arc<AtomicU64>,
     is_failing: bool,
 }
 
+/// The headers of a request, as they were last read.
+struct Headers {
+    source: HeaderSource,
+    read: Vec<(String, String)>,
+    is_failing: bool,
+}
+
+impl Headers {
+    /// The headers now. Headers that cannot be read stay as they were, with one warning.
+    fn now(&mut self) -> &[(String, String)] {
+        match (self.source)() {
+            Ok(headers) => {
+                self.read = headers;
+                self.is_failing = false;
+            }
+            Err(error) if !std::mem::replace(&mut self.is_failing, true) => {
+                tracing::warn!({ field::ERROR } = %error,
+                    "the headers of the OpenTelemetry collector cannot be read: the previous headers stay in effect");
+            }
+            Err(_told) => {}
+        }
+        &self.read
+    }
+}
+
 impl Sender {
-    pub(super) fn new(endpoint: &str, resource: Value, dropped: Arc<AtomicU64>) -> Self {
+    pub(super) fn new(
+        endpoint: &str,
+        resource: Value,
+        headers: HeaderSource,
+        dropped: Arc<AtomicU64>,
+    ) -> Self {
         let agent = ureq::Agent::config_builder()
             .timeout_global(Some(TIMEOUT))
             .max_redirects(0)
@@ -47,6 +79,11 @@ impl Sender {
             agent,
             endpoint: endpoint.trim_end_matches('/').to_owned(),
             resource,
+            headers: Headers {
+                source: headers,
+                read: Vec::new(),
+                is_failing: false,
+            },
             dropped,
             is_failing: false,
         }
@@ -97,6 +134,10 @@ impl Sender {
     fn post(&mut self, path: &str, body: &Value) {
         let request = self.agent.post(format!("{}{path}", self.endpoint));
         let request = request.content_type("application/json");
+        let headers = self.headers.now().iter();
+        let request = headers.fold(request, |request, (name, value)| {
+            request.header(name, value)
+        });
         match request.send(body.to_string()) {
             Ok(_) if self.is_failing => {
                 let dropped = self.dropped.swap(0, Relaxed);

@@ -15,7 +15,7 @@ use tracing_subscriber::registry::LookupSpan;
 use uuid::Uuid;
 
 use super::sender::Telemetry;
-use super::{OtlpExporter, telemetry_time, unix_nanos};
+use super::{BATCHES, OtlpExporter, telemetry_time, unix_nanos};
 
 /// OTLP's kinds of spans.
 const INTERNAL: u8 = 1;
@@ -34,6 +34,8 @@ struct OpenSpan {
     trace_id: String,
     span_id: String,
     parent: Option<String>,
+    /// The span that a batch belongs to, as trace and span.
+    link: Option<(String, String)>,
     fields: Fields,
 }
 
@@ -58,6 +60,11 @@ impl<S: Subscriber + for<'a> LookupSpan<'a>> Layer<S> for SpanLayer {
             let open = extensions.get::<OpenSpan>()?;
             Some((open.trace_id.clone(), open.span_id.clone()))
         });
+        // A sync lasts for days: with its batches its trace would be too large for any tool. So a batch is a trace of its own.
+        let (parent, link) = match attributes.metadata().target() == BATCHES {
+            true => (None, parent),
+            false => (parent, None),
+        };
         let (trace_id, parent) = match parent {
             Some((trace_id, parent)) => (trace_id, Some(parent)),
             None => (Uuid::new_v4().simple().to_string(), None),
@@ -70,6 +77,7 @@ impl<S: Subscriber + for<'a> LookupSpan<'a>> Layer<S> for SpanLayer {
             trace_id,
             span_id: format!("{span_id:016x}"),
             parent,
+            link,
             fields,
         });
     }
@@ -108,6 +116,10 @@ impl OpenSpan {
         if let Some(object) = span.as_object_mut() {
             if let Some(parent) = self.parent {
                 object.insert("parentSpanId".to_owned(), parent.into());
+            }
+            if let Some((trace_id, span_id)) = self.link {
+                let link = json!({ "traceId": trace_id, "spanId": span_id });
+                object.insert("links".to_owned(), json!([link]));
             }
             if self.fields.failed {
                 object.insert("status".to_owned(), json!({ "code": ERROR }));

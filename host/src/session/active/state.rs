@@ -85,7 +85,7 @@ pub(crate) fn refuse(state: State, call: Call) -> OperatorError {
             ErrorName::InvalidStateTransition,
             format!(
                 "{call} is not possible in state {state}: the sync is done, and the destination is in use. \
-                 docs/cutover.md describes how to start the next sync."
+                 docs/next-sync.md describes how to start the next sync."
             ),
         );
     }

@@ -52,7 +52,7 @@ pub(crate) async fn start(host: &Host, options: StartOptions) -> Result<(), Oper
             ErrorName::OptionsMismatch,
             format!(
                 "The sync was started with other options, which cannot change: {} differ. Start with the same \
-                 options, or abandon this sync as docs/cutover.md describes.",
+                 options, or abandon this sync as docs/abort.md describes.",
                 differing.join(", ")
             ),
         ));

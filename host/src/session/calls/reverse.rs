@@ -65,7 +65,7 @@ fn not_reversible() -> OperatorError {
     OperatorError::new(
         ErrorName::NotSupported,
         "The sync was not started with \"reversible\": true, or an earlier release has committed it, so no position for the \
-         way back was taken. To sync in the other direction, start a new sync into an empty cluster: docs/cutover.md has \
+         way back was taken. To sync in the other direction, start a new sync into an empty cluster: docs/next-sync.md has \
          the steps.",
     )
 }

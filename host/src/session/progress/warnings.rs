@@ -19,7 +19,7 @@ const NOT_VERIFIED: &str =
     "Copied data is not verified. Compare both clusters before you rely on it.";
 /// A warning after COMMITTED.
 const WAS_NOT_VERIFIED: &str =
-    "Copied data was not verified. docs/cutover.md describes how to compare both clusters.";
+    "Copied data was not verified. docs/compare.md describes how to compare both clusters.";
 /// A warning until COMMITTED.
 const NOT_BLOCKED: &str =
     "Writes to the destination are not blocked. Make sure that nothing else writes to it.";

@@ -102,7 +102,7 @@ fn refuse_other_clusters(
             format!(
                 "{holder} holds the metadata of a COMMITTED sync between other clusters. To start the next sync, \
                  drop the database mongosync_internal_tidegate on {holder}, and nothing else: its other databases \
-                 may be in use. docs/cutover.md has the steps."
+                 may be in use. docs/next-sync.md has the steps."
             ),
         ));
     }
@@ -116,7 +116,7 @@ fn refuse_other_clusters(
         format!(
             "{holder} holds the metadata of an unfinished sync between other clusters: {what}. Start with the \
              connection strings of that sync; or, to abandon it, drop the database mongosync_internal_tidegate on \
-             {holder}, as docs/cutover.md describes."
+             {holder}, as docs/abort.md describes."
         ),
     ))
 }

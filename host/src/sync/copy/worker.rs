@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use tokio::time::Instant;
+use tracing::Instrument;
 
 use super::{
     Context, Error,
@@ -15,7 +16,7 @@ use crate::{
         self, DestinationDatabase, RawCursor, RawReader, RawReply, code, outage,
         write::CollectionRef,
     },
-    observe::failpoint,
+    observe::{copy_batch_span, failpoint},
     plugin::{NamespaceChain, Outcome},
     sync::{
         budget::Share,
@@ -276,10 +277,14 @@ impl PartitionCopier<'_> {
             return Ok(());
         };
         let begun = Instant::now();
-        let written = match &self.chain {
-            Some(chain) => self.write_transformed(chain, array, &documents).await,
-            None => self.insert(&documents, Some(array), 0).await,
+        let write = async {
+            match &self.chain {
+                Some(chain) => self.write_transformed(chain, array, &documents).await,
+                None => self.insert(&documents, Some(array), 0).await,
+            }
         };
+        let span = copy_batch_span(documents.len(), array.len());
+        let written = write.instrument(span).await;
         if let Err(error) = written {
             // An insert whose answer was lost may still be done.
             partition.suspect |= !matches!(error, Error::Cancelled);

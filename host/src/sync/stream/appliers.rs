@@ -19,6 +19,7 @@ use super::{
 };
 use crate::{
     model::{ClusterTime, Position, document_key::DocumentKey},
+    observe::apply_batch_span,
     sync::{Workers, partitions::ParkedKey},
 };
 
@@ -172,7 +173,10 @@ impl Appliers {
 async fn run(mut applier: Applier, mut jobs: mpsc::Receiver<ApplierJob>) {
     while let Some(ApplierJob { work, done }) = jobs.recv().await {
         let outcome = match work {
-            ApplierWork::Events(part) => applier.apply(&part).await,
+            ApplierWork::Events(part) => {
+                let span = apply_batch_span(part.events.len());
+                applier.apply(&part).instrument(span).await
+            }
             ApplierWork::LookUps(parked) => applier.look_up_parked(&parked).await,
         };
         let failed = outcome.is_err();
