@@ -28,6 +28,7 @@ mod recopy;
 mod request;
 mod routes;
 mod start;
+mod start_users;
 mod start_verification;
 mod verification;
 mod write_block_mode;

@@ -14,6 +14,7 @@ use super::chain::{self, PluginField, RemapField};
 use super::error::Refusal;
 use super::filter::{self, FilterField};
 use super::request::read_object;
+use super::start_users::{UsersAndRolesField, UsersAndRolesObject};
 use super::start_verification::{Verification, VerificationField};
 use super::write_block_mode::ModeField;
 use crate::model::options::{
@@ -47,6 +48,10 @@ pub(super) struct StartRequest {
     /// The comparison of both clusters, byte for byte. On if absent; a boolean sets `enabled`.
     #[schema(value_type = Option<VerificationField>)]
     verification: Option<Verification>,
+    /// Users and roles of the databases in scope, brought over at commit. An object adds those of `admin`, or lets them
+    /// replace what the destination has under their names.
+    #[schema(value_type = Option<UsersAndRolesObject>)]
+    users_and_roles: Option<UsersAndRolesField>,
     /// Not supported in this release: absent or false.
     pre_existing_destination_data: Option<bool>,
     /// Not supported in this release: absent.
@@ -187,9 +192,11 @@ impl StartRequest {
             write_blocking: self.enable_user_write_blocking.map(|mode| mode.0),
             reversible: self.reversible == Some(true),
             verification: self.verification.map(Into::into),
+            users_and_roles: self.users_and_roles.and_then(|field| field.0),
             load_level: None,
         };
         refuse_without_way_back(&options)?;
+        refuse_renamed_users(&options)?;
         Ok(options)
     }
 
@@ -249,6 +256,18 @@ fn refuse_without_way_back(options: &StartOptions) -> Result<(), Refusal> {
         )),
         None => Ok(()),
     }
+}
+
+/// Refuses users and roles beside other names of databases and collections, of which roles and privileges speak.
+fn refuse_renamed_users(options: &StartOptions) -> Result<(), Refusal> {
+    if options.users_and_roles.is_none() || options.namespace_remap.is_none() {
+        return Ok(());
+    }
+    Err(Refusal::new(
+        ErrorName::NotSupported,
+        "Field 'usersAndRoles' is not supported together with 'namespaceRemap': privileges name databases and \
+         collections of the source. Leave one of the two out.",
+    ))
 }
 
 fn not_supported(field: &str, remedy: &str) -> Refusal {

@@ -212,6 +212,29 @@ impl VerificationOptions {
     };
 }
 
+/// Reaction to a user or role that the destination has otherwise.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum OnClash {
+    /// It stays as it is, and is named.
+    #[default]
+    Report,
+    /// It is replaced by that of the source.
+    Overwrite,
+}
+
+/// The transfer of users and roles at commit.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct UsersAndRoles {
+    /// Whether those of the databases `admin` and `$external` are transferred, too.
+    #[serde(default)]
+    pub admin: bool,
+    /// Reaction to a clash.
+    #[serde(default)]
+    pub on_clash: OnClash,
+}
+
 /// The options of a sync. Invariant: they do not change after the start, except `load_level`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -254,6 +277,9 @@ pub struct StartOptions {
     /// verification has started.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub verification: Option<VerificationOptions>,
+    /// The transfer of users and roles at commit; `None` for none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub users_and_roles: Option<UsersAndRoles>,
     /// The level of the last call of `loadLevel`; `None` for the host's own.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub load_level: Option<u8>,
@@ -276,6 +302,7 @@ impl StartOptions {
             write_blocking: None,
             reversible: false,
             verification: None,
+            users_and_roles: None,
             load_level: None,
         }
     }
@@ -320,6 +347,10 @@ impl StartOptions {
             ),
             ("throttle", self.throttle != other.throttle),
             ("reversible", self.reversible != other.reversible),
+            (
+                "usersAndRoles",
+                self.users_and_roles != other.users_and_roles,
+            ),
             (
                 "enableUserWriteBlocking",
                 self.write_blocking() != other.write_blocking(),

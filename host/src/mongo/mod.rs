@@ -1,5 +1,6 @@
 //! Clusters: connections, reads, guarded writes, errors. The only room that names the driver.
 
+mod authorization;
 mod clocks;
 mod cluster;
 mod destination;
@@ -13,6 +14,9 @@ mod transaction;
 pub mod write;
 mod write_block;
 
+pub use authorization::{
+    Principal, PrincipalKind, drop_principal, merge_principals, own_users, principals,
+};
 pub use clocks::Moment;
 pub use cluster::{
     ApplyOpsCounter, Client, Cluster, ClusterLoad, Contact, Database, Delivery, FailureRun, Retry,

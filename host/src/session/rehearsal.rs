@@ -122,6 +122,10 @@ pub async fn rehearse(
             .refusals
             .into_iter()
             .for_each(|refusal| rehearsal.refuse(refusal));
+        if options.users_and_roles.is_some() {
+            let may = preflight::check_users_and_roles(&source, &destination).await;
+            rehearsal.note(may)?;
+        }
         let blocks = write_blocks::plan(&source, &destination, &options).await;
         if let Some(BlockPlan { blocks, warnings }) = rehearsal.note(blocks)? {
             rehearsal.warnings.extend(blocks.lacking);

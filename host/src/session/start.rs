@@ -42,6 +42,9 @@ pub(super) async fn start(
     if options.reversible {
         preflight::check_way_back(source, destination, &checked).await?;
     }
+    if options.users_and_roles.is_some() {
+        preflight::check_users_and_roles(source, destination).await?;
+    }
     let BlockPlan {
         blocks,
         warnings: block_warnings,
@@ -81,6 +84,7 @@ pub(super) async fn start(
         recopy: Vec::new(),
         resyncs: Vec::new(),
         write_blocks: Some(blocks),
+        merged_principals: Vec::new(),
         not_restored: Vec::new(),
         warnings,
     };

@@ -61,5 +61,6 @@ mod reverse;
 mod state;
 mod steps;
 mod updates;
+mod users;
 mod verification;
 mod views;

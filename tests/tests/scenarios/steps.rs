@@ -16,7 +16,7 @@ use support::{
 use tokio::sync::mpsc;
 
 /// Log message of a host that dies at a named point.
-const DEATH: &str = "killed by TIDEGATE_KILL_AT";
+pub(crate) const DEATH: &str = "killed by TIDEGATE_KILL_AT";
 
 /// A second host with the same arguments.
 pub(crate) async fn second(rig: &mut Rig, name: &str) -> Result<Host> {

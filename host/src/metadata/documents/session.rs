@@ -113,6 +113,10 @@ pub struct SessionDocument {
     /// The number of times that the sync has been reversed. Since metadata version 5.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub reversals: i64,
+    /// Marks of the users and roles that a commit has brought over, so that a repetition knows its own. Since tidegate
+    /// 0.7.0, in metadata of any version.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub merged_principals: Vec<String>,
     /// Settings that commit could not restore.
     #[serde(default)]
     pub not_restored: Vec<String>,

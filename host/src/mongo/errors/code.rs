@@ -13,6 +13,7 @@ pub const AUTHENTICATION_FAILED: i32 = 18;
 pub const NAMESPACE_NOT_FOUND: i32 = 26;
 pub const INDEX_NOT_FOUND: i32 = 27;
 pub const PATH_NOT_VIABLE: i32 = 28;
+pub const ROLE_NOT_FOUND: i32 = 31;
 pub const NAMESPACE_EXISTS: i32 = 48;
 pub const DOLLAR_PREFIXED_FIELD_NAME: i32 = 52;
 pub const DOTTED_FIELD_NAME: i32 = 57;

@@ -81,6 +81,17 @@ pub async fn survey(source: &Cluster, destination: &Cluster) -> Result<Survey, O
     })
 }
 
+/// Checks whether both users may do what the transfer of users and roles takes.
+///
+/// # Errors
+/// `MissingPrivileges` with the missing privileges of both users.
+pub async fn check_users_and_roles(
+    source: &Cluster,
+    destination: &Cluster,
+) -> Result<(), OperatorError> {
+    privileges::require_for_users_and_roles(source, destination).await
+}
+
 /// The treatment of a refusal.
 enum Refusals {
     /// It ends the checks.

@@ -77,6 +77,35 @@ const DESTINATION: [Requirement; 2] = [
     ),
 ];
 
+const STORED_USERS: Requirement = (
+    Resource::Collections {
+        db: "admin",
+        collection: "system.users",
+    },
+    &["find"],
+);
+
+const STORED_ROLES: Requirement = (
+    Resource::Collections {
+        db: "admin",
+        collection: "system.roles",
+    },
+    &["find"],
+);
+
+/// For `_mergeAuthzCollections`, `dropUser` and `dropRole` on the destination.
+const MERGED_PRINCIPALS: Requirement = (
+    ALL_COLLECTIONS,
+    &[
+        "createRole",
+        "createUser",
+        "dropRole",
+        "dropUser",
+        "grantRole",
+        "revokeRole",
+    ],
+);
+
 /// Optional on the source: reads the oplog's window.
 const OPLOG_WINDOW: Requirement = (OPLOG, &["find", "collStats"]);
 
@@ -145,6 +174,18 @@ pub(super) async fn require(source: &Cluster, destination: &Cluster) -> Result<(
     refuse([
         fault(source, &SOURCE).await?,
         fault(destination, &DESTINATION).await?,
+    ])
+}
+
+/// Requires the privileges to read users and roles, and to merge them on the destination.
+pub(super) async fn require_for_users_and_roles(
+    source: &Cluster,
+    destination: &Cluster,
+) -> Result<(), OperatorError> {
+    let merging = [STORED_USERS, STORED_ROLES, MERGED_PRINCIPALS];
+    refuse([
+        fault(source, &[STORED_USERS, STORED_ROLES]).await?,
+        fault(destination, &merging).await?,
     ])
 }
 

@@ -214,6 +214,7 @@ fn session_of(
     session.resyncs.clear();
     session.commit_warnings.clear();
     session.commit_undone_at = None;
+    session.merged_principals.clear();
     session.not_restored.clear();
     session.warnings.clear();
     session

@@ -9,6 +9,7 @@
 
 mod collection;
 mod late_writes;
+mod principals;
 mod undo;
 mod view;
 
@@ -59,6 +60,9 @@ pub(super) async fn restore(context: &Context) -> Result<Vec<String>, Error> {
             let error = error.unless_fatal()?;
             not_restored.push(format!("view {}: {error}", view.source));
         }
+    }
+    if let Some(options) = context.options.users_and_roles {
+        not_restored.extend(principals::merge(context, options).await?);
     }
     not_restored.sort();
     for what in &not_restored {

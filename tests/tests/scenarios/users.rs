@@ -1,0 +1,161 @@
+//! Users and roles, brought over at commit.
+
+use anyhow::{Result, ensure};
+use bson::{Document, doc};
+use futures::TryStreamExt;
+use mongodb::Client;
+use serde_json::{Value, json};
+use support::{ReplicaSet, Rig, guide, replica_set, rig::Options};
+
+use crate::{
+    cutover::secure,
+    steps::{DEATH, insert, run},
+};
+
+async fn with_users() -> Result<Rig> {
+    let rig = secure(Options::default()).await?;
+    guide::grant(&rig.source, "tidegateSourceUsers").await?;
+    guide::grant(&rig.destination, "tidegateDestinationUsers").await?;
+    insert(&rig.source_db("sales"), "a", vec![doc! { "_id": 1 }]).await?;
+    let sales = rig.source_db("sales");
+    let reader = doc! { "createRole": "reader", "roles": [],
+        "privileges": [{ "resource": { "db": "sales", "collection": "a" }, "actions": ["find"] }] };
+    run(&sales, reader).await?;
+    let app = doc! { "createUser": "app", "pwd": "pässword", "roles": ["reader"],
+        "customData": { "team": "s3cret-of-user" },
+        "authenticationRestrictions": [{ "clientSource": ["127.0.0.1"] }] };
+    run(&sales, app).await?;
+    let other = doc! { "createUser": "other", "pwd": "pw", "roles": ["read"] };
+    run(&rig.source_db("elsewhere"), other).await?;
+    Ok(rig)
+}
+
+/// Users or roles of a cluster by id, without `userId`.
+async fn stored(set: &ReplicaSet, collection: &str) -> Result<Vec<Document>> {
+    let of_sync = doc! { "_id": { "$nin": ["admin.tidegate", "admin.root"] } };
+    let found = set.db("admin").collection::<Document>(collection).find(of_sync).sort(doc! { "_id": 1 });
+    let mut found: Vec<Document> = found.await?.try_collect().await?;
+    for document in &mut found {
+        document.remove("userId");
+    }
+    Ok(found)
+}
+
+fn ids(stored: &[Document]) -> Vec<&str> {
+    stored.iter().filter_map(|document| document.get_str("_id").ok()).collect()
+}
+
+async fn can_log_in(set: &ReplicaSet, user: &str, password: &str, database: &str) -> Result<bool> {
+    let uri = format!("{}&authSource={database}", set.uri_of(user, password));
+    let client: Client = replica_set::client(&uri).await?;
+    let found = client.database("sales").collection::<Document>("a").find_one(doc! {}).await;
+    Ok(found.is_ok())
+}
+
+async fn commit(rig: &Rig) -> Result<Vec<String>> {
+    rig.commit().await?;
+    rig.compare().await?;
+    let progress = rig.host.progress().await?;
+    let temporary = rig.destination_db("admin").list_collection_names().await?;
+    ensure!(!temporary.iter().any(|name| name.starts_with("temp")), "{temporary:?}");
+    let warnings = progress["warnings"].as_array().cloned().unwrap_or_default();
+    Ok(warnings.iter().filter_map(Value::as_str).map(str::to_owned).collect())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn f160_users_and_roles_of_synced_databases_arrive() -> Result<()> {
+    let rig = with_users().await?;
+    rig.host.start(json!({ "usersAndRoles": true })).await?;
+    rig.host.wait_can_commit().await?;
+    ensure!(stored(&rig.destination, "system.users").await?.is_empty(), "before the commit");
+    let warnings = commit(&rig).await?;
+    ensure!(!warnings.iter().any(|warning| warning.contains("Not restored")), "{warnings:?}");
+    let (users, roles) = (stored(&rig.destination, "system.users").await?, stored(&rig.destination, "system.roles").await?);
+    ensure!(ids(&users) == ["sales.app"], "{:?}", ids(&users));
+    ensure!(ids(&roles).contains(&"sales.reader"), "{:?}", ids(&roles));
+    let app = stored(&rig.source, "system.users").await?;
+    ensure!(app.contains(&users[0]), "not as on the source");
+    ensure!(can_log_in(&rig.destination, "app", "p%C3%A4ssword", "sales").await?);
+    ensure!(!can_log_in(&rig.destination, "app", "wrong", "sales").await?);
+    for text in ["storedKey", "serverKey", "s3cret-of-user"] {
+        ensure!(!rig.log.has(text)?, "the log holds {text}");
+    }
+    rig.log.check()?;
+    rig.abandon();
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn f161_a_clash_is_named_or_overwritten_and_the_user_of_tidegate_stays() -> Result<()> {
+    for overwrites in [false, true] {
+        let rig = with_users().await?;
+        let own = doc! { "createUser": "app", "pwd": "of the destination", "roles": ["readWrite"] };
+        run(&rig.destination_db("sales"), own).await?;
+        let operator = doc! { "createUser": "dba", "pwd": "pw", "roles": ["root", { "role": "missing", "db": "elsewhere" }] };
+        let missing = doc! { "createRole": "missing", "privileges": [], "roles": [] };
+        run(&rig.source_db("elsewhere"), missing).await?;
+        run(&rig.source_db("admin"), operator).await?;
+        let tidegate = rig.destination_db("admin").collection::<Document>("system.users");
+        let before = tidegate.find_one(doc! { "_id": "admin.tidegate" }).await?;
+        let on_clash = if overwrites { "overwrite" } else { "report" };
+        let wanted = json!({ "usersAndRoles": { "admin": true, "onClash": on_clash } });
+        rig.host.start(wanted).await?;
+        let warnings = commit(&rig).await?.join("\n");
+        let clash = "Not restored on the destination: user sales.app: the destination has another of this name";
+        ensure!(warnings.contains(clash) != overwrites, "{warnings}");
+        ensure!(warnings.contains("user admin.dba: the destination has no role elsewhere.missing"), "{warnings}");
+        ensure!(!warnings.contains("admin.tidegate:"), "{warnings}");
+        ensure!(before == tidegate.find_one(doc! { "_id": "admin.tidegate" }).await?, "our own user is changed");
+        ensure!(can_log_in(&rig.destination, "app", "p%C3%A4ssword", "sales").await? == overwrites);
+        ensure!(can_log_in(&rig.destination, "dba", "pw", "admin").await?);
+        rig.log.check()?;
+        rig.abandon();
+    }
+    Ok(())
+}
+
+/// A host that dies before and after the merge, and a change on the source in between: the next host knows what it has
+/// brought over.
+#[tokio::test(flavor = "multi_thread")]
+async fn f162_a_killed_commit_goes_on_with_users_that_have_changed() -> Result<()> {
+    for point in ["principals_begun", "principals_merged"] {
+        let mut rig = with_users().await?;
+        rig.allow_log(DEATH);
+        rig.host.kill()?;
+        rig.host.restart_to_be_killed(Some(point)).await?;
+        rig.host.start(json!({ "usersAndRoles": true })).await?;
+        rig.host.wait_can_commit().await?;
+        // The answer may be lost with the host.
+        let _ = rig.host.call("POST", "/api/v1/commit", "{}").await;
+        rig.host.wait_for_end().await?;
+        let sales = rig.source_db("sales");
+        run(&sales, doc! { "updateUser": "app", "pwd": "changed", "roles": ["read"] }).await?;
+        run(&sales, doc! { "dropRole": "reader" }).await?;
+        run(&sales, doc! { "createUser": "late", "pwd": "pw", "roles": [] }).await?;
+        rig.host.restart().await?;
+        rig.host.wait_for_state("COMMITTED").await?;
+        rig.compare().await?;
+        let progress = rig.host.progress().await?;
+        ensure!(!progress["warnings"].to_string().contains("Not restored"), "{point}: {progress:#}");
+        let (users, roles) = (stored(&rig.destination, "system.users").await?, stored(&rig.destination, "system.roles").await?);
+        ensure!(ids(&users) == ["sales.app", "sales.late"], "{point}: {:?}", ids(&users));
+        ensure!(!ids(&roles).contains(&"sales.reader"), "{point}: {:?}", ids(&roles));
+        ensure!(can_log_in(&rig.destination, "app", "changed", "sales").await?, "{point}");
+        rig.log.check()?;
+        rig.abandon();
+    }
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn f163_a_start_without_the_privileges_for_users_is_refused_by_name() -> Result<()> {
+    let rig = secure(Options::default()).await?;
+    insert(&rig.source_db("sales"), "a", vec![doc! { "_id": 1 }]).await?;
+    let body = json!({ "source": "cluster0", "destination": "cluster1", "usersAndRoles": true });
+    let answer = rig.host.call("POST", "/api/v1/start", &body.to_string()).await?;
+    let text = answer.body.to_string();
+    ensure!(text.contains("MissingPrivileges") && text.contains("system.users"), "{text}");
+    ensure!(text.contains("createUser"), "{text}");
+    rig.host.start(json!({})).await?;
+    rig.finish().await.map(drop)
+}
