@@ -165,7 +165,12 @@ pub async fn merge_principals(
     drop_temporary(&admin).await?;
     for kind in PrincipalKind::ALL {
         // The server wants both collections to exist.
-        run(&admin, rawdoc! { "create": kind.temporary() }, Some(code::NAMESPACE_EXISTS)).await?;
+        run(
+            &admin,
+            rawdoc! { "create": kind.temporary() },
+            Some(code::NAMESPACE_EXISTS),
+        )
+        .await?;
         let stored = principals.iter().filter(|principal| principal.kind == kind);
         let mut batch = Batch::default();
         for principal in stored {
@@ -195,7 +200,9 @@ pub async fn merge_principals(
 /// Errors of the fence and of the command.
 pub async fn drop_principal(destination: &Destination, principal: &Principal) -> Result<(), Error> {
     let name = principal.id.strip_prefix(&principal.database);
-    let name = name.and_then(|rest| rest.strip_prefix('.')).unwrap_or_default();
+    let name = name
+        .and_then(|rest| rest.strip_prefix('.'))
+        .unwrap_or_default();
     let database = destination.database(&principal.database);
     let (command, missing) = match principal.kind {
         PrincipalKind::Role => (rawdoc! { "dropRole": name }, code::ROLE_NOT_FOUND),
@@ -219,13 +226,18 @@ impl Batch {
         Ok(())
     }
 
-    async fn insert(&mut self, admin: &DestinationDatabase, kind: PrincipalKind) -> Result<(), Error> {
+    async fn insert(
+        &mut self,
+        admin: &DestinationDatabase,
+        kind: PrincipalKind,
+    ) -> Result<(), Error> {
         let Self { documents, bytes } = std::mem::take(self);
         if bytes == 0 {
             return Ok(());
         }
         // A repetition finds the documents of the attempt whose answer was lost.
-        let insert = rawdoc! { "insert": kind.temporary(), "documents": documents, "ordered": false };
+        let insert =
+            rawdoc! { "insert": kind.temporary(), "documents": documents, "ordered": false };
         run(admin, insert, Some(code::DUPLICATE_KEY)).await
     }
 }

@@ -19,11 +19,11 @@ async fn with_users() -> Result<Rig> {
     insert(&rig.source_db("sales"), "a", vec![doc! { "_id": 1 }]).await?;
     let sales = rig.source_db("sales");
     let reader = doc! { "createRole": "reader", "roles": [],
-        "privileges": [{ "resource": { "db": "sales", "collection": "a" }, "actions": ["find"] }] };
+    "privileges": [{ "resource": { "db": "sales", "collection": "a" }, "actions": ["find"] }] };
     run(&sales, reader).await?;
     let app = doc! { "createUser": "app", "pwd": "pässword", "roles": ["reader"],
-        "customData": { "team": "s3cret-of-user" },
-        "authenticationRestrictions": [{ "clientSource": ["127.0.0.1"] }] };
+    "customData": { "team": "s3cret-of-user" },
+    "authenticationRestrictions": [{ "clientSource": ["127.0.0.1"] }] };
     run(&sales, app).await?;
     let other = doc! { "createUser": "other", "pwd": "pw", "roles": ["read"] };
     run(&rig.source_db("elsewhere"), other).await?;
@@ -33,8 +33,9 @@ async fn with_users() -> Result<Rig> {
 /// Users or roles of a cluster by id, without `userId`.
 async fn stored(set: &ReplicaSet, collection: &str) -> Result<Vec<Document>> {
     let of_sync = doc! { "_id": { "$nin": ["admin.tidegate", "admin.root"] } };
-    let found = set.db("admin").collection::<Document>(collection).find(of_sync).sort(doc! { "_id": 1 });
-    let mut found: Vec<Document> = found.await?.try_collect().await?;
+    let collection = set.db("admin").collection::<Document>(collection);
+    let found = collection.find(of_sync).sort(doc! { "_id": 1 }).await?;
+    let mut found: Vec<Document> = found.try_collect().await?;
     for document in &mut found {
         document.remove("userId");
     }
@@ -42,13 +43,20 @@ async fn stored(set: &ReplicaSet, collection: &str) -> Result<Vec<Document>> {
 }
 
 fn ids(stored: &[Document]) -> Vec<&str> {
-    stored.iter().filter_map(|document| document.get_str("_id").ok()).collect()
+    stored
+        .iter()
+        .filter_map(|document| document.get_str("_id").ok())
+        .collect()
 }
 
 async fn can_log_in(set: &ReplicaSet, user: &str, password: &str, database: &str) -> Result<bool> {
     let uri = format!("{}&authSource={database}", set.uri_of(user, password));
     let client: Client = replica_set::client(&uri).await?;
-    let found = client.database("sales").collection::<Document>("a").find_one(doc! {}).await;
+    let found = client
+        .database("sales")
+        .collection::<Document>("a")
+        .find_one(doc! {})
+        .await;
     Ok(found.is_ok())
 }
 
@@ -57,9 +65,16 @@ async fn commit(rig: &Rig) -> Result<Vec<String>> {
     rig.compare().await?;
     let progress = rig.host.progress().await?;
     let temporary = rig.destination_db("admin").list_collection_names().await?;
-    ensure!(!temporary.iter().any(|name| name.starts_with("temp")), "{temporary:?}");
+    ensure!(
+        !temporary.iter().any(|name| name.starts_with("temp")),
+        "{temporary:?}"
+    );
     let warnings = progress["warnings"].as_array().cloned().unwrap_or_default();
-    Ok(warnings.iter().filter_map(Value::as_str).map(str::to_owned).collect())
+    Ok(warnings
+        .iter()
+        .filter_map(Value::as_str)
+        .map(str::to_owned)
+        .collect())
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -67,10 +82,21 @@ async fn f160_users_and_roles_of_synced_databases_arrive() -> Result<()> {
     let rig = with_users().await?;
     rig.host.start(json!({ "usersAndRoles": true })).await?;
     rig.host.wait_can_commit().await?;
-    ensure!(stored(&rig.destination, "system.users").await?.is_empty(), "before the commit");
+    ensure!(
+        stored(&rig.destination, "system.users").await?.is_empty(),
+        "before the commit"
+    );
     let warnings = commit(&rig).await?;
-    ensure!(!warnings.iter().any(|warning| warning.contains("Not restored")), "{warnings:?}");
-    let (users, roles) = (stored(&rig.destination, "system.users").await?, stored(&rig.destination, "system.roles").await?);
+    ensure!(
+        !warnings
+            .iter()
+            .any(|warning| warning.contains("Not restored")),
+        "{warnings:?}"
+    );
+    let (users, roles) = (
+        stored(&rig.destination, "system.users").await?,
+        stored(&rig.destination, "system.roles").await?,
+    );
     ensure!(ids(&users) == ["sales.app"], "{:?}", ids(&users));
     ensure!(ids(&roles).contains(&"sales.reader"), "{:?}", ids(&roles));
     let app = stored(&rig.source, "system.users").await?;
@@ -95,7 +121,9 @@ async fn f161_a_clash_is_named_or_overwritten_and_the_user_of_tidegate_stays() -
         let missing = doc! { "createRole": "missing", "privileges": [], "roles": [] };
         run(&rig.source_db("elsewhere"), missing).await?;
         run(&rig.source_db("admin"), operator).await?;
-        let tidegate = rig.destination_db("admin").collection::<Document>("system.users");
+        let tidegate = rig
+            .destination_db("admin")
+            .collection::<Document>("system.users");
         let before = tidegate.find_one(doc! { "_id": "admin.tidegate" }).await?;
         let on_clash = if overwrites { "overwrite" } else { "report" };
         let wanted = json!({ "usersAndRoles": { "admin": true, "onClash": on_clash } });
@@ -103,9 +131,15 @@ async fn f161_a_clash_is_named_or_overwritten_and_the_user_of_tidegate_stays() -
         let warnings = commit(&rig).await?.join("\n");
         let clash = "Not restored on the destination: user sales.app: the destination has another of this name";
         ensure!(warnings.contains(clash) != overwrites, "{warnings}");
-        ensure!(warnings.contains("user admin.dba: the destination has no role elsewhere.missing"), "{warnings}");
+        ensure!(
+            warnings.contains("user admin.dba: the destination has no role elsewhere.missing"),
+            "{warnings}"
+        );
         ensure!(!warnings.contains("admin.tidegate:"), "{warnings}");
-        ensure!(before == tidegate.find_one(doc! { "_id": "admin.tidegate" }).await?, "our own user is changed");
+        ensure!(
+            before == tidegate.find_one(doc! { "_id": "admin.tidegate" }).await?,
+            "our own user is changed"
+        );
         ensure!(can_log_in(&rig.destination, "app", "p%C3%A4ssword", "sales").await? == overwrites);
         ensure!(can_log_in(&rig.destination, "dba", "pw", "admin").await?);
         rig.log.check()?;
@@ -129,18 +163,43 @@ async fn f162_a_killed_commit_goes_on_with_users_that_have_changed() -> Result<(
         let _ = rig.host.call("POST", "/api/v1/commit", "{}").await;
         rig.host.wait_for_end().await?;
         let sales = rig.source_db("sales");
-        run(&sales, doc! { "updateUser": "app", "pwd": "changed", "roles": ["read"] }).await?;
+        run(
+            &sales,
+            doc! { "updateUser": "app", "pwd": "changed", "roles": ["read"] },
+        )
+        .await?;
         run(&sales, doc! { "dropRole": "reader" }).await?;
-        run(&sales, doc! { "createUser": "late", "pwd": "pw", "roles": [] }).await?;
+        run(
+            &sales,
+            doc! { "createUser": "late", "pwd": "pw", "roles": [] },
+        )
+        .await?;
         rig.host.restart().await?;
         rig.host.wait_for_state("COMMITTED").await?;
         rig.compare().await?;
         let progress = rig.host.progress().await?;
-        ensure!(!progress["warnings"].to_string().contains("Not restored"), "{point}: {progress:#}");
-        let (users, roles) = (stored(&rig.destination, "system.users").await?, stored(&rig.destination, "system.roles").await?);
-        ensure!(ids(&users) == ["sales.app", "sales.late"], "{point}: {:?}", ids(&users));
-        ensure!(!ids(&roles).contains(&"sales.reader"), "{point}: {:?}", ids(&roles));
-        ensure!(can_log_in(&rig.destination, "app", "changed", "sales").await?, "{point}");
+        ensure!(
+            !progress["warnings"].to_string().contains("Not restored"),
+            "{point}: {progress:#}"
+        );
+        let (users, roles) = (
+            stored(&rig.destination, "system.users").await?,
+            stored(&rig.destination, "system.roles").await?,
+        );
+        ensure!(
+            ids(&users) == ["sales.app", "sales.late"],
+            "{point}: {:?}",
+            ids(&users)
+        );
+        ensure!(
+            !ids(&roles).contains(&"sales.reader"),
+            "{point}: {:?}",
+            ids(&roles)
+        );
+        ensure!(
+            can_log_in(&rig.destination, "app", "changed", "sales").await?,
+            "{point}"
+        );
         rig.log.check()?;
         rig.abandon();
     }
@@ -152,9 +211,15 @@ async fn f163_a_start_without_the_privileges_for_users_is_refused_by_name() -> R
     let rig = secure(Options::default()).await?;
     insert(&rig.source_db("sales"), "a", vec![doc! { "_id": 1 }]).await?;
     let body = json!({ "source": "cluster0", "destination": "cluster1", "usersAndRoles": true });
-    let answer = rig.host.call("POST", "/api/v1/start", &body.to_string()).await?;
+    let answer = rig
+        .host
+        .call("POST", "/api/v1/start", &body.to_string())
+        .await?;
     let text = answer.body.to_string();
-    ensure!(text.contains("MissingPrivileges") && text.contains("system.users"), "{text}");
+    ensure!(
+        text.contains("MissingPrivileges") && text.contains("system.users"),
+        "{text}"
+    );
     ensure!(text.contains("createUser"), "{text}");
     rig.host.start(json!({})).await?;
     rig.finish().await.map(drop)
