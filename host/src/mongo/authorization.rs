@@ -1,13 +1,14 @@
 //! Users and roles, as a cluster stores them in `admin.system.users` and `admin.system.roles`.
 //!
-//! Facts of the server, tried on 6.0.5: `_mergeAuthzCollections` with `drop: false`, which mongorestore calls, inserts or
-//! replaces each user and role of two temporary collections, credentials and `userId` included. It can be repeated, and
-//! does nothing once the temporary collections are dropped. The role `restore` may write and merge temporary collections
-//! under the names below, and may read users, but not roles.
+//! Facts of the server, tried on 6.0.5: `_mergeAuthzCollections` with `drop: false`, which mongorestore calls, inserts each
+//! user and role of two temporary collections, credentials and `userId` included, and leaves existing ones as they are. It
+//! can be repeated, and does nothing once the temporary collections are dropped. `dropRole` takes the role from all users
+//! that have it. The role `restore` may write and merge temporary collections under the names below, and may read users,
+//! but not roles.
 
 use std::fmt;
 
-use bson::{Document, RawArrayBuf, RawDocument, RawDocumentBuf, doc, rawdoc};
+use bson::{Document, RawArrayBuf, RawDocument, RawDocumentBuf, cstr, doc, rawdoc};
 
 use super::{
     Client, Destination, DestinationDatabase, Error,
@@ -89,6 +90,12 @@ impl Principal {
         &self.id
     }
 
+    fn name(&self) -> &str {
+        let rest = self.id.strip_prefix(&self.database);
+        rest.and_then(|rest| rest.strip_prefix('.'))
+            .unwrap_or_default()
+    }
+
     /// The database that it belongs to.
     pub fn database(&self) -> &str {
         &self.database
@@ -153,7 +160,7 @@ pub async fn own_users(client: &Client) -> Result<Vec<String>, Error> {
     Ok(ids.collect())
 }
 
-/// Inserts or replaces `principals` on the destination, within the fence. Can be repeated.
+/// Inserts those of `principals` that the destination lacks, within the fence. Can be repeated.
 ///
 /// # Errors
 /// Errors of the fence and of the commands. The temporary collections may be left; the next call drops them.
@@ -194,15 +201,33 @@ pub async fn merge_principals(
     merged
 }
 
+/// Gives a role of the destination the privileges and roles of `role`. Can be repeated. A role that was dropped and
+/// inserted would be lost to the users that have it.
+///
+/// # Errors
+/// Errors of the fence and of the command.
+pub async fn update_role(destination: &Destination, role: &Principal) -> Result<(), Error> {
+    let stored = RawDocumentBuf::try_from(&role.stored).map_err(Error::Bson)?;
+    let mut command = rawdoc! { "updateRole": role.name() };
+    for field in [
+        cstr!("privileges"),
+        cstr!("roles"),
+        cstr!("authenticationRestrictions"),
+    ] {
+        match stored.get(field.as_str()) {
+            Ok(Some(value)) => command.append(field, value),
+            _ => command.append(field, RawArrayBuf::new()),
+        }
+    }
+    run(&destination.database(&role.database), command, None).await
+}
+
 /// Removes a user or a role from the destination. Can be repeated.
 ///
 /// # Errors
 /// Errors of the fence and of the command.
 pub async fn drop_principal(destination: &Destination, principal: &Principal) -> Result<(), Error> {
-    let name = principal.id.strip_prefix(&principal.database);
-    let name = name
-        .and_then(|rest| rest.strip_prefix('.'))
-        .unwrap_or_default();
+    let name = principal.name();
     let database = destination.database(&principal.database);
     let (command, missing) = match principal.kind {
         PrincipalKind::Role => (rawdoc! { "dropRole": name }, code::ROLE_NOT_FOUND),
@@ -256,7 +281,7 @@ async fn run(
     mut command: RawDocumentBuf,
     done: Option<i32>,
 ) -> Result<(), Error> {
-    command.append(bson::cstr!("writeConcern"), rawdoc! { "w": "majority" });
+    command.append(cstr!("writeConcern"), rawdoc! { "w": "majority" });
     match database.run(command).await {
         Err(error) if done.is_some_and(|done| error.has_code(done)) => Ok(()),
         other => other,

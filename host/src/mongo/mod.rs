@@ -15,7 +15,7 @@ pub mod write;
 mod write_block;
 
 pub use authorization::{
-    Principal, PrincipalKind, drop_principal, merge_principals, own_users, principals,
+    Principal, PrincipalKind, drop_principal, merge_principals, own_users, principals, update_role,
 };
 pub use clocks::Moment;
 pub use cluster::{

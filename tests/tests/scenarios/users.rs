@@ -13,9 +13,10 @@ use crate::{
 };
 
 async fn with_users() -> Result<Rig> {
-    let rig = secure(Options::default()).await?;
+    let mut rig = secure(Options::default()).await?;
     guide::grant(&rig.source, "tidegateSourceUsers").await?;
     guide::grant(&rig.destination, "tidegateDestinationUsers").await?;
+    rig.host.restart().await?;
     insert(&rig.source_db("sales"), "a", vec![doc! { "_id": 1 }]).await?;
     let sales = rig.source_db("sales");
     let reader = doc! { "createRole": "reader", "roles": [],
@@ -152,7 +153,11 @@ async fn f161_a_clash_is_named_or_overwritten_and_the_user_of_tidegate_stays() -
 /// brought over.
 #[tokio::test(flavor = "multi_thread")]
 async fn f162_a_killed_commit_goes_on_with_users_that_have_changed() -> Result<()> {
-    for point in ["principals_begun", "principals_merged"] {
+    for point in [
+        "principals_begun",
+        "principals_dropped",
+        "principals_merged",
+    ] {
         let mut rig = with_users().await?;
         rig.allow_log(DEATH);
         rig.host.kill()?;
@@ -174,6 +179,13 @@ async fn f162_a_killed_commit_goes_on_with_users_that_have_changed() -> Result<(
             doc! { "createUser": "late", "pwd": "pw", "roles": [] },
         )
         .await?;
+        // Between the removal of a changed user and its insertion.
+        rig.host
+            .restart_to_be_killed(Some("principals_dropped"))
+            .await?;
+        rig.host.wait_for_end().await?;
+        let users = stored(&rig.destination, "system.users").await?;
+        ensure!(users.is_empty(), "{point}: {:?}", ids(&users));
         rig.host.restart().await?;
         rig.host.wait_for_state("COMMITTED").await?;
         rig.compare().await?;
@@ -208,7 +220,8 @@ async fn f162_a_killed_commit_goes_on_with_users_that_have_changed() -> Result<(
 
 #[tokio::test(flavor = "multi_thread")]
 async fn f163_a_start_without_the_privileges_for_users_is_refused_by_name() -> Result<()> {
-    let rig = secure(Options::default()).await?;
+    let mut rig = secure(Options::default()).await?;
+    rig.host.restart().await?;
     insert(&rig.source_db("sales"), "a", vec![doc! { "_id": 1 }]).await?;
     let body = json!({ "source": "cluster0", "destination": "cluster1", "usersAndRoles": true });
     let answer = rig

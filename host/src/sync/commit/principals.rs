@@ -11,7 +11,10 @@ use sha2::{Digest, Sha256};
 use crate::{
     metadata::NamespaceKind,
     model::options::{OnClash, UsersAndRoles},
-    mongo::{Principal, PrincipalKind, drop_principal, merge_principals, own_users, principals},
+    mongo::{
+        Principal, PrincipalKind, drop_principal, merge_principals, own_users, principals,
+        update_role,
+    },
     observe::failpoint,
     sync::{Context, Error},
 };
@@ -43,67 +46,49 @@ pub(super) async fn merge(context: &Context, options: UsersAndRoles) -> Result<V
 /// What a round has to do.
 #[derive(Default)]
 struct Plan {
-    merged: Vec<Principal>,
+    /// Missing on the destination.
+    new: Vec<Principal>,
+    /// Otherwise on the destination.
+    changed: Vec<Principal>,
+    /// Brought over before, and gone from the source.
     dropped: Vec<Principal>,
     complaints: Vec<String>,
 }
 
 impl Plan {
     async fn make(context: &Context, options: UsersAndRoles) -> Result<Self, Error> {
-        let (source, destination) = (&context.source, context.destination.reads());
-        let databases = databases_in_scope(context).await?;
-        let mut own: HashSet<String> = own_users(source).await?.into_iter().collect();
-        own.extend(own_users(&destination).await?);
-        let is_ours: HashSet<String> = context.record.get().merged_principals.into_iter().collect();
-        let is_wanted = |principal: &Principal| {
-            let database = principal.database();
-            let is_of_cluster = OF_THE_CLUSTER.contains(&database);
-            let is_own = principal.kind == PrincipalKind::User && own.contains(principal.id());
-            !is_own && (databases.contains(database) || (options.admin && is_of_cluster))
-        };
-        let all = principals(source).await?;
+        let destination = context.destination.reads();
+        let choice = Choice::new(context, options).await?;
+        let (wanted, others): (Vec<_>, Vec<_>) = principals(&context.source)
+            .await?
+            .into_iter()
+            .partition(|principal| choice.wants(principal));
         let mut found = by_key(principals(&destination).await?);
+        let available = role_ids(wanted.iter().chain(found.values()));
+        let missing: HashSet<String> = &role_ids(others.iter()) - &available;
         let mut plan = Self::default();
-        let roles: HashSet<String> = all
-            .iter()
-            .chain(found.values())
-            .filter(|principal| principal.kind == PrincipalKind::Role)
-            .map(|role| role.id().to_owned())
-            .collect();
-        let (wanted, left): (Vec<_>, Vec<_>) = all.into_iter().partition(is_wanted);
-        let available: HashSet<String> = wanted
-            .iter()
-            .chain(found.values())
-            .filter(|principal| principal.kind == PrincipalKind::Role)
-            .map(|role| role.id().to_owned())
-            .collect();
-        drop(left);
         for principal in wanted {
             for role in principal.roles() {
-                if roles.contains(&role) && !available.contains(&role) {
+                if missing.contains(&role) {
                     plan.complain(&principal, &format!("the destination has no role {role}"));
                 }
             }
             match found.remove(&key(&principal)) {
+                None => plan.new.push(principal),
                 Some(there) if there.equals(&principal) => {}
-                Some(_)
-                    if options.on_clash == OnClash::Report
-                        && !is_ours.contains(&mark(&principal)) =>
-                {
-                    plan.complain(&principal, "the destination has another of this name");
-                }
-                _ => plan.merged.push(principal),
+                Some(_) if choice.may_replace(&principal) => plan.changed.push(principal),
+                Some(_) => plan.complain(&principal, "the destination has another of this name"),
             }
         }
         plan.dropped = found
             .into_values()
-            .filter(|there| is_ours.contains(&mark(there)) && is_wanted(there))
+            .filter(|there| choice.is_ours(there) && choice.wants(there))
             .collect();
         Ok(plan)
     }
 
     fn is_done(&self) -> bool {
-        self.merged.is_empty() && self.dropped.is_empty()
+        self.new.is_empty() && self.changed.is_empty() && self.dropped.is_empty()
     }
 
     fn complain(&mut self, principal: &Principal, what: &str) {
@@ -111,8 +96,10 @@ impl Plan {
             .push(format!("{} {}: {what}", principal.kind, principal.id()));
     }
 
+    /// Roles come before the users that have them. Between its removal and its insertion a changed user is missing, and a
+    /// host that goes on inserts it.
     async fn carry_out(&self, context: &Context) -> Result<(), Error> {
-        let marks: Vec<String> = self.merged.iter().map(mark).collect();
+        let marks: Vec<String> = self.new.iter().chain(&self.changed).map(mark).collect();
         let update = context.record.update(|session| {
             let known = &mut session.merged_principals;
             known.extend(marks);
@@ -121,13 +108,65 @@ impl Plan {
         });
         update.await?;
         failpoint("principals_begun");
-        for principal in &self.dropped {
-            drop_principal(&context.destination, principal).await?;
+        let destination = &context.destination;
+        let (roles, users): (Vec<&Principal>, Vec<&Principal>) = self
+            .changed
+            .iter()
+            .partition(|principal| principal.kind == PrincipalKind::Role);
+        for principal in self.dropped.iter().chain(users.iter().copied()) {
+            drop_principal(destination, principal).await?;
         }
-        let merged: Vec<_> = self.merged.iter().collect();
-        merge_principals(&context.destination, &merged).await?;
+        failpoint("principals_dropped");
+        let inserted: Vec<_> = self.new.iter().chain(users).collect();
+        merge_principals(destination, &inserted).await?;
+        for role in roles {
+            update_role(destination, role).await?;
+        }
         Ok(())
     }
+}
+
+/// Which users and roles are brought over.
+struct Choice {
+    options: UsersAndRoles,
+    databases: HashSet<String>,
+    /// Users of tidegate itself, on both clusters.
+    own: HashSet<String>,
+    /// Marks of what was brought over before.
+    ours: HashSet<String>,
+}
+
+impl Choice {
+    async fn new(context: &Context, options: UsersAndRoles) -> Result<Self, Error> {
+        let mut own: HashSet<String> = own_users(&context.source).await?.into_iter().collect();
+        own.extend(own_users(&context.destination.reads()).await?);
+        Ok(Self {
+            options,
+            databases: databases_in_scope(context).await?,
+            own,
+            ours: context.record.get().merged_principals.into_iter().collect(),
+        })
+    }
+
+    fn wants(&self, principal: &Principal) -> bool {
+        let database = principal.database();
+        let is_of_cluster = OF_THE_CLUSTER.contains(&database);
+        let is_own = principal.kind == PrincipalKind::User && self.own.contains(principal.id());
+        !is_own && (self.databases.contains(database) || (self.options.admin && is_of_cluster))
+    }
+
+    fn is_ours(&self, principal: &Principal) -> bool {
+        self.ours.contains(&mark(principal))
+    }
+
+    fn may_replace(&self, principal: &Principal) -> bool {
+        self.options.on_clash == OnClash::Overwrite || self.is_ours(principal)
+    }
+}
+
+fn role_ids<'a>(principals: impl Iterator<Item = &'a Principal>) -> HashSet<String> {
+    let roles = principals.filter(|principal| principal.kind == PrincipalKind::Role);
+    roles.map(|role| role.id().to_owned()).collect()
 }
 
 /// Databases of the source of which collections are synced.
