@@ -35,7 +35,7 @@ pub use documents::{
     CopyState, CopyTotals, HistoryDocument, HookDocument, IntentDocument, IntentKind, IntentState,
     LeaseDocument, METADATA_VERSION, MismatchDocument, MismatchState, NamespaceDocument,
     NamespaceKind, ParkedKeyDocument, PartitionDocument, Phase, PinnedComponent, PositionDocument,
-    Predecessor, QuarantineDocument, ResyncDocument, SessionDocument, SessionHeader,
+    Predecessor, QuarantineDocument, ResyncDocument, SYSTEM_EVENTS_VERSION, SessionDocument, SessionHeader,
     SessionSummary, SwapDocument, UpgradeDocument, VerificationDocument,
     VerifiedCollectionDocument, WriteBlockDocument, WriteBlocksDocument,
 };

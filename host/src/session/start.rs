@@ -46,16 +46,20 @@ pub(super) async fn start(
         blocks,
         warnings: block_warnings,
     } = write_blocks::plan(source, destination, &options).await?;
+    let series = sync::time_series(source, configured.router.clone()).await?;
+    let series_warning = preflight::require_time_series((source, destination), &series).await?;
+    sync::refuse_transformed_series(&configured.chain, &series)?;
     let plan = sync::plan(source, configured.router.clone()).await?;
     let mut warnings = checked.warnings;
     warnings.extend(block_warnings);
+    warnings.extend(series_warning);
     if let Some(window) = oplog_window_seconds(source).await {
         warnings.extend(oplog_warning(window, plan.total_bytes));
     }
     for warning in &warnings {
         tracing::info!(warning, "preflight");
     }
-    let document = SessionDocument {
+    let mut document = SessionDocument {
         id: SessionDocument::ID.to_owned(),
         metadata_version: METADATA_VERSION,
         written_by: observe::VERSION.to_owned(),
@@ -74,6 +78,7 @@ pub(super) async fn start(
         relax_again: false,
         reverse_position: None,
         reversals: 0,
+        system_events: false,
         pinned,
         features: feature::names(),
         upgrades: Vec::new(),
@@ -84,6 +89,9 @@ pub(super) async fn start(
         not_restored: Vec::new(),
         warnings,
     };
+    if plan.needs_system_events() {
+        document.show_system_events();
+    }
     let status = Arc::new(Status::default());
     let lease = lease(context, (source, destination), &status).await?;
     if let Err(error) = begin(context, &lease, destination, &plan, &document).await {

@@ -218,7 +218,7 @@ impl Status {
     /// Sets the progress of a collection.
     pub fn set_collection(&self, progress: CollectionProgress) {
         let mut collections = self.collections.lock();
-        collections.insert(progress.namespace.clone(), progress);
+        collections.insert(progress.namespace.shown(), progress);
     }
 
     /// Changes the progress of a collection, if it is known.
@@ -228,14 +228,14 @@ impl Status {
         change: impl FnOnce(&mut CollectionProgress),
     ) {
         let mut collections = self.collections.lock();
-        if let Some(collection) = collections.get_mut(namespace) {
+        if let Some(collection) = collections.get_mut(&namespace.shown()) {
             change(collection);
         }
     }
 
     /// Forgets the progress of a collection.
     pub fn remove_collection(&self, namespace: &Namespace) {
-        self.collections.lock().remove(namespace);
+        self.collections.lock().remove(&namespace.shown());
     }
 
     /// The progress of all collections, by source namespace.

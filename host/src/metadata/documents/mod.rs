@@ -34,7 +34,7 @@ pub use partition::{CopyTotals, PartitionDocument};
 pub use position::PositionDocument;
 pub use quarantine::QuarantineDocument;
 pub use session::{
-    METADATA_VERSION, Phase, PinnedComponent, ResyncDocument, SessionDocument, SwapDocument,
+    METADATA_VERSION, Phase, PinnedComponent, ResyncDocument, SYSTEM_EVENTS_VERSION, SessionDocument, SwapDocument,
     UpgradeDocument,
 };
 pub use verification::{

@@ -1,6 +1,8 @@
 //! Contents of the two clusters. Other data on the destination would be mixed with the copy; data of the
 //! source that is left out is named.
 
+use std::collections::BTreeSet;
+
 use bson::rawdoc;
 
 use super::super::{
@@ -20,7 +22,9 @@ const STORED_FUNCTIONS: &str = "system.js";
 /// Requires that the destination holds only system collections and metadata of sync tools.
 pub(super) async fn require_empty(destination: &Cluster) -> Result<(), OperatorError> {
     let mut found = namespaces(destination).await?;
-    found.retain(|namespace| !namespace.is_internal());
+    found.retain(|namespace| !namespace.is_internal() || namespace.time_series().is_some());
+    let shown: BTreeSet<_> = found.iter().map(Namespace::shown).collect();
+    let found: Vec<_> = shown.into_iter().collect();
     if found.is_empty() {
         return Ok(());
     }

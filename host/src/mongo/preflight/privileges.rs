@@ -14,6 +14,7 @@ use super::super::{
 use super::{
     command::{ask, unexpected},
     grants::{Grant, Requirement, Resource, lacking, missing},
+    time_series,
 };
 use crate::model::options::ClusterName;
 use crate::model::{ErrorName, OperatorError};
@@ -89,7 +90,9 @@ const TRANSACTIONS: Optional = (
     "open transactions that hold up a write block are not named",
 );
 
-const OPTIONAL_ON_SOURCE: [Optional; 4] = [
+const NO_TIME_SERIES: &str = "time-series collections cannot be synced";
+
+const OPTIONAL_ON_SOURCE: [Optional; 5] = [
     (OPLOG_WINDOW, "the window of the source's oplog is unknown"),
     (
         (Resource::Cluster, &["appendOplogNote"]),
@@ -100,9 +103,10 @@ const OPTIONAL_ON_SOURCE: [Optional; 4] = [
         "user writes of the source cannot be blocked at commit",
     ),
     TRANSACTIONS,
+    (time_series::SOURCE, NO_TIME_SERIES),
 ];
 
-const OPTIONAL_ON_DESTINATION: [Optional; 2] = [
+const OPTIONAL_ON_DESTINATION: [Optional; 3] = [
     (
         (
             Resource::Cluster,
@@ -111,6 +115,7 @@ const OPTIONAL_ON_DESTINATION: [Optional; 2] = [
         "user writes of the destination are not blocked",
     ),
     TRANSACTIONS,
+    (time_series::DESTINATION, NO_TIME_SERIES),
 ];
 
 /// Privileges on one resource that a user lacks.
@@ -207,7 +212,7 @@ pub(super) async fn may_read_oplog(cluster: &Cluster) -> bool {
 }
 
 /// The missing privileges of a user, as the beginning of a sentence.
-async fn fault(
+pub(super) async fn fault(
     cluster: &Cluster,
     required: &[Requirement],
 ) -> Result<Option<String>, OperatorError> {

@@ -81,7 +81,7 @@ async fn restore_collection(
         }
         _ => Ok(vec![format!(
             "{} has changed on the source after commit",
-            entry.source
+            entry.source.shown()
         )]),
     }
 }

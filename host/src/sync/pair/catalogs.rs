@@ -15,6 +15,7 @@ use crate::{
         catalog::{
             self, CatalogEntry, indexes::secondary_indexes, names::DestinationNames, options,
             source_name::source_name,
+            time_series,
         },
         comparison::{CollectionForm, compare_forms},
     },
@@ -28,7 +29,7 @@ const READERS: usize = 16;
 pub(super) struct DestinationEntry {
     kind: NamespaceKind,
     name: Namespace,
-    /// `None` for views, and for time-series collections.
+    /// `None` for views.
     uuid: Option<CollectionUuid>,
     options: RawDocumentBuf,
     indexes: Vec<RawDocumentBuf>,
@@ -94,7 +95,7 @@ impl NamespacePair {
 /// Reads the catalogs of both clusters, once. Temporary collections are left out.
 ///
 /// # Errors
-/// `TimeSeriesNotSupported`, `CollectionNotSupported` and `NamespaceCollision` as at the start of a sync.
+/// `TimeSeriesNotSupported` for documents that plugins would see; `CollectionNotSupported` and `NamespaceCollision` as at the start of a sync.
 pub(super) async fn read(pair: &ClusterPair) -> Result<Vec<NamespacePair>, Error> {
     let (wanted, found) = tokio::join!(
         catalog::read(&pair.source, &pair.scope),
@@ -102,6 +103,8 @@ pub(super) async fn read(pair: &ClusterPair) -> Result<Vec<NamespacePair>, Error
     );
     let (mut wanted, found) = (wanted?, found?);
     wanted.retain(|entry| !options::is_temporary(&entry.options));
+    let series = wanted.iter().filter_map(|entry| entry.source.time_series());
+    time_series::refuse_transformed(&pair.chain, &series.collect::<Vec<_>>())?;
     let names = wanted.iter();
     names
         .map(|entry| (&entry.source, &entry.destination))
@@ -171,12 +174,16 @@ fn entry(database: &str, listed: &RawDocument) -> Result<Option<DestinationEntry
         .get_str("name")
         .map_err(|_absent| mongo::Error::Reply("name"))?;
     let name = Namespace::new(database, name);
-    let options = catalog::options_of(listed)?;
-    if name.is_internal() || options::is_temporary(&options) {
+    let mut options = catalog::options_of(listed)?;
+    if name.is_internal() && name.time_series().is_none() || options::is_temporary(&options) {
         return Ok(None);
     }
     let kind = match listed.get_str("type").ok() {
         Some("view") => NamespaceKind::View,
+        Some("timeseries") => {
+            options = time_series::view_options(&name, &options)?;
+            NamespaceKind::View
+        }
         _ => NamespaceKind::Collection,
     };
     let uuid = listing::subdocument(listed, "info")
