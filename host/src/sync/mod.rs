@@ -39,7 +39,9 @@ mod write_block;
 mod write_block_status;
 
 pub use boundary::{Boundary, WorkRequest};
-pub use catalog::time_series::{in_scope as time_series, refuse_transformed as refuse_transformed_series};
+pub use catalog::time_series::{
+    in_scope as time_series, refuse_transformed as refuse_transformed_series,
+};
 pub use commit_time::take_commit_time;
 use context::Context;
 pub use error::Error;

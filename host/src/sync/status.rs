@@ -216,9 +216,11 @@ impl Status {
     }
 
     /// Sets the progress of a collection.
-    pub fn set_collection(&self, progress: CollectionProgress) {
+    pub fn set_collection(&self, mut progress: CollectionProgress) {
+        progress.namespace = progress.namespace.shown();
+        progress.destination = progress.destination.shown();
         let mut collections = self.collections.lock();
-        collections.insert(progress.namespace.shown(), progress);
+        collections.insert(progress.namespace.clone(), progress);
     }
 
     /// Changes the progress of a collection, if it is known.

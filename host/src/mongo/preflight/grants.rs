@@ -65,8 +65,9 @@ impl Resource {
         match self {
             Self::Cluster => granted.get_bool("cluster").unwrap_or(false),
             Self::Buckets => {
+                // The server leaves out an empty `db` (seen with 6.0.5).
                 let is_any = |name| granted.get_str(name).is_ok_and(str::is_empty);
-                is_any("db") && is_any("system_buckets")
+                is_any("system_buckets") && (is_any("db") || !granted.contains_key("db"))
             }
             Self::Collections { db, collection } => {
                 let (Ok(granted_db), Ok(granted_collection)) =
@@ -163,6 +164,7 @@ mod tests {
                 doc! { "db": "", "system_buckets": "" },
                 true,
             ),
+            (Resource::Buckets, doc! { "system_buckets": "" }, true),
             (
                 Resource::Buckets,
                 doc! { "db": "app", "system_buckets": "" },

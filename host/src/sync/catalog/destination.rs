@@ -40,7 +40,11 @@ pub(crate) async fn drop(
     database: &DestinationDatabase,
     collection: &CollectionRef,
 ) -> Result<(), Error> {
-    run(database, drop_command(collection, &collection.namespace.collection)).await
+    run(
+        database,
+        drop_command(collection, &collection.namespace.collection),
+    )
+    .await
 }
 
 /// The command that drops a collection under the name `name`, by its UUID.

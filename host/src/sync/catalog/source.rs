@@ -248,4 +248,3 @@ pub(crate) fn refuse_unfaithful(
     }
     Ok(())
 }
-

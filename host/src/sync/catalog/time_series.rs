@@ -7,9 +7,7 @@
 
 use std::sync::Arc;
 
-use bson::{
-    RawArrayBuf, RawBson, RawBsonRef, RawDocument, RawDocumentBuf, raw::CStr, rawdoc,
-};
+use bson::{RawArrayBuf, RawBson, RawBsonRef, RawDocument, RawDocumentBuf, raw::CStr, rawdoc};
 
 use super::scope::Scope;
 use crate::{
@@ -30,10 +28,18 @@ const UNPACKED: [&CStr; 3] = [
 ];
 
 /// Fields that `collMod` changes: the granularity, or both spans.
-const MODIFIABLE: [&str; 3] = ["granularity", "bucketMaxSpanSeconds", "bucketRoundingSeconds"];
+const MODIFIABLE: [&str; 3] = [
+    "granularity",
+    "bucketMaxSpanSeconds",
+    "bucketRoundingSeconds",
+];
 
 /// The span in seconds that the server gives each granularity (manual: "Set Granularity for Time Series Data").
-const SPANS: [(&str, i32); 3] = [("seconds", 3_600), ("minutes", 86_400), ("hours", 2_592_000)];
+const SPANS: [(&str, i32); 3] = [
+    ("seconds", 3_600),
+    ("minutes", 86_400),
+    ("hours", 2_592_000),
+];
 
 /// Whether a view of these options is a time-series collection.
 pub(crate) fn is_view_of_buckets(options: &RawDocument) -> bool {
@@ -199,7 +205,8 @@ mod tests {
         assert_eq!(merged_option, expected);
         let spans = rawdoc! { "bucketMaxSpanSeconds": 100, "bucketRoundingSeconds": 100 };
         let custom = merged(&options, &spans).unwrap();
-        let expected = rawdoc! { "timeField": "t", "bucketMaxSpanSeconds": 100, "bucketRoundingSeconds": 100 };
+        let expected =
+            rawdoc! { "timeField": "t", "bucketMaxSpanSeconds": 100, "bucketRoundingSeconds": 100 };
         assert_eq!(custom, expected);
         let wanted = RawBsonRef::Document(&custom);
         assert_eq!(modification(wanted).unwrap(), RawBson::from(spans));

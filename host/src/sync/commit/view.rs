@@ -51,7 +51,10 @@ async fn create_time_series(
         return Ok(());
     }
     let buckets = series.buckets().collection;
-    if listing::collection(database.reads(), &buckets).await?.is_none() {
+    if listing::collection(database.reads(), &buckets)
+        .await?
+        .is_none()
+    {
         // It was created on the source after the commit's time.
         return Err(mongo::Error::Reply("the buckets of the time-series collection").into());
     }

@@ -14,8 +14,7 @@ use crate::{
         Error,
         catalog::{
             self, CatalogEntry, indexes::secondary_indexes, names::DestinationNames, options,
-            source_name::source_name,
-            time_series,
+            source_name::source_name, time_series,
         },
         comparison::{CollectionForm, compare_forms},
     },

@@ -45,7 +45,6 @@ impl<'c> Effects<'c> {
         loop {
             let command = destination::drop_command(collection, &at.collection);
             match self.run(&at.database, command).await {
-
                 Err(Error::Mongo(error)) => match error.location(&at.collection) {
                     Some(CollectionLocation::Renamed(actual)) => at.collection = actual,
                     Some(CollectionLocation::Gone) => return Ok(()),

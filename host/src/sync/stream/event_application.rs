@@ -27,9 +27,7 @@ use crate::{
     model::ClusterTime,
     mongo::listing,
     observe::failpoint,
-    sync::{
-        boundary::WorkRequest, change_stream::Events, copy::CopyPool, verification::Verifier,
-    },
+    sync::{boundary::WorkRequest, change_stream::Events, copy::CopyPool, verification::Verifier},
 };
 
 /// Rounds that are applied in parallel.

@@ -60,7 +60,6 @@ impl DdlOperation<'_, '_> {
             let command = destination::drop_command(collection, &name);
             let database = self.destination(&collection.namespace);
             match self.run(&database, command).await {
-
                 Err(Error::Mongo(error)) => match error.location(&name) {
                     Some(mongo::CollectionLocation::Renamed(actual)) => name = actual,
                     Some(mongo::CollectionLocation::Gone) => return Ok(()),

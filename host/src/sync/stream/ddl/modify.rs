@@ -50,9 +50,11 @@ impl DdlOperation<'_, '_> {
             return Ok(destination.collection.clone());
         };
         let database = self.destination(destination);
-        Ok(match time_series::has_view(database.reads(), &series).await? {
-            true => series.collection,
-            false => destination.collection.clone(),
-        })
+        Ok(
+            match time_series::has_view(database.reads(), &series).await? {
+                true => series.collection,
+                false => destination.collection.clone(),
+            },
+        )
     }
 }
