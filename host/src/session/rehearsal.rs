@@ -149,7 +149,7 @@ async fn check_time_series(
     clusters: (&Cluster, &Cluster),
     configured: &RunningComponents,
 ) -> Result<(), OperatorError> {
-    let series = sync::time_series(clusters.0, configured.router.clone());
+    let series = sync::time_series_in_scope(clusters.0, configured.router.clone());
     let Some(series) = rehearsal.note(series.await.map_err(Into::into))? else {
         return Ok(());
     };

@@ -46,7 +46,7 @@ pub(super) async fn start(
         blocks,
         warnings: block_warnings,
     } = write_blocks::plan(source, destination, &options).await?;
-    let series = sync::time_series(source, configured.router.clone()).await?;
+    let series = sync::time_series_in_scope(source, configured.router.clone()).await?;
     let series_warning = preflight::require_time_series((source, destination), &series).await?;
     sync::refuse_transformed_series(&configured.chain, &series)?;
     let plan = sync::plan(source, configured.router.clone()).await?;

@@ -143,6 +143,27 @@ async fn namespace_plan(
     })
 }
 
+/// The time-series collections of the source that are in scope. Reads names alone.
+///
+/// # Errors
+/// The refusal of the filter; failures of the source.
+pub async fn time_series_in_scope(
+    source: &Cluster,
+    router: Arc<Router>,
+) -> Result<Vec<Namespace>, Error> {
+    let source = source.client.with_name(SOURCE);
+    let scope = Scope::new(router, true);
+    let mut series = Vec::new();
+    for namespace in listing::user_namespaces(&source).await? {
+        if let Some(of) = namespace.time_series()
+            && scope.destination(&of)?.is_some()
+        {
+            series.push(of);
+        }
+    }
+    Ok(series)
+}
+
 /// Persists a plan and its session in one transaction, which begins the sync.
 pub async fn begin(
     store: &metadata::Store,

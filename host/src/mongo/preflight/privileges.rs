@@ -14,7 +14,6 @@ use super::super::{
 use super::{
     command::{ask, unexpected},
     grants::{Grant, Requirement, Resource, lacking, missing},
-    time_series,
 };
 use crate::model::options::ClusterName;
 use crate::model::{ErrorName, OperatorError};
@@ -78,6 +77,28 @@ const DESTINATION: [Requirement; 2] = [
     ),
 ];
 
+/// Needed on the source for time-series collections, whose buckets no privilege on collections covers.
+pub(super) const BUCKETS_ON_SOURCE: Requirement =
+    (Resource::Buckets, &["find", "listIndexes", "collStats"]);
+
+/// Needed on the destination for time-series collections.
+pub(super) const BUCKETS_ON_DESTINATION: Requirement = (
+    Resource::Buckets,
+    &[
+        "find",
+        "insert",
+        "update",
+        "remove",
+        "bypassDocumentValidation",
+        "createCollection",
+        "dropCollection",
+        "collMod",
+        "createIndex",
+        "dropIndex",
+        "listIndexes",
+    ],
+);
+
 /// Optional on the source: reads the oplog's window.
 const OPLOG_WINDOW: Requirement = (OPLOG, &["find", "collStats"]);
 
@@ -103,7 +124,7 @@ const OPTIONAL_ON_SOURCE: [Optional; 5] = [
         "user writes of the source cannot be blocked at commit",
     ),
     TRANSACTIONS,
-    (time_series::SOURCE, NO_TIME_SERIES),
+    (BUCKETS_ON_SOURCE, NO_TIME_SERIES),
 ];
 
 const OPTIONAL_ON_DESTINATION: [Optional; 3] = [
@@ -115,7 +136,7 @@ const OPTIONAL_ON_DESTINATION: [Optional; 3] = [
         "user writes of the destination are not blocked",
     ),
     TRANSACTIONS,
-    (time_series::DESTINATION, NO_TIME_SERIES),
+    (BUCKETS_ON_DESTINATION, NO_TIME_SERIES),
 ];
 
 /// Privileges on one resource that a user lacks.

@@ -2,34 +2,12 @@
 
 use super::{
     super::Cluster,
-    grants::{Requirement, Resource},
-    privileges::fault,
+    privileges::{BUCKETS_ON_DESTINATION, BUCKETS_ON_SOURCE, fault},
 };
 use crate::model::{ErrorName, Namespace, OperatorError};
 
 /// Number of collections in a refusal.
 const NAMED: usize = 5;
-
-/// Needed on the source.
-pub(super) const SOURCE: Requirement = (Resource::Buckets, &["find", "listIndexes", "collStats"]);
-
-/// Needed on the destination.
-pub(super) const DESTINATION: Requirement = (
-    Resource::Buckets,
-    &[
-        "find",
-        "insert",
-        "update",
-        "remove",
-        "bypassDocumentValidation",
-        "createCollection",
-        "dropCollection",
-        "collMod",
-        "createIndex",
-        "dropIndex",
-        "listIndexes",
-    ],
-);
 
 /// Requires the privileges on buckets from both users if the source has time-series collections in scope. Without such
 /// collections a missing privilege is a warning.
@@ -41,8 +19,8 @@ pub async fn require_time_series(
     series: &[Namespace],
 ) -> Result<Option<String>, OperatorError> {
     let faults = [
-        fault(source, &[SOURCE]).await?,
-        fault(destination, &[DESTINATION]).await?,
+        fault(source, &[BUCKETS_ON_SOURCE]).await?,
+        fault(destination, &[BUCKETS_ON_DESTINATION]).await?,
     ];
     let faults: Vec<String> = faults.into_iter().flatten().collect();
     if faults.is_empty() {

@@ -5,16 +5,13 @@
 //! The view is made at commit, as all views are: so until then no client writes to X on the destination, and the server
 //! there neither opens nor closes a bucket.
 
-use std::sync::Arc;
-
 use bson::{RawArrayBuf, RawBson, RawBsonRef, RawDocument, RawDocumentBuf, raw::CStr, rawdoc};
 
-use super::scope::Scope;
 use crate::{
     model::{ErrorName, Namespace, OperatorError},
-    mongo::{self, Client, Cluster, Database, listing},
-    plugin::{Chain, Router},
-    sync::{Error, context::SOURCE},
+    mongo::{self, Database, listing},
+    plugin::Chain,
+    sync::Error,
 };
 
 /// The option with the fields and the span of buckets.
@@ -124,24 +121,6 @@ pub(crate) fn modification(wanted: RawBsonRef<'_>) -> Result<RawBson, Error> {
 pub(crate) async fn has_view(database: &Database, series: &Namespace) -> Result<bool, Error> {
     let found = listing::collection(database, &series.collection).await?;
     Ok(found.is_some_and(|found| found.get_str("type").ok() == Some("timeseries")))
-}
-
-/// The time-series collections of the source that are in scope. Reads names alone.
-///
-/// # Errors
-/// The refusal of the filter; failures of the source.
-pub async fn in_scope(source: &Cluster, router: Arc<Router>) -> Result<Vec<Namespace>, Error> {
-    let source: Client = source.client.with_name(SOURCE);
-    let scope = Scope::new(router, true);
-    let mut series = Vec::new();
-    for namespace in listing::user_namespaces(&source).await? {
-        if let Some(of) = namespace.time_series()
-            && scope.destination(&of)?.is_some()
-        {
-            series.push(of);
-        }
-    }
-    Ok(series)
 }
 
 /// Refuses time-series collections whose documents plugins would see.

@@ -51,6 +51,11 @@ impl NamespacePair {
         Some((self.wanted.as_ref()?.uuid?, self.found.as_ref()?.uuid?))
     }
 
+    /// Whether only one cluster has the namespace.
+    fn is_lone(&self) -> bool {
+        self.wanted.is_none() || self.found.is_none()
+    }
+
     /// Whether the collection is capped, on either side.
     pub(super) fn is_capped(&self) -> bool {
         self.options().any(options::is_capped)
@@ -134,7 +139,15 @@ pub(super) async fn read(pair: &ClusterPair) -> Result<Vec<NamespacePair>, Error
             });
         }
     }
-    Ok(pairs)
+    Ok(without_lone_views(pairs))
+}
+
+/// Leaves out the view of a time-series collection that only one cluster has: its buckets are named.
+fn without_lone_views(mut pairs: Vec<NamespacePair>) -> Vec<NamespacePair> {
+    let lone = pairs.iter().filter(|pair| pair.is_lone());
+    let lone: BTreeSet<Namespace> = lone.map(|pair| pair.source.clone()).collect();
+    pairs.retain(|pair| !pair.is_lone() || !lone.contains(&pair.source.buckets()));
+    pairs
 }
 
 async fn destination_entries(client: &Client) -> Result<Vec<DestinationEntry>, Error> {
