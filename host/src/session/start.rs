@@ -6,13 +6,15 @@ use tokio::time::timeout;
 
 use super::write_blocks::{self, BlockPlan};
 use super::{
-    active::ActiveSync,
+    active::{ActiveSync, RunningComponents},
     components::pins,
     context::HostContext,
     lease::{self, Lease},
 };
 use crate::{
-    metadata::{self, METADATA_VERSION, Phase, SessionDocument},
+    metadata::{
+        self, METADATA_VERSION, Phase, PinnedComponent, SessionDocument, WriteBlocksDocument,
+    },
     model::{ErrorName, OperatorError, StartOptions, State, feature, options::VerificationOptions},
     mongo::{
         Cluster, Moment,
@@ -46,11 +48,9 @@ pub(super) async fn start(
         blocks,
         warnings: block_warnings,
     } = write_blocks::plan(source, destination, &options).await?;
-    let series = sync::time_series_in_scope(source, configured.router.clone()).await?;
-    let series_warning = preflight::require_time_series((source, destination), &series).await?;
-    sync::refuse_transformed_series(&configured.chain, &series)?;
+    let series_warning = check_time_series((source, destination), &options, &configured).await?;
     let plan = sync::plan(source, configured.router.clone()).await?;
-    let mut warnings = checked.warnings;
+    let mut warnings = checked.warnings.clone();
     warnings.extend(block_warnings);
     warnings.extend(series_warning);
     if let Some(window) = oplog_window_seconds(source).await {
@@ -59,6 +59,30 @@ pub(super) async fn start(
     for warning in &warnings {
         tracing::info!(warning, "preflight");
     }
+    let document = session(options, &checked, &plan, (pinned, blocks, warnings));
+    let status = Arc::new(Status::default());
+    let lease = lease(context, (source, destination), &status).await?;
+    if let Err(error) = begin(context, &lease, destination, &plan, &document).await {
+        lease.abandon().await;
+        return Err(error);
+    }
+    log_begun(&document);
+    let record = Record::new(lease.store(), document);
+    let clusters = (source.clone(), destination.clone());
+    let begun = Moment::now();
+    let active = ActiveSync::new(context.runtime(), clusters, lease, record, status);
+    active.set_configured(Arc::new(configured));
+    wait_for_block(&active, begun).await;
+    Ok(Arc::new(active))
+}
+
+/// The session of a sync that begins with these parts.
+fn session(
+    options: StartOptions,
+    checked: &preflight::Preflight,
+    plan: &sync::Plan,
+    (pinned, blocks, warnings): (Vec<PinnedComponent>, WriteBlocksDocument, Vec<String>),
+) -> SessionDocument {
     let mut document = SessionDocument {
         id: SessionDocument::ID.to_owned(),
         metadata_version: METADATA_VERSION,
@@ -92,20 +116,22 @@ pub(super) async fn start(
     if plan.needs_system_events() {
         document.show_system_events();
     }
-    let status = Arc::new(Status::default());
-    let lease = lease(context, (source, destination), &status).await?;
-    if let Err(error) = begin(context, &lease, destination, &plan, &document).await {
-        lease.abandon().await;
-        return Err(error);
+    document
+}
+
+/// Checks whether the time-series collections in scope can be synced. Returns a warning.
+async fn check_time_series(
+    (source, destination): (&Cluster, &Cluster),
+    options: &StartOptions,
+    configured: &RunningComponents,
+) -> Result<Option<String>, OperatorError> {
+    let series = sync::time_series_in_scope(source, configured.router.clone()).await?;
+    let warning = preflight::require_time_series((source, destination), &series).await?;
+    sync::refuse_transformed_series(&configured.chain, &series)?;
+    if options.reversible && !series.is_empty() {
+        preflight::require_time_series((destination, source), &series).await?;
     }
-    log_begun(&document);
-    let record = Record::new(lease.store(), document);
-    let clusters = (source.clone(), destination.clone());
-    let begun = Moment::now();
-    let active = ActiveSync::new(context.runtime(), clusters, lease, record, status);
-    active.set_configured(Arc::new(configured));
-    wait_for_block(&active, begun).await;
-    Ok(Arc::new(active))
+    Ok(warning)
 }
 
 fn refuse_one_cluster(options: &StartOptions) -> Result<(), OperatorError> {

@@ -152,6 +152,13 @@ impl SessionDocument {
         self.features.iter().any(|own| own == feature::TIME_SERIES)
     }
 
+    /// Whether commit brings stored functions over. A sync that an earlier release has begun does not, as its users may
+    /// lack the privilege.
+    pub fn has_stored_functions(&self) -> bool {
+        let mut features = self.features.iter();
+        features.any(|own| own == feature::STORED_FUNCTIONS)
+    }
+
     /// Whether a commit is under way or done. Sessions of releases before 0.5.0 have a commit time alone.
     pub fn has_commit(&self) -> bool {
         self.commit.is_some() || self.commit_time.is_some()

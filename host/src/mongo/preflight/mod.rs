@@ -132,7 +132,7 @@ async fn run(
     refusals.note(majority::require(destination).await)?;
 
     let mut warnings = oplog::warnings(source).await;
-    warnings.extend(contents::stored_functions_warning(source).await?);
+    warnings.extend(contents::stored_functions_warnings(source, destination).await?);
     warnings.extend(contents::left_out_warning(source).await?);
     Ok(Preflight {
         source: source_identity,

@@ -99,6 +99,28 @@ pub(super) const BUCKETS_ON_DESTINATION: Requirement = (
     ],
 );
 
+/// The stored functions of all databases.
+const FUNCTIONS: Resource = Resource::Collections {
+    db: "",
+    collection: "system.js",
+};
+
+/// Needed on the source for stored functions.
+pub(super) const FUNCTIONS_ON_SOURCE: Requirement = (FUNCTIONS, &["find"]);
+
+/// Needed on the destination for stored functions.
+pub(super) const FUNCTIONS_ON_DESTINATION: Requirement = (
+    FUNCTIONS,
+    &[
+        "find",
+        "insert",
+        "update",
+        "remove",
+        "bypassDocumentValidation",
+        "createCollection",
+    ],
+);
+
 /// Optional on the source: reads the oplog's window.
 const OPLOG_WINDOW: Requirement = (OPLOG, &["find", "collStats"]);
 
@@ -111,9 +133,11 @@ const TRANSACTIONS: Optional = (
     "open transactions that hold up a write block are not named",
 );
 
+const NO_FUNCTIONS: &str = "stored functions are not synced";
+
 const NO_TIME_SERIES: &str = "time-series collections cannot be synced";
 
-const OPTIONAL_ON_SOURCE: [Optional; 5] = [
+const OPTIONAL_ON_SOURCE: [Optional; 6] = [
     (OPLOG_WINDOW, "the window of the source's oplog is unknown"),
     (
         (Resource::Cluster, &["appendOplogNote"]),
@@ -125,9 +149,10 @@ const OPTIONAL_ON_SOURCE: [Optional; 5] = [
     ),
     TRANSACTIONS,
     (BUCKETS_ON_SOURCE, NO_TIME_SERIES),
+    (FUNCTIONS_ON_SOURCE, NO_FUNCTIONS),
 ];
 
-const OPTIONAL_ON_DESTINATION: [Optional; 3] = [
+const OPTIONAL_ON_DESTINATION: [Optional; 4] = [
     (
         (
             Resource::Cluster,
@@ -137,6 +162,7 @@ const OPTIONAL_ON_DESTINATION: [Optional; 3] = [
     ),
     TRANSACTIONS,
     (BUCKETS_ON_DESTINATION, NO_TIME_SERIES),
+    (FUNCTIONS_ON_DESTINATION, NO_FUNCTIONS),
 ];
 
 /// Privileges on one resource that a user lacks.

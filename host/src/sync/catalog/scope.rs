@@ -37,6 +37,18 @@ impl Scope {
         self.answers.write().clear();
     }
 
+    /// The database on the destination of this database's stored functions; `None` if they are not synced. The filters are
+    /// asked about `system.js`, so functions go with a database, and with no list of its collections.
+    pub(crate) fn functions_of(&self, database: &str) -> Result<Option<String>, OperatorError> {
+        let functions = Namespace::new(database, "system.js");
+        let route = tokio::task::block_in_place(|| self.router.route(&functions))?;
+        Ok(match route {
+            Route::Skip => None,
+            Route::Keep => Some(functions.database),
+            Route::Rename(renamed) => Some(renamed.database),
+        })
+    }
+
     /// The name of `source` on the destination; `None` if it is not synced. Buckets go with their time-series
     /// collection.
     pub(crate) fn destination(
