@@ -9,7 +9,7 @@ use anyhow::{Context, Result, ensure};
 use bson::{Bson, DateTime, Document, doc};
 use mongodb::Database;
 use serde_json::{Value, json};
-use support::{Rig, host::DEADLINE, wait::Look, wait_until};
+use support::{Rig, host::DEADLINE, proxy::commands, wait::Look, wait_until};
 use tokio::task::JoinHandle;
 
 use crate::{
@@ -419,6 +419,40 @@ async fn f117_options_name_time_series_collections() -> Result<()> {
     Ok(())
 }
 
+/// A time-series collection that a plugin would see stops the sync by name, and its drop lets the sync go on.
+#[tokio::test(flavor = "multi_thread")]
+async fn f117_a_collection_that_plugins_would_see_stops_the_sync_until_its_drop() -> Result<()> {
+    for knows_system_events in [false, true] {
+        let mut rig = Rig::start().await?;
+        rig.allow_log("TimeSeriesNotSupported");
+        let source = rig.source_db("app");
+        insert(&source, "ordinary", vec![doc! { "_id": 1, "a": 1 }]).await?;
+        let series = doc! { "timeField": "t", "metaField": "k" };
+        if knows_system_events {
+            create(&rig.source_db("free"), "weather", series.clone(), doc! {}).await?;
+        }
+        let plugin = json!({ "component": "document-filter", "config": { "filter": { "a": 1 } },
+            "namespaces": [{ "database": "app" }] });
+        rig.host.start(json!({ "plugins": [plugin] })).await?;
+        rig.host.wait_can_commit().await?;
+        create(&source, "weather", series.clone(), doc! {}).await?;
+        insert(&source, "weather", measurements(0..10)).await?;
+        let paused = rig.host.wait_for_state("PAUSED").await?;
+        ensure!(
+            paused.to_string().contains("TimeSeriesNotSupported"),
+            "{paused:#}"
+        );
+        run(&source, doc! { "drop": "weather" }).await?;
+        rig.host.resume().await?;
+        create(&rig.source_db("free"), "later", series, doc! {}).await?;
+        insert(&rig.source_db("free"), "later", measurements(0..10)).await?;
+        insert(&source, "ordinary", vec![doc! { "_id": 2, "a": 1 }]).await?;
+        wait_in_step(&rig).await?;
+        rig.finish().await?;
+    }
+    Ok(())
+}
+
 /// The scope of [`f117_options_name_time_series_collections`].
 struct Renamed;
 
@@ -592,6 +626,75 @@ async fn f119_a_sync_of_an_earlier_release_goes_on_without_time_series() -> Resu
     }
     rig.host.resume().await?;
     rig.host.wait_for_state("COMMITTED").await?;
+    rig.close().await?;
+    Ok(())
+}
+
+/// A commit that is undone after the views were made leaves those of time-series collections.
+#[tokio::test(flavor = "multi_thread")]
+async fn s50_an_undone_commit_goes_on_with_time_series_collections() -> Result<()> {
+    let mut rig = Rig::with(support::rig::Options {
+        proxied: true,
+        ..Default::default()
+    })
+    .await?;
+    rig.allow_log("the commit is undone");
+    let source = rig.source_db("app");
+    fill(&source).await?;
+    insert(&source, "ordinary", vec![doc! { "_id": 1 }]).await?;
+    run(
+        &source,
+        doc! { "create": "zz", "viewOn": "ordinary", "pipeline": [] },
+    )
+    .await?;
+    rig.host
+        .start(json!({ "enableUserWriteBlocking": "sourceAndDestination" }))
+        .await?;
+    rig.host.wait_can_commit().await?;
+    let last = commands("create").when(|command| {
+        let name = command
+            .document()
+            .ok()
+            .and_then(|document| document.get_str("create").ok().map(str::to_owned));
+        name.as_deref() == Some("zz")
+    });
+    let held = rig.proxies()?.destination.on(last.first()).hold();
+    let answer = rig
+        .host
+        .call("POST", "/api/v1/commit", r#"{"maxBlockSeconds": 3}"#)
+        .await?;
+    ensure!(answer.status == 200, "{}", answer.body);
+    held.seen().await?;
+    rig.host
+        .wait_until("the commit is undone", DEADLINE, |progress| {
+            progress["state"] == "RUNNING"
+                && progress["warnings"].to_string().contains("CommitTimedOut")
+        })
+        .await?;
+    wait_until("the source is open", DEADLINE, async || {
+        let probe = source.collection::<Document>("ordinary");
+        Ok(match probe.insert_one(doc! { "x": 1 }).await {
+            Ok(_) => Look::Done(()),
+            Err(error) => Look::NotYet(error.to_string()),
+        })
+    })
+    .await?;
+    change(&source, "seconds", 70).await?;
+    for (name, granularity) in [("expiring", "minutes"), ("collated", "hours")] {
+        let coarser = doc! { "collMod": name, "timeseries": { "granularity": granularity } };
+        run(&source, coarser).await?;
+        insert(&source, name, measurements(300..400)).await?;
+    }
+    run(&source, doc! { "drop": "plain" }).await?;
+    run(&source, doc! { "drop": "hours" }).await?;
+    let series = doc! { "timeField": "t" };
+    create(&source, "hours", series, doc! {}).await?;
+    insert(&source, "hours", measurements(0..10)).await?;
+    wait_in_step(&rig).await?;
+    let relaxed = options_of(&rig, "system.buckets.expiring").await?;
+    ensure!(relaxed.get("expireAfterSeconds").is_none(), "{relaxed}");
+    rig.commit().await?;
+    compare_views(&rig, &["seconds", "expiring", "collated", "hours"]).await?;
     rig.close().await?;
     Ok(())
 }

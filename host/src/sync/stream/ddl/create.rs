@@ -34,6 +34,11 @@ impl DdlOperation<'_, '_> {
             }
             return self.put_view(source, destination, options);
         }
+        if let Some(series) = source.time_series()
+            && !self.is_taken(&series).await?
+        {
+            return Ok(false);
+        }
         if options::is_capped(options) {
             // convertToCapped and cloneCollectionAsCapped fill the collection with documents that
             // no event reports.
@@ -129,6 +134,25 @@ impl DdlOperation<'_, '_> {
         Ok(())
     }
 
+    /// Whether a time-series collection is taken. One that plugins would see, and that the source no longer has, is
+    /// passed over: its drop follows, so dropping it lets the sync go on.
+    ///
+    /// # Errors
+    /// `TimeSeriesNotSupported` for one that the source has.
+    async fn is_taken(&self, series: &Namespace) -> Result<bool, Error> {
+        let refused =
+            time_series::refuse_transformed(&self.context.chain, std::slice::from_ref(series));
+        let Err(refusal) = refused else {
+            return Ok(true);
+        };
+        let database = self.context.source.database(&series.database);
+        let buckets = series.buckets().collection;
+        match listing::collection(&database, &buckets).await? {
+            Some(_) => Err(refusal.into()),
+            None => Ok(false),
+        }
+    }
+
     /// Takes the buckets of a time-series collection whose view the event has created. Their own event comes before
     /// it, and only a stream with events of system collections carries it: a stream without begins again with them, and
     /// finds buckets that it does not know. They are copied beside it.
@@ -143,7 +167,9 @@ impl DdlOperation<'_, '_> {
             // As the release that has begun the sync: commit refuses it by name.
             return Ok(());
         }
-        time_series::refuse_transformed(&context.chain, std::slice::from_ref(source))?;
+        if !self.is_taken(source).await? {
+            return Ok(());
+        }
         if !session.system_events {
             let switch = context.record.update(SessionDocument::show_system_events);
             switch.await?;
