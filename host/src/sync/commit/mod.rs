@@ -8,6 +8,7 @@
 //! it again.
 
 mod collection;
+mod functions;
 mod late_writes;
 mod undo;
 mod view;
@@ -60,6 +61,7 @@ pub(super) async fn restore(context: &Context) -> Result<Vec<String>, Error> {
             not_restored.push(format!("view {}: {error}", view.source));
         }
     }
+    not_restored.extend(functions::restore(context).await?);
     not_restored.sort();
     for what in &not_restored {
         tracing::warn!(what, "not restored");
@@ -81,7 +83,7 @@ async fn restore_collection(
         }
         _ => Ok(vec![format!(
             "{} has changed on the source after commit",
-            entry.source
+            entry.source.shown()
         )]),
     }
 }
