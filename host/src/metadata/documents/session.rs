@@ -16,7 +16,7 @@ use crate::model::{ClusterTime, Position, StartOptions, State, feature};
 ///   resyncs
 pub const METADATA_VERSION: i32 = 5;
 
-/// Version of a sync whose change stream carries events of system collections: tidegate 0.7.0. Its other documents have
+/// Version of a sync whose change stream carries events of system collections: tidegate 0.6.0. Its other documents have
 /// the shapes of [`METADATA_VERSION`]. A host of an earlier release would read another stream, pass over the changes of
 /// buckets, and not find its position (280), so the version keeps it out.
 pub const SYSTEM_EVENTS_VERSION: i32 = 6;
