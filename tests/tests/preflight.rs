@@ -95,9 +95,15 @@ async fn two_fit_clusters_are_told_apart_and_measured() -> Result<()> {
         .collection("system.js")
         .insert_one(doc! { "_id": "f" })
         .await?;
+    assert_eq!(pair.check().await?.warnings, Vec::<String>::new());
+    pair.destination
+        .db("other")
+        .collection("system.js")
+        .insert_one(doc! { "_id": "f" })
+        .await?;
     let warned = pair.check().await?.warnings;
     assert!(
-        matches!(warned.as_slice(), [one] if one.contains("app.system.js")),
+        matches!(warned.as_slice(), [one] if one.contains("other.system.js")),
         "{warned:?}"
     );
     assert!(found.source.version >= (6, 0, 0));

@@ -35,8 +35,8 @@ pub use documents::{
     CopyState, CopyTotals, HistoryDocument, HookDocument, IntentDocument, IntentKind, IntentState,
     LeaseDocument, METADATA_VERSION, MismatchDocument, MismatchState, NamespaceDocument,
     NamespaceKind, ParkedKeyDocument, PartitionDocument, Phase, PinnedComponent, PositionDocument,
-    Predecessor, QuarantineDocument, ResyncDocument, SessionDocument, SessionHeader,
-    SessionSummary, SwapDocument, UpgradeDocument, VerificationDocument,
+    Predecessor, QuarantineDocument, ResyncDocument, SYSTEM_EVENTS_VERSION, SessionDocument,
+    SessionHeader, SessionSummary, SwapDocument, UpgradeDocument, VerificationDocument,
     VerifiedCollectionDocument, WriteBlockDocument, WriteBlocksDocument,
 };
 pub use lease::Claim;

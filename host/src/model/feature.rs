@@ -13,7 +13,7 @@ pub struct Feature {
 }
 
 /// All features, oldest first. Names are persisted: never rename or reuse them.
-pub const FEATURES: [Feature; 3] = [
+pub const FEATURES: [Feature; 5] = [
     Feature {
         name: "plugins",
         description: "components that filter and change documents",
@@ -26,7 +26,21 @@ pub const FEATURES: [Feature; 3] = [
         name: "namespaceRemap",
         description: "other names for databases and collections on the destination",
     },
+    Feature {
+        name: TIME_SERIES,
+        description: "time-series collections",
+    },
+    Feature {
+        name: STORED_FUNCTIONS,
+        description: "stored functions",
+    },
 ];
+
+/// The feature of a sync that takes time-series collections.
+pub const TIME_SERIES: &str = "timeSeries";
+
+/// The feature of a sync that brings stored functions over.
+pub const STORED_FUNCTIONS: &str = "storedFunctions";
 
 /// The names of the features of a sync that begins now.
 pub fn names() -> Vec<String> {
@@ -52,6 +66,10 @@ mod tests {
         assert_eq!(missing(&names()).count(), 0);
         let old = ["plugins".to_owned(), "of a later release".to_owned()];
         let lacks: Vec<_> = missing(&old).map(|feature| feature.name).collect();
-        assert_eq!(lacks, ["documentFilter", "namespaceRemap"]);
+        let later = ["timeSeries", "storedFunctions"];
+        assert_eq!(
+            lacks,
+            [["documentFilter", "namespaceRemap"], later].concat()
+        );
     }
 }

@@ -17,6 +17,9 @@ pub const METADATA_PREFIXES: [&str; 3] = [
 /// The database of the destination with tidegate's metadata.
 pub const METADATA_DATABASE: &str = "mongosync_internal_tidegate";
 
+/// Name prefix of the collection that holds the buckets of a time-series collection (server: `kTimeseriesBucketsCollectionPrefix`).
+pub const BUCKETS_PREFIX: &str = "system.buckets.";
+
 /// The full name of a collection or a view.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Namespace {
@@ -35,8 +38,29 @@ impl Namespace {
         }
     }
 
-    /// True for namespaces that are never synced: system databases, metadata of sync tools, and `system.`
-    /// collections, which change streams do not carry.
+    /// The time-series collection whose buckets this collection holds; `None` for any other collection. It is a
+    /// view, and the name that operators and applications use.
+    pub fn time_series(&self) -> Option<Self> {
+        let name = self.collection.strip_prefix(BUCKETS_PREFIX)?;
+        (!name.is_empty()).then(|| Self::new(self.database.as_str(), name))
+    }
+
+    /// The collection that holds the buckets of this time-series collection.
+    pub fn buckets(&self) -> Self {
+        let Self {
+            database,
+            collection,
+        } = self;
+        Self::new(database.as_str(), format!("{BUCKETS_PREFIX}{collection}"))
+    }
+
+    /// The name for operators: buckets are shown under the name of their time-series collection.
+    pub fn shown(&self) -> Self {
+        self.time_series().unwrap_or_else(|| self.clone())
+    }
+
+    /// True for namespaces that a sync does not take under their own name: system databases, metadata of sync tools,
+    /// and `system.` collections. Buckets are synced under the name of their time-series collection.
     pub fn is_internal(&self) -> bool {
         is_internal_database(&self.database) || self.collection.starts_with("system.")
     }
@@ -83,6 +107,16 @@ pub enum Route {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn buckets_are_shown_under_the_name_of_their_time_series_collection() {
+        let series = Namespace::new("app", "weather");
+        assert_eq!(series.buckets().to_string(), "app.system.buckets.weather");
+        assert_eq!(series.buckets().time_series(), Some(series.clone()));
+        assert_eq!(series.buckets().shown(), series);
+        assert_eq!((series.time_series(), series.shown()), (None, series));
+        assert_eq!(Namespace::new("app", BUCKETS_PREFIX).time_series(), None);
+    }
 
     #[test]
     fn system_and_metadata_namespaces_are_internal() {

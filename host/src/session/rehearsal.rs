@@ -6,6 +6,7 @@
 use std::sync::Arc;
 
 use super::{
+    active::RunningComponents,
     components::pins,
     context::Settings,
     role::{open::load_registry, persisted_sync::find},
@@ -139,9 +140,28 @@ pub async fn rehearse(
     rehearsal.privileges = rehearsal.note(gaps)?.unwrap_or_default();
     if let Some((configured, pinned)) = rehearsal.note(components)? {
         rehearsal.components = pinned;
+        let clusters = (&source, &destination);
+        check_time_series(&mut rehearsal, clusters, &configured).await?;
         read_catalog(&mut rehearsal, &source, configured.router).await?;
     }
     Ok(rehearsal)
+}
+
+/// Checks whether the time-series collections in scope can be synced.
+async fn check_time_series(
+    rehearsal: &mut Rehearsal,
+    clusters: (&Cluster, &Cluster),
+    configured: &RunningComponents,
+) -> Result<(), OperatorError> {
+    let series = sync::time_series_in_scope(clusters.0, configured.router.clone());
+    let Some(series) = rehearsal.note(series.await.map_err(Into::into))? else {
+        return Ok(());
+    };
+    let warning = preflight::require_time_series(clusters, &series).await;
+    let warning = rehearsal.note(warning)?.flatten();
+    rehearsal.warnings.extend(warning);
+    let refused = sync::refuse_transformed_series(&configured.chain, &series);
+    rehearsal.note(refused).map(drop)
 }
 
 /// Reads the namespaces in scope, and compares their size with the oplog's window.

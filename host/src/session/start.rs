@@ -6,13 +6,15 @@ use tokio::time::timeout;
 
 use super::write_blocks::{self, BlockPlan};
 use super::{
-    active::ActiveSync,
+    active::{ActiveSync, RunningComponents},
     components::pins,
     context::HostContext,
     lease::{self, Lease},
 };
 use crate::{
-    metadata::{self, METADATA_VERSION, Phase, SessionDocument},
+    metadata::{
+        self, METADATA_VERSION, Phase, PinnedComponent, SessionDocument, WriteBlocksDocument,
+    },
     model::{ErrorName, OperatorError, StartOptions, State, feature, options::VerificationOptions},
     mongo::{
         Cluster, Moment,
@@ -49,16 +51,42 @@ pub(super) async fn start(
         blocks,
         warnings: block_warnings,
     } = write_blocks::plan(source, destination, &options).await?;
+    let series_warning = check_time_series((source, destination), &options, &configured).await?;
     let plan = sync::plan(source, configured.router.clone()).await?;
-    let mut warnings = checked.warnings;
+    let mut warnings = checked.warnings.clone();
     warnings.extend(block_warnings);
+    warnings.extend(series_warning);
     if let Some(window) = oplog_window_seconds(source).await {
         warnings.extend(oplog_warning(window, plan.total_bytes));
     }
     for warning in &warnings {
         tracing::info!(warning, "preflight");
     }
-    let document = SessionDocument {
+    let document = session(options, &checked, &plan, (pinned, blocks, warnings));
+    let status = Arc::new(Status::default());
+    let lease = lease(context, (source, destination), &status).await?;
+    if let Err(error) = begin(context, &lease, destination, &plan, &document).await {
+        lease.abandon().await;
+        return Err(error);
+    }
+    log_begun(&document);
+    let record = Record::new(lease.store(), document);
+    let clusters = (source.clone(), destination.clone());
+    let begun = Moment::now();
+    let active = ActiveSync::new(context.runtime(), clusters, lease, record, status);
+    active.set_configured(Arc::new(configured));
+    wait_for_block(&active, begun).await;
+    Ok(Arc::new(active))
+}
+
+/// The session of a sync that begins with these parts.
+fn session(
+    options: StartOptions,
+    checked: &preflight::Preflight,
+    plan: &sync::Plan,
+    (pinned, blocks, warnings): (Vec<PinnedComponent>, WriteBlocksDocument, Vec<String>),
+) -> SessionDocument {
+    let mut document = SessionDocument {
         id: SessionDocument::ID.to_owned(),
         metadata_version: METADATA_VERSION,
         written_by: observe::VERSION.to_owned(),
@@ -77,6 +105,7 @@ pub(super) async fn start(
         relax_again: false,
         reverse_position: None,
         reversals: 0,
+        system_events: false,
         pinned,
         features: feature::names(),
         upgrades: Vec::new(),
@@ -88,20 +117,25 @@ pub(super) async fn start(
         not_restored: Vec::new(),
         warnings,
     };
-    let status = Arc::new(Status::default());
-    let lease = lease(context, (source, destination), &status).await?;
-    if let Err(error) = begin(context, &lease, destination, &plan, &document).await {
-        lease.abandon().await;
-        return Err(error);
+    if plan.needs_system_events() {
+        document.show_system_events();
     }
-    log_begun(&document);
-    let record = Record::new(lease.store(), document);
-    let clusters = (source.clone(), destination.clone());
-    let begun = Moment::now();
-    let active = ActiveSync::new(context.runtime(), clusters, lease, record, status);
-    active.set_configured(Arc::new(configured));
-    wait_for_block(&active, begun).await;
-    Ok(Arc::new(active))
+    document
+}
+
+/// Checks whether the time-series collections in scope can be synced. Returns a warning.
+async fn check_time_series(
+    (source, destination): (&Cluster, &Cluster),
+    options: &StartOptions,
+    configured: &RunningComponents,
+) -> Result<Option<String>, OperatorError> {
+    let series = sync::time_series_in_scope(source, configured.router.clone()).await?;
+    let warning = preflight::require_time_series((source, destination), &series).await?;
+    sync::refuse_transformed_series(&configured.chain, &series)?;
+    if options.reversible && !series.is_empty() {
+        preflight::require_time_series((destination, source), &series).await?;
+    }
+    Ok(warning)
 }
 
 fn refuse_one_cluster(options: &StartOptions) -> Result<(), OperatorError> {

@@ -4,6 +4,7 @@ use bson::{RawArrayBuf, RawDocumentBuf, rawdoc};
 
 use super::Error;
 use crate::{
+    metadata::SessionDocument,
     model::{ClusterTime, Position},
     mongo::{self, Client, RawCursor, Retry},
 };
@@ -16,14 +17,36 @@ pub(super) enum StreamBegin<'a> {
     At(ClusterTime),
 }
 
-/// The first stage of a change stream of the whole source. Tokens depend on its options: a token of a
-/// stream with other options cannot be resumed with (280).
-pub(super) fn stage(begin: StreamBegin<'_>) -> RawDocumentBuf {
+/// The collections whose events a change stream carries.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Events {
+    /// All but `system.` collections.
+    OfUserCollections,
+    /// Also those of buckets (`showSystemEvents`, seen with 6.0.5).
+    OfAllCollections,
+}
+
+impl Events {
+    /// The events of the stream of a sync.
+    pub(super) fn of(session: &SessionDocument) -> Self {
+        match session.system_events {
+            true => Self::OfAllCollections,
+            false => Self::OfUserCollections,
+        }
+    }
+}
+
+/// The first stage of a change stream of the whole source. Tokens depend on its options: a stream that hides the
+/// event of a token cannot be resumed with it (280). A stream with more events can.
+pub(super) fn stage(begin: StreamBegin<'_>, events: Events) -> RawDocumentBuf {
     let mut stage = rawdoc! {
         "allChangesForCluster": true,
         "showExpandedEvents": true,
         "showRawUpdateDescription": true,
     };
+    if events == Events::OfAllCollections {
+        stage.append(bson::cstr!("showSystemEvents"), true);
+    }
     match begin {
         StreamBegin::After(position) => {
             stage.append(bson::cstr!("resumeAfter"), position.resume_token.clone());
@@ -53,9 +76,13 @@ pub(super) fn command(pipeline: RawArrayBuf, batch_size: u32) -> RawDocumentBuf 
 ///
 /// # Errors
 /// [`mongo::Error::Outage`] at the deadline; an error that is not transient.
-pub(super) async fn position_at(source: &Client, time: ClusterTime) -> Result<Position, Error> {
+pub(super) async fn position_at(
+    source: &Client,
+    time: ClusterTime,
+    events: Events,
+) -> Result<Position, Error> {
     let mut pipeline = RawArrayBuf::new();
-    pipeline.push(stage(StreamBegin::At(time)));
+    pipeline.push(stage(StreamBegin::At(time), events));
     let command = command(pipeline, 0);
     let admin = source.database("admin");
     let token = Retry::quick(source.contact(), "take a position")

@@ -41,8 +41,8 @@ impl CollectionStatus {
     /// Shows a collection with nothing copied yet.
     pub fn begin(&self, source: &Namespace, destination: &Namespace, state: &'static str) {
         let progress = CollectionProgress {
-            namespace: source.clone(),
-            destination: destination.clone(),
+            namespace: source.shown(),
+            destination: destination.shown(),
             state,
             documents: 0,
             bytes: 0,
@@ -53,7 +53,7 @@ impl CollectionStatus {
             written: RateMeter::new(Moment::now()),
             failed_indexes: BTreeMap::new(),
         };
-        self.collections.lock().insert(source.clone(), figures);
+        self.collections.lock().insert(source.shown(), figures);
     }
 
     /// Changes the progress of a collection, if it is known.
@@ -92,7 +92,7 @@ impl CollectionStatus {
 
     /// Forgets a collection.
     pub fn remove(&self, namespace: &Namespace) {
-        self.collections.lock().remove(namespace);
+        self.collections.lock().remove(&namespace.shown());
     }
 
     /// Forgets all collections.
@@ -127,7 +127,7 @@ impl CollectionStatus {
 
     fn with(&self, namespace: &Namespace, change: impl FnOnce(&mut Figures)) {
         let mut collections = self.collections.lock();
-        if let Some(figures) = collections.get_mut(namespace) {
+        if let Some(figures) = collections.get_mut(&namespace.shown()) {
             change(figures);
         }
     }

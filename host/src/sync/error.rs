@@ -17,6 +17,9 @@ pub enum Error {
     /// The source's oplog no longer holds the position of the stream, or the server does not find it there.
     #[error(transparent)]
     PositionLost(mongo::Error),
+    /// Not a failure: the stream has to begin again with other options.
+    #[error("the change stream begins again")]
+    StreamOptions,
     /// A task of the work that panicked, or that the end of the runtime cancelled.
     #[error("a task of ours ended early: {0}")]
     Task(#[from] tokio::task::JoinError),
@@ -37,7 +40,7 @@ impl From<Error> for OperatorError {
         match error {
             Error::Operator(error) => error,
             Error::Mongo(error) | Error::PositionLost(error) => error.into(),
-            Error::Task(_) | Error::Cancelled => {
+            Error::Task(_) | Error::Cancelled | Error::StreamOptions => {
                 Self::new(ErrorName::InternalError, error.to_string())
             }
         }

@@ -83,10 +83,10 @@ async fn drop_unrecorded(context: &Context, namespace: &NamespaceDocument) -> Re
 /// the source's expiry. Commit restores the expiry.
 pub(super) async fn relax_expiry(context: &Context) -> Result<(), Error> {
     let namespaces = context.store.namespaces().await?;
-    let expiring = namespaces.into_iter().filter(|namespace| {
-        is_clustered(&namespace.options)
-            && matches!(namespace.options.get("expireAfterSeconds"), Ok(Some(_)))
-    });
+    // An expiry that a `collMod` event has set is not recorded, and an undone commit has restored it.
+    let expiring = namespaces
+        .into_iter()
+        .filter(|namespace| is_clustered(&namespace.options));
     for namespace in expiring {
         let name = &namespace.destination;
         let database = context.destination.database(&name.database);

@@ -40,6 +40,7 @@ mod write_block;
 mod write_block_status;
 
 pub use boundary::{Boundary, WorkRequest};
+pub use catalog::time_series::refuse_transformed as refuse_transformed_series;
 pub use commit_time::take_commit_time;
 use context::Context;
 pub use error::Error;
@@ -51,7 +52,7 @@ pub use pair::{
     verify,
 };
 pub use partitions::places;
-pub use plan::{NamespacePlan, NamespaceSurvey, Plan, begin, plan, survey};
+pub use plan::{NamespacePlan, NamespaceSurvey, Plan, begin, plan, survey, time_series_in_scope};
 pub use record::Record;
 pub use status::{Activity, Status};
 pub use verification_status::VerificationFigures;

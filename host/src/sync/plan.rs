@@ -6,7 +6,7 @@ use futures::{StreamExt, TryStreamExt, stream};
 
 use super::{
     Error,
-    catalog::{self, CatalogEntry, names::DestinationNames, options, scope::Scope},
+    catalog::{self, CatalogEntry, names::DestinationNames, options, scope::Scope, time_series},
     context::SOURCE,
 };
 use crate::{
@@ -27,6 +27,11 @@ pub struct Plan {
 }
 
 impl Plan {
+    /// Whether the change stream has to carry events of system collections.
+    pub fn needs_system_events(&self) -> bool {
+        has_buckets(&self.catalog.entries)
+    }
+
     /// The cluster time at which the catalog is exact.
     pub fn start_time(&self) -> ClusterTime {
         self.catalog.time
@@ -37,10 +42,10 @@ impl Plan {
 ///
 /// # Errors
 /// `NamespaceCollision` for two namespaces with one name on the destination;
-/// `CollectionNotSupported` and `TimeSeriesNotSupported` for collections that cannot be synced.
+/// `CollectionNotSupported` for collections that cannot be synced.
 pub async fn plan(source: &Cluster, router: Arc<Router>) -> Result<Plan, Error> {
     let source = source.client.with_name(SOURCE);
-    let scope = Scope::new(router);
+    let scope = Scope::new(router, true);
     let catalog = catalog::capture(&source, &scope).await?;
     refuse_collision(&catalog.entries)?;
     let mut total_bytes = 0;
@@ -53,6 +58,12 @@ pub async fn plan(source: &Cluster, router: Arc<Router>) -> Result<Plan, Error> 
         catalog,
         total_bytes,
     })
+}
+
+/// Whether any of the namespaces holds the buckets of a time-series collection.
+pub(super) fn has_buckets(entries: &[CatalogEntry]) -> bool {
+    let mut names = entries.iter().map(|entry| &entry.source);
+    names.any(|source| source.time_series().is_some())
 }
 
 fn refuse_collision(entries: &[CatalogEntry]) -> Result<(), OperatorError> {
@@ -97,10 +108,13 @@ pub struct NamespaceSurvey {
 /// Failures of the source.
 pub async fn survey(source: &Cluster, router: Arc<Router>) -> Result<NamespaceSurvey, Error> {
     let source = source.client.with_name(SOURCE);
-    let catalog = catalog::survey(&source, &Scope::new(router)).await?;
+    let catalog = catalog::survey(&source, &Scope::new(router, true)).await?;
     let mut refusals = catalog.refusals;
     refusals.extend(refuse_collision(&catalog.entries).err());
-    let planned = stream::iter(catalog.entries).map(|entry| namespace_plan(&source, entry));
+    let mut entries = catalog.entries;
+    // A time-series collection is one namespace for the operator: its buckets.
+    entries.retain(|entry| !time_series::is_view_of_buckets(&entry.options));
+    let planned = stream::iter(entries).map(|entry| namespace_plan(&source, entry));
     Ok(NamespaceSurvey {
         namespaces: planned.buffered(READERS).try_collect().await?,
         left_out: catalog.left_out,
@@ -124,9 +138,30 @@ async fn namespace_plan(
         indexes: names
             .filter_map(|index| index.get_str("name").ok().map(str::to_owned))
             .collect(),
-        source: entry.source,
-        destination: entry.destination,
+        source: entry.source.shown(),
+        destination: entry.destination.shown(),
     })
+}
+
+/// The time-series collections of the source that are in scope. Reads names alone.
+///
+/// # Errors
+/// The refusal of the filter; failures of the source.
+pub async fn time_series_in_scope(
+    source: &Cluster,
+    router: Arc<Router>,
+) -> Result<Vec<Namespace>, Error> {
+    let source = source.client.with_name(SOURCE);
+    let scope = Scope::new(router, true);
+    let mut series = Vec::new();
+    for namespace in listing::user_namespaces(&source).await? {
+        if let Some(of) = namespace.time_series()
+            && scope.destination(&of)?.is_some()
+        {
+            series.push(of);
+        }
+    }
+    Ok(series)
 }
 
 /// Persists a plan and its session in one transaction, which begins the sync.

@@ -10,7 +10,8 @@ use super::{
     boundary::WorkRequest,
     budget::Budget,
     catalog::{scope::Scope, source_name::source_name},
-    change_stream, commit, commit_request,
+    change_stream::{self, Events},
+    commit, commit_request,
     context::SOURCE,
     copy, index_build,
     quarantine::Quarantine,
@@ -97,7 +98,7 @@ pub async fn run(work: Work) -> Result<WorkEnd, Error> {
         store,
         source: source.client.with_name(SOURCE),
         destination,
-        scope: Scope::new(router),
+        scope: Scope::new(router, record.get().has_time_series()),
         options,
         throttle,
         verification: Arc::new(verification),
@@ -231,7 +232,8 @@ async fn position_back(context: &Context, record: &Record) -> Result<Position, E
     record.update(|_| {}).await?;
     let destination = context.destination.reads();
     let time = listing::settled_time(&destination).await?;
-    change_stream::position_at(&destination, time).await
+    let events = Events::of(&record.get());
+    change_stream::position_at(&destination, time, events).await
 }
 
 /// Lifts the block of the destination. Applications may write from then on.
@@ -286,6 +288,9 @@ async fn stream(
         }
         let run = stream::run(context.clone(), start_time, commit_time.clone(), requests);
         match Box::pin(run).await {
+            Err(Error::StreamOptions) => {
+                tracing::info!("the stream begins again, with events of system collections");
+            }
             Err(Error::PositionLost(error))
                 if context.options.on_oplog_rollover == OplogRollover::Resync =>
             {

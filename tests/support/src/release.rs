@@ -14,10 +14,19 @@ pub const BEFORE_THIS_METADATA: &str = "0.4.0";
 /// The last release that copies before it reads the stream.
 pub const COPY_BEFORE_STREAM: &str = "0.3.2";
 
+/// The last release whose syncs take no time-series collections.
+pub const BEFORE_TIME_SERIES: &str = "0.5.0";
+
 /// Releases that tests name, independent of the previous release: the last release without a lease, the release of
-/// metadata version 2, the last release that copies before it reads the stream, and the last release with the previous
-/// metadata version.
-pub const NAMED_BY_TESTS: [&str; 4] = ["0.1.1", "0.2.0", COPY_BEFORE_STREAM, BEFORE_THIS_METADATA];
+/// metadata version 2, the last release that copies before it reads the stream, the last release with the previous
+/// metadata version, and the last release without time-series collections.
+pub const NAMED_BY_TESTS: [&str; 5] = [
+    "0.1.1",
+    "0.2.0",
+    COPY_BEFORE_STREAM,
+    BEFORE_THIS_METADATA,
+    BEFORE_TIME_SERIES,
+];
 
 /// A release that `tests/releases.toml` names.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -60,6 +60,8 @@ mod resync;
 mod reverse;
 mod state;
 mod steps;
+mod stored_functions;
+mod time_series;
 mod updates;
 mod users;
 mod verification;

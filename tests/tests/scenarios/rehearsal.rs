@@ -200,10 +200,14 @@ async fn f140_a_rehearsal_says_what_a_start_does_and_changes_nothing() -> Result
 async fn f141_a_rehearsal_names_every_reason_against_a_start() -> Result<()> {
     let rig = Rig::start().await?;
     let app = rig.source_db("app");
+    // A rewrite cannot express what these read.
     for name in ["metrics", "weather"] {
-        app.run_command(doc! { "create": name, "timeseries": { "timeField": "t" } })
+        let reads = doc! { "$lookup": { "from": "a", "as": "a", "pipeline": [] } };
+        app.run_command(doc! { "create": name, "viewOn": "b", "pipeline": [reads] })
             .await?;
     }
+    app.run_command(doc! { "create": "series", "timeseries": { "timeField": "t" } })
+        .await?;
     insert(&app, "a", vec![doc! { "_id": 1 }]).await?;
     insert(&app, "b", vec![doc! { "_id": 1 }]).await?;
     insert(&rig.destination_db("mine"), "x", vec![doc! { "_id": 1 }]).await?;
@@ -224,12 +228,18 @@ async fn f141_a_rehearsal_names_every_reason_against_a_start() -> Result<()> {
     );
     let reasons = [
         "DestinationNotEmpty",
-        "TimeSeriesNotSupported",
-        "TimeSeriesNotSupported",
+        "CollectionNotSupported",
+        "CollectionNotSupported",
         "NamespaceCollision",
     ];
     ensure!(
         names(&refused["refusals"], "error") == reasons,
+        "{refused:#}"
+    );
+    let listed = names(&refused["namespaces"], "source");
+    ensure!(listed.contains(&"app.series"), "{listed:?}");
+    ensure!(
+        !refused.to_string().contains("system.buckets"),
         "{refused:#}"
     );
     // The start itself names the first of these.

@@ -35,7 +35,7 @@ use crate::{
 const LOST: &str = "the position is lost";
 
 /// A rig whose source has an oplog of a megabyte, which is cut at each checkpoint.
-fn short_oplog() -> Options {
+pub(crate) fn short_oplog() -> Options {
     let source = replica_set::Options::with_fail_points();
     Options {
         source: source
@@ -54,7 +54,7 @@ async fn rig() -> Result<Rig> {
 }
 
 /// Fills the source's oplog until it holds nothing from before this call.
-async fn roll_over(rig: &Rig) -> Result<()> {
+pub(crate) async fn roll_over(rig: &Rig) -> Result<()> {
     let until = source_time(rig).await?;
     let note = "x".repeat(1 << 19);
     wait_until("the oplog has rolled over", DEADLINE, async || {
@@ -104,7 +104,7 @@ fn resync(progress: &Value) -> &Value {
 }
 
 /// Waits until the newest resync is done, as it is persisted, and everything is applied.
-async fn wait_for_resync(rig: &Rig) -> Result<Value> {
+pub(crate) async fn wait_for_resync(rig: &Rig) -> Result<Value> {
     wait_until("resynced", DEADLINE, async || {
         let entries = resync_entries(rig).await?;
         Ok(match entries.last() {

@@ -57,6 +57,7 @@ fn pack(binary: &Path, out: &Path) -> Result<()> {
 /// The host alone, with the features that an operator's binary has and no path of this machine in it. So it has a target
 /// directory of its own: other flags would compile every dependency of the tests again.
 fn build(profile: Profile) -> Result<PathBuf> {
+    let commit = git(&["rev-parse", "HEAD"])?;
     Tree::own().build()?;
     let target = std::path::absolute(target_directory().join("packaging"))?;
     let paths = paths_of_host(&target)?;
@@ -86,6 +87,12 @@ fn build(profile: Profile) -> Result<PathBuf> {
     if let Some(folder) = paths.named_in(&bytes) {
         bail!("the binary names files of {folder}, which is a folder of this machine alone");
     }
+    // Every package names the commit, and a build takes minutes.
+    let now = git(&["rev-parse", "HEAD"])?;
+    ensure!(
+        now == commit,
+        "the commit has changed during the build, from {commit} to {now}"
+    );
     Ok(small)
 }
 
@@ -99,15 +106,22 @@ fn check_reproducible(options: &Options) -> Result<()> {
         }
         None => {
             // A clone has the commit alone.
-            let changes = git(&["status", "--porcelain", "--untracked-files=no"])?;
-            ensure!(changes.is_empty(), "commit these changes first:\n{changes}");
-            pack(&build(Profile::of(!options.debug))?, &first)?;
+            refuse_changes()?;
+            let binary = build(Profile::of(!options.debug))?;
+            refuse_changes()?;
+            pack(&binary, &first)?;
             let clone = folder.path().join("clone-in-a-folder-of-another-name");
             build_clone(&clone, &second, options.debug)?;
         }
     }
     compare(&first, &second)?;
     println!("two builds gave the same bytes");
+    Ok(())
+}
+
+fn refuse_changes() -> Result<()> {
+    let changes = git(&["status", "--porcelain", "--untracked-files=no"])?;
+    ensure!(changes.is_empty(), "commit these changes first:\n{changes}");
     Ok(())
 }
 

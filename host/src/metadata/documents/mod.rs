@@ -34,8 +34,8 @@ pub use partition::{CopyTotals, PartitionDocument};
 pub use position::PositionDocument;
 pub use quarantine::QuarantineDocument;
 pub use session::{
-    METADATA_VERSION, Phase, PinnedComponent, ResyncDocument, SessionDocument, SwapDocument,
-    UpgradeDocument,
+    METADATA_VERSION, Phase, PinnedComponent, ResyncDocument, SYSTEM_EVENTS_VERSION,
+    SessionDocument, SwapDocument, UpgradeDocument,
 };
 pub use verification::{
     MismatchDocument, MismatchState, VerificationDocument, VerifiedCollectionDocument,

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::{CommitDocument, WriteBlocksDocument, partition::is_false};
-use crate::model::{ClusterTime, Position, StartOptions, State};
+use crate::model::{ClusterTime, Position, StartOptions, State, feature};
 
 /// Version of the documents' shapes. Strictly increasing.
 ///
@@ -15,6 +15,11 @@ use crate::model::{ClusterTime, Position, StartOptions, State};
 /// - 4: tidegate 0.4.0: a stream beside the copy: the times of partitions, parked keys, comparisons,
 ///   resyncs
 pub const METADATA_VERSION: i32 = 5;
+
+/// Version of a sync whose change stream carries events of system collections: tidegate 0.6.0. Its other documents have
+/// the shapes of [`METADATA_VERSION`]. A host of an earlier release would read another stream, pass over the changes of
+/// buckets, and not find its position (280), so the version keeps it out.
+pub const SYSTEM_EVENTS_VERSION: i32 = 6;
 
 /// Phase of a sync. Phases only go forward, except that an undone commit goes back from `Restore` to
 /// `ChangeEventApplication`.
@@ -114,9 +119,13 @@ pub struct SessionDocument {
     #[serde(default, skip_serializing_if = "is_zero")]
     pub reversals: i64,
     /// Marks of the users and roles that a commit has brought over, so that a repetition knows its own. Since tidegate
-    /// 0.7.0, in metadata of any version.
+    /// 0.6.0, in metadata of any version.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub merged_principals: Vec<String>,
+    /// True if the change stream carries events of system collections, which time-series collections need. Never
+    /// becomes false. True only with [`SYSTEM_EVENTS_VERSION`].
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub system_events: bool,
     /// Settings that commit could not restore.
     #[serde(default)]
     pub not_restored: Vec<String>,
@@ -138,6 +147,25 @@ impl SessionDocument {
     /// Whether collections are compared because the position was lost.
     pub fn is_resyncing(&self) -> bool {
         self.resyncs.last().is_some_and(|last| !last.done)
+    }
+
+    /// Has the change stream carry events of system collections, from its next beginning on.
+    pub fn show_system_events(&mut self) {
+        self.system_events = true;
+        self.metadata_version = SYSTEM_EVENTS_VERSION;
+    }
+
+    /// Whether the sync takes time-series collections. A sync that an earlier release has begun does not, so that such
+    /// a release can go on with it.
+    pub fn has_time_series(&self) -> bool {
+        self.features.iter().any(|own| own == feature::TIME_SERIES)
+    }
+
+    /// Whether commit brings stored functions over. A sync that an earlier release has begun does not, as its users may
+    /// lack the privilege.
+    pub fn has_stored_functions(&self) -> bool {
+        let mut features = self.features.iter();
+        features.any(|own| own == feature::STORED_FUNCTIONS)
     }
 
     /// Whether a commit is under way or done. Sessions of releases before 0.5.0 have a commit time alone.

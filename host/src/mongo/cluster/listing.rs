@@ -236,8 +236,15 @@ pub async fn collection_size(
             .and_then(|n| u64::try_from(n).ok())
             .unwrap_or_default()
     };
+    // A collection of buckets has no `count`.
+    let buckets = storage
+        .get_document("timeseries")
+        .ok()
+        .and_then(|series| bson_number(series, "bucketCount"))
+        .and_then(|n| u64::try_from(n).ok())
+        .unwrap_or_default();
     Ok(CollectionSize {
-        documents: number("count"),
+        documents: number("count").max(buckets),
         bytes: number("size"),
         index_bytes: number("totalIndexSize"),
     })

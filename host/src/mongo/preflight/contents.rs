@@ -1,6 +1,8 @@
 //! Contents of the two clusters. Other data on the destination would be mixed with the copy; data of the
 //! source that is left out is named.
 
+use std::collections::BTreeSet;
+
 use bson::rawdoc;
 
 use super::super::{
@@ -8,6 +10,7 @@ use super::super::{
     cluster::{PATIENCE, cluster_refusal},
     listing::{databases_within, namespaces_within, user_namespaces_within},
 };
+use super::privileges::{FUNCTIONS_ON_DESTINATION, FUNCTIONS_ON_SOURCE, fault};
 use crate::model::namespace::is_internal_database;
 use crate::model::{ErrorName, Namespace, OperatorError};
 
@@ -20,7 +23,9 @@ const STORED_FUNCTIONS: &str = "system.js";
 /// Requires that the destination holds only system collections and metadata of sync tools.
 pub(super) async fn require_empty(destination: &Cluster) -> Result<(), OperatorError> {
     let mut found = namespaces(destination).await?;
-    found.retain(|namespace| !namespace.is_internal());
+    found.retain(|namespace| !namespace.is_internal() || namespace.time_series().is_some());
+    let shown: BTreeSet<_> = found.iter().map(Namespace::shown).collect();
+    let found: Vec<_> = shown.into_iter().collect();
     if found.is_empty() {
         return Ok(());
     }
@@ -35,20 +40,41 @@ pub(super) async fn require_empty(destination: &Cluster) -> Result<(), OperatorE
     ))
 }
 
-/// A warning if the source has stored functions.
-pub(super) async fn stored_functions_warning(
+/// Warnings if the source has stored functions that cannot be synced, and if the destination has any.
+pub(super) async fn stored_functions_warnings(
     source: &Cluster,
-) -> Result<Option<String>, OperatorError> {
-    let mut found = namespaces(source).await?;
-    found.retain(|namespace| namespace.collection == STORED_FUNCTIONS);
-    let names: Vec<String> = found.iter().map(ToString::to_string).collect();
-    Ok((!names.is_empty()).then(|| {
-        format!(
-            "Stored functions are not synced, as change streams do not carry them: copy {} to the \
+    destination: &Cluster,
+) -> Result<Vec<String>, OperatorError> {
+    let mut warnings = Vec::new();
+    let functions = stored_functions(source).await?;
+    let faults = [
+        fault(source, &[FUNCTIONS_ON_SOURCE]).await?,
+        fault(destination, &[FUNCTIONS_ON_DESTINATION]).await?,
+    ];
+    let faults: Vec<String> = faults.into_iter().flatten().collect();
+    if !functions.is_empty() && !faults.is_empty() {
+        warnings.push(format!(
+            "Stored functions are not synced: {}. Grant the roles that docs/preflight.md gives, or copy {} to the \
              destination yourself.",
-            names.join(", ")
-        )
-    }))
+            faults.join(". "),
+            list(&functions)
+        ));
+    }
+    let theirs = stored_functions(destination).await?;
+    if !theirs.is_empty() {
+        warnings.push(format!(
+            "The destination has {}. In databases in scope, commit makes the stored functions equal to the source's.",
+            list(&theirs)
+        ));
+    }
+    Ok(warnings)
+}
+
+/// The collections of stored functions.
+async fn stored_functions(cluster: &Cluster) -> Result<Vec<Namespace>, OperatorError> {
+    let mut found = namespaces(cluster).await?;
+    found.retain(|namespace| namespace.collection == STORED_FUNCTIONS);
+    Ok(found)
 }
 
 /// Collections of the server in `config`, in addition to [`OWN_PREFIXES`].

@@ -13,6 +13,8 @@ pub(super) enum Resource {
         db: &'static str,
         collection: &'static str,
     },
+    /// The buckets of all time-series collections.
+    Buckets,
 }
 
 /// Actions on a resource.
@@ -62,6 +64,11 @@ impl Resource {
         }
         match self {
             Self::Cluster => granted.get_bool("cluster").unwrap_or(false),
+            Self::Buckets => {
+                // The server leaves out an empty `db` (seen with 6.0.5).
+                let is_any = |name| granted.get_str(name).is_ok_and(str::is_empty);
+                is_any("system_buckets") && (is_any("db") || !granted.contains_key("db"))
+            }
             Self::Collections { db, collection } => {
                 let (Ok(granted_db), Ok(granted_collection)) =
                     (granted.get_str("db"), granted.get_str("collection"))
@@ -83,6 +90,7 @@ impl fmt::Display for Resource {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Cluster => f.write_str("{cluster: true}"),
+            Self::Buckets => f.write_str("{db: \"\", system_buckets: \"\"}"),
             Self::Collections { db, collection } => {
                 write!(f, "{{db: \"{db}\", collection: \"{collection}\"}}")
             }
@@ -151,6 +159,23 @@ mod tests {
                 true,
             ),
             (OPLOG, doc! { "system_buckets": "" }, false),
+            (
+                Resource::Buckets,
+                doc! { "db": "", "system_buckets": "" },
+                true,
+            ),
+            (Resource::Buckets, doc! { "system_buckets": "" }, true),
+            (
+                Resource::Buckets,
+                doc! { "db": "app", "system_buckets": "" },
+                false,
+            ),
+            (
+                Resource::Buckets,
+                doc! { "db": "", "collection": "" },
+                false,
+            ),
+            (Resource::Buckets, doc! { "anyResource": true }, true),
         ] {
             assert_eq!(
                 resource.is_within(&granted),

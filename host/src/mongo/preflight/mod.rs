@@ -16,6 +16,7 @@ mod majority;
 mod oplog;
 mod privileges;
 mod reading;
+mod time_series;
 mod topology;
 mod version;
 mod write_blocking;
@@ -23,6 +24,7 @@ mod write_blocking;
 pub use oplog::{COPY_BYTES_PER_SECOND, copy_seconds, oplog_warning, oplog_window_seconds};
 pub use privileges::{PrivilegeGap, privilege_gaps};
 pub use reading::{ReadIdentity, check_readable};
+pub use time_series::require_time_series;
 pub use topology::{Identity, identify};
 pub use write_blocking::{BlockAbility, destination_ability, source_ability};
 
@@ -141,7 +143,7 @@ async fn run(
     refusals.note(majority::require(destination).await)?;
 
     let mut warnings = oplog::warnings(source).await;
-    warnings.extend(contents::stored_functions_warning(source).await?);
+    warnings.extend(contents::stored_functions_warnings(source, destination).await?);
     warnings.extend(contents::left_out_warning(source).await?);
     Ok(Preflight {
         source: source_identity,

@@ -106,6 +106,50 @@ const MERGED_PRINCIPALS: Requirement = (
     ],
 );
 
+/// Needed on the source for time-series collections, whose buckets no privilege on collections covers.
+pub(super) const BUCKETS_ON_SOURCE: Requirement =
+    (Resource::Buckets, &["find", "listIndexes", "collStats"]);
+
+/// Needed on the destination for time-series collections.
+pub(super) const BUCKETS_ON_DESTINATION: Requirement = (
+    Resource::Buckets,
+    &[
+        "find",
+        "insert",
+        "update",
+        "remove",
+        "bypassDocumentValidation",
+        "createCollection",
+        "dropCollection",
+        "collMod",
+        "createIndex",
+        "dropIndex",
+        "listIndexes",
+    ],
+);
+
+/// The stored functions of all databases.
+const FUNCTIONS: Resource = Resource::Collections {
+    db: "",
+    collection: "system.js",
+};
+
+/// Needed on the source for stored functions.
+pub(super) const FUNCTIONS_ON_SOURCE: Requirement = (FUNCTIONS, &["find"]);
+
+/// Needed on the destination for stored functions.
+pub(super) const FUNCTIONS_ON_DESTINATION: Requirement = (
+    FUNCTIONS,
+    &[
+        "find",
+        "insert",
+        "update",
+        "remove",
+        "bypassDocumentValidation",
+        "createCollection",
+    ],
+);
+
 /// Optional on the source: reads the oplog's window.
 const OPLOG_WINDOW: Requirement = (OPLOG, &["find", "collStats"]);
 
@@ -118,7 +162,11 @@ const TRANSACTIONS: Optional = (
     "open transactions that hold up a write block are not named",
 );
 
-const OPTIONAL_ON_SOURCE: [Optional; 4] = [
+const NO_FUNCTIONS: &str = "stored functions are not synced";
+
+const NO_TIME_SERIES: &str = "time-series collections cannot be synced";
+
+const OPTIONAL_ON_SOURCE: [Optional; 6] = [
     (OPLOG_WINDOW, "the window of the source's oplog is unknown"),
     (
         (Resource::Cluster, &["appendOplogNote"]),
@@ -129,9 +177,11 @@ const OPTIONAL_ON_SOURCE: [Optional; 4] = [
         "user writes of the source cannot be blocked at commit",
     ),
     TRANSACTIONS,
+    (BUCKETS_ON_SOURCE, NO_TIME_SERIES),
+    (FUNCTIONS_ON_SOURCE, NO_FUNCTIONS),
 ];
 
-const OPTIONAL_ON_DESTINATION: [Optional; 2] = [
+const OPTIONAL_ON_DESTINATION: [Optional; 4] = [
     (
         (
             Resource::Cluster,
@@ -140,6 +190,8 @@ const OPTIONAL_ON_DESTINATION: [Optional; 2] = [
         "user writes of the destination are not blocked",
     ),
     TRANSACTIONS,
+    (BUCKETS_ON_DESTINATION, NO_TIME_SERIES),
+    (FUNCTIONS_ON_DESTINATION, NO_FUNCTIONS),
 ];
 
 /// Privileges on one resource that a user lacks.
@@ -248,7 +300,7 @@ pub(super) async fn may_read_oplog(cluster: &Cluster) -> bool {
 }
 
 /// The missing privileges of a user, as the beginning of a sentence.
-async fn fault(
+pub(super) async fn fault(
     cluster: &Cluster,
     required: &[Requirement],
 ) -> Result<Option<String>, OperatorError> {

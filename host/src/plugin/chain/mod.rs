@@ -81,6 +81,10 @@ impl Chain {
         &self,
         source: &Namespace,
     ) -> std::result::Result<Option<NamespaceChain>, OperatorError> {
+        if source.time_series().is_some() {
+            // A bucket is a format of the server. A sync refuses a time-series collection that a stage admits.
+            return Ok(None);
+        }
         let mut stages = Vec::new();
         for stage in &self.stages {
             if stage.admits(source).map_err(Error::reported)? {
@@ -106,6 +110,9 @@ impl Chain {
         slot: Slot,
         source: &Namespace,
     ) -> std::result::Result<bool, OperatorError> {
+        if source.time_series().is_some() {
+            return Ok(false);
+        }
         for stage in &self.stages {
             let own =
                 stage.usage().slot == slot && stage.admits(source).map_err(Error::reported)?;

@@ -3,7 +3,7 @@
 use wasmtime::Store;
 use wasmtime::component::InstancePre;
 
-use crate::model::{ComponentInfo, Namespace, Route};
+use crate::model::{ComponentInfo, Namespace, Route, namespace::is_internal_database};
 
 use super::super::abi::Stamp;
 use super::super::abi::v1_0_0::{ConfigError, Description, Exports, Indices, migrate, transform};
@@ -120,7 +120,7 @@ impl Component {
             reason,
         };
         match answer.map_err(failed)?.into() {
-            Route::Rename(to) if !is_usable(&to) => Err(failed(format!(
+            Route::Rename(to) if !is_usable(namespace, &to) => Err(failed(format!(
                 "it renames {namespace} to {to}, which cannot be written to"
             ))),
             route => Ok(route),
@@ -313,9 +313,11 @@ fn missing_export() -> wasmtime::Error {
     wasmtime::Error::msg("the component does not export it")
 }
 
-/// Whether a namespace can be written on the destination.
-fn is_usable(namespace: &Namespace) -> bool {
-    !namespace.database.is_empty() && !namespace.collection.is_empty() && !namespace.is_internal()
+/// Whether a namespace can be written on the destination. Stored functions, a system collection, keep that name.
+fn is_usable(from: &Namespace, to: &Namespace) -> bool {
+    let is_named = !to.database.is_empty() && !to.collection.is_empty();
+    let is_kept = from.collection == to.collection && !is_internal_database(&to.database);
+    is_named && (is_kept || !to.is_internal())
 }
 
 /// An instance of a component, with a store of its own. Not usable after a trap.

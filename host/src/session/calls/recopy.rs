@@ -88,11 +88,10 @@ fn selected(
     let mut ids = BTreeSet::new();
     for selection in selections {
         let named = known.iter().filter(|known| {
-            known.source.database == selection.database
-                && selection
-                    .collection
-                    .as_ref()
-                    .is_none_or(|collection| *collection == known.source.collection)
+            let name = known.source.shown();
+            let wanted = selection.collection.as_ref();
+            name.database == selection.database
+                && wanted.is_none_or(|collection| *collection == name.collection)
         });
         let (collections, views): (Vec<_>, Vec<_>) =
             named.partition(|known| known.kind == NamespaceKind::Collection);

@@ -199,7 +199,7 @@ fn session_of(
         // A time of the old source.
         pin.since = None;
     }
-    session.metadata_version = METADATA_VERSION;
+    session.metadata_version = before.metadata_version.max(METADATA_VERSION);
     observe::VERSION.clone_into(&mut session.written_by);
     session.state = State::Running;
     session.phase = Phase::ChangeEventApplication;

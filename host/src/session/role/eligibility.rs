@@ -166,7 +166,7 @@ pub(crate) async fn check(
         Ok(())
     };
     blocking(compile).await?;
-    if persisted.header.metadata_version != METADATA_VERSION {
+    if persisted.header.metadata_version < METADATA_VERSION {
         // The session of an older metadata version has another shape; the takeover checks it.
         return Ok(());
     }

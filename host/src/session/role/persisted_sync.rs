@@ -3,7 +3,7 @@
 //! The cluster that holds the metadata is the destination.
 
 use crate::{
-    metadata::{self, METADATA_VERSION, SessionHeader},
+    metadata::{self, SYSTEM_EVENTS_VERSION, SessionHeader},
     model::{ErrorName, OperatorError, options::ClusterName},
     mongo::{Cluster, is_connected, preflight::Identity},
 };
@@ -51,7 +51,7 @@ pub(crate) async fn find(clusters: &[Cluster; 2]) -> Result<Option<PersistedSync
 impl PersistedSync {
     /// Refuses metadata of a newer version, and metadata of a sync between other clusters. Only reads.
     pub(crate) fn refuse_unknown(&self, identities: &[Identity; 2]) -> Result<(), OperatorError> {
-        if self.header.metadata_version > METADATA_VERSION {
+        if self.header.metadata_version > SYSTEM_EVENTS_VERSION {
             return Err(newer_version(&self.header));
         }
         let [identity0, identity1] = identities;
@@ -77,7 +77,7 @@ fn newer_version(header: &SessionHeader) -> OperatorError {
         ErrorName::MetadataVersionNotSupported,
         format!(
             "The destination's metadata has version {version}, written by {release}; this release supports version \
-             {METADATA_VERSION}. Nothing was changed. Use release {release} or a later one."
+             {SYSTEM_EVENTS_VERSION}. Nothing was changed. Use release {release} or a later one."
         ),
     )
 }

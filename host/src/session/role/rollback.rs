@@ -33,7 +33,10 @@ pub async fn rollback(settings: Settings) -> Result<Rollback, OperatorError> {
     persisted.refuse_unknown(&context.identities)?;
     let from = persisted.header.metadata_version;
     let to = from - 1;
-    if from > METADATA_VERSION || to < 1 {
+    if from > METADATA_VERSION {
+        return Err(has_system_events());
+    }
+    if to < 1 {
         return Err(no_way_back(from));
     }
     let claim = context.claim();
@@ -70,6 +73,14 @@ fn no_way_back(version: i32) -> OperatorError {
             "This release writes metadata version {METADATA_VERSION}, and cannot roll back version {version}. \
              Nothing was changed."
         ),
+    )
+}
+
+fn has_system_events() -> OperatorError {
+    OperatorError::new(
+        ErrorName::MetadataVersionNotSupported,
+        "The sync takes time-series collections, which earlier releases cannot go on with: their change stream does not \
+         carry buckets. Nothing was changed. Go on with this release.",
     )
 }
 

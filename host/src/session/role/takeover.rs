@@ -287,7 +287,7 @@ async fn show_persisted(
 fn upgrade(header: &SessionHeader, lease: &LeaseDocument) -> Option<UpgradeDocument> {
     let from_binary = &header.written_by;
     let from_metadata = header.metadata_version;
-    if from_binary == observe::VERSION && from_metadata == METADATA_VERSION {
+    if from_binary == observe::VERSION && from_metadata >= METADATA_VERSION {
         return None;
     }
     let outcome = match &lease.predecessor {
@@ -300,7 +300,7 @@ fn upgrade(header: &SessionHeader, lease: &LeaseDocument) -> Option<UpgradeDocum
         from_binary: from_binary.clone(),
         to_binary: observe::VERSION.to_owned(),
         from_metadata,
-        to_metadata: METADATA_VERSION,
+        to_metadata: from_metadata.max(METADATA_VERSION),
         paused_ms: None,
         outcome: outcome.to_owned(),
     })

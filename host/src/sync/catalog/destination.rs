@@ -35,6 +35,30 @@ pub(crate) async fn run_on(
     run(database, command).await
 }
 
+/// Drops a collection, by its UUID.
+pub(crate) async fn drop(
+    database: &DestinationDatabase,
+    collection: &CollectionRef,
+) -> Result<(), Error> {
+    run(
+        database,
+        drop_command(collection, &collection.namespace.collection),
+    )
+    .await
+}
+
+/// The command that drops a collection under the name `name`, by its UUID.
+///
+/// The server takes no UUID for buckets (72, "cannot be passed when dropping a time-series collection"). A late command
+/// can drop a later collection of that name, and that is never silent: all writes name its UUID, and are refused.
+pub(crate) fn drop_command(collection: &CollectionRef, name: &str) -> RawDocumentBuf {
+    let mut command = rawdoc! { "drop": name };
+    if collection.namespace.time_series().is_none() {
+        collection.append_uuid(&mut command);
+    }
+    command
+}
+
 /// The UUID of a collection on the destination, in hex; `None` if the collection does not exist.
 pub(crate) async fn destination_uuid(
     destination: &Destination,

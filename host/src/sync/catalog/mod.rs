@@ -8,6 +8,7 @@ pub(super) mod options;
 pub(super) mod scope;
 mod source;
 pub(super) mod source_name;
+pub(super) mod time_series;
 pub(super) mod views;
 
 pub(super) use source::{

@@ -17,14 +17,17 @@ const MAX_ANSWERS: usize = 100_000;
 /// The namespace decisions of a running sync.
 pub(crate) struct Scope {
     router: Arc<Router>,
+    /// Whether time-series collections are taken: see `SessionDocument::has_time_series`.
+    pub(crate) has_time_series: bool,
     answers: RwLock<HashMap<Namespace, Option<Namespace>>>,
 }
 
 impl Scope {
     /// The decisions of `router`.
-    pub(crate) fn new(router: Arc<Router>) -> Self {
+    pub(crate) fn new(router: Arc<Router>, has_time_series: bool) -> Self {
         Self {
             router,
+            has_time_series,
             answers: RwLock::default(),
         }
     }
@@ -34,11 +37,30 @@ impl Scope {
         self.answers.write().clear();
     }
 
-    /// The name of `source` on the destination; `None` if it is not synced.
+    /// The database on the destination of this database's stored functions; `None` if they are not synced. The filters are
+    /// asked about `system.js`, so functions go with a database, and with no list of its collections.
+    pub(crate) fn functions_of(&self, database: &str) -> Result<Option<String>, OperatorError> {
+        let functions = Namespace::new(database, "system.js");
+        let route = tokio::task::block_in_place(|| self.router.route(&functions))?;
+        Ok(match route {
+            Route::Skip => None,
+            Route::Keep => Some(functions.database),
+            Route::Rename(renamed) => Some(renamed.database),
+        })
+    }
+
+    /// The name of `source` on the destination; `None` if it is not synced. Buckets go with their time-series
+    /// collection.
     pub(crate) fn destination(
         &self,
         source: &Namespace,
     ) -> Result<Option<Namespace>, OperatorError> {
+        if self.has_time_series
+            && let Some(series) = source.time_series()
+        {
+            let destination = self.destination(&series)?;
+            return Ok(destination.map(|destination| destination.buckets()));
+        }
         if source.is_internal() {
             return Ok(None);
         }

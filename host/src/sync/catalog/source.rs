@@ -7,7 +7,7 @@
 use bson::{RawDocument, RawDocumentBuf};
 use futures::{FutureExt, StreamExt, TryStreamExt, stream};
 
-use super::{indexes::secondary_indexes, options, scope::Scope, views};
+use super::{indexes::secondary_indexes, options, scope::Scope, time_series, views};
 use crate::{
     metadata::{CopyState, NamespaceDocument, NamespaceKind},
     model::{ClusterTime, ErrorName, Namespace, OperatorError, event::CollectionUuid},
@@ -190,10 +190,16 @@ fn entry(
     let Some(destination) = scope.destination(&source)? else {
         return Ok(None);
     };
-    let options = options_of(listed)?;
+    let mut options = options_of(listed)?;
     let kind = match listed.get_str("type").ok() {
         Some("view") => NamespaceKind::View,
-        Some("timeseries") => return Err(time_series(&source).into()),
+        Some("timeseries") if !scope.has_time_series => {
+            return Err(time_series::not_in_this_sync(&source).into());
+        }
+        Some("timeseries") => {
+            options = time_series::view_options(&source, &options)?;
+            NamespaceKind::View
+        }
         _ => NamespaceKind::Collection,
     };
     let uuid = listing::subdocument(listed, "info")
@@ -223,9 +229,6 @@ pub(crate) fn refuse_unfaithful(
     namespace: &Namespace,
     options: &bson::RawDocument,
 ) -> Result<(), OperatorError> {
-    if listing::subdocument(options, "timeseries").is_some() {
-        return Err(time_series(namespace));
-    }
     for (option, what) in [
         ("encryptedFields", "uses Queryable Encryption"),
         ("autoIndexId", "has no index on `_id`"),
@@ -244,14 +247,4 @@ pub(crate) fn refuse_unfaithful(
         }
     }
     Ok(())
-}
-
-fn time_series(namespace: &Namespace) -> OperatorError {
-    OperatorError::new(
-        ErrorName::TimeSeriesNotSupported,
-        format!(
-            "{namespace} is a time-series collection, whose changes change streams do not carry. \
-             Exclude it with excludeNamespaces, and move it by other means."
-        ),
-    )
 }

@@ -18,6 +18,10 @@ pub(in crate::sync) fn source_name(
     databases: &BTreeSet<String>,
     destination: &Namespace,
 ) -> Result<Option<Namespace>, OperatorError> {
+    if let Some(series) = destination.time_series() {
+        let source = source_name(scope, options, databases, &series)?;
+        return Ok(source.map(|source| source.buckets()));
+    }
     let collection = destination.collection.as_str();
     let mut candidates = vec![destination.clone()];
     candidates.extend(

@@ -98,7 +98,7 @@ impl<'a> CollectionRestoration<'a> {
             Err(Error::Mongo(mongo::Error::Fenced)) => Err(mongo::Error::Fenced.into()),
             Err(Error::Mongo(error)) if error.kind() == ErrorKind::Operator => {
                 self.named.insert(what.to_owned());
-                let source = &self.entry.source;
+                let source = self.entry.source.shown();
                 self.not_restored
                     .push(format!("{what} of {source}: {error}"));
                 Ok(())
@@ -272,7 +272,7 @@ impl<'a> CollectionRestoration<'a> {
     /// Names the remaining differences from the source, whatever their cause, that have no name
     /// yet.
     async fn compare(&mut self) -> Result<(), Error> {
-        let source = self.entry.source.clone();
+        let source = self.entry.source.shown();
         for option in difference::options(&self.entry.options, &self.options().await?)? {
             self.name_once(
                 format!("option {option}"),

@@ -10,7 +10,7 @@ use crate::{
     mongo::{self, Delivery, RawCursor, append_oplog_note, listing},
     sync::{
         Context, Error,
-        change_stream::{self, StreamBegin},
+        change_stream::{self, Events, StreamBegin},
     },
 };
 
@@ -103,7 +103,8 @@ async fn search(
     late: &mut LateWrites,
 ) -> Result<(), Error> {
     let mut pipeline = RawArrayBuf::new();
-    pipeline.push(change_stream::stage(StreamBegin::After(position)));
+    let events = Events::of(&context.record.get());
+    pipeline.push(change_stream::stage(StreamBegin::After(position), events));
     // Tokens need the stream's own options, and the events only their names.
     pipeline.push(rawdoc! { "$project": { "operationType": 1, "ns": 1, "clusterTime": 1 } });
     let admin = context.source.database("admin");
@@ -147,7 +148,8 @@ impl LateWrites {
             return Ok(());
         }
         if context.scope.destination(&namespace)?.is_some() {
-            *self.counts.entry(namespace.to_string()).or_default() += 1;
+            let shown = namespace.shown().to_string();
+            *self.counts.entry(shown).or_default() += 1;
         }
         Ok(())
     }

@@ -8,6 +8,7 @@
 //! it again.
 
 mod collection;
+mod functions;
 mod late_writes;
 mod principals;
 mod undo;
@@ -64,6 +65,7 @@ pub(super) async fn restore(context: &Context) -> Result<Vec<String>, Error> {
     if let Some(options) = context.options.users_and_roles {
         not_restored.extend(principals::merge(context, options).await?);
     }
+    not_restored.extend(functions::restore(context).await?);
     not_restored.sort();
     for what in &not_restored {
         tracing::warn!(what, "not restored");
@@ -85,7 +87,7 @@ async fn restore_collection(
         }
         _ => Ok(vec![format!(
             "{} has changed on the source after commit",
-            entry.source
+            entry.source.shown()
         )]),
     }
 }

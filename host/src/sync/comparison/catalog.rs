@@ -49,8 +49,8 @@ pub(crate) fn compare_forms(
     strictness: Strictness,
 ) -> Result<Vec<Mismatch>, Error> {
     let mismatch = |subject, kind| Mismatch {
-        source: source.clone(),
-        destination: destination.clone(),
+        source: source.shown(),
+        destination: destination.shown(),
         subject,
         kind,
         path: None,

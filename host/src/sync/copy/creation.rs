@@ -5,6 +5,7 @@ use std::{
     sync::Arc,
 };
 
+use bson::RawDocumentBuf;
 use futures::{FutureExt, StreamExt, TryStreamExt, stream};
 
 use super::partition;
@@ -15,7 +16,7 @@ use crate::{
     observe::failpoint,
     sync::{
         Context, Error,
-        catalog::{database_names, destination},
+        catalog::{database_names, destination, time_series},
         index_build,
         restore::relaxation,
     },
@@ -23,6 +24,9 @@ use crate::{
 
 /// Collections that are created together.
 const TOGETHER: usize = 50;
+
+/// Attempts to create a collection of buckets whose name is in use.
+const MAX_CREATED: u32 = 3;
 
 /// Requests to a cluster that are in parallel while many collections are planned.
 pub(super) const READERS: usize = 16;
@@ -129,13 +133,47 @@ async fn new_copy(
     } else {
         namespace.destination_uuid = None;
         let name = &namespace.destination.collection;
-        Some(relaxation::create_command(name, &namespace.options)?)
+        let create = relaxation::create_command(name, &namespace.options)?;
+        match time_series::holds_buckets(&namespace.options) {
+            true => {
+                create_buckets(context, &namespace, create).await?;
+                None
+            }
+            false => Some(create),
+        }
     };
     Ok(NewCopy {
         namespace,
         partitions,
         create,
     })
+}
+
+/// Creates a collection of buckets, which the server refuses in a transaction (263). A copy that was begun and not
+/// recorded has left an empty one, and a collection that is to be copied again has documents: both are dropped.
+async fn create_buckets(
+    context: &Context,
+    namespace: &NamespaceDocument,
+    create: RawDocumentBuf,
+) -> Result<(), Error> {
+    let database = &namespace.destination.database;
+    let on = context.destination.database(database);
+    for _ in 0..MAX_CREATED {
+        match destination::run(&on, create.clone()).await {
+            Err(Error::Mongo(error)) if error.has_code(code::NAMESPACE_EXISTS) => {
+                drop_existing(context, namespace).await?;
+            }
+            Err(Error::Mongo(error))
+                if database_names::free_database_name(&context.destination, database, &error)
+                    .await? => {}
+            other => {
+                other?;
+                failpoint("buckets_created");
+                return Ok(());
+            }
+        }
+    }
+    destination::run(&on, create).await
 }
 
 /// Creates a collection.
@@ -229,8 +267,7 @@ async fn drop_existing(context: &Context, namespace: &NamespaceDocument) -> Resu
         uuid: uuid.and_then(|hex| NamespaceDocument::uuid_of_id(&hex)),
         namespace: name.clone(),
     };
-    let command = bson::rawdoc! { "drop": name.collection.as_str() };
-    match destination::run_on(&database, &existing, command).await {
+    match destination::drop(&database, &existing).await {
         // Dropped by an attempt whose answer was lost.
         Err(Error::Mongo(error)) if error.location(&name.collection).is_some() => Ok(()),
         other => other,

@@ -14,7 +14,7 @@ use crate::{
         Error,
         catalog::{
             self, CatalogEntry, indexes::secondary_indexes, names::DestinationNames, options,
-            source_name::source_name,
+            source_name::source_name, time_series,
         },
         comparison::{CollectionForm, compare_forms},
     },
@@ -28,7 +28,7 @@ const READERS: usize = 16;
 pub(super) struct DestinationEntry {
     kind: NamespaceKind,
     name: Namespace,
-    /// `None` for views, and for time-series collections.
+    /// `None` for views.
     uuid: Option<CollectionUuid>,
     options: RawDocumentBuf,
     indexes: Vec<RawDocumentBuf>,
@@ -49,6 +49,11 @@ impl NamespacePair {
     /// The UUIDs of a collection that both clusters have.
     pub(super) fn uuids(&self) -> Option<(CollectionUuid, CollectionUuid)> {
         Some((self.wanted.as_ref()?.uuid?, self.found.as_ref()?.uuid?))
+    }
+
+    /// Whether only one cluster has the namespace.
+    fn is_lone(&self) -> bool {
+        self.wanted.is_none() || self.found.is_none()
     }
 
     /// Whether the collection is capped, on either side.
@@ -94,7 +99,7 @@ impl NamespacePair {
 /// Reads the catalogs of both clusters, once. Temporary collections are left out.
 ///
 /// # Errors
-/// `TimeSeriesNotSupported`, `CollectionNotSupported` and `NamespaceCollision` as at the start of a sync.
+/// `TimeSeriesNotSupported` for documents that plugins would see; `CollectionNotSupported` and `NamespaceCollision` as at the start of a sync.
 pub(super) async fn read(pair: &ClusterPair) -> Result<Vec<NamespacePair>, Error> {
     let (wanted, found) = tokio::join!(
         catalog::read(&pair.source, &pair.scope),
@@ -102,6 +107,8 @@ pub(super) async fn read(pair: &ClusterPair) -> Result<Vec<NamespacePair>, Error
     );
     let (mut wanted, found) = (wanted?, found?);
     wanted.retain(|entry| !options::is_temporary(&entry.options));
+    let series = wanted.iter().filter_map(|entry| entry.source.time_series());
+    time_series::refuse_transformed(&pair.chain, &series.collect::<Vec<_>>())?;
     let names = wanted.iter();
     names
         .map(|entry| (&entry.source, &entry.destination))
@@ -132,7 +139,15 @@ pub(super) async fn read(pair: &ClusterPair) -> Result<Vec<NamespacePair>, Error
             });
         }
     }
-    Ok(pairs)
+    Ok(without_lone_views(pairs))
+}
+
+/// Leaves out the view of a time-series collection that only one cluster has: its buckets are named.
+fn without_lone_views(mut pairs: Vec<NamespacePair>) -> Vec<NamespacePair> {
+    let lone = pairs.iter().filter(|pair| pair.is_lone());
+    let lone: BTreeSet<Namespace> = lone.map(|pair| pair.source.clone()).collect();
+    pairs.retain(|pair| !pair.is_lone() || !lone.contains(&pair.source.buckets()));
+    pairs
 }
 
 async fn destination_entries(client: &Client) -> Result<Vec<DestinationEntry>, Error> {
@@ -171,12 +186,16 @@ fn entry(database: &str, listed: &RawDocument) -> Result<Option<DestinationEntry
         .get_str("name")
         .map_err(|_absent| mongo::Error::Reply("name"))?;
     let name = Namespace::new(database, name);
-    let options = catalog::options_of(listed)?;
-    if name.is_internal() || options::is_temporary(&options) {
+    let mut options = catalog::options_of(listed)?;
+    if name.is_internal() && name.time_series().is_none() || options::is_temporary(&options) {
         return Ok(None);
     }
     let kind = match listed.get_str("type").ok() {
         Some("view") => NamespaceKind::View,
+        Some("timeseries") => {
+            options = time_series::view_options(&name, &options)?;
+            NamespaceKind::View
+        }
         _ => NamespaceKind::Collection,
     };
     let uuid = listing::subdocument(listed, "info")

@@ -50,7 +50,7 @@ impl ClusterPair {
         Self {
             source: source.client.with_name("the source"),
             destination: destination.client.with_name("the destination"),
-            scope: Scope::new(router),
+            scope: Scope::new(router, true),
             chain,
             start,
             options,

@@ -74,8 +74,8 @@ fn unplanned(namespace: &catalogs::NamespacePair, ledger: &Ledger) -> Option<Rep
     let (source, destination) = namespace.uuids()?;
     let id = collection::CollectionPair::id(source, destination);
     let mismatch = Mismatch {
-        source: namespace.source.clone(),
-        destination: namespace.destination.clone(),
+        source: namespace.source.shown(),
+        destination: namespace.destination.shown(),
         subject: MismatchSubject::Collection,
         kind: MismatchKind::Differs,
         path: None,

@@ -266,8 +266,8 @@ impl PendingKey {
             _ => (MismatchKind::Missing, None),
         };
         let mismatch = Mismatch {
-            source: self.collection.source.namespace.clone(),
-            destination: self.collection.destination.namespace.clone(),
+            source: self.collection.source.namespace.shown(),
+            destination: self.collection.destination.namespace.shown(),
             subject: MismatchSubject::Document(id_document(self.key.0, &self.key.1)?),
             kind,
             path,

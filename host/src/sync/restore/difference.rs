@@ -5,7 +5,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use bson::{RawBson, RawBsonRef, RawDocument, RawDocumentBuf, raw::CStr, rawdoc};
 
 use super::relaxation::relaxed_index;
-use crate::{mongo, sync::Error};
+use crate::{
+    mongo,
+    sync::{Error, catalog::time_series},
+};
 
 /// The names of the options in which two collections differ.
 pub(crate) fn options(a: &RawDocument, b: &RawDocument) -> Result<BTreeSet<String>, Error> {
@@ -36,11 +39,16 @@ fn is_default(option: &str, value: RawBsonRef<'_>) -> bool {
 pub(crate) fn changes(wanted: &RawDocument, found: &RawDocument) -> Result<RawDocumentBuf, Error> {
     let mut changes = RawDocumentBuf::new();
     for option in options(wanted, found)? {
+        let name = <&CStr>::try_from(option.as_str()).map_err(mongo::Error::Bson)?;
+        let value = wanted.get(&option).map_err(mongo::Error::Bson)?;
+        if let (Some(series), "timeseries") = (value, option.as_str()) {
+            changes.append(name, time_series::modification(series)?);
+            continue;
+        }
         let Some(absent) = when_absent(&option) else {
             continue;
         };
-        let name = <&CStr>::try_from(option.as_str()).map_err(mongo::Error::Bson)?;
-        match wanted.get(&option).map_err(mongo::Error::Bson)? {
+        match value {
             Some(value) => changes.append(name, value),
             None => changes.append(name, absent),
         }

@@ -11,7 +11,10 @@ use crate::{
     mongo::{self, write::CollectionRef},
     sync::{
         Error,
-        catalog::options::{is_capped, is_collated, is_on},
+        catalog::{
+            options::{is_capped, is_collated, is_on},
+            time_series,
+        },
     },
 };
 
@@ -153,8 +156,12 @@ pub(crate) fn merged_options(
             }
             _ => false,
         };
-        if !is_off {
-            merged.append(name, value);
+        match value {
+            _ if is_off => {}
+            RawBsonRef::Document(changed) if name == "timeseries" => {
+                merged.append(name, time_series::merged(options, changed)?);
+            }
+            value => merged.append(name, value),
         }
     }
     Ok(merged)

@@ -11,7 +11,7 @@ use bson::{RawArrayBuf, RawDocument, RawDocumentBuf, rawdoc};
 use crate::{
     model::Namespace,
     mongo::{self, CollectionLocation, code, listing, write::CollectionRef},
-    sync::{Context, Error, index_build::MAX_ABORTED},
+    sync::{Context, Error, catalog::destination, index_build::MAX_ABORTED},
 };
 
 /// The pause before a command is sent again that a build has blocked: a build that begins is listed a
@@ -43,8 +43,7 @@ impl<'c> Effects<'c> {
     pub(super) async fn drop(&self, collection: &CollectionRef) -> Result<(), Error> {
         let mut at = collection.namespace.clone();
         loop {
-            let mut command = rawdoc! { "drop": at.collection.as_str() };
-            collection.append_uuid(&mut command);
+            let command = destination::drop_command(collection, &at.collection);
             match self.run(&at.database, command).await {
                 Err(Error::Mongo(error)) => match error.location(&at.collection) {
                     Some(CollectionLocation::Renamed(actual)) => at.collection = actual,

@@ -17,7 +17,12 @@ mod reconciliation;
 
 use std::time::Duration;
 
-use super::{Context, Error, catalog, change_stream, status::Activity};
+use super::{
+    Context, Error, catalog,
+    change_stream::{self, Events},
+    plan::has_buckets,
+    status::Activity,
+};
 use crate::{
     metadata::{PositionDocument, ResyncDocument, SessionDocument},
     model::{ErrorName, OperatorError},
@@ -165,7 +170,13 @@ async fn begin(context: &Context, cause: &mongo::Error) -> Result<(), Error> {
 async fn regain(context: &Context) -> Result<(), Error> {
     let lost = context.store.position().await?;
     let catalog = catalog::capture(&context.source, &context.scope).await?;
-    let position = change_stream::position_at(&context.source, catalog.time).await?;
+    let session = context.record.get();
+    let shows = has_buckets(&catalog.entries) && !session.system_events;
+    let events = match shows {
+        true => Events::OfAllCollections,
+        false => Events::of(&session),
+    };
+    let position = change_stream::position_at(&context.source, catalog.time, events).await?;
     let reconciliation = reconcile(context, &catalog, lost.as_ref()).await?;
     failpoint("resync_reconciled");
     let position = PositionDocument {
@@ -177,7 +188,7 @@ async fn regain(context: &Context) -> Result<(), Error> {
         clean: false,
         copied: lost.map(|lost| lost.copied).unwrap_or_default(),
     };
-    persist(context, &reconciliation, &position).await?;
+    persist(context, &reconciliation, &position, shows).await?;
     failpoint("resync_persisted");
     forget(context, &reconciliation);
     context.status.set_safe(catalog.time);
@@ -190,6 +201,7 @@ async fn persist(
     context: &Context,
     reconciliation: &Reconciliation,
     position: &PositionDocument,
+    shows_system_events: bool,
 ) -> Result<(), Error> {
     let store = &context.store;
     // First, since removals of partitions follow for namespaces that are gone or copied anew.
@@ -202,6 +214,9 @@ async fn persist(
         let last = session.resyncs.last_mut();
         last.into_iter().for_each(|last| last.to = Some(to));
         session.recopy.clear();
+        if shows_system_events {
+            session.show_system_events();
+        }
     };
     Ok(context.record.update_with(go_on, changes).await?)
 }

@@ -27,7 +27,7 @@ use crate::{
     model::ClusterTime,
     mongo::listing,
     observe::failpoint,
-    sync::{boundary::WorkRequest, copy::CopyPool, verification::Verifier},
+    sync::{boundary::WorkRequest, change_stream::Events, copy::CopyPool, verification::Verifier},
 };
 
 /// Rounds that are applied in parallel.
@@ -121,7 +121,7 @@ impl EventApplication {
             reader: StreamReader::new(
                 context.source.clone(),
                 context.status.clone(),
-                start_time,
+                (Events::of(&context.record.get()), start_time),
                 safe,
             ),
             ahead: ReadAhead::default(),

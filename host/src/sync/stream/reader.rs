@@ -20,7 +20,7 @@ use crate::{
     },
     mongo::{self, Client, FailureRun, Moment, RawCursor, RawReply, outage},
     sync::{
-        change_stream::{self, StreamBegin},
+        change_stream::{self, Events, StreamBegin},
         status::Status,
     },
 };
@@ -41,6 +41,7 @@ const EMPTY_DOCUMENT: usize = 5;
 pub(super) struct StreamReader {
     source: Client,
     status: Arc<Status>,
+    events: Events,
     start_time: ClusterTime,
     /// The position after the last batch.
     position: Option<Position>,
@@ -82,13 +83,14 @@ impl StreamReader {
     pub(super) fn new(
         source: Client,
         status: Arc<Status>,
-        start_time: ClusterTime,
+        (events, start_time): (Events, ClusterTime),
         position: Option<Position>,
     ) -> Self {
         Self {
             failures: FailureRun::new(source.contact(), "read the change stream", outage()),
             source,
             status,
+            events,
             start_time,
             position,
             cursor: None,
@@ -243,7 +245,7 @@ impl StreamReader {
             None => StreamBegin::At(self.start_time),
         };
         let mut pipeline = RawArrayBuf::new();
-        pipeline.push(change_stream::stage(begin));
+        pipeline.push(change_stream::stage(begin, self.events));
         self.caution.append_stage(&mut pipeline);
         change_stream::command(pipeline, self.caution.batch_size())
     }

@@ -11,7 +11,7 @@ use crate::{
     model::{Namespace, event::CollectionUuid, raw::kind},
     mongo::write::CollectionRef,
     plugin::NamespaceChain,
-    sync::catalog::{destination, options},
+    sync::catalog::{destination, options, time_series::refuse_transformed},
 };
 
 /// A collection in scope, as of the event that is being read.
@@ -110,6 +110,9 @@ impl TrackedCollections {
         if namespace.kind != NamespaceKind::Collection {
             return Ok(());
         }
+        if let Some(series) = namespace.source.time_series() {
+            refuse_transformed(&context.chain, &[series])?;
+        }
         if let Some(uuid) = namespace.uuid() {
             let tracked = TrackedCollection {
                 uuid,
@@ -132,6 +135,9 @@ impl TrackedCollections {
     /// Looks up the plugins of each collection again.
     pub(super) fn refresh(&mut self, context: &Context) -> Result<(), Error> {
         for tracked in self.by_uuid.values_mut() {
+            if let Some(series) = tracked.source.time_series() {
+                refuse_transformed(&context.chain, &[series])?;
+            }
             *tracked = Arc::new(TrackedCollection {
                 chain: context.chain.of(&tracked.source)?,
                 source: tracked.source.clone(),

@@ -6,7 +6,10 @@ use std::sync::Arc;
 use super::{Context, Error, reader::StreamReader};
 use crate::{
     model::{ClusterTime, Position, event::ChangeEvent},
-    sync::verification::{Recovery, Verifier},
+    sync::{
+        change_stream::Events,
+        verification::{Recovery, Verifier},
+    },
 };
 
 /// Seconds of events that are read once more at most, to find what was dirty.
@@ -43,7 +46,7 @@ async fn recover(context: &Context, from: Position, to: &Position) -> Result<Rec
     let mut reader = StreamReader::new(
         context.source.clone(),
         context.status.clone(),
-        from.cluster_time,
+        (Events::of(&context.record.get()), from.cluster_time),
         Some(from),
     );
     loop {

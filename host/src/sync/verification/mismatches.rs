@@ -38,8 +38,8 @@ impl VerificationState {
         let mismatch = MismatchDocument {
             id,
             namespace_id,
-            source: collection.source.clone(),
-            destination: collection.destination.namespace.clone(),
+            source: collection.source.shown(),
+            destination: collection.destination.namespace.shown(),
             document_id: Some(id_document(key)?),
             kind: difference.kind.to_owned(),
             path: difference.path,
@@ -88,8 +88,8 @@ impl VerificationState {
     pub(super) fn name_missing(&mut self, collection: &SyncedCollection, at: ClusterTime) {
         let namespace_id = NamespaceDocument::id_of_uuid(collection.uuid);
         let names = (
-            collection.source.clone(),
-            collection.destination.namespace.clone(),
+            collection.source.shown(),
+            collection.destination.namespace.shown(),
         );
         let id = format!("{namespace_id}:");
         self.open(lone_collection((id, namespace_id), names, "missing", at));

@@ -60,12 +60,19 @@ pub(super) async fn find_extra(
     let databases: BTreeSet<_> = databases.collect();
     let known: HashSet<_> = known.into_iter().map(|known| known.destination).collect();
     let mut extra = Vec::new();
-    for found in listing::user_namespaces(&clusters.destination).await? {
-        if !found.is_internal()
+    let found = listing::user_namespaces(&clusters.destination).await?;
+    let all: HashSet<_> = found.iter().cloned().collect();
+    for found in found {
+        // Buckets are named with their time-series collection, if there is one.
+        let is_hidden = match found.time_series() {
+            Some(series) => all.contains(&series),
+            None => found.is_internal(),
+        };
+        if !is_hidden
             && !known.contains(&found)
             && let Some(source) = source_name(&databases, &found)?
         {
-            extra.push((source, found));
+            extra.push((source.shown(), found.shown()));
         }
     }
     Ok(extra)

@@ -89,7 +89,8 @@ pub(super) async fn read(client: &Client) -> Result<BTreeMap<Name, Entry>> {
                 .get_str("name")
                 .context("a collection without a name")?
                 .to_owned();
-            if name.starts_with("system.") && name != "system.js" {
+            let is_synced = name == "system.js" || name.starts_with(super::BUCKETS);
+            if name.starts_with("system.") && !is_synced {
                 continue;
             }
             let entry = read_entry(&handle, &name, &listed).await?;

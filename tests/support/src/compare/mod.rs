@@ -16,6 +16,9 @@ use mongodb::Client;
 
 pub use expectation::{Expectation, Expected};
 
+/// Name prefix of the buckets of a time-series collection.
+const BUCKETS: &str = "system.buckets.";
+
 /// Limit of differences that are reported for a collection.
 const MOST_PER_COLLECTION: usize = 10;
 
@@ -64,6 +67,18 @@ impl Comparison {
     }
 }
 
+/// The expected name on the destination. Buckets go with their time-series collection.
+fn expected_name(
+    expectation: &dyn Expectation,
+    (database, collection): &(String, String),
+) -> Option<(String, String)> {
+    let Some(series) = collection.strip_prefix(BUCKETS) else {
+        return expectation.name(database, collection);
+    };
+    let (database, series) = expectation.name(database, series)?;
+    Some((database, format!("{BUCKETS}{series}")))
+}
+
 /// Compares the expected contents with the whole destination: an unexpected object there is a difference, too.
 pub async fn compare(
     source: &Client,
@@ -73,7 +88,7 @@ pub async fn compare(
     let mut found = Comparison::default();
     let mut actual = catalog::read(destination).await?;
     for (namespace, theirs) in catalog::read(source).await? {
-        let Some(expected) = expectation.name(&namespace.0, &namespace.1) else {
+        let Some(expected) = expected_name(expectation, &namespace) else {
             continue;
         };
         let name = format!("{}.{}", expected.0, expected.1);

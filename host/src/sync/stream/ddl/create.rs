@@ -4,12 +4,13 @@ use bson::RawDocumentBuf;
 
 use super::{operation::DdlOperation, view::is_view};
 use crate::{
-    metadata::{CopyState, IntentKind, NamespaceDocument, NamespaceKind},
+    metadata::{CopyState, IntentKind, NamespaceDocument, NamespaceKind, SessionDocument},
     model::Namespace,
-    mongo::{Change, listing},
+    mongo::{Change, code, listing},
+    observe::failpoint,
     sync::{
         Error,
-        catalog::{self, destination, options},
+        catalog::{self, database_names, destination, options, time_series},
         restore::relaxation,
     },
 };
@@ -28,7 +29,15 @@ impl DdlOperation<'_, '_> {
         let options = self.description()?;
         catalog::refuse_unfaithful(&source, options)?;
         if self.event.uuid.is_none() {
+            if time_series::is_view_of_buckets(options) {
+                self.take_buckets(&source, &destination).await?;
+            }
             return self.put_view(source, destination, options);
+        }
+        if let Some(series) = source.time_series()
+            && !self.is_taken(&series).await?
+        {
+            return Ok(false);
         }
         if options::is_capped(options) {
             // convertToCapped and cloneCollectionAsCapped fill the collection with documents that
@@ -86,10 +95,96 @@ impl DdlOperation<'_, '_> {
         self.intend(IntentKind::Create, &namespace.destination)
             .write()
             .await?;
+        let body = relaxation::create_command(collection, &namespace.options)?;
+        if time_series::holds_buckets(&namespace.options) {
+            return self.create_buckets(namespace, body).await;
+        }
         self.changes.push(Change::Command {
             database: database.clone(),
-            body: relaxation::create_command(collection, &namespace.options)?,
+            body,
         });
+        Ok(())
+    }
+
+    /// Creates a collection of buckets, which the server refuses in a transaction (263). A replay finds it by its name.
+    async fn create_buckets(
+        &mut self,
+        namespace: &mut NamespaceDocument,
+        body: RawDocumentBuf,
+    ) -> Result<(), Error> {
+        let name = &namespace.destination;
+        match self.run(&self.destination(name), body.clone()).await {
+            Err(Error::Mongo(error)) if error.has_code(code::NAMESPACE_EXISTS) => {}
+            Err(Error::Mongo(error))
+                if database_names::free_database_name(
+                    &self.context.destination,
+                    &name.database,
+                    &error,
+                )
+                .await? =>
+            {
+                self.run(&self.destination(name), body).await?;
+            }
+            other => other?,
+        }
+        failpoint("buckets_created");
+        let on = &self.context.destination;
+        namespace.destination_uuid =
+            destination::destination_uuid(on, &name.database, &name.collection).await?;
+        Ok(())
+    }
+
+    /// Whether a time-series collection is taken. One that plugins would see, and that the source no longer has, is
+    /// passed over: its drop follows, so dropping it lets the sync go on.
+    ///
+    /// # Errors
+    /// `TimeSeriesNotSupported` for one that the source has.
+    async fn is_taken(&self, series: &Namespace) -> Result<bool, Error> {
+        let refused =
+            time_series::refuse_transformed(&self.context.chain, std::slice::from_ref(series));
+        let Err(refusal) = refused else {
+            return Ok(true);
+        };
+        let database = self.context.source.database(&series.database);
+        let buckets = series.buckets().collection;
+        match listing::collection(&database, &buckets).await? {
+            Some(_) => Err(refusal.into()),
+            None => Ok(false),
+        }
+    }
+
+    /// Takes the buckets of a time-series collection whose view the event has created. Their own event comes before
+    /// it, and only a stream with events of system collections carries it: a stream without begins again with them, and
+    /// finds buckets that it does not know. They are copied beside it.
+    async fn take_buckets(
+        &mut self,
+        source: &Namespace,
+        destination: &Namespace,
+    ) -> Result<(), Error> {
+        let context = self.context;
+        let session = context.record.get();
+        if !session.has_time_series() {
+            // As the release that has begun the sync: commit refuses it by name.
+            return Ok(());
+        }
+        if !self.is_taken(source).await? {
+            return Ok(());
+        }
+        if !session.system_events {
+            let switch = context.record.update(SessionDocument::show_system_events);
+            switch.await?;
+            failpoint("system_events_shown");
+            return Err(Error::StreamOptions);
+        }
+        let buckets = source.buckets();
+        let database = context.source.database(&buckets.database);
+        let listed = listing::collection(&database, &buckets.collection).await?;
+        let uuid = listed.as_deref().and_then(destination::uuid_of);
+        let uuid = uuid.and_then(|uuid| NamespaceDocument::uuid_of_id(&uuid));
+        if uuid.is_some() && self.tracked_collections.get(uuid).is_none() {
+            self.copy_beside_by(uuid, buckets, destination.buckets())
+                .await?;
+        }
         Ok(())
     }
 }

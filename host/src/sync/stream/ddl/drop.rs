@@ -2,8 +2,6 @@
 
 use std::collections::HashSet;
 
-use bson::rawdoc;
-
 use super::operation::DdlOperation;
 use crate::{
     metadata::{IntentKind, NamespaceDocument, NamespaceKind},
@@ -35,19 +33,31 @@ impl DdlOperation<'_, '_> {
                 .of(namespace)
                 .write()
                 .await?;
-            self.drop_by_uuid(&destination::on_destination(namespace))
-                .await?;
+            let collection = destination::on_destination(namespace);
+            if collection.namespace.time_series().is_none() || self.is_there(&collection).await? {
+                self.drop_by_uuid(&collection).await?;
+            }
         }
         self.forget(namespace);
         Ok(())
+    }
+
+    /// Whether buckets still have their name. Their drop names no UUID, and a replay must not drop a later collection.
+    async fn is_there(&self, buckets: &CollectionRef) -> Result<bool, Error> {
+        let Namespace {
+            database,
+            collection,
+        } = &buckets.namespace;
+        let found =
+            destination::destination_uuid(&self.context.destination, database, collection).await?;
+        Ok(found == buckets.uuid.map(NamespaceDocument::id_of_uuid))
     }
 
     /// Drops the collection of this UUID under its current name.
     async fn drop_by_uuid(&mut self, collection: &CollectionRef) -> Result<(), Error> {
         let mut name = collection.namespace.collection.clone();
         loop {
-            let mut command = rawdoc! { "drop": name.as_str() };
-            collection.append_uuid(&mut command);
+            let command = destination::drop_command(collection, &name);
             let database = self.destination(&collection.namespace);
             match self.run(&database, command).await {
                 Err(Error::Mongo(error)) => match error.location(&name) {

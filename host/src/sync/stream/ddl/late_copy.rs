@@ -3,7 +3,7 @@
 use super::operation::DdlOperation;
 use crate::{
     metadata::{NamespaceDocument, NamespaceKind},
-    model::Namespace,
+    model::{Namespace, event::CollectionUuid},
     mongo::{self, listing},
     sync::{
         Error,
@@ -19,7 +19,18 @@ impl DdlOperation<'_, '_> {
         source: Namespace,
         destination: Namespace,
     ) -> Result<bool, Error> {
-        let Some(namespace) = self.find_on_source(source, destination).await? else {
+        self.copy_beside_by(self.event.uuid, source, destination)
+            .await
+    }
+
+    /// Like [`Self::copy_beside`], for the collection with this UUID on the source.
+    pub(super) async fn copy_beside_by(
+        &mut self,
+        uuid: Option<CollectionUuid>,
+        source: Namespace,
+        destination: Namespace,
+    ) -> Result<bool, Error> {
+        let Some(namespace) = self.find_on_source(uuid, source, destination).await? else {
             return Ok(false);
         };
         self.put(&namespace)?;
@@ -27,13 +38,14 @@ impl DdlOperation<'_, '_> {
         Ok(true)
     }
 
-    /// The event's collection as it is on the source now, under its current name.
+    /// A collection as it is on the source now, under its current name.
     async fn find_on_source(
         &self,
+        uuid: Option<CollectionUuid>,
         source: Namespace,
         destination: Namespace,
     ) -> Result<Option<NamespaceDocument>, Error> {
-        let Some(uuid) = self.event.uuid else {
+        let Some(uuid) = uuid else {
             return Ok(None);
         };
         let database = self.context.source.database(&source.database);

@@ -5,7 +5,12 @@ use bson::rawdoc;
 use super::operation::DdlOperation;
 use crate::{
     metadata::IntentKind,
-    sync::{Error, catalog::destination, restore::relaxation},
+    model::Namespace,
+    sync::{
+        Error,
+        catalog::{destination, time_series},
+        restore::relaxation,
+    },
 };
 
 impl DdlOperation<'_, '_> {
@@ -20,7 +25,8 @@ impl DdlOperation<'_, '_> {
             return Ok(false);
         };
         let collection = destination::on_destination(&namespace);
-        let mut command = rawdoc! { "collMod": namespace.destination.collection.as_str() };
+        let name = self.modified_name(&namespace.destination).await?;
+        let mut command = rawdoc! { "collMod": name };
         let changed = relaxation::append_modified(&mut command, description)?;
         if !changed.is_empty() {
             if namespace.is_on_destination() {
@@ -36,5 +42,19 @@ impl DdlOperation<'_, '_> {
             self.put(&namespace)?;
         }
         Ok(true)
+    }
+
+    /// The name for a `collMod`. That of a time-series collection changes its view too, which an undone commit has left.
+    async fn modified_name(&self, destination: &Namespace) -> Result<String, Error> {
+        let Some(series) = destination.time_series() else {
+            return Ok(destination.collection.clone());
+        };
+        let database = self.destination(destination);
+        Ok(
+            match time_series::has_view(database.reads(), &series).await? {
+                true => series.collection,
+                false => destination.collection.clone(),
+            },
+        )
     }
 }
