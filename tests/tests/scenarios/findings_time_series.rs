@@ -351,6 +351,42 @@ async fn f119_a_sync_of_an_earlier_release_goes_on_without_time_series() -> Resu
     Ok(())
 }
 
+/// 0.5.0 works on a sync of this release meanwhile, and meets a time-series collection: commit refuses it by name.
+#[tokio::test(flavor = "multi_thread")]
+async fn f119_an_earlier_release_meets_a_time_series_collection() -> Result<()> {
+    let mut rig = Rig::start().await?;
+    rig.allow_log("TimeSeriesNotSupported");
+    let source = rig.source_db("app");
+    insert(&source, "ordinary", vec![doc! { "_id": 1 }]).await?;
+    rig.host.start(json!({})).await?;
+    rig.host.wait_can_commit().await?;
+    let ours = rig.host.arguments().binary.clone();
+    let theirs = support::release::binary(support::release::BEFORE_TIME_SERIES)?;
+    for binary in [theirs, ours] {
+        rig.host.terminate().await?;
+        rig.host.arguments_mut().binary = binary;
+        rig.host.restart().await?;
+        let series = doc! { "timeField": "t", "metaField": "k" };
+        if !names(&source).await?.contains(&"weather".to_owned()) {
+            create(&source, "weather", series, doc! {}).await?;
+        }
+        insert(&source, "weather", measurements(0..10)).await?;
+        wait_in_step(&rig).await?;
+    }
+    rig.host.wait_can_commit().await?;
+    rig.host.commit().await?;
+    let stopped = rig.host.wait_for_state("PAUSED").await?;
+    ensure!(
+        stopped.to_string().contains("TimeSeriesNotSupported"),
+        "{stopped:#}"
+    );
+    run(&source, doc! { "drop": "weather" }).await?;
+    rig.host.resume().await?;
+    rig.host.wait_for_state("COMMITTED").await?;
+    rig.close().await?;
+    Ok(())
+}
+
 /// An earlier release refuses a sync that takes time-series collections, and metadata has no way back.
 #[tokio::test(flavor = "multi_thread")]
 async fn f119_an_earlier_release_refuses_a_sync_with_time_series_collections() -> Result<()> {
