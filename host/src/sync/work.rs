@@ -9,7 +9,7 @@ use super::{
     Activity, Context, Error, Record, Status, Workers, apply_ops,
     boundary::WorkRequest,
     budget::Budget,
-    catalog::{scope::Scope, source_name::source_name},
+    catalog::{scope::Scope, source_name::source_name, time_series},
     change_stream::{self, Events},
     commit, commit_request,
     context::SOURCE,
@@ -20,8 +20,10 @@ use super::{
     verification::{self, Verification},
 };
 use crate::{
-    metadata::Phase,
-    model::{ClusterTime, ErrorName, OperatorError, Position, State, options::OplogRollover},
+    metadata::{self, Phase},
+    model::{
+        ClusterTime, ErrorName, OperatorError, Position, State, feature, options::OplogRollover,
+    },
     mongo::{Cluster, Destination, Moment, code, listing},
     observe::{failpoint, smaller},
     plugin::{Chain, Router},
@@ -88,6 +90,7 @@ pub async fn run(work: Work) -> Result<WorkEnd, Error> {
     let store = record.store().clone();
     store.settle().await?;
     store.begin_work().await?;
+    forget_time_series(&store, &record).await?;
     let options = record.get().options;
     let clusters = (&source.client, &destination.reads());
     let verification = Verification::new(options.verification(), status.verification.clone());
@@ -121,6 +124,26 @@ pub async fn run(work: Work) -> Result<WorkEnd, Error> {
         Err(Error::Cancelled) => Ok(WorkEnd::Stopped),
         other => other,
     }
+}
+
+/// Ends the ability to take time-series collections where a host of an earlier release has met one: it has recorded the
+/// view, and no stream has carried the buckets. Commit refuses the collection by name.
+async fn forget_time_series(store: &metadata::Store, record: &Record) -> Result<(), Error> {
+    let session = record.get();
+    if !session.has_time_series() || session.system_events {
+        return Ok(());
+    }
+    let known = store.namespaces().await?;
+    if known
+        .iter()
+        .any(|it| time_series::is_view_of_buckets(&it.options))
+    {
+        let update = record.update(|session| {
+            session.features.retain(|own| own != feature::TIME_SERIES);
+        });
+        update.await?;
+    }
+    Ok(())
 }
 
 async fn phases(

@@ -40,6 +40,7 @@ mod findings_silence;
 mod findings_specs;
 mod findings_state;
 mod findings_stops;
+mod findings_time_series;
 mod findings_writes;
 mod flow_control;
 mod hook_listener;

@@ -148,7 +148,7 @@ pub(crate) fn not_in_this_sync(namespace: &Namespace) -> OperatorError {
     OperatorError::new(
         ErrorName::TimeSeriesNotSupported,
         format!(
-            "{namespace} is a time-series collection, and a release without them has begun this sync: its change stream does \
+            "{namespace} is a time-series collection, and a release without them has begun this sync, or has met the collection: that change stream does \
              not carry them. Drop it, or start a new sync with this release, or exclude it there with excludeNamespaces."
         ),
     )

@@ -11,7 +11,7 @@ use futures::{FutureExt, StreamExt, TryStreamExt, stream};
 use super::partition;
 use crate::{
     metadata::{CopyState, NamespaceDocument, NewCopy},
-    model::options::BuildIndexes,
+    model::{Namespace, options::BuildIndexes},
     mongo::{code, listing, write::CollectionRef},
     observe::failpoint,
     sync::{
@@ -63,7 +63,8 @@ async fn create(context: &Context, pending: &mut [&mut &mut CopyCandidate]) -> R
     if pending.is_empty() {
         return Ok(());
     }
-    let sized: Vec<CopyCandidate> = pending.iter().map(|sized| (***sized).clone()).collect();
+    let mut sized: Vec<CopyCandidate> = pending.iter().map(|sized| (***sized).clone()).collect();
+    compare_existing(context, &mut sized).await?;
     let earlier = suspects(context, &sized).await?;
     let copies = stream::iter(sized)
         .map(|(namespace, size)| {
@@ -89,6 +90,23 @@ async fn create(context: &Context, pending: &mut [&mut &mut CopyCandidate]) -> R
     }
     for (sized, copy) in pending.iter_mut().zip(copies) {
         sized.0 = copy.namespace;
+    }
+    Ok(())
+}
+
+/// Has only collections compared that the destination has by their UUID. Another client, or a late drop, may have dropped
+/// one: it is copied from the beginning.
+async fn compare_existing(
+    context: &Context,
+    collections: &mut [CopyCandidate],
+) -> Result<(), Error> {
+    let compared = collections.iter_mut().map(|(namespace, _)| namespace);
+    let compared = compared.filter(|it| it.compare && it.destination_uuid.is_some());
+    let compared: Vec<&mut NamespaceDocument> = compared.collect();
+    let uuids = uuids_of(context, compared.iter().map(|it| &it.destination)).await?;
+    for namespace in compared {
+        let found = uuids.get(&namespace.destination);
+        namespace.compare = found.is_some_and(|found| *found == namespace.destination_uuid);
     }
     Ok(())
 }
@@ -218,28 +236,35 @@ async fn find_uuids(
     context: &Context,
     collections: &mut [&mut CopyCandidate],
 ) -> Result<(), Error> {
+    let names = collections.iter().map(|sized| &sized.0.destination);
+    let mut uuids = uuids_of(context, names).await?;
+    for (namespace, _) in collections.iter_mut().map(|sized| &mut **sized) {
+        namespace.destination_uuid = uuids.remove(&namespace.destination).flatten();
+    }
+    let namespaces: Vec<_> = collections.iter().map(|sized| sized.0.clone()).collect();
+    Ok(context.store.put_namespaces(&namespaces).await?)
+}
+
+/// The UUIDs of the collections with these names on the destination, listed once a database.
+async fn uuids_of(
+    context: &Context,
+    names: impl Iterator<Item = &Namespace>,
+) -> Result<HashMap<Namespace, Option<String>>, Error> {
     let mut by_database: HashMap<String, Vec<String>> = HashMap::new();
-    for (namespace, _) in collections.iter().map(|sized| &**sized) {
-        let name = namespace.destination.clone();
-        by_database
-            .entry(name.database)
-            .or_default()
-            .push(name.collection);
+    for name in names.cloned() {
+        let of_database = by_database.entry(name.database).or_default();
+        of_database.push(name.collection);
     }
     let mut uuids = HashMap::new();
     for (database, names) in by_database {
         let reads = context.destination.database(&database);
         for found in listing::collections_named(reads.reads(), &names).await? {
-            let name = found.get_str("name").unwrap_or_default().to_owned();
-            uuids.insert((database.clone(), name), destination::uuid_of(&found));
+            let name = found.get_str("name").unwrap_or_default();
+            let name = Namespace::new(database.as_str(), name);
+            uuids.insert(name, destination::uuid_of(&found));
         }
     }
-    for (namespace, _) in collections.iter_mut().map(|sized| &mut **sized) {
-        let name = namespace.destination.clone();
-        namespace.destination_uuid = uuids.remove(&(name.database, name.collection)).flatten();
-    }
-    let namespaces: Vec<_> = collections.iter().map(|sized| sized.0.clone()).collect();
-    Ok(context.store.put_namespaces(&namespaces).await?)
+    Ok(uuids)
 }
 
 async fn prepare(context: &Context, collections: &[&mut CopyCandidate]) -> Result<(), Error> {
