@@ -4,6 +4,7 @@
 //! level can be changed and the file can be rotated while the host runs.
 
 mod files;
+mod levels;
 mod line;
 
 use std::path::{Path, PathBuf};
@@ -20,6 +21,7 @@ use tracing_subscriber::util::SubscriberInitExt;
 use super::otlp::{BATCHES, OtlpExporter, SpanLayer};
 use crate::model::{ErrorName, OperatorError};
 use files::LogFiles;
+use levels::Levels;
 use line::Line;
 
 /// The log of this process.
@@ -74,14 +76,15 @@ fn install<W>(
 where
     W: for<'a> MakeWriter<'a> + Send + Sync + 'static,
 {
-    let (filter, level) = reload::Layer::new(targets(verbosity));
+    let (filter, level) = reload::Layer::new(Levels::from(targets(verbosity)));
     let lines = tracing_subscriber::fmt::layer()
         .event_format(Line::of_this_process())
         .fmt_fields(JsonFields::new())
         .with_writer(writer)
         .with_filter(filter);
     // Spans are exported at any verbosity of the log.
-    let spans = otlp.map(|exporter| SpanLayer::new(exporter).with_filter(own_spans()));
+    let spans =
+        otlp.map(|exporter| SpanLayer::new(exporter).with_filter(Levels::from(own_spans())));
     tracing_subscriber::registry()
         .with(lines)
         .with(spans)
