@@ -192,9 +192,7 @@ fn key(principal: &Principal) -> Key {
 /// The persisted mark of a merged user or role: its name appears in no export of the metadata.
 fn mark(principal: &Principal) -> String {
     let named = format!("{} {}", principal.kind, principal.id());
-    hex(&Sha256::digest(named)[..16])
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+    let digest = Sha256::digest(named);
+    let half = digest.iter().take(16);
+    half.map(|byte| format!("{byte:02x}")).collect()
 }
