@@ -67,9 +67,13 @@ mod tests {
         }
     }
 
-    /// The state that a call site leaves which is asked while it is being registered: asked, and disabled.
+    /// Another subscriber that wants everything has a disabled call site asked at each passage, as one is that another
+    /// thread is registering.
     #[test]
     fn a_line_after_a_disabled_call_site_is_written() {
+        let all = tracing_subscriber::fmt::layer().with_writer(io::sink);
+        let other = tracing_subscriber::registry().with(all.with_filter(LevelFilter::TRACE));
+        let _other = tracing::Dispatch::new(other);
         let lines = Lines::default();
         let targets = Targets::new()
             .with_default(LevelFilter::INFO)
@@ -79,8 +83,7 @@ mod tests {
             .with_filter(Levels::from(targets));
         tracing::subscriber::with_default(tracing_subscriber::registry().with(layer), || {
             for number in 0..10 {
-                let is_shown = tracing::enabled!(target: "silent", tracing::Level::INFO);
-                assert!(!is_shown);
+                let _answer = tracing::enabled!(target: "silent", tracing::Level::INFO);
                 tracing::error!(number, "kept");
             }
         });

@@ -50,6 +50,7 @@ impl OtlpExporter {
         std::thread::Builder::new()
             .name("otlp".to_owned())
             .spawn(move || sender.run(&received))?;
+        batches::begin();
         Ok(Self { queue, dropped })
     }
 
