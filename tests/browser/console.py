@@ -174,15 +174,16 @@ def confirm(operator, call, name=None):
 
 
 def take_over_and_return(operator):
-    operator.open(arguments.standby)
-    operator.wait("This host is a standby")
-    operator.check("standby")
     operator.open()
     print("start", flush=True)
     operator.page.locator("select[name=blocking]").select_option("sourceAndDestination")
     operator.page.locator("input[name=reversible]").check()
     operator.press("controls", "Start")
     operator.wait("Safe to cut over: yes")
+    operator.open(arguments.standby)
+    operator.wait("This host is a standby")
+    operator.check("standby")
+    operator.open()
 
     print("takeover", flush=True)
     operator.unfold("hosts", "Hand the sync over")
