@@ -163,30 +163,37 @@ pub async fn own_users(client: &Client) -> Result<Vec<String>, Error> {
 /// Inserts those of `principals` that the destination lacks, within the fence. Can be repeated.
 ///
 /// # Errors
-/// Errors of the fence and of the commands. The temporary collections may be left; the next call drops them.
+/// Errors of the fence and of the commands. A host that dies in between leaves the temporary collections; the next call
+/// drops them.
 pub async fn merge_principals(
     destination: &Destination,
     principals: &[&Principal],
 ) -> Result<(), Error> {
     let admin = destination.database("admin");
     drop_temporary(&admin).await?;
+    let merged = insert_and_merge(&admin, principals).await;
+    // Invariant: no copy of credentials stays, and a late packet of the merge finds nothing.
+    drop_temporary(&admin).await?;
+    merged
+}
+
+async fn insert_and_merge(
+    admin: &DestinationDatabase,
+    principals: &[&Principal],
+) -> Result<(), Error> {
     for kind in PrincipalKind::ALL {
         // The server wants both collections to exist.
-        run(
-            &admin,
-            rawdoc! { "create": kind.temporary() },
-            Some(code::NAMESPACE_EXISTS),
-        )
-        .await?;
+        let create = rawdoc! { "create": kind.temporary() };
+        run(admin, create, Some(code::NAMESPACE_EXISTS)).await?;
         let stored = principals.iter().filter(|principal| principal.kind == kind);
         let mut batch = Batch::default();
         for principal in stored {
             batch.push(principal)?;
             if batch.bytes >= INSERT_BYTES {
-                batch.insert(&admin, kind).await?;
+                batch.insert(admin, kind).await?;
             }
         }
-        batch.insert(&admin, kind).await?;
+        batch.insert(admin, kind).await?;
     }
     let merge = rawdoc! {
         "_mergeAuthzCollections": 1,
@@ -195,10 +202,7 @@ pub async fn merge_principals(
         "db": "",
         "drop": false,
     };
-    let merged = run(&admin, merge, None).await;
-    // Invariant: no copy of credentials stays, and a late packet of the merge finds nothing.
-    drop_temporary(&admin).await?;
-    merged
+    run(admin, merge, None).await
 }
 
 /// Gives a role of the destination the privileges and roles of `role`. Can be repeated. A role that was dropped and

@@ -63,7 +63,10 @@ pub(super) async fn restore(context: &Context) -> Result<Vec<String>, Error> {
         }
     }
     if let Some(options) = context.options.users_and_roles {
-        not_restored.extend(principals::merge(context, options).await?);
+        match principals::merge(context, options).await {
+            Ok(complaints) => not_restored.extend(complaints),
+            Err(error) => not_restored.push(format!("users and roles: {}", error.unless_fatal()?)),
+        }
     }
     not_restored.extend(functions::restore(context).await?);
     not_restored.sort();
