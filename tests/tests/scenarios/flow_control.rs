@@ -23,7 +23,8 @@ use crate::steps::{METADATA, insert, run, wait_in_step};
 const BOUND: u32 = 5;
 
 /// The greatest lag that is shown at this bound: the times have seconds alone, and the secondary stands still for
-/// most of a second at a time, also when the sync waits for it already. A machine that is busy with other tests adds one.
+/// most of a second at a time, also when the sync waits for it already. The test has the machine for itself
+/// (`.config/nextest.toml`).
 const GREATEST: u32 = BOUND + 3;
 
 /// A destination of three members.
