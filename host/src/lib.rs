@@ -6,7 +6,7 @@
 //! main -> {api, cli} -> session -> sync -> {metadata -> mongo, plugin} -> model
 //! ```
 //!
-//! `plugin` does not use `metadata` or `mongo`: `sync` joins them. `config` and `observe` use only `model`, and are used
+//! `distribution` uses `plugin` and `model`, and is used by `cli` and `session`. `plugin` does not use `metadata` or `mongo`: `sync` joins them. `config` and `observe` use only `model`, and are used
 //! by all other rooms. `tests/tests/house` fails on imports in the other direction.
 
 #![warn(missing_docs)]
@@ -14,6 +14,7 @@
 pub mod api;
 pub mod cli;
 pub mod config;
+pub mod distribution;
 pub mod metadata;
 pub mod model;
 pub mod mongo;

@@ -193,6 +193,7 @@ fn settings(config: Config) -> Settings {
         load_level: config.load_level,
         feature_set: config.feature_set,
         secrets_dir: config.secrets_dir,
+        registry: config.registry,
         refuse_wasi: config.refuse_wasi,
         lease: config.lease,
         hooks: config.hooks,

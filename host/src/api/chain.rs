@@ -17,7 +17,8 @@ use crate::model::options::{Json, OnError, PluginOptions};
 #[serde(rename_all = "camelCase", deny_unknown_fields, expecting = "an object")]
 #[schema(as = Plugin)]
 pub(super) struct PluginField {
-    /// Name or digest of a component. A digest is `sha256:` and hex.
+    /// Name or digest of a component, or its place in a registry. A digest is `sha256:` and hex, a place
+    /// `oci://REGISTRY/REPOSITORY@DIGEST`.
     #[schema(example = "field-mask")]
     component: String,
     /// Configuration of the component, valid by its schema; `{}` if absent.

@@ -84,7 +84,7 @@ pub(super) fn status(name: ErrorName) -> StatusCode {
         | N::NotSupported
         | N::PluginNotSupported => StatusCode::BAD_REQUEST,
         N::Unauthorized => StatusCode::UNAUTHORIZED,
-        N::HostNotAllowed | N::Forbidden => StatusCode::FORBIDDEN,
+        N::HostNotAllowed | N::Forbidden | N::PluginNotTrusted => StatusCode::FORBIDDEN,
         N::NotFound | N::NamespaceNotFound | N::PluginNotFound | N::SecretNotFound => {
             StatusCode::NOT_FOUND
         }
@@ -92,7 +92,9 @@ pub(super) fn status(name: ErrorName) -> StatusCode {
         N::BodyTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
         N::BodyIncomplete => StatusCode::REQUEST_TIMEOUT,
         N::TooManyRequests => StatusCode::TOO_MANY_REQUESTS,
-        N::ConnectionFailed | N::AuthenticationFailed => StatusCode::SERVICE_UNAVAILABLE,
+        N::ConnectionFailed | N::AuthenticationFailed | N::RegistryFailed => {
+            StatusCode::SERVICE_UNAVAILABLE
+        }
         N::InvalidConfig
         | N::InvalidUri
         | N::PortInUse

@@ -186,8 +186,10 @@ struct SwapField {
     /// Name of a pinned component.
     #[schema(example = "field-mask")]
     name: String,
-    /// Digest of the replacement: `sha256:` and hex.
-    digest: String,
+    /// Digest of the replacement: `sha256:` and hex. Either this or `component`.
+    digest: Option<String>,
+    /// Digest of the replacement, or its place in a registry: `oci://REGISTRY/REPOSITORY@DIGEST`.
+    component: Option<String>,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Deserialize, ToSchema)]
@@ -216,6 +218,25 @@ pub(super) async fn upgrade<C: Control>(State(control): State<Arc<C>>, body: Bod
         .map(Success::json)
 }
 
+impl SwapField {
+    fn check(self, index: usize) -> Result<ComponentSwap, Refusal> {
+        match (self.digest, self.component) {
+            (Some(component), None) | (None, Some(component)) => Ok(ComponentSwap {
+                name: self.name,
+                component,
+            }),
+            (None, None) => Err(Refusal::new(
+                ErrorName::MissingField,
+                format!("Field 'components[{index}].digest' is missing, and so is 'component'."),
+            )),
+            (Some(_), Some(_)) => Err(Refusal::new(
+                ErrorName::InvalidField,
+                format!("Field 'components[{index}]': give 'digest' or 'component', not both."),
+            )),
+        }
+    }
+}
+
 impl UpgradeRequest {
     /// The swaps of this request, at least one, of different components.
     ///
@@ -240,9 +261,10 @@ impl UpgradeRequest {
                 format!("Field 'components[{index}].name': the component is named twice."),
             ));
         }
-        let swap = |SwapField { name, digest }| ComponentSwap { name, digest };
+        let swaps = self.components.into_iter().enumerate();
+        let swaps = swaps.map(|(index, field)| field.check(index));
         Ok(SwapRequest {
-            components: self.components.into_iter().map(swap).collect(),
+            components: swaps.collect::<Result<_, _>>()?,
             on_incompatible: match self.on_incompatible {
                 Some(OnIncompatibleField::Recopy) => IncompatibilityPolicy::Recopy,
                 Some(OnIncompatibleField::Refuse) | None => IncompatibilityPolicy::Refuse,

@@ -12,6 +12,7 @@ use super::hooks::{self, HookOptions};
 use super::options::Options;
 use super::protection::ProtectionOptions;
 use super::refusals::{in_range, invalid};
+use super::registry_access::RegistryAccess;
 use crate::model::input::closest;
 use crate::model::{ErrorName, OperatorError};
 
@@ -49,6 +50,8 @@ pub struct Config {
     pub feature_set: Option<PathBuf>,
     /// Directory of the plugins' secrets.
     pub secrets_dir: Option<PathBuf>,
+    /// Access to registries of components.
+    pub registry: RegistryAccess,
     /// True to refuse plugins that import WASI; false to run them with a WASI that grants nothing.
     pub refuse_wasi: bool,
     /// Duration of the lease without a renewal.
@@ -63,6 +66,7 @@ impl Config {
     pub(super) fn check(mut options: Options) -> Result<Self, OperatorError> {
         let protection = ProtectionOptions::check(&mut options)?;
         let otlp = CollectorOptions::check(&mut options)?;
+        let registry = RegistryAccess::check(&mut options)?;
         if options.hot_doc_ids.is_some() {
             return Err(OperatorError::new(
                 ErrorName::NotSupported,
@@ -93,6 +97,7 @@ impl Config {
             id: options.id.unwrap_or_else(|| DEFAULT_ID.to_owned()),
             feature_set: directory("featureSet", options.feature_set)?,
             secrets_dir: directory("secretsDir", options.secrets_dir)?,
+            registry,
             refuse_wasi: refuses_wasi(options.plugin_wasi.as_deref())?,
             lease: lease(options.lease_seconds)?,
             hooks: hooks::read(options.hooks_file.as_deref())?,
@@ -139,6 +144,8 @@ impl Config {
             id = self.id,
             feature_set = self.feature_set.as_ref().map(|path| tracing::field::display(path.display())),
             secrets_dir = self.secrets_dir.as_ref().map(|path| tracing::field::display(path.display())),
+            registry_auth_file = self.registry.auth_file.as_ref().map(|path| tracing::field::display(path.display())),
+            registry_ca_file = self.registry.ca_file.as_ref().map(|path| tracing::field::display(path.display())),
             plugin_wasi = if self.refuse_wasi { "refuse" } else { "deny" },
             lease_seconds = self.lease.as_secs(),
             hooks = self.hooks.iter().map(|hook| hook.name.as_str()).collect::<Vec<_>>().join(", "),

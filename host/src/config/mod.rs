@@ -18,6 +18,7 @@ mod options;
 mod private_file;
 mod protection;
 mod refusals;
+mod registry_access;
 mod values;
 mod verify;
 mod yaml;
@@ -30,8 +31,10 @@ pub use connection_string::{ConnectionString, is_secret_option, mask_text};
 pub use hooks::{HookOptions, HookReceiver, HookUrl, WebhookOptions};
 pub use host::Config;
 pub use local::{HealthCommand, LocalHost, StatusCommand};
+pub use private_file::read_private;
 pub use protection::{ProtectionOptions, TlsOptions};
 pub use refusals::unknown_variables;
+pub use registry_access::RegistryAccess;
 pub use verify::VerifyCommand;
 
 #[cfg(test)]

@@ -86,6 +86,14 @@ pub(super) struct Options {
     #[arg(long, value_name = "DIR", env = "TIDEGATE_SECRETS_DIR")]
     pub(super) secrets_dir: Option<PathBuf>,
 
+    /// File with credentials of registries, in the form of Docker's config.json [default: Docker's own file]. Since v0.7.0.
+    #[arg(long, value_name = "FILE", env = "TIDEGATE_REGISTRY_AUTH_FILE")]
+    pub(super) registry_auth_file: Option<PathBuf>,
+
+    /// File (PEM) with an authority of registries, in addition to those of the system. Since v0.7.0.
+    #[arg(long, value_name = "FILE", env = "TIDEGATE_REGISTRY_CA_FILE")]
+    pub(super) registry_ca_file: Option<PathBuf>,
+
     /// Plugins that import WASI, as those in Python and JavaScript do: "deny" runs them against
     /// a WASI that grants nothing, "refuse" [default: deny]. Since v0.1.1.
     #[arg(
@@ -205,6 +213,8 @@ impl Options {
             id: self.id.or(other.id),
             feature_set: self.feature_set.or(other.feature_set),
             secrets_dir: self.secrets_dir.or(other.secrets_dir),
+            registry_auth_file: self.registry_auth_file.or(other.registry_auth_file),
+            registry_ca_file: self.registry_ca_file.or(other.registry_ca_file),
             plugin_wasi: self.plugin_wasi.or(other.plugin_wasi),
             lease_seconds: self.lease_seconds.or(other.lease_seconds),
             hooks_file: self.hooks_file.or(other.hooks_file),

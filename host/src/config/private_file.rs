@@ -27,7 +27,7 @@ fn forbidden_bits(owner: u32, user: u32) -> u32 {
 /// # Errors
 ///
 /// `FileNotPrivate` if others than the owner can read the file; `InvalidConfig`.
-pub(super) fn read_private(place: &str, path: &Path) -> Result<String, OperatorError> {
+pub fn read_private(place: &str, path: &Path) -> Result<String, OperatorError> {
     let unreadable = |error: std::io::Error| invalid(format!("{place} cannot be read: {error}."));
     let file = File::open(path).map_err(unreadable)?;
     let found = file.metadata().map_err(unreadable)?;

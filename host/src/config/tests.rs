@@ -12,6 +12,7 @@ use super::*;
 use crate::model::OperatorError;
 
 mod hooks;
+mod local;
 
 const CLUSTERS: [&str; 4] = [
     "--cluster0",
@@ -83,6 +84,10 @@ fn the_default_configuration() {
     id: "coordinator",
     feature_set: None,
     secrets_dir: None,
+    registry: RegistryAccess {
+        auth_file: None,
+        ca_file: None,
+    },
     refuse_wasi: false,
     lease: 5s,
     hooks: [],
@@ -386,15 +391,4 @@ fn a_collector_has_an_endpoint_without_secrets() {
             "{refused}"
         );
     }
-}
-
-#[test]
-fn commands_for_the_local_host_take_its_port() {
-    let file = TempFile::new("cluster0: mongodb://a\nport: 27183\n");
-    let read = |arguments: &[&str]| load(arguments.iter().map(OsString::from));
-    let asked = read(&["tidegate", "health", "--ready", "--config", file.path()]);
-    let Ok(Request::Health(command)) = asked else {
-        unreachable!("{asked:?}")
-    };
-    assert!(command.ready && command.host.address.ends_with(":27183"));
 }

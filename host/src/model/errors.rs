@@ -161,6 +161,10 @@ error_names! {
     PluginNotFound,
     /// A component that is needed cannot be deleted.
     PluginInUse,
+    /// No key that is trusted has signed a component from a registry.
+    PluginNotTrusted,
+    /// A registry of components did not answer, or refused a request.
+    RegistryFailed,
     /// A plugin's configuration refers to a secret that this host does not have.
     SecretNotFound,
     /// A component cannot replace the component in use.

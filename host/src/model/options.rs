@@ -104,7 +104,7 @@ pub enum OnError {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct PluginOptions {
-    /// The component's name or its digest (`sha256:` and hex).
+    /// The component's name, its digest (`sha256:` and hex), or its place in a registry (`oci://…@sha256:…`).
     pub component: String,
     /// An object; checked against the component's own schema.
     pub config: Json,
@@ -114,6 +114,12 @@ pub struct PluginOptions {
     /// Reaction to a document that the component cannot handle.
     #[serde(default)]
     pub on_error: OnError,
+}
+
+impl PluginOptions {
+    fn component(&self) -> &str {
+        &self.component
+    }
 }
 
 /// Clusters whose user writes a sync blocks, in mongosync's words.
@@ -286,6 +292,11 @@ pub struct StartOptions {
 }
 
 impl StartOptions {
+    /// The components of `plugins`, as they are named.
+    pub fn named_components(&self) -> Vec<&str> {
+        self.plugins.iter().map(PluginOptions::component).collect()
+    }
+
     /// A sync of all namespaces, with the defaults.
     pub fn between(source: ClusterName, destination: ClusterName) -> Self {
         Self {
@@ -369,27 +380,4 @@ impl StartOptions {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_start_without_verification_continues_every_sync() {
-        let start = StartOptions::between(ClusterName::Cluster0, ClusterName::Cluster1);
-        let with = |verification| StartOptions {
-            verification,
-            ..start.clone()
-        };
-        let (on, off) = (
-            with(Some(VerificationOptions::ON)),
-            with(Some(VerificationOptions::OFF)),
-        );
-        // Of an earlier release: without the field.
-        for begun in [&start, &on, &off] {
-            assert!(begun.differing_fields(&start).is_empty());
-        }
-        assert!(start.differing_fields(&off).is_empty());
-        for (begun, asked) in [(&start, &on), (&off, &on), (&on, &off)] {
-            assert_eq!(begun.differing_fields(asked), ["verification"]);
-        }
-    }
-}
+mod tests;

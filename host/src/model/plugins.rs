@@ -82,13 +82,21 @@ pub struct SwapRequest {
     pub on_incompatible: IncompatibilityPolicy,
 }
 
+impl SwapRequest {
+    /// The successors, as they are named.
+    pub fn wanted(&self) -> Vec<&str> {
+        let swaps = self.components.iter();
+        swaps.map(|swap| swap.component.as_str()).collect()
+    }
+}
+
 /// The replacement of the component of a name.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ComponentSwap {
     /// Name of the component in use, and of its successor.
     pub name: String,
-    /// The digest of the successor.
-    pub digest: String,
+    /// The digest of the successor, or its place in a registry.
+    pub component: String,
 }
 
 /// The treatment of a successor with other semantics than the component in use.

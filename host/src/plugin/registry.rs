@@ -4,6 +4,7 @@
 //! A component is compiled when it is first needed, once per digest.
 
 use std::borrow::Cow;
+use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -27,6 +28,8 @@ pub struct Registry {
     features: FeatureSet,
     secrets: Secrets,
     entries: RwLock<Vec<Arc<Entry>>>,
+    /// Digests of components by the references under which they were fetched.
+    aliases: RwLock<HashMap<String, String>>,
 }
 
 /// A component, compiled on demand.
@@ -76,6 +79,7 @@ impl Registry {
             features,
             secrets: Secrets::default(),
             entries: RwLock::new(entries),
+            aliases: RwLock::default(),
         })
     }
 
@@ -212,6 +216,17 @@ impl Registry {
         Some(entry.bytes.clone())
     }
 
+    /// Finds the component with this digest under another name, too: the reference from which it was fetched.
+    pub fn set_alias(&self, alias: String, digest: String) {
+        self.aliases.write().insert(alias, digest);
+    }
+
+    /// Whether a component was fetched from this reference.
+    pub fn has_alias(&self, alias: &str) -> bool {
+        let digest = self.aliases.read().get(alias).cloned();
+        digest.is_some_and(|digest| self.has(&digest))
+    }
+
     /// Whether the registry has the component.
     pub fn has(&self, digest: &str) -> bool {
         self.entries().iter().any(|entry| entry.digest == digest)
@@ -255,6 +270,8 @@ impl Registry {
     }
 
     pub(super) fn component(&self, name_or_digest: &str) -> Result<Arc<Component>> {
+        let aliased = self.aliases.read().get(name_or_digest).cloned();
+        let name_or_digest = aliased.as_deref().unwrap_or(name_or_digest);
         let entries = self.entries();
         let exact = entries.iter().find(|entry| {
             entry.digest == name_or_digest

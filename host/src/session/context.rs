@@ -12,7 +12,7 @@ use super::{
     progress::{monitor::Monitor, sync_watch::SyncWatch},
 };
 use crate::{
-    config::{ConnectionString, HookOptions},
+    config::{ConnectionString, HookOptions, RegistryAccess},
     metadata::Claim,
     model::options::ClusterName,
     mongo::{Cluster, preflight::Identity},
@@ -36,6 +36,8 @@ pub struct Settings {
     pub feature_set: Option<PathBuf>,
     /// The directory with the secrets of plugins (`--secretsDir`).
     pub secrets_dir: Option<PathBuf>,
+    /// Access to registries of components.
+    pub registry: RegistryAccess,
     /// Whether plugins that import WASI are refused.
     pub refuse_wasi: bool,
     /// Duration of the lease on the sync: a host that has not renewed it for this long loses it.

@@ -35,6 +35,7 @@ use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
+    distribution::fetch_components,
     model::{
         OperatorError, Progress, Readiness, StartOptions, State,
         commit::CommitOptions,
@@ -166,7 +167,15 @@ impl Session {
     pub async fn upgrade(&self, upgrade: SwapRequest) -> Result<(), OperatorError> {
         let _turn = self.host.active_turn().await?;
         match self.host.active() {
-            Some(active) => swap::upgrade(&active, &self.host.context.monitor, &upgrade).await,
+            Some(active) => {
+                let (registry, access) = (
+                    &active.runtime.registry,
+                    &self.host.context.settings.registry,
+                );
+                let wanted = upgrade.wanted();
+                fetch_components(registry, access, &wanted).await?;
+                swap::upgrade(&active, &self.host.context.monitor, &upgrade).await
+            }
             None => Err(swap::nothing_to_upgrade(State::Idle)),
         }
     }

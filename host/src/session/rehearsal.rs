@@ -13,6 +13,7 @@ use super::{
     write_blocks::{self, BlockPlan},
 };
 use crate::{
+    distribution::fetch_components,
     metadata::PinnedComponent,
     model::{ErrorKind, ErrorName, Namespace, OperatorError, StartOptions, options::ClusterName},
     mongo::{
@@ -113,6 +114,9 @@ pub async fn rehearse(
         ClusterName::Cluster0 => (cluster0, cluster1),
         ClusterName::Cluster1 => (cluster1, cluster0),
     };
+    let wanted = options.named_components();
+    let fetched = fetch_components(&registry, &settings.registry, &wanted).await;
+    rehearsal.note(fetched)?;
     let components = pins::begin(&registry, options.clone()).await;
     // The destination of a sync that has begun holds data, which is no further reason.
     if is_free {

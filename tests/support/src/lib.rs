@@ -32,6 +32,7 @@ pub mod mongod;
 pub mod package;
 pub mod process;
 pub mod proxy;
+pub mod registry;
 pub mod release;
 pub mod replica_set;
 pub mod rig;

@@ -24,13 +24,28 @@ const ROOMS: &[(&str, &[&str])] = &[
     (
         "session",
         &[
-            "sync", "mongo", "metadata", "plugin", "model", "config", "observe",
+            "sync",
+            "mongo",
+            "metadata",
+            "distribution",
+            "plugin",
+            "model",
+            "config",
+            "observe",
         ],
     ),
     (
         "cli",
         &[
-            "session", "sync", "mongo", "metadata", "plugin", "model", "config", "observe",
+            "session",
+            "sync",
+            "mongo",
+            "metadata",
+            "distribution",
+            "plugin",
+            "model",
+            "config",
+            "observe",
         ],
     ),
     (
@@ -39,6 +54,7 @@ const ROOMS: &[(&str, &[&str])] = &[
     ),
     ("mongo", &["model", "config", "observe"]),
     ("metadata", &["mongo", "model", "config", "observe"]),
+    ("distribution", &["plugin", "model", "config", "observe"]),
     ("plugin", &["model", "config", "observe"]),
     ("config", &["model"]),
     ("observe", &["model"]),

@@ -214,7 +214,7 @@ fn swap(fields: &Fields) -> Result<SwapRequest, Refusal> {
     Ok(SwapRequest {
         components: vec![ComponentSwap {
             name: name.to_owned(),
-            digest: digest.to_owned(),
+            component: digest.to_owned(),
         }],
         on_incompatible: match fields.on_incompatible.as_str() {
             "recopy" => IncompatibilityPolicy::Recopy,

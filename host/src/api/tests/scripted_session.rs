@@ -150,7 +150,11 @@ impl Control for ScriptedSession {
             IncompatibilityPolicy::Refuse => "",
             IncompatibilityPolicy::Recopy => ", copying again",
         };
-        for ComponentSwap { name, digest } in upgrade.components {
+        for ComponentSwap {
+            name,
+            component: digest,
+        } in upgrade.components
+        {
             self.write_down(format!("upgrade {name} to {digest}{copied_again}"));
         }
         Ok(())

@@ -31,6 +31,12 @@ pub(super) enum Command {
     Inspect(InspectArgs),
     /// Upload a plugin to a running tidegate; activates nothing.
     Add(AddArgs),
+    /// Store a plugin in an OCI registry. Prints its reference by digest. Since v0.7.0.
+    Push(PushArgs),
+    /// Fetch a plugin from an OCI registry into a file. Since v0.7.0.
+    Pull(PullArgs),
+    /// Sign a plugin in an OCI registry, as cosign does. Since v0.7.0.
+    Sign(SignArgs),
 }
 
 #[derive(Args, Debug)]
@@ -171,6 +177,72 @@ pub(super) struct AddArgs {
     /// File (PEM) with the authorities of the host's certificate [default: the public authorities].
     #[arg(long = "caFile", value_name = "FILE", env = "TIDEGATE_CA_FILE")]
     pub(super) ca_file: Option<PathBuf>,
+}
+
+/// Access to a registry. A registry on this machine is spoken to by HTTP, any other by HTTPS.
+#[derive(Args, Debug)]
+pub(super) struct RegistryArgs {
+    /// File with credentials, in the form of Docker's config.json [default: Docker's own file].
+    #[arg(
+        long = "registryAuthFile",
+        value_name = "FILE",
+        env = "TIDEGATE_REGISTRY_AUTH_FILE"
+    )]
+    pub(super) auth_file: Option<PathBuf>,
+
+    /// File (PEM) with an authority of registries, in addition to those of the system.
+    #[arg(
+        long = "registryCaFile",
+        value_name = "FILE",
+        env = "TIDEGATE_REGISTRY_CA_FILE"
+    )]
+    pub(super) ca_file: Option<PathBuf>,
+}
+
+#[derive(Args, Debug)]
+pub(super) struct PushArgs {
+    /// The component file.
+    #[arg(value_name = "FILE")]
+    pub(super) file: PathBuf,
+
+    /// Where to: REGISTRY/REPOSITORY:TAG, with or without oci://.
+    #[arg(value_name = "REFERENCE")]
+    pub(super) reference: String,
+
+    #[command(flatten)]
+    pub(super) registry: RegistryArgs,
+}
+
+#[derive(Args, Debug)]
+pub(super) struct PullArgs {
+    /// Where from: REGISTRY/REPOSITORY:TAG or REGISTRY/REPOSITORY@DIGEST, with or without oci://.
+    #[arg(value_name = "REFERENCE")]
+    pub(super) reference: String,
+
+    /// File to write [default: the last part of the repository's name, with .wasm]. An existing file is replaced.
+    #[arg(long, value_name = "FILE")]
+    pub(super) out: Option<PathBuf>,
+
+    /// File (PEM) with a public key, such as cosign.pub: a plugin without its signature is refused.
+    #[arg(long, value_name = "FILE")]
+    pub(super) key: Option<PathBuf>,
+
+    #[command(flatten)]
+    pub(super) registry: RegistryArgs,
+}
+
+#[derive(Args, Debug)]
+pub(super) struct SignArgs {
+    /// The plugin: REGISTRY/REPOSITORY:TAG or REGISTRY/REPOSITORY@DIGEST, with or without oci://.
+    #[arg(value_name = "REFERENCE")]
+    pub(super) reference: String,
+
+    /// File with a private key on the curve P-256 (PEM, PKCS#8), which its owner alone can read.
+    #[arg(long, value_name = "FILE")]
+    pub(super) key: PathBuf,
+
+    #[command(flatten)]
+    pub(super) registry: RegistryArgs,
 }
 
 /// A plugin and its configuration.

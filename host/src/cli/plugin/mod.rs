@@ -1,5 +1,5 @@
 //! `tidegate plugin`: the tools for plugin authors, from the first file to the upload. They run components exactly as a
-//! sync does. No command changes a cluster, and only `add` connects to a running host.
+//! sync does. No command changes a cluster, and only `add` connects to a running host. `push`, `pull` and `sign` speak to a registry.
 //!
 //! Exit codes: 0 success, 1 a fault of the plugin or a refusal of the host, 2 a fault of the command line.
 
@@ -14,8 +14,12 @@ mod documents;
 mod inspect;
 mod names;
 mod new;
+mod pull;
+mod push;
+mod registry;
 mod run;
 mod samples;
+mod sign;
 mod subject;
 mod traps;
 mod usage_error;
@@ -66,6 +70,9 @@ fn execute(command: Command, console: &mut Console) -> anyhow::Result<CommandSta
         Command::Bench(arguments) => bench::execute(&arguments, console),
         Command::Inspect(arguments) => inspect::execute(&arguments, console),
         Command::Add(arguments) => add::execute(&arguments, console),
+        Command::Push(arguments) => push::execute(&arguments, console),
+        Command::Pull(arguments) => pull::execute(&arguments, console),
+        Command::Sign(arguments) => sign::execute(&arguments, console),
     }
 }
 

@@ -19,13 +19,21 @@ pub(super) struct Subject {
 }
 
 impl Subject {
+    /// Loads a component.
+    pub(super) fn of(component: &[u8]) -> Result<Self> {
+        let registry = Registry::load(None, WasiPolicy::ShowOutput)?;
+        let plugin = registry.add(component)?;
+        Ok(Self { plugin, registry })
+    }
+
     /// Loads a component file, or a shipped component by name.
     pub(super) fn open(file: &str) -> Result<Self> {
-        let registry = Registry::load(None, WasiPolicy::ShowOutput)?;
         let path = Path::new(file);
-        let plugin = if path.is_file() {
-            registry.add(&read(path)?)?
-        } else {
+        if path.is_file() {
+            return Self::of(&read(path)?);
+        }
+        let registry = Registry::load(None, WasiPolicy::ShowOutput)?;
+        let plugin = {
             let shipped = registry.feature_set().components().iter();
             let names: Vec<&str> = shipped.map(|info| info.name.as_str()).collect();
             if !names.contains(&file) {

@@ -13,6 +13,7 @@ use tokio::{task::JoinHandle, time::interval};
 
 use crate::{
     config::VerifyCommand,
+    distribution::fetch_components,
     model::{ErrorName, OperatorError, StartOptions, options::ClusterName},
     mongo::{Cluster, connect, preflight},
     observe::{VERSION, failpoint},
@@ -46,7 +47,9 @@ pub async fn verify(
 ) -> anyhow::Result<Verdict> {
     let (source, destination) = clusters(settings, &start).await?;
     let identities = preflight::check_readable(&source, &destination).await?;
-    let registry = registry(command, settings)?;
+    let registry = Arc::new(registry(command, settings)?);
+    let wanted = start.named_components();
+    fetch_components(&registry, &settings.registry, &wanted).await?;
     let pins = registry.pins(&start)?;
     let fingerprint = Fingerprint::new(identities, &components(&start, &pins), &start, command)?;
     let router = Arc::new(Router::new(&registry, &start, &pins)?);

@@ -11,6 +11,7 @@ pub(super) mod verification;
 use futures::FutureExt;
 
 use crate::{
+    distribution::fetch_components,
     metadata::SessionDocument,
     model::{ErrorName, OperatorError, StartOptions, State, state::Call},
     session::{
@@ -32,6 +33,9 @@ use crate::{
 pub(crate) async fn start(host: &Host, options: StartOptions) -> Result<(), OperatorError> {
     let _turn = host.active_turn().await?;
     let Some(active) = host.active() else {
+        let wanted = options.named_components();
+        let (registry, access) = (&host.context.registry, &host.context.settings.registry);
+        fetch_components(registry, access, &wanted).await?;
         let clusters = ClusterLabel::both(options.source, options.destination);
         let left_undone = "See GET /api/v1/progress when the cluster answers, and call start again if it shows IDLE.";
         let begin = Box::pin(start::start(&host.context, options));

@@ -138,8 +138,8 @@ async fn replacements(
     upgrade: &SwapRequest,
 ) -> Result<Vec<Replacement>, OperatorError> {
     let mut replacements = Vec::new();
-    for ComponentSwap { name, digest } in &upgrade.components {
-        let (registry, wanted) = (registry.clone(), digest.clone());
+    for ComponentSwap { name, component } in &upgrade.components {
+        let (registry, wanted) = (registry.clone(), component.clone());
         let new = blocking(move || registry.find(&wanted)).await?;
         let slots = Slot::all(&session.options).into_iter();
         let own: Vec<_> = slots

@@ -11,6 +11,7 @@ mod migration;
 mod pins;
 mod quarantine;
 mod recopy;
+mod registries;
 mod remap;
 mod standby;
 mod swaps;

@@ -1,0 +1,35 @@
+//! Access to registries of components.
+
+use std::path::PathBuf;
+
+use super::options::Options;
+use super::refusals::invalid;
+use crate::model::OperatorError;
+
+/// Credentials and trust for registries.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct RegistryAccess {
+    /// File in the form of Docker's `config.json`; `None` for Docker's own file. Read at each use.
+    pub auth_file: Option<PathBuf>,
+    /// File (PEM) with an authority to trust in addition to those of the system. Read at each use.
+    pub ca_file: Option<PathBuf>,
+}
+
+impl RegistryAccess {
+    pub(super) fn check(options: &mut Options) -> Result<Self, OperatorError> {
+        Ok(Self {
+            auth_file: file("registryAuthFile", options.registry_auth_file.take())?,
+            ca_file: file("registryCaFile", options.registry_ca_file.take())?,
+        })
+    }
+}
+
+fn file(name: &str, path: Option<PathBuf>) -> Result<Option<PathBuf>, OperatorError> {
+    match path {
+        Some(path) if !path.is_file() => Err(invalid(format!(
+            "{name}: there is no file {}.",
+            path.display()
+        ))),
+        path => Ok(path),
+    }
+}

@@ -1,0 +1,79 @@
+//! Components that options name by their place in a registry.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::task::spawn_blocking;
+use tokio::time::timeout;
+
+use super::reference::ArtifactReference;
+use super::refusals::refuse;
+use super::registry_client::RegistryClient;
+use crate::config::RegistryAccess;
+use crate::model::{ErrorName, OperatorError};
+use crate::plugin::Registry;
+
+/// Time for a component, from the first request to the compiled component.
+const WITHIN: Duration = Duration::from_secs(180);
+
+/// Fetches each of `components` that is a reference (`oci://…`) into the registry of this host, which finds it by the
+/// reference from then on. Leaves names and digests, and what was fetched before, alone.
+///
+/// # Errors
+///
+/// `InvalidField` for a reference without a digest: a tag can be moved, and a sync keeps its components. `PluginNotFound`,
+/// `PluginNotSupported`, `RegistryFailed`.
+pub async fn fetch_components(
+    registry: &Arc<Registry>,
+    access: &RegistryAccess,
+    components: &[&str],
+) -> Result<(), OperatorError> {
+    for &component in components {
+        if ArtifactReference::is_reference(component) && !registry.has_alias(component) {
+            let fetched = timeout(WITHIN, fetch(registry, access, component)).await;
+            fetched.map_err(|_elapsed| {
+                let seconds = WITHIN.as_secs();
+                refuse(
+                    ErrorName::RegistryFailed,
+                    format!("{component} was not fetched and compiled within {seconds} seconds. Call again."),
+                )
+            })??;
+        }
+    }
+    Ok(())
+}
+
+async fn fetch(
+    registry: &Arc<Registry>,
+    access: &RegistryAccess,
+    component: &str,
+) -> Result<(), OperatorError> {
+    let invalid = |error: OperatorError| refuse(ErrorName::InvalidField, error.message);
+    let place = ArtifactReference::parse(component).map_err(invalid)?;
+    if place.digest().is_none() {
+        return Err(refuse(
+            ErrorName::InvalidField,
+            format!(
+                "{component} has no digest, and its tag can be moved while the sync keeps the component. `tidegate plugin push` and \
+                 `tidegate plugin pull` print the reference with its digest."
+            ),
+        ));
+    }
+    let pulled = RegistryClient::of(place, access).await?.pull().await?;
+    let (compiling, name) = (registry.clone(), component.to_owned());
+    let added = spawn_blocking(move || {
+        let added = compiling.add(&pulled.bytes)?;
+        compiling.set_alias(name, added.info.digest.clone());
+        Ok::<_, OperatorError>(added.info)
+    });
+    let info = added
+        .await
+        .map_err(|error| refuse(ErrorName::InternalError, error.to_string()))??;
+    tracing::info!(
+        plugin = info.name,
+        plugin_digest = info.digest,
+        artifact = component,
+        "component fetched"
+    );
+    Ok(())
+}
