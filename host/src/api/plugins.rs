@@ -58,6 +58,8 @@ struct PluginBody {
     wasi: bool,
     /// Whether the component is part of this release. Otherwise it was uploaded, or the sync began with it on another release.
     shipped: bool,
+    /// The key of pluginTrust that has signed the component in the registry from which this host has fetched it. Null otherwise.
+    signed_by: Option<String>,
     /// Size of the component.
     bytes: u64,
     /// Whether the sync uses the component.
@@ -150,6 +152,7 @@ impl From<InstalledPlugin> for PluginBody {
             config_schema,
             wasi,
             shipped,
+            signed_by,
             bytes,
         } = plugin.component;
         Self {
@@ -164,6 +167,7 @@ impl From<InstalledPlugin> for PluginBody {
             config_schema: serde_json::from_str(&config_schema).unwrap_or_default(),
             wasi,
             shipped,
+            signed_by,
             bytes: bytes as u64,
             in_use: plugin.in_use,
         }

@@ -146,6 +146,7 @@ impl Config {
             secrets_dir = self.secrets_dir.as_ref().map(|path| tracing::field::display(path.display())),
             registry_auth_file = self.registry.auth_file.as_ref().map(|path| tracing::field::display(path.display())),
             registry_ca_file = self.registry.ca_file.as_ref().map(|path| tracing::field::display(path.display())),
+            plugin_trust = self.registry.trust_file.as_ref().map(|path| tracing::field::display(path.display())),
             plugin_wasi = if self.refuse_wasi { "refuse" } else { "deny" },
             lease_seconds = self.lease.as_secs(),
             hooks = self.hooks.iter().map(|hook| hook.name.as_str()).collect::<Vec<_>>().join(", "),

@@ -94,6 +94,10 @@ pub(super) struct Options {
     #[arg(long, value_name = "FILE", env = "TIDEGATE_REGISTRY_CA_FILE")]
     pub(super) registry_ca_file: Option<PathBuf>,
 
+    /// File that says which components are trusted: keys, names and registries (docs/plugins.md). Since v0.7.0.
+    #[arg(long, value_name = "FILE", env = "TIDEGATE_PLUGIN_TRUST")]
+    pub(super) plugin_trust: Option<PathBuf>,
+
     /// Plugins that import WASI, as those in Python and JavaScript do: "deny" runs them against
     /// a WASI that grants nothing, "refuse" [default: deny]. Since v0.1.1.
     #[arg(
@@ -215,6 +219,7 @@ impl Options {
             secrets_dir: self.secrets_dir.or(other.secrets_dir),
             registry_auth_file: self.registry_auth_file.or(other.registry_auth_file),
             registry_ca_file: self.registry_ca_file.or(other.registry_ca_file),
+            plugin_trust: self.plugin_trust.or(other.plugin_trust),
             plugin_wasi: self.plugin_wasi.or(other.plugin_wasi),
             lease_seconds: self.lease_seconds.or(other.lease_seconds),
             hooks_file: self.hooks_file.or(other.hooks_file),

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use super::options::Options;
+use super::plugin_trust::read_plugin_trust;
 use super::refusals::invalid;
 use crate::model::OperatorError;
 
@@ -13,11 +14,17 @@ pub struct RegistryAccess {
     pub auth_file: Option<PathBuf>,
     /// File (PEM) with an authority to trust in addition to those of the system. Read at each use.
     pub ca_file: Option<PathBuf>,
+    /// File with keys and registries that are trusted; `None` for all. Read at each use.
+    pub trust_file: Option<PathBuf>,
 }
 
 impl RegistryAccess {
     pub(super) fn check(options: &mut Options) -> Result<Self, OperatorError> {
+        let trust_file = file("pluginTrust", options.plugin_trust.take())?;
+        // A fault is told at the start of the host.
+        trust_file.as_deref().map(read_plugin_trust).transpose()?;
         Ok(Self {
+            trust_file,
             auth_file: file("registryAuthFile", options.registry_auth_file.take())?,
             ca_file: file("registryCaFile", options.registry_ca_file.take())?,
         })

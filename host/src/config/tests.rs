@@ -87,6 +87,7 @@ fn the_default_configuration() {
     registry: RegistryAccess {
         auth_file: None,
         ca_file: None,
+        trust_file: None,
     },
     refuse_wasi: false,
     lease: 5s,

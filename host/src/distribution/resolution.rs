@@ -9,6 +9,7 @@ use tokio::time::timeout;
 use super::reference::ArtifactReference;
 use super::refusals::refuse;
 use super::registry_client::RegistryClient;
+use super::trust::{admit, check_place, signer, trust_of};
 use crate::config::RegistryAccess;
 use crate::model::{ErrorName, OperatorError};
 use crate::plugin::Registry;
@@ -17,19 +18,19 @@ use crate::plugin::Registry;
 const WITHIN: Duration = Duration::from_secs(180);
 
 /// Fetches each of `components` that is a reference (`oci://…`) into the registry of this host, which finds it by the
-/// reference from then on. Leaves names and digests, and what was fetched before, alone.
+/// reference from then on. Leaves names and digests, and what was fetched before, alone. Refuses each that is not trusted.
 ///
 /// # Errors
 ///
 /// `InvalidField` for a reference without a digest: a tag can be moved, and a sync keeps its components. `PluginNotFound`,
-/// `PluginNotSupported`, `RegistryFailed`.
+/// `PluginNotSupported`, `PluginNotTrusted`, `RegistryFailed`.
 pub async fn fetch_components(
     registry: &Arc<Registry>,
     access: &RegistryAccess,
     components: &[&str],
 ) -> Result<(), OperatorError> {
     for &component in components {
-        if ArtifactReference::is_reference(component) && !registry.has_alias(component) {
+        if ArtifactReference::is_reference(component) && !registry.has_fetched(component) {
             let fetched = timeout(WITHIN, fetch(registry, access, component)).await;
             fetched.map_err(|_elapsed| {
                 let seconds = WITHIN.as_secs();
@@ -38,6 +39,16 @@ pub async fn fetch_components(
                     format!("{component} was not fetched and compiled within {seconds} seconds. Call again."),
                 )
             })??;
+        }
+    }
+    if access.trust_file.is_some() {
+        for &component in components {
+            let (registry, wanted) = (registry.clone(), component.to_owned());
+            let found = spawn_blocking(move || registry.find(&wanted)).await;
+            admit(
+                access,
+                &found.map_err(|error| refuse(ErrorName::InternalError, error.to_string()))??,
+            )?;
         }
     }
     Ok(())
@@ -59,20 +70,22 @@ async fn fetch(
             ),
         ));
     }
-    let pulled = RegistryClient::of(place, access).await?.pull().await?;
-    let (compiling, name) = (registry.clone(), component.to_owned());
-    let added = spawn_blocking(move || {
-        let added = compiling.add(&pulled.bytes)?;
-        compiling.set_alias(name, added.info.digest.clone());
-        Ok::<_, OperatorError>(added.info)
-    });
+    let trust = trust_of(access)?;
+    check_place(&place, &trust)?;
+    let client = RegistryClient::of(place, access).await?;
+    let pulled = client.pull().await?;
+    let (compiling, bytes) = (registry.clone(), pulled.bytes.clone());
+    let added = spawn_blocking(move || compiling.add(&bytes)).await;
     let info = added
-        .await
-        .map_err(|error| refuse(ErrorName::InternalError, error.to_string()))??;
+        .map_err(|error| refuse(ErrorName::InternalError, error.to_string()))??
+        .info;
+    let signer = signer(&client, &pulled, &info.name, &trust).await?;
+    registry.set_origin(component.to_owned(), &info.digest, signer.clone());
     tracing::info!(
         plugin = info.name,
         plugin_digest = info.digest,
         artifact = component,
+        signed_by = signer,
         "component fetched"
     );
     Ok(())

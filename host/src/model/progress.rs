@@ -232,6 +232,8 @@ pub struct ComponentPin {
     pub component: ComponentInfo,
     /// The source's cluster time from which it applies; `None` for a component of the start.
     pub since: Option<ClusterTime>,
+    /// The key that has signed it.
+    pub signed_by: Option<String>,
 }
 
 /// A component or a feature that waits for a new sync or for an operator.

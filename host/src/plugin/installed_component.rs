@@ -41,6 +41,8 @@ pub struct InstalledComponent {
     pub wasi: bool,
     /// Whether the component belongs to the feature set.
     pub shipped: bool,
+    /// The key that has signed the component in the registry that it was fetched from.
+    pub signed_by: Option<String>,
     /// Size of the component in bytes.
     pub bytes: usize,
 }

@@ -28,8 +28,16 @@ pub struct Registry {
     features: FeatureSet,
     secrets: Secrets,
     entries: RwLock<Vec<Arc<Entry>>>,
-    /// Digests of components by the references under which they were fetched.
-    aliases: RwLock<HashMap<String, String>>,
+    origins: RwLock<Origins>,
+}
+
+/// Where components of registries come from.
+#[derive(Default)]
+struct Origins {
+    /// Digests of components by the references from which they were fetched.
+    digests: HashMap<String, String>,
+    /// Names of the keys that have signed components, by their digests.
+    signers: HashMap<String, String>,
 }
 
 /// A component, compiled on demand.
@@ -79,7 +87,7 @@ impl Registry {
             features,
             secrets: Secrets::default(),
             entries: RwLock::new(entries),
-            aliases: RwLock::default(),
+            origins: RwLock::default(),
         })
     }
 
@@ -164,7 +172,7 @@ impl Registry {
             .collect::<Result<Vec<_>>>()?;
         components.extend(self.added(&entries));
         let installed = components.iter().map(|component| component.installed());
-        Ok(installed.cloned().collect())
+        Ok(installed.map(|component| self.signed(component)).collect())
     }
 
     /// Finds a component by name or digest. A name prefers the feature set, then the newest version among uploads.
@@ -176,7 +184,7 @@ impl Registry {
         &self,
         name_or_digest: &str,
     ) -> std::result::Result<InstalledComponent, OperatorError> {
-        Ok(self.component(name_or_digest)?.installed().clone())
+        Ok(self.signed(self.component(name_or_digest)?.installed()))
     }
 
     /// Adds the bytes of a stored component, which were checked before they were stored. Compiles nothing.
@@ -216,14 +224,20 @@ impl Registry {
         Some(entry.bytes.clone())
     }
 
-    /// Finds the component with this digest under another name, too: the reference from which it was fetched.
-    pub fn set_alias(&self, alias: String, digest: String) {
-        self.aliases.write().insert(alias, digest);
+    /// Finds the component with this digest under the reference from which it was fetched, too, and keeps who has
+    /// signed it there.
+    pub fn set_origin(&self, reference: String, digest: &str, signer: Option<String>) {
+        let mut origins = self.origins.write();
+        origins.digests.insert(reference, digest.to_owned());
+        match signer {
+            Some(signer) => origins.signers.insert(digest.to_owned(), signer),
+            None => origins.signers.remove(digest),
+        };
     }
 
     /// Whether a component was fetched from this reference.
-    pub fn has_alias(&self, alias: &str) -> bool {
-        let digest = self.aliases.read().get(alias).cloned();
+    pub fn has_fetched(&self, reference: &str) -> bool {
+        let digest = self.origins.read().digests.get(reference).cloned();
         digest.is_some_and(|digest| self.has(&digest))
     }
 
@@ -270,8 +284,8 @@ impl Registry {
     }
 
     pub(super) fn component(&self, name_or_digest: &str) -> Result<Arc<Component>> {
-        let aliased = self.aliases.read().get(name_or_digest).cloned();
-        let name_or_digest = aliased.as_deref().unwrap_or(name_or_digest);
+        let fetched = self.origins.read().digests.get(name_or_digest).cloned();
+        let name_or_digest = fetched.as_deref().unwrap_or(name_or_digest);
         let entries = self.entries();
         let exact = entries.iter().find(|entry| {
             entry.digest == name_or_digest
@@ -303,6 +317,18 @@ impl Registry {
             }
         });
         usable.collect()
+    }
+
+    fn signed(&self, component: &InstalledComponent) -> InstalledComponent {
+        InstalledComponent {
+            signed_by: self
+                .origins
+                .read()
+                .signers
+                .get(&component.info.digest)
+                .cloned(),
+            ..component.clone()
+        }
     }
 
     fn entries(&self) -> Vec<Arc<Entry>> {

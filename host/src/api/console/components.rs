@@ -107,7 +107,10 @@ fn pins(view: &View) -> Markup {
                         tr {
                             th scope="row" { (pin.slot) }
                             td { (pin.component.name) }
-                            td { (pin.component.version) " " code title=(pin.component.digest) { (short(&pin.component.digest)) } }
+                            td {
+                                (pin.component.version) " " code title=(pin.component.digest) { (short(&pin.component.digest)) }
+                                @if let Some(signer) = &pin.signed_by { ", signed by " (signer) }
+                            }
                             td {
                                 @match installed {
                                     Some(one) if one.digest == pin.component.digest => "the same",

@@ -34,6 +34,9 @@ struct PinnedComponent {
     component: Component,
     /// Cluster time of the source from which the component applies. Null if the sync began with it.
     since: Option<Time>,
+    /// The key of pluginTrust that has signed the component. Null for one that is shipped or uploaded.
+    #[serde(rename = "signedBy")]
+    signed_by: Option<String>,
 }
 
 /// Identity of a component.
@@ -98,6 +101,7 @@ impl From<ComponentPin> for PinnedComponent {
             slot: pinned.slot,
             component: pinned.component.into(),
             since: pinned.since.map(Time::from),
+            signed_by: pinned.signed_by,
         }
     }
 }

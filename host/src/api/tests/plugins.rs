@@ -18,6 +18,7 @@ fn installed(bytes: usize) -> Value {
         "configSchema": { "type": "object" },
         "wasi": false,
         "shipped": true,
+        "signedBy": null,
         "bytes": bytes,
         "inUse": false,
     })

@@ -61,6 +61,10 @@ fn feature_set() -> Value {
     let pinned = |slot: &str, version: &str, since: Value| {
         let mut pinned = component(version);
         pinned["slot"] = slot.into();
+        pinned["signedBy"] = match since.is_null() {
+            true => Value::Null,
+            false => json!("platform team"),
+        };
         pinned["since"] = since;
         pinned
     };

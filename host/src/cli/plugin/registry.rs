@@ -17,6 +17,7 @@ pub(super) fn within<T>(
     let access = RegistryAccess {
         auth_file: arguments.auth_file.clone(),
         ca_file: arguments.ca_file.clone(),
+        trust_file: None,
     };
     let runtime = tokio::runtime::Runtime::new()?;
     Ok(runtime.block_on(async {

@@ -201,6 +201,9 @@ pub struct PinnedComponent {
     /// Since metadata version 2.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub since: Option<ClusterTime>,
+    /// The key of `--pluginTrust` that has signed the component. Since tidegate 0.7.0, in metadata of any version.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub signed_by: Option<String>,
 }
 
 /// The replacement of a component in a slot. Since metadata version 2.

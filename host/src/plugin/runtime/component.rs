@@ -51,6 +51,7 @@ impl Component {
             config_schema: description.config_schema,
             wasi: stamp.wasi,
             shipped: manifest.is_some(),
+            signed_by: None,
             bytes: bytes.len(),
         };
         Ok(Self {

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use crate::{
+    distribution::admit_unsigned,
     metadata::PinnedComponent,
     model::{ErrorName, OperatorError},
     plugin::{ComponentInfo, InstalledPlugin, digest},
@@ -38,6 +39,7 @@ fn pinned(host: &Host) -> Vec<PinnedComponent> {
 /// component stays in memory until then.
 pub(crate) async fn add(host: &Host, bytes: Vec<u8>) -> Result<InstalledPlugin, OperatorError> {
     host.refuse_working_elsewhere()?;
+    admit_unsigned(&host.context.settings.registry, "An upload")?;
     let bytes: Arc<[u8]> = bytes.into();
     let registry = &host.context.registry;
     let known = registry.has(&digest(&bytes));

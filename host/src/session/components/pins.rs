@@ -111,6 +111,7 @@ pub(crate) fn pin(slot: Slot, installed: &InstalledComponent) -> PinnedComponent
         abi,
         semantics: semantics.into(),
         since: None,
+        signed_by: installed.signed_by.clone(),
     }
 }
 

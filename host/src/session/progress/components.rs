@@ -74,6 +74,7 @@ fn pinned(own: &PinnedComponent) -> ComponentPin {
         slot: own.slot.clone(),
         component: info(own),
         since: own.since,
+        signed_by: own.signed_by.clone(),
     }
 }
 

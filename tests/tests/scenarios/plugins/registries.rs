@@ -8,7 +8,7 @@ use std::{
 use anyhow::{Context, Result, ensure};
 use bson::doc;
 use serde_json::{Value, json};
-use support::{Rig, TestDir, host, registry::OciRegistry};
+use support::{Rig, TestDir, host, registry::OciRegistry, rig::Options};
 
 use super::{
     builds::{AllStamped, Build, FIRST, FIXED, pinned},
@@ -374,5 +374,89 @@ async fn f214_a_sync_is_pinned_to_a_component_of_a_registry() -> Result<()> {
         .await?;
     rig.finish().await?;
     directory.remove();
+    Ok(())
+}
+
+/// A host that requires signatures takes signed components alone, wherever they are named, and shows who has signed.
+#[tokio::test]
+async fn f215_components_have_to_be_signed_by_a_trusted_key() -> Result<()> {
+    let directory = TestDir::new()?;
+    let folder = directory.path();
+    let registry = OciRegistry::start(folder, None).await?;
+    for (name, build) in [("first", FIRST), ("fixed", FIXED)] {
+        write(folder, &format!("{name}.wasm"), build)?;
+    }
+    key_pair(folder, "ours")?;
+    key_pair(folder, "theirs")?;
+    let tag = format!("{}/team/stamp:1", registry.address());
+    let first = reference(folder, &["push", "first.wasm", &tag])?;
+    let fixed = reference(folder, &["push", "fixed.wasm", &tag])?;
+    let trust = folder.join("trust.yaml");
+    let trusting = |registries: &str, components: &str| {
+        let text = format!(
+            "requireSignature: true\nregistries: [{registries}]\nkeys:\n- {{name: our team, keyFile: ours.pub, components: [{components}]}}\n"
+        );
+        std::fs::write(&trust, text)
+    };
+    let team = format!("\"{}/team\"", registry.address());
+    trusting(&team, "")?;
+    let mut rig = Rig::with(Options {
+        host_arguments: vec!["--pluginTrust".to_owned(), trust.display().to_string()],
+        ..Options::default()
+    })
+    .await?;
+    insert(&rig.source_db("app"), "c", vec![doc! { "_id": 1 }]).await?;
+    let options = json!({ "plugins": [{ "component": first }], "verification": false });
+
+    untrusted(&rig, &options).await?;
+    reference(folder, &["sign", &first, "--key", "theirs.key"])?;
+    untrusted(&rig, &options).await?;
+    reference(folder, &["sign", &first, "--key", "ours.key"])?;
+    // The file is read anew: another registry, another component.
+    trusting("registry.example", "")?;
+    untrusted(&rig, &options).await?;
+    trusting(&team, "mask")?;
+    untrusted(&rig, &options).await?;
+    let upload = rig.host.upload("/api/v1/plugins", FIRST.bytes()?).await?;
+    ensure!(
+        upload.body["error"] == "PluginNotTrusted",
+        "{}",
+        upload.body
+    );
+    trusting(&team, "stamp")?;
+    rig.host.start(options).await?;
+    wait_in_step(&rig).await?;
+    ensure!(pinned(&rig, "plugins[0]").await?["signedBy"] == "our team");
+    ensure!(pinned(&rig, "namespaceFilter").await?["signedBy"].is_null());
+
+    for component in [fixed, tidegate::plugin::digest(&FIXED.bytes()?)] {
+        let body = json!({ "components": [{ "name": "stamp", "component": component }] });
+        let answer = rig
+            .host
+            .call("POST", "/api/v1/upgrade", &body.to_string())
+            .await?;
+        let refused = ["PluginNotTrusted", "PluginNotFound"].map(Value::from);
+        ensure!(refused.contains(&answer.body["error"]), "{}", answer.body);
+    }
+    // The pin is persisted with its signer, and needs neither registry nor key any more.
+    trusting("registry.example", "mask")?;
+    rig.host.restart().await?;
+    wait_in_step(&rig).await?;
+    ensure!(pinned(&rig, "plugins[0]").await?["signedBy"] == "our team");
+    rig.expect(AllStamped(FIRST.stamp));
+    rig.finish().await?;
+    directory.remove();
+    Ok(())
+}
+
+/// A start with these options is refused, and nothing has begun.
+async fn untrusted(rig: &Rig, options: &Value) -> Result<()> {
+    let refused = rig.host.start(options.clone()).await.err();
+    let refused = format!(
+        "{:#}",
+        refused.context("an untrusted component is accepted")?
+    );
+    ensure!(refused.contains("PluginNotTrusted"), "{refused}");
+    ensure!(rig.host.progress().await?["state"] == "IDLE");
     Ok(())
 }
