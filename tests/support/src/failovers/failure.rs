@@ -95,7 +95,7 @@ impl Failure {
     pub(super) fn draw(rng: &mut StdRng) -> Self {
         let short = between(rng, 1_500, 6_000);
         // Longer than an election.
-        let long = between(rng, 2_500, 8_000);
+        let long = between(rng, 4_000, 9_000);
         match rng.random_range(0..27) {
             0..3 => Self::StepDown,
             3..6 => Self::PrimaryKilled(short),

@@ -132,12 +132,7 @@ impl Stage {
     }
 
     async fn try_run(&self, plan: &Plan) -> Result<()> {
-        for cluster in self.clusters.both() {
-            let emptied = cluster.begin_again().await;
-            emptied.with_context(|| format!("empty the {}", cluster.side.name()))?;
-        }
-        let source = self.clusters.source.client();
-        workload::load(source, DOCUMENTS, plan.seed).await?;
+        self.prepare(plan).await?;
         let arguments = self.arguments(plan);
         let keeper = Keeper::start(arguments, plan.away()).await?;
         let migration = Migration {
@@ -154,6 +149,29 @@ impl Stage {
         self.check(&log).await?;
         // Logs of a successful run are not needed.
         std::fs::remove_dir_all(log).context("remove logs")
+    }
+
+    /// Empties both clusters, and loads the source. On a full machine a primary may lose an election meanwhile.
+    async fn prepare(&self, plan: &Plan) -> Result<()> {
+        const ATTEMPTS: usize = 4;
+        let mut attempt = 1;
+        loop {
+            match self.try_prepare(plan).await {
+                Err(_) if attempt < ATTEMPTS => attempt += 1,
+                done => return done.context("prepare the clusters"),
+            }
+        }
+    }
+
+    async fn try_prepare(&self, plan: &Plan) -> Result<()> {
+        for cluster in self.clusters.both() {
+            let emptied = cluster.begin_again().await;
+            emptied.with_context(|| format!("empty the {}", cluster.side.name()))?;
+        }
+        let source = self.clusters.source.client();
+        workload::load(source, DOCUMENTS, plan.seed)
+            .await
+            .map(drop)
     }
 
     fn arguments(&self, plan: &Plan) -> Arguments {

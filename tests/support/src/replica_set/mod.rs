@@ -304,9 +304,14 @@ impl ReplicaSet {
         }
         let mut config = doc! { "_id": &self.name, "members": members };
         if self.options.members > 1 {
-            // Elections are fast, and a new primary does not wait for writes that it has missed.
+            // Elections are fast, and a new primary does not wait for writes that it has missed. On a machine that is
+            // full of members, a second without a heartbeat is not rare.
+            let (election, heartbeat) = match self.options.linked {
+                true => (2500, 500),
+                false => (1000, 200),
+            };
             let settings = doc! {
-                "electionTimeoutMillis": 1000, "heartbeatIntervalMillis": 200,
+                "electionTimeoutMillis": election, "heartbeatIntervalMillis": heartbeat,
                 "catchUpTimeoutMillis": 0,
             };
             config.insert("settings", settings);
