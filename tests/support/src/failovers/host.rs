@@ -14,7 +14,7 @@ use crate::{
 };
 
 /// Longest time until a goal of a run is reached, with any failure that lasts seconds.
-const DEADLINE: Duration = Duration::from_secs(150);
+const DEADLINE: Duration = Duration::from_secs(240);
 
 /// After this time without an answer of a cluster the sync pauses.
 const OUTAGE: Duration = Duration::from_secs(590);

@@ -18,10 +18,14 @@ pub enum Shape {
 
 impl Shape {
     pub(super) fn options(self) -> Options {
+        // A server prepares three journal files of 100 MB, of which a run fills none.
         let options = Options {
             cache_gb: 0.25,
             ..Options::with_fail_points().linked()
         };
+        let options = options
+            .argument("--wiredTigerEngineConfigString")
+            .argument("log=(prealloc=false,file_max=16MB)");
         match self {
             Self::Three => options.of_three(),
             Self::Arbiter => options.with_arbiter(),
