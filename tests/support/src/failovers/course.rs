@@ -20,7 +20,7 @@ use crate::{
 };
 
 /// Documents of a run.
-pub(super) const DOCUMENTS: u64 = 800;
+pub(super) const DOCUMENTS: u64 = 600;
 
 /// For how long each message of the host travels while collections are copied, so that failures meet the copy.
 const IN_COPY: Duration = Duration::from_millis(15);
@@ -29,6 +29,9 @@ const COPIER: &str = "tidegate ";
 
 /// For how long a sync stays paused.
 const PAUSED: Duration = Duration::from_millis(1_500);
+
+/// For how long the source is written to before a commit with failures.
+const BEFORE_COMMIT: Duration = Duration::from_secs(2);
 
 /// The sync of a run.
 pub(super) struct Migration<'a> {
@@ -56,8 +59,9 @@ impl Migration<'_> {
                 self.beside_failures(self.pause()).await?;
             }
             Course::Commit => {
-                let writer = self.writer().await?;
                 self.start_and_copy().await?;
+                let writer = self.writer().await?;
+                sleep(BEFORE_COMMIT).await;
                 self.end_writes(writer).await?;
                 return tokio::try_join!(self.commit(), self.failures()).map(drop);
             }

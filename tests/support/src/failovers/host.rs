@@ -17,7 +17,7 @@ use crate::{
 const DEADLINE: Duration = Duration::from_secs(240);
 
 /// After this time without an answer of a cluster the sync pauses.
-const OUTAGE: Duration = Duration::from_secs(590);
+pub(super) const OUTAGE: Duration = Duration::from_secs(590);
 
 /// Time between two looks: a look costs the host and the tests CPU.
 const LOOK: Duration = Duration::from_millis(100);

@@ -9,7 +9,7 @@ use anyhow::{Context, Result, ensure};
 
 use super::{
     course::{DOCUMENTS, Migration},
-    host::Keeper,
+    host::{Keeper, OUTAGE},
     plan::{Plan, Shape},
     rig::Cluster,
 };
@@ -146,7 +146,7 @@ impl Stage {
         for cluster in self.clusters.both() {
             cluster.recover().await?;
         }
-        self.check(&log).await?;
+        self.check(&log, plan).await?;
         // Logs of a successful run are not needed.
         std::fs::remove_dir_all(log).context("remove logs")
     }
@@ -169,9 +169,7 @@ impl Stage {
             emptied.with_context(|| format!("empty the {}", cluster.side.name()))?;
         }
         let source = self.clusters.source.client();
-        workload::load(source, DOCUMENTS, plan.seed)
-            .await
-            .map(drop)
+        workload::load(source, DOCUMENTS, plan.seed).await.map(drop)
     }
 
     fn arguments(&self, plan: &Plan) -> Arguments {
@@ -188,7 +186,7 @@ impl Stage {
     }
 
     /// Compares both clusters, and reads the log. Failures may be warned of.
-    async fn check(&self, log: &Path) -> Result<()> {
+    async fn check(&self, log: &Path, plan: &Plan) -> Result<()> {
         let (source, destination) = (
             self.clusters.source.client(),
             self.clusters.destination.client(),
@@ -201,6 +199,9 @@ impl Stage {
         );
         let mut log = LogCheck::new(log);
         log.allow("\"WARN\"");
+        if plan.away() > OUTAGE {
+            log.allow("the sync has stopped and can be resumed");
+        }
         log.check()
     }
 

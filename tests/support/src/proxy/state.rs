@@ -186,7 +186,11 @@ impl Shared {
 
     /// Whether a reply to the client of a connection is lost on its way.
     pub(super) fn loses_reply(&self, id: u64) -> bool {
-        let client = self.state().connections.get(&id).map(|one| one.client.clone());
+        let client = self
+            .state()
+            .connections
+            .get(&id)
+            .map(|one| one.client.clone());
         match client.and_then(|client| self.line(&client)) {
             Some(Line::Lossy(of_thousand)) => is_lost(of_thousand),
             _ => false,

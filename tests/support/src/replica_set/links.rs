@@ -19,7 +19,7 @@ use tokio::{
         TcpListener, TcpStream,
         tcp::{OwnedReadHalf, OwnedWriteHalf},
     },
-    sync::watch,
+    sync::{OnceCell, watch},
     task::spawn_blocking,
 };
 use tokio_util::sync::CancellationToken;
@@ -110,16 +110,17 @@ impl Forwarder {
     }
 
     async fn serve(self, client: TcpStream, from: u16) -> io::Result<()> {
-        let processes = self.processes.clone();
-        let to = self.own_port;
-        let sender = spawn_blocking(move || owner(from, to, &processes)).await?;
-        let link = Link {
-            ends: sender
-                .filter(|sender| *sender != self.place)
-                .map(|sender| (sender, self.place)),
+        let mut link = Link {
             parted: self.parted.clone(),
+            ends: Arc::new(Ends {
+                from,
+                to: self.own_port,
+                receiver: self.place,
+                processes: self.processes.clone(),
+                sender: OnceCell::new(),
+            }),
         };
-        if !link.clone().opens().await {
+        if !link.opens().await {
             return Ok(());
         }
         // A server that is down refuses: so does its link.
@@ -135,24 +136,49 @@ impl Forwarder {
     }
 }
 
-/// A connection, with the places of its two members; `None` where a client has made it.
+/// Both ends of a connection.
+struct Ends {
+    /// Their ports.
+    from: u16,
+    to: u16,
+    /// The place of the member that is connected to.
+    receiver: usize,
+    processes: Arc<[ProcessId]>,
+    /// The place of the member that has made the connection; `None` of a client. Looked up when a member is parted.
+    sender: OnceCell<Option<usize>>,
+}
+
+impl Ends {
+    async fn sender(&self) -> Option<usize> {
+        let look = async || {
+            let (from, to, processes) = (self.from, self.to, self.processes.clone());
+            let found = spawn_blocking(move || owner(from, to, &processes)).await;
+            found.ok().flatten()
+        };
+        *self.sender.get_or_init(look).await
+    }
+}
+
+/// A connection, and the partition.
 #[derive(Clone)]
 struct Link {
-    ends: Option<(usize, usize)>,
+    ends: Arc<Ends>,
     parted: watch::Receiver<Parted>,
 }
 
 impl Link {
-    fn partition(&self, parted: Parted) -> Option<Partition> {
-        let ((one, other), (place, partition)) = (self.ends?, parted?);
-        (place == one || place == other).then_some(partition)
+    /// The present partition, if it parts the ends of this connection.
+    async fn partition(&mut self) -> Option<Partition> {
+        let (place, partition) = (*self.parted.borrow_and_update())?;
+        let (sender, receiver) = (self.ends.sender().await?, self.ends.receiver);
+        let is_parted = sender != receiver && (place == sender || place == receiver);
+        is_parted.then_some(partition)
     }
 
     /// Returns when data may travel. False: the connection is to be closed.
     async fn opens(&mut self) -> bool {
         loop {
-            let parted = *self.parted.borrow_and_update();
-            match self.partition(parted) {
+            match self.partition().await {
                 None => return true,
                 Some(Partition::Refused) => return false,
                 Some(Partition::Silent) => {
@@ -166,16 +192,12 @@ impl Link {
 
     /// Returns when the connection is to be closed.
     async fn closes(&mut self) {
-        let Self { ends, parted } = self;
-        let ends = *ends;
-        let is_refused = |parted: &Parted| match (ends, parted) {
-            (Some((one, other)), Some((place, Partition::Refused))) => {
-                *place == one || *place == other
+        while self.partition().await != Some(Partition::Refused) {
+            // The set has ended.
+            if self.parted.changed().await.is_err() {
+                return;
             }
-            _ => false,
-        };
-        // An error: the set has ended.
-        let _ = parted.wait_for(is_refused).await;
+        }
     }
 }
 

@@ -39,7 +39,9 @@ impl Report {
         if resume && path.exists() {
             let text = std::fs::read_to_string(path).context("read the report")?;
             // The last line may be half written.
-            let lines = text.lines().filter_map(|line| serde_json::from_str(line).ok());
+            let lines = text
+                .lines()
+                .filter_map(|line| serde_json::from_str(line).ok());
             report.lines.extend(lines);
         }
         let file = File::options()
