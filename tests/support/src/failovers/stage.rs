@@ -199,6 +199,10 @@ impl Stage {
         );
         let mut log = LogCheck::new(log);
         log.allow("\"WARN\"");
+        // A pause that a failure interrupts names what it has not done, and is repeated.
+        log.allow("PAUSED is not persisted");
+        // A host that starts during a failure may end, and is started again.
+        log.allow("ended: ConnectionFailed");
         if plan.away() > OUTAGE {
             log.allow("the sync has stopped and can be resumed");
         }
