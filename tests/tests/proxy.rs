@@ -22,7 +22,7 @@ use support::{
         Failure, Pattern, Proxy, RETRYABLE_WRITE, TRANSIENT_TRANSACTION, Then, WriteConcernError,
         any, commands, labelled,
     },
-    replica_set::Options,
+    replica_set::{Options, Partition},
     wait::Look,
     wait_until,
 };
@@ -459,6 +459,59 @@ async fn lines_are_cut_refused_stalled_and_slow() -> Result<()> {
     stage.proxy.mend(CLIENT);
     stage.insert(8).await?;
     stage.pass();
+    Ok(())
+}
+
+/// A lost message closes its connection: of a request the server has nothing, of a reply the client has half or nothing.
+#[tokio::test]
+async fn a_lossy_line_loses_requests_and_replies() -> Result<()> {
+    let stage = Stage::start().await?;
+    stage.insert(-1).await?;
+    stage.proxy.lose(CLIENT, 200);
+    let mut accepted = 0;
+    for id in 0..60 {
+        accepted += u64::from(stage.insert(id).await.is_ok());
+    }
+    stage.proxy.mend(CLIENT);
+    stage.insert(100).await?;
+    let on_the_server = stage.count().await? - 2;
+    ensure!(
+        accepted < on_the_server && on_the_server < 60,
+        "{accepted} of 60 were accepted, {on_the_server} are on the server"
+    );
+    stage.pass();
+    Ok(())
+}
+
+/// Clients reach a parted primary, and its peers elect another.
+#[tokio::test]
+async fn a_parted_primary_is_replaced_and_loses_its_writes() -> Result<()> {
+    for partition in [Partition::Refused, Partition::Silent] {
+        let options = Options::with_fail_points().with_arbiter().linked();
+        let stage = Stage::of(options).await?;
+        stage.insert(1).await?;
+        let place = stage.set.primary().await?;
+        let parted = stage.set.member_client(place).await?;
+        stage.set.part(place, partition)?;
+        let hasty = WriteConcern::nodes(1);
+        let collection = parted.database("app").collection::<Document>("c");
+        let lost = collection
+            .insert_one(doc! { "_id": 2 })
+            .write_concern(hasty);
+        lost.await.context("the parted primary takes writes")?;
+        wait_until("another primary", DEADLINE, async || {
+            Ok(match stage.set.primary().await? {
+                next if next == place => Look::NotYet("the parted primary".to_owned()),
+                _ => Look::Done(()),
+            })
+        })
+        .await?;
+        stage.set.join();
+        stage.set.in_step().await?;
+        ensure!(stage.count().await? == 1, "a write was not rolled back");
+        ensure!(stage.set.rolled_back() > 0, "no file was written");
+        stage.pass();
+    }
     Ok(())
 }
 

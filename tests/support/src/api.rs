@@ -2,11 +2,14 @@
 
 use std::time::Duration;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use serde_json::Value;
 
 /// No call takes longer.
 const TIMEOUT: Duration = Duration::from_secs(120);
+
+/// No call of a host that is well takes longer.
+const CALL: Duration = Duration::from_secs(10);
 
 /// An answer of the API.
 #[derive(Clone, Debug)]
@@ -43,6 +46,47 @@ pub fn number(progress: &Value, pointer: &str) -> u64 {
         .pointer(pointer)
         .and_then(Value::as_u64)
         .unwrap_or(0)
+}
+
+/// Calls a host, which may hang or be gone.
+pub(crate) async fn call(port: u16, method: &str, path: &str, body: &str) -> Result<Answer> {
+    send(port, method, path, body.to_owned().into_bytes()).await
+}
+
+/// The same, with any body.
+pub(crate) async fn send(port: u16, method: &str, path: &str, body: Vec<u8>) -> Result<Answer> {
+    let url = format!("http://127.0.0.1:{port}{path}");
+    let method = method.to_owned();
+    let answer = tokio::task::spawn_blocking(move || request(&method, &url, body));
+    let answer = tokio::time::timeout(CALL, answer).await;
+    answer.context("no answer of a host")??
+}
+
+/// Calls a host, which has to answer success.
+pub(crate) async fn post(port: u16, path: &str, body: &Value) -> Result<Value> {
+    let answer = call(port, "POST", path, &body.to_string()).await?;
+    if answer.status != 200 {
+        bail!("{path} answers {}: {}", answer.status, answer.body);
+    }
+    Ok(answer.body)
+}
+
+/// A summary of a progress for failure messages.
+pub(crate) fn brief(progress: &Value) -> String {
+    const FIELDS: [&str; 7] = [
+        "state",
+        "info",
+        "canCommit",
+        "canCommitReason",
+        "warnings",
+        "positions",
+        "lease",
+    ];
+    let shown = FIELDS.map(|field| match progress.get(field) {
+        Some(value) => format!("{field}: {value}"),
+        None => String::new(),
+    });
+    shown.join("; ")
 }
 
 /// A request on its own connection: a kept connection may have been closed by the host.

@@ -23,6 +23,7 @@ mod api;
 pub mod chain;
 pub mod clock;
 pub mod compare;
+pub mod failovers;
 pub mod faults;
 pub mod guide;
 pub mod host;

@@ -115,6 +115,36 @@ async fn f23_an_outage_pauses_the_sync_at_its_deadline() -> Result<()> {
     rig.finish().await.map(drop)
 }
 
+/// DDL persists an intent, after other writes of metadata that wait for the same writer and fail before it.
+#[tokio::test]
+async fn f195_an_outage_counts_once_for_writes_that_wait_for_each_other() -> Result<()> {
+    const OUTAGE: Duration = Duration::from_secs(40);
+    // The driver looks for a primary for 30 s: a second attempt begins within the outage.
+    const PAUSED_WITHIN: Duration = Duration::from_secs(75);
+    let seconds = OUTAGE.as_secs().to_string();
+    let mut rig = in_step(Options {
+        host_environment: vec![("TIDEGATE_OUTAGE_SECONDS".to_owned(), seconds)],
+        ..Options::default()
+    })
+    .await?;
+    rig.allow_log("the sync has stopped and can be resumed");
+    rig.destination.kill()?;
+    let begun = Instant::now();
+    steps::run(&rig.source_db("app"), doc! { "create": "late" }).await?;
+    rig.host.wait_for_state("PAUSED").await?;
+    let taken = begun.elapsed();
+    rig.destination.restart().await?;
+    ensure!(taken < PAUSED_WITHIN, "the sync has paused after {taken:?}");
+    wait_until("the destination is found again", DEADLINE, async || {
+        Ok(match rig.host.resume().await {
+            Ok(()) => Look::Done(()),
+            Err(error) => Look::NotYet(format!("{error:#}")),
+        })
+    })
+    .await?;
+    rig.finish().await.map(drop)
+}
+
 #[tokio::test]
 async fn f23_a_listing_that_hangs_holds_up_no_stop() -> Result<()> {
     let rig = in_step(fail_points()).await?;

@@ -16,6 +16,7 @@ mod client;
 mod clusters;
 mod components;
 mod demo;
+mod failovers;
 mod faults;
 mod features;
 mod languages;
@@ -81,6 +82,8 @@ enum Task {
     UpgradeMatrix(upgrade_matrix::Options),
     /// Every fault at every command of the hosts, in a scripted sync
     Faults(faults::Options),
+    /// Syncs between sets of three members while these step down, are killed, parted, rolled back, slow or away
+    Failovers(failovers::Options),
     /// Debian package, container image, Helm chart, list of components and checksums of this commit, in target/packages
     Package(package::Options),
     /// Requests that schemathesis (from PyPI) derives from the OpenAPI document, against real hosts
@@ -103,6 +106,7 @@ fn main() -> Result<()> {
         Task::CaptureMetadata { version } => capture::run(&version),
         Task::UpgradeMatrix(options) => upgrade_matrix::run(&options),
         Task::Faults(options) => faults::run(&options),
+        Task::Failovers(options) => failovers::run(&options),
         Task::Package(options) => package::run(&options),
         Task::Schema(options) => schema::run(&options),
         Task::Client => client::run(),

@@ -72,6 +72,11 @@ impl Retry {
         }
     }
 
+    /// [`Self::slow`], on the destination.
+    pub(in crate::mongo) fn destination(what: &'static str) -> Self {
+        Self::slow(&Contact::new("the destination"), what)
+    }
+
     /// For a command whose attempts have limits of their own.
     pub fn open(contact: &Contact, what: &'static str) -> Self {
         Self {
@@ -120,9 +125,7 @@ pub async fn retry<T, F>(what: &'static str, attempt: impl FnMut() -> F) -> Resu
 where
     F: Future<Output = Result<T, Error>>,
 {
-    Retry::slow(&Contact::new("the destination"), what)
-        .run(attempt)
-        .await
+    Retry::destination(what).run(attempt).await
 }
 
 /// Result of a command that was sent once.

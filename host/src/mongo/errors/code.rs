@@ -37,7 +37,6 @@ pub const CANNOT_BUILD_INDEX_KEYS: i32 = 201;
 pub const TRANSACTION_TOO_OLD: i32 = 225;
 pub const NOT_IMPLEMENTED: i32 = 238;
 pub const CONVERSION_FAILURE: i32 = 241;
-pub const NO_SUCH_TRANSACTION: i32 = 251;
 pub const INVALID_RESUME_TOKEN: i32 = 260;
 pub const CHANGE_STREAM_FATAL_ERROR: i32 = 280;
 pub const CHANGE_STREAM_HISTORY_LOST: i32 = 286;
@@ -110,6 +109,10 @@ pub const CURSOR_KILLED: i32 = 237;
 pub const SNAPSHOT_TOO_OLD: i32 = 239;
 pub const SNAPSHOT_UNAVAILABLE: i32 = 246;
 
+// Transactions: the server has none, as after an election. Its answer to a commit has no label where the answer has
+// a write concern error, too. A transaction is repeated under its guard.
+pub const NO_SUCH_TRANSACTION: i32 = 251;
+
 // Index keys: refusals of a document by an index, seen with mongod 6.0.5.
 pub const GEO_2D_NOT_A_POINT: i32 = 13026;
 pub const GEO_2D_OUT_OF_BOUNDS: i32 = 13027;
@@ -122,7 +125,7 @@ pub const TEXT_LANGUAGE_NOT_A_STRING: i32 = 17261;
 pub const TEXT_LANGUAGE_NOT_SUPPORTED: i32 = 17262;
 
 /// Transient conditions, by group. They include the driver's `RETRYABLE_READ_CODES`.
-const TRANSIENT: [&[i32]; 9] = [
+const TRANSIENT: [&[i32]; 10] = [
     &[
         HOST_UNREACHABLE,
         HOST_NOT_FOUND,
@@ -168,6 +171,7 @@ const TRANSIENT: [&[i32]; 9] = [
         CURSOR_KILLED,
     ],
     &NOT_AT_TIME,
+    &[NO_SUCH_TRANSACTION],
 ];
 
 /// Answers to a change stream whose position the server cannot go on from: the oplog no longer holds it, or the
@@ -200,15 +204,15 @@ mod tests {
     use super::*;
 
     #[test]
-    fn codes_that_pass_are_those_of_before() {
+    fn transient_codes_are_listed() {
         let mut codes = TRANSIENT.concat();
         codes.sort_unstable();
         assert_eq!(
             codes,
             [
                 6, 7, 24, 43, 46, 50, 64, 89, 91, 94, 112, 133, 134, 175, 189, 202, 234, 237, 239,
-                246, 262, 276, 279, 290, 314, 365, 9001, 10058, 10107, 11600, 11601, 11602, 13435,
-                13436
+                246, 251, 262, 276, 279, 290, 314, 365, 9001, 10058, 10107, 11600, 11601, 11602,
+                13435, 13436
             ]
         );
     }

@@ -138,6 +138,14 @@ impl Error {
         }
     }
 
+    /// This error of a command that had waited for so long before its first attempt: an outage counts from then.
+    pub(in crate::mongo) fn after(mut self, waited: Duration) -> Self {
+        if let Self::Outage { tried, .. } = &mut self {
+            *tried += waited;
+        }
+        self
+    }
+
     /// The server's error code, if a server answered.
     pub fn code(&self) -> Option<i32> {
         self.server_error().map(|error| error.code)

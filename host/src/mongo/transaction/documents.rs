@@ -14,7 +14,7 @@ use serde::de::DeserializeOwned;
 use tokio::sync::{Mutex, OwnedMutexGuard};
 
 use super::{
-    super::{Client, Error, retry, write::majority},
+    super::{Client, Error, Moment, retry, write::majority},
     change::Change,
     guarded_writer::GuardedWriter,
     guards::{Guard, GuardCounts, raise_term},
@@ -157,6 +157,8 @@ impl Documents {
         if changes.is_empty() {
             return Ok(());
         }
+        // Writes that wait for their predecessors meet the same outage: it counts once.
+        let since = Moment::now();
         let mut writer = self.writer.lock().await;
         let writer = self.of(&mut writer, guard);
         let build = || {
@@ -166,7 +168,7 @@ impl Documents {
             }
             Ok(commands)
         };
-        writer.commit(build).await
+        writer.commit(since, build).await
     }
 
     /// Begins a transaction, after the previous transaction of this host.

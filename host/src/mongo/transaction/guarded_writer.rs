@@ -141,20 +141,21 @@ impl GuardedWriter {
     }
 
     /// Runs commands in one transaction. Returns when it is durable or has done nothing. `build` makes
-    /// the commands of each attempt.
+    /// the commands of each attempt. The time of an outage counts from `since`.
     ///
     /// # Errors
     /// [`Error::Fenced`] if another host holds the lease; the refusal of a command; [`Error::Outage`] after
     /// transient failures for the time of an [`outage`].
     pub async fn transact(
         &mut self,
+        since: Moment,
         build: impl Fn() -> Result<Vec<Command>, Error>,
     ) -> Result<TransactionOutcome, Error> {
         let writes = match self.writes.take() {
             Some(writes) => writes,
-            None => guards::open(&self.client, &self.guard).await?,
+            None => guards::open(&self.client, &self.guard, since).await?,
         };
-        let (since, mut pause, mut conflicts) = (Moment::now(), FIRST_PAUSE, 0);
+        let (mut pause, mut conflicts) = (FIRST_PAUSE, 0);
         let mut unknown = None;
         loop {
             let begun = Moment::now();
@@ -215,18 +216,20 @@ impl GuardedWriter {
         }
     }
 
-    /// Runs commands that must share a transaction, and repeats it while the server aborts it.
+    /// Runs commands that must share a transaction, and repeats it while the server aborts it. The time of an
+    /// outage counts from `since`.
     ///
     /// # Errors
     /// Errors of [`Self::transact`]; a refused statement; [`Error::Conflicts`] after aborts for the time of
     /// an [`outage`].
     pub async fn commit(
         &mut self,
+        since: Moment,
         build: impl Fn() -> Result<Vec<Command>, Error>,
     ) -> Result<(), Error> {
         let begun = Moment::now();
         loop {
-            match self.transact(&build).await? {
+            match self.transact(since, &build).await? {
                 TransactionOutcome::Committed(_) => return Ok(()),
                 TransactionOutcome::Refused { error, .. } => return Err(error.into_error()),
                 TransactionOutcome::TooLarge if begun.elapsed() > outage() => {
@@ -299,7 +302,7 @@ impl GuardedWriter {
     /// Opens the guard again: statements that were sent before match nothing any more.
     async fn reopen(&mut self) -> Result<(), Error> {
         self.writes = None;
-        self.writes = Some(guards::open(&self.client, &self.guard).await?);
+        self.writes = Some(guards::open(&self.client, &self.guard, Moment::now()).await?);
         Ok(())
     }
 

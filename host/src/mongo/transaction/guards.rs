@@ -12,10 +12,15 @@ use mongodb::{
 use parking_lot::Mutex;
 
 use super::super::{
-    Error, retry,
+    Error, Moment,
+    cluster::Retry,
+    outage, retry,
     write::{Command, Outcome, majority},
 };
 use crate::model::namespace::METADATA_DATABASE;
+
+/// Shortest time for the opening of a writer that has waited for an outage.
+const ATTEMPT: Duration = Duration::from_secs(5);
 
 /// The guard document of a writer, in a term of the lease. Each transaction of the writer changes it
 /// first. A new holder raises the term in all guard documents, so that the server refuses late
@@ -55,9 +60,12 @@ pub(super) struct GuardDocument {
 }
 
 /// Increments the guard's count, so that transactions that were sent before do not match it any more.
-/// Returns the count.
-pub(super) async fn open(client: &Client, guard: &Guard) -> Result<i64, Error> {
-    retry("open a writer", || async {
+/// Returns the count. The time of an outage counts from `since`.
+pub(super) async fn open(client: &Client, guard: &Guard, since: Moment) -> Result<i64, Error> {
+    let waited = since.elapsed();
+    let rest = outage().saturating_sub(waited).max(ATTEMPT);
+    let retry = Retry::destination("open a writer").within(rest);
+    let opened = retry.run(|| async {
         let now = committed_once(client, guard).await?;
         let mine = doc! { "_id": &guard.writer, "term": now.term, "writes": now.writes };
         let opened = guards(client, guard)
@@ -68,8 +76,8 @@ pub(super) async fn open(client: &Client, guard: &Guard) -> Result<i64, Error> {
             .await?;
         // A transaction that was sent before has been committed meanwhile: read again.
         opened.map(|guard| guard.writes).ok_or(Error::Stale)
-    })
-    .await
+    });
+    opened.await.map_err(|error| error.after(waited))
 }
 
 /// The guard document, as committed on a majority.

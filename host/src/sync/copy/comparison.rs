@@ -153,7 +153,8 @@ async fn write(context: &Context, statements: Vec<Command>) -> Result<(), Error>
             bytes <= STATEMENT_BYTES
         });
         let (portion, later) = rest.split_at(fitting.count().max(1));
-        writer.commit(|| Ok(portion.to_vec())).await?;
+        let build = || Ok(portion.to_vec());
+        writer.commit(mongo::Moment::now(), build).await?;
         rest = later;
     }
     Ok(())

@@ -103,7 +103,7 @@ impl BatchWriter {
             }
             let begun = Moment::now();
             let build = || plan.iter().map(|command| command.build(folds)).collect();
-            match self.writer.transact(build).await? {
+            match self.writer.transact(begun, build).await? {
                 TransactionOutcome::Committed(outcomes) => {
                     let elapsed = begun.elapsed();
                     self.context.status.record_apply_latency(elapsed);

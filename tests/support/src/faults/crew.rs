@@ -9,20 +9,18 @@ use std::{
     time::Duration,
 };
 
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Context, Result, ensure};
 use serde_json::{Value, json};
 
 use crate::{
     Host,
-    api::{Answer, request},
+    api::{brief, call, post, send},
     host::{Arguments, text},
     wait::{Look, wait_until},
 };
 
 /// Longest time until a goal of a run is reached, with any fault.
 pub(super) const DEADLINE: Duration = Duration::from_secs(120);
-/// No call of a host that is well takes longer.
-const CALL: Duration = Duration::from_secs(10);
 /// How often a host is started that a fault keeps from starting.
 const STARTS: usize = 5;
 
@@ -275,50 +273,10 @@ fn has_kept_the_sync(progress: &Value) -> bool {
     warnings.contains("the lease is not given back") || warnings.contains("is not persisted")
 }
 
-/// A summary of a progress for failure messages.
-fn brief(progress: &Value) -> String {
-    const FIELDS: [&str; 7] = [
-        "state",
-        "info",
-        "canCommit",
-        "canCommitReason",
-        "warnings",
-        "positions",
-        "lease",
-    ];
-    let shown = FIELDS.map(|field| match progress.get(field) {
-        Some(value) => format!("{field}: {value}"),
-        None => String::new(),
-    });
-    shown.join("; ")
-}
-
 /// `a` for the first host of a run.
 pub(super) fn letter(place: usize) -> char {
     let offset = u8::try_from(place).unwrap_or(25).min(25);
     char::from(b'a' + offset)
-}
-
-/// Calls a host, which may hang or be gone.
-pub(super) async fn call(port: u16, method: &str, path: &str, body: &str) -> Result<Answer> {
-    send(port, method, path, body.to_owned().into_bytes()).await
-}
-
-async fn send(port: u16, method: &str, path: &str, body: Vec<u8>) -> Result<Answer> {
-    let url = format!("http://127.0.0.1:{port}{path}");
-    let method = method.to_owned();
-    let answer = tokio::task::spawn_blocking(move || request(&method, &url, body));
-    let answer = tokio::time::timeout(CALL, answer).await;
-    answer.context("no answer of a host")??
-}
-
-/// Calls a host, which has to answer success.
-pub(super) async fn post(port: u16, path: &str, body: &Value) -> Result<Value> {
-    let answer = call(port, "POST", path, &body.to_string()).await?;
-    if answer.status != 200 {
-        bail!("{path} answers {}: {}", answer.status, answer.body);
-    }
-    Ok(answer.body)
 }
 
 /// Uploads a component; answers its digest.

@@ -10,7 +10,7 @@ use tokio::task::{LocalSet, spawn_local};
 
 use super::{
     COMMIT, START, STARTS,
-    crew::{Crew, Worker, post, upload},
+    crew::{Crew, Worker, upload},
     injection::Injection,
     name::Name,
     set,
@@ -18,7 +18,10 @@ use super::{
     stamp,
     writes::Writes,
 };
-use crate::host::{can_commit, text};
+use crate::{
+    api::post,
+    host::{can_commit, text},
+};
 
 /// For how long each command of a host travels while collections are copied: the copy takes longer than the writes
 /// beside it.

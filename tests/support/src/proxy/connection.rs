@@ -62,6 +62,15 @@ pub(super) struct Connection {
     left: CancellationToken,
 }
 
+/// What arrives of a lost reply: its first half, or nothing.
+fn part_of(reply: &[u8]) -> &[u8] {
+    let arrives = match rand::random() {
+        true => reply.len() / 2,
+        false => 0,
+    };
+    reply.get(..arrives).unwrap_or_default()
+}
+
 /// Serves a client until either side closes.
 pub(super) async fn serve(
     shared: Arc<Shared>,
@@ -297,10 +306,14 @@ impl Connection {
                 reply
             }
         };
+        let lost = self.shared.loses_reply(self.id);
         if let Some(client) = self.client.lock().await.as_mut() {
-            client.write_all(reply.bytes()).await?;
+            match lost {
+                true => client.write_all(part_of(reply.bytes())).await?,
+                false => client.write_all(reply.bytes()).await?,
+            }
         }
-        Ok(true)
+        Ok(!lost)
     }
 
     fn on_reply(&self, request: &Message, reply: Reply) {

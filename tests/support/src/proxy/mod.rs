@@ -137,7 +137,13 @@ impl Proxy {
         self.shared.set_line(client, Some(Line::Delayed(by)));
     }
 
-    /// Ends the effect of `refuse`, `stall` and `delay` for this client.
+    /// Loses so many of a thousand messages of the client, and the connections that carry them. Of a lost reply the
+    /// client gets the first half, or nothing.
+    pub fn lose(&self, client: &str, of_thousand: u32) {
+        self.shared.set_line(client, Some(Line::Lossy(of_thousand)));
+    }
+
+    /// Ends the effect of `refuse`, `stall`, `delay` and `lose` for this client.
     pub fn mend(&self, client: &str) {
         self.shared.set_line(client, None);
     }

@@ -25,6 +25,8 @@ pub(super) enum Line {
     Stalled,
     /// Connections are closed as soon as the client is known.
     Refused,
+    /// Of a thousand messages of either direction, so many are lost with their connection.
+    Lossy(u32),
 }
 
 /// A connection whose client is known.
@@ -182,6 +184,19 @@ impl Shared {
         self.lines.send_replace(Vec::new());
     }
 
+    /// Whether a reply to the client of a connection is lost on its way.
+    pub(super) fn loses_reply(&self, id: u64) -> bool {
+        let client = self
+            .state()
+            .connections
+            .get(&id)
+            .map(|one| one.client.clone());
+        match client.and_then(|client| self.line(&client)) {
+            Some(Line::Lossy(of_thousand)) => is_lost(of_thousand),
+            _ => false,
+        }
+    }
+
     fn line(&self, client: &str) -> Option<Line> {
         let lines = self.lines.borrow();
         // The newest counts.
@@ -198,6 +213,7 @@ impl Shared {
             match self.line(client) {
                 None => return true,
                 Some(Line::Refused) => return false,
+                Some(Line::Lossy(of_thousand)) => return !is_lost(of_thousand),
                 Some(Line::Delayed(by)) => {
                     tokio::time::sleep(by).await;
                     return true;
@@ -210,6 +226,10 @@ impl Shared {
             }
         }
     }
+}
+
+fn is_lost(of_thousand: u32) -> bool {
+    rand::random_ratio(of_thousand.min(1000), 1000)
 }
 
 impl State {

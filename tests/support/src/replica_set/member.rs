@@ -3,11 +3,15 @@
 use std::{
     path::PathBuf,
     process::{Command, Stdio},
+    sync::atomic::Ordering,
 };
 
 use anyhow::{Context, Result, bail};
 
-use super::{DEADLINE, Options};
+use super::{
+    DEADLINE, Options,
+    links::{Links, ProcessId},
+};
 use crate::{
     mongod,
     process::{Process, free_port},
@@ -22,7 +26,20 @@ pub(super) struct Member {
     /// Its data and its log.
     directory: PathBuf,
     port: u16,
+    /// The address of its link, by which the set knows it.
+    link: Option<String>,
     process: Option<Process>,
+    process_id: ProcessId,
+}
+
+/// Gives each member a link.
+pub(super) async fn link(members: &mut [Member]) -> Result<Links> {
+    let ports = members.iter().map(|one| (one.port, one.process_id.clone()));
+    let (links, addresses) = Links::before(&ports.collect::<Vec<_>>()).await?;
+    for (member, address) in members.iter_mut().zip(addresses) {
+        member.link = Some(address);
+    }
+    Ok(links)
 }
 
 /// Parameters that all members of a set share.
@@ -38,12 +55,20 @@ impl Member {
         Ok(Self {
             directory,
             port: free_port()?,
+            link: None,
             process: None,
+            process_id: ProcessId::default(),
         })
     }
 
     pub(super) fn address(&self) -> String {
-        format!("127.0.0.1:{}", self.port)
+        let link = self.link.clone();
+        link.unwrap_or_else(|| format!("127.0.0.1:{}", self.port))
+    }
+
+    /// Where it writes what it rolls back.
+    pub(super) fn rolled_back(&self) -> PathBuf {
+        self.directory.join("db").join("rollback")
     }
 
     pub(super) fn process(&self) -> Result<&Process> {
@@ -57,6 +82,7 @@ impl Member {
     /// Starts the server; it listens when this returns.
     pub(super) async fn spawn(&mut self, start: &Start<'_>) -> Result<()> {
         let mut process = Process::spawn(&mut self.command(start)?)?;
+        self.process_id.store(process.id(), Ordering::Relaxed);
         let what = format!("mongod {} listens on port {}", start.set, self.port);
         wait_until(&what, DEADLINE, async || {
             if let Some(status) = process.ended()? {

@@ -2,7 +2,10 @@
 //!
 //! Stopped, killed and started again it keeps its port and its data.
 
+mod failures;
+mod links;
 mod member;
+mod options;
 mod roll_back;
 
 use std::{
@@ -14,9 +17,12 @@ use anyhow::{Context, Result, ensure};
 use bson::{Document, doc};
 use mongodb::{Client, Database, options::ClientOptions};
 
-pub use self::roll_back::Isolated;
+pub use self::{links::Partition, options::Options, roll_back::Isolated};
 
-use self::member::{Member, Start};
+use self::{
+    links::Links,
+    member::{Member, Start},
+};
 use crate::{
     process::{Process, Usage},
     tls::Certificates,
@@ -30,65 +36,10 @@ const DEADLINE: Duration = Duration::from_secs(60);
 pub const ROOT_USER: &str = "root";
 pub const ROOT_PASSWORD: &str = "root-secret";
 
-/// Options of a set.
-#[derive(Clone, Debug)]
-pub struct Options {
-    pub cache_gb: f64,
-    /// With keyFile, users and TLS.
-    pub secure: bool,
-    /// 1 or 3. Only a set of 1 has TLS and users.
-    pub members: usize,
-    /// False: a standalone server, which has no oplog.
-    pub replicated: bool,
-    /// More arguments for `mongod`.
-    pub arguments: Vec<String>,
-    /// More of its environment.
-    pub environment: Vec<(String, String)>,
-}
-
-impl Default for Options {
-    fn default() -> Self {
-        Self {
-            cache_gb: 0.5,
-            secure: false,
-            members: 1,
-            replicated: true,
-            arguments: Vec::new(),
-            environment: Vec::new(),
-        }
-    }
-}
-
-impl Options {
-    /// With keyFile, users and TLS.
-    pub fn secure() -> Self {
-        Self {
-            secure: true,
-            ..Self::default()
-        }
-    }
-
-    /// With the server's own fail points (`configureFailPoint`).
-    pub fn with_fail_points() -> Self {
-        Self::default()
-            .argument("--setParameter")
-            .argument("enableTestCommands=1")
-    }
-
-    /// Of three members, which elect a primary in a second or two.
-    pub fn of_three(self) -> Self {
-        Self { members: 3, ..self }
-    }
-
-    pub fn argument(mut self, argument: impl Into<String>) -> Self {
-        self.arguments.push(argument.into());
-        self
-    }
-}
-
 pub struct ReplicaSet {
     name: String,
     members: Vec<Member>,
+    links: Option<Links>,
     options: Options,
     certificates: Option<Certificates>,
     client: Client,
@@ -107,7 +58,11 @@ impl ReplicaSet {
             number => (0..number).map(|n| directory.join(n.to_string())).collect(),
         };
         let members: Result<Vec<Member>> = places.into_iter().map(Member::new).collect();
-        let members = members?;
+        let mut members = members?;
+        let links = match options.linked {
+            true => Some(member::link(&mut members).await?),
+            false => None,
+        };
         let certificates = options
             .secure
             .then(|| Certificates::create(&directory))
@@ -118,6 +73,7 @@ impl ReplicaSet {
         let mut set = Self {
             name: name.to_owned(),
             members,
+            links,
             client: Client::with_uri_str("mongodb://127.0.0.1:1").await?,
             options,
             certificates,
@@ -340,14 +296,22 @@ impl ReplicaSet {
 
     fn configuration(&self) -> Document {
         let addresses = self.addresses().into_iter().zip(0_i32..);
-        let members: Vec<Document> = addresses
+        let mut members: Vec<Document> = addresses
             .map(|(host, id)| doc! { "_id": id, "host": host })
             .collect();
+        if let (true, Some(last)) = (self.options.arbiter, members.last_mut()) {
+            last.insert("arbiterOnly", true);
+        }
         let mut config = doc! { "_id": &self.name, "members": members };
         if self.options.members > 1 {
-            // Elections are fast, and a new primary does not wait for writes that it has missed.
+            // Elections are fast, and a new primary does not wait for writes that it has missed. On a machine that is
+            // full of members, a second without a heartbeat is not rare.
+            let (election, heartbeat) = match self.options.linked {
+                true => (2500, 500),
+                false => (1000, 200),
+            };
             let settings = doc! {
-                "electionTimeoutMillis": 1000, "heartbeatIntervalMillis": 200,
+                "electionTimeoutMillis": election, "heartbeatIntervalMillis": heartbeat,
                 "catchUpTimeoutMillis": 0,
             };
             config.insert("settings", settings);

@@ -17,6 +17,7 @@ pub(super) async fn run(
     every: Duration,
     stop: CancellationToken,
     done: &AtomicU64,
+    passes_failures: bool,
 ) -> Result<()> {
     let mut rng = StdRng::seed_from_u64(run);
     let mut ticks = tokio::time::interval(every);
@@ -27,6 +28,9 @@ pub(super) async fn run(
             }
             let shown = command.to_string();
             let ran = client.database(database).run_command(command).await;
+            if ran.is_err() && passes_failures {
+                continue;
+            }
             ran.with_context(|| format!("run {shown} on {database}"))?;
             done.fetch_add(1, Ordering::Relaxed);
         }

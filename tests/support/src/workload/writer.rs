@@ -83,6 +83,15 @@ pub struct Writer {
 impl Writer {
     /// Starts to change a set that [`load`](super::load) made with this many documents.
     pub fn start(client: &Client, documents: u64, seed: u64, pace: Pace) -> Self {
+        Self::run(client, documents, seed, pace, Failures::End)
+    }
+
+    /// The same, on a set whose primaries come and go: an operation that fails is not repeated, and the next follows.
+    pub fn through_failures(client: &Client, documents: u64, seed: u64, pace: Pace) -> Self {
+        Self::run(client, documents, seed, pace, Failures::Pass)
+    }
+
+    fn run(client: &Client, documents: u64, seed: u64, pace: Pace, failures: Failures) -> Self {
         const WRITERS: u32 = 3;
         let (stop, tally) = (CancellationToken::new(), Arc::new(Tally::default()));
         let run = RUNS.fetch_add(1, Relaxed);
@@ -95,13 +104,17 @@ impl Writer {
                 documents,
                 next: documents * 10 + (run * u64::from(WRITERS) + u64::from(number)) * 1_000_000,
                 writes_capped: number == 0,
+                failures,
             };
             let every = Duration::from_secs(1) * WRITERS / pace.operations_per_second.max(1);
             tasks.spawn(worker.run(every, stop.clone()));
         }
         if let Some(every) = pace.ddl_every {
             let (client, stop, tally) = (client.clone(), stop.clone(), Arc::clone(&tally));
-            tasks.spawn(async move { ddl::run(&client, run, every, stop, &tally.ddl).await });
+            let passes = failures == Failures::Pass;
+            tasks.spawn(
+                async move { ddl::run(&client, run, every, stop, &tally.ddl, passes).await },
+            );
         }
         Self { stop, tasks, tally }
     }
@@ -163,6 +176,14 @@ struct Worker {
     next: u64,
     /// A single worker writes to it, so that the natural order is the order of its inserts.
     writes_capped: bool,
+    failures: Failures,
+}
+
+/// What a failed operation means for its writer.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Failures {
+    End,
+    Pass,
 }
 
 impl Worker {
@@ -170,7 +191,10 @@ impl Worker {
         let mut ticks = tokio::time::interval(every);
         ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         while stop.run_until_cancelled(ticks.tick()).await.is_some() {
-            self.write().await?;
+            let written = self.write().await;
+            if self.failures == Failures::End {
+                written?;
+            }
         }
         Ok(())
     }
