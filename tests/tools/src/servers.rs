@@ -11,7 +11,10 @@ use support::{
     release::Profile,
 };
 
-use crate::build::{self, command, has_subcommand, succeed};
+use crate::{
+    build::{self, command, has_subcommand, succeed},
+    releases,
+};
 
 #[derive(Args, Clone)]
 pub(crate) struct Options {
@@ -31,47 +34,18 @@ struct Course {
     name: &'static str,
     source: Option<&'static str>,
     destination: Option<&'static str>,
-    tests: Tests,
 }
 
-/// The tests of a course.
-enum Tests {
-    /// A broad selection of the suites that the gate runs.
-    OfTheGate,
-    /// The tests of sources before 6.0, which the gate leaves out (`tests/tests/servers`).
-    OfOldSources,
-}
-
-const COURSES: [Course; 5] = [
+const COURSES: [Course; 2] = [
     Course {
         name: "6.0.27 to 6.0.27",
         source: Some("6.0.27"),
         destination: Some("6.0.27"),
-        tests: Tests::OfTheGate,
     },
     Course {
         name: "the tests' own to 6.0.27",
         source: None,
         destination: Some("6.0.27"),
-        tests: Tests::OfTheGate,
-    },
-    Course {
-        name: "5.0.4 to the tests' own",
-        source: Some("5.0.4"),
-        destination: None,
-        tests: Tests::OfOldSources,
-    },
-    Course {
-        name: "5.0.32 to the tests' own",
-        source: Some("5.0.32"),
-        destination: None,
-        tests: Tests::OfOldSources,
-    },
-    Course {
-        name: "5.0.32 to 6.0.27",
-        source: Some("5.0.32"),
-        destination: Some("6.0.27"),
-        tests: Tests::OfOldSources,
     },
 ];
 
@@ -79,8 +53,6 @@ const COURSES: [Course; 5] = [
 const BROAD: &str = "binary(basic) + binary(connections) + binary(preflight) + binary(secured) + (binary(scenarios) & \
     test(/^(capped|copy_ddl|cutover|ddl|ddl_in_copy|findings_operators|findings_specs|findings_time_series|ids|indexes|\
     odd_updates|oversize|resume|resync|reverse|steps|stored_functions|time_series|updates|users|verification|views)::/))";
-
-const OLD_SOURCES: &str = "binary(servers)";
 
 pub(crate) fn run(options: &Options) -> Result<()> {
     ensure!(
@@ -94,12 +66,15 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     let courses: Vec<_> = COURSES.iter().filter(wanted).collect();
     ensure!(!courses.is_empty(), "no course has this name");
     if options.list {
-        courses.iter().for_each(|course| println!("{}", course.name));
+        courses
+            .iter()
+            .for_each(|course| println!("{}", course.name));
         return Ok(());
     }
     eprintln!("the tests' own mongod: {}", mongod::obtain()?.display());
     if !options.no_build {
         build::all(Profile::Dev)?;
+        releases::for_tests()?;
     }
     let mut missed = Vec::new();
     for course in courses {
@@ -120,12 +95,11 @@ impl Course {
         let source = obtain(self.source)?;
         let destination = obtain(self.destination)?;
         let mut tests = command();
-        tests.args(["nextest", "run", "--workspace", "--locked", "-E"]);
-        match self.tests {
-            Tests::OfTheGate => tests.arg(BROAD),
-            Tests::OfOldSources => tests.args([OLD_SOURCES, "--run-ignored", "only"]),
-        };
-        for (variable, binary) in [("MONGOD_SOURCE", &source), ("MONGOD_DESTINATION", &destination)] {
+        tests.args(["nextest", "run", "--workspace", "--locked", "-E", BROAD]);
+        for (variable, binary) in [
+            ("MONGOD_SOURCE", &source),
+            ("MONGOD_DESTINATION", &destination),
+        ] {
             if let Some(binary) = binary {
                 tests.env(variable, binary);
             }

@@ -153,7 +153,9 @@ fn source() -> Result<String> {
         .output()
         .context("ask apt-get for its archives")?;
     let archives = String::from_utf8(archives.stdout)?;
-    let mut sites = archives.lines().filter_map(|line| line.strip_prefix("Debian main "));
+    let mut sites = archives
+        .lines()
+        .filter_map(|line| line.strip_prefix("Debian main "));
     let site = sites.find(|site| !site.ends_with("-security"));
     let site = site.context("apt-get knows no archive of Debian: run apt-get update")?;
     let key = match Path::new(KEYS).is_file() {
