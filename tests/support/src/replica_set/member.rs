@@ -105,7 +105,10 @@ impl Member {
             options,
             certificates,
         } = start;
-        let mut command = Command::new(mongod::obtain()?);
+        let mut command = match &options.mongod {
+            Some(binary) => mongod::command(binary),
+            None => mongod::command(&mongod::obtain()?),
+        };
         command
             .args(["--bind_ip", "127.0.0.1"])
             .args(["--port", &self.port.to_string()])

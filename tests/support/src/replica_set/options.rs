@@ -1,8 +1,12 @@
 //! Options of a replica set.
 
+use std::path::PathBuf;
+
 /// Options of a set.
 #[derive(Clone, Debug)]
 pub struct Options {
+    /// The server's binary; by default the tests' own.
+    pub mongod: Option<PathBuf>,
     pub cache_gb: f64,
     /// With keyFile, users and TLS.
     pub secure: bool,
@@ -23,6 +27,7 @@ pub struct Options {
 impl Default for Options {
     fn default() -> Self {
         Self {
+            mongod: None,
             cache_gb: 0.5,
             secure: false,
             members: 1,
@@ -49,6 +54,13 @@ impl Options {
         Self::default()
             .argument("--setParameter")
             .argument("enableTestCommands=1")
+    }
+
+    /// With the server that an environment variable names, unless one is chosen (`cargo xtask servers`).
+    pub(crate) fn with_mongod_of(mut self, variable: &str) -> Self {
+        let named = || std::env::var_os(variable).map(PathBuf::from);
+        self.mongod = self.mongod.or_else(named);
+        self
     }
 
     /// Of three members, which elect a primary in a second or two.
