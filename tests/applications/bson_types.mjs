@@ -1,8 +1,21 @@
 // An application of the Node driver that stores each BSON type that it writes, and changes them in every way.
 
 import {
-  Binary, BSONRegExp, BSONSymbol, Code, DBRef, Decimal128, Double, Int32, Long, MaxKey, MinKey, MongoClient, ObjectId,
-  Timestamp, UUID,
+  Binary,
+  BSONRegExp,
+  BSONSymbol,
+  Code,
+  DBRef,
+  Decimal128,
+  Double,
+  Int32,
+  Long,
+  MaxKey,
+  MinKey,
+  MongoClient,
+  ObjectId,
+  Timestamp,
+  UUID,
 } from 'mongodb';
 
 import { digest, run, shown } from './program.mjs';
@@ -10,16 +23,52 @@ import { digest, run, shown } from './program.mjs';
 const OWN = new ObjectId('0123456789abcdef01234567');
 
 const VALUES = [
-  new Double(0), new Double(-0), NaN, Infinity, -Infinity, 5e-324, 1.5, new Int32(-1), 2 ** 31 - 1, Long.MAX_VALUE, Long.MIN_VALUE,
-  9_007_199_254_740_993n, 2 ** 53, '', 'a\0b', 'grüße 😀', 'x'.repeat(3_000), true, false, null, undefined, OWN, new Date(0),
-  new Date(-62_135_596_800_000), new Date(8_640_000_000_000_000), /a.*b/im, /^é$/u, new BSONRegExp('x', 'ilmsux'), new BSONSymbol('sym'),
-  new Code('function () {}'), new Code('f', { a: { b: [1, null] } }), new DBRef('c', OWN, 'db', { extra: 1 }),
+  new Double(0),
+  new Double(-0),
+  NaN,
+  Infinity,
+  -Infinity,
+  5e-324,
+  1.5,
+  new Int32(-1),
+  2 ** 31 - 1,
+  Long.MAX_VALUE,
+  Long.MIN_VALUE,
+  9_007_199_254_740_993n,
+  2 ** 53,
+  '',
+  'a\0b',
+  'grüße 😀',
+  'x'.repeat(3_000),
+  true,
+  false,
+  null,
+  undefined,
+  OWN,
+  new Date(0),
+  new Date(-62_135_596_800_000),
+  new Date(8_640_000_000_000_000),
+  /a.*b/im,
+  /^é$/u,
+  new BSONRegExp('x', 'ilmsux'),
+  new BSONSymbol('sym'),
+  new Code('function () {}'),
+  new Code('f', { a: { b: [1, null] } }),
+  new DBRef('c', OWN, 'db', { extra: 1 }),
   ...['0', '-0', '1.10', 'NaN', 'Infinity', '-Infinity', '0E+6111', '1E-6176', '9.999999999999999999999999999999999E+6144'].map((text) =>
     Decimal128.fromString(text),
   ),
   ...[0, 1, 2, 3, 5, 6, 8, 9, 0x80, 0xff].map((subtype) => new Binary(Buffer.from('sixteen bytes ok'), subtype)),
-  new UUID('00000000-0000-4000-8000-000000000007'), new Uint8Array([0, 255]), new Timestamp({ t: 1, i: 2 }), new Timestamp({ t: 0, i: 1 }),
-  new MinKey(), new MaxKey(), {}, [], [[], [[{ '': [undefined] }]]], { 'a.b': 1, $c: { 0: 'zero' }, é: new Map([['k', 1]]) },
+  new UUID('00000000-0000-4000-8000-000000000007'),
+  new Uint8Array([0, 255]),
+  new Timestamp({ t: 1, i: 2 }),
+  new Timestamp({ t: 0, i: 1 }),
+  new MinKey(),
+  new MaxKey(),
+  {},
+  [],
+  [[], [[{ '': [undefined] }]]],
+  { 'a.b': 1, $c: { 0: 'zero' }, é: new Map([['k', 1]]) },
 ];
 
 function isId(value) {
@@ -59,7 +108,10 @@ async function change({ client, values, ids, capped, random, pick }, number) {
     await ids.deleteOne({ _id: id });
   }
   await ids.updateOne({ _id: id }, { $inc: { n: 1 }, $set: { v: pick() } }, { upsert: true });
-  await capped.insertMany([{ n: number, v: pick() }, { n: number, text: 'x'.repeat(500) }]);
+  await capped.insertMany([
+    { n: number, v: pick() },
+    { n: number, text: 'x'.repeat(500) },
+  ]);
   await client.withSession((session) =>
     session.withTransaction(async () => {
       await values.insertOne({ _id: `t${number}`, v: pick() }, { session });

@@ -17,13 +17,29 @@ OWN = ObjectId("0123456789abcdef01234567")
 DOUBLES = [0.0, -0.0, 1.5, float("nan"), float("inf"), float("-inf"), 5e-324, 1.7976931348623157e308]
 STRINGS = ["", "plain", "a\x00b", "grüße", "日本", "😀", "\u202e", "x" * 5_000]
 DECIMALS = [
-    "0", "-0", "0E+3", "0E-6176", "1.10", "1.1", "NaN", "Infinity", "-Infinity", "9.999999999999999999999999999999999E+6144",
-    "1E-6176", "-1E-6176", "12345678901234567890.1234567890123",
+    "0",
+    "-0",
+    "0E+3",
+    "0E-6176",
+    "1.10",
+    "1.1",
+    "NaN",
+    "Infinity",
+    "-Infinity",
+    "9.999999999999999999999999999999999E+6144",
+    "1E-6176",
+    "-1E-6176",
+    "12345678901234567890.1234567890123",
 ]
 BINARIES = [Binary(b"", 0), Binary(b"\x00\xff", 0), Binary(b"function", 1), Binary(b"old", 2), Binary(b"sixteen bytes ok", 3)]
 BINARIES += [
-    Binary.from_uuid(uuid.UUID(int=7)), Binary(b"md5 of something", 5), Binary(b"\x01encrypted", 6),
-    Binary(b"sensitive", 8), Binary(b"\x27\x00" + struct.pack("<3f", 1.5, -0.0, 2.5), 9), Binary(b"own", 0x80), Binary(b"own", 0xFE),
+    Binary.from_uuid(uuid.UUID(int=7)),
+    Binary(b"md5 of something", 5),
+    Binary(b"\x01encrypted", 6),
+    Binary(b"sensitive", 8),
+    Binary(b"\x27\x00" + struct.pack("<3f", 1.5, -0.0, 2.5), 9),
+    Binary(b"own", 0x80),
+    Binary(b"own", 0xFE),
 ]
 DATES = [DatetimeMS(ms) for ms in (0, -1, 1_700_000_000_123, -(2**63), 2**63 - 1, -62_135_596_800_000)]
 REGEXES = [Regex("", 0), Regex("^a.*b$", "i"), Regex("x", "ilmsux"), Regex("(?i)é", "u")]
@@ -129,12 +145,14 @@ class Types:
     def answers(self):
         found = {}
         for collection in (self.fields, self.ids, self.moved, self.raw):
-            types = collection.aggregate([
-                {"$project": {"fields": {"$objectToArray": "$$ROOT"}}},
-                {"$unwind": "$fields"},
-                {"$group": {"_id": {"name": "$fields.k", "type": {"$type": "$fields.v"}}, "count": {"$sum": 1}}},
-                {"$sort": {"_id.name": 1, "_id.type": 1}},
-            ])
+            types = collection.aggregate(
+                [
+                    {"$project": {"fields": {"$objectToArray": "$$ROOT"}}},
+                    {"$unwind": "$fields"},
+                    {"$group": {"_id": {"name": "$fields.k", "type": {"$type": "$fields.v"}}, "count": {"$sum": 1}}},
+                    {"$sort": {"_id.name": 1, "_id.type": 1}},
+                ]
+            )
             found[collection.name] = [program.digest(collection), program.shown(types), sorted(collection.index_information())]
         by_type = {kind: self.fields.count_documents({"v": {"$type": kind}}) for kind in (1, 2, 3, 5, 7, 8, 9, 11, 13, 15, 16, 17, 18, 19)}
         found["by type"] = by_type

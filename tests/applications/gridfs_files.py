@@ -74,11 +74,13 @@ class Files:
                 latest = bucket.open_download_stream_by_name(filename).read()
                 first = bucket.open_download_stream_by_name(filename, revision=0).read()
                 newest[filename] = [hashlib.sha256(content).hexdigest() for content in (latest, first)]
-            orphans = self.database[f"{name}.chunks"].aggregate([
-                {"$lookup": {"from": f"{name}.files", "localField": "files_id", "foreignField": "_id", "as": "file"}},
-                {"$match": {"file": []}},
-                {"$count": "chunks"},
-            ])
+            orphans = self.database[f"{name}.chunks"].aggregate(
+                [
+                    {"$lookup": {"from": f"{name}.files", "localField": "files_id", "foreignField": "_id", "as": "file"}},
+                    {"$match": {"file": []}},
+                    {"$count": "chunks"},
+                ]
+            )
             found[name] = {"files": files, "revisions": newest, "orphans": program.shown(orphans)}
             for part in ("files", "chunks"):
                 collection = self.database[f"{name}.{part}"]

@@ -90,7 +90,13 @@ class SampleSets:
         analytics = self.client["sample_analytics"]
         with self.client.start_session() as session, session.start_transaction():
             account = analytics["accounts"].find_one_and_update({}, {"$inc": {"limit": 100}}, sort=[("account_id", 1)], session=session)
-            one = {"date": self.data.date(), "amount": number, "transaction_code": "buy", "symbol": "amd", "price": str(self.data.below(900) / 7)}
+            one = {
+                "date": self.data.date(),
+                "amount": number,
+                "transaction_code": "buy",
+                "symbol": "amd",
+                "price": str(self.data.below(900) / 7),
+            }
             analytics["transactions"].update_one(
                 {"account_id": account["account_id"]}, {"$push": {"transactions": one}, "$inc": {"transaction_count": 1}}, session=session
             )

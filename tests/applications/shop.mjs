@@ -6,7 +6,11 @@ import { digest, run, shown } from './program.mjs';
 
 const { Schema } = mongoose;
 
-const addressSchema = new Schema({ street: String, city: { type: String, index: true }, at: { type: { type: String }, coordinates: [Number] } });
+const addressSchema = new Schema({
+  street: String,
+  city: { type: String, index: true },
+  at: { type: { type: String }, coordinates: [Number] },
+});
 addressSchema.index({ at: '2dsphere' });
 
 const customerSchema = new Schema(
@@ -36,7 +40,12 @@ const productSchema = new Schema(
     stock: { type: Number, default: 0 },
     related: [{ type: Schema.Types.ObjectId, ref: 'Product' }],
   },
-  { timestamps: { createdAt: 'made', updatedAt: 'changed' }, versionKey: 'revision', discriminatorKey: 'kind', optimisticConcurrency: true },
+  {
+    timestamps: { createdAt: 'made', updatedAt: 'changed' },
+    versionKey: 'revision',
+    discriminatorKey: 'kind',
+    optimisticConcurrency: true,
+  },
 );
 productSchema.index({ title: 'text', description: 'text' }, { weights: { title: 5 }, default_language: 'english' });
 productSchema.index({ tags: 1, price: -1 }, { partialFilterExpression: { stock: { $gt: 0 } } });
@@ -73,16 +82,32 @@ async function open(uri, random) {
 }
 
 function newProduct({ Book, Shoe, Product, below, word }, sku) {
-  const common = { sku, title: `${word()} ${word()}`, description: Array.from({ length: 20 }, word).join(' '), price: below(9_999) / 100, tags: [word(), word()], stock: below(9) };
-  return [new Product(common), new Book({ ...common, isbn: `978-${sku}`, pages: below(900) }), new Shoe({ ...common, size: below(20) + 30, colours: [{ name: word(), hex: '#fff' }] })][below(3)];
+  const common = {
+    sku,
+    title: `${word()} ${word()}`,
+    description: Array.from({ length: 20 }, word).join(' '),
+    price: below(9_999) / 100,
+    tags: [word(), word()],
+    stock: below(9),
+  };
+  return [
+    new Product(common),
+    new Book({ ...common, isbn: `978-${sku}`, pages: below(900) }),
+    new Shoe({ ...common, size: below(20) + 30, colours: [{ name: word(), hex: '#fff' }] }),
+  ][below(3)];
 }
 
 function newCustomer({ Customer, below, word }, number) {
   return new Customer({
     email: `Customer${number}@Example.com`,
     name: { first: word(), last: word() },
-    addresses: [{ street: `${word()} ${below(99)}`, city: word(), at: { type: 'Point', coordinates: [below(360) - 180, below(180) - 90] } }],
-    settings: new Map([['theme', word()], ['deep', { list: [1, null, { a: below(9) }] }]]),
+    addresses: [
+      { street: `${word()} ${below(99)}`, city: word(), at: { type: 'Point', coordinates: [below(360) - 180, below(180) - 90] } },
+    ],
+    settings: new Map([
+      ['theme', word()],
+      ['deep', { list: [1, null, { a: below(9) }] }],
+    ]),
     avatar: Buffer.from([below(256), 0, 255]),
     session: `00000000-0000-4000-8000-${String(number).padStart(12, '0')}`,
   });
@@ -122,7 +147,9 @@ async function change(shop, number) {
   await Session.findOneAndUpdate({ token: `t${number % 30}` }, { touched: new Date(4_000_000_000_000 + number) }, { upsert: true });
   await newProduct(shop, `during-${number}-${below(1e9)}`).save();
   await Product.deleteOne({ sku: new RegExp('^during-') }).sort('made');
-  const again = await newCustomer(shop, below(300)).save().catch((error) => error.code);
+  const again = await newCustomer(shop, below(300))
+    .save()
+    .catch((error) => error.code);
   if (again !== 11_000) {
     throw new Error(`an email exists twice: ${again}`);
   }
@@ -144,11 +171,13 @@ async function buy({ connection, Customer, Order, Product, below }, customer, pr
     }
   };
   await connection.transaction((session) => purchase(session, false));
-  await connection.transaction((session) => purchase(session, true)).catch((error) => {
-    if (error.message !== 'no money') {
-      throw error;
-    }
-  });
+  await connection
+    .transaction((session) => purchase(session, true))
+    .catch((error) => {
+      if (error.message !== 'no money') {
+        throw error;
+      }
+    });
 }
 
 async function answers(shop) {
@@ -158,13 +187,34 @@ async function answers(shop) {
     const indexes = await model.collection.indexes();
     found[model.modelName] = [await digest(model.collection), shown(indexes), await model.diffIndexes()];
   }
-  const customers = await Customer.find().sort('email').limit(20).populate({ path: 'orders', populate: { path: 'lines.product', select: 'title kind' } });
-  found.populated = customers.map((customer) => [customer.fullName, customer.balance.toString(), customer.orders.map((order) => [order.state, String(order.number), order.lines.map((line) => [line.count, line.product?.title, line.product?.kind])])]);
+  const customers = await Customer.find()
+    .sort('email')
+    .limit(20)
+    .populate({ path: 'orders', populate: { path: 'lines.product', select: 'title kind' } });
+  found.populated = customers.map((customer) => [
+    customer.fullName,
+    customer.balance.toString(),
+    customer.orders.map((order) => [
+      order.state,
+      String(order.number),
+      order.lines.map((line) => [line.count, line.product?.title, line.product?.kind]),
+    ]),
+  ]);
   found.kinds = [await Product.countDocuments(), await Book.countDocuments(), await Shoe.countDocuments()];
   const texts = Product.find({ $text: { $search: 'boots -lamp' } }, { score: { $meta: 'textScore' }, title: 1 });
-  found.text = shown(await texts.sort({ score: { $meta: 'textScore' }, _id: 1 }).limit(50).lean());
+  found.text = shown(
+    await texts
+      .sort({ score: { $meta: 'textScore' }, _id: 1 })
+      .limit(50)
+      .lean(),
+  );
   const near = { $geometry: { type: 'Point', coordinates: [10, 50] }, $maxDistance: 3_000_000 };
-  found.near = shown(await Customer.find({ 'addresses.at': { $near: near } }).select('email').limit(30).lean());
+  found.near = shown(
+    await Customer.find({ 'addresses.at': { $near: near } })
+      .select('email')
+      .limit(30)
+      .lean(),
+  );
   found.revisions = shown(await Product.aggregate([{ $group: { _id: '$revision', count: { $sum: 1 } } }, { $sort: { _id: 1 } }]));
   return found;
 }
