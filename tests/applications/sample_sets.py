@@ -28,6 +28,9 @@ class Data:
     def date(self):
         return EPOCH + datetime.timedelta(milliseconds=self.below(10**11))
 
+    def future(self):
+        return self.date() + datetime.timedelta(days=27_000)
+
     def money(self):
         return Decimal128(f"{self.below(100_000)}.{self.below(100):02}")
 

@@ -116,7 +116,7 @@ def comment(data, number):
 
 
 def session(data, number):
-    return {"user_id": f"t{number}@e.com", "jwt": "eyJ" + data.words(9).replace(" ", "."), "expires": data.date().replace(year=2090)}
+    return {"user_id": f"t{number}@e.com", "jwt": "eyJ" + data.words(9).replace(" ", "."), "expires": data.future()}
 
 
 def theater(data, number):
@@ -365,7 +365,7 @@ CHANGES = {
         "$set": {f"plot_embedding.{data.below(1_536)}": data.random.random(), "plot_embedding_packed": data.packed_vector(1_536)}
     },
     "comments": lambda data: {"$set": {"text": data.words(10)}, "$currentDate": {"edited": True}},
-    "sessions": lambda data: {"$set": {"jwt": data.words(12), "expires": data.date().replace(year=2091)}},
+    "sessions": lambda data: {"$set": {"jwt": data.words(12), "expires": data.future()}},
     "theaters": lambda data: {"$set": {"location.geo": data.point()}, "$rename": {"location.address.zipcode": "location.address.zip"}},
     "users": lambda data: {"$set": {"password": data.words(3)}, "$unset": {"name": ""}},
     "neighborhoods": lambda data: {"$set": {"geometry": data.square()}},

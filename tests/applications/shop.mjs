@@ -187,10 +187,10 @@ async function answers(shop) {
     const indexes = await model.collection.indexes();
     found[model.modelName] = [await digest(model.collection), shown(indexes), await model.diffIndexes()];
   }
-  const customers = await Customer.find()
+  const customers = await Customer.find({ balance: { $lt: 0 } })
     .sort('email')
     .limit(20)
-    .populate({ path: 'orders', populate: { path: 'lines.product', select: 'title kind' } });
+    .populate({ path: 'orders', options: { sort: { _id: 1 } }, populate: { path: 'lines.product', select: 'title kind' } });
   found.populated = customers.map((customer) => [
     customer.fullName,
     customer.balance.toString(),
@@ -210,9 +210,10 @@ async function answers(shop) {
   );
   const near = { $geometry: { type: 'Point', coordinates: [10, 50] }, $maxDistance: 3_000_000 };
   found.near = shown(
+    // Customers at one place have no order among themselves.
     await Customer.find({ 'addresses.at': { $near: near } })
       .select('email')
-      .limit(30)
+      .sort('email')
       .lean(),
   );
   found.revisions = shown(await Product.aggregate([{ $group: { _id: '$revision', count: { $sum: 1 } } }, { $sort: { _id: 1 } }]));
