@@ -101,6 +101,7 @@ pub(crate) async fn wait_for_counts(rig: &Rig, counts: &Value) -> Result<()> {
 /// The users and roles that do not simply arrive, by kind, id and fate.
 pub(crate) async fn conflicts(rig: &Rig) -> Result<Vec<String>> {
     let answer = rig.host.call("GET", "/api/v1/usersAndRoles", "").await?;
+    ensure!(answer.body["success"] == true, "{answer:?}");
     let listed = answer.body["conflicts"].as_array().cloned();
     let listed = listed.unwrap_or_default().into_iter().map(|conflict| {
         let text = |field: &str| conflict[field].as_str().unwrap_or_default().to_owned();
