@@ -182,7 +182,7 @@ async fn f203_documents_that_expire_meanwhile_are_gone() -> Result<()> {
         wait_for_count(&source, name, 50).await?;
     }
     wait_for_count(&source, "expiring", 100).await?;
-    let moved = doc! { "$set": { "at": DateTime::from_millis(4_000_000_000_000) } };
+    let moved = doc! { "$set": { "at": DateTime::from_millis(5_000_000_000_000) } };
     update(&source, "converted", 51, moved).await?;
     wait_in_step(&rig).await?;
     let kept = steps::count(&rig.destination_db("app"), "dropped").await?;
