@@ -104,8 +104,7 @@ async fn f202_databases_with_everything_in_them_are_dropped() -> Result<()> {
 
 async fn everything(database: &Database, mark: i32) -> Result<()> {
     run(database, doc! { "profile": 2 }).await?;
-    // The one value of it that the server still accepts.
-    run(database, doc! { "create": "c", "autoIndexId": true }).await?;
+    run(database, doc! { "create": "c" }).await?;
     insert(
         database,
         "c",
