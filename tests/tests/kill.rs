@@ -6,11 +6,13 @@
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
+use bson::{Bson, DateTime, Document, doc};
+use mongodb::Database;
 use rand::{Rng, SeedableRng, rngs::StdRng};
 use serde_json::{Value, json};
 use support::{
     Rig, Writer,
-    host::{DEADLINE, number, text},
+    host::{DEADLINE, can_commit, number, text},
     rig::Options,
     workload::{self, Pace, dataset, plugins},
 };
@@ -219,15 +221,111 @@ async fn killed_at_every_named_point() -> Result<()> {
     Ok(())
 }
 
+/// Points of time-series collections and stored functions, and points that these pass in their own way.
+const POINTS_OF_SERIES: &[&str] = &[
+    "buckets_created",
+    "buckets_created:3",
+    "partition_done:2",
+    "system_events_shown",
+    "ddl_applied",
+    "ddl_applied:3",
+    "commit_started",
+    "function_written",
+    "function_written:3",
+    "commit_done",
+];
+
+#[tokio::test]
+async fn killed_at_every_point_of_series_and_functions() -> Result<()> {
+    let mut rig = rig().await?;
+    rig.allow_log("killed by TIDEGATE_KILL_AT");
+    for point in POINTS_OF_SERIES {
+        rig.source.drop_all().await?;
+        rig.begin_again(Some(point)).await?;
+        series_killed_at(&mut rig, point)
+            .await
+            .with_context(|| point.to_string())?;
+    }
+    rig.log.check()?;
+    rig.abandon();
+    Ok(())
+}
+
+async fn series_killed_at(rig: &mut Rig, point: &str) -> Result<()> {
+    let source = rig.source_db("app");
+    let plain = source.collection::<Document>("plain");
+    plain.insert_one(doc! { "_id": 1 }).await?;
+    // A sync that begins with time-series collections does not switch.
+    if point != "system_events_shown" {
+        create_series(&source, "first").await?;
+        create_series(&source, "dropped").await?;
+    }
+    store_functions(&source, 0..4).await?;
+    // The answer may be lost with the host.
+    let _ = rig.host.start(json!({})).await;
+    let mut met = rig.host.ends_before(DEADLINE, can_commit).await?;
+    for name in ["late", "later"] {
+        create_series(&source, name).await?;
+    }
+    let coarser = doc! { "collMod": "late", "timeseries": { "granularity": "minutes" } };
+    source.run_command(coarser).await?;
+    source.collection::<Document>("dropped").drop().await?;
+    store_functions(&source, 2..7).await?;
+    if !met {
+        let in_step =
+            |progress: &Value| can_commit(progress) && number(progress, "/totalEventsApplied") > 3;
+        met = rig.host.ends_before(DEADLINE, in_step).await?;
+    }
+    if !met {
+        rig.host.wait_can_commit().await?;
+        let _ = rig.host.commit().await;
+        let committed = |progress: &Value| text(progress, "state") == "COMMITTED";
+        met = rig.host.ends_before(DEADLINE, committed).await?;
+    }
+    ensure!(met, "the point was not met");
+    rig.host.restart().await?;
+    if text(&rig.host.progress().await?, "state") == "IDLE" {
+        rig.host.start(json!({})).await?;
+    }
+    end(rig).await
+}
+
+/// A time-series collection of several buckets.
+async fn create_series(database: &Database, name: &str) -> Result<()> {
+    let series = doc! { "timeField": "t", "metaField": "k" };
+    let create = doc! { "create": name, "timeseries": series };
+    database.run_command(create).await?;
+    let measurement =
+        |n: i64| doc! { "t": DateTime::from_millis(n * 1_000_000), "k": n % 5, "v": n };
+    let series = database.collection::<Document>(name);
+    series.insert_many((0..200).map(measurement)).await?;
+    Ok(())
+}
+
+async fn store_functions(database: &Database, numbers: std::ops::Range<i32>) -> Result<()> {
+    let functions = database.collection::<Document>("system.js");
+    let code = format!("function() {{ return {numbers:?} }}");
+    for number in numbers {
+        let value = Bson::JavaScriptCode(code.clone());
+        functions
+            .replace_one(
+                doc! { "_id": number },
+                doc! { "_id": number, "value": value },
+            )
+            .upsert(true)
+            .await?;
+    }
+    Ok(())
+}
+
 /// Goes through a whole sync until the point is met, wherever it lies.
 async fn killed_at(rig: &mut Rig, seed: u64) -> Result<()> {
     let writer = Writer::start(rig.source.client(), DOCUMENTS, seed, Pace::default());
     // The answer may be lost with the host.
     let options = verified();
     let _ = rig.host.start(options.clone()).await;
-    let in_step = |progress: &Value| {
-        support::host::can_commit(progress) && number(progress, "/totalEventsApplied") > 300
-    };
+    let in_step =
+        |progress: &Value| can_commit(progress) && number(progress, "/totalEventsApplied") > 300;
     let mut met = rig.host.ends_before(DEADLINE, in_step).await?;
     writer.stop().await?;
     if !met {

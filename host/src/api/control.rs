@@ -7,6 +7,7 @@ use crate::model::commit::CommitOptions;
 use crate::model::history::History;
 use crate::model::mismatch::ListedMismatch;
 use crate::model::plugins::{NamespaceSelection, QuarantinedDocument, RetrySummary, SwapRequest};
+use crate::model::principals::PrincipalsSurvey;
 use crate::model::{OperatorError, Progress, Readiness, StartOptions};
 use crate::plugin::InstalledPlugin;
 use crate::session::SessionHandle;
@@ -57,6 +58,9 @@ pub trait Control: Send + Sync + 'static {
     fn repair_mismatches(&self) -> impl CallFuture;
     /// Has all documents verified again.
     fn verify_again(&self) -> impl CallFuture;
+
+    /// The transfer of users and roles at present, with names; `None` where none was asked for.
+    fn users_and_roles(&self) -> impl CallFuture<Option<PrincipalsSurvey>>;
 
     /// Keeps the record of a call, without a wait.
     fn record(&self, record: AuditRecord);
@@ -153,6 +157,10 @@ impl Control for SessionHandle {
 
     fn verify_again(&self) -> impl CallFuture {
         async move { self.session().await?.verify_again().await }
+    }
+
+    fn users_and_roles(&self) -> impl CallFuture<Option<PrincipalsSurvey>> {
+        async move { self.session().await?.users_and_roles().await }
     }
 
     fn record(&self, record: AuditRecord) {

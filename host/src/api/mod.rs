@@ -30,6 +30,7 @@ mod routes;
 mod start;
 mod start_users;
 mod start_verification;
+mod users;
 mod verification;
 mod write_block_mode;
 
@@ -116,6 +117,7 @@ fn router<C: Control>(control: Arc<C>, protection: Arc<Protection>) -> Router {
             "/api/v1/verification/restart",
             post(verification::restart::<C>),
         )
+        .route("/api/v1/usersAndRoles", get(users::show::<C>))
         .route("/api/v1/audit", get(audit::list::list::<C>))
         .route("/api/v1/openapi.json", get(openapi::document))
         .route("/metrics", get(metrics::scrape::<C>))

@@ -9,7 +9,7 @@ use utoipa::OpenApi;
 
 use super::protection::needed_role;
 use super::{
-    audit, commit, load_level, metrics, plugins, quarantine, recopy, routes, verification,
+    audit, commit, load_level, metrics, plugins, quarantine, recopy, routes, users, verification,
 };
 use crate::model::options::ThrottleOptions;
 
@@ -39,6 +39,7 @@ use crate::model::options::ThrottleOptions;
         verification::mismatches,
         verification::repair,
         verification::restart,
+        users::show,
         audit::list::list,
         routes::healthz,
         routes::readyz,
@@ -183,6 +184,10 @@ fn start_request_edits() -> Vec<(&'static str, Value)> {
         (
             "/components/schemas/StartRequest/properties/verification",
             json!({ "oneOf": [{ "$ref": "#/components/schemas/Verification" }, { "const": false }, { "type": "null" }] }),
+        ),
+        (
+            "/components/schemas/StartRequest/properties/usersAndRoles",
+            json!({ "oneOf": [{ "$ref": "#/components/schemas/UsersAndRoles" }, { "type": "boolean" }, { "type": "null" }] }),
         ),
     ]
 }

@@ -16,8 +16,9 @@ use crate::model::{ErrorName, OperatorError};
 const PREFIX: &str = "TIDEGATE_";
 
 /// Variables of the tests, read by builds with debug assertions.
-const OF_TESTS: [&str; 10] = [
+const OF_TESTS: [&str; 11] = [
     "BIN",
+    "CHECK_USERS_MS",
     "HOOK_SECONDS",
     "KILL_AT",
     "OTLP_SECONDS",

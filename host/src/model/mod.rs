@@ -20,6 +20,7 @@ pub mod namespace;
 pub mod options;
 pub mod plugins;
 pub mod position;
+pub mod principals;
 pub mod progress;
 pub mod state;
 

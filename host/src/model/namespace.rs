@@ -20,6 +20,9 @@ pub const METADATA_DATABASE: &str = "mongosync_internal_tidegate";
 /// Name prefix of the collection that holds the buckets of a time-series collection (server: `kTimeseriesBucketsCollectionPrefix`).
 pub const BUCKETS_PREFIX: &str = "system.buckets.";
 
+/// The collection of a database's stored functions.
+pub const FUNCTIONS: &str = "system.js";
+
 /// The full name of a collection or a view.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Namespace {
@@ -52,6 +55,11 @@ impl Namespace {
             collection,
         } = self;
         Self::new(database.as_str(), format!("{BUCKETS_PREFIX}{collection}"))
+    }
+
+    /// True for the stored functions of a database, which no plugin sees.
+    pub fn is_functions(&self) -> bool {
+        self.collection == FUNCTIONS
     }
 
     /// The name for operators: buckets are shown under the name of their time-series collection.

@@ -2,7 +2,7 @@
 
 use super::{
     ClusterTime, ComponentInfo, ErrorName, Namespace, StartOptions, State,
-    latency::LatencyHistogram, plugins::PluginProgress,
+    latency::LatencyHistogram, plugins::PluginProgress, principals::PrincipalsProgress,
 };
 
 /// Progress of a sync.
@@ -83,6 +83,8 @@ pub struct Progress {
     pub verification: Option<VerificationProgress>,
     /// The same by collection, with namespaces of the source.
     pub verified_collections: Vec<(Namespace, CollectionVerification)>,
+    /// The transfer of users and roles; `None` before its first check, and where none was asked for.
+    pub principals: Option<PrincipalsProgress>,
     /// Options of the start; `None` before start and at a standby.
     pub options: Option<StartOptions>,
 }

@@ -15,6 +15,7 @@ use super::{
     cluster::{Retry, listing},
     code,
 };
+use crate::observe::failpoint;
 
 /// Bytes of an insert into a temporary collection.
 const INSERT_BYTES: usize = 4 << 20;
@@ -54,14 +55,19 @@ impl PrincipalKind {
             Self::User => "tempusers",
         }
     }
+
+    /// The word for it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Role => "role",
+            Self::User => "user",
+        }
+    }
 }
 
 impl fmt::Display for PrincipalKind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Role => "role",
-            Self::User => "user",
-        })
+        f.write_str(self.as_str())
     }
 }
 
@@ -139,32 +145,46 @@ pub async fn principals(client: &Client) -> Result<Vec<Principal>, Error> {
     Ok(found)
 }
 
-/// Ids of the users of this connection; empty without access control.
+/// Ids of the users and roles of a connection.
+#[derive(Debug, Default)]
+pub struct OwnPrincipals {
+    /// The users as whom it is logged in; empty without access control.
+    pub users: Vec<String>,
+    /// Their roles, and the roles that these have.
+    pub roles: Vec<String>,
+}
+
+/// The users and roles of this connection.
 ///
 /// # Errors
 /// Errors of `connectionStatus`.
-pub async fn own_users(client: &Client) -> Result<Vec<String>, Error> {
+pub async fn own_principals(client: &Client) -> Result<OwnPrincipals, Error> {
     let admin = client.database("admin");
     let ask = doc! { "connectionStatus": 1 };
     let status = Retry::quick(client.contact(), "ask for the users of the connection")
         .run(async || Ok(admin.driver().run_command(ask.clone()).await?))
         .await?;
-    let users = status
-        .get_document("authInfo")
-        .and_then(|info| info.get_array("authenticatedUsers"));
-    let ids = users.into_iter().flatten().filter_map(|user| {
-        let user = user.as_document()?;
-        let (database, name) = (user.get_str("db").ok()?, user.get_str("user").ok()?);
-        Some(format!("{database}.{name}"))
-    });
-    Ok(ids.collect())
+    let info = status.get_document("authInfo").ok();
+    let ids = |list: &str, name: &str| {
+        let named = info.and_then(|info| info.get_array(list).ok());
+        let ids = named.into_iter().flatten().filter_map(|named| {
+            let named = named.as_document()?;
+            let (database, name) = (named.get_str("db").ok()?, named.get_str(name).ok()?);
+            Some(format!("{database}.{name}"))
+        });
+        ids.collect()
+    };
+    Ok(OwnPrincipals {
+        users: ids("authenticatedUsers", "user"),
+        roles: ids("authenticatedUserRoles", "role"),
+    })
 }
 
 /// Inserts those of `principals` that the destination lacks, within the fence. Can be repeated.
 ///
 /// # Errors
-/// Errors of the fence and of the commands. A host that dies in between leaves the temporary collections; the next call
-/// drops them.
+/// Errors of the fence and of the commands. A host that dies in between leaves the temporary collections, which
+/// [`drop_temporary_principals`] drops.
 pub async fn merge_principals(
     destination: &Destination,
     principals: &[&Principal],
@@ -175,6 +195,14 @@ pub async fn merge_principals(
     // Invariant: no copy of credentials stays, and a late packet of the merge finds nothing.
     drop_temporary(&admin).await?;
     merged
+}
+
+/// Drops the temporary collections, in which a host that has died may have left credentials.
+///
+/// # Errors
+/// Errors of the fence and of the commands.
+pub async fn drop_temporary_principals(destination: &Destination) -> Result<(), Error> {
+    drop_temporary(&destination.database("admin")).await
 }
 
 async fn insert_and_merge(
@@ -195,6 +223,7 @@ async fn insert_and_merge(
         }
         batch.insert(admin, kind).await?;
     }
+    failpoint("principals_inserted");
     let merge = rawdoc! {
         "_mergeAuthzCollections": 1,
         "tempUsersCollection": format!("admin.{}", PrincipalKind::User.temporary()),

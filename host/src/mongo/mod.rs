@@ -15,7 +15,8 @@ pub mod write;
 mod write_block;
 
 pub use authorization::{
-    Principal, PrincipalKind, drop_principal, merge_principals, own_users, principals, update_role,
+    OwnPrincipals, Principal, PrincipalKind, drop_principal, drop_temporary_principals,
+    merge_principals, own_principals, principals, update_role,
 };
 pub use clocks::Moment;
 pub use cluster::{

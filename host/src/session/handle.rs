@@ -12,6 +12,7 @@ use super::{
     context::Settings,
     progress,
     role::{connection::ConnectionWait, open::open},
+    users,
 };
 use crate::model::{
     ErrorName, OperatorError, Progress, Readiness, State, audit::AuditRecord, history::History,
@@ -52,6 +53,7 @@ impl SessionHandle {
         let host = open(self.settings.clone(), &self.waiting, self.audit.clone()).await?;
         tokio::spawn(audit::write_records(Arc::downgrade(&host)));
         tokio::spawn(commit_watch::watch(host.clone()));
+        tokio::spawn(users::watch(host.clone()));
         let session = Arc::new(Session { host });
         // `open` is called once.
         let _ = self.session.set(session.clone());

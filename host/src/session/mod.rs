@@ -26,6 +26,7 @@ mod quarantine;
 mod rehearsal;
 mod role;
 mod start;
+mod users;
 mod write_blocks;
 
 use std::{sync::Arc, time::Duration};
@@ -42,6 +43,7 @@ use crate::{
         history::History,
         mismatch::ListedMismatch,
         plugins::{NamespaceSelection, QuarantinedDocument, RetrySummary, SwapRequest},
+        principals::PrincipalsSurvey,
     },
     plugin::InstalledPlugin,
 };
@@ -240,6 +242,19 @@ impl Session {
     /// As [`Self::repair_mismatches`].
     pub async fn verify_again(&self) -> Result<(), OperatorError> {
         verification::restart(&self.host).await
+    }
+
+    /// The transfer of users and roles at present, with the names that do not simply arrive; `None` where none was asked
+    /// for. Cancel safe.
+    ///
+    /// # Errors
+    ///
+    /// `MissingPrivileges` and `NotSupported` if the transfer is not possible.
+    pub async fn users_and_roles(&self) -> Result<Option<PrincipalsSurvey>, OperatorError> {
+        match self.host.active() {
+            Some(active) => users::survey(&active, &self.host.context.monitor).await,
+            None => Ok(None),
+        }
     }
 
     /// The snapshot for `/progress`. Cancel safe. Waits for the destination for less than a second, at a standby only.

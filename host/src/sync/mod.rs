@@ -23,6 +23,7 @@ mod migrate;
 mod pair;
 mod partitions;
 mod plan;
+mod principals_status;
 mod quarantine;
 mod record;
 mod restore;
@@ -41,6 +42,7 @@ mod write_block_status;
 
 pub use boundary::{Boundary, WorkRequest};
 pub use catalog::time_series::refuse_transformed as refuse_transformed_series;
+pub use commit::survey_principals;
 pub use commit_time::take_commit_time;
 use context::Context;
 pub use error::Error;
@@ -53,6 +55,7 @@ pub use pair::{
 };
 pub use partitions::places;
 pub use plan::{NamespacePlan, NamespaceSurvey, Plan, begin, plan, survey, time_series_in_scope};
+pub use principals_status::PrincipalsStatus;
 pub use record::Record;
 pub use status::{Activity, Status};
 pub use verification_status::VerificationFigures;

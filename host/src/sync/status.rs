@@ -12,8 +12,9 @@ use parking_lot::Mutex;
 use tokio::sync::watch;
 
 use super::{
-    collection_status::CollectionStatus, throttle_status::ThrottleStatus,
-    verification_status::VerificationFigures, write_block_status::WriteBlockStatus,
+    collection_status::CollectionStatus, principals_status::PrincipalsStatus,
+    throttle_status::ThrottleStatus, verification_status::VerificationFigures,
+    write_block_status::WriteBlockStatus,
 };
 use crate::{
     model::{
@@ -120,6 +121,8 @@ pub struct Status {
     pub throttle: ThrottleStatus,
     /// The write blocks.
     pub write_blocks: WriteBlockStatus,
+    /// The transfer of users and roles.
+    pub principals: PrincipalsStatus,
     /// The figures of the verification.
     pub verification: Arc<VerificationFigures>,
 }

@@ -114,6 +114,7 @@ pub async fn run(work: Work) -> Result<WorkEnd, Error> {
         status,
         cancel,
     });
+    commit::drop_left_copies(&context).await?;
     let apply_ops = apply_ops::ApplyOpsWatch::default();
     let ended = tokio::select! {
         ended = phases(&context, &record, &apply_ops, commit_time, &mut requests) => ended,

@@ -5,15 +5,20 @@ use bson::{Document, doc};
 use futures::TryStreamExt;
 use mongodb::Client;
 use serde_json::{Value, json};
-use support::{ReplicaSet, Rig, guide, replica_set, rig::Options};
+use support::{ReplicaSet, Rig, guide, host::DEADLINE, replica_set, rig::Options};
 
 use crate::{
     cutover::secure,
     steps::{DEATH, insert, run},
 };
 
-async fn with_users() -> Result<Rig> {
-    let mut rig = secure(Options::default()).await?;
+pub(crate) async fn with_users() -> Result<Rig> {
+    let often = ("TIDEGATE_CHECK_USERS_MS".to_owned(), "1000".to_owned());
+    let mut rig = secure(Options {
+        host_environment: vec![often],
+        ..Options::default()
+    })
+    .await?;
     guide::grant(&rig.source, "tidegateSourceUsers").await?;
     guide::grant(&rig.destination, "tidegateDestinationUsers").await?;
     rig.host.restart().await?;
@@ -32,7 +37,7 @@ async fn with_users() -> Result<Rig> {
 }
 
 /// Users or roles of a cluster by id, without `userId`.
-async fn stored(set: &ReplicaSet, collection: &str) -> Result<Vec<Document>> {
+pub(crate) async fn stored(set: &ReplicaSet, collection: &str) -> Result<Vec<Document>> {
     let of_sync = doc! { "_id": { "$nin": ["admin.tidegate", "admin.root"] } };
     let collection = set.db("admin").collection::<Document>(collection);
     let found = collection.find(of_sync).sort(doc! { "_id": 1 }).await?;
@@ -43,14 +48,19 @@ async fn stored(set: &ReplicaSet, collection: &str) -> Result<Vec<Document>> {
     Ok(found)
 }
 
-fn ids(stored: &[Document]) -> Vec<&str> {
+pub(crate) fn ids(stored: &[Document]) -> Vec<&str> {
     stored
         .iter()
         .filter_map(|document| document.get_str("_id").ok())
         .collect()
 }
 
-async fn can_log_in(set: &ReplicaSet, user: &str, password: &str, database: &str) -> Result<bool> {
+pub(crate) async fn can_log_in(
+    set: &ReplicaSet,
+    user: &str,
+    password: &str,
+    database: &str,
+) -> Result<bool> {
     let uri = format!("{}&authSource={database}", set.uri_of(user, password));
     let client: Client = replica_set::client(&uri).await?;
     let found = client
@@ -61,7 +71,7 @@ async fn can_log_in(set: &ReplicaSet, user: &str, password: &str, database: &str
     Ok(found.is_ok())
 }
 
-async fn commit(rig: &Rig) -> Result<Vec<String>> {
+pub(crate) async fn commit(rig: &Rig) -> Result<Vec<String>> {
     rig.commit().await?;
     rig.compare().await?;
     let progress = rig.host.progress().await?;
@@ -78,6 +88,29 @@ async fn commit(rig: &Rig) -> Result<Vec<String>> {
         .collect())
 }
 
+/// Waits until the host has counted users and roles so.
+pub(crate) async fn wait_for_counts(rig: &Rig, counts: &Value) -> Result<()> {
+    rig.host
+        .wait_until(&format!("the counts {counts}"), DEADLINE, |progress| {
+            progress["usersAndRoles"]["counts"] == *counts
+        })
+        .await?;
+    Ok(())
+}
+
+/// The users and roles that do not simply arrive, by kind, id and fate.
+pub(crate) async fn conflicts(rig: &Rig) -> Result<Vec<String>> {
+    let answer = rig.host.call("GET", "/api/v1/usersAndRoles", "").await?;
+    ensure!(answer.body["success"] == true, "{answer:?}");
+    let listed = answer.body["conflicts"].as_array().cloned();
+    let listed = listed.unwrap_or_default().into_iter().map(|conflict| {
+        let text = |field: &str| conflict[field].as_str().unwrap_or_default().to_owned();
+        let words = [text("kind"), text("id"), text("fate"), text("role")];
+        words.join(" ").trim_end().to_owned()
+    });
+    Ok(listed.collect())
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn f160_users_and_roles_of_synced_databases_arrive() -> Result<()> {
     let rig = with_users().await?;
@@ -87,7 +120,14 @@ async fn f160_users_and_roles_of_synced_databases_arrive() -> Result<()> {
         stored(&rig.destination, "system.users").await?.is_empty(),
         "before the commit"
     );
+    let counts =
+        json!({ "users": 1, "roles": 1, "clashes": 0, "overwritten": 0, "missingRoles": 0 });
+    wait_for_counts(&rig, &counts).await?;
     let warnings = commit(&rig).await?;
+    ensure!(
+        counts == rig.host.progress().await?["usersAndRoles"]["counts"],
+        "the same after the commit"
+    );
     ensure!(
         !warnings
             .iter()
@@ -133,11 +173,35 @@ async fn f161_a_clash_is_named_or_overwritten_and_the_user_of_tidegate_stays() -
             false => json!({ "usersAndRoles": { "admin": true } }),
         };
         rig.host.start(wanted).await?;
+        rig.host.wait_can_commit().await?;
+        let counts = match overwrites {
+            true => {
+                json!({ "users": 1, "roles": 1, "clashes": 0, "overwritten": 1, "missingRoles": 0 })
+            }
+            false => {
+                json!({ "users": 1, "roles": 3, "clashes": 2, "overwritten": 0, "missingRoles": 1 })
+            }
+        };
+        wait_for_counts(&rig, &counts).await?;
+        let fates = conflicts(&rig).await?;
+        let wanted: &[&str] = match overwrites {
+            true => &["user sales.app overwritten"],
+            false => &[
+                "user admin.dba lacksRole elsewhere.missing",
+                "user admin.root stays",
+                "user sales.app stays",
+            ],
+        };
+        ensure!(fates == wanted, "{fates:?}");
         let warnings = commit(&rig).await?.join("\n");
-        let clash = "Not restored on the destination: user sales.app: the destination has another of this name";
+        let clash = "Not restored on the destination: users and roles: 2 that the destination has otherwise, and that stay there \
+                     as they are; 1 with a role that the destination does not get";
         ensure!(warnings.contains(clash) != overwrites, "{warnings}");
-        let missing = "user admin.dba: the destination has no role elsewhere.missing";
-        ensure!(warnings.contains(missing) != overwrites, "{warnings}");
+        let after: &[&str] = if overwrites { &[] } else { wanted };
+        ensure!(conflicts(&rig).await? == after, "after the commit");
+        for name in ["sales.app", "admin.dba", "elsewhere.missing"] {
+            ensure!(!rig.log.has(name)?, "the log names {name}");
+        }
         ensure!(!warnings.contains("admin.tidegate:"), "{warnings}");
         ensure!(
             before == tidegate.find_one(doc! { "_id": "admin.tidegate" }).await?,

@@ -8,6 +8,7 @@
 
 mod differences;
 mod files;
+mod functions;
 mod live;
 
 use std::process::Stdio;

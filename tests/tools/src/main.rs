@@ -7,6 +7,7 @@
     reason = "a task talks to the person who runs it"
 )]
 
+mod applications;
 mod bench;
 mod browser;
 mod build;
@@ -93,6 +94,8 @@ enum Task {
     Servers(servers::Options),
     /// A client in Python, generated from the OpenAPI document (by a generator from PyPI), drives a sync from start to commit
     Client,
+    /// Applications on pymongo, the Node driver and mongoose (from PyPI and npm) work before, while and after their cluster is synced
+    Applications(applications::Options),
     /// Freeze the released folders of wit/ that are not frozen yet
     FreezeWit,
     /// Start two replica sets, print their URIs and keep them until ctrl-c
@@ -114,6 +117,7 @@ fn main() -> Result<()> {
         Task::Schema(options) => schema::run(&options),
         Task::Servers(options) => servers::run(&options),
         Task::Client => client::run(),
+        Task::Applications(options) => applications::run(&options),
         Task::FreezeWit => wit::freeze(),
         Task::Test { arguments } => test::run(&arguments),
         Task::Demo(options) => demo::run(&options),

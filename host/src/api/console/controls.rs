@@ -86,6 +86,8 @@ fn start_form() -> Markup {
                 }
             }
             label { input type="checkbox" name="reversible" value="true"; " Reversible after the cutover" }
+            label { input type="checkbox" name="usersAndRoles" value="true"; " Bring over users and roles of the synced databases at commit" }
+            label { input type="checkbox" name="usersOfAdmin" value="true"; " And those of admin and $external" }
             label {
                 "Further options of " code { "POST /api/v1/start" } ", as JSON (optional)"
                 textarea name="options" rows="4" spellcheck="false" placeholder="{ \"includeNamespaces\": [ { \"database\": \"shop\" } ] }" {}

@@ -29,6 +29,8 @@ struct Fields {
     source: String,
     blocking: String,
     reversible: bool,
+    users_and_roles: bool,
+    users_of_admin: bool,
     options: String,
     level: String,
     sync: String,
@@ -165,6 +167,11 @@ fn start_body(fields: &Fields) -> Result<Value, Refusal> {
     set("destination", json!(destination));
     if fields.reversible {
         set("reversible", json!(true));
+    }
+    match (fields.users_of_admin, fields.users_and_roles) {
+        (true, _) => set("usersAndRoles", json!({ "admin": true })),
+        (false, true) => set("usersAndRoles", json!(true)),
+        (false, false) => {}
     }
     if !fields.blocking.is_empty() {
         set("enableUserWriteBlocking", json!(fields.blocking));

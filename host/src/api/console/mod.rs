@@ -17,6 +17,7 @@ mod options;
 mod page;
 mod quantity;
 mod timeline;
+mod users;
 mod verdict;
 mod verification;
 mod view;

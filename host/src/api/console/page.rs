@@ -9,7 +9,7 @@ use maud::{DOCTYPE, Markup, html};
 
 use super::view::{PageQuery, View};
 use super::{
-    collections, components, controls, course, host, indexes, options, timeline, verdict,
+    collections, components, controls, course, host, indexes, options, timeline, users, verdict,
     verification, warnings,
 };
 use crate::api::Control;
@@ -79,6 +79,7 @@ pub(super) fn content(view: &View, refused: Option<&OperatorError>) -> Markup {
             (collections::render(view))
             (indexes::render(view))
             (verification::render(view))
+            (users::render(view))
             (warnings::render(view))
             (components::chain(view))
             (components::versions(view))

@@ -4,6 +4,7 @@ mod collection;
 mod feature_set;
 mod index_builds;
 mod position;
+mod principals;
 mod resync;
 mod snapshot;
 mod throttle;
@@ -11,5 +12,6 @@ mod upgrade;
 mod verification;
 mod write_blocking;
 
+pub(super) use principals::PrincipalCountsBody;
 pub(super) use snapshot::ProgressAnswer;
 pub(super) use verification::Verification;

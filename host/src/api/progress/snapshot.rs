@@ -10,6 +10,7 @@ use super::collection::Collection;
 use super::feature_set::FeatureSet;
 use super::index_builds::IndexBuilds;
 use super::position::Positions;
+use super::principals::PrincipalsBody;
 use super::resync::{ComparisonBody, ResyncBody};
 use super::throttle::Throttle;
 use super::upgrade::{LeaseBody, UpgradeBody};
@@ -83,6 +84,8 @@ struct ProgressBody {
     /// Milliseconds for which applications could not write at the cutover: from the block of the source, or from the
     /// call of commit, to canWrite.
     blocked_ms: Option<i64>,
+    /// Null before the first check, and in a sync without usersAndRoles.
+    users_and_roles: Option<PrincipalsBody>,
     /// Null where documents are not verified.
     verification: Option<Verification>,
     /// Only with `?collections=true`.
@@ -195,6 +198,7 @@ impl ProgressBody {
             sync_id: None,
             write_blocking: None,
             blocked_ms: None,
+            users_and_roles: None,
             verification: None,
             collections: None,
         };
@@ -243,6 +247,7 @@ impl ProgressBody {
         self.sync_id = progress.sync_id;
         self.write_blocking = progress.write_blocking.map(WriteBlocks::from);
         self.blocked_ms = progress.blocked_ms;
+        self.users_and_roles = progress.principals.map(PrincipalsBody::from);
         self.verification = progress.verification.map(Verification::from);
         self.collections =
             with_collections.then(|| progress.collections.iter().map(Collection::new).collect());

@@ -31,10 +31,14 @@ const OF_OPERATOR: [&str; 20] = [
     "/console/verifyAgain",
 ];
 
+/// Reading calls of the operator: they name users.
+const READ_BY_OPERATOR: [&str; 1] = ["/api/v1/usersAndRoles"];
+
 /// The lowest role that may make a call; `None` for an open call.
 pub(in crate::api) fn needed_role(method: &Method, path: &str) -> Option<Role> {
     match *method {
         Method::GET | Method::HEAD if OPEN.contains(&path) => None,
+        Method::GET | Method::HEAD if READ_BY_OPERATOR.contains(&path) => Some(Role::Operator),
         Method::GET | Method::HEAD => Some(Role::Viewer),
         Method::POST if OF_OPERATOR.contains(&path) => Some(Role::Operator),
         _ => Some(Role::Committer),

@@ -24,6 +24,7 @@ mod quarantine;
 mod samples;
 mod scripted_session;
 mod start;
+mod users;
 mod verification;
 
 use scripted_session::ScriptedSession;
@@ -288,6 +289,7 @@ async fn the_openapi_document_describes_every_call() {
         ("/api/v1/verification/mismatches", "get"),
         ("/api/v1/verification/repair", "post"),
         ("/api/v1/verification/restart", "post"),
+        ("/api/v1/usersAndRoles", "get"),
         ("/api/v1/openapi.json", "get"),
         ("/metrics", "get"),
         ("/healthz", "get"),

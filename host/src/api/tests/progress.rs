@@ -170,12 +170,20 @@ async fn progress_of_a_running_sync() {
                 "syncID": "set-1.1",
                 "writeBlocking": { "source": null, "destination": { "blocked": true, "ours": true } },
                 "blockedMs": 24,
+                "usersAndRoles": users_and_roles(),
                 "collections": [collection()],
             },
         })
     );
     let (_, without) = call(&control, "GET", "/api/v1/progress", "").await;
     assert_eq!(without["progress"].get("collections"), None);
+}
+
+/// Counts alone: the names are those of `GET /usersAndRoles`.
+fn users_and_roles() -> Value {
+    let counts =
+        json!({ "users": 4, "roles": 2, "clashes": 1, "overwritten": 0, "missingRoles": 1 });
+    json!({ "counts": counts, "failure": null })
 }
 
 fn resync() -> serde_json::Value {

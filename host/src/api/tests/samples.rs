@@ -2,8 +2,11 @@
 
 use crate::model::latency::LatencyHistogram;
 use crate::model::mismatch::{ListedMismatch, Mismatch, MismatchKind, MismatchSubject};
-use crate::model::options::ClusterName;
+use crate::model::options::{ClusterName, UsersAndRoles};
 use crate::model::plugins::{PluginProgress, QuarantinedDocument};
+use crate::model::principals::{
+    PrincipalConflict, PrincipalFate, PrincipalsProgress, PrincipalsSurvey,
+};
 use crate::model::progress::{
     self, BlockProgress, CollectionProgress, CollectionVerification, ComparisonProgress,
     ComponentPin, CopyProgress, Endpoint, FeatureDeferral, FeatureSetProgress, IndexFailure,
@@ -13,6 +16,22 @@ use crate::model::progress::{
 use crate::model::{ClusterTime, ErrorName, Namespace, Progress, StartOptions, State};
 use crate::plugin::{ComponentInfo, InstalledComponent, InstalledPlugin, Scope};
 use std::time::Duration;
+
+pub(super) fn sample_principals() -> PrincipalsSurvey {
+    let conflict = |id: &str, fate| PrincipalConflict {
+        kind: "user",
+        id: id.to_owned(),
+        fate,
+    };
+    let conflicts = vec![
+        conflict(
+            "sales.writer",
+            PrincipalFate::LacksRole("hr.audit".to_owned()),
+        ),
+        conflict("sales.app", PrincipalFate::Stays),
+    ];
+    PrincipalsSurvey::new(4, 2, conflicts)
+}
 
 pub(super) fn sample_mismatch(id: &str) -> ListedMismatch {
     ListedMismatch {
@@ -31,6 +50,7 @@ pub(super) fn sample_mismatch(id: &str) -> ListedMismatch {
 fn sample_options() -> StartOptions {
     StartOptions {
         reversible: true,
+        users_and_roles: Some(UsersAndRoles::default()),
         ..StartOptions::between(ClusterName::Cluster0, ClusterName::Cluster1)
     }
 }
@@ -208,6 +228,7 @@ pub(super) fn sample_progress(state: State) -> Progress {
             estimated_documents: 7,
             lag_seconds: Some(1),
         }),
+        principals: Some(PrincipalsProgress::Checked(sample_principals().counts)),
         options: Some(sample_options()),
         verified_collections: vec![(
             Namespace::new("sales", "EMEA"),

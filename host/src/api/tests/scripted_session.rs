@@ -1,6 +1,8 @@
 //! Test double of the session.
 
-use super::samples::{sample_mismatch, sample_plugin, sample_progress, sample_quarantined};
+use super::samples::{
+    sample_mismatch, sample_plugin, sample_principals, sample_progress, sample_quarantined,
+};
 use crate::api::Control;
 use crate::model::audit::AuditRecord;
 use crate::model::commit::CommitOptions;
@@ -10,6 +12,7 @@ use crate::model::plugins::{
     ComponentSwap, IncompatibilityPolicy, NamespaceSelection, QuarantinedDocument, RetrySummary,
     SwapRequest,
 };
+use crate::model::principals::PrincipalsSurvey;
 use crate::model::progress::CollectionProgress;
 use crate::model::state::Call;
 use crate::model::{ErrorName, Namespace, OperatorError, Progress, Readiness, StartOptions, State};
@@ -202,6 +205,10 @@ impl Control for ScriptedSession {
     async fn repair_mismatches(&self) -> Result<(), OperatorError> {
         self.write_down("repair".to_owned());
         Ok(())
+    }
+
+    async fn users_and_roles(&self) -> Result<Option<PrincipalsSurvey>, OperatorError> {
+        Ok(Some(sample_principals()))
     }
 
     async fn verify_again(&self) -> Result<(), OperatorError> {

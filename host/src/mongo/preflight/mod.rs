@@ -18,6 +18,7 @@ mod privileges;
 mod reading;
 mod time_series;
 mod topology;
+mod users;
 mod version;
 mod write_blocking;
 
@@ -83,15 +84,17 @@ pub async fn survey(source: &Cluster, destination: &Cluster) -> Result<Survey, O
     })
 }
 
-/// Checks whether both users may do what the transfer of users and roles takes.
+/// Checks whether both users may do what the transfer of users and roles takes, and whether the destination has the
+/// command for it.
 ///
 /// # Errors
-/// `MissingPrivileges` with the missing privileges of both users.
+/// `MissingPrivileges` with the missing privileges of both users, `NotSupported` without the command.
 pub async fn check_users_and_roles(
     source: &Cluster,
     destination: &Cluster,
 ) -> Result<(), OperatorError> {
-    privileges::require_for_users_and_roles(source, destination).await
+    privileges::require_for_users_and_roles(source, destination).await?;
+    users::require_merge(destination).await
 }
 
 /// The treatment of a refusal.

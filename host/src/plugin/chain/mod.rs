@@ -81,8 +81,8 @@ impl Chain {
         &self,
         source: &Namespace,
     ) -> std::result::Result<Option<NamespaceChain>, OperatorError> {
-        if source.time_series().is_some() {
-            // A bucket is a format of the server. A sync refuses a time-series collection that a stage admits.
+        if source.time_series().is_some() || source.is_functions() {
+            // Formats of the server. A sync refuses a time-series collection that a stage admits.
             return Ok(None);
         }
         let mut stages = Vec::new();

@@ -15,6 +15,7 @@ use crate::{
             deadline::{ClusterLabel, within_deadline},
         },
         role::host::Host,
+        users,
     },
     sync,
 };
@@ -26,6 +27,7 @@ pub(crate) async fn commit(host: &Host, options: CommitOptions) -> Result<(), Op
     // Without the turn, so that a hook holds up no other call.
     let hooks = &host.context.hooks;
     let active = ready(host, &options)?;
+    users::require(&active, &host.context.monitor).await?;
     hooks.before_commit(&active).await?;
     let _turn = host.active_turn().await?;
     let (active, monitor) = (ready(host, &options)?, &host.context.monitor);

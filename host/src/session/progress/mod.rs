@@ -92,6 +92,7 @@ pub(crate) fn unknown(id: &str) -> Progress {
         blocked_ms: None,
         verification: None,
         verified_collections: Vec::new(),
+        principals: None,
         options: None,
         lease: None,
         upgrade: UpgradeProgress {
@@ -162,6 +163,7 @@ pub(crate) fn of(active: &ActiveSync, monitor: &Monitor) -> Progress {
         blocked_ms: document.commit.and_then(|commit| commit.blocked_ms),
         verification: verification::progress(active, monitor),
         verified_collections: status.verification.collections(),
+        principals: status.principals.get(),
         options: Some(document.options.clone()),
         upgrade: upgrade(document.metadata_version, document.upgrades),
     }

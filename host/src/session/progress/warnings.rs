@@ -5,8 +5,8 @@ use super::{
     monitor::Monitor,
 };
 use crate::{
-    metadata::SessionDocument,
-    model::{StartOptions, progress::IndexFailure},
+    metadata::{Phase, SessionDocument},
+    model::{StartOptions, principals::PrincipalsProgress, progress::IndexFailure},
     plugin::plaintext_secrets,
     session::{
         active::{ActiveSync, state::SyncState},
@@ -46,6 +46,7 @@ pub(super) fn of(
             .map(|what| format!("Not restored on the destination: {what}")),
     );
     warnings.extend(document.commit_warnings.iter().cloned());
+    warnings.extend(users_warning(active.status.principals.get(), document));
     warnings.extend(index_warning(&active.status.collections.index_failures()));
     warnings.extend(resync_warning(document));
     warnings.extend(write_blocks::warnings(document, &active.status));
@@ -89,6 +90,22 @@ fn plaintext_secret_warning(options: &StartOptions) -> Option<String> {
             fields.join(", ")
         )
     })
+}
+
+/// The warning about users and roles that the commit will not bring over, before it says so itself.
+fn users_warning(
+    progress: Option<PrincipalsProgress>,
+    document: &SessionDocument,
+) -> Option<String> {
+    match progress? {
+        PrincipalsProgress::Refused(reason) => Some(format!(
+            "Users and roles cannot be brought over, and commit is refused: {reason}"
+        )),
+        PrincipalsProgress::Checked(counts) if document.phase < Phase::Restore => {
+            Some(format!("At commit, {}.", counts.complaint()?))
+        }
+        PrincipalsProgress::Checked(_) => None,
+    }
 }
 
 /// The warning about index builds that the destination has refused.

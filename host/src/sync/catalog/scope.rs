@@ -6,7 +6,7 @@ use std::{collections::HashMap, sync::Arc};
 use parking_lot::RwLock;
 
 use crate::{
-    model::{Namespace, OperatorError, Route},
+    model::{Namespace, OperatorError, Route, namespace::FUNCTIONS},
     plugin::Router,
 };
 
@@ -40,7 +40,7 @@ impl Scope {
     /// The database on the destination of this database's stored functions; `None` if they are not synced. The filters are
     /// asked about `system.js`, so functions go with a database, and with no list of its collections.
     pub(crate) fn functions_of(&self, database: &str) -> Result<Option<String>, OperatorError> {
-        let functions = Namespace::new(database, "system.js");
+        let functions = Namespace::new(database, FUNCTIONS);
         let route = tokio::task::block_in_place(|| self.router.route(&functions))?;
         Ok(match route {
             Route::Skip => None,

@@ -9,7 +9,7 @@ use bson::rawdoc;
 
 use crate::{
     metadata::NamespaceDocument,
-    model::{Namespace, raw},
+    model::{Namespace, namespace::FUNCTIONS, raw},
     mongo::{
         self, Database, RawReader, Retry, code, listing,
         write::{CollectionRef, WriteCommand},
@@ -21,9 +21,6 @@ use crate::{
         restore::relaxation,
     },
 };
-
-/// The collection of a database's stored functions.
-const FUNCTIONS: &str = "system.js";
 
 /// Functions by type and bytes of their `_id`s.
 type Functions = BTreeMap<(u8, Vec<u8>), Vec<u8>>;

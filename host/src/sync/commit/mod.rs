@@ -25,6 +25,8 @@ use super::{
 use crate::{metadata::NamespaceKind, mongo::write::CollectionRef};
 use collection::CollectionRestoration;
 pub(super) use late_writes::find as late_writes;
+pub(super) use principals::drop_left_copies;
+pub use principals::survey_principals;
 pub(super) use undo::relax_again;
 
 /// Collections that are restored in parallel. Each mostly waits for majorities.
@@ -64,7 +66,7 @@ pub(super) async fn restore(context: &Context) -> Result<Vec<String>, Error> {
     }
     if let Some(options) = context.options.users_and_roles {
         match principals::merge(context, options).await {
-            Ok(complaints) => not_restored.extend(complaints),
+            Ok(complaint) => not_restored.extend(complaint),
             Err(error) => not_restored.push(format!("users and roles: {}", error.unless_fatal()?)),
         }
     }

@@ -10,13 +10,16 @@ use sha2::{Digest, Sha256};
 
 use crate::{
     metadata::NamespaceKind,
-    model::options::{OnClash, UsersAndRoles},
+    model::{
+        options::{OnClash, UsersAndRoles},
+        principals::{PrincipalConflict, PrincipalFate, PrincipalsProgress, PrincipalsSurvey},
+    },
     mongo::{
-        Principal, PrincipalKind, drop_principal, merge_principals, own_users, principals,
-        update_role,
+        Client, Principal, PrincipalKind, drop_principal, drop_temporary_principals,
+        merge_principals, own_principals, principals, update_role,
     },
     observe::failpoint,
-    sync::{Context, Error},
+    sync::{Context, Error, Record},
 };
 
 /// Rounds in which changes on the source are followed.
@@ -28,19 +31,52 @@ const OF_THE_CLUSTER: [&str; 2] = ["admin", "$external"];
 type Key = (PrincipalKind, String);
 
 /// Brings the users and roles in scope to the destination, until a round finds nothing to do. Returns a sentence, without a
-/// full stop, for each that is not as on the source.
-pub(super) async fn merge(context: &Context, options: UsersAndRoles) -> Result<Vec<String>, Error> {
+/// full stop, if not all are as on the source.
+pub(super) async fn merge(
+    context: &Context,
+    options: UsersAndRoles,
+) -> Result<Option<String>, Error> {
+    let destination = context.destination.reads();
     for _ in 0..MAX_ROUNDS {
-        let plan = Plan::make(context, options).await?;
+        let plan = Plan::make((&context.source, &destination), &context.record, options).await?;
         if plan.is_done() {
-            return Ok(plan.complaints);
+            let counts = plan.survey().counts;
+            let progress = PrincipalsProgress::Checked(counts);
+            context.status.principals.set(Some(progress));
+            return Ok(counts.complaint());
         }
         plan.carry_out(context).await?;
         failpoint("principals_merged");
     }
-    Ok(vec![
+    Ok(Some(
         "users and roles: they keep changing on the source".to_owned(),
-    ])
+    ))
+}
+
+/// The outcome of a transfer at present, from the source to the destination. Writes nothing.
+///
+/// # Errors
+/// Errors of the reads.
+pub async fn survey_principals(
+    clusters: (&Client, &Client),
+    record: &Record,
+    options: UsersAndRoles,
+) -> Result<PrincipalsSurvey, Error> {
+    Ok(Plan::make(clusters, record, options).await?.survey())
+}
+
+/// Drops the copies of credentials that a host has left which died in a transfer. A destination that refuses it keeps
+/// them until the commit, which tries again.
+pub(in crate::sync) async fn drop_left_copies(context: &Context) -> Result<(), Error> {
+    let has_begun = !context.record.get().merged_principals.is_empty();
+    if context.options.users_and_roles.is_none() || !has_begun {
+        return Ok(());
+    }
+    if let Err(error) = drop_temporary_principals(&context.destination).await {
+        let error = Error::from(error).unless_fatal()?;
+        tracing::warn!(error = %error, "temporary copies of users and roles were not dropped");
+    }
+    Ok(())
 }
 
 /// What a round has to do.
@@ -52,33 +88,29 @@ struct Plan {
     changed: Vec<Principal>,
     /// Brought over before, and gone from the source.
     dropped: Vec<Principal>,
-    complaints: Vec<String>,
+    /// As on the source.
+    equal: Vec<PrincipalKind>,
+    conflicts: Vec<PrincipalConflict>,
 }
 
 impl Plan {
-    async fn make(context: &Context, options: UsersAndRoles) -> Result<Self, Error> {
-        let destination = context.destination.reads();
-        let choice = Choice::new(context, options).await?;
-        let (wanted, others): (Vec<_>, Vec<_>) = principals(&context.source)
+    async fn make(
+        (source, destination): (&Client, &Client),
+        record: &Record,
+        options: UsersAndRoles,
+    ) -> Result<Self, Error> {
+        let choice = Choice::new((source, destination), record, options).await?;
+        let (wanted, others): (Vec<_>, Vec<_>) = principals(source)
             .await?
             .into_iter()
             .partition(|principal| choice.wants(principal));
-        let mut found = by_key(principals(&destination).await?);
+        let mut found = by_key(principals(destination).await?);
         let available = role_ids(wanted.iter().chain(found.values()));
         let missing: HashSet<String> = &role_ids(others.iter()) - &available;
         let mut plan = Self::default();
         for principal in wanted {
-            for role in principal.roles() {
-                if missing.contains(&role) {
-                    plan.complain(&principal, &format!("the destination has no role {role}"));
-                }
-            }
-            match found.remove(&key(&principal)) {
-                None => plan.new.push(principal),
-                Some(there) if there.equals(&principal) => {}
-                Some(_) if choice.may_replace(&principal) => plan.changed.push(principal),
-                Some(_) => plan.complain(&principal, "the destination has another of this name"),
-            }
+            let there = found.remove(&key(&principal));
+            plan.decide(&choice, principal, there, &missing);
         }
         plan.dropped = found
             .into_values()
@@ -87,13 +119,55 @@ impl Plan {
         Ok(plan)
     }
 
-    fn is_done(&self) -> bool {
-        self.new.is_empty() && self.changed.is_empty() && self.dropped.is_empty()
+    /// Decides on a wanted user or role, which the destination has as `there`.
+    fn decide(
+        &mut self,
+        choice: &Choice,
+        principal: Principal,
+        there: Option<Principal>,
+        missing: &HashSet<String>,
+    ) {
+        let may_replace = choice.may_replace(&principal);
+        let stays = there
+            .as_ref()
+            .is_some_and(|there| !there.equals(&principal) && !may_replace);
+        if stays {
+            return self.note(&principal, PrincipalFate::Stays);
+        }
+        for role in principal.roles() {
+            if missing.contains(&role) {
+                self.note(&principal, PrincipalFate::LacksRole(role));
+            }
+        }
+        match there {
+            None => self.new.push(principal),
+            Some(there) if there.equals(&principal) => self.equal.push(principal.kind),
+            Some(_) => {
+                if !choice.is_ours(&principal) {
+                    self.note(&principal, PrincipalFate::Overwritten);
+                }
+                self.changed.push(principal);
+            }
+        }
     }
 
-    fn complain(&mut self, principal: &Principal, what: &str) {
-        self.complaints
-            .push(format!("{} {}: {what}", principal.kind, principal.id()));
+    fn note(&mut self, principal: &Principal, fate: PrincipalFate) {
+        self.conflicts.push(PrincipalConflict {
+            kind: principal.kind.as_str(),
+            id: principal.id().to_owned(),
+            fate,
+        });
+    }
+
+    fn survey(self) -> PrincipalsSurvey {
+        let arriving = self.new.iter().chain(&self.changed);
+        let kinds = arriving.map(|principal| principal.kind).chain(self.equal);
+        let (users, roles): (Vec<_>, Vec<_>) = kinds.partition(|kind| *kind == PrincipalKind::User);
+        PrincipalsSurvey::new(users.len(), roles.len(), self.conflicts)
+    }
+
+    fn is_done(&self) -> bool {
+        self.new.is_empty() && self.changed.is_empty() && self.dropped.is_empty()
     }
 
     /// Roles come before the users that have them. Between its removal and its insertion a changed user is missing, and a
@@ -131,36 +205,53 @@ struct Choice {
     options: UsersAndRoles,
     databases: HashSet<String>,
     /// Users of tidegate itself, on both clusters.
-    own: HashSet<String>,
+    own_users: HashSet<String>,
+    /// Roles of tidegate's user of the destination, and the roles that these have.
+    own_roles: HashSet<String>,
     /// Marks of what was brought over before.
     ours: HashSet<String>,
 }
 
 impl Choice {
-    async fn new(context: &Context, options: UsersAndRoles) -> Result<Self, Error> {
-        let mut own: HashSet<String> = own_users(&context.source).await?.into_iter().collect();
-        own.extend(own_users(&context.destination.reads()).await?);
+    async fn new(
+        (source, destination): (&Client, &Client),
+        record: &Record,
+        options: UsersAndRoles,
+    ) -> Result<Self, Error> {
+        let (of_source, of_destination) = (
+            own_principals(source).await?,
+            own_principals(destination).await?,
+        );
+        let own_users = of_source.users.into_iter().chain(of_destination.users);
         Ok(Self {
             options,
-            databases: databases_in_scope(context).await?,
-            own,
-            ours: context.record.get().merged_principals.into_iter().collect(),
+            databases: databases_in_scope(record).await?,
+            own_users: own_users.collect(),
+            own_roles: of_destination.roles.into_iter().collect(),
+            ours: record.get().merged_principals.into_iter().collect(),
         })
     }
 
     fn wants(&self, principal: &Principal) -> bool {
         let database = principal.database();
         let is_of_cluster = OF_THE_CLUSTER.contains(&database);
-        let is_own = principal.kind == PrincipalKind::User && self.own.contains(principal.id());
+        let is_own =
+            principal.kind == PrincipalKind::User && self.own_users.contains(principal.id());
         !is_own && (self.databases.contains(database) || (self.options.admin && is_of_cluster))
     }
 
+    /// Whether an earlier round has brought it over. Invariant: not so for a role that tidegate itself needs.
     fn is_ours(&self, principal: &Principal) -> bool {
-        self.ours.contains(&mark(principal))
+        !self.is_own_role(principal) && self.ours.contains(&mark(principal))
+    }
+
+    fn is_own_role(&self, principal: &Principal) -> bool {
+        principal.kind == PrincipalKind::Role && self.own_roles.contains(principal.id())
     }
 
     fn may_replace(&self, principal: &Principal) -> bool {
-        self.options.on_clash == OnClash::Overwrite || self.is_ours(principal)
+        !self.is_own_role(principal)
+            && (self.options.on_clash == OnClash::Overwrite || self.is_ours(principal))
     }
 }
 
@@ -170,8 +261,8 @@ fn role_ids<'a>(principals: impl Iterator<Item = &'a Principal>) -> HashSet<Stri
 }
 
 /// Databases of the source of which collections are synced.
-async fn databases_in_scope(context: &Context) -> Result<HashSet<String>, Error> {
-    let namespaces = context.store.namespaces().await?;
+async fn databases_in_scope(record: &Record) -> Result<HashSet<String>, Error> {
+    let namespaces = record.store().namespaces().await?;
     let synced = namespaces
         .into_iter()
         .filter(|namespace| namespace.kind == NamespaceKind::Collection);

@@ -8,7 +8,7 @@ use futures::{FutureExt, StreamExt, TryStreamExt, stream};
 use super::clusters::ClusterPair;
 use crate::{
     metadata::NamespaceKind,
-    model::{Namespace, event::CollectionUuid, mismatch::Mismatch},
+    model::{Namespace, event::CollectionUuid, mismatch::Mismatch, namespace::FUNCTIONS},
     mongo::{self, Client, Database, listing},
     sync::{
         Error,
@@ -139,7 +139,80 @@ pub(super) async fn read(pair: &ClusterPair) -> Result<Vec<NamespacePair>, Error
             });
         }
     }
-    Ok(without_lone_views(pairs))
+    let mut pairs = without_lone_views(pairs);
+    if !pair.options.before_commit {
+        pairs.extend(stored_functions(pair).await?);
+    }
+    Ok(pairs)
+}
+
+/// The stored functions of the databases in scope. A collection of functions that is empty equals one that is missing: the
+/// server drops none.
+async fn stored_functions(pair: &ClusterPair) -> Result<Vec<NamespacePair>, Error> {
+    let mut pairs = Vec::new();
+    for database in listing::user_databases(&pair.source).await? {
+        let Some(to) = pair.scope.functions_of(&database)? else {
+            continue;
+        };
+        let (source, destination) = (
+            Namespace::new(database, FUNCTIONS),
+            Namespace::new(to, FUNCTIONS),
+        );
+        let (wanted, found) = tokio::join!(
+            functions_entry(&pair.source, &source),
+            functions_entry(&pair.destination, &destination)
+        );
+        let (wanted, found) = (wanted?, found?);
+        if wanted.is_none() && found.is_none() {
+            continue;
+        }
+        pairs.push(NamespacePair {
+            wanted: wanted.map(|entry| CatalogEntry {
+                kind: entry.kind,
+                source: source.clone(),
+                destination: destination.clone(),
+                uuid: entry.uuid,
+                options: entry.options,
+                indexes: entry.indexes,
+            }),
+            source,
+            destination,
+            found,
+        });
+    }
+    let mut kept = Vec::new();
+    for it in pairs {
+        if !it.is_lone() || has_functions(pair, &it).await? {
+            kept.push(it);
+        }
+    }
+    Ok(kept)
+}
+
+/// Whether the collection of functions that only one cluster has holds any.
+async fn has_functions(pair: &ClusterPair, lone: &NamespacePair) -> Result<bool, Error> {
+    let size = match lone.wanted {
+        Some(_) => listing::collection_size(&pair.source, &lone.source),
+        None => listing::collection_size(&pair.destination, &lone.destination),
+    };
+    Ok(size.await?.documents > 0)
+}
+
+async fn functions_entry(
+    client: &Client,
+    name: &Namespace,
+) -> Result<Option<DestinationEntry>, Error> {
+    let database = client.database(&name.database);
+    let Some(listed) = listing::collection(&database, FUNCTIONS).await? else {
+        return Ok(None);
+    };
+    Ok(Some(DestinationEntry {
+        kind: NamespaceKind::Collection,
+        name: name.clone(),
+        uuid: uuid_of(&listed),
+        options: catalog::options_of(&listed)?,
+        indexes: Vec::new(),
+    }))
 }
 
 /// Leaves out the view of a time-series collection that only one cluster has: its buckets are named.
@@ -198,14 +271,17 @@ fn entry(database: &str, listed: &RawDocument) -> Result<Option<DestinationEntry
         }
         _ => NamespaceKind::Collection,
     };
-    let uuid = listing::subdocument(listed, "info")
-        .and_then(|info| info.get_binary("uuid").ok())
-        .and_then(|uuid| uuid.bytes.try_into().ok());
     Ok(Some(DestinationEntry {
         kind,
         name,
-        uuid,
+        uuid: uuid_of(listed),
         options,
         indexes: Vec::new(),
     }))
+}
+
+fn uuid_of(listed: &RawDocument) -> Option<CollectionUuid> {
+    listing::subdocument(listed, "info")
+        .and_then(|info| info.get_binary("uuid").ok())
+        .and_then(|uuid| uuid.bytes.try_into().ok())
 }
