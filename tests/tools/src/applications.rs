@@ -93,7 +93,9 @@ async fn play(tools: &Tools, programs: &[&str]) -> Result<()> {
     rig.commit().await?;
     let progress = rig.host.progress().await?;
     ensure!(
-        progress["verification"]["verifiedTo"].is_object(),
+        progress
+            .pointer("/verification/verifiedTo")
+            .is_some_and(Value::is_object),
         "not verified: {progress:#}"
     );
     let compared = rig.compare().await?;

@@ -23,9 +23,8 @@ pub(super) fn execute(
     let out = arguments.out.clone().unwrap_or_else(|| file_name(&place));
     let pulled = registry::within(&arguments.reference, &arguments.registry, async |client| {
         let pulled = client.pull().await?;
-        match &key {
-            Some(key) => require_signature(&client, &pulled, key).await?,
-            None => {}
+        if let Some(key) = &key {
+            require_signature(&client, &pulled, key).await?;
         }
         Ok(pulled)
     })?;

@@ -63,7 +63,11 @@ impl Migration<'_> {
                 let writer = self.writer().await?;
                 sleep(BEFORE_COMMIT).await;
                 self.end_writes(writer).await?;
-                return tokio::try_join!(self.commit(), self.failures()).map(drop);
+                // A primary that is parted for a short time is elected again, with its writes.
+                self.clusters.source.set_quiet(true);
+                let ended = tokio::try_join!(self.commit(), self.failures());
+                self.clusters.source.set_quiet(false);
+                return ended.map(drop);
             }
         }
         self.commit().await

@@ -1,6 +1,9 @@
 //! The two clusters of a stage, each with its proxy.
 
-use std::time::Duration;
+use std::{
+    sync::atomic::{AtomicBool, Ordering::Relaxed},
+    time::Duration,
+};
 
 use anyhow::{Context, Result};
 use bson::{Timestamp, doc};
@@ -27,6 +30,8 @@ pub(super) struct Cluster {
     /// A client that goes on through failures.
     client: Client,
     uri: String,
+    /// Applications write to it no more: what they wrote after a commit would be in no sync.
+    is_quiet: AtomicBool,
 }
 
 impl Cluster {
@@ -38,6 +43,7 @@ impl Cluster {
             uri: set.uri(),
             proxy,
             set: Mutex::new(set),
+            is_quiet: AtomicBool::new(side == Side::Destination),
         })
     }
 
@@ -57,10 +63,15 @@ impl Cluster {
         Ok(())
     }
 
+    /// Applications do not write to the source any more, or do so again.
+    pub(super) fn set_quiet(&self, is_quiet: bool) {
+        self.is_quiet.store(is_quiet, Relaxed);
+    }
+
     /// Writes of an application to a member of the source that is about to lose them, until they are refused. Only
     /// the host writes to the destination.
     pub(super) async fn writes_to(&self, member: &Client) -> usize {
-        if self.side == Side::Destination {
+        if self.is_quiet.load(Relaxed) {
             // As long as the failure lasts.
             return std::future::pending().await;
         }

@@ -207,7 +207,33 @@ async fn f212_signatures_are_those_of_cosign() -> Result<()> {
         "PluginNotTrusted",
     )?;
 
-    let digest = first.split_once('@').context("a digest")?.1;
+    let signatures = verify_with_openssl(folder, &registry, &first)?;
+
+    // Another build under the tag, and the signatures of the first one copied to it.
+    let fixed = reference(folder, &["push", "fixed.wasm", &tag])?;
+    let other = fixed
+        .split_once('@')
+        .context("a digest")?
+        .1
+        .replace(':', "-");
+    registry.put_manifest("team/stamp", &format!("{other}.sig"), &signatures)?;
+    refused(
+        folder,
+        &["pull", &tag, "--key", "ours.pub"],
+        "PluginNotTrusted",
+    )?;
+    refused(
+        folder,
+        &["sign", &tag, "--key", "ours.pub"],
+        "FileNotPrivate",
+    )?;
+    directory.remove();
+    Ok(())
+}
+
+/// The signatures of an artifact of two signers, the first of which is verified without tidegate.
+fn verify_with_openssl(folder: &Path, registry: &OciRegistry, signed: &str) -> Result<Value> {
+    let digest = signed.split_once('@').context("a digest")?.1;
     let signatures =
         registry.manifest("team/stamp", &format!("{}.sig", digest.replace(':', "-")))?;
     let layers = signatures["layers"].as_array().context("layers")?;
@@ -249,27 +275,7 @@ async fn f212_signatures_are_those_of_cosign() -> Result<()> {
             &message,
         ],
     )?;
-
-    // Another build under the tag, and the signatures of the first one copied to it.
-    let fixed = reference(folder, &["push", "fixed.wasm", &tag])?;
-    let other = fixed
-        .split_once('@')
-        .context("a digest")?
-        .1
-        .replace(':', "-");
-    registry.put_manifest("team/stamp", &format!("{other}.sig"), &signatures)?;
-    refused(
-        folder,
-        &["pull", &tag, "--key", "ours.pub"],
-        "PluginNotTrusted",
-    )?;
-    refused(
-        folder,
-        &["sign", &tag, "--key", "ours.pub"],
-        "FileNotPrivate",
-    )?;
-    directory.remove();
-    Ok(())
+    Ok(signatures)
 }
 
 /// A registry with users: their credentials come from a file in the form of Docker's, and are shown nowhere.
