@@ -9,7 +9,7 @@ use serde::{Serialize, de::DeserializeOwned};
 use support::{metadata, metadata::Entry, mongod::workspace};
 use tidegate::{
     metadata::{
-        ComponentChunkDocument, ComponentDocument, HistoryDocument, IntentDocument,
+        AuditDocument, ComponentChunkDocument, ComponentDocument, HistoryDocument, IntentDocument,
         METADATA_VERSION, MismatchDocument, NamespaceDocument, ParkedKeyDocument,
         PartitionDocument, PositionDocument, QuarantineDocument, SessionDocument,
         VerificationDocument, VerifiedCollectionDocument,
@@ -177,6 +177,7 @@ fn is_of_this_release(entry: &Entry) -> Result<()> {
         "quarantine" => read_and_written::<QuarantineDocument>(&entry.document),
         "verification" => read_and_written::<VerificationDocument>(&entry.document),
         "verifiedCollections" => read_and_written::<VerifiedCollectionDocument>(&entry.document),
+        "audit" => read_and_written::<AuditDocument>(&entry.document),
         "history" => read_and_written::<HistoryDocument>(&entry.document),
         "mismatches" => read_and_written::<MismatchDocument>(&entry.document),
         "components" => read_and_written::<ComponentDocument>(&entry.document),

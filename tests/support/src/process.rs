@@ -1,9 +1,11 @@
 //! Child processes that never outlive their owner, and their usage of CPU and memory.
 
 use std::{
+    fs::File,
     ops::RangeInclusive,
     path::Path,
     process::{Child, Command, ExitStatus},
+    sync::{Mutex, PoisonError},
     time::Duration,
 };
 
@@ -179,12 +181,23 @@ impl Usage {
     }
 }
 
-/// A free port of the loopback interface. Taken from below the range of outgoing connections, so that a server that
-/// is killed and started again finds its port free.
+/// Ports that this process has handed out: the lock of each keeps other test processes from it.
+static PORTS: Mutex<Vec<File>> = Mutex::new(Vec::new());
+
+/// A free port of the loopback interface, which no other test gets while this process lives. Taken from below the range of
+/// outgoing connections, so that a server that is killed and started again finds its port free.
 pub fn free_port() -> Result<u16> {
+    let folder = std::env::temp_dir().join("tidegate-ports");
+    std::fs::create_dir_all(&folder).context("create the folder of ports")?;
     for _ in 0..100 {
         let port = rand::random_range(10_000..32_000);
-        if std::net::TcpListener::bind(("127.0.0.1", port)).is_ok() {
+        let mut options = File::options();
+        let lock = options.create(true).truncate(false).write(true);
+        let lock = lock.open(folder.join(port.to_string()))?;
+        let is_ours = lock.try_lock().is_ok();
+        if is_ours && std::net::TcpListener::bind(("127.0.0.1", port)).is_ok() {
+            let mut ports = PORTS.lock().unwrap_or_else(PoisonError::into_inner);
+            ports.push(lock);
             return Ok(port);
         }
     }

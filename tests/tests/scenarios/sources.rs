@@ -93,10 +93,11 @@ async fn change(rig: &Rig, round: i32) -> Result<()> {
 async fn wait_for_documents(member: &Client, number: u64) -> Result<()> {
     let collection = member.database("app").collection::<Document>("c");
     wait_until(&format!("{number} documents"), DEADLINE, async || {
-        let found = collection.count_documents(doc! {}).await?;
-        Ok(match found == number {
-            true => Look::Done(()),
-            false => Look::NotYet(format!("{found} documents")),
+        Ok(match collection.count_documents(doc! {}).await {
+            Ok(found) if found == number => Look::Done(()),
+            Ok(found) => Look::NotYet(format!("{found} documents")),
+            // The member has just been started.
+            Err(error) => Look::NotYet(error.to_string()),
         })
     })
     .await
