@@ -21,6 +21,7 @@ pub mod options;
 pub mod plugins;
 pub mod position;
 pub mod progress;
+pub mod resume_token;
 pub mod state;
 
 pub use caller::{Caller, Role};

@@ -59,6 +59,7 @@ mod rehearsal;
 mod resume;
 mod resync;
 mod reverse;
+mod server_features;
 mod state;
 mod steps;
 mod stored_functions;
