@@ -25,6 +25,7 @@ pub mod clock;
 pub mod compare;
 pub mod faults;
 pub mod guide;
+pub mod hidden_ddl;
 pub mod host;
 pub mod log_check;
 pub mod metadata;
