@@ -128,7 +128,8 @@ async function answers({ values, ids, capped }) {
       { $group: { _id: { v: { $type: '$v' }, id: { $type: '$_id' } }, count: { $sum: 1 } } },
       { $sort: { '_id.v': 1, '_id.id': 1 } },
     ]);
-    const indexes = await collection.indexes();
+    // In the order of their names: that of their builds is none of the data.
+    const indexes = (await collection.indexes()).sort((one, other) => one.name.localeCompare(other.name));
     found[collection.collectionName] = [await digest(collection), shown(await types.toArray()), shown(indexes)];
   }
   found['in natural order'] = shown(await capped.find({}, { projection: { n: 1 } }).toArray());
