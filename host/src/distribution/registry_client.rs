@@ -137,22 +137,22 @@ impl RegistryClient {
         Ok(place)
     }
 
-    /// Whether one of `keys` has signed the artifact with this digest; the position of the first.
+    /// For each of `keys` whether it has signed the artifact with this digest.
     ///
     /// # Errors
     ///
     /// `RegistryFailed`.
-    pub async fn signer(
+    pub async fn have_signed(
         &self,
         signed: &str,
         keys: &[&PublicKey],
-    ) -> Result<Option<usize>, OperatorError> {
+    ) -> Result<Vec<bool>, OperatorError> {
         let signatures = self.signatures(signed).await?;
         let has_signed = |key: &&PublicKey| {
             let mut messages = signatures.iter().map(|(_, message)| message);
             messages.any(|message| message.proves(key, signed))
         };
-        Ok(keys.iter().position(has_signed))
+        Ok(keys.iter().map(has_signed).collect())
     }
 
     /// The signed messages about the artifact with this digest, with their layers.

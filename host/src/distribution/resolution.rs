@@ -9,10 +9,10 @@ use tokio::time::timeout;
 use super::reference::ArtifactReference;
 use super::refusals::refuse;
 use super::registry_client::RegistryClient;
-use super::trust::{admit, check_place, signer, trust_of};
+use super::trust::{Signers, admit, check_place, trust_of};
 use crate::config::RegistryAccess;
 use crate::model::{ErrorName, OperatorError};
-use crate::plugin::Registry;
+use crate::plugin::{Registry, digest};
 
 /// Time for a component, from the first request to the compiled component.
 const WITHIN: Duration = Duration::from_secs(180);
@@ -74,12 +74,18 @@ async fn fetch(
     check_place(&place, &trust)?;
     let client = RegistryClient::of(place, access).await?;
     let pulled = client.pull().await?;
-    let (compiling, bytes) = (registry.clone(), pulled.bytes.clone());
+    let signers = Signers::of(&client, &pulled, &trust).await?;
+    let known = registry.has(&digest(&pulled.bytes));
+    let (compiling, bytes) = (registry.clone(), pulled.bytes);
     let added = spawn_blocking(move || compiling.add(&bytes)).await;
     let info = added
         .map_err(|error| refuse(ErrorName::InternalError, error.to_string()))??
         .info;
-    let signer = signer(&client, &pulled, &info.name, &trust).await?;
+    let signer = signers.of_name(&info.name).inspect_err(|_untrusted| {
+        if !known {
+            registry.remove(&info.digest);
+        }
+    })?;
     registry.set_origin(component.to_owned(), &info.digest, signer.clone());
     tracing::info!(
         plugin = info.name,

@@ -4,7 +4,7 @@ use super::key::PublicKey;
 use super::reference::ArtifactReference;
 use super::refusals::refuse;
 use super::registry_client::{PulledComponent, RegistryClient};
-use crate::config::{PluginTrust, RegistryAccess, read_plugin_trust};
+use crate::config::{PluginTrust, RegistryAccess, TrustedKey, read_plugin_trust};
 use crate::model::{ErrorName, OperatorError};
 use crate::plugin::InstalledComponent;
 
@@ -30,34 +30,60 @@ pub(super) fn check_place(
     ))
 }
 
-/// The name of the key that has signed a component; `None` without a signature, where none is required.
-pub(super) async fn signer(
-    client: &RegistryClient,
-    pulled: &PulledComponent,
-    component: &str,
-    trust: &PluginTrust,
-) -> Result<Option<String>, OperatorError> {
-    let may_sign = trust
-        .keys
-        .iter()
-        .filter(|key| key.components.is_empty() || key.components.iter().any(|it| it == component));
-    let mut named = Vec::new();
-    for key in may_sign {
-        named.push((&key.name, PublicKey::from_pem(&key.place, &key.public_key)?));
+/// The trusted keys that have signed a component.
+pub(super) struct Signers<'t> {
+    place: String,
+    keys: Vec<&'t TrustedKey>,
+    is_required: bool,
+}
+
+impl<'t> Signers<'t> {
+    /// Those of a component that was pulled.
+    ///
+    /// # Errors
+    ///
+    /// `PluginNotTrusted` without any, where one is required: nothing of the component is run then. `RegistryFailed`.
+    pub(super) async fn of(
+        client: &RegistryClient,
+        pulled: &PulledComponent,
+        trust: &'t PluginTrust,
+    ) -> Result<Self, OperatorError> {
+        let keys = trust.keys.iter();
+        let keys = keys.map(|key| PublicKey::from_pem(&key.place, &key.public_key));
+        let keys: Vec<PublicKey> = keys.collect::<Result<_, _>>()?;
+        let digest = pulled.place.digest().unwrap_or_default();
+        let have_signed = match keys.is_empty() {
+            true => Vec::new(),
+            false => {
+                let keys: Vec<&PublicKey> = keys.iter().collect();
+                client.have_signed(digest, &keys).await?
+            }
+        };
+        let signers = trust.keys.iter().zip(have_signed);
+        let signers = Self {
+            place: pulled.place.to_string(),
+            keys: signers
+                .filter_map(|(key, has)| has.then_some(key))
+                .collect(),
+            is_required: trust.require_signature,
+        };
+        match signers.is_required && signers.keys.is_empty() {
+            true => Err(not_signed(&signers.place)),
+            false => Ok(signers),
+        }
     }
-    let keys: Vec<&PublicKey> = named.iter().map(|(_, key)| key).collect();
-    let digest = pulled.place.digest().unwrap_or_default();
-    let found = match keys.is_empty() {
-        true => None,
-        false => client.signer(digest, &keys).await?,
-    };
-    let signer = found
-        .and_then(|at| named.get(at))
-        .map(|(name, _)| (*name).clone());
-    if signer.is_none() && trust.require_signature {
-        return Err(not_signed(&format!("{component} at {}", pulled.place)));
+
+    /// The name of the first that may sign the component of this name; `None` without one, where none is required.
+    pub(super) fn of_name(&self, component: &str) -> Result<Option<String>, OperatorError> {
+        let may_sign = |key: &&&TrustedKey| {
+            key.components.is_empty() || key.components.iter().any(|name| name == component)
+        };
+        let signer = self.keys.iter().find(may_sign);
+        match signer {
+            None if self.is_required => Err(not_signed(&format!("{component} at {}", self.place))),
+            signer => Ok(signer.map(|key| key.name.clone())),
+        }
     }
-    Ok(signer)
 }
 
 /// Refuses a component that is neither shipped nor signed, where signatures are required.

@@ -47,16 +47,16 @@ async fn require_signature(
     key: &PublicKey,
 ) -> Result<(), OperatorError> {
     let digest = pulled.place.digest().unwrap_or_default();
-    match client.signer(digest, &[key]).await? {
-        Some(_) => Ok(()),
-        None => Err(OperatorError::new(
-            ErrorName::PluginNotTrusted,
-            format!(
-                "{} has no signature of this key. Nothing is written.",
-                pulled.place
-            ),
-        )),
+    if client.have_signed(digest, &[key]).await?.contains(&true) {
+        return Ok(());
     }
+    Err(OperatorError::new(
+        ErrorName::PluginNotTrusted,
+        format!(
+            "{} has no signature of this key. Nothing is written.",
+            pulled.place
+        ),
+    ))
 }
 
 fn public_key(file: &Path) -> Result<PublicKey> {

@@ -423,6 +423,8 @@ async fn f215_components_have_to_be_signed_by_a_trusted_key() -> Result<()> {
     untrusted(&rig, &options).await?;
     trusting(&team, "mask")?;
     untrusted(&rig, &options).await?;
+    let installed = rig.host.call("GET", "/api/v1/plugins", "").await?.body;
+    ensure!(!installed.to_string().contains("stamp"), "{installed}");
     let upload = rig.host.upload("/api/v1/plugins", FIRST.bytes()?).await?;
     ensure!(
         upload.body["error"] == "PluginNotTrusted",
