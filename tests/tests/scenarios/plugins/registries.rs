@@ -8,7 +8,7 @@ use std::{
 use anyhow::{Context, Result, ensure};
 use bson::doc;
 use serde_json::{Value, json};
-use support::{Rig, TestDir, host, registry::OciRegistry, rig::Options};
+use support::{Rig, TestDir, host, package::file_of, registry::OciRegistry, rig::Options};
 
 use super::{
     builds::{AllStamped, Build, FIRST, FIXED, pinned},
@@ -57,7 +57,7 @@ fn write(folder: &Path, name: &str, build: Build) -> Result<()> {
 }
 
 fn openssl(folder: &Path, arguments: &[&str]) -> Result<()> {
-    let made = Command::new("openssl")
+    let made = Command::new(file_of("openssl", "usr/bin/openssl")?)
         .current_dir(folder)
         .args(arguments)
         .output();
