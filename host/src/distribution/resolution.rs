@@ -18,7 +18,7 @@ use crate::plugin::{Registry, digest};
 const WITHIN: Duration = Duration::from_secs(180);
 
 /// Fetches each of `components` that is a reference (`oci://…`) into the registry of this host, which finds it by the
-/// reference from then on. Leaves names and digests, and what was fetched before, alone. Refuses each that is not trusted.
+/// reference from then on. Leaves names and digests alone, and what was fetched before without a file of trust. Refuses each that is not trusted.
 ///
 /// # Errors
 ///
@@ -29,8 +29,11 @@ pub async fn fetch_components(
     access: &RegistryAccess,
     components: &[&str],
 ) -> Result<(), OperatorError> {
+    // Keys and signatures may have changed since: what was fetched is asked for again.
+    let has_trust = access.trust_file.is_some();
     for &component in components {
-        if ArtifactReference::is_reference(component) && !registry.has_fetched(component) {
+        let is_known = registry.has_fetched(component) && !has_trust;
+        if ArtifactReference::is_reference(component) && !is_known {
             let fetched = timeout(WITHIN, fetch(registry, access, component)).await;
             fetched.map_err(|_elapsed| {
                 let seconds = WITHIN.as_secs();
@@ -41,7 +44,7 @@ pub async fn fetch_components(
             })??;
         }
     }
-    if access.trust_file.is_some() {
+    if has_trust {
         for &component in components {
             let (registry, wanted) = (registry.clone(), component.to_owned());
             let found = spawn_blocking(move || registry.find(&wanted)).await;

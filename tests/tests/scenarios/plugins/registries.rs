@@ -385,6 +385,7 @@ async fn f214_a_sync_is_pinned_to_a_component_of_a_registry() -> Result<()> {
 
 /// A host that requires signatures takes signed components alone, wherever they are named, and shows who has signed.
 #[tokio::test]
+#[expect(clippy::too_many_lines, reason = "one course of events, in sequence")]
 async fn f215_components_have_to_be_signed_by_a_trusted_key() -> Result<()> {
     let directory = TestDir::new()?;
     let folder = directory.path();
@@ -412,7 +413,7 @@ async fn f215_components_have_to_be_signed_by_a_trusted_key() -> Result<()> {
     })
     .await?;
     insert(&rig.source_db("app"), "c", vec![doc! { "_id": 1 }]).await?;
-    let options = json!({ "plugins": [{ "component": first }], "verification": false });
+    let options = json!({ "plugins": [{ "component": &first }], "verification": false });
 
     untrusted(&rig, &options).await?;
     reference(folder, &["sign", &first, "--key", "theirs.key"])?;
@@ -445,6 +446,24 @@ async fn f215_components_have_to_be_signed_by_a_trusted_key() -> Result<()> {
             .await?;
         let refused = ["PluginNotTrusted", "PluginNotFound"].map(Value::from);
         ensure!(refused.contains(&answer.body["error"]), "{}", answer.body);
+    }
+    // The key has been replaced: what it has signed is trusted no more, by its place and by its digest.
+    let text = std::fs::read_to_string(&trust)?;
+    let replaced = text.replace(
+        "our team, keyFile: ours.pub",
+        "their team, keyFile: nobody.pub",
+    );
+    key_pair(folder, "nobody")?;
+    std::fs::write(&trust, replaced)?;
+    for component in [first, tidegate::plugin::digest(&FIRST.bytes()?)] {
+        let body = json!({ "components": [{ "name": "stamp", "component": component }] });
+        let body = body.to_string();
+        let answer = rig.host.call("POST", "/api/v1/upgrade", &body).await?;
+        ensure!(
+            answer.body["error"] == "PluginNotTrusted",
+            "{}",
+            answer.body
+        );
     }
     // The pin is persisted with its signer, and needs neither registry nor key any more.
     trusting("registry.example", "mask")?;
