@@ -110,6 +110,7 @@ pub(super) fn status(name: ErrorName) -> StatusCode {
         | N::CannotCommit
         | N::SyncMismatch
         | N::CommitTimedOut
+        | N::SourceCatalogChanged
         | N::SourceWrittenDuringCommit
         | N::CommitVetoed
         | N::HookFailed

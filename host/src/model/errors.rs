@@ -36,6 +36,7 @@ macro_rules! error_names {
                 matches!(
                     self,
                     Self::CommitTimedOut
+                        | Self::SourceCatalogChanged
                         | Self::SourceWrittenDuringCommit
                         | Self::VerificationFailed
                 )
@@ -68,6 +69,8 @@ error_names! {
     SyncMismatch,
     /// A commit was not done within its `maxBlockSeconds`, and is undone.
     CommitTimedOut,
+    /// Commit has found DDL of a source before 6.0 that no change event has shown; the commit is undone.
+    SourceCatalogChanged,
     /// The source was written to although the commit had blocked it; the commit is undone.
     SourceWrittenDuringCommit,
     /// A hook has refused the commit.

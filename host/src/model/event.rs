@@ -3,7 +3,7 @@
 //! A [`ChangeEvent`] borrows the event's bytes: documents are neither copied nor decoded. Reading takes a single
 //! walk over the event's top level.
 
-use super::{ClusterTime, raw};
+use super::{ClusterTime, raw, resume_token};
 
 /// Identity of a collection. A rename within a database keeps it.
 pub type CollectionUuid = [u8; 16];
@@ -90,6 +90,12 @@ pub struct ChangeEvent<'a> {
     pub update_description: Option<&'a [u8]>,
     /// `operationDescription`: BSON of the details of a DDL event. Needs `showExpandedEvents`.
     pub operation_description: Option<&'a [u8]>,
+    /// `to` of a rename: the new name.
+    to: Option<&'a [u8]>,
+    /// The collection that a plain rename must have dropped; see [`Self::with_dropped_target`].
+    implied_target: Option<CollectionUuid>,
+    /// An update with the public `updateDescription`, which gives no exact document.
+    is_described: bool,
 }
 
 impl<'a> ChangeEvent<'a> {
@@ -110,6 +116,9 @@ impl<'a> ChangeEvent<'a> {
             full_document: None,
             update_description: None,
             operation_description: None,
+            to: None,
+            implied_target: None,
+            is_described: false,
         };
         for element in raw::elements(document)? {
             event.read(element?)?;
@@ -118,6 +127,26 @@ impl<'a> ChangeEvent<'a> {
             return Err(raw::Malformed);
         }
         Ok(event)
+    }
+
+    /// Like [`Self::parse`], for an event of a stream without `showExpandedEvents`: the UUID of its collection is in its
+    /// token alone.
+    ///
+    /// # Errors
+    /// As [`Self::parse`].
+    pub fn parse_plain(document: &'a [u8]) -> Result<Self, raw::Malformed> {
+        let mut event = Self::parse(document)?;
+        event.uuid = resume_token::collection_of(event.resume_token);
+        Ok(event)
+    }
+
+    /// A rename of a stream without `showExpandedEvents`, whose description does not tell the collection that it has
+    /// dropped: `target` had the new name.
+    pub fn with_dropped_target(self, target: CollectionUuid) -> Self {
+        Self {
+            implied_target: Some(target),
+            ..self
+        }
     }
 
     fn read(&mut self, element: raw::Element<'a>) -> Result<(), raw::Malformed> {
@@ -141,6 +170,8 @@ impl<'a> ChangeEvent<'a> {
                 self.document_id = Some((id.kind, id.value));
             }
             b"fullDocument" => self.full_document = element.as_document(),
+            b"updateDescription" => self.is_described = true,
+            b"to" => self.to = element.as_document(),
             b"rawUpdateDescription" => self.update_description = element.as_document(),
             b"operationDescription" => self.operation_description = element.as_document(),
             _ => {}
@@ -160,23 +191,31 @@ impl<'a> ChangeEvent<'a> {
     /// True for a change that came without its document, which is too large for an event. The document is looked
     /// up.
     pub fn is_oversize(&self) -> bool {
-        self.op_type.is_crud() && self.op_type != OpType::Delete && self.body().is_none()
+        self.op_type.is_crud()
+            && self.op_type != OpType::Delete
+            && self.body().is_none()
+            && !self.is_described
     }
 
-    /// The new name in a rename's description: database and collection.
+    /// The new name of a renamed collection: database and collection.
     ///
     /// # Errors
-    /// Malformed BSON, or a description without `to`.
+    /// Malformed BSON, or an event without `to`.
     pub fn rename_to(&self) -> Result<(&'a str, &'a str), raw::Malformed> {
-        let description = self.operation_description.ok_or(raw::Malformed)?;
-        namespace(raw::find(description, "to")?.ok_or(raw::Malformed)?.value)
+        let described = match self.operation_description {
+            Some(description) => raw::find(description, "to")?.map(|to| to.value),
+            None => None,
+        };
+        namespace(described.or(self.to).ok_or(raw::Malformed)?)
     }
 
     /// The collection that a rename has dropped; `None` without `dropTarget`.
     pub fn dropped_target(&self) -> Option<CollectionUuid> {
         /// Bytes before the content of a binary: its length and its subtype.
         const HEAD: usize = 5;
-        let description = self.operation_description?;
+        let Some(description) = self.operation_description else {
+            return self.implied_target;
+        };
         let dropped = raw::find(description, "dropTarget").ok()??;
         if dropped.kind != raw::kind::BINARY {
             return None;

@@ -22,6 +22,7 @@ pub mod plugins;
 pub mod position;
 pub mod principals;
 pub mod progress;
+pub mod resume_token;
 pub mod state;
 
 pub use caller::{Caller, Role};

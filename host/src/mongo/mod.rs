@@ -5,6 +5,7 @@ mod clocks;
 mod cluster;
 mod destination;
 mod errors;
+mod feature_probe;
 mod fence;
 mod id_filter;
 pub mod preflight;
@@ -21,9 +22,9 @@ pub use authorization::{
 pub use clocks::Moment;
 pub use cluster::{
     ApplyOpsCounter, Client, Cluster, ClusterLoad, Contact, Database, Delivery, FailureRun, Retry,
-    SecondaryProgress, StoragePressure, append_oplog_note, apply_ops_counter, client_writes,
-    cluster_load, connect, delayed_members, end_transactions, end_writes, is_connected, last_write,
-    last_written, listing, outage, ping_ms, retry, sample, send_once,
+    SecondaryProgress, ServerFeatures, StoragePressure, append_oplog_note, apply_ops_counter,
+    client_writes, cluster_load, connect, delayed_members, end_transactions, end_writes,
+    is_connected, last_write, last_written, listing, outage, ping_ms, retry, sample, send_once,
 };
 pub use destination::{Destination, DestinationDatabase};
 pub use errors::{CollectionLocation, DriverError, Error, ServerError, code, unreadable};

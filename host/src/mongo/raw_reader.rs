@@ -2,7 +2,8 @@
 //!
 //! A collection is read by its UUID. The server refuses a command whose name stands for another collection
 //! (CollectionUUIDMismatch, 361) and says which name the collection has (`actualCollection`), so a renamed
-//! collection can be followed. A cursor that breaks is not resumed here: the caller opens another one.
+//! collection can be followed. A server before 6.0 does not know the UUID beside the name, and takes it in place of the
+//! name: it then reads the collection under whichever name it has. A cursor that breaks is not resumed here: the caller opens another one.
 
 use std::time::Duration;
 
@@ -114,7 +115,7 @@ impl RawReader {
     /// The server's refusal where the collection has another name, or is gone.
     pub async fn open(&self, fields: &RawDocument) -> Result<RawCursor, Error> {
         let name = self.collection.namespace.collection.as_str();
-        RawCursor::open(&self.database, self.find(name, fields)?).await
+        RawCursor::open(&self.database, self.find(name, fields).await?).await
     }
 
     /// Opens a cursor under whichever name the collection has in its database; `None` if it is gone.
@@ -130,7 +131,7 @@ impl RawReader {
     ) -> Result<Option<RawCursor>, Error> {
         let mut name = self.collection.namespace.collection.clone();
         loop {
-            let command = self.find(&name, fields)?;
+            let command = self.find(&name, fields).await?;
             let opened = async {
                 let command = self.database.driver().run_raw_cursor_command(command);
                 Ok(RawCursor(command.batch_size(batch_size).batch().await?))
@@ -213,23 +214,32 @@ impl RawReader {
     /// Opens a cursor. The server refuses a snapshot read of a capped collection (246) before it compares the
     /// UUID: where another collection has the name by now, the refusal is that of a read without a snapshot.
     async fn open_located(&self, name: &str, fields: &RawDocument) -> Result<RawCursor, Error> {
-        let opened = RawCursor::open(&self.database, self.find(name, fields)?).await;
+        let opened = RawCursor::open(&self.database, self.find(name, fields).await?).await;
         let Err(error) = opened else {
             return opened;
         };
         if !error.has_code(code::SNAPSHOT_UNAVAILABLE) {
             return Err(error);
         }
-        let plain = self.find(name, &rawdoc! { "limit": 1, "projection": { "_id": 1 } })?;
+        let plain = rawdoc! { "limit": 1, "projection": { "_id": 1 } };
+        let plain = self.find(name, &plain).await?;
         match RawCursor::open(&self.database, plain).await {
             Err(located) if located.location(name).is_some() => Err(located),
             _ => Err(error),
         }
     }
 
-    fn find(&self, name: &str, fields: &RawDocument) -> Result<RawDocumentBuf, Error> {
-        let mut command = rawdoc! { "find": name };
-        self.collection.append_uuid(&mut command);
+    async fn find(&self, name: &str, fields: &RawDocument) -> Result<RawDocumentBuf, Error> {
+        let mut command = match self.collection.uuid_value() {
+            Some(uuid) if !self.database.client().features().await?.collection_uuid => {
+                rawdoc! { "find": uuid }
+            }
+            _ => {
+                let mut command = rawdoc! { "find": name };
+                self.collection.append_uuid(&mut command);
+                command
+            }
+        };
         for field in fields {
             let (name, value) = field?;
             command.append(name, value);

@@ -6,7 +6,7 @@ use super::Error;
 use crate::{
     metadata::SessionDocument,
     model::{ClusterTime, Position},
-    mongo::{self, Client, RawCursor, Retry},
+    mongo::{self, Client, RawCursor, Retry, ServerFeatures},
 };
 
 /// The place at which a change stream begins.
@@ -38,12 +38,18 @@ impl Events {
 
 /// The first stage of a change stream of the whole source. Tokens depend on its options: a stream that hides the
 /// event of a token cannot be resumed with it (280). A stream with more events can.
-pub(super) fn stage(begin: StreamBegin<'_>, events: Events) -> RawDocumentBuf {
-    let mut stage = rawdoc! {
-        "allChangesForCluster": true,
-        "showExpandedEvents": true,
-        "showRawUpdateDescription": true,
-    };
+pub(super) fn stage(
+    begin: StreamBegin<'_>,
+    events: Events,
+    features: ServerFeatures,
+) -> RawDocumentBuf {
+    let mut stage = rawdoc! { "allChangesForCluster": true };
+    if features.expanded_events {
+        stage.append(bson::cstr!("showExpandedEvents"), true);
+    }
+    if features.raw_updates {
+        stage.append(bson::cstr!("showRawUpdateDescription"), true);
+    }
     if events == Events::OfAllCollections {
         stage.append(bson::cstr!("showSystemEvents"), true);
     }
@@ -82,7 +88,8 @@ pub(super) async fn position_at(
     events: Events,
 ) -> Result<Position, Error> {
     let mut pipeline = RawArrayBuf::new();
-    pipeline.push(stage(StreamBegin::At(time), events));
+    let features = source.features().await?;
+    pipeline.push(stage(StreamBegin::At(time), events, features));
     let command = command(pipeline, 0);
     let admin = source.database("admin");
     let token = Retry::quick(source.contact(), "take a position")

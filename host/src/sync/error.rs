@@ -17,6 +17,9 @@ pub enum Error {
     /// The source's oplog no longer holds the position of the stream, or the server does not find it there.
     #[error(transparent)]
     PositionLost(mongo::Error),
+    /// Not a failure: hidden DDL of the source asks for a resync.
+    #[error("the source's collections have changed, which no event has shown")]
+    HiddenDdl,
     /// Not a failure: the stream has to begin again with other options.
     #[error("the change stream begins again")]
     StreamOptions,
@@ -40,7 +43,7 @@ impl From<Error> for OperatorError {
         match error {
             Error::Operator(error) => error,
             Error::Mongo(error) | Error::PositionLost(error) => error.into(),
-            Error::Task(_) | Error::Cancelled | Error::StreamOptions => {
+            Error::Task(_) | Error::Cancelled | Error::HiddenDdl | Error::StreamOptions => {
                 Self::new(ErrorName::InternalError, error.to_string())
             }
         }

@@ -17,6 +17,7 @@ mod comparison;
 mod context;
 mod copy;
 mod error;
+mod hidden_ddl;
 mod index_build;
 mod legacy_hosts;
 mod migrate;

@@ -13,9 +13,10 @@ use super::{
     change_stream::{self, Events},
     commit, commit_request,
     context::SOURCE,
-    copy, index_build,
+    copy, hidden_ddl, index_build,
     quarantine::Quarantine,
-    resync, stream,
+    resync::{self, ResyncCause},
+    stream,
     throttle::Throttle,
     verification::{self, Verification},
 };
@@ -99,12 +100,13 @@ pub async fn run(work: Work) -> Result<WorkEnd, Error> {
         quarantine: Quarantine::load(store.clone(), &status).await?,
         chain,
         store,
-        source: source.client.with_name(SOURCE),
+        source: source.client.with_name(SOURCE).with_unknown_features(),
         destination,
         scope: Scope::new(router, record.get().has_time_series()),
         options,
         throttle,
         verification: Arc::new(verification),
+        hidden_ddl: hidden_ddl::HiddenDdlWatch::default(),
         record: record.clone(),
         workers,
         partitions: Arc::default(),
@@ -119,6 +121,7 @@ pub async fn run(work: Work) -> Result<WorkEnd, Error> {
     let ended = tokio::select! {
         ended = phases(&context, &record, &apply_ops, commit_time, &mut requests) => ended,
         Err(failed) = commit_request::follow(&context, &commit_request) => Err(failed),
+        Err(failed) = context.hidden_ddl.watch(&context) => Err(failed),
         () = apply_ops.watch(&context, &record) => return Ok(WorkEnd::Stopped),
     };
     match ended {
@@ -197,6 +200,7 @@ async fn drained(
     let corrected = settle_before_commit(context, start_time).await?;
     apply_ops.check(context, record).await;
     failpoint("commit_settled");
+    hidden_ddl::refuse(context).await?;
     verification::finish(
         &context.verified_clusters(),
         &context.verification,
@@ -226,6 +230,7 @@ async fn restore(context: &Context, record: &Record) -> Result<(), Error> {
     {
         return Err(written_during_commit(late).into());
     }
+    let hidden = hidden_ddl::after_the_commit(context).await;
     let reverse_position = match record.get().options.reversible {
         true => Some(position_back(context, record).await?),
         false => None,
@@ -235,10 +240,8 @@ async fn restore(context: &Context, record: &Record) -> Result<(), Error> {
         session.phase = Phase::Unblock;
         session.reverse_position = reverse_position;
         session.not_restored = not_restored;
-        let late_writes = [late_writes.found, late_writes.unfinished];
-        session
-            .commit_warnings
-            .extend(late_writes.into_iter().flatten());
+        let late = [late_writes.found, late_writes.unfinished, hidden];
+        session.commit_warnings.extend(late.into_iter().flatten());
         let blocks = session.write_blocks.as_mut();
         if let Some(block) = blocks.and_then(|blocks| blocks.destination.as_mut()) {
             block.lift(now);
@@ -318,7 +321,11 @@ async fn stream(
             Err(Error::PositionLost(error))
                 if context.options.on_oplog_rollover == OplogRollover::Resync =>
             {
-                Box::pin(resyncs.run(context, Some(&error))).await?;
+                Box::pin(resyncs.run(context, Some(ResyncCause::PositionLost(&error)))).await?;
+            }
+            Err(Error::HiddenDdl) => {
+                context.hidden_ddl.forget();
+                Box::pin(resyncs.run(context, Some(ResyncCause::HiddenDdl))).await?;
             }
             Err(Error::Mongo(error))
                 if RENAMED.iter().any(|code| error.has_code(*code))

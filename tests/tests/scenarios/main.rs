@@ -60,6 +60,7 @@ mod rehearsal;
 mod resume;
 mod resync;
 mod reverse;
+mod server_features;
 mod sources;
 mod state;
 mod steps;

@@ -3,8 +3,9 @@
 use std::sync::Arc;
 
 use parking_lot::Mutex;
+use tokio::sync::OnceCell;
 
-use super::super::Moment;
+use super::{super::Moment, features::ServerFeatures};
 use crate::model::options::ClusterName;
 
 /// One of the two clusters, with a connection.
@@ -16,18 +17,19 @@ pub struct Cluster {
     pub client: Client,
 }
 
-/// Connections to one cluster. Clones share the start of its silence.
+/// Connections to one cluster. Clones share the start of its silence, and what is known of its features.
 #[derive(Clone, Debug)]
 pub struct Client {
     driver: mongodb::Client,
     contact: Contact,
+    features: Arc<OnceCell<ServerFeatures>>,
 }
 
 /// A database, with the cluster that its commands are sent to.
 #[derive(Clone, Debug)]
 pub struct Database {
     driver: mongodb::Database,
-    contact: Contact,
+    client: Client,
 }
 
 /// The cluster that a command is sent to, as errors and `/progress` show it. Clones share its state.
@@ -42,6 +44,7 @@ impl Client {
         Self {
             driver,
             contact: Contact::new(name),
+            features: Arc::new(OnceCell::new_with(Some(ServerFeatures::ALL))),
         }
     }
 
@@ -53,14 +56,29 @@ impl Client {
                 name,
                 silent_since: self.contact.silent_since.clone(),
             },
+            features: self.features.clone(),
         }
+    }
+
+    /// The same connections, for a cluster that may be older than 6.0: it is asked for its features where these count
+    /// first.
+    pub fn with_unknown_features(&self) -> Self {
+        Self {
+            features: Arc::default(),
+            ..self.clone()
+        }
+    }
+
+    /// The features, once they are known.
+    pub(in crate::mongo) fn known_features(&self) -> &OnceCell<ServerFeatures> {
+        &self.features
     }
 
     /// A database of the cluster.
     pub fn database(&self, name: &str) -> Database {
         Database {
             driver: self.driver.database(name),
-            contact: self.contact.clone(),
+            client: self.clone(),
         }
     }
 
@@ -87,7 +105,12 @@ impl Database {
 
     /// The cluster, for [`super::Retry`].
     pub fn contact(&self) -> &Contact {
-        &self.contact
+        &self.client.contact
+    }
+
+    /// The cluster.
+    pub(in crate::mongo) fn client(&self) -> &Client {
+        &self.client
     }
 
     pub(in crate::mongo) fn driver(&self) -> &mongodb::Database {

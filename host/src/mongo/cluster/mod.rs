@@ -2,6 +2,7 @@
 
 mod client;
 mod connection;
+mod features;
 pub mod listing;
 mod load;
 mod operations;
@@ -13,6 +14,7 @@ mod uri;
 pub use client::{Client, Cluster, Contact, Database};
 pub(super) use connection::{PATIENCE, admin, cluster_refusal};
 pub use connection::{client_writes, connect, last_write, ping_ms};
+pub use features::ServerFeatures;
 pub use load::{ClusterLoad, SecondaryProgress, StoragePressure, cluster_load, delayed_members};
 pub use operations::{
     ApplyOpsCounter, append_oplog_note, apply_ops_counter, end_transactions, end_writes,

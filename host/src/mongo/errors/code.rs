@@ -8,6 +8,7 @@ pub const BAD_VALUE: i32 = 2;
 pub const USER_NOT_FOUND: i32 = 11;
 pub const UNAUTHORIZED: i32 = 13;
 pub const USER_WRITES_BLOCKED: i32 = 371;
+pub const FAILED_TO_PARSE: i32 = 9;
 pub const TYPE_MISMATCH: i32 = 14;
 pub const AUTHENTICATION_FAILED: i32 = 18;
 pub const NAMESPACE_NOT_FOUND: i32 = 26;
@@ -54,6 +55,9 @@ pub const STRING_TOO_LARGE: i32 = 16493;
 pub const UPDATED_DOCUMENT_TOO_LARGE: i32 = 17419;
 pub const UPSERTED_DOCUMENT_TOO_LARGE: i32 = 17420;
 pub const IDL_UNKNOWN_FIELD: i32 = 40415;
+pub const UNRECOGNIZED_STAGE: i32 = 40324;
+/// A stage of the server's own (5.0).
+pub const STAGE_NOT_FOR_USERS: i32 = 5_491_300;
 
 // Network: between the client and the server, or between members.
 pub const HOST_UNREACHABLE: i32 = 6;

@@ -85,13 +85,17 @@ pub(in crate::mongo) fn majority() -> WriteConcern {
 impl CollectionRef {
     /// Appends the UUID to a command.
     pub fn append_uuid(&self, command: &mut RawDocumentBuf) {
-        if let Some(uuid) = self.uuid {
-            let uuid = Binary {
-                subtype: BinarySubtype::Uuid,
-                bytes: uuid.to_vec(),
-            };
+        if let Some(uuid) = self.uuid_value() {
             command.append(bson::cstr!("collectionUUID"), uuid);
         }
+    }
+
+    /// The UUID as a value of BSON.
+    pub(in crate::mongo) fn uuid_value(&self) -> Option<Binary> {
+        self.uuid.map(|uuid| Binary {
+            subtype: BinarySubtype::Uuid,
+            bytes: uuid.to_vec(),
+        })
     }
 }
 

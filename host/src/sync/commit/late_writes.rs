@@ -104,7 +104,9 @@ async fn search(
 ) -> Result<(), Error> {
     let mut pipeline = RawArrayBuf::new();
     let events = Events::of(&context.record.get());
-    pipeline.push(change_stream::stage(StreamBegin::After(position), events));
+    let features = context.source.features().await?;
+    let begin = StreamBegin::After(position);
+    pipeline.push(change_stream::stage(begin, events, features));
     // Tokens need the stream's own options, and the events only their names.
     pipeline.push(rawdoc! { "$project": { "operationType": 1, "ns": 1, "clusterTime": 1 } });
     let admin = context.source.database("admin");

@@ -48,8 +48,8 @@ impl ClusterPair {
         options: PairOptions,
     ) -> Self {
         Self {
-            source: source.client.with_name("the source"),
-            destination: destination.client.with_name("the destination"),
+            source: side(source, "the source"),
+            destination: side(destination, "the destination"),
             scope: Scope::new(router, true),
             chain,
             start,
@@ -74,4 +74,8 @@ impl ClusterPair {
         );
         Ok((source?, destination?))
     }
+}
+
+fn side(cluster: &Cluster, name: &'static str) -> Client {
+    cluster.client.with_name(name).with_unknown_features()
 }

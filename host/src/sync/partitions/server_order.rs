@@ -2,7 +2,8 @@
 //! [`key_order::is_known`](crate::model::key_order::is_known)).
 //!
 //! The source compares keys and bounds in a pipeline that reads no collection (`$documents`). The read-only user of
-//! the source may run it. Bounds and range reads are the source's too, so its order is the one that counts.
+//! the source may run it. Bounds and range reads are the source's too, so its order is the one that counts. A source
+//! before 6.0 has no such pipeline, and the destination is asked: both have the same collations.
 
 use bson::{RawBsonRef, RawDocument, RawDocumentBuf, raw::cstr, rawdoc};
 
@@ -46,9 +47,9 @@ const DATABASE: &str = "tidegate";
 /// The number of `bounds` that are at or below each of `keys`. `bounds`: as `{_id: value}`, ascending.
 ///
 /// # Errors
-/// [`mongo::Error::Outage`]; a refusal of the source, as for a key and a bound that are larger than a command.
+/// [`mongo::Error::Outage`]; a refusal of the server, as for a key and a bound that are larger than a command.
 pub async fn places(
-    source: &Client,
+    server: &Client,
     collation: Option<&RawDocument>,
     bounds: &[RawDocumentBuf],
     keys: &[RawKey<'_>],
@@ -63,7 +64,7 @@ pub async fn places(
         let mut counts = vec![0; keys.len()];
         // The last bound of each block is sent twice.
         for bounds in chunks(&bounds, room / 2) {
-            let found = counted(source, collation, bounds, keys).await?;
+            let found = counted(server, collation, bounds, keys).await?;
             for (count, found) in counts.iter_mut().zip(&found) {
                 *count += found;
             }
@@ -79,14 +80,14 @@ pub async fn places(
 
 /// Like [`places`], with one command.
 async fn counted(
-    source: &Client,
+    server: &Client,
     collation: Option<&RawDocument>,
     bounds: &[RawKey<'_>],
     keys: &[RawKey<'_>],
 ) -> Result<Vec<usize>, Error> {
     let command = command(collation, bounds, keys)?;
-    let database = source.database(DATABASE);
-    let places = Retry::quick(source.contact(), "compare keys")
+    let database = server.database(DATABASE);
+    let places = Retry::quick(server.contact(), "compare keys")
         .run(async || {
             let mut cursor = RawCursor::open(&database, command.clone()).await?;
             let mut places = Vec::with_capacity(keys.len());

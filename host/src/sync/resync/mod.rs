@@ -15,7 +15,7 @@ mod catalog_plan;
 mod effects;
 mod reconciliation;
 
-use std::time::Duration;
+use std::{fmt, time::Duration};
 
 use super::{
     Context, Error, catalog,
@@ -41,6 +41,24 @@ const AT_ONCE: Duration = Duration::from_secs(60);
 /// 15 seconds.
 const MAX_ATTEMPTS: u32 = 6;
 
+/// The reason for a resync.
+#[derive(Clone, Copy)]
+pub(super) enum ResyncCause<'e> {
+    /// The source does not hold the position.
+    PositionLost(&'e mongo::Error),
+    /// The source's catalog has changed without an event.
+    HiddenDdl,
+}
+
+impl fmt::Display for ResyncCause<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::PositionLost(error) => error.fmt(f),
+            Self::HiddenDdl => write!(f, "{}", Error::HiddenDdl),
+        }
+    }
+}
+
 /// The resyncs of one run of the work.
 #[derive(Default)]
 pub(super) struct Resyncs {
@@ -57,7 +75,7 @@ struct Pace {
 }
 
 impl Resyncs {
-    /// Regains the position that was lost with `cause`; `None` finishes a resync of an earlier run.
+    /// Takes a new position for `cause`; `None` finishes a resync of an earlier run.
     /// Begins again where the source answers that it does not hold what the resync asks for.
     ///
     /// # Errors
@@ -66,7 +84,7 @@ impl Resyncs {
     pub(super) async fn run(
         &mut self,
         context: &Context,
-        cause: Option<&mongo::Error>,
+        cause: Option<ResyncCause<'_>>,
     ) -> Result<(), Error> {
         let mut cause = cause;
         for attempt in 1.. {
@@ -142,11 +160,18 @@ pub(super) async fn finish(context: &Context) -> Result<(), Error> {
 }
 
 /// Persists the beginning. The effects on the destination's catalog follow.
-async fn begin(context: &Context, cause: &mongo::Error) -> Result<(), Error> {
+async fn begin(context: &Context, cause: ResyncCause<'_>) -> Result<(), Error> {
     let start_time = context.record.get().start_time;
     let lost = context.store.position().await?;
     let from = lost.map_or(start_time, |lost| lost.safe.cluster_time);
-    tracing::warn!(error = %cause, cluster_time = %from, "the position is lost, and all collections are compared");
+    match cause {
+        ResyncCause::PositionLost(error) => {
+            tracing::warn!(%error, cluster_time = %from, "the position is lost, and all collections are compared");
+        }
+        ResyncCause::HiddenDdl => {
+            tracing::info!(cluster_time = %from, "DDL without an event: all collections are compared");
+        }
+    }
     let entry = ResyncDocument {
         at: listing::local_time(&context.destination.reads()).await?,
         reason: cause.to_string(),

@@ -18,7 +18,7 @@ use bson::{RawArrayBuf, RawDocumentBuf, cstr, raw::CStr, rawdoc};
 
 use super::Error;
 use crate::{
-    model::{event::ChangeEvent, raw},
+    model::{event::ChangeEvent, raw::Malformed},
     mongo::{self, code},
 };
 
@@ -42,9 +42,10 @@ const IDS_IN_A_REPLY: i32 = 5;
 const MAX_IDS: i64 = 16 << 20;
 
 /// The fields of an event that hold a document, and their paths.
-const DOCUMENTS: [(&CStr, &str); 2] = [
+const DOCUMENTS: [(&CStr, &str); 3] = [
     (cstr!("fullDocument"), "$fullDocument"),
     (cstr!("rawUpdateDescription"), "$rawUpdateDescription"),
+    (cstr!("updateDescription"), "$updateDescription"),
 ];
 
 /// The caution of the next opening of the stream.
@@ -130,12 +131,11 @@ pub(super) fn is_too_large(error: &mongo::Error) -> bool {
 
 /// The number of `events` whose documents were left out.
 pub(super) fn count_oversize<'e>(
-    events: impl Iterator<Item = Result<&'e [u8], raw::Malformed>>,
+    events: impl Iterator<Item = Result<ChangeEvent<'e>, Malformed>>,
 ) -> Result<u64, Error> {
     let mut oversize = 0;
     for event in events {
-        let event = ChangeEvent::parse(event?)?;
-        oversize += u64::from(event.is_oversize());
+        oversize += u64::from(event?.is_oversize());
     }
     Ok(oversize)
 }

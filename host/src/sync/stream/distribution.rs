@@ -10,7 +10,7 @@ use super::{
 use crate::{
     metadata::PositionDocument,
     model::{
-        Position,
+        Namespace, Position,
         event::{ChangeEvent, CollectionUuid, OpType},
         raw::Malformed,
     },
@@ -29,10 +29,7 @@ impl EventApplication {
     pub(super) async fn take(&mut self, batch: StreamBatch) -> Result<(), Error> {
         self.fit_appliers().await?;
         let batch = Arc::new(batch);
-        let events = batch
-            .events()?
-            .map(|document| ChangeEvent::parse(document?))
-            .collect::<Result<Vec<_>, _>>()?;
+        let events = batch.events()?.collect::<Result<Vec<_>, _>>()?;
         if self.meet_verification(&events, batch.position()).await? {
             return Ok(());
         }
@@ -145,7 +142,12 @@ impl EventApplication {
             let collation = of.collation();
             let keys_of: Vec<(u8, &[u8])> = keys.iter().map(|(kind, id)| (*kind, &**id)).collect();
             let source = &self.context.source;
-            let places = server_order::places(source, collation, &of.bounds, &keys_of).await?;
+            let destination = self.context.destination.reads();
+            let server = match source.features().await?.documents_stage {
+                true => source,
+                false => &destination,
+            };
+            let places = server_order::places(server, collation, &of.bounds, &keys_of).await?;
             partitions.learn(uuid, &of, keys, &places);
         }
         Ok(())
@@ -191,6 +193,7 @@ impl EventApplication {
 
     async fn apply_ddl(&mut self, event: &ChangeEvent<'_>) -> Result<(), Error> {
         self.finish_rounds().await?;
+        let event = &self.with_dropped_target(event)?;
         let collections = collections_of(event);
         self.withdraw(&collections).await?;
         self.persist_copies().await?;
@@ -237,6 +240,19 @@ impl EventApplication {
         }
         self.position.show();
         Ok(())
+    }
+
+    /// The event, with the collection that a plain rename has dropped: names are unique, so the tracked collection of the
+    /// new name must be gone. Drops are events, and come before.
+    fn with_dropped_target<'e>(&self, event: &ChangeEvent<'e>) -> Result<ChangeEvent<'e>, Error> {
+        if event.op_type != OpType::Rename || event.operation_description.is_some() {
+            return Ok(*event);
+        }
+        let (database, collection) = event.rename_to()?;
+        let to = Namespace::new(database, collection);
+        let mut tracked = self.tracked_collections.all();
+        let target = tracked.find(|it| it.source == to && Some(it.uuid) != event.uuid);
+        Ok(target.map_or(*event, |target| event.with_dropped_target(target.uuid)))
     }
 
     /// Records the changes of a DDL event with the position after it. Until then the position stays

@@ -111,6 +111,13 @@ impl EventApplication {
         let position = StreamPosition::new(&context, &exactness, start_time, safe.clone());
         context.partitions.begin(position.time(), start_time);
         let verifier = verifier::start(&context, safe.clone()).await;
+        let reader = StreamReader::new(
+            context.source.clone(),
+            context.status.clone(),
+            (Events::of(&context.record.get()), start_time),
+            safe,
+        )
+        .await?;
         let mut application = Self {
             // There may be more events of the position's time.
             newest_event: position.time(),
@@ -118,12 +125,7 @@ impl EventApplication {
             _verifier: verifier,
             numbers: ddl::IntentNumbers::after(&in_flight),
             in_flight,
-            reader: StreamReader::new(
-                context.source.clone(),
-                context.status.clone(),
-                (Events::of(&context.record.get()), start_time),
-                safe,
-            ),
+            reader,
             ahead: ReadAhead::default(),
             is_copying: false,
             tracked_collections: TrackedCollections::default(),
@@ -155,6 +157,9 @@ impl EventApplication {
         let cancel = self.context.cancel.clone();
         let verification = self.context.verification.clone();
         loop {
+            if self.context.hidden_ddl.has_found() {
+                return Err(Error::HiddenDdl);
+            }
             if self.meet_between_rounds().await?
                 || self.is_drained(*commit_time.borrow_and_update())
             {

@@ -16,9 +16,10 @@ use super::{
 use crate::{
     model::{
         ClusterTime, ErrorKind, Position,
+        event::ChangeEvent,
         raw::{self, Malformed, range_in},
     },
-    mongo::{self, Client, FailureRun, Moment, RawCursor, RawReply, outage},
+    mongo::{self, Client, FailureRun, Moment, RawCursor, RawReply, ServerFeatures, outage},
     sync::{
         change_stream::{self, Events, StreamBegin},
         status::Status,
@@ -41,6 +42,7 @@ const EMPTY_DOCUMENT: usize = 5;
 pub(super) struct StreamReader {
     source: Client,
     status: Arc<Status>,
+    features: ServerFeatures,
     events: Events,
     start_time: ClusterTime,
     /// The position after the last batch.
@@ -72,6 +74,7 @@ struct Answer {
 /// A reply of the stream.
 pub(super) struct StreamBatch {
     reply: RawReply,
+    features: ServerFeatures,
     /// The range of the array of events in the reply.
     events: Range<usize>,
     position: Option<Position>,
@@ -80,13 +83,17 @@ pub(super) struct StreamBatch {
 impl StreamReader {
     /// A stream after `position`, or from `start_time` if there is none. Opened with the first
     /// request.
-    pub(super) fn new(
+    ///
+    /// # Errors
+    /// [`mongo::Error::Outage`] of a source that does not tell its features.
+    pub(super) async fn new(
         source: Client,
         status: Arc<Status>,
         (events, start_time): (Events, ClusterTime),
         position: Option<Position>,
-    ) -> Self {
-        Self {
+    ) -> Result<Self, mongo::Error> {
+        Ok(Self {
+            features: source.features().await?,
             failures: FailureRun::new(source.contact(), "read the change stream", outage()),
             source,
             status,
@@ -100,7 +107,7 @@ impl StreamReader {
             bound: ANSWER,
             lost: false,
             caution: Caution::default(),
-        }
+        })
     }
 
     /// The next batch, possibly without events. It is requested after a pause of `linger`, unless the previous batch
@@ -187,6 +194,7 @@ impl StreamReader {
         let events = range_in(reply.bytes(), reply.array()?);
         self.was_large = events.len() > LARGE_BATCH;
         Ok(StreamBatch {
+            features: self.features,
             reply,
             events,
             position,
@@ -245,7 +253,7 @@ impl StreamReader {
             None => StreamBegin::At(self.start_time),
         };
         let mut pipeline = RawArrayBuf::new();
-        pipeline.push(change_stream::stage(begin, self.events));
+        pipeline.push(change_stream::stage(begin, self.events, self.features));
         self.caution.append_stage(&mut pipeline);
         change_stream::command(pipeline, self.caution.batch_size())
     }
@@ -268,9 +276,15 @@ impl StreamBatch {
         self.bytes().len() <= EMPTY_DOCUMENT
     }
 
-    /// The events of the batch, each a raw document.
-    pub(super) fn events(&self) -> Result<impl Iterator<Item = Result<&[u8], Malformed>>, Error> {
-        Ok(raw::documents(self.bytes())?)
+    /// The events of the batch.
+    pub(super) fn events(
+        &self,
+    ) -> Result<impl Iterator<Item = Result<ChangeEvent<'_>, Malformed>>, Error> {
+        let parse = match self.features.expanded_events {
+            true => ChangeEvent::parse,
+            false => ChangeEvent::parse_plain,
+        };
+        Ok(raw::documents(self.bytes())?.map(move |document| parse(document?)))
     }
 
     /// The stream's position after the batch.

@@ -48,7 +48,8 @@ async fn recover(context: &Context, from: Position, to: &Position) -> Result<Rec
         context.status.clone(),
         (Events::of(&context.record.get()), from.cluster_time),
         Some(from),
-    );
+    )
+    .await?;
     loop {
         let batch = match reader.next(std::time::Duration::ZERO).await {
             Err(Error::PositionLost(_)) => return Ok(Recovery::Lost),
@@ -56,7 +57,7 @@ async fn recover(context: &Context, from: Position, to: &Position) -> Result<Rec
         };
         let mut last = None;
         for event in batch.events()? {
-            let event = ChangeEvent::parse(event?)?;
+            let event = event?;
             note(context, std::slice::from_ref(&event));
             last = Some(event.cluster_time);
         }

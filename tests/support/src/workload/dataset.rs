@@ -7,7 +7,7 @@
 use anyhow::{Context, Result};
 use bson::{Binary, Bson, DateTime, Document, doc, spec::BinarySubtype};
 use futures::{StreamExt, TryStreamExt};
-use mongodb::Client;
+use mongodb::{Client, Database, error::ErrorKind};
 use rand::{SeedableRng, rngs::StdRng};
 
 use super::{
@@ -114,9 +114,7 @@ async fn create_view(client: &Client) -> Result<()> {
 async fn fill(client: &Client, collection: &Collection, count: u64, seed: u64) -> Result<u64> {
     const BATCH: u64 = 1000;
     let database = client.database(collection.database);
-    let mut create = doc! { "create": collection.name };
-    create.extend((collection.options)());
-    database.run_command(create).await.context("create")?;
+    create(&database, collection).await.context("create")?;
     // A capped collection keeps the order of its inserts: only one insert at a time.
     let at_a_time = if collection.updatable { 3 } else { 1 };
     let batches = (0..count.div_ceil(BATCH)).map(|batch| {
@@ -150,6 +148,22 @@ async fn fill(client: &Client, collection: &Collection, count: u64, seed: u64) -
             .context("createIndexes")?;
     }
     Ok(bytes)
+}
+
+/// Creates a collection with its options; without them on a server before 6.0 that does not know them.
+async fn create(database: &Database, collection: &Collection) -> Result<()> {
+    /// An unknown field, and a field of another type.
+    const UNKNOWN: [i32; 2] = [40415, 14];
+    let plain = doc! { "create": collection.name };
+    let mut create = plain.clone();
+    create.extend((collection.options)());
+    let created = database.run_command(create).await;
+    let is_unknown = |error: &mongodb::error::Error| matches!(&*error.kind, ErrorKind::Command(refusal) if UNKNOWN.contains(&refusal.code));
+    match created {
+        Err(error) if is_unknown(&error) => database.run_command(plain).await?,
+        created => created?,
+    };
+    Ok(())
 }
 
 pub static COLLECTIONS: &[Collection] = &[

@@ -5,7 +5,7 @@ use bson::rawdoc;
 use super::operation::DdlOperation;
 use crate::{
     metadata::{IntentKind, NamespaceDocument},
-    model::{Namespace, event::CollectionUuid, raw::Malformed},
+    model::Namespace,
     mongo::CollectionLocation,
     sync::{Error, catalog::destination},
 };
@@ -48,10 +48,9 @@ impl DdlOperation<'_, '_> {
 
     /// The collection in scope that a rename with `dropTarget` has dropped.
     async fn replaced_collection(&self) -> Result<Option<NamespaceDocument>, Error> {
-        let Ok(dropped) = self.description()?.get_binary("dropTarget") else {
+        let Some(uuid) = self.event.dropped_target() else {
             return Ok(None);
         };
-        let uuid: CollectionUuid = dropped.bytes.try_into().map_err(|_length| Malformed)?;
         Ok(self
             .context
             .store

@@ -1,0 +1,158 @@
+//! Sources that lack features of 6.0: the proxy refuses them as an older server does.
+
+use anyhow::{Result, ensure};
+use bson::{Document, doc};
+use mongodb::IndexModel;
+use serde_json::{Value, json};
+use support::{
+    Rig, Writer,
+    host::DEADLINE,
+    proxy::{Failure, Pattern, commands},
+    rig::Options,
+    workload::{self, Pace, dataset},
+};
+
+use super::steps::insert;
+
+const DOCUMENTS: u64 = 2_000;
+
+/// A feature, by the commands that need it, and the refusal of a server without it.
+type Feature = (&'static str, fn() -> Pattern, Failure);
+
+const UNKNOWN_FIELD: Failure = Failure::of(40415, "Location40415");
+const UNKNOWN_STAGE: Failure = Failure::of(40324, "Location40324");
+
+const FEATURES: [Feature; 5] = [
+    ("showExpandedEvents", expanded_events, UNKNOWN_FIELD),
+    ("showRawUpdateDescription", raw_updates, UNKNOWN_FIELD),
+    ("showSystemEvents", system_events, UNKNOWN_FIELD),
+    ("collectionUUID", collection_uuid, UNKNOWN_FIELD),
+    ("$documents", documents_stage, UNKNOWN_STAGE),
+];
+
+fn with_stage(stage: &'static str, option: Option<&'static str>) -> Pattern {
+    commands("aggregate").when(move |command| {
+        let document = command.document().unwrap_or_default();
+        let pipeline = document.get_array("pipeline").cloned().unwrap_or_default();
+        let first = pipeline.first().and_then(|first| first.as_document());
+        let found = first.and_then(|first| first.get(stage));
+        match option {
+            None => found.is_some(),
+            Some(option) => found
+                .and_then(|found| found.as_document())
+                .is_some_and(|found| found.contains_key(option)),
+        }
+    })
+}
+
+fn expanded_events() -> Pattern {
+    with_stage("$changeStream", Some("showExpandedEvents"))
+}
+
+fn raw_updates() -> Pattern {
+    with_stage("$changeStream", Some("showRawUpdateDescription"))
+}
+
+fn system_events() -> Pattern {
+    with_stage("$changeStream", Some("showSystemEvents"))
+}
+
+fn documents_stage() -> Pattern {
+    with_stage("$documents", None)
+}
+
+fn collection_uuid() -> Pattern {
+    commands("find").when(|command| {
+        let document = command.document().unwrap_or_default();
+        document.contains_key("collectionUUID")
+    })
+}
+
+/// Two clusters, of which the source lacks `features`.
+async fn without(features: &[Feature]) -> Result<Rig> {
+    let rig = Rig::with(Options {
+        proxied: true,
+        host_environment: vec![("TIDEGATE_PARTITION_BYTES".to_owned(), "20000".to_owned())],
+        ..Options::default()
+    })
+    .await?;
+    for (_, pattern, refusal) in features {
+        rig.proxies()?.source.on(pattern()).answer(*refusal);
+    }
+    Ok(rig)
+}
+
+/// A live set, also with `_id`s under a collation, from a source without `features`.
+async fn sync_without(features: &[Feature]) -> Result<()> {
+    let mut rig = without(features).await?;
+    rig.set_scope(dataset::in_scope);
+    workload::load(rig.source.client(), DOCUMENTS, 188).await?;
+    let writer = Writer::start(rig.source.client(), DOCUMENTS, 188, Pace::default());
+    rig.host.start(dataset::filters()).await?;
+    rig.host.wait_can_commit().await?;
+    ensure!(writer.stop().await?.total() > 0, "nothing was written");
+    rig.finish().await?;
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn f188_a_source_that_lacks_a_feature_is_synced_without_it() -> Result<()> {
+    for feature in FEATURES {
+        let synced = sync_without(&[feature]).await;
+        synced.map_err(|error| error.context(feature.0))?;
+    }
+    sync_without(&FEATURES).await
+}
+
+/// Waits until hidden DDL has led to another resync than the one at `before`, and the sync is in step. Returns its time.
+async fn in_step_again(rig: &Rig, before: Value) -> Result<Value> {
+    let progress = rig
+        .host
+        .wait_until("a resync brings hidden DDL", DEADLINE, |progress| {
+            let resync = &progress["resync"];
+            resync["at"] != before && resync["done"] == true && progress["canCommit"] == true
+        })
+        .await?;
+    Ok(progress["resync"]["at"].clone())
+}
+
+async fn index(rig: &Rig, field: &str) -> Result<()> {
+    let index = IndexModel::builder().keys(doc! { field: 1 }).build();
+    let collection = rig.source_db("app").collection::<Document>("c");
+    collection.create_index(index).await?;
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn f189_ddl_without_an_event_arrives_or_undoes_the_commit() -> Result<()> {
+    let mut rig = without(&FEATURES).await?;
+    for text in ["the commit is undone", "SourceCatalogChanged"] {
+        rig.allow_log(text);
+    }
+    let app = rig.source_db("app");
+    let numbered = |ids: std::ops::Range<i32>| ids.map(|id| doc! { "_id": id, "n": id }).collect();
+    insert(&app, "c", numbered(0..500)).await?;
+    rig.host.start(json!({})).await?;
+    rig.host.wait_can_commit().await?;
+    index(&rig, "n").await?;
+    insert(&app, "created", numbered(0..500)).await?;
+    let view = doc! { "create": "view", "viewOn": "c", "pipeline": [] };
+    app.run_command(view).await?;
+    let first = in_step_again(&rig, Value::Null).await?;
+    // Renames and drops are events.
+    let rename = doc! { "renameCollection": "app.created", "to": "app.c", "dropTarget": true };
+    rig.source.admin(rename).await?;
+    insert(&app, "c", numbered(500..600)).await?;
+    rig.host.wait_can_commit().await?;
+    index(&rig, "later").await?;
+    rig.host.commit().await?;
+    rig.host
+        .wait_until("the commit is undone", DEADLINE, |progress| {
+            let warnings = progress["warnings"].to_string();
+            progress["state"] == "RUNNING" && warnings.contains("SourceCatalogChanged")
+        })
+        .await?;
+    in_step_again(&rig, first).await?;
+    rig.finish().await?;
+    Ok(())
+}
