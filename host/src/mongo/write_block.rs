@@ -68,7 +68,17 @@ pub async fn is_write_blocked(client: &Client) -> Result<bool, Error> {
     let status = status.await?;
     let mode = status.get_document("repl").ok();
     let mode = mode.and_then(|repl| bson_number(repl, "userWriteBlockMode"));
-    Ok(mode.ok_or(Error::Reply("repl.userWriteBlockMode"))? == BLOCKED)
+    match mode {
+        Some(mode) => Ok(mode == BLOCKED),
+        // No server before 6.0 has a block.
+        None if status
+            .get_str("version")
+            .is_ok_and(|version| version.starts_with("5.")) =>
+        {
+            Ok(false)
+        }
+        None => Err(Error::Reply("repl.userWriteBlockMode")),
+    }
 }
 
 /// Sets or lifts the block, once, within `fence` where there is one. `Delivery::Unknown`: the command may have been done, or be done

@@ -117,6 +117,9 @@ fn session(
         not_restored: Vec::new(),
         warnings,
     };
+    if checked.source.is_before_6_0() {
+        document.features.retain(|own| own != feature::TIME_SERIES);
+    }
     if plan.needs_system_events() {
         document.show_system_events();
     }

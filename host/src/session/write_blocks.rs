@@ -45,7 +45,8 @@ pub(super) async fn plan(
 /// The blocks of `mode`, as far as the clusters and the users allow them. Only reads.
 ///
 /// # Errors
-/// `MissingPrivileges` if the blocks are asked for by name and these users may not set them.
+/// `MissingPrivileges` if the blocks are asked for by name and these users may not set them;
+/// `ServerVersionNotSupported` for a source without blocks.
 pub(super) async fn plan_for(
     source: &Cluster,
     destination: &Cluster,
@@ -83,6 +84,15 @@ fn is_able(
             "User writes of {name} are not blocked: it runs without access control, so the server would block \
              tidegate's writes too. Make sure that nothing else writes to {name}."
         )),
+        BlockAbility::TooOld => {
+            return Err(OperatorError::new(
+                ErrorName::ServerVersionNotSupported,
+                format!(
+                    "{name} runs a version before MongoDB 6.0, which cannot block user writes. Nothing was changed. Set \
+                     enableUserWriteBlocking to destinationOnly or none, and stop the writes of {name} before commit."
+                ),
+            ));
+        }
         BlockAbility::Lacks(grant) if is_asked => {
             return Err(OperatorError::new(
                 ErrorName::MissingPrivileges,

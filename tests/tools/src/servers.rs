@@ -34,18 +34,47 @@ struct Course {
     name: &'static str,
     source: Option<&'static str>,
     destination: Option<&'static str>,
+    tests: Tests,
 }
 
-const COURSES: [Course; 2] = [
+/// The tests of a course.
+enum Tests {
+    /// A broad selection of the suites that the gate runs.
+    OfTheGate,
+    /// The tests of sources before 6.0, which the gate leaves out (`tests/tests/servers`).
+    OfOldSources,
+}
+
+const COURSES: [Course; 5] = [
     Course {
         name: "6.0.27 to 6.0.27",
         source: Some("6.0.27"),
         destination: Some("6.0.27"),
+        tests: Tests::OfTheGate,
     },
     Course {
         name: "the tests' own to 6.0.27",
         source: None,
         destination: Some("6.0.27"),
+        tests: Tests::OfTheGate,
+    },
+    Course {
+        name: "5.0.4 to the tests' own",
+        source: Some("5.0.4"),
+        destination: None,
+        tests: Tests::OfOldSources,
+    },
+    Course {
+        name: "5.0.32 to the tests' own",
+        source: Some("5.0.32"),
+        destination: None,
+        tests: Tests::OfOldSources,
+    },
+    Course {
+        name: "5.0.32 to 6.0.27",
+        source: Some("5.0.32"),
+        destination: Some("6.0.27"),
+        tests: Tests::OfOldSources,
     },
 ];
 
@@ -53,6 +82,8 @@ const COURSES: [Course; 2] = [
 const BROAD: &str = "binary(basic) + binary(connections) + binary(preflight) + binary(secured) + (binary(scenarios) & \
     test(/^(capped|copy_ddl|cutover|ddl|ddl_in_copy|findings_operators|findings_specs|findings_time_series|ids|indexes|\
     odd_updates|oversize|resume|resync|reverse|steps|stored_functions|time_series|updates|users|verification|views)::/))";
+
+const OLD_SOURCES: &str = "binary(servers)";
 
 pub(crate) fn run(options: &Options) -> Result<()> {
     ensure!(
@@ -95,7 +126,11 @@ impl Course {
         let source = obtain(self.source)?;
         let destination = obtain(self.destination)?;
         let mut tests = command();
-        tests.args(["nextest", "run", "--workspace", "--locked", "-E", BROAD]);
+        tests.args(["nextest", "run", "--workspace", "--locked", "-E"]);
+        match self.tests {
+            Tests::OfTheGate => tests.arg(BROAD),
+            Tests::OfOldSources => tests.args([OLD_SOURCES, "--run-ignored", "only"]),
+        };
         for (variable, binary) in [
             ("MONGOD_SOURCE", &source),
             ("MONGOD_DESTINATION", &destination),

@@ -132,6 +132,9 @@ async fn run(
     let source_identity = identify(source).await?;
     let destination_identity = identify(destination).await?;
     refuse_same_cluster(&source_identity, &destination_identity)?;
+    if version::reads_by_uuid_alone(source_identity.version) {
+        privileges::require_reads_by_uuid(source).await?;
+    }
     let versions = version::require_supported(
         (source, source_identity.version),
         (destination, destination_identity.version),

@@ -77,6 +77,9 @@ const DESTINATION: [Requirement; 2] = [
     ),
 ];
 
+/// For a source before 6.0, which is read by the UUIDs of collections alone (manual: `useUUID`).
+const READS_BY_UUID: Requirement = (Resource::Cluster, &["useUUID"]);
+
 const STORED_USERS: Requirement = (
     Resource::Collections {
         db: "admin",
@@ -227,6 +230,11 @@ pub(super) async fn require(source: &Cluster, destination: &Cluster) -> Result<(
         fault(source, &SOURCE).await?,
         fault(destination, &DESTINATION).await?,
     ])
+}
+
+/// Requires the privilege to read collections by their UUID alone.
+pub(super) async fn require_reads_by_uuid(source: &Cluster) -> Result<(), OperatorError> {
+    refuse([fault(source, &[READS_BY_UUID]).await?])
 }
 
 /// Requires the privileges to read users and roles, and to merge them on the destination.

@@ -1,4 +1,5 @@
-//! Privileges on the buckets of time-series collections, which no privilege on collections covers.
+//! The change stream of buckets of time-series collections, and the privileges on them, which no privilege on collections
+//! covers.
 
 use super::{
     super::Cluster,
@@ -9,15 +10,19 @@ use crate::model::{ErrorName, Namespace, OperatorError};
 /// Number of collections in a refusal.
 const NAMED: usize = 5;
 
-/// Requires the privileges on buckets from both users if the source has time-series collections in scope. Without such
+/// Requires events of buckets from the source, and the privileges on them from both users, if the source has time-series collections in scope. Without such
 /// collections a missing privilege is a warning.
 ///
 /// # Errors
-/// `MissingPrivileges`; failures of a cluster.
+/// `TimeSeriesNotSupported` for a source without such events; `MissingPrivileges`; failures of a cluster.
 pub async fn require_time_series(
     (source, destination): (&Cluster, &Cluster),
     series: &[Namespace],
 ) -> Result<Option<String>, OperatorError> {
+    let features = source.client.with_unknown_features().features().await?;
+    if !features.system_events {
+        return no_events(source, series).map_or(Ok(None), Err);
+    }
     let faults = [
         fault(source, &[BUCKETS_ON_SOURCE]).await?,
         fault(destination, &[BUCKETS_ON_DESTINATION]).await?,
@@ -44,6 +49,19 @@ pub async fn require_time_series(
             "{faults}. The time-series collections need it: {}{more}. Grant the roles that docs/preflight.md gives, or \
              exclude these collections with excludeNamespaces.",
             names.join(", ")
+        ),
+    ))
+}
+
+/// The refusal of collections whose changes the source's change stream does not carry.
+fn no_events(source: &Cluster, series: &[Namespace]) -> Option<OperatorError> {
+    let first = series.first()?;
+    let (name, number) = (source.name.as_str(), series.len());
+    Some(OperatorError::new(
+        ErrorName::TimeSeriesNotSupported,
+        format!(
+            "{name} runs a version before MongoDB 6.0, whose change stream carries no changes of time-series collections. \
+             In scope: {number}, {first} among them. Exclude them with excludeNamespaces, or bring {name} to 6.0 first."
         ),
     ))
 }

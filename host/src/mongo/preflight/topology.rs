@@ -28,6 +28,13 @@ pub struct Identity {
     pub primary: String,
 }
 
+impl Identity {
+    /// Whether the server is older than 6.0.
+    pub fn is_before_6_0(&self) -> bool {
+        self.version < (6, 0, 0)
+    }
+}
+
 /// The identity of the replica set that a connection leads to.
 ///
 /// # Errors

@@ -1,6 +1,6 @@
 //! Server versions and feature compatibility versions (FCV).
 //!
-//! Supported: 6.0 up to the last 8.x on either side, and a destination that is not older than its source:
+//! Supported: 6.0 up to the last 8.x on either side, 5.0 as a source, and a destination that is not older than its source:
 //! it must understand all data that the source can hold.
 
 use bson::{Document, doc};
@@ -11,7 +11,9 @@ use super::{
 };
 use crate::model::{ErrorName, OperatorError};
 
-/// The first supported version.
+/// The version before [`FIRST`] that a source may have. Its change stream hides DDL (`sync::hidden_ddl`).
+const OLD_SOURCE: (u32, u32) = (5, 0);
+/// The first version of both sides.
 const FIRST: (u32, u32) = (6, 0);
 /// The first unsupported version.
 const END: (u32, u32) = (9, 0);
@@ -30,9 +32,10 @@ pub(super) async fn require_supported(
         refuse(ErrorName::ServerVersionNotSupported, fault)
     })?;
 
+    let is_old = is_old_source(from);
     let (from, to) = (fcv(source).await?, fcv(destination).await?);
     fcv_fault(
-        (source.name.as_str(), from),
+        (source.name.as_str(), from, is_old),
         (destination.name.as_str(), to),
     )
     .map_or(Ok(()), |fault| {
@@ -58,23 +61,41 @@ fn is_supported(version: (u32, u32)) -> bool {
     (FIRST..END).contains(&version)
 }
 
+fn is_old_source(version: (u32, u32)) -> bool {
+    version == OLD_SOURCE
+}
+
+/// Whether a source of this version needs the privilege to read collections by UUID alone.
+pub(super) fn reads_by_uuid_alone(version: (u32, u32, u32)) -> bool {
+    is_old_source(series(version))
+}
+
 /// Requires a supported version of a cluster that is only read.
 pub(super) fn require_readable(name: &str, version: (u32, u32, u32)) -> Result<(), OperatorError> {
-    let version = (name, series(version));
-    version_fault(version, version).map_or(Ok(()), |fault| {
-        refuse(ErrorName::ServerVersionNotSupported, fault)
-    })
+    let version = series(version);
+    if is_supported(version) || is_old_source(version) {
+        return Ok(());
+    }
+    refuse(
+        ErrorName::ServerVersionNotSupported,
+        unsupported(name, version),
+    )
+}
+
+fn unsupported(name: &str, version: (u32, u32)) -> String {
+    format!(
+        "{name} runs MongoDB {}.{}; tidegate works with 6.0 up to 8.x, and with 5.0 as a source. Bring {name} to a \
+         supported version first.",
+        version.0, version.1
+    )
 }
 
 fn version_fault(source: (&str, (u32, u32)), destination: (&str, (u32, u32))) -> Option<String> {
-    for (name, version) in [source, destination] {
-        if !is_supported(version) {
-            return Some(format!(
-                "{name} runs MongoDB {}.{}; tidegate works with 6.0 up to 8.x. Bring {name} to a \
-                 supported version first.",
-                version.0, version.1
-            ));
-        }
+    if !is_supported(source.1) && !is_old_source(source.1) {
+        return Some(unsupported(source.0, source.1));
+    }
+    if !is_supported(destination.1) {
+        return Some(unsupported(destination.0, destination.1));
     }
     let ((_, from), (name, to)) = (source, destination);
     (to < from).then(|| {
@@ -115,17 +136,28 @@ fn parse_fcv(fcv: &Document) -> Option<(u32, u32)> {
     Some((major.parse().ok()?, minor.parse().ok()?))
 }
 
-fn fcv_fault(source: (&str, (u32, u32)), destination: (&str, (u32, u32))) -> Option<String> {
-    for (name, fcv) in [source, destination] {
-        if !is_supported(fcv) {
+/// The fault of a source, which may run an old version, and of a destination. An old feature compatibility version is that of
+/// an old version alone: with a later version it turns features off that the later version is relied on for.
+fn fcv_fault(
+    (source, from, is_old): (&str, (u32, u32), bool),
+    (name, to): (&str, (u32, u32)),
+) -> Option<String> {
+    for (name, fcv, is_supported) in [
+        (
+            source,
+            from,
+            is_supported(from) || is_old && is_old_source(from),
+        ),
+        (name, to, is_supported(to)),
+    ] {
+        if !is_supported {
             return Some(format!(
                 "{name}'s feature compatibility version is {}.{}; tidegate works with 6.0 up to \
-                 8.x. Raise it with setFeatureCompatibilityVersion.",
+                 8.x, and with 5.0 on a source that runs 5.0. Raise it with setFeatureCompatibilityVersion.",
                 fcv.0, fcv.1
             ));
         }
     }
-    let ((_, from), (name, to)) = (source, destination);
     (to < from).then(|| {
         format!(
             "The destination's feature compatibility version, {}.{}, is lower than the source's \
@@ -149,17 +181,24 @@ mod tests {
     }
 
     #[test]
-    fn supported_are_6_to_8_with_a_destination_not_behind() {
+    fn supported_are_6_to_8_and_sources_of_5_with_a_destination_not_behind() {
         for (source, destination, accepted) in [
             ((6, 0), (6, 0), true),
             ((6, 0), (8, 2), true),
             ((7, 0), (6, 0), false),
-            ((5, 0), (6, 0), false),
+            ((4, 4), (6, 0), false),
+            ((5, 0), (5, 0), false),
+            ((5, 0), (6, 0), true),
+            ((5, 1), (6, 0), false),
+            ((6, 0), (5, 0), false),
             ((8, 0), (9, 0), false),
         ] {
-            let (source, destination) = (("cluster0", source), ("cluster1", destination));
-            assert_eq!(version_fault(source, destination).is_none(), accepted);
-            assert_eq!(fcv_fault(source, destination).is_none(), accepted);
+            let (from, destination) = (("cluster0", source), ("cluster1", destination));
+            assert_eq!(version_fault(from, destination).is_none(), accepted);
+            let from = ("cluster0", source, source == OLD_SOURCE);
+            assert_eq!(fcv_fault(from, destination).is_none(), accepted);
         }
+        let lowered = ("cluster0", OLD_SOURCE, false);
+        assert!(fcv_fault(lowered, ("cluster1", (6, 0))).is_some());
     }
 }

@@ -4,6 +4,8 @@ use super::{
     super::Cluster,
     grants::{Requirement, Resource, missing},
     privileges::auth_info,
+    topology,
+    version::reads_by_uuid_alone,
 };
 use crate::model::OperatorError;
 
@@ -23,6 +25,8 @@ pub enum BlockAbility {
     Able,
     /// A cluster without access control, which exempts no user.
     NoAccessControl,
+    /// A server before 6.0, which has no block.
+    TooOld,
     /// The user lacks privileges: the line of `createRole` that grants them.
     Lacks(String),
 }
@@ -40,6 +44,9 @@ pub async fn destination_ability(cluster: &Cluster) -> Result<BlockAbility, Oper
 /// # Errors
 /// A cluster that does not answer.
 pub async fn source_ability(cluster: &Cluster) -> Result<BlockAbility, OperatorError> {
+    if reads_by_uuid_alone(topology::version(cluster).await?) {
+        return Ok(BlockAbility::TooOld);
+    }
     ability(cluster, &SET, BlockAbility::Able).await
 }
 
