@@ -11,8 +11,7 @@ use bson::{Bson, Document, Timestamp};
 use mongodb::{Database, IndexModel};
 use serde_json::{Value, json};
 use support::{
-    Rig, Writer, doc, guide,
-    host::DEADLINE,
+    Rig, Writer, doc, guide, hidden_ddl,
     mongod::versions::Server,
     rig::Options,
     workload::{self, Pace, dataset},
@@ -92,7 +91,7 @@ async fn f180_every_kind_of_collection_is_copied_under_writes() -> Result<()> {
     rig.host.wait_can_commit().await?;
     let counts = writer.stop().await?;
     ensure!(counts.total() > 0, "nothing was written");
-    rig.finish().await?;
+    hidden_ddl::finish(rig).await?;
     Ok(())
 }
 
@@ -107,7 +106,7 @@ async fn f181_renames_and_drops_are_applied_as_events() -> Result<()> {
     }
     rig.source_db("gone").create_collection("c").await?;
     // The collections are created without an event.
-    in_step_again(&rig, Value::Null).await?;
+    hidden_ddl::in_step_again(&rig, &Value::Null).await?;
     let rename = |from: &str, to: &str, drop: bool| {
         doc! { "renameCollection": format!("app.{from}"), "to": format!("app.{to}"), "dropTarget": drop }
     };
@@ -127,18 +126,6 @@ async fn f181_renames_and_drops_are_applied_as_events() -> Result<()> {
     Ok(())
 }
 
-/// Waits until hidden DDL has led to another resync than the one at `before`, and the sync is in step. Returns its time.
-async fn in_step_again(rig: &Rig, before: Value) -> Result<Value> {
-    let progress = rig
-        .host
-        .wait_until("a resync brings hidden DDL", DEADLINE, |progress| {
-            let resync = &progress["resync"];
-            resync["at"] != before && resync["done"] == true && progress["canCommit"] == true
-        })
-        .await?;
-    Ok(progress["resync"]["at"].clone())
-}
-
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs a source before 6.0: cargo xtask servers"]
 async fn f182_ddl_that_no_event_shows_arrives_by_a_resync() -> Result<()> {
@@ -151,13 +138,14 @@ async fn f182_ddl_that_no_event_shows_arrives_by_a_resync() -> Result<()> {
     let capped = doc! { "create": "capped", "capped": true, "size": 65_536 };
     app.run_command(capped).await?;
     insert(&app, "capped", 0..100).await?;
-    let first = in_step_again(&rig, Value::Null).await?;
+    hidden_ddl::in_step_again(&rig, &Value::Null).await?;
+    let first = rig.host.progress().await?;
     let names = rig.destination_db("app").list_collection_names().await?;
     ensure!(names.iter().any(|name| name == "implicit"), "{names:?}");
     app.collection::<Document>("c").drop_index("n_1").await?;
     app.run_command(doc! { "collMod": "implicit", "validator": { "n": { "$gte": 0 } } })
         .await?;
-    in_step_again(&rig, first).await?;
+    hidden_ddl::in_step_again(&rig, &first).await?;
     insert(&app, "implicit", 500..600).await?;
     rig.finish().await?;
     Ok(())
@@ -167,18 +155,8 @@ async fn f182_ddl_that_no_event_shows_arrives_by_a_resync() -> Result<()> {
 #[ignore = "needs a source before 6.0: cargo xtask servers"]
 async fn f183_a_commit_after_hidden_ddl_is_undone_by_name() -> Result<()> {
     let mut rig = in_step().await?;
-    for text in ["the commit is undone", "SourceCatalogChanged"] {
-        rig.allow_log(text);
-    }
     index(&rig.source_db("app"), "c", doc! { "text": 1 }).await?;
-    rig.host.commit().await?;
-    rig.host
-        .wait_until("the commit is undone", DEADLINE, |progress| {
-            let warnings = progress["warnings"].to_string();
-            progress["state"] == "RUNNING" && warnings.contains("SourceCatalogChanged")
-        })
-        .await?;
-    in_step_again(&rig, Value::Null).await?;
+    hidden_ddl::undone_commit(&mut rig).await?;
     rig.finish().await?;
     Ok(())
 }

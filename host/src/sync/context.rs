@@ -8,7 +8,7 @@ use super::{
     Error, Record,
     budget::Budget,
     catalog::scope::Scope,
-    hidden_ddl::HiddenDdlWatch,
+    hidden_ddl_flag::HiddenDdlFlag,
     partitions::PartitionMap,
     quarantine::Quarantine,
     status::Status,
@@ -58,8 +58,8 @@ pub(crate) struct Context {
     pub(crate) throttle: Throttle,
     /// The comparison of both clusters.
     pub(crate) verification: Arc<Verification>,
-    /// The watch of the source's catalog.
-    pub(crate) hidden_ddl: HiddenDdlWatch,
+    /// Whether DDL without an event asks for a resync.
+    pub(crate) hidden_ddl: HiddenDdlFlag,
     /// The live figures, for `/progress`.
     pub(crate) status: Arc<Status>,
     /// Asks all work to stop at the next safe place.

@@ -8,7 +8,6 @@
 use std::{
     collections::{HashMap, HashSet},
     fmt,
-    sync::atomic::{AtomicBool, Ordering::Relaxed},
     time::Duration,
 };
 
@@ -36,12 +35,6 @@ const WITHIN: Duration = Duration::from_secs(5);
 /// Namespaces that a message names.
 const NAMED: usize = 5;
 
-/// The watch of the source's catalog.
-#[derive(Default)]
-pub(crate) struct HiddenDdlWatch {
-    is_found: AtomicBool,
-}
-
 /// A namespace that the source and the record have otherwise, with both forms.
 #[derive(PartialEq, Eq, Hash)]
 struct Difference {
@@ -62,45 +55,33 @@ struct Form {
 /// The namespaces with hidden DDL, as a message names them.
 pub(super) struct HiddenDdl(Vec<Namespace>);
 
-impl HiddenDdlWatch {
-    /// Whether hidden DDL was found, and no resync has begun since.
-    pub(super) fn has_found(&self) -> bool {
-        self.is_found.load(Relaxed)
+/// Compares at every interval, where the source's stream does not carry DDL. Returns at an error alone.
+///
+/// # Errors
+/// A failure of a cluster; the refusal of a collection that cannot be synced.
+pub(super) async fn watch(context: &Context) -> Result<(), Error> {
+    if !is_needed(context).await? {
+        return std::future::pending().await;
     }
-
-    /// Forgets what was found, before a resync.
-    pub(super) fn forget(&self) {
-        self.is_found.store(false, Relaxed);
-    }
-
-    /// Compares at every interval, where the source's stream does not carry DDL. Returns at an error alone.
-    ///
-    /// # Errors
-    /// A failure of a cluster; the refusal of a collection that cannot be synced.
-    pub(super) async fn watch(&self, context: &Context) -> Result<(), Error> {
-        if !is_needed(context).await? {
-            return std::future::pending().await;
+    let mut pause = EVERY;
+    loop {
+        tokio::time::sleep(pause).await;
+        if context.hidden_ddl.has_found() || context.record.get().phase >= Phase::Restore {
+            continue;
         }
-        let mut pause = EVERY;
-        loop {
-            tokio::time::sleep(pause).await;
-            if self.has_found() || context.record.get().phase >= Phase::Restore {
-                continue;
-            }
-            let begun = Moment::now();
-            let first = differences(context).await?;
-            pause = EVERY.max(Moment::now().since(begun) * PAUSE_FOR_READING);
-            if first.is_empty() {
-                continue;
-            }
-            // Renames and drops among them are events, which are applied by then.
-            wait_for(context, listing::operation_time(&context.source).await?).await;
-            let second = differences(context).await?;
-            let hidden = HiddenDdl::of(first.intersection(&second));
-            if let Some(hidden) = hidden {
-                tracing::info!(%hidden, "DDL of the source that no event has shown");
-                self.is_found.store(true, Relaxed);
-            }
+        let begun = Moment::now();
+        let first = differences(context).await?;
+        pause = EVERY.max(Moment::now().since(begun) * PAUSE_FOR_READING);
+        if first.is_empty() {
+            continue;
+        }
+        // Renames and drops among them are events, which are applied by then.
+        wait_for(context, listing::operation_time(&context.source).await?).await;
+        let second = differences(context).await?;
+        let hidden = HiddenDdl::of(first.intersection(&second));
+        if let Some(hidden) = hidden {
+            tracing::info!(%hidden, "DDL of the source that no event has shown");
+            context.hidden_ddl.note();
         }
     }
 }

@@ -18,6 +18,7 @@ mod context;
 mod copy;
 mod error;
 mod hidden_ddl;
+mod hidden_ddl_flag;
 mod index_build;
 mod legacy_hosts;
 mod migrate;

@@ -13,7 +13,9 @@ use super::{
     change_stream::{self, Events},
     commit, commit_request,
     context::SOURCE,
-    copy, hidden_ddl, index_build,
+    copy, hidden_ddl,
+    hidden_ddl_flag::HiddenDdlFlag,
+    index_build,
     quarantine::Quarantine,
     resync::{self, ResyncCause},
     stream,
@@ -106,7 +108,7 @@ pub async fn run(work: Work) -> Result<WorkEnd, Error> {
         options,
         throttle,
         verification: Arc::new(verification),
-        hidden_ddl: hidden_ddl::HiddenDdlWatch::default(),
+        hidden_ddl: HiddenDdlFlag::default(),
         record: record.clone(),
         workers,
         partitions: Arc::default(),
@@ -121,7 +123,7 @@ pub async fn run(work: Work) -> Result<WorkEnd, Error> {
     let ended = tokio::select! {
         ended = phases(&context, &record, &apply_ops, commit_time, &mut requests) => ended,
         Err(failed) = commit_request::follow(&context, &commit_request) => Err(failed),
-        Err(failed) = context.hidden_ddl.watch(&context) => Err(failed),
+        Err(failed) = hidden_ddl::watch(&context) => Err(failed),
         () = apply_ops.watch(&context, &record) => return Ok(WorkEnd::Stopped),
     };
     match ended {

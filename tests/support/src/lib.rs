@@ -26,6 +26,7 @@ pub mod compare;
 pub mod failovers;
 pub mod faults;
 pub mod guide;
+pub mod hidden_ddl;
 pub mod host;
 pub mod log_check;
 pub mod metadata;
