@@ -168,7 +168,9 @@ async fn f184_what_an_old_source_cannot_have_is_refused_by_name() -> Result<()> 
     let app = rig.source_db("app");
     insert(&app, "c", 0..10).await?;
     let both = json!({ "enableUserWriteBlocking": "sourceAndDestination" });
-    for options in [both, json!({ "reversible": true })] {
+    let mut reversible = both.clone();
+    reversible["reversible"] = json!(true);
+    for options in [both, reversible] {
         let refused = refusal(&rig, options.clone()).await?;
         ensure!(
             refused.starts_with("ServerVersionNotSupported"),
