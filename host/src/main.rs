@@ -195,6 +195,7 @@ fn settings(config: Config) -> Settings {
         secrets_dir: config.secrets_dir,
         registry: config.registry,
         refuse_wasi: config.refuse_wasi,
+        plugin_logs: config.plugin_logs,
         lease: config.lease,
         hooks: config.hooks,
     }

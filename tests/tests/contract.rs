@@ -51,6 +51,39 @@ fn bindings_are_the_golden_ones() -> Result<()> {
     Ok(())
 }
 
+/// A world of 1.0.0 imports `observe` with one more line, in the layout that `plugin new` writes. Without the line it is as before.
+#[test]
+fn a_world_of_1_0_0_imports_observe_with_one_line() -> Result<()> {
+    let directory = support::TestDir::new()?;
+    let copy = |version: &str, folder: &std::path::Path| -> Result<()> {
+        std::fs::create_dir_all(folder)?;
+        for file in workspace().join("wit").join(version).read_dir()? {
+            let file = file?;
+            std::fs::copy(file.path(), folder.join(file.file_name()))?;
+        }
+        Ok(())
+    };
+    let wit = directory.path().join("wit");
+    copy("since-v1.0.0", &wit)?;
+    copy("since-v1.1.0", &wit.join("deps/observe"))?;
+    let worlds = std::fs::read_to_string(wit.join("worlds.wit"))?;
+    let world = "world transform-plugin {";
+    let line = "import tidegate:plugin/observe@1.1.0;";
+    for (worlds, imports) in [
+        (worlds.clone(), 0),
+        (worlds.replace(world, &format!("{world} {line}")), 1),
+    ] {
+        std::fs::write(wit.join("worlds.wit"), worlds)?;
+        let mut resolve = Resolve::default();
+        let (package, _) = resolve.push_dir(&wit)?;
+        let world = resolve.select_world(&[package], Some("transform-plugin"))?;
+        let found = resolve.worlds.get(world).context("the world")?;
+        ensure!(found.imports.len() == imports, "{:?}", found.imports);
+    }
+    directory.remove();
+    Ok(())
+}
+
 fn options(digest: &str, config: Value) -> StartOptions {
     StartOptions {
         plugins: vec![PluginOptions {

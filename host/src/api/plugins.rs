@@ -56,6 +56,8 @@ struct PluginBody {
     config_schema: Value,
     /// Whether the component imports WASI. It gets a WASI that grants nothing.
     wasi: bool,
+    /// Whether the component imports `observe`: it may count, and log where pluginLogs allows it.
+    observes: bool,
     /// Whether the component is part of this release. Otherwise it was uploaded, or the sync began with it on another release.
     shipped: bool,
     /// The key of pluginTrust that has signed the component in the registry from which this host has fetched it. Null otherwise.
@@ -151,6 +153,7 @@ impl From<InstalledPlugin> for PluginBody {
             scope,
             config_schema,
             wasi,
+            observes,
             shipped,
             signed_by,
             bytes,
@@ -166,6 +169,7 @@ impl From<InstalledPlugin> for PluginBody {
             // Invariant: the schema is JSON. Other components are not installed.
             config_schema: serde_json::from_str(&config_schema).unwrap_or_default(),
             wasi,
+            observes,
             shipped,
             signed_by,
             bytes: bytes as u64,

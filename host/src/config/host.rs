@@ -14,6 +14,7 @@ use super::protection::ProtectionOptions;
 use super::refusals::{in_range, invalid};
 use super::registry_access::RegistryAccess;
 use crate::model::input::closest;
+use crate::model::plugins::PluginLogs;
 use crate::model::{ErrorName, OperatorError};
 
 /// mongosync's port.
@@ -54,6 +55,8 @@ pub struct Config {
     pub registry: RegistryAccess,
     /// True to refuse plugins that import WASI; false to run them with a WASI that grants nothing.
     pub refuse_wasi: bool,
+    /// Log lines that plugins may write.
+    pub plugin_logs: PluginLogs,
     /// Duration of the lease without a renewal.
     pub lease: Duration,
     /// Receivers of the sync's occurrences.
@@ -99,6 +102,7 @@ impl Config {
             secrets_dir: directory("secretsDir", options.secrets_dir)?,
             registry,
             refuse_wasi: refuses_wasi(options.plugin_wasi.as_deref())?,
+            plugin_logs: plugin_logs(options.plugin_logs.as_deref())?,
             lease: lease(options.lease_seconds)?,
             hooks: hooks::read(options.hooks_file.as_deref())?,
             otlp,
@@ -118,6 +122,7 @@ impl Config {
             ("id", self.id != read.id),
             ("featureSet", self.feature_set != read.feature_set),
             ("pluginWasi", self.refuse_wasi != read.refuse_wasi),
+            ("pluginLogs", self.plugin_logs != read.plugin_logs),
             ("leaseSeconds", self.lease != read.lease),
             ("hooksFile", self.hooks != read.hooks),
             ("otlpEndpoint", endpoint(self) != endpoint(read)),
@@ -148,6 +153,7 @@ impl Config {
             registry_ca_file = self.registry.ca_file.as_ref().map(|path| tracing::field::display(path.display())),
             plugin_trust = self.registry.trust_file.as_ref().map(|path| tracing::field::display(path.display())),
             plugin_wasi = if self.refuse_wasi { "refuse" } else { "deny" },
+            plugin_logs = self.plugin_logs.as_str(),
             lease_seconds = self.lease.as_secs(),
             hooks = self.hooks.iter().map(|hook| hook.name.as_str()).collect::<Vec<_>>().join(", "),
             otlp_endpoint = self.otlp.as_ref().map(|otlp| otlp.endpoint.as_str()),
@@ -173,6 +179,19 @@ fn refuses_wasi(policy: Option<&str>) -> Result<bool, OperatorError> {
             "plugin-wasi '{other}' is neither deny nor refuse."
         ))),
     }
+}
+
+fn plugin_logs(level: Option<&str>) -> Result<PluginLogs, OperatorError> {
+    let Some(level) = level else {
+        return Ok(PluginLogs::default());
+    };
+    let known = [PluginLogs::Off, PluginLogs::Warn, PluginLogs::Info];
+    let found = known.into_iter().find(|logs| logs.as_str() == level);
+    found.ok_or_else(|| {
+        invalid(format!(
+            "pluginLogs '{level}' is none of off, warn and info."
+        ))
+    })
 }
 
 fn connection_string(

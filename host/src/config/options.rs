@@ -108,6 +108,11 @@ pub(super) struct Options {
     )]
     pub(super) plugin_wasi: Option<String>,
 
+    /// Lines that plugins may write to the log, where they may hold contents of documents: "off", "warn" or
+    /// "info" [default: off]. Since v0.7.0.
+    #[arg(long, value_name = "LEVEL", env = "TIDEGATE_PLUGIN_LOGS")]
+    pub(super) plugin_logs: Option<String>,
+
     /// Time after which another host takes over the sync of a dead host, in seconds, 2 to 300
     /// [default: 5]. Since v0.2.0.
     #[arg(
@@ -221,6 +226,7 @@ impl Options {
             registry_ca_file: self.registry_ca_file.or(other.registry_ca_file),
             plugin_trust: self.plugin_trust.or(other.plugin_trust),
             plugin_wasi: self.plugin_wasi.or(other.plugin_wasi),
+            plugin_logs: self.plugin_logs.or(other.plugin_logs),
             lease_seconds: self.lease_seconds.or(other.lease_seconds),
             hooks_file: self.hooks_file.or(other.hooks_file),
             otlp_endpoint: self.otlp_endpoint.or(other.otlp_endpoint),

@@ -90,6 +90,7 @@ fn the_default_configuration() {
         trust_file: None,
     },
     refuse_wasi: false,
+    plugin_logs: Off,
     lease: 5s,
     hooks: [],
     otlp: None,
@@ -193,6 +194,10 @@ fn bad_values_are_refused_with_the_value() {
         (
             ["--plugin-wasi", "allow"],
             "plugin-wasi 'allow' is neither deny nor refuse",
+        ),
+        (
+            ["--pluginLogs", "debug"],
+            "pluginLogs 'debug' is none of off, warn and info",
         ),
         (
             ["--featureSet", "/does/not/exist"],

@@ -1,5 +1,7 @@
 //! Values about plugins for operators. `api` has their wire form.
 
+use std::collections::BTreeMap;
+
 use super::Namespace;
 use super::latency::LatencyHistogram;
 
@@ -34,6 +36,64 @@ pub struct PluginProgress {
     pub p99_us: u64,
     /// Durations of calls.
     pub batch_latency: LatencyHistogram,
+    /// The plugin's own counters, by their names.
+    pub counts: BTreeMap<String, u64>,
+    /// Additions to counters that were dropped: an invalid name, or one counter too many.
+    pub counts_dropped: u64,
+    /// The plugin's log lines.
+    pub log_lines: LogLineTotals,
+}
+
+/// Log lines of a plugin, by what became of them.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct LogLineTotals {
+    /// Given to the log.
+    pub written: u64,
+    /// Dropped, because there were too many.
+    pub dropped: u64,
+    /// Dropped, because the operator does not allow them.
+    pub not_allowed: u64,
+}
+
+/// The level of a plugin's log line.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LogLevel {
+    /// A fact.
+    Info,
+    /// A matter for a person.
+    Warn,
+}
+
+/// The log lines that the operator allows to plugins (`pluginLogs`).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum PluginLogs {
+    /// None: a line may hold contents of documents.
+    #[default]
+    Off,
+    /// Those of the level warn.
+    Warn,
+    /// All.
+    Info,
+}
+
+impl PluginLogs {
+    /// The word for the value in options.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Off => "off",
+            Self::Warn => "warn",
+            Self::Info => "info",
+        }
+    }
+
+    /// Whether lines of this level are written.
+    pub fn allows(self, level: LogLevel) -> bool {
+        match self {
+            Self::Off => false,
+            Self::Warn => level == LogLevel::Warn,
+            Self::Info => true,
+        }
+    }
 }
 
 /// A document that a plugin could not handle.

@@ -39,6 +39,8 @@ pub struct InstalledComponent {
     pub config_schema: String,
     /// Whether the component imports WASI, of which it is granted nothing.
     pub wasi: bool,
+    /// Whether the component imports `observe`: it may log and count.
+    pub observes: bool,
     /// Whether the component belongs to the feature set.
     pub shipped: bool,
     /// The key that has signed the component in the registry that it was fetched from.

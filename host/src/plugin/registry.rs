@@ -10,6 +10,7 @@ use std::sync::Arc;
 
 use parking_lot::{Mutex, RwLock};
 
+use crate::model::plugins::PluginLogs;
 use crate::model::{ComponentInfo, OperatorError, StartOptions};
 use crate::observe::field;
 
@@ -27,6 +28,7 @@ pub struct Registry {
     wasi: WasiPolicy,
     features: FeatureSet,
     secrets: Secrets,
+    logs: PluginLogs,
     entries: RwLock<Vec<Arc<Entry>>>,
     origins: RwLock<Origins>,
 }
@@ -86,6 +88,7 @@ impl Registry {
             wasi,
             features,
             secrets: Secrets::default(),
+            logs: PluginLogs::default(),
             entries: RwLock::new(entries),
             origins: RwLock::default(),
         })
@@ -96,6 +99,17 @@ impl Registry {
     pub fn with_secrets(mut self, directory: Option<PathBuf>) -> Self {
         self.secrets = Secrets::within(directory);
         self
+    }
+
+    /// Sets the lines that plugins may write to the log.
+    #[must_use]
+    pub fn with_logs(mut self, logs: PluginLogs) -> Self {
+        self.logs = logs;
+        self
+    }
+
+    pub(super) fn logs(&self) -> PluginLogs {
+        self.logs
     }
 
     pub(super) fn secrets(&self) -> &Secrets {

@@ -14,7 +14,7 @@ use super::{
 use crate::{
     config::{ConnectionString, HookOptions, RegistryAccess},
     metadata::Claim,
-    model::options::ClusterName,
+    model::{options::ClusterName, plugins::PluginLogs},
     mongo::{Cluster, preflight::Identity},
     observe,
     plugin::Registry,
@@ -40,6 +40,8 @@ pub struct Settings {
     pub registry: RegistryAccess,
     /// Whether plugins that import WASI are refused.
     pub refuse_wasi: bool,
+    /// Log lines that plugins may write.
+    pub plugin_logs: PluginLogs,
     /// Duration of the lease on the sync: a host that has not renewed it for this long loses it.
     pub lease: Duration,
     /// Receivers of the sync's occurrences.

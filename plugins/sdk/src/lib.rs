@@ -57,10 +57,11 @@
 //! # Ok::<(), ConfigError>(())
 //! ```
 //!
-//! The crate is a `cdylib`, built for `wasm32-unknown-unknown`. A plugin imports nothing: system functions of
-//! the standard library (files, time, randomness, printing) are missing, and panic or do nothing.
+//! The crate is a `cdylib`, built for `wasm32-unknown-unknown`. A plugin imports nothing, except for
+//! [`observe`] where it logs or counts: system functions of the standard library (files, time, randomness, printing) are
+//! missing, and panic or do nothing.
 //!
-//! The full contract is the WIT package `tidegate:plugin` (`wit/since-v1.0.0`). In short: answers depend on the
+//! The full contract is the WIT package `tidegate:plugin` (`wit/since-v1.0.0`, `wit/since-v1.1.0`). In short: answers depend on the
 //! arguments and the configuration only, a panic ends the instance, and an error is a sentence for the operator
 //! that never quotes a document. There is no state between calls, so every method takes `&self`.
 
@@ -69,6 +70,7 @@ extern crate self as tidegate_plugin_sdk;
 pub mod date;
 pub mod edit;
 pub mod ejson;
+pub mod observe;
 pub mod walk;
 
 mod batch;

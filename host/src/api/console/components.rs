@@ -28,6 +28,7 @@ pub(super) fn chain(view: &View) -> Markup {
                     }
                 }
             }
+            @for plugin in plugins { (observations(plugin)) }
             (quarantine(view))
             (swap_form(view))
             (upload_form(view))
@@ -45,6 +46,27 @@ fn plugin_row(plugin: &PluginProgress) -> Markup {
             td.number { (count(plugin.quarantined)) }
             td.number { (count(plugin.errors)) ", " (count(plugin.traps)) }
             td.number { (count(plugin.p50_us)) ", " (count(plugin.p99_us)) " µs" }
+        }
+    }
+}
+
+/// What a plugin has counted and logged; nothing for a plugin that does neither.
+fn observations(plugin: &PluginProgress) -> Markup {
+    let lines = plugin.log_lines;
+    let logs = lines.written > 0 || lines.dropped > 0 || lines.not_allowed > 0;
+    html! {
+        @if !plugin.counts.is_empty() || plugin.counts_dropped > 0 {
+            p {
+                "Counted by " (plugin.name) ": "
+                @for (name, value) in &plugin.counts { code { (name) } " " (count(*value)) ", " }
+                "dropped " (count(plugin.counts_dropped)) "."
+            }
+        }
+        @if logs {
+            p {
+                "Log lines of " (plugin.name) ": " (count(lines.written)) " written, " (count(lines.dropped)) " dropped, "
+                (count(lines.not_allowed)) " not allowed (" code { "pluginLogs" } ")."
+            }
         }
     }
 }

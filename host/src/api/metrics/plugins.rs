@@ -46,6 +46,27 @@ const BATCH_DURATION: Family<Histogram, 3> = Family::new(
     ["stage", "plugin", "digest"],
 );
 
+const COUNTS: Family<Counter, 4> = Family::new(
+    "tidegate_plugin_counts",
+    Unit::One,
+    "The plugin's own counters",
+    ["stage", "plugin", "digest", "count"],
+);
+
+const COUNTS_DROPPED: Family<Counter, 3> = Family::new(
+    "tidegate_plugin_dropped_counts",
+    Unit::One,
+    "Additions to the plugin's counters that were dropped: an invalid name, or one counter too many",
+    ["stage", "plugin", "digest"],
+);
+
+const LOG_LINES: Family<Counter, 4> = Family::new(
+    "tidegate_plugin_log_lines",
+    Unit::One,
+    "Log lines of the plugin: written, dropped because they were too many, not allowed by pluginLogs",
+    ["stage", "plugin", "digest", "outcome"],
+);
+
 /// Adds the numbers of a chain. The label `stage` distinguishes stages of the same component.
 pub(super) fn expose(chain: &[PluginProgress], exposition: &mut Exposition) {
     for (index, stage) in chain.iter().enumerate() {
@@ -72,10 +93,30 @@ fn expose_stage(index: &str, stage: &PluginProgress, exposition: &mut Exposition
     for (direction, bytes) in [("in", stage.bytes_in), ("out", stage.bytes_out)] {
         exposition.add(&BYTES, labels_and(direction), bytes);
     }
+    expose_observations(stage, labels, exposition);
     let quantiles = vec![
         ("0.5", Number::seconds_of_us(stage.p50_us)),
         ("0.99", Number::seconds_of_us(stage.p99_us)),
     ];
     exposition.add(&BATCH, labels, quantiles);
     exposition.add(&BATCH_DURATION, labels, stage.batch_latency.clone());
+}
+
+/// What the plugin says beside its answers.
+fn expose_observations(stage: &PluginProgress, labels: [&str; 3], exposition: &mut Exposition) {
+    let labels_and = |last| {
+        let [index, name, digest] = labels;
+        [index, name, digest, last]
+    };
+    for (name, value) in &stage.counts {
+        exposition.add(&COUNTS, labels_and(name.as_str()), *value);
+    }
+    exposition.add(&COUNTS_DROPPED, labels, stage.counts_dropped);
+    for (outcome, lines) in [
+        ("written", stage.log_lines.written),
+        ("dropped", stage.log_lines.dropped),
+        ("notAllowed", stage.log_lines.not_allowed),
+    ] {
+        exposition.add(&LOG_LINES, labels_and(outcome), lines);
+    }
 }

@@ -3,6 +3,7 @@
 mod collection;
 mod feature_set;
 mod index_builds;
+mod plugin;
 mod position;
 mod principals;
 mod resync;

@@ -9,6 +9,7 @@ use utoipa::ToSchema;
 use super::collection::Collection;
 use super::feature_set::FeatureSet;
 use super::index_builds::IndexBuilds;
+use super::plugin::Plugin;
 use super::position::Positions;
 use super::principals::PrincipalsBody;
 use super::resync::{ComparisonBody, ResyncBody};
@@ -16,7 +17,6 @@ use super::throttle::Throttle;
 use super::upgrade::{LeaseBody, UpgradeBody};
 use super::verification::Verification;
 use super::write_blocking::WriteBlocks;
-use crate::model::plugins::PluginProgress;
 use crate::model::progress::{CopyProgress, Endpoint};
 use crate::model::{Progress, State};
 
@@ -128,31 +128,6 @@ struct DirectionMapping {
     /// "cluster0: host:port".
     source: String,
     destination: String,
-}
-
-/// Numbers of a stage of the chain, counted since the start of the host.
-#[derive(Serialize, ToSchema)]
-#[serde(rename_all = "camelCase")]
-#[schema(as = PluginProgress)]
-struct Plugin {
-    name: String,
-    digest: String,
-    /// Documents given to the component.
-    documents: u64,
-    kept: u64,
-    dropped: u64,
-    replaced: u64,
-    quarantined: u64,
-    /// Documents and batches that the component answered with an error, or in violation of the contract.
-    errors: u64,
-    /// Calls that ended in a trap.
-    traps: u64,
-    bytes_in: u64,
-    bytes_out: u64,
-    /// Median duration of a call, which is given one batch.
-    p50_micros: u64,
-    /// 99th percentile of the same.
-    p99_micros: u64,
 }
 
 impl ProgressAnswer {
@@ -282,26 +257,6 @@ impl DirectionMapping {
         Self {
             source: form(source),
             destination: form(destination),
-        }
-    }
-}
-
-impl From<PluginProgress> for Plugin {
-    fn from(plugin: PluginProgress) -> Self {
-        Self {
-            name: plugin.name,
-            digest: plugin.digest,
-            documents: plugin.documents,
-            kept: plugin.kept,
-            dropped: plugin.dropped,
-            replaced: plugin.replaced,
-            quarantined: plugin.quarantined,
-            errors: plugin.errors,
-            traps: plugin.traps,
-            bytes_in: plugin.bytes_in,
-            bytes_out: plugin.bytes_out,
-            p50_micros: plugin.p50_us,
-            p99_micros: plugin.p99_us,
         }
     }
 }

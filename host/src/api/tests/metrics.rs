@@ -128,6 +128,11 @@ async fn each_stage_of_the_chain_has_its_own_series() {
             ("traps_total", "", first + 6.0),
             ("bytes_total", r#",direction="in""#, first + 7.0),
             ("bytes_total", r#",direction="out""#, first + 8.0),
+            ("counts_total", r#",count="mails""#, first + 11.0),
+            ("dropped_counts_total", "", first + 12.0),
+            ("log_lines_total", r#",outcome="written""#, first + 13.0),
+            ("log_lines_total", r#",outcome="dropped""#, first + 14.0),
+            ("log_lines_total", r#",outcome="notAllowed""#, first + 15.0),
             ("batch_seconds", r#",quantile="0.5""#, (first + 9.0) / 1e6),
             ("batch_seconds", r#",quantile="0.99""#, (first + 10.0) / 1e6),
         ] {

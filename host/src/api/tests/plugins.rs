@@ -17,6 +17,7 @@ fn installed(bytes: usize) -> Value {
         "scope": "document",
         "configSchema": { "type": "object" },
         "wasi": false,
+        "observes": true,
         "shipped": true,
         "signedBy": null,
         "bytes": bytes,

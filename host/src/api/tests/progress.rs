@@ -17,6 +17,9 @@ fn stage(first: u64) -> Value {
         "bytesOut": first + 8,
         "p50Micros": first + 9,
         "p99Micros": first + 10,
+        "counts": { "mails": first + 11 },
+        "countsDropped": first + 12,
+        "logLines": { "written": first + 13, "dropped": first + 14, "notAllowed": first + 15 },
     })
 }
 

@@ -3,7 +3,7 @@
 use crate::model::latency::LatencyHistogram;
 use crate::model::mismatch::{ListedMismatch, Mismatch, MismatchKind, MismatchSubject};
 use crate::model::options::{ClusterName, UsersAndRoles};
-use crate::model::plugins::{PluginProgress, QuarantinedDocument};
+use crate::model::plugins::{LogLineTotals, PluginProgress, QuarantinedDocument};
 use crate::model::principals::{
     PrincipalConflict, PrincipalFate, PrincipalsProgress, PrincipalsSurvey,
 };
@@ -15,6 +15,7 @@ use crate::model::progress::{
 };
 use crate::model::{ClusterTime, ErrorName, Namespace, Progress, StartOptions, State};
 use crate::plugin::{ComponentInfo, InstalledComponent, InstalledPlugin, Scope};
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 pub(super) fn sample_principals() -> PrincipalsSurvey {
@@ -71,6 +72,7 @@ pub(super) fn sample_plugin(bytes: usize) -> InstalledPlugin {
             scope: Scope::Document,
             config_schema: r#"{ "type": "object" }"#.to_owned(),
             wasi: false,
+            observes: true,
             shipped: true,
             signed_by: None,
             bytes,
@@ -108,6 +110,13 @@ fn sample_stage(name: &str, first: u64) -> PluginProgress {
         p50_us: first + 9,
         p99_us: first + 10,
         batch_latency: sample_latency(first),
+        counts: BTreeMap::from([("mails".to_owned(), first + 11)]),
+        counts_dropped: first + 12,
+        log_lines: LogLineTotals {
+            written: first + 13,
+            dropped: first + 14,
+            not_allowed: first + 15,
+        },
     }
 }
 

@@ -17,7 +17,7 @@ pub(super) fn execute(
 ) -> Result<CommandStatus> {
     let subject = Subject::open(&arguments.file)?;
     let (plugin, info) = (&subject.plugin, &subject.plugin.info);
-    let imports = if plugin.wasi {
+    let imports = if plugin.wasi || plugin.observes {
         let component = subject::read(Path::new(&arguments.file))?;
         Interfaces::of(&component)?.imports.join(", ")
     } else {

@@ -16,6 +16,7 @@ static RUST: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/../plugins/templates/ru
 static PYTHON: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/../plugins/templates/python");
 static JAVASCRIPT: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/../plugins/templates/javascript");
 static WIT: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/../wit/since-v1.0.0");
+static OBSERVE: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/../wit/since-v1.1.0");
 static SDK: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/../plugins/sdk/src");
 static RAW_BSON: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/../plugins/raw-bson/src");
 const SDK_MANIFEST: &[u8] = include_bytes!("../../../../plugins/sdk/Cargo.toml");
@@ -104,8 +105,10 @@ fn files(language: Language, name: &str) -> Vec<(PathBuf, Vec<u8>)> {
         collect(&SDK, &vendor.join("plugins/sdk/src"), &mut files);
         collect(&RAW_BSON, &vendor.join("plugins/raw-bson/src"), &mut files);
         collect(&WIT, &vendor.join("wit/since-v1.0.0"), &mut files);
+        collect(&OBSERVE, &vendor.join("wit/since-v1.1.0"), &mut files);
     } else {
         collect(&WIT, Path::new("wit"), &mut files);
+        collect(&OBSERVE, Path::new("wit/deps/observe"), &mut files);
     }
     files
 }
@@ -172,11 +175,17 @@ mod tests {
                     "vendor/plugins/sdk/src/lib.rs",
                     "vendor/plugins/raw-bson/Cargo.toml",
                     "vendor/wit/since-v1.0.0/worlds.wit",
+                    "vendor/wit/since-v1.1.0/observe.wit",
                 ][..],
             ),
             (
                 Language::Python,
-                &["plugin.py", "requirements.txt", "wit/worlds.wit"],
+                &[
+                    "plugin.py",
+                    "requirements.txt",
+                    "wit/worlds.wit",
+                    "wit/deps/observe/observe.wit",
+                ],
             ),
             (
                 Language::Javascript,

@@ -105,6 +105,7 @@ impl Meters {
             p50_us: latency.value_at_quantile(0.5),
             p99_us: latency.value_at_quantile(0.99),
             batch_latency: self.latency.histogram(),
+            ..PluginProgress::default()
         }
     }
 }

@@ -7,6 +7,7 @@ mod batch_output;
 mod failure;
 mod fault;
 mod metrics;
+mod observations;
 mod stage;
 mod swap_lock;
 mod validation;
@@ -23,7 +24,7 @@ use super::pins::{Pins, Slot};
 use super::registry::Registry;
 use super::runtime::Pool;
 use super::usage::{GatedUsage, Usage, plugin_usages};
-use stage::{NamespaceArg, Stage};
+use stage::{Addressee, NamespaceArg, Stage};
 
 pub use batch_output::{BatchOutput, Outcome};
 pub use fault::{Fault, FaultKind};
@@ -59,7 +60,7 @@ impl Chain {
         usages.extend(plugin_usages(registry, options, pins, "transform")?);
         let stages = usages
             .into_iter()
-            .map(|usage| Stage::new(usage).map(Arc::new));
+            .map(|usage| Stage::new(usage, registry.logs()).map(Arc::new));
         Ok(Self {
             stages: stages.collect::<Result<_>>()?,
             swap_lock: SwapLock::default(),
@@ -215,15 +216,20 @@ impl NamespaceChain {
     fn run(&self, pools: &[Arc<Pool>], batch: Batch<'_>) -> Result<BatchOutput> {
         let mut outcomes = BatchOutput::kept(batch.count);
         for (stage, pool) in self.stages.iter().zip(pools) {
+            let to = Addressee {
+                pool,
+                namespace: &self.namespace,
+                counted: self.counted,
+            };
             if outcomes.is_unchanged() {
-                outcomes = stage.run(pool, &self.namespace, batch.bytes, self.counted)?;
+                outcomes = stage.run(to, batch.bytes)?;
                 continue;
             }
             let (bytes, positions) = outcomes.live(batch.bytes);
             if positions.is_empty() {
                 break;
             }
-            let answers = stage.run(pool, &self.namespace, &bytes, self.counted)?;
+            let answers = stage.run(to, &bytes)?;
             outcomes.overlay(&positions, answers);
         }
         Ok(outcomes)

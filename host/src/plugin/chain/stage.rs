@@ -8,18 +8,20 @@ use std::time::Instant;
 
 use crate::model::Namespace;
 use crate::model::options::OnError;
-use crate::model::plugins::PluginProgress;
+use crate::model::plugins::{PluginLogs, PluginProgress};
 
 use super::super::abi::v1_0_0::transform;
 use super::super::batch::{Batch, cut};
 use super::super::document_name::name_of;
 use super::super::error::{Call, Error, Result};
 use super::super::runtime::{Component, Instance, Pool};
+use super::super::sandbox::Observer;
 use super::super::usage::{GatedUsage, Usage, route};
 use super::batch_output::{BatchOutput, Verdict};
 use super::failure::{Blame, Failure};
 use super::fault::{Fault, FaultKind};
 use super::metrics::Meters;
+use super::observations::{CallObserver, Observations};
 use super::validation::validate;
 
 /// A namespace, and its form as an argument of guests. Converted once per namespace.
@@ -38,13 +40,24 @@ enum Task<'a> {
 pub(super) struct Stage {
     usage: GatedUsage,
     meters: Meters,
+    observations: Arc<Observations>,
+}
+
+/// The component that a batch is given to, and the namespace of the batch.
+#[derive(Clone, Copy)]
+pub(super) struct Addressee<'a> {
+    pub(super) pool: &'a Pool,
+    pub(super) namespace: &'a NamespaceArg,
+    /// Whether the figures of the stage count the documents, and with them what the plugin says.
+    pub(super) counted: bool,
 }
 
 impl Stage {
-    pub(super) fn new(usage: GatedUsage) -> Result<Self> {
+    pub(super) fn new(usage: GatedUsage, logs: PluginLogs) -> Result<Self> {
         Ok(Self {
             usage,
             meters: Meters::new()?,
+            observations: Arc::new(Observations::new(logs)),
         })
     }
 
@@ -65,7 +78,8 @@ impl Stage {
     }
 
     pub(super) fn metrics(&self) -> PluginProgress {
-        self.meters.read(self.usage().pool().component().info())
+        let progress = self.meters.read(self.usage().pool().component().info());
+        self.observations.read(progress)
     }
 
     /// Tries a new pool of `usage`, if the usage belongs to this stage.
@@ -82,8 +96,12 @@ impl Stage {
         }
         // The smallest document with an _id: {_id: 0}.
         let document = b"\x0e\0\0\0\x10_id\0\0\0\0\0\0";
-        let (argument, alone) = (NamespaceArg::new(&namespace), Batch::alone(document));
-        match self.ask(pool, &argument, alone, InstanceChoice::Warm) {
+        let to = Addressee {
+            pool,
+            namespace: &NamespaceArg::new(&namespace),
+            counted: false,
+        };
+        match self.ask(to, Batch::alone(document), InstanceChoice::Warm) {
             Err(Failure {
                 blame: Blame::Plugin | Blame::Unknown(_) | Blame::Document(_, FaultKind::Output),
                 error,
@@ -92,31 +110,19 @@ impl Stage {
         }
     }
 
-    /// Runs consecutive documents through the plugin. `counted`: the metrics count them.
-    pub(super) fn run(
-        &self,
-        pool: &Pool,
-        namespace: &NamespaceArg,
-        documents: &[u8],
-        counted: bool,
-    ) -> Result<BatchOutput> {
+    /// Runs consecutive documents through the plugin.
+    pub(super) fn run(&self, to: Addressee<'_>, documents: &[u8]) -> Result<BatchOutput> {
         let mut done = BatchOutput::default();
         for batch in cut(documents) {
-            self.run_batch(pool, namespace, batch?, &mut done)?;
+            self.run_batch(to, batch?, &mut done)?;
         }
-        if counted {
+        if to.counted {
             self.meters.record_outcomes(done.tally(documents));
         }
         Ok(done)
     }
 
-    fn run_batch(
-        &self,
-        pool: &Pool,
-        namespace: &NamespaceArg,
-        batch: Batch<'_>,
-        done: &mut BatchOutput,
-    ) -> Result<()> {
+    fn run_batch(&self, to: Addressee<'_>, batch: Batch<'_>, done: &mut BatchOutput) -> Result<()> {
         let mut tasks = vec![Task::Ask(batch)];
         // Most documents of a call: unlimited until a call fails. Without this limit each call after a failure would
         // be given all remaining documents again, which is quadratic where many documents fail.
@@ -134,13 +140,13 @@ impl Stage {
                     continue;
                 }
             };
-            match self.ask(pool, namespace, batch, InstanceChoice::Warm) {
+            match self.ask(to, batch, InstanceChoice::Warm) {
                 Ok(outcomes) => {
                     done.append(outcomes);
                     window = window.saturating_mul(4);
                 }
                 Err(failure) => {
-                    window = self.recover(pool, namespace, batch, failure, &mut tasks, done)?;
+                    window = self.recover(to, batch, failure, &mut tasks, done)?;
                 }
             }
         }
@@ -150,8 +156,7 @@ impl Stage {
     /// Pushes the remaining tasks of a batch whose call failed. Returns the most documents of the next call.
     fn recover<'a>(
         &self,
-        pool: &Pool,
-        namespace: &NamespaceArg,
+        to: Addressee<'_>,
         batch: Batch<'a>,
         failure: Failure,
         tasks: &mut Vec<Task<'a>>,
@@ -160,18 +165,18 @@ impl Stage {
         match failure.blame {
             Blame::Document(index, kind) => {
                 let (before, document, after) = batch.around(index);
-                let fault = self.fault(namespace, document, kind, *failure.error)?;
+                let fault = self.fault(to.namespace, document, kind, *failure.error)?;
                 tasks.push(Task::Ask(after));
                 tasks.push(Task::Quarantine(fault));
                 tasks.push(Task::Ask(before));
                 Ok(index.max(1))
             }
             Blame::Unknown(_) => {
-                let rest = self.one_by_one(pool, namespace, batch, *failure.error, done)?;
+                let rest = self.one_by_one(to, batch, *failure.error, done)?;
                 tasks.push(Task::Ask(rest));
                 Ok(1)
             }
-            Blame::Plugin => Err(name_first(*failure.error, namespace, batch)),
+            Blame::Plugin => Err(name_first(*failure.error, to.namespace, batch)),
         }
     }
 
@@ -179,21 +184,20 @@ impl Stage {
     /// fails. Returns the documents after it.
     fn one_by_one<'a>(
         &self,
-        pool: &Pool,
-        namespace: &NamespaceArg,
+        to: Addressee<'_>,
         batch: Batch<'a>,
         trap: Error,
         done: &mut BatchOutput,
     ) -> Result<Batch<'a>> {
         for (index, document) in batch.documents().enumerate() {
             let alone = Batch::alone(document);
-            match self.ask(pool, namespace, alone, InstanceChoice::Fresh) {
+            match self.ask(to, alone, InstanceChoice::Fresh) {
                 Ok(outcome) => done.append(outcome),
                 Err(Failure { blame, error }) => {
                     let (Blame::Document(_, kind) | Blame::Unknown(kind)) = blame else {
-                        return Err(name_first(*error, namespace, alone));
+                        return Err(name_first(*error, to.namespace, alone));
                     };
-                    let fault = self.fault(namespace, document, kind, *error)?;
+                    let fault = self.fault(to.namespace, document, kind, *error)?;
                     done.push(Verdict::Quarantined(Box::new(fault)));
                     return Ok(batch.around(index).2);
                 }
@@ -228,14 +232,21 @@ impl Stage {
     /// Calls the plugin once, and validates its output.
     fn ask(
         &self,
-        pool: &Pool,
-        namespace: &NamespaceArg,
+        to: Addressee<'_>,
         batch: Batch<'_>,
         instances: InstanceChoice,
     ) -> std::result::Result<BatchOutput, Failure> {
+        let pool = to.pool;
+        let observer = match to.counted {
+            true => CallObserver::new(&self.observations, pool),
+            false => None,
+        };
         let begun = Instant::now();
         let call = |component: &Component, instance: &mut Instance| {
-            component.transform(instance, &namespace.argument, batch.bytes)
+            let observer = observer
+                .clone()
+                .map(|observer| observer as Arc<dyn Observer>);
+            component.transform(instance, &to.namespace.argument, batch.bytes, observer)
         };
         let answer = match instances {
             InstanceChoice::Warm => pool.call(call),
@@ -255,6 +266,8 @@ impl Stage {
         if let Err(failure) = &outcomes {
             let trapped = matches!(*failure.error, Error::Trapped { .. });
             self.meters.record_failure(trapped);
+        } else if let Some(observer) = observer {
+            observer.commit();
         }
         outcomes
     }

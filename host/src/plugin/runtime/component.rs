@@ -1,5 +1,7 @@
 //! A component, compiled once, and its instances.
 
+use std::sync::Arc;
+
 use wasmtime::Store;
 use wasmtime::component::InstancePre;
 
@@ -10,7 +12,7 @@ use super::super::abi::v1_0_0::{ConfigError, Description, Exports, Indices, migr
 use super::super::error::{Call, Error, Result};
 use super::super::installed_component::InstalledComponent;
 use super::super::migration::{Direction, MigrationStep};
-use super::super::sandbox::{Engine, Engines, Guest, Trap, WasiPolicy};
+use super::super::sandbox::{Engine, Engines, Guest, Observer, Trap, WasiPolicy};
 use super::schema::Schema;
 
 /// Most bytes of a component. Python components have 18 MB.
@@ -50,6 +52,7 @@ impl Component {
             scope: description.scope.into(),
             config_schema: description.config_schema,
             wasi: stamp.wasi,
+            observes: stamp.observes,
             shipped: manifest.is_some(),
             signed_by: None,
             bytes: bytes.len(),
@@ -128,17 +131,22 @@ impl Component {
         }
     }
 
-    /// Transforms a batch of raw BSON with a configured instance.
+    /// Transforms a batch of raw BSON with a configured instance. `observer` receives the log lines and counts of the
+    /// call.
     pub(in super::super) fn transform(
         &self,
         instance: &mut Instance,
         namespace: &transform::Namespace,
         documents: &[u8],
+        observer: Option<Arc<dyn Observer>>,
     ) -> Result<std::result::Result<transform::Outcome, transform::Error>> {
-        self.call(instance, "transform", |exports, store| {
+        instance.store.data_mut().set_observer(observer);
+        let answer = self.call(instance, "transform", |exports, store| {
             let transform = exports.transform.as_ref().ok_or_else(missing_export)?;
             transform.call_transform(store, namespace, documents)
-        })
+        });
+        instance.store.data_mut().set_observer(None);
+        answer
     }
 
     /// Reads the migration step of a configured instance.

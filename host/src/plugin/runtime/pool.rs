@@ -14,7 +14,7 @@ use super::component::{Component, Instance};
 /// Instances of a component with one configuration. Shared by all tasks.
 pub(in super::super) struct Pool {
     component: Arc<Component>,
-    config: RevealedConfig,
+    config: Arc<RevealedConfig>,
     warm: Mutex<Vec<Instance>>,
 }
 
@@ -23,7 +23,7 @@ impl Pool {
     pub(in super::super) fn new(component: Arc<Component>, config: RevealedConfig) -> Result<Self> {
         let pool = Self {
             component,
-            config,
+            config: Arc::new(config),
             warm: Mutex::new(Vec::new()),
         };
         let instance = pool.fresh()?;
@@ -31,8 +31,12 @@ impl Pool {
         Ok(pool)
     }
 
-    pub(in super::super) fn component(&self) -> &Component {
+    pub(in super::super) fn component(&self) -> &Arc<Component> {
         &self.component
+    }
+
+    pub(in super::super) fn config(&self) -> &Arc<RevealedConfig> {
+        &self.config
     }
 
     /// Calls a pooled instance, or a new instance if all are in use.

@@ -1,6 +1,6 @@
 //! The WebAssembly engines: the compiler settings and the limits of components.
 //!
-//! There are two engines. Small components import nothing, and get their memory from a pool in microseconds. Components
+//! There are two engines. Small components import `observe` at most, and get their memory from a pool in microseconds. Components
 //! with a language runtime are large, may import WASI, and get their memory on demand.
 //!
 //! Memory reservations and guards are the defaults of wasmtime: smaller values cost bounds checks on every access.
@@ -16,6 +16,7 @@ use wasmtime::{
 };
 
 use super::guest::{Caps, Guest};
+use super::observe_linker;
 use super::wasi::WasiPolicy;
 use super::wasi_linker;
 
@@ -61,11 +62,14 @@ impl Engines {
         let small = wasmtime::Engine::new(&pooled(limits))?;
         let large = wasmtime::Engine::new(&config())?;
         start_clock([small.weak(), large.weak()])?;
+        let mut small_linker = Linker::new(&small);
+        observe_linker::link(&mut small_linker)?;
         let mut linker = Linker::new(&large);
+        observe_linker::link(&mut linker)?;
         wasi_linker::link(&mut linker)?;
         Ok(Self {
             small: Engine {
-                linker: Arc::new(Linker::new(&small)),
+                linker: Arc::new(small_linker),
                 wasmtime: small,
                 limits,
                 caps: Caps::small(limits.memory_bytes),

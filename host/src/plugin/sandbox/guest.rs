@@ -1,7 +1,10 @@
 //! The data that the host keeps for one guest, and the caps on its memory.
 
+use std::sync::Arc;
+
 use wasmtime::ResourceLimiter;
 
+use super::observer::Observer;
 use super::wasi::{Wasi, WasiPolicy};
 
 /// The caps of an instance.
@@ -44,6 +47,8 @@ pub(in super::super) struct Guest {
     table_elements: usize,
     wasi: Option<Box<Wasi>>,
     policy: WasiPolicy,
+    /// `None` while nothing is observed.
+    observer: Option<Arc<dyn Observer>>,
 }
 
 impl Guest {
@@ -55,6 +60,7 @@ impl Guest {
             table_elements: 0,
             wasi: None,
             policy,
+            observer: None,
         }
     }
 
@@ -66,6 +72,15 @@ impl Guest {
     /// Current size of all its memories in bytes.
     pub(in super::super) fn memory_bytes(&self) -> usize {
         self.memory_bytes
+    }
+
+    /// Sets the observer of the next call.
+    pub(in super::super) fn set_observer(&mut self, observer: Option<Arc<dyn Observer>>) {
+        self.observer = observer;
+    }
+
+    pub(super) fn observer(&self) -> Option<&dyn Observer> {
+        self.observer.as_deref()
     }
 
     /// The WASI context, created on first use.

@@ -3,12 +3,15 @@
 pub(super) mod bounds;
 mod engine;
 mod guest;
+mod observe_linker;
+mod observer;
 mod trap;
 mod wasi;
 mod wasi_linker;
 
 pub(super) use engine::{Engine, Engines, Limits};
 pub(super) use guest::Guest;
+pub(super) use observer::Observer;
 pub(super) use trap::Trap;
 pub use trap::TrapKind;
 pub use wasi::WasiPolicy;

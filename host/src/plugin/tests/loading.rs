@@ -39,6 +39,22 @@ fn a_component_that_this_host_does_not_know_is_refused_before_it_runs() {
         (guest("2.0.0"), &["2.0.0", "1.0.0"]),
         (guest("0.9.0"), &["0.9.0", "1.0.0"]),
         (outside("", "route@1.1.0"), &["1.1.0", "1.0.0"]),
+        (
+            outside(&import("tidegate:plugin/observe@1.2.0"), "transform@1.0.0"),
+            &["1.2.0", "1.0.0 to 1.1.0"],
+        ),
+        (
+            outside(&import("tidegate:plugin/observe@1.0.0"), "transform@1.0.0"),
+            &["imports observe 1.0.0", "observe 1.1.0"],
+        ),
+        (
+            outside(&import("tidegate:plugin/observe@1.1.0"), "route@1.0.0"),
+            &["imports observe and exports no transform"],
+        ),
+        (
+            outside(&import("tidegate:plugin/observe@1.1.0"), "migrate@1.0.0"),
+            &["a migration step may not"],
+        ),
         (outside("", "verify@1.0.0"), &["it exports verify"]),
         (outside("", "describe2@1.0.0"), &["it exports describe2"]),
         (importing.build(), &["imports now"]),

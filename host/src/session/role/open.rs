@@ -100,5 +100,5 @@ pub(crate) async fn load_registry(settings: &Settings) -> Result<Registry, Opera
         WasiPolicy::GrantNothing
     };
     let loaded = blocking(move || Registry::load(directory.as_deref(), wasi)).await?;
-    Ok(loaded.with_secrets(secrets))
+    Ok(loaded.with_secrets(secrets).with_logs(settings.plugin_logs))
 }

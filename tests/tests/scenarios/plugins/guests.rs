@@ -19,6 +19,7 @@ guests! {
     FAULTY = "faulty",
     HALF_STEP = "half-step",
     FAULTY_FIXED = "faulty-fixed",
+    OBSERVER = "observer",
     STAMP = "stamp",
 }
 

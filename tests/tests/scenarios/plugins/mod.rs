@@ -8,6 +8,7 @@ mod faults;
 pub(crate) mod guests;
 mod languages;
 mod migration;
+mod observations;
 mod pins;
 mod quarantine;
 mod recopy;

@@ -65,10 +65,11 @@ fn report_properties(subject: &Subject, report: &mut Report) {
     );
     report.ok(
         "imports",
-        if plugin.wasi {
-            "WASI, of which it is granted nothing"
-        } else {
-            "nothing"
+        match (plugin.observes, plugin.wasi) {
+            (false, false) => "nothing",
+            (true, false) => "observe: it may log and count",
+            (false, true) => "WASI, of which it is granted nothing",
+            (true, true) => "observe: it may log and count; WASI, of which it is granted nothing",
         },
     );
     report.ok(
