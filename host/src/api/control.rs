@@ -8,6 +8,7 @@ use crate::model::history::History;
 use crate::model::mismatch::ListedMismatch;
 use crate::model::plugins::{NamespaceSelection, QuarantinedDocument, RetrySummary, SwapRequest};
 use crate::model::principals::PrincipalsSurvey;
+use crate::model::shadow::{ShadowReport, ShadowRequest};
 use crate::model::{OperatorError, Progress, Readiness, StartOptions};
 use crate::plugin::InstalledPlugin;
 use crate::session::SessionHandle;
@@ -45,6 +46,12 @@ pub trait Control: Send + Sync + 'static {
     fn remove_plugin(&self, digest: String) -> impl CallFuture;
     /// Swaps components of the sync: all of them, or none.
     fn upgrade(&self, upgrade: SwapRequest) -> impl CallFuture;
+    /// Begins a shadow of each use of a component.
+    fn begin_shadow(&self, request: ShadowRequest) -> impl CallFuture;
+    /// Ends all shadows.
+    fn end_shadows(&self) -> impl CallFuture;
+    /// The shadows of the sync on this host.
+    fn shadows(&self) -> impl CallFuture<Vec<ShadowReport>>;
     /// Compares the selected collections with the source again. Returns their number when that is persisted.
     fn recopy(&self, selections: Vec<NamespaceSelection>) -> impl CallFuture<u64>;
     /// Up to `limit` documents in quarantine, in the order of their ids, after the id `after`. An empty `after` begins
@@ -129,6 +136,18 @@ impl Control for SessionHandle {
 
     fn upgrade(&self, upgrade: SwapRequest) -> impl CallFuture {
         async move { self.session().await?.upgrade(upgrade).await }
+    }
+
+    fn begin_shadow(&self, request: ShadowRequest) -> impl CallFuture {
+        async move { self.session().await?.begin_shadow(request).await }
+    }
+
+    fn end_shadows(&self) -> impl CallFuture {
+        async move { self.session().await?.end_shadows().await }
+    }
+
+    async fn shadows(&self) -> Result<Vec<ShadowReport>, OperatorError> {
+        Ok(self.session().await?.shadows())
     }
 
     async fn recopy(&self, selections: Vec<NamespaceSelection>) -> Result<u64, OperatorError> {

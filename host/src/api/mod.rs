@@ -27,6 +27,7 @@ mod quarantine;
 mod recopy;
 mod request;
 mod routes;
+mod shadow;
 mod start;
 mod start_users;
 mod start_verification;
@@ -101,6 +102,13 @@ fn router<C: Control>(control: Arc<C>, protection: Arc<Protection>) -> Router {
         )
         .route("/api/v1/plugins/{digest}", delete(plugins::remove::<C>))
         .route("/api/v1/upgrade", post(plugins::upgrade::<C>))
+        .route(
+            "/api/v1/shadow",
+            get(shadow::list::<C>)
+                .post(shadow::begin::<C>)
+                .delete(shadow::end::<C>),
+        )
+        .route("/api/v1/shadow/contents", get(shadow::contents::<C>))
         .route("/api/v1/recopy", post(recopy::recopy::<C>))
         .route("/api/v1/quarantine", get(quarantine::list::<C>))
         .route("/api/v1/quarantine/retry", post(quarantine::retry::<C>))

@@ -9,7 +9,8 @@ use utoipa::OpenApi;
 
 use super::protection::needed_role;
 use super::{
-    audit, commit, load_level, metrics, plugins, quarantine, recopy, routes, users, verification,
+    audit, commit, load_level, metrics, plugins, quarantine, recopy, routes, shadow, users,
+    verification,
 };
 use crate::model::options::ThrottleOptions;
 
@@ -32,6 +33,10 @@ use crate::model::options::ThrottleOptions;
         plugins::add,
         plugins::remove,
         plugins::upgrade,
+        shadow::begin,
+        shadow::list,
+        shadow::contents,
+        shadow::end,
         recopy::recopy,
         quarantine::list,
         quarantine::retry,

@@ -10,7 +10,7 @@ const MAX_PARAMETERS: usize = 32;
 const MAX_CHARACTERS: usize = 256;
 
 /// Fields whose text is shown. Texts of all other fields are left out: a configuration of a plugin can hold keys.
-const SHOWN_TEXTS: [&str; 8] = [
+const SHOWN_TEXTS: [&str; 10] = [
     "source",
     "destination",
     "sync",
@@ -19,6 +19,8 @@ const SHOWN_TEXTS: [&str; 8] = [
     "onIncompatible",
     "onChangeEventTooLarge",
     "digest",
+    "name",
+    "component",
 ];
 
 tokio::task_local! {

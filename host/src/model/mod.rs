@@ -23,6 +23,7 @@ pub mod position;
 pub mod principals;
 pub mod progress;
 pub mod resume_token;
+pub mod shadow;
 pub mod state;
 
 pub use caller::{Caller, Role};

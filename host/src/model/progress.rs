@@ -3,6 +3,7 @@
 use super::{
     ClusterTime, ComponentInfo, ErrorName, Namespace, StartOptions, State,
     latency::LatencyHistogram, plugins::PluginProgress, principals::PrincipalsProgress,
+    shadow::ShadowProgress,
 };
 
 /// Progress of a sync.
@@ -61,6 +62,8 @@ pub struct Progress {
     pub commit_undone_at_ms: Option<i64>,
     /// Plugins of the chain, in order; empty while no work runs.
     pub plugins: Vec<PluginProgress>,
+    /// Shadows of plugins, in the order of the chain.
+    pub shadows: Vec<ShadowProgress>,
     /// The delay for a cluster; `None` while nothing is slowed.
     pub throttle: Option<ThrottleProgress>,
     /// The lease; `None` before start.

@@ -23,6 +23,7 @@ mod router;
 mod runtime;
 mod sandbox;
 mod secrets;
+mod shadow;
 mod swap;
 mod usage;
 
@@ -38,6 +39,7 @@ pub use registry::Registry;
 pub use router::Router;
 pub use sandbox::{TrapKind, WasiPolicy};
 pub use secrets::plaintext_secrets;
+pub use shadow::begin_shadow;
 pub use swap::{PreparedSwap, SlotSwap, SwapPolicy, self_check};
 
 #[cfg(test)]

@@ -118,7 +118,11 @@ pub fn self_check(
 }
 
 /// Checks that a successor has the same name and the same use.
-fn check_fit(current: &Component, successor: &Component, policy: SwapPolicy) -> Result<()> {
+pub(super) fn check_fit(
+    current: &Component,
+    successor: &Component,
+    policy: SwapPolicy,
+) -> Result<()> {
     let (old, new) = (current.info(), successor.info());
     let scopes = (current.installed().scope, successor.installed().scope);
     let used = ["route", "transform"];

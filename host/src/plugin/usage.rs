@@ -83,6 +83,18 @@ impl Usage {
         )
     }
 
+    /// The same use of another component, whose faulty documents are no fault of the sync.
+    pub(super) fn shadow(&self, component: Arc<Component>) -> Result<Self> {
+        Ok(Self {
+            slot: self.slot,
+            on_error: OnError::Quarantine,
+            config: self.config.clone(),
+            secrets: self.secrets.clone(),
+            path: self.path.clone(),
+            pool: RwLock::new(Arc::new(self.successor(component)?)),
+        })
+    }
+
     /// Replaces the component: new calls go to `pool`.
     pub(super) fn switch(&self, pool: Arc<Pool>) {
         *self.pool.write() = pool;

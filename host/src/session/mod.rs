@@ -44,10 +44,11 @@ use crate::{
         mismatch::ListedMismatch,
         plugins::{NamespaceSelection, QuarantinedDocument, RetrySummary, SwapRequest},
         principals::PrincipalsSurvey,
+        shadow::{ShadowReport, ShadowRequest},
     },
     plugin::InstalledPlugin,
 };
-use calls::{handover, plugins, recopy, verification};
+use calls::{handover, plugins, recopy, shadow, verification};
 use components::swap;
 use context::HostContext;
 pub use context::Settings;
@@ -180,6 +181,30 @@ impl Session {
             }
             None => Err(swap::nothing_to_upgrade(State::Idle)),
         }
+    }
+
+    /// Begins a shadow of each use of a component: another build is given the same documents, and its answers are
+    /// compared and never written.
+    ///
+    /// # Errors
+    ///
+    /// `IncompatiblePlugin`, `PluginNotFound`, `InvalidStateTransition`.
+    pub async fn begin_shadow(&self, request: ShadowRequest) -> Result<(), OperatorError> {
+        shadow::begin(&self.host, request).await
+    }
+
+    /// Ends all shadows. Idempotent.
+    ///
+    /// # Errors
+    ///
+    /// `StandbyInstance`.
+    pub async fn end_shadows(&self) -> Result<(), OperatorError> {
+        shadow::end(&self.host).await
+    }
+
+    /// The shadows of the sync on this host. Cancel safe.
+    pub fn shadows(&self) -> Vec<ShadowReport> {
+        shadow::reports(&self.host)
     }
 
     /// Compares the selected collections with the source again, while the sync goes on. Returns their number when

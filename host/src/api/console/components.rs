@@ -7,6 +7,7 @@ use super::quantity::{count, readable, short, size};
 use super::view::{SHOWN, View};
 use crate::model::State;
 use crate::model::plugins::PluginProgress;
+use crate::model::shadow::ShadowProgress;
 
 /// The chain with its counts, and the quarantine.
 pub(super) fn chain(view: &View) -> Markup {
@@ -29,6 +30,7 @@ pub(super) fn chain(view: &View) -> Markup {
                 }
             }
             @for plugin in plugins { (observations(plugin)) }
+            (shadows(view))
             (quarantine(view))
             (swap_form(view))
             (upload_form(view))
@@ -67,6 +69,40 @@ fn observations(plugin: &PluginProgress) -> Markup {
                 "Log lines of " (plugin.name) ": " (count(lines.written)) " written, " (count(lines.dropped)) " dropped, "
                 (count(lines.not_allowed)) " not allowed (" code { "pluginLogs" } ")."
             }
+        }
+    }
+}
+
+/// Builds that are compared with plugins; nothing without one.
+fn shadows(view: &View) -> Markup {
+    let shadows = &view.progress.shadows;
+    html! {
+        @if !shadows.is_empty() {
+            h3 { "Shadows" }
+            div.scroll tabindex="0" role="region" aria-label="Shadows" {
+                table {
+                    thead { tr {
+                        th scope="col" { "Use" } th scope="col" { "Build" } th.number scope="col" { "Compared" }
+                        th.number scope="col" { "Different" } th.number scope="col" { "Skipped, failed" }
+                        th.number scope="col" { "Median, p99 of a batch" } th scope="col" { "Ended" }
+                    } }
+                    tbody { @for shadow in shadows { (shadow_row(shadow)) } }
+                }
+            }
+        }
+    }
+}
+
+fn shadow_row(shadow: &ShadowProgress) -> Markup {
+    html! {
+        tr {
+            th scope="row" { (shadow.slot) }
+            td { (shadow.name) " " (shadow.version) " " code title=(shadow.digest) { (short(&shadow.digest)) } }
+            td.number { (count(shadow.documents)) }
+            td.number { (count(shadow.different)) }
+            td.number { (count(shadow.skipped)) ", " (count(shadow.failed)) }
+            td.number { (count(shadow.p50_us)) ", " (count(shadow.p99_us)) " µs" }
+            td { @if let Some(end) = shadow.end { (end.as_str()) } }
         }
     }
 }

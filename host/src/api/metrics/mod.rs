@@ -12,6 +12,7 @@ mod host;
 mod otlp;
 mod plugins;
 mod process;
+mod shadows;
 mod sync;
 mod verification;
 
@@ -50,6 +51,7 @@ async fn snapshot<C: Control>(control: &C) -> Exposition {
     course::expose(&progress, &mut exposition);
     verification::expose(progress.verification.as_ref(), &mut exposition);
     plugins::expose(&progress.plugins, &mut exposition);
+    shadows::expose(&progress.shadows, &mut exposition);
     calls::expose(&mut exposition);
     process::expose(&mut exposition);
     exposition

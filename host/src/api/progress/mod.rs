@@ -7,6 +7,7 @@ mod plugin;
 mod position;
 mod principals;
 mod resync;
+mod shadow;
 mod snapshot;
 mod throttle;
 mod upgrade;
@@ -14,5 +15,6 @@ mod verification;
 mod write_blocking;
 
 pub(super) use principals::PrincipalCountsBody;
+pub(super) use shadow::Shadow;
 pub(super) use snapshot::ProgressAnswer;
 pub(super) use verification::Verification;

@@ -13,6 +13,7 @@ use super::plugin::Plugin;
 use super::position::Positions;
 use super::principals::PrincipalsBody;
 use super::resync::{ComparisonBody, ResyncBody};
+use super::shadow::Shadow;
 use super::throttle::Throttle;
 use super::upgrade::{LeaseBody, UpgradeBody};
 use super::verification::Verification;
@@ -68,6 +69,8 @@ struct ProgressBody {
     quarantined: Option<u64>,
     /// Stages of the chain, in order, with their numbers since the start of this host.
     plugins: Option<Vec<Plugin>>,
+    /// Builds that are compared with plugins, in the order of the chain.
+    shadows: Option<Vec<Shadow>>,
     /// The delay of the sync for the load of a cluster. Null while nothing is slowed.
     throttle: Option<Throttle>,
     /// The host that works on the sync.
@@ -164,6 +167,7 @@ impl ProgressBody {
             positions: None,
             quarantined: None,
             plugins: None,
+            shadows: None,
             lease: None,
             throttle: None,
             upgrade: None,
@@ -216,6 +220,7 @@ impl ProgressBody {
         self.lease = progress.lease.map(LeaseBody::from);
         self.upgrade = Some(progress.upgrade.into());
         self.plugins = Some(progress.plugins.into_iter().map(Plugin::from).collect());
+        self.shadows = Some(progress.shadows.into_iter().map(Shadow::from).collect());
         self.feature_set = Some(progress.feature_set.into());
         self.resync = progress.resync.map(ResyncBody::from);
         self.comparison = Some(progress.comparison.into());

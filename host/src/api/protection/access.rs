@@ -8,13 +8,14 @@ use crate::model::Role;
 const OPEN: [&str; 2] = ["/healthz", "/readyz"];
 
 /// Changing calls of the operator. Any other change needs the committer, so that a new call is not open by mistake.
-const OF_OPERATOR: [&str; 20] = [
+const OF_OPERATOR: [&str; 21] = [
     "/api/v1/start",
     "/api/v1/pause",
     "/api/v1/resume",
     "/api/v1/handover",
     "/api/v1/loadLevel",
     "/api/v1/upgrade",
+    "/api/v1/shadow",
     "/api/v1/recopy",
     "/api/v1/quarantine/retry",
     "/api/v1/verification/repair",
@@ -31,8 +32,8 @@ const OF_OPERATOR: [&str; 20] = [
     "/console/verifyAgain",
 ];
 
-/// Reading calls of the operator: they name users.
-const READ_BY_OPERATOR: [&str; 1] = ["/api/v1/usersAndRoles"];
+/// Reading calls of the operator: they name users, and show contents of documents.
+const READ_BY_OPERATOR: [&str; 2] = ["/api/v1/usersAndRoles", "/api/v1/shadow/contents"];
 
 /// The lowest role that may make a call; `None` for an open call.
 pub(in crate::api) fn needed_role(method: &Method, path: &str) -> Option<Role> {
@@ -40,6 +41,7 @@ pub(in crate::api) fn needed_role(method: &Method, path: &str) -> Option<Role> {
         Method::GET | Method::HEAD if OPEN.contains(&path) => None,
         Method::GET | Method::HEAD if READ_BY_OPERATOR.contains(&path) => Some(Role::Operator),
         Method::GET | Method::HEAD => Some(Role::Viewer),
+        Method::DELETE if path == "/api/v1/shadow" => Some(Role::Operator),
         Method::POST if OF_OPERATOR.contains(&path) => Some(Role::Operator),
         _ => Some(Role::Committer),
     }

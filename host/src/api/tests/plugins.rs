@@ -135,3 +135,60 @@ async fn a_bad_upgrade_is_refused_by_name_and_reaches_nobody() {
         assert!(control.heard().is_empty(), "{line}");
     }
 }
+
+#[tokio::test]
+async fn a_shadow_is_begun_shown_and_ended() {
+    let control = ScriptedSession::new(State::Running);
+    for (body, error) in [
+        (r#"{ "name": "a" }"#, "MissingField"),
+        (r#"{ "digest": "sha256:1" }"#, "MissingField"),
+        (
+            r#"{ "name": "a", "digest": "sha256:1", "component": "sha256:1" }"#,
+            "InvalidField",
+        ),
+        (
+            r#"{ "name": "a", "digest": "sha256:1", "contents": 1 }"#,
+            "InvalidField",
+        ),
+        (
+            r#"{ "name": "a", "digest": "sha256:1", "content": true }"#,
+            "UnknownField",
+        ),
+    ] {
+        let (status, answer) = call(&control, "POST", "/api/v1/shadow", body).await;
+        assert_eq!(
+            (status, &answer["error"]),
+            (StatusCode::BAD_REQUEST, &json!(error)),
+            "{body}"
+        );
+    }
+    for body in [
+        r#"{ "name": "a", "digest": "sha256:1" }"#,
+        r#"{ "name": "a", "component": "oci://r/a@sha256:1", "contents": true }"#,
+    ] {
+        let (_, answer) = call(&control, "POST", "/api/v1/shadow", body).await;
+        assert_eq!(answer, json!({ "success": true }));
+    }
+    let (_, answer) = call(&control, "DELETE", "/api/v1/shadow", "").await;
+    assert_eq!(answer, json!({ "success": true }));
+    let heard = [
+        "shadow a by sha256:1, contents: false",
+        "shadow a by oci://r/a@sha256:1, contents: true",
+        "end shadows",
+    ];
+    assert_eq!(control.heard(), heard);
+
+    let (_, answer) = call(&control, "GET", "/api/v1/shadow", "").await;
+    let shadow = &answer["shadows"][0];
+    let sample = json!({ "namespace": "sales.EMEA", "documentId": 1, "current": "kept", "shadow": "replaced", "paths": ["mail"] });
+    assert_eq!(
+        (&shadow["slot"], &shadow["different"]),
+        (&json!("plugins[0]"), &json!(1))
+    );
+    assert_eq!(shadow["samples"], json!([sample]));
+    assert_eq!(shadow["paths"], json!({ "mail": 1 }));
+    assert!(!answer.to_string().contains("ann@"), "{answer}");
+    let (_, answer) = call(&control, "GET", "/api/v1/shadow/contents", "").await;
+    assert_eq!(answer["documents"][0]["current"]["mail"], "ann@example.com");
+    assert_eq!(answer["documents"][0]["shadow"]["mail"], "***");
+}

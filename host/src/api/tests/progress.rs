@@ -34,6 +34,25 @@ fn lease() -> Value {
     })
 }
 
+fn shadow() -> Value {
+    json!({
+        "slot": "plugins[0]",
+        "name": "field-mask",
+        "version": "1.1.0",
+        "digest": "sha256:cd",
+        "against": "sha256:ab",
+        "documents": 31,
+        "different": 1,
+        "skipped": 32,
+        "failed": 33,
+        "traps": 34,
+        "p50Micros": 35,
+        "p99Micros": 36,
+        "failure": "it cannot go on",
+        "ended": "swapped",
+    })
+}
+
 fn upgrade() -> Value {
     json!({
         "metadataVersion": 2,
@@ -160,6 +179,7 @@ async fn progress_of_a_running_sync() {
                 },
                 "quarantined": 5,
                 "plugins": [stage(100), stage(200)],
+                "shadows": [shadow()],
                 "throttle": {
                     "reason": "the destination: its secondary h:1 is 6.5 s behind",
                     "since": "2026-01-02T03:04:05Z",

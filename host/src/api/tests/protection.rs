@@ -49,7 +49,7 @@ async fn calls() -> Vec<(String, String, &'static str)> {
             let method = method.to_uppercase();
             let role = match (method.as_str(), path.as_str()) {
                 ("GET", "/healthz" | "/readyz") => "open",
-                ("GET", "/api/v1/usersAndRoles") => "operator",
+                ("GET", "/api/v1/usersAndRoles" | "/api/v1/shadow/contents") => "operator",
                 ("GET", _) => "viewer",
                 (_, "/api/v1/commit" | "/api/v1/reverse") => "committer",
                 (_, path) if path.starts_with("/api/v1/plugins") => "committer",

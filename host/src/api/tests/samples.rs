@@ -13,8 +13,10 @@ use crate::model::progress::{
     IndexProgress, LeaseProgress, ResyncProgress, SwapRecord, ThrottleProgress, UpgradeProgress,
     VerificationProgress, WriteBlocksProgress,
 };
+use crate::model::shadow::{ShadowAnswer, ShadowEnd, ShadowProgress, ShadowReport, ShadowSample};
 use crate::model::{ClusterTime, ErrorName, Namespace, Progress, StartOptions, State};
 use crate::plugin::{ComponentInfo, InstalledComponent, InstalledPlugin, Scope};
+use serde_json::json;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
@@ -120,6 +122,40 @@ fn sample_stage(name: &str, first: u64) -> PluginProgress {
     }
 }
 
+/// A shadow that answers one document differently.
+pub(super) fn sample_shadow() -> ShadowReport {
+    let answer = |outcome, mail: &str| ShadowAnswer {
+        outcome,
+        content: Some(json!({ "_id": 1, "mail": mail })),
+    };
+    ShadowReport {
+        progress: ShadowProgress {
+            slot: "plugins[0]".to_owned(),
+            name: "field-mask".to_owned(),
+            version: "1.1.0".to_owned(),
+            digest: "sha256:cd".to_owned(),
+            against: "sha256:ab".to_owned(),
+            documents: 31,
+            different: 1,
+            skipped: 32,
+            failed: 33,
+            traps: 34,
+            p50_us: 35,
+            p99_us: 36,
+            failure: Some("it cannot go on".to_owned()),
+            end: Some(ShadowEnd::Swapped),
+        },
+        paths: BTreeMap::from([("mail".to_owned(), 1)]),
+        samples: vec![ShadowSample {
+            namespace: Namespace::new("sales", "EMEA"),
+            document_id: json!(1),
+            current: answer("kept", "ann@example.com"),
+            shadow: answer("replaced", "***"),
+            paths: vec!["mail".to_owned()],
+        }],
+    }
+}
+
 /// A histogram with a different count in each bucket.
 fn sample_latency(first: u64) -> LatencyHistogram {
     LatencyHistogram {
@@ -194,6 +230,7 @@ pub(super) fn sample_progress(state: State) -> Progress {
             sample_stage("field-mask", 100),
             sample_stage("field-mask", 200),
         ],
+        shadows: vec![sample_shadow().progress],
         throttle: Some(ThrottleProgress {
             reason: "the destination: its secondary h:1 is 6.5 s behind".to_owned(),
             since: "2026-01-02T03:04:05Z".to_owned(),

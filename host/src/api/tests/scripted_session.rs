@@ -2,6 +2,7 @@
 
 use super::samples::{
     sample_mismatch, sample_plugin, sample_principals, sample_progress, sample_quarantined,
+    sample_shadow,
 };
 use crate::api::Control;
 use crate::model::audit::AuditRecord;
@@ -14,6 +15,7 @@ use crate::model::plugins::{
 };
 use crate::model::principals::PrincipalsSurvey;
 use crate::model::progress::CollectionProgress;
+use crate::model::shadow::{ShadowReport, ShadowRequest};
 use crate::model::state::Call;
 use crate::model::{ErrorName, Namespace, OperatorError, Progress, Readiness, StartOptions, State};
 use crate::plugin::InstalledPlugin;
@@ -161,6 +163,24 @@ impl Control for ScriptedSession {
             self.write_down(format!("upgrade {name} to {digest}{copied_again}"));
         }
         Ok(())
+    }
+    async fn begin_shadow(&self, request: ShadowRequest) -> Result<(), OperatorError> {
+        let ShadowRequest {
+            name,
+            component,
+            contents,
+        } = request;
+        self.write_down(format!(
+            "shadow {name} by {component}, contents: {contents}"
+        ));
+        Ok(())
+    }
+    async fn end_shadows(&self) -> Result<(), OperatorError> {
+        self.write_down("end shadows".to_owned());
+        Ok(())
+    }
+    async fn shadows(&self) -> Result<Vec<ShadowReport>, OperatorError> {
+        Ok(vec![sample_shadow()])
     }
     async fn recopy(&self, selections: Vec<NamespaceSelection>) -> Result<u64, OperatorError> {
         for NamespaceSelection {

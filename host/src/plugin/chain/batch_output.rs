@@ -8,7 +8,7 @@ use super::fault::Fault;
 use super::metrics::Tally;
 
 /// The output of the chain for a batch.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct BatchOutput {
     count: usize,
     /// Empty while all documents are kept; otherwise a verdict for each document.
@@ -31,7 +31,7 @@ pub enum Outcome<'a> {
 }
 
 /// An [`Outcome`] with the span of its replacement.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) enum Verdict {
     Keep,
     Drop,
@@ -40,7 +40,7 @@ pub(super) enum Verdict {
 }
 
 /// The place of a replacement.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Span {
     pub(super) buffer: usize,
     pub(super) range: Range<usize>,
@@ -81,6 +81,11 @@ impl BatchOutput {
             ),
             Verdict::Quarantined(fault) => Outcome::Quarantined(fault),
         }
+    }
+
+    /// Bytes of the replacements.
+    pub(super) fn bytes(&self) -> usize {
+        self.buffers.iter().map(Vec::len).sum()
     }
 
     pub(super) fn kept(count: usize) -> Self {

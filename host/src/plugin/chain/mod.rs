@@ -4,10 +4,13 @@
 //! Documents are passed in batches; a batch whose documents are all kept is not copied.
 
 mod batch_output;
+mod difference;
 mod failure;
 mod fault;
 mod metrics;
 mod observations;
+mod shadow;
+mod shadowed_stage;
 mod stage;
 mod swap_lock;
 mod validation;
@@ -15,6 +18,7 @@ mod validation;
 use std::sync::Arc;
 
 use crate::model::plugins::PluginProgress;
+use crate::model::shadow::{ShadowProgress, ShadowReport};
 use crate::model::{Namespace, OperatorError, StartOptions};
 
 use super::batch::{Batch, cut};
@@ -24,6 +28,7 @@ use super::pins::{Pins, Slot};
 use super::registry::Registry;
 use super::runtime::Pool;
 use super::usage::{GatedUsage, Usage, plugin_usages};
+use shadowed_stage::ShadowedStage;
 use stage::{Addressee, NamespaceArg, Stage};
 
 pub use batch_output::{BatchOutput, Outcome};
@@ -32,7 +37,7 @@ pub(super) use swap_lock::SwapLock;
 
 /// The configured plugins of a sync. Shared by all tasks.
 pub struct Chain {
-    stages: Vec<Arc<Stage>>,
+    stages: Vec<Arc<ShadowedStage>>,
     swap_lock: SwapLock,
 }
 
@@ -58,9 +63,10 @@ impl Chain {
             usages.push(GatedUsage::ungated(filter));
         }
         usages.extend(plugin_usages(registry, options, pins, "transform")?);
-        let stages = usages
-            .into_iter()
-            .map(|usage| Stage::new(usage, registry.logs()).map(Arc::new));
+        let stages = usages.into_iter().map(|usage| {
+            let stage = Stage::new(usage, registry.logs())?;
+            Ok(Arc::new(ShadowedStage::new(stage)))
+        });
         Ok(Self {
             stages: stages.collect::<Result<_>>()?,
             swap_lock: SwapLock::default(),
@@ -88,7 +94,7 @@ impl Chain {
         }
         let mut stages = Vec::new();
         for stage in &self.stages {
-            if stage.admits(source).map_err(Error::reported)? {
+            if stage.stage.admits(source).map_err(Error::reported)? {
                 stages.push(Arc::clone(stage));
             }
         }
@@ -115,9 +121,14 @@ impl Chain {
             return Ok(false);
         }
         for stage in &self.stages {
-            let own =
-                stage.usage().slot == slot && stage.admits(source).map_err(Error::reported)?;
-            if own || stage.gate_usage().is_some_and(|gate| gate.slot == slot) {
+            let own = stage.usage().slot == slot
+                && stage.stage.admits(source).map_err(Error::reported)?;
+            if own
+                || stage
+                    .stage
+                    .gate_usage()
+                    .is_some_and(|gate| gate.slot == slot)
+            {
                 return Ok(true);
             }
         }
@@ -126,7 +137,36 @@ impl Chain {
 
     /// The counters of each stage, in the order of the chain.
     pub fn metrics(&self) -> Vec<PluginProgress> {
-        self.stages.iter().map(|stage| stage.metrics()).collect()
+        self.stages
+            .iter()
+            .map(|stage| stage.stage.metrics())
+            .collect()
+    }
+
+    /// The figures of each shadow, in the order of the chain.
+    pub fn shadows(&self) -> Vec<ShadowProgress> {
+        let stages = self.stages.iter();
+        stages.filter_map(|stage| stage.shadow_progress()).collect()
+    }
+
+    /// The figures and findings of each shadow, in the order of the chain.
+    pub fn shadow_reports(&self) -> Vec<ShadowReport> {
+        let stages = self.stages.iter();
+        stages.filter_map(|stage| stage.shadow_report()).collect()
+    }
+
+    /// Ends all shadows.
+    pub fn end_shadows(&self) {
+        for stage in &self.stages {
+            stage.set_shadow(None);
+        }
+    }
+
+    /// The stages whose component has this name.
+    pub(super) fn stages_of(&self, name: &str) -> impl Iterator<Item = &Arc<ShadowedStage>> {
+        let is_named =
+            move |stage: &&Arc<ShadowedStage>| stage.usage().pool().component().info().name == name;
+        self.stages.iter().filter(is_named)
     }
 
     pub(super) fn swap_lock(&self) -> SwapLock {
@@ -134,13 +174,13 @@ impl Chain {
     }
 
     pub(super) fn usages(&self) -> impl Iterator<Item = &Arc<Usage>> {
-        self.stages.iter().flat_map(|stage| stage.usages())
+        self.stages.iter().flat_map(|stage| stage.stage.usages())
     }
 
     /// Tries a new pool of `usage`, if the usage belongs to the chain.
     pub(super) fn try_out(&self, usage: &Arc<Usage>, pool: &Pool) -> Result<()> {
         for stage in &self.stages {
-            stage.try_out(usage, pool)?;
+            stage.stage.try_out(usage, pool)?;
         }
         Ok(())
     }
@@ -157,7 +197,7 @@ impl Chain {
 /// The stages for one namespace. Cheap to clone.
 #[derive(Clone)]
 pub struct NamespaceChain {
-    stages: Arc<[Arc<Stage>]>,
+    stages: Arc<[Arc<ShadowedStage>]>,
     namespace: Arc<NamespaceArg>,
     swap_lock: SwapLock,
     /// Whether the metrics count its documents.

@@ -25,6 +25,7 @@ use super::observations::{CallObserver, Observations};
 use super::validation::validate;
 
 /// A namespace, and its form as an argument of guests. Converted once per namespace.
+#[derive(Clone)]
 pub(super) struct NamespaceArg {
     name: Namespace,
     argument: transform::Namespace,
@@ -286,6 +287,10 @@ impl NamespaceArg {
             name: namespace.clone(),
             argument: namespace.into(),
         }
+    }
+
+    pub(super) fn name(&self) -> &Namespace {
+        &self.name
     }
 }
 

@@ -6,6 +6,7 @@ pub(super) mod handover;
 pub(super) mod plugins;
 pub(super) mod recopy;
 pub(super) mod reverse;
+pub(super) mod shadow;
 pub(super) mod verification;
 
 use futures::FutureExt;

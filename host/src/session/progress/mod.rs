@@ -83,6 +83,7 @@ pub(crate) fn unknown(id: &str) -> Progress {
         failure: None,
         commit_undone_at_ms: None,
         plugins: Vec::new(),
+        shadows: Vec::new(),
         throttle: None,
         feature_set: FeatureSetProgress::default(),
         resync: None,
@@ -142,6 +143,10 @@ pub(crate) fn of(active: &ActiveSync, monitor: &Monitor) -> Progress {
         plugins: active
             .configured()
             .map(|configured| configured.chain.metrics())
+            .unwrap_or_default(),
+        shadows: active
+            .configured()
+            .map(|configured| configured.chain.shadows())
             .unwrap_or_default(),
         throttle: status
             .throttle

@@ -14,6 +14,7 @@ mod quarantine;
 mod recopy;
 mod registries;
 mod remap;
+mod shadows;
 mod standby;
 mod swaps;
 mod uploads;
