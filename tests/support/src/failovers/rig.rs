@@ -63,13 +63,13 @@ impl Cluster {
         Ok(())
     }
 
-    /// Applications do not write to the source any more, or do so again.
+    /// Applications do not write to the cluster any more, or do so again.
     pub(super) fn set_quiet(&self, is_quiet: bool) {
         self.is_quiet.store(is_quiet, Relaxed);
     }
 
-    /// Writes of an application to a member of the source that is about to lose them, until they are refused. Only
-    /// the host writes to the destination.
+    /// Writes of an application to a member that is about to lose them, until they are refused. To a quiet cluster
+    /// only the host writes.
     pub(super) async fn writes_to(&self, member: &Client) -> usize {
         if self.is_quiet.load(Relaxed) {
             // As long as the failure lasts.
@@ -136,6 +136,10 @@ impl Cluster {
         set.in_step().await?;
         // A transaction of a dead host would keep its collections from being dropped.
         set.admin(doc! { "killAllSessions": [] }).await?;
+        // A sync that has run back leaves a block.
+        set.admin(doc! { "setUserWriteBlockMode": 1, "global": false })
+            .await?;
+        self.is_quiet.store(self.side == Side::Destination, Relaxed);
         set.drop_all().await
     }
 
