@@ -8,7 +8,11 @@ use bson::{RawDocument, RawDocumentBuf};
 use futures::StreamExt;
 use mongodb::raw_batch_cursor::{RawBatch, RawBatchCursor};
 
-use super::{Database, Error, cluster::bounded, read_transaction::{ReadTransaction, is_snapshot}};
+use super::{
+    Database, Error,
+    cluster::bounded,
+    read_transaction::{ReadTransaction, is_snapshot},
+};
 use crate::model::{
     ClusterTime,
     raw::{self, Malformed},

@@ -148,7 +148,9 @@ mod tests {
         assert_eq!(timed.get_str("find")?, "c");
         assert_eq!(timed.get_i32("limit")?, 2);
         assert_eq!(timed.iter().count(), 3);
-        assert!(!is_snapshot(&rawdoc! { "find": "c", "readConcern": { "level": "majority" } }));
+        assert!(!is_snapshot(
+            &rawdoc! { "find": "c", "readConcern": { "level": "majority" } }
+        ));
         assert!(!is_snapshot(&rawdoc! { "find": "c" }));
         Ok(())
     }

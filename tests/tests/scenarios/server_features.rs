@@ -1,12 +1,17 @@
 //! Sources that lack features of 6.0: the proxy refuses them as an older server does, down to 4.4.
 
+use std::{
+    sync::atomic::{AtomicU64, Ordering::Relaxed},
+    time::Duration,
+};
+
 use anyhow::{Result, ensure};
 use bson::{Document, doc};
 use mongodb::IndexModel;
 use serde_json::{Value, json};
 use support::{
     Rig, Writer, hidden_ddl,
-    proxy::{Failure, Pattern, commands},
+    proxy::{Failure, Pattern, Then, commands},
     rig::Options,
     workload::{self, Pace, dataset},
 };
@@ -154,5 +159,50 @@ async fn f189_ddl_without_an_event_arrives_or_undoes_the_commit() -> Result<()> 
     index(&rig, "later").await?;
     hidden_ddl::undone_commit(&mut rig).await?;
     rig.finish().await?;
+    Ok(())
+}
+
+/// A source that reads snapshots in transactions alone, as 4.4 does, and lets them live for a second.
+#[tokio::test(flavor = "multi_thread")]
+async fn f196_read_transactions_that_the_server_ends_are_begun_again() -> Result<()> {
+    /// The server looks for such transactions every second.
+    const LATE: Duration = Duration::from_millis(2_500);
+    const LATE_REPLIES: u64 = 2;
+    let snapshots = FEATURES
+        .iter()
+        .find(|feature| feature.0 == "snapshot reads");
+    let rig = without(snapshots.map(std::slice::from_ref).unwrap_or_default()).await?;
+    let lifetime = doc! { "setParameter": 1, "transactionLifetimeLimitSeconds": 1 };
+    rig.source.admin(lifetime).await?;
+    let app = rig.source_db("app");
+    let documents = (0..6_000).map(|id| doc! { "_id": id, "n": id }).collect();
+    insert(&app, "c", documents).await?;
+    let in_transaction = commands("getMore").when(|command| {
+        let document = command.document().unwrap_or_default();
+        document.contains_key("autocommit")
+    });
+    let replies = AtomicU64::new(0);
+    let late = rig.proxies()?.source.on(in_transaction).before(move |_| {
+        let is_late = replies.fetch_add(1, Relaxed) < LATE_REPLIES;
+        async move {
+            if is_late {
+                tokio::time::sleep(LATE).await;
+            }
+            Then::GoOn
+        }
+    });
+    rig.host.start(json!({})).await?;
+    rig.host.wait_can_commit().await?;
+    insert(&app, "c", vec![doc! { "_id": 6_000 }]).await?;
+    let counts = rig.source.admin(doc! { "serverStatus": 1 }).await?;
+    rig.finish().await?;
+    ensure!(
+        late.commands().len() as u64 > LATE_REPLIES,
+        "no read was late"
+    );
+    let aborted = counts
+        .get_document("transactions")?
+        .get_i64("totalAborted")?;
+    ensure!(aborted > 0, "the server has ended no transaction: {counts}");
     Ok(())
 }
