@@ -16,6 +16,7 @@ use crate::{
     proxy::Proxy,
     replica_set::client,
     wait::{Look, wait_until},
+    workload::dataset,
 };
 
 /// Longest time until a cluster is well again.
@@ -141,6 +142,24 @@ impl Cluster {
             .await?;
         self.is_quiet.store(self.side == Side::Destination, Relaxed);
         set.drop_all().await
+    }
+
+    /// Drops what applications have written to a destination beside the namespaces of its sync.
+    pub(super) async fn drop_out_of_scope(&self) -> Result<()> {
+        let set = self.set.lock().await;
+        set.admin(doc! { "setUserWriteBlockMode": 1, "global": false })
+            .await?;
+        let others = dataset::COLLECTIONS
+            .iter()
+            .filter(|collection| !dataset::in_scope(collection.database, collection.name));
+        for collection in others {
+            let database = set.db(collection.database);
+            database
+                .collection::<bson::Document>(collection.name)
+                .drop()
+                .await?;
+        }
+        Ok(())
     }
 
     pub(super) async fn rolled_back(&self) -> usize {

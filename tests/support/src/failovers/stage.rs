@@ -10,7 +10,7 @@ use anyhow::{Context, Result, ensure};
 use super::{
     course::{DOCUMENTS, Migration},
     host::{Keeper, OUTAGE},
-    plan::{Plan, Shape},
+    plan::{Course, Plan, Shape},
     rig::Cluster,
 };
 use crate::{
@@ -202,6 +202,9 @@ impl Stage {
 
     /// Compares both clusters, and reads the log. Failures may be warned of.
     async fn check(&self, log: &Path, plan: &Plan) -> Result<()> {
+        if plan.course == Course::Reverse {
+            self.clusters.destination.drop_out_of_scope().await?;
+        }
         let (source, destination) = (
             self.clusters.source.client(),
             self.clusters.destination.client(),
