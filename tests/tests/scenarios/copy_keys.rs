@@ -8,8 +8,7 @@ use mongodb::Database;
 use rand::{Rng, SeedableRng, rngs::StdRng, seq::IndexedRandom};
 use serde_json::json;
 use support::{
-    Rig, host::DEADLINE, host::text, proxy::Then, proxy::commands, replica_set, rig::Options,
-    wait::Look, wait_until,
+    Rig, host::DEADLINE, host::text, proxy::Then, replica_set, rig::Options, wait::Look, wait_until,
 };
 use tokio::{sync::watch, task::JoinHandle};
 
@@ -17,8 +16,8 @@ use crate::{
     copy_states::{Gate, Partitions, copy_reads, one_worker, wait_in_step_beside},
     ids::one_of_each,
     steps::{
-        METADATA, delete, find, insert, metadata, position, rig_with_death, run, source_time,
-        start_and_die, update, wait_in_step,
+        delete, find, insert, metadata, position, rig_with_death, run, source_time, start_and_die,
+        update, wait_in_step,
     },
 };
 
@@ -572,41 +571,6 @@ async fn s57_the_position_moves_on_idle_and_filtered_sources_beside_a_copy() -> 
         "filtered: {filtered}"
     );
     gate.open();
-    rig.finish().await?;
-    Ok(())
-}
-
-/// A host dies when it has looked up a parked key, and before it has removed it. Then the source drops the collection, and so does
-/// a host that dies before it has recorded that: the next host looks the key up, and finds no collection on either side.
-#[tokio::test]
-async fn f112_a_parked_key_of_a_collection_that_is_dropped_on_both_sides() -> Result<()> {
-    let mut rig = Rig::with(one_worker()).await?;
-    let (source, destination) = (rig.source_db("app"), rig.destination_db("app"));
-    // The greatest `_id` is parked while the others are copied.
-    insert(&source, "c", (0..20).map(|n| doc! { "_id": n }).collect()).await?;
-    let removes = commands("delete").of(format!("{METADATA}.parkedKeys"));
-    let gate = Gate::at(&rig.proxies()?.destination, removes);
-    rig.host.start(json!({})).await?;
-    gate.reached().await?;
-    rig.host.kill()?;
-    gate.lose(&rig.proxies()?.destination);
-    let (states, parked) = (
-        Partitions::of(&rig, "app.c").await?,
-        metadata(&rig, "parkedKeys").await?,
-    );
-    ensure!(
-        states.are_done() && !parked.is_empty(),
-        "{states:?} {parked:?}"
-    );
-    for database in [&source, &destination] {
-        run(database, doc! { "drop": "c" }).await?;
-    }
-    insert(&source, "d", vec![doc! { "_id": 1 }]).await?;
-    rig.host.restart().await?;
-    rig.host.wait_can_commit().await?;
-    wait_in_step(&rig).await?;
-    let left = metadata(&rig, "parkedKeys").await?;
-    ensure!(left.is_empty(), "{left:?}");
     rig.finish().await?;
     Ok(())
 }
