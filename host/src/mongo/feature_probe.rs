@@ -12,8 +12,9 @@ use crate::model::ErrorKind;
 /// The database of probes. It need not exist.
 const DATABASE: &str = "tidegate";
 
-/// The answers of a server that does not know a command, a field of it or a stage.
-const UNKNOWN: [i32; 5] = [
+/// The answers of a server that does not know a command, a field of it, a value or a stage.
+const UNKNOWN: [i32; 6] = [
+    code::INVALID_OPTIONS,
     code::IDL_UNKNOWN_FIELD,
     code::FAILED_TO_PARSE,
     code::COMMAND_NOT_FOUND,
@@ -56,6 +57,7 @@ async fn probe(client: &Client) -> Result<ServerFeatures, Error> {
         system_events,
         collection_uuid: knows(&any, find_with_uuid()).await?,
         documents_stage: knows(&any, documents()).await?,
+        snapshot_reads: knows(&any, snapshot()).await?,
     };
     if features != ServerFeatures::ALL {
         tracing::info!(
@@ -96,6 +98,10 @@ fn find_with_uuid() -> RawDocumentBuf {
 
 fn documents() -> RawDocumentBuf {
     rawdoc! { "aggregate": 1, "pipeline": [{ "$documents": [{ "a": 1 }] }], "cursor": {} }
+}
+
+fn snapshot() -> RawDocumentBuf {
+    rawdoc! { "find": "features", "limit": 1, "readConcern": { "level": "snapshot" } }
 }
 
 /// Whether the server knows everything in `command`.

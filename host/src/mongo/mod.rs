@@ -9,7 +9,9 @@ mod feature_probe;
 mod fence;
 mod id_filter;
 pub mod preflight;
+mod raw_cursor;
 mod raw_reader;
+mod read_transaction;
 mod reply;
 mod transaction;
 pub mod write;
@@ -30,7 +32,8 @@ pub use destination::{Destination, DestinationDatabase};
 pub use errors::{CollectionLocation, DriverError, Error, ServerError, code, unreadable};
 pub use fence::{Fence, FenceKeeper};
 pub use id_filter::with_id_filter;
-pub use raw_reader::{RawCursor, RawReader, RawReply};
+pub use raw_cursor::{RawCursor, RawReply};
+pub use raw_reader::RawReader;
 pub use transaction::{
     Change, Documents, Guard, GuardCounts, GuardedWriter, Transaction, TransactionOutcome,
     raise_term,

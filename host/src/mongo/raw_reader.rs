@@ -1,102 +1,23 @@
-//! Reads of a server's batches as raw bytes: no document is parsed.
+//! Reads of a collection as raw bytes: no document is parsed.
 //!
 //! A collection is read by its UUID. The server refuses a command whose name stands for another collection
 //! (CollectionUUIDMismatch, 361) and says which name the collection has (`actualCollection`), so a renamed
 //! collection can be followed. A server before 6.0 does not know the UUID beside the name, and takes it in place of the
-//! name: it then reads the collection under whichever name it has. A cursor that breaks is not resumed here: the caller opens another one.
+//! name: it then reads the collection under whichever name it has.
 
 use std::time::Duration;
 
 use bson::{RawDocument, RawDocumentBuf, rawdoc};
-use futures::StreamExt;
-use mongodb::raw_batch_cursor::{RawBatch, RawBatchCursor};
 
 use super::{
-    CollectionLocation, Database, Error, Retry, cluster::bounded, code, write::CollectionRef,
+    CollectionLocation, Database, Error, RawCursor, RawReply, Retry, cluster::bounded, code,
+    write::CollectionRef,
 };
-use crate::model::raw::{self, Malformed};
-
-/// One reply of a cursor, as the server sent it.
-pub struct RawReply(RawBatch);
-
-/// An open cursor. The driver kills it on the server when it is dropped.
-pub struct RawCursor(RawBatchCursor);
 
 /// Opens cursors over one collection.
 pub struct RawReader {
     database: Database,
     collection: CollectionRef,
-}
-
-impl RawReply {
-    /// The whole reply.
-    pub fn document(&self) -> &RawDocument {
-        self.0.as_raw_document()
-    }
-
-    /// All bytes of the reply.
-    pub fn bytes(&self) -> &[u8] {
-        self.document().as_bytes()
-    }
-
-    /// The BSON array of the batch's documents.
-    ///
-    /// # Errors
-    /// The reply has no batch.
-    pub fn array(&self) -> Result<&[u8], Error> {
-        Ok(self.0.doc_slices()?.as_bytes())
-    }
-
-    /// The documents of the batch, in order.
-    ///
-    /// # Errors
-    /// As [`Self::array`]; an item is an error where the array is not well formed.
-    pub fn documents(&self) -> Result<impl Iterator<Item = Result<&[u8], Malformed>>, Error> {
-        Ok(raw::documents(self.array()?)?)
-    }
-}
-
-impl RawCursor {
-    /// Opens a cursor, once.
-    pub async fn open(database: &Database, command: RawDocumentBuf) -> Result<Self, Error> {
-        Ok(Self(
-            database
-                .driver()
-                .run_raw_cursor_command(command)
-                .batch()
-                .await?,
-        ))
-    }
-
-    /// Like [`Self::open`], for a change stream: each reply has at most `batch_size` events, and comes
-    /// after `wait` if there is no event by then.
-    pub async fn tail(
-        database: &Database,
-        command: RawDocumentBuf,
-        batch_size: u32,
-        wait: Duration,
-    ) -> Result<Self, Error> {
-        let cursor = database
-            .driver()
-            .run_raw_cursor_command(command)
-            .batch_size(batch_size)
-            .max_time(wait)
-            .batch();
-        Ok(Self(cursor.await?))
-    }
-
-    /// The next reply; `None` at the end.
-    pub async fn next(&mut self) -> Result<Option<RawReply>, Error> {
-        Ok(self.0.next().await.transpose()?.map(RawReply))
-    }
-
-    /// Like [`Self::next`]. A cursor that has not answered within `bound` must not be asked again.
-    ///
-    /// # Errors
-    /// [`Error::NoAnswer`] after `bound`.
-    pub async fn next_within(&mut self, bound: Duration) -> Result<Option<RawReply>, Error> {
-        bounded(Some(bound), self.next()).await
-    }
 }
 
 impl RawReader {
@@ -115,7 +36,7 @@ impl RawReader {
     /// The server's refusal where the collection has another name, or is gone.
     pub async fn open(&self, fields: &RawDocument) -> Result<RawCursor, Error> {
         let name = self.collection.namespace.collection.as_str();
-        RawCursor::open(&self.database, self.find(name, fields).await?).await
+        RawCursor::find(&self.database, self.find(name, fields).await?, None).await
     }
 
     /// Opens a cursor under whichever name the collection has in its database; `None` if it is gone.
@@ -132,10 +53,7 @@ impl RawReader {
         let mut name = self.collection.namespace.collection.clone();
         loop {
             let command = self.find(&name, fields).await?;
-            let opened = async {
-                let command = self.database.driver().run_raw_cursor_command(command);
-                Ok(RawCursor(command.batch_size(batch_size).batch().await?))
-            };
+            let opened = RawCursor::find(&self.database, command, Some(batch_size));
             match bounded(Some(bound), opened).await {
                 Ok(cursor) => return Ok(Some(cursor)),
                 Err(error) => match new_name(error, &name)? {
@@ -214,7 +132,8 @@ impl RawReader {
     /// Opens a cursor. The server refuses a snapshot read of a capped collection (246) before it compares the
     /// UUID: where another collection has the name by now, the refusal is that of a read without a snapshot.
     async fn open_located(&self, name: &str, fields: &RawDocument) -> Result<RawCursor, Error> {
-        let opened = RawCursor::open(&self.database, self.find(name, fields).await?).await;
+        let command = self.find(name, fields).await?;
+        let opened = RawCursor::find(&self.database, command, None).await;
         let Err(error) = opened else {
             return opened;
         };

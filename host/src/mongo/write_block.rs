@@ -73,7 +73,7 @@ pub async fn is_write_blocked(client: &Client) -> Result<bool, Error> {
         // No server before 6.0 has a block.
         None if status
             .get_str("version")
-            .is_ok_and(|version| version.starts_with("5.")) =>
+            .is_ok_and(|version| version.starts_with(['4', '5'])) =>
         {
             Ok(false)
         }

@@ -2,7 +2,7 @@
 //! through copy, replay, crash and commit.
 
 use anyhow::{Result, ensure};
-use bson::{Document, doc};
+use bson::{Bson, Document, doc};
 use mongodb::Database;
 use serde_json::json;
 use support::{Rig, replica_set, rig::Options};
@@ -164,6 +164,19 @@ async fn s_capped_position_lost() -> Result<()> {
     Ok(())
 }
 
+/// More bytes than 32 bits hold, and no multiple of 256.
+async fn create_odd_sizes(source: &Database) -> Result<()> {
+    for (name, size) in [
+        ("huge", Bson::Int64((5 << 30) + 1)),
+        ("unbounded", Bson::Double(5_000.5)),
+    ] {
+        let create = doc! { "create": name, "capped": true, "size": size, "max": 1_000 };
+        run(source, create).await?;
+        insert(source, name, (0..20).map(|n| doc! { "_id": -n }).collect()).await?;
+    }
+    Ok(())
+}
+
 /// No document is evicted on the destination before it is on the source, and sizes are back after commit.
 #[tokio::test]
 async fn s_capped_sizes_are_restored() -> Result<()> {
@@ -171,6 +184,7 @@ async fn s_capped_sizes_are_restored() -> Result<()> {
     let source = rig.source_db("app");
     create(&source).await?;
     append(&source, 0..10).await?;
+    create_odd_sizes(&source).await?;
     let _ = rig.host.start(json!({})).await;
     run(
         &source,
@@ -190,8 +204,21 @@ async fn s_capped_sizes_are_restored() -> Result<()> {
     )
     .await?;
     append(&source, 10..40).await?;
+    run(
+        &source,
+        doc! { "collMod": "huge", "cappedSize": (6_i64 << 30) + 3 },
+    )
+    .await?;
+    // No bound of their number.
+    run(&source, doc! { "collMod": "unbounded", "cappedMax": 0 }).await?;
     rig.host.restart().await?;
     rig.host.wait_can_commit().await?;
+    run(
+        &source,
+        doc! { "collMod": "huge", "cappedSize": (7_i64 << 30) + 257, "cappedMax": -1 },
+    )
+    .await?;
+    run(&source, doc! { "collMod": "later", "cappedSize": 10_001 }).await?;
     wait_in_step(&rig).await?;
     for (collection, left) in [("later", 5), ("by_count", 25)] {
         ensure!(
@@ -205,6 +232,9 @@ async fn s_capped_sizes_are_restored() -> Result<()> {
             .is_none()
     );
     rig.commit().await?;
+    let listing = doc! { "listCollections": 1, "filter": { "name": "huge" } };
+    let listed = run(&rig.destination_db("app"), listing).await?.to_string();
+    ensure!(listed.contains("\"size\": 7516193280"), "{listed}");
     // The destination evicts by itself from now on, as the source would.
     for database in [&source, &rig.destination_db("app")] {
         database

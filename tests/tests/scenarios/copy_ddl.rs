@@ -361,6 +361,10 @@ impl Source {
             ("clustered", doc! { "clusteredIndex": clustered }),
             ("collated", doc! { "collation": collation }),
             ("capped", doc! { "capped": true, "size": 1 << 20 }),
+            (
+                "imaged",
+                doc! { "changeStreamPreAndPostImages": { "enabled": true } },
+            ),
         ] {
             let created = format!("{name}_{suffix}");
             let mut create = doc! { "create": &created };
@@ -372,6 +376,10 @@ impl Source {
         }
         let view = doc! { "create": format!("{name}_view"), "viewOn": name, "pipeline": [] };
         self.run(view).await?;
+        let images = doc! { "changeStreamPreAndPostImages": { "enabled": false } };
+        let mut modify = doc! { "collMod": format!("{name}_imaged") };
+        modify.extend(images);
+        self.run(modify).await?;
         self.touch(name, 2).await
     }
 

@@ -3,6 +3,7 @@
 
 use anyhow::{Context, Result, ensure};
 use bson::{Document, doc};
+use mongodb::Database;
 use serde_json::{Value, json};
 use support::{Rig, rig::Options};
 
@@ -281,7 +282,17 @@ async fn s_rename_into_and_out_of_filter() -> Result<()> {
     Ok(())
 }
 
-/// `$out` and `$merge` work through temporary collections that are renamed into place.
+/// Replaces `app.{to}` by the result of `mapReduce` over `from` in `database`.
+async fn map_reduce(database: &Database, from: &str, to: &str) -> Result<()> {
+    let command = doc! {
+        "mapReduce": from, "map": "function() { emit(this._id, this.n); }",
+        "reduce": "function(key, values) { return values[0]; }", "out": { "replace": to, "db": "app" },
+    };
+    run(database, command).await.map(drop)
+}
+
+/// `$out`, `$merge` and `mapReduce` work through temporary collections that are renamed into place, here into the scope
+/// of the filter, out of it, and from another database.
 #[tokio::test]
 async fn s43_out_and_merge() -> Result<()> {
     let mut rig = rig_to_die_at("copy_batch_inserted").await?;
@@ -289,6 +300,14 @@ async fn s43_out_and_merge() -> Result<()> {
     let app = rig.source_db("app");
     insert(&app, "in_a", documents("a")).await?;
     insert(&app, "in_out", documents("old")).await?;
+    let other = rig.source_db("other");
+    insert(&other, "x", documents("other")).await?;
+    // A view in scope, on a collection that is not.
+    run(
+        &app,
+        doc! { "create": "in_view", "viewOn": "out", "pipeline": [{ "$limit": 3 }] },
+    )
+    .await?;
     run(
         &app,
         doc! { "createIndexes": "in_out", "indexes": [{ "key": { "n": 1 }, "name": "n" }] },
@@ -305,6 +324,7 @@ async fn s43_out_and_merge() -> Result<()> {
     };
     aggregate(doc! { "$out": "in_out" }).await?;
     aggregate(doc! { "$merge": { "into": "in_merged" } }).await?;
+    map_reduce(&app, "in_a", "in_reduced").await?;
     rig.host.restart().await?;
     rig.host.wait_can_commit().await?;
     update(&app, "in_a", "a 1", doc! { "$set": { "n": 100 } }).await?;
@@ -312,9 +332,145 @@ async fn s43_out_and_merge() -> Result<()> {
     aggregate(doc! { "$out": "in_new" }).await?;
     aggregate(doc! { "$merge": { "into": "in_merged" } }).await?;
     aggregate(doc! { "$out": "out" }).await?;
+    aggregate(doc! { "$out": { "db": "other", "coll": "in_another_database" } }).await?;
+    map_reduce(&app, "in_a", "in_reduced").await?;
+    map_reduce(&other, "x", "in_of_another").await?;
+    map_reduce(&app, "in_a", "out_reduced").await?;
+    update(
+        &app,
+        "in_of_another",
+        "other 1",
+        doc! { "$set": { "value": 7 } },
+    )
+    .await?;
     update(&app, "in_out", "a 2", doc! { "$set": { "y": 1, "c": 1 } }).await?;
     wait_in_step(&rig).await?;
-    ensure!(steps::count(&rig.destination_db("app"), "in_new").await? == 30);
+    for name in ["in_new", "in_reduced", "in_of_another"] {
+        ensure!(
+            steps::count(&rig.destination_db("app"), name).await? == 30,
+            "{name}"
+        );
+    }
+    rig.finish().await?;
+    Ok(())
+}
+
+/// DDL on collections that the source drops right after it, or makes anew as another kind.
+async fn short_lives(rig: &Rig, mark: &str) -> Result<()> {
+    let app = rig.source_db("app");
+    let index = doc! { "key": { "n": 1 }, "name": "n", "unique": true };
+    let build = |name: &str| doc! { "createIndexes": name, "indexes": [&index] };
+    let unbuild = |name: &str| doc! { "dropIndexes": name, "index": "n" };
+    let validate = |name: &str| doc! { "collMod": name, "validator": { "n": { "$gte": 0 } } };
+    let resize = |name: &str| doc! { "collMod": name, "cappedSize": 8192, "cappedMax": 20 };
+
+    let plain = format!("plain_{mark}");
+    insert(&app, &plain, documents(mark)).await?;
+    run(&app, build(&plain)).await?;
+    update(
+        &app,
+        &plain,
+        format!("{mark} 1"),
+        doc! { "$inc": { "n": 100 } },
+    )
+    .await?;
+    run(&app, unbuild(&plain)).await?;
+    run(&app, validate(&plain)).await?;
+    run(&app, doc! { "drop": &plain }).await?;
+
+    // A size is changed while the name is that of a capped collection.
+    let capped = format!("capped_{mark}");
+    run(
+        &app,
+        doc! { "create": &capped, "capped": true, "size": 65536, "max": 30 },
+    )
+    .await?;
+    insert(&app, &capped, documents(mark)).await?;
+    run(&app, resize(&capped)).await?;
+    run(&app, doc! { "drop": &capped }).await?;
+    insert(&app, &capped, documents(mark)).await?;
+    run(&app, build(&capped)).await?;
+    run(&app, doc! { "convertToCapped": &capped, "size": 65536 }).await?;
+    run(&app, resize(&capped)).await?;
+    insert(&app, &capped, vec![doc! { "_id": "later" }]).await?;
+    run(&app, doc! { "drop": &capped }).await?;
+    run(&app, doc! { "create": &capped }).await?;
+    run(&app, validate(&capped)).await?;
+
+    // Renamed into scope, and gone when the copy begins.
+    let (out, brought) = (format!("app.out_{mark}"), format!("brought_{mark}"));
+    insert(&app, &format!("out_{mark}"), documents(mark)).await?;
+    rename(rig, &out, &format!("app.{brought}"), false).await?;
+    run(&app, build(&brought)).await?;
+    run(&app, validate(&brought)).await?;
+    delete(&app, &brought, format!("{mark} 2")).await?;
+    run(&app, unbuild(&brought)).await?;
+    rename(
+        rig,
+        &format!("app.{brought}"),
+        &format!("app.{brought}_on"),
+        false,
+    )
+    .await?;
+    run(&app, doc! { "drop": format!("{brought}_on") }).await?;
+
+    // A database that is dropped, comes again, and is dropped again.
+    let gone = rig.source_db(&format!("gone_{mark}"));
+    for turn in ["first", "second"] {
+        insert(&gone, "c", documents(turn)).await?;
+        run(&gone, build("c")).await?;
+        run(&gone, validate("c")).await?;
+        run(&gone, doc! { "create": "v", "viewOn": "c", "pipeline": [] }).await?;
+        run(
+            &gone,
+            doc! { "collMod": "v", "viewOn": "c", "pipeline": [{ "$limit": 1 }] },
+        )
+        .await?;
+        run(&gone, doc! { "dropIndexes": "c", "index": "*" }).await?;
+        gone.drop().await?;
+    }
+    Ok(())
+}
+
+/// The host applies DDL of collections and databases that the source no longer has by then.
+#[tokio::test]
+async fn s44_ddl_of_collections_that_are_gone_by_then() -> Result<()> {
+    let options = Options {
+        host_arguments: vec!["--loadLevel".into(), "1".into()],
+        ..Options::default()
+    };
+    let mut rig = rig_with_death(options, "copy_batch_inserted").await?;
+    rig.set_scope(|_, collection| !collection.starts_with("out"));
+    let app = rig.source_db("app");
+    let large = (0..30).map(|n| doc! { "_id": n, "filler": "x".repeat(100_000) });
+    insert(&app, "large", large.collect()).await?;
+    // These have not been copied when the host dies, and are part of the catalog.
+    for (database, name) in [("app", "plain_copy"), ("gone_copy", "c")] {
+        let old = vec![doc! { "_id": "old", "n": 1000 }];
+        insert(&rig.source_db(database), name, old).await?;
+    }
+    let out = json!({ "database": "app", "collectionsRegex": { "pattern": "^out" } });
+    start_and_die(&mut rig, json!({ "excludeNamespaces": [out] })).await?;
+    short_lives(&rig, "copy").await?;
+    for point in ["ddl_applied:3", "ddl_applied:9"] {
+        go_on_and_die(&mut rig, point).await?;
+    }
+    rig.host.restart().await?;
+    rig.host.wait_can_commit().await?;
+    short_lives(&rig, "beside").await?;
+    wait_in_step(&rig).await?;
+    rig.host.kill()?;
+    short_lives(&rig, "step").await?;
+    for point in ["ddl_applied:4", "ddl_applied:12"] {
+        go_on_and_die(&mut rig, point).await?;
+    }
+    rig.host.restart().await?;
+    wait_in_step(&rig).await?;
+    let left = names(&rig.destination_db("app")).await?;
+    ensure!(
+        left == ["capped_beside", "capped_copy", "capped_step", "large"],
+        "{left:?}"
+    );
     rig.finish().await?;
     Ok(())
 }

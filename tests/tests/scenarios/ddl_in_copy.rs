@@ -295,9 +295,9 @@ async fn f80_ddl_while_indexes_are_built() -> Result<()> {
         async || {
             let progress = rig.host.progress().await?;
             let under_way = builds(&rig).await?;
-            let is_built = |kind: &Ddl| under_way.contains(&kind.namespace("index"));
             let mut copied = 0;
-            if first.iter().all(is_built) {
+            // On a busy machine a small collection may be copied before one of the largest.
+            if under_way.len() == first.len() {
                 for kind in &kinds {
                     let partitions = Partitions::of(&rig, &kind.namespace("index")).await?;
                     copied += usize::from(partitions.are_done());

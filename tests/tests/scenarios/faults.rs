@@ -2,8 +2,9 @@
 
 use anyhow::{Result, ensure};
 use bson::{Document, doc};
+use futures::TryStreamExt;
 use serde_json::json;
-use support::{Rig, replica_set, rig::Options};
+use support::{Rig, host::DEADLINE, replica_set, rig::Options, wait::Look, wait_until};
 
 use crate::steps::{
     self, fail_command, find, heal, insert, rig_with_death, start_and_die, update,
@@ -139,7 +140,43 @@ async fn s24_transient_errors_are_repeated() -> Result<()> {
         wait_for_document(&rig, "app", "c", command).await?;
         wait_in_step(&rig).await?;
     }
+    for n in 0..3 {
+        kill_stream(&rig).await?;
+        insert(
+            &source,
+            "c",
+            vec![doc! { "_id": format!("behind kill {n}") }],
+        )
+        .await?;
+        wait_in_step(&rig).await?;
+    }
     ensure!(find(&rig.destination_db("app"), "c", 20).await?.is_none());
     rig.finish().await?;
     Ok(())
+}
+
+/// Kills the cursors of all change streams on the source, as an administrator may.
+async fn kill_stream(rig: &Rig) -> Result<()> {
+    wait_until("the stream's cursor is killed", DEADLINE, async || {
+        let pipeline = vec![
+            doc! { "$currentOp": { "allUsers": true, "idleCursors": true } },
+            doc! { "$match": { "ns": "admin.$cmd.aggregate", "cursor.cursorId": { "$exists": true } } },
+        ];
+        let operations = rig.source.client().database("admin").aggregate(pipeline).await?;
+        let operations: Vec<Document> = operations.try_collect().await?;
+        let cursors = operations.iter().filter_map(|operation| {
+            operation.get_document("cursor").ok()?.get_i64("cursorId").ok()
+        });
+        let cursors: Vec<i64> = cursors.collect();
+        let kill = doc! { "killCursors": "$cmd.aggregate", "cursors": &cursors };
+        let killed = match cursors.is_empty() {
+            true => return Ok(Look::NotYet(format!("{operations:?}"))),
+            false => rig.source.admin(kill).await?,
+        };
+        Ok(match killed.get_array("cursorsKilled")?.is_empty() {
+            true => Look::NotYet(killed.to_string()),
+            false => Look::Done(()),
+        })
+    })
+    .await
 }

@@ -6,7 +6,7 @@ use std::sync::{
 };
 
 use anyhow::{Context, Result, ensure};
-use bson::{Document, doc};
+use bson::{DateTime, Document, doc};
 use mongodb::Database;
 use serde_json::{Value, json};
 use support::{Rig, host::DEADLINE, wait::Look, wait_until};
@@ -52,6 +52,35 @@ async fn f115_a_time_series_collection_is_created_while_the_sync_runs() -> Resul
         );
         change(&source, "minutes", 5).await?;
         rig.finish().await.context(point)?;
+    }
+    Ok(())
+}
+
+/// A look at the source shows other buckets than those of the event.
+#[tokio::test(flavor = "multi_thread")]
+async fn f114_a_series_that_is_created_again_and_again_is_taken_by_its_own_events() -> Result<()> {
+    for has_series in [true, false] {
+        let mut rig = Rig::start().await?;
+        let source = rig.source_db("app");
+        if has_series {
+            fill(&source).await?;
+        }
+        rig.host.start(json!({})).await?;
+        rig.host.wait_can_commit().await?;
+        rig.host.kill()?;
+        for round in 0..3 {
+            let series = doc! { "timeField": "t", "metaField": "k" };
+            run(&source, doc! { "create": "again", "timeseries": series }).await?;
+            let measurements = (0..20)
+                .map(|n| doc! { "t": DateTime::from_millis(n * 60_000), "k": round, "n": n });
+            insert(&source, "again", measurements.collect()).await?;
+            if round < 2 {
+                run(&source, doc! { "drop": "again" }).await?;
+            }
+        }
+        rig.host.restart().await?;
+        wait_in_step(&rig).await?;
+        rig.finish().await?;
     }
     Ok(())
 }

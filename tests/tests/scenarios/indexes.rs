@@ -5,7 +5,7 @@ use bson::{Bson, DateTime, Document, doc};
 use futures::TryStreamExt;
 use mongodb::Database;
 use serde_json::json;
-use support::{Rig, compare};
+use support::{Rig, compare, host::DEADLINE, mongod, process, replica_set, wait::Look, wait_until};
 
 use crate::steps::{
     self, delete, go_on_and_die, insert, metadata, rig_to_die_at, run, start_and_die, update,
@@ -339,5 +339,68 @@ async fn s30_unique_violation_is_reported_by_name() -> Result<()> {
     .await?;
     rig.log.check()?;
     rig.abandon();
+    Ok(())
+}
+
+// ---- a rolling build
+
+/// Builds an index on the source's member while it runs alone, as a rolling build does on each member in turn: no change
+/// stream carries it.
+async fn build_alone(rig: &mut Rig, index: Document) -> Result<()> {
+    let options = rig.source.admin(doc! { "getCmdLineOpts": 1 }).await?;
+    let storage = options.get_document("parsed")?.get_document("storage")?;
+    let port = process::free_port()?;
+    rig.source.stop().await?;
+    let mut command = mongod::command(&mongod::obtain()?);
+    command
+        .args(["--bind_ip", "127.0.0.1", "--nounixsocket", "--port"])
+        .arg(port.to_string())
+        .args(["--dbpath", storage.get_str("dbPath")?])
+        .args(["--wiredTigerCacheSizeGB", "0.25"])
+        .stdout(std::process::Stdio::null());
+    let mut alone = process::Process::spawn(&mut command)?;
+    let uri = format!("mongodb://127.0.0.1:{port}/?directConnection=true");
+    let client = replica_set::client(&uri).await?;
+    wait_until("the member answers", DEADLINE, async || {
+        let answer = client
+            .database("admin")
+            .run_command(doc! { "ping": 1 })
+            .await;
+        Ok(match answer {
+            Ok(_) => Look::Done(()),
+            Err(error) => Look::NotYet(error.to_string()),
+        })
+    })
+    .await?;
+    create_indexes(&client.database("app"), "c", vec![index]).await?;
+    // The server closes the connection instead of answering.
+    let _ = client
+        .database("admin")
+        .run_command(doc! { "shutdown": 1 })
+        .await;
+    alone.wait("the member ends", DEADLINE).await?;
+    rig.source.restart().await
+}
+
+/// An index that a rolling build has made on the source is on the destination after the commit, though no event tells of it.
+#[tokio::test]
+async fn f111_an_index_of_a_rolling_build_arrives_at_the_commit() -> Result<()> {
+    let mut rig = Rig::start().await?;
+    insert(&rig.source_db("app"), "c", (0..50).map(document).collect()).await?;
+    rig.host.start(json!({})).await?;
+    rig.host.wait_can_commit().await?;
+    rig.host.terminate().await?;
+    build_alone(
+        &mut rig,
+        doc! { "key": { "u": 1 }, "name": "rolled", "unique": true },
+    )
+    .await?;
+    rig.host.restart().await?;
+    update(&rig.source_db("app"), "c", 1, doc! { "$set": { "h": 2 } }).await?;
+    wait_in_step(&rig).await?;
+    ensure!(!has_index(&rig.destination_db("app"), "c", "rolled").await?);
+    rig.commit().await?;
+    ensure!(has_index(&rig.destination_db("app"), "c", "rolled").await?);
+    rig.close().await?;
     Ok(())
 }

@@ -23,6 +23,8 @@ fn odd_indexes() -> Vec<Document> {
         doc! { "key": { "t3": 1 }, "name": "ttl fraction", "expireAfterSeconds": 1e6 + 0.5 },
         doc! { "key": { "s": 1 }, "name": "numbers", "sparse": 1, "unique": 1.0 },
         doc! { "key": { "p": 1 }, "name": "between", "prepareUnique": true },
+        doc! { "key": { "f": 1 }, "name": "forced", "unique": true },
+        doc! { "key": { "f": -1 }, "name": "forced and hidden", "unique": true },
         doc! { "key": { "h": 1 }, "name": "shown", "hidden": false },
         doc! { "key": { "m": "text" }, "name": "text 2", "textIndexVersion": 2 },
         doc! { "key": { "e": 1 }, "name": "engine",
@@ -40,7 +42,7 @@ async fn create(database: &Database, collection: &str, indexes: Vec<Document>) -
 }
 
 fn documents() -> Vec<Document> {
-    let document = |n: i32| doc! { "_id": n, "a": n, "b": n, "p": n, "s": n, "m": "words", "x": n, "t1": DateTime::from_millis(0) };
+    let document = |n: i32| doc! { "_id": n, "a": n, "b": n, "p": n, "s": n, "f": n, "m": "words", "x": n, "t1": DateTime::from_millis(0) };
     (0..60).map(document).collect()
 }
 
@@ -72,6 +74,11 @@ async fn f201_rare_settings_of_indexes_arrive() -> Result<()> {
         modify(doc! { "name": "tiny", "prepareUnique": true }).await?;
         modify(doc! { "name": "between", "prepareUnique": false }).await?;
         modify(doc! { "name": "shown", "hidden": true }).await?;
+        // A unique index becomes one that is not, and a value occurs twice.
+        modify(doc! { "name": "forced", "forceNonUnique": true }).await?;
+        modify(doc! { "name": "forced and hidden", "forceNonUnique": true, "hidden": true })
+            .await?;
+        update(&source, collection, 1, doc! { "$set": { "f": 2 } }).await?;
     }
     wait_in_step(&rig).await?;
     let compared = rig.finish().await?;
@@ -104,7 +111,19 @@ async fn f202_databases_with_everything_in_them_are_dropped() -> Result<()> {
 
 async fn everything(database: &Database, mark: i32) -> Result<()> {
     run(database, doc! { "profile": 2 }).await?;
-    run(database, doc! { "create": "c" }).await?;
+    // Options of older servers, which 6.0 stores and shows.
+    run(
+        database,
+        doc! { "create": "c", "autoIndexId": true, "recordPreImages": true },
+    )
+    .await?;
+    let capped = doc! { "create": "capped", "capped": true, "size": 5_000, "autoIndexId": true };
+    run(database, capped).await?;
+    run(
+        database,
+        doc! { "collMod": "c", "recordPreImages": mark % 2 == 0 },
+    )
+    .await?;
     insert(
         database,
         "c",
@@ -210,4 +229,50 @@ async fn wait_for_count(database: &Database, collection: &str, number: u64) -> R
         },
     )
     .await
+}
+
+/// Creates a collection whose fields clients encrypt.
+async fn create_encrypted(database: &Database, name: &str) -> Result<()> {
+    let key = bson::Binary {
+        subtype: bson::spec::BinarySubtype::Uuid,
+        bytes: bson::Uuid::new().bytes().to_vec(),
+    };
+    let field = doc! { "keyId": key, "path": "number", "bsonType": "string" };
+    run(
+        database,
+        doc! { "create": name, "encryptedFields": { "fields": [field] } },
+    )
+    .await
+    .map(drop)
+}
+
+/// Queryable Encryption is refused by name, collection by collection: at the start, and in a running sync until the collection
+/// is dropped.
+#[tokio::test(flavor = "multi_thread")]
+async fn f110_collections_with_queryable_encryption_are_refused_by_name() -> Result<()> {
+    let mut rig = Rig::start().await?;
+    rig.allow_log("CollectionNotSupported");
+    rig.set_scope(|_, collection| collection != "secret");
+    let source = rig.source_db("app");
+    insert(&source, "c", vec![doc! { "_id": 1 }]).await?;
+    create_encrypted(&source, "secret").await?;
+    let all = steps::start_body(json!({}));
+    steps::refused(&rig, "start", all, "CollectionNotSupported").await?;
+    let secret = json!([{ "database": "app", "collections": ["secret"] }]);
+    rig.host
+        .start(json!({ "excludeNamespaces": secret }))
+        .await?;
+    rig.host.wait_can_commit().await?;
+    create_encrypted(&source, "later").await?;
+    let paused = rig.host.wait_for_state("PAUSED").await?;
+    let warnings = paused["warnings"].to_string();
+    ensure!(
+        warnings.contains("CollectionNotSupported") && warnings.contains("app.later"),
+        "{warnings}"
+    );
+    run(&source, doc! { "drop": "later" }).await?;
+    rig.host.resume().await?;
+    insert(&source, "c", vec![doc! { "_id": 2 }]).await?;
+    wait_in_step(&rig).await?;
+    rig.finish().await.map(drop)
 }

@@ -1,4 +1,9 @@
-//! Sources that lack features of 6.0: the proxy refuses them as an older server does.
+//! Sources that lack features of 6.0: the proxy refuses them as an older server does, down to 4.4.
+
+use std::{
+    sync::atomic::{AtomicU64, Ordering::Relaxed},
+    time::Duration,
+};
 
 use anyhow::{Result, ensure};
 use bson::{Document, doc};
@@ -6,7 +11,7 @@ use mongodb::IndexModel;
 use serde_json::{Value, json};
 use support::{
     Rig, Writer, hidden_ddl,
-    proxy::{Failure, Pattern, commands},
+    proxy::{Failure, Pattern, Then, commands},
     rig::Options,
     workload::{self, Pace, dataset},
 };
@@ -21,12 +26,15 @@ type Feature = (&'static str, fn() -> Pattern, Failure);
 const UNKNOWN_FIELD: Failure = Failure::of(40415, "Location40415");
 const UNKNOWN_STAGE: Failure = Failure::of(40324, "Location40324");
 
-const FEATURES: [Feature; 5] = [
+const NO_SNAPSHOTS: Failure = Failure::of(72, "InvalidOptions");
+
+const FEATURES: [Feature; 6] = [
     ("showExpandedEvents", expanded_events, UNKNOWN_FIELD),
     ("showRawUpdateDescription", raw_updates, UNKNOWN_FIELD),
     ("showSystemEvents", system_events, UNKNOWN_FIELD),
     ("collectionUUID", collection_uuid, UNKNOWN_FIELD),
     ("$documents", documents_stage, UNKNOWN_STAGE),
+    ("snapshot reads", snapshot_reads, NO_SNAPSHOTS),
 ];
 
 fn with_stage(stage: &'static str, option: Option<&'static str>) -> Pattern {
@@ -67,6 +75,16 @@ fn collection_uuid() -> Pattern {
     })
 }
 
+/// Those outside of transactions.
+fn snapshot_reads() -> Pattern {
+    commands("find").when(|command| {
+        let document = command.document().unwrap_or_default();
+        let read_concern = document.get_document("readConcern");
+        let level = read_concern.and_then(|read_concern| read_concern.get_str("level"));
+        level.is_ok_and(|level| level == "snapshot") && !document.contains_key("startTransaction")
+    })
+}
+
 /// Two clusters, of which the source lacks `features`.
 async fn without(features: &[Feature]) -> Result<Rig> {
     let rig = Rig::with(Options {
@@ -98,12 +116,18 @@ async fn sync_without(features: &[Feature]) -> Result<()> {
     Ok(())
 }
 
+/// Two minutes: left out of the gate, and run by `cargo xtask servers`.
 #[tokio::test(flavor = "multi_thread")]
 async fn f188_a_source_that_lacks_a_feature_is_synced_without_it() -> Result<()> {
     for feature in FEATURES {
         let synced = sync_without(&[feature]).await;
         synced.map_err(|error| error.context(feature.0))?;
     }
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn f188_a_source_that_lacks_all_of_them_is_synced() -> Result<()> {
     sync_without(&FEATURES).await
 }
 
@@ -135,5 +159,50 @@ async fn f189_ddl_without_an_event_arrives_or_undoes_the_commit() -> Result<()> 
     index(&rig, "later").await?;
     hidden_ddl::undone_commit(&mut rig).await?;
     rig.finish().await?;
+    Ok(())
+}
+
+/// A source that reads snapshots in transactions alone, as 4.4 does, and lets them live for a second.
+#[tokio::test(flavor = "multi_thread")]
+async fn f196_read_transactions_that_the_server_ends_are_begun_again() -> Result<()> {
+    /// The server looks for such transactions every second.
+    const LATE: Duration = Duration::from_millis(2_500);
+    const LATE_REPLIES: u64 = 2;
+    let snapshots = FEATURES
+        .iter()
+        .find(|feature| feature.0 == "snapshot reads");
+    let rig = without(snapshots.map(std::slice::from_ref).unwrap_or_default()).await?;
+    let lifetime = doc! { "setParameter": 1, "transactionLifetimeLimitSeconds": 1 };
+    rig.source.admin(lifetime).await?;
+    let app = rig.source_db("app");
+    let documents = (0..6_000).map(|id| doc! { "_id": id, "n": id }).collect();
+    insert(&app, "c", documents).await?;
+    let in_transaction = commands("getMore").when(|command| {
+        let document = command.document().unwrap_or_default();
+        document.contains_key("autocommit")
+    });
+    let replies = AtomicU64::new(0);
+    let late = rig.proxies()?.source.on(in_transaction).before(move |_| {
+        let is_late = replies.fetch_add(1, Relaxed) < LATE_REPLIES;
+        async move {
+            if is_late {
+                tokio::time::sleep(LATE).await;
+            }
+            Then::GoOn
+        }
+    });
+    rig.host.start(json!({})).await?;
+    rig.host.wait_can_commit().await?;
+    insert(&app, "c", vec![doc! { "_id": 6_000 }]).await?;
+    let counts = rig.source.admin(doc! { "serverStatus": 1 }).await?;
+    rig.finish().await?;
+    ensure!(
+        late.commands().len() as u64 > LATE_REPLIES,
+        "no read was late"
+    );
+    let aborted = counts
+        .get_document("transactions")?
+        .get_i64("totalAborted")?;
+    ensure!(aborted > 0, "the server has ended no transaction: {counts}");
     Ok(())
 }

@@ -450,6 +450,70 @@ async fn transact(rig: &Rig, stage: &str) -> Result<()> {
         .session(&mut session)
         .await?;
     session.abort_transaction().await?;
+    transact_ddl(rig, stage).await?;
+    transact_at_once(rig, stage).await
+}
+
+/// A transaction creates collections, with indexes and documents; one that is aborted creates nothing.
+async fn transact_ddl(rig: &Rig, stage: &str) -> Result<()> {
+    let mut session = rig.source.client().start_session().await?;
+    let database = rig.source_db("app");
+    for (name, commits) in [
+        (format!("made {stage}"), true),
+        (format!("never {stage}"), false),
+    ] {
+        session.start_transaction().await?;
+        let index = doc! { "key": { "z": 1 }, "name": "z", "sparse": true };
+        for command in [
+            doc! { "create": &name, "validator": { "z": { "$gte": 0 } } },
+            doc! { "createIndexes": &name, "indexes": [index] },
+            doc! { "insert": &name, "documents": [{ "_id": 1, "z": 1 }, { "_id": 2, "z": 2 }] },
+            doc! { "update": &name, "updates": [{ "q": { "_id": 1 }, "u": { "$set": { "y": 1, "b": 1 } } }] },
+            doc! { "insert": format!("{name}, by an insert"), "documents": [{ "_id": 1 }] },
+        ] {
+            database.run_command(command).session(&mut session).await?;
+        }
+        if commits {
+            session.commit_transaction().await?;
+        } else {
+            session.abort_transaction().await?;
+        }
+    }
+    run(
+        &database,
+        doc! { "collMod": format!("made {stage}"), "validator": {} },
+    )
+    .await?;
+    Ok(())
+}
+
+/// Two transactions with statements by turns, of which the later one commits first.
+async fn transact_at_once(rig: &Rig, stage: &str) -> Result<()> {
+    let database = rig.source_db("app");
+    let client = rig.source.client();
+    let mut sessions = [client.start_session().await?, client.start_session().await?];
+    for session in &mut sessions {
+        session.start_transaction().await?;
+    }
+    for n in 0..10 {
+        for (place, session) in sessions.iter_mut().enumerate() {
+            let whole = doc! { "_id": format!("{stage}: {place} of two, {n}"), "z": n };
+            let ledger = database.collection::<Document>("ledger");
+            ledger.insert_one(whole).session(&mut *session).await?;
+            let own = doc! { "_id": format!("of {place}") };
+            let push =
+                doc! { "$push": { "log": { "at": stage, "n": n } }, "$set": { "b": n, "a": n } };
+            let accounts = database.collection::<Document>("accounts");
+            accounts
+                .update_one(own, push)
+                .upsert(true)
+                .session(&mut *session)
+                .await?;
+        }
+    }
+    let [first, second] = &mut sessions;
+    second.commit_transaction().await?;
+    first.commit_transaction().await?;
     Ok(())
 }
 

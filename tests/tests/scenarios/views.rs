@@ -5,8 +5,11 @@ use bson::{Bson, Document, bson, doc};
 use futures::TryStreamExt;
 use mongodb::Database;
 use serde_json::json;
+use support::{proxy::commands, rig::Options};
 
-use crate::steps::{go_on_and_die, insert, names, rig_to_die_at, run, start_and_die, wait_in_step};
+use crate::steps::{
+    go_on_and_die, insert, names, rig_to_die_at, rig_with_death, run, start_and_die, wait_in_step,
+};
 
 async fn view(database: &Database, name: &str, on: &str, pipeline: Bson) -> Result<()> {
     run(
@@ -33,7 +36,11 @@ async fn content(database: &Database, name: &str) -> Result<Vec<Document>> {
 #[tokio::test]
 #[expect(clippy::too_many_lines, reason = "one course of events, in sequence")]
 async fn s_views() -> Result<()> {
-    let mut rig = rig_to_die_at("copy_batch_inserted").await?;
+    let options = Options {
+        proxied: true,
+        ..Options::default()
+    };
+    let mut rig = rig_with_death(options, "copy_batch_inserted").await?;
     let source = rig.source_db("app");
     insert(
         &source,
@@ -92,8 +99,23 @@ async fn s_views() -> Result<()> {
     change_back(4).await?;
     change_all(5).await?;
     wait_in_step(&rig).await?;
-    // Views are made at commit.
+    // Views are made at commit. The answers to two are lost: a view that was made is there when it is made again.
+    let proxy = &rig.proxies()?.destination;
+    let of = |name: &'static str| {
+        commands("create").when(move |command| {
+            let document = command.document().unwrap_or_default();
+            document.get_str("create").ok() == Some(name)
+        })
+    };
+    let lost = [
+        proxy.on(of("a on plain").first()).cut_after(),
+        proxy.on(of("collated").first()).cut_after(),
+        proxy.on(of("changed").first()).cut_before(),
+    ];
     rig.commit().await?;
+    for lost in lost {
+        ensure!(!lost.commands().is_empty(), "a view was not made");
+    }
     let destination = rig.destination_db("app");
     ensure!(names(&destination).await? == names(&source).await?);
     for name in ["plain", "a on plain", "collated", "changed", "new 1"] {

@@ -177,6 +177,19 @@ async fn tamper(client: &Client) -> Result<Vec<&'static str>> {
             doc! { "$set": { "v": -7, "t": "SECRET" } },
         )
         .await?;
+    // The same value as another type, and the same fields in another order.
+    for (id, change) in [
+        (8, doc! { "$set": { "v": { "$toDouble": "$v" } } }),
+        (
+            9,
+            doc! { "$replaceWith": { "_id": "$_id", "t": "$t", "v": "$v" } },
+        ),
+    ] {
+        let changed = of("items")
+            .update_one(doc! { "_id": id }, vec![change])
+            .await?;
+        anyhow::ensure!(changed.modified_count == 1, "{id} is as it was");
+    }
     of("items").delete_one(doc! { "_id": 1500 }).await?;
     of("items")
         .insert_one(doc! { "_id": "added", "v": "SECRET" })
@@ -246,6 +259,8 @@ async fn tamper(client: &Client) -> Result<Vec<&'static str>> {
         "app.items document added extra",
         "app.items document {\"$numberInt\":\"1500\"} missing",
         "app.items document {\"$numberInt\":\"7\"} differs v",
+        "app.items document {\"$numberInt\":\"8\"} differs v",
+        "app.items document {\"$numberInt\":\"9\"} differs v",
         "app.items index v_1 differs",
         "app.items index w_1 extra",
         "app.large document {\"$numberInt\":\"1\"} differs t",

@@ -13,6 +13,8 @@ pub struct ServerFeatures {
     pub collection_uuid: bool,
     /// The stage `$documents` (6.0).
     pub documents_stage: bool,
+    /// The read concern `snapshot` outside of transactions (5.0). Without it such a read is a transaction of its own.
+    pub snapshot_reads: bool,
 }
 
 impl ServerFeatures {
@@ -23,5 +25,6 @@ impl ServerFeatures {
         system_events: true,
         collection_uuid: true,
         documents_stage: true,
+        snapshot_reads: true,
     };
 }

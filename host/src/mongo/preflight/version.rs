@@ -1,6 +1,6 @@
 //! Server versions and feature compatibility versions (FCV).
 //!
-//! Supported: 6.0 up to the last 8.x on either side, 5.0 as a source, and a destination that is not older than its source:
+//! Supported: 6.0 up to the last 8.x on either side, 4.4 and 5.0 as a source, and a destination that is not older than its source:
 //! it must understand all data that the source can hold.
 
 use bson::{Document, doc};
@@ -11,8 +11,8 @@ use super::{
 };
 use crate::model::{ErrorName, OperatorError};
 
-/// The version before [`FIRST`] that a source may have. Its change stream hides DDL (`sync::hidden_ddl`).
-const OLD_SOURCE: (u32, u32) = (5, 0);
+/// The versions before [`FIRST`] that a source may have. Their change streams hide DDL (`sync::hidden_ddl`).
+const OLD_SOURCES: [(u32, u32); 2] = [(4, 4), (5, 0)];
 /// The first version of both sides.
 const FIRST: (u32, u32) = (6, 0);
 /// The first unsupported version.
@@ -32,11 +32,10 @@ pub(super) async fn require_supported(
         refuse(ErrorName::ServerVersionNotSupported, fault)
     })?;
 
-    let is_old = is_old_source(from);
-    let (from, to) = (fcv(source).await?, fcv(destination).await?);
+    let (from_fcv, to_fcv) = (fcv(source).await?, fcv(destination).await?);
     fcv_fault(
-        (source.name.as_str(), from, is_old),
-        (destination.name.as_str(), to),
+        (source.name.as_str(), from, from_fcv),
+        (destination.name.as_str(), to_fcv),
     )
     .map_or(Ok(()), |fault| {
         refuse(ErrorName::FeatureCompatibilityVersionNotSupported, fault)
@@ -62,7 +61,7 @@ fn is_supported(version: (u32, u32)) -> bool {
 }
 
 fn is_old_source(version: (u32, u32)) -> bool {
-    version == OLD_SOURCE
+    OLD_SOURCES.contains(&version)
 }
 
 /// Whether a source of this version needs the privilege to read collections by UUID alone.
@@ -84,7 +83,7 @@ pub(super) fn require_readable(name: &str, version: (u32, u32, u32)) -> Result<(
 
 fn unsupported(name: &str, version: (u32, u32)) -> String {
     format!(
-        "{name} runs MongoDB {}.{}; tidegate works with 6.0 up to 8.x, and with 5.0 as a source. Bring {name} to a \
+        "{name} runs MongoDB {}.{}; tidegate works with 6.0 up to 8.x, and with 4.4 and 5.0 as a source. Bring {name} to a \
          supported version first.",
         version.0, version.1
     )
@@ -136,24 +135,21 @@ fn parse_fcv(fcv: &Document) -> Option<(u32, u32)> {
     Some((major.parse().ok()?, minor.parse().ok()?))
 }
 
-/// The fault of a source, which may run an old version, and of a destination. An old feature compatibility version is that of
-/// an old version alone: with a later version it turns features off that the later version is relied on for.
+/// The fault of a source with its version, and of a destination. An old feature compatibility version is that of the same
+/// old version alone: with a later version it turns features off that the later version is relied on for.
 fn fcv_fault(
-    (source, from, is_old): (&str, (u32, u32), bool),
+    (source, version, from): (&str, (u32, u32), (u32, u32)),
     (name, to): (&str, (u32, u32)),
 ) -> Option<String> {
+    let is_own = is_old_source(version) && from == version;
     for (name, fcv, is_supported) in [
-        (
-            source,
-            from,
-            is_supported(from) || is_old && is_old_source(from),
-        ),
+        (source, from, is_supported(from) || is_own),
         (name, to, is_supported(to)),
     ] {
         if !is_supported {
             return Some(format!(
                 "{name}'s feature compatibility version is {}.{}; tidegate works with 6.0 up to \
-                 8.x, and with 5.0 on a source that runs 5.0. Raise it with setFeatureCompatibilityVersion.",
+                 8.x, and with 4.4 or 5.0 on a source that runs the same version. Raise it with setFeatureCompatibilityVersion.",
                 fcv.0, fcv.1
             ));
         }
@@ -181,12 +177,14 @@ mod tests {
     }
 
     #[test]
-    fn supported_are_6_to_8_and_sources_of_5_with_a_destination_not_behind() {
+    fn supported_are_6_to_8_and_older_sources_with_a_destination_not_behind() {
         for (source, destination, accepted) in [
             ((6, 0), (6, 0), true),
             ((6, 0), (8, 2), true),
             ((7, 0), (6, 0), false),
-            ((4, 4), (6, 0), false),
+            ((4, 2), (6, 0), false),
+            ((4, 4), (6, 0), true),
+            ((4, 4), (5, 0), false),
             ((5, 0), (5, 0), false),
             ((5, 0), (6, 0), true),
             ((5, 1), (6, 0), false),
@@ -195,10 +193,12 @@ mod tests {
         ] {
             let (from, destination) = (("cluster0", source), ("cluster1", destination));
             assert_eq!(version_fault(from, destination).is_none(), accepted);
-            let from = ("cluster0", source, source == OLD_SOURCE);
+            let from = ("cluster0", source, source);
             assert_eq!(fcv_fault(from, destination).is_none(), accepted);
         }
-        let lowered = ("cluster0", OLD_SOURCE, false);
-        assert!(fcv_fault(lowered, ("cluster1", (6, 0))).is_some());
+        for (version, lowered) in [((6, 0), (5, 0)), ((5, 0), (4, 4))] {
+            let from = ("cluster0", version, lowered);
+            assert!(fcv_fault(from, ("cluster1", (6, 0))).is_some());
+        }
     }
 }

@@ -191,8 +191,13 @@ fn entry(
         return Ok(None);
     };
     let mut options = options_of(listed)?;
+    let uuid = listing::subdocument(listed, "info")
+        .and_then(|info| info.get_binary("uuid").ok())
+        .and_then(|uuid| uuid.bytes.try_into().ok());
     let kind = match listed.get_str("type").ok() {
         Some("view") => NamespaceKind::View,
+        // It has no view: refused below.
+        Some("timeseries") if uuid.is_some() => NamespaceKind::Collection,
         Some("timeseries") if !scope.has_time_series => {
             return Err(time_series::not_in_this_sync(&source).into());
         }
@@ -202,9 +207,6 @@ fn entry(
         }
         _ => NamespaceKind::Collection,
     };
-    let uuid = listing::subdocument(listed, "info")
-        .and_then(|info| info.get_binary("uuid").ok())
-        .and_then(|uuid| uuid.bytes.try_into().ok());
     if kind == NamespaceKind::Collection && uuid.is_none() {
         return Err(mongo::Error::Reply("info.uuid").into());
     }
@@ -229,6 +231,9 @@ pub(crate) fn refuse_unfaithful(
     namespace: &Namespace,
     options: &bson::RawDocument,
 ) -> Result<(), OperatorError> {
+    if time_series::holds_buckets(options) && namespace.time_series().is_none() {
+        return Err(time_series::buckets_without_a_view(namespace));
+    }
     for (option, what) in [
         ("encryptedFields", "uses Queryable Encryption"),
         ("autoIndexId", "has no index on `_id`"),
@@ -247,4 +252,22 @@ pub(crate) fn refuse_unfaithful(
         }
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use bson::rawdoc;
+
+    use super::*;
+
+    /// SERVER-106176: servers with time-series collections of this kind list no buckets, and the UUID under the collection's
+    /// name.
+    #[test]
+    fn buckets_are_taken_under_the_name_of_buckets_alone() {
+        let options = rawdoc! { "timeseries": { "timeField": "t" } };
+        let series = Namespace::new("app", "weather");
+        assert!(refuse_unfaithful(&series.buckets(), &options).is_ok());
+        let refusal = refuse_unfaithful(&series, &options).unwrap_err();
+        assert_eq!(refusal.name, ErrorName::TimeSeriesNotSupported);
+    }
 }

@@ -154,6 +154,18 @@ pub(crate) fn not_in_this_sync(namespace: &Namespace) -> OperatorError {
     )
 }
 
+/// The refusal of a collection that holds its buckets under its own name, as later servers store time-series collections
+/// (SERVER-106176).
+pub(crate) fn buckets_without_a_view(namespace: &Namespace) -> OperatorError {
+    OperatorError::new(
+        ErrorName::TimeSeriesNotSupported,
+        format!(
+            "{namespace} holds the buckets of a time-series collection under its own name, without a view. This release copies time-series collections \
+             whose buckets are in a collection system.buckets.NAME. Exclude it with excludeNamespaces."
+        ),
+    )
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

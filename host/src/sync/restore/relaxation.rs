@@ -22,15 +22,20 @@ use crate::{
 pub(crate) const LARGE_CAPPED_BYTES: i64 = 1 << 50;
 
 /// The relaxed `create` command for a collection or view.
+///
+/// `autoIndexId: true` has no effect, and the source shows it. The server refuses it together with an index of `_id`
+/// (72).
 pub(crate) fn create_command(name: &str, options: &RawDocument) -> Result<RawDocumentBuf, Error> {
     let capped = is_capped(options);
+    let has_id_index = matches!(options.get("idIndex"), Ok(Some(_)));
     let mut command = rawdoc! { "create": name };
     for option in options {
         let (key, value) = option.map_err(mongo::Error::Bson)?;
         match key.as_str() {
             "size" if capped => command.append(key, LARGE_CAPPED_BYTES),
             "max" if capped => {}
-            "uuid" | "autoIndexId" | "temp" | "expireAfterSeconds" => {}
+            "autoIndexId" if has_id_index => {}
+            "uuid" | "temp" | "expireAfterSeconds" => {}
             _ => command.append(key, value),
         }
     }
@@ -202,6 +207,17 @@ mod tests {
         assert!(names(std::slice::from_ref(&plain), std::slice::from_ref(&unique)).is_empty());
         let unique = std::slice::from_ref(&unique);
         assert_eq!(names(unique, unique), ["u"]);
+    }
+
+    #[test]
+    fn an_option_of_older_servers_arrives_where_the_server_takes_it() {
+        let options = rawdoc! { "autoIndexId": true, "temp": true };
+        let expected = rawdoc! { "create": "c", "autoIndexId": true };
+        assert_eq!(create_command("c", &options).unwrap(), expected);
+        let id_index = rawdoc! { "v": 1, "key": { "_id": 1 }, "name": "_id_" };
+        let options = rawdoc! { "autoIndexId": true, "idIndex": id_index.clone() };
+        let expected = rawdoc! { "create": "c", "idIndex": id_index };
+        assert_eq!(create_command("c", &options).unwrap(), expected);
     }
 
     #[test]

@@ -94,7 +94,7 @@ impl LookUpReply {
             .and_then(|reply| reply.document().get_document("cursor").ok());
         let id = cursor.and_then(|cursor| cursor.get_i64("id").ok());
         Self {
-            time: reply.as_ref().and_then(snapshot_time),
+            time: reply.as_ref().and_then(RawReply::snapshot_time),
             has_more: id.is_some_and(|id| id != 0),
             reply,
         }
@@ -241,21 +241,13 @@ impl LookUpReader {
             }
         }
         let fields = find_fields(ids, rawdoc! { "level": "snapshot" })?;
-        let is_fresh = |reply: &RawReply| match snapshot_time(reply) {
+        let is_fresh = |reply: &RawReply| match reply.snapshot_time() {
             Some(time) if time < at_least => Err(mongo::Error::Stale),
             _ => Ok(()),
         };
         let reply = reader.first_reply(PURPOSE, &fields, is_fresh).await?;
         Ok(LookUpReply::read(reply))
     }
-}
-
-/// The time of the snapshot that a reply was read from.
-fn snapshot_time(reply: &RawReply) -> Option<ClusterTime> {
-    let cursor = reply.document().get_document("cursor").ok()?;
-    Some(ClusterTime::from(
-        cursor.get_timestamp("atClusterTime").ok()?,
-    ))
 }
 
 /// The fields of the `find`, without the collection's name and UUID.

@@ -21,6 +21,9 @@ use crate::{
 
 /// The time of a slice, of which the stream keeps the changed keys.
 const SLICE: Duration = Duration::from_secs(15);
+/// The same where the source reads snapshots in transactions alone: DDL of applications waits for a transaction there, and
+/// all else on that collection waits for the DDL.
+const SLICE_IN_TRANSACTIONS: Duration = Duration::from_secs(3);
 /// The time between two slices while nothing is left but changes.
 const PAUSE: Duration = Duration::from_secs(3);
 /// The time after a slice that has failed.
@@ -137,12 +140,16 @@ impl VerifierTask {
             self.state.reset_all();
         }
         let collections = boundary.collections.clone();
+        let longest = match self.clusters.source.features().await?.snapshot_reads {
+            true => SLICE,
+            false => SLICE_IN_TRANSACTIONS,
+        };
         let end = Slice {
             clusters: &self.clusters,
             throttle: &self.throttle,
             verification: &self.verification,
             state: &mut self.state,
-            deadline: SliceDeadline::after(shortened("TIDEGATE_SLICE_SECONDS", SLICE)),
+            deadline: SliceDeadline::after(shortened("TIDEGATE_SLICE_SECONDS", longest)),
         }
         .run(boundary)
         .await?;

@@ -11,6 +11,7 @@ use super::{
     failure::Timed,
     host::Keeper,
     plan::{Course, Plan},
+    rig::Cluster,
     stage::Clusters,
 };
 use crate::{
@@ -32,6 +33,9 @@ const PAUSED: Duration = Duration::from_millis(1_500);
 
 /// For how long the source is written to before a commit with failures.
 const BEFORE_COMMIT: Duration = Duration::from_secs(2);
+
+/// The clusters that a sync with a way back blocks.
+const BLOCKS: &str = "sourceAndDestination";
 
 /// The sync of a run.
 pub(super) struct Migration<'a> {
@@ -69,8 +73,24 @@ impl Migration<'_> {
                 self.clusters.source.set_quiet(false);
                 return ended.map(drop);
             }
+            Course::Reverse => {
+                self.start_and_copy().await?;
+                self.commit().await?;
+                // Applications write to the destination from now on.
+                self.clusters.source.set_quiet(true);
+                self.clusters.destination.set_quiet(false);
+                self.beside_failures(self.reverse()).await?;
+            }
         }
         self.commit().await
+    }
+
+    /// The cluster that applications write to while the failures happen.
+    fn written_to(&self) -> &Cluster {
+        match self.plan.course {
+            Course::Reverse => &self.clusters.destination,
+            _ => &self.clusters.source,
+        }
     }
 
     async fn start_and_copy(&self) -> Result<()> {
@@ -91,7 +111,7 @@ impl Migration<'_> {
                 ddl_every: self.plan.ddl.then(|| Duration::from_millis(1_000)),
             },
         };
-        let client = self.clusters.source.hasty_client().await?;
+        let client = self.written_to().hasty_client().await?;
         Ok(Writer::through_failures(
             &client,
             DOCUMENTS,
@@ -136,10 +156,22 @@ impl Migration<'_> {
         if let (Some(body), Some(filters)) = (body.as_object_mut(), dataset::filters().as_object())
         {
             body.extend(filters.clone());
+            if self.plan.course == Course::Reverse {
+                body.insert("reversible".to_owned(), json!(true));
+                body.insert("enableUserWriteBlocking".to_owned(), json!(BLOCKS));
+            }
         }
         let begun = |progress: &Value| !["", "IDLE"].contains(&text(progress, "state"));
         let start = async |_: &Value| self.keeper.post("/api/v1/start", &body).await;
         self.keeper.until("the sync begins", begun, start).await?;
+        Ok(())
+    }
+
+    /// Turns the committed sync round.
+    async fn reverse(&self) -> Result<()> {
+        let turned = |progress: &Value| text(progress, "state") == "RUNNING";
+        let ask = async |_: &Value| self.keeper.post("/api/v1/reverse", &json!({})).await;
+        self.keeper.until("the sync runs back", turned, ask).await?;
         Ok(())
     }
 
@@ -154,7 +186,7 @@ impl Migration<'_> {
     async fn end_writes(&self, writer: Writer) -> Result<()> {
         let counts = writer.stop().await.context("the writer")?;
         ensure!(counts.total() > 20, "little was written: {counts:?}");
-        let time = self.clusters.source.time().await?;
+        let time = self.written_to().time().await?;
         self.keeper
             .wait("all writes are applied", |progress| {
                 can_commit(progress) && has_applied(progress, time)

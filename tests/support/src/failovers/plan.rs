@@ -51,10 +51,12 @@ pub enum Course {
     Pause,
     /// From the commit on.
     Commit,
+    /// While a committed sync runs back.
+    Reverse,
 }
 
 impl Course {
-    const ALL: [Self; 4] = [Self::Copy, Self::Changes, Self::Pause, Self::Commit];
+    const FORWARD: [Self; 4] = [Self::Copy, Self::Changes, Self::Pause, Self::Commit];
 
     fn name(self) -> &'static str {
         match self {
@@ -62,6 +64,7 @@ impl Course {
             Self::Changes => "changes",
             Self::Pause => "pause",
             Self::Commit => "commit",
+            Self::Reverse => "reverse",
         }
     }
 }
@@ -85,17 +88,20 @@ impl Plan {
         let shapes = [Shape::Three, Shape::Three, Shape::Arbiter];
         let shape = |rng: &mut StdRng| shapes.choose(rng).copied().unwrap_or(Shape::Three);
         let (source, destination) = (shape(&mut rng), shape(&mut rng));
-        let course = Course::ALL.choose(&mut rng);
+        let course = Course::FORWARD.choose(&mut rng);
         let course = course.copied().unwrap_or(Course::Changes);
         let ddl = rng.random_bool(0.6);
-        let failures = (0..rng.random_range(2..5)).map(|_| timed(&mut rng));
+        let failures = 0..rng.random_range(2..5);
+        let failures = failures.map(|_| timed(&mut rng)).collect();
+        // Drawn last, so that the other seeds keep the plans that they had before there were reverses.
+        let is_reverse = rng.random_bool(0.2);
         Self {
             seed,
             source,
             destination,
-            course,
+            course: if is_reverse { Course::Reverse } else { course },
             ddl,
-            failures: failures.collect(),
+            failures,
         }
     }
 
@@ -183,7 +189,7 @@ mod tests {
             .map(|kind| format!("{kind:?}"))
             .collect();
         assert_eq!(kinds.len(), 13);
-        for course in Course::ALL {
+        for course in Course::FORWARD.into_iter().chain([Course::Reverse]) {
             assert!(plans.iter().any(|plan| plan.course == course));
         }
     }

@@ -16,6 +16,7 @@ use crate::{
     proxy::Proxy,
     replica_set::client,
     wait::{Look, wait_until},
+    workload::dataset,
 };
 
 /// Longest time until a cluster is well again.
@@ -63,13 +64,13 @@ impl Cluster {
         Ok(())
     }
 
-    /// Applications do not write to the source any more, or do so again.
+    /// Applications do not write to the cluster any more, or do so again.
     pub(super) fn set_quiet(&self, is_quiet: bool) {
         self.is_quiet.store(is_quiet, Relaxed);
     }
 
-    /// Writes of an application to a member of the source that is about to lose them, until they are refused. Only
-    /// the host writes to the destination.
+    /// Writes of an application to a member that is about to lose them, until they are refused. To a quiet cluster
+    /// only the host writes.
     pub(super) async fn writes_to(&self, member: &Client) -> usize {
         if self.is_quiet.load(Relaxed) {
             // As long as the failure lasts.
@@ -136,7 +137,29 @@ impl Cluster {
         set.in_step().await?;
         // A transaction of a dead host would keep its collections from being dropped.
         set.admin(doc! { "killAllSessions": [] }).await?;
+        // A sync that has run back leaves a block.
+        set.admin(doc! { "setUserWriteBlockMode": 1, "global": false })
+            .await?;
+        self.is_quiet.store(self.side == Side::Destination, Relaxed);
         set.drop_all().await
+    }
+
+    /// Drops what applications have written to a destination beside the namespaces of its sync.
+    pub(super) async fn drop_out_of_scope(&self) -> Result<()> {
+        let set = self.set.lock().await;
+        set.admin(doc! { "setUserWriteBlockMode": 1, "global": false })
+            .await?;
+        let others = dataset::COLLECTIONS
+            .iter()
+            .filter(|collection| !dataset::in_scope(collection.database, collection.name));
+        for collection in others {
+            let database = set.db(collection.database);
+            database
+                .collection::<bson::Document>(collection.name)
+                .drop()
+                .await?;
+        }
+        Ok(())
     }
 
     pub(super) async fn rolled_back(&self) -> usize {

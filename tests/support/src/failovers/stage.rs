@@ -10,7 +10,7 @@ use anyhow::{Context, Result, ensure};
 use super::{
     course::{DOCUMENTS, Migration},
     host::{Keeper, OUTAGE},
-    plan::{Plan, Shape},
+    plan::{Course, Plan, Shape},
     rig::Cluster,
 };
 use crate::{
@@ -57,28 +57,43 @@ pub struct Outcome {
     pub failure: Option<String>,
 }
 
+impl Outcome {
+    /// A run whose clusters have not started.
+    fn without_clusters(error: &anyhow::Error) -> Self {
+        Self {
+            seconds: 0.0,
+            rolled_back: [0, 0],
+            failure: Some(format!("{error:#}")),
+        }
+    }
+}
+
 /// The stage of a sequence of runs, started again where the shape of a cluster changes, and after a failure.
 #[derive(Default)]
 pub struct Stages(Option<Stage>);
 
 impl Stages {
-    pub async fn run(&mut self, plan: &Plan) -> Result<Outcome> {
-        let stage = match self.0.take() {
-            Some(stage) if stage.shapes == plan.shapes() => stage,
-            other => {
-                if let Some(stage) = other {
-                    stage.end(true);
-                }
-                Stage::start(plan.shapes()).await?
-            }
+    pub async fn run(&mut self, plan: &Plan) -> Outcome {
+        let mut stage = match self.stage(plan.shapes()).await {
+            Ok(stage) => stage,
+            Err(error) => return Outcome::without_clusters(&error),
         };
-        let mut stage = stage;
         let outcome = stage.run(plan).await;
         match outcome.failure {
             Some(_) => stage.end(false),
             None => self.0 = Some(stage),
         }
-        Ok(outcome)
+        outcome
+    }
+
+    /// The stage of the run before, or a new stage where that has failed or had other shapes.
+    async fn stage(&mut self, shapes: (Shape, Shape)) -> Result<Stage> {
+        match self.0.take() {
+            Some(stage) if stage.shapes == shapes => return Ok(stage),
+            Some(stage) => stage.end(true),
+            None => {}
+        }
+        Stage::start(shapes).await.context("start the clusters")
     }
 
     pub fn end(self) {
@@ -187,6 +202,9 @@ impl Stage {
 
     /// Compares both clusters, and reads the log. Failures may be warned of.
     async fn check(&self, log: &Path, plan: &Plan) -> Result<()> {
+        if plan.course == Course::Reverse {
+            self.clusters.destination.drop_out_of_scope().await?;
+        }
         let (source, destination) = (
             self.clusters.source.client(),
             self.clusters.destination.client(),

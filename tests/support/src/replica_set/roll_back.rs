@@ -24,7 +24,7 @@ impl ReplicaSet {
         let (mut primary, mut others) = (None, Vec::new());
         for address in self.addresses() {
             let direct = client(&format!("mongodb://{address}/?directConnection=true")).await?;
-            let hello = run(&direct, doc! { "hello": 1 }).await?;
+            let hello = ask(&direct, &doc! { "hello": 1 }).await?;
             match hello.get_bool("isWritablePrimary") {
                 Ok(true) => primary = Some(direct),
                 // It has no data, and cannot become primary.
@@ -90,7 +90,7 @@ impl Isolated {
     /// The current primary. Where there is none, a member is asked to become primary.
     async fn elect(&self) -> Result<Look<Client>> {
         for other in &self.others {
-            let hello = run(other, doc! { "hello": 1 }).await?;
+            let hello = ask(other, &doc! { "hello": 1 }).await?;
             if hello.get_bool("isWritablePrimary").is_ok_and(|is| is) {
                 return Ok(Look::Done(other.clone()));
             }
@@ -118,7 +118,7 @@ impl Isolated {
 }
 
 async fn applied(member: &Client) -> Result<Option<bson::Timestamp>> {
-    let hello = run(member, doc! { "hello": 1 }).await?;
+    let hello = ask(member, &doc! { "hello": 1 }).await?;
     let written = hello
         .get_document("lastWrite")
         .and_then(|last| last.get_document("opTime"));
@@ -126,9 +126,22 @@ async fn applied(member: &Client) -> Result<Option<bson::Timestamp>> {
 }
 
 async fn fail_point(member: &Client, name: &str, mode: &str) -> Result<()> {
-    run(member, doc! { "configureFailPoint": name, "mode": mode })
-        .await
-        .map(drop)
+    let command = doc! { "configureFailPoint": name, "mode": mode };
+    ask(member, &command).await.map(drop)
+}
+
+/// Runs a command whose repetition changes nothing. A member closes its connections when it changes its state, and a
+/// pool hands out more than one of them.
+async fn ask(member: &Client, command: &Document) -> Result<Document> {
+    const ATTEMPTS: usize = 10;
+    const PAUSE: Duration = Duration::from_millis(200);
+    for _ in 1..ATTEMPTS {
+        if let Ok(reply) = run(member, command.clone()).await {
+            return Ok(reply);
+        }
+        tokio::time::sleep(PAUSE).await;
+    }
+    run(member, command.clone()).await
 }
 
 async fn run(member: &Client, command: Document) -> Result<Document> {

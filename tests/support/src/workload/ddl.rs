@@ -21,8 +21,9 @@ pub(super) async fn run(
 ) -> Result<()> {
     let mut rng = StdRng::seed_from_u64(run);
     let mut ticks = tokio::time::interval(every);
+    let partial = partial_index(client).await;
     for number in 0_u64.. {
-        for (database, command) in story(run, number, &mut rng) {
+        for (database, command) in story(run, number, partial, &mut rng) {
             if stop.run_until_cancelled(ticks.tick()).await.is_none() {
                 return Ok(());
             }
@@ -38,8 +39,19 @@ pub(super) async fn run(
     Ok(())
 }
 
+/// The name of the partial index, which is on the key of another index, too, where the server allows it (5.0).
+async fn partial_index(client: &Client) -> &'static str {
+    let admin = client.database("admin");
+    let info = admin.run_command(doc! { "buildInfo": 1 });
+    let is_4 = info.await.is_ok_and(|info| {
+        let version = info.get_str("version");
+        version.is_ok_and(|version| version.starts_with("4."))
+    });
+    if is_4 { "at_2" } else { "k_2" }
+}
+
 /// The life of a collection as commands. The remains at its end vary.
-fn story(run: u64, number: u64, rng: &mut StdRng) -> Vec<(&'static str, Document)> {
+fn story(run: u64, number: u64, partial: &str, rng: &mut StdRng) -> Vec<(&'static str, Document)> {
     let (first, second) = (
         format!("ddl_{run}_{number}"),
         format!("ddl_renamed_{}", number % 3),
@@ -62,7 +74,7 @@ fn story(run: u64, number: u64, rng: &mut StdRng) -> Vec<(&'static str, Document
             "crm",
             create_index(
                 &second,
-                "k_2",
+                partial,
                 doc! { "partialFilterExpression": { "k": { "$gt": 1 } } },
             ),
         ),
@@ -78,7 +90,7 @@ fn story(run: u64, number: u64, rng: &mut StdRng) -> Vec<(&'static str, Document
             "crm",
             doc! { "insert": &second, "documents": [doc! { "_id": "late", "k": 7 }] },
         ),
-        ("crm", doc! { "dropIndexes": &second, "index": "k_2" }),
+        ("crm", doc! { "dropIndexes": &second, "index": partial }),
         ("telemetry", create_index("readings", "at_1", doc! {})),
         (
             "telemetry",

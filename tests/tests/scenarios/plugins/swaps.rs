@@ -9,6 +9,7 @@ use serde_json::json;
 use support::{
     Rig,
     host::{DEADLINE, number},
+    proxy::commands,
 };
 
 use super::{
@@ -18,7 +19,10 @@ use super::{
     },
     guests::{FAULTY, FAULTY_FIXED, upload_guest},
 };
-use crate::steps::{count, insert, refused, wait_in_step};
+use crate::{
+    copy_states::{hold_builds, one_worker, wait_for_build, wait_in_step_beside},
+    steps::{count, insert, refused, run, wait_in_step},
+};
 
 /// Starts a sync of `app.c` with the first build, and waits until the stream applies events.
 async fn running(rig: &Rig, times: &mut Times) -> Result<()> {
@@ -190,6 +194,43 @@ async fn a_paused_sync_is_swapped_at_rest() -> Result<()> {
     let swaps = swaps(&rig, &[FIXED.stamp, FIRST.stamp]).await?;
     rig.expect(Timeline::of(&rig, times, FIRST.stamp, swaps).await?);
     rig.finish().await?;
+    Ok(())
+}
+
+/// A swap while an index is built stops neither the build nor the events. In a commit it is refused by name.
+#[tokio::test(flavor = "multi_thread")]
+async fn s72_a_swap_beside_an_index_build_and_none_in_a_commit() -> Result<()> {
+    let mut rig = Rig::with(one_worker()).await?;
+    let first = upload(&rig, FIRST).await?;
+    let (source, mut times) = (rig.source_db("app"), Times::new());
+    for id in 0..50 {
+        write_one(&source, &mut times, id).await?;
+    }
+    let index = doc! { "key": { "_id": 1, "x": 1 }, "name": "unique", "unique": true };
+    run(&source, doc! { "createIndexes": "c", "indexes": [index] }).await?;
+    hold_builds(&rig, true).await?;
+    rig.host.start(stamped()).await?;
+    wait_for_build(&rig, "app.c").await?;
+    let fixed = upload(&rig, FIXED).await?;
+    upgraded(&rig, &fixed, "refuse").await?;
+    write_one(&source, &mut times, 50).await?;
+    wait_in_step_beside(&rig).await?;
+    hold_builds(&rig, false).await?;
+    rig.host.wait_can_commit().await?;
+    let held = rig
+        .proxies()?
+        .destination
+        .on(commands("collMod").first())
+        .hold();
+    rig.host.commit().await?;
+    held.seen().await?;
+    let answer = upgrade(&rig, &first, "refuse").await?;
+    ensure!(answer.error() == "InvalidStateTransition", "{answer:?}");
+    held.release().await?;
+    rig.host.wait_for_state("COMMITTED").await?;
+    let swaps = swaps(&rig, &[FIXED.stamp]).await?;
+    rig.expect(Timeline::of(&rig, times, FIRST.stamp, swaps).await?);
+    rig.close().await?;
     Ok(())
 }
 

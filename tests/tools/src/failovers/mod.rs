@@ -100,7 +100,7 @@ impl Work {
     async fn job(&self) -> Result<()> {
         let mut stages = Stages::default();
         while let Some(plan) = self.next() {
-            let outcome = Box::pin(stages.run(&plan)).await?;
+            let outcome = Box::pin(stages.run(&plan)).await;
             self.ended(&plan, &outcome)?;
         }
         stages.end();

@@ -1,6 +1,6 @@
 //! Created collections.
 
-use bson::RawDocumentBuf;
+use bson::{RawDocument, RawDocumentBuf};
 
 use super::{operation::DdlOperation, view::is_view};
 use crate::{
@@ -27,12 +27,11 @@ impl DdlOperation<'_, '_> {
         }
         self.refuse_collision(&source, &destination).await?;
         let options = self.description()?;
-        catalog::refuse_unfaithful(&source, options)?;
+        if !self.is_faithful(&source, options).await? {
+            return Ok(false);
+        }
         if self.event.uuid.is_none() {
-            if time_series::is_view_of_buckets(options) {
-                self.take_buckets(&source, &destination).await?;
-            }
-            return self.put_view(source, destination, options);
+            return self.create_view(source, destination, options).await;
         }
         if let Some(series) = source.time_series()
             && !self.is_taken(&series).await?
@@ -62,6 +61,34 @@ impl DdlOperation<'_, '_> {
         self.create_collection(&mut namespace).await?;
         self.put(&namespace)?;
         Ok(true)
+    }
+
+    /// Whether the collection can be copied faithfully. One that cannot, and that the source no longer has under this name,
+    /// is passed over: its drop follows, so dropping it lets the sync go on. A later rename is refused by itself.
+    ///
+    /// # Errors
+    /// The refusal of one that the source has.
+    async fn is_faithful(&self, source: &Namespace, options: &RawDocument) -> Result<bool, Error> {
+        let Err(refusal) = catalog::refuse_unfaithful(source, options) else {
+            return Ok(true);
+        };
+        match self.listed_on_source(source).await? {
+            Some(_) => Err(refusal.into()),
+            None => Ok(false),
+        }
+    }
+
+    /// Records a view, with the buckets of a time-series collection.
+    async fn create_view(
+        &mut self,
+        source: Namespace,
+        destination: Namespace,
+        options: &RawDocument,
+    ) -> Result<bool, Error> {
+        if time_series::is_view_of_buckets(options) {
+            self.take_buckets(&source, &destination).await?;
+        }
+        self.put_view(source, destination, options)
     }
 
     /// The source's listing of the event's collection, if it still has this name.
@@ -177,6 +204,12 @@ impl DdlOperation<'_, '_> {
             return Err(Error::StreamOptions);
         }
         let buckets = source.buckets();
+        let mut tracked = self.tracked_collections.all();
+        if tracked.any(|collection| collection.source == buckets) {
+            // Their own event came. The source may have later buckets of this name, whose events follow.
+            return Ok(());
+        }
+        drop(tracked);
         let database = context.source.database(&buckets.database);
         let listed = listing::collection(&database, &buckets.collection).await?;
         let uuid = listed.as_deref().and_then(destination::uuid_of);
