@@ -109,7 +109,7 @@ pub(super) struct Options {
     pub(super) plugin_wasi: Option<String>,
 
     /// Lines that plugins may write to the log, where they may hold contents of documents: "off", "warn" or
-    /// "info" [default: off]. Since v0.7.0.
+    /// "info" [default: off]. Since v0.8.0.
     #[arg(long, value_name = "LEVEL", env = "TIDEGATE_PLUGIN_LOGS")]
     pub(super) plugin_logs: Option<String>,
 

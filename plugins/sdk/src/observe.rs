@@ -1,6 +1,6 @@
 //! Log lines and counters, for the operators of a plugin.
 //!
-//! A component that calls a function of this module imports `tidegate:plugin/observe@1.1.0`, and hosts before 0.7.0
+//! A component that calls a function of this module imports `tidegate:plugin/observe@1.1.0`, and hosts before 0.8.0
 //! refuse it. Both functions are heard during [`Transform`](crate::Transform) alone, and only for documents that a sync
 //! writes. In a native build, such as that of tests, they do nothing.
 //!
