@@ -177,6 +177,15 @@ pub(super) fn split_path(uri: &str) -> Option<(String, &str)> {
     (!path.is_empty()).then_some((uri, path))
 }
 
+/// Consecutive documents, in the form of a batch.
+pub(super) fn joined(documents: &[RawDocumentBuf]) -> Vec<u8> {
+    documents
+        .iter()
+        .flat_map(|document| document.as_bytes())
+        .copied()
+        .collect()
+}
+
 #[cfg(test)]
 mod tests {
     use bson::{doc, rawdoc};

@@ -31,6 +31,16 @@ fn extended_json(document: &RawDocument) -> serde_json::Value {
     }
 }
 
+/// The `_id` as relaxed Extended JSON.
+pub(super) fn id_of(document: &RawDocument) -> String {
+    let id = document.get("_id").ok().flatten();
+    let id = id.and_then(|id| Bson::try_from(id).ok());
+    id.map_or_else(
+        || "none".to_owned(),
+        |id| id.into_relaxed_extjson().to_string(),
+    )
+}
+
 /// The lines of the difference between two documents.
 pub(super) fn difference(
     console: &Console,
