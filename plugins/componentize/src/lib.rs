@@ -27,7 +27,7 @@ pub fn componentize(module: &[u8]) -> Result<Vec<u8>> {
 /// Encodes a core module of a compiler that knows neither worlds nor components, such as those of C and Go.
 ///
 /// `wit` is the folder of the contract, of which the module implements `world`. What the module imports of WASI is put
-/// into the component, and does nothing ([`no_system`]): the component imports nothing.
+/// into the component, and does nothing: the component imports nothing.
 ///
 /// # Errors
 ///

@@ -11,8 +11,8 @@
 
 use anyhow::{Context, Result, bail};
 use wasm_encoder::{
-    CodeSection, ExportKind, ExportSection, Function, FunctionSection, ImportSection, InstructionSink, MemArg,
-    MemoryType, Module, TypeSection, ValType,
+    CodeSection, ExportKind, ExportSection, Function, FunctionSection, ImportSection,
+    InstructionSink, MemArg, MemoryType, Module, TypeSection, ValType,
 };
 use wasmparser::{CompositeInnerType, FuncType, Parser, Payload, TypeRef};
 
@@ -29,8 +29,11 @@ pub(crate) fn module(module: &[u8]) -> Result<Option<Vec<u8>>> {
         return Ok(None);
     }
     let (mut types, mut imports) = (TypeSection::new(), ImportSection::new());
-    let (mut functions, mut exports, mut code) =
-        (FunctionSection::new(), ExportSection::new(), CodeSection::new());
+    let (mut functions, mut exports, mut code) = (
+        FunctionSection::new(),
+        ExportSection::new(),
+        CodeSection::new(),
+    );
     let memory = MemoryType {
         minimum: 0,
         maximum: None,
@@ -103,13 +106,17 @@ fn imports(module: &[u8]) -> Result<Vec<(String, FuncType)>> {
             Payload::ImportSection(section) => {
                 for import in section.into_imports() {
                     let import = import?;
-                    let TypeRef::Func(index) = import.ty else { continue };
+                    let TypeRef::Func(index) = import.ty else {
+                        continue;
+                    };
                     // A module may import a function twice, as those of Go do.
                     let known = wanted.iter().any(|(name, _)| name == import.name);
                     if import.module != WASI || known {
                         continue;
                     }
-                    let found = types.get(usize::try_from(index)?).map(|found| &found.composite_type.inner);
+                    let found = types
+                        .get(usize::try_from(index)?)
+                        .map(|found| &found.composite_type.inner);
                     let Some(CompositeInnerType::Func(signature)) = found else {
                         bail!("{} is no function", import.name);
                     };
@@ -129,4 +136,36 @@ fn values(types: &[wasmparser::ValType]) -> Result<Vec<ValType>> {
         other => bail!("no function of WASI has a value of the type {other}"),
     };
     types.iter().map(value).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_function_that_is_imported_is_there_once() -> Result<()> {
+        let imports = r#"(module
+            (import "wasi_snapshot_preview1" "fd_write" (func (param i32 i32 i32 i32) (result i32)))
+            (import "env" "other" (func (param f64)))
+            (import "wasi_snapshot_preview1" "clock_time_get" (func (param i32 i64 i32) (result i32)))
+            (import "wasi_snapshot_preview1" "fd_write" (func (param i32 i32 i32 i32) (result i32)))
+            (import "wasi_snapshot_preview1" "args_sizes_get" (func (param i32 i32) (result i32)))
+            (import "wasi_snapshot_preview1" "proc_exit" (func (param i32))))"#;
+        let system = module(&wat::parse_str(imports)?)?.context("a module")?;
+        wasmparser::validate(&system)?;
+        let mut exported = Vec::new();
+        for payload in Parser::new(0).parse_all(&system) {
+            if let Payload::ExportSection(section) = payload? {
+                for export in section {
+                    exported.push(export?.name.to_owned());
+                }
+            }
+        }
+        assert_eq!(
+            exported,
+            ["fd_write", "clock_time_get", "args_sizes_get", "proc_exit"]
+        );
+        assert!(module(&wat::parse_str("(module)")?)?.is_none());
+        Ok(())
+    }
 }

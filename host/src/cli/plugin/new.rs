@@ -15,6 +15,8 @@ use super::usage_error::usage_error;
 static RUST: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/../plugins/templates/rust");
 static PYTHON: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/../plugins/templates/python");
 static JAVASCRIPT: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/../plugins/templates/javascript");
+static GO: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/../plugins/templates/go");
+static C: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/../plugins/templates/c");
 static WIT: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/../wit/since-v1.0.0");
 static SDK: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/../plugins/sdk/src");
 static RAW_BSON: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/../plugins/raw-bson/src");
@@ -61,6 +63,11 @@ fn next(language: Language) -> [&'static str; 2] {
             "python3 -m unittest && tidegate plugin build",
         ],
         Language::Javascript => ["npm install && npm test", "tidegate plugin build"],
+        Language::Go => ["go test", "tidegate plugin build"],
+        Language::C => [
+            "python3 -m venv .venv && .venv/bin/pip install -r requirements.txt",
+            "make test && tidegate plugin build",
+        ],
     }
 }
 
@@ -89,6 +96,8 @@ fn files(language: Language, name: &str) -> Vec<(PathBuf, Vec<u8>)> {
         Language::Rust => &RUST,
         Language::Python => &PYTHON,
         Language::Javascript => &JAVASCRIPT,
+        Language::Go => &GO,
+        Language::C => &C,
     };
     collect(template, Path::new(""), &mut files);
     for (_, bytes) in &mut files {
@@ -181,6 +190,16 @@ mod tests {
             (
                 Language::Javascript,
                 &["package.json", "plugin.js", "wit/transform.wit"],
+            ),
+            (Language::Go, &["go.mod", "plugin.go", "wit/worlds.wit"]),
+            (
+                Language::C,
+                &[
+                    "Makefile",
+                    "plugin.c",
+                    "transform_plugin.h",
+                    "wit/worlds.wit",
+                ],
             ),
         ] {
             let files = files(language, "mask-mail");
