@@ -4,12 +4,12 @@
 mod sources;
 
 use std::path::{Path, PathBuf};
+use std::thread;
 use std::time::Duration;
 
 use anyhow::Result;
 use bson::RawDocumentBuf;
 use serde_json::{Value, json};
-use tokio::runtime::Runtime;
 
 use crate::config::mask_text;
 use crate::model::options::OnError;
@@ -47,7 +47,6 @@ pub(super) fn execute(arguments: &WatchArgs, console: &mut Console) -> Result<Co
     console.set_color(arguments.color);
     build::language(&arguments.folder)?;
     let inputs = Inputs::of(arguments)?;
-    let runtime = documents::runtime()?;
     let mut last: Option<Round> = None;
     loop {
         let seen = inputs.sources();
@@ -61,13 +60,13 @@ pub(super) fn execute(arguments: &WatchArgs, console: &mut Console) -> Result<Co
         }
         console.line("waiting for a change; Ctrl-C ends")?;
         console.flush()?;
-        wait(&inputs, &seen, &runtime);
+        wait(&inputs, &seen);
     }
 }
 
-fn wait(inputs: &Inputs<'_>, seen: &Sources, runtime: &Runtime) {
+fn wait(inputs: &Inputs<'_>, seen: &Sources) {
     while inputs.sources() == *seen {
-        runtime.block_on(tokio::time::sleep(PAUSE));
+        thread::sleep(PAUSE);
     }
 }
 
