@@ -43,7 +43,7 @@ async fn f226_answers_of_two_builds_are_compared() -> Result<()> {
     let set = ReplicaSet::start("source", directory.path().join("source"), options).await?;
     let people = people();
     set.db("shop")
-        .collection("people")
+        .collection::<Document>("people")
         .insert_many(&people)
         .await?;
     let uri = set.uri().replacen("/?", "/shop.people?", 1);
