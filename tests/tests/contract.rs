@@ -84,6 +84,34 @@ fn a_world_of_1_0_0_imports_observe_with_one_line() -> Result<()> {
     Ok(())
 }
 
+/// The template in C holds what the generator makes of the contract that it holds.
+#[test]
+fn bindings_of_the_template_in_c_are_those_of_the_contract() -> Result<()> {
+    let mut resolve = Resolve::default();
+    let (package, _) = resolve.push_dir(workspace().join("wit/since-v1.0.0"))?;
+    let world = resolve.select_world(&[package], Some("transform-plugin"))?;
+    let mut files = Files::default();
+    let options = wit_bindgen_c::Opts {
+        no_object_file: true,
+        ..Default::default()
+    };
+    options.build().generate(&mut resolve, world, &mut files)?;
+    ensure!(files.iter().count() == 2, "a header and its source");
+    for (name, bindings) in files.iter() {
+        let file = workspace().join("plugins/templates/c").join(name);
+        if std::env::var_os("BLESS").is_some() {
+            std::fs::write(&file, bindings)?;
+        }
+        let found = std::fs::read(&file).unwrap_or_default();
+        ensure!(
+            bindings == found,
+            "the bindings are not those of {}: see the difference with BLESS=1",
+            file.display()
+        );
+    }
+    Ok(())
+}
+
 fn options(digest: &str, config: Value) -> StartOptions {
     StartOptions {
         plugins: vec![PluginOptions {

@@ -1,4 +1,4 @@
-//! Filters in Python and JavaScript, built from the templates of `tidegate plugin new` with the tools that their
+//! Filters in Python, JavaScript, Go and C, built from the templates of `tidegate plugin new` with the tools that their
 //! READMEs name.
 //!
 //! In `target/languages`, a folder holds each rendered template and its tools, and `<language>-filter.wasm` next to
@@ -11,7 +11,11 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::{Context, Result};
-use support::mongod::{target_directory, workspace};
+use support::{
+    host,
+    mongod::{target_directory, workspace},
+    release::Profile,
+};
 
 use crate::build::succeed;
 
@@ -73,10 +77,41 @@ const JAVASCRIPT: Language = Language {
     ],
 };
 
+/// What the host puts into a component of which a compiler needs a system.
+const ENCODER: &str = "plugins/componentize/src/no_system.rs";
+
+/// The compiler's module becomes a component by the host's command, as an author does it.
+const ENCODE: Step = &["tidegate", "plugin", "build"];
+
+const GO: Language = Language {
+    name: "go",
+    tools: PYTHON.tools,
+    build: &[
+        &[".venv/bin/go", "vet", "."],
+        &[".venv/bin/go", "test", "."],
+        ENCODE,
+    ],
+};
+
+const C: Language = Language {
+    name: "c",
+    tools: PYTHON.tools,
+    build: &[&["make", "--silent", "test"], ENCODE],
+};
+
+/// `cargo xtask languages`.
+pub(crate) fn run() -> Result<()> {
+    crate::build::all(Profile::Dev)?;
+    for component in build()? {
+        println!("{}", component.display());
+    }
+    Ok(())
+}
+
 /// Builds the missing components. Returns all components that exist at the end.
 pub(crate) fn build() -> Result<Vec<PathBuf>> {
     let mut components = Vec::new();
-    for language in [PYTHON, JAVASCRIPT] {
+    for language in [PYTHON, JAVASCRIPT, GO, C] {
         components.extend(language.build()?);
     }
     Ok(components)
@@ -100,7 +135,13 @@ impl Language {
             return Ok(None);
         }
         run_all(self.build, &folder)?;
-        let built = folder.join(&plugin).with_extension("wasm");
+        // `plugin build` names a component after its folder where no manifest names it.
+        let name = if self.build.contains(&ENCODE) {
+            self.name
+        } else {
+            &plugin
+        };
+        let built = folder.join(name).with_extension("wasm");
         fs::rename(&built, &component)
             .with_context(|| format!("no {} was built", built.display()))?;
         Ok(Some(component))
@@ -110,7 +151,11 @@ impl Language {
     fn render(&self, folder: &Path, plugin: &str) -> Result<bool> {
         let template = workspace().join("plugins/templates").join(self.name);
         let contract = workspace().join("wit/since-v1.0.0");
-        let mut written = write_if_changed(&folder.join("steps"), &format!("{self:#?}\n"))?;
+        let mut steps = format!("{self:#?}\n");
+        if self.build.contains(&ENCODE) {
+            steps += &fs::read_to_string(workspace().join(ENCODER)).context("read the encoder")?;
+        }
+        let mut written = write_if_changed(&folder.join("steps"), &steps)?;
         for (from, to) in [
             (template, folder.to_owned()),
             (contract, folder.join("wit")),
@@ -133,10 +178,10 @@ impl Language {
 fn run_all(steps: &[Step], folder: &Path) -> Result<()> {
     for step in steps {
         let (program, arguments) = step.split_first().context("a step has a program")?;
-        let program = if program.contains('/') {
-            folder.join(program)
-        } else {
-            program.into()
+        let program = match *program {
+            "tidegate" => host::binary()?,
+            program if program.contains('/') => folder.join(program),
+            program => program.into(),
         };
         succeed(Command::new(program).args(arguments).current_dir(folder))?;
     }

@@ -96,6 +96,8 @@ enum Task {
     Client,
     /// Applications on pymongo, the Node driver and mongoose (from PyPI and npm) work before, while and after their cluster is synced
     Applications(applications::Options),
+    /// Filters in Python, JavaScript, Go and C, with tools from PyPI and npm, where they are not built yet
+    Languages,
     /// Freeze the released folders of wit/ that are not frozen yet
     FreezeWit,
     /// Start two replica sets, print their URIs and keep them until ctrl-c
@@ -118,6 +120,7 @@ fn main() -> Result<()> {
         Task::Servers(options) => servers::run(&options),
         Task::Client => client::run(),
         Task::Applications(options) => applications::run(&options),
+        Task::Languages => languages::run(),
         Task::FreezeWit => wit::freeze(),
         Task::Test { arguments } => test::run(&arguments),
         Task::Demo(options) => demo::run(&options),

@@ -12,7 +12,7 @@ use crate::plugin::NamespaceChain;
 
 use super::super::status::CommandStatus;
 use super::console::{Console, size};
-use super::run::joined;
+use super::documents::joined;
 use super::subject::{self, Subject};
 use super::{command, documents, samples};
 

@@ -6,7 +6,7 @@ use std::process::{Command, Stdio};
 
 use anyhow::{Context, Result, bail, ensure};
 use serde_json::Value;
-use tidegate_componentize::componentize;
+use tidegate_componentize::{componentize, componentize_for};
 
 use super::super::status::CommandStatus;
 use super::command::{self, Language};
@@ -16,35 +16,47 @@ use super::usage_error::usage_error;
 const TARGET: &str = "wasm32-unknown-unknown";
 const WORLD: &str = "transform-plugin";
 
+/// The core module that the compilers of Go and C write.
+const MODULE: &str = "module.wasm";
+
 pub(super) fn execute(
     arguments: &command::BuildArgs,
     console: &mut Console,
 ) -> Result<CommandStatus> {
-    let folder = arguments.folder.as_path();
+    component(&arguments.folder, console)?;
+    Ok(CommandStatus::Success)
+}
+
+/// Builds the plugin in a folder, prints the path of the component, and returns it.
+pub(super) fn component(folder: &Path, console: &mut Console) -> Result<PathBuf> {
     let component = match language(folder)? {
         Language::Rust => rust(folder),
         Language::Python => python(folder),
         Language::Javascript => javascript(folder),
+        Language::Go => go(folder),
+        Language::C => c(folder),
     }?;
     let bytes =
         std::fs::read(&component).with_context(|| format!("read {}", component.display()))?;
     let place = component.strip_prefix(".").unwrap_or(&component);
     console.line(format!("{} ({})", place.display(), size(bytes.len())))?;
-    Ok(CommandStatus::Success)
+    Ok(component)
 }
 
 /// The language, detected by the manifest file of its tools.
-fn language(folder: &Path) -> Result<Language> {
+pub(super) fn language(folder: &Path) -> Result<Language> {
     [
         ("Cargo.toml", Language::Rust),
         ("plugin.py", Language::Python),
         ("package.json", Language::Javascript),
+        ("go.mod", Language::Go),
+        ("plugin.c", Language::C),
     ]
     .into_iter()
     .find_map(|(file, language)| folder.join(file).is_file().then_some(language))
     .ok_or_else(|| {
         usage_error(format!(
-            "{} holds no plugin: Cargo.toml, plugin.py and package.json are missing.",
+            "{} holds no plugin: Cargo.toml, plugin.py, package.json, go.mod and plugin.c are missing.",
             folder.display()
         ))
     })
@@ -84,12 +96,7 @@ fn module_of(messages: &str) -> Option<PathBuf> {
 }
 
 fn python(folder: &Path) -> Result<PathBuf> {
-    let tool = folder.join(".venv/bin/componentize-py");
-    let tool = if tool.is_file() {
-        tool.canonicalize().context("find componentize-py")?
-    } else {
-        PathBuf::from("componentize-py")
-    };
+    let tool = tool_of(folder, "componentize-py")?;
     let file = PathBuf::from(format!("{}.wasm", name_of(folder)?));
     let mut componentize = Command::new(tool);
     componentize
@@ -129,6 +136,58 @@ fn javascript(folder: &Path) -> Result<PathBuf> {
         .and_then(Value::as_str)
         .context("package.json has no name")?;
     Ok(folder.join(format!("{name}.wasm")))
+}
+
+fn go(folder: &Path) -> Result<PathBuf> {
+    let mut go = Command::new(tool_of(folder, "go")?);
+    go.args([
+        "build",
+        "-trimpath",
+        "-buildmode=c-shared",
+        "-ldflags=-w",
+        "-o",
+        MODULE,
+        ".",
+    ])
+    .envs([("GOOS", "wasip1"), ("GOARCH", "wasm")])
+    .current_dir(folder)
+    .stdout(Stdio::null());
+    let remedy = "install Go 1.24 or later, or put it into the plugin's folder: \
+                  python3 -m venv .venv && .venv/bin/pip install -r requirements.txt";
+    output(go, "go", remedy)?;
+    encode(folder)
+}
+
+fn c(folder: &Path) -> Result<PathBuf> {
+    let mut make = Command::new("make");
+    make.args(["--silent", MODULE])
+        .current_dir(folder)
+        .stdout(Stdio::null());
+    let remedy = "install make; the compiler is another: the plugin's README.md";
+    output(make, "make", remedy)?;
+    encode(folder)
+}
+
+/// Encodes the module of a compiler that does not know components. The folder holds the contract.
+fn encode(folder: &Path) -> Result<PathBuf> {
+    let module = folder.join(MODULE);
+    let core = std::fs::read(&module).with_context(|| format!("read {}", module.display()))?;
+    let component = componentize_for(&core, &folder.join("wit"), WORLD)
+        .with_context(|| format!("encode {MODULE} as a component of the world {WORLD}"))?;
+    let file = folder.join(format!("{}.wasm", name_of(folder)?));
+    std::fs::write(&file, component).with_context(|| format!("write {}", file.display()))?;
+    Ok(file)
+}
+
+/// A program of the plugin's own tools, or else one of the system.
+fn tool_of(folder: &Path, program: &str) -> Result<PathBuf> {
+    let own = folder.join(".venv/bin").join(program);
+    if own.is_file() {
+        // A path that is relative would be looked for in the plugin's folder.
+        std::path::absolute(own).with_context(|| format!("find {program}"))
+    } else {
+        Ok(PathBuf::from(program))
+    }
 }
 
 /// The name of a folder, resolved for `.`.

@@ -25,6 +25,12 @@ pub(super) enum Command {
     Check(CheckArgs),
     /// Run a plugin on documents, and show them before and after.
     Run(RunArgs),
+    /// Run two builds of a plugin on the same documents, and show for which their answers differ. Exit codes as of
+    /// diff: 0 for none, 1 for some, 2 for trouble. Since v0.8.0.
+    Diff(DiffArgs),
+    /// Build and run the plugin in a folder anew whenever a file of it changes, and show what changes in its answers.
+    /// Ends by Ctrl-C. Since v0.8.0.
+    Watch(WatchArgs),
     /// Measure the speed of a plugin.
     Bench(BenchArgs),
     /// Show the properties of a plugin, and the schema of its configuration.
@@ -58,6 +64,8 @@ pub(super) enum Language {
     Rust,
     Python,
     Javascript,
+    Go,
+    C,
 }
 
 #[derive(Args, Debug)]
@@ -125,6 +133,86 @@ pub(super) struct RunArgs {
 pub(super) enum Style {
     Unified,
     SideBySide,
+}
+
+#[derive(Args, Debug)]
+pub(super) struct DiffArgs {
+    /// The build to compare with: a component file, or the name of a plugin that is shipped with tidegate.
+    #[arg(value_name = "OLD")]
+    pub(super) old: String,
+
+    /// The build to compare.
+    #[arg(value_name = "NEW")]
+    pub(super) new: String,
+
+    /// Configuration of both: a file, or a JSON object [default: {}].
+    #[arg(long, value_name = "CONFIG")]
+    pub(super) config: Option<String>,
+
+    /// Another configuration of NEW.
+    #[arg(long = "newConfig", value_name = "CONFIG")]
+    pub(super) new_config: Option<String>,
+
+    /// Documents, as for `run`; a collection is read to its end.
+    #[arg(
+        long = "in",
+        value_name = "DOCUMENTS",
+        required_unless_present = "names"
+    )]
+    pub(super) input: Option<String>,
+
+    /// Names to route instead of documents, as for `run`.
+    #[arg(long, value_name = "NAMES", conflicts_with_all = ["input", "namespace"])]
+    pub(super) names: Option<String>,
+
+    /// Most documents to read [default: all].
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    pub(super) limit: Option<u32>,
+
+    /// Namespace for the builds [default: the namespace of --in, or test.documents].
+    #[arg(long, value_name = "DB.COLL")]
+    pub(super) namespace: Option<String>,
+
+    /// Most differences to list; all are counted.
+    #[arg(long, value_name = "N", default_value_t = 100)]
+    pub(super) list: u32,
+
+    /// Show the contents of documents that differ, not their `_id` and paths alone.
+    #[arg(long)]
+    pub(super) contents: bool,
+
+    /// Style of --contents.
+    #[arg(long, value_name = "STYLE", value_enum, default_value_t = Style::Unified)]
+    pub(super) diff: Style,
+
+    #[arg(long, value_name = "WHEN", value_enum, default_value_t = Color::Auto)]
+    pub(super) color: Color,
+}
+
+#[derive(Args, Debug)]
+pub(super) struct WatchArgs {
+    /// The plugin's folder.
+    #[arg(value_name = "DIR", default_value = ".")]
+    pub(super) folder: PathBuf,
+
+    /// Documents, as for `run` [default: documents.json in the folder].
+    #[arg(long = "in", value_name = "DOCUMENTS")]
+    pub(super) input: Option<String>,
+
+    /// Configuration of the plugin: a file, or a JSON object [default: config.json in the folder, or {}].
+    #[arg(long, value_name = "CONFIG")]
+    pub(super) config: Option<String>,
+
+    /// Most documents to read.
+    #[arg(long, value_name = "N", default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..))]
+    pub(super) limit: u32,
+
+    /// Style of documents that differ.
+    #[arg(long, value_name = "STYLE", value_enum, default_value_t = Style::Unified)]
+    pub(super) diff: Style,
+
+    #[arg(long, value_name = "WHEN", value_enum, default_value_t = Color::Auto)]
+    pub(super) color: Color,
 }
 
 #[derive(Args, Debug)]

@@ -53,6 +53,11 @@ impl Console {
         writeln!(self.out, "{}", text.as_ref())
     }
 
+    /// Hands over what was printed, before a wait.
+    pub(super) fn flush(&mut self) -> io::Result<()> {
+        self.out.flush()
+    }
+
     /// The text in a colour, if colours are used.
     pub(super) fn paint(&self, paint: Paint, text: &str) -> String {
         if !self.colored {

@@ -1,166 +1,163 @@
-//! Documents as text: relaxed Extended JSON, and differences between two documents.
+//! `tidegate plugin diff`: runs two builds on the same documents or names, and counts and lists the differences of their
+//! answers.
 
-use bson::{Bson, Document, RawDocument};
-use similar::{ChangeTag, DiffOp, TextDiff};
+use anyhow::Result;
+use serde_json::{Value, json};
 
-use super::command::Style;
+use crate::model::{Namespace, Route, options::OnError};
+use crate::plugin::Router;
+
+use super::super::status::CommandStatus;
+use super::answer::ask;
+use super::comparison::{Difference, Listing, Tally};
 use super::console::{Console, Paint};
+use super::document_stream::DocumentStream;
+use super::subject::{self, Subject};
+use super::usage_error::usage_error;
+use super::{command, documents, names};
 
-/// Unchanged lines that are shown around a change.
-const CONTEXT: usize = 3;
-
-/// Most characters of a column.
-const COLUMN: usize = 60;
-
-/// A document on several lines.
-pub(super) fn pretty(document: &RawDocument) -> String {
-    let value = extended_json(document);
-    serde_json::to_string_pretty(&value).unwrap_or_else(|_| value.to_string())
+/// A build with its configuration.
+struct Build {
+    subject: Subject,
+    config: Value,
 }
 
-/// A document on one line of at most `width` characters.
-pub(super) fn compact(document: &RawDocument, width: usize) -> String {
-    cut(&extended_json(document).to_string(), width)
-}
-
-fn extended_json(document: &RawDocument) -> serde_json::Value {
-    match Document::try_from(document) {
-        Ok(document) => Bson::Document(document).into_relaxed_extjson(),
-        // The layout was validated before, but a string may not be UTF-8.
-        Err(error) => serde_json::json!({ "not shown": error.to_string() }),
-    }
-}
-
-/// The lines of the difference between two documents.
-pub(super) fn difference(
-    console: &Console,
-    style: Style,
-    before: &RawDocument,
-    after: &RawDocument,
-) -> Vec<String> {
-    let (before, after) = (pretty(before), pretty(after));
-    let diff = TextDiff::from_lines(&before, &after);
-    match style {
-        Style::Unified => unified(console, &diff),
-        Style::SideBySide => side_by_side(console, &before, &after, diff.ops()),
-    }
-}
-
-fn unified(console: &Console, diff: &TextDiff<'_, '_, str>) -> Vec<String> {
-    let mut lines = Vec::new();
-    for (position, group) in diff.grouped_ops(CONTEXT).iter().enumerate() {
-        if position > 0 {
-            lines.push(console.paint(Paint::Faint, "  …"));
-        }
-        for change in group.iter().flat_map(|op| diff.iter_changes(op)) {
-            let text = change.value().trim_end_matches('\n');
-            lines.push(match change.tag() {
-                ChangeTag::Equal => format!("  {text}"),
-                ChangeTag::Delete => console.paint(Paint::Red, &format!("- {text}")),
-                ChangeTag::Insert => console.paint(Paint::Green, &format!("+ {text}")),
-            });
-        }
-    }
-    lines
-}
-
-fn side_by_side(console: &Console, before: &str, after: &str, ops: &[DiffOp]) -> Vec<String> {
-    let (before, after): (Vec<&str>, Vec<&str>) =
-        (before.lines().collect(), after.lines().collect());
-    let longest = before.iter().map(|line| line.chars().count()).max();
-    let width = longest.unwrap_or_default().min(COLUMN);
-    let mut lines = Vec::new();
-    for op in ops {
-        let same = matches!(op, DiffOp::Equal { .. });
-        let (old, new) = (op.old_range(), op.new_range());
-        for row in 0..old.len().max(new.len()) {
-            let line = |lines: &[&str], range: &std::ops::Range<usize>| {
-                let text = (row < range.len()).then(|| lines.get(range.start + row));
-                text.flatten().map(|text| cut(text, width.max(1)))
-            };
-            let (left, right) = (line(&before, &old), line(&after, &new));
-            lines.push(row_of(console, left, right, same, width));
-        }
-    }
-    lines
-}
-
-fn row_of(
-    console: &Console,
-    left: Option<String>,
-    right: Option<String>,
-    same: bool,
-    width: usize,
-) -> String {
-    let mark = match (&left, &right) {
-        _ if same => ' ',
-        (Some(_), Some(_)) => '|',
-        (Some(_), None) => '<',
-        _ => '>',
+pub(super) fn execute(
+    arguments: &command::DiffArgs,
+    console: &mut Console,
+) -> Result<CommandStatus> {
+    console.set_color(arguments.color);
+    let config = arguments.config.as_deref();
+    let new_config = arguments.new_config.as_deref().or(config);
+    let builds = [
+        Build::open(&arguments.old, config)?,
+        Build::open(&arguments.new, new_config)?,
+    ];
+    show_builds(&builds, console)?;
+    let listing = Listing {
+        most: usize::try_from(arguments.list)?,
+        contents: arguments.contents.then_some(arguments.diff),
     };
-    let (left, right) = (left.unwrap_or_default(), right.unwrap_or_default());
-    let left = format!("{left:<width$}");
-    if same {
-        return format!("  {left} {mark} {right}").trim_end().to_owned();
+    let (tally, what) = match (&arguments.names, &arguments.input) {
+        (Some(names), _) => routes(&builds, names, listing, console)?,
+        (None, Some(input)) => transforms(&builds, input, arguments, listing, console)?,
+        (None, None) => {
+            return Err(usage_error(
+                "Give documents with --in, or names with --names.",
+            ));
+        }
+    };
+    let unlisted = tally.different().saturating_sub(listing.most);
+    if unlisted > 0 {
+        console.line(format!("… and {unlisted} more; --list N lists more"))?;
     }
-    let left = console.paint(Paint::Red, &left);
-    let right = console.paint(Paint::Green, &right);
-    format!("  {left} {mark} {right}").trim_end().to_owned()
+    console.line(format!("{} {what}: {tally}", tally.all()))?;
+    Ok(if tally.different() == 0 {
+        CommandStatus::Success
+    } else {
+        CommandStatus::Failure
+    })
 }
 
-fn cut(text: &str, width: usize) -> String {
-    if text.chars().count() <= width {
-        return text.to_owned();
+fn show_builds(builds: &[Build; 2], console: &mut Console) -> Result<()> {
+    for (word, build) in ["old", "new"].into_iter().zip(builds) {
+        let info = &build.subject.plugin.info;
+        console.line(format!(
+            "{word}       {} {}, semantics {}, {}",
+            info.name, info.version, info.semantics, info.digest
+        ))?;
     }
-    let head: String = text.chars().take(width.saturating_sub(1)).collect();
-    format!("{head}…")
+    Ok(())
 }
 
-#[cfg(test)]
-mod tests {
-    use bson::rawdoc;
-
-    use super::super::console::Color;
-    use super::*;
-
-    fn lines(style: Style, color: Color) -> String {
-        let mut console = Console::of_process();
-        console.set_color(color);
-        let before = rawdoc! { "_id": 1, "email": "ann@example.com", "age": 40 };
-        let after = rawdoc! { "_id": 1, "email": "***", "n": 9_i64 };
-        difference(&console, style, &before, &after).join("\n")
+impl Build {
+    fn open(file: &str, config: Option<&str>) -> Result<Self> {
+        let config = config.map(subject::read_config).transpose()?;
+        Ok(Self {
+            subject: Subject::open(file)?,
+            config: config.unwrap_or_else(|| json!({})),
+        })
     }
 
-    #[test]
-    fn unified() {
-        assert_eq!(
-            lines(Style::Unified, Color::Never),
-            "  {\n    \"_id\": 1,\n-   \"email\": \"ann@example.com\",\n-   \"age\": 40\n\
-             +   \"email\": \"***\",\n+   \"n\": 9\n  }"
-        );
-        assert!(lines(Style::Unified, Color::Always).contains("\x1b[31m-   \"age\": 40\x1b[0m"));
+    fn router(&self) -> Result<Router> {
+        if !self.subject.exports("route") {
+            return Err(usage_error(format!(
+                "{} does not export route, so it does not decide about names; give documents with --in.",
+                self.subject.plugin.info.name
+            )));
+        }
+        self.subject.router(&self.config)
     }
+}
 
-    #[test]
-    fn side_by_side() {
-        assert_eq!(
-            lines(Style::SideBySide, Color::Never),
-            [
-                "  {                               {",
-                "    \"_id\": 1,                       \"_id\": 1,",
-                "    \"email\": \"ann@example.com\", |   \"email\": \"***\",",
-                "    \"age\": 40                   |   \"n\": 9",
-                "  }                               }",
-            ]
-            .join("\n")
-        );
+fn transforms(
+    builds: &[Build; 2],
+    input: &str,
+    arguments: &command::DiffArgs,
+    listing: Listing,
+    console: &mut Console,
+) -> Result<(Tally, String)> {
+    let limit = arguments.limit.map_or(Ok(usize::MAX), usize::try_from)?;
+    let mut stream = DocumentStream::open(input, limit)?;
+    let given = arguments.namespace.as_deref();
+    let namespace = given.map_or(Ok(stream.namespace.clone()), documents::namespace)?;
+    // With `Stop`, a document that a build cannot handle would hide the documents after it.
+    let chain = |build: &Build| {
+        let Build { subject, config } = build;
+        subject.chain(config, OnError::Quarantine, &namespace)
+    };
+    let [old, new] = builds;
+    let (old, new) = (chain(old)?, chain(new)?);
+    let mut tally = Tally::default();
+    loop {
+        let part = stream.next()?;
+        if part.is_empty() {
+            break;
+        }
+        let (before, after) = (ask(&old, &part)?, ask(&new, &part)?);
+        for (document, (old, new)) in part.iter().zip(before.iter().zip(&after)) {
+            tally.add(document, [old, new], listing, console)?;
+        }
     }
+    if tally.all() == 0 {
+        return Err(documents::none(input));
+    }
+    Ok((tally, format!("documents of {namespace}")))
+}
 
-    #[test]
-    fn a_long_line_is_cut_between_characters() {
-        assert_eq!(cut("äöüß", 4), "äöüß");
-        assert_eq!(cut("äöüßx", 4), "äöü…");
-        let document = rawdoc! { "_id": 1, "text": "x".repeat(500) };
-        assert_eq!(compact(&document, 20).chars().count(), 20);
+fn routes(
+    builds: &[Build; 2],
+    input: &str,
+    listing: Listing,
+    console: &mut Console,
+) -> Result<(Tally, String)> {
+    let names = names::read(input)?;
+    let [old, new] = builds;
+    let (old, new) = (old.router()?, new.router()?);
+    let mut tally = Tally::default();
+    for name in &names {
+        let (before, after) = (route(&old, name), route(&new, name));
+        // Two errors are equal, whatever their reasons.
+        let same = match (&before, &after) {
+            (Err(_), Err(_)) => true,
+            (before, after) => before == after,
+        };
+        let difference = (!same).then_some(Difference::Outcome);
+        if tally.count(difference.as_ref(), listing) {
+            let text = |route: Result<String, String>| route.unwrap_or_else(|error| error);
+            let line = format!("differs   {name}: {}, now {}", text(before), text(after));
+            console.line(console.paint(Paint::Yellow, &line))?;
+        }
+    }
+    Ok((tally, "namespaces".to_owned()))
+}
+
+/// A route in words.
+fn route(router: &Router, name: &Namespace) -> Result<String, String> {
+    match router.route(name) {
+        Ok(Route::Keep) => Ok("kept".to_owned()),
+        Ok(Route::Skip) => Ok("skipped".to_owned()),
+        Ok(Route::Rename(to)) => Ok(format!("renamed to {to}")),
+        Err(error) => Err(format!("an error ({})", error.message)),
     }
 }

@@ -7,6 +7,7 @@ use std::path::Path;
 use anyhow::{Context, Result};
 use bson::{Document, RawDocumentBuf};
 use serde_json::Value;
+use tokio::runtime::Runtime;
 
 use crate::config::ConnectionString;
 use crate::model::Namespace;
@@ -18,7 +19,7 @@ use super::usage_error::usage_error;
 const DOCUMENT_BYTES: u32 = (16 << 20) + (16 << 10);
 
 /// Documents, and the namespace that the plugin is told.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct InputDocuments {
     pub(super) namespace: Namespace,
     pub(super) documents: Vec<RawDocumentBuf>,
@@ -32,10 +33,15 @@ pub(super) fn read(input: &str, limit: usize) -> Result<InputDocuments> {
         from_file(Path::new(input), limit)?
     };
     if read.documents.is_empty() {
-        let place = ConnectionString::new(input);
-        return Err(usage_error(format!("{place} has no documents.")));
+        return Err(none(input));
     }
     Ok(read)
+}
+
+/// The error for an input without a document.
+pub(super) fn none(input: &str) -> anyhow::Error {
+    let place = ConnectionString::new(input);
+    usage_error(format!("{place} has no documents."))
 }
 
 pub(super) fn is_connection_string(input: &str) -> bool {
@@ -54,33 +60,55 @@ pub(super) fn namespace(text: &str) -> Result<Namespace> {
     }
 }
 
-fn from_file(path: &Path, limit: usize) -> Result<InputDocuments> {
+/// Opens a file of documents.
+pub(super) fn open_file(path: &Path) -> Result<BufReader<File>> {
     let place = path.display();
     let file = File::open(path).map_err(|error| {
         usage_error(format!(
             "{place} cannot be read: {error}. --in takes a file, or mongodb://…"
         ))
     })?;
-    let reader = BufReader::new(file);
-    let documents = if path
-        .extension()
-        .is_some_and(|extension| extension == "bson")
-    {
-        from_bson(reader, limit)
+    Ok(BufReader::new(file))
+}
+
+fn from_file(path: &Path, limit: usize) -> Result<InputDocuments> {
+    let reader = open_file(path)?;
+    let documents = if is_bson(path) {
+        from_bson(reader, 0, limit)
     } else {
         from_json(reader, limit)
     };
     Ok(InputDocuments {
-        namespace: Namespace::new("test", "documents"),
-        documents: documents.map_err(|error| usage_error(format!("{place}: {error:#}.")))?,
+        namespace: namespace_of_files(),
+        documents: documents.map_err(|error| unreadable(path, &error))?,
     })
 }
 
-/// Reads consecutive raw documents, as written by mongodump.
-fn from_bson(mut reader: impl Read, limit: usize) -> Result<Vec<RawDocumentBuf>> {
+/// The namespace that a plugin is told for the documents of a file.
+pub(super) fn namespace_of_files() -> Namespace {
+    Namespace::new("test", "documents")
+}
+
+/// Whether a file holds BSON; JSON otherwise.
+pub(super) fn is_bson(path: &Path) -> bool {
+    path.extension()
+        .is_some_and(|extension| extension == "bson")
+}
+
+/// An error about the contents of a file.
+pub(super) fn unreadable(path: &Path, error: &anyhow::Error) -> anyhow::Error {
+    usage_error(format!("{}: {error:#}.", path.display()))
+}
+
+/// Reads consecutive raw documents, as written by mongodump. The first has the position `from` in the file.
+pub(super) fn from_bson(
+    mut reader: impl Read,
+    from: usize,
+    limit: usize,
+) -> Result<Vec<RawDocumentBuf>> {
     let mut documents = Vec::new();
     while documents.len() < limit {
-        let position = documents.len();
+        let position = from + documents.len();
         let Some(bytes) = next_bson(&mut reader)
             .with_context(|| format!("document {position} (from 0) is not BSON"))?
         else {
@@ -146,19 +174,26 @@ fn document(value: Value) -> Result<RawDocumentBuf> {
     Ok(RawDocumentBuf::try_from(&document)?)
 }
 
-fn from_collection(uri: &str, limit: usize) -> Result<InputDocuments> {
+/// The connection string and the collection of `--in`.
+pub(super) fn collection(uri: &str) -> Result<(String, Namespace)> {
     let Some((uri, path)) = split_path(uri) else {
         return Err(usage_error(
             "The connection string of --in names no collection; \
              the form is mongodb://HOST:PORT/DATABASE.COLLECTION?replicaSet=NAME.",
         ));
     };
-    let namespace = namespace(path)?;
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .context("start a runtime")?;
-    let documents = runtime.block_on(mongo::sample::first(&uri, &namespace, limit))?;
+    Ok((uri, namespace(path)?))
+}
+
+/// A runtime for the calls of one command.
+pub(super) fn runtime() -> Result<Runtime> {
+    let mut builder = tokio::runtime::Builder::new_current_thread();
+    builder.enable_all().build().context("start a runtime")
+}
+
+fn from_collection(uri: &str, limit: usize) -> Result<InputDocuments> {
+    let (uri, namespace) = collection(uri)?;
+    let documents = runtime()?.block_on(mongo::sample::first(&uri, &namespace, limit))?;
     Ok(InputDocuments {
         namespace,
         documents,
@@ -175,6 +210,15 @@ pub(super) fn split_path(uri: &str) -> Option<(String, &str)> {
     };
     let uri = format!("{scheme}://{authority}/{mark}{options}");
     (!path.is_empty()).then_some((uri, path))
+}
+
+/// Consecutive documents, in the form of a batch.
+pub(super) fn joined(documents: &[RawDocumentBuf]) -> Vec<u8> {
+    documents
+        .iter()
+        .flat_map(|document| document.as_bytes())
+        .copied()
+        .collect()
 }
 
 #[cfg(test)]
@@ -225,13 +269,13 @@ mod tests {
             .iter()
             .flat_map(|d| d.as_bytes().to_vec())
             .collect();
-        assert_eq!(from_bson(&dump[..], 9)?, documents);
-        assert_eq!(from_bson(&dump[..], 2)?, documents[..2]);
+        assert_eq!(from_bson(&dump[..], 0, 9)?, documents);
+        assert_eq!(from_bson(&dump[..], 0, 2)?, documents[..2]);
         dump.pop();
-        let cut = from_bson(&dump[..], 9).expect_err("cut short");
-        assert!(format!("{cut:#}").contains("document 2"), "{cut:#}");
-        assert!(from_bson(&b"\x02\0\0\0"[..], 9).is_err());
-        assert!(from_bson(&b"\xff\xff\xff\x7f"[..], 9).is_err());
+        let cut = from_bson(&dump[..], 5, 9).expect_err("cut short");
+        assert!(format!("{cut:#}").contains("document 7"), "{cut:#}");
+        assert!(from_bson(&b"\x02\0\0\0"[..], 0, 9).is_err());
+        assert!(from_bson(&b"\xff\xff\xff\x7f"[..], 0, 9).is_err());
         Ok(())
     }
 

@@ -1,15 +1,21 @@
 //! `tidegate plugin`: the tools for plugin authors, from the first file to the upload. They run components exactly as a
 //! sync does. No command changes a cluster, and only `add` connects to a running host. `push`, `pull` and `sign` speak to a registry.
 //!
-//! Exit codes: 0 success, 1 a fault of the plugin or a refusal of the host, 2 a fault of the command line.
+//! Exit codes: 0 success, 1 a fault of the plugin or a refusal of the host, 2 a fault of the command line. Those of `diff`
+//! are the ones of diff(1): 1 for differences, 2 for everything that kept it from comparing.
 
 mod add;
+mod answer;
 mod bench;
 mod build;
 mod check;
 mod command;
+mod comparison;
 mod console;
 mod diff;
+mod document_paths;
+mod document_stream;
+mod document_text;
 mod documents;
 mod inspect;
 mod names;
@@ -23,6 +29,7 @@ mod sign;
 mod subject;
 mod traps;
 mod usage_error;
+mod watch;
 
 use std::ffi::OsString;
 use std::io::{self, Write};
@@ -45,13 +52,18 @@ pub fn run(arguments: Vec<OsString>) -> ExitCode {
         Err(error) => return explain(&error),
     };
     traps::show();
+    let trouble = if matches!(command, Command::Diff(_)) {
+        2
+    } else {
+        1
+    };
     match execute(command, &mut Console::of_process()) {
         Ok(CommandStatus::Success) => ExitCode::SUCCESS,
         Ok(CommandStatus::Failure) => ExitCode::from(1),
         Err(error) if is_closed_pipe(&error) => ExitCode::SUCCESS,
         Err(error) => {
             _ = writeln!(io::stderr(), "tidegate: {error:#}");
-            ExitCode::from(if is_usage_error(&error) { 2 } else { 1 })
+            ExitCode::from(if is_usage_error(&error) { 2 } else { trouble })
         }
     }
 }
@@ -67,6 +79,8 @@ fn execute(command: Command, console: &mut Console) -> anyhow::Result<CommandSta
         Command::Build(arguments) => build::execute(&arguments, console),
         Command::Check(arguments) => check::execute(&arguments, console),
         Command::Run(arguments) => run::execute(&arguments, console),
+        Command::Diff(arguments) => diff::execute(&arguments, console),
+        Command::Watch(arguments) => watch::execute(&arguments, console),
         Command::Bench(arguments) => bench::execute(&arguments, console),
         Command::Inspect(arguments) => inspect::execute(&arguments, console),
         Command::Add(arguments) => add::execute(&arguments, console),

@@ -15,6 +15,8 @@ use super::usage_error::usage_error;
 static RUST: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/../plugins/templates/rust");
 static PYTHON: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/../plugins/templates/python");
 static JAVASCRIPT: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/../plugins/templates/javascript");
+static GO: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/../plugins/templates/go");
+static C: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/../plugins/templates/c");
 static WIT: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/../wit/since-v1.0.0");
 static OBSERVE: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/../wit/since-v1.1.0");
 static SDK: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/../plugins/sdk/src");
@@ -62,6 +64,11 @@ fn next(language: Language) -> [&'static str; 2] {
             "python3 -m unittest && tidegate plugin build",
         ],
         Language::Javascript => ["npm install && npm test", "tidegate plugin build"],
+        Language::Go => ["go test", "tidegate plugin build"],
+        Language::C => [
+            "python3 -m venv .venv && .venv/bin/pip install -r requirements.txt",
+            "make test && tidegate plugin build",
+        ],
     }
 }
 
@@ -90,6 +97,8 @@ fn files(language: Language, name: &str) -> Vec<(PathBuf, Vec<u8>)> {
         Language::Rust => &RUST,
         Language::Python => &PYTHON,
         Language::Javascript => &JAVASCRIPT,
+        Language::Go => &GO,
+        Language::C => &C,
     };
     collect(template, Path::new(""), &mut files);
     for (_, bytes) in &mut files {
@@ -190,6 +199,16 @@ mod tests {
             (
                 Language::Javascript,
                 &["package.json", "plugin.js", "wit/transform.wit"],
+            ),
+            (Language::Go, &["go.mod", "plugin.go", "wit/worlds.wit"]),
+            (
+                Language::C,
+                &[
+                    "Makefile",
+                    "plugin.c",
+                    "transform_plugin.h",
+                    "wit/worlds.wit",
+                ],
             ),
         ] {
             let files = files(language, "mask-mail");

@@ -1,19 +1,20 @@
 //! `tidegate plugin run`: runs a plugin on documents or names, and shows the outcomes.
 
+use std::fmt;
 use std::time::Instant;
 
 use anyhow::{Context, Result};
-use bson::{Bson, RawDocument, RawDocumentBuf};
+use bson::RawDocument;
 use serde_json::Value;
 
 use crate::model::Route;
 use crate::model::options::OnError;
-use crate::plugin::Outcome;
 
 use super::super::status::CommandStatus;
+use super::answer::Answer;
 use super::console::{Console, Paint};
-use super::diff::{compact, difference};
-use super::documents::{self, InputDocuments};
+use super::document_text::{compact, difference, id_of};
+use super::documents::{self, InputDocuments, joined};
 use super::subject::{self, Subject};
 use super::usage_error::usage_error;
 use super::{command, names};
@@ -23,11 +24,26 @@ const WIDTH: usize = 100;
 
 /// Documents by outcome.
 #[derive(Debug, Default)]
-struct Counts {
+pub(super) struct Counts {
     kept: usize,
     dropped: usize,
     replaced: usize,
     errors: usize,
+}
+
+impl fmt::Display for Counts {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self {
+            kept,
+            dropped,
+            replaced,
+            errors,
+        } = self;
+        write!(
+            f,
+            "{kept} kept, {dropped} dropped, {replaced} replaced, {errors} errors"
+        )
+    }
 }
 
 pub(super) fn execute(
@@ -69,16 +85,13 @@ fn transform(
 
     let mut counts = Counts::default();
     for (document, outcome) in documents.iter().zip(transformed.outcomes()) {
-        show(arguments.diff, document, outcome, &mut counts, console)?;
+        let answer = Answer::of(outcome);
+        show(arguments.diff, document, &answer, &mut counts, console)?;
     }
     let micros = elapsed.as_secs_f64() * 1e6 / documents.len() as f64;
     console.line(format!(
-        "{} documents of {namespace}: {} kept, {} dropped, {} replaced, {} errors; {micros:.1} µs a document",
+        "{} documents of {namespace}: {counts}; {micros:.1} µs a document",
         documents.len(),
-        counts.kept,
-        counts.dropped,
-        counts.replaced,
-        counts.errors,
     ))?;
     Ok(status(counts.errors))
 }
@@ -138,38 +151,30 @@ fn status(errors: usize) -> CommandStatus {
     }
 }
 
-/// Consecutive documents, in the form of a batch.
-pub(super) fn joined(documents: &[RawDocumentBuf]) -> Vec<u8> {
-    documents
-        .iter()
-        .flat_map(|document| document.as_bytes())
-        .copied()
-        .collect()
-}
-
-fn show(
+/// Shows a document and its answer, and counts it.
+pub(super) fn show(
     style: command::Style,
     document: &RawDocument,
-    outcome: Outcome<'_>,
+    answer: &Answer,
     counts: &mut Counts,
     console: &mut Console,
 ) -> Result<()> {
-    let line = match outcome {
-        Outcome::Keep => {
+    let line = match answer {
+        Answer::Kept => {
             counts.kept += 1;
             format!("kept      {}", compact(document, WIDTH))
         }
-        Outcome::Drop => {
+        Answer::Dropped => {
             counts.dropped += 1;
             let text = format!("dropped   {}", compact(document, WIDTH));
             console.paint(Paint::Red, &text)
         }
-        Outcome::Quarantined(fault) => {
+        Answer::Refused(reason) | Answer::Broken(reason) => {
             counts.errors += 1;
-            let text = format!("error     _id {}: {fault}", id_of(document));
+            let text = format!("error     _id {}: {reason}", id_of(document));
             console.paint(Paint::Yellow, &text)
         }
-        Outcome::Replaced(after) => {
+        Answer::Replaced(after) => {
             counts.replaced += 1;
             console
                 .line(console.paint(Paint::Green, &format!("replaced  _id {}", id_of(document))))?;
@@ -181,14 +186,4 @@ fn show(
         }
     };
     Ok(console.line(line)?)
-}
-
-/// The `_id` as relaxed Extended JSON.
-pub(super) fn id_of(document: &RawDocument) -> String {
-    let id = document.get("_id").ok().flatten();
-    let id = id.and_then(|id| Bson::try_from(id).ok());
-    id.map_or_else(
-        || "none".to_owned(),
-        |id| id.into_relaxed_extjson().to_string(),
-    )
 }

@@ -106,9 +106,11 @@ pub(super) fn read(file: &Path) -> Result<Vec<u8>> {
 
 /// The configuration of `--config`, if given.
 pub(super) fn config(subject: &command::SubjectArgs) -> Result<Option<Value>> {
-    let Some(given) = subject.config.as_deref() else {
-        return Ok(None);
-    };
+    subject.config.as_deref().map(read_config).transpose()
+}
+
+/// Reads a configuration: a file, or a JSON object.
+pub(super) fn read_config(given: &str) -> Result<Value> {
     let (place, text) = if given.trim_start().starts_with('{') {
         ("The configuration".to_owned(), given.to_owned())
     } else {
@@ -122,7 +124,7 @@ pub(super) fn config(subject: &command::SubjectArgs) -> Result<Option<Value>> {
     let value = input::parse_json(text.as_bytes())
         .map_err(|error| usage_error(format!("{place} is refused as JSON: {error}.")))?;
     if value.is_object() {
-        Ok(Some(value))
+        Ok(value)
     } else {
         Err(usage_error(format!("{place} is not a JSON object.")))
     }

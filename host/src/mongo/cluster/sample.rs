@@ -1,7 +1,8 @@
 //! The first documents of a collection, and names of collections: samples for authors of plugins.
 
 use bson::{RawDocumentBuf, doc, rawdoc};
-use futures::TryStreamExt;
+use futures::{StreamExt, TryStreamExt};
+use mongodb::Cursor;
 
 use super::{
     super::errors::refusal,
@@ -14,29 +15,44 @@ use crate::model::{Namespace, OperatorError, namespace::is_internal_database};
 const PLACE: &str = "the --in cluster";
 const NAMES_PLACE: &str = "the --names cluster";
 
-/// Reads at most `limit` documents, from the primary.
+/// The documents of a collection, read part by part from the primary.
+pub struct Sample {
+    cursor: Cursor<RawDocumentBuf>,
+}
+
+impl Sample {
+    /// Finds at most `limit` documents.
+    pub async fn find(
+        uri: &str,
+        namespace: &Namespace,
+        limit: usize,
+    ) -> Result<Self, OperatorError> {
+        let client = client(PLACE, uri, "tidegate plugin").await?;
+        let collection = client
+            .driver()
+            .database(&namespace.database)
+            .collection::<RawDocumentBuf>(&namespace.collection);
+        let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+        let cursor = collection.find(doc! {}).limit(limit).await;
+        let cursor = cursor.map_err(|error| refusal(PLACE, &error.into(), ""))?;
+        Ok(Self { cursor })
+    }
+
+    /// The next documents, `count` at most; none at the end.
+    pub async fn next(&mut self, count: usize) -> Result<Vec<RawDocumentBuf>, OperatorError> {
+        let part = self.cursor.by_ref().take(count).try_collect().await;
+        part.map_err(|error: mongodb::error::Error| refusal(PLACE, &error.into(), ""))
+    }
+}
+
+/// Reads at most `limit` documents.
 pub async fn first(
     uri: &str,
     namespace: &Namespace,
     limit: usize,
 ) -> Result<Vec<RawDocumentBuf>, OperatorError> {
-    let client = client(PLACE, uri, "tidegate plugin").await?;
-    let collection = client
-        .driver()
-        .database(&namespace.database)
-        .collection::<RawDocumentBuf>(&namespace.collection);
-    let found = async {
-        let limit = i64::try_from(limit).unwrap_or(i64::MAX);
-        collection
-            .find(doc! {})
-            .limit(limit)
-            .await?
-            .try_collect()
-            .await
-    };
-    found
-        .await
-        .map_err(|error| refusal(PLACE, &error.into(), ""))
+    let mut sample = Sample::find(uri, namespace, limit).await?;
+    sample.next(limit).await
 }
 
 /// Collections and views that a sync could touch, of a database or of all databases, sorted.

@@ -9,8 +9,8 @@ use bson::{RawDocument, RawDocumentBuf};
 use crate::model::raw;
 use crate::plugin::NamespaceChain;
 
-use super::super::run::id_of;
-use super::answer::{Answer, ask};
+use super::super::answer::{Answer, ask};
+use super::super::document_text::id_of;
 use super::report::Report;
 
 const CHECK: &str = "scope";

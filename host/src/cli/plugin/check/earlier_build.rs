@@ -9,9 +9,9 @@ use crate::model::Namespace;
 use crate::model::options::OnError;
 use crate::plugin::Scope;
 
-use super::super::run::id_of;
+use super::super::answer::{Answer, ask};
+use super::super::document_text::id_of;
 use super::super::subject::Subject;
-use super::answer::{Answer, ask};
 use super::report::{Report, message};
 use super::self_test::{Samples, names};
 

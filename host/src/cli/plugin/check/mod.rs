@@ -1,7 +1,6 @@
 //! `tidegate plugin check`: checks that a host can run a plugin, and, as far as tests can tell, that the plugin keeps to
 //! the contract.
 
-mod answer;
 mod delta;
 mod earlier_build;
 mod report;

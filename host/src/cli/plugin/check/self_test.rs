@@ -10,12 +10,11 @@ use crate::model::options::OnError;
 use crate::model::{ErrorName, Namespace, OperatorError};
 use crate::plugin::{NamespaceChain, Scope};
 
-use super::super::diff::compact;
+use super::super::answer::{Answer, ask};
+use super::super::document_text::{compact, id_of};
 use super::super::documents::InputDocuments;
-use super::super::run::id_of;
 use super::super::samples;
 use super::super::subject::Subject;
-use super::answer::{Answer, ask};
 use super::delta;
 use super::report::{Report, message};
 

@@ -1,6 +1,10 @@
 //! The tools for authors, and their guide: docs/plugins.md is run as it stands,
 //! command by command, between two real clusters.
 
+mod builds;
+mod publishing;
+mod watching;
+
 use std::{
     fs,
     path::{Path, PathBuf},
@@ -19,10 +23,10 @@ use support::{
     replica_set,
 };
 
-/// A folder under `target/`, so that later runs reuse the artifacts of cargo.
-fn folder() -> Result<PathBuf> {
+/// A folder under `target/` with an empty folder `name`, so that later runs reuse the artifacts of cargo.
+fn folder(name: &str) -> Result<PathBuf> {
     let folder = workspace().join("target").join("guide");
-    let work = folder.join("work");
+    let work = folder.join(name);
     if work.exists() {
         fs::remove_dir_all(&work).context("empty the guide's folder")?;
     }
@@ -63,30 +67,7 @@ async fn the_guide_leads_to_a_masked_sync() -> Result<()> {
         .insert_many(people(&blocks)?)
         .await?;
 
-    let folder = folder()?;
-    let path = format!(
-        "{}:{}",
-        host::binary()?.parent().unwrap_or(Path::new("/")).display(),
-        std::env::var("PATH")?
-    );
-    let mut bash = tokio::process::Command::new("bash");
-    bash.args(["-c", &script(&blocks)?])
-        .current_dir(folder.join("work"))
-        .env("PATH", path)
-        .env("CARGO_TARGET_DIR", folder.join("cargo"))
-        .env("SOURCE", source.uri())
-        .env("PEOPLE", source.uri().replacen("/?", "/shop.people?", 1))
-        .env("DESTINATION", destination.uri())
-        .env("TIDEGATE_PORT", free_port()?.to_string())
-        .kill_on_drop(true);
-    let output = bash.output().await.context("run bash")?;
-    // The output of the page's commands, for its author.
-    fs::write(folder.join("output"), said(&output))?;
-    ensure!(
-        output.status.success(),
-        "a command of docs/plugins.md failed:\n{}",
-        said(&output)
-    );
+    let output = play("plugins", &blocks, [&source, &destination], &[]).await?;
 
     let people = destination.db("shop").collection::<Document>("people");
     let mut found: Vec<Document> = Vec::new();
@@ -110,6 +91,42 @@ async fn the_guide_leads_to_a_masked_sync() -> Result<()> {
     drop((source, destination));
     directory.remove();
     Ok(())
+}
+
+/// Runs the commands of a page between two clusters, with the host on the `PATH`. Returns their output.
+async fn play(
+    page: &str,
+    blocks: &[Block],
+    [source, destination]: [&ReplicaSet; 2],
+    variables: &[(&str, &str)],
+) -> Result<Output> {
+    let work = format!("work-{page}");
+    let folder = folder(&work)?;
+    let path = format!(
+        "{}:{}",
+        host::binary()?.parent().unwrap_or(Path::new("/")).display(),
+        std::env::var("PATH")?
+    );
+    let mut bash = tokio::process::Command::new("bash");
+    bash.args(["-c", &script(blocks)?])
+        .current_dir(folder.join(&work))
+        .env("PATH", path)
+        .env("CARGO_TARGET_DIR", folder.join("cargo"))
+        .env("SOURCE", source.uri())
+        .env("PEOPLE", source.uri().replacen("/?", "/shop.people?", 1))
+        .env("DESTINATION", destination.uri())
+        .env("TIDEGATE_PORT", free_port()?.to_string())
+        .envs(variables.iter().copied())
+        .kill_on_drop(true);
+    let output = bash.output().await.context("run bash")?;
+    // The output of the page's commands, for its author.
+    fs::write(folder.join(format!("output-{page}")), said(&output))?;
+    ensure!(
+        output.status.success(),
+        "a command of docs/{page}.md failed:\n{}",
+        said(&output)
+    );
+    Ok(output)
 }
 
 /// The documents of the page's `people.json`.

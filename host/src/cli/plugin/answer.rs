@@ -1,11 +1,11 @@
 //! The answer of a plugin for one document.
 
 use anyhow::Result;
-use bson::RawDocumentBuf;
+use bson::{RawDocument, RawDocumentBuf};
 
 use crate::plugin::{FaultKind, NamespaceChain, Outcome};
 
-use super::super::run::joined;
+use super::documents::joined;
 
 /// The answer for a document.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -20,7 +20,7 @@ pub(super) enum Answer {
 }
 
 impl Answer {
-    fn of(outcome: Outcome<'_>) -> Self {
+    pub(super) fn of(outcome: Outcome<'_>) -> Self {
         match outcome {
             Outcome::Keep => Self::Kept,
             Outcome::Drop => Self::Dropped,
@@ -29,6 +29,15 @@ impl Answer {
                 Self::Refused(fault.reason.clone())
             }
             Outcome::Quarantined(fault) => Self::Broken(fault.reason.clone()),
+        }
+    }
+
+    /// The document that a sync writes.
+    pub(super) fn written<'a>(&'a self, document: &'a RawDocument) -> Option<&'a [u8]> {
+        match self {
+            Self::Kept => Some(document.as_bytes()),
+            Self::Replaced(replacement) => Some(replacement),
+            Self::Dropped | Self::Refused(_) | Self::Broken(_) => None,
         }
     }
 }
