@@ -47,7 +47,7 @@ impl Watch {
         tokio::spawn(async move {
             let mut bytes = [0; 4096];
             while let Ok(read @ 1..) = out.read(&mut bytes).await {
-                let text = String::from_utf8_lossy(&bytes[..read]);
+                let text = String::from_utf8_lossy(bytes.get(..read).unwrap_or_default());
                 all.lock()
                     .unwrap_or_else(PoisonError::into_inner)
                     .push_str(&text);

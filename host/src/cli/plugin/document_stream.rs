@@ -34,7 +34,7 @@ enum Source {
     },
     Collection {
         runtime: Runtime,
-        sample: Sample,
+        sample: Box<Sample>,
     },
 }
 
@@ -48,7 +48,10 @@ impl DocumentStream {
             return Ok(Self {
                 namespace,
                 left: limit,
-                source: Source::Collection { runtime, sample },
+                source: Source::Collection {
+                    runtime,
+                    sample: Box::new(sample),
+                },
             });
         }
         let path = Path::new(input);

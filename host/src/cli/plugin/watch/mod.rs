@@ -64,6 +64,10 @@ pub(super) fn execute(arguments: &WatchArgs, console: &mut Console) -> Result<Co
     }
 }
 
+#[expect(
+    clippy::disallowed_methods,
+    reason = "a command that runs alone, and no task of a host"
+)]
 fn wait(inputs: &Inputs<'_>, seen: &Sources) {
     while inputs.sources() == *seen {
         thread::sleep(PAUSE);
