@@ -8,6 +8,20 @@ use super::super::{Migrator, Registry, Scope, WasiPolicy};
 use super::guest::{Guest, transformer};
 use super::{added, registry, strict};
 
+/// A component with this import and this export beside its description.
+fn outside(import: &str, export: &str) -> Vec<u8> {
+    wat::parse_str(format!(
+        r#"(component {import} (instance $i)
+            (export "tidegate:plugin/describe@1.0.0" (instance $i))
+            (export "tidegate:plugin/{export}" (instance $i)))"#
+    ))
+    .expect("a component")
+}
+
+fn import(name: &str) -> String {
+    format!(r#"(import "{name}" (instance))"#)
+}
+
 #[test]
 fn a_component_that_this_host_does_not_know_is_refused_before_it_runs() {
     let guest = |abi| {
@@ -25,15 +39,6 @@ fn a_component_that_this_host_does_not_know_is_refused_before_it_runs() {
         ],
         ..Guest::default()
     };
-    let outside = |import: &str, export: &str| {
-        wat::parse_str(format!(
-            r#"(component {import} (instance $i)
-                (export "tidegate:plugin/describe@1.0.0" (instance $i))
-                (export "tidegate:plugin/{export}" (instance $i)))"#
-        ))
-        .expect("a component")
-    };
-    let import = |name: &str| format!(r#"(import "{name}" (instance))"#);
     for (bytes, words) in [
         (guest("1.0.1"), &["1.0.1", "1.0.0"][..]),
         (guest("2.0.0"), &["2.0.0", "1.0.0"]),

@@ -63,6 +63,7 @@ fn documents(ids: std::ops::Range<i32>) -> Vec<Document> {
 
 /// In the copy and in the stream the shadow sees what the build in use sees; all that is written is of the build in use.
 #[tokio::test]
+#[expect(clippy::too_many_lines, reason = "one course of events, in sequence")]
 async fn f219_a_shadow_is_compared_and_writes_nothing() -> Result<()> {
     let rig = Rig::with(Options {
         proxied: true,
