@@ -10,6 +10,8 @@ use support::{
     host::{Answer, DEADLINE},
     proxy::commands,
     rig::Options,
+    wait::Look,
+    wait_until,
 };
 
 use super::{
@@ -43,12 +45,36 @@ async fn end(rig: &Rig) -> Result<()> {
     Ok(())
 }
 
+/// The documents that the shadow has seen, or was too late for.
+fn offered(progress: &Value) -> u64 {
+    let number = |name: &str| progress["shadows"][0][name].as_u64().unwrap_or_default();
+    number("documents") + number("skipped") + number("failed")
+}
+
+/// Waits until the shadow has worked its queue off: nothing more is seen for a while.
+async fn settled(rig: &Rig) -> Result<u64> {
+    const WHILE: Duration = Duration::from_secs(2);
+    let mut last = (0, Instant::now());
+    wait_until(
+        "the shadow has worked its queue off",
+        DEADLINE,
+        async || {
+            let seen = offered(&rig.host.progress().await?);
+            if seen != last.0 {
+                last = (seen, Instant::now());
+            }
+            Ok(match last.1.elapsed() > WHILE {
+                true => Look::Done(seen),
+                false => Look::NotYet(format!("{seen} documents")),
+            })
+        },
+    )
+    .await
+}
+
 /// Waits until every document that the shadow was offered is accounted for.
 async fn accounted(rig: &Rig, documents: u64) -> Result<Value> {
-    let seen = |progress: &Value| {
-        let number = |name: &str| progress["shadows"][0][name].as_u64().unwrap_or_default();
-        number("documents") + number("skipped") + number("failed") == documents
-    };
+    let seen = |progress: &Value| offered(progress) == documents;
     let progress = rig
         .host
         .wait_until("the shadow has seen all", DEADLINE, seen)
@@ -86,13 +112,11 @@ async fn f219_a_shadow_is_compared_and_writes_nothing() -> Result<()> {
     )
     .await?;
     held.release().await?;
-    let progress = rig.host.wait_can_commit().await?;
-    let copied = progress["shadows"][0].clone();
-    let offered = copied["documents"].as_u64().context("a number")?
-        + copied["skipped"].as_u64().context("a number")?;
+    rig.host.wait_can_commit().await?;
+    let offered = settled(&rig).await?;
     ensure!(
         (1..5_000).contains(&offered),
-        "the first batch was before it: {copied}"
+        "the first batch was before it: {offered}"
     );
 
     insert(&source, "c", documents(5_000..5_030)).await?;
