@@ -1,6 +1,9 @@
 //! Parts of the session that releases of other metadata versions can read.
 
-use serde::Deserialize;
+use serde::{
+    Deserialize,
+    de::{IntoDeserializer, value::StrDeserializer},
+};
 
 use super::session::{Phase, SessionDocument, UpgradeDocument};
 use crate::model::{State, options::ClusterName};
@@ -99,8 +102,36 @@ impl SessionHeader {
         self.state.as_deref() == Some(COMMITTED)
     }
 
+    /// The persisted state; `None` where this release does not know it.
+    pub fn known_state(&self) -> Option<State> {
+        let name = self.state.as_deref()?;
+        let name: StrDeserializer<'_, serde::de::value::Error> = name.into_deserializer();
+        State::deserialize(name).ok()
+    }
+
     /// The release that began the sync.
     pub fn begun_by(&self) -> &str {
         self.begun_by.as_deref().unwrap_or(&self.written_by)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use bson::doc;
+
+    use super::*;
+
+    #[test]
+    fn a_state_of_a_later_release_is_not_known() -> Result<(), bson::error::Error> {
+        for (name, state) in [
+            ("RUNNING", Some(State::Running)),
+            ("COMMITTED", Some(State::Committed)),
+            ("SLEEPING", None),
+        ] {
+            let header: SessionHeader =
+                bson::deserialize_from_document(doc! { "metadataVersion": 5, "state": name })?;
+            assert_eq!(header.known_state(), state);
+        }
+        Ok(())
     }
 }

@@ -121,19 +121,26 @@ fn show_header(monitor: &Monitor, standby: &Standby, progress: &mut Progress) {
         header,
         ..
     } = &standby.sync;
-    progress.state = State::Paused;
+    // A state of a later release describes no work of this one.
+    let state = header.known_state().unwrap_or(State::Paused);
+    progress.state = shown(state, standby);
+    progress.can_write = state == State::Committed;
     progress.source = progress::endpoint(monitor, source.name);
     progress.destination = progress::endpoint(monitor, destination.name);
     progress.upgrade.metadata_version = Some(header.metadata_version);
 }
 
-fn show(monitor: &Monitor, standby: &Standby, latest: &SyncSnapshot, progress: &mut Progress) {
-    let (summary, copied) = (&latest.summary, latest.copied);
-    // Without an active host, persisted RUNNING and COMMITTING do not describe any work.
-    progress.state = match summary.state {
+/// Without an active host, persisted RUNNING and COMMITTING do not describe any work.
+fn shown(state: State, standby: &Standby) -> State {
+    match state {
         State::Running | State::Committing if standby.is_free() => State::Paused,
         state => state,
-    };
+    }
+}
+
+fn show(monitor: &Monitor, standby: &Standby, latest: &SyncSnapshot, progress: &mut Progress) {
+    let (summary, copied) = (&latest.summary, latest.copied);
+    progress.state = shown(summary.state, standby);
     progress.can_write = summary.state == State::Committed;
     progress.info = Some(match (progress.state, summary.phase) {
         (State::Paused, _) => "paused",

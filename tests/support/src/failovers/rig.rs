@@ -137,9 +137,7 @@ impl Cluster {
         set.in_step().await?;
         // A transaction of a dead host would keep its collections from being dropped.
         set.admin(doc! { "killAllSessions": [] }).await?;
-        // A sync that has run back leaves a block.
-        set.admin(doc! { "setUserWriteBlockMode": 1, "global": false })
-            .await?;
+        lift_block(&set).await?;
         self.is_quiet.store(self.side == Side::Destination, Relaxed);
         set.drop_all().await
     }
@@ -147,8 +145,7 @@ impl Cluster {
     /// Drops what applications have written to a destination beside the namespaces of its sync.
     pub(super) async fn drop_out_of_scope(&self) -> Result<()> {
         let set = self.set.lock().await;
-        set.admin(doc! { "setUserWriteBlockMode": 1, "global": false })
-            .await?;
+        lift_block(&set).await?;
         let others = dataset::COLLECTIONS
             .iter()
             .filter(|collection| !dataset::in_scope(collection.database, collection.name));
@@ -165,4 +162,17 @@ impl Cluster {
     pub(super) async fn rolled_back(&self) -> usize {
         self.set.lock().await.rolled_back()
     }
+}
+
+/// Lifts the block that a sync with a way back has left. Where there is none, a repetition of the command after an
+/// election is refused (189), since it waits for a majority to have the last write of an earlier term.
+async fn lift_block(set: &ReplicaSet) -> Result<()> {
+    const BLOCKED: i32 = 2;
+    let status = set.admin(doc! { "serverStatus": 1 }).await?;
+    let mode = status.get_document("repl")?.get("userWriteBlockMode");
+    if mode.and_then(bson::Bson::as_i32) == Some(BLOCKED) {
+        set.admin(doc! { "setUserWriteBlockMode": 1, "global": false })
+            .await?;
+    }
+    Ok(())
 }
