@@ -48,13 +48,3 @@ pub mod migrate {
         default_bindings_module: "::tidegate_plugin_sdk::bindings::migrate",
     });
 }
-
-/// The bindings of `observe`.
-pub mod observe {
-    wit_bindgen::generate!({
-        inline: "package tidegate:sdk-observe; world observes { import tidegate:plugin/observe@1.1.0; }",
-        path: "../../wit/since-v1.1.0",
-        runtime_path: "::tidegate_plugin_sdk::wit_bindgen::rt",
-        generate_all,
-    });
-}

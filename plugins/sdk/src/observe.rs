@@ -11,6 +11,18 @@
 //! observe::log(Level::Warn, "the field `email` holds no address");
 //! ```
 
+/// The generated bindings. They are here, and not beside those of exports: a component that does not use this module keeps
+/// its code and its version.
+#[cfg(target_arch = "wasm32")]
+mod bindings {
+    wit_bindgen::generate!({
+        inline: "package tidegate:sdk-observe; world observes { import tidegate:plugin/observe@1.1.0; }",
+        path: "../../wit/since-v1.1.0",
+        runtime_path: "::tidegate_plugin_sdk::wit_bindgen::rt",
+        generate_all,
+    });
+}
+
 /// How much a line matters.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Level {
@@ -25,7 +37,7 @@ pub enum Level {
 pub fn log(level: Level, message: &str) {
     #[cfg(target_arch = "wasm32")]
     {
-        use crate::bindings::observe::tidegate::plugin::observe;
+        use bindings::tidegate::plugin::observe;
 
         let level = match level {
             Level::Info => observe::Level::Info,
@@ -42,7 +54,7 @@ pub fn log(level: Level, message: &str) {
 /// plugin. Never make a name of the contents of a document.
 pub fn count(name: &str, delta: u64) {
     #[cfg(target_arch = "wasm32")]
-    crate::bindings::observe::tidegate::plugin::observe::count(name, delta);
+    bindings::tidegate::plugin::observe::count(name, delta);
     #[cfg(not(target_arch = "wasm32"))]
     let _ = (name, delta);
 }
