@@ -10,6 +10,7 @@ pub mod checker;
 pub mod copy;
 pub mod ddl;
 pub mod equal_keys;
+pub mod items;
 pub mod partitions;
 pub mod positions;
 pub mod source;
