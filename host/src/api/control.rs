@@ -5,6 +5,7 @@ use std::future::Future;
 use crate::model::audit::AuditRecord;
 use crate::model::commit::CommitOptions;
 use crate::model::history::History;
+use crate::model::hosts::{PassedAnswer, PassedCall, TakenCall};
 use crate::model::mismatch::ListedMismatch;
 use crate::model::plugins::{NamespaceSelection, QuarantinedDocument, RetrySummary, SwapRequest};
 use crate::model::principals::PrincipalsSurvey;
@@ -61,6 +62,20 @@ pub trait Control: Send + Sync + 'static {
 
     /// The transfer of users and roles at present, with names; `None` where none was asked for.
     fn users_and_roles(&self) -> impl CallFuture<Option<PrincipalsSurvey>>;
+
+    /// Passes a call on to the leader of the sync. `None` where this host answers itself.
+    fn pass_on(
+        &self,
+        call: PassedCall,
+    ) -> impl Future<Output = Option<Result<PassedAnswer, OperatorError>>> + Send;
+    /// The next call that a standby passes on to this host.
+    fn next_passed_call(&self) -> impl Future<Output = TakenCall> + Send;
+    /// Answers a passed call by its id.
+    fn answer_passed_call(
+        &self,
+        id: String,
+        answer: PassedAnswer,
+    ) -> impl Future<Output = ()> + Send;
 
     /// Keeps the record of a call, without a wait.
     fn record(&self, record: AuditRecord);
@@ -161,6 +176,21 @@ impl Control for SessionHandle {
 
     fn users_and_roles(&self) -> impl CallFuture<Option<PrincipalsSurvey>> {
         async move { self.session().await?.users_and_roles().await }
+    }
+
+    fn pass_on(
+        &self,
+        call: PassedCall,
+    ) -> impl Future<Output = Option<Result<PassedAnswer, OperatorError>>> + Send {
+        Self::pass_on(self, call)
+    }
+
+    fn next_passed_call(&self) -> impl Future<Output = TakenCall> + Send {
+        Self::next_passed_call(self)
+    }
+
+    async fn answer_passed_call(&self, id: String, answer: PassedAnswer) {
+        Self::answer_passed_call(self, &id, &answer).await;
     }
 
     fn record(&self, record: AuditRecord) {

@@ -20,6 +20,7 @@ mod metrics;
 mod openapi;
 mod origin;
 mod parameters;
+mod passed_calls;
 mod plugins;
 mod progress;
 mod protection;
@@ -79,6 +80,12 @@ pub async fn serve<C: Control>(
     stop: CancellationToken,
 ) {
     tokio::spawn(protection.clone().watch(stop.clone()));
+    let passed = passed_router(control.clone());
+    tokio::spawn(passed_calls::carry_out(
+        control.clone(),
+        passed,
+        stop.clone(),
+    ));
     let router = router(control, protection.clone());
     connections::serve(listener, router, protection, stop).await;
 }
@@ -86,6 +93,37 @@ pub async fn serve<C: Control>(
 /// The API as a service: for `serve`, and for tests without a socket.
 fn router<C: Control>(control: Arc<C>, protection: Arc<Protection>) -> Router {
     let recorder = audit::Recorder::new(control.clone());
+    calls::<C>()
+        .merge(console::routes::<C>())
+        .fallback(routes::not_found)
+        .method_not_allowed_fallback(routes::method_not_allowed)
+        .layer(from_fn_with_state(
+            control.clone(),
+            passed_calls::pass_on::<C>,
+        ))
+        .layer(from_fn_with_state(recorder.clone(), audit::announce::<C>))
+        .layer(from_fn_with_state(protection.clone(), protection::admit))
+        .layer(from_fn_with_state(protection, origin::admit))
+        .layer(from_fn_with_state(recorder, audit::record_call::<C>))
+        .layer(middleware::from_fn(metrics::measure))
+        .layer(middleware::from_fn(log::log_call))
+        .with_state(control)
+}
+
+/// The calls of the API that other hosts have admitted.
+fn passed_router<C: Control>(control: Arc<C>) -> Router {
+    let recorder = audit::Recorder::new(control.clone());
+    calls::<C>()
+        .fallback(routes::not_found)
+        .method_not_allowed_fallback(routes::method_not_allowed)
+        .layer(from_fn_with_state(recorder.clone(), audit::announce::<C>))
+        .layer(middleware::from_fn(passed_calls::admitted))
+        .layer(from_fn_with_state(recorder, audit::record_call::<C>))
+        .layer(middleware::from_fn(log::log_call))
+        .with_state(control)
+}
+
+fn calls<C: Control>() -> Router<Arc<C>> {
     Router::new()
         .route("/api/v1/start", post(routes::start::<C>))
         .route("/api/v1/pause", post(routes::pause::<C>))
@@ -123,16 +161,6 @@ fn router<C: Control>(control: Arc<C>, protection: Arc<Protection>) -> Router {
         .route("/metrics", get(metrics::scrape::<C>))
         .route("/healthz", get(routes::healthz))
         .route("/readyz", get(routes::readyz::<C>))
-        .merge(console::routes::<C>())
-        .fallback(routes::not_found)
-        .method_not_allowed_fallback(routes::method_not_allowed)
-        .layer(from_fn_with_state(recorder.clone(), audit::announce::<C>))
-        .layer(from_fn_with_state(protection.clone(), protection::admit))
-        .layer(from_fn_with_state(protection, origin::admit))
-        .layer(from_fn_with_state(recorder, audit::record_call::<C>))
-        .layer(middleware::from_fn(metrics::measure))
-        .layer(middleware::from_fn(log::log_call))
-        .with_state(control)
 }
 
 #[cfg(test)]

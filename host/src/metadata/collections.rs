@@ -17,3 +17,6 @@ pub(super) const CHUNKS: &str = "componentChunks";
 pub(super) const HOOKS: &str = "hooks";
 pub(super) const HISTORY: &str = "history";
 pub(super) const AUDIT: &str = "audit";
+pub(super) const HOSTS: &str = "hosts";
+pub(super) const ITEMS: &str = "items";
+pub(super) const PASSED_CALLS: &str = "passedCalls";

@@ -61,7 +61,7 @@ impl Store {
     }
 
     /// Marks partitions in work as suspect and pending intents as in flight: statements of previous work may
-    /// still arrive at the destination. The partitions stay in work, and are read at or after the position. Work
+    /// still arrive at the destination. Items of earlier work are taken away. The partitions stay in work, and are read at or after the position. Work
     /// begins with this write, and reads everything after it, in its own term.
     pub async fn begin_work(&self) -> Result<(), Error> {
         let mut changes = Vec::new();
@@ -71,6 +71,7 @@ impl Store {
                 changes.push(self.intent_change(&intent)?);
             }
         }
+        changes.extend(self.items_removal().await?);
         let position = self.position().await?;
         let safe = position.map(|position| position.safe.cluster_time);
         for mut partition in self.partitions_in_work().await? {

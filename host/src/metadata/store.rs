@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use super::{
     collections::{
-        HISTORY, HOOKS, INTENTS, MISMATCHES, NAMESPACES, PARKED_KEYS, PARTITIONS, POSITION,
+        HISTORY, HOOKS, INTENTS, ITEMS, MISMATCHES, NAMESPACES, PARKED_KEYS, PARTITIONS, POSITION,
         QUARANTINE, SESSION, VERIFIED_COLLECTIONS,
     },
     documents::{
@@ -210,6 +210,7 @@ impl Store {
             INTENTS,
             HOOKS,
             HISTORY,
+            ITEMS,
         ]
         .map(|collection| remove(collection, doc! {}))
         .into();

@@ -12,6 +12,7 @@ pub mod event;
 pub mod feature;
 pub mod history;
 pub mod hook;
+pub mod hosts;
 pub mod input;
 pub mod key_order;
 pub mod latency;

@@ -1,7 +1,7 @@
 //! A snapshot of a sync for `/progress`. The room `api` has its wire form.
 
 use super::{
-    ClusterTime, ComponentInfo, ErrorName, Namespace, StartOptions, State,
+    ClusterTime, ComponentInfo, ErrorName, Namespace, StartOptions, State, hosts::HostProgress,
     latency::LatencyHistogram, plugins::PluginProgress, principals::PrincipalsProgress,
 };
 
@@ -65,6 +65,8 @@ pub struct Progress {
     pub throttle: Option<ThrottleProgress>,
     /// The lease; `None` before start.
     pub lease: Option<LeaseProgress>,
+    /// The registered hosts of the sync.
+    pub hosts: Vec<HostProgress>,
     /// Live upgrades of the sync.
     pub upgrade: UpgradeProgress,
     /// Installed and pinned components.

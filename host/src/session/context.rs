@@ -9,6 +9,7 @@ use super::{
     components::uploads::Uploads,
     history::HistoryKeeper,
     hooks::Hooks,
+    hosts::list::HostList,
     progress::{monitor::Monitor, sync_watch::SyncWatch},
 };
 use crate::{
@@ -18,7 +19,7 @@ use crate::{
     mongo::{Cluster, preflight::Identity},
     observe,
     plugin::Registry,
-    sync::Workers,
+    sync::{ItemHolders, Workers},
 };
 
 /// The part of the configuration that a session needs.
@@ -70,6 +71,10 @@ pub(super) struct HostContext {
     pub(super) hooks: Hooks,
     /// Keeps the course of the active sync.
     pub(super) history: HistoryKeeper,
+    /// The registered hosts of the sync.
+    pub(super) hosts: HostList,
+    /// The registered hosts that get items from this host.
+    pub(super) holders: Arc<ItemHolders>,
     /// Records of calls of this host.
     pub(super) audit: Arc<AuditTrail>,
 }
@@ -101,6 +106,7 @@ impl HostContext {
             instance: self.settings.id.clone(),
             registry: self.registry.clone(),
             workers: Workers::of_load_level(self.settings.load_level),
+            holders: self.holders.clone(),
         }
     }
 }

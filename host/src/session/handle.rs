@@ -10,12 +10,16 @@ use super::{
     calls::audit,
     commit_watch,
     context::Settings,
+    hosts::{registration, worker},
     progress,
     role::{connection::ConnectionWait, open::open},
     users,
 };
 use crate::model::{
-    ErrorName, OperatorError, Progress, Readiness, State, audit::AuditRecord, history::History,
+    ErrorName, OperatorError, Progress, Readiness, State,
+    audit::AuditRecord,
+    history::History,
+    hosts::{PassedAnswer, PassedCall, TakenCall},
 };
 
 /// Time that a call waits for a session that is still opening.
@@ -52,9 +56,11 @@ impl SessionHandle {
     pub async fn open(&self) -> Result<Arc<Session>, OperatorError> {
         let host = open(self.settings.clone(), &self.waiting, self.audit.clone()).await?;
         tokio::spawn(audit::write_records(Arc::downgrade(&host)));
+        tokio::spawn(registration::register(Arc::downgrade(&host)));
+        tokio::spawn(worker::work(Arc::downgrade(&host)));
         tokio::spawn(commit_watch::watch(host.clone()));
         tokio::spawn(users::watch(host.clone()));
-        let session = Arc::new(Session { host });
+        let session = Arc::new(Session::of(host));
         // `open` is called once.
         let _ = self.session.set(session.clone());
         Ok(session)
@@ -106,6 +112,28 @@ impl SessionHandle {
     /// Keeps the record of a call, without a wait.
     pub fn record(&self, record: AuditRecord) {
         self.audit.record(record);
+    }
+
+    /// Passes a call on to the leader. `None` where this host answers itself. Cancel safe: the leader carries the call
+    /// out, or not.
+    pub async fn pass_on(&self, call: PassedCall) -> Option<Result<PassedAnswer, OperatorError>> {
+        self.session.get()?.pass_on(&call).await
+    }
+
+    /// The next call that another host passes on to this host. Cancel safe.
+    pub async fn next_passed_call(&self) -> TakenCall {
+        match self.session.wait().await.next_passed_call().await {
+            Some(call) => call,
+            // This host ends.
+            None => std::future::pending().await,
+        }
+    }
+
+    /// Answers a call that [`Self::next_passed_call`] has returned.
+    pub async fn answer_passed_call(&self, id: &str, answer: &PassedAnswer) {
+        if let Some(session) = self.session.get() {
+            session.answer_passed_call(id, answer).await;
+        }
     }
 
     /// Up to `limit` records of calls with ids before `before`, newest first.

@@ -19,6 +19,7 @@ mod context;
 mod handle;
 mod history;
 mod hooks;
+mod hosts;
 mod lease;
 mod pin_info;
 mod progress;
@@ -41,6 +42,7 @@ use crate::{
         OperatorError, Progress, Readiness, StartOptions, State,
         commit::CommitOptions,
         history::History,
+        hosts::{PassedAnswer, PassedCall, TakenCall},
         mismatch::ListedMismatch,
         plugins::{NamespaceSelection, QuarantinedDocument, RetrySummary, SwapRequest},
         principals::PrincipalsSurvey,
@@ -52,6 +54,7 @@ use components::swap;
 use context::HostContext;
 pub use context::Settings;
 pub use handle::SessionHandle;
+use hosts::passed_calls::{self, OpenCalls};
 pub use rehearsal::{Rehearsal, rehearse};
 pub use role::{Rollback, rollback};
 use role::{
@@ -66,9 +69,30 @@ const SHUT_WITHIN: Duration = Duration::from_millis(500);
 /// call is not cancel safe; `api` runs it to its end although its client has gone.
 pub struct Session {
     host: Arc<Host>,
+    passed_calls: OpenCalls,
 }
 
 impl Session {
+    fn of(host: Arc<Host>) -> Self {
+        Self {
+            host,
+            passed_calls: OpenCalls::default(),
+        }
+    }
+
+    async fn pass_on(&self, call: &PassedCall) -> Option<Result<PassedAnswer, OperatorError>> {
+        passed_calls::pass_on(&self.host, call).await
+    }
+
+    async fn next_passed_call(&self) -> Option<TakenCall> {
+        self.passed_calls.next(Arc::downgrade(&self.host)).await
+    }
+
+    async fn answer_passed_call(&self, id: &str, answer: &PassedAnswer) {
+        let holder = &self.host.context.holder;
+        self.passed_calls.answer(holder, id, answer).await;
+    }
+
     /// Starts a sync. For a sync that was continued after a restart, a start with equal options succeeds.
     ///
     /// # Errors
@@ -260,10 +284,15 @@ impl Session {
     /// The snapshot for `/progress`. Cancel safe. Waits for the destination for less than a second, at a standby only.
     pub async fn progress(&self) -> Progress {
         let context = &self.host.context;
-        match self.host.role() {
+        let progress = match self.host.role() {
             Role::Idle => progress::idle(&context.settings.id, &context.registry),
             Role::Active(active) => progress::of(&active, &context.monitor),
             Role::Standby(standby) => view::snapshot(context, &self.host.view, &standby).await,
+        };
+        let leader = progress.lease.as_ref().map(|lease| lease.holder.as_str());
+        Progress {
+            hosts: context.hosts.progress(leader),
+            ..progress
         }
     }
 

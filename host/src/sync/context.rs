@@ -9,6 +9,7 @@ use super::{
     budget::Budget,
     catalog::scope::Scope,
     hidden_ddl_flag::HiddenDdlFlag,
+    items::ItemHolders,
     partitions::PartitionMap,
     quarantine::Quarantine,
     status::Status,
@@ -58,6 +59,8 @@ pub(crate) struct Context {
     pub(crate) throttle: Throttle,
     /// The comparison of both clusters.
     pub(crate) verification: Arc<Verification>,
+    /// Other hosts, which get a part of the work.
+    pub(crate) holders: Arc<ItemHolders>,
     /// Whether DDL without an event asks for a resync.
     pub(crate) hidden_ddl: HiddenDdlFlag,
     /// The live figures, for `/progress`.
@@ -69,7 +72,7 @@ pub(crate) struct Context {
 impl Context {
     /// The clusters, for the verification.
     pub(crate) fn verified_clusters(&self) -> VerifiedClusters {
-        VerifiedClusters::new(&self.source, &self.destination, &self.store)
+        VerifiedClusters::new(&self.source, &self.destination, &self.store, &self.holders)
     }
 
     /// Ends work that was asked to stop.

@@ -20,6 +20,7 @@ mod error;
 mod hidden_ddl;
 mod hidden_ddl_flag;
 mod index_build;
+mod items;
 mod legacy_hosts;
 mod migrate;
 mod pair;
@@ -49,6 +50,7 @@ pub use commit_time::take_commit_time;
 use context::Context;
 pub use error::Error;
 pub use index_build::show as show_indexes;
+pub use items::ItemHolders;
 pub use legacy_hosts::lock_out_legacy_hosts;
 pub use migrate::migrate;
 pub use pair::{
@@ -60,6 +62,8 @@ pub use plan::{NamespacePlan, NamespaceSurvey, Plan, begin, plan, survey, time_s
 pub use principals_status::PrincipalsStatus;
 pub use record::Record;
 pub use status::{Activity, Status};
+pub use throttle::Throttle;
+pub use verification::VerifyWork;
 pub use verification_status::VerificationFigures;
 pub use work::{Work, WorkEnd, run};
 pub use workers::Workers;

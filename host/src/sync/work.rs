@@ -16,6 +16,7 @@ use super::{
     copy, hidden_ddl,
     hidden_ddl_flag::HiddenDdlFlag,
     index_build,
+    items::ItemHolders,
     quarantine::Quarantine,
     resync::{self, ResyncCause},
     stream,
@@ -63,6 +64,8 @@ pub struct Work {
     pub status: Arc<Status>,
     /// The number of parallel tasks.
     pub workers: Workers,
+    /// Other hosts, which get a part of the work.
+    pub holders: Arc<ItemHolders>,
     /// Asks the work to stop at the next safe place.
     pub cancel: CancellationToken,
     /// Requests of the session to the running work.
@@ -85,6 +88,7 @@ pub async fn run(work: Work) -> Result<WorkEnd, Error> {
         record,
         status,
         workers,
+        holders,
         cancel,
         mut requests,
     } = work;
@@ -111,6 +115,7 @@ pub async fn run(work: Work) -> Result<WorkEnd, Error> {
         hidden_ddl: HiddenDdlFlag::default(),
         record: record.clone(),
         workers,
+        holders,
         partitions: Arc::default(),
         partition_bytes: smaller("TIDEGATE_PARTITION_BYTES", copy::PARTITION_BYTES),
         copy_budget: Budget::of_copy(),

@@ -61,6 +61,7 @@ mod resume;
 mod resync;
 mod reverse;
 mod server_features;
+mod several_hosts;
 mod sources;
 mod state;
 mod steps;

@@ -13,6 +13,7 @@ use super::moderation::Moderation;
 use crate::api::control::Control;
 use crate::api::error::Refusal;
 use crate::api::parameters::collect;
+use crate::api::passed_calls::PassedRecord;
 use crate::api::protection::Peer;
 use crate::model::audit::AuditRecord;
 use crate::model::{Caller, ErrorName, OperatorError};
@@ -132,14 +133,20 @@ fn begin(request: &Request) -> AuditRecord {
     let random = uuid::Uuid::new_v4().simple().to_string();
     let random = random.get(..8).unwrap_or_default();
     let peer = request.extensions().get::<Peer>();
+    let passed = request.extensions().get::<PassedRecord>();
     // A method can be as long as a head.
     let call = format!("{} {}", request.method(), request.uri().path());
     AuditRecord {
-        id: format!("{at_ms:015}-{random}"),
+        id: passed.map_or_else(
+            || format!("{at_ms:015}-{random}"),
+            |passed| passed.id.clone(),
+        ),
         at_ms,
         who: None,
         role: None,
-        from: peer.map(|peer| peer.address.to_string()),
+        from: passed
+            .map(|passed| passed.from.clone())
+            .or_else(|| peer.map(|peer| peer.address.to_string())),
         call: call.chars().take(MAX_CALL).collect(),
         parameters: BTreeMap::new(),
         status: None,

@@ -36,6 +36,32 @@ pub(super) fn render(view: &View) -> Markup {
                     }
                 }
             }
+            @if progress.hosts.len() > 1 {
+                div.scroll tabindex="0" role="region" aria-label="Registered hosts" {
+                    table {
+                        thead {
+                            tr {
+                                th scope="col" { "Host" }
+                                th scope="col" { "Release" }
+                                th scope="col" { "Role" }
+                                th scope="col" { "Items" }
+                                th scope="col" { "Last sign of life" }
+                            }
+                        }
+                        tbody {
+                            @for host in &progress.hosts {
+                                tr {
+                                    th scope="row" { (host.instance) }
+                                    td { (host.release) }
+                                    td { (host.role.as_str()) }
+                                    td { (host.items) }
+                                    td { (host.heartbeat_age_ms) " ms ago" }
+                                }
+                            }
+                        }
+                    }
+                }
+            }
             @if view.readiness.role == "active" {
                 details data-key="handover" {
                     summary { "Hand the sync over" }

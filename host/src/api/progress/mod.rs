@@ -2,6 +2,7 @@
 
 mod collection;
 mod feature_set;
+mod hosts;
 mod index_builds;
 mod position;
 mod principals;

@@ -8,6 +8,7 @@ use utoipa::ToSchema;
 
 use super::collection::Collection;
 use super::feature_set::FeatureSet;
+use super::hosts::HostBody;
 use super::index_builds::IndexBuilds;
 use super::position::Positions;
 use super::principals::PrincipalsBody;
@@ -72,6 +73,8 @@ struct ProgressBody {
     throttle: Option<Throttle>,
     /// The host that works on the sync.
     lease: Option<LeaseBody>,
+    /// The registered hosts: the leader, and those that take the sync over.
+    hosts: Option<Vec<HostBody>>,
     upgrade: Option<UpgradeBody>,
     feature_set: Option<FeatureSet>,
     /// Null before the first resync.
@@ -190,6 +193,7 @@ impl ProgressBody {
             quarantined: None,
             plugins: None,
             lease: None,
+            hosts: None,
             throttle: None,
             upgrade: None,
             feature_set: None,
@@ -239,6 +243,7 @@ impl ProgressBody {
         self.quarantined = Some(progress.quarantined);
         self.throttle = progress.throttle.map(Throttle::from);
         self.lease = progress.lease.map(LeaseBody::from);
+        self.hosts = Some(progress.hosts.into_iter().map(HostBody::from).collect());
         self.upgrade = Some(progress.upgrade.into());
         self.plugins = Some(progress.plugins.into_iter().map(Plugin::from).collect());
         self.feature_set = Some(progress.feature_set.into());

@@ -31,6 +31,17 @@ fn lease() -> Value {
     })
 }
 
+fn host(id: &str, role: &str) -> Value {
+    json!({
+        "id": id,
+        "instance": format!("host-{id}"),
+        "release": "9.8.7",
+        "role": role,
+        "items": 0,
+        "heartbeatAgeMs": 250,
+    })
+}
+
 fn upgrade() -> Value {
     json!({
         "metadataVersion": 2,
@@ -163,6 +174,7 @@ async fn progress_of_a_running_sync() {
                     "delayMs": 250,
                 },
                 "lease": lease(),
+                "hosts": [host("a", "leader"), host("b", "standby")],
                 "upgrade": upgrade(),
                 "featureSet": feature_set(),
                 "resync": resync(),

@@ -1,5 +1,6 @@
 //! Answers of the scripted session: values with every field.
 
+use crate::model::hosts::{HostProgress, HostRole};
 use crate::model::latency::LatencyHistogram;
 use crate::model::mismatch::{ListedMismatch, Mismatch, MismatchKind, MismatchSubject};
 use crate::model::options::{ClusterName, UsersAndRoles};
@@ -191,6 +192,10 @@ pub(super) fn sample_progress(state: State) -> Progress {
             delay_ms: 250,
         }),
         lease: Some(sample_lease()),
+        hosts: vec![
+            sample_host("a", HostRole::Leader),
+            sample_host("b", HostRole::Standby),
+        ],
         upgrade: sample_upgrade(),
         feature_set: sample_feature_set(),
         resync: Some(sample_resync()),
@@ -251,6 +256,17 @@ fn sample_resync() -> ResyncProgress {
         from: time(11),
         to: Some(time(12)),
         done: false,
+    }
+}
+
+fn sample_host(id: &str, role: HostRole) -> HostProgress {
+    HostProgress {
+        id: id.to_owned(),
+        instance: format!("host-{id}"),
+        release: "9.8.7".to_owned(),
+        role,
+        items: 0,
+        heartbeat_age_ms: 250,
     }
 }
 

@@ -7,6 +7,7 @@ use crate::api::Control;
 use crate::model::audit::AuditRecord;
 use crate::model::commit::CommitOptions;
 use crate::model::history::{History, Milestone};
+use crate::model::hosts::{PassedAnswer, PassedCall, TakenCall};
 use crate::model::mismatch::ListedMismatch;
 use crate::model::plugins::{
     ComponentSwap, IncompatibilityPolicy, NamespaceSelection, QuarantinedDocument, RetrySummary,
@@ -70,6 +71,16 @@ impl Control for ScriptedSession {
         let options = serde_json::to_string(&options).expect("options");
         self.hear(Call::Start, &format!(" {options}"))
     }
+    async fn pass_on(&self, _call: PassedCall) -> Option<Result<PassedAnswer, OperatorError>> {
+        None
+    }
+
+    async fn next_passed_call(&self) -> TakenCall {
+        std::future::pending().await
+    }
+
+    async fn answer_passed_call(&self, _id: String, _answer: PassedAnswer) {}
+
     fn record(&self, record: AuditRecord) {
         self.records.lock().push(record);
     }

@@ -9,11 +9,14 @@ mod component;
 mod header;
 mod history;
 mod hook;
+mod host;
 mod intent;
+mod item;
 mod lease;
 mod namespace;
 mod parked;
 mod partition;
+mod passed_call;
 mod position;
 mod quarantine;
 mod session;
@@ -26,11 +29,16 @@ pub use component::{ComponentChunkDocument, ComponentDocument};
 pub use header::{SessionHeader, SessionSummary};
 pub use history::HistoryDocument;
 pub use hook::HookDocument;
+pub use host::HostDocument;
 pub use intent::{IntentDocument, IntentKind, IntentState};
+pub use item::{
+    ItemDocument, ItemState, VerifiedRange, VerifyCollection, VerifyReport, VerifyTask,
+};
 pub use lease::{LeaseDocument, Predecessor};
 pub use namespace::{CopyState, NamespaceDocument, NamespaceKind};
 pub use parked::ParkedKeyDocument;
 pub use partition::{CopyTotals, PartitionDocument};
+pub use passed_call::{PassedCallDocument, PassedCallState};
 pub use position::PositionDocument;
 pub use quarantine::QuarantineDocument;
 pub use session::{

@@ -204,6 +204,23 @@ impl Documents {
         Ok(updated)
     }
 
+    /// Changes the document with this id by a pipeline, and creates it if it is missing. Idempotent pipelines only: it is
+    /// repeated after transient failures.
+    pub async fn put_computed(
+        &self,
+        collection: &str,
+        id: &str,
+        pipeline: Vec<Document>,
+    ) -> Result<(), Error> {
+        retry("write metadata", || async {
+            let collection = self.database.collection::<Document>(collection);
+            let put = collection.update_one(doc! { "_id": id }, pipeline.clone());
+            put.upsert(true).await?;
+            Ok(())
+        })
+        .await
+    }
+
     /// See [`raise_term`].
     pub async fn raise_term(
         &self,

@@ -26,7 +26,10 @@ use crate::{
     observe,
     plugin::{Chain, Registry, Router},
     session::lease::{Lease, process::app_name},
-    sync::{self, BlockKeeper, Boundary, Record, Status, Work, WorkEnd, WorkRequest, Workers},
+    sync::{
+        self, BlockKeeper, Boundary, ItemHolders, Record, Status, Work, WorkEnd, WorkRequest,
+        Workers,
+    },
 };
 use hook_failures::HookFailures;
 use state::{SyncState, WorkState};
@@ -41,6 +44,8 @@ pub(crate) struct Runtime {
     pub(crate) registry: Arc<Registry>,
     /// Number of concurrent tasks, from `loadLevel`.
     pub(crate) workers: Workers,
+    /// Other hosts, which get a part of the work.
+    pub(crate) holders: Arc<ItemHolders>,
 }
 
 /// The configured router and chain of a sync.
@@ -254,6 +259,7 @@ impl ActiveSync {
             record: self.record.clone(),
             status: self.status.clone(),
             workers: self.runtime.workers.clone(),
+            holders: self.runtime.holders.clone(),
             cancel: cancel.clone(),
             requests,
         };

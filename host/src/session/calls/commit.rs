@@ -2,13 +2,13 @@
 
 use std::sync::Arc;
 
-use super::persist;
+use super::{is_done_already, persist};
 use crate::{
     metadata::{CommitDocument, Phase, SessionDocument},
     model::{ErrorName, OperatorError, State, commit::CommitOptions, state::Call},
     mongo::listing,
     session::{
-        active::ActiveSync,
+        active::{ActiveSync, state::SyncState},
         components::adoption::configured,
         progress::{
             commit::cannot_commit,
@@ -24,6 +24,11 @@ use crate::{
 /// after that block. Returns when the commit is persisted.
 pub(crate) async fn commit(host: &Host, options: CommitOptions) -> Result<(), OperatorError> {
     host.refuse_standby()?;
+    let is_begun =
+        |state: &SyncState| matches!(state, SyncState::Committing | SyncState::Committed);
+    if let Some(active) = host.active().filter(|_| is_done_already(host, is_begun)) {
+        return refuse_other_sync(&active, &options);
+    }
     // Without the turn, so that a hook holds up no other call.
     let hooks = &host.context.hooks;
     let active = ready(host, &options)?;

@@ -9,6 +9,7 @@ use crate::{
     observe::failpoint,
     session::{
         active::{ActiveSync, state::SyncState},
+        hosts::registration,
         progress::deadline::{ClusterLabel, within_deadline},
         role::host::{Host, Role},
     },
@@ -26,6 +27,7 @@ pub(crate) async fn hand_over(host: &Host) -> Result<(), OperatorError> {
     let _turn = host.active_turn().await?;
     if let Some(active) = host.active() {
         give_away(host, &active).await?;
+        registration::leave(&host.context, active.record.store()).await;
         tracing::info!(
             sync_id = active.sync_id(),
             "handed over: the lease is released, and this host ends"
@@ -57,6 +59,7 @@ pub(crate) async fn leave(host: &Host) {
     host.leaving.cancel();
     // A call that waits for a cluster does not delay the end of the process.
     let _turn = timeout(LEAVE_AFTER, host.queued_turn()).await;
+    let registered_at = registration::metadata(host);
     if let Some(active) = host.active() {
         if let Err(error) = active.stop().await {
             tracing::warn!(error = %error, "the last position is not persisted; the previous position is");
@@ -71,5 +74,8 @@ pub(crate) async fn leave(host: &Host) {
         host.set_role(Role::Idle);
         let state = active.state().public();
         tracing::info!(sync_id = active.sync_id(), %state, "this host ends; the next host continues the sync");
+    }
+    if let Some(reader) = registered_at {
+        registration::leave(&host.context, &reader).await;
     }
 }

@@ -50,7 +50,9 @@ pub(crate) async fn start(host: &Host, options: StartOptions) -> Result<(), Oper
         return Err(refuse(State::Committed, Call::Start));
     }
     let differing = active.record.get().options.differing_fields(&options);
-    let continues = host.continues();
+    // Scripts of mongosync call each process.
+    let is_repeated = is_several(host);
+    let continues = host.continues() || is_repeated;
     if !differing.is_empty() && continues {
         return Err(OperatorError::new(
             ErrorName::OptionsMismatch,
@@ -62,6 +64,9 @@ pub(crate) async fn start(host: &Host, options: StartOptions) -> Result<(), Oper
         ));
     }
     let state = active.state();
+    if is_repeated && matches!(state, SyncState::Paused) {
+        return Ok(());
+    }
     if continues && matches!(state, SyncState::Running | SyncState::Committing) {
         host.set_continues(false);
         return Ok(());
@@ -73,6 +78,9 @@ pub(crate) async fn start(host: &Host, options: StartOptions) -> Result<(), Oper
 /// stopped as well; the state carries the error.
 pub(crate) async fn pause(host: &Host) -> Result<(), OperatorError> {
     let _turn = host.active_turn().await?;
+    if is_done_already(host, |state| matches!(state, SyncState::Paused)) {
+        return Ok(());
+    }
     let active = host.active_for(Call::Pause)?;
     active.stop_for_call().await?;
     persist(
@@ -101,6 +109,11 @@ pub(crate) async fn resume(host: &Host) -> Result<(), OperatorError> {
         }
     }
     let _turn = host.turn().await?;
+    if is_done_already(host, |state| {
+        matches!(state, SyncState::Running | SyncState::Committing)
+    }) {
+        return Ok(());
+    }
     let active = host.active_for(Call::Resume)?;
     // The running components already hold their secrets, but a restart would need them again.
     let options = active.record.get().options;
@@ -123,6 +136,19 @@ pub(crate) async fn resume(host: &Host) -> Result<(), OperatorError> {
     active.spawn(&configured).await;
     tracing::info!(sync_id = active.sync_id(), "resumed: the work continues");
     Ok(())
+}
+
+/// Whether other hosts are registered. Scripts of mongosync call each process, so a call that an earlier call has carried
+/// out for all hosts succeeds then. A host alone refuses it, as mongosync does.
+fn is_several(host: &Host) -> bool {
+    let lease = host.context.settings.lease;
+    host.context.hosts.is_several(lease)
+}
+
+/// Whether an earlier call, at this host or another, has brought the sync into this state.
+pub(super) fn is_done_already(host: &Host, has: impl Fn(&SyncState) -> bool) -> bool {
+    let active = host.active();
+    is_several(host) && active.is_some_and(|active| has(&active.state()))
 }
 
 /// Changes the load level from now on: of the running work, and of later work on any host. Returns when it is

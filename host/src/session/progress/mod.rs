@@ -94,6 +94,7 @@ pub(crate) fn unknown(id: &str) -> Progress {
         verified_collections: Vec::new(),
         principals: None,
         options: None,
+        hosts: Vec::new(),
         lease: None,
         upgrade: UpgradeProgress {
             binary_version: observe::VERSION,
@@ -165,6 +166,7 @@ pub(crate) fn of(active: &ActiveSync, monitor: &Monitor) -> Progress {
         verified_collections: status.verification.collections(),
         principals: status.principals.get(),
         options: Some(document.options.clone()),
+        hosts: Vec::new(),
         upgrade: upgrade(document.metadata_version, document.upgrades),
     }
 }

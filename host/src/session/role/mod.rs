@@ -6,7 +6,7 @@ pub(super) mod host;
 pub(super) mod open;
 pub(super) mod persisted_sync;
 mod rollback;
-mod standby;
+pub(super) mod standby;
 mod takeover;
 pub(super) mod view;
 mod watch;

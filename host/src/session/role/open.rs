@@ -71,6 +71,8 @@ pub(crate) async fn connect_both(
         identities,
         registry: Arc::new(registry),
         uploads: Default::default(),
+        hosts: Default::default(),
+        holders: Default::default(),
         audit,
     })
 }

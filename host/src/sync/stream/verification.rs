@@ -90,7 +90,14 @@ impl EventApplication {
             position,
             dirty: self.context.verification.take_dirty(),
             collections: collections.map(|tracked| synced(tracked)).collect(),
+            pins: self.pins(),
         }))
+    }
+
+    /// Digests of the components in force.
+    fn pins(&self) -> Arc<[String]> {
+        let pinned = self.context.record.get().pinned;
+        pinned.into_iter().map(|pin| pin.digest).collect()
     }
 
     /// Marks the keys of events in scope as dirty.

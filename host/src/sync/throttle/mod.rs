@@ -38,7 +38,7 @@ const LOOK_EVERY: Duration = Duration::from_millis(250);
 
 /// The delays of one run of a sync's work. Dropping the last clone ends the readings.
 #[derive(Clone)]
-pub(crate) struct Throttle {
+pub struct Throttle {
     delays: Arc<Delays>,
     cancel: CancellationToken,
     _watches: Arc<JoinSet<()>>,
@@ -75,6 +75,13 @@ impl Throttle {
             cancel: cancel.clone(),
             _watches: Arc::new(watches),
         }
+    }
+
+    /// Begins to read the load for an item that this host does for another.
+    pub fn of_item(options: ThrottleOptions, clusters: (&Client, &Client)) -> Self {
+        let (_none, commit_time) = watch::channel(None);
+        let cancel = CancellationToken::new();
+        Self::start(options, clusters, &Arc::default(), &commit_time, &cancel)
     }
 
     /// Waits before a batch of the copy. Ends early when the work is asked to stop.

@@ -35,6 +35,8 @@ pub(crate) struct VerificationBoundary {
     pub(crate) dirty: DirtyKeys,
     /// The collections with snapshots.
     pub(crate) collections: Vec<Arc<SyncedCollection>>,
+    /// Digests of the sync's components, in the order of its pins.
+    pub(crate) pins: Arc<[String]>,
 }
 
 impl SyncedCollection {

@@ -52,6 +52,7 @@ pub(crate) async fn finish(
         at,
         position,
         collections,
+        pins,
         mut dirty,
         ..
     } = last;
@@ -65,6 +66,7 @@ pub(crate) async fn finish(
             position: position.clone(),
             dirty: std::mem::take(&mut dirty),
             collections: collections.clone(),
+            pins: pins.clone(),
         };
         let slice = Slice {
             clusters,

@@ -19,6 +19,7 @@ mod boundary;
 mod dirty_keys;
 mod finish;
 mod foreign_writes;
+mod items;
 mod mismatches;
 mod missing_collections;
 mod progress;
@@ -30,6 +31,7 @@ mod verifier;
 pub(crate) use boundary::{SyncedCollection, VerificationBoundary};
 pub(crate) use dirty_keys::DirtyKeys;
 pub(crate) use finish::finish;
+pub use items::VerifyWork;
 pub(crate) use verifier::{Recovery, Verifier};
 
 use std::sync::{
@@ -40,7 +42,7 @@ use std::sync::{
 use parking_lot::Mutex;
 use tokio::sync::{Notify, oneshot};
 
-use super::{Error, verification_status::VerificationFigures};
+use super::{Error, items::ItemHolders, verification_status::VerificationFigures};
 use crate::{
     metadata,
     model::{ClusterTime, ErrorKind, event::CollectionUuid, options::VerificationOptions},
@@ -91,15 +93,23 @@ pub(crate) struct VerifiedClusters {
     pub(crate) destination: Client,
     /// The metadata.
     pub(crate) store: metadata::Store,
+    /// Other hosts, which compare a part of the collections.
+    pub(crate) holders: Arc<ItemHolders>,
 }
 
 impl VerifiedClusters {
     /// The clusters of a sync.
-    pub(crate) fn new(source: &Client, destination: &Destination, store: &metadata::Store) -> Self {
+    pub(crate) fn new(
+        source: &Client,
+        destination: &Destination,
+        store: &metadata::Store,
+        holders: &Arc<ItemHolders>,
+    ) -> Self {
         Self {
             source: source.clone(),
             destination: destination.reads(),
             store: store.clone(),
+            holders: holders.clone(),
         }
     }
 }

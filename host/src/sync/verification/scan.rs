@@ -2,6 +2,7 @@
 
 use std::{collections::HashSet, time::Duration};
 
+use bson::RawDocumentBuf;
 use tokio::time::Instant;
 
 use super::{
@@ -17,7 +18,7 @@ use crate::{
         document_key::{DocumentKey, OwnedDocumentKey},
         raw,
     },
-    mongo::{RawReply, write::CollectionRef},
+    mongo::{Client, RawReply, write::CollectionRef},
     plugin::{NamespaceChain, Outcome},
     sync::{
         comparison::{MergeStep, RangeMerge, Side, first_difference},
@@ -37,7 +38,9 @@ const MAX_SUSPECTS: usize = 1_000;
 /// The comparison of a collection at a boundary.
 #[derive(Clone, Copy)]
 pub(super) struct CollectionScan<'a> {
-    pub(super) clusters: &'a VerifiedClusters,
+    pub(super) source: &'a Client,
+    /// For reads.
+    pub(super) destination: &'a Client,
     pub(super) throttle: &'a Throttle,
     pub(super) collection: &'a SyncedCollection,
     pub(super) at: ClusterTime,
@@ -68,7 +71,8 @@ impl<'a> CollectionScan<'a> {
         boundary: &VerificationBoundary,
     ) -> Self {
         Self {
-            clusters,
+            source: &clusters.source,
+            destination: &clusters.destination,
             throttle,
             collection,
             at: boundary.at,
@@ -85,7 +89,7 @@ impl<'a> CollectionScan<'a> {
         let mut end = ScanEnd::default();
         let on_source = self.collection.on_source();
         let (source, destination) = tokio::join!(
-            SideReader::open(&self.clusters.source, &on_source, range, self.at),
+            SideReader::open(self.source, &on_source, range, self.at),
             self.open_destination(range),
         );
         let (Some(mut source), destination) = (source?, destination?) else {
@@ -131,18 +135,27 @@ impl<'a> CollectionScan<'a> {
         }
     }
 
+    /// Compares the documents from a place on, until `stops` says so.
+    pub(super) async fn go_on(
+        &self,
+        from: Option<&RawDocumentBuf>,
+        stops: impl Fn() -> bool,
+    ) -> Result<ScanEnd, Error> {
+        let mut end = self.compare(DocumentRange::From(from), stops).await?;
+        if end.ended && from.is_some() {
+            let rest = self.compare(DocumentRange::MaxKey, || false).await?;
+            end.suspects.extend(rest.suspects);
+            end.documents += rest.documents;
+        }
+        Ok(end)
+    }
+
     async fn open_destination(
         &self,
         range: DocumentRange<'_>,
     ) -> Result<Option<SideReader>, Error> {
         let collection: &CollectionRef = &self.collection.destination;
-        SideReader::open(
-            &self.clusters.destination,
-            collection,
-            range,
-            self.destination_at,
-        )
-        .await
+        SideReader::open(self.destination, collection, range, self.destination_at).await
     }
 
     fn take_steps(&self, merge: &mut RangeMerge, end: &mut ScanEnd) -> Result<(), Error> {
@@ -218,7 +231,7 @@ impl<'a> CollectionScan<'a> {
         let keys = std::slice::from_ref(key);
         let range = DocumentRange::Keys(keys);
         let on_source = self.collection.on_source();
-        let source = SideReader::open(&self.clusters.source, &on_source, range, self.at).await?;
+        let source = SideReader::open(self.source, &on_source, range, self.at).await?;
         let source = source.ok_or(crate::mongo::Error::Stale)?;
         let source = only(source, self.collection.chain.as_ref()).await?;
         let destination = self.open_destination(range).await?;
@@ -247,7 +260,7 @@ impl<'a> CollectionScan<'a> {
 
 impl ScanEnd {
     /// The place to go on from; `None` if the last key cannot be one.
-    pub(super) fn bound(&self) -> Result<Option<bson::RawDocumentBuf>, Error> {
+    pub(super) fn bound(&self) -> Result<Option<RawDocumentBuf>, Error> {
         let last = self.last.as_ref().map(id_document).transpose()?;
         Ok(last.filter(|last| can_be_bound(last)))
     }
@@ -321,6 +334,12 @@ impl SliceDeadline {
     /// After this time.
     pub(super) fn after(time: Duration) -> Self {
         Self(Some(Instant::now() + time))
+    }
+
+    /// The time until the end of the slice; `None` if it has none, or has passed.
+    pub(super) fn remaining(self) -> Option<Duration> {
+        let left = self.0?.saturating_duration_since(Instant::now());
+        (!left.is_zero()).then_some(left)
     }
 
     /// No end.

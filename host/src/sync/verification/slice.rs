@@ -7,11 +7,14 @@ use super::{
     dirty_keys::DirtyKey,
     foreign_writes::{self, ForeignWrites},
     is_passing,
+    items::SliceItems,
     progress::{CollectionState, VerificationState},
-    scan::{CollectionScan, SliceDeadline},
-    side_reader::DocumentRange,
+    scan::{CollectionScan, ScanEnd, SliceDeadline},
 };
-use crate::{mongo::Error as MongoError, observe::failpoint, sync::throttle::Throttle};
+use crate::{
+    metadata::NamespaceDocument, mongo::Error as MongoError, observe::failpoint,
+    sync::throttle::Throttle,
+};
 
 /// The comparison of both clusters at a boundary.
 pub(super) struct Slice<'a> {
@@ -104,11 +107,19 @@ impl Slice<'_> {
         boundary: &VerificationBoundary,
     ) -> Result<Option<String>, Error> {
         let (mut begun, mut advanced, mut stalled) = (false, false, None);
+        let items = SliceItems::assign(
+            self.clusters,
+            self.verification,
+            boundary,
+            self.state,
+            self.deadline,
+        )
+        .await?;
         for collection in &boundary.collections {
             if begun && self.ends() {
                 break;
             }
-            if !self.is_incomplete(collection) {
+            if !self.is_incomplete(collection) || items.has(collection) {
                 continue;
             }
             begun = true;
@@ -121,7 +132,36 @@ impl Slice<'_> {
                 Err(error) => return Err(error),
             }
         }
+        advanced |= self.take_reports(boundary, items).await?;
         Ok(stalled.filter(|_| !advanced))
+    }
+
+    /// Takes what other hosts have compared. Returns whether any collection has advanced.
+    async fn take_reports(
+        &mut self,
+        boundary: &VerificationBoundary,
+        items: SliceItems,
+    ) -> Result<bool, Error> {
+        let mut advanced = false;
+        let verification = self.verification;
+        let ends = || verification.dirty.lock().are_many();
+        for range in items.reports(self.clusters, ends).await? {
+            let of_range = |collection: &&Arc<SyncedCollection>| {
+                NamespaceDocument::id_of_uuid(collection.uuid) == range.namespace_id
+            };
+            let Some(collection) = boundary.collections.iter().find(of_range) else {
+                continue;
+            };
+            let end = ScanEnd::of_range(&range)?;
+            match self.take_end(boundary, collection, &end).await {
+                Ok(()) => advanced = true,
+                Err(error) if is_passing(&error) => {
+                    tracing::debug!(namespace = %collection.source, error = %error, "compared in the next slice");
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(advanced)
     }
 
     fn is_incomplete(&self, collection: &SyncedCollection) -> bool {
@@ -216,19 +256,23 @@ impl Slice<'_> {
         let scan = CollectionScan::new(self.clusters, self.throttle, collection, boundary);
         let (verification, deadline) = (self.verification, self.deadline);
         let stops = || deadline.has_passed() || verification.dirty.lock().are_many();
-        let mut end = scan
-            .compare(DocumentRange::From(from.as_ref()), stops)
-            .await?;
-        if end.ended && from.is_some() {
-            let rest = scan.compare(DocumentRange::MaxKey, || false).await?;
-            end.suspects.extend(rest.suspects);
-            end.documents += rest.documents;
-        }
+        let end = scan.go_on(from.as_ref(), stops).await?;
+        self.take_end(boundary, collection, &end).await
+    }
+
+    /// Takes the outcome of a comparison of a collection, by this host or another. What may differ is looked at by its key.
+    async fn take_end(
+        &mut self,
+        boundary: &VerificationBoundary,
+        collection: &Arc<SyncedCollection>,
+        end: &ScanEnd,
+    ) -> Result<(), Error> {
         if end.is_gone {
             self.state.take_gone(collection, boundary.at);
             return Ok(());
         }
         let bound = end.bound()?;
+        let scan = CollectionScan::new(self.clusters, self.throttle, collection, boundary);
         for key in &end.suspects {
             let difference = scan.examine(key).await?;
             self.state.take(collection, key, difference, boundary.at)?;
