@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
 use bson::{Document, doc};
-use serde_json::{Value, json};
+use serde_json::Value;
 use support::{
     Host, LogCheck, ReplicaSet, Rig, Writer,
     clock::WrongClock,

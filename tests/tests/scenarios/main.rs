@@ -48,6 +48,7 @@ mod hooks;
 mod ids;
 mod indexes;
 mod indexes_beside;
+mod items;
 mod late_renames;
 mod lease;
 mod odd_specs;

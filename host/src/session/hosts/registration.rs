@@ -16,6 +16,9 @@ use crate::{
 /// Signs of life within the time of a lease.
 const BEATS: u32 = 5;
 
+/// The longest pause between two signs of life: hosts learn of each other by them.
+const LONGEST_PAUSE: Duration = Duration::from_secs(1);
+
 /// Time that the end of the process waits for the removal of its registration, which expires by itself.
 const LEAVE_WITHIN: Duration = Duration::from_millis(300);
 
@@ -34,7 +37,7 @@ pub(crate) async fn register(host: Weak<Host>) {
         }
         drop(host);
         tokio::select! {
-            () = tokio::time::sleep(lease / BEATS) => {}
+            () = tokio::time::sleep((lease / BEATS).min(LONGEST_PAUSE)) => {}
             () = leaving.cancelled() => return,
         }
     }
