@@ -84,6 +84,12 @@ impl Store {
             .await
     }
 
+    /// Takes all items away.
+    pub async fn take_items_away(&self) -> Result<(), Error> {
+        self.commit(self.items_removal().await?.into_iter().collect())
+            .await
+    }
+
     /// The change that takes all items of earlier work away; `None` if there are none.
     pub(super) async fn items_removal(&self) -> Result<Option<Change>, Error> {
         let any: Vec<Document> = self

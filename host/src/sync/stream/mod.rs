@@ -71,6 +71,7 @@ pub(super) async fn run(
     let finished = application.finish_rounds().await;
     let clean = is_clean(&ended) && finished.is_ok();
     application.persist(clean).await?;
+    take_items_away(&application.context).await;
     match (ended, finished) {
         // A failed applier takes no more parts, which looks like a cancellation: its own error
         // counts.
@@ -78,6 +79,16 @@ pub(super) async fn run(
         (Err(Error::Cancelled), Ok(())) => Ok(StreamEnd::Stopped),
         (Ok(_), Err(failure)) => Err(failure),
         (ended, _) => ended,
+    }
+}
+
+/// Lets other hosts stop their items. Items that stay are removed when work begins.
+async fn take_items_away(context: &Context) {
+    if context.holders.get().is_empty() {
+        return;
+    }
+    if let Err(error) = context.store.take_items_away().await {
+        tracing::info!(error = %error, "items of other hosts are not taken away yet");
     }
 }
 
