@@ -5,13 +5,9 @@
 //! - A call is taken by one conditional update, and only before its time is over by the server's clock.
 //! - A withdrawn call is never taken, and a taken call is never withdrawn.
 
-use std::time::Duration;
+use bson::{DateTime, Document, doc};
 
-use bson::{Document, doc};
-
-use super::{
-    collections::PASSED_CALLS, documents::PassedCallDocument, lease::milliseconds, store::Reader,
-};
+use super::{collections::PASSED_CALLS, documents::PassedCallDocument, store::Reader};
 use crate::mongo::Error;
 
 /// A call to pass on.
@@ -31,8 +27,9 @@ pub struct NewPassedCall {
     pub record: String,
     /// `--id` of the host that was called.
     pub instance: String,
-    /// Time in which a leader may take it.
-    pub within: Duration,
+    /// By the destination's clock: no leader takes the call from then on. Taken before the call is sent, so that a call which
+    /// the network delays is over when it arrives.
+    pub expires_at: DateTime,
 }
 
 impl Reader {
@@ -47,7 +44,7 @@ impl Reader {
             "instance": { "$literal": &call.instance },
             // A repetition of this write finds the state that followed.
             "state": { "$ifNull": ["$state", "waiting"] },
-            "expiresAt": { "$ifNull": ["$expiresAt", { "$add": ["$$NOW", milliseconds(call.within)] }] },
+            "expiresAt": call.expires_at,
         };
         let set = vec![doc! { "$set": set }];
         self.documents

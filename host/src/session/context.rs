@@ -9,7 +9,7 @@ use super::{
     components::uploads::Uploads,
     history::HistoryKeeper,
     hooks::Hooks,
-    hosts::list::HostList,
+    host_list::HostList,
     progress::{monitor::Monitor, sync_watch::SyncWatch},
 };
 use crate::{

@@ -19,6 +19,7 @@ mod context;
 mod handle;
 mod history;
 mod hooks;
+mod host_list;
 mod hosts;
 mod lease;
 mod pin_info;

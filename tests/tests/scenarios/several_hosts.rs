@@ -1,13 +1,17 @@
 //! Several hosts, one sync: registration, calls to any host, and live upgrades with three processes.
 
-use std::path::PathBuf;
+use std::{
+    path::PathBuf,
+    time::{Duration, Instant},
+};
 
 use anyhow::{Context, Result, ensure};
-use bson::doc;
+use bson::{Document, doc};
 use serde_json::{Value, json};
 use support::{
     Host, Rig, Writer,
     host::{self, Answer, DEADLINE, text},
+    proxy::commands,
     release,
     rig::Options,
     wait::Look,
@@ -185,6 +189,46 @@ async fn f233_a_handover_by_a_standby_makes_another_host_lead() -> Result<()> {
     other.wait_for_state("COMMITTED").await?;
     drop((leader, other));
     rig.close().await.map(drop)
+}
+
+/// A call that the network delivers after its time is not carried out: the server has its end, which was taken before it was
+/// sent.
+#[tokio::test]
+async fn f239_a_call_that_arrives_after_its_time_is_not_carried_out() -> Result<()> {
+    let mut rig = Rig::with(Options {
+        proxied: true,
+        ..Options::default()
+    })
+    .await?;
+    let documents = (0..200).map(|n| doc! { "_id": n }).collect();
+    insert(&rig.source_db("app"), "c", documents).await?;
+    rig.host.start(json!({})).await?;
+    rig.host.wait_can_commit().await?;
+    let b = steps::second(&mut rig, "b").await?;
+    wait_for_hosts(&b, 2).await?;
+    let passes = commands("update").of("mongosync_internal_tidegate.passedCalls");
+    let held = rig.proxies()?.destination.on(passes.first()).hold();
+    let begun = Instant::now();
+    let answer = call(&b, "pause", &json!({})).await?;
+    ensure!(answer.error() == "ConnectionFailed", "{}", answer.body);
+    wait_until("the end of the call's time", DEADLINE, async || {
+        Ok(match begun.elapsed() > Duration::from_secs(5) {
+            true => Look::Done(()),
+            false => Look::NotYet(format!("{:?}", begun.elapsed())),
+        })
+    })
+    .await?;
+    held.release().await?;
+    // The leader has looked for calls when it has carried out the next.
+    ok(&call(&b, "loadLevel", &json!({ "level": 2 })).await?)?;
+    let calls = rig.destination_db(steps::METADATA);
+    let calls = calls.collection::<Document>("passedCalls");
+    let late = calls.find_one(doc! { "path": "/api/v1/pause" }).await?;
+    let late = late.context("the call has arrived")?;
+    ensure!(late.get_str("state")? == "waiting", "{late}");
+    ensure!(text(&rig.host.progress().await?, "state") == "RUNNING");
+    drop(b);
+    rig.finish().await.map(drop)
 }
 
 // ---- the steps of a live upgrade, in mongosync's words

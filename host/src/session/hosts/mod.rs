@@ -3,7 +3,6 @@
 //! A registered host has said so within `leaseSeconds`, by the clock of the destination. Nothing of the sync depends on
 //! a registration: who may write is decided by the lease alone.
 
-pub(super) mod list;
 pub(super) mod passed_calls;
 pub(super) mod registration;
 pub(super) mod worker;

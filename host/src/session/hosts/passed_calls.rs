@@ -14,7 +14,7 @@ use crate::{
         ErrorName, OperatorError,
         hosts::{PassedAnswer, PassedCall, TakenCall},
     },
-    mongo::{self, Moment},
+    mongo::{self, Moment, listing},
     observe,
     session::role::{
         host::Host,
@@ -52,13 +52,13 @@ pub(crate) async fn pass_on(
     {
         return None;
     }
-    let passing = Passing {
+    let delivery = CallDelivery {
         host,
         standby: &standby,
         lease,
         id: Uuid::new_v4().to_string(),
     };
-    Some(passing.carry_out(call).await)
+    Some(delivery.carry_out(call).await)
 }
 
 /// Whether the leader takes calls. A leader of this release registers within a second of its takeover.
@@ -79,19 +79,22 @@ async fn takes_calls(host: &Host, standby: &Standby, lease: &LeaseDocument) -> b
 }
 
 /// A call on its way.
-struct Passing<'a> {
+struct CallDelivery<'a> {
     host: &'a Host,
     standby: &'a Standby,
     lease: &'a LeaseDocument,
     id: String,
 }
 
-impl Passing<'_> {
+impl CallDelivery<'_> {
     fn reader(&self) -> &Reader {
         &self.standby.sync.reader
     }
 
     async fn carry_out(&self, call: &PassedCall) -> Result<PassedAnswer, OperatorError> {
+        let destination = &self.standby.sync.destination.client;
+        let now = self.within(listing::local_time(destination)).await?;
+        let expires_at = now.saturating_add_duration(TAKE_WITHIN);
         let document = NewPassedCall {
             id: self.id.clone(),
             path: call.path.clone(),
@@ -100,7 +103,7 @@ impl Passing<'_> {
             role: call.role.clone(),
             record: call.record.clone(),
             instance: self.host.context.settings.id.clone(),
-            within: TAKE_WITHIN,
+            expires_at,
         };
         let (begun, written) = (Moment::now(), self.reader().pass_call(&document));
         self.within(written).await?;

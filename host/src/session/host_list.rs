@@ -26,24 +26,24 @@ struct KnownHosts {
 
 impl HostList {
     /// Replaces the list.
-    pub(super) fn set(&self, hosts: Vec<HostDocument>, items: HashMap<String, u64>) {
+    pub(crate) fn set(&self, hosts: Vec<HostDocument>, items: HashMap<String, u64>) {
         let mut known = self.0.lock();
         (known.hosts, known.items) = (hosts, items);
         known.read_at = Some(Moment::now());
     }
 
     /// Replaces the hosts, and not their items.
-    pub(super) fn see(&self, hosts: Vec<HostDocument>) {
+    pub(crate) fn see(&self, hosts: Vec<HostDocument>) {
         self.0.lock().hosts = hosts;
     }
 
     /// Forgets the hosts: this host has no sync.
-    pub(super) fn clear(&self) {
+    pub(crate) fn clear(&self) {
         *self.0.lock() = KnownHosts::default();
     }
 
     /// Notes that another host has passed a call on.
-    pub(super) fn note_call(&self) {
+    pub(crate) fn note_call(&self) {
         self.0.lock().called_at = Some(Moment::now());
     }
 
@@ -55,7 +55,7 @@ impl HostList {
     }
 
     /// Whether the process carries out calls that others pass on.
-    pub(super) fn takes_calls(&self, holder: &str) -> bool {
+    pub(crate) fn takes_calls(&self, holder: &str) -> bool {
         let known = self.0.lock();
         let mut hosts = known.hosts.iter();
         hosts.any(|host| host.id == holder && host.takes_calls)
