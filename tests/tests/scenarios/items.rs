@@ -165,9 +165,9 @@ async fn with_a_death(point: &str, is_leader: bool) -> Result<()> {
     rig.host
         .start(json!({ "plugins": plugins, "verification": true }))
         .await?;
-    let mut looks = 0;
+    let mut looks = 0_u32;
     wait_until("the death of a host", DEADLINE, async || {
-        if looks % 50 == 0 {
+        if looks.is_multiple_of(50) {
             // A small sync may be verified before the others have joined.
             let _ = call(&rig.host, "verification/restart", &json!({})).await;
         }

@@ -218,14 +218,17 @@ async fn f239_a_call_that_arrives_after_its_time_is_not_carried_out() -> Result<
         })
     })
     .await?;
-    held.release().await?;
+    let arrived = held.release().await?;
     // The leader has looked for calls when it has carried out the next.
     ok(&call(&b, "loadLevel", &json!({ "level": 2 })).await?)?;
     let calls = rig.destination_db(steps::METADATA);
     let calls = calls.collection::<Document>("passedCalls");
     let late = calls.find_one(doc! { "path": "/api/v1/pause" }).await?;
-    let late = late.context("the call has arrived")?;
-    ensure!(late.get_str("state")? == "waiting", "{late}");
+    match late {
+        Some(late) => ensure!(late.get_str("state")? == "waiting", "{late}"),
+        // A later write of its session has begun: the server refuses it.
+        None => ensure!(arrived.get_i32("code")? == 225, "{arrived}"),
+    }
     ensure!(text(&rig.host.progress().await?, "state") == "RUNNING");
     drop(b);
     rig.finish().await.map(drop)

@@ -119,7 +119,7 @@ impl CallDelivery<'_> {
                     }
                 }
                 PassedCallState::Taken | PassedCallState::Withdrawn => {
-                    let has_ended = self.has_leader_ended().await?;
+                    let has_ended = self.has_taker_ended(&found).await?;
                     // The end of the leader is what a handover asks for.
                     if has_ended && call.path == HANDOVER {
                         return Ok(handed_over());
@@ -146,10 +146,13 @@ impl CallDelivery<'_> {
         self.within(self.reader().withdraw_call(&self.id)).await
     }
 
-    /// Whether the leader that may have taken the call no longer holds the lease.
-    async fn has_leader_ended(&self) -> Result<bool, OperatorError> {
+    /// Whether the host that has taken the call no longer holds the lease. It need not be the host that led when the call was
+    /// passed on.
+    async fn has_taker_ended(&self, call: &PassedCallDocument) -> Result<bool, OperatorError> {
         let lease = self.within(self.reader().lease()).await?;
-        let is_held = |lease: &LeaseDocument| !lease.released && lease.key() == self.lease.key();
+        let is_held = |lease: &LeaseDocument| {
+            !lease.released && call.taken_by.as_ref() == Some(&lease.holder)
+        };
         Ok(!lease.as_ref().is_some_and(is_held))
     }
 
