@@ -204,12 +204,14 @@ impl DdlOperation<'_, '_> {
             return Err(Error::StreamOptions);
         }
         let buckets = source.buckets();
-        let mut tracked = self.tracked_collections.all();
-        if tracked.any(|collection| collection.source == buckets) {
+        let is_known = self
+            .tracked_collections
+            .all()
+            .any(|collection| collection.source == buckets);
+        if is_known {
             // Their own event came. The source may have later buckets of this name, whose events follow.
             return Ok(());
         }
-        drop(tracked);
         let database = context.source.database(&buckets.database);
         let listed = listing::collection(&database, &buckets.collection).await?;
         let uuid = listed.as_deref().and_then(destination::uuid_of);
